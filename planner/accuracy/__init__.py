@@ -1,0 +1,1 @@
+"""How true: measured points, fitting of calibration factors, and validation against measurements."""

@@ -1,0 +1,1 @@
+"""What exists: models, accelerators, offers, engines and support rules, read from ``catalogs/``."""

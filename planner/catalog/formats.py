@@ -1,0 +1,49 @@
+"""Number formats of weights and KV cache: how many bytes one value takes, and how it is computed.
+
+A format is a row of ``catalogs/formats.csv``; the enums here are the names the code reasons about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFormat:
+    """How quantised weights are stored.
+
+    ``bits``: bits per quantised value; ``group``: values that share one scale (0 = one scale per
+    tensor, -1 = one per output channel); ``block``: (rows, cols) sharing one scale for block formats;
+    ``scale_bits``/``zero_bits``: bits of each scale and zero point; ``compute``: the arithmetic
+    precision where the GPU supports it natively ("bf16", "fp8", "int8", "fp4"), ``weight_only``
+    formats always compute in 16 bits. ``keeps`` names the tensor classes that stay in 16 bits.
+    """
+
+    name: str
+    bits: float
+    compute: str
+    weight_only: bool
+    group: int = 0
+    block: tuple[int, int] | None = None
+    scale_bits: float = 0.0
+    zero_bits: float = 0.0
+    keeps: frozenset[str] = frozenset()
+    source: str = ""
+
+    @property
+    def is_native_16bit(self) -> bool:
+        return self.name in ("bf16", "fp16")
+
+
+@dataclass(frozen=True, slots=True)
+class KvFormat:
+    """How one K or V element is stored: ``bits`` per value plus ``scale_bits`` per ``group`` values."""
+
+    name: str
+    bits: float
+    group: int = 0
+    scale_bits: float = 0.0
+
+    @property
+    def bytes_per_value(self) -> float:
+        return (self.bits + (self.scale_bits / self.group if self.group else 0.0)) / 8

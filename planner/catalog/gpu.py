@@ -1,0 +1,61 @@
+"""What an accelerator is: one row of ``catalogs/gpus.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.units import GIB, MIB
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSpec:
+    """Dense peak rates, driver-reported memory, bandwidth, link domain and power of one device.
+
+    ``peak_tflops``: dense (never sparse) TFLOP/s or TOP/s by compute precision
+    ("fp32", "fp16", "bf16", "fp8", "int8", "fp4"); a precision the device lacks is absent.
+    ``cuda_visible_gib``: what a process sees as total memory, a little under the driver's figure.
+    ``link_gb_s``: per-direction bandwidth to peers [GB/s]; 0 = PCIe only. ``link_topology``:
+    "switch", "mesh" (bandwidth scales with the peers used), "pair" (bridged pairs) or "none".
+    ``link_domain``: how many devices one fast-link domain joins.
+    """
+
+    name: str
+    vendor: str
+    architecture: str
+    compute_capability: str
+    driver_memory_mib: float
+    cuda_visible_gib: float
+    marketed_memory_gb: float
+    memory_bandwidth_gb_s: float
+    peak_tflops: Mapping[str, float]
+    link_gb_s: float
+    link_topology: str
+    link_domain: int
+    pcie_gb_s: float
+    tdp_w: float
+    launch_year: int
+    source: str
+    as_of: str
+    memory_evidence: str = "assumed"
+    aliases: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def visible_bytes(self) -> float:
+        """Memory a process may use at most [B]."""
+        return self.cuda_visible_gib * GIB
+
+    @property
+    def driver_bytes(self) -> float:
+        """Memory the driver reports [B]."""
+        return self.driver_memory_mib * MIB
+
+    @property
+    def bandwidth_bytes_s(self) -> float:
+        """Peak memory bandwidth [B/s]."""
+        return self.memory_bandwidth_gb_s * 1e9
+
+    def peak_flops(self, precision: str) -> float:
+        """Dense peak [FLOP/s] at ``precision``; 0.0 where the device has no such units."""
+        return self.peak_tflops.get(precision, 0.0) * 1e12

@@ -1,0 +1,142 @@
+"""What a model is: its layers, as data. Built from any ``config.json`` of a known architecture.
+
+Nothing here counts parameters or bytes; ``planner.sizing`` does, from these shapes alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SparseIndexer:
+    """A lightweight attention that picks ``top_k`` past tokens (DeepSeek-V3.2's "lightning indexer")."""
+
+    heads: int
+    head_dim: int
+    top_k: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxAttention:
+    """MHA, MQA or GQA. ``window``: tokens kept and attended (sliding or chunked), None = all.
+
+    ``shares_kv``: reads an earlier layer's KV cache and stores none. ``compress_ratio``: that many
+    tokens are pooled into one cache entry (1 = none). ``keys_equal_values``: K and V are one tensor.
+    """
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+    v_head_dim: int
+    window: int | None = None
+    shares_kv: bool = False
+    keys_equal_values: bool = False
+    compress_ratio: int = 1
+    indexer: SparseIndexer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LatentAttention:
+    """MLA: one compressed latent per token, shared by all heads."""
+
+    heads: int
+    q_lora_rank: int | None
+    kv_lora_rank: int
+    qk_nope_head_dim: int
+    qk_rope_head_dim: int
+    v_head_dim: int
+    indexer: SparseIndexer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrentMixer:
+    """Linear attention, gated delta rule or Mamba: a constant state per sequence instead of a cache.
+
+    ``state_values``: recurrent state [values per sequence per layer]; ``conv_values``: convolution
+    window state [values]; ``state_bytes_per_value``: engines keep the state in FP32 or 16 bits.
+    """
+
+    kind: str
+    heads: int
+    state_values: int
+    conv_values: int
+    state_bytes_per_value: int = 4
+
+
+Mixer = SoftmaxAttention | LatentAttention | RecurrentMixer
+
+
+@dataclass(frozen=True, slots=True)
+class DenseMlp:
+    """A feed-forward block; ``gated`` has three matrices (SwiGLU), otherwise two."""
+
+    width: int
+    gated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MoeMlp:
+    """Routed experts, ``top_k`` of ``experts`` per token, beside ``shared_width`` of shared experts."""
+
+    experts: int
+    top_k: int
+    width: int
+    shared_width: int = 0
+    gated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """``copies`` equal matrices of ``rows`` x ``cols`` [values] (rows = output, cols = input).
+
+    ``klass`` decides precision and role: embedding, head, attention, mlp, expert, shared_expert,
+    router, norm, bias, recurrent, indexer, vision, mtp. ``shard`` decides what tensor parallelism
+    does: "split" (divided by TP), "kv" (divided by min(TP, kv heads)), "vocab" (rows padded and
+    divided), "expert" (divided by EP or by TP inside each expert), "replicated".
+    """
+
+    name: str
+    klass: str
+    rows: int
+    cols: int
+    copies: int = 1
+    shard: str = "split"
+
+    @property
+    def values(self) -> int:
+        return self.rows * self.cols * self.copies
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One decoder layer: a token mixer (or None), a feed-forward (or None), and its tensors."""
+
+    mixer: Mixer | None
+    mlp: DenseMlp | MoeMlp | None
+    tensors: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A language model as the planner sees it.
+
+    ``layers`` holds one entry per decoder layer, in order. ``outer`` holds embeddings, final norm
+    and head; ``mtp`` the multi-token-prediction layers' tensors; ``vision`` the tower's.
+    ``native_weights`` is the checkpoint's own format ("bf16", "fp8_block", "mxfp4", "nvfp4", ...).
+    """
+
+    name: str
+    architecture: str
+    hidden_size: int
+    vocab_size: int
+    tied_embeddings: bool
+    layers: tuple[Layer, ...]
+    outer: tuple[Tensor, ...]
+    mtp: tuple[Tensor, ...] = ()
+    vision: tuple[Tensor, ...] = ()
+    max_context_tokens: int = 0
+    dtype: str = "bf16"
+    native_weights: str = "bf16"
+    source: str = ""
+    aliases: tuple[str, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""How it starts: launch commands and manifests that hold a plan."""

@@ -1,0 +1,1 @@
+"""The decision: candidates, the integer program, what the solver proved, and why not."""

@@ -1,0 +1,1 @@
+"""How fast: step times of one replica as named parts, from rooflines and calibrated factors."""

@@ -1,0 +1,1 @@
+"""What fits: exact parameters, KV cache, sharding and the memory of each GPU."""

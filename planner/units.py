@@ -1,0 +1,70 @@
+"""Units: bytes, tokens, seconds, US dollars; and how a person writes them.
+
+SI throughout: GB = 1e9 bytes, GiB = 2**30 bytes, never mixed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+GB = 1_000_000_000
+GIB = 1 << 30
+MIB = 1 << 20
+TERA = 1e12
+HOURS_PER_MONTH = 730.0
+HOURS_PER_YEAR = 8760.0
+
+_DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE_BYTES = {
+    "B": 1,
+    "KB": 1_000,
+    "MB": 1_000_000,
+    "GB": GB,
+    "TB": 1_000_000_000_000,
+    "KIB": 1 << 10,
+    "MIB": MIB,
+    "GIB": GIB,
+    "TIB": 1 << 40,
+}
+_NUMBER_UNIT = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-z]*)\s*$")
+
+
+def parse_duration_s(value: object) -> float:
+    """Return seconds [s] from ``"2s"``, ``"100ms"``, ``"30m"``, or a bare number of seconds.
+
+    Raises ValueError when the text is not a finite, non-negative duration.
+    """
+    return _parse(value, _DURATION_S, default="s", example='"2s", "100ms", "30m" or seconds')
+
+
+def parse_size_bytes(value: object) -> float:
+    """Return bytes [B] from ``"80GiB"``, ``"2.5 GB"`` or a bare number of bytes."""
+    return _parse(
+        value, _SIZE_BYTES, default="B", example='"80GiB", "24GB" or bytes', fold=str.upper
+    )
+
+
+def _parse(
+    value: object,
+    factors: dict[str, float] | dict[str, int],
+    *,
+    default: str,
+    example: str,
+    fold: object = str.lower,
+) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"expected {example}, found {value!r}")
+    if isinstance(value, (int, float)):
+        number, unit = float(value), default
+    else:
+        match = _NUMBER_UNIT.match(value)
+        if match is None:
+            raise ValueError(f"expected {example}, found {value!r}")
+        number = float(match.group(1))
+        unit = (match.group(2).upper() if fold is str.upper else match.group(2).lower()) or default
+    if unit not in factors:
+        raise ValueError(f"unknown unit {unit!r} in {value!r}; known: {', '.join(factors)}")
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(f"expected a finite, non-negative value, found {value!r}")
+    return number * factors[unit]
