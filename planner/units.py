@@ -27,7 +27,9 @@ _SIZE_BYTES = {
     "GIB": GIB,
     "TIB": 1 << 40,
 }
-_NUMBER_UNIT = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-z]*)\s*$")
+_NUMBER_UNIT = re.compile(
+    r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-z]*)\s*$"
+)
 
 
 def parse_duration_s(value: object) -> float:
