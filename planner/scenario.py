@@ -1,5 +1,275 @@
-"""The question: what a person asks, read from one YAML file.
+"""The question: what a person asks, as strict, frozen documents.
 
-Scenario > Service > (model, rate, lengths, slo, search); limits and prices are the scenario's.
-Every field is strict: unknown keys are errors, numbers are finite, "50" is not a number.
+Scenario > Service > model, rate, lengths, SLO, search; prices and limits belong to the scenario.
+Unknown keys are errors, numbers are finite, text is never taken for a number. ``scenario_reader``
+turns a YAML file into one of these and adds file and line to every complaint.
 """
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_serializer,
+    model_validator,
+)
+
+from planner.units import parse_duration_s
+
+
+class Document(BaseModel):
+    """The base of every scenario document: strict types, no unknown keys, frozen, finite numbers."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
+    )
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration_s), PlainSerializer(lambda v: v)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+Degrees = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], BeforeValidator(_tuple)]
+AllOrNames = Literal["all"] | Names
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _length(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"mean": float(value)}
+    return value
+
+
+class Lengths(Document):
+    """A token-length distribution: constant, lognormal, empirical quantiles, or a trace's column.
+
+    ``mean`` alone is a constant; ``mean`` with ``cv`` a lognormal; ``quantiles`` maps a probability
+    in [0, 1] to tokens; ``trace`` names a request file (its own prompt and output columns are used
+    as pairs when both lengths name it).
+    """
+
+    mean: Positive | None = None
+    cv: Annotated[float, Field(ge=0, le=20)] = 0.0
+    quantiles: dict[float, Positive] | None = None
+    trace: str | None = None
+    max: Positive | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_as_numbers(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
+            quantiles = {float(k): v for k, v in value["quantiles"].items()}
+            return {**value, "quantiles": quantiles}
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Lengths:
+        kinds = [k for k in ("mean", "quantiles", "trace") if getattr(self, k) is not None]
+        if len(kinds) != 1:
+            raise ValueError(
+                "give exactly one of: a number of tokens, {mean, cv}, {quantiles}, {trace}"
+            )
+        if self.cv and self.mean is None:
+            raise ValueError("cv needs mean")
+        if self.quantiles is not None:
+            points = sorted(self.quantiles.items())
+            if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
+                raise ValueError("quantiles need at least two probabilities between 0 and 1")
+            if any(a[1] > b[1] for a, b in zip(points, points[1:], strict=False)):
+                raise ValueError("quantiles must not decrease")
+        return self
+
+
+LengthSpec = Annotated[Lengths, BeforeValidator(_length)]
+
+METRICS = ("ttft", "tpot", "itl", "e2e")
+_TARGET = re.compile(rf"^({'|'.join(METRICS)})_p([0-9]{{1,2}}(?:\.[0-9]+)?)$")
+
+
+class Target(Document):
+    """One latency target: ``percentile`` of ``metric`` must not exceed ``seconds`` [s]."""
+
+    metric: Literal["ttft", "tpot", "itl", "e2e"]
+    percentile: Annotated[float, Field(gt=0, lt=100)]
+    seconds: Annotated[float, Field(gt=0)]
+
+    @property
+    def key(self) -> str:
+        """The scenario's own word for it: ``ttft_p99``."""
+        return f"{self.metric}_p{self.percentile:g}"
+
+
+class Slo(Document):
+    """Latency targets, written as ``{ttft_p99: 2s, tpot_p99: 100ms}``.
+
+    ``goodput``: the share of requests that must meet every target at once (then each target's
+    percentile is not applied by itself).
+    """
+
+    targets: tuple[Target, ...]
+    goodput: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_keys(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "targets" in value:
+            return value
+        targets = []
+        rest = {}
+        for key, raw in value.items():
+            match = _TARGET.match(str(key))
+            if match is None:
+                rest[key] = raw
+                continue
+            try:
+                seconds = parse_duration_s(raw)
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+            if seconds <= 0:
+                raise ValueError(f"{key} must be longer than 0, found {raw!r}")
+            targets.append(
+                Target(metric=match[1], percentile=float(match[2]), seconds=seconds)  # type: ignore[arg-type]
+            )
+        if not targets:
+            raise ValueError("give at least one target such as ttft_p99: 2s or tpot_p99: 100ms")
+        return {"targets": tuple(targets), **rest}
+
+    @model_serializer
+    def _to_keys(self) -> dict[str, float]:
+        keys = {t.key: t.seconds for t in self.targets}
+        return keys if self.goodput is None else {**keys, "goodput": self.goodput}
+
+    def target(self, metric: str) -> Target | None:
+        """The strictest target on ``metric``, by seconds, or None."""
+        return min(
+            (t for t in self.targets if t.metric == metric), key=lambda t: t.seconds, default=None
+        )
+
+
+class Arrivals(Document):
+    """How requests arrive at one service, with the CV of interarrival times.
+
+    ``process``: poisson (CV 1), gamma or weibull (CV as given), constant (CV 0).
+    """
+
+    process: Literal["poisson", "gamma", "weibull", "constant"] = "poisson"
+    cv: Annotated[float, Field(ge=0, le=50)] = 1.0
+
+
+class Settings(Document):
+    """Engine settings a scenario may pin; anything left out is the engine version's default."""
+
+    memory_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_num_seqs: Annotated[int, Field(ge=1)] | None = None
+    max_num_batched_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_model_len_tokens: Annotated[int, Field(ge=1)] | None = None
+    prefix_caching: bool | None = None
+    draft_tokens: Annotated[int, Field(ge=0, le=16)] = 0
+    draft_acceptance: Share = 0.0
+
+
+class Search(Document):
+    """What may be tried. ``gpus: all`` means every GPU the price list offers."""
+
+    gpus: AllOrNames = "all"
+    engines: Names = ("vllm",)
+    tensor_parallel: Degrees = (1, 2, 4, 8)
+    pipeline_parallel: Degrees = (1,)
+    data_parallel: Degrees = (1,)
+    expert_parallel: Degrees = (1,)
+    weights: Names = ("bf16", "fp8", "int4")
+    kv_cache: Names = ("bf16", "fp8")
+    settings: Settings = Settings()
+
+
+class Prices(Document):
+    """Which offers count. Government regions only when ``regions`` names them."""
+
+    terms: Names = ("on-demand",)
+    providers: AllOrNames = "all"
+    regions: AllOrNames = "all"
+    file: str | None = None
+
+
+class Limits(Document):
+    """What must not be exceeded; ``stock`` caps GPUs by type."""
+
+    max_gpus: Annotated[int, Field(ge=1)] | None = None
+    max_cost_usd_per_hour: Positive | None = None
+    stock: dict[str, Annotated[int, Field(ge=0)]] = {}
+
+
+class Assumptions(Document):
+    """What the tool cannot know; every one is printed with the plan.
+
+    ``response_time``: used by the textbook sizing alone [s]. ``prefix_hit_share``: share of prompt
+    tokens already in the prefix cache.
+    """
+
+    response_time: Seconds = 3.0
+    prefix_hit_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Service(Document):
+    """One model under one workload with its targets."""
+
+    name: str = "service"
+    model: str | dict[str, Any]
+    rate: Annotated[float, Field(gt=0)]
+    prompt_tokens: LengthSpec
+    output_tokens: LengthSpec
+    slo: Slo
+    arrivals: Arrivals = Arrivals()
+    search: Search = Search()
+    allow_lower_precision: bool = False
+    assumptions: Assumptions = Assumptions()
+    priority: Annotated[int, Field(ge=0)] = 0
+    max_deployments: Annotated[int, Field(ge=1)] = 1
+
+
+class Scenario(Document):
+    """One file: one or more services, how prices are taken, and what limits hold."""
+
+    name: str = "scenario"
+    description: str = ""
+    services: Annotated[tuple[Service, ...], Field(min_length=1, max_length=500)]
+    prices: Prices = Prices()
+    limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat_is_one_service(cls, value: Any) -> Any:
+        """A flat file is a fleet of one: service keys move into ``services[0]``."""
+        if not isinstance(value, dict):
+            return value
+        own = set(cls.model_fields) - {"services"}
+        if "services" in value:
+            shared = {k: value[k] for k in value if k in Service.model_fields and k not in own}
+            services = value["services"]
+            if isinstance(services, (list, tuple)) and all(isinstance(s, dict) for s in services):
+                services = tuple(
+                    {"name": f"service-{i + 1}", **shared, **s} for i, s in enumerate(services)
+                )
+            rest = {k: v for k, v in value.items() if k not in shared}
+            return {**rest, "services": services}
+        flat = {k: v for k, v in value.items() if k not in own}
+        rest = {k: v for k, v in value.items() if k in own}
+        flat.setdefault("name", value.get("name", "service"))
+        return {**rest, "services": (flat,)}
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Scenario:
+        names = [s.name for s in self.services]
+        double = sorted({n for n in names if names.count(n) > 1})
+        if double:
+            raise ValueError(f"two services share the name {double[0]!r}")
+        return self

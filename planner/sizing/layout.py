@@ -1,0 +1,51 @@
+"""What a deployment occupies on each GPU, as a partition of the CUDA-visible memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from planner.sizing.kv_cache import KvLayout
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLayout:
+    """Bytes per GPU [B] of the fullest rank; the seven parts sum to ``total_bytes``.
+
+    weights_bytes: this rank's share of the weights; kv_pool_bytes: paged KV and state pool;
+    activations_bytes: peak of the forward pass; cuda_graphs_bytes: captured graphs;
+    context_bytes: CUDA context, collectives' buffers, what is not the framework's;
+    adapters_bytes: LoRA adapters and RoPE tables; outside_budget_bytes: what the engine's own budget
+    leaves untouched. When the model does not fit, ``kv_pool_bytes`` is 0, ``fits`` is False and
+    ``reasons`` says by how much.
+
+    ``kv``: bytes per token and sequence on this rank. ``kv_ranks``: attention-DP ranks, each holding
+    its own sequences. ``kv_pool_tokens``: distinct tokens of the whole replica the pool holds when
+    every token is kept by every layer (full attention). ``kv_pool_bytes`` is per rank.
+    """
+
+    weights_bytes: float
+    kv_pool_bytes: float
+    activations_bytes: float
+    cuda_graphs_bytes: float
+    context_bytes: float
+    adapters_bytes: float
+    outside_budget_bytes: float
+    total_bytes: float
+    kv: KvLayout
+    kv_ranks: int
+    kv_pool_tokens: float
+    fits: bool
+    reasons: tuple[str, ...] = ()
+
+    def parts_bytes(self) -> dict[str, float]:
+        """The partition by name [B]; the values sum to ``total_bytes``."""
+        return {
+            f.name.removesuffix("_bytes"): getattr(self, f.name)
+            for f in fields(self)
+            if f.name.endswith("_bytes") and f.name != "total_bytes"
+        }
+
+    def max_sequences(self, tokens_per_sequence: float) -> int:
+        """How many sequences of that many tokens the replica's pool holds at once."""
+        per_rank = self.kv_pool_bytes / float(self.kv.bytes_for(tokens_per_sequence))
+        return int(per_rank) * self.kv_ranks
