@@ -1,0 +1,319 @@
+"""The answer: a versioned, frozen Plan that says everything it knows and survives JSON unchanged.
+
+A Plan holds only values: no live objects, nothing recomputed on load. ``Plan.to_json`` writes it,
+``read_plan`` reads it back and refuses foreign or newer files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from planner.errors import InputError
+from planner.scenario import Scenario
+
+SCHEMA_VERSION = 1
+MAX_PLAN_BYTES = 64 * 1024 * 1024
+
+Status = Literal["optimal", "feasible", "infeasible", "unknown"]
+
+
+class Part(BaseModel):
+    """The base of every part of a plan: frozen, no unknown keys, finite numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Prediction(Part):
+    """Predicted latency of one replica group at its share of the demand [s].
+
+    ``method``: "closed-form" or "simulated". ``intervals``: for each key (``ttft_p99_s``) the
+    model-error interval at ``interval_level``; ``simulation_intervals``: the Monte-Carlo interval.
+    """
+
+    ttft_p50_s: float | None = None
+    ttft_p99_s: float | None = None
+    tpot_p50_s: float | None = None
+    tpot_p99_s: float | None = None
+    e2e_p99_s: float | None = None
+    others_s: dict[str, float] = {}
+    method: str = "closed-form"
+    interval_level: float = 0.8
+    intervals: dict[str, tuple[float, float]] = {}
+    simulation_intervals: dict[str, tuple[float, float]] = {}
+
+
+class StepBreakdown(Part):
+    """Where a decode step at the operating point spends its time [s]."""
+
+    weights_s: float
+    kv_s: float
+    compute_s: float
+    collectives_s: float
+    overhead_s: float
+    total_s: float
+
+
+class ReplicaGroup(Part):
+    """Identical replicas of one deployment serving one service."""
+
+    gpu: str
+    engine: str
+    engine_version: str
+    tensor_parallel: int
+    pipeline_parallel: int = 1
+    data_parallel: int = 1
+    expert_parallel: int = 1
+    weights: str
+    kv_cache: str
+    settings: dict[str, float | int | bool | None] = {}
+    replicas: int
+    gpus: int
+    usd_per_hour: float
+    capacity_qps: float
+    routed_qps: float
+    concurrency: float
+    utilisation: float
+    kv_used_share: float
+    limited_by: str
+    memory: dict[str, float]
+    kv_pool_tokens: float
+    predicted: Prediction
+    step: StepBreakdown | None = None
+    evidence: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Readable name: ``8x (4x h100-sxm-80gb TP4 fp8, KV bf16)``."""
+        per_replica = self.gpus // self.replicas if self.replicas else 0
+        parallel = f"TP{self.tensor_parallel}" + "".join(
+            f" {tag}{degree}"
+            for tag, degree in (
+                ("PP", self.pipeline_parallel),
+                ("DP", self.data_parallel),
+                ("EP", self.expert_parallel),
+            )
+            if degree > 1
+        )
+        return (
+            f"{self.replicas}x ({per_replica}x {self.gpu} {parallel} "
+            f"{self.weights}, KV {self.kv_cache})"
+        )
+
+
+class ServicePlan(Part):
+    """What one service gets, and how far it is from its targets."""
+
+    name: str
+    model: str
+    rate_qps: float
+    served_qps: float
+    targets: dict[str, float]
+    replica_groups: tuple[ReplicaGroup, ...]
+    usd_per_hour: float
+    headroom_qps: float = 0.0
+    floors: dict[str, float] = {}
+
+
+class NodeCount(Part):
+    """Instances to rent of one offer, what fills them, and what they cost."""
+
+    provider: str
+    region: str
+    instance_type: str
+    term: str
+    gpu: str
+    gpus_per_node: int
+    count: int
+    usd_per_hour_each: float
+    usd_per_hour: float
+    idle_gpus: int
+    price_as_of: str
+    price_source: str
+    price_confidence: str = "medium"
+
+
+class Totals(Part):
+    """Sums over the plan; cost per million tokens at mean demand, never at capacity."""
+
+    gpus: int
+    gpus_rented: int
+    nodes: int
+    usd_per_hour: float
+    usd_per_month: float
+    usd_per_year: float
+    usd_per_million_output_tokens: float | None
+    usd_per_million_input_tokens: float | None = None
+    usd_per_million_tokens: float | None = None
+
+
+class Alternative(Part):
+    """A plan that was not chosen, and the reason it lost."""
+
+    label: str
+    gpus: int
+    usd_per_hour: float
+    reason: str
+    detail: dict[str, Any] = {}
+
+
+class RejectionGroup(Part):
+    """Deployments ruled out for one reason, with the numbers of the nearest miss."""
+
+    reason: str
+    count: int
+    nearest_miss: str
+    examples: tuple[str, ...] = ()
+
+
+class Relaxation(Part):
+    """One way out of an infeasible scenario: the requirement, its new value, and what that costs."""
+
+    requirement: str
+    current: str
+    relaxed: str
+    usd_per_hour: float | None = None
+    gpus: int | None = None
+
+
+class Infeasibility(Part):
+    """Why no plan exists: the smallest set of requirements in conflict, each with a way out."""
+
+    summary: str
+    conflict: tuple[str, ...]
+    relaxations: tuple[Relaxation, ...] = ()
+
+
+class SolverReport(Part):
+    """What the solver did and proved."""
+
+    name: str
+    version: str
+    status: str
+    variables: int = 0
+    constraints: int = 0
+    candidates: int = 0
+    candidates_after_dominance: int = 0
+    gap_tolerance: float = 0.0
+
+
+class VerificationRound(Part):
+    """One round of simulate, correct, solve again."""
+
+    round: int
+    deployment: str
+    closed_form_qps: float
+    simulated_qps: float | None
+    holds: bool
+    note: str = ""
+
+
+class Verification(Part):
+    """How the printed percentiles were checked, and which unsimulated candidates are close."""
+
+    method: Literal["none", "simulate"] = "none"
+    rounds: tuple[VerificationRound, ...] = ()
+    closed_form_error: dict[str, float] = {}
+    near_winners: tuple[str, ...] = ()
+    note: str = ""
+
+
+class Run(Part):
+    """What differs between two runs of the same question."""
+
+    created_at: str
+    duration_s: float
+    host: str
+    solve_s: float = 0.0
+
+
+class Provenance(Part):
+    """Everything needed to reproduce the plan; only ``run`` may differ between equal runs."""
+
+    planner_version: str
+    catalog_digest: str
+    scenario_digest: str
+    calibration: str
+    calibration_digest: str
+    price_dates: tuple[str, str] | None = None
+    seed: int = 0
+    run: Run
+
+
+class Plan(Part):
+    """The whole answer to one scenario."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    scenario: Scenario
+    status: Status
+    objective_usd_per_hour: float | None
+    bound_usd_per_hour: float | None
+    gap: float | None
+    services: tuple[ServicePlan, ...] = ()
+    nodes: tuple[NodeCount, ...] = ()
+    totals: Totals | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    native_precision: Alternative | None = None
+    rejections: tuple[RejectionGroup, ...] = ()
+    infeasibility: Infeasibility | None = None
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    solver: SolverReport
+    verification: Verification = Verification()
+    details: dict[str, Any] = Field(default_factory=dict)
+    provenance: Provenance
+
+    def to_json(self) -> str:
+        """The plan as JSON text, keys in a fixed order."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def exit_code(self) -> int:
+        """0 a plan proved for its data; 3 infeasible; 5 stopped without proof."""
+        return {"optimal": 0, "feasible": 5, "infeasible": 3, "unknown": 5}[self.status]
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read a plan written by ``Plan.to_json``.
+
+    Raises InputError when the file is missing, too large, not JSON, not a plan, or newer.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_PLAN_BYTES:
+            raise InputError(
+                "the plan file is too large", where=str(path), allowed=f"{MAX_PLAN_BYTES} bytes"
+            )
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the plan: {error.strerror}", where=str(path)) from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"not a JSON file: {error}", where=str(path)) from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version is None:
+        raise InputError(
+            "not a plan: it has no schema_version",
+            where=str(path),
+            action="write one with: planner solve SCENARIO --format json -o plan.json",
+        )
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            "the plan was written by another version of planner",
+            where=str(path),
+            found=f"schema_version {version}",
+            allowed=f"schema_version {SCHEMA_VERSION}",
+            action="solve the scenario again with this version",
+        )
+    try:
+        return Plan.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            first["msg"],
+            where=f"{path}: {'.'.join(map(str, first['loc']))}",
+            found=first.get("input"),
+        ) from None
