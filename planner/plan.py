@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from planner.errors import InputError
 from planner.scenario import Scenario
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 MAX_PLAN_BYTES = 64 * 1024 * 1024
 
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]

@@ -7,6 +7,7 @@ turns a YAML file into one of these and adds file and line to every complaint.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Annotated, Any, Literal
 
@@ -84,7 +85,7 @@ class Lengths(Document):
             points = sorted(self.quantiles.items())
             if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
                 raise ValueError("quantiles need at least two probabilities between 0 and 1")
-            if any(a[1] > b[1] for a, b in zip(points, points[1:], strict=False)):
+            if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
                 raise ValueError("quantiles must not decrease")
         return self
 

@@ -1,0 +1,123 @@
+"""The fleet decision as plain numbers: what is demanded, what can run, what can be rented.
+
+Nothing here knows about models or latency: a replica kind is a number of GPUs and a capacity per
+demand. That keeps the program testable by brute force and re-checkable without a solver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A service, or one length bucket of it. ``rates_qps``: mean rate per period [requests/s].
+
+    ``service`` groups buckets; ``max_kinds`` caps how many replica kinds a service may mix;
+    ``whole``: the bucket goes to one GPU type entirely; ``weight``: value of serving one request
+    when stock is short (higher first).
+    """
+
+    key: str
+    service: str
+    rates_qps: tuple[float, ...]
+    max_kinds: int | None = None
+    whole: bool = False
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaKind:
+    """One deployment: ``gpus`` of type ``gpu`` per replica, and the rate it holds per demand key.
+
+    ``capacity_qps`` has an entry for each demand it may serve [requests/s]. ``group_gpus``: GPUs that
+    must share one node or link domain (the TP group); ``tpot_s`` breaks ties.
+    """
+
+    key: str
+    gpu: str
+    gpus: int
+    capacity_qps: Mapping[str, float]
+    group_gpus: int = 0
+    tpot_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOffer:
+    """Something that can be rented or is owned: a node of ``gpus_per_node`` GPUs at a price.
+
+    ``committed``: paid in every period whether used or not; ``spot``: may be lost at once with its
+    whole (``pool``, ``zone``); ``max_nodes``: stock or quota of this offer, None = unlimited.
+    """
+
+    key: str
+    gpu: str
+    gpus_per_node: int
+    usd_per_hour: float
+    zone: str = ""
+    pool: str = ""
+    committed: bool = False
+    spot: bool = False
+    max_nodes: int | None = None
+    power_kw: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLimits:
+    """Caps on the whole fleet in every period; None = no cap. ``stock``: GPUs by type."""
+
+    max_gpus: int | None = None
+    max_usd_per_hour: float | None = None
+    max_power_kw: float | None = None
+    max_spot_share: float | None = None
+    stock: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resilience:
+    """What may fail without missing a target: ``replicas`` or ``nodes`` lost at once, or a zone."""
+
+    replicas: int = 0
+    nodes: int = 0
+    zones: int = 0
+    spot_pools: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs."""
+
+    demands: tuple[Demand, ...]
+    kinds: tuple[ReplicaKind, ...]
+    offers: tuple[NodeOffer, ...]
+    limits: FleetLimits = FleetLimits()
+    period_hours: tuple[float, ...] = (1.0,)
+    resilience: Resilience = Resilience()
+    serve_all: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What the solver proved. ``status``: "optimal", "feasible", "infeasible" or "unknown".
+
+    ``replicas``: replicas per (kind, period); ``nodes``: running nodes per (offer, kind or "" when
+    pooled, period); ``billed``: nodes paid per (offer, period); ``routed_qps``: rate per (demand,
+    kind, period); ``unserved_qps`` per (demand, period). ``objective`` and ``bound`` are mean
+    USD per hour over the periods; ``gap`` is relative.
+    """
+
+    status: str
+    objective_usd_per_hour: float | None
+    bound_usd_per_hour: float | None
+    gap: float | None
+    replicas: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    nodes: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
+    billed: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    routed_qps: Mapping[tuple[str, str, int], float] = field(default_factory=dict)
+    unserved_qps: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    solver: str = ""
+    solver_version: str = ""
+    seconds: float = 0.0
+    variables: int = 0
+    constraints: int = 0
