@@ -1,0 +1,126 @@
+"""How every number is written for people: the one place where values are rounded.
+
+A function takes an exact value (or None, meaning unknown) and returns text. Unknown is "-", never 0.
+Files for machines (JSON, CSV, spreadsheet cells) carry the exact values and do not pass through here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeGuard
+
+from planner.units import GB, GIB
+
+UNKNOWN = "-"
+Number = float | int | None
+_DIGITS = 3
+
+
+def usd(value: Number) -> str:
+    """Money [USD]: ``$0.0123``, ``$36.48``, ``$26,630``; cents are dropped from 10,000 on."""
+    if not _known(value):
+        return UNKNOWN
+    size = abs(value)
+    if size >= 10_000:
+        text = f"{size:,.0f}"
+    elif size >= 1 or size == 0:
+        text = f"{size:,.2f}"
+    else:
+        text = f"{size:.{_decimals(size)}f}"
+    return f"{'-' if value < 0 else ''}${text}"
+
+
+def usd_per_hour(value: Number) -> str:
+    """A rent [USD/h]: ``$36.48/h``."""
+    return f"{usd(value)}/h" if _known(value) else UNKNOWN
+
+
+def seconds(value: Number) -> str:
+    """A time [s] in the unit a person would choose: ``340 µs``, ``34.2 ms``, ``1.85 s``, ``12 min``."""
+    if not _known(value):
+        return UNKNOWN
+    size = abs(value)
+    if size == 0:
+        return "0 s"
+    for limit, factor, unit in ((1e-3, 1e-6, "µs"), (1.0, 1e-3, "ms"), (600.0, 1.0, "s")):
+        if size < limit and float(f"{size / factor:.{_DIGITS}g}") * factor < limit:
+            return f"{significant(value / factor)} {unit}"
+    return f"{value / 60:,.0f} min"
+
+
+def qps(value: Number) -> str:
+    """A request rate [requests/s]: ``50 req/s``, ``3.62 req/s``."""
+    return f"{significant(value)} req/s" if _known(value) else UNKNOWN
+
+
+def share(value: Number) -> str:
+    """A share of one as percent: ``87 %``, ``0.4 %``."""
+    if not _known(value):
+        return UNKNOWN
+    percent = 100 * value
+    return f"{percent:.0f} %" if abs(percent) >= 10 or percent == 0 else f"{percent:.1f} %"
+
+
+def gib(size_bytes: Number) -> str:
+    """Memory [bytes] in GiB (2**30 bytes), one decimal: ``67.3 GiB``."""
+    return f"{size_bytes / GIB:,.1f} GiB" if _known(size_bytes) else UNKNOWN
+
+
+def gb(size_bytes: Number) -> str:
+    """Transfer volumes and bandwidths [bytes] in GB (1e9 bytes): ``140.0 GB``."""
+    return f"{size_bytes / GB:,.1f} GB" if _known(size_bytes) else UNKNOWN
+
+
+def count(value: Number) -> str:
+    """Things that are counted: ``24``, ``131,072``; a fraction keeps one decimal."""
+    if not _known(value):
+        return UNKNOWN
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:,.1f}"
+
+
+def significant(value: Number, digits: int = _DIGITS) -> str:
+    """A plain number to ``digits`` significant digits, never in scientific notation: ``0.0342``."""
+    if not _known(value):
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    text = f"{value:.{_decimals(value, digits)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def interval(
+    low: Number, high: Number, write: Callable[[Number], str] = seconds, level: Number = None
+) -> str:
+    """A range, ``1.6 s to 2.1 s``; with ``level``, ``1.6 s to 2.1 s (80 %)``."""
+    if not (_known(low) and _known(high)):
+        return UNKNOWN
+    text = f"{write(low)} to {write(high)}"
+    return f"{text} ({share(level)})" if _known(level) else text
+
+
+def relative(old: Number, new: Number) -> str:
+    """The signed change: ``+12 %``, ``-0.4 %``; "-" when unknown or from zero."""
+    if not (_known(old) and _known(new)) or old == 0:
+        return UNKNOWN
+    ratio = (new - old) / abs(old)
+    return f"{'+' if ratio >= 0 else ''}{share(ratio)}"
+
+
+def change(old: Number, new: Number, write: Callable[[Number], str] = significant) -> str:
+    """``old -> new (+12 %)``; the percentage is left out where it has no meaning."""
+    text = f"{write(old)} -> {write(new)}"
+    percent = relative(old, new)
+    return text if percent == UNKNOWN or old == new else f"{text} ({percent})"
+
+
+def _known(value: Number) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _decimals(value: float, digits: int = _DIGITS) -> int:
+    """Decimals that show ``digits`` significant digits of a non-zero number."""
+    exponent = int(f"{abs(value):.{digits - 1}e}".partition("e")[2])
+    return max(0, digits - 1 - exponent)
