@@ -33,13 +33,15 @@ class Document(BaseModel):
 
 
 def _tuple(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
     return tuple(value) if isinstance(value, list) else value
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration_s), PlainSerializer(lambda v: v)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 Degrees = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], BeforeValidator(_tuple)]
-AllOrNames = Literal["all"] | Names
+AllOrNames = Annotated[Literal["all"] | Names, Field(union_mode="left_to_right")]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -1,0 +1,122 @@
+"""The ``planner`` command: finds the asked command's file and imports only that.
+
+Every failure a user can cause ends in one message on stderr and the exit code of its error class.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from planner.errors import PlannerError, nearest
+
+COMMANDS = {
+    "solve": "find the cheapest fleet that holds the targets",
+    "explain": "derive the plan step by step, beside the textbook sizing",
+    "memory": "weights, KV cache and memory: what fits",
+    "simulate": "play a plan under load and print its percentiles",
+    "compare": "solve under several restrictions, side by side",
+    "sweep": "cost over a range of rates, lengths, targets or prices",
+    "diff": "what changed between two plans or scenarios, and why",
+    "frontier": "cost against latency and resilience",
+    "report": "write a report: html, md, csv, xlsx or json",
+    "verify": "re-check a plan without the solver",
+    "deploy": "write launch commands and manifests that hold a plan",
+    "batch": "solve many scenario files",
+    "trace": "describe a request trace",
+    "catalog": "list models, GPUs, offers and engines",
+    "validate": "predict measured points and print the error",
+    "calibrate": "fit the latency model to your own measurements",
+    "completion": "print a shell completion script",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports ``planner.cli.<name>`` only when ``<name>`` is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order a person meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command; None when there is no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"planner.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when the asked one does not exist."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            hint = nearest(args[0], COMMANDS)
+            ctx.fail(
+                f"no such command {args[0]!r}" + (f"; {hint}" if hint else "; see planner --help")
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from planner import __version__
+
+        click.echo(f"planner {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version.",
+)
+def cli() -> None:
+    """Plan LLM-serving capacity: the cheapest GPU fleet that holds its latency targets.
+
+    \b
+    Examples:
+      planner solve llama70b_qps50
+      planner explain llama70b_qps50
+      planner memory fits --model Qwen/Qwen3-8B
+    """
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code instead of raising."""
+    try:
+        code = cli.main(args=args, prog_name="planner", standalone_mode=False)
+    except PlannerError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def run() -> None:
+    """The console script's entry point."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()
