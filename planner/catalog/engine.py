@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from planner.catalog.gpu import GpuSpec
 
 
 class Scheduler(StrEnum):
@@ -15,14 +17,35 @@ class Scheduler(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Defaults an engine takes on one class of GPUs; None keeps the engine's general default."""
+
+    min_visible_gib: float = 0.0
+    name_prefixes: tuple[str, ...] = ()
+    except_prefixes: tuple[str, ...] = ()
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    memory_fraction: float | None = None
+
+    def covers(self, gpu: GpuSpec) -> bool:
+        """Whether ``gpu`` belongs to this class."""
+        return (
+            gpu.cuda_visible_gib >= self.min_visible_gib
+            and (not self.name_prefixes or gpu.name.startswith(self.name_prefixes))
+            and not (self.except_prefixes and gpu.name.startswith(self.except_prefixes))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """An engine version with its defaults.
+    """An engine version with its defaults; ``on(gpu)`` gives those of one GPU.
 
     ``memory_budget``: "total-fraction" (vLLM: fraction of visible memory for everything),
     "static-fraction" (SGLang: weights + KV only), "free-fraction" (TensorRT-LLM: of what is free
     after load); ``memory_fraction`` is that fraction's default. ``graphs_inside_budget``: whether
     CUDA graphs count inside it. Memory coefficients (activations, graphs, context) are in
     ``catalogs/engines.yaml`` under ``memory`` and read by ``planner.sizing.memory``.
+    ``mla_kv_padding_values``: an MLA cache row is padded to a multiple of that many values (0 = not).
     """
 
     name: str
@@ -40,3 +63,17 @@ class EngineSpec:
     memory: tuple[tuple[str, float], ...]
     source: str
     as_of: str
+    gpu_limits: tuple[EngineLimits, ...] = ()
+    note: str = ""
+
+    def on(self, gpu: GpuSpec) -> EngineSpec:
+        """Return this version with the defaults it takes on ``gpu``."""
+        limits = next((limits for limits in self.gpu_limits if limits.covers(gpu)), None)
+        if limits is None:
+            return self
+        return replace(
+            self,
+            max_num_seqs=limits.max_num_seqs or self.max_num_seqs,
+            max_num_batched_tokens=limits.max_num_batched_tokens or self.max_num_batched_tokens,
+            memory_fraction=limits.memory_fraction or self.memory_fraction,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from planner.units import GIB, MIB
 
@@ -17,7 +17,9 @@ class GpuSpec:
     ``cuda_visible_gib``: what a process sees as total memory, a little under the driver's figure.
     ``link_gb_s``: per-direction bandwidth to peers [GB/s]; 0 = PCIe only. ``link_topology``:
     "switch", "mesh" (bandwidth scales with the peers used), "pair" (bridged pairs) or "none".
-    ``link_domain``: how many devices one fast-link domain joins.
+    ``link_domain``: how many devices one fast-link domain joins. ``nic_gb_s``: this device's share of
+    the network between nodes, per direction [GB/s]; 0 = unknown. ``memory_evidence`` and
+    ``nic_evidence``: the grade behind ``cuda_visible_gib`` and ``nic_gb_s``.
     """
 
     name: str
@@ -28,7 +30,7 @@ class GpuSpec:
     cuda_visible_gib: float
     marketed_memory_gb: float
     memory_bandwidth_gb_s: float
-    peak_tflops: Mapping[str, float]
+    peak_tflops: Mapping[str, float] = field(hash=False)
     link_gb_s: float
     link_topology: str
     link_domain: int
@@ -38,6 +40,8 @@ class GpuSpec:
     source: str
     as_of: str
     memory_evidence: str = "assumed"
+    nic_gb_s: float = 0.0
+    nic_evidence: str = "assumed"
     aliases: tuple[str, ...] = ()
     note: str = ""
 

@@ -1,0 +1,142 @@
+"""The content of ``catalogs/engines.yaml``, and how a wanted version finds its row."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from planner.catalog.engine import EngineLimits, EngineSpec, Scheduler
+from planner.catalog.tables import read_yaml, validate_document
+from planner.errors import CatalogError
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LimitsRow(_Document):
+    """Defaults of one class of GPUs; the first class that matches wins."""
+
+    min_visible_gib: float = Field(default=0.0, ge=0)
+    name_prefixes: tuple[str, ...] = ()
+    except_prefixes: tuple[str, ...] = ()
+    max_num_seqs: int | None = Field(default=None, gt=0)
+    max_num_batched_tokens: int | None = Field(default=None, gt=0)
+    memory_fraction: float | None = Field(default=None, gt=0, le=1)
+
+
+class VersionRow(_Document):
+    """One version of an engine, with what it inherits already filled in."""
+
+    version: str = Field(pattern=r"^\d+(\.\d+)+$")
+    scheduler: Scheduler
+    memory_budget: str = Field(pattern=r"^(total|static|free)-fraction$")
+    memory_fraction: float = Field(gt=0, le=1)
+    graphs_inside_budget: bool
+    max_num_seqs: int = Field(gt=0)
+    max_num_batched_tokens: int = Field(gt=0)
+    gpu_limits: tuple[LimitsRow, ...]
+    kv_block_tokens: int = Field(gt=0)
+    prefix_caching: bool
+    start_up_s: float = Field(ge=0)
+    mla_kv_padding_values: int = Field(ge=0)
+    memory: dict[str, float]
+    source: str = Field(min_length=1)
+    as_of: date
+    note: str = ""
+
+    def spec(self, name: str) -> EngineSpec:
+        """Return the engine version as the planner's value."""
+        return EngineSpec(
+            name=name,
+            version=self.version,
+            scheduler=self.scheduler,
+            memory_budget=self.memory_budget,
+            memory_fraction=self.memory_fraction,
+            max_num_seqs=self.max_num_seqs,
+            max_num_batched_tokens=self.max_num_batched_tokens,
+            kv_block_tokens=self.kv_block_tokens,
+            prefix_caching=self.prefix_caching,
+            graphs_inside_budget=self.graphs_inside_budget,
+            start_up_s=self.start_up_s,
+            mla_kv_padding_values=self.mla_kv_padding_values,
+            memory=tuple(sorted(self.memory.items())),
+            source=self.source,
+            as_of=self.as_of.isoformat(),
+            gpu_limits=tuple(EngineLimits(**limits.model_dump()) for limits in self.gpu_limits),
+            note=self.note,
+        )
+
+
+class EngineRow(_Document):
+    """An engine, its other names, and its versions from oldest to newest."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    default_version: str
+    versions: tuple[VersionRow, ...] = Field(min_length=1)
+
+
+class Engine:
+    """An engine's versions, oldest first."""
+
+    def __init__(self, row: EngineRow) -> None:
+        self.name = row.name
+        self.names = (row.name, *row.aliases)
+        self.versions = tuple(version.spec(row.name) for version in row.versions)
+        self.default = self.at(row.default_version)
+
+    def at(self, version: str) -> EngineSpec:
+        """Return the newest version listed that is not newer than ``version``; else the oldest.
+
+        A name without numbers ("nightly") means the newest.
+        """
+        wanted = version_key(version)
+        if not wanted:
+            return self.versions[-1]
+        older = [spec for spec in self.versions if version_key(spec.version) <= wanted]
+        return older[-1] if older else self.versions[0]
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Return the leading release numbers of ``version``: "1.2.0rc2.post2" gives (1, 2, 0)."""
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return tuple(int(part) for part in match.group(1).split(".")) if match else ()
+
+
+def read_engines(path: Path) -> tuple[Engine, ...]:
+    """Return every engine of ``catalogs/engines.yaml``.
+
+    Raises CatalogError when the file, a field, the order of versions or a default is wrong.
+    """
+    content = read_yaml(path)
+    if isinstance(content, list):
+        content = [_with_inheritance(entry) for entry in content]
+    rows = validate_document(path, content, tuple[EngineRow, ...])
+    for row in rows:
+        versions = [version.version for version in row.versions]
+        if sorted(versions, key=version_key) != versions or row.default_version not in versions:
+            raise CatalogError(
+                f"the versions of {row.name} are out of order, or lack the default",
+                where=str(path),
+                found=f"{', '.join(versions)}; default {row.default_version}",
+                allowed="oldest first, the default among them",
+            )
+    return tuple(Engine(row) for row in rows)
+
+
+def _with_inheritance(entry: Any) -> Any:
+    if not isinstance(entry, dict) or not isinstance(entry.get("versions"), list):
+        return entry
+    full: list[Any] = []
+    for version in entry["versions"]:
+        if not isinstance(version, dict):
+            return entry
+        before = full[-1] if full else {}
+        memory = {**before.get("memory", {}), **version.get("memory", {})}
+        full.append({**before, "note": "", **version, "memory": memory})
+    return {**entry, "versions": full}

@@ -1,0 +1,78 @@
+"""The rows of ``catalogs/formats.csv``: weight and KV formats with their other names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from planner.catalog.formats import KvFormat, WeightFormat
+from planner.catalog.tables import ISO_DATE, Row, read_rows
+
+
+class FormatRow(Row):
+    """One number format; ``catalogs/README.md`` says what each column means."""
+
+    kind: Literal["weights", "kv"]
+    name: str
+    bits: float = Field(gt=0, le=32)
+    compute: str = ""
+    weight_only: bool = False
+    group: int = Field(default=0, ge=-1)
+    block_rows: int | None = Field(default=None, gt=0)
+    block_cols: int | None = Field(default=None, gt=0)
+    scale_bits: float = Field(default=0.0, ge=0)
+    zero_bits: float = Field(default=0.0, ge=0)
+    keeps: str = ""
+    aliases: str = ""
+    source: str
+    as_of: str = Field(pattern=ISO_DATE)
+    note: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The format's own name and its aliases."""
+        return (self.name, *filter(None, self.aliases.split(";")))
+
+    def weight_format(self) -> WeightFormat:
+        """Return the weight format of a ``weights`` row."""
+        block = (self.block_rows, self.block_cols)
+        return WeightFormat(
+            name=self.name,
+            bits=self.bits,
+            compute=self.compute,
+            weight_only=self.weight_only,
+            group=self.group,
+            block=(block[0], block[1]) if block[0] and block[1] else None,
+            scale_bits=self.scale_bits,
+            zero_bits=self.zero_bits,
+            keeps=frozenset(filter(None, self.keeps.split(";"))),
+            source=self.source,
+        )
+
+    def kv_format(self) -> KvFormat:
+        """Return the KV format of a ``kv`` row."""
+        return KvFormat(
+            name=self.name, bits=self.bits, group=max(self.group, 0), scale_bits=self.scale_bits
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Every format by each of its names."""
+
+    weights: dict[str, WeightFormat]
+    kv: dict[str, KvFormat]
+
+
+def read_formats(path: Path) -> Formats:
+    """Return the weight and KV formats of ``catalogs/formats.csv``."""
+    formats = Formats({}, {})
+    for _, row in read_rows(path, FormatRow):
+        if row.kind == "weights":
+            formats.weights.update(dict.fromkeys(row.names, row.weight_format()))
+        else:
+            formats.kv.update(dict.fromkeys(row.names, row.kv_format()))
+    return formats

@@ -1,0 +1,82 @@
+"""Where model configs come from: the catalog's ``models/index.csv``, or a file a user names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field
+
+from planner.catalog.model import ModelSpec
+from planner.catalog.tables import ISO_DATE, Row, read_rows, read_text
+from planner.errors import CatalogError, InputError, PlannerError
+
+MAX_CONFIG_BYTES = 5_000_000
+
+
+class ModelEntry(Row):
+    """One line of ``catalogs/models/index.csv``."""
+
+    name: str
+    file: str
+    aliases: str = ""
+    family: str
+    source: str
+    as_of: str = Field(pattern=ISO_DATE)
+    note: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The model's own name and its aliases."""
+        return (self.name, *filter(None, map(str.strip, self.aliases.split(";"))))
+
+
+def read_model_index(path: Path) -> tuple[ModelEntry, ...]:
+    """Return every model the catalog lists; raises CatalogError when a name is given twice."""
+    entries: list[ModelEntry] = []
+    seen: dict[str, str] = {}
+    for line, entry in read_rows(path, ModelEntry):
+        for name in entry.names:
+            if seen.setdefault(name.lower(), entry.name) != entry.name:
+                raise CatalogError("a name is given twice", where=f"{path}:{line}", found=name)
+        entries.append(entry)
+    return tuple(entries)
+
+
+def load_model_file(
+    path: Path, entry: ModelEntry | None = None, error: type[PlannerError] = InputError
+) -> ModelSpec:
+    """Return the model of a ``config.json`` or of the folder that holds one.
+
+    Raises ``error`` when the file is missing, too large or not JSON, or when the config is not one
+    the planner knows (see ``planner.catalog.model_config``).
+    """
+    from planner.catalog.model_config import parse_config
+
+    if path.is_dir():
+        path = path / "config.json"
+    text = read_text(path, MAX_CONFIG_BYTES, error)
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as problem:
+        where = f"{path}:{problem.lineno}:{problem.colno}"
+        raise error(f"not valid JSON: {problem.msg}", where=where) from None
+    except RecursionError:
+        raise error("the JSON is nested too deeply", where=str(path)) from None
+    if not isinstance(config, dict):
+        raise error("not a model config", where=str(path), allowed="a JSON object")
+    try:
+        if entry is None:
+            return parse_config(config, name=_name(path), where=str(path))
+        model = parse_config(config, name=entry.name, where=str(path))
+    except InputError as problem:
+        if error is InputError:
+            raise
+        parts = {key: getattr(problem, key) for key in ("where", "found", "allowed", "action")}
+        raise error(problem.what, **parts) from None
+    return replace(model, source=entry.source, aliases=entry.names[1:])
+
+
+def _name(path: Path) -> str:
+    return path.resolve().parent.name if path.name == "config.json" else path.stem

@@ -1,0 +1,64 @@
+"""The rows of a price file: ``catalogs/prices/*.csv``, or a user's own with the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from planner.catalog.offer import Offer, Term
+from planner.catalog.tables import ISO_DATE, Row, read_rows
+from planner.errors import CatalogError, PlannerError
+
+MAX_USD_PER_HOUR = 100_000.0
+
+
+class OfferRow(Row):
+    """One offer; ``catalogs/README.md`` says what each column means."""
+
+    provider: str
+    region: str
+    instance_type: str
+    gpu: str
+    gpu_count: int = Field(gt=0, le=1024)
+    term: Term
+    usd_per_hour: float = Field(gt=0, le=MAX_USD_PER_HOUR)
+    as_of: str = Field(pattern=ISO_DATE)
+    source: str
+    confidence: Literal["high", "medium", "low"] = "medium"
+    government: bool = False
+    note: str = ""
+
+
+def read_offers(
+    path: Path,
+    error: type[PlannerError] = CatalogError,
+    resolve_gpu: Callable[[str], str | None] | None = None,
+) -> tuple[Offer, ...]:
+    """Return every offer of a price file, in file order.
+
+    ``resolve_gpu`` turns a written GPU name into its canonical one; ``None`` from it is an error.
+    Raises ``error`` with file, line and column when a cell is wrong or an offer is listed twice.
+    """
+    offers: dict[str, Offer] = {}
+    for line, row in read_rows(path, OfferRow, error):
+        gpu = resolve_gpu(row.gpu) if resolve_gpu else row.gpu
+        if gpu is None:
+            raise error(
+                "unknown GPU",
+                where=f"{path}:{line}:gpu",
+                found=row.gpu,
+                allowed="a name listed by: planner catalog gpus",
+            )
+        offer = Offer(**{**row.__dict__, "gpu": gpu})
+        if offer.key in offers:
+            raise error(
+                "the offer is listed twice",
+                where=f"{path}:{line}",
+                found=offer.key,
+                allowed="one price for each provider, region, instance type and term",
+            )
+        offers[offer.key] = offer
+    return tuple(offers.values())

@@ -1,0 +1,177 @@
+"""The catalog: every table under one folder, each read when first asked for and then kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from planner.catalog.engine import EngineSpec
+from planner.catalog.engine_rows import Engine, read_engines
+from planner.catalog.format_rows import Formats, read_formats
+from planner.catalog.formats import KvFormat, WeightFormat
+from planner.catalog.gpu import GpuSpec
+from planner.catalog.gpu_rows import read_gpus
+from planner.catalog.model import ModelSpec
+from planner.catalog.model_files import ModelEntry, load_model_file, read_model_index
+from planner.catalog.offer import Offer
+from planner.catalog.offer_rows import read_offers
+from planner.errors import CatalogError, InputError, PlannerError, nearest
+
+Found = TypeVar("Found")
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def load_catalog(root: Path | None = None) -> Catalog:
+    """Return the catalog under ``root``, or the shipped one.
+
+    Raises CatalogError when the folder does not exist.
+    """
+    if root is None:
+        shipped = _PACKAGE / "_data" / "catalogs"
+        root = shipped if shipped.is_dir() else _PACKAGE.parent / "catalogs"
+    if not root.is_dir():
+        raise CatalogError("no such catalog folder", where=str(root))
+    return Catalog(root)
+
+
+class Catalog:
+    """What exists: accelerators, models, engines, formats, prices and support rules.
+
+    Unknown names raise InputError with the nearest known one; a wrong file raises CatalogError.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def digest(self) -> str:
+        """Return a SHA-256 over every catalog file's name and content, in name order."""
+        total = hashlib.sha256()
+        for path in sorted(self.root.rglob("*")):
+            if path.is_file() and path.suffix in (".csv", ".yaml", ".json"):
+                total.update(path.relative_to(self.root).as_posix().encode() + b"\0")
+                total.update(hashlib.sha256(path.read_bytes()).digest())
+        return total.hexdigest()
+
+    def gpus(self) -> tuple[GpuSpec, ...]:
+        """Return every accelerator, in catalog order."""
+        return self._gpus
+
+    def gpu(self, name: str) -> GpuSpec:
+        """Return the accelerator of that name or alias (case does not matter)."""
+        return _look_up("GPU", name, self._gpu_by_name, (gpu.name for gpu in self._gpus), "gpus")
+
+    def model_index(self) -> tuple[ModelEntry, ...]:
+        """Return what the catalog lists about each model, without reading its config."""
+        return self._model_index
+
+    def model_names(self) -> tuple[str, ...]:
+        """Return every model's catalog name."""
+        return tuple(entry.name for entry in self._model_index)
+
+    def model(self, name_or_path: str) -> ModelSpec:
+        """Return the model of a catalog name or alias, or of a ``config.json`` or its folder.
+
+        Raises InputError when neither is known, or when the file is not a config the planner knows.
+        """
+        entry = self._model_by_name.get(name_or_path.lower())
+        if entry is None and _looks_like_path(name_or_path):
+            return load_model_file(Path(name_or_path))
+        if entry is None:
+            entry = _look_up(
+                "model", name_or_path, self._model_by_name, self.model_names(), "models"
+            )
+        if entry.name not in self._models:
+            file = self.root / "models" / entry.file
+            self._models[entry.name] = load_model_file(file, entry, CatalogError)
+        return self._models[entry.name]
+
+    def engines(self) -> tuple[EngineSpec, ...]:
+        """Return every version of every engine, oldest first."""
+        return tuple(spec for engine in self._engines for spec in engine.versions)
+
+    def engine(self, name: str, version: str | None = None) -> EngineSpec:
+        """Return the engine at ``version`` (the newest listed one not newer), or at its default."""
+        by_name = {alias: engine for engine in self._engines for alias in engine.names}
+        names = (engine.name for engine in self._engines)
+        engine = _look_up("engine", name, by_name, names, "engines")
+        return engine.default if version is None else engine.at(version)
+
+    def weight_format(self, name: str) -> WeightFormat:
+        """Return the weight format of that name or alias."""
+        known = self._formats.weights
+        return _look_up("weight format", name, known, known, "formats")
+
+    def kv_format(self, name: str) -> KvFormat:
+        """Return the KV cache format of that name or alias."""
+        known = self._formats.kv
+        return _look_up("KV cache format", name, known, known, "formats")
+
+    def offers(self) -> tuple[Offer, ...]:
+        """Return every offer of ``prices/``, by provider file."""
+        return self._offers
+
+    def read_prices(self, path: Path, error: type[PlannerError] = InputError) -> tuple[Offer, ...]:
+        """Return the offers of a price file, with its GPU names resolved to catalog names."""
+        return read_offers(path, error, self._canonical_gpu)
+
+    def _canonical_gpu(self, name: str) -> str | None:
+        gpu = self._gpu_by_name.get(name.lower())
+        return gpu.name if gpu else None
+
+    @cached_property
+    def _gpus(self) -> tuple[GpuSpec, ...]:
+        return read_gpus(self.root / "gpus.csv")
+
+    @cached_property
+    def _gpu_by_name(self) -> dict[str, GpuSpec]:
+        return {n.lower(): gpu for gpu in self._gpus for n in (gpu.name, *gpu.aliases)}
+
+    @cached_property
+    def _formats(self) -> Formats:
+        return read_formats(self.root / "formats.csv")
+
+    @cached_property
+    def _engines(self) -> tuple[Engine, ...]:
+        return read_engines(self.root / "engines.yaml")
+
+    @cached_property
+    def _offers(self) -> tuple[Offer, ...]:
+        files = sorted((self.root / "prices").glob("offers_*.csv"))
+        return tuple(offer for file in files for offer in self.read_prices(file, CatalogError))
+
+    @cached_property
+    def _model_index(self) -> tuple[ModelEntry, ...]:
+        return read_model_index(self.root / "models" / "index.csv")
+
+    @cached_property
+    def _model_by_name(self) -> dict[str, ModelEntry]:
+        return {n.lower(): entry for entry in self._model_index for n in entry.names}
+
+    @cached_property
+    def _models(self) -> dict[str, ModelSpec]:
+        return {}
+
+
+def _looks_like_path(text: str) -> bool:
+    return text.endswith(".json") or Path(text).exists()
+
+
+def _look_up(
+    kind: str, name: str, known: Mapping[str, Found], listed: Iterable[str], command: str
+) -> Found:
+    found = known.get(name.lower())
+    if found is None:
+        names = tuple(listed)
+        like = [n for n in names if name.lower() in n.lower()][:5]
+        raise InputError(
+            f"unknown {kind}",
+            found=name,
+            allowed=", ".join(names) if len(names) <= 30 else f"{len(names)} names",
+            action=f"did you mean one of {', '.join(like)}?"
+            if like and name
+            else nearest(name, known) or f"list them with: planner catalog {command}",
+        )
+    return found

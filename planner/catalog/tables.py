@@ -1,0 +1,218 @@
+"""Reading catalog files: CSV tables and YAML documents, checked row by row.
+
+A bad cell is told as ``file:line:column``, with what was found and what is allowed. Shipped data
+raises ``CatalogError`` (exit 4), a user's own file ``InputError`` (exit 2): the caller says which.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from planner.errors import CatalogError, PlannerError, nearest
+
+MAX_TABLE_BYTES = 20_000_000
+MAX_YAML_BYTES = 2_000_000
+ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
+
+_ALLOWED = {
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "bool_parsing": "true or false",
+    "finite_number": "a finite number",
+    "missing": "a value",
+    "string_type": "text",
+}
+_COMPARISONS = {
+    "greater_than": ("a number above", "gt"),
+    "greater_than_equal": ("a number of at least", "ge"),
+    "less_than": ("a number below", "lt"),
+    "less_than_equal": ("a number of at most", "le"),
+    "string_too_short": ("text of length", "min_length"),
+    "string_pattern_mismatch": ("text matching", "pattern"),
+}
+
+
+class Row(BaseModel):
+    """One line of a table; empty cells take the field's default, unknown columns are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+RowType = TypeVar("RowType", bound=Row)
+
+
+def read_rows(
+    path: Path, row_type: type[RowType], error: type[PlannerError] = CatalogError
+) -> list[tuple[int, RowType]]:
+    """Return ``(line, row)`` for every line of a CSV file with a header.
+
+    Raises ``error`` when the file cannot be read, a column is unknown or missing, or a cell breaks
+    its type or bounds.
+    """
+    lines: list[int] = []
+    cells: list[dict[str, str]] = []
+    for line, record in _records(path, row_type, error):
+        lines.append(line)
+        cells.append(record)
+    try:
+        rows = TypeAdapter(list[row_type]).validate_python(cells)  # type: ignore[valid-type]
+    except ValidationError as problem:
+        raise _cell_error(path, lines, problem, error) from None
+    return list(zip(lines, rows, strict=True))
+
+
+def _records(
+    path: Path, row_type: type[Row], error: type[PlannerError]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    text = read_text(path, MAX_TABLE_BYTES, error)
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    try:
+        header = next(reader, None)
+        if not header:
+            raise error("the table is empty", where=f"{path}:1", allowed="a header line")
+        _check_header(path, header, row_type, error)
+        for values in reader:
+            if not values:
+                continue
+            if len(values) != len(header):
+                raise error(
+                    "the line does not have one cell per column",
+                    where=f"{path}:{reader.line_num}",
+                    found=f"{len(values)} cells",
+                    allowed=f"{len(header)} cells",
+                )
+            yield reader.line_num, {k: v.strip() for k, v in zip(header, values, strict=True) if v}
+    except csv.Error as problem:
+        where = f"{path}:{reader.line_num}"
+        raise error(f"not a CSV file: {problem}", where=where) from None
+
+
+def _check_header(
+    path: Path, header: list[str], row_type: type[Row], error: type[PlannerError]
+) -> None:
+    known = row_type.model_fields
+    for column in header:
+        if column not in known:
+            raise error(
+                "unknown column",
+                where=f"{path}:1:{column}",
+                found=column,
+                allowed=", ".join(known),
+                action=nearest(column, known),
+            )
+    if len(set(header)) != len(header):
+        raise error("a column is named twice", where=f"{path}:1", found=",".join(header))
+    missing = [n for n, field in known.items() if field.is_required() and n not in header]
+    if missing:
+        raise error(
+            "a column is missing",
+            where=f"{path}:1",
+            found=", ".join(header),
+            allowed=f"also {', '.join(missing)}",
+        )
+
+
+def _cell_error(
+    path: Path, lines: list[int], problem: ValidationError, error: type[PlannerError]
+) -> PlannerError:
+    first = problem.errors()[0]
+    index, *field = first["loc"]
+    where = f"{path}:{lines[int(index)]}:{'.'.join(map(str, field))}"
+    return error(
+        f"invalid cell ({problem.error_count()} in this file)"
+        if problem.error_count() > 1
+        else "invalid cell",
+        where=where,
+        found="(empty)" if first["type"] == "missing" else first["input"],
+        allowed=_allowed(first["type"], first.get("ctx", {}), first["msg"]),
+    )
+
+
+def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind in _ALLOWED:
+        return _ALLOWED[kind]
+    if kind in _COMPARISONS:
+        text, key = _COMPARISONS[kind]
+        return f"{text} {context[key]}"
+    if "expected" in context:
+        return str(context["expected"])
+    return message.removeprefix("Value error, ")
+
+
+def read_text(path: Path, limit_bytes: int, error: type[PlannerError]) -> str:
+    """Return a UTF-8 file's text; refuses what is missing, larger than ``limit_bytes`` or binary."""
+    try:
+        if not path.is_file():
+            raise error("no such file", where=str(path))
+        size = path.stat().st_size
+        if size > limit_bytes:
+            raise error(
+                "the file is too large",
+                where=str(path),
+                found=f"{size} bytes",
+                allowed=f"at most {limit_bytes} bytes",
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise error("not a UTF-8 text file", where=str(path)) from None
+    except OSError as problem:
+        raise error(f"cannot read the file: {problem.strerror}", where=str(path)) from None
+
+
+class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """A safe loader that refuses a key given twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
+    """Return the content of a YAML file; nothing in it is executed, duplicate keys are errors."""
+    text = read_text(path, MAX_YAML_BYTES, error)
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise error(f"not valid YAML: {problem.problem}", where=where) from None
+    except yaml.YAMLError as problem:
+        raise error(f"not valid YAML: {problem}", where=str(path)) from None
+
+
+DocumentType = TypeVar("DocumentType")
+
+
+def validate_document(
+    path: Path,
+    content: object,
+    document_type: type[DocumentType],
+    error: type[PlannerError] = CatalogError,
+) -> DocumentType:
+    """Return ``content`` as ``document_type``; raises ``error`` with the path to the wrong field."""
+    try:
+        return TypeAdapter(document_type).validate_python(content)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise error(
+            "invalid field" if first["type"] != "extra_forbidden" else "unknown field",
+            where=f"{path}: {'.'.join(map(str, first['loc']))}",
+            found=first["input"],
+            allowed=_allowed(first["type"], first.get("ctx", {}), first["msg"]),
+        ) from None
