@@ -214,11 +214,14 @@ class Limits(Document):
 class Assumptions(Document):
     """What the tool cannot know; every one is printed with the plan.
 
-    ``response_time``: used by the textbook sizing alone [s]. ``prefix_hit_share``: share of prompt
-    tokens already in the prefix cache.
+    ``response_time``, ``textbook_overhead_gb`` (for the whole deployment) and
+    ``textbook_overhead_gb_per_gpu``: used by the textbook sizing alone [s, GB].
+    ``prefix_hit_share``: share of prompt tokens already in the prefix cache.
     """
 
     response_time: Seconds = 3.0
+    textbook_overhead_gb: Annotated[float, Field(ge=0)] = 5.0
+    textbook_overhead_gb_per_gpu: Annotated[float, Field(ge=0)] = 0.0
     prefix_hit_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
@@ -240,13 +243,17 @@ class Service(Document):
 
 
 class Scenario(Document):
-    """One file: one or more services, how prices are taken, and what limits hold."""
+    """One file: one or more services, how prices are taken, and what limits hold.
+
+    ``beside``: other scenarios that ``planner explain`` solves for comparison.
+    """
 
     name: str = "scenario"
     description: str = ""
     services: Annotated[tuple[Service, ...], Field(min_length=1, max_length=500)]
     prices: Prices = Prices()
     limits: Limits = Limits()
+    beside: Names = ()
 
     @model_validator(mode="before")
     @classmethod

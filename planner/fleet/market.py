@@ -1,0 +1,78 @@
+"""Which offers a scenario admits, and the few of them that can matter.
+
+Where nothing limits how many nodes of one kind can be rented, an offer is pointless when another
+gives the same GPU in the same node size under the same kind of term for less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from planner.catalog.offer import Offer, Term
+from planner.catalog.store import Catalog
+from planner.catalog.tables import read_offers
+from planner.errors import InputError
+from planner.fleet.problem import NodeOffer
+from planner.scenario import Prices
+
+_COMMITTED = frozenset({Term.ONE_YEAR, Term.THREE_YEAR, Term.CAPACITY_BLOCK, Term.OWNED})
+
+
+def admitted_offers(
+    prices: Prices, catalog: Catalog, base: Path | None = None
+) -> tuple[Offer, ...]:
+    """Offers of the admitted terms, providers and regions; the user's price file replaces the catalog.
+
+    Government regions count only when ``regions`` names them. ``base``: folder that a relative
+    ``prices.file`` is resolved against. Raises InputError when no offer is left.
+    """
+    if prices.file is None:
+        offers: Iterable[Offer] = catalog.offers()
+    else:
+        path = Path(prices.file)
+        offers = read_offers(path if path.is_absolute() or base is None else base / path)
+    admitted = tuple(
+        o
+        for o in offers
+        if o.term.value in prices.terms
+        and (prices.providers == "all" or o.provider in prices.providers)
+        and (o.region in prices.regions if prices.regions != "all" else not o.government)
+    )
+    if not admitted:
+        raise InputError(
+            "no offer is left to choose from",
+            where=prices.file or "prices",
+            found=f"terms {list(prices.terms)}, providers {prices.providers}, "
+            f"regions {prices.regions}",
+            action="see what exists with: planner catalog offers",
+        )
+    return admitted
+
+
+def cheapest_offers(offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """The cheapest offer of each (GPU, node size, committed or not, spot or not); ties by key."""
+    best: dict[tuple[str, int, bool, bool], Offer] = {}
+    for offer in sorted(offers, key=lambda o: (o.usd_per_hour, o.key)):
+        kind = (offer.gpu, offer.gpu_count, offer.term in _COMMITTED, offer.term is Term.SPOT)
+        best.setdefault(kind, offer)
+    return tuple(sorted(best.values(), key=lambda o: o.key))
+
+
+def node_offers(offers: Iterable[Offer], catalog: Catalog) -> tuple[NodeOffer, ...]:
+    """The program's view of ``offers``: size, price, zone, and power at full draw [kW]."""
+    tdp_kw: Mapping[str, float] = {g.name: g.tdp_w / 1000 for g in catalog.gpus()}
+    return tuple(
+        NodeOffer(
+            key=o.key,
+            gpu=o.gpu,
+            gpus_per_node=o.gpu_count,
+            usd_per_hour=o.usd_per_hour,
+            zone=o.region,
+            pool=f"{o.provider}/{o.region}",
+            committed=o.term in _COMMITTED,
+            spot=o.term is Term.SPOT,
+            power_kw=tdp_kw.get(o.gpu, 0.0) * o.gpu_count,
+        )
+        for o in offers
+    )

@@ -1,0 +1,284 @@
+"""A plan told in the terminal: the decision first, then why, then what stands behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from planner.plan import NodeCount, Plan, ReplicaGroup, ServicePlan
+from planner.reporting import rounding as say
+
+_METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "end to end"}
+
+
+def render_plan(plan: Plan) -> RenderableType:
+    """The whole report as one renderable; ``rich`` wraps it to the terminal's width."""
+    parts: list[RenderableType] = [_headline(plan)]
+    if plan.infeasibility is not None:
+        parts += _infeasibility(plan)
+    if plan.nodes:
+        parts += [_section("What to rent"), _nodes(plan.nodes), _totals(plan)]
+    for service in plan.services:
+        if service.replica_groups:
+            parts += _service(service, many=len(plan.services) > 1)
+    parts += _verification(plan)
+    parts += _alternatives(plan)
+    parts += _rejections(plan)
+    parts += _footnotes(plan)
+    return Group(*parts)
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Print the report on ``console``."""
+    console.print(render_plan(plan))
+
+
+def _section(title: str) -> Text:
+    return Text(f"\n{title}", style="bold cyan")
+
+
+def _headline(plan: Plan) -> RenderableType:
+    name = plan.scenario.name
+    if plan.status == "infeasible":
+        return Text.assemble((f"{name}: no fleet can meet this scenario", "bold red"))
+    if plan.totals is None:
+        return Text.assemble((f"{name}: no plan was found (status {plan.status})", "bold yellow"))
+    proof = {
+        "optimal": "proven cheapest for the printed candidates, capacities and prices",
+        "feasible": f"not proven cheapest: the gap is {say.share(plan.gap)}",
+    }.get(plan.status, plan.status)
+    groups = [g for s in plan.services for g in s.replica_groups]
+    what = "; ".join(g.label for g in groups[:3]) + (" ..." if len(groups) > 3 else "")
+    return Group(
+        Text.assemble((f"{name}: ", "bold"), (what, "bold green")),
+        Text(
+            f"{plan.totals.gpus_rented} GPUs, {say.usd_per_hour(plan.totals.usd_per_hour)}, {proof}"
+        ),
+    )
+
+
+def _infeasibility(plan: Plan) -> list[RenderableType]:
+    why = plan.infeasibility
+    assert why is not None
+    parts: list[RenderableType] = [Text(why.summary)]
+    if why.conflict:
+        parts += [_section("These requirements cannot all hold")]
+        parts += [Text(f"  - {line}") for line in why.conflict]
+    if why.relaxations:
+        table = _table("Give way on", "asked", "would work", "costs then", "GPUs")
+        for r in why.relaxations:
+            cost = say.usd_per_hour(r.usd_per_hour)
+            table.add_row(r.requirement, r.current, r.relaxed, cost, say.count(r.gpus))
+        parts += [_section("Cheapest way out, one at a time"), table]
+    return parts
+
+
+def _nodes(nodes: Iterable[NodeCount]) -> Table:
+    table = _table(">count", "instance", "provider", "region", "term", "GPUs", ">each", ">total")
+    for n in nodes:
+        gpus = f"{n.gpus_per_node}x {n.gpu}" + (f" ({n.idle_gpus} idle)" if n.idle_gpus else "")
+        table.add_row(
+            str(n.count),
+            n.instance_type,
+            n.provider,
+            n.region,
+            n.term,
+            gpus,
+            say.usd_per_hour(n.usd_per_hour_each),
+            say.usd_per_hour(n.usd_per_hour),
+        )
+    return table
+
+
+def _totals(plan: Plan) -> RenderableType:
+    totals = plan.totals
+    assert totals is not None
+    table = _table(">per hour", ">per month", ">per year", ">per M output tokens", ">per M tokens")
+    table.add_row(
+        say.usd(totals.usd_per_hour),
+        say.usd(totals.usd_per_month),
+        say.usd(totals.usd_per_year),
+        say.usd(totals.usd_per_million_output_tokens),
+        say.usd(totals.usd_per_million_tokens),
+    )
+    bound = say.usd_per_hour(plan.bound_usd_per_hour)
+    proof = (
+        f"Solver {plan.solver.name} {plan.solver.version}: {plan.solver.status}, "
+        f"bound {bound}, gap {say.share(plan.gap)}; "
+        f"{plan.solver.candidates} candidates, {plan.solver.candidates_after_dominance} after dominance."
+    )
+    return Group(table, Padding(Text(proof, style="dim"), (0, 0, 0, 2)))
+
+
+def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
+    rate = f"{say.qps(service.rate_qps)} of {service.model}"
+    title = f"Service {service.name}: {rate}" if many else rate
+    parts: list[RenderableType] = [_section(title), _groups(service)]
+    if service.served_qps < service.rate_qps * (1 - 1e-9):
+        short = f"  Only {say.qps(service.served_qps)} of {say.qps(service.rate_qps)} is served."
+        parts.append(Text(short, style="bold red"))
+    parts += [_section("Predicted latency at the planned load"), _latency(service)]
+    parts += [_section("Memory of one GPU"), _memory(service.replica_groups)]
+    if service.floors:
+        floors = ", ".join(f"{k}: {_floor(k, v)}" for k, v in service.floors.items())
+        parts.append(Padding(Text(f"Physical floors: {floors}.", style="dim"), (0, 0, 0, 2)))
+    return parts
+
+
+def _floor(key: str, value: float) -> str:
+    return say.seconds(value) if key.endswith("_s") else say.significant(value)
+
+
+def _groups(service: ServicePlan) -> Table:
+    table = _table(
+        ">replicas",
+        "layout",
+        ">holds each",
+        ">gets each",
+        ">busy",
+        ">in flight",
+        ">KV used",
+        "limited by",
+    )
+    for g in service.replica_groups:
+        table.add_row(
+            str(g.replicas),
+            g.label.partition("x ")[2].strip("()"),
+            say.qps(g.capacity_qps),
+            say.qps(g.routed_qps / g.replicas if g.replicas else None),
+            say.share(g.utilisation),
+            say.count(g.concurrency),
+            say.share(g.kv_used_share),
+            g.limited_by,
+        )
+    return table
+
+
+def _latency(service: ServicePlan) -> Table:
+    table = _table(
+        "percentile", ">target", ">predicted", "model interval", "simulation", "evidence"
+    )
+    for g in service.replica_groups:
+        p = g.predicted
+        values = {k: getattr(p, k) for k in type(p).model_fields if re.match(r"\w+_p\d+_s$", k)}
+        values |= p.others_s
+        for key, value in sorted(values.items(), reverse=True):
+            if value is None:
+                continue
+            metric, _, percentile = key.removesuffix("_s").partition("_p")
+            target = service.targets.get(key.removesuffix("_s"))
+            met = target is None or value <= target
+            low_high = p.intervals.get(key)
+            simulated = p.simulation_intervals.get(key)
+            table.add_row(
+                f"{_METRIC.get(metric, metric)} p{percentile}",
+                say.seconds(target),
+                Text(say.seconds(value), style="" if met else "bold red"),
+                say.interval(*low_high, level=p.interval_level) if low_high else "-",
+                say.interval(*simulated) if simulated else p.method,
+                g.evidence,
+            )
+    return table
+
+
+def _memory(groups: tuple[ReplicaGroup, ...]) -> Table:
+    parts = [k for k in groups[0].memory if k.endswith("_bytes") and k != "total_bytes"]
+    table = _table("layout", *(f">{_part(p)}" for p in parts), ">total", ">KV tokens a replica")
+    for g in groups:
+        table.add_row(
+            g.label.partition("x ")[2].strip("()"),
+            *(say.gib(g.memory.get(p)) for p in parts),
+            say.gib(g.memory.get("total_bytes")),
+            say.count(g.kv_pool_tokens),
+        )
+    return table
+
+
+def _part(key: str) -> str:
+    return key.removesuffix("_bytes").replace("_", " ").replace("kv", "KV").replace("cuda", "CUDA")
+
+
+def _verification(plan: Plan) -> list[RenderableType]:
+    v = plan.verification
+    if v.method == "none" or not v.rounds:
+        return []
+    table = _table(">round", "deployment", ">closed form", ">simulated", "holds", "note")
+    for r in v.rounds:
+        table.add_row(
+            str(r.round),
+            r.deployment,
+            say.qps(r.closed_form_qps),
+            say.qps(r.simulated_qps),
+            "yes" if r.holds else "no",
+            r.note,
+        )
+    parts: list[RenderableType] = [_section("Checked in the simulator"), table]
+    if v.near_winners:
+        near = "  With 10 % more capacity these unsimulated candidates would win: "
+        parts.append(Text(near + "; ".join(v.near_winners), style="dim"))
+    return parts
+
+
+def _alternatives(plan: Plan) -> list[RenderableType]:
+    rows = list(plan.alternatives)
+    if plan.native_precision is not None:
+        rows.insert(0, plan.native_precision)
+    if not rows:
+        return []
+    base = plan.totals.usd_per_hour if plan.totals else None
+    table = _table("alternative", ">GPUs", ">cost", ">against the plan", "why not")
+    for a in rows:
+        table.add_row(
+            a.label,
+            str(a.gpus),
+            say.usd_per_hour(a.usd_per_hour),
+            say.relative(base, a.usd_per_hour),
+            a.reason,
+        )
+    return [_section("Best alternatives"), table]
+
+
+def _rejections(plan: Plan) -> list[RenderableType]:
+    if not plan.rejections:
+        return []
+    table = _table(">count", "rejected because", "nearest miss")
+    for r in plan.rejections:
+        table.add_row(str(r.count), r.reason, r.nearest_miss)
+    return [_section("What was ruled out"), table]
+
+
+def _footnotes(plan: Plan) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if plan.warnings:
+        parts.append(_section("Warnings"))
+        parts += [Text(f"  - {w}", style="yellow") for w in plan.warnings]
+    if plan.assumptions:
+        parts.append(_section("Assumed"))
+        parts += [Text(f"  - {a}") for a in plan.assumptions]
+    p = plan.provenance
+    dates = f"prices of {p.price_dates[0]} to {p.price_dates[1]}, " if p.price_dates else ""
+    parts.append(
+        Text(
+            f"\n{dates}catalog {p.catalog_digest[:12]}, calibration {p.calibration}, "
+            f"planner {p.planner_version}",
+            style="dim",
+        )
+    )
+    return parts
+
+
+def _table(*columns: str) -> Table:
+    """A plain table; ``>`` before a title aligns the column to the right."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=True, show_edge=False)
+    for title in columns:
+        right = title.startswith(">")
+        table.add_column(
+            title.removeprefix(">"), justify="right" if right else "left", no_wrap=right
+        )
+    return table
