@@ -16,7 +16,8 @@ class WeightFormat:
     tensor, -1 = one per output channel); ``block``: (rows, cols) sharing one scale for block formats;
     ``scale_bits``/``zero_bits``: bits of each scale and zero point; ``compute``: the arithmetic
     precision where the GPU supports it natively ("bf16", "fp8", "int8", "fp4"), ``weight_only``
-    formats always compute in 16 bits. ``keeps`` names the tensor classes that stay in 16 bits.
+    formats always compute in 16 bits. ``keeps`` names the tensor classes that stay in 16 bits;
+    ``overrides`` gives classes a format of their own (mixed checkpoints).
     """
 
     name: str
@@ -29,6 +30,7 @@ class WeightFormat:
     zero_bits: float = 0.0
     keeps: frozenset[str] = frozenset()
     source: str = ""
+    overrides: tuple[tuple[str, WeightFormat], ...] = ()
 
     @property
     def is_native_16bit(self) -> bool:
