@@ -77,13 +77,17 @@ class DenseMlp:
 
 @dataclass(frozen=True, slots=True)
 class MoeMlp:
-    """Routed experts, ``top_k`` of ``experts`` per token, beside ``shared_width`` of shared experts."""
+    """Routed experts, ``top_k`` of ``experts`` per token, beside ``shared_width`` of shared experts.
+
+    ``latent``: width of the compressed space the routed experts work in; 0 = the hidden size.
+    """
 
     experts: int
     top_k: int
     width: int
     shared_width: int = 0
     gated: bool = True
+    latent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,9 @@ class Tensor:
     ``klass`` decides precision and role: embedding, head, attention, mlp, expert, shared_expert,
     router, norm, bias, recurrent, indexer, vision, mtp. ``shard`` decides what tensor parallelism
     does: "split" (divided by TP), "kv" (divided by min(TP, kv heads)), "vocab" (rows padded and
-    divided), "expert" (divided by EP or by TP inside each expert), "replicated".
+    divided), "expert" (divided by EP or by TP inside each expert), "replicated". ``parts``: the most
+    pieces a "split" or "kv" tensor can be cut into (its heads); 0 = no limit. ``fused``: tensors of a
+    layer with the same non-empty label live in one buffer (q, k and v; gate and up).
     """
 
     name: str
@@ -102,6 +108,8 @@ class Tensor:
     cols: int
     copies: int = 1
     shard: str = "split"
+    parts: int = 0
+    fused: str = ""
 
     @property
     def values(self) -> int:
@@ -123,7 +131,12 @@ class ModelSpec:
 
     ``layers`` holds one entry per decoder layer, in order. ``outer`` holds embeddings, final norm
     and head; ``mtp`` the multi-token-prediction layers' tensors; ``vision`` the tower's.
-    ``native_weights`` is the checkpoint's own format ("bf16", "fp8_block", "mxfp4", "nvfp4", ...).
+    ``native_weights`` is the checkpoint's own format ("bf16", "fp8_block", "mxfp4", "nvfp4", ...);
+    ``native_classes`` names the tensor classes it stores otherwise, ("attention", "bf16") for example.
+    ``native_kv`` is the KV format the checkpoint was calibrated for ("" = none). ``rope_values``: the
+    rotary table an engine builds at start [values]. ``note`` says what is approximate, if anything.
+
+    Hashing looks at the name alone, so that a model is a cheap key of a cache.
     """
 
     name: str
@@ -140,3 +153,10 @@ class ModelSpec:
     native_weights: str = "bf16"
     source: str = ""
     aliases: tuple[str, ...] = field(default=())
+    native_classes: tuple[tuple[str, str], ...] = ()
+    native_kv: str = ""
+    rope_values: int = 0
+    note: str = ""
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.architecture, self.native_weights))

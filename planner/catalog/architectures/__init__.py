@@ -1,0 +1,1 @@
+"""How each architecture family turns a ``config.json`` into layers of tensors."""

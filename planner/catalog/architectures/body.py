@@ -1,0 +1,100 @@
+"""What a family's parser returns, and the fields every family reads the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from planner.catalog.architectures.blocks import Tensors, embedding, head, norm
+from planner.catalog.architectures.fields import ConfigFields
+from planner.catalog.model import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The shapes of a model, before its name and number formats are known."""
+
+    hidden: int
+    vocab: int
+    tied: bool
+    layers: tuple[Layer, ...]
+    outer: Tensors
+    mtp: Tensors = ()
+    vision: Tensors = ()
+    max_context_tokens: int = 0
+    rope_values: int = 0
+    note: str = ""
+
+
+Parser = Callable[[ConfigFields], Body]
+
+
+def shared_layers(count: int, build: Callable[[int], Layer]) -> tuple[Layer, ...]:
+    """``count`` layers in order; equal layers are one object, so that they compare at once."""
+    seen: dict[Layer, Layer] = {}
+    layers = (build(index) for index in range(count))
+    return tuple(seen.setdefault(layer, layer) for layer in layers)
+
+
+def outer_tensors(
+    hidden: int, vocab: int, *, tied: bool, norm_bias: bool = False, head_bias: bool = False
+) -> Tensors:
+    """Embedding, final norm and head."""
+    return (
+        embedding(vocab, hidden)
+        + norm("norm", hidden, bias=norm_bias)
+        + head(vocab, hidden, tied=tied, bias=head_bias)
+    )
+
+
+def context_length(fields: ConfigFields) -> int:
+    """The longest context the checkpoint is made for [tokens]; 0 when the file does not say."""
+    return fields.count(
+        "max_position_embeddings", "model_max_length", "n_positions", "max_seq_len", default=0
+    )
+
+
+def rope_table_values(fields: ConfigFields, rotary_dim: int) -> int:
+    """Cosines and sines for every position: positions times rotary width [values].
+
+    YaRN tables cover ``factor`` times the original positions (vLLM ``rotary_embedding``).
+    """
+    positions = context_length(fields)
+    scaling = fields.section("rope_scaling")
+    if (
+        scaling is not None
+        and scaling.values.get("type", scaling.values.get("rope_type")) == "yarn"
+    ):
+        original = scaling.count("original_max_position_embeddings", default=positions or 1)
+        positions = int(original * scaling.number("factor", 1.0))
+    share = fields.number("partial_rotary_factor", 1.0)
+    return int(positions * rotary_dim * share)
+
+
+def attention_shape(fields: ConfigFields, hidden: int) -> tuple[int, int, int]:
+    """Heads, KV heads and head width, with the checks that hold for every family."""
+    heads = fields.count("num_attention_heads", maximum=4096)
+    kv_heads = fields.count("num_key_value_heads", default=heads, maximum=4096)
+    fields.divides("num_key_value_heads", kv_heads, "num_attention_heads", heads)
+    if fields.has("head_dim"):
+        return heads, kv_heads, fields.count("head_dim", maximum=16_384)
+    fields.divides("num_attention_heads", heads, "hidden_size", hidden)
+    return heads, kv_heads, hidden // heads
+
+
+def attention_windows(fields: ConfigFields, layers: int, *, pattern: int = 0) -> list[int | None]:
+    """The window of every layer [tokens], None = full attention.
+
+    Read from ``layer_types`` where listed; else every ``pattern``-th layer is full and the others
+    slide; else (``pattern`` 0) all layers slide when the file sets ``sliding_window``, unless
+    ``use_sliding_window`` turns it off.
+    """
+    if not fields.has("sliding_window") or not fields.flag("use_sliding_window", True):
+        return [None] * layers
+    window = fields.count("sliding_window", minimum=0) or None
+    types = fields.items("layer_types", layers)
+    if types is not None:
+        return [window if kind == "sliding_attention" else None for kind in types]
+    if pattern:
+        return [None if (index + 1) % pattern == 0 else window for index in range(layers)]
+    return [window] * layers

@@ -1,0 +1,143 @@
+"""Decoders of the Llama shape: attention, feed-forward, two or four norms a layer.
+
+Families differ in biases, query/key norms and windows; a ``Style`` row says how. Sources are the model
+classes of Hugging Face transformers with the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from planner.catalog.architectures.blocks import Tensors, attention, mlp, norm, vector
+from planner.catalog.architectures.body import (
+    Body,
+    Parser,
+    attention_shape,
+    attention_windows,
+    context_length,
+    outer_tensors,
+    rope_table_values,
+    shared_layers,
+)
+from planner.catalog.architectures.fields import ConfigFields
+from planner.catalog.model import DenseMlp, Layer, MoeMlp, SoftmaxAttention
+
+FeedForward = tuple[DenseMlp | MoeMlp, Tensors]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a family departs from Llama.
+
+    ``qkv_bias``/``out_bias``: None reads ``attention_bias`` from the file. ``qk_norm``: "head" (one
+    weight per head channel), "full" (per projected channel) or "" (none). ``norms``: per layer, of the
+    hidden width; ``norm_bias``: LayerNorms. ``sinks``: one learned logit a head. ``tied``: the
+    default of ``tie_word_embeddings``. ``window_pattern``: every n-th layer sees all tokens.
+    """
+
+    qkv_bias: bool | None = None
+    out_bias: bool | None = None
+    qk_norm: str = ""
+    norms: int = 2
+    norm_bias: bool = False
+    mlp_bias: bool | None = None
+    sinks: bool = False
+    tied: bool = False
+    window_pattern: int = 0
+    window_default: int = 0
+
+
+def standard_mixer(
+    fields: ConfigFields, style: Style, hidden: int, window: int | None
+) -> tuple[SoftmaxAttention, Tensors]:
+    """Attention of one layer with its query/key norms and sinks."""
+    heads, kv_heads, head_dim = attention_shape(fields, hidden)
+    default_bias = fields.flag("attention_bias")
+    qkv_bias = default_bias if style.qkv_bias is None else style.qkv_bias
+    out_bias = default_bias if style.out_bias is None else style.out_bias
+    tensors = attention(hidden, heads, kv_heads, head_dim, qkv_bias=qkv_bias, out_bias=out_bias)
+    if style.qk_norm == "head":
+        tensors += norm("self_attn.q_norm", head_dim) + norm("self_attn.k_norm", head_dim)
+    elif style.qk_norm == "full":
+        tensors += norm("self_attn.q_norm", heads * head_dim)
+        tensors += norm("self_attn.k_norm", kv_heads * head_dim)
+    if style.sinks:
+        tensors += vector("self_attn.sinks", "norm", heads, shard="split")
+    return SoftmaxAttention(heads, kv_heads, head_dim, head_dim, window), tensors
+
+
+def decoder_body(
+    fields: ConfigFields, style: Style, feed_forward: Callable[[int], FeedForward]
+) -> Body:
+    """A whole model whose layer ``i`` has the feed-forward ``feed_forward(i)``."""
+    hidden = fields.count("hidden_size")
+    vocab = fields.count("vocab_size")
+    count = fields.layer_count()
+    pattern = fields.count("sliding_window_pattern", default=style.window_pattern, minimum=0)
+    windows = attention_windows(fields, count, pattern=pattern)
+    if style.window_pattern and not fields.has("sliding_window"):
+        default = style.window_default
+        windows = [None if (i + 1) % pattern == 0 else default for i in range(count)]
+    norms: Tensors = ()
+    for index in range(style.norms):
+        norms += norm(f"layernorm_{index}", hidden, bias=style.norm_bias)
+
+    def layer(index: int) -> Layer:
+        mixer, tensors = standard_mixer(fields, style, hidden, windows[index])
+        block, block_tensors = feed_forward(index)
+        return Layer(mixer, block, tensors + block_tensors + norms)
+
+    tied = fields.flag("tie_word_embeddings", style.tied)
+    head_dim = attention_shape(fields, hidden)[2]
+    return Body(
+        hidden=hidden,
+        vocab=vocab,
+        tied=tied,
+        layers=shared_layers(count, layer),
+        outer=outer_tensors(
+            hidden,
+            vocab,
+            tied=tied,
+            norm_bias=style.norm_bias,
+            head_bias=fields.flag("lm_head_bias"),
+        ),
+        max_context_tokens=context_length(fields),
+        rope_values=rope_table_values(fields, head_dim),
+    )
+
+
+def dense(style: Style, fields: ConfigFields) -> Body:
+    """A dense decoder of the given style."""
+    hidden = fields.count("hidden_size")
+    width = fields.count("intermediate_size")
+    bias = fields.flag("mlp_bias") if style.mlp_bias is None else style.mlp_bias
+    block: FeedForward = (DenseMlp(width), mlp(hidden, width, bias=bias))
+    return decoder_body(fields, style, lambda _index: block)
+
+
+GEMMA = Style(tied=True)
+DENSE_STYLES = {
+    "LlamaForCausalLM": Style(),
+    "MistralForCausalLM": Style(),
+    "Qwen2ForCausalLM": Style(qkv_bias=True, out_bias=False),
+    "Qwen3ForCausalLM": Style(qk_norm="head"),
+    "MiMoForCausalLM": Style(qkv_bias=True, out_bias=False),
+    "SmolLM3ForCausalLM": Style(tied=True),
+    "Phi3ForCausalLM": Style(),
+    "Olmo2ForCausalLM": Style(qk_norm="full"),
+    "GraniteForCausalLM": Style(),
+    "Glm4ForCausalLM": Style(norms=4, out_bias=False),
+    "GlmForCausalLM": Style(out_bias=False),
+    "SeedOssForCausalLM": Style(out_bias=False),
+    "InternLM3ForCausalLM": Style(),
+    "GemmaForCausalLM": GEMMA,
+    "Gemma2ForCausalLM": Style(norms=4, tied=True, window_pattern=2, window_default=4096),
+    "Gemma3ForCausalLM": Style(
+        norms=4, qk_norm="head", tied=True, window_pattern=6, window_default=4096
+    ),
+    "CohereForCausalLM": Style(norms=1, tied=True),
+    "Cohere2ForCausalLM": Style(norms=1, tied=True, window_pattern=4, window_default=4096),
+}
+PARSERS: dict[str, Parser] = {name: partial(dense, style) for name, style in DENSE_STYLES.items()}

@@ -1,0 +1,70 @@
+"""From any ``config.json`` of a known architecture to a ModelSpec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from planner.catalog.architectures.fields import ConfigFields
+from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS
+from planner.catalog.model import ModelSpec
+from planner.errors import InputError, nearest
+
+DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+
+
+def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
+    """Return the model that ``config`` describes.
+
+    ``name`` labels it, ``where`` is the file (or whatever the user gave) for messages. Raises
+    InputError when the architecture is unknown or a field is missing or absurd.
+    """
+    if not isinstance(config, Mapping):
+        raise InputError(
+            "a model configuration is a mapping", where=where, found=type(config).__name__
+        )
+    fields = ConfigFields(config, where)
+    architecture = _architecture(fields)
+    body = PARSERS[architecture](fields)
+    dtype = fields.text("torch_dtype") or fields.text("dtype")
+    return ModelSpec(
+        name=name,
+        architecture=architecture,
+        hidden_size=body.hidden,
+        vocab_size=body.vocab,
+        tied_embeddings=body.tied,
+        layers=body.layers,
+        outer=body.outer,
+        mtp=body.mtp,
+        vision=body.vision,
+        max_context_tokens=body.max_context_tokens,
+        dtype=DTYPES.get(dtype, "bf16"),
+        rope_values=body.rope_values,
+        note=body.note,
+    )
+
+
+def _architecture(fields: ConfigFields) -> str:
+    listed = fields.items("architectures") or ()
+    model_type = fields.text("model_type")
+    for candidate in listed:
+        if candidate in PARSERS:
+            return str(candidate)
+    if not listed and model_type in BY_MODEL_TYPE:
+        return BY_MODEL_TYPE[model_type]
+    found = listed[0] if listed else model_type
+    if not found:
+        raise InputError(
+            "neither `architectures` nor `model_type` is set",
+            where=fields.where,
+            allowed="a config.json of a known architecture",
+        )
+    known = list(PARSERS) if listed else list(BY_MODEL_TYPE)
+    raise InputError(
+        f"unknown architecture {found!r}",
+        where=fields.where,
+        found=found,
+        allowed=f"one of {len(PARSERS)} known architectures",
+        action=nearest(str(found), known)
+        or "describe it inline: layers, hidden, heads, kv_heads, intermediate, vocab, ...",
+    )

@@ -1,0 +1,217 @@
+"""What a sequence keeps in GPU memory: KV cache that grows, windows that fill, states that stay.
+
+Per attention layer and token (2 = K and V):
+
+- MHA, GQA, MQA: ``2 * kv_heads * head_dim * bytes``, KV heads split over TP and replicated beyond.
+- MLA: ``(kv_lora_rank + qk_rope_head_dim) * bytes``, the same on every TP rank
+  (DeepSeek-V2, arXiv 2405.04434, section 2.1); a sparse-attention indexer adds its key.
+- Sliding-window and chunked layers stop growing at the window; layers that read another layer's
+  cache store none; compressed attention keeps one entry per ``compress_ratio`` tokens and a window.
+- Linear attention, gated delta and Mamba layers hold a constant state per sequence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.catalog.formats import KvFormat
+from planner.catalog.model import (
+    LatentAttention,
+    Layer,
+    ModelSpec,
+    RecurrentMixer,
+    SoftmaxAttention,
+)
+from planner.deployment import Deployment
+from planner.sizing.stages import stage_layers
+
+Number = float | NDArray[np.float64]
+
+REFERENCE_CONTEXT_TOKENS = 4096.0
+CONV_STATE_BYTES = 2
+SPARSE_MLA_FP8_SCALE_BYTES = 4  # one FP32 scale per 128 values of the FP8 latent
+SPARSE_MLA_FP8_GROUP = 128
+SPARSE_MLA_ROPE_BYTES = 2  # the rotary part stays in BF16 in the FP8 layout
+
+
+@dataclass(frozen=True, slots=True)
+class KvLayout:
+    """What one sequence occupies on one GPU.
+
+    growing_bytes_per_token: of layers that keep every token [B]; windows: (window [tokens],
+    bytes per token [B]) of layers that keep the last ones; state_bytes_per_sequence: constant [B];
+    block_tokens: the cache is handed out in blocks of that many tokens.
+    """
+
+    growing_bytes_per_token: float
+    windows: tuple[tuple[int, float], ...]
+    state_bytes_per_sequence: float
+    block_tokens: int
+
+    def bytes_for(self, context_tokens: Number) -> Number:
+        """Bytes [B] of one sequence with that many tokens in its cache, whole blocks."""
+        held = self._whole_blocks(context_tokens)
+        total = held * self.growing_bytes_per_token + self.state_bytes_per_sequence
+        for window, per_token in self.windows:
+            total = total + np.minimum(held, self._whole_blocks(float(window))) * per_token
+        return total if isinstance(total, np.ndarray) else float(total)
+
+    def bytes_shared(
+        self, context_tokens: Number, shared_tokens: float, sequences: Number
+    ) -> Number:
+        """Bytes [B] of ``sequences`` that have their first ``shared_tokens`` in common.
+
+        Whole blocks of the shared prefix are held once by the layers that keep every token;
+        windows and states are each sequence's own.
+        """
+        common = math.floor(shared_tokens / self.block_tokens) * self.block_tokens
+        saved = (sequences - 1) * (common * self.growing_bytes_per_token)
+        return sequences * self.bytes_for(context_tokens) - saved
+
+    def tokens_in(self, pool_bytes: float) -> float:
+        """How many tokens of one long sequence fit in ``pool_bytes`` [tokens]; inf when none grow."""
+        fixed = self.state_bytes_per_sequence + sum(w * b for w, b in self.windows)
+        if not self.growing_bytes_per_token:
+            return math.inf if pool_bytes >= fixed else 0.0
+        full = (pool_bytes - fixed) / self.growing_bytes_per_token
+        if self.windows and full < max(w for w, _ in self.windows):
+            every = self.growing_bytes_per_token + sum(b for _, b in self.windows)
+            full = (pool_bytes - self.state_bytes_per_sequence) / every
+        return max(0.0, math.floor(full / self.block_tokens) * self.block_tokens)
+
+    def _whole_blocks(self, tokens: Number) -> Number:
+        return np.ceil(tokens / self.block_tokens) * self.block_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCache:
+    """What one layer keeps on one rank, in bytes [B]."""
+
+    growing_bytes: float = 0.0
+    window_tokens: int = 0
+    window_bytes: float = 0.0
+    state_bytes: float = 0.0
+
+
+def layer_cache(
+    layer: Layer, kv: KvFormat, *, tensor_parallel: int = 1, mla_padding_values: int = 0
+) -> LayerCache:
+    """The cache of one layer on one TP rank."""
+    mixer = layer.mixer
+    match mixer:
+        case LatentAttention():
+            return LayerCache(growing_bytes=_latent_bytes(mixer, kv, mla_padding_values))
+        case RecurrentMixer():
+            cut = min(tensor_parallel, mixer.heads)
+            state = mixer.state_values * mixer.state_bytes_per_value
+            return LayerCache(state_bytes=(state + mixer.conv_values * CONV_STATE_BYTES) / cut)
+        case SoftmaxAttention(shares_kv=False):
+            return _softmax_cache(mixer, kv, tensor_parallel)
+        case _:
+            return LayerCache()
+
+
+def _softmax_cache(mixer: SoftmaxAttention, kv: KvFormat, tensor_parallel: int) -> LayerCache:
+    heads = math.ceil(mixer.kv_heads / tensor_parallel)
+    per_token = heads * (mixer.head_dim + mixer.v_head_dim) * kv.bytes_per_value
+    indexer = _indexer_key_bytes(mixer)
+    if mixer.compress_ratio > 1:
+        return LayerCache(
+            growing_bytes=(per_token + indexer) / mixer.compress_ratio,
+            window_tokens=mixer.window or 0,
+            window_bytes=per_token if mixer.window else 0.0,
+        )
+    if mixer.window:
+        return LayerCache(window_tokens=mixer.window, window_bytes=per_token + indexer)
+    return LayerCache(growing_bytes=per_token + indexer)
+
+
+def _latent_bytes(mixer: LatentAttention, kv: KvFormat, padding_values: int) -> float:
+    width = mixer.kv_lora_rank + mixer.qk_rope_head_dim
+    if mixer.indexer is not None and kv.bits == 8:
+        # DeepSeek-V3.2's FP8 layout: 512 values, their scales and 64 BF16 rotary values = 656 B.
+        scales = math.ceil(mixer.kv_lora_rank / SPARSE_MLA_FP8_GROUP) * SPARSE_MLA_FP8_SCALE_BYTES
+        rope = mixer.qk_rope_head_dim * SPARSE_MLA_ROPE_BYTES
+        return mixer.kv_lora_rank + scales + rope + _indexer_key_bytes(mixer)
+    if padding_values:
+        width = math.ceil(width / padding_values) * padding_values
+    return width * kv.bytes_per_value + _indexer_key_bytes(mixer)
+
+
+def _indexer_key_bytes(mixer: SoftmaxAttention | LatentAttention) -> float:
+    """The indexer's own key, FP8 with an FP32 scale per 128 values whatever the cache's format."""
+    if mixer.indexer is None:
+        return 0.0
+    groups = math.ceil(mixer.indexer.head_dim / SPARSE_MLA_FP8_GROUP)
+    return float(mixer.indexer.head_dim + groups * SPARSE_MLA_FP8_SCALE_BYTES)
+
+
+def kv_layout(deployment: Deployment, stage: int | None = None) -> KvLayout:
+    """Cache of one sequence on one GPU of pipeline ``stage`` (None: the stage that holds the most).
+
+    Attention-DP ranks each hold their own sequences whole, so data parallelism does not enter.
+    """
+    layouts = _layouts(
+        deployment.model,
+        deployment.kv_cache,
+        deployment.engine.kv_block_tokens,
+        deployment.engine.mla_kv_padding_values,
+        deployment.tensor_parallel,
+        deployment.pipeline_parallel,
+    )
+    if stage is not None:
+        return layouts[stage]
+    return max(layouts, key=lambda layout: layout.bytes_for(REFERENCE_CONTEXT_TOKENS))
+
+
+@lru_cache(maxsize=8192)
+def _layouts(
+    model: ModelSpec,
+    kv: KvFormat,
+    block_tokens: int,
+    padding_values: int,
+    tensor_parallel: int,
+    pipeline_parallel: int,
+) -> tuple[KvLayout, ...]:
+    """The layout of every pipeline stage."""
+
+    def layout(layers: range) -> KvLayout:
+        caches = [
+            layer_cache(
+                model.layers[index],
+                kv,
+                tensor_parallel=tensor_parallel,
+                mla_padding_values=padding_values,
+            )
+            for index in layers
+        ]
+        windows: defaultdict[int, float] = defaultdict(float)
+        for cache in caches:
+            if cache.window_tokens:
+                windows[cache.window_tokens] += cache.window_bytes
+        return KvLayout(
+            growing_bytes_per_token=sum(c.growing_bytes for c in caches),
+            windows=tuple(sorted(windows.items())),
+            state_bytes_per_sequence=sum(c.state_bytes for c in caches),
+            block_tokens=block_tokens,
+        )
+
+    return tuple(layout(layers) for layers in stage_layers(len(model.layers), pipeline_parallel))
+
+
+def kv_bytes_per_token(model: ModelSpec, kv_format: KvFormat) -> float:
+    """Bytes [B] one token adds to the cache of the whole model while every window still grows."""
+    caches = (layer_cache(layer, kv_format) for layer in model.layers)
+    return sum(cache.growing_bytes + cache.window_bytes for cache in caches)
+
+
+def state_bytes_per_sequence(model: ModelSpec) -> float:
+    """Constant state [B] one sequence holds in the recurrent layers of the whole model."""
+    any_format = KvFormat("bf16", 16)
+    return sum(layer_cache(layer, any_format).state_bytes for layer in model.layers)

@@ -1,0 +1,101 @@
+"""How many bytes a tensor takes in a weight format, and which tensors a format leaves alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+from planner.catalog.formats import WeightFormat
+from planner.catalog.model import ModelSpec, Tensor
+from planner.sizing.parameters import model_tensors
+
+BYTES_16BIT = 2.0
+NEVER_QUANTISED = frozenset({"norm", "bias", "router", "conv", "gate"})
+
+
+def stored_format(tensor: Tensor, fmt: WeightFormat) -> WeightFormat | None:
+    """The format ``tensor`` is stored in under ``fmt``; None when it stays in 16 bits."""
+    if fmt.bits >= 16:
+        return fmt
+    for klass, other in fmt.overrides:
+        if klass == tensor.klass:
+            return stored_format(tensor, other) if other.overrides else other
+    if tensor.klass in NEVER_QUANTISED or tensor.klass in fmt.keeps:
+        return None
+    return fmt
+
+
+def tensor_bytes(tensor: Tensor, fmt: WeightFormat) -> float:
+    """Bytes [B] of a tensor with its scales and zero points.
+
+    ``values * bits / 8 + scales * (scale_bits + zero_bits) / 8``; one scale per block of rows and
+    columns, per ``group`` columns of a row, per row (``group`` -1) or per matrix (``group`` 0).
+    Classes the format keeps stay in 16 bits.
+    """
+    stored = stored_format(tensor, fmt)
+    if stored is None:
+        return tensor.values * BYTES_16BIT
+    if stored.bits >= 16:
+        return tensor.values * stored.bits / 8
+    scales = _scales(tensor, stored) * tensor.copies
+    return (tensor.values * stored.bits + scales * (stored.scale_bits + stored.zero_bits)) / 8
+
+
+def _scales(tensor: Tensor, fmt: WeightFormat) -> int:
+    if fmt.block is not None:
+        rows, cols = fmt.block
+        return math.ceil(tensor.rows / rows) * math.ceil(tensor.cols / cols)
+    if fmt.group > 0:
+        return tensor.rows * math.ceil(tensor.cols / fmt.group)
+    return tensor.rows if fmt.group < 0 else 1
+
+
+@lru_cache(maxsize=2048)
+def weight_bytes(model: ModelSpec, fmt: WeightFormat) -> float:
+    """Bytes [B] of the language model's weights, without MTP modules and vision tower."""
+    return sum(tensor_bytes(tensor, fmt) for tensor in model_tensors(model))
+
+
+def format_family(name: str) -> str:
+    """What a person calls a concrete format: "fp8_block" and "fp8_tensor" are both "fp8"."""
+    return name.split("_", 1)[0]
+
+
+def is_below_native(model: ModelSpec, fmt: WeightFormat, native: WeightFormat) -> bool:
+    """Whether ``fmt`` stores the model in fewer bits than its checkpoint does.
+
+    ``native`` is the format of ``model.native_weights``.
+    """
+    return fmt.bits < native.bits and format_family(fmt.name) != format_family(native.name)
+
+
+def weights_for(model: ModelSpec, name: str, lookup: Callable[[str], WeightFormat]) -> WeightFormat:
+    """The concrete format that ``name`` means for this model.
+
+    "native" is the checkpoint's own; a friendly name (bf16, fp8, int4, nvfp4, ...) means the
+    checkpoint's own variant when it is of that family (block FP8 for a block-FP8 checkpoint), with
+    the classes that checkpoint leaves in another format; else the catalog's row of that name.
+    """
+    if name != "native":
+        asked = lookup(name)
+        exact = "_" in asked.name and asked.name != model.native_weights
+        if exact or format_family(asked.name) != format_family(model.native_weights):
+            return asked
+    return _native(model, lookup)
+
+
+def _native(model: ModelSpec, lookup: Callable[[str], WeightFormat]) -> WeightFormat:
+    base = lookup(model.native_weights)
+    if not model.native_classes:
+        return base
+    keeps = set(base.keeps)
+    overrides: list[tuple[str, WeightFormat]] = []
+    for klass, name in model.native_classes:
+        keeps.discard(klass)
+        if name in ("bf16", "fp16"):
+            keeps.add(klass)
+        elif name != base.name:
+            overrides.append((klass, lookup(name)))
+    return replace(base, keeps=frozenset(keeps), overrides=tuple(overrides))

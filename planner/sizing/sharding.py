@@ -1,0 +1,263 @@
+"""What one GPU of a replica holds of the weights, and which layouts are legal.
+
+- Tensor parallelism divides attention by heads, feed-forwards by width and the vocabulary by padded
+  rows. KV heads are replicated when TP exceeds them; norms, routers and MLA's down-projections are
+  replicated always.
+- Experts are spread over ``tensor_parallel * data_parallel`` ranks of a stage: whole experts over
+  ``expert_parallel`` of them, each expert cut inside over the rest.
+- Attention data parallelism replicates everything but the routed experts.
+- Pipeline stages hold consecutive layers; the first also the embedding, the last the head.
+
+Sources: vLLM and SGLang parallel linear layers and ``FusedMoEParallelConfig``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from planner.catalog.formats import WeightFormat
+from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, SoftmaxAttention, Tensor
+from planner.deployment import Deployment
+from planner.sizing.precision import stored_format, tensor_bytes
+from planner.sizing.stages import stage_layers
+from planner.units import MIB
+
+Tensors = tuple[Tensor, ...]
+
+VOCAB_PADDING_ROWS = 64
+LARGE_BUFFER_BYTES = 10 * MIB
+SEGMENT_BYTES = 2 * MIB
+UNSPLIT_BYTES = MIB
+ROPE_BYTES_PER_VALUE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a model is divided: the parallel degrees, and whether MTP modules are loaded."""
+
+    tensor: int
+    pipeline: int
+    data: int
+    expert: int
+    mtp: bool
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Cut:
+        """The cut of a deployment; MTP modules are loaded when it drafts tokens."""
+        return cls(
+            deployment.tensor_parallel,
+            deployment.pipeline_parallel,
+            deployment.data_parallel,
+            deployment.expert_parallel,
+            deployment.settings.draft_tokens > 0,
+        )
+
+    @property
+    def ranks(self) -> int:
+        """GPUs of one pipeline stage."""
+        return self.tensor * self.data
+
+
+def local_values(tensor: Tensor, cut: Cut) -> float:
+    """Values of ``tensor`` on one rank of the stage that holds it."""
+    match tensor.shard:
+        case "split" | "kv":
+            return tensor.values / (min(cut.tensor, tensor.parts) if tensor.parts else cut.tensor)
+        case "vocab":
+            rows = math.ceil(tensor.rows / VOCAB_PADDING_ROWS) * VOCAB_PADDING_ROWS
+            return math.ceil(rows / cut.tensor) * tensor.cols * tensor.copies
+        case "expert":
+            held = math.ceil(tensor.copies / cut.expert)
+            inside = max(1, cut.ranks // cut.expert)
+            return held * tensor.rows * tensor.cols / inside
+        case _:
+            return tensor.values
+
+
+def _stage_groups(model: ModelSpec, cut: Cut, stage: int) -> Iterator[tuple[Tensors, int]]:
+    """The groups of whole tensors a stage holds a share of, and how often each occurs."""
+    stages = stage_layers(len(model.layers), cut.pipeline)
+    last = stage == len(stages) - 1
+    outer = []
+    for tensor in model.outer:
+        first_copy = stage == 0 or (last and model.tied_embeddings)
+        if first_copy if tensor.klass == "embedding" else last:
+            outer.append(tensor)
+    yield tuple(outer), 1
+    layers = {id(model.layers[index]): model.layers[index] for index in stages[stage]}
+    counts = Counter(id(model.layers[index]) for index in stages[stage])
+    for key, layer in layers.items():
+        yield layer.tensors, counts[key]
+    if last and cut.mtp:
+        yield model.mtp, 1
+    if stage == 0:
+        yield model.vision, 1
+
+
+def rank_tensors(
+    deployment: Deployment, stage: int | None = None
+) -> tuple[tuple[Tensor, float], ...]:
+    """Each distinct tensor a rank holds, with its local values over all layers that have one.
+
+    ``stage`` None takes the heaviest pipeline stage.
+    """
+    cut = Cut.of(deployment)
+    if stage is None:
+        stage = _heaviest_stage(deployment.model, cut, deployment.weights)
+    return _rank_tensors(deployment.model, cut, stage)
+
+
+@lru_cache(maxsize=8192)
+def _rank_tensors(model: ModelSpec, cut: Cut, stage: int) -> tuple[tuple[Tensor, float], ...]:
+    held: defaultdict[Tensor, float] = defaultdict(float)
+    for tensors, count in _stage_groups(model, cut, stage):
+        for tensor in tensors:
+            held[tensor] += count * local_values(tensor, cut)
+    return tuple(held.items())
+
+
+def rank_weight_bytes(deployment: Deployment, stage: int | None = None) -> float:
+    """Bytes [B] of weights on one GPU, as the framework's allocator holds them."""
+    cut = Cut.of(deployment)
+    if stage is None:
+        stage = _heaviest_stage(deployment.model, cut, deployment.weights)
+    return _stage_bytes(deployment.model, cut, stage, deployment.weights)
+
+
+@lru_cache(maxsize=8192)
+def _heaviest_stage(model: ModelSpec, cut: Cut, weights: WeightFormat) -> int:
+    return max(range(cut.pipeline), key=lambda stage: _stage_bytes(model, cut, stage, weights))
+
+
+@lru_cache(maxsize=8192)
+def _stage_bytes(model: ModelSpec, cut: Cut, stage: int, weights: WeightFormat) -> float:
+    groups = _stage_groups(model, cut, stage)
+    return sum(count * _buffers_bytes(tensors, cut, weights) for tensors, count in groups)
+
+
+def _buffers_bytes(tensors: Tensors, cut: Cut, weights: WeightFormat) -> float:
+    """Bytes of a group of tensors, those of one ``fused`` label sharing one buffer."""
+    buffers: defaultdict[str, float] = defaultdict(float)
+    for index, tensor in enumerate(tensors):
+        share = local_values(tensor, cut) / tensor.values
+        buffers[tensor.fused or f"#{index}"] += tensor_bytes(tensor, weights) * share
+    return sum(allocated_bytes(size) for size in buffers.values())
+
+
+def allocated_bytes(size_bytes: float) -> float:
+    """What a buffer of ``size_bytes`` occupies in PyTorch's caching allocator [B].
+
+    Large buffers get segments of whole 2 MiB; a remainder of at most 1 MiB is not split off and stays
+    with the buffer (``CUDACachingAllocator``: kMinLargeAlloc, kRoundLarge, kSmallSize). This explains
+    most of the excess of logged weights over the sum of their parameters.
+    """
+    if size_bytes < LARGE_BUFFER_BYTES:
+        return size_bytes
+    segment = math.ceil(size_bytes / SEGMENT_BYTES) * SEGMENT_BYTES
+    return segment if segment - size_bytes <= UNSPLIT_BYTES else size_bytes
+
+
+def rope_table_bytes(model: ModelSpec) -> float:
+    """The rotary table an engine builds beside the weights, replicated on every rank [B]."""
+    return float(model.rope_values * ROPE_BYTES_PER_VALUE)
+
+
+def legal_reasons(deployment: Deployment) -> tuple[str, ...]:
+    """Why this layout cannot be launched; empty when it can."""
+    model, tp = deployment.model, deployment.tensor_parallel
+    reasons = []
+    if min(tp, deployment.pipeline_parallel, deployment.data_parallel) < 1:
+        return ("parallel degrees start at 1",)
+    if deployment.pipeline_parallel > len(model.layers):
+        reasons.append(
+            f"pipeline parallel {deployment.pipeline_parallel} exceeds {len(model.layers)} layers"
+        )
+    reasons += _attention_reasons(model, tp)
+    reasons += _expert_reasons(deployment)
+    reasons += _block_reasons(deployment)
+    return tuple(dict.fromkeys(reasons))
+
+
+def _attention_reasons(model: ModelSpec, tp: int) -> Iterator[str]:
+    for layer in {id(layer): layer for layer in model.layers}.values():
+        mixer = layer.mixer
+        if mixer is None:
+            continue
+        if mixer.heads % tp:
+            yield f"{mixer.heads} attention heads do not divide by tensor parallel {tp}"
+        if isinstance(mixer, SoftmaxAttention):
+            low, high = sorted((mixer.kv_heads, tp))
+            if high % low:
+                yield f"{mixer.kv_heads} KV heads and tensor parallel {tp} do not divide"
+        if layer.mlp is not None and not isinstance(layer.mlp, MoeMlp) and layer.mlp.width % tp:
+            yield f"feed-forward width {layer.mlp.width} does not divide by tensor parallel {tp}"
+
+
+def _expert_reasons(deployment: Deployment) -> Iterator[str]:
+    ep = deployment.expert_parallel
+    ranks = deployment.tensor_parallel * deployment.data_parallel
+    widths = {(m.experts, m.width) for m in _mixtures(deployment.model)}
+    if ep > 1 and not widths:
+        yield "expert parallel needs a mixture of experts"
+    if ep < 1 or ranks % ep:
+        yield f"expert parallel {ep} does not divide the {ranks} ranks of a stage"
+        return
+    for experts, width in widths:
+        if ep > experts:
+            yield f"expert parallel {ep} exceeds {experts} experts"
+        if width % (ranks // ep):
+            yield f"expert width {width} does not divide over {ranks // ep} ranks"
+
+
+def _block_reasons(deployment: Deployment) -> Iterator[str]:
+    """Block and group scales cannot be cut: the local width must hold whole ones."""
+    ranks = deployment.tensor_parallel * deployment.data_parallel // deployment.expert_parallel
+    for mixture in _mixtures(deployment.model):
+        unit = _scale_unit(deployment.weights)
+        if unit > 1 and ranks > 1 and (mixture.width // ranks) % unit:
+            yield (
+                f"expert width {mixture.width} over {ranks} ranks is not a multiple of "
+                f"{deployment.weights.name}'s {unit}"
+            )
+
+
+def _mixtures(model: ModelSpec) -> list[MoeMlp]:
+    found = {id(layer.mlp): layer.mlp for layer in model.layers if isinstance(layer.mlp, MoeMlp)}
+    return list(dict.fromkeys(found.values()))
+
+
+def _scale_unit(fmt: WeightFormat) -> int:
+    expert = Tensor("expert", "expert", 1, 1)
+    stored = stored_format(expert, fmt)
+    if stored is None or stored.bits >= 16:
+        return 1
+    return stored.block[0] if stored.block else max(stored.group, 1)
+
+
+def what_is_replicated(deployment: Deployment) -> dict[str, float]:
+    """Bytes [B] one rank holds beyond its even share of the stage, by tensor class."""
+    cut = Cut.of(deployment)
+    extra: defaultdict[str, float] = defaultdict(float)
+    for tensor, values in rank_tensors(deployment):
+        local = local_values(tensor, cut)
+        beyond = max(0.0, local / tensor.values - 1 / cut.ranks)
+        extra[tensor.klass] += tensor_bytes(tensor, deployment.weights) * beyond * (values / local)
+    return {klass: size for klass, size in extra.items() if size > 0}
+
+
+def replicates_kv(deployment: Deployment) -> bool:
+    """Whether TP ranks hold copies of the same KV entries (MLA, or fewer KV heads than ranks)."""
+    tp = deployment.tensor_parallel
+    for layer in deployment.model.layers:
+        match layer.mixer:
+            case LatentAttention():
+                return tp > 1
+            case SoftmaxAttention(kv_heads=heads) if tp > heads:
+                return True
+            case _:
+                continue
+    return False
