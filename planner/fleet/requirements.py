@@ -1,0 +1,170 @@
+"""What a plain ``Problem`` asks that could be asked less strictly: demand, stock, caps, resilience."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from planner.fleet.infeasible import Outcome, Requirement
+from planner.fleet.problem import FleetLimits, Problem, Resilience, Solution
+
+MAX_SEPARATE_SERVICES = 6
+UNLIMITED_GPUS = 10**6
+UNLIMITED_USD_PER_HOUR = 1e9
+UNLIMITED_KW = 1e6
+SMALLEST_SHARE = 1e-6
+
+
+def outcome_of(problem: Problem, solution: Solution) -> Outcome:
+    """The cost and the most GPUs running in any period of a solution."""
+    if solution.status not in ("optimal", "feasible"):
+        return Outcome(solution.status)
+    gpus = {kind.key: kind.gpus for kind in problem.kinds}
+    per_period = [0] * len(problem.period_hours)
+    for (kind, period), replicas in solution.replicas.items():
+        per_period[period] += replicas * gpus[kind]
+    return Outcome(solution.status, solution.objective_usd_per_hour, max(per_period, default=0))
+
+
+def problem_requirements(problem: Problem) -> tuple[Requirement[Problem], ...]:
+    """Demand, stock, quotas, fleet limits and resilience of a plain problem."""
+    return tuple(_of_problem(problem))
+
+
+def _of_problem(problem: Problem) -> Iterator[Requirement[Problem]]:
+    limits = problem.limits
+    services = list(dict.fromkeys(d.service for d in problem.demands))
+    groups = [[s] for s in services] if len(services) <= MAX_SEPARATE_SERVICES else [services]
+    for group in groups:
+        yield _demand(group)
+    for gpu, count in sorted(limits.stock.items()):
+        yield counted(f"limits.stock.{gpu}", count, _stock_editor(gpu), "GPUs")
+    if limits.max_gpus is not None:
+        yield counted("limits.max_gpus", limits.max_gpus, _limit_editor("max_gpus", int), "GPUs")
+    if limits.max_usd_per_hour is not None:
+        yield budget(limits.max_usd_per_hour, _limit_editor("max_usd_per_hour"))
+    if limits.max_power_kw is not None:
+        yield Requirement(
+            name="power",
+            current=limits.max_power_kw,
+            loosest=UNLIMITED_KW,
+            edit=_limit_editor("max_power_kw"),
+            write=lambda v: f"{v:g} kW",
+        )
+    if limits.max_spot_share is not None:
+        yield Requirement(
+            name="share of spot nodes",
+            current=limits.max_spot_share,
+            loosest=1.0,
+            edit=_limit_editor("max_spot_share"),
+            write=lambda v: f"{v:g}",
+        )
+    if any(o.max_nodes is not None for o in problem.offers):
+        yield switch("quotas of the offers", "as listed", "none", _without_quotas)
+    for field in dataclasses.fields(Resilience):
+        lost = getattr(problem.resilience, field.name)
+        if lost:
+            yield Requirement(
+                name=f"{field.name} lost without missing a target",
+                current=lost,
+                loosest=0,
+                edit=_resilience_editor(field.name),
+                write=lambda v: f"{v:.0f}",
+                whole=True,
+            )
+
+
+def _demand(services: list[str]) -> Requirement[Problem]:
+    chosen = frozenset(services)
+
+    def edit(problem: Problem, share: float) -> Problem:
+        demands = tuple(
+            dataclasses.replace(d, rates_qps=tuple(r * share for r in d.rates_qps))
+            if d.service in chosen
+            else d
+            for d in problem.demands
+        )
+        return dataclasses.replace(problem, demands=demands)
+
+    name = f"rate of {services[0]}" if len(services) == 1 else f"rates of {len(services)} services"
+    return Requirement(
+        name=name,
+        current=1.0,
+        loosest=SMALLEST_SHARE,
+        edit=edit,
+        write=lambda v: f"{100 * v:.3g} %",
+    )
+
+
+def counted(
+    name: str, count: int, edit: Callable[[Any, float], Any], unit: str
+) -> Requirement[Any]:
+    """A cap on a whole number of things."""
+    return Requirement(
+        name=name,
+        current=count,
+        loosest=UNLIMITED_GPUS,
+        edit=edit,
+        write=lambda v: f"{v:.0f} {unit}",
+        whole=True,
+        enough=lambda outcome: outcome.gpus,
+    )
+
+
+def budget(usd_per_hour: float, edit: Callable[[Any, float], Any]) -> Requirement[Any]:
+    """A cap on the cost [USD/h]; the cost of the cheapest fleet is the least that suffices."""
+    return Requirement(
+        name="limits.max_cost_usd_per_hour",
+        current=usd_per_hour,
+        loosest=UNLIMITED_USD_PER_HOUR,
+        edit=edit,
+        write=lambda v: f"{v:g} $/h",
+        enough=lambda outcome: outcome.usd_per_hour and outcome.usd_per_hour * (1 + 1e-9),
+    )
+
+
+def switch(name: str, strict: str, loose: str, loosened: Callable[[Any], Any]) -> Requirement[Any]:
+    """A requirement that holds or not, with nothing in between."""
+    return Requirement(
+        name=name,
+        current=0,
+        loosest=1,
+        edit=lambda question, value: loosened(question) if value else question,
+        write=lambda value: loose if value else strict,
+        whole=True,
+    )
+
+
+def _limit_editor(
+    field: str, kind: Callable[[float], float] = float
+) -> Callable[[Problem, float], Problem]:
+    def edit(problem: Problem, value: float) -> Problem:
+        change: dict[str, Any] = {field: kind(value)}
+        limits = dataclasses.replace(problem.limits, **change)
+        return dataclasses.replace(problem, limits=limits)
+
+    return edit
+
+
+def _stock_editor(gpu: str) -> Callable[[Problem, float], Problem]:
+    def edit(problem: Problem, value: float) -> Problem:
+        limits: FleetLimits = dataclasses.replace(
+            problem.limits, stock={**problem.limits.stock, gpu: int(value)}
+        )
+        return dataclasses.replace(problem, limits=limits)
+
+    return edit
+
+
+def _resilience_editor(field: str) -> Callable[[Problem, float], Problem]:
+    def edit(problem: Problem, value: float) -> Problem:
+        resilience = dataclasses.replace(problem.resilience, **{field: int(value)})
+        return dataclasses.replace(problem, resilience=resilience)
+
+    return edit
+
+
+def _without_quotas(problem: Problem) -> Problem:
+    offers = tuple(dataclasses.replace(o, max_nodes=None) for o in problem.offers)
+    return dataclasses.replace(problem, offers=offers)

@@ -1,0 +1,163 @@
+import itertools
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.fleet.infeasible import Outcome, Requirement, explain, smallest_conflict
+
+
+def threshold(name, current, loosest, whole=False):
+    return Requirement(
+        name=name,
+        current=current,
+        loosest=loosest,
+        edit=lambda q, v, name=name: {**q, name: v},
+        write=lambda v: f"{v:g}",
+        whole=whole,
+    )
+
+
+@given(
+    size=st.integers(1, 6),
+    conflicts=st.lists(st.frozensets(st.integers(0, 5), min_size=1), min_size=1, max_size=6),
+)
+def test_smallest_conflict_is_the_smallest_of_all_subsets(size, conflicts):
+    conflicts = [c for c in (frozenset(i for i in c if i < size) for c in conflicts) if c]
+    everything = frozenset(range(size))
+
+    def may_hold(kept):
+        return not any(c <= kept for c in conflicts)
+
+    if not conflicts:
+        with pytest.raises(ValueError, match="no conflict"):
+            smallest_conflict(everything, may_hold)
+        return
+    found = smallest_conflict(everything, may_hold)
+    fewest = min(
+        len(s)
+        for n in range(size + 1)
+        for s in itertools.combinations(range(size), n)
+        if not may_hold(frozenset(s))
+    )
+    assert not may_hold(found)
+    assert len(found) == fewest
+    assert all(may_hold(found - {i}) for i in found)
+
+
+def test_no_member_of_an_empty_conflict():
+    assert smallest_conflict(frozenset({0, 1}), lambda kept: False) == frozenset()
+
+
+@given(rate=st.floats(1, 1000), per_gpu=st.floats(0.5, 20), stock=st.integers(0, 40))
+def test_stock_against_demand_relaxes_to_the_least_that_suffices(rate, per_gpu, stock):
+    needed = math.ceil(rate / per_gpu)
+
+    def solve(q):
+        gpus = math.ceil(q["share"] * rate / per_gpu)
+        return Outcome("optimal", 2.0 * gpus, gpus) if gpus <= q["stock"] else Outcome("infeasible")
+
+    requirements = [
+        threshold("share", 1.0, 1e-6),
+        Requirement(
+            name="stock",
+            current=stock,
+            loosest=10**6,
+            edit=lambda q, v: {**q, "stock": v},
+            write=lambda v: f"{v:.0f}",
+            whole=True,
+            enough=lambda outcome: outcome.gpus,
+        ),
+    ]
+    question = {"share": 1.0, "stock": stock}
+    if needed <= stock:
+        with pytest.raises(ValueError, match="infeasible"):
+            explain(question, requirements, solve)
+        return
+    explanation = explain(question, requirements, solve)
+    told = {r.requirement: r for r in explanation.relaxations}
+    assert int(told["stock"].relaxed) == needed
+    assert told["stock"].usd_per_hour == 2.0 * needed
+    if stock == 0:
+        assert explanation.conflict == ("stock: 0",)
+        return
+    assert len(explanation.conflict) == 2
+    share = float(told["share"].relaxed)
+    assert solve({"share": share, "stock": stock}).has_fleet
+    assert not solve({"share": share * 1.02, "stock": stock}).has_fleet
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_relaxations_are_feasible_and_tight_with_several_conflicts(data):
+    """Each conflict is a sum of thresholds that must reach a bound."""
+    names = [f"r{i}" for i in range(data.draw(st.integers(2, 4)))]
+    current = {n: data.draw(st.integers(0, 9), label=n) for n in names}
+    rules = data.draw(
+        st.lists(
+            st.tuples(st.sets(st.sampled_from(names), min_size=1), st.integers(1, 60)),
+            min_size=1,
+            max_size=3,
+        )
+    )
+
+    def solve(q):
+        holds = all(sum(q[n] for n in members) >= bound for members, bound in rules)
+        return Outcome("optimal", float(sum(q.values())), 0) if holds else Outcome("infeasible")
+
+    requirements = [threshold(n, current[n], 1000, whole=True) for n in names]
+    if solve(current).has_fleet:
+        return
+    explanation = explain(current, requirements, solve)
+    assert explanation.conflict
+    for relaxation in explanation.relaxations:
+        changed = relaxation.requirement.split(" and ")
+        values = [int(v) for v in relaxation.relaxed.split(" and ")]
+        relaxed = {**current, **dict(zip(changed, values, strict=True))}
+        assert solve(relaxed).has_fleet
+        for name, value in zip(changed, values, strict=True):
+            assert value == current[name] or not solve({**relaxed, name: value - 1}).has_fleet
+
+
+@given(floor=st.floats(0.05, 50), target=st.floats(0.01, 40))
+def test_a_target_below_the_floor_is_the_conflict_by_itself(floor, target):
+    def solve(q):
+        ok = q["ttft"] >= floor
+        return Outcome("optimal", 1.0, 1) if ok else Outcome("infeasible")
+
+    question = {"ttft": target, "share": 1.0}
+    if target >= floor:
+        return
+    requirements = [threshold("share", 1.0, 1e-6), threshold("ttft", target, 3600.0)]
+    explanation = explain(question, requirements, solve)
+    assert explanation.conflict == (f"ttft: {target:g}",)
+    assert "cannot be met" in explanation.summary
+    (relaxation,) = explanation.relaxations
+    relaxed = float(relaxation.relaxed)
+    assert floor <= relaxed * (1 + 1e-9)
+    assert relaxed <= floor * 1.012
+
+
+def test_what_no_requirement_can_cure_is_told_from_the_rejections():
+    explanation = explain(
+        {"share": 1.0},
+        [threshold("share", 1.0, 1e-6)],
+        lambda q: Outcome("infeasible"),
+        nearest_misses=["weights need 1342 GB, the largest replica holds 640 GB"],
+    )
+    assert explanation.conflict == ()
+    assert explanation.relaxations == ()
+    assert "1342 GB" in explanation.summary
+
+
+def test_a_solver_that_ran_out_of_time_proves_no_conflict():
+    def solve(q):
+        if q["a"] == 0 and q["b"] == 0:
+            return Outcome("infeasible")
+        return Outcome("unknown") if q["b"] == 0 else Outcome("optimal", 1.0, 1)
+
+    requirements = [threshold("a", 0, 9, whole=True), threshold("b", 0, 9, whole=True)]
+    explanation = explain({"a": 0, "b": 0}, requirements, solve)
+    assert len(explanation.conflict) == 2
+    assert [r.requirement for r in explanation.relaxations] == ["b"]
