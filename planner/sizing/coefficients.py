@@ -1,0 +1,71 @@
+"""What an engine version keeps beside weights and KV cache, as coefficients with a physical meaning.
+
+The numbers are data: ``memory`` of each version in ``catalogs/engines.yaml``, with their source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from planner.catalog.engine import EngineSpec
+from planner.errors import CatalogError
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCoefficients:
+    """Memory an engine takes on each GPU beside weights and KV cache.
+
+    sampler_bytes_per_logit: peak of the sampler's warm-up [B per sequence and vocabulary entry];
+    fused_sampler_bytes_per_logit: the same with a fused top-k/top-p kernel (FlashInfer).
+    forward_hidden_copies: hidden-size tensors alive at the peak of a forward pass.
+    unchunked_prompt_tokens: prompts up to this length run whole, so that the start-up profile takes
+    the model length [tokens]; 0 = prompts are always cut to the step's token budget.
+    encoder_tokens, encoder_patches_per_token: what a vision tower is profiled with.
+    context_gib: CUDA context and libraries on one GPU; collectives_gib_tp2, _tp4, _tp8: communication
+    buffers between GPUs with a fast link; collectives_gib_unlinked: between GPUs without one.
+    graphs_base_gib, graphs_gib_per_size: captured CUDA graphs, per captured batch size;
+    graphs_max_batch: the largest captured batch [sequences].
+    reserve_*: what SGLang leaves aside when it chooses ``mem_fraction_static`` itself [MiB]:
+    a base, per token of a prompt chunk, per sequence of the largest graph, per GPU of the replica,
+    and at least ``reserve_floor_mib`` on cards above ``reserve_floor_above_gib``; no base = not used.
+    """
+
+    sampler_bytes_per_logit: float
+    fused_sampler_bytes_per_logit: float
+    forward_hidden_copies: float
+    unchunked_prompt_tokens: float
+    encoder_tokens: float
+    encoder_patches_per_token: float
+    context_gib: float
+    collectives_gib_tp2: float
+    collectives_gib_tp4: float
+    collectives_gib_tp8: float
+    collectives_gib_unlinked: float
+    graphs_base_gib: float
+    graphs_gib_per_size: float
+    graphs_max_batch: float
+    reserve_base_mib: float = 0.0
+    reserve_mib_per_prefill_token: float = 0.0
+    reserve_mib_per_graph_sequence: float = 0.0
+    reserve_mib_per_gpu: float = 0.0
+    reserve_floor_mib: float = 0.0
+    reserve_floor_above_gib: float = 0.0
+
+
+def memory_coefficients(engine: EngineSpec) -> MemoryCoefficients:
+    """Return the coefficients of an engine version.
+
+    Raises CatalogError when ``catalogs/engines.yaml`` lacks one, or has one that is not known.
+    """
+    given = dict(engine.memory)
+    known = {f.name for f in fields(MemoryCoefficients)}
+    optional = {name for name in known if name.startswith("reserve_")}
+    wrong = sorted((known - optional - given.keys()) | (given.keys() - known))
+    if wrong:
+        raise CatalogError(
+            "memory coefficients are missing or unknown",
+            where=f"engines.yaml: {engine.name} {engine.version}: memory",
+            found=", ".join(wrong),
+            allowed=", ".join(sorted(known)),
+        )
+    return MemoryCoefficients(**given)

@@ -1,0 +1,197 @@
+"""What a deployment occupies on each GPU: a partition of the CUDA-visible memory.
+
+Every engine budgets in its own way (``EngineSpec.memory_budget``):
+
+- total-fraction (vLLM): ``gpu_memory_utilization`` of the visible memory holds weights, activations,
+  context and KV pool; CUDA graphs lie inside or outside it by version;
+- static-fraction (SGLang): ``mem_fraction_static`` of what is free before loading holds weights and
+  KV pool; activations and graphs live in the rest;
+- free-fraction (TensorRT-LLM): that fraction of what is left after loading and profiling is the pool.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from planner.deployment import Deployment
+from planner.sizing.activations import activation_bytes, batch_limits
+from planner.sizing.coefficients import MemoryCoefficients, memory_coefficients
+from planner.sizing.kv_cache import KvLayout, kv_layout
+from planner.sizing.layout import MemoryLayout
+from planner.sizing.sharding import legal_reasons, rank_weight_bytes, rope_table_bytes
+from planner.units import GIB, MIB
+
+GRAPH_SIZES = (1, 2, 4, *range(8, 257, 8), *range(272, 513, 16))  # batches an engine captures
+
+
+@dataclass(frozen=True, slots=True)
+class Overheads:
+    """What one GPU holds beside weights and KV [B]."""
+
+    activations_bytes: float
+    cuda_graphs_bytes: float
+    context_bytes: float
+    adapters_bytes: float
+
+    @property
+    def total_bytes(self) -> float:
+        return (
+            self.activations_bytes
+            + self.cuda_graphs_bytes
+            + self.context_bytes
+            + self.adapters_bytes
+        )
+
+
+@lru_cache(maxsize=8192)
+def memory_layout(deployment: Deployment) -> MemoryLayout:
+    """Partition the memory of the deployment's fullest GPU: the stage whose pool holds fewest tokens.
+
+    The parts sum to the CUDA-visible memory. A layout that cannot be, or does not fit, has
+    ``fits=False``, no pool, and reasons with the numbers; its ``outside_budget_bytes`` is negative by
+    what is missing. Raises CatalogError when the engine has no memory coefficients.
+    """
+    stages = range(max(1, min(deployment.pipeline_parallel, len(deployment.model.layers))))
+    overheads = overheads_of(deployment, memory_coefficients(deployment.engine))
+    layouts = [_stage_layout(deployment, stage, overheads) for stage in stages]
+    return min(layouts, key=lambda layout: (layout.fits, layout.kv_pool_tokens))
+
+
+def _stage_layout(deployment: Deployment, stage: int, overheads: Overheads) -> MemoryLayout:
+    weights = rank_weight_bytes(deployment, stage)
+    kv = kv_layout(deployment, stage)
+    pool, reasons = _pool(deployment, weights, overheads)
+    reasons = (*legal_reasons(deployment), *reasons, *_one_request(deployment, kv, pool))
+    pool = 0.0 if reasons else pool
+    total = deployment.gpu.visible_bytes
+    return MemoryLayout(
+        weights_bytes=weights,
+        kv_pool_bytes=pool,
+        activations_bytes=overheads.activations_bytes,
+        cuda_graphs_bytes=overheads.cuda_graphs_bytes,
+        context_bytes=overheads.context_bytes,
+        adapters_bytes=overheads.adapters_bytes,
+        outside_budget_bytes=total - weights - pool - overheads.total_bytes,
+        total_bytes=total,
+        kv=kv,
+        kv_ranks=deployment.data_parallel,
+        kv_pool_tokens=_pool_tokens(kv, pool) * deployment.data_parallel,
+        fits=not reasons,
+        reasons=reasons,
+    )
+
+
+def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Overheads:
+    """Return activations, graphs, context and rotary tables of one GPU."""
+    sequences, _ = batch_limits(deployment)
+    largest = min(2 * sequences, coefficients.graphs_max_batch)
+    sizes = sum(size <= largest for size in GRAPH_SIZES)
+    graphs = coefficients.graphs_base_gib + coefficients.graphs_gib_per_size * sizes
+    context = coefficients.context_gib + _collectives_gib(deployment, coefficients)
+    return Overheads(
+        activations_bytes=activation_bytes(deployment, coefficients),
+        cuda_graphs_bytes=graphs * GIB,
+        context_bytes=context * GIB,
+        adapters_bytes=rope_table_bytes(deployment.model),
+    )
+
+
+def memory_fraction(deployment: Deployment) -> float:
+    """The fraction the engine's budget uses: the setting, else the engine's default on this GPU.
+
+    SGLang's own choice is ``1 - reserve / total`` (server_args.py, "mem_fraction_static"), the reserve
+    growing with the prompt chunk, the largest graph and the GPUs of the replica.
+    """
+    if deployment.settings.memory_fraction is not None:
+        return deployment.settings.memory_fraction
+    c = memory_coefficients(deployment.engine)
+    if not c.reserve_base_mib:
+        return deployment.engine.on(deployment.gpu).memory_fraction
+    _, chunk = batch_limits(deployment)
+    gpus = deployment.tensor_parallel * deployment.pipeline_parallel * deployment.data_parallel
+    reserve_mib = (
+        c.reserve_base_mib
+        + c.reserve_mib_per_prefill_token * max(chunk, 2048)
+        + c.reserve_mib_per_graph_sequence * c.graphs_max_batch
+        + c.reserve_mib_per_gpu * gpus
+    )
+    if deployment.gpu.driver_bytes > c.reserve_floor_above_gib * GIB:
+        reserve_mib = max(reserve_mib, c.reserve_floor_mib)
+    return round(1 - reserve_mib * MIB / deployment.gpu.driver_bytes, 3)
+
+
+def _pool(
+    deployment: Deployment, weights: float, overheads: Overheads
+) -> tuple[float, tuple[str, ...]]:
+    """Return the KV pool [B] under the engine's budget, and why there is none."""
+    visible = deployment.gpu.visible_bytes
+    fraction = memory_fraction(deployment)
+    graphs = overheads.cuda_graphs_bytes
+    loaded = weights + overheads.adapters_bytes
+    if deployment.engine.memory_budget == "static-fraction":
+        free_before = visible - overheads.context_bytes
+        pool = fraction * free_before - loaded
+        runtime = overheads.activations_bytes + graphs
+        spare = free_before * (1 - fraction) - runtime
+    elif deployment.engine.memory_budget == "free-fraction":
+        free = visible - weights - overheads.total_bytes
+        pool = fraction * free
+        spare = (1 - fraction) * free
+    else:
+        budget = fraction * visible
+        inside = graphs if deployment.engine.graphs_inside_budget else 0.0
+        pool = budget - loaded - overheads.activations_bytes - overheads.context_bytes - inside
+        spare = visible - budget - (graphs - inside)
+    return pool, _shortfalls(deployment, weights, pool, spare)
+
+
+def _shortfalls(
+    deployment: Deployment, weights: float, pool: float, spare: float
+) -> tuple[str, ...]:
+    total = deployment.gpu.visible_bytes
+    if pool <= 0:
+        return (
+            f"weights of {weights / GIB:.1f} GiB a GPU leave no KV cache: {-pool / GIB:.1f} GiB are "
+            f"missing under the engine's budget of a {total / GIB:.1f} GiB {deployment.gpu.name}",
+        )
+    if spare < 0 and pool + spare <= 0:
+        return (
+            f"activations and CUDA graphs need {-spare / GIB:.1f} GiB more than the memory fraction "
+            f"{memory_fraction(deployment):g} leaves",
+        )
+    return ()
+
+
+def _one_request(deployment: Deployment, kv: KvLayout, pool: float) -> tuple[str, ...]:
+    """An engine told its model length refuses to start when one such request cannot be held."""
+    longest = deployment.settings.max_model_len_tokens
+    if longest is None or pool <= 0:
+        return ()
+    needed = float(kv.bytes_for(longest))
+    if needed <= pool:
+        return ()
+    return (
+        f"one request of {longest:,} tokens needs {needed / GIB:.2f} GiB of KV cache a GPU; the pool "
+        f"holds {pool / GIB:.2f} GiB",
+    )
+
+
+def _collectives_gib(deployment: Deployment, coefficients: MemoryCoefficients) -> float:
+    ranks = deployment.gpus
+    if ranks == 1:
+        return 0.0
+    if deployment.gpu.link_gb_s <= 0:
+        return coefficients.collectives_gib_unlinked
+    if ranks >= 8:
+        return coefficients.collectives_gib_tp8
+    return coefficients.collectives_gib_tp4 if ranks >= 4 else coefficients.collectives_gib_tp2
+
+
+def _pool_tokens(kv: KvLayout, pool_bytes: float) -> float:
+    """Tokens the pool holds when every layer that keeps tokens keeps them all."""
+    per_token = kv.growing_bytes_per_token + sum(window for _, window in kv.windows)
+    if per_token <= 0:
+        return 0.0
+    return math.floor(pool_bytes / (per_token * kv.block_tokens)) * float(kv.block_tokens)
