@@ -1,0 +1,81 @@
+"""What one replica's scheduler may not exceed: batch slots, tokens a step, and the KV pool."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from planner.catalog.engine import Scheduler
+from planner.deployment import Deployment
+from planner.sizing.layout import MemoryLayout
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaLimits:
+    """The scheduler's limits for a whole replica (attention-DP ranks added up).
+
+    max_num_seqs: sequences that may run at once. max_num_batched_tokens: tokens one step may work
+    on (SGLang: the prefill chunk). kv_pool_bytes: the paged pool [B]; kv_block_tokens: tokens of one
+    block; kv_block_bytes: bytes of one block of the layers that keep growing [B] (0 when none do);
+    windows: (window, bytes per token) of layers that stop growing; state_bytes: constant state of one
+    sequence [B]. draft_tokens and tokens_per_step describe speculative decoding: one decode step
+    checks ``1 + draft_tokens`` and yields ``tokens_per_step`` tokens per sequence.
+    chunked: whether a prompt may be split over steps.
+    """
+
+    scheduler: Scheduler
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    kv_pool_bytes: float = math.inf
+    kv_block_tokens: int = 16
+    kv_block_bytes: float = 1.0
+    windows: tuple[tuple[int, float], ...] = ()
+    state_bytes: float = 0.0
+    draft_tokens: int = 0
+    tokens_per_step: float = 1.0
+    chunked: bool = True
+
+    def fixed_bytes(self, total_tokens: int) -> float:
+        """Bytes of a sequence that do not grow by blocks [B]: its state and its filled windows.
+
+        Windowed layers are charged for ``min(total_tokens, window)`` from admission on, which is
+        what they hold at the end of the sequence.
+        """
+        return self.state_bytes + sum(b * min(total_tokens, w) for w, b in self.windows)
+
+    def sequence_bytes(self, total_tokens: int) -> float:
+        """Bytes a sequence of that many tokens occupies [B], whole blocks."""
+        blocks = -(-total_tokens // self.kv_block_tokens)
+        return self.fixed_bytes(total_tokens) + blocks * self.kv_block_bytes
+
+    def holding(self, total_tokens: int) -> ReplicaLimits:
+        """The same limits with a pool of at least one sequence of ``total_tokens``."""
+        return replace(
+            self, kv_pool_bytes=max(self.kv_pool_bytes, self.sequence_bytes(total_tokens))
+        )
+
+
+def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimits:
+    """The limits that the engine's defaults, the settings and the memory layout give a replica.
+
+    Attention-DP ranks run their own scheduler over their own pool; their limits add up. SGLang
+    divides its chunk and its running requests over the ranks, so they do not.
+    """
+    engine, settings = deployment.engine, deployment.settings
+    ranks = memory.kv_ranks
+    scale = 1 if engine.scheduler is Scheduler.PREFILL_FIRST else ranks
+    kv = memory.kv
+    return ReplicaLimits(
+        scheduler=engine.scheduler,
+        max_num_seqs=(settings.max_num_seqs or engine.max_num_seqs) * scale,
+        max_num_batched_tokens=(settings.max_num_batched_tokens or engine.max_num_batched_tokens)
+        * scale,
+        kv_pool_bytes=memory.kv_pool_bytes * ranks,
+        kv_block_tokens=int(kv.block_tokens),
+        kv_block_bytes=float(kv.growing_bytes_per_token * kv.block_tokens),
+        windows=tuple((int(w), float(b)) for w, b in kv.windows),
+        state_bytes=float(kv.state_bytes_per_sequence),
+        chunked=engine.scheduler is not Scheduler.NO_EVICT,
+        draft_tokens=settings.draft_tokens,
+        tokens_per_step=settings.tokens_per_step,
+    )

@@ -1,0 +1,369 @@
+"""The state of one replica between engine steps: who waits, who runs, and what their KV occupies.
+
+A scheduler (``planner.serving.schedulers``) looks at the state and composes the next ``Step``; the
+replica commits it. Time is the caller's: nothing here depends on how long a step takes, so the same
+code plays an open-loop simulation and a closed-loop measurement. Decode steps in which nothing
+joins or leaves are one ``Step`` with ``steps`` > 1.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import Protocol
+
+from planner.serving.limits import ReplicaLimits
+from planner.serving.prefix_cache import PrefixCache
+
+
+class Sequence:
+    """A request inside a replica.
+
+    prompt, output: its lengths [tokens]; generated: tokens sampled so far when it last (re)started;
+    pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks held;
+    prefix: ids of its prompt's blocks for the prefix cache.
+    """
+
+    __slots__ = (
+        "base",
+        "blocks",
+        "cached",
+        "end_tick",
+        "fixed",
+        "generated",
+        "index",
+        "order",
+        "output",
+        "pending",
+        "preemptions",
+        "prefix",
+        "prompt",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        prompt: int,
+        output: int,
+        prefix: tuple[int, ...] = (),
+        cached: int = 0,
+        generated: int = 0,
+    ) -> None:
+        self.index = index
+        self.prompt = prompt
+        self.output = output
+        self.prefix = prefix
+        self.generated = generated
+        self.cached = cached
+        self.pending = prompt - cached
+        self.blocks = 0
+        self.fixed = 0.0
+        self.base = 0
+        self.end_tick = -1
+        self.order = 0
+        self.preemptions = 0
+
+    @property
+    def total(self) -> int:
+        """Tokens in its cache when it ends; the last token is never written."""
+        return self.prompt + self.output - 1
+
+
+class Step:
+    """One engine step, or ``steps`` equal decode steps; fields as ``performance.steps.StepBatch``."""
+
+    __slots__ = (
+        "chunks",
+        "context",
+        "decode",
+        "pairs",
+        "prefill",
+        "prefill_sequences",
+        "sampled",
+        "steps",
+    )
+
+    def __init__(self, decode: int, context: int, steps: int) -> None:
+        self.decode = decode
+        self.context = context
+        self.steps = steps
+        self.prefill = 0
+        self.prefill_sequences = 0
+        self.pairs = 0.0
+        self.sampled = decode
+        self.chunks: list[tuple[Sequence, int]] = []
+
+    def add_chunk(self, sequence: Sequence, tokens: int) -> None:
+        """Prefill the next ``tokens`` of a sequence in this step."""
+        done = sequence.prompt + sequence.generated - sequence.pending
+        self.chunks.append((sequence, tokens))
+        self.prefill += tokens
+        self.prefill_sequences += 1
+        self.pairs += tokens * done + tokens * (tokens + 1) / 2
+        if tokens == sequence.pending:
+            self.sampled += 1
+
+
+class Observer(Protocol):
+    """What the caller learns when a step is committed."""
+
+    def first_token(self, sequence: Sequence) -> None:
+        """The prefill of a fresh sequence ended with this step."""
+
+    def resumed(self, sequence: Sequence) -> None:
+        """A preempted sequence yields its next token with this step."""
+
+    def finished(self, sequence: Sequence) -> None:
+        """The last token was sampled with this step."""
+
+
+class Composer(Protocol):
+    """An engine's way to compose the next step; ``reserves``: admission takes the worst-case KV."""
+
+    reserves: bool
+
+    def compose(self, replica: Replica) -> Step | None:
+        """Return the next step, or None when nothing can run."""
+
+
+class Replica:
+    """Queue, batch and KV pool of one replica; see the module's docstring."""
+
+    def __init__(
+        self, limits: ReplicaLimits, composer: Composer, cache: PrefixCache | None = None
+    ) -> None:
+        self.limits = limits
+        self.composer = composer
+        self.cache = cache
+        self.waiting: deque[Sequence] = deque()
+        self.prefilling: list[Sequence] = []
+        self.decoding = 0
+        self.context = 0
+        self.preemptions = 0
+        self._ends: list[tuple[int, int, Sequence]] = []
+        self._admitted: list[Sequence] = []
+        self._orders = 0
+        self._joins = 0
+        self._end_sum = 0
+        self._reserves = composer.reserves
+        self._decode_steps = 0
+        self._tick = 0
+        self._yield = limits.tokens_per_step
+        grows = limits.kv_block_bytes > 0
+        self._unit_bytes = limits.kv_block_bytes if grows else 1.0
+        self._weight = 1 if grows else 0
+        self._block = limits.kv_block_tokens
+        self._phases = [0] * self._block
+        self.pool_blocks = limits.kv_pool_bytes / self._unit_bytes
+        self.used_blocks = 0.0
+
+    # ---- what a scheduler asks
+
+    @property
+    def running(self) -> int:
+        """Sequences that hold a batch slot."""
+        return self.decoding + len(self.prefilling)
+
+    @property
+    def in_flight(self) -> int:
+        return self.decoding + len(self.prefilling) + len(self.waiting)
+
+    @property
+    def free_blocks(self) -> float:
+        return self.pool_blocks - self.used_blocks
+
+    def blocks_for(self, tokens: int) -> int:
+        return -(-tokens // self._block) * self._weight
+
+    def fixed_blocks(self, sequence: Sequence) -> float:
+        """The part of a sequence that does not grow, in units of blocks."""
+        limits = self.limits
+        if not limits.windows and not limits.state_bytes:
+            return 0.0
+        return limits.fixed_bytes(sequence.total) / self._unit_bytes
+
+    def worst_case_blocks(self, sequence: Sequence) -> float:
+        """What the sequence will hold at its end."""
+        return self.fixed_blocks(sequence) + self.blocks_for(sequence.total)
+
+    def can_ever_hold(self, sequence: Sequence) -> bool:
+        return self.worst_case_blocks(sequence) <= self.pool_blocks
+
+    def growth(self, steps: int) -> int:
+        """Blocks that ``steps`` more decode steps of the present batch will take."""
+        ticks = self._tick_after(steps) - self._tick
+        whole, rest = divmod(ticks, self._block)
+        start, phases, block = self._tick, self._phases, self._block
+        extra = sum(phases[-(start + j) % block] for j in range(rest))
+        return (self.decoding * whole + extra) * self._weight
+
+    def steps_to_next_end(self) -> int:
+        """Decode steps until the first running sequence ends."""
+        ends = self._ends
+        while ends[0][2].end_tick != ends[0][0]:
+            heappop(ends)
+        gap = ends[0][0] - self._tick
+        if self._yield == 1.0:
+            return gap
+        steps = max(1, int(gap / self._yield))
+        while self._tick_after(steps) - self._tick < gap:
+            steps += 1
+        return steps
+
+    def steps_within_pool(self, steps: int) -> int:
+        """The largest number of decode steps, at most ``steps``, that the pool has blocks for."""
+        free = self.free_blocks
+        if self.decoding * (steps * self._yield // self._block + 2) <= free:
+            return steps
+        if self.growth(steps) <= free:
+            return steps
+        low, high = 0, steps
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.growth(middle) <= free:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    @property
+    def tokens_to_decode(self) -> int:
+        """Tokens that the running sequences will still yield."""
+        return self._end_sum - self.decoding * self._tick
+
+    def decode_step(self, steps: int) -> Step:
+        return Step(self.decoding, self.context, steps)
+
+    # ---- what a scheduler does
+
+    def look_up_prefix(self, sequence: Sequence) -> int:
+        """Tokens of a waiting sequence that the prefix cache holds now (at least one is computed)."""
+        if self.cache is None or not sequence.prefix or sequence.generated:
+            return sequence.cached
+        hit = self.cache.match(sequence.prefix, self.free_blocks * self._block)
+        return min(hit, sequence.prompt - 1)
+
+    def admit(self, sequence: Sequence, cached: int, blocks: float) -> None:
+        """Take the head of the queue into the batch with ``blocks`` of the pool beside its fixed part."""
+        self.waiting.popleft()
+        sequence.cached = cached
+        sequence.pending = sequence.prompt + sequence.generated - cached
+        sequence.fixed = self.fixed_blocks(sequence)
+        sequence.blocks = 0
+        sequence.order = self._orders
+        self._orders += 1
+        self.used_blocks += sequence.fixed
+        self.hold(sequence, int(blocks))
+        self.prefilling.append(sequence)
+        self._admitted.append(sequence)
+
+    def hold(self, sequence: Sequence, blocks: int) -> None:
+        """Let a prefilling sequence own ``blocks`` blocks in all."""
+        self.used_blocks += blocks - sequence.blocks
+        sequence.blocks = blocks
+
+    def preempt_latest(self, requeue_last: bool = False) -> None:
+        """Push the most recently admitted sequence back to the queue's head (or end); it starts over."""
+        admitted = self._admitted
+        while admitted[-1].order < 0:
+            admitted.pop()
+        sequence = admitted.pop()
+        if sequence.end_tick >= 0:
+            self._leave_batch(sequence)
+            sequence.end_tick = -1
+        else:
+            self.prefilling.remove(sequence)
+        self._release(sequence)
+        sequence.cached = 0
+        sequence.pending = sequence.prompt + sequence.generated
+        sequence.preemptions += 1
+        self.preemptions += 1
+        if requeue_last:
+            self.waiting.append(sequence)
+        else:
+            self.waiting.appendleft(sequence)
+
+    # ---- what the caller does
+
+    def submit(self, sequence: Sequence) -> None:
+        self.waiting.append(sequence)
+
+    def plan(self) -> Step | None:
+        return self.composer.compose(self)
+
+    def commit(self, step: Step, observer: Observer) -> None:
+        """Apply a planned step; tell the observer of first tokens and of ends."""
+        if step.decode:
+            self._advance(step.steps)
+            ends, tick = self._ends, self._tick
+            while ends and (ends[0][0] <= tick or ends[0][2].end_tick != ends[0][0]):
+                end, _, sequence = heappop(ends)
+                if sequence.end_tick == end:
+                    self._leave_batch(sequence)
+                    self._finish(sequence, observer)
+        for sequence, tokens in step.chunks:
+            sequence.pending -= tokens
+            if sequence.pending == 0:
+                self._end_prefill(sequence, observer)
+
+    def _end_prefill(self, sequence: Sequence, observer: Observer) -> None:
+        self.prefilling.remove(sequence)
+        if self.cache is not None and sequence.prefix:
+            self.cache.insert(sequence.prefix)
+        sequence.generated += 1
+        if sequence.generated == 1:
+            observer.first_token(sequence)
+        else:
+            observer.resumed(sequence)
+        if sequence.generated >= sequence.output:
+            self._finish(sequence, observer)
+        else:
+            self._join_batch(sequence)
+
+    def _join_batch(self, sequence: Sequence) -> None:
+        context = sequence.prompt + sequence.generated - 1
+        sequence.base = context - self._tick
+        sequence.end_tick = self._tick + sequence.output - sequence.generated
+        self.decoding += 1
+        self.context += context
+        if not self._reserves:
+            self._phases[sequence.base % self._block] += 1
+        self._joins += 1
+        self._end_sum += sequence.end_tick
+        heappush(self._ends, (sequence.end_tick, self._joins, sequence))
+
+    def _leave_batch(self, sequence: Sequence) -> None:
+        context = sequence.base + self._tick
+        self.decoding -= 1
+        self.context -= context
+        self._end_sum -= sequence.end_tick
+        sequence.generated = context - sequence.prompt + 1
+        if not self._reserves:
+            self._phases[sequence.base % self._block] -= 1
+            sequence.blocks = self.blocks_for(context)
+
+    def _advance(self, steps: int) -> None:
+        if not self._reserves:
+            self.used_blocks += self.growth(steps)
+        self._decode_steps += steps
+        tick = self._tick_after(0)
+        self.context += self.decoding * (tick - self._tick)
+        self._tick = tick
+
+    def _tick_after(self, steps: int) -> int:
+        if self._yield == 1.0:
+            return self._decode_steps + steps
+        return int((self._decode_steps + steps) * self._yield + 1e-9)
+
+    def _finish(self, sequence: Sequence, observer: Observer) -> None:
+        self._release(sequence)
+        sequence.end_tick = -1
+        sequence.order = -1
+        if len(self._admitted) > 64 + 2 * self.running:
+            self._admitted = [s for s in self._admitted if s.order >= 0]
+        observer.finished(sequence)
+
+    def _release(self, sequence: Sequence) -> None:
+        self.used_blocks -= sequence.blocks + sequence.fixed
+        sequence.blocks = 0
+        sequence.fixed = 0.0

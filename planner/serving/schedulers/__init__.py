@@ -1,0 +1,1 @@
+"""One module per way engines admit and mix work; each composes a replica's next step."""

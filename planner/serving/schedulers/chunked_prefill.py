@@ -1,0 +1,64 @@
+"""vLLM V1: one token budget per step, decodes first, prompts in chunks, preemption by recompute.
+
+Every running sequence gets its decode token, then unfinished prompts and the queue (FCFS) fill what
+is left of ``max_num_batched_tokens``. A chunk is admitted when the pool has blocks for that chunk.
+When the pool cannot hold the next decode tokens, the latest sequence loses its KV and starts over
+from the head of the queue (vllm/v1/core/sched/scheduler.py).
+"""
+
+from __future__ import annotations
+
+from planner.serving.replica import Replica, Step
+
+
+class ChunkedPrefill:
+    """Composes vLLM V1 steps."""
+
+    reserves = False
+
+    def compose(self, replica: Replica) -> Step | None:
+        preempted = False
+        while replica.running > 1 and replica.growth(1) > replica.free_blocks:
+            replica.preempt_latest()
+            preempted = True
+        step = replica.decode_step(1)
+        if replica.prefilling or (replica.waiting and not preempted):
+            self._fill(replica, step, admit=not preempted)
+        if step.chunks:
+            return step
+        if not replica.decoding:
+            return None
+        if not preempted:
+            step.steps = max(1, replica.steps_within_pool(replica.steps_to_next_end()))
+        return step
+
+    def _fill(self, replica: Replica, step: Step, admit: bool) -> None:
+        limits = replica.limits
+        budget = limits.max_num_batched_tokens - step.decode * (1 + limits.draft_tokens)
+        free = replica.free_blocks - replica.growth(1)
+        for sequence in list(replica.prefilling):
+            tokens = min(sequence.pending, budget)
+            if tokens <= 0:
+                return
+            done = sequence.prompt + sequence.generated - sequence.pending
+            blocks = replica.blocks_for(done + tokens)
+            if blocks - sequence.blocks > free:
+                replica.preempt_latest()
+                return
+            free -= blocks - sequence.blocks
+            replica.hold(sequence, blocks)
+            step.add_chunk(sequence, tokens)
+            budget -= tokens
+        while admit and replica.waiting and budget > 0 and replica.running < limits.max_num_seqs:
+            sequence = replica.waiting[0]
+            cached = replica.look_up_prefix(sequence)
+            left = sequence.prompt + sequence.generated - cached
+            tokens = min(left, budget)
+            blocks = replica.blocks_for(cached + tokens)
+            need = blocks + replica.fixed_blocks(sequence)
+            if need > free:
+                return
+            free -= need
+            replica.admit(sequence, cached, blocks)
+            step.add_chunk(sequence, tokens)
+            budget -= tokens
