@@ -15,8 +15,8 @@ class MemoryLayout:
     activations_bytes: peak of the forward pass; cuda_graphs_bytes: captured graphs;
     context_bytes: CUDA context, collectives' buffers, what is not the framework's;
     adapters_bytes: LoRA adapters and RoPE tables; outside_budget_bytes: what the engine's own budget
-    leaves untouched. When the model does not fit, ``kv_pool_bytes`` is 0, ``fits`` is False and
-    ``reasons`` says by how much.
+    leaves untouched. When the model does not fit, ``fits`` is False, ``reasons`` says by how much, and
+    ``kv_pool_bytes`` is 0 unless a pool exists that is merely too small for one longest request.
 
     ``kv``: bytes per token and sequence on this rank. ``kv_ranks``: attention-DP ranks, each holding
     its own sequences. ``kv_pool_tokens``: distinct tokens of the whole replica the pool holds when
@@ -47,5 +47,11 @@ class MemoryLayout:
 
     def max_sequences(self, tokens_per_sequence: float) -> int:
         """How many sequences of that many tokens the replica's pool holds at once."""
-        per_rank = self.kv_pool_bytes / float(self.kv.bytes_for(tokens_per_sequence))
-        return int(per_rank) * self.kv_ranks
+        return int(self.kv_pool_bytes // self._bytes_for(tokens_per_sequence)) * self.kv_ranks
+
+    def longest_sequence_tokens(self) -> float:
+        """How many tokens one sequence may have alone in the pool [tokens]; inf when none grow."""
+        return self.kv.tokens_in(self.kv_pool_bytes)
+
+    def _bytes_for(self, tokens: float) -> float:
+        return max(float(self.kv.bytes_for(tokens)), 1.0)

@@ -50,8 +50,9 @@ def memory_layout(deployment: Deployment) -> MemoryLayout:
     """Partition the memory of the deployment's fullest GPU: the stage whose pool holds fewest tokens.
 
     The parts sum to the CUDA-visible memory. A layout that cannot be, or does not fit, has
-    ``fits=False``, no pool, and reasons with the numbers; its ``outside_budget_bytes`` is negative by
-    what is missing. Raises CatalogError when the engine has no memory coefficients.
+    ``fits=False`` and reasons with the numbers; where nothing is left for a pool, or the layout cannot
+    be launched, the pool is 0 and ``outside_budget_bytes`` is negative by what is missing.
+    Raises CatalogError when the engine has no memory coefficients.
     """
     stages = range(max(1, min(deployment.pipeline_parallel, len(deployment.model.layers))))
     overheads = overheads_of(deployment, memory_coefficients(deployment.engine))
@@ -62,9 +63,10 @@ def memory_layout(deployment: Deployment) -> MemoryLayout:
 def _stage_layout(deployment: Deployment, stage: int, overheads: Overheads) -> MemoryLayout:
     weights = rank_weight_bytes(deployment, stage)
     kv = kv_layout(deployment, stage)
-    pool, reasons = _pool(deployment, weights, overheads)
-    reasons = (*legal_reasons(deployment), *reasons, *_one_request(deployment, kv, pool))
-    pool = 0.0 if reasons else pool
+    pool, shortfalls = _pool(deployment, weights, overheads)
+    impossible = (*legal_reasons(deployment), *shortfalls)
+    pool = 0.0 if impossible else pool
+    reasons = (*impossible, *_one_request(deployment, kv, pool))
     total = deployment.gpu.visible_bytes
     return MemoryLayout(
         weights_bytes=weights,

@@ -33,7 +33,7 @@ def test_unknown_engine_lists_the_known_ones(catalog: Catalog) -> None:
     ("wanted", "found"),
     [
         ("0.19.0", "0.19.0"),
-        ("0.18.0", "0.16.0"),
+        ("0.18.0", "0.17.0"),
         ("v0.12.0rc1", "0.12.0"),
         ("0.1", "0.6.6"),
         ("nightly-dev", "0.21.0"),

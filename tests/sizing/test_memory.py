@@ -1,0 +1,226 @@
+"""The memory of one GPU is a partition, and each engine's budget decides the KV pool."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.catalog.model import ModelSpec
+from planner.catalog.model_config import parse_config
+from planner.catalog.store import load_catalog
+from planner.deployment import Deployment, EngineSettings
+from planner.errors import CatalogError
+from planner.sizing.coefficients import memory_coefficients
+from planner.sizing.memory import memory_fraction, memory_layout
+from planner.units import GIB
+
+CATALOG = load_catalog()
+LLAMA_8B: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": False,
+}
+ENGINES = tuple((engine.name, engine.version) for engine in CATALOG.engines())
+
+
+@cache
+def llama(layers: int = 32) -> ModelSpec:
+    config = {**LLAMA_8B, "num_hidden_layers": layers}
+    return parse_config(config, name=f"llama-{layers}", where="test")
+
+
+def deployment(**changes: Any) -> Deployment:
+    base = Deployment(
+        model=llama(),
+        gpu=CATALOG.gpu("h100-sxm-80gb"),
+        engine=CATALOG.engine("vllm"),
+        tensor_parallel=1,
+        weights=CATALOG.weight_format("bf16"),
+        kv_cache=CATALOG.kv_format("bf16"),
+    )
+    return replace(base, **changes)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    layers=st.sampled_from([1, 7, 32, 80]),
+    gpu=st.sampled_from(CATALOG.gpus()),
+    engine=st.sampled_from(ENGINES),
+    tensor_parallel=st.sampled_from([1, 2, 3, 4, 8, 16]),
+    pipeline_parallel=st.sampled_from([1, 2, 5, 100]),
+    data_parallel=st.sampled_from([1, 2, 8]),
+    weights=st.sampled_from(["bf16", "fp8", "int4", "nvfp4"]),
+    fraction=st.none() | st.floats(0.05, 0.99),
+    sequences=st.none() | st.integers(1, 4096),
+    longest=st.none() | st.integers(1, 1_000_000),
+)
+def test_the_parts_sum_to_the_visible_memory(
+    layers: int,
+    gpu: Any,
+    engine: tuple[str, str],
+    tensor_parallel: int,
+    pipeline_parallel: int,
+    data_parallel: int,
+    weights: str,
+    fraction: float | None,
+    sequences: int | None,
+    longest: int | None,
+) -> None:
+    layout = memory_layout(
+        deployment(
+            model=llama(layers),
+            gpu=gpu,
+            engine=CATALOG.engine(*engine),
+            tensor_parallel=tensor_parallel,
+            pipeline_parallel=pipeline_parallel,
+            data_parallel=data_parallel,
+            weights=CATALOG.weight_format(weights),
+            settings=EngineSettings(
+                memory_fraction=fraction, max_num_seqs=sequences, max_model_len_tokens=longest
+            ),
+        )
+    )
+    parts = layout.parts_bytes()
+    assert sum(parts.values()) == pytest.approx(gpu.visible_bytes, rel=1e-9)
+    assert layout.total_bytes == gpu.visible_bytes
+    assert all(v >= 0 for k, v in parts.items() if k != "outside_budget")
+    assert layout.fits is (not layout.reasons)
+    assert not layout.fits or (layout.kv_pool_bytes > 0 and layout.kv_pool_tokens >= 0)
+
+
+def test_vllm_pool_is_the_budget_less_everything_inside_it() -> None:
+    layout = memory_layout(deployment())
+    inside = layout.weights_bytes + layout.activations_bytes + layout.context_bytes
+    budget = 0.9 * layout.total_bytes
+    assert layout.kv_pool_bytes == pytest.approx(budget - inside - layout.adapters_bytes)
+    assert layout.outside_budget_bytes == pytest.approx(
+        0.1 * layout.total_bytes - layout.cuda_graphs_bytes
+    )
+    assert layout.kv_pool_tokens == layout.kv_pool_bytes // (131072 * 16) * 16
+
+
+def test_newer_vllm_counts_graphs_inside_its_budget() -> None:
+    layout = memory_layout(deployment(engine=CATALOG.engine("vllm", "0.21.0")))
+    assert layout.outside_budget_bytes == pytest.approx(0.08 * layout.total_bytes)
+
+
+def test_sglang_pool_is_its_fraction_of_what_was_free_less_the_weights() -> None:
+    chosen = EngineSettings(memory_fraction=0.88)
+    layout = memory_layout(deployment(engine=CATALOG.engine("sglang"), settings=chosen))
+    free = layout.total_bytes - layout.context_bytes
+    loaded = layout.weights_bytes + layout.adapters_bytes
+    assert layout.kv_pool_bytes == pytest.approx(0.88 * free - loaded)
+
+
+def test_sglang_reserves_ten_gigabytes_on_large_cards() -> None:
+    sglang = CATALOG.engine("sglang", "0.5.9")
+    reserve_mib = 512 + 1.5 * 8192 + 2 * 256 + 128
+    h100 = memory_fraction(deployment(engine=sglang))
+    assert h100 == round(1 - reserve_mib / 81559, 3)
+    small = EngineSettings(max_num_batched_tokens=2048)
+    assert memory_fraction(deployment(engine=sglang, settings=small)) == round(1 - 10240 / 81559, 3)
+
+
+def test_tensorrt_llm_pool_is_a_fraction_of_what_loading_leaves() -> None:
+    layout = memory_layout(deployment(engine=CATALOG.engine("tensorrt-llm")))
+    assert layout.kv_pool_bytes == pytest.approx(9 * layout.outside_budget_bytes)
+
+
+def test_weights_that_do_not_fit_leave_no_pool_and_say_by_how_much() -> None:
+    layout = memory_layout(deployment(gpu=CATALOG.gpu("rtx-3060")))
+    assert not layout.fits
+    assert layout.kv_pool_bytes == 0
+    assert layout.outside_budget_bytes < 0
+    assert "GiB are missing" in layout.reasons[0]
+
+
+def test_an_illegal_tensor_parallel_degree_is_a_reason() -> None:
+    layout = memory_layout(deployment(tensor_parallel=3))
+    assert not layout.fits
+    assert any("do not divide by tensor parallel 3" in reason for reason in layout.reasons)
+
+
+def test_a_model_length_beyond_the_pool_is_refused_as_the_engine_refuses_it() -> None:
+    asked = EngineSettings(max_model_len_tokens=29_000, memory_fraction=0.9)
+    engine = CATALOG.engine("vllm", "0.6.6")
+    card = CATALOG.gpu("rtx-3090")
+    layout = memory_layout(deployment(gpu=card, engine=engine, settings=asked))
+    assert not layout.fits
+    assert "one request of 29,000 tokens needs 3.54 GiB" in layout.reasons[0]
+    assert layout.kv_pool_bytes > 0
+
+
+def test_the_sampler_warm_up_sets_the_activation_peak_of_a_large_card() -> None:
+    older = deployment(engine=CATALOG.engine("vllm", "0.10.2"))
+    assert memory_layout(older).activations_bytes == pytest.approx(38.9 * 1024 * 128256)
+    few = replace(older, settings=EngineSettings(max_num_seqs=8))
+    forward = 2 * 8192 * (3 * 4096 + 3 * 14336)
+    assert memory_layout(few).activations_bytes == forward
+
+
+def test_an_unchunked_profile_grows_with_the_model_length() -> None:
+    engine = CATALOG.engine("vllm", "0.6.6")
+    layouts = [
+        memory_layout(
+            deployment(
+                engine=engine,
+                settings=EngineSettings(max_model_len_tokens=length, max_num_seqs=1),
+            )
+        ).activations_bytes
+        for length in (4_000, 16_000, 32_000, 64_000)
+    ]
+    assert layouts[0] < layouts[1] < layouts[2]
+    assert layouts[3] < layouts[0]  # longer prompts are chunked again
+
+
+def test_pipeline_parallelism_takes_the_stage_that_holds_fewest_tokens() -> None:
+    one = memory_layout(deployment())
+    two = memory_layout(deployment(pipeline_parallel=2))
+    assert two.weights_bytes < one.weights_bytes
+    assert two.kv_pool_tokens > 2 * one.kv_pool_tokens
+
+
+def test_attention_data_parallelism_adds_pools() -> None:
+    one = memory_layout(deployment())
+    four = memory_layout(deployment(data_parallel=4))
+    assert four.kv_ranks == 4
+    assert four.kv_pool_tokens == pytest.approx(4 * one.kv_pool_tokens, rel=0.05)
+    assert four.max_sequences(1024) == pytest.approx(4 * one.max_sequences(1024), rel=0.05)
+
+
+def test_longest_sequence_and_sequences_agree() -> None:
+    layout = memory_layout(deployment())
+    longest = layout.longest_sequence_tokens()
+    assert layout.max_sequences(longest) == 1
+    assert layout.max_sequences(longest + 16) == 0
+
+
+def test_a_missing_or_unknown_coefficient_is_named() -> None:
+    engine = CATALOG.engine("vllm")
+    broken = {**dict(engine.memory), "nonsense": 1.0}
+    del broken["context_gib"]
+    with pytest.raises(CatalogError, match="coefficients") as caught:
+        memory_coefficients(replace(engine, memory=tuple(broken.items())))
+    assert caught.value.found == "context_gib, nonsense"
+
+
+def test_logged_start_ups_are_met() -> None:
+    """Llama-3-8B on one H200: vLLM 0.11.2 printed 105.97 GiB of KV cache, 868,080 tokens."""
+    engine = CATALOG.engine("vllm", "0.11.2")
+    settings_ = EngineSettings(max_model_len_tokens=1024, max_num_batched_tokens=2048)
+    layout = memory_layout(
+        deployment(gpu=CATALOG.gpu("h200-sxm-141gb"), engine=engine, settings=settings_)
+    )
+    assert layout.kv_pool_bytes / GIB == pytest.approx(105.97, rel=0.01)
+    assert layout.kv_pool_tokens == pytest.approx(868_080, rel=0.01)
