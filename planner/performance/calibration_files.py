@@ -1,0 +1,107 @@
+"""The documents of ``catalogs/calibration/`` and of a user's own calibration."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from planner.catalog.tables import read_yaml, validate_document
+from planner.errors import CatalogError, PlannerError
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PriorRow(_Document):
+    """One factor: its bounds, its prior value and who may shift it."""
+
+    unit: str
+    low: Annotated[float, Field(gt=0)]
+    high: Annotated[float, Field(gt=0)]
+    value: Annotated[float, Field(gt=0)]
+    spread: Annotated[float, Field(gt=0)]
+    varies_by: tuple[tuple[str, ...], ...]
+    source: str
+
+    @model_validator(mode="after")
+    def _inside(self) -> PriorRow:
+        if not self.low < self.value < self.high:
+            raise ValueError(f"value {self.value} is not inside {self.low} to {self.high}")
+        return self
+
+
+class RelativeRow(_Document):
+    """A stated difference of hardware or software nobody measured here: the prior times ``times``."""
+
+    factor: str
+    when: dict[str, str]
+    times: Annotated[float, Field(gt=0)]
+    source: str
+
+
+class PriorsFile(_Document):
+    """``priors.yaml``."""
+
+    schema_version: int
+    source: str
+    as_of: date
+    generations: dict[str, str]
+    factors: dict[str, PriorRow]
+    relatives: tuple[RelativeRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> PriorsFile:
+        unknown = {row.factor for row in self.relatives} - set(self.factors)
+        if unknown:
+            raise ValueError(f"relatives of unknown factors: {', '.join(sorted(unknown))}")
+        return self
+
+
+class ShiftRow(_Document):
+    """One learned shift of a factor's x at one level of the hierarchy."""
+
+    factor: str
+    when: dict[str, str]
+    shift: Annotated[float, Field(ge=-30, le=30)]
+    deviation: Annotated[float, Field(ge=0)] = 0.0
+
+
+class ResidualTable(_Document):
+    """Quantiles of log(measured / predicted): distance -> kind -> one value per level."""
+
+    levels: tuple[float, ...]
+    quantiles: dict[str, dict[str, tuple[float, ...]]]
+
+
+class Provenance(_Document):
+    """Where a fitted file comes from."""
+
+    source: str
+    fitted_on: date
+    points: int
+    data_sha256: str
+    errors: dict[str, float] = {}
+
+
+class FittedFile(_Document):
+    """``fitted.yaml``, or a user's own calibration."""
+
+    schema_version: int
+    provenance: Provenance
+    shifts: tuple[ShiftRow, ...]
+    carriers: tuple[dict[str, str], ...] = ()
+    residuals: ResidualTable | None = None
+
+
+def read_priors(path: Path) -> PriorsFile:
+    """Return the stated priors; raises CatalogError."""
+    return validate_document(path, read_yaml(path), PriorsFile)
+
+
+def read_fitted(path: Path, error: type[PlannerError] = CatalogError) -> FittedFile:
+    """Return a fitted file; raises ``error`` when it is not one."""
+    return validate_document(path, read_yaml(path, error), FittedFile, error)

@@ -1,0 +1,54 @@
+"""What joins the GPUs of a replica, and what a collective moves over it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from planner.catalog.gpu import GpuSpec
+
+NODE_GPUS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The slowest link a group of ranks crosses.
+
+    kind: "none" (one rank), "switch", "mesh", "pcie" or "network"; bytes_s: per direction and
+    GPU [B/s]; hops: latency steps of one collective.
+    """
+
+    kind: str
+    bytes_s: float
+    hops: float
+
+
+def link(gpu: GpuSpec, ranks: int) -> Link:
+    """Return the link that ``ranks`` devices share.
+
+    A switch gives every pair the full rate; a mesh's rate grows with the peers used; bridged pairs
+    serve two ranks; the rest cross PCIe, and groups wider than a node or link domain the network.
+    Latency steps: ``log2(ranks)`` on a switch or mesh (one-shot or tree), ``ranks - 1`` on PCIe and
+    the network (ring).
+    """
+    if ranks <= 1:
+        return Link("none", gpu.bandwidth_bytes_s, 0.0)
+    fast = gpu.link_gb_s * 1e9
+    tree, ring = math.log2(ranks), float(ranks - 1)
+    if fast and ranks <= gpu.link_domain:
+        if gpu.link_topology == "mesh":
+            return Link("mesh", fast * (ranks - 1) / (gpu.link_domain - 1), tree)
+        return Link("switch", fast, tree)
+    if ranks > max(NODE_GPUS, gpu.link_domain) and gpu.nic_gb_s:
+        return Link("network", gpu.nic_gb_s * 1e9, ring)
+    return Link("pcie", gpu.pcie_gb_s * 1e9, ring)
+
+
+def reduction_share(ranks: int) -> float:
+    """Bytes an all-reduce sends per GPU and message byte: ``2 (n - 1) / n`` (ring, bandwidth-optimal)."""
+    return 2.0 * (ranks - 1) / ranks
+
+
+def gather_share(ranks: int) -> float:
+    """Bytes an all-gather or reduce-scatter sends per GPU and byte of the whole: ``(n - 1) / n``."""
+    return (ranks - 1) / ranks

@@ -1,0 +1,229 @@
+"""Calibrated factors: stated priors, shifts that a fit learned, and which of them a deployment takes.
+
+A factor is ``low * (high / low) ** sigmoid(x)``: physical bounds hold whatever a fit finds. ``x`` is
+the prior's x0 plus the shifts of every level the deployment belongs to ("engine = vllm",
+"generation = hopper and format = fp8", ...). A level nobody measured adds nothing, so a deployment
+borrows what its relatives share; the files are in ``catalogs/calibration/``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from planner.catalog.store import Catalog
+from planner.deployment import Deployment
+from planner.errors import InputError
+from planner.evidence import Evidence, Interval
+from planner.performance.calibration_files import (
+    FittedFile,
+    PriorsFile,
+    read_fitted,
+    read_priors,
+)
+from planner.performance.roofline import Factors, GemmFactors
+from planner.performance.traits import Traits, traits_of
+
+When = tuple[tuple[str, str], ...]
+_DENSE = ("gemm_memory", "gemm_compute", "gemm_fill_tokens")
+_EXPERT = ("expert_memory", "expert_compute", "expert_fill_tokens")
+_SINGLE = (
+    "expert_skew",
+    "rank_imbalance",
+    "attention_memory",
+    "attention_compute",
+    "activation_passes",
+    "collective_latency_s",
+    "collective_bandwidth",
+    "layer_overhead_s",
+    "expert_layer_overhead_s",
+    "latent_layer_overhead_s",
+    "recurrent_layer_overhead_s",
+    "step_overhead_s",
+    "sequence_overhead_s",
+    "prefill_step_overhead_s",
+    "prefill_layer_launch_s",
+    "overlap",
+    "admission_s",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The bounds of a factor, and the curve between ``x`` and its value."""
+
+    low: float
+    high: float
+
+    def value(self, x: float) -> float:
+        """Return ``low * (high / low) ** sigmoid(x)``."""
+        return float(self.low * (self.high / self.low) ** (1.0 / (1.0 + math.exp(-x))))
+
+    def position(self, value: float) -> float:
+        """Return the x of a value strictly inside the bounds."""
+        share = math.log(value / self.low) / math.log(self.high / self.low)
+        share = min(max(share, 1e-4), 1 - 1e-4)
+        return math.log(share / (1 - share))
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Quantiles of log(measured / predicted) at ``levels``, by kind and by distance from the data.
+
+    Distances: "calibrated" (in sample), "relative" (a left-out model on a known engine and GPU
+    generation), "distant" (a left-out engine or GPU generation).
+    """
+
+    levels: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+    quantiles: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+
+    def interval(self, value: float, kind: str, distance: str, level: float) -> Interval:
+        """Return the interval around a prediction; interpolated between the stored quantiles."""
+        table = self.quantiles.get(distance, {}).get(kind) or _WIDE[kind]
+        low = _interpolate((1 - level) / 2, self.levels, table)
+        high = _interpolate((1 + level) / 2, self.levels, table)
+        return Interval(level, value * math.exp(min(low, 0.0)), value * math.exp(max(high, 0.0)))
+
+
+_WIDE = {
+    "tpot": (-0.6, -0.45, -0.2, 0.0, 0.2, 0.45, 0.6),
+    "ttft": (-1.2, -0.9, -0.45, 0.0, 0.45, 0.9, 1.2),
+}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Priors with shifts laid over them; ``factors`` gives those of one deployment.
+
+    ``carriers``: the (engine, gpu, generation, dense format, expert format, experts, mixer) of the
+    measurements behind the shifts, which decide the evidence grade.
+    """
+
+    scales: Mapping[str, Scale]
+    origins: Mapping[str, float]
+    generations: Mapping[str, str]
+    shifts: Mapping[str, Mapping[When, float]]
+    carriers: frozenset[Traits]
+    residuals: Residuals
+    sources: tuple[str, ...]
+
+    def factors(self, deployment: Deployment) -> Factors:
+        """Return the factors of a deployment."""
+        return self.factors_for(self.traits(deployment))
+
+    def traits(self, deployment: Deployment) -> Traits:
+        """Return the properties of a deployment that decide its factors."""
+        return traits_of(deployment, self.generations)
+
+    def factors_for(self, traits: Traits) -> Factors:
+        """Return the factors of any deployment with these traits."""
+        common = traits.levels()
+        dense, routed = traits.dense_format, traits.expert_format
+        plain = {**common, "format": "bf16"}
+        return Factors(
+            quantised=self._gemm(_DENSE, {**common, "format": dense}),
+            plain=self._gemm(_DENSE, plain),
+            expert=self._gemm(_EXPERT, {**common, "format": routed}),
+            **{name: self.value(name, common) for name in _SINGLE},
+        )
+
+    def value(self, name: str, levels: Mapping[str, str]) -> float:
+        """Return one factor for the given levels."""
+        x = self.origins[name]
+        for when, amount in self.shifts.get(name, {}).items():
+            if all(levels.get(key) == wanted for key, wanted in when):
+                x += amount
+        return self.scales[name].value(x)
+
+    def evidence(self, traits: Traits) -> Evidence:
+        """Return ``calibrated`` when this engine, GPU and kernel families were measured."""
+        known = any(
+            (c.engine, c.gpu, c.kernels) == (traits.engine, traits.gpu, traits.kernels)
+            for c in self.carriers
+        )
+        return Evidence.CALIBRATED if known else Evidence.MODELLED
+
+    def distance(self, traits: Traits) -> str:
+        """Return how far a deployment lies from the measurements (see ``Residuals``)."""
+        if self.evidence(traits) is Evidence.CALIBRATED:
+            return "calibrated"
+        near = any(
+            (c.engine, c.generation) == (traits.engine, traits.generation) for c in self.carriers
+        )
+        return "relative" if near else "distant"
+
+    def _gemm(self, names: tuple[str, str, str], levels: Mapping[str, str]) -> GemmFactors:
+        memory, compute, fill = (self.value(name, levels) for name in names)
+        return GemmFactors(memory, compute, fill)
+
+
+def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibration:
+    """Return the shipped calibration, with a user's own shifts over it when given.
+
+    Raises CatalogError for a bad shipped file and InputError for a bad user file.
+    """
+    folder = catalog.root / "calibration"
+    priors = read_priors(folder / "priors.yaml")
+    layers = []
+    if (folder / "fitted.yaml").exists():
+        layers.append(read_fitted(folder / "fitted.yaml"))
+    if user_file is not None:
+        layers.append(read_fitted(user_file, InputError))
+    return assemble(priors, layers)
+
+
+def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
+    """Lay fitted files over the priors; later files add their shifts to earlier ones."""
+    scales = {name: Scale(p.low, p.high) for name, p in priors.factors.items()}
+    origins = {name: scales[name].position(p.value) for name, p in priors.factors.items()}
+    shifts: dict[str, dict[When, float]] = {name: {} for name in scales}
+    for known in priors.relatives:
+        scale, x0 = scales[known.factor], origins[known.factor]
+        moved = scale.position(min(scale.value(x0) * known.times, scale.high)) - x0
+        _add(shifts[known.factor], known.when, moved)
+    carriers: set[Traits] = set()
+    residuals = Residuals()
+    sources = [priors.source]
+    for layer in layers:
+        for shift in layer.shifts:
+            if shift.factor not in scales:
+                raise InputError(
+                    "unknown factor", found=shift.factor, allowed=", ".join(sorted(scales))
+                )
+            _add(shifts[shift.factor], shift.when, shift.shift)
+        carriers |= {Traits(**carrier) for carrier in layer.carriers}
+        if layer.residuals is not None:
+            quantiles = {d: dict(kinds) for d, kinds in residuals.quantiles.items()}
+            for distance, kinds in layer.residuals.quantiles.items():
+                quantiles.setdefault(distance, {}).update(kinds)
+            residuals = Residuals(layer.residuals.levels, quantiles)
+        sources.append(layer.provenance.source)
+    return Calibration(
+        scales=scales,
+        origins=origins,
+        generations=priors.generations,
+        shifts=shifts,
+        carriers=frozenset(carriers),
+        residuals=residuals,
+        sources=tuple(sources),
+    )
+
+
+def _add(table: dict[When, float], when: Mapping[str, str], amount: float) -> None:
+    key = tuple(sorted(when.items()))
+    table[key] = table.get(key, 0.0) + amount
+
+
+def _interpolate(at: float, levels: tuple[float, ...], values: tuple[float, ...]) -> float:
+    """Linear in the level; beyond the outermost level the outermost value, widened in proportion."""
+    if at < levels[0]:
+        return values[0] * (1 + (levels[0] - at) / levels[0])
+    if at > levels[-1]:
+        return values[-1] * (1 + (at - levels[-1]) / (1 - levels[-1]))
+    for i in range(1, len(levels)):
+        if at <= levels[i]:
+            share = (at - levels[i - 1]) / (levels[i] - levels[i - 1])
+            return values[i - 1] + share * (values[i] - values[i - 1])
+    return values[-1]

@@ -1,0 +1,75 @@
+"""The properties of a deployment that decide which calibrated factors it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
+from planner.deployment import Deployment
+from planner.performance.loads import kernel_formats, link_of
+from planner.sizing.precision import format_family
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Engine, GPU and kernel families; each field is a level the hierarchy of factors may use.
+
+    dense_format, expert_format: families of the stored weights ("fp8", "nvfp4", ...; "none" without
+    experts). experts: "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see
+    ``collectives.Link.kind``.
+    """
+
+    engine: str
+    gpu: str
+    generation: str
+    vendor: str
+    dense_format: str
+    expert_format: str
+    experts: str
+    mixer: str
+    link: str
+
+    def levels(self) -> dict[str, str]:
+        """The levels common to every factor; ``format`` is added by kernel family."""
+        return {
+            "engine": self.engine,
+            "gpu": self.gpu,
+            "generation": self.generation,
+            "vendor": self.vendor,
+            "experts": self.experts,
+            "mixer": self.mixer,
+            "link": self.link,
+        }
+
+    @property
+    def kernels(self) -> tuple[str, str, str]:
+        """The kernel families: the format that carries most weights, experts, mixer."""
+        heavy = self.expert_format if self.experts == "moe" else self.dense_format
+        return heavy, self.experts, self.mixer
+
+
+def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
+    """Return the traits of a deployment; unknown hardware is its own generation."""
+    gpu = deployment.gpu
+    dense, routed = kernel_formats(deployment)
+    experts, mixer = _model_traits(deployment.model)
+    return Traits(
+        engine=deployment.engine.name,
+        gpu=gpu.name,
+        generation=generations.get(gpu.compute_capability, gpu.architecture),
+        vendor=gpu.vendor,
+        dense_format=format_family(dense.name),
+        expert_format=format_family(routed.name) if experts == "moe" else "none",
+        experts=experts,
+        mixer=mixer,
+        link=link_of(deployment).kind,
+    )
+
+
+def _model_traits(model: ModelSpec) -> tuple[str, str]:
+    mixers = {type(layer.mixer) for layer in model.layers}
+    experts = "moe" if any(isinstance(layer.mlp, MoeMlp) for layer in model.layers) else "dense"
+    if LatentAttention in mixers:
+        return experts, "latent"
+    return experts, "recurrent" if RecurrentMixer in mixers else "grouped"

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from planner.catalog.store import Catalog, load_catalog
+from planner.deployment import Deployment
+from planner.performance.factors import Calibration, load_calibration
+from planner.performance.model import step_model
+from planner.performance.steps import StepBatch, StepModel
+from planner.sizing.precision import weights_for
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load_catalog()
+
+
+@pytest.fixture(scope="module")
+def calibration(catalog: Catalog) -> Calibration:
+    return load_calibration(catalog)
+
+
+def deployment(catalog: Catalog, model: str, gpu: str, tp: int, **kwargs: object) -> Deployment:
+    spec = catalog.model(model)
+    card = catalog.gpu(gpu)
+    weights = weights_for(spec, str(kwargs.pop("weights", "native")), catalog.weight_format)
+    engine = catalog.engine(str(kwargs.pop("engine", "vllm"))).on(card)
+    kv = catalog.kv_format("bf16")
+    return Deployment(spec, card, engine, tp, weights, kv, **kwargs)  # type: ignore[arg-type]
+
+
+def test_arrays_and_floats_agree(catalog: Catalog, calibration: Calibration) -> None:
+    steps: StepModel = step_model(
+        deployment(catalog, "meta-llama/Meta-Llama-3-70B-Instruct", "h100-sxm-80gb", 4), calibration
+    )
+    sequences = np.array([1.0, 16.0, 256.0])
+    together = steps.step_seconds(StepBatch(sequences, sequences * 1000, sampled_tokens=sequences))
+    apart = [steps.step_seconds(StepBatch(n, n * 1000, sampled_tokens=n)) for n in sequences]
+    np.testing.assert_allclose(together, apart, rtol=1e-12)
+
+
+def test_parts_are_all_within_the_total(catalog: Catalog, calibration: Calibration) -> None:
+    steps = step_model(
+        deployment(catalog, "meta-llama/Meta-Llama-3-70B-Instruct", "h100-sxm-80gb", 4), calibration
+    )
+    times = steps.step_times(StepBatch(64.0, 64000.0, 2048.0, 2.0, 2048.0 * 512, 66.0))
+    for part in ("weights_s", "kv_s", "compute_s", "collectives_s", "overhead_s"):
+        assert 0 < getattr(times, part) < times.total_s
