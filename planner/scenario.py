@@ -225,16 +225,36 @@ class Assumptions(Document):
     prefix_hit_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+class Feeding(Document):
+    """How requests reach the replicas: routing, and what happens when a queue is long.
+
+    ``routing``: round-robin, random, least-loaded (fewest requests in flight) or prefix-aware (most
+    cached prompt blocks, then least loaded). ``max_queue``: requests that may wait at one replica;
+    what comes beyond is shed (null: none is). ``start_up``: seconds a new replica needs before it
+    serves (null: the engine's own).
+    """
+
+    routing: Literal["round-robin", "random", "least-loaded", "prefix-aware"] = "least-loaded"
+    max_queue: Annotated[int, Field(ge=1)] | None = None
+    start_up: Seconds | None = None
+
+
 class Service(Document):
-    """One model under one workload with its targets."""
+    """One model under one workload with its targets.
+
+    ``length_correlation``: between prompt and output lengths (of their normal scores); request
+    traces bring their own pairs.
+    """
 
     name: str = "service"
     model: str | dict[str, Any]
     rate: Annotated[float, Field(gt=0)]
     prompt_tokens: LengthSpec
     output_tokens: LengthSpec
+    length_correlation: Annotated[float, Field(ge=-1, le=1)] = 0.0
     slo: Slo
     arrivals: Arrivals = Arrivals()
+    feeding: Feeding = Feeding()
     search: Search = Search()
     allow_lower_precision: bool = False
     assumptions: Assumptions = Assumptions()

@@ -19,6 +19,7 @@ from planner.errors import InputError, nearest
 from planner.scenario import (
     Arrivals,
     Assumptions,
+    Feeding,
     Lengths,
     Limits,
     Prices,
@@ -204,6 +205,7 @@ _DOCUMENTS: dict[str, type] = {
     "limits": Limits,
     "assumptions": Assumptions,
     "arrivals": Arrivals,
+    "feeding": Feeding,
     "settings": Settings,
     "prompt_tokens": Lengths,
     "output_tokens": Lengths,
