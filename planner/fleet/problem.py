@@ -6,8 +6,11 @@ demand. That keeps the program testable by brute force and re-checkable without 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from planner.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Demand:
 
     ``service`` groups buckets; ``max_kinds`` caps how many replica kinds a service may mix;
     ``whole``: the bucket goes to one GPU type entirely; ``weight``: value of serving one request
-    when stock is short (higher first).
+    when stock is short (every request of a higher weight comes first).
     """
 
     key: str
@@ -32,7 +35,7 @@ class ReplicaKind:
     """One deployment: ``gpus`` of type ``gpu`` per replica, and the rate it holds per demand key.
 
     ``capacity_qps`` has an entry for each demand it may serve [requests/s]. ``group_gpus``: GPUs that
-    must share one node or link domain (the TP group); ``tpot_s`` breaks ties.
+    must share one node or link domain (the TP group), 0 = all of them; ``tpot_s`` breaks ties.
     """
 
     key: str
@@ -42,6 +45,13 @@ class ReplicaKind:
     group_gpus: int = 0
     tpot_s: float = 0.0
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Sizes of the GPU groups that must each stay within one node or link domain [GPUs]."""
+        size = self.group_gpus or self.gpus
+        whole, rest = divmod(self.gpus, size)
+        return (size,) * whole + ((rest,) if rest else ())
+
 
 @dataclass(frozen=True, slots=True)
 class NodeOffer:
@@ -49,6 +59,7 @@ class NodeOffer:
 
     ``committed``: paid in every period whether used or not; ``spot``: may be lost at once with its
     whole (``pool``, ``zone``); ``max_nodes``: stock or quota of this offer, None = unlimited.
+    ``link_gpus``: GPUs of one link domain when it spans nodes (an NVLink rack), 0 = the node's own.
     """
 
     key: str
@@ -61,11 +72,15 @@ class NodeOffer:
     spot: bool = False
     max_nodes: int | None = None
     power_kw: float = 0.0
+    link_gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FleetLimits:
-    """Caps on the whole fleet in every period; None = no cap. ``stock``: GPUs by type."""
+    """Caps on the whole fleet in every period; None = no cap. ``stock``: GPUs by type.
+
+    GPUs count as billed: a rented node of eight counts eight, used or not.
+    """
 
     max_gpus: int | None = None
     max_usd_per_hour: float | None = None
@@ -86,7 +101,10 @@ class Resilience:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs."""
+    """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs.
+
+    Raises InputError when a number makes no sense (a negative price, a rate that is not finite).
+    """
 
     demands: tuple[Demand, ...]
     kinds: tuple[ReplicaKind, ...]
@@ -96,6 +114,58 @@ class Problem:
     resilience: Resilience = Resilience()
     serve_all: bool = True
 
+    def __post_init__(self) -> None:
+        for name, things in (
+            ("demand", self.demands),
+            ("kind", self.kinds),
+            ("offer", self.offers),
+        ):
+            keys = [t.key for t in things]
+            if len(set(keys)) != len(keys):
+                double = next(k for k in keys if keys.count(k) > 1)
+                raise InputError(f"two {name}s share a key", found=double)
+        if not self.period_hours or any(not _positive(h) for h in self.period_hours):
+            raise InputError("periods must last more than 0 hours", found=self.period_hours)
+        for demand in self.demands:
+            if len(demand.rates_qps) != len(self.period_hours):
+                raise InputError(
+                    "one rate per period is needed",
+                    where=demand.key,
+                    found=f"{len(demand.rates_qps)} rates",
+                    allowed=f"{len(self.period_hours)} rates",
+                )
+            if any(not _at_least_zero(r) for r in demand.rates_qps):
+                raise InputError(
+                    "rates must be finite and not negative",
+                    where=demand.key,
+                    found=demand.rates_qps,
+                )
+        for kind in self.kinds:
+            if kind.gpus < 1 or any(not _at_least_zero(c) for c in kind.capacity_qps.values()):
+                raise InputError(
+                    "a replica needs GPUs and finite capacities", where=kind.key, found=kind.gpus
+                )
+        for offer in self.offers:
+            if not _at_least_zero(offer.usd_per_hour) or offer.gpus_per_node < 1:
+                raise InputError(
+                    "an offer needs a price of at least 0 and at least one GPU",
+                    where=offer.key,
+                    found=f"{offer.usd_per_hour} USD/h for {offer.gpus_per_node} GPUs",
+                )
+
+    @property
+    def periods(self) -> range:
+        """Indexes of the periods."""
+        return range(len(self.period_hours))
+
+
+def _positive(number: float) -> bool:
+    return math.isfinite(number) and number > 0
+
+
+def _at_least_zero(number: float) -> bool:
+    return math.isfinite(number) and number >= 0
+
 
 @dataclass(frozen=True, slots=True)
 class Solution:
@@ -104,7 +174,8 @@ class Solution:
     ``replicas``: replicas per (kind, period); ``nodes``: running nodes per (offer, kind or "" when
     pooled, period); ``billed``: nodes paid per (offer, period); ``routed_qps``: rate per (demand,
     kind, period); ``unserved_qps`` per (demand, period). ``objective`` and ``bound`` are mean
-    USD per hour over the periods; ``gap`` is relative.
+    USD per hour over the periods; ``gap`` is relative. ``kinds_after_dominance``: replica kinds
+    that reached the solver.
     """
 
     status: str
@@ -121,3 +192,4 @@ class Solution:
     seconds: float = 0.0
     variables: int = 0
     constraints: int = 0
+    kinds_after_dominance: int = 0
