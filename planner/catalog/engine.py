@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,6 +15,18 @@ class Scheduler(StrEnum):
     CHUNKED_PREFILL = "chunked-prefill"  # vLLM V1: mixed steps under a token budget, recompute
     PREFILL_FIRST = "prefill-first"  # SGLang: whole prefills before decode, retraction
     NO_EVICT = "no-evict"  # TensorRT-LLM: admission reserves the worst-case KV
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Return the leading release numbers of ``version`` without trailing zeros, to compare by.
+
+    "1.2.0rc2.post2" and "1.2" both give (1, 2); a name without numbers gives ().
+    """
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    numbers = [int(part) for part in match.group(1).split(".")] if match else []
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 @dataclass(frozen=True, slots=True)

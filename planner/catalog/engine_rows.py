@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from planner.catalog.engine import EngineLimits, EngineSpec, Scheduler
+from planner.catalog.engine import EngineLimits, EngineSpec, Scheduler, version_key
 from planner.catalog.tables import read_yaml, validate_document
 from planner.errors import CatalogError
 
@@ -100,12 +99,6 @@ class Engine:
             return self.versions[-1]
         older = [spec for spec in self.versions if version_key(spec.version) <= wanted]
         return older[-1] if older else self.versions[0]
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Return the leading release numbers of ``version``: "1.2.0rc2.post2" gives (1, 2, 0)."""
-    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    return tuple(int(part) for part in match.group(1).split(".")) if match else ()
 
 
 def read_engines(path: Path) -> tuple[Engine, ...]:

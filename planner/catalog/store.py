@@ -18,6 +18,7 @@ from planner.catalog.model import ModelSpec
 from planner.catalog.model_files import ModelEntry, load_model_file, read_model_index
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
+from planner.catalog.support import SupportRule, read_support
 from planner.errors import CatalogError, InputError, PlannerError, nearest
 
 Found = TypeVar("Found")
@@ -109,6 +110,10 @@ class Catalog:
         known = self._formats.kv
         return _look_up("KV cache format", name, known, known, "formats")
 
+    def support_rules(self) -> tuple[SupportRule, ...]:
+        """Return every rule on what would not launch."""
+        return self._support_rules
+
     def offers(self) -> tuple[Offer, ...]:
         """Return every offer of ``prices/``, by provider file."""
         return self._offers
@@ -136,6 +141,10 @@ class Catalog:
     @cached_property
     def _engines(self) -> tuple[Engine, ...]:
         return read_engines(self.root / "engines.yaml")
+
+    @cached_property
+    def _support_rules(self) -> tuple[SupportRule, ...]:
+        return read_support(self.root / "support.yaml")
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:

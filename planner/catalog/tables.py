@@ -30,6 +30,8 @@ _ALLOWED = {
     "finite_number": "a finite number",
     "missing": "a value",
     "string_type": "text",
+    "extra_forbidden": "the fields that catalogs/README.md lists",
+    "unexpected_keyword_argument": "the fields that catalogs/README.md lists",
 }
 _COMPARISONS = {
     "greater_than": ("a number above", "gt"),
@@ -210,8 +212,9 @@ def validate_document(
         return TypeAdapter(document_type).validate_python(content)
     except ValidationError as problem:
         first = problem.errors()[0]
+        unknown = first["type"] in ("extra_forbidden", "unexpected_keyword_argument")
         raise error(
-            "invalid field" if first["type"] != "extra_forbidden" else "unknown field",
+            "unknown field" if unknown else "invalid field",
             where=f"{path}: {'.'.join(map(str, first['loc']))}",
             found=first["input"],
             allowed=_allowed(first["type"], first.get("ctx", {}), first["msg"]),

@@ -1,0 +1,190 @@
+"""What would not launch: rules from ``catalogs/support.yaml``, each with its reason and source.
+
+A rule holds back a deployment when every condition it states holds; a condition it leaves out
+always holds. What no rule holds back is taken to launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from planner.catalog.engine import EngineSpec, version_key
+from planner.catalog.formats import KvFormat, WeightFormat
+from planner.catalog.gpu import GpuSpec
+from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
+from planner.catalog.tables import read_yaml, validate_document
+
+Feature = Literal["moe", "latent-attention", "sparse-indexer", "recurrent"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What must hold, all of it, for a rule to apply; empty means "any".
+
+    ``since``/``before``: engine versions from (included) and to (excluded). ``capability_from`` and
+    ``capability_below``: CUDA compute capability of an NVIDIA device, such as "8.9". ``features``:
+    what the model has. ``misaligned_block``: a feed-forward or expert width of one rank is no
+    multiple of the weight format's block.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    engines: tuple[str, ...] = ()
+    since: str = ""
+    before: str = ""
+    vendors: tuple[str, ...] = ()
+    gpu_architectures: tuple[str, ...] = ()
+    capability_from: str = ""
+    capability_below: str = ""
+    weights: tuple[str, ...] = ()
+    kv_cache: tuple[str, ...] = ()
+    model_architectures: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+    misaligned_block: bool = False
+
+
+@dataclass(frozen=True)
+class SupportRule:
+    """A reason why deployments that meet ``when`` do not launch, and where that is known from."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    reason: str
+    when: Conditions
+    source: str
+    as_of: str
+
+
+@dataclass(frozen=True)
+class _Layout:
+    engine: EngineSpec
+    model: ModelSpec
+    weights: WeightFormat
+    kv_cache: KvFormat
+    gpu: GpuSpec
+    tensor_parallel: int
+    expert_ranks: int
+
+    @cached_property
+    def features(self) -> frozenset[str]:
+        """What the model's layers hold."""
+        found: set[str] = set()
+        for layer in self.model.layers:
+            if isinstance(layer.mlp, MoeMlp):
+                found.add("moe")
+            if isinstance(layer.mixer, RecurrentMixer):
+                found.add("recurrent")
+            elif layer.mixer is not None:
+                if isinstance(layer.mixer, LatentAttention):
+                    found.add("latent-attention")
+                if layer.mixer.indexer is not None:
+                    found.add("sparse-indexer")
+        return frozenset(found)
+
+    @cached_property
+    def has_misaligned_block(self) -> bool:
+        """Whether a width one rank holds is no multiple of the weight format's block."""
+        if self.weights.block is None:
+            return False
+        side = max(self.weights.block)
+        return any(width % side for width in self._rank_widths())
+
+    def _rank_widths(self) -> set[float]:
+        widths: set[float] = set()
+        for mlp in {layer.mlp for layer in self.model.layers}:
+            if isinstance(mlp, MoeMlp):
+                widths.add(mlp.width / self.expert_ranks)
+                widths.add(mlp.shared_width / self.tensor_parallel)
+            elif mlp is not None:
+                widths.add(mlp.width / self.tensor_parallel)
+        return widths
+
+
+def check_support(
+    rules: Iterable[SupportRule],
+    *,
+    engine: EngineSpec,
+    model: ModelSpec,
+    weights: WeightFormat,
+    kv_cache: KvFormat,
+    gpu: GpuSpec,
+    tensor_parallel: int,
+    data_parallel: int = 1,
+    expert_parallel: int = 1,
+) -> tuple[str, ...]:
+    """Return every reason why the deployment would not launch; empty when it would.
+
+    Experts are divided over ``tensor_parallel * data_parallel / expert_parallel`` ranks each.
+    """
+    expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
+    layout = _Layout(engine, model, weights, kv_cache, gpu, tensor_parallel, expert_ranks)
+    return tuple(rule.reason for rule in rules if _applies(rule.when, layout))
+
+
+def _applies(when: Conditions, layout: _Layout) -> bool:
+    return (
+        _engine_meets(when, layout.engine)
+        and _among(layout.weights.name, when.weights)
+        and _among(layout.kv_cache.name, when.kv_cache)
+        and _gpu_meets(when, layout.gpu)
+        and _among(layout.model.architecture, when.model_architectures)
+        and (not when.features or layout.features.issuperset(when.features))
+        and (not when.misaligned_block or layout.has_misaligned_block)
+    )
+
+
+def _among(value: str, allowed: tuple[str, ...]) -> bool:
+    return not allowed or value in allowed
+
+
+def _engine_meets(when: Conditions, engine: EngineSpec) -> bool:
+    if not _among(engine.name, when.engines):
+        return False
+    if not (when.since or when.before):
+        return True
+    version = version_key(engine.version)
+    return (not when.since or version >= version_key(when.since)) and (
+        not when.before or version < version_key(when.before)
+    )
+
+
+def _gpu_meets(when: Conditions, gpu: GpuSpec) -> bool:
+    if not (_among(gpu.vendor, when.vendors) and _among(gpu.architecture, when.gpu_architectures)):
+        return False
+    if not (when.capability_from or when.capability_below):
+        return True
+    if gpu.vendor != "nvidia":
+        return False
+    capability = version_key(gpu.compute_capability)
+    return (not when.capability_from or capability >= version_key(when.capability_from)) and (
+        not when.capability_below or capability < version_key(when.capability_below)
+    )
+
+
+def compute_precision(gpu: GpuSpec, weights: WeightFormat) -> tuple[str, str]:
+    """Return the precision ``gpu`` multiplies ``weights`` in, and a note ("" when it is native).
+
+    Weight-only formats, and formats whose arithmetic the device lacks, are expanded to 16 bits:
+    they save memory and bandwidth, not arithmetic.
+    """
+    half = "bf16" if gpu.peak_flops("bf16") else "fp16"
+    if weights.weight_only:
+        return half, f"weight-only: computes in {half}"
+    if weights.compute in ("bf16", "fp16", "fp32"):
+        if gpu.peak_flops(weights.compute):
+            return weights.compute, ""
+        return half, f"{gpu.name} has no {weights.compute} units: computes in {half}"
+    if gpu.peak_flops(weights.compute):
+        return weights.compute, ""
+    return half, f"{gpu.name} has no {weights.compute} units: weight-only, computes in {half}"
+
+
+def read_support(path: Path) -> tuple[SupportRule, ...]:
+    """Return every rule of ``catalogs/support.yaml``; raises CatalogError when one is malformed."""
+    return validate_document(path, read_yaml(path), tuple[SupportRule, ...])
