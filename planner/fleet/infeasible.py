@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
@@ -35,13 +35,17 @@ MAX_BISECTIONS = 40
 class Outcome:
     """What solving an edited question gave.
 
-    ``status``: "optimal", "feasible", "infeasible" or "unknown"; cost [USD/h] and GPUs of the
-    cheapest fleet when there is one.
+    ``status``: "optimal", "feasible", "infeasible" or "unknown"; when there is a fleet, the cost of
+    the cheapest [USD/h] and the GPUs it is billed for in its largest period, by type.
     """
 
     status: str
     usd_per_hour: float | None = None
-    gpus: int | None = None
+    gpus_by_type: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def gpus(self) -> int | None:
+        return sum(self.gpus_by_type.values()) if self.has_fleet else None
 
     @property
     def has_fleet(self) -> bool:

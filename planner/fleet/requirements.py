@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,14 +18,15 @@ SMALLEST_SHARE = 1e-6
 
 
 def outcome_of(problem: Problem, solution: Solution) -> Outcome:
-    """The cost and the most GPUs running in any period of a solution."""
+    """The cost of a solution, and the GPUs billed in the period with the most."""
     if solution.status not in ("optimal", "feasible"):
         return Outcome(solution.status)
-    gpus = {kind.key: kind.gpus for kind in problem.kinds}
-    per_period = [0] * len(problem.period_hours)
-    for (kind, period), replicas in solution.replicas.items():
-        per_period[period] += replicas * gpus[kind]
-    return Outcome(solution.status, solution.objective_usd_per_hour, max(per_period, default=0))
+    offers = {offer.key: offer for offer in problem.offers}
+    billed = [Counter[str]() for _ in problem.periods]
+    for (key, period), nodes in solution.billed.items():
+        billed[period][offers[key].gpu] += nodes * offers[key].gpus_per_node
+    largest = max(billed, key=Counter.total)
+    return Outcome(solution.status, solution.objective_usd_per_hour, dict(+largest))
 
 
 def problem_requirements(problem: Problem) -> tuple[Requirement[Problem], ...]:
@@ -39,9 +41,9 @@ def _of_problem(problem: Problem) -> Iterator[Requirement[Problem]]:
     for group in groups:
         yield _demand(group)
     for gpu, count in sorted(limits.stock.items()):
-        yield counted(f"limits.stock.{gpu}", count, _stock_editor(gpu), "GPUs")
+        yield gpu_cap(f"limits.stock.{gpu}", count, _stock_editor(gpu), gpu)
     if limits.max_gpus is not None:
-        yield counted("limits.max_gpus", limits.max_gpus, _limit_editor("max_gpus", int), "GPUs")
+        yield gpu_cap("limits.max_gpus", limits.max_gpus, _limit_editor("max_gpus", int))
     if limits.max_usd_per_hour is not None:
         yield budget(limits.max_usd_per_hour, _limit_editor("max_usd_per_hour"))
     if limits.max_power_kw is not None:
@@ -97,18 +99,18 @@ def _demand(services: list[str]) -> Requirement[Problem]:
     )
 
 
-def counted(
-    name: str, count: int, edit: Callable[[Any, float], Any], unit: str
+def gpu_cap(
+    name: str, count: int, edit: Callable[[Any, float], Any], gpu: str | None = None
 ) -> Requirement[Any]:
-    """A cap on a whole number of things."""
+    """A cap on the GPUs billed, of one type or of all; what the cheapest fleet uses suffices."""
     return Requirement(
         name=name,
         current=count,
         loosest=UNLIMITED_GPUS,
         edit=edit,
-        write=lambda v: f"{v:.0f} {unit}",
+        write=lambda v: f"{v:.0f} GPUs",
         whole=True,
-        enough=lambda outcome: outcome.gpus,
+        enough=lambda outcome: outcome.gpus if gpu is None else outcome.gpus_by_type.get(gpu, 0),
     )
 
 

@@ -14,7 +14,7 @@ from planner.fleet.requirements import (
     MAX_SEPARATE_SERVICES,
     SMALLEST_SHARE,
     budget,
-    counted,
+    gpu_cap,
     switch,
 )
 from planner.scenario import Limits, Scenario, Search, Service, Target
@@ -94,10 +94,10 @@ def _all_targets(chosen: list[int]) -> Requirement[Scenario]:
 
 def _of_limits(limits: Limits) -> Iterator[Requirement[Scenario]]:
     for gpu, count in sorted(limits.stock.items()):
-        yield counted(f"limits.stock.{gpu}", count, _scenario_stock_editor(gpu), "GPUs")
+        yield gpu_cap(f"limits.stock.{gpu}", count, _scenario_stock_editor(gpu), gpu)
     if limits.max_gpus is not None:
         edit = _scenario_limit_editor("max_gpus", int)
-        yield counted("limits.max_gpus", limits.max_gpus, edit, "GPUs")
+        yield gpu_cap("limits.max_gpus", limits.max_gpus, edit)
     if limits.max_cost_usd_per_hour is not None:
         edit = _scenario_limit_editor("max_cost_usd_per_hour")
         yield budget(limits.max_cost_usd_per_hour, edit)

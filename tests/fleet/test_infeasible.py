@@ -56,7 +56,11 @@ def test_stock_against_demand_relaxes_to_the_least_that_suffices(rate, per_gpu, 
 
     def solve(q):
         gpus = math.ceil(q["share"] * rate / per_gpu)
-        return Outcome("optimal", 2.0 * gpus, gpus) if gpus <= q["stock"] else Outcome("infeasible")
+        return (
+            Outcome("optimal", 2.0 * gpus, {"h100": gpus})
+            if gpus <= q["stock"]
+            else Outcome("infeasible")
+        )
 
     requirements = [
         threshold("share", 1.0, 1e-6),
@@ -104,7 +108,7 @@ def test_relaxations_are_feasible_and_tight_with_several_conflicts(data):
 
     def solve(q):
         holds = all(sum(q[n] for n in members) >= bound for members, bound in rules)
-        return Outcome("optimal", float(sum(q.values())), 0) if holds else Outcome("infeasible")
+        return Outcome("optimal", float(sum(q.values()))) if holds else Outcome("infeasible")
 
     requirements = [threshold(n, current[n], 1000, whole=True) for n in names]
     if solve(current).has_fleet:
@@ -124,7 +128,7 @@ def test_relaxations_are_feasible_and_tight_with_several_conflicts(data):
 def test_a_target_below_the_floor_is_the_conflict_by_itself(floor, target):
     def solve(q):
         ok = q["ttft"] >= floor
-        return Outcome("optimal", 1.0, 1) if ok else Outcome("infeasible")
+        return Outcome("optimal", 1.0) if ok else Outcome("infeasible")
 
     question = {"ttft": target, "share": 1.0}
     if target >= floor:
@@ -155,7 +159,7 @@ def test_a_solver_that_ran_out_of_time_proves_no_conflict():
     def solve(q):
         if q["a"] == 0 and q["b"] == 0:
             return Outcome("infeasible")
-        return Outcome("unknown") if q["b"] == 0 else Outcome("optimal", 1.0, 1)
+        return Outcome("unknown") if q["b"] == 0 else Outcome("optimal", 1.0)
 
     requirements = [threshold("a", 0, 9, whole=True), threshold("b", 0, 9, whole=True)]
     explanation = explain({"a": 0, "b": 0}, requirements, solve)
