@@ -1,0 +1,294 @@
+"""Every deployment a service may try: a candidate with its capacity, or a rejection with its numbers.
+
+The checks run from cheap to dear: permission, legality, offer, support, memory, floors, capacity. A
+deployment stops at the first that rules it out, and keeps the reason in words and how far it missed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.catalog.model import ModelSpec
+from planner.catalog.offer import Offer
+from planner.catalog.store import Catalog
+from planner.catalog.support import check_support, compute_precision
+from planner.deployment import Deployment, EngineSettings
+from planner.errors import InputError
+from planner.evidence import Evidence
+from planner.performance import guard
+from planner.performance.factors import Calibration
+from planner.performance.model import step_model
+from planner.performance.steps import StepModel
+from planner.scenario import Service
+from planner.serving.capacity import Capacity, replica_capacity
+from planner.serving.lengths import JointLengths, lengths_of
+from planner.sizing.layout import MemoryLayout
+from planner.sizing.memory import memory_layout
+from planner.sizing.precision import is_below_native, weights_for
+from planner.sizing.sharding import legal_reasons
+from planner.units import GIB
+
+NOT_PERMITTED = "precision below the checkpoint's own"
+ILLEGAL = "layout cannot be cut that way"
+NOT_OFFERED = "no offer with enough linked GPUs"
+UNSUPPORTED = "would not launch"
+NO_MEMORY = "does not fit in memory"
+NO_LONGEST = "longest request does not fit"
+TOO_SLOW = "misses a latency target at any rate"
+TOO_LONG = "requests exceed the model's context"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A deployment that can serve ``service`` at ``capacity.qps`` per replica within its targets."""
+
+    key: str
+    service: str
+    deployment: Deployment
+    capacity: Capacity
+    memory: MemoryLayout
+    steps: StepModel
+    evidence: Evidence
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A deployment that was ruled out: the ``reason`` it shares with others, and its own numbers.
+
+    ``miss``: how far it is from passing, as found over allowed (1.3 = 30 % over); None where that
+    has no meaning.
+    """
+
+    reason: str
+    label: str
+    detail: str
+    miss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSet:
+    """What a service may run, in the order it was tried, and what it may not."""
+
+    service: str
+    candidates: tuple[Candidate, ...]
+    rejections: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    service: Service
+    catalog: Catalog
+    calibration: Calibration
+    lengths: JointLengths
+    largest_node: Mapping[str, int]
+
+
+def enumerate_candidates(
+    service: Service, catalog: Catalog, offers: Iterable[Offer], calibration: Calibration
+) -> CandidateSet:
+    """Size every deployment that ``service.search`` spans on the GPUs that ``offers`` hold.
+
+    Raises InputError for a name the catalog does not know, PhysicsBreach when a prediction beats a
+    floor.
+    """
+    largest: dict[str, int] = {}
+    for offer in offers:
+        largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
+    context = _Context(service, catalog, calibration, lengths_of(service), largest)
+    candidates: list[Candidate] = []
+    rejections: list[Rejection] = []
+    for deployment in deployments(service, catalog, tuple(largest)):
+        tried = _try(deployment, context)
+        if isinstance(tried, Candidate):
+            candidates.append(tried)
+        else:
+            rejections.append(tried)
+    return CandidateSet(service.name, tuple(candidates), tuple(rejections))
+
+
+def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> Iterator[Deployment]:
+    """Every layout the search spans, each once, in a fixed order.
+
+    Friendly precisions become the model's own formats, so that two names may mean one deployment.
+    """
+    search = service.search
+    model = service_model(service, catalog)
+    names = sorted(offered) if search.gpus == "all" else search.gpus
+    gpus = list(dict.fromkeys(catalog.gpu(n) for n in names))
+    weights = list(
+        dict.fromkeys(weights_for(model, w, catalog.weight_format) for w in search.weights)
+    )
+    caches = list(dict.fromkeys(catalog.kv_format(k) for k in search.kv_cache))
+    settings = EngineSettings(**search.settings.model_dump())
+    for engine, gpu, tp, pp, dp, ep, fmt, kv in itertools.product(
+        search.engines,
+        gpus,
+        search.tensor_parallel,
+        search.pipeline_parallel,
+        search.data_parallel,
+        search.expert_parallel,
+        weights,
+        caches,
+    ):
+        yield Deployment(
+            model=model,
+            gpu=gpu,
+            engine=catalog.engine(engine),
+            tensor_parallel=tp,
+            pipeline_parallel=pp,
+            data_parallel=dp,
+            expert_parallel=ep,
+            weights=fmt,
+            kv_cache=kv,
+            settings=settings,
+        )
+
+
+def service_model(service: Service, catalog: Catalog) -> ModelSpec:
+    """The model a service names; raises InputError where it is given in another way."""
+    if not isinstance(service.model, str):
+        raise InputError(
+            "the model must be a catalog name or a path to a config.json",
+            where=service.name,
+            found=service.model,
+        )
+    return catalog.model(service.model)
+
+
+def group_gpus(deployment: Deployment) -> int:
+    """GPUs that must share one node or link domain: a pipeline stage with all its ranks."""
+    return deployment.tensor_parallel * deployment.data_parallel
+
+
+def _try(deployment: Deployment, context: _Context) -> Candidate | Rejection:
+    for reason, detail, miss in _ruled_out(deployment, context):
+        return Rejection(reason, deployment.label, detail, miss)
+    memory = memory_layout(deployment)
+    steps = step_model(deployment, context.calibration)
+    service = context.service
+    capacity = replica_capacity(
+        steps,
+        memory,
+        deployment,
+        context.lengths,
+        service.slo,
+        arrival_cv=max(1.0, service.arrivals.cv),
+    )
+    if capacity.qps <= 0:
+        detail = capacity.reason or f"limited by {capacity.limited_by}"
+        return Rejection(TOO_SLOW, deployment.label, detail, _latency_miss(capacity, service))
+    _guard(deployment, capacity, context)
+    _, note = compute_precision(deployment.gpu, deployment.weights)
+    return Candidate(
+        key=f"{service.name}: {deployment.label}",
+        service=service.name,
+        deployment=deployment,
+        capacity=capacity,
+        memory=memory,
+        steps=steps,
+        evidence=steps.evidence,
+        notes=(note,) if note else (),
+    )
+
+
+def _ruled_out(
+    deployment: Deployment, context: _Context
+) -> Iterator[tuple[str, str, float | None]]:
+    """(reason, numbers, miss) of each check that fails, cheap checks first."""
+    model, gpu = deployment.model, deployment.gpu
+    longest = context.lengths.max_total
+    if model.max_context_tokens and longest > model.max_context_tokens:
+        detail = f"{longest} tokens, the model takes {model.max_context_tokens}"
+        yield TOO_LONG, detail, longest / model.max_context_tokens
+    if not context.service.allow_lower_precision:
+        yield from (
+            (NOT_PERMITTED, told, None) for told in _lower_precision(deployment, context.catalog)
+        )
+    yield from ((ILLEGAL, told, None) for told in legal_reasons(deployment))
+    group, largest = group_gpus(deployment), context.largest_node.get(gpu.name, 0)
+    if group > largest:
+        detail = f"{group} GPUs in one node, the largest {gpu.name} offer has {largest}"
+        yield NOT_OFFERED, detail, group / largest if largest else None
+    yield from (
+        (UNSUPPORTED, told, None)
+        for told in check_support(
+            context.catalog.support_rules(),
+            engine=deployment.engine,
+            model=model,
+            weights=deployment.weights,
+            kv_cache=deployment.kv_cache,
+            gpu=gpu,
+            tensor_parallel=deployment.tensor_parallel,
+            data_parallel=deployment.data_parallel,
+            expert_parallel=deployment.expert_parallel,
+        )
+    )
+    memory = memory_layout(deployment)
+    if not memory.fits:
+        missing = max(0.0, -memory.outside_budget_bytes)
+        yield NO_MEMORY, "; ".join(memory.reasons), 1 + missing / memory.total_bytes
+    if memory.max_sequences(longest) < 1:
+        needed = float(memory.kv.bytes_for(longest))
+        detail = (
+            f"{longest} tokens need {needed / GIB:.1f} GiB a GPU, "
+            f"the pool has {memory.kv_pool_bytes / GIB:.1f} GiB"
+        )
+        yield NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
+    yield from _below_floors(deployment, context)
+
+
+def _lower_precision(deployment: Deployment, catalog: Catalog) -> Iterator[str]:
+    model = deployment.model
+    native = catalog.weight_format(model.native_weights)
+    if is_below_native(model, deployment.weights, native):
+        yield f"{deployment.weights.name} weights, the checkpoint holds {native.name}"
+    own = catalog.kv_format(model.native_kv or "bf16")
+    if deployment.kv_cache.bits < own.bits:
+        yield f"{deployment.kv_cache.name} KV cache, the checkpoint's own is {own.name}"
+
+
+def _below_floors(
+    deployment: Deployment, context: _Context
+) -> Iterator[tuple[str, str, float | None]]:
+    """Targets that no real replica of this layout could meet for the median request."""
+    floors = guard.floors(deployment)
+    prompt = float(np.quantile(context.lengths.prompt, 0.5))
+    share = context.service.assumptions.prefix_hit_share
+    least = {"ttft": floors.ttft_s(prompt, prompt * share), "tpot": floors.tpot_s(prompt)}
+    for target in context.service.slo.targets:
+        floor = least.get(target.metric, 0.0)
+        if target.percentile >= 50 and floor > target.seconds:
+            detail = (
+                f"{target.key} cannot be below {floor:.4g} s, the target is {target.seconds:g} s"
+            )
+            yield TOO_SLOW, detail, floor / target.seconds
+
+
+def _latency_miss(capacity: Capacity, service: Service) -> float | None:
+    ratios = [
+        capacity.latency_s[t.key] / t.seconds
+        for t in service.slo.targets
+        if t.key in capacity.latency_s
+    ]
+    worst = max(ratios, default=0.0)
+    return worst if worst > 1 else None
+
+
+def _guard(deployment: Deployment, capacity: Capacity, context: _Context) -> None:
+    """Raise PhysicsBreach where the operating point beats a floor."""
+    floors, lengths, where = guard.floors(deployment), context.lengths, deployment.label
+    share = context.service.assumptions.prefix_hit_share
+    prompt = float(np.quantile(lengths.prompt, 0.5))
+    ceiling = floors.requests_per_s(lengths.mean_prompt * (1 - share), lengths.mean_output)
+    guard.check(capacity.qps, ceiling, "capacity", where=where, at_most=True)
+    for key, floor in (
+        ("ttft_p50", floors.ttft_s(prompt, prompt * share)),
+        ("tpot_p50", floors.tpot_s(prompt)),
+    ):
+        if key in capacity.latency_s:
+            guard.check(capacity.latency_s[key], floor, key, where=where)
