@@ -95,7 +95,7 @@ class Tensor:
     """``copies`` equal matrices of ``rows`` x ``cols`` [values] (rows = output, cols = input).
 
     ``klass`` decides precision and role: embedding, head, attention, mlp, expert, shared_expert,
-    router, norm, bias, recurrent, indexer, vision, mtp. ``shard`` decides what tensor parallelism
+    router, gate, norm, bias, conv, recurrent, indexer, vision, mtp. ``shard`` decides what tensor parallelism
     does: "split" (divided by TP), "kv" (divided by min(TP, kv heads)), "vocab" (rows padded and
     divided), "expert" (divided by EP or by TP inside each expert), "replicated". ``parts``: the most
     pieces a "split" or "kv" tensor can be cut into (its heads); 0 = no limit. ``fused``: tensors of a

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.catalog.architectures.fields import ConfigFields
+from planner.catalog.architectures.quantization import read_quantization
 from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS
 from planner.catalog.model import ModelSpec
 from planner.errors import InputError, nearest
@@ -26,7 +27,11 @@ def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
     fields = ConfigFields(config, where)
     architecture = _architecture(fields)
     body = PARSERS[architecture](fields)
-    dtype = fields.text("torch_dtype") or fields.text("dtype")
+    inner = fields.section("text_config") or fields
+    written = [f.text(key) for f in (fields, inner) for key in ("torch_dtype", "dtype")]
+    dtype = DTYPES.get(next(filter(None, written), ""), "bf16")
+    holder = fields if fields.has("quantization_config") else inner
+    stored = read_quantization(holder, len(body.layers), dtype)
     return ModelSpec(
         name=name,
         architecture=architecture,
@@ -38,7 +43,10 @@ def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
         mtp=body.mtp,
         vision=body.vision,
         max_context_tokens=body.max_context_tokens,
-        dtype=DTYPES.get(dtype, "bf16"),
+        dtype=dtype,
+        native_weights=stored.weights,
+        native_classes=stored.classes,
+        native_kv=stored.kv,
         rope_values=body.rope_values,
         note=body.note,
     )

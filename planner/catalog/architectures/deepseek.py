@@ -69,7 +69,7 @@ def _indexer(fields: ConfigFields, hidden: int, query_width: int) -> tuple[Spars
         linear(f"{name}.wq_b", "indexer", rows, query_width, shard="replicated")
         + linear(f"{name}.wk", "indexer", spec.head_dim, hidden, shard="replicated")
         + norm(f"{name}.k_norm", spec.head_dim, bias=True)
-        + linear(f"{name}.weights_proj", "indexer", spec.heads, hidden, shard="replicated")
+        + linear(f"{name}.weights_proj", "gate", spec.heads, hidden, shard="replicated")
     )
 
 

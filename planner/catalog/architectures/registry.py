@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from planner.catalog.architectures import decoder, deepseek, mixture
+from planner.catalog.architectures import (
+    classic,
+    decoder,
+    deepseek,
+    gated_delta,
+    gemma4,
+    mixture,
+    multimodal,
+)
 from planner.catalog.architectures.body import Parser
 
 PARSERS: dict[str, Parser] = {
     **decoder.PARSERS,
     **mixture.PARSERS,
     **deepseek.PARSERS,
+    **gated_delta.PARSERS,
+    **gemma4.PARSERS,
+    **classic.PARSERS,
+    **multimodal.PARSERS,
 }
 
 BY_MODEL_TYPE = {
@@ -31,4 +43,12 @@ BY_MODEL_TYPE = {
     "deepseek_v32": "DeepseekV32ForCausalLM",
     "glm_moe_dsa": "GlmMoeDsaForCausalLM",
     "gpt_oss": "GptOssForCausalLM",
+    "gpt2": "GPT2LMHeadModel",
+    "gptj": "GPTJForCausalLM",
+    "opt": "OPTForCausalLM",
+    "bloom": "BloomForCausalLM",
+    "falcon": "FalconForCausalLM",
+    "phi": "PhiForCausalLM",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "starcoder2": "Starcoder2ForCausalLM",
 }

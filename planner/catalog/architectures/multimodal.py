@@ -1,0 +1,79 @@
+"""Multimodal checkpoints: a text model under ``text_config`` beside a vision tower.
+
+The text model decides the sizing; the tower is a part of its own. A file that leaves out
+``vision_config`` gets no tower.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from planner.catalog.architectures import (
+    decoder,
+    deepseek,
+    gated_delta,
+    gemma4,
+    mixture,
+    vision,
+)
+from planner.catalog.architectures.blocks import Tensors
+from planner.catalog.architectures.body import Body, Parser
+from planner.catalog.architectures.fields import ConfigFields
+
+Tower = Callable[[ConfigFields, int], Tensors]
+
+
+@dataclass(frozen=True, slots=True)
+class Multimodal:
+    """Reads a checkpoint with a nested text model; callable as a parser."""
+
+    text: Parser
+    tower: Tower
+
+    def __call__(self, fields: ConfigFields) -> Body:
+        text = fields.section("text_config")
+        if text is None:
+            text = fields
+        elif "tie_word_embeddings" not in text.values and fields.has("tie_word_embeddings"):
+            tied = {"tie_word_embeddings": fields.flag("tie_word_embeddings")}
+            text = ConfigFields(_with_defaults(text.values, tied), text.where, text.path)
+        body = self.text(text)
+        section = fields.section("vision_config")
+        return replace(body, vision=self.tower(section, body.hidden)) if section else body
+
+
+def _with_defaults(values: Mapping[str, Any], defaults: dict[str, Any]) -> Mapping[str, Any]:
+    return ChainMap(cast(dict[str, Any], values), defaults)
+
+
+PARSERS: dict[str, Parser] = {
+    "Qwen2VLForConditionalGeneration": Multimodal(
+        decoder.PARSERS["Qwen2ForCausalLM"], vision.qwen2
+    ),
+    "Qwen2_5_VLForConditionalGeneration": Multimodal(
+        decoder.PARSERS["Qwen2ForCausalLM"], vision.qwen2
+    ),
+    "Qwen3VLForConditionalGeneration": Multimodal(
+        decoder.PARSERS["Qwen3ForCausalLM"], vision.qwen3
+    ),
+    "Qwen3VLMoeForConditionalGeneration": Multimodal(
+        mixture.PARSERS["Qwen3MoeForCausalLM"], vision.qwen3
+    ),
+    "Qwen3_5ForConditionalGeneration": Multimodal(
+        gated_delta.PARSERS["Qwen3_5ForCausalLM"], vision.qwen3
+    ),
+    "Qwen3_5MoeForConditionalGeneration": Multimodal(
+        gated_delta.PARSERS["Qwen3_5MoeForCausalLM"], vision.qwen3
+    ),
+    "Llama4ForConditionalGeneration": Multimodal(
+        mixture.PARSERS["Llama4ForCausalLM"], vision.llama4
+    ),
+    "Gemma3ForConditionalGeneration": Multimodal(
+        decoder.PARSERS["Gemma3ForCausalLM"], vision.siglip
+    ),
+    "Gemma4ForConditionalGeneration": Multimodal(gemma4.decoder, vision.gemma4),
+    "KimiK25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
+}

@@ -1,0 +1,158 @@
+"""Vision towers and their projectors, tensor by tensor; engines keep them in 16 bits.
+
+Sources: the vision classes of Hugging Face transformers (Qwen3-VL, Gemma 4, Kimi-K2.5's MoonViT,
+MiniMax-M3, Step-3.7) and of their model repositories.
+"""
+
+from __future__ import annotations
+
+from planner.catalog.architectures.blocks import Tensors
+from planner.catalog.architectures.fields import ConfigFields
+from planner.catalog.model import Tensor
+
+
+def _matrix(name: str, rows: int, cols: int, *, copies: int = 1, bias: bool = True) -> Tensors:
+    weight = Tensor(f"visual.{name}.weight", "vision", rows, cols, copies, "replicated")
+    if not bias:
+        return (weight,)
+    return (weight, Tensor(f"visual.{name}.bias", "vision", rows, 1, copies, "replicated"))
+
+
+def _scale(name: str, width: int, *, copies: int = 1, bias: bool = True) -> Tensors:
+    count = 2 if bias else 1
+    return (Tensor(f"visual.{name}", "vision", width, 1, copies * count, "replicated"),)
+
+
+def vit_blocks(
+    hidden: int, width: int, depth: int, *, bias: bool = True, gated: bool = False
+) -> Tensors:
+    """``depth`` transformer blocks: two norms, attention and a feed-forward."""
+    tensors = _scale("norm1", hidden, copies=depth, bias=bias)
+    tensors += _scale("norm2", hidden, copies=depth, bias=bias)
+    tensors += _matrix("attn.qkv", 3 * hidden, hidden, copies=depth, bias=bias)
+    tensors += _matrix("attn.proj", hidden, hidden, copies=depth, bias=bias)
+    if gated:
+        tensors += _matrix("mlp.gate", width, hidden, copies=depth, bias=bias)
+    tensors += _matrix("mlp.fc1", width, hidden, copies=depth, bias=bias)
+    return tensors + _matrix("mlp.fc2", hidden, width, copies=depth, bias=bias)
+
+
+def qwen3(config: ConfigFields, _text_hidden: int) -> Tensors:
+    """Qwen3-VL: patch and position embeddings, blocks, one merger and the deep-stack mergers."""
+    hidden, depth = config.count("hidden_size"), config.layer_count("depth")
+    merged = hidden * config.count("spatial_merge_size") ** 2
+    patch = config.count("in_channels", default=3) * config.count("temporal_patch_size")
+    patch *= config.count("patch_size") ** 2
+    deep = len(config.items("deepstack_visual_indexes") or ())
+    tensors = _matrix("patch_embed", hidden, patch)
+    tensors += _matrix("pos_embed", config.count("num_position_embeddings"), hidden, bias=False)
+    tensors += vit_blocks(hidden, config.count("intermediate_size"), depth)
+    tensors += _scale("merger.norm", hidden)
+    if deep:
+        tensors += _scale("deepstack_mergers.norm", merged, copies=deep)
+    out = config.count("out_hidden_size")
+    return (
+        tensors
+        + _matrix("mergers.fc1", merged, merged, copies=1 + deep)
+        + _matrix("mergers.fc2", out, merged, copies=1 + deep)
+    )
+
+
+def qwen2(config: ConfigFields, text_hidden: int) -> Tensors:
+    """Qwen2-VL and Qwen2.5-VL: the latter has gated feed-forwards and RMS norms."""
+    depth = config.layer_count("depth")
+    gated = config.has("out_hidden_size")
+    hidden = config.count("hidden_size" if gated else "embed_dim")
+    ratio = config.count("mlp_ratio", default=4)
+    width = config.count("intermediate_size") if gated else hidden * ratio
+    out = config.count("out_hidden_size", default=text_hidden)
+    merged = hidden * config.count("spatial_merge_size", default=2) ** 2
+    patch = config.count("in_channels", "in_chans", default=3)
+    patch *= config.count("temporal_patch_size", default=2) * config.count("patch_size") ** 2
+    tensors = _matrix("patch_embed", hidden, patch, bias=False)
+    tensors += _scale("norms", hidden, copies=2 * depth, bias=not gated)
+    tensors += _matrix("attn.qkv", 3 * hidden, hidden, copies=depth)
+    tensors += _matrix("attn.proj", hidden, hidden, copies=depth)
+    tensors += _matrix("mlp.up", width, hidden, copies=depth * (2 if gated else 1))
+    tensors += _matrix("mlp.down", hidden, width, copies=depth)
+    tensors += _scale("merger.norm", hidden, bias=not gated)
+    return tensors + _matrix("merger.fc1", merged, merged) + _matrix("merger.fc2", out, merged)
+
+
+def gemma4(config: ConfigFields, text_hidden: int) -> Tensors:
+    """Gemma 4: two-axis position tables, blocks with four norms and gated feed-forwards."""
+    hidden, depth = config.count("hidden_size"), config.layer_count()
+    head_dim = config.count("head_dim")
+    heads = config.count("num_attention_heads") * head_dim
+    width = config.count("intermediate_size")
+    tensors = _matrix("patch_embed", hidden, 3 * config.count("patch_size") ** 2, bias=False)
+    tensors += _matrix("pos_embed", 2 * config.count("position_embedding_size"), hidden, bias=False)
+    tensors += _matrix("attn.qkvo", heads, hidden, copies=4 * depth, bias=False)
+    tensors += _matrix("mlp.gate_up_down", width, hidden, copies=3 * depth, bias=False)
+    tensors += _scale("norms", hidden, copies=4 * depth, bias=False)
+    tensors += _scale("qk_norms", head_dim, copies=2 * depth, bias=False)
+    return tensors + _matrix("projection", text_hidden, hidden, bias=False)
+
+
+def siglip(config: ConfigFields, text_hidden: int) -> Tensors:
+    """Gemma 3: a SigLIP tower, a soft-token norm and a projection."""
+    hidden, depth = config.count("hidden_size"), config.layer_count()
+    patch = config.count("patch_size")
+    positions = (config.count("image_size") // patch) ** 2
+    tensors = _matrix("patch_embed", hidden, 3 * patch**2)
+    tensors += _matrix("pos_embed", positions, hidden, bias=False)
+    tensors += vit_blocks(hidden, config.count("intermediate_size"), depth)
+    tensors += _scale("post_layernorm", hidden) + _scale("soft_norm", hidden, bias=False)
+    return tensors + _matrix("projection", text_hidden, hidden, bias=False)
+
+
+def moonvit(config: ConfigFields, _text_hidden: int) -> Tensors:
+    """Kimi-K2.5's MoonViT with its patch merger."""
+    hidden, depth = config.count("vt_hidden_size"), config.layer_count("vt_num_hidden_layers")
+    positions = config.count("init_pos_emb_height") * config.count("init_pos_emb_width")
+    merged = config.count("mm_hidden_size")
+    for side in config.items("merge_kernel_size", 2) or (2, 2):
+        merged *= int(side)
+    tensors = _matrix("patch_embed", hidden, 3 * config.count("patch_size") ** 2)
+    tensors += _matrix("pos_embed", positions, hidden, bias=False)
+    tensors += vit_blocks(hidden, config.count("vt_intermediate_size"), depth)
+    tensors += _scale("final_layernorm", hidden) + _scale("merger.pre_norm", hidden)
+    out = config.count("text_hidden_size")
+    return tensors + _matrix("merger.fc1", merged, merged) + _matrix("merger.fc2", out, merged)
+
+
+def llama4(config: ConfigFields, text_hidden: int) -> Tensors:
+    """Llama 4: class and position embeddings, blocks, pixel shuffle and two projections."""
+    hidden, depth = config.count("hidden_size"), config.layer_count()
+    patch = config.count("patch_size")
+    positions = (config.count("image_size") // patch) ** 2 + 1
+    ratio = config.number("pixel_shuffle_ratio", 0.5)
+    tensors = _matrix("patch_embed", hidden, 3 * patch**2, bias=False)
+    tensors += _matrix("class_embedding", 1, hidden, bias=False)
+    tensors += _matrix("pos_embed", positions, hidden, bias=False)
+    tensors += vit_blocks(hidden, config.count("intermediate_size"), depth)
+    tensors += _scale("layernorm_pre", hidden) + _scale("layernorm_post", hidden)
+    wide = config.count("projector_input_dim")
+    shuffled = int(hidden / ratio**2)
+    tensors += _matrix("adapter.fc1", wide, shuffled, bias=False)
+    tensors += _matrix("adapter.fc2", config.count("projector_output_dim"), wide, bias=False)
+    return tensors + _matrix(
+        "projector", text_hidden, config.count("vision_output_dim"), bias=False
+    )
+
+
+def clip_merged(config: ConfigFields, text_hidden: int) -> Tensors:
+    """MiniMax-M3: a CLIP-shaped tower, a projector and a patch-merging feed-forward."""
+    hidden, depth = config.count("hidden_size"), config.layer_count()
+    compression = config.section("img_token_compression_config") or config
+    merged = text_hidden * compression.count("spatial_merge_size", default=2) ** 2
+    patch = (
+        3 * config.count("patch_size") ** 2 * compression.count("temporal_patch_size", default=1)
+    )
+    tensors = _matrix("patch_embed", hidden, patch, bias=False)
+    tensors += vit_blocks(hidden, config.count("intermediate_size"), depth)
+    tensors += _scale("layernorm_pre", hidden)
+    tensors += _matrix("projector.fc1", text_hidden, hidden)
+    tensors += _matrix("projector.fc2", text_hidden, text_hidden)
+    tensors += _matrix("merge.fc1", text_hidden, merged)
+    return tensors + _matrix("merge.fc2", text_hidden, text_hidden)
