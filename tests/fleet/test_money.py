@@ -1,0 +1,182 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.fleet.acquisition import (
+    ApiPrice,
+    Traffic,
+    bought,
+    called,
+    cash_flows,
+    rented,
+    reserved,
+    side_by_side,
+)
+from planner.fleet.money import (
+    CashFlow,
+    Commitment,
+    break_even_month,
+    break_even_rate_of_fixed_fleet_qps,
+    break_even_rate_qps,
+    levelised_usd_per_hour,
+    monthly,
+    node_hours_usd,
+    present_value_usd,
+    token_cost,
+    usd_per_month,
+    usd_per_year,
+)
+from planner.fleet.ownership import OwnedServer
+
+MONEY = st.floats(0.01, 1e4)
+RATE = st.floats(0.0, 0.5)
+
+
+def test_a_month_is_730_hours_and_a_year_8760():
+    assert usd_per_month(2.0) == 1460.0
+    assert usd_per_year(2.0) == 17520.0
+
+
+def test_token_cost_at_mean_demand():
+    """36 $/h at 10 requests/s of 1000 + 250 tokens: 36 M prompt and 9 M output tokens an hour."""
+    cost = token_cost(36.0, 10.0, 1000, 250)
+    assert cost.input == pytest.approx(1.0)
+    assert cost.output == pytest.approx(4.0)
+    assert cost.blended == pytest.approx(36 / 45)
+
+
+def test_no_tokens_have_no_cost_per_token():
+    cost = token_cost(36.0, 0.0, 1000, 250)
+    assert (cost.input, cost.output, cost.blended) == (None, None, None)
+
+
+def test_start_up_is_billed():
+    assert node_hours_usd(60.0, 2.0, starts=3, start_up_s=600) == pytest.approx(150.0)
+
+
+def test_a_commitment_is_charged_pro_rata_and_its_rest_is_a_liability():
+    commitment = Commitment(usd_per_hour=10.0, term_months=36)
+    assert commitment.charged_usd(12) == 10 * 730 * 12
+    assert commitment.residual_liability_usd(12) == 10 * 730 * 24
+    assert commitment.residual_liability_usd(36) == 0
+    assert commitment.residual_liability_usd(40) == 10 * 730 * 32
+
+
+@given(
+    price=MONEY,
+    upfront=st.floats(0, 1e6),
+    term=st.sampled_from([1, 12, 36]),
+    months=st.integers(1, 80),
+)
+def test_reserved_flows_sum_to_the_charge_on_the_horizon(price, upfront, term, months):
+    commitment = Commitment(price, term, upfront)
+    way = reserved("r", commitment, months)
+    assert math.fsum(f.usd for f in way.flows) == pytest.approx(commitment.charged_usd(months))
+    assert way.liability_usd == commitment.residual_liability_usd(months)
+
+
+def test_present_value_of_a_payment_a_year_away():
+    assert present_value_usd([CashFlow(12, 110.0, "x")], 0.10) == pytest.approx(100.0)
+
+
+@given(price=MONEY, months=st.integers(1, 72), rate=RATE)
+def test_levelised_price_of_a_constant_rent_is_the_rent(price, months, rate):
+    flows = monthly(usd_per_month(price), months, "rent")
+    assert levelised_usd_per_hour(flows, months, rate) == pytest.approx(price)
+
+
+@given(upfront=st.floats(1, 1e5), running=st.floats(0, 50), rent=st.floats(1, 100), rate=RATE)
+def test_break_even_month_is_the_first_after_which_buying_stays_ahead(upfront, running, rent, rate):
+    buy = (CashFlow(0, upfront, "buy"), *monthly(running, 60, "run"))
+    hire = monthly(rent, 60, "rent")
+    month = break_even_month(buy, hire, rate)
+
+    paid = {
+        m: [present_value_usd([f for f in way if f.month <= m], rate) for way in (buy, hire)]
+        for m in range(61)
+    }
+    tolerance = 1e-6 * (1 + paid[60][1])
+    if month is None:
+        assert paid[60][0] > paid[60][1] - tolerance
+        return
+    assert all(paid[m][0] <= paid[m][1] + tolerance for m in range(month, 61))
+    assert month == 0 or paid[month - 1][0] > paid[month - 1][1] - tolerance
+
+
+@given(c=MONEY, a=st.floats(1e-6, 1e-2))
+def test_a_fixed_fleet_breaks_even_where_both_bills_are_equal(c, a):
+    assert break_even_rate_of_fixed_fleet_qps(c, a) * a * 3600 == pytest.approx(c)
+
+
+def test_a_stepped_fleet_breaks_even_only_where_it_stays_ahead():
+    """10 $/h carries 2 requests/s: it wins on full replicas, loses just after each step."""
+
+    def fleet(rate):
+        return 10.0 * math.ceil(rate / 2)
+
+    usd_per_request = 2.0 / 3600
+    grid = [r / 2 for r in range(1, 81)]
+    assert break_even_rate_qps(fleet, usd_per_request, grid) is None
+    usd_per_request = 6.0 / 3600
+    answer = break_even_rate_qps(fleet, usd_per_request, grid)
+    assert answer is not None
+    assert all(fleet(r) <= 6.0 * r for r in grid if r >= answer)
+    assert fleet(answer - 0.5) > 6.0 * (answer - 0.5)
+
+
+SERVER = OwnedServer(
+    name="8x h100",
+    gpu="h100",
+    gpus=8,
+    price_usd=300_000,
+    life_years=5,
+    residual_share=0.2,
+    max_power_kw=10.0,
+    idle_power_kw=2.0,
+    pue=1.5,
+    tariff_usd_per_kwh=0.10,
+    colocation_usd_per_kw_month=200.0,
+    maintenance_share_per_year=0.02,
+    lead_time_months=3,
+)
+TRAFFIC = Traffic(rate_qps=10.0, prompt_tokens=1000, output_tokens=250)
+
+
+def test_side_by_side_against_hand_arithmetic():
+    months = 36
+    ways = [
+        rented("on demand", 20.0, months),
+        reserved("3 years", Commitment(12.0, 36), months),
+        bought("own", SERVER, 1, months, utilisation=0.5, bridge_usd_per_hour=20.0),
+        called(ApiPrice("api", 0.5, 1.5), TRAFFIC, months),
+    ]
+    rent, reserve, own, api = side_by_side(ways, TRAFFIC, months, 0.0)
+    assert rent.usd_per_hour == pytest.approx(20.0)
+    assert (rent.saving_share, rent.break_even_month) == (0.0, None)
+    assert reserve.saving_share == pytest.approx(0.4)
+    assert reserve.break_even_month == 0
+    assert own.upfront_usd == 300_000
+    running = 6.0 * 1.5 * 0.10 * 730 + 10 * 200.0 + 300_000 * 0.02 / 12
+    residual = 300_000 * (1 - 0.8 * 33 / 60)
+    total = 300_000 + 33 * running + 3 * 20 * 730 - residual
+    assert own.present_value_usd == pytest.approx(total)
+    assert api.usd_per_hour == pytest.approx((1000 * 0.5 + 250 * 1.5) / 1e6 * 36_000)
+    assert api.tokens.blended == pytest.approx(875 / 1250)
+
+
+def test_cash_flows_by_month_hold_every_payment():
+    ways = [rented("a", [1.0, 2.0, 3.0], 3), bought("b", SERVER, 2, 24, utilisation=1.0)]
+    table = cash_flows(ways, 27)
+    assert table[0][:4] == (0.0, 730.0, 1460.0, 2190.0)
+    assert table[1][0] == 600_000
+    for way, paid in zip(ways, table, strict=True):
+        assert math.fsum(paid) == pytest.approx(math.fsum(f.usd for f in way.flows))
+
+
+def test_growth_raises_what_an_api_costs():
+    growing = Traffic(10.0, 1000, 250, growth_per_month=0.1)
+    flows = called(ApiPrice("api", 0.5, 1.5), growing, 3).flows
+    assert flows[2].usd == pytest.approx(flows[0].usd * 1.21)
+    assert growing.mean_rate(3) == pytest.approx(10 * (1 + 1.1 + 1.21) / 3)
