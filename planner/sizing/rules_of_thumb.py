@@ -1,0 +1,171 @@
+"""The simple formulas people size with, as their authors state them. The exact answer stands elsewhere.
+
+Every function reproduces one published rule under its own assumptions; ``docs/errata.md`` says where a
+rule or its published figures are wrong. GB = 1e9 bytes unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.units import GB, GIB, MIB
+
+BUFFER = 1.2  # 20 % on top, for framework and fragmentation
+BYTES_PER_PARAMETER = {"fp32": 4.0, "bf16": 2.0, "int8": 1.0, "int4": 0.5}
+FULL_FINE_TUNING_FACTOR = 6.0
+LORA_FACTORS = (1.2, 1.5)
+KV_SHARE_OF_SERVING = (0.2, 0.5)
+ACTIVATION_SHARE_OF_SERVING = (0.1, 0.2)
+SYSTEM_OVERHEAD_GB = 3.0  # of ``estimate_vram_gib``
+VLLM_RESERVE_GB = 2.0  # of ``vllm_pool_gb``
+
+
+@dataclass(frozen=True, slots=True)
+class QuickEstimate:
+    """Weights, KV cache and their sum with the buffer [GB]."""
+
+    weights_gb: float
+    kv_gb: float
+    total_gb: float
+
+
+def quick_estimate(
+    params: float, bytes_per_value: float, layers: int, hidden: int, seq: int, batch: int
+) -> QuickEstimate:
+    """``(P D + B S L 2 H D) x 1.2`` [GB]: the KV term assumes as many KV heads as query heads."""
+    weights = params * bytes_per_value / GB
+    kv = batch * seq * layers * 2 * hidden * bytes_per_value / GB
+    return QuickEstimate(weights, kv, (weights + kv) * BUFFER)
+
+
+def weights_gb(params: float, bytes_per_value: float, redundancy: float = 1.0) -> float:
+    """``P D r`` [GB]; ``r`` 1.2 to 1.5 is said to cover KV cache and activations."""
+    return params * bytes_per_value * redundancy / GB
+
+
+def full_fine_tuning_gb(params: float, bytes_per_value: float = 2.0) -> float:
+    """``P D x 6`` [GB]. Its stated derivation (2 + 2 + 4 bytes) is x 4; mixed-precision Adam takes x 8."""
+    return params * bytes_per_value * FULL_FINE_TUNING_FACTOR / GB
+
+
+def lora_gb(serving_gb: float) -> tuple[float, float]:
+    """LoRA as 1.2 to 1.5 times the serving memory [GB]."""
+    low, high = LORA_FACTORS
+    return serving_gb * low, serving_gb * high
+
+
+def kv_bytes_per_token(
+    layers: int, kv_heads: int, head_dim: int, bytes_per_value: float = 2.0
+) -> float:
+    """``2 L h d D`` [B]: keys and values of every layer."""
+    return 2 * layers * kv_heads * head_dim * bytes_per_value
+
+
+def vllm_pool_gb(
+    card_gb: float, utilisation: float, model_gb: float, reserve_gb: float = VLLM_RESERVE_GB
+) -> float:
+    """KV pool as ``card x utilisation - weights - reserve`` [GB]."""
+    return card_gb * utilisation - model_gb - reserve_gb
+
+
+def tokens_in_pool(pool_gb: float, bytes_per_token: float) -> float:
+    """Tokens a pool holds, both in decimal units [tokens]."""
+    return pool_gb * GB / bytes_per_token
+
+
+def estimate_vram_gib(
+    params_billions: float,
+    bytes_per_value: float = 2.0,
+    layers: int = 32,
+    kv_heads: int = 8,
+    head_dim: int = 128,
+    max_batch_tokens: int = 50_000,
+) -> float:
+    """Weights and KV in GiB plus 3 for the system; its author prints the sum as "GB"."""
+    model = params_billions * GB * bytes_per_value / GIB
+    kv = kv_bytes_per_token(layers, kv_heads, head_dim, bytes_per_value) * max_batch_tokens / GIB
+    return model + kv + SYSTEM_OVERHEAD_GB
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One step of the deployment decision tree: the question, whether it holds, and what follows."""
+
+    question: str
+    holds: bool
+    advice: str
+
+
+def decision_tree(
+    *,
+    model_gb: float,
+    card_gb: float,
+    kv_needed_gb: float,
+    kv_available_gb: float,
+    rate_qps: float | None = None,
+    capacity_qps: float | None = None,
+) -> tuple[Advice, ...]:
+    """The three questions of a deployment, in order: weights on one card, KV cache, throughput.
+
+    The throughput step is asked only when both rates are given [requests/s].
+    """
+    one_card = model_gb <= card_gb
+    enough_kv = kv_needed_gb <= kv_available_gb
+    steps = [
+        Advice(
+            "do the weights fit on one card?",
+            one_card,
+            "quantisation would save more memory" if one_card else "use tensor parallelism",
+        ),
+        Advice(
+            "is the KV cache enough for the concurrency?",
+            enough_kv,
+            "this layout works" if enough_kv else "add GPUs, or shorten the longest sequence",
+        ),
+    ]
+    if rate_qps is not None and capacity_qps is not None:
+        holds = rate_qps <= capacity_qps
+        advice = "this layout works" if holds else "add replicas (data parallelism)"
+        steps.append(Advice("does the throughput meet the request rate?", holds, advice))
+    return tuple(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """A concurrency-based memory sum, and what the latency targets themselves imply.
+
+    ``assumed`` and ``implied``: requests in flight by Little's law, ``rate x time in system``, for
+    the assumed response time and for ``TTFT + output x TPOT``; their totals in GB.
+    """
+
+    assumed: float
+    implied: float
+    assumed_total_gb: float
+    implied_total_gb: float
+    assumed_cards: int
+    implied_cards: int
+
+
+def memory_alone(
+    *,
+    model_gb: float,
+    kv_request_gb: float,
+    rate_qps: float,
+    response_s: float,
+    ttft_s: float,
+    tpot_s: float,
+    output_tokens: float,
+    card_gb: float,
+    other_gb: float = 5.0,
+) -> Concurrency:
+    """Size by memory alone: ``weights + KV per request x rate x response time + other``."""
+    assumed = rate_qps * response_s
+    implied = rate_qps * (ttft_s + output_tokens * tpot_s)
+    totals = [model_gb + n * kv_request_gb + other_gb for n in (assumed, implied)]
+    cards = [max(1, -int(-total // card_gb)) for total in totals]
+    return Concurrency(assumed, implied, totals[0], totals[1], cards[0], cards[1])
+
+
+def mib_to_gib(mib: float) -> float:
+    """``nvidia-smi`` prints MiB; 16,808 MiB are 16.41 GiB."""
+    return mib * MIB / GIB
