@@ -54,6 +54,23 @@ def lora_gb(serving_gb: float) -> tuple[float, float]:
     return serving_gb * low, serving_gb * high
 
 
+@dataclass(frozen=True, slots=True)
+class ServingShares:
+    """What KV cache and activations are said to take of a serving total: (low, high) [GB]."""
+
+    kv_gb: tuple[float, float]
+    activations_gb: tuple[float, float]
+
+
+def serving_shares(total_gb: float) -> ServingShares:
+    """KV cache as 20 to 50 %, activations as 10 to 20 % of the serving total [GB]."""
+    kv, activations = KV_SHARE_OF_SERVING, ACTIVATION_SHARE_OF_SERVING
+    return ServingShares(
+        kv_gb=(total_gb * kv[0], total_gb * kv[1]),
+        activations_gb=(total_gb * activations[0], total_gb * activations[1]),
+    )
+
+
 def kv_bytes_per_token(
     layers: int, kv_heads: int, head_dim: int, bytes_per_value: float = 2.0
 ) -> float:
