@@ -27,7 +27,7 @@ from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
 
-RELATIVE_STEP = 1e-3
+RELATIVE_STEP = 4e-3
 MAX_BISECTIONS = 40
 
 
@@ -36,12 +36,14 @@ class Outcome:
     """What solving an edited question gave.
 
     ``status``: "optimal", "feasible", "infeasible" or "unknown"; when there is a fleet, the cost of
-    the cheapest [USD/h] and the GPUs it is billed for in its largest period, by type.
+    the cheapest [USD/h], the GPUs it is billed for in its largest period by type, and the most
+    nodes it is billed for by offer.
     """
 
     status: str
     usd_per_hour: float | None = None
     gpus_by_type: Mapping[str, int] = field(default_factory=dict)
+    nodes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def gpus(self) -> int | None:
@@ -180,12 +182,13 @@ def _least_value(
     if unchanged.has_fleet:
         return strict, unchanged
     enough = requirement.enough(outcome)
-    if enough is not None and _between(strict, enough, loose):
+    read_off = enough is not None and _between(strict, enough, loose)
+    if enough is not None and read_off:
         loose, outcome = enough, oracle.at({**values, i: enough})
         if not outcome.has_fleet:
             raise RuntimeError(f"{requirement.name}: {enough} was read off a fleet that now fails")
     for step in range(MAX_BISECTIONS):
-        middle = _middle(strict, loose, requirement.whole, towards_loose=step == 0)
+        middle = _middle(strict, loose, requirement.whole, just_inside=read_off and step == 0)
         if middle is None:
             break
         trial = oracle.at({**values, i: middle})
@@ -202,23 +205,21 @@ def _between(strict: float, value: float, loose: float) -> bool:
     return min(strict, loose) < value < max(strict, loose)
 
 
-def _middle(strict: float, loose: float, whole: bool, *, towards_loose: bool) -> float | None:
+def _middle(strict: float, loose: float, whole: bool, *, just_inside: bool) -> float | None:
     """The next value to try, or None when the two are one step apart.
 
-    The first try is just inside the value known to suffice, which is often already the least.
-    Unbounded and wide ranges are halved by ratio, narrow ones by difference.
+    ``just_inside``: one step stricter than ``loose``, which a fleet uses and is often the least.
+    Wide ranges are halved by ratio, narrow ones by difference.
     """
     if whole:
         if abs(loose - strict) <= 1:
             return None
-        if towards_loose and math.isfinite(loose):
+        if just_inside:
             return loose - math.copysign(1, loose - strict)
-        if math.isinf(loose):
-            return 2 * max(strict, 1)
         return float(math.floor((strict + loose) / 2))
     if abs(loose - strict) <= RELATIVE_STEP * abs(loose):
         return None
-    if towards_loose:
+    if just_inside:
         return loose - math.copysign(RELATIVE_STEP * abs(loose), loose - strict)
     low, high = sorted((strict, loose))
     return math.sqrt(low * high) if low > 0 and high > 4 * low else (low + high) / 2

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from planner.fleet.infeasible import Outcome, Requirement
-from planner.fleet.problem import FleetLimits, Problem, Resilience, Solution
+from planner.fleet.problem import FleetLimits, NodeOffer, Problem, Resilience, Solution
 
 MAX_SEPARATE_SERVICES = 6
+MAX_SEPARATE_OFFERS = 6
 UNLIMITED_GPUS = 10**6
 UNLIMITED_USD_PER_HOUR = 1e9
 UNLIMITED_KW = 1e6
@@ -18,15 +19,18 @@ SMALLEST_SHARE = 1e-6
 
 
 def outcome_of(problem: Problem, solution: Solution) -> Outcome:
-    """The cost of a solution, and the GPUs billed in the period with the most."""
+    """The cost of a solution, the GPUs billed in the period with the most, and nodes by offer."""
     if solution.status not in ("optimal", "feasible"):
         return Outcome(solution.status)
     offers = {offer.key: offer for offer in problem.offers}
     billed = [Counter[str]() for _ in problem.periods]
     for (key, period), nodes in solution.billed.items():
         billed[period][offers[key].gpu] += nodes * offers[key].gpus_per_node
+    most: dict[str, int] = {}
+    for (key, _), count in solution.billed.items():
+        most[key] = max(count, most.get(key, 0))
     largest = max(billed, key=Counter.total)
-    return Outcome(solution.status, solution.objective_usd_per_hour, dict(+largest))
+    return Outcome(solution.status, solution.objective_usd_per_hour, dict(+largest), most)
 
 
 def problem_requirements(problem: Problem) -> tuple[Requirement[Problem], ...]:
@@ -62,8 +66,7 @@ def _of_problem(problem: Problem) -> Iterator[Requirement[Problem]]:
             edit=_limit_editor("max_spot_share"),
             write=lambda v: f"{v:g}",
         )
-    if any(o.max_nodes is not None for o in problem.offers):
-        yield switch("quotas of the offers", "as listed", "none", _without_quotas)
+    yield from _quotas([o for o in problem.offers if o.max_nodes is not None])
     for field in dataclasses.fields(Resilience):
         lost = getattr(problem.resilience, field.name)
         if lost:
@@ -75,6 +78,37 @@ def _of_problem(problem: Problem) -> Iterator[Requirement[Problem]]:
                 write=lambda v: f"{v:.0f}",
                 whole=True,
             )
+
+
+def _quotas(offers: list[NodeOffer]) -> Iterator[Requirement[Problem]]:
+    if len(offers) > MAX_SEPARATE_OFFERS:
+        keys = frozenset(o.key for o in offers)
+        yield switch(
+            f"quotas of {len(offers)} offers",
+            "as listed",
+            "none",
+            lambda problem: _with_quota(problem, keys, None),
+        )
+        return
+    for offer in offers:
+        yield Requirement(
+            name=f"quota of {offer.key}",
+            current=offer.max_nodes or 0,
+            loosest=UNLIMITED_GPUS,
+            edit=lambda problem, nodes, key=offer.key: _with_quota(  # type: ignore[misc]
+                problem, frozenset({key}), int(nodes)
+            ),
+            write=lambda v: f"{v:.0f} nodes",
+            whole=True,
+            enough=lambda outcome, key=offer.key: outcome.nodes.get(key, 0),  # type: ignore[misc]
+        )
+
+
+def _with_quota(problem: Problem, keys: frozenset[str], nodes: int | None) -> Problem:
+    offers = tuple(
+        dataclasses.replace(o, max_nodes=nodes) if o.key in keys else o for o in problem.offers
+    )
+    return dataclasses.replace(problem, offers=offers)
 
 
 def _demand(services: list[str]) -> Requirement[Problem]:
@@ -165,8 +199,3 @@ def _resilience_editor(field: str) -> Callable[[Problem, float], Problem]:
         return dataclasses.replace(problem, resilience=resilience)
 
     return edit
-
-
-def _without_quotas(problem: Problem) -> Problem:
-    offers = tuple(dataclasses.replace(o, max_nodes=None) for o in problem.offers)
-    return dataclasses.replace(problem, offers=offers)

@@ -6,6 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.fleet.infeasible import Outcome, Requirement, explain, smallest_conflict
+from planner.fleet.problem import Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
+from planner.fleet.program import solve
+from planner.fleet.requirements import outcome_of, problem_requirements
 
 
 def threshold(name, current, loosest, whole=False):
@@ -165,3 +168,80 @@ def test_a_solver_that_ran_out_of_time_proves_no_conflict():
     explanation = explain({"a": 0, "b": 0}, requirements, solve)
     assert len(explanation.conflict) == 2
     assert [r.requirement for r in explanation.relaxations] == ["b"]
+
+
+@st.composite
+def tight_problems(draw):
+    """One or two services, two GPU types, and limits that are often too small."""
+    services = [f"s{i}" for i in range(draw(st.integers(1, 2)))]
+    demands = tuple(
+        Demand(s, s, (float(draw(st.integers(1, 20))),), max_kinds=draw(st.sampled_from([1, None])))
+        for s in services
+    )
+    kinds = tuple(
+        ReplicaKind(f"{gpu}-{s}", gpu, n, {s: float(draw(st.integers(1, 4)) * n)})
+        for gpu in ("a10g", "h100")
+        for s in services
+        for n in [draw(st.sampled_from([1, 2]))]
+    )
+    offers = tuple(
+        NodeOffer(
+            f"{gpu}-o", gpu, 2, float(draw(st.integers(2, 9))),
+            max_nodes=draw(st.sampled_from([None, 1, 4])), power_kw=1.0,
+        )
+        for gpu in ("a10g", "h100")
+    )  # fmt: skip
+    limits = FleetLimits(
+        max_gpus=draw(st.one_of(st.none(), st.integers(1, 20))),
+        max_usd_per_hour=draw(st.one_of(st.none(), st.integers(1, 60).map(float))),
+        max_power_kw=draw(st.one_of(st.none(), st.integers(1, 9).map(float))),
+        stock=draw(
+            st.dictionaries(st.sampled_from(["a10g", "h100"]), st.integers(0, 12), max_size=2)
+        ),
+    )
+    return Problem(demands, kinds, offers, limits)
+
+
+@given(problem=tight_problems())
+@settings(max_examples=60, deadline=None)
+def test_conflicts_of_random_fleets_are_smallest_and_relaxations_tight(problem):
+    def attempt(asked):
+        return outcome_of(asked, solve(asked))
+
+    if attempt(problem).has_fleet:
+        return
+    requirements = problem_requirements(problem)
+    explanation = explain(problem, requirements, attempt)
+    named = {r.name: r for r in requirements}
+    members = [text.split(":")[0] for text in explanation.conflict]
+
+    def keeping(kept):
+        asked = problem
+        for name, requirement in named.items():
+            if name not in kept:
+                asked = requirement.edit(asked, requirement.loosest)
+        return attempt(asked)
+
+    assert keeping(members).proved_infeasible
+    for smaller in itertools.combinations(named, max(len(members) - 1, 0)):
+        assert keeping(smaller).has_fleet
+    for relaxation in explanation.relaxations:
+        assert relaxation.usd_per_hour is not None
+        changed = [named[n] for n in relaxation.requirement.split(" and ")]
+        values = [float(v.split()[0]) for v in relaxation.relaxed.split(" and ")]
+        percent = [r.name.startswith("rate of") for r in changed]
+        values = [v / 100 if p else v for v, p in zip(values, percent, strict=True)]
+
+        def at(told, changed=changed):
+            asked = problem
+            for requirement, value in zip(changed, told, strict=True):
+                asked = requirement.edit(asked, value)
+            return attempt(asked)
+
+        assert at(values).usd_per_hour == pytest.approx(relaxation.usd_per_hour)
+        for i, (requirement, value) in enumerate(zip(changed, values, strict=True)):
+            stricter = value + math.copysign(
+                1 if requirement.whole else 0.02 * value, requirement.current - value
+            )
+            if (stricter - requirement.current) * (value - requirement.current) > 0:
+                assert at([*values[:i], stricter, *values[i + 1 :]]).proved_infeasible
