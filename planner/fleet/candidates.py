@@ -207,7 +207,7 @@ def _ruled_out(
         yield TOO_LONG, detail, longest / model.max_context_tokens
     if not context.service.allow_lower_precision:
         yield from (
-            (NOT_PERMITTED, told, None) for told in _lower_precision(deployment, context.catalog)
+            (NOT_PERMITTED, told, None) for told in lower_precision(deployment, context.catalog)
         )
     yield from ((ILLEGAL, told, None) for told in legal_reasons(deployment))
     group, largest = group_gpus(deployment), context.largest_node.get(gpu.name, 0)
@@ -240,6 +240,11 @@ def _ruled_out(
         )
         yield NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
     yield from _below_floors(deployment, context)
+
+
+def lower_precision(deployment: Deployment, catalog: Catalog) -> tuple[str, ...]:
+    """In which ways a deployment stores less than the checkpoint does; empty when it is native."""
+    return tuple(_lower_precision(deployment, catalog))
 
 
 def _lower_precision(deployment: Deployment, catalog: Catalog) -> Iterator[str]:

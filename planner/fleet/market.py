@@ -11,7 +11,7 @@ from pathlib import Path
 
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import Catalog
-from planner.catalog.tables import read_offers
+from planner.catalog.offer_rows import read_offers
 from planner.errors import InputError
 from planner.fleet.problem import NodeOffer
 from planner.scenario import Prices

@@ -1,0 +1,61 @@
+"""The planner from Python: the same functions the command line calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.catalog.store import Catalog, load_catalog
+from planner.scenario import Scenario
+from planner.scenario_reader import check_names, find_scenario, read_scenario
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+
+
+def solve(
+    scenario: Scenario | str | Path,
+    *,
+    catalogs: str | Path | Catalog | None = None,
+    calibration: str | Path | None = None,
+    verify: str = "simulate",
+    solver: str = "highs",
+    time_limit_s: float = 60.0,
+    gap: float = 0.0,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _message: None,
+) -> Plan:
+    """Return the cheapest fleet for a scenario, a file, or the name of a shipped scenario.
+
+    ``verify``: "simulate" checks the chosen plan in the simulator and solves again where it fails;
+    "none" keeps the closed form. ``gap``: relative gap at which the solver may stop. An infeasible
+    scenario returns a plan with status "infeasible" that says why. Raises InputError for bad input,
+    CatalogError for bad data, SolverError when the solver fails.
+
+    >>> plan = solve("llama70b_qps50", verify="none")
+    >>> plan.status
+    'optimal'
+    """
+    from planner.assembly import assemble
+    from planner.performance.factors import load_calibration
+    from planner.solving import Effort, solve_scenario
+
+    started = time.monotonic()
+    progress("reading catalogs")
+    catalog = catalogs if isinstance(catalogs, Catalog) else load_catalog(_path(catalogs))
+    base: Path | None = None
+    if isinstance(scenario, Scenario):
+        check_names(scenario, catalog)
+    else:
+        base = find_scenario(scenario).parent
+        scenario = read_scenario(scenario, catalog)
+    factors = load_calibration(catalog, _path(calibration))
+    effort = Effort(verify, solver, time_limit_s, gap, seed)
+    solved = solve_scenario(scenario, catalog, factors, effort, base=base, progress=progress)
+    return assemble(solved, catalog, factors, effort, time.monotonic() - started)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,104 @@
+"""Options and output shared by the commands that solve."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import click
+
+from planner.plan import Plan
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FORMATS = ("table", "json", "md", "html", "csv", "xlsx")
+
+
+def solve_options(verify: str) -> Callable[[Command], Command]:
+    """How hard to solve and whether to simulate; ``verify`` is the command's default."""
+    options = (
+        click.option(
+            "--verify",
+            type=click.Choice(["none", "simulate"]),
+            default=verify,
+            show_default=True,
+            help="Check the chosen plan in the simulator, and solve again where it fails.",
+        ),
+        click.option(
+            "--solver",
+            type=click.Choice(["highs", "cbc"]),
+            default="highs",
+            show_default=True,
+            help="Integer-programming solver.",
+        ),
+        click.option(
+            "--time-limit",
+            type=click.FloatRange(min=0, min_open=True),
+            default=60.0,
+            show_default=True,
+            help="Seconds the solver may take.",
+        ),
+        click.option(
+            "--gap",
+            type=click.FloatRange(min=0, max=1, max_open=True),
+            default=0.0,
+            show_default=True,
+            help="Relative gap at which the solver may stop.",
+        ),
+        click.option("--seed", type=int, default=0, show_default=True, help="Random seed."),
+    )
+    return _stack(options)
+
+
+def catalog_options(command: Command) -> Command:
+    """Where data comes from."""
+    return _stack(
+        (
+            click.option(
+                "--catalogs",
+                type=click.Path(exists=True, file_okay=False),
+                help="Use this folder instead of the shipped catalogs.",
+            ),
+            click.option(
+                "--calibration",
+                type=click.Path(exists=True, dir_okay=False),
+                help="Factors fitted by: planner calibrate.",
+            ),
+        )
+    )(command)
+
+
+def _stack(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done on stderr; silent when stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _message: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading catalogs") as status:
+        yield status.update
+
+
+def deliver(plan: Plan, style: str, output: str | None) -> None:
+    """Print the plan, or write it to ``output``, in the asked style."""
+    if style == "table" and output is None:
+        from rich.console import Console
+
+        from planner.reporting.terminal import print_plan
+
+        print_plan(plan, Console())
+        return
+    from planner.reporting.deliver import write_plan
+
+    write_plan(plan, style, output)

@@ -1,0 +1,61 @@
+"""``planner solve``: from a scenario file to the cheapest fleet that holds its targets."""
+
+from __future__ import annotations
+
+import click
+
+from planner.cli.options import FORMATS, catalog_options, deliver, progress, solve_options
+
+
+@click.command(name="solve", short_help="find the cheapest fleet that holds the targets")
+@click.argument("scenario")
+@solve_options(verify="simulate")
+@catalog_options
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How the plan is told.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
+def command(
+    scenario: str,
+    verify: str,
+    solver: str,
+    time_limit: float,
+    gap: float,
+    seed: int,
+    catalogs: str | None,
+    calibration: str | None,
+    style: str,
+    output: str | None,
+) -> int:
+    """Find the cheapest fleet for SCENARIO: a YAML file, or the name of a shipped scenario.
+
+    Exit codes: 0 a proven plan, 2 invalid input, 3 infeasible (the report says why), 4 catalog
+    error, 5 the solver stopped without proof.
+
+    \b
+    Examples:
+      planner solve scenarios/llama70b_qps50.yaml
+      planner solve llama70b_qps50 --format json -o plan.json
+      planner solve mine.yaml --verify none --time-limit 10
+    """
+    from planner.api import solve
+
+    with progress() as report:
+        plan = solve(
+            scenario,
+            catalogs=catalogs,
+            calibration=calibration,
+            verify=verify,
+            solver=solver,
+            time_limit_s=time_limit,
+            gap=gap,
+            seed=seed,
+            progress=report,
+        )
+    deliver(plan, style, output)
+    return plan.exit_code
