@@ -19,7 +19,11 @@ class Term(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An instance type of a provider in a region, under a term, at a price [USD per instance-hour]."""
+    """An instance type of a provider in a region, under a term, at a price [USD per instance-hour].
+
+    ``upfront_share``: part of a commitment's total that is paid when it starts; ``usd_per_hour`` is
+    the total over the term's hours however it is paid.
+    """
 
     provider: str
     region: str
@@ -33,6 +37,7 @@ class Offer:
     confidence: str = "medium"
     government: bool = False
     note: str = ""
+    upfront_share: float = 0.0
 
     @property
     def usd_per_gpu_hour(self) -> float:

@@ -30,6 +30,7 @@ class OfferRow(Row):
     confidence: Literal["high", "medium", "low"] = "medium"
     government: bool = False
     note: str = ""
+    upfront_share: float = Field(default=0.0, ge=0, le=1)
 
 
 def read_offers(

@@ -16,12 +16,15 @@ from planner.catalog.gpu import GpuSpec
 from planner.catalog.gpu_rows import read_gpus
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_files import ModelEntry, load_model_file, read_model_index
+from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ServerRow
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
 from planner.catalog.support import SupportRule, read_support
+from planner.catalog.tables import Row, read_rows
 from planner.errors import CatalogError, InputError, PlannerError, nearest
 
 Found = TypeVar("Found")
+PricedRow = TypeVar("PricedRow", bound=Row)
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -121,6 +124,21 @@ class Catalog:
     def read_prices(self, path: Path, error: type[PlannerError] = InputError) -> tuple[Offer, ...]:
         """Return the offers of a price file, with its GPU names resolved to catalog names."""
         return read_offers(path, error, self._canonical_gpu)
+
+    def api_prices(self) -> tuple[ApiPriceRow, ...]:
+        """Return what hosted APIs charge per million tokens."""
+        return self._priced("api.csv", ApiPriceRow)
+
+    def servers(self) -> tuple[ServerRow, ...]:
+        """Return the servers that can be bought."""
+        return self._priced("servers.csv", ServerRow)
+
+    def ownership(self) -> tuple[OwnershipRow, ...]:
+        """Return the default costs of running owned servers."""
+        return self._priced("ownership.csv", OwnershipRow)
+
+    def _priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
+        return tuple(row for _, row in read_rows(self.root / "prices" / file, row_type))
 
     def _canonical_gpu(self, name: str) -> str | None:
         gpu = self._gpu_by_name.get(name.lower())

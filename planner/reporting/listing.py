@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,6 +14,8 @@ from rich.text import Text
 from planner.reporting import csv_table, markdown
 from planner.reporting.document import Quantity, Table, written
 
+PAGE_WIDTH = 160
+
 
 def print_listing(table: Table, console: Console | None = None) -> None:
     """Print the table on ``console`` (standard output by default)."""
@@ -20,11 +23,15 @@ def print_listing(table: Table, console: Console | None = None) -> None:
     for column in table.columns:
         right = column.quantity is not Quantity.TEXT
         drawn.add_column(
-            column.title, justify="right" if right else "left", overflow="fold", no_wrap=right
+            column.title,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=right or column.key == "name",
         )
     for cells in table.cells():
         drawn.add_row(*(Text(written(cell.value, cell.quantity)) for cell in cells))
-    console = console or Console()
+    if console is None:
+        console = Console() if sys.stdout.isatty() else Console(width=PAGE_WIDTH)
     console.print(Text(table.title, style="bold cyan"))
     console.print(drawn)
     if table.note:
@@ -42,7 +49,7 @@ def write_listing(table: Table, style: str) -> str:
         rows = ([cell.value for cell in cells] for cells in table.cells())
         return as_json([dict(zip(keys, row, strict=True)) for row in rows])
     page = io.StringIO()
-    print_listing(table, Console(file=page, width=160))
+    print_listing(table, Console(file=page, width=PAGE_WIDTH))
     return page.getvalue()
 
 

@@ -1,0 +1,56 @@
+"""The rows of ``catalogs/prices/`` that are no offers: APIs per token, servers, running costs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from planner.catalog.tables import ISO_DATE, Row
+
+Confidence = Literal["high", "medium", "low"]
+
+
+class ApiPriceRow(Row):
+    """What a hosted API charges for a model [USD per million tokens]."""
+
+    provider: str
+    model: str
+    input_usd_per_million: float = Field(ge=0, le=1000)
+    output_usd_per_million: float = Field(ge=0, le=1000)
+    cached_input_usd_per_million: float | None = Field(default=None, ge=0, le=1000)
+    as_of: str = Field(pattern=ISO_DATE)
+    source: str
+    confidence: Confidence
+    note: str = ""
+
+
+class ServerRow(Row):
+    """A server that can be bought: price [USD] with its range, and power of the whole server [kW]."""
+
+    name: str
+    gpu: str
+    gpus: int = Field(gt=0)
+    price_usd: float = Field(gt=0)
+    price_low_usd: float = Field(gt=0)
+    price_high_usd: float = Field(gt=0)
+    max_power_kw: float = Field(gt=0)
+    idle_power_kw: float = Field(gt=0)
+    as_of: str = Field(pattern=ISO_DATE)
+    source: str
+    confidence: Confidence
+    note: str = ""
+
+
+class OwnershipRow(Row):
+    """One default of what running an owned server costs, with its range; ``unit`` says in what."""
+
+    item: str
+    value: float = Field(ge=0)
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+    unit: str
+    as_of: str = Field(pattern=ISO_DATE)
+    source: str
+    confidence: Confidence
+    note: str = ""
