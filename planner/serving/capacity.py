@@ -4,6 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.deployment import Deployment
+from planner.performance.steps import StepModel
+from planner.scenario import Slo, Target
+from planner.serving.lengths import JointLengths
+from planner.serving.limits import ReplicaLimits, replica_limits
+from planner.serving.steady_state import (
+    ReplicaCurves,
+    SteadyState,
+    at_one_rate,
+    late_ends,
+    late_first_tokens,
+    long_gaps,
+    replica_curves,
+    slow_answers,
+    steady_state,
+)
+from planner.sizing.layout import MemoryLayout
+
+Floats = NDArray[np.float64]
+
+_LATE = {
+    "ttft": late_first_tokens,
+    "tpot": slow_answers,
+    "itl": long_gaps,
+    "e2e": late_ends,
+}
+_REPORTED = (50.0, 99.0)
+_GRID = 16
+_WIDEST_S = 1e4
+_LADDER = np.concatenate([np.geomspace(1e-3, 0.3, 7), np.linspace(0.4, 0.98, 12), [0.995]])
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -24,3 +58,204 @@ class Capacity:
     limited_by: str
     method: str = "closed-form"
     reason: str | None = None
+
+
+def replica_capacity(
+    steps: StepModel,
+    memory: MemoryLayout,
+    deployment: Deployment,
+    lengths: JointLengths,
+    slo: Slo,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> Capacity:
+    """Return the capacity of one replica by the closed form (``steady_state``).
+
+    ``arrival_cv``: CV of the interarrival times one replica sees; ``prefix_hit_share``: share of the
+    prompt tokens that need no prefill. One request of maximum length must fit the KV pool.
+    """
+    return capacity_within(
+        steps, replica_limits(deployment, memory), lengths, slo, arrival_cv, prefix_hit_share
+    )
+
+
+def capacity_within(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    slo: Slo,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> Capacity:
+    """As ``replica_capacity``, from the scheduler's limits."""
+    longest = limits.sequence_bytes(lengths.max_total)
+    if longest > limits.kv_pool_bytes:
+        return _none(
+            "kv pool",
+            f"one request of {lengths.max_total} tokens needs {longest / 1e9:.2f} GB of KV cache, "
+            f"the pool has {limits.kv_pool_bytes / 1e9:.2f} GB",
+        )
+    curves = replica_curves(steps, limits, lengths, prefix_hit_share)
+    ceiling, bound = _ceiling(curves)
+    rates = ceiling * _LADDER
+    margins = _margins(steady_state(curves, rates, arrival_cv), slo)
+    worst = np.max(np.stack(list(margins.values())), axis=0)
+    if worst[0] > 0:
+        return _under_the_floor(curves, slo, margins)
+    fails = np.flatnonzero(worst > 0)
+    if not len(fails):
+        return _at(curves, slo, float(rates[-1]), arrival_cv, bound, ceiling)
+    low, high = rates[fails[0] - 1], rates[fails[0]]
+    fine = np.linspace(low, high, 12)
+    margins = _margins(steady_state(curves, fine, arrival_cv), slo)
+    worst = np.max(np.stack(list(margins.values())), axis=0)
+    worst[0], worst[-1] = min(worst[0], -1e-9), max(worst[-1], 1e-9)
+    i = int(np.flatnonzero(worst > 0)[0])
+    share = -worst[i - 1] / (worst[i] - worst[i - 1])
+    qps = float(fine[i - 1] + share * (fine[i] - fine[i - 1]))
+    key = max(margins, key=lambda k: float(margins[k][i]))
+    if key == "stable":
+        key = bound
+    return _at(curves, slo, qps, arrival_cv, key, ceiling)
+
+
+def operating_point(
+    steps: StepModel,
+    memory: MemoryLayout,
+    deployment: Deployment,
+    lengths: JointLengths,
+    slo: Slo,
+    rate_qps: float,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> Capacity:
+    """What one replica does at ``rate_qps`` [requests/s], a rate within its capacity.
+
+    The result's ``qps`` is that rate; ``limited_by`` names what would stop a much higher one.
+    """
+    curves = replica_curves(steps, replica_limits(deployment, memory), lengths, prefix_hit_share)
+    ceiling, bound = _ceiling(curves)
+    rate = min(rate_qps, ceiling * float(_LADDER[-1]))
+    return _at(curves, slo, rate, arrival_cv, bound, ceiling)
+
+
+def _ceiling(c: ReplicaCurves) -> tuple[float, str]:
+    """The rate at which some resource is used up [requests/s], and which."""
+    state = np.maximum(c.state, 1.0)
+    steps = max(c.steps_per_request, 1e-12)
+    # batch n sustains lambda: lambda * steps * D / (1 - lambda delta) = n
+    sustained = state / (steps * c.decode_s + state * c.prefill_s)
+    prefill = 1 / np.maximum(c.queue_s, 1e-12)
+    reach = np.minimum(sustained, prefill)
+    best = int(np.argmax(reach))
+    if best < len(state) - 1 or prefill[best] <= sustained[best]:
+        return float(reach[best]), "throughput"
+    gain = sustained[-1] / sustained[max(len(state) - 2, 0)]
+    growth = state[-1] / state[max(len(state) - 2, 0)]
+    if growth > 1 and np.log(gain) < 0.05 * np.log(growth):
+        return float(reach[best]), "throughput"
+    return float(reach[best]), c.slot_bound
+
+
+def _margins(s: SteadyState, slo: Slo) -> dict[str, Floats]:
+    """How far each requirement is from failing, by rate: late share over allowed share, minus 1."""
+    out = {"stable": np.where(s.stable, -1.0, 1e6)}
+    late = {t.key: np.minimum(_LATE[t.metric](s, t.seconds), _cap(t)) for t in slo.targets}
+    if slo.goodput is not None:
+        met = np.ones(s.share.shape)
+        for part in late.values():
+            met = met * (1 - np.minimum(part, 1.0))
+        out["goodput"] = (1 - (s.share * met).sum(axis=1)) / (1 - slo.goodput) - 1
+        return out
+    for target in slo.targets:
+        share = (s.share * late[target.key]).sum(axis=1)
+        out[target.key] = share / (1 - target.percentile / 100) - 1
+    return out
+
+
+def _cap(target: Target) -> float:
+    """Gaps are weighted by the tokens of a state, so their share there may exceed 1."""
+    return float("inf") if target.metric == "itl" else 1.0
+
+
+def _at(
+    curves: ReplicaCurves,
+    slo: Slo,
+    qps: float,
+    arrival_cv: float,
+    limited_by: str,
+    ceiling: float,
+) -> Capacity:
+    s = steady_state(curves, np.array([qps]), arrival_cv)
+    batch = float((s.share[0] * np.minimum(curves.state, curves.slots)).sum())
+    wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
+    for target in slo.targets:
+        wanted.setdefault(target.metric, set()).add(target.percentile)
+    latency: dict[str, float] = {}
+    for metric, percentiles in wanted.items():
+        latency |= _percentiles(s, metric, tuple(sorted(percentiles)))
+    prefill = float((s.share[0] * curves.own_s.mean(axis=1)).sum())
+    return Capacity(
+        qps=qps,
+        concurrency=batch + float(s.waiting[0]) + qps * prefill,
+        kv_used_share=min(1.0, batch * curves.kv_bytes_per_request / curves.kv_pool_bytes),
+        utilisation=min(1.0, qps / ceiling),
+        latency_s=latency,
+        limited_by=limited_by,
+    )
+
+
+def _percentiles(s: SteadyState, metric: str, percentiles: tuple[float, ...]) -> dict[str, float]:
+    """Percentiles of one latency [s], by two passes over its distribution function."""
+    copies = at_one_rate(s, _GRID)
+    weight = copies.share
+
+    def late(seconds: Floats) -> Floats:
+        return np.asarray((weight * _LATE[metric](copies, seconds)).sum(axis=1))
+
+    start = float(s.curves.decode_s[0]) / 2
+    coarse = np.geomspace(start, _WIDEST_S, _GRID)
+    tail = late(coarse)
+    found = {}
+    for percentile in percentiles:
+        allowed = 1 - percentile / 100
+        i = int(np.argmax(tail <= allowed))
+        if i == 0:
+            continue
+        low, high = coarse[i - 1], coarse[i]
+        for _ in range(2):
+            fine = np.linspace(low, high, _GRID)
+            near = late(fine)
+            j = max(1, int(np.argmax(near <= allowed)))
+            low, high = fine[j - 1], fine[j]
+        found[f"{metric}_p{percentile:g}"] = float(
+            np.interp(-allowed, -near[j - 1 : j + 1], [low, high])
+        )
+    return found
+
+
+def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[str, Floats]) -> Capacity:
+    """Name the target that even an idle replica misses, with what it needs."""
+    key = max(margins, key=lambda k: float(margins[k][0]))
+    c = curves
+    own = c.own_s[0]
+    at = int(np.searchsorted(np.cumsum(c.nodes.prompt_weight), 0.99))
+    needs = {
+        "ttft": float(own[min(at, len(own) - 1)]) + c.admission_s,
+        "tpot": float(c.decode_s[0]) / c.tokens_per_step,
+        "itl": float(c.decode_s[0]),
+        "e2e": float(own.max() + c.decode_s[0] * (c.nodes.output.max() - 1) / c.tokens_per_step),
+    }
+    target = next((t for t in slo.targets if t.key == key), None)
+    if target is None:
+        text = ", ".join(f"{t.key} {t.seconds:g} s" for t in slo.targets)
+        return _none(key, f"an idle replica does not meet {text} often enough")
+    return _none(
+        key,
+        f"{key} of {target.seconds:.3g} s is under the {needs[target.metric]:.3g} s that a replica "
+        f"without any other request needs",
+    )
+
+
+def _none(limited_by: str, reason: str) -> Capacity:
+    return Capacity(0.0, 0.0, 0.0, 0.0, {}, limited_by, reason=reason)
