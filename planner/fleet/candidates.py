@@ -85,6 +85,7 @@ class _Context:
     catalog: Catalog
     calibration: Calibration
     lengths: JointLengths
+    median_prompt_tokens: float
     largest_node: Mapping[str, int]
 
 
@@ -99,7 +100,9 @@ def enumerate_candidates(
     largest: dict[str, int] = {}
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
-    context = _Context(service, catalog, calibration, lengths_of(service), largest)
+    lengths = lengths_of(service)
+    median = float(np.quantile(lengths.prompt, 0.5))
+    context = _Context(service, catalog, calibration, lengths, median, largest)
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
     for deployment in deployments(service, catalog, tuple(largest)):
@@ -170,6 +173,9 @@ def _try(deployment: Deployment, context: _Context) -> Candidate | Rejection:
         return Rejection(reason, deployment.label, detail, miss)
     memory = memory_layout(deployment)
     steps = step_model(deployment, context.calibration)
+    floors = guard.floors_of(steps.loads, deployment.settings.tokens_per_step)
+    for detail, miss in _below_floors(floors, context):
+        return Rejection(TOO_SLOW, deployment.label, detail, miss)
     service = context.service
     capacity = replica_capacity(
         steps,
@@ -178,11 +184,12 @@ def _try(deployment: Deployment, context: _Context) -> Candidate | Rejection:
         context.lengths,
         service.slo,
         arrival_cv=max(1.0, service.arrivals.cv),
+        prefix_hit_share=service.assumptions.prefix_hit_share,
     )
     if capacity.qps <= 0:
         detail = capacity.reason or f"limited by {capacity.limited_by}"
         return Rejection(TOO_SLOW, deployment.label, detail, _latency_miss(capacity, service))
-    _guard(deployment, capacity, context)
+    _guard(deployment.label, floors, capacity, context)
     _, note = compute_precision(deployment.gpu, deployment.weights)
     return Candidate(
         key=f"{service.name}: {deployment.label}",
@@ -230,8 +237,8 @@ def _ruled_out(
     )
     memory = memory_layout(deployment)
     if not memory.fits:
-        missing = max(0.0, -memory.outside_budget_bytes)
-        yield NO_MEMORY, "; ".join(memory.reasons), 1 + missing / memory.total_bytes
+        held = memory.total_bytes - memory.kv_pool_bytes - memory.outside_budget_bytes
+        yield NO_MEMORY, "; ".join(memory.reasons), held / memory.total_bytes
     if memory.max_sequences(longest) < 1:
         needed = float(memory.kv.bytes_for(longest))
         detail = (
@@ -239,7 +246,6 @@ def _ruled_out(
             f"the pool has {memory.kv_pool_bytes / GIB:.1f} GiB"
         )
         yield NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
-    yield from _below_floors(deployment, context)
 
 
 def lower_precision(deployment: Deployment, catalog: Catalog) -> tuple[str, ...]:
@@ -257,13 +263,9 @@ def _lower_precision(deployment: Deployment, catalog: Catalog) -> Iterator[str]:
         yield f"{deployment.kv_cache.name} KV cache, the checkpoint's own is {own.name}"
 
 
-def _below_floors(
-    deployment: Deployment, context: _Context
-) -> Iterator[tuple[str, str, float | None]]:
+def _below_floors(floors: guard.Floors, context: _Context) -> Iterator[tuple[str, float]]:
     """Targets that no real replica of this layout could meet for the median request."""
-    floors = guard.floors(deployment)
-    prompt = float(np.quantile(context.lengths.prompt, 0.5))
-    share = context.service.assumptions.prefix_hit_share
+    prompt, share = context.median_prompt_tokens, context.service.assumptions.prefix_hit_share
     least = {"ttft": floors.ttft_s(prompt, prompt * share), "tpot": floors.tpot_s(prompt)}
     for target in context.service.slo.targets:
         floor = least.get(target.metric, 0.0)
@@ -271,7 +273,7 @@ def _below_floors(
             detail = (
                 f"{target.key} cannot be below {floor:.4g} s, the target is {target.seconds:g} s"
             )
-            yield TOO_SLOW, detail, floor / target.seconds
+            yield detail, floor / target.seconds
 
 
 def _latency_miss(capacity: Capacity, service: Service) -> float | None:
@@ -284,11 +286,10 @@ def _latency_miss(capacity: Capacity, service: Service) -> float | None:
     return worst if worst > 1 else None
 
 
-def _guard(deployment: Deployment, capacity: Capacity, context: _Context) -> None:
+def _guard(where: str, floors: guard.Floors, capacity: Capacity, context: _Context) -> None:
     """Raise PhysicsBreach where the operating point beats a floor."""
-    floors, lengths, where = guard.floors(deployment), context.lengths, deployment.label
+    lengths, prompt = context.lengths, context.median_prompt_tokens
     share = context.service.assumptions.prefix_hit_share
-    prompt = float(np.quantile(lengths.prompt, 0.5))
     ceiling = floors.requests_per_s(lengths.mean_prompt * (1 - share), lengths.mean_output)
     guard.check(capacity.qps, ceiling, "capacity", where=where, at_most=True)
     for key, floor in (

@@ -26,9 +26,7 @@ def cheapest(problem: Problem, most_nodes: int = 6, most_replicas: int = 6) -> f
     best: float | None = None
     subsets = list(_allowed_kinds(problem))
     for kinds in subsets:
-        options = [
-            [n for n in _replica_counts(problem, kinds, t, most_replicas)] for t in problem.periods
-        ]
+        options = [list(_replica_counts(problem, kinds, t, most_replicas)) for t in problem.periods]
         for held in itertools.product(*(range(_most(o, most_nodes) + 1) for o in committed)):
             base = dict(zip((o.key for o in committed), held, strict=True))
             total = 0.0
