@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class SparseIndexer:
-    """A lightweight attention that picks ``top_k`` past tokens (DeepSeek-V3.2's "lightning indexer")."""
+    """A lightweight attention that picks ``top_k`` past tokens (DeepSeek-V3.2's "lightning indexer").
+
+    ``pool``: tokens whose keys are pooled into one entry of its cache.
+    """
 
     heads: int
     head_dim: int
     top_k: int
+    pool: int = 1
 
 
 @dataclass(frozen=True, slots=True)

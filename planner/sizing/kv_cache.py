@@ -149,7 +149,8 @@ def _indexer_key_bytes(mixer: SoftmaxAttention | LatentAttention) -> float:
     if mixer.indexer is None:
         return 0.0
     groups = math.ceil(mixer.indexer.head_dim / SPARSE_MLA_FP8_GROUP)
-    return float(mixer.indexer.head_dim + groups * SPARSE_MLA_FP8_SCALE_BYTES)
+    key = mixer.indexer.head_dim + groups * SPARSE_MLA_FP8_SCALE_BYTES
+    return key / mixer.indexer.pool
 
 
 def kv_layout(deployment: Deployment, stage: int | None = None) -> KvLayout:

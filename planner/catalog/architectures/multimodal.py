@@ -1,7 +1,7 @@
 """Multimodal checkpoints: a text model under ``text_config`` beside a vision tower.
 
 The text model decides the sizing; the tower is a part of its own. A file that leaves out
-``vision_config`` gets no tower.
+``vision_config`` gets no tower, unless the family ships one shape alone (``always``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from planner.catalog.architectures import (
     decoder,
     deepseek,
     gated_delta,
+    gated_heads,
     gemma4,
+    kimi_linear,
+    minimax_m3,
     mixture,
     vision,
 )
@@ -32,6 +35,7 @@ class Multimodal:
 
     text: Parser
     tower: Tower
+    always: bool = False
 
     def __call__(self, fields: ConfigFields) -> Body:
         text = fields.section("text_config")
@@ -42,6 +46,8 @@ class Multimodal:
             text = ConfigFields(_with_defaults(text.values, tied), text.where, text.path)
         body = self.text(text)
         section = fields.section("vision_config")
+        if section is None and self.always:
+            section = ConfigFields({}, fields.where)
         return replace(body, vision=self.tower(section, body.hidden)) if section else body
 
 
@@ -76,4 +82,13 @@ PARSERS: dict[str, Parser] = {
     ),
     "Gemma4ForConditionalGeneration": Multimodal(gemma4.decoder, vision.gemma4),
     "KimiK25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
+    "KimiK3ForConditionalGeneration": Multimodal(
+        kimi_linear.PARSERS["KimiK3ForCausalLM"], vision.moonvit
+    ),
+    "Glm5NextForConditionalGeneration": Multimodal(
+        kimi_linear.PARSERS["Glm5NextForCausalLM"], vision.moonvit
+    ),
+    "MiniMaxM3SparseForConditionalGeneration": Multimodal(minimax_m3.decoder, vision.clip_merged),
+    "Step3p7FlashForCausalLM": Multimodal(gated_heads.step, vision.step, always=True),
+    "Step3p7ForConditionalGeneration": Multimodal(gated_heads.step, vision.step, always=True),
 }

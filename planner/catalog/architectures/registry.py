@@ -6,10 +6,15 @@ from planner.catalog.architectures import (
     classic,
     decoder,
     deepseek,
+    deepseek_v4,
     gated_delta,
+    gated_heads,
     gemma4,
+    kimi_linear,
+    minimax_m3,
     mixture,
     multimodal,
+    nemotron,
 )
 from planner.catalog.architectures.body import Parser
 
@@ -21,6 +26,11 @@ PARSERS: dict[str, Parser] = {
     **gemma4.PARSERS,
     **classic.PARSERS,
     **multimodal.PARSERS,
+    **deepseek_v4.PARSERS,
+    **nemotron.PARSERS,
+    **kimi_linear.PARSERS,
+    **gated_heads.PARSERS,
+    **minimax_m3.PARSERS,
 }
 
 BY_MODEL_TYPE = {
@@ -50,5 +60,11 @@ BY_MODEL_TYPE = {
     "falcon": "FalconForCausalLM",
     "phi": "PhiForCausalLM",
     "gpt_neox": "GPTNeoXForCausalLM",
+    "kimi_linear": "KimiLinearForCausalLM",
+    "minimax_m3": "MiniMaxM3ForCausalLM",
+    "nemotron-nas": "DeciLMForCausalLM",
+    "nemotron_h": "NemotronHForCausalLM",
+    "deepseek_v4": "DeepseekV4ForCausalLM",
+    "laguna": "LagunaForCausalLM",
     "starcoder2": "Starcoder2ForCausalLM",
 }

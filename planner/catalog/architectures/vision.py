@@ -156,3 +156,21 @@ def clip_merged(config: ConfigFields, text_hidden: int) -> Tensors:
     tensors += _matrix("projector.fc2", text_hidden, text_hidden)
     tensors += _matrix("merge.fc1", text_hidden, merged)
     return tensors + _matrix("merge.fc2", text_hidden, text_hidden)
+
+
+def step(config: ConfigFields, text_hidden: int) -> Tensors:
+    """Step-3.7's perception encoder with layer scales, two strided convolutions and a projection."""
+    width, depth = (
+        config.count("width", default=1536),
+        config.count("layers", default=47, maximum=1000),
+    )
+    inner = round(config.number("mlp_ratio", 8960 / 1536) * width)
+    patch, image = config.count("patch_size", default=14), config.count("image_size", default=728)
+    tensors = _matrix("patch_embed", width, 3 * patch**2, bias=False)
+    tensors += _matrix("pos_embed", (image // patch) ** 2, width, bias=False)
+    tensors += vit_blocks(width, inner, depth)
+    tensors += _scale("layer_scales", width, copies=2 * depth, bias=False)
+    tensors += _scale("layernorm_pre", width)
+    tensors += _matrix("downsample1", 2 * width, 9 * width)
+    tensors += _matrix("downsample2", 4 * width, 9 * 2 * width)
+    return tensors + _matrix("projection", text_hidden, 4 * width, bias=False)
