@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from planner.catalog.store import Catalog, load_catalog
 from planner.scenario import Scenario
 from planner.scenario_reader import check_names, find_scenario, read_scenario
 
 if TYPE_CHECKING:
+    from planner.derivation import Beside, Derivation
     from planner.plan import Plan
 
 
@@ -55,6 +57,37 @@ def solve(
     effort = Effort(verify, solver, time_limit_s, gap, seed)
     solved = solve_scenario(scenario, catalog, factors, effort, base=base, progress=progress)
     return assemble(solved, catalog, factors, effort, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Every service's derivation, the scenarios solved beside it, and the plan's exit code."""
+
+    derivations: tuple[Derivation, ...]
+    beside: tuple[Beside, ...]
+    exit_code: int
+
+
+def explain(scenario: str | Path, **options: Any) -> Explained:
+    """Derive a scenario's plan step by step; ``options`` are those of ``solve``.
+
+    Scenarios named in its ``beside`` are solved too, for comparison.
+    """
+    from planner.derivation import beside, derive
+
+    catalog = options.pop("catalogs", None)
+    catalog = catalog if isinstance(catalog, Catalog) else load_catalog(_path(catalog))
+    plan = solve(scenario, catalogs=catalog, **options)
+    folder = find_scenario(scenario).parent
+    others = (
+        folder / f"{name}.yaml" if (folder / f"{name}.yaml").is_file() else Path(name)
+        for name in plan.scenario.beside
+    )
+    return Explained(
+        derivations=derive(plan, catalog),
+        beside=tuple(beside(solve(other, catalogs=catalog, **options)) for other in others),
+        exit_code=plan.exit_code,
+    )
 
 
 def _path(path: str | Path | None) -> Path | None:

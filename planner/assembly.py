@@ -176,7 +176,7 @@ def _prediction(candidate: Candidate, at: Operating) -> Prediction:
             interval = candidate.steps.interval(value, kind, INTERVAL_LEVEL)
             intervals[key] = (interval.low, interval.high)
     return Prediction(
-        **{k: v for k, v in latency.items() if k in named},  # type: ignore[arg-type]
+        **{k: v for k, v in latency.items() if k in named},
         others_s={k: v for k, v in latency.items() if k not in named},
         method=at.method,
         interval_level=INTERVAL_LEVEL,
@@ -318,8 +318,20 @@ def _infeasibility(solved: Solved) -> Infeasibility | None:
     why = solved.explanation
     if why is None:
         return None
+    nearest = min(
+        (
+            r
+            for s in solved.candidates.values()
+            if not s.candidates
+            for r in s.rejections
+            if r.miss is not None
+        ),
+        key=lambda r: (r.miss, r.label),
+        default=None,
+    )
+    told = f" Nearest miss: {nearest.label} ({nearest.detail})." if nearest else ""
     return Infeasibility(
-        summary=why.summary,
+        summary=why.summary + told,
         conflict=why.conflict,
         relaxations=tuple(
             Relaxation(

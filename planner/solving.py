@@ -20,7 +20,7 @@ from planner.fleet.candidates import (
     group_gpus,
     lower_precision,
 )
-from planner.fleet.infeasible import Explanation, explain
+from planner.fleet.infeasible import Explanation, Outcome, explain
 from planner.fleet.market import admitted_offers, cheapest_offers, node_offers
 from planner.fleet.problem import Demand, FleetLimits, Problem, ReplicaKind, Solution
 from planner.fleet.program import solve as solve_program
@@ -240,7 +240,7 @@ def problem_of(
 def _explain(
     solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, base: Path | None
 ) -> Explanation:
-    def attempt(scenario: Scenario) -> object:
+    def attempt(scenario: Scenario) -> Outcome:
         offers = admitted_offers(scenario.prices, catalog, base)
         sets = {
             s.name: enumerate_candidates(s, catalog, offers, calibration) for s in scenario.services

@@ -6,6 +6,7 @@ Every failure a user can cause ends in one message on stderr and the exit code o
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -110,6 +111,15 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except Exception as error:
+        if os.environ.get("PLANNER_DEBUG"):
+            raise
+        click.echo(
+            f"internal error: {type(error).__name__}: {error}\n"
+            "  next:    this is a bug; run again with PLANNER_DEBUG=1 and report what it prints",
+            err=True,
+        )
+        return 70
     return code if isinstance(code, int) else 0
 
 

@@ -1,0 +1,72 @@
+"""``planner explain``: the derivation step by step, beside the textbook sizing."""
+
+from __future__ import annotations
+
+import click
+
+from planner.cli.options import catalog_options, progress, solve_options
+
+
+@click.command(name="explain", short_help="derive the plan step by step")
+@click.argument("scenario")
+@solve_options(verify="none")
+@catalog_options
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "md", "json"]),
+    default="table",
+    show_default=True,
+    help="How the derivation is told.",
+)
+def command(
+    scenario: str,
+    verify: str,
+    solver: str,
+    time_limit: float,
+    gap: float,
+    seed: int,
+    catalogs: str | None,
+    calibration: str | None,
+    style: str,
+) -> int:
+    """Derive the plan for SCENARIO, formula by formula, beside the sizing by memory alone.
+
+    Each row gives the formula, the numbers put in and the result; the last line says in a sentence
+    why the two columns differ.
+
+    \b
+    Examples:
+      planner explain llama70b_qps50
+      planner explain deepseek_v3_8xh100_int4 --format md
+    """
+    from planner.api import explain
+
+    with progress() as report:
+        explained = explain(
+            scenario,
+            catalogs=catalogs,
+            calibration=calibration,
+            verify=verify,
+            solver=solver,
+            time_limit_s=time_limit,
+            gap=gap,
+            seed=seed,
+            progress=report,
+        )
+    if style == "json":
+        import dataclasses
+        import json
+
+        click.echo(json.dumps(dataclasses.asdict(explained), indent=2, ensure_ascii=False))
+    elif style == "md":
+        from planner.reporting.derivation_text import markdown_derivations
+
+        click.echo(markdown_derivations(explained.derivations, explained.beside), nl=False)
+    else:
+        from rich.console import Console
+
+        from planner.reporting.derivation_text import render_derivations
+
+        Console().print(render_derivations(explained.derivations, explained.beside))
+    return explained.exit_code

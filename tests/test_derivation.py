@@ -1,0 +1,103 @@
+"""The two walkthroughs, figure by figure, with textbook rounding where the textbook rounds."""
+
+import pytest
+
+from planner.api import explain, solve
+from planner.derivation import derive, textbook_gigabytes, textbook_kilobytes, textbook_parameters
+
+
+@pytest.fixture(scope="module")
+def rows(request, catalog):
+    """Rows of a scenario's derivation by topic."""
+
+    def of(name):
+        explained = explain(name, catalogs=catalog, verify="none")
+        (derivation,) = explained.derivations
+        return {r.topic: r for r in derivation.rows}, derivation.verdict, explained
+
+    return of
+
+
+def test_llama_textbook_column(rows):
+    row, verdict, _ = rows("llama70b_qps50")
+    assert row["Weights"].textbook.result == "BF16 140 GB, FP8 70 GB, INT4 35 GB"
+    assert row["KV cache per token"].textbook.result == "327,680 B"
+    assert row["KV cache per request"].textbook.result == "490 MB"
+    assert row["Requests in flight"].textbook.result == "150 requests"
+    assert row["KV cache in total"].textbook.result == "73.5 GB"
+    assert row["Memory in total"].textbook.result.startswith("BF16 about 220 GB, FP8 about 150 GB")
+    bf16 = row["Cards by memory, BF16"].textbook.result
+    assert "4x h100-sxm-80gb TP=4 (320 GB)" in bf16
+    assert "4x a100-sxm-80gb TP=4 (320 GB)" in bf16
+    assert "2x h100-sxm-80gb TP=2 (160 GB)" in row["Cards by memory, FP8"].textbook.result
+    assert "4 cards cannot carry it whatever their memory" in verdict
+
+
+def test_llama_honest_column(rows):
+    row, _, _ = rows("llama70b_qps50")
+    assert row["Weights"].honest.numbers == "P = 70,553,706,496, active 70,553,706,496"
+    assert "up to 52 s and 2,595 in flight" in row["Requests in flight"].honest.note
+    assert "6 ms a token" in row["Requests in flight"].textbook.note
+    compute = row["Arithmetic the demand needs"].honest
+    assert compute.result == "10.6 PFLOP/s"
+    assert compute.note.startswith("10.7 H100s at 100 % of BF16 peak; 10.4 when the embedding")
+
+
+def test_deepseek_int4_on_eight_h100(rows):
+    row, verdict, explained = rows("deepseek_v3_8xh100_int4")
+    assert row["Weights"].textbook.result == "INT4 336 GB"
+    kv = row["KV cache per token"]
+    assert kv.textbook.result == "70,272 B"
+    assert "not the GQA formula" in kv.textbook.note
+    cards = row["8x h100-sxm-80gb, INT4"]
+    assert cards.textbook.numbers == "8x 80 = 640 GB, - 336 - 24"
+    assert cards.textbook.result == "280 GB left for KV"
+    assert cards.honest.result == "35 GB distinct, 498,065 tokens"
+    assert "not 3.98 million tokens" in cards.honest.note
+    assert "one latent per token" in verdict
+    assert "natively fp8_block" in row["Weights"].honest.note
+    assert [b.scenario for b in explained.beside] == [
+        "deepseek_v3_8xh200_fp8",
+        "deepseek_v3_16xh100_fp8",
+    ]
+    assert all(b.gpus for b in explained.beside)
+
+
+def test_deepseek_bf16_does_not_fit_sixteen_h100(rows):
+    row, verdict, explained = rows("deepseek_v3_16xh100_bf16")
+    assert row["Weights"].textbook.result == "BF16 1342 GB"
+    assert row["16x h100-sxm-80gb, BF16"].textbook.result == "does not fit"
+    assert row["16x h100-sxm-80gb, BF16"].textbook.numbers.startswith("16x 80 = 1280 GB")
+    assert "1,342 GB and 16 cards have 1,280 GB" in verdict
+    assert explained.exit_code == 3
+
+
+def test_deepseek_bf16_fits_thirty_two_h100(rows):
+    row, _, explained = rows("deepseek_v3_32xh100_bf16")
+    assert row["32x h100-sxm-80gb, BF16"].textbook.numbers.startswith("32x 80 = 2560 GB")
+    assert explained.exit_code == 0
+
+
+def test_every_shipped_plan_can_be_derived(catalog):
+    plan = solve("gpt_oss_120b", catalogs=catalog, verify="none")
+    (derivation,) = derive(plan, catalog)
+    assert all(r.textbook or r.honest for r in derivation.rows)
+
+
+@pytest.mark.parametrize(
+    ("exact", "rounded"),
+    [
+        (70_553_706_496, 70e9),
+        (671_026_404_352, 671e9),
+        (7_615_616_512, 7.6e9),
+        (72_706_203_648, 72e9),
+    ],
+)
+def test_textbook_parameters(exact, rounded):
+    assert textbook_parameters(exact) == rounded
+
+
+def test_textbook_rounding():
+    assert textbook_gigabytes(335.5e9) == 336e9
+    assert textbook_gigabytes(3.8e9) == 3.8e9
+    assert textbook_kilobytes(327_680) == 327_000
