@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from planner.catalog.gpu import GpuSpec
 
@@ -17,6 +18,7 @@ class Scheduler(StrEnum):
     NO_EVICT = "no-evict"  # TensorRT-LLM: admission reserves the worst-case KV
 
 
+@lru_cache(maxsize=1024)
 def version_key(version: str) -> tuple[int, ...]:
     """Return the leading release numbers of ``version`` without trailing zeros, to compare by.
 

@@ -28,9 +28,10 @@ class Conditions:
     """What must hold, all of it, for a rule to apply; empty means "any".
 
     ``since``/``before``: engine versions from (included) and to (excluded). ``capability_from`` and
-    ``capability_below``: CUDA compute capability of an NVIDIA device, such as "8.9". ``features``:
-    what the model has. ``misaligned_block``: a feed-forward or expert width of one rank is no
-    multiple of the weight format's block.
+    ``capability_below``: CUDA compute capability of an NVIDIA device, such as "8.9".
+    ``model_architectures`` and ``except_architectures``: the config's architecture is, or is not,
+    among these. ``features``: what the model has. ``misaligned_block``: a feed-forward or expert
+    width of one rank is no multiple of the weight format's block.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -45,6 +46,7 @@ class Conditions:
     weights: tuple[str, ...] = ()
     kv_cache: tuple[str, ...] = ()
     model_architectures: tuple[str, ...] = ()
+    except_architectures: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
     misaligned_block: bool = False
 
@@ -128,12 +130,16 @@ def check_support(
 
 
 def _applies(when: Conditions, layout: _Layout) -> bool:
+    if when.engines and layout.engine.name not in when.engines:
+        return False
+    architecture = layout.model.architecture
     return (
-        _engine_meets(when, layout.engine)
-        and _among(layout.weights.name, when.weights)
+        _among(layout.weights.name, when.weights)
         and _among(layout.kv_cache.name, when.kv_cache)
+        and _among(architecture, when.model_architectures)
+        and architecture not in when.except_architectures
         and _gpu_meets(when, layout.gpu)
-        and _among(layout.model.architecture, when.model_architectures)
+        and _version_meets(layout.engine.version, when.since, when.before)
         and (not when.features or layout.features.issuperset(when.features))
         and (not when.misaligned_block or layout.has_misaligned_block)
     )
@@ -143,27 +149,19 @@ def _among(value: str, allowed: tuple[str, ...]) -> bool:
     return not allowed or value in allowed
 
 
-def _engine_meets(when: Conditions, engine: EngineSpec) -> bool:
-    if not _among(engine.name, when.engines):
-        return False
-    if not (when.since or when.before):
-        return True
-    version = version_key(engine.version)
-    return (not when.since or version >= version_key(when.since)) and (
-        not when.before or version < version_key(when.before)
-    )
-
-
 def _gpu_meets(when: Conditions, gpu: GpuSpec) -> bool:
     if not (_among(gpu.vendor, when.vendors) and _among(gpu.architecture, when.gpu_architectures)):
         return False
     if not (when.capability_from or when.capability_below):
         return True
-    if gpu.vendor != "nvidia":
-        return False
-    capability = version_key(gpu.compute_capability)
-    return (not when.capability_from or capability >= version_key(when.capability_from)) and (
-        not when.capability_below or capability < version_key(when.capability_below)
+    return gpu.vendor == "nvidia" and _version_meets(
+        gpu.compute_capability, when.capability_from, when.capability_below
+    )
+
+
+def _version_meets(version: str, since: str, before: str) -> bool:
+    return (not since or version_key(version) >= version_key(since)) and (
+        not before or version_key(version) < version_key(before)
     )
 
 

@@ -36,7 +36,7 @@ def test_unknown_engine_lists_the_known_ones(catalog: Catalog) -> None:
         ("0.18.0", "0.17.0"),
         ("v0.12.0rc1", "0.12.0"),
         ("0.1", "0.6.6"),
-        ("nightly-dev", "0.21.0"),
+        ("nightly-dev", "0.25.0"),
     ],
 )
 def test_engine_version_is_the_newest_not_newer(catalog: Catalog, wanted: str, found: str) -> None:
