@@ -8,6 +8,16 @@ import pytest
 
 from planner.plan import read_plan
 
+PLAN_KEYS = (
+    *("schema_version", "scenario", "status", "objective_usd_per_hour", "bound_usd_per_hour"),
+    *("gap", "services", "nodes", "totals", "rejections", "provenance"),
+)
+TOTAL_KEYS = ("gpus", "usd_per_hour", "usd_per_month", "usd_per_million_output_tokens")
+GROUP_KEYS = (
+    *("gpu", "engine", "tensor_parallel", "weights", "kv_cache", "replicas", "gpus"),
+    *("usd_per_hour", "capacity_qps", "concurrency", "memory", "predicted", "evidence"),
+)
+
 
 def planner(*args, cwd=None):
     return subprocess.run(
@@ -32,41 +42,15 @@ def solved(tmp_path_factory):
 
 def test_the_plan_says_everything(solved):
     data = json.loads(solved.read_text())
-    for key in [
-        "schema_version",
-        "scenario",
-        "status",
-        "objective_usd_per_hour",
-        "bound_usd_per_hour",
-        "gap",
-        "services",
-        "nodes",
-        "totals",
-        "rejections",
-        "provenance",
-    ]:
+    for key in PLAN_KEYS:
         assert key in data
     assert data["status"] == "optimal"
     assert data["objective_usd_per_hour"] == pytest.approx(data["bound_usd_per_hour"], rel=1e-6)
-    for key in ["gpus", "usd_per_hour", "usd_per_month", "usd_per_million_output_tokens"]:
+    for key in TOTAL_KEYS:
         assert data["totals"][key] > 0
     (service,) = data["services"]
     for group in service["replica_groups"]:
-        for key in [
-            "gpu",
-            "engine",
-            "tensor_parallel",
-            "weights",
-            "kv_cache",
-            "replicas",
-            "gpus",
-            "usd_per_hour",
-            "capacity_qps",
-            "concurrency",
-            "memory",
-            "predicted",
-            "evidence",
-        ]:
+        for key in GROUP_KEYS:
             assert key in group
         assert 0 < group["predicted"]["ttft_p99_s"] <= 2.0
         assert 0 < group["predicted"]["tpot_p99_s"] <= 0.1
