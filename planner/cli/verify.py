@@ -1,0 +1,93 @@
+"""``planner verify``: re-check a plan's every number without the solver."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from planner.cli.options import catalog_options
+
+if TYPE_CHECKING:
+    from planner.catalog.offer import Offer
+    from planner.catalog.store import Catalog
+    from planner.plan import Plan
+    from planner.verification.check import Check
+
+FAILED = 2
+
+
+@click.command(name="verify", short_help="re-check a plan without the solver")
+@click.argument("plan", type=click.Path(dir_okay=False))
+@catalog_options
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How the checks are listed.",
+)
+@click.option("--failed-only", is_flag=True, help="List only what fails or was not checked.")
+def command(
+    plan: str, catalogs: str | None, calibration: str | None, style: str, failed_only: bool
+) -> int:
+    """Re-check PLAN, a JSON file written by planner solve.
+
+    Recomputes sums, prices, demand, latency targets, limits, packing, memory, floors and capacities
+    from the plan and the catalog. Exit codes: 0 every check holds, 2 a check fails or the file is no
+    plan, 4 catalog error.
+
+    \b
+    Examples:
+      planner solve llama70b_qps50 --format json -o plan.json
+      planner verify plan.json
+      planner verify plan.json --failed-only
+    """
+    from planner.catalog.store import load_catalog
+    from planner.performance.factors import load_calibration
+    from planner.plan import read_plan
+    from planner.verification.check import Verdict
+    from planner.verification.verify import failures, verify
+
+    answer = read_plan(plan)
+    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    factors = load_calibration(catalog, Path(calibration) if calibration else None)
+    checks = verify(answer, catalog, factors, _price_list(answer, Path(plan).parent, catalog))
+    listed = [c for c in checks if not failed_only or c.verdict is not Verdict.HOLDS]
+    click.echo(_as_json(listed) if style == "json" else _as_table(listed, checks))
+    return FAILED if failures(checks) else 0
+
+
+def _price_list(plan: Plan, folder: Path, catalog: Catalog) -> Sequence[Offer] | None:
+    """The catalog's offers, or those of the scenario's own price file where it can be found."""
+    file = plan.scenario.prices.file
+    if file is None:
+        return catalog.offers()
+    for path in (folder / file, Path(file)):
+        if path.is_file():
+            return catalog.read_prices(path)
+    return None
+
+
+def _as_json(checks: Sequence[Check]) -> str:
+    return json.dumps([asdict(c) for c in checks], indent=2, ensure_ascii=False)
+
+
+def _as_table(listed: Sequence[Check], checks: Sequence[Check]) -> str:
+    lines: list[str] = []
+    family = ""
+    for check in listed:
+        if check.family != family:
+            family = check.family
+            lines.append(f"\n{family}")
+        required = f" {check.required}" if check.required else ""
+        lines.append(f"  {check.verdict:<11}  {check.statement}: {check.found}{required}")
+    counts = Counter(str(c.verdict) for c in checks)
+    lines.append("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    return "\n".join(lines).lstrip("\n")

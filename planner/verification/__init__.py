@@ -1,0 +1,1 @@
+"""A plan re-checked without the solver: every sum, price, constraint, packing and floor."""

@@ -1,0 +1,171 @@
+"""Memory, floors and capacities recomputed from the catalog, deployment by deployment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from planner.catalog.store import Catalog
+from planner.catalog.support import check_support
+from planner.deployment import Deployment, EngineSettings
+from planner.errors import PlannerError
+from planner.performance.factors import Calibration
+from planner.performance.guard import Floors, floors
+from planner.performance.model import step_model
+from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.scenario import Service
+from planner.serving.capacity import replica_capacity
+from planner.serving.lengths import JointLengths, lengths_of
+from planner.sizing.memory import memory_layout
+from planner.sizing.precision import is_below_native
+from planner.sizing.sharding import legal_reasons
+from planner.verification.check import (
+    Check,
+    Verdict,
+    at_least,
+    at_most,
+    equal,
+    same,
+    skipped,
+)
+from planner.verification.promises import prediction_of
+
+MEMORY_TOLERANCE = 1e-3
+
+
+def partition_checks(plan: Plan) -> Iterator[Check]:
+    """Each group's memory parts sum to the whole, and none is negative; needs no catalog."""
+    for service in plan.services:
+        for group in service.replica_groups:
+            parts = {k: v for k, v in group.memory.items() if k != "total_bytes"}
+            label = f"{service.name}: {group.label}"
+            yield equal(
+                "physics",
+                f"{label} memory parts sum to the GPU [bytes]",
+                group.memory.get("total_bytes"),
+                math.fsum(parts.values()),
+            )
+            yield at_least("physics", f"{label} smallest memory part", min(parts.values()), 0.0)
+
+
+def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> Iterator[Check]:
+    """Every replica group against what its deployment can do at all."""
+    asked = {s.name: s for s in plan.scenario.services}
+    for planned in plan.services:
+        service = asked.get(planned.name)
+        if service is None:
+            continue
+        for group in planned.replica_groups:
+            label = f"{planned.name}: {group.label}"
+            try:
+                deployment = rebuilt(planned, group, catalog)
+                lengths = lengths_of(service)
+            except PlannerError as error:
+                yield skipped("physics", label, error.what)
+                continue
+            yield from _layout(label, deployment, group, service, catalog)
+            yield from _floors(label, group, floors(deployment), lengths, service)
+            yield from _capacity(label, deployment, group, lengths, service, plan, calibration)
+
+
+def rebuilt(planned: ServicePlan, group: ReplicaGroup, catalog: Catalog) -> Deployment:
+    """The deployment a replica group names; raises PlannerError for what the catalog lacks."""
+    settings: dict[str, Any] = dict(group.settings)
+    return Deployment(
+        model=catalog.model(planned.model),
+        gpu=catalog.gpu(group.gpu),
+        engine=catalog.engine(group.engine, group.engine_version),
+        tensor_parallel=group.tensor_parallel,
+        pipeline_parallel=group.pipeline_parallel,
+        data_parallel=group.data_parallel,
+        expert_parallel=group.expert_parallel,
+        weights=catalog.weight_format(group.weights),
+        kv_cache=catalog.kv_format(group.kv_cache),
+        settings=EngineSettings(**settings),
+    )
+
+
+def _layout(
+    label: str, deployment: Deployment, group: ReplicaGroup, service: Service, catalog: Catalog
+) -> Iterator[Check]:
+    reasons = (
+        *legal_reasons(deployment),
+        *check_support(
+            catalog.support_rules(),
+            engine=deployment.engine,
+            model=deployment.model,
+            weights=deployment.weights,
+            kv_cache=deployment.kv_cache,
+            gpu=deployment.gpu,
+            tensor_parallel=deployment.tensor_parallel,
+            data_parallel=deployment.data_parallel,
+            expert_parallel=deployment.expert_parallel,
+        ),
+    )
+    yield same("physics", f"{label} launches", "; ".join(reasons) or "yes", "yes")
+    if not service.allow_lower_precision:
+        native = catalog.weight_format(deployment.model.native_weights)
+        below = is_below_native(deployment.model, deployment.weights, native)
+        verdict = Verdict.FAILS if below else Verdict.HOLDS
+        statement = f"{label} keeps the checkpoint's precision ({native.name})"
+        yield Check("search", statement, verdict, deployment.weights.name)
+    memory = memory_layout(deployment)
+    yield same("physics", f"{label} fits", "; ".join(memory.reasons) or "yes", "yes")
+    for part, size in memory.parts_bytes().items():
+        found = group.memory.get(f"{part}_bytes", 0.0)
+        near = math.isclose(found, size, rel_tol=MEMORY_TOLERANCE, abs_tol=1.0)
+        verdict = Verdict.HOLDS if near else Verdict.FAILS
+        statement = f"{label} {part} [bytes per GPU]"
+        yield Check("physics", statement, verdict, f"{found:.7g}", f"= {size:.7g}")
+    yield equal(
+        "physics",
+        f"{label} GPU memory [bytes]",
+        group.memory.get("total_bytes"),
+        deployment.gpu.visible_bytes,
+    )
+
+
+def _floors(
+    label: str, group: ReplicaGroup, floor: Floors, lengths: JointLengths, service: Service
+) -> Iterator[Check]:
+    share = service.assumptions.prefix_hit_share
+    prompt = float(np.quantile(lengths.prompt, 0.5))
+    least = {"ttft": floor.ttft_s(prompt, prompt * share), "tpot": floor.tpot_s(prompt)}
+    for metric, seconds in least.items():
+        for percentile in ("p50", "p99"):
+            predicted = prediction_of(group.predicted, f"{metric}_{percentile}")
+            if predicted is not None:
+                statement = f"{label} {metric}_{percentile} above its floor [s]"
+                yield at_least("physics", statement, predicted, seconds)
+    ceiling = floor.requests_per_s(lengths.mean_prompt * (1 - share), lengths.mean_output)
+    yield at_most(
+        "physics", f"{label} capacity below the arithmetic at peak [requests/s]",
+        group.capacity_qps, ceiling,
+    )  # fmt: skip
+
+
+def _capacity(
+    label: str,
+    deployment: Deployment,
+    group: ReplicaGroup,
+    lengths: JointLengths,
+    service: Service,
+    plan: Plan,
+    calibration: Calibration,
+) -> Iterator[Check]:
+    """The capacity is the closed form's or lower, as the simulator's corrections leave it."""
+    steps = step_model(deployment, calibration)
+    closed_form = replica_capacity(
+        steps,
+        memory_layout(deployment),
+        deployment,
+        lengths,
+        service.slo,
+        arrival_cv=max(1.0, service.arrivals.cv),
+    )
+    statement = f"{label} capacity, recomputed [requests/s]"
+    yield at_most("capacity", statement, group.capacity_qps, closed_form.qps)
+    yield same("capacity", f"{label} evidence", group.evidence, steps.evidence.value)

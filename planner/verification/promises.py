@@ -1,0 +1,132 @@
+"""What the scenario asks: every rate carried, every target met, every limit kept, every search rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from planner.plan import Plan, Prediction, ReplicaGroup, ServicePlan
+from planner.scenario import Service
+from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
+
+EVIDENCE = ("measured", "calibrated", "modelled", "assumed")
+
+
+def promise_checks(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
+    """Demand, latency, limits and search, from the scenario the plan carries.
+
+    ``canonical_gpu`` turns a GPU name of the scenario into the catalog's.
+    """
+    asked = {s.name: s for s in plan.scenario.services}
+    yield same(
+        "demand",
+        "every service of the scenario is planned",
+        sorted(s.name for s in plan.services),
+        sorted(asked),
+    )
+    for planned in plan.services:
+        if planned.name in asked:
+            yield from _demand(planned, asked[planned.name])
+            yield from _latency(planned, asked[planned.name])
+            yield from _search(planned, asked[planned.name], canonical_gpu)
+    yield from _limits(plan, canonical_gpu)
+
+
+def _demand(planned: ServicePlan, asked: Service) -> Iterator[Check]:
+    name, groups = planned.name, planned.replica_groups
+    yield equal("demand", f"{name}: rate asked [requests/s]", planned.rate_qps, asked.rate)
+    routed = sum(g.routed_qps for g in groups)
+    yield equal("demand", f"{name}: what is served is routed", planned.served_qps, routed)
+    yield at_least("demand", f"{name}: served [requests/s]", planned.served_qps, asked.rate)
+    for group in groups:
+        yield at_most(
+            "demand",
+            f"{name}: {group.label} carries its share [requests/s]",
+            group.routed_qps,
+            group.replicas * group.capacity_qps,
+        )
+        yield at_most("demand", f"{name}: {group.label} utilisation", group.utilisation, 1.0)
+        yield at_most("demand", f"{name}: {group.label} KV pool used", group.kv_used_share, 1.0)
+    kinds = len({_kind(g) for g in groups})
+    yield at_most("demand", f"{name}: kinds of replicas", kinds, asked.max_deployments)
+    capacity = sum(g.replicas * g.capacity_qps for g in groups)
+    yield equal(
+        "demand",
+        f"{name}: headroom [requests/s]",
+        planned.headroom_qps,
+        max(0.0, capacity - planned.served_qps),
+    )
+
+
+def _kind(group: ReplicaGroup) -> tuple[object, ...]:
+    return (
+        group.gpu,
+        group.engine,
+        group.tensor_parallel,
+        group.pipeline_parallel,
+        group.data_parallel,
+        group.expert_parallel,
+        group.weights,
+        group.kv_cache,
+    )
+
+
+def _latency(planned: ServicePlan, asked: Service) -> Iterator[Check]:
+    targets = {t.key: t.seconds for t in asked.slo.targets}
+    yield same("latency", f"{planned.name}: targets asked", planned.targets, targets)
+    if asked.slo.goodput is not None:
+        return
+    for group in planned.replica_groups:
+        for key, seconds in targets.items():
+            statement = f"{planned.name}: {group.label} {key} [s]"
+            predicted = prediction_of(group.predicted, key)
+            if predicted is None:
+                yield Check("latency", statement, Verdict.FAILS, "no prediction", f"<= {seconds:g}")
+            else:
+                yield at_most("latency", statement, predicted, seconds)
+
+
+def prediction_of(predicted: Prediction, key: str) -> float | None:
+    """The prediction for a target's key such as ``ttft_p99`` [s], or None."""
+    value = getattr(predicted, f"{key}_s", None)
+    return predicted.others_s.get(f"{key}_s") if value is None else float(value)
+
+
+def _search(
+    planned: ServicePlan, asked: Service, canonical_gpu: Callable[[str], str]
+) -> Iterator[Check]:
+    search = asked.search
+    for group in planned.replica_groups:
+        label = f"{planned.name}: {group.label}"
+        if search.gpus != "all":
+            allowed = tuple(canonical_gpu(g) for g in search.gpus)
+            yield one_of("search", f"{label} GPU", group.gpu, allowed)
+        yield one_of("search", f"{label} engine", group.engine, search.engines)
+        for field in (
+            "tensor_parallel",
+            "pipeline_parallel",
+            "data_parallel",
+            "expert_parallel",
+        ):
+            degrees = tuple(map(str, getattr(search, field)))
+            yield one_of("search", f"{label} {field}", str(getattr(group, field)), degrees)
+        yield one_of("search", f"{label} evidence", group.evidence, EVIDENCE)
+
+
+def _limits(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
+    limits = plan.scenario.limits
+    rented = {
+        gpu: sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
+        for gpu in {n.gpu for n in plan.nodes}
+    }
+    if limits.max_gpus is not None:
+        yield at_most(
+            "limits", "GPUs rented within max_gpus", sum(rented.values()), limits.max_gpus
+        )
+    if limits.max_cost_usd_per_hour is not None:
+        cost = sum(n.usd_per_hour for n in plan.nodes)
+        yield at_most(
+            "limits", "cost within max_cost_usd_per_hour", cost, limits.max_cost_usd_per_hour
+        )
+    for name, stock in sorted(limits.stock.items()):
+        gpu = canonical_gpu(name)
+        yield at_most("limits", f"{gpu} rented within stock", rented.get(gpu, 0), stock)

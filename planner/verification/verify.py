@@ -1,0 +1,95 @@
+"""``verify``: every statement of a plan, re-checked without the solver.
+
+What the solver proved (that no cheaper fleet exists, or none at all) cannot be re-checked by
+arithmetic; the certificate's own numbers (objective, bound, gap, status) are checked for consistency.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from planner.catalog.offer import Offer
+from planner.catalog.store import Catalog
+from planner.performance.factors import Calibration
+from planner.plan import Plan
+from planner.verification.bill import bill_checks, price_checks
+from planner.verification.check import Check, Verdict, at_most, equal, same, skipped
+from planner.verification.packing import packing_checks
+from planner.verification.physics import partition_checks, physics_checks
+from planner.verification.promises import promise_checks
+
+
+def verify(
+    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer] | None
+) -> tuple[Check, ...]:
+    """Return every check made of ``plan``, in a fixed order.
+
+    ``offers``: the price list the plan was solved with, None when it is not at hand.
+    """
+    return tuple(_checks(plan, catalog, calibration, offers))
+
+
+def failures(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """The checks that fail."""
+    return tuple(c for c in checks if c.verdict is Verdict.FAILS)
+
+
+def _checks(
+    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer] | None
+) -> Iterator[Check]:
+    yield from certificate_checks(plan)
+    yield same(
+        "certificate",
+        "the catalog is the one the plan was made from",
+        plan.provenance.catalog_digest,
+        catalog.digest(),
+    )
+    if plan.totals is None:
+        return
+    yield from bill_checks(plan)
+    if offers is None:
+        yield skipped("prices", "prices of the nodes", "the price list is not at hand")
+    else:
+        yield from price_checks(plan, offers)
+    yield from promise_checks(plan, lambda name: catalog.gpu(name).name)
+    yield from packing_checks(plan)
+    yield from partition_checks(plan)
+    yield from physics_checks(plan, catalog, calibration)
+
+
+def certificate_checks(plan: Plan) -> Iterator[Check]:
+    """Status, objective, dual bound and gap agree with each other and with what is printed."""
+    objective, bound = plan.objective_usd_per_hour, plan.bound_usd_per_hour
+    has_fleet = plan.status in ("optimal", "feasible")
+    for name, part in (("objective", objective), ("totals", plan.totals)):
+        verdict = Verdict.HOLDS if (part is not None) == has_fleet else Verdict.FAILS
+        statement = f"a plan with status {plan.status!r} has {'an' if has_fleet else 'no'} {name}"
+        yield Check("certificate", statement, verdict, "none" if part is None else "given")
+    if plan.status == "infeasible":
+        explained = plan.infeasibility is not None and plan.infeasibility.summary != ""
+        yield Check(
+            "certificate",
+            "an infeasible plan says why",
+            Verdict.HOLDS if explained else Verdict.FAILS,
+            plan.infeasibility.summary if plan.infeasibility else "nothing",
+        )
+        yield skipped("certificate", "no fleet exists", "only the solver can prove that")
+    if objective is None or bound is None:
+        if plan.status == "optimal":
+            yield Check("certificate", "an optimal plan has a bound", Verdict.FAILS, "none")
+        return
+    yield at_most("certificate", "the bound does not exceed the objective", bound, objective)
+    gap = (objective - bound) / objective if objective else 0.0
+    if plan.gap is not None:
+        near = math.isclose(plan.gap, gap, rel_tol=1e-3, abs_tol=1e-6)
+        verdict = Verdict.HOLDS if near else Verdict.FAILS
+        statement = "the gap is (objective - bound) / objective"
+        yield Check("certificate", statement, verdict, f"{plan.gap:.3g}", f"= {gap:.3g}")
+    if plan.status == "optimal":
+        allowed = max(plan.solver.gap_tolerance, 1e-6)
+        yield at_most("certificate", "an optimal plan is proved within the gap", gap, allowed)
+    if plan.totals is not None:
+        yield equal(
+            "certificate", "the objective is the total [USD/h]", objective, plan.totals.usd_per_hour
+        )
