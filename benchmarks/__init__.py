@@ -1,0 +1,1 @@
+"""Benchmarks: medians and ratios, printed for people, never asserted as absolute times."""
