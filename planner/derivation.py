@@ -126,7 +126,7 @@ class _Derivation:
 
     def weights(self) -> Row:
         nominal = textbook_parameters(self.count.total)
-        names = [n for n in ("bf16", "fp8", "int4") if self._searched(n)]
+        names = self._names()
         text = ", ".join(f"{n.upper()} {self._textbook_weights(n) / GB:.0f} GB" for n in names)
         native = weights_for(self.model, "native", self.catalog.weight_format)
         exact = ", ".join(
@@ -241,7 +241,7 @@ class _Derivation:
         )
 
     def total(self) -> Row:
-        names = [n for n in ("bf16", "fp8", "int4") if self._searched(n)]
+        names = self._names()
         results = [
             f"{n.upper()} about {_round_up(self._textbook_total(n) / GB, 10):.0f} GB" for n in names
         ]
@@ -397,13 +397,10 @@ class _Derivation:
         )
 
     def _names(self) -> list[str]:
-        return [n for n in ("bf16", "fp8", "int4") if self._searched(n)]
-
-    def _searched(self, name: str) -> bool:
-        return name in self.service.search.weights
+        return list(dict.fromkeys(self.service.search.weights))
 
     def _textbook_weights(self, name: str) -> float:
-        bits = {"bf16": 16, "fp8": 8, "int4": 4}[name]
+        bits = self.catalog.weight_format(name).bits
         return textbook_gigabytes(textbook_parameters(self.count.total) * bits / 8)
 
     def _textbook_total(self, name: str) -> float:
