@@ -1,0 +1,91 @@
+"""Docs that cannot rot: the README's commands and code blocks run, and its output is real."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from planner.scenario_reader import parse_source, validate
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OUTPUT = re.compile(r"<!-- output: (.+?) -->\n```text\n(.*?)```", re.DOTALL)
+
+
+def blocks(repository, language):
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    return [body for kind, body in BLOCK.findall(text) if kind == language]
+
+
+def run(command, cwd):
+    words = shlex.split(command, comments=True)
+    assert words[0] == "planner"
+    return subprocess.run(
+        [sys.executable, "-m", "planner", *words[1:]],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_the_two_commands_stand_in_the_readme(repository):
+    shell = "".join(blocks(repository, "sh"))
+    assert "python -m pip install . && planner solve scenarios/llama70b_qps50.yaml" in shell
+    assert "python -m pip install '.[test]' && pytest" in shell
+
+
+def test_every_planner_command_runs(repository):
+    lines = [
+        line
+        for block in blocks(repository, "sh")
+        for line in block.splitlines()
+        if line.startswith("planner ")
+    ]
+    assert lines
+    for line in lines:
+        done = run(line, repository)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_python_blocks_run(repository):
+    for block in blocks(repository, "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block],
+            capture_output=True,
+            text=True,
+            cwd=repository,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_yaml_blocks_are_scenarios(repository):
+    for block in blocks(repository, "yaml"):
+        validate(parse_source(block, "README.md"))
+
+
+def test_shown_output_is_what_the_command_prints(repository, request):
+    path = repository / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for command, shown in OUTPUT.findall(text):
+        real = run(command, repository).stdout
+        real = "\n".join(line.rstrip() for line in real.splitlines()).strip("\n") + "\n"
+        if request.config.getoption("--regenerate-golden"):
+            text = (
+                text.replace(shown, real)
+                if shown
+                else text.replace("```text\n```", f"```text\n{real}```")
+            )
+            path.write_text(text, encoding="utf-8")
+        else:
+            assert shown == real, f"{command}: run pytest --regenerate-golden tests/test_readme.py"
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["architecture", "nomenclature", "optimisation", "accuracy", "serving", "errata"],
+)
+def test_pages_the_readme_names_exist(repository, page):
+    assert (repository / "docs" / f"{page}.md").is_file()
