@@ -6,13 +6,15 @@ gives the same GPU in the same node size under the same kind of term for less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.offer import Offer, Term
-from planner.catalog.store import Catalog
 from planner.catalog.offer_rows import read_offers
-from planner.errors import InputError
+from planner.catalog.store import Catalog
+from planner.errors import InputError, nearest
 from planner.fleet.problem import NodeOffer
 from planner.scenario import Prices
 
@@ -24,8 +26,9 @@ def admitted_offers(
 ) -> tuple[Offer, ...]:
     """Offers of the admitted terms, providers and regions; the user's price file replaces the catalog.
 
-    Government regions count only when ``regions`` names them. ``base``: folder that a relative
-    ``prices.file`` is resolved against. Raises InputError when no offer is left.
+    Government regions count only when ``regions`` names them; ``factors`` multiply the prices of the
+    GPU, provider or term they name. ``base``: folder that a relative ``prices.file`` is resolved
+    against. Raises InputError when no offer is left, or a factor names nothing on offer.
     """
     if prices.file is None:
         offers: Iterable[Offer] = catalog.offers()
@@ -47,7 +50,37 @@ def admitted_offers(
             f"regions {prices.regions}",
             action="see what exists with: planner catalog offers",
         )
-    return admitted
+    return tuple(_repriced(admitted, prices.factors, catalog)) if prices.factors else admitted
+
+
+def _repriced(
+    offers: tuple[Offer, ...], factors: Mapping[str, float], catalog: Catalog
+) -> Iterator[Offer]:
+    names = {n for o in offers for n in (o.gpu, o.provider, o.term.value)} | {"all"}
+    canonical = {_canonical(name, names, catalog): factor for name, factor in factors.items()}
+    for offer in offers:
+        factor = math.prod(
+            canonical.get(n, 1.0) for n in ("all", offer.gpu, offer.provider, offer.term.value)
+        )
+        yield replace(offer, usd_per_hour=offer.usd_per_hour * factor)
+
+
+def _canonical(name: str, names: Set[str], catalog: Catalog) -> str:
+    if name in names:
+        return name
+    try:
+        gpu = catalog.gpu(name).name
+    except InputError:
+        gpu = name
+    if gpu in names:
+        return gpu
+    raise InputError(
+        "a price factor names nothing on offer",
+        where="prices.factors",
+        found=name,
+        allowed="a GPU, provider or term among the admitted offers, or all",
+        action=nearest(name, names),
+    )
 
 
 def cheapest_offers(offers: Iterable[Offer]) -> tuple[Offer, ...]:

@@ -1,0 +1,57 @@
+"""What the commands that solve many times share: read the question once, load the catalogs once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planner.catalog.store import Catalog
+    from planner.plan import Plan
+    from planner.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A catalog and the way to solve with it."""
+
+    catalog: Catalog
+    settings: dict[str, Any]
+
+    @classmethod
+    def with_options(cls, catalogs: str | None, **settings: Any) -> Asking:
+        """Load the catalogs; ``settings`` go to every solve."""
+        from planner.catalog.store import load_catalog
+
+        return cls(load_catalog(Path(catalogs) if catalogs else None), settings)
+
+    def read(self, name: str) -> Scenario:
+        """The scenario of that file or shipped name, its relative paths made absolute."""
+        from planner.scenario_reader import find_scenario, read_scenario
+
+        scenario = read_scenario(name, self.catalog)
+        file = scenario.prices.file
+        if file is None or Path(file).is_absolute():
+            return scenario
+        absolute = str((find_scenario(name).parent / file).resolve())
+        prices = scenario.prices.model_copy(update={"file": absolute})
+        return scenario.model_copy(update={"prices": prices})
+
+    def solve(self, scenario: Scenario) -> Plan:
+        """The cheapest fleet for ``scenario``."""
+        from planner.api import solve
+
+        return solve(scenario, catalogs=self.catalog, **self.settings)
+
+    def plan_of(self, name: str) -> Plan:
+        """The plan in a JSON file, or the plan of a scenario, solved now."""
+        from planner.plan import read_plan
+
+        return read_plan(name) if name.endswith(".json") else self.solve(self.read(name))
+
+
+def counted(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
+    """Progress over many solves: ``3/20 rate 30``."""
+    return lambda done, total, label: report(f"{done + 1}/{total} {label}")

@@ -1,0 +1,72 @@
+"""``planner compare``: one scenario under several restrictions, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from planner.cli.options import catalog_options, progress, solve_options
+
+FORMATS = ("table", "json", "md", "html", "csv")
+
+
+@click.command(name="compare", short_help="solve under several restrictions, side by side")
+@click.argument("scenario")
+@click.option(
+    "--vary",
+    "vary",
+    multiple=True,
+    required=True,
+    metavar="AXIS=A,B",
+    help="Axis and values: tensor_parallel, gpu, weights, kv_cache, term, provider or engine. "
+    "Give it twice for a grid.",
+)
+@solve_options(verify="simulate")
+@catalog_options
+@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(), help="Write to a file.")
+def command(
+    scenario: str,
+    vary: tuple[str, ...],
+    catalogs: str | None,
+    style: str,
+    output: str | None,
+    **settings: Any,
+) -> int:
+    """Solve SCENARIO once under each restriction and say which wins, and why.
+
+    Exit codes: 0 some option is feasible, 2 invalid input, 3 none is.
+
+    \b
+    Examples:
+      planner compare llama70b_qps50 --vary tensor_parallel=2,4
+      planner compare llama70b_qps50 --vary gpu=h100-sxm-80gb,l40s-48gb --vary weights=bf16,fp8
+    """
+    from planner.cli.asking import Asking, counted
+    from planner.comparison.options import compare
+    from planner.comparison.restriction import axes_of
+    from planner.reporting.comparison_document import comparison_document, verdict
+    from planner.reporting.deliver import records, write_document
+
+    axes = axes_of(vary)
+    settings["time_limit_s"] = settings.pop("time_limit")
+    asking = Asking.with_options(catalogs, **settings)
+    question = asking.read(scenario)
+    with progress() as report:
+        comparison = compare(question, axes, asking.solve, counted(report))
+    document, winner = comparison_document(comparison), comparison.winner
+    write_document(
+        document,
+        style,
+        output,
+        table="options",
+        data=lambda: {
+            "scenario": question.name,
+            "axes": list(comparison.axes),
+            "options": records(document, "options"),
+            "winner": dict(winner.choice) if winner else None,
+            "verdict": verdict(comparison),
+        },
+    )
+    return 0 if winner else 3

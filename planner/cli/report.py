@@ -1,0 +1,68 @@
+"""``planner report``: a plan told so that procurement can sign it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from planner.cli.options import catalog_options, progress, solve_options
+
+FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
+
+
+@click.command(name="report", short_help="write a report: html, md, csv, xlsx or json")
+@click.argument("source", metavar="SCENARIO|PLAN.json")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="html", show_default=True)
+@click.option("-o", "--output", type=click.Path(), help="Write to a file; stdout otherwise.")
+@click.option(
+    "--table",
+    default="order",
+    show_default=True,
+    help="Which table CSV carries: order, totals, ways_to_pay, sensitivity, replicas, latency, ...",
+)
+@click.option(
+    "--sensitivity/--no-sensitivity",
+    default=True,
+    show_default=True,
+    help="Solve again with each input moved, to show what moves the cost.",
+)
+@solve_options(verify="simulate")
+@catalog_options
+def command(
+    source: str,
+    style: str,
+    output: str | None,
+    table: str,
+    sensitivity: bool,
+    catalogs: str | None,
+    **settings: Any,
+) -> int:
+    """Report on a scenario (solved first) or on a plan written by: planner solve --format json.
+
+    Exit codes are those of the plan: 0 proven, 3 infeasible, 5 not proven; 2 invalid input.
+
+    \b
+    Examples:
+      planner report llama70b_qps50 -o report.html
+      planner report plan.json --format xlsx -o report.xlsx
+      planner report plan.json --format csv --table ways_to_pay
+    """
+    from planner.cli.asking import Asking, counted
+    from planner.comparison.gathering import gather
+    from planner.reporting.deliver import write_findings, write_plan
+
+    settings["time_limit_s"] = settings.pop("time_limit")
+    asking = Asking.with_options(catalogs, **settings)
+    with progress() as report:
+        report(f"reading {source}")
+        plan = asking.plan_of(source)
+        if style == "json":
+            write_plan(plan, style, output)
+            return plan.exit_code
+        quick = Asking(asking.catalog, {**settings, "verify": "none"})
+        findings = gather(
+            plan, asking.catalog, quick.solve if sensitivity else None, counted(report)
+        )
+    write_findings(findings, style, output, table=table)
+    return plan.exit_code

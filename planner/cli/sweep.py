@@ -1,0 +1,110 @@
+"""``planner sweep``: one input over a range, what the answer costs, and where the choice flips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from planner.cli.options import catalog_options, progress, solve_options
+from planner.errors import InputError
+
+FORMATS = ("table", "json", "md", "html", "csv")
+_RANGES = {
+    "rate": "Total request rate [requests/s].",
+    "growth": "Growth of demand as a share: 0..1 goes from today to twice today.",
+    "prompt_tokens": "Mean prompt length [tokens].",
+    "output_tokens": "Mean output length [tokens].",
+    "ttft": "Strictest TTFT target: 0.5s..4s.",
+    "tpot": "Strictest TPOT target: 20ms..100ms.",
+    "e2e": "Strictest end-to-end target: 5s..60s.",
+    "price_factor": "Factor on prices; --price-of narrows it to one GPU, provider or term.",
+}
+
+
+def _ranges(command: Any) -> Any:
+    for name, text in reversed(_RANGES.items()):
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(flag, name, metavar="LOW..HIGH", help=text)(command)
+    return command
+
+
+@click.command(name="sweep", short_help="cost over a range of rates, lengths, targets or prices")
+@click.argument("scenario")
+@_ranges
+@click.option("--price-of", metavar="NAME", help="What --price-factor applies to; all prices.")
+@click.option("--steps", type=int, default=20, show_default=True, help="Points along the range.")
+@click.option(
+    "--refine",
+    type=click.IntRange(0, 10),
+    default=2,
+    show_default=True,
+    help="How often to halve each interval in which the choice flips.",
+)
+@solve_options(verify="none")
+@catalog_options
+@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(), help="Write to a file.")
+@click.option("--chart", type=click.Path(), help="Also write the chart to this SVG file.")
+def command(
+    scenario: str,
+    price_of: str | None,
+    steps: int,
+    refine: int,
+    catalogs: str | None,
+    style: str,
+    output: str | None,
+    chart: str | None,
+    **settings: Any,
+) -> int:
+    """Solve SCENARIO along a range of one input: the cost curve, and where the choice flips.
+
+    Exit codes: 0 some point is feasible, 2 invalid input, 3 none is.
+
+    \b
+    Examples:
+      planner sweep llama70b_qps50 --rate 10..200 --steps 20
+      planner sweep llama70b_qps50 --ttft 0.5s..4s --format csv -o ttft.csv
+      planner sweep llama70b_qps50 --price-factor 0.5..1.5 --price-of h100-sxm-80gb
+    """
+    from planner.cli.asking import Asking, counted
+    from planner.comparison.sweeps import axis_named, read_values, sweep
+    from planner.reporting.deliver import records, write_document
+    from planner.reporting.files import write_file
+    from planner.reporting.sweep_document import cost_figure, flips_records, sweep_document
+
+    given = {name: text for name in _RANGES if (text := settings.pop(name)) is not None}
+    if len(given) != 1:
+        raise InputError(
+            "give exactly one range to sweep",
+            found=", ".join(given) or "none",
+            allowed=", ".join(f"--{n.replace('_', '-')} LOW..HIGH" for n in _RANGES),
+        )
+    name, text = next(iter(given.items()))
+    axis = axis_named(name, price_of)
+    values = read_values(axis, text, steps)
+    settings["time_limit_s"] = settings.pop("time_limit")
+    asking = Asking.with_options(catalogs, **settings)
+    question = asking.read(scenario)
+    with progress() as report:
+        swept = sweep(
+            question, axis, values, asking.solve, refinements=refine, progress=counted(report)
+        )
+    document = sweep_document(swept)
+    write_document(
+        document,
+        style,
+        output,
+        table="points",
+        data=lambda: {
+            "scenario": question.name,
+            "axis": axis.name,
+            "points": records(document, "points"),
+            "flips": flips_records(swept),
+        },
+    )
+    if chart is not None:
+        from planner.reporting.canvas import standalone
+
+        write_file(chart, standalone(cost_figure(swept).draw()))
+    return 0 if any(p.plan.totals for p in swept.points) else 3

@@ -1,0 +1,102 @@
+"""Why two plans differ: what changed in their inputs, by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from planner.comparison.naming import matched, offer_name
+from planner.plan import Plan
+from planner.scenario import Scenario
+
+# Which kind of cause a changed field of a service is; every other field describes the demand.
+_KIND: Mapping[str, str] = {
+    "model": "model",
+    "slo": "SLO",
+    "search": "search",
+    "allow_lower_precision": "search",
+    "max_deployments": "search",
+    "assumptions": "assumptions",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something in the inputs that differs: which kind, and from what to what."""
+
+    kind: str
+    detail: str
+
+
+def causes(old: Plan, new: Plan) -> Iterator[Cause]:
+    """Every input that differs: demand, model, SLO, search, limits, prices, calibration, catalog."""
+    yield from _question_causes(old.scenario, new.scenario)
+    yield from _price_causes(old, new)
+    a, b = old.provenance, new.provenance
+    if (a.calibration, a.calibration_digest) != (b.calibration, b.calibration_digest):
+        yield Cause(
+            "calibration",
+            f"{_stamp(a.calibration, a.calibration_digest)} -> "
+            f"{_stamp(b.calibration, b.calibration_digest)}",
+        )
+    if a.price_dates != b.price_dates:
+        yield Cause("catalog date", f"prices of {_dates(a.price_dates)} -> {_dates(b.price_dates)}")
+    if a.catalog_digest != b.catalog_digest:
+        yield Cause("catalog", f"{a.catalog_digest[:12]} -> {b.catalog_digest[:12]}")
+    if a.planner_version != b.planner_version:
+        yield Cause("planner", f"version {a.planner_version} -> {b.planner_version}")
+
+
+def _question_causes(old: Scenario, new: Scenario) -> Iterator[Cause]:
+    before, after = ({s.name: s for s in scenario.services} for scenario in (old, new))
+    for name, a, b in matched(before, after):
+        if a is None or b is None:
+            yield Cause("demand", f"service {name} {'added' if a is None else 'removed'}")
+            continue
+        left, right = a.model_dump(mode="json"), b.model_dump(mode="json")
+        for field, value, other in matched(left, right):
+            if value != other:
+                yield Cause(_KIND.get(field, "demand"), f"{name}: {_told(field, value, other)}")
+    left, right = old.model_dump(mode="json"), new.model_dump(mode="json")
+    for field in left:
+        if field not in ("services", "name", "description") and left[field] != right[field]:
+            kind = "price" if field == "prices" else field
+            yield Cause(kind, _told(field, left[field], right[field]))
+
+
+def _price_causes(old: Plan, new: Plan) -> Iterator[Cause]:
+    before, after = (
+        {offer_name(n): n.usd_per_hour_each for n in plan.nodes} for plan in (old, new)
+    )
+    for name, a, b in matched(before, after):
+        if a is not None and b is not None and a != b:
+            yield Cause("price", f"{name}: {a:g} -> {b:g} USD per node-hour")
+
+
+def _told(field: str, old: object, new: object) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        parts = [
+            _told(f"{field}.{key}", old.get(key), new.get(key))
+            for key in (*old, *(k for k in new if k not in old))
+            if old.get(key) != new.get(key)
+        ]
+        return "; ".join(parts)
+    return f"{field} {_plain(old)} -> {_plain(new)}"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_plain(v) for v in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _stamp(name: str, digest: str) -> str:
+    return f"{name} ({digest[:12]})"
+
+
+def _dates(dates: tuple[str, str] | None) -> str:
+    if dates is None:
+        return "unknown date"
+    return dates[0] if dates[0] == dates[1] else f"{dates[0]} to {dates[1]}"

@@ -1,0 +1,47 @@
+"""What is compared, by name: a replica's layout, a rented offer, a plan's whole choice; matching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from planner.plan import NodeCount, Plan, ReplicaGroup
+
+T = TypeVar("T")
+
+
+def layout_name(group: ReplicaGroup) -> str:
+    """A replica's layout without counts: ``4x h100-sxm-80gb vllm TP4 fp8, KV bf16``."""
+    degrees = (
+        ("TP", group.tensor_parallel),
+        ("PP", group.pipeline_parallel),
+        ("DP", group.data_parallel),
+        ("EP", group.expert_parallel),
+    )
+    parallel = " ".join(f"{tag}{n}" for tag, n in degrees if n > 1 or tag == "TP")
+    per_replica = group.tensor_parallel * group.pipeline_parallel * group.data_parallel
+    return (
+        f"{per_replica}x {group.gpu} {group.engine} {parallel} {group.weights}, KV {group.kv_cache}"
+    )
+
+
+def offer_name(node: NodeCount) -> str:
+    """A rented offer: ``aws us-east-1 p5.48xlarge on-demand``."""
+    return f"{node.provider} {node.region} {node.instance_type} {node.term}"
+
+
+def choice_of(plan: Plan) -> tuple[str, ...]:
+    """What is deployed for whom and how it is paid, counts left out; empty without a plan."""
+    several = len(plan.services) > 1
+    layouts = {
+        f"{service.name}: {layout_name(group)}" if several else layout_name(group)
+        for service in plan.services
+        for group in service.replica_groups
+    }
+    return (*sorted(layouts), *sorted({n.term for n in plan.nodes}))
+
+
+def matched(old: Mapping[str, T], new: Mapping[str, T]) -> Iterator[tuple[str, T | None, T | None]]:
+    """Every key of either mapping with both values, None where absent; the old order first."""
+    for key in (*old, *(k for k in new if k not in old)):
+        yield key, old.get(key), new.get(key)

@@ -1,0 +1,108 @@
+"""Options side by side: the same question under different restrictions, and which answer wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from planner.comparison.restriction import grid, restrict
+from planner.errors import InputError
+from planner.plan import Plan, ReplicaGroup, Totals
+from planner.scenario import Scenario
+
+Solve = Callable[[Scenario], Plan]
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One restriction, ``{"tensor_parallel": "4"}``, and the plan found under it.
+
+    ``plan`` is None when the restricted question cannot even be asked; ``refusal`` says why.
+    """
+
+    choice: Mapping[str, str]
+    plan: Plan | None
+    refusal: str = ""
+
+    @property
+    def label(self) -> str:
+        """Readable name: ``tensor_parallel 4, gpu l40s``."""
+        return ", ".join(f"{axis} {value}" for axis, value in self.choice.items())
+
+    @property
+    def groups(self) -> tuple[ReplicaGroup, ...]:
+        services = self.plan.services if self.plan is not None else ()
+        return tuple(g for s in services for g in s.replica_groups)
+
+    @property
+    def totals(self) -> Totals | None:
+        return self.plan.totals if self.plan is not None else None
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no plan; empty when there is one."""
+        if self.totals is not None:
+            return ""
+        if self.plan is None:
+            return self.refusal
+        if self.plan.infeasibility is not None:
+            return self.plan.infeasibility.summary
+        return "the solver stopped before it found a plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All options of one scenario in the order asked for, and the cheapest of them."""
+
+    scenario: Scenario
+    axes: tuple[str, ...]
+    options: tuple[Option, ...]
+
+    @property
+    def ranked(self) -> tuple[Option, ...]:
+        """The feasible options, cheapest first; ties by fewer GPUs, then lower TPOT p99."""
+        return tuple(sorted((o for o in self.options if o.totals is not None), key=_rank))
+
+    @property
+    def winner(self) -> Option | None:
+        return next(iter(self.ranked), None)
+
+    @property
+    def runner_up(self) -> Option | None:
+        return next(iter(self.ranked[1:]), None)
+
+
+def compare(
+    scenario: Scenario,
+    axes: Mapping[str, Sequence[str]],
+    solve: Solve,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Solve the scenario once under each combination of the axes' values.
+
+    ``progress(done, total, label)`` is called before each solve. An option that cannot be asked
+    (a provider without such an offer) carries its refusal; when none can, the first InputError is
+    raised. Raises what else ``solve`` raises.
+    """
+    choices = grid(axes)
+    options: list[Option] = []
+    refusals: list[InputError] = []
+    for done, choice in enumerate(choices):
+        if progress is not None:
+            progress(done, len(choices), " ".join(f"{k}={v}" for k, v in choice.items()))
+        try:
+            options.append(Option(choice, solve(restrict(scenario, choice))))
+        except InputError as error:
+            refusals.append(error)
+            options.append(Option(choice, None, error.what))
+    if len(refusals) == len(options):
+        raise refusals[0]
+    return Comparison(scenario, tuple(axes), tuple(options))
+
+
+def _rank(option: Option) -> tuple[float, int, float]:
+    totals = option.totals
+    assert totals is not None
+    tpot = max((g.predicted.tpot_p99_s or 0.0 for g in option.groups), default=0.0)
+    return totals.usd_per_hour, totals.gpus_rented, tpot

@@ -1,0 +1,228 @@
+"""Options side by side, as a document: which wins and why, then every figure of every option."""
+
+from __future__ import annotations
+
+from planner.comparison.naming import layout_name
+from planner.comparison.options import Comparison, Option
+from planner.plan import Plan, ReplicaGroup
+from planner.reporting import charts, rounding
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Quantity,
+    Section,
+    Table,
+    Value,
+)
+
+_SIDE_BY_SIDE = 5
+_LATENCIES = ("ttft_p50_s", "ttft_p99_s", "tpot_p50_s", "tpot_p99_s")
+
+_COLUMNS = (
+    Column("replicas", "Replicas"),
+    Column("gpus_used", "GPUs in use", Quantity.COUNT),
+    Column("gpus_rented", "GPUs rented", Quantity.COUNT),
+    Column("nodes", "Nodes", Quantity.COUNT),
+    Column("usd_per_hour", "Cost per hour", Quantity.USD),
+    Column("usd_per_month", "Cost per month", Quantity.USD),
+    Column("usd_per_year", "Cost per year", Quantity.USD),
+    Column("usd_per_million_tokens", "Cost per million tokens", Quantity.USD),
+    Column("usd_per_million_output_tokens", "Per million output tokens", Quantity.USD),
+    Column("weights_bytes", "Weights per GPU", Quantity.BYTES),
+    Column("memory_used_bytes", "Memory in use per GPU", Quantity.BYTES),
+    Column("kv_pool_bytes", "KV pool per GPU", Quantity.BYTES),
+    Column("kv_free_bytes", "KV free per GPU", Quantity.BYTES),
+    Column("concurrency", "In flight per replica", Quantity.COUNT),
+    *(
+        Column(f"{name}{suffix}", f"{title}{tail}", Quantity.SECONDS)
+        for name, title in zip(
+            _LATENCIES, ("TTFT p50", "TTFT p99", "TPOT p50", "TPOT p99"), strict=True
+        )
+        for suffix, tail in (("", ""), ("_low", " from"), ("_high", " to"))
+    ),
+    Column("collectives_s", "Collectives per step", Quantity.SECONDS),
+    Column("collectives_share", "Lost to collectives", Quantity.SHARE),
+    Column("headroom_qps", "Headroom", Quantity.QPS),
+    Column("spare_after_failure_qps", "Spare after one replica fails", Quantity.QPS),
+    Column("evidence", "Evidence"),
+)
+
+
+def comparison_document(comparison: Comparison) -> Document:
+    """The comparison; few options stand side by side, many stand in rows."""
+    rows = comparison_table(comparison)
+    few = len(comparison.options) <= _SIDE_BY_SIDE
+    blocks: list[Block] = [_transposed(rows, comparison) if few else rows]
+    costs = {o.label: o.totals.usd_per_hour for o in comparison.ranked if o.totals}
+    if costs:
+        blocks.append(charts.costs("Cost by option, USD per hour", costs, next(iter(costs))))
+    return Document(
+        title=f"Comparison: {comparison.scenario.name}",
+        headline=verdict(comparison),
+        sections=(Section("options", "Options side by side", tuple(blocks)),),
+        data=(rows,),
+    )
+
+
+def verdict(comparison: Comparison) -> str:
+    """The winner and why, in one sentence."""
+    best, second = comparison.winner, comparison.runner_up
+    if best is None or best.totals is None:
+        return "No option is feasible: " + "; ".join(
+            f"{o.label}: {o.why_not}" for o in comparison.options
+        )
+    cost = rounding.usd_per_hour(best.totals.usd_per_hour)
+    if second is None or second.totals is None:
+        return f"{best.label} wins at {cost}: it is the only feasible option."
+    saving = second.totals.usd_per_hour - best.totals.usd_per_hour
+    if saving <= 1e-9:
+        return f"{best.label} wins at {cost}: {second.label} costs the same, {_tie(best, second)}."
+    return (
+        f"{best.label} wins at {cost}: {rounding.usd_per_hour(saving)} "
+        f"({rounding.share(saving / second.totals.usd_per_hour)}) less than {second.label}, "
+        f"{_why(best, second)}."
+    )
+
+
+def _why(best: Option, second: Option) -> str:
+    """The strongest reason the winner is cheaper: fewer GPUs, or cheaper ones."""
+    a, b = best.totals, second.totals
+    assert a is not None
+    assert b is not None
+    if a.gpus_rented < b.gpus_rented:
+        more = ""
+        if len(best.groups) == len(second.groups) == 1:
+            x, y = best.groups[0], second.groups[0]
+            per_gpu = (_qps_per_gpu(x), _qps_per_gpu(y))
+            more = (
+                f" because each GPU holds {rounding.qps(per_gpu[0])} "
+                f"against {rounding.qps(per_gpu[1])}"
+            )
+            if (
+                x.step and y.step
+                and x.step.collectives_s / x.step.total_s < y.step.collectives_s / y.step.total_s
+            ):  # fmt: skip
+                more += (
+                    f", losing {rounding.share(x.step.collectives_s / x.step.total_s)} of a step "
+                    f"to collectives against {rounding.share(y.step.collectives_s / y.step.total_s)}"
+                )
+        return f"with {a.gpus_rented} GPUs instead of {b.gpus_rented}{more}"
+    each = (a.usd_per_hour / a.gpus_rented, b.usd_per_hour / b.gpus_rented)
+    return (
+        f"since a GPU costs {rounding.usd_per_hour(each[0])} instead of "
+        f"{rounding.usd_per_hour(each[1])}"
+    )
+
+
+def _tie(best: Option, second: Option) -> str:
+    a, b = best.totals, second.totals
+    assert a is not None
+    assert b is not None
+    if a.gpus_rented < b.gpus_rented:
+        return f"but needs {b.gpus_rented} GPUs instead of {a.gpus_rented}"
+    return "but its TPOT p99 is no better"
+
+
+def _qps_per_gpu(group: ReplicaGroup) -> float | None:
+    return group.capacity_qps * group.replicas / group.gpus if group.gpus else None
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """One row per option with every figure exact."""
+    columns = (
+        *(Column(axis, axis.replace("_", " ").capitalize()) for axis in comparison.axes),
+        Column("status", "Status"),
+        *_COLUMNS,
+        Column("why_not", "Why not"),
+    )
+    rows = tuple(
+        (
+            *(option.choice[axis] for axis in comparison.axes),
+            option.plan.status if option.plan is not None else "refused",
+            *_figures(option),
+            option.why_not,
+        )
+        for option in comparison.options
+    )
+    return Table("options", "Options", columns, rows)
+
+
+def _transposed(rows: Table, comparison: Comparison) -> Table:
+    winner = comparison.winner
+    columns = (
+        Column("what", "What"),
+        *(
+            Column(o.label, f"{o.label} (wins)" if o is winner else o.label, Quantity.NUMBER)
+            for o in comparison.options
+        ),
+    )
+    cells = list(rows.cells())
+    lines: tuple[tuple[Value | Cell, ...], ...] = tuple(
+        (column.title, *(row[i] for row in cells))
+        for i, column in enumerate(rows.columns)
+        if column.key not in comparison.axes
+        and any(row[i].value not in (None, "") for row in cells)
+    )
+    return Table("side_by_side", "Options side by side", columns, lines)
+
+
+def _figures(option: Option) -> tuple[Value, ...]:
+    totals, plan = option.totals, option.plan
+    if totals is None or plan is None:
+        return (None,) * len(_COLUMNS)
+    groups = option.groups
+    tightest = max(groups, key=lambda g: g.kv_used_share, default=None)
+    memory = tightest.memory if tightest else {}
+    pool = memory.get("kv_pool_bytes")
+    return (
+        "; ".join(f"{g.replicas} x {layout_name(g)}" for g in groups),
+        totals.gpus,
+        totals.gpus_rented,
+        totals.nodes,
+        totals.usd_per_hour,
+        totals.usd_per_month,
+        totals.usd_per_year,
+        totals.usd_per_million_tokens,
+        totals.usd_per_million_output_tokens,
+        memory.get("weights_bytes"),
+        _used(memory),
+        pool,
+        pool * (1 - tightest.kv_used_share) if pool is not None and tightest else None,
+        max((g.concurrency for g in groups), default=None),
+        *(value for name in _LATENCIES for value in _worst(groups, name)),
+        max((g.step.collectives_s for g in groups if g.step), default=None),
+        max((g.step.collectives_s / g.step.total_s for g in groups if g.step), default=None),
+        min((s.headroom_qps for s in plan.services), default=None),
+        _spare_after_failure_qps(plan),
+        "; ".join(dict.fromkeys(g.evidence for g in groups)),
+    )
+
+
+def _used(memory: dict[str, float]) -> float | None:
+    total, outside = memory.get("total_bytes"), memory.get("outside_budget_bytes")
+    return total - outside if total is not None and outside is not None else None
+
+
+def _worst(
+    groups: tuple[ReplicaGroup, ...], name: str
+) -> tuple[float | None, float | None, float | None]:
+    """The highest prediction among the groups, with its interval."""
+    known = [g.predicted for g in groups if getattr(g.predicted, name) is not None]
+    if not known:
+        return None, None, None
+    worst = max(known, key=lambda p: getattr(p, name))
+    return (getattr(worst, name), *worst.intervals.get(name, (None, None)))
+
+
+def _spare_after_failure_qps(plan: Plan) -> float | None:
+    """Capacity left over demand once the largest replica of the tightest service is lost [req/s]."""
+    spare = [
+        sum(g.capacity_qps * g.replicas for g in s.replica_groups)
+        - max(g.capacity_qps for g in s.replica_groups)
+        - s.rate_qps
+        for s in plan.services
+        if s.replica_groups
+    ]
+    return min(spare, default=None)

@@ -1,0 +1,97 @@
+"""Where results go: the asked format, to a file or to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import OutputError
+from planner.reporting.document import Document, Value
+from planner.reporting.files import write_file
+
+if TYPE_CHECKING:
+    from planner.comparison.findings import Findings
+    from planner.plan import Plan
+
+DEFAULT_TABLE = "order"
+
+
+def write_plan(plan: Plan, style: str, output: str | None, *, table: str = DEFAULT_TABLE) -> None:
+    """Tell a plan as ``style`` (table, json, md, html, csv, xlsx), to ``output`` or stdout.
+
+    Raises OutputError when the file cannot be written or a package is missing.
+    """
+    from planner.comparison.findings import Findings
+
+    write_findings(Findings(plan), style, output, table=table)
+
+
+def write_findings(
+    findings: Findings, style: str, output: str | None, *, table: str = DEFAULT_TABLE
+) -> None:
+    """Tell a plan with what was found out around it. Raises OutputError as ``write_plan``."""
+    if style == "json":
+        send(findings.plan.to_json(), output)
+    elif style == "xlsx":
+        from planner.reporting.xlsx import render
+
+        send(render(findings), output)
+    else:
+        from planner.reporting.plan_document import plan_document
+
+        write_document(plan_document(findings), style, output, table=table)
+
+
+def write_document(
+    document: Document,
+    style: str,
+    output: str | None,
+    *,
+    table: str,
+    data: Callable[[], Mapping[str, Any]] | None = None,
+) -> None:
+    """Tell any document; ``table`` is the one CSV carries, ``data`` what JSON carries."""
+    if style == "json" and data is not None:
+        send(json.dumps(data(), indent=2, ensure_ascii=False, allow_nan=False) + "\n", output)
+    elif style == "html":
+        from planner.reporting import html
+
+        send(html.render(document), output)
+    elif style == "md":
+        from planner.reporting import markdown
+
+        send(markdown.render(document), output)
+    elif style == "csv":
+        from planner.reporting import csv_table
+
+        send(csv_table.render(csv_table.pick(document, table)), output)
+    elif style == "table":
+        from planner.reporting import rich_document
+
+        if output is None:
+            rich_document.show(document)
+        else:
+            write_file(output, rich_document.text(document))
+    else:
+        raise OutputError("this result has no such format", found=style)
+
+
+def records(document: Document, table: str) -> list[dict[str, Value]]:
+    """A table's rows as mappings by column key, values exact."""
+    source = document.tables()[table]
+    keys = [c.key for c in source.columns]
+    return [dict(zip(keys, (c.value for c in row), strict=True)) for row in source.cells()]
+
+
+def send(content: str | bytes, output: str | None) -> None:
+    """Write to the file, or to stdout; a spreadsheet never goes to a terminal."""
+    if output is not None:
+        write_file(output, content)
+    elif isinstance(content, bytes):
+        if sys.stdout.isatty():
+            raise OutputError("a spreadsheet cannot be shown here", action="add -o FILE.xlsx")
+        sys.stdout.buffer.write(content)
+    else:
+        sys.stdout.write(content)

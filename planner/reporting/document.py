@@ -1,0 +1,154 @@
+"""What a report is made of, before any format: sections of tables, facts, lists and figures.
+
+Every renderer (terminal, Markdown, HTML, CSV) walks the same document, so they cannot disagree.
+Values stay exact here; ``written`` rounds them for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from planner.reporting import rounding
+
+Value = float | int | str | None
+
+
+class Quantity(StrEnum):
+    """What a value is, hence how it is written and aligned."""
+
+    TEXT = "text"
+    USD = "usd"
+    USD_PER_HOUR = "usd_per_hour"
+    SECONDS = "seconds"
+    QPS = "qps"
+    SHARE = "share"
+    BYTES = "bytes"
+    COUNT = "count"
+    NUMBER = "number"
+
+
+_WRITE: Mapping[Quantity, Callable[[rounding.Number], str]] = {
+    Quantity.USD: rounding.usd,
+    Quantity.USD_PER_HOUR: rounding.usd_per_hour,
+    Quantity.SECONDS: rounding.seconds,
+    Quantity.QPS: rounding.qps,
+    Quantity.SHARE: rounding.share,
+    Quantity.BYTES: rounding.gib,
+    Quantity.COUNT: rounding.count,
+    Quantity.NUMBER: rounding.significant,
+}
+
+
+def written(value: Value, quantity: Quantity) -> str:
+    """The value as a person reads it; "-" when unknown."""
+    if value is None or value == "":
+        return rounding.UNKNOWN
+    return value if isinstance(value, str) else _WRITE[quantity](value)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value whose quantity differs from its column's."""
+
+    value: Value
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: ``key`` heads machine-readable files (with its unit), ``title`` the others."""
+
+    key: str
+    title: str
+    quantity: Quantity = Quantity.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under columns; a row's entry may be a ``Cell`` to override its column's quantity."""
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value | Cell, ...], ...]
+    note: str = ""
+
+    def cells(self) -> Iterator[tuple[Cell, ...]]:
+        """Each row as cells."""
+        for row in self.rows:
+            yield tuple(
+                entry if isinstance(entry, Cell) else Cell(entry, column.quantity)
+                for entry, column in zip(row, self.columns, strict=True)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One figure that matters, with what it is measured against."""
+
+    name: str
+    cell: Cell
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The few figures to read first."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text; ``warning`` sets it apart."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of short texts; ``ordered`` when the sequence matters."""
+
+    items: tuple[str, ...]
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart: what it shows in words (for those who cannot see it), and how to draw it as SVG."""
+
+    key: str
+    title: str
+    description: str
+    draw: Callable[[], str]
+
+
+Block = Table | Facts | Paragraph | Items | Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands under it; sections without blocks are left out by renderers."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report. ``headline``: the answer in one sentence; ``data``: tables for machines only."""
+
+    title: str
+    headline: str
+    sections: tuple[Section, ...]
+    footer: tuple[str, ...] = ()
+    data: tuple[Table, ...] = ()
+
+    def tables(self) -> dict[str, Table]:
+        """Every table by key, in order."""
+        shown = (b for s in self.sections for b in s.blocks if isinstance(b, Table))
+        return {table.key: table for table in (*shown, *self.data)}

@@ -1,0 +1,182 @@
+"""What stands behind a plan: roads not taken, assumptions, evidence, prices, derivation, origin."""
+
+from __future__ import annotations
+
+from planner.comparison.findings import Findings
+from planner.comparison.naming import layout_name
+from planner.derivation import Step
+from planner.plan import Plan
+from planner.reporting import charts
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Items,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+)
+
+_GRADES = {
+    "measured": "a measurement of this very configuration",
+    "calibrated": "same engine and GPU, a model of the same kernel family",
+    "modelled": "physics with factors borrowed from other hardware or engines",
+    "assumed": "an assumption of the user or of the tool",
+}
+
+
+def alternatives(plan: Plan) -> Section:
+    """Plans that lost and deployments that were ruled out, each with the reason."""
+    blocks: list[Block] = []
+    base = plan.totals.usd_per_hour if plan.totals else None
+    others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
+    if others:
+        columns = (
+            Column("label", "Alternative"),
+            Column("gpus", "GPUs", Quantity.COUNT),
+            Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+            Column("relative", "Against the plan", Quantity.SHARE),
+            Column("reason", "Why not"),
+        )
+        rows = tuple(
+            (a.label, a.gpus, a.usd_per_hour, a.usd_per_hour / base - 1 if base else None, a.reason)
+            for a in others
+        )
+        blocks.append(Table("alternatives", "Plans that lost", columns, rows))
+        blocks.append(charts.cost_by_option(plan, others))
+        blocks += charts.pareto(plan, others)
+    if plan.rejections:
+        blocks.append(_rejections(plan))
+    return Section("alternatives", "Why not the others", tuple(blocks))
+
+
+def _rejections(plan: Plan) -> Table:
+    columns = (
+        Column("reason", "Ruled out because"),
+        Column("count", "Deployments", Quantity.COUNT),
+        Column("nearest_miss", "Nearest miss"),
+    )
+    rows = tuple((r.reason, r.count, r.nearest_miss) for r in plan.rejections)
+    return Table("rejections", "Deployments ruled out", columns, rows)
+
+
+def assumptions(plan: Plan) -> Section:
+    """What was taken for granted, and how well each prediction is known."""
+    blocks: list[Block] = [Items(plan.assumptions)] if plan.assumptions else []
+    rows = tuple(
+        (s.name, layout_name(g), g.evidence, _GRADES.get(g.evidence, ""), "; ".join(g.notes))
+        for s in plan.services
+        for g in s.replica_groups
+    )
+    if rows:
+        columns = (
+            Column("service", "Service"),
+            Column("layout", "Replica"),
+            Column("evidence", "Evidence"),
+            Column("meaning", "Which means"),
+            Column("notes", "Notes"),
+        )
+        blocks.append(Table("evidence", "Evidence behind the predictions", columns, rows))
+    if plan.verification.rounds:
+        blocks.append(_rounds(plan))
+    if plan.verification.near_winners:
+        blocks.append(
+            Paragraph("With 10 % more capacity these unsimulated candidates would have won:")
+        )
+        blocks.append(Items(plan.verification.near_winners))
+    return Section("assumptions", "Assumptions and evidence", tuple(blocks))
+
+
+def _rounds(plan: Plan) -> Table:
+    columns = (
+        Column("round", "Round", Quantity.COUNT),
+        Column("deployment", "Deployment"),
+        Column("closed_form_qps", "Closed form", Quantity.QPS),
+        Column("simulated_qps", "Simulated", Quantity.QPS),
+        Column("holds", "Holds"),
+        Column("note", "Note"),
+    )
+    rows = tuple(
+        (
+            r.round,
+            r.deployment,
+            r.closed_form_qps,
+            r.simulated_qps,
+            "yes" if r.holds else "no",
+            r.note,
+        )
+        for r in plan.verification.rounds
+    )
+    return Table("verification", "Checked in the simulator", columns, rows)
+
+
+def sources(plan: Plan) -> Section:
+    """Date, source and confidence of every price paid."""
+    rows = tuple(
+        (
+            f"{n.provider} {n.region} {n.instance_type} {n.term}",
+            n.usd_per_hour_each,
+            n.price_as_of,
+            n.price_source,
+            n.price_confidence,
+        )
+        for n in plan.nodes
+    )
+    columns = (
+        Column("offer", "Offer"),
+        Column("usd_per_hour_each", "Price per node", Quantity.USD_PER_HOUR),
+        Column("price_as_of", "Date"),
+        Column("price_source", "Source"),
+        Column("price_confidence", "Confidence"),
+    )
+    table = Table("sources", "Prices", columns, rows)
+    return Section("sources", "Price dates and sources", (table,) if rows else ())
+
+
+def derivation(findings: Findings) -> Section:
+    """The textbook sizing beside what the targets need, topic by topic."""
+    columns = (
+        Column("topic", "Topic"),
+        Column("textbook", "By memory alone (textbook)"),
+        Column("honest", "What the targets need"),
+    )
+    blocks: list[Block] = []
+    for d in findings.derivations:
+        rows = tuple((r.topic, _step(r.textbook), _step(r.honest)) for r in d.rows)
+        blocks.append(Table(f"derivation_{d.service}", f"{d.service}: {d.model}", columns, rows))
+        blocks.append(Paragraph(f"Why they differ: {d.verdict}"))
+    return Section("derivation", "Derivation", tuple(blocks))
+
+
+def _step(step: Step | None) -> str:
+    if step is None:
+        return ""
+    given = "; ".join(part for part in (step.formula, step.numbers) if part)
+    return f"{given} = {step.result}" + (f" ({step.note})" if step.note else "")
+
+
+def provenance(plan: Plan) -> Section:
+    """What it takes to reproduce the plan."""
+    p, s = plan.provenance, plan.solver
+    dates = " to ".join(dict.fromkeys(p.price_dates)) if p.price_dates else None
+    rows = (
+        ("Planner version", p.planner_version),
+        ("Scenario digest", p.scenario_digest),
+        ("Catalog digest", p.catalog_digest),
+        ("Calibration", p.calibration),
+        ("Calibration digest", p.calibration_digest),
+        ("Price dates", dates),
+        ("Seed", Cell(p.seed, Quantity.COUNT)),
+        ("Solver", f"{s.name} {s.version}"),
+        ("Solver status", s.status),
+        ("Objective", Cell(plan.objective_usd_per_hour, Quantity.USD_PER_HOUR)),
+        ("Proven bound", Cell(plan.bound_usd_per_hour, Quantity.USD_PER_HOUR)),
+        ("Gap", Cell(plan.gap, Quantity.SHARE)),
+        ("Candidates", Cell(s.candidates, Quantity.COUNT)),
+        ("Candidates after dominance", Cell(s.candidates_after_dominance, Quantity.COUNT)),
+    )
+    columns = (Column("what", "What"), Column("value", "Value"))
+    return Section(
+        "provenance", "How to reproduce it", (Table("provenance", "Origin", columns, rows),)
+    )

@@ -1,0 +1,60 @@
+"""Writing results: a file appears whole or not at all; what cannot be written is said plainly."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from planner.errors import OutputError
+
+
+def write_file(path: str | Path, content: str | bytes) -> None:
+    """Write ``content`` (text as UTF-8) to ``path`` atomically: a temporary file, then a rename.
+
+    Raises OutputError when the folder is missing, the path is a folder, or writing is refused.
+    """
+    path = Path(path)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    if path.is_dir():
+        raise OutputError("the output path is a folder", where=str(path), action="name a file")
+    if not path.parent.is_dir():
+        raise OutputError(
+            "the output folder does not exist",
+            where=str(path),
+            action=f"create it first: mkdir -p {path.parent}",
+        )
+    if path.exists() and not os.access(path, os.W_OK):
+        raise OutputError("the output file is read-only", where=str(path))
+    if path.exists() and not path.is_file():  # a pipe or a device has no place to rename to
+        _write_through(path, data)
+        return
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(data)
+        temporary.chmod(_mode(path))
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write: {error.strerror}", where=str(path)) from None
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"cannot write: {error.strerror}", where=str(path)) from None
+
+
+def _mode(path: Path) -> int:
+    """The mode a plain ``open`` would leave: the old file's, or what the umask allows."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

@@ -1,0 +1,75 @@
+"""A document as GitHub-flavoured Markdown, for pull requests and wikis."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from planner.reporting.document import (
+    Document,
+    Facts,
+    Figure,
+    Items,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+    written,
+)
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+
+
+def render(document: Document) -> str:
+    """The document as Markdown text; figures are replaced by their descriptions."""
+    parts = [f"# {escape(document.title)}", f"**{escape(document.headline)}**"]
+    for section in document.sections:
+        parts += _section(section)
+    if document.footer:
+        parts += ["---", *(escape(line) for line in document.footer)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(source: Table) -> str:
+    """One table with its title and note."""
+    head = " | ".join(escape(c.title) for c in source.columns)
+    rule = " | ".join("---" if c.quantity is Quantity.TEXT else "---:" for c in source.columns)
+    rows = [
+        " | ".join(escape(written(c.value, c.quantity)) for c in cells) for cells in source.cells()
+    ]
+    lines = "\n".join(f"| {row} |" for row in (head, rule, *rows))
+    parts = [f"**{escape(source.title)}**", lines, escape(source.note)]
+    return "\n\n".join(p for p in parts if p)
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, one line."""
+    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _section(section: Section) -> list[str]:
+    parts = [f"## {escape(section.title)}"] if section.blocks else []
+    for block in section.blocks:
+        match block:
+            case Table():
+                parts.append(table(block))
+            case Facts(facts):
+                parts.append(
+                    "\n".join(
+                        f"- {escape(f.name)}: **{escape(written(f.cell.value, f.cell.quantity))}**"
+                        + (f" ({escape(f.note)})" if f.note else "")
+                        for f in facts
+                    )
+                )
+            case Paragraph(text, warning):
+                parts.append(f"> **Warning:** {escape(text)}" if warning else escape(text))
+            case Items(items, ordered):
+                parts.append(
+                    "\n".join(
+                        f"{f'{i}.' if ordered else '-'} {escape(item)}"
+                        for i, item in enumerate(items, 1)
+                    )
+                )
+            case Figure():
+                parts.append(f"*{escape(block.title)}: {escape(block.description)}*")
+    return parts

@@ -1,0 +1,182 @@
+"""A plan as a document: the decision first, then its cost, then what stands behind it."""
+
+from __future__ import annotations
+
+from planner.comparison.findings import Findings
+from planner.comparison.naming import layout_name
+from planner.plan import Infeasibility, Plan
+from planner.reporting import evidence_sections, money_sections, rounding, service_sections
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Fact,
+    Facts,
+    Items,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+)
+
+_PROOF = {
+    "optimal": "proven cheapest for the printed candidates, capacities and prices",
+    "feasible": "not proven cheapest: the solver stopped early",
+    "infeasible": "no fleet can meet this scenario",
+    "unknown": "the solver stopped before it found a plan",
+}
+
+
+def plan_document(findings: Findings) -> Document:
+    """Everything a reader needs to sign, or to refuse to."""
+    plan = findings.plan
+    sections = (
+        Section("decision", "Decision", _decision(findings)),
+        Section("order", "What to rent", _order(plan)),
+        money_sections.cost(findings),
+        money_sections.break_even(findings),
+        money_sections.sensitivity(findings),
+        *service_sections.sections(findings),
+        evidence_sections.alternatives(plan),
+        evidence_sections.assumptions(plan),
+        evidence_sections.sources(plan),
+        evidence_sections.derivation(findings),
+        evidence_sections.provenance(plan),
+    )
+    run = plan.provenance.run
+    return Document(
+        title=f"Capacity plan: {plan.scenario.name}",
+        headline=headline(plan),
+        sections=tuple(s for s in sections if s.blocks),
+        footer=(f"planner {plan.provenance.planner_version}, {run.created_at}",),
+    )
+
+
+def headline(plan: Plan) -> str:
+    """The decision in one sentence."""
+    if plan.totals is None:
+        return plan.infeasibility.summary if plan.infeasibility else _PROOF[plan.status] + "."
+    rent = " and ".join(
+        f"{n.count} x {n.instance_type} at {n.provider} ({n.region}, {n.term})" for n in plan.nodes
+    )
+    run = " and ".join(
+        f"{g.replicas} x [{layout_name(g)}]" for s in plan.services for g in s.replica_groups
+    )
+    return f"Rent {rent} and run {run}: {rounding.usd(plan.totals.usd_per_month)} per month."
+
+
+def _decision(findings: Findings) -> tuple[Block, ...]:
+    plan = findings.plan
+    blocks: list[Block] = []
+    if plan.totals is not None:
+        blocks.append(_key_facts(plan))
+    blocks += [Paragraph(w, warning=True) for w in (*plan.warnings, *findings.notes)]
+    blocks.append(Paragraph(_proof(plan)))
+    if plan.infeasibility is not None:
+        blocks += _infeasibility(plan.infeasibility)
+    return tuple(blocks)
+
+
+def _key_facts(plan: Plan) -> Facts:
+    totals = plan.totals
+    assert totals is not None
+    facts = [
+        Fact("Cost per month", Cell(totals.usd_per_month, Quantity.USD)),
+        Fact("Cost per year", Cell(totals.usd_per_year, Quantity.USD)),
+        Fact("Cost per hour", Cell(totals.usd_per_hour, Quantity.USD)),
+        Fact(
+            "Cost per million output tokens",
+            Cell(totals.usd_per_million_output_tokens, Quantity.USD),
+            "at mean demand",
+        ),
+        Fact(
+            "GPUs",
+            Cell(totals.gpus_rented, Quantity.COUNT),
+            f"{rounding.count(totals.gpus)} in use, {rounding.count(totals.nodes)} nodes",
+        ),
+    ]
+    for service in plan.services:
+        prefix = f"{service.name}: " if len(plan.services) > 1 else ""
+        for key, target_s in service.targets.items():
+            worst = service_sections.predicted_s(service, key)
+            facts.append(
+                Fact(
+                    f"{prefix}{service_sections.metric_title(key)}",
+                    Cell(worst, Quantity.SECONDS),
+                    f"target {rounding.seconds(target_s)}",
+                )
+            )
+    return Facts(tuple(facts))
+
+
+def _proof(plan: Plan) -> str:
+    text = f"Status: {plan.status}, {_PROOF[plan.status]}."
+    if plan.bound_usd_per_hour is not None:
+        text += (
+            f" No fleet of these can cost less than {rounding.usd_per_hour(plan.bound_usd_per_hour)}"
+            f" (gap {rounding.share(plan.gap)})."
+        )
+    return text
+
+
+def _infeasibility(why: Infeasibility) -> list[Block]:
+    blocks: list[Block] = [Paragraph(why.summary)]
+    if why.conflict:
+        blocks += [Paragraph("These requirements cannot all hold:"), Items(why.conflict)]
+    if why.relaxations:
+        blocks.append(
+            Table(
+                "relaxations",
+                "Ways out, one at a time",
+                (
+                    Column("requirement", "Requirement"),
+                    Column("current", "Now"),
+                    Column("relaxed", "Would be feasible at"),
+                    Column("usd_per_hour", "Cost then", Quantity.USD_PER_HOUR),
+                    Column("gpus", "GPUs then", Quantity.COUNT),
+                ),
+                tuple(
+                    (r.requirement, r.current, r.relaxed, r.usd_per_hour, r.gpus)
+                    for r in why.relaxations
+                ),
+            )
+        )
+    return blocks
+
+
+def _order(plan: Plan) -> tuple[Block, ...]:
+    if not plan.nodes:
+        return ()
+    rows = tuple(
+        (
+            n.provider,
+            n.region,
+            n.instance_type,
+            n.term,
+            n.count,
+            n.gpus_per_node,
+            n.gpu,
+            n.idle_gpus,
+            n.usd_per_hour_each,
+            n.usd_per_hour,
+            n.price_as_of,
+            n.price_source,
+        )
+        for n in plan.nodes
+    )
+    columns = (
+        Column("provider", "Provider"),
+        Column("region", "Region"),
+        Column("instance_type", "Instance type"),
+        Column("term", "Term"),
+        Column("count", "Nodes", Quantity.COUNT),
+        Column("gpus_per_node", "GPUs per node", Quantity.COUNT),
+        Column("gpu", "GPU"),
+        Column("idle_gpus", "Idle GPUs", Quantity.COUNT),
+        Column("usd_per_hour_each", "Price per node", Quantity.USD_PER_HOUR),
+        Column("usd_per_hour", "Total", Quantity.USD_PER_HOUR),
+        Column("price_as_of", "Price date"),
+        Column("price_source", "Price source"),
+    )
+    return (Table("order", "Instances", columns, rows),)
