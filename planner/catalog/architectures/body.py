@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from planner.catalog.architectures.blocks import Tensors, embedding, head, norm
+from planner.catalog.architectures.blocks import Tensors, embedding, head, linear, norm
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import Layer
 
@@ -98,3 +98,23 @@ def attention_windows(fields: ConfigFields, layers: int, *, pattern: int = 0) ->
     if pattern:
         return [None if (index + 1) % pattern == 0 else window for index in range(layers)]
     return [window] * layers
+
+
+def mtp_modules(
+    count: int, layer: Tensors, hidden: int, vocab: int, *, own_vocab: bool = True
+) -> Tensors:
+    """Multi-token-prediction modules as checkpoints store them.
+
+    DeepSeek-V3 report, section 2.2: two input norms, a 2h x h projection, one decoder layer, an
+    output norm; with ``own_vocab`` each stores copies of embedding and head.
+    """
+    module = (
+        norm("mtp.enorm", hidden)
+        + norm("mtp.hnorm", hidden)
+        + linear("mtp.eh_proj", "mtp", hidden, 2 * hidden, shard="replicated")
+        + layer
+        + norm("mtp.norm", hidden)
+    )
+    if own_vocab:
+        module += embedding(vocab, hidden) + head(vocab, hidden, tied=False)
+    return module * count

@@ -1,5 +1,5 @@
 """Earlier decoders with LayerNorms, biases and two-matrix feed-forwards: GPT-2, GPT-J, OPT, BLOOM,
-Falcon, Phi-2, GPT-NeoX, StarCoder2.
+Falcon, Phi-2, GPT-NeoX, StarCoder2, nanochat.
 
 Each names its fields its own way. Sources: the model classes of Hugging Face transformers.
 """
@@ -199,6 +199,25 @@ def _gpt_neox(fields: ConfigFields) -> _Shape:
     )
 
 
+def _nanochat(fields: ConfigFields) -> _Shape:
+    heads = fields.count("num_attention_heads")
+    hidden = fields.count("hidden_size")
+    return _Shape(
+        hidden=hidden,
+        layers=fields.layer_count(),
+        heads=heads,
+        kv_heads=fields.count("num_key_value_heads", default=heads),
+        width=fields.count("intermediate_size", default=4 * hidden),
+        vocab=fields.count("vocab_size"),
+        norms=0,
+        outer_norms=0,
+        qkv_bias=False,
+        out_bias=False,
+        mlp_bias=False,
+        tied=fields.flag("tie_word_embeddings"),
+    )
+
+
 def _starcoder2(fields: ConfigFields) -> _Shape:
     heads = fields.count("num_attention_heads")
     bias = fields.flag("use_bias", True)
@@ -229,4 +248,5 @@ PARSERS: dict[str, Parser] = {
     "PhiForCausalLM": _parser(_phi),
     "GPTNeoXForCausalLM": _parser(_gpt_neox),
     "Starcoder2ForCausalLM": _parser(_starcoder2),
+    "NanoChatForCausalLM": _parser(_nanochat),
 }

@@ -7,7 +7,7 @@ classes of Hugging Face transformers with the same names.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from planner.catalog.architectures.blocks import Tensors, attention, mlp, norm, vector
@@ -17,6 +17,7 @@ from planner.catalog.architectures.body import (
     attention_shape,
     attention_windows,
     context_length,
+    mtp_modules,
     outer_tensors,
     rope_table_values,
     shared_layers,
@@ -32,14 +33,18 @@ class Style:
     """How a family departs from Llama.
 
     ``qkv_bias``/``out_bias``: None reads ``attention_bias`` from the file. ``qk_norm``: "head" (one
-    weight per head channel), "full" (per projected channel) or "" (none). ``norms``: per layer, of the
-    hidden width; ``norm_bias``: LayerNorms. ``sinks``: one learned logit a head. ``tied``: the
-    default of ``tie_word_embeddings``. ``window_pattern``: every n-th layer sees all tokens.
+    weight per head channel), "full" (per projected channel) or "" (none); ``optional_qk_norm``: the
+    same, where the file's ``use_qk_norm`` asks for it. ``norms``: per layer, of the hidden width;
+    ``norm_bias``: LayerNorms. ``sinks``: one learned logit a head. ``tied``: the default of
+    ``tie_word_embeddings``. ``window_pattern``: every n-th layer sees all tokens; ``window_default``:
+    the others' window where the file gives none. ``mtp_vocab``: MTP modules carry copies of
+    embedding and head.
     """
 
     qkv_bias: bool | None = None
     out_bias: bool | None = None
     qk_norm: str = ""
+    optional_qk_norm: str = ""
     norms: int = 2
     norm_bias: bool = False
     mlp_bias: bool | None = None
@@ -47,6 +52,7 @@ class Style:
     tied: bool = False
     window_pattern: int = 0
     window_default: int = 0
+    mtp_vocab: bool = False
 
 
 def standard_mixer(
@@ -58,6 +64,8 @@ def standard_mixer(
     qkv_bias = default_bias if style.qkv_bias is None else style.qkv_bias
     out_bias = default_bias if style.out_bias is None else style.out_bias
     tensors = attention(hidden, heads, kv_heads, head_dim, qkv_bias=qkv_bias, out_bias=out_bias)
+    if fields.flag("use_qk_norm") and not style.qk_norm:
+        style = replace(style, qk_norm=style.optional_qk_norm)
     if style.qk_norm == "head":
         tensors += norm("self_attn.q_norm", head_dim) + norm("self_attn.k_norm", head_dim)
     elif style.qk_norm == "full":
@@ -90,6 +98,7 @@ def decoder_body(
         return Layer(mixer, block, tensors + block_tensors + norms)
 
     tied = fields.flag("tie_word_embeddings", style.tied)
+    modules = fields.count("num_nextn_predict_layers", default=0, minimum=0, maximum=64)
     head_dim = attention_shape(fields, hidden)[2]
     return Body(
         hidden=hidden,
@@ -102,6 +111,9 @@ def decoder_body(
             tied=tied,
             norm_bias=style.norm_bias,
             head_bias=fields.flag("lm_head_bias"),
+        ),
+        mtp=mtp_modules(
+            modules, layer(count - 1).tensors, hidden, vocab, own_vocab=style.mtp_vocab
         ),
         max_context_tokens=context_length(fields),
         rope_values=rope_table_values(fields, head_dim),
@@ -137,7 +149,7 @@ DENSE_STYLES = {
     "Gemma3ForCausalLM": Style(
         norms=4, qk_norm="head", tied=True, window_pattern=6, window_default=4096
     ),
-    "CohereForCausalLM": Style(norms=1, tied=True),
+    "CohereForCausalLM": Style(norms=1, tied=True, optional_qk_norm="full"),
     "Cohere2ForCausalLM": Style(norms=1, tied=True, window_pattern=4, window_default=4096),
 }
 PARSERS: dict[str, Parser] = {name: partial(dense, style) for name, style in DENSE_STYLES.items()}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from planner.catalog.architectures.blocks import (
     Tensors,
-    embedding,
-    head,
     latent_attention,
     linear,
     mlp,
@@ -20,6 +18,7 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     context_length,
+    mtp_modules,
     outer_tensors,
     rope_table_values,
     shared_layers,
@@ -38,7 +37,7 @@ def latent_mixer(
     q_rank = fields.count("q_lora_rank") if fields.has("q_lora_rank") else None
     kv_rank = fields.count("kv_lora_rank")
     nope = fields.count("qk_nope_head_dim")
-    rope = fields.count("qk_rope_head_dim")
+    rope = fields.count("qk_rope_head_dim", minimum=0)
     v_dim = fields.count("v_head_dim")
     bias = fields.flag("attention_bias")
     tensors = latent_attention(
@@ -126,28 +125,11 @@ def _correction(sparse: FeedForward) -> Tensors:
     )
 
 
-def mtp_modules(count: int, layer: Tensors, hidden: int, vocab: int) -> Tensors:
-    """Multi-token-prediction modules as checkpoints store them: own embedding and head each.
-
-    DeepSeek-V3 report, section 2.2: two input norms, a 2h x h projection, one decoder layer, an
-    output norm; embedding and head are copies of the main model's.
-    """
-    module = (
-        embedding(vocab, hidden)
-        + norm("enorm", hidden)
-        + norm("hnorm", hidden)
-        + linear("eh_proj", "mtp", hidden, 2 * hidden, shard="replicated")
-        + layer
-        + norm("shared_head.norm", hidden)
-        + head(vocab, hidden, tied=False)
-    )
-    return module * count
-
-
 PARSERS: dict[str, Parser] = {
     "DeepseekV2ForCausalLM": latent_decoder,
     "DeepseekV3ForCausalLM": latent_decoder,
     "DeepseekV32ForCausalLM": latent_decoder,
     "GlmMoeDsaForCausalLM": latent_decoder,
+    "Glm4MoeLiteForCausalLM": latent_decoder,
     "KimiK2ForCausalLM": latent_decoder,
 }

@@ -20,11 +20,11 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     context_length,
+    mtp_modules,
     outer_tensors,
     rope_table_values,
     shared_layers,
 )
-from planner.catalog.architectures.deepseek import mtp_modules
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import Layer, MoeMlp, SoftmaxAttention, SparseIndexer, Tensor
 

@@ -22,11 +22,12 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     context_length,
+    mtp_modules,
     outer_tensors,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import FeedForward
-from planner.catalog.architectures.deepseek import latent_mixer, mtp_modules
+from planner.catalog.architectures.deepseek import latent_mixer
 from planner.catalog.architectures.deepseek_v4 import hyper_connection
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import DenseMlp, Layer, Mixer, MoeMlp, RecurrentMixer

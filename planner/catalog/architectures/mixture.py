@@ -5,7 +5,6 @@ Sources: the model classes of Hugging Face transformers with the same names.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from planner.catalog.architectures.blocks import Tensors, experts, mlp, shared_expert
@@ -68,8 +67,6 @@ def _leading_dense(style: Style, fields: ConfigFields) -> Body:
     shared = expert_width * fields.count("n_shared_experts", default=0, minimum=0)
     dense: FeedForward = (DenseMlp(width), mlp(hidden, width))
     sparse = routed(fields, hidden, expert_width, shared_width=shared)
-    if fields.flag("use_qk_norm"):
-        style = replace(style, qk_norm="head")
     return decoder_body(fields, style, lambda index: dense if index < first else sparse)
 
 
@@ -93,5 +90,7 @@ PARSERS: dict[str, Parser] = {
     "Qwen2MoeForCausalLM": partial(_qwen, Style(qkv_bias=True, out_bias=False)),
     "Qwen3MoeForCausalLM": partial(_qwen, Style(qk_norm="head")),
     "Llama4ForCausalLM": _llama4,
-    "Glm4MoeForCausalLM": partial(_leading_dense, Style(out_bias=False)),
+    "Glm4MoeForCausalLM": partial(
+        _leading_dense, Style(out_bias=False, optional_qk_norm="head", mtp_vocab=True)
+    ),
 }

@@ -66,5 +66,6 @@ BY_MODEL_TYPE = {
     "nemotron_h": "NemotronHForCausalLM",
     "deepseek_v4": "DeepseekV4ForCausalLM",
     "laguna": "LagunaForCausalLM",
+    "nanochat": "NanoChatForCausalLM",
     "starcoder2": "Starcoder2ForCausalLM",
 }
