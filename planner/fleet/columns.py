@@ -6,30 +6,26 @@ formulation and writes the constraints.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from planner.fleet.linear import LinearProgram, Terms, total
 from planner.fleet.packing import NodeClass, node_class
-from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind
-
-ROUNDING = 1e-9
+from planner.fleet.problem import NodeOffer, Problem, ReplicaKind
+from planner.fleet.services import Services
 
 
 @dataclass(slots=True)
 class Columns:
     """Where each decision stands: ``nodes`` u, ``replicas`` n, ``shares`` x, ``choices`` y, ``short`` r.
 
-    ``replicas`` are expressions, not columns: a service that picks one kind runs N[d,t] y of it.
-    ``solo``: services that do; ``own``: kinds that serve one service only.
+    ``hosts``: node classes that can hold a kind. ``replicas`` are expressions, not columns: a service that picks one kind runs N[d,t] y of it.
     """
 
     problem: Problem
     classes: dict[NodeClass, list[NodeOffer]]
-    services: dict[str, list[Demand]]
-    kinds_of: dict[str, list[ReplicaKind]]
-    solo: frozenset[str]
+    services: Services
+    hosts: dict[str, list[NodeClass]]
     model: LinearProgram = field(default_factory=LinearProgram)
     nodes: dict[tuple[str, NodeClass, int], int] = field(default_factory=dict)
     replicas: dict[tuple[str, NodeClass, int], Terms] = field(default_factory=dict)
@@ -45,7 +41,7 @@ class Columns:
 
     def running(self, kind: ReplicaKind, t: int) -> dict[int, float]:
         """Replicas of a kind over all node classes that can hold it."""
-        return total(self.replicas[kind.key, c, t] for c in self.hosts(kind))
+        return total(self.replicas[kind.key, c, t] for c in self.hosts[kind.key])
 
     def billed(self, t: int, weights: Mapping[str, float]) -> dict[int, float]:
         """``sum weights[o] u[o,t]`` over the offers named."""
@@ -65,7 +61,7 @@ class Columns:
         """(kind, column) of the demand's shares in period ``t``."""
         return [
             (k.key, self.shares[demand, k.key, t])
-            for k in self.kinds_of[self.service_of[demand]]
+            for k in self.services.kinds_of[self.service_of[demand]]
             if (demand, k.key, t) in self.shares
         ]
 
@@ -74,64 +70,29 @@ class Columns:
         column = self.short.get((demand, t))
         return {} if column is None else {column: 1.0}
 
-    def hosts(self, kind: ReplicaKind) -> list[NodeClass]:
-        """Node classes that can hold a replica of this kind."""
-        return [c for c in self.classes if c.holds(kind)]
-
     def tenants(self, c: NodeClass) -> list[ReplicaKind]:
         """Replica kinds that may run on nodes of this class."""
-        return [k for k in self.problem.kinds if c.holds(k)]
-
-
-def alone(demands: list[Demand], kind: ReplicaKind, t: int) -> int | None:
-    """N[d,t]: replicas of ``kind`` that carry all of ``demands`` in period ``t``; None = it cannot."""
-    load = 0.0
-    for demand in demands:
-        rate = demand.rates_qps[t]
-        if rate <= 0:
-            continue
-        capacity = kind.capacity_qps.get(demand.key, 0.0)
-        if capacity <= 0:
-            return None
-        load += rate / capacity
-    return math.ceil(load - ROUNDING)
+        return [k for k in self.problem.kinds if c in self.hosts[k.key]]
 
 
 def declare(problem: Problem) -> Columns:
     """Sets and variables of ``problem``."""
-    services: dict[str, list[Demand]] = {}
-    for demand in problem.demands:
-        services.setdefault(demand.service, []).append(demand)
-    service_of = {d.key: d.service for d in problem.demands}
-    kinds_of: dict[str, list[ReplicaKind]] = {g: [] for g in services}
-    users: dict[str, set[str]] = {}
-    for kind in problem.kinds:
-        users[kind.key] = {
-            service_of[s] for s, c in kind.capacity_qps.items() if c > 0 and s in service_of
-        }
-        for g in sorted(users[kind.key]):
-            kinds_of[g].append(kind)
-    solo = frozenset(
-        g
-        for g, demands in services.items()
-        if problem.serve_all
-        and min(d.max_kinds or math.inf for d in demands) == 1
-        and all(len(users[k.key]) == 1 for k in kinds_of[g])
-    )
+    services = Services.of(problem)
     classes: dict[NodeClass, list[NodeOffer]] = {}
     for offer in problem.offers:
         classes.setdefault(node_class(offer), []).append(offer)
-    columns = Columns(problem, classes, services, kinds_of, solo)
+    hosts = {k.key: [c for c in classes if c.holds(k)] for k in problem.kinds}
+    columns = Columns(problem, classes, services, hosts)
     _node_columns(columns)
-    for g in services:
-        if g in solo:
+    for g in services.demands:
+        if g in services.one_kind:
             _one_kind_columns(columns, g)
     for kind in problem.kinds:
-        if not users[kind.key] & solo:
+        if not services.users[kind.key] & services.one_kind:
             _replica_columns(columns, kind)
-    for g, demands in services.items():
-        if g not in solo:
-            _mixed_columns(columns, g, demands, users)
+    for g in services.demands:
+        if g not in services.one_kind:
+            _mixed_columns(columns, g)
     return columns
 
 
@@ -149,9 +110,9 @@ def _node_columns(columns: Columns) -> None:
 def _one_kind_columns(columns: Columns, g: str) -> None:
     """y[g,d], and n[d,c,t] = N[d,t] y[g,d] without a column of its own where one class holds d."""
     problem = columns.problem
-    for kind in columns.kinds_of[g]:
-        needs = [alone(columns.services[g], kind, t) for t in problem.periods]
-        hosts = columns.hosts(kind)
+    for kind in columns.services.kinds_of[g]:
+        needs = [columns.services.alone(g, kind, t) for t in problem.periods]
+        hosts = columns.hosts[kind.key]
         if None in needs or not hosts:
             for c in hosts:
                 columns.replicas.update({(kind.key, c, t): {} for t in problem.periods})
@@ -168,21 +129,22 @@ def _one_kind_columns(columns: Columns, g: str) -> None:
 
 
 def _replica_columns(columns: Columns, kind: ReplicaKind) -> None:
-    for c in columns.hosts(kind):
+    for c in columns.hosts[kind.key]:
         for t in columns.problem.periods:
             column = columns.model.integer("replicas", kind.key, c, t)
             columns.replicas[kind.key, c, t] = {column: 1.0}
 
 
-def _mixed_columns(
-    columns: Columns, g: str, demands: list[Demand], users: Mapping[str, set[str]]
-) -> None:
+def _mixed_columns(columns: Columns, g: str) -> None:
     """y where the mix is capped, x where kinds are shared between demands, r where some may go unserved."""
     problem, model = columns.problem, columns.model
-    kinds = columns.kinds_of[g]
+    services = columns.services
+    kinds, demands = services.kinds_of[g], services.demands[g]
     if any(d.max_kinds is not None for d in demands):
         columns.choices.update({(g, k.key): model.binary("uses", g, k.key) for k in kinds})
-    shared = len(demands) > 1 or any(len(users[k.key]) > 1 for k in kinds) or demands[0].whole
+    shared = (
+        len(demands) > 1 or any(len(services.users[k.key]) > 1 for k in kinds) or demands[0].whole
+    )
     for demand in demands:
         if shared:
             columns.routed.add(demand.key)

@@ -1,69 +1,126 @@
 """Replica kinds and offers that can never be part of a cheapest fleet are dropped before the solver.
 
-A kind is dropped only for another of the same GPU type whose groups fit wherever its own do, with no
-more GPUs per replica, at least its capacity for every demand it serves, and no higher TPOT: swapping
-one for the other, replica by replica, keeps every constraint and never costs more. Capacity per
-dollar is not dominance. An offer is dropped only for an unlimited one that is equal in everything
-but its price.
+A kind is dropped for another of the same GPU type when, in the place of each of its replicas, a
+whole number of replicas of the other fits, group by group, on no more GPUs and with at least its
+capacity for every demand. Swapping one for the other keeps every constraint and never costs more.
+Where a service picks one kind for itself, what counts is all its replicas together: a kind is
+dropped for another whose groups divide its own and that needs no more GPUs in any period.
+Capacity per dollar is not dominance. An offer is dropped only for an unlimited one that is equal in
+everything but its price.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from planner.fleet.problem import NodeOffer, Problem, ReplicaKind
+from planner.fleet.services import Services
+
+Rule = Callable[[ReplicaKind, ReplicaKind], bool]
 
 
-def without_dominated(problem: Problem) -> Problem:
-    """The same problem with fewer kinds and offers and the same optimum."""
-    return replace(problem, kinds=_kinds(problem.kinds), offers=_offers(problem.offers))
+def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
+    """The same problem with fewer kinds and offers and the same optimum.
+
+    ``ties``: also keep what only the order among equally cheap plans could prefer.
+    """
+    racks = {o.gpu for o in problem.offers if o.link_gpus > o.gpus_per_node}
+    kept = _kept(problem.kinds, lambda b, w: dominates(b, w, ties=ties, rack=b.gpu in racks))
+    smaller = replace(problem, kinds=kept, offers=_offers(problem.offers))
+    lost = problem.resilience
+    if lost.nodes or lost.zones or lost.spot_pools:
+        return smaller
+    return replace(smaller, kinds=_kinds_that_need_least(smaller, racks, ties))
 
 
-def dominates(better: ReplicaKind, worse: ReplicaKind) -> bool:
-    """Whether each replica of ``worse`` may be swapped for one of ``better`` at no loss."""
+def dominates(
+    better: ReplicaKind, worse: ReplicaKind, *, ties: bool = True, rack: bool = False
+) -> bool:
+    """Whether replicas of ``better`` may stand in for each replica of ``worse`` at no loss.
+
+    ``rack``: groups of this GPU may span nodes; then one replica stands in for one.
+    """
+    if better.gpu != worse.gpu or better.gpus > worse.gpus:
+        return False
+    times = _stand_ins(better, worse)
+    if rack:
+        times = min(times, 1)
     return (
-        better.gpu == worse.gpu
-        and better.gpus <= worse.gpus
-        and _fits_wherever(better, worse)
-        and (better.tpot_s <= worse.tpot_s or better.gpus < worse.gpus)
+        times > 0
+        and (not ties or better.tpot_s <= worse.tpot_s or times * better.gpus < worse.gpus)
         and all(
-            better.capacity_qps.get(s, 0.0) >= capacity
+            times * better.capacity_qps.get(s, 0.0) >= capacity
             for s, capacity in worse.capacity_qps.items()
         )
     )
 
 
-def _fits_wherever(better: ReplicaKind, worse: ReplicaKind) -> bool:
-    """Each group of ``better`` takes the place of a group of ``worse`` at least as large."""
-    mine, theirs = sorted(better.groups, reverse=True), sorted(worse.groups, reverse=True)
-    return len(mine) <= len(theirs) and all(a <= b for a, b in zip(mine, theirs, strict=False))
+def _stand_ins(better: ReplicaKind, worse: ReplicaKind) -> int:
+    """Replicas of ``better`` that fit into the groups of one replica of ``worse``."""
+    mine, theirs = better.groups, worse.groups
+    if len(mine) == 1:
+        return sum(g // mine[0] for g in theirs)
+    matched = zip(sorted(mine, reverse=True), sorted(theirs, reverse=True), strict=False)
+    return int(len(mine) <= len(theirs) and all(a <= b for a, b in matched))
 
 
-def _kinds(kinds: tuple[ReplicaKind, ...]) -> tuple[ReplicaKind, ...]:
-    """Non-dominated kinds, in their order; of equals the first stays."""
+def _kept(kinds: tuple[ReplicaKind, ...], rule: Rule) -> tuple[ReplicaKind, ...]:
+    """Kinds that no kept one dominates, in their order; of equals the first stays."""
     rivals: dict[tuple[str, frozenset[str]], list[ReplicaKind]] = defaultdict(list)
     for kind in kinds:
         rivals[kind.gpu, frozenset(kind.capacity_qps)].append(kind)
-    kept: set[str] = set()
-    for group in rivals.values():
-        best: list[ReplicaKind] = []
-        for kind in sorted(group, key=_strength):
-            if not any(dominates(b, kind) for b in best):
-                best.append(kind)
-        kept.update(k.key for k in best)
+    kept = {k.key for group in rivals.values() for k in _best(sorted(group, key=_strength), rule)}
     return tuple(k for k in kinds if k.key in kept)
+
+
+def _best(kinds: Iterable[ReplicaKind], rule: Rule) -> list[ReplicaKind]:
+    best: list[ReplicaKind] = []
+    for kind in kinds:
+        if not any(rule(b, kind) for b in best):
+            best.append(kind)
+    return best
 
 
 def _strength(kind: ReplicaKind) -> tuple[float, ...]:
     """A dominating kind sorts before what it dominates."""
-    return (
-        kind.gpus,
-        len(kind.groups),
-        max(kind.groups),
-        -sum(kind.capacity_qps.values()),
-        kind.tpot_s,
-    )
+    together = sum(kind.capacity_qps.values())
+    return (kind.gpus, len(kind.groups), max(kind.groups), -together, kind.tpot_s)
+
+
+def _kinds_that_need_least(
+    problem: Problem, racks: set[str], ties: bool
+) -> tuple[ReplicaKind, ...]:
+    """Where a service picks one kind, drop kinds whose replicas together need as many GPUs or more."""
+    services = Services.of(problem)
+    dropped: set[str] = set()
+    for g in services.one_kind:
+        needs = {k.key: services.gpus_alone(g, k) for k in services.kinds_of[g]}
+
+        def rule(
+            b: ReplicaKind, w: ReplicaKind, needs: dict[str, tuple[int, ...] | None] = needs
+        ) -> bool:
+            mine, theirs = needs[b.key], needs[w.key]
+            if mine is None or theirs is None:
+                return theirs is None
+            fits = len(set(b.groups)) == 1 and all(x % b.groups[0] == 0 for x in w.groups)
+            fewer = all(x <= y for x, y in zip(mine, theirs, strict=True))
+            tie = mine == theirs and b.tpot_s > w.tpot_s
+            return b.gpu == w.gpu and b.gpu not in racks and fits and fewer and not (ties and tie)
+
+        best = _best(
+            sorted(services.kinds_of[g], key=lambda k: (sum(needs[k.key] or ()), _strength(k))),
+            rule,
+        )
+        dropped |= {k.key for k in services.kinds_of[g]} - {k.key for k in best}
+    return tuple(k for k in problem.kinds if k.key not in dropped)
+
+
+def _need_order(
+    kind: ReplicaKind, needs: dict[str, tuple[int, ...] | None]
+) -> tuple[float, tuple[float, ...]]:
+    return sum(needs[kind.key] or ()), _strength(kind)
 
 
 def _offers(offers: tuple[NodeOffer, ...]) -> tuple[NodeOffer, ...]:

@@ -51,12 +51,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from planner.fleet.columns import Columns, alone, declare
+from planner.fleet.columns import Columns, declare
 from planner.fleet.dominance import without_dominated
 from planner.fleet.linear import LinearProgram, Terms, combine, total
 from planner.fleet.packing import nested, patterns
 from planner.fleet.problem import Problem, Solution
 from planner.fleet.reading import read_solution
+from planner.fleet.services import most_kinds
 from planner.fleet.solver import Effort, Outcome, minimise, solver_version
 
 KEPT = 1e-9  # how far a later objective may push an earlier one, relative
@@ -78,7 +79,7 @@ def solve(
     """
     effort = Effort(time_limit_s, gap, solver, seed, threads)
     started = time.monotonic()
-    smaller = without_dominated(problem)
+    smaller = without_dominated(problem, ties=gap == 0)
     columns = build(smaller)
     outcome = _minimise_in_order(columns, effort, started)
     told = Solution(
@@ -118,37 +119,40 @@ def build(problem: Problem) -> Columns:
 
 def choice(columns: Columns) -> None:
     """One kind for a service that picks one for itself; at most K for one that mixes."""
-    for g, demands in columns.services.items():
-        picks = {i: 1.0 for (service, _), i in columns.choices.items() if service == g}
-        if g in columns.solo:
+    picked: dict[str, dict[int, float]] = {}
+    for (g, _), i in columns.choices.items():
+        picked.setdefault(g, {})[i] = 1.0
+    for g, demands in columns.services.demands.items():
+        picks = picked.get(g, {})
+        if g in columns.services.one_kind:
             columns.model.row("choice", (g,), picks, "==", 1.0)
         elif picks:
-            most = min(d.max_kinds for d in demands if d.max_kinds is not None)
-            columns.model.row("choice", (g,), picks, "<=", float(most))
+            columns.model.row("choice", (g,), picks, "<=", float(most_kinds(demands) or 0))
 
 
 def replicas(columns: Columns) -> None:
     """A service that picks kind d runs exactly N[d,t] of it, wherever they stand."""
+    kinds = {k.key: k for k in columns.problem.kinds}
     for (g, key), chosen in columns.choices.items():
-        if g not in columns.solo:
+        if g not in columns.services.one_kind:
             continue
-        kind = next(k for k in columns.kinds_of[g] if k.key == key)
-        if len(columns.hosts(kind)) == 1:
+        kind = kinds[key]
+        if len(columns.hosts[kind.key]) == 1:
             continue
         for t in columns.problem.periods:
-            need = float(alone(columns.services[g], kind, t) or 0)
+            need = float(columns.services.alone(g, kind, t) or 0)
             terms = combine((1.0, columns.running(kind, t)), (-need, {chosen: 1.0}))
             columns.model.row("replicas", (g, key, t), terms, "==", 0.0)
 
 
 def cover(columns: Columns) -> None:
     """Replicas that serve one demand alone carry its rate together; routing needs no variables."""
-    for g, demands in columns.services.items():
+    for g, demands in columns.services.demands.items():
         for s in demands:
             for t, rate in enumerate(s.rates_qps):
-                if g in columns.solo or rate <= 0 or columns.is_routed(s.key):
+                if g in columns.services.one_kind or rate <= 0 or columns.is_routed(s.key):
                     continue
-                kinds = columns.kinds_of[g]
+                kinds = columns.services.kinds_of[g]
                 terms = combine(
                     *((k.capacity_qps[s.key] / rate, columns.running(k, t)) for k in kinds),
                     (1.0, columns.unserved(s.key, t)),
@@ -182,11 +186,12 @@ def capacity(columns: Columns) -> None:
 
 def link(columns: Columns) -> None:
     """Only kinds a service uses run for it or receive its requests."""
+    kinds = {k.key: k for k in columns.problem.kinds}
     for (g, key), chosen in columns.choices.items():
-        if g in columns.solo:
+        if g in columns.services.one_kind:
             continue
-        kind = next(k for k in columns.kinds_of[g] if k.key == key)
-        for s in columns.services[g]:
+        kind = kinds[key]
+        for s in columns.services.demands[g]:
             for t, rate in enumerate(s.rates_qps):
                 if rate <= 0:
                     continue

@@ -61,7 +61,7 @@ def _routed(
         return [((s.key, d, t), rate * values[i]) for d, i in columns.shares_of(s.key, t)]
     offered = {
         k.key: replicas.get((k.key, t), 0) * k.capacity_qps.get(s.key, 0.0)
-        for k in columns.kinds_of[s.service]
+        for k in columns.services.kinds_of[s.service]
     }
     together = sum(offered.values())
     if together <= 0:
