@@ -30,7 +30,7 @@ from planner.fleet.scenario_requirements import scenario_requirements
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepBatch, StepTimes
 from planner.plan import VerificationRound
-from planner.scenario import Scenario
+from planner.scenario import Prices, Scenario, Service
 from planner.serving.capacity import Capacity, operating_point
 from planner.serving.lengths import lengths_of
 
@@ -240,11 +240,18 @@ def problem_of(
 def _explain(
     solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, base: Path | None
 ) -> Explanation:
+    known: dict[tuple[str, str], CandidateSet] = {}
+
+    def sized(service: Service, prices: Prices, offers: tuple[Offer, ...]) -> CandidateSet:
+        """Candidates do not depend on the rate: those of a service asked the same before are kept."""
+        key = (prices.model_dump_json(), service.model_dump_json(exclude={"rate"}))
+        if key not in known:
+            known[key] = enumerate_candidates(service, catalog, offers, calibration)
+        return known[key]
+
     def attempt(scenario: Scenario) -> Outcome:
         offers = admitted_offers(scenario.prices, catalog, base)
-        sets = {
-            s.name: enumerate_candidates(s, catalog, offers, calibration) for s in scenario.services
-        }
+        sets = {s.name: sized(s, scenario.prices, offers) for s in scenario.services}
         problem = problem_of(scenario, sets, cheapest_offers(offers), catalog)
         return outcome_of(problem, decide(problem, effort))
 

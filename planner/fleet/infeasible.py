@@ -122,7 +122,11 @@ def explain(
         summary = f"{stated[0]} cannot be met by anything the scenario allows."
     else:
         summary = f"{_listed(stated)} cannot hold together; it takes relaxing at least one of them."
-    found = (nearest_relaxation(i, oracle) for i in sorted(conflict))
+    found = (
+        nearest_relaxation(i, oracle, order)
+        for i in sorted(conflict)
+        for order in (sorted(everything), sorted(everything, reverse=True))
+    )
     relaxations = sorted(
         {r for r in found if r is not None},
         key=lambda r: (r.usd_per_hour or math.inf, r.requirement),
@@ -143,26 +147,34 @@ def smallest_conflict(
         candidate = next(_hitting_sets(everything, removals))
         if not may_hold(candidate):
             return candidate
-        removals.append(everything - _grown(candidate, everything, may_hold))
+        removals.append(everything - _grown(candidate, sorted(everything), may_hold))
         if not removals[-1]:
             raise ValueError("everything holds together: there is no conflict")
 
 
-def nearest_relaxation(member: int, oracle: _Oracle[Question]) -> Relaxation | None:
+def nearest_relaxation(
+    member: int, oracle: _Oracle[Question], keep_first: Sequence[int]
+) -> Relaxation | None:
     """Return the least relaxation of ``member`` that yields a fleet, with what else it needs.
 
-    None when no fleet was found within the solver's limits even with ``member`` dropped.
+    Where dropping ``member`` alone is not enough, others are dropped with it, those late in
+    ``keep_first`` before those early; each is then tightened again as far as it goes, ``member``
+    last. None when no fleet was found within the solver's limits.
     """
-    everything = frozenset(range(len(oracle.requirements)))
-    kept = _grown(frozenset(), everything - {member}, oracle.has_fleet)
-    relaxed = sorted(everything - kept)
+    others = [i for i in keep_first if i != member]
+    kept = _grown(frozenset(), others, oracle.has_fleet)
+    relaxed = [*(i for i in reversed(others) if i not in kept), member]
     values = {i: oracle.requirements[i].loosest for i in relaxed}
     outcome = oracle.at(values)
     if not outcome.has_fleet:
         return None
     for i in relaxed:
         values[i], outcome = _least_value(i, values, outcome, oracle)
-    told = [(r, values[i]) for i in relaxed if values[i] != (r := oracle.requirements[i]).current]
+    told = [
+        (r, values[i])
+        for i in sorted(relaxed)
+        if values[i] != (r := oracle.requirements[i]).current
+    ]
     return Relaxation(
         requirement=" and ".join(r.name for r, _ in told),
         current=" and ".join(r.write(r.current) for r, _ in told),
@@ -270,14 +282,14 @@ class _Oracle(Generic[Question]):
 
 
 def _grown(
-    start: frozenset[int], everything: frozenset[int], holds: Callable[[frozenset[int]], bool]
+    start: frozenset[int], others: Sequence[int], holds: Callable[[frozenset[int]], bool]
 ) -> frozenset[int]:
-    """Add members to ``start`` one by one for as long as all still hold together."""
-    if holds(everything):
-        return everything
+    """Add ``others`` to ``start`` one by one, in order, for as long as all still hold together."""
+    if holds(start.union(others)):
+        return start.union(others)
     kept = start
-    for i in sorted(everything - start):
-        if holds(kept | {i}):
+    for i in others:
+        if i not in kept and holds(kept | {i}):
             kept |= {i}
     return kept
 
