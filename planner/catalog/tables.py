@@ -7,6 +7,8 @@ raises ``CatalogError`` (exit 4), a user's own file ``InputError`` (exit 2): the
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +22,7 @@ MAX_TABLE_BYTES = 20_000_000
 MAX_YAML_BYTES = 2_000_000
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 
+_UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
 _ALLOWED = {
     "float_parsing": "a number",
     "float_type": "a number",
@@ -30,8 +33,7 @@ _ALLOWED = {
     "finite_number": "a finite number",
     "missing": "a value",
     "string_type": "text",
-    "extra_forbidden": "the fields that catalogs/README.md lists",
-    "unexpected_keyword_argument": "the fields that catalogs/README.md lists",
+    **dict.fromkeys(_UNKNOWN_FIELD, "the fields that catalogs/README.md lists"),
 }
 _COMPARISONS = {
     "greater_than": ("a number above", "gt"),
@@ -76,7 +78,7 @@ def _records(
     path: Path, row_type: type[Row], error: type[PlannerError]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     text = read_text(path, MAX_TABLE_BYTES, error)
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, None)
         if not header:
@@ -134,9 +136,13 @@ def _cell_error(
         if problem.error_count() > 1
         else "invalid cell",
         where=where,
-        found="(empty)" if first["type"] == "missing" else first["input"],
+        found=_found(first),
         allowed=_allowed(first["type"], first.get("ctx", {}), first["msg"]),
     )
+
+
+def _found(problem: Mapping[str, Any]) -> object:
+    return "(empty)" if problem["type"] == "missing" else problem["input"]
 
 
 def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
@@ -163,11 +169,14 @@ def read_text(path: Path, limit_bytes: int, error: type[PlannerError]) -> str:
                 found=f"{size} bytes",
                 allowed=f"at most {limit_bytes} bytes",
             )
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise error("not a UTF-8 text file", where=str(path)) from None
     except OSError as problem:
         raise error(f"cannot read the file: {problem.strerror}", where=str(path)) from None
+    if "\0" in text:
+        raise error("not a text file: it holds NUL bytes", where=str(path))
+    return text
 
 
 class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -177,6 +186,10 @@ class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: 
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be plain text", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", key_node.start_mark
@@ -189,6 +202,7 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
     """Return the content of a YAML file; nothing in it is executed, duplicate keys are errors."""
     text = read_text(path, MAX_YAML_BYTES, error)
     try:
+        _refuse_aliases(text)
         return yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
@@ -196,6 +210,15 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
         raise error(f"not valid YAML: {problem.problem}", where=where) from None
     except yaml.YAMLError as problem:
         raise error(f"not valid YAML: {problem}", where=str(path)) from None
+
+
+def _refuse_aliases(text: str) -> None:
+    """Aliases can multiply a small file into an endless document, so none are read."""
+    if re.search(r"(^|[\s\[{,:-])\*\w", text):
+        for event in yaml.parse(text, Loader=_UniqueKeyLoader):
+            if isinstance(event, yaml.AliasEvent):
+                mark: Any = event.start_mark
+                raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)
 
 
 DocumentType = TypeVar("DocumentType")
@@ -211,11 +234,12 @@ def validate_document(
     try:
         return TypeAdapter(document_type).validate_python(content)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        unknown = first["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+        errors = problem.errors()
+        unknown = [e for e in errors if e["type"] in _UNKNOWN_FIELD]
+        first = (unknown or errors)[0]
         raise error(
             "unknown field" if unknown else "invalid field",
             where=f"{path}: {'.'.join(map(str, first['loc']))}",
-            found=first["input"],
+            found=_found(first),
             allowed=_allowed(first["type"], first.get("ctx", {}), first["msg"]),
         ) from None
