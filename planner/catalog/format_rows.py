@@ -25,6 +25,8 @@ class FormatRow(Row):
     block_cols: int | None = Field(default=None, gt=0)
     scale_bits: float = Field(default=0.0, ge=0)
     zero_bits: float = Field(default=0.0, ge=0)
+    pad_hidden: int = Field(default=1, gt=0)
+    pad_width: int = Field(default=1, gt=0)
     keeps: str = ""
     aliases: str = ""
     source: str
@@ -50,6 +52,7 @@ class FormatRow(Row):
             zero_bits=self.zero_bits,
             keeps=frozenset(filter(None, self.keeps.split(";"))),
             source=self.source,
+            expert_padding=(self.pad_hidden, self.pad_width),
         )
 
     def kv_format(self) -> KvFormat:

@@ -17,7 +17,8 @@ class WeightFormat:
     ``scale_bits``/``zero_bits``: bits of each scale and zero point; ``compute``: the arithmetic
     precision where the GPU supports it natively ("bf16", "fp8", "int8", "fp4"), ``weight_only``
     formats always compute in 16 bits. ``keeps`` names the tensor classes that stay in 16 bits;
-    ``overrides`` gives classes a format of their own (mixed checkpoints).
+    ``overrides`` gives classes a format of their own (mixed checkpoints). ``expert_padding``: kernels
+    round the experts' hidden size and local width up to multiples of these.
     """
 
     name: str
@@ -31,6 +32,7 @@ class WeightFormat:
     keeps: frozenset[str] = frozenset()
     source: str = ""
     overrides: tuple[tuple[str, WeightFormat], ...] = ()
+    expert_padding: tuple[int, int] = (1, 1)
 
     @property
     def is_native_16bit(self) -> bool:

@@ -68,7 +68,7 @@ def local_values(tensor: Tensor, cut: Cut) -> float:
         case "split" | "kv":
             return tensor.values / (min(cut.tensor, tensor.parts) if tensor.parts else cut.tensor)
         case "vocab":
-            rows = math.ceil(tensor.rows / VOCAB_PADDING_ROWS) * VOCAB_PADDING_ROWS
+            rows = _round_up(tensor.rows, VOCAB_PADDING_ROWS)
             return math.ceil(rows / cut.tensor) * tensor.cols * tensor.copies
         case "expert":
             held = math.ceil(tensor.copies / cut.expert)
@@ -144,8 +144,26 @@ def _buffers_bytes(tensors: Tensors, cut: Cut, weights: WeightFormat) -> float:
     buffers: defaultdict[str, float] = defaultdict(float)
     for index, tensor in enumerate(tensors):
         share = local_values(tensor, cut) / tensor.values
+        share *= _padding(tensor, cut, weights)
         buffers[tensor.fused or f"#{index}"] += tensor_bytes(tensor, weights) * share
     return sum(allocated_bytes(size) for size in buffers.values())
+
+
+def _padding(tensor: Tensor, cut: Cut, weights: WeightFormat) -> float:
+    """How much a routed expert's matrix grows when its kernel pads hidden size and local width."""
+    stored = stored_format(tensor, weights) if tensor.klass == "expert" else None
+    if stored is None or stored.expert_padding == (1, 1):
+        return 1.0
+    by_hidden, by_width = stored.expert_padding
+    width, hidden = tensor.rows, tensor.cols
+    if "down_proj" in tensor.name:
+        width, hidden = hidden, width
+    width //= max(1, cut.ranks // cut.expert)
+    return _round_up(width, by_width) * _round_up(hidden, by_hidden) / (width * hidden)
+
+
+def _round_up(size: int, multiple: int) -> int:
+    return math.ceil(size / multiple) * multiple
 
 
 def allocated_bytes(size_bytes: float) -> float:

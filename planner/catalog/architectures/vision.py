@@ -1,5 +1,7 @@
 """Vision towers and their projectors, tensor by tensor; engines keep them in 16 bits.
 
+Engines cut the blocks' matrices over tensor parallelism and replicate embeddings, norms and mergers.
+
 Sources: the vision classes of Hugging Face transformers (Qwen3-VL, Gemma 4, Kimi-K2.5's MoonViT,
 MiniMax-M3, Step-3.7) and of their model repositories.
 """
@@ -11,8 +13,11 @@ from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import Tensor
 
 
-def _matrix(name: str, rows: int, cols: int, *, copies: int = 1, bias: bool = True) -> Tensors:
-    weight = Tensor(f"visual.{name}.weight", "vision", rows, cols, copies, "replicated")
+def _matrix(
+    name: str, rows: int, cols: int, *, copies: int = 1, bias: bool = True, block: bool = False
+) -> Tensors:
+    shard = "split" if block else "replicated"
+    weight = Tensor(f"visual.{name}.weight", "vision", rows, cols, copies, shard)
     if not bias:
         return (weight,)
     return (weight, Tensor(f"visual.{name}.bias", "vision", rows, 1, copies, "replicated"))
@@ -29,12 +34,12 @@ def vit_blocks(
     """``depth`` transformer blocks: two norms, attention and a feed-forward."""
     tensors = _scale("norm1", hidden, copies=depth, bias=bias)
     tensors += _scale("norm2", hidden, copies=depth, bias=bias)
-    tensors += _matrix("attn.qkv", 3 * hidden, hidden, copies=depth, bias=bias)
-    tensors += _matrix("attn.proj", hidden, hidden, copies=depth, bias=bias)
+    tensors += _matrix("attn.qkv", 3 * hidden, hidden, copies=depth, bias=bias, block=True)
+    tensors += _matrix("attn.proj", hidden, hidden, copies=depth, bias=bias, block=True)
     if gated:
-        tensors += _matrix("mlp.gate", width, hidden, copies=depth, bias=bias)
-    tensors += _matrix("mlp.fc1", width, hidden, copies=depth, bias=bias)
-    return tensors + _matrix("mlp.fc2", hidden, width, copies=depth, bias=bias)
+        tensors += _matrix("mlp.gate", width, hidden, copies=depth, bias=bias, block=True)
+    tensors += _matrix("mlp.fc1", width, hidden, copies=depth, bias=bias, block=True)
+    return tensors + _matrix("mlp.fc2", hidden, width, copies=depth, bias=bias, block=True)
 
 
 def qwen3(config: ConfigFields, _text_hidden: int) -> Tensors:
@@ -71,10 +76,10 @@ def qwen2(config: ConfigFields, text_hidden: int) -> Tensors:
     patch *= config.count("temporal_patch_size", default=2) * config.count("patch_size") ** 2
     tensors = _matrix("patch_embed", hidden, patch, bias=False)
     tensors += _scale("norms", hidden, copies=2 * depth, bias=not gated)
-    tensors += _matrix("attn.qkv", 3 * hidden, hidden, copies=depth)
-    tensors += _matrix("attn.proj", hidden, hidden, copies=depth)
-    tensors += _matrix("mlp.up", width, hidden, copies=depth * (2 if gated else 1))
-    tensors += _matrix("mlp.down", hidden, width, copies=depth)
+    tensors += _matrix("attn.qkv", 3 * hidden, hidden, copies=depth, block=True)
+    tensors += _matrix("attn.proj", hidden, hidden, copies=depth, block=True)
+    tensors += _matrix("mlp.up", width, hidden, copies=depth * (2 if gated else 1), block=True)
+    tensors += _matrix("mlp.down", hidden, width, copies=depth, block=True)
     tensors += _scale("merger.norm", hidden, bias=not gated)
     return tensors + _matrix("merger.fc1", merged, merged) + _matrix("merger.fc2", out, merged)
 
@@ -87,8 +92,8 @@ def gemma4(config: ConfigFields, text_hidden: int) -> Tensors:
     width = config.count("intermediate_size")
     tensors = _matrix("patch_embed", hidden, 3 * config.count("patch_size") ** 2, bias=False)
     tensors += _matrix("pos_embed", 2 * config.count("position_embedding_size"), hidden, bias=False)
-    tensors += _matrix("attn.qkvo", heads, hidden, copies=4 * depth, bias=False)
-    tensors += _matrix("mlp.gate_up_down", width, hidden, copies=3 * depth, bias=False)
+    tensors += _matrix("attn.qkvo", heads, hidden, copies=4 * depth, bias=False, block=True)
+    tensors += _matrix("mlp.gate_up_down", width, hidden, copies=3 * depth, bias=False, block=True)
     tensors += _scale("norms", hidden, copies=4 * depth, bias=False)
     tensors += _scale("qk_norms", head_dim, copies=2 * depth, bias=False)
     return tensors + _matrix("projection", text_hidden, hidden, bias=False)
