@@ -17,7 +17,6 @@ class PrefixCache:
     def __init__(self, block_tokens: int) -> None:
         self.block_tokens = block_tokens
         self._blocks: OrderedDict[int, None] = OrderedDict()
-        self.hit_tokens = 0
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -28,12 +27,17 @@ class PrefixCache:
         room = max(0, int(free_tokens // self.block_tokens))
         while len(blocks) > room:
             blocks.popitem(last=False)
+        return self.blocks_held(prefix) * self.block_tokens
+
+    def blocks_held(self, prefix: Sequence[int]) -> int:
+        """Blocks of the longest cached prefix."""
+        blocks = self._blocks
         hits = 0
         for block in prefix:
             if block not in blocks:
                 break
             hits += 1
-        return hits * self.block_tokens
+        return hits
 
     def insert(self, prefix: Sequence[int]) -> None:
         """Remember a prompt's blocks as most recently used, the first block last to go."""

@@ -191,11 +191,19 @@ class Replica:
 
     def growth(self, steps: int) -> int:
         """Blocks that ``steps`` more decode steps of the present batch will take."""
+        if not self.decoding:
+            return 0
         ticks = self._tick_after(steps) - self._tick
         whole, rest = divmod(ticks, self._block)
-        start, phases, block = self._tick, self._phases, self._block
-        extra = sum(phases[-(start + j) % block] for j in range(rest))
-        return (self.decoding * whole + extra) * self._weight
+        taken = self.decoding * whole
+        if rest:
+            # the sequences whose cache is full to a block after j ticks have phase -(tick + j)
+            phases, block = self._phases, self._block
+            top = -self._tick % block
+            taken += sum(phases[max(0, top - rest + 1) : top + 1])
+            if rest > top + 1:
+                taken += sum(phases[top + 1 - rest :])
+        return taken * self._weight
 
     def steps_to_next_end(self) -> int:
         """Decode steps until the first running sequence ends."""
@@ -225,6 +233,11 @@ class Replica:
             else:
                 high = middle
         return low
+
+    @property
+    def tight(self) -> bool:
+        """Whether the next decode step might not fit the pool."""
+        return self.decoding * (self._yield + 1) > self.free_blocks
 
     @property
     def tokens_to_decode(self) -> int:

@@ -18,7 +18,7 @@ class ChunkedPrefill:
 
     def compose(self, replica: Replica) -> Step | None:
         preempted = False
-        while replica.running > 1 and replica.growth(1) > replica.free_blocks:
+        while replica.tight and replica.running > 1 and replica.growth(1) > replica.free_blocks:
             replica.preempt_latest()
             preempted = True
         step = replica.decode_step(1)

@@ -45,7 +45,7 @@ class PrefillFirst:
 
     def _make_room(self, replica: Replica) -> None:
         retracted = False
-        while replica.running > 1 and replica.growth(1) > replica.free_blocks:
+        while replica.tight and replica.running > 1 and replica.growth(1) > replica.free_blocks:
             replica.preempt_latest(requeue_last=True)
             retracted = True
         if retracted and replica.decoding:

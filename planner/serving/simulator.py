@@ -1,0 +1,421 @@
+"""A fleet of replicas played event by event: arrivals, routing, queues, engine steps.
+
+The simulation knows only two kinds of events, a request that reaches the fleet and a step (or a run of
+equal decode steps) that ends on some replica, so its cost follows the number of requests, not of
+tokens. It is deterministic for its inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+import numpy as np
+
+from planner.catalog.engine import Scheduler
+from planner.errors import InputError
+from planner.performance.steps import StepModel
+from planner.scenario import Feeding
+from planner.serving.limits import ReplicaLimits
+from planner.serving.prefix_cache import PrefixCache
+from planner.serving.replica import Replica, Sequence
+from planner.serving.requests import Requests
+from planner.serving.routing import Router
+from planner.serving.schedulers.registry import composer
+from planner.serving.simulation_result import SimulationResult, TimeSeries
+from planner.serving.step_table import StepTable
+from planner.serving.timed_replica import Journal, TimedReplica
+
+MAX_BACKLOG = 50_000
+SERIES_POINTS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaGroup:
+    """Replicas of one deployment.
+
+    weight: share of the requests this group gets (normalised over groups). ready_s: when each replica
+    starts to accept requests [s], empty for all from the start (an engine start-up after a scaling
+    event is its time plus the start-up time); retire_s: when each stops accepting, empty for never.
+    """
+
+    steps: StepModel
+    limits: ReplicaLimits
+    replicas: int
+    weight: float = 1.0
+    prefix_caching: bool = False
+    ready_s: tuple[float, ...] = ()
+    retire_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodePool:
+    """Replicas that only decode; the groups of the simulation then only prefill.
+
+    The KV cache of a prompt travels at ``link_gb_s`` per GPU [GB/s] after ``link_latency_s`` [s].
+    """
+
+    group: ReplicaGroup
+    link_gb_s: float
+    link_latency_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Pool:
+    """The replicas a request may be routed to, by group."""
+
+    groups: list[list[TimedReplica]]
+    weights: list[float]
+    routers: list[Router]
+    served: list[float] = field(default_factory=list)
+
+    def choose(
+        self, sequence: Sequence, accepting: Callable[[TimedReplica], bool] | None
+    ) -> TimedReplica | None:
+        """The group furthest behind its weight, then its router's choice."""
+        best, behind = -1, math.inf
+        options: Many[TimedReplica] = ()
+        for i, replicas in enumerate(self.groups):
+            open_now = replicas if accepting is None else [r for r in replicas if accepting(r)]
+            if open_now and self.served[i] / self.weights[i] < behind:
+                best, behind, options = i, self.served[i] / self.weights[i], open_now
+        if best < 0:
+            return None
+        self.served[best] += 1
+        return self.routers[best].choose(options, sequence)
+
+
+def simulate(
+    groups: Many[ReplicaGroup],
+    requests: Requests,
+    feeding: Feeding | None = None,
+    *,
+    seed: int = 0,
+    warm_up_s: float = 0.0,
+    measured_until_s: float = math.inf,
+    prefix_hit_share: float = 0.0,
+    decode_pool: DecodePool | None = None,
+    concurrency: int | None = None,
+    max_backlog: int = MAX_BACKLOG,
+    progress: Callable[[int], None] | None = None,
+) -> SimulationResult:
+    """Play ``requests`` through a fleet and return what happened to each.
+
+    Percentiles are taken over requests that arrive in [``warm_up_s``, ``measured_until_s``).
+    ``concurrency``: closed loop; arrival times are then ignored, that many requests are sent at the
+    start and each answer releases the next. ``prefix_hit_share``: a constant share of each prompt taken
+    as cached when requests bring no block ids. A backlog over ``max_backlog`` ends the run as
+    overloaded. Raises InputError for an empty workload or fleet.
+    """
+    if not len(requests):
+        raise InputError("there are no requests to simulate", action="longer duration, higher rate")
+    if not groups or sum(g.replicas for g in groups) < 1:
+        raise InputError("there are no replicas to simulate")
+    return _Simulation(
+        groups,
+        requests,
+        feeding or Feeding(),
+        seed,
+        prefix_hit_share,
+        decode_pool,
+        concurrency,
+        max_backlog,
+        progress,
+    ).run(warm_up_s, measured_until_s)
+
+
+class _Simulation:
+    """Holds the event loop's state."""
+
+    def __init__(
+        self,
+        groups: Many[ReplicaGroup],
+        requests: Requests,
+        feeding: Feeding,
+        seed: int,
+        prefix_hit_share: float,
+        decode_pool: DecodePool | None,
+        concurrency: int | None,
+        max_backlog: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._requests = requests
+        self._count = len(requests)
+        self._prompts = array("l", requests.prompt_tokens.tolist())
+        self._outputs = array("l", requests.output_tokens.tolist())
+        self._arrivals = array("d", requests.arrival_s.tolist())
+        self._longest = int((requests.prompt_tokens + requests.output_tokens).max())
+        self._feeding = feeding
+        self._share = prefix_hit_share
+        self._decode_pool = decode_pool
+        self._concurrency = concurrency
+        self._max_backlog = max_backlog
+        self._progress = progress
+        self._journal = Journal(self._count)
+        self._shed = bytearray(self._count)
+        self._replicas: list[TimedReplica] = []
+        self._windows: list[tuple[float, float]] = []
+        self._ends: list[tuple[float, int]] = []
+        self._later: list[tuple[float, int, Sequence, bool]] = []
+        self._tie = 0
+        self._next = 0
+        self._in_system = 0
+        self._area = 0.0
+        self._clock = 0.0
+        self._entry = self._build(groups, seed, prefill_only=decode_pool is not None)
+        self._decode = None if decode_pool is None else self._build([decode_pool.group], seed + 1)
+        self._scales = any(w != (0.0, math.inf) for w in self._windows)
+        self._admission_s = float(getattr(groups[0].steps, "admission_s", 0.0))
+        self._pool_units = sum(r.core.pool_blocks for r in self._replicas)
+        self._samples: list[tuple[float, float, float, float]] = []
+        self._sample_every = self._sample_step()
+        self._next_sample = 0.0
+
+    # ---- construction
+
+    def _build(self, groups: Many[ReplicaGroup], seed: int, prefill_only: bool = False) -> _Pool:
+        pool = _Pool([], [], [])
+        decodes = bool(self._replicas)
+        for group in groups:
+            limits = group.limits
+            table = StepTable(
+                group.steps,
+                self._longest,
+                limits.max_num_seqs,
+                max(limits.max_num_batched_tokens, self._longest if not limits.chunked else 0),
+            )
+            members = []
+            for i in range(group.replicas):
+                scheduler = limits.scheduler
+                if decodes and scheduler is Scheduler.PREFILL_FIRST:
+                    scheduler = Scheduler.CHUNKED_PREFILL
+                caches = group.prefix_caching and self._requests.prefix is not None
+                cache = PrefixCache(self._requests.block_tokens) if caches else None
+                replica = TimedReplica(
+                    len(self._replicas),
+                    Replica(limits, composer(scheduler), cache),
+                    table,
+                    self._journal,
+                )
+                replica.on_end = self._hand_over if prefill_only else self._leave
+                members.append(replica)
+                self._replicas.append(replica)
+                ready = group.ready_s[i] if i < len(group.ready_s) else 0.0
+                retire = group.retire_s[i] if i < len(group.retire_s) else math.inf
+                self._windows.append((ready, retire))
+            pool.groups.append(members)
+            pool.weights.append(max(group.weight, 1e-12))
+            pool.routers.append(Router(self._feeding.routing, seed))
+            pool.served.append(0.0)
+        return pool
+
+    def _sample_step(self) -> float:
+        span = float(self._requests.arrival_s[-1]) if self._concurrency is None else 0.0
+        return max(span / SERIES_POINTS, 1e-3) if span > 0 else 1.0
+
+    # ---- the loop
+
+    def run(self, warm_up_s: float, measured_until_s: float) -> SimulationResult:
+        if self._concurrency is not None:
+            for _ in range(min(self._concurrency, self._count)):
+                self._send(0.0)
+        overloaded = False
+        while True:
+            now = self._next_event_s()
+            self._advance(now)
+            now = self._next_event_s()
+            if now == math.inf:
+                if self._ends:
+                    continue
+                break
+            if self._ends and self._ends[0][0] < now:
+                continue
+            self._tick(now)
+            self._take_next(now)
+            if self._in_system > self._max_backlog:
+                overloaded = True
+                break
+        return self._result(warm_up_s, measured_until_s, overloaded)
+
+    def _next_event_s(self) -> float:
+        later = self._later[0][0] if self._later else math.inf
+        if self._concurrency is None and self._next < self._count:
+            arrival: float = self._arrivals[self._next] + self._admission_s
+            return arrival if arrival < later else later
+        return later
+
+    def _advance(self, until_s: float) -> None:
+        """Finish steps that end before ``until_s``; stop early when one of them schedules a new event."""
+        ends, replicas = self._ends, self._replicas
+        waiting = len(self._later)
+        while ends and ends[0][0] < until_s:
+            end, number = heappop(ends)
+            replica = replicas[number]
+            if replica.step_end_s != end:
+                continue
+            self._tick(end)
+            replica.finish_step()
+            if replica.step_end_s < math.inf:
+                heappush(ends, (replica.step_end_s, number))
+            if len(self._later) != waiting:
+                return
+
+    def _take_next(self, now: float) -> None:
+        if self._later and self._later[0][0] <= now:
+            _, _, sequence, decodes = heappop(self._later)
+            self._route(sequence, now, decodes)
+            return
+        index = self._next
+        self._next += 1
+        self._in_system += 1
+        self._area += self._admission_s  # it arrived that long ago
+        self._route(self._sequence(index), now, decodes=False)
+        if self._progress is not None and index % 1000 == 0:
+            self._progress(index)
+
+    def _send(self, now: float) -> None:
+        """Closed loop: the next request leaves its client now."""
+        if self._next >= self._count:
+            return
+        index = self._next
+        self._next += 1
+        self._in_system += 1
+        self._arrivals[index] = now
+        self._push(now + self._admission_s, self._sequence(index), decodes=False)
+
+    def _push(self, at_s: float, sequence: Sequence, decodes: bool) -> None:
+        self._tie += 1
+        heappush(self._later, (at_s, self._tie, sequence, decodes))
+
+    def _sequence(self, index: int) -> Sequence:
+        prompt = self._prompts[index]
+        prefix = () if self._requests.prefix is None else self._requests.prefix[index]
+        cached = 0 if prefix else min(int(prompt * self._share), prompt - 1)
+        output = 1 if self._decode_pool is not None else self._outputs[index]
+        return Sequence(index, prompt, output, prefix, cached)
+
+    def _route(self, sequence: Sequence, now: float, decodes: bool) -> None:
+        pool = self._decode if decodes and self._decode is not None else self._entry
+        accepting = None
+        if self._scales:
+
+            def accepting(replica: TimedReplica) -> bool:
+                ready, retire = self._windows[replica.number]
+                return ready <= now < retire
+
+        replica = pool.choose(sequence, accepting)
+        if replica is None:
+            self._wait_for_a_replica(sequence, now, decodes, pool)
+            return
+        core = replica.core
+        limit = self._feeding.max_queue
+        full = limit is not None and len(core.waiting) >= limit and not decodes
+        if full or not core.can_ever_hold(sequence):
+            self._refuse(sequence)
+            return
+        self._journal.replica[sequence.index] = replica.number
+        before = replica.step_end_s
+        replica.submit(sequence, now)
+        if replica.step_end_s != before:
+            heappush(self._ends, (replica.step_end_s, replica.number))
+
+    def _wait_for_a_replica(
+        self, sequence: Sequence, now: float, decodes: bool, pool: _Pool
+    ) -> None:
+        numbers = [r.number for members in pool.groups for r in members]
+        ready = [self._windows[n][0] for n in numbers if self._windows[n][0] > now]
+        if ready:
+            self._push(min(ready), sequence, decodes)
+        else:
+            self._refuse(sequence)
+
+    def _refuse(self, sequence: Sequence) -> None:
+        self._shed[sequence.index] = 1
+        self._in_system -= 1
+        if self._concurrency is not None:
+            self._send(self._clock)
+
+    def _leave(self, sequence: Sequence, now: float) -> None:
+        self._in_system -= 1
+        if self._concurrency is not None:
+            self._send(now)
+
+    def _hand_over(self, sequence: Sequence, now: float) -> None:
+        """A prefilled prompt's KV cache travels to the decode pool."""
+        index = sequence.index
+        output = self._outputs[index]
+        pool = self._decode_pool
+        if pool is None or output == 1:
+            self._leave(sequence, now)
+            return
+        self._journal.end_s[index] = -1.0
+        held = pool.group.limits.sequence_bytes(sequence.prompt)
+        travel = pool.link_latency_s + held / (pool.link_gb_s * 1e9)
+        moved = Sequence(index, sequence.prompt, output, (), sequence.prompt, generated=1)
+        self._push(now + travel, moved, decodes=True)
+
+    def _tick(self, now: float) -> None:
+        """Advance the area under requests in flight, and sample the fleet."""
+        self._area += self._in_system * (now - self._clock)
+        self._clock = now
+        if now >= self._next_sample:
+            self._sample(now)
+
+    def _sample(self, now: float) -> None:
+        while self._next_sample <= now:
+            running = sum(r.core.running for r in self._replicas)
+            waiting = sum(len(r.core.waiting) for r in self._replicas)
+            used = sum(r.core.used_blocks for r in self._replicas)
+            self._samples.append((self._next_sample, running, waiting, used / self._pool_units))
+            self._next_sample += self._sample_every
+
+    # ---- the outcome
+
+    def _result(
+        self, warm_up_s: float, measured_until_s: float, overloaded: bool
+    ) -> SimulationResult:
+        journal, replicas = self._journal, self._replicas
+        gaps: dict[int, int] = {}
+        for replica in replicas:
+            for key, tokens in replica.gaps.items():
+                gaps[key] = gaps.get(key, 0) + tokens
+        samples = np.array(self._samples, dtype=float).reshape(-1, 4)
+        sent = self._next
+        asked = self._requests.prompt_tokens[:sent].sum()
+
+        def times(values: array[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+            taken = np.array(values)[:sent]
+            return np.where(taken < 0, np.nan, taken)
+
+        return SimulationResult(
+            arrival_s=np.array(self._arrivals)[:sent],
+            prompt_tokens=np.array(self._prompts)[:sent],
+            output_tokens=np.array(self._outputs)[:sent],
+            start_s=times(journal.start_s),
+            first_token_s=times(journal.first_s),
+            end_s=times(journal.end_s),
+            longest_gap_s=np.array(journal.longest_gap_s)[:sent],
+            preemptions=np.array(journal.preemptions)[:sent],
+            replica=np.array(journal.replica)[:sent],
+            shed=np.frombuffer(bytes(self._shed[:sent]), dtype=np.uint8).astype(bool),
+            warm_up_s=warm_up_s,
+            measured_until_s=measured_until_s,
+            end_of_run_s=self._clock,
+            overloaded=overloaded,
+            replicas=len(replicas),
+            steps=sum(r.steps for r in replicas),
+            prefill_busy_s=sum(r.prefill_busy_s for r in replicas),
+            decode_busy_s=sum(r.decode_busy_s for r in replicas),
+            prefilled_tokens=sum(r.prefilled_tokens for r in replicas),
+            prompt_tokens_asked=int(asked),
+            requests_area_s=self._area,
+            kv_share_mean=sum(r.kv_area / r.core.pool_blocks for r in replicas)
+            / max(self._clock * len(replicas), 1e-12),
+            batch_mean=sum(r.batch_area for r in replicas) / max(self._clock, 1e-12),
+            gap_counts=gaps,
+            series=TimeSeries(*samples.T.copy()),
+        )
