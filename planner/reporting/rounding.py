@@ -91,6 +91,22 @@ def significant(value: Number, digits: int = _DIGITS) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def fixed(value: Number, decimals: int = 2) -> str:
+    """A number in the unit its column names, always with that many decimals: ``18.09``."""
+    return f"{value:,.{decimals}f}" if _known(value) else UNKNOWN
+
+
+def compact(value: Number) -> str:
+    """A count for narrow columns: ``950``, ``29k``, ``1.2M``."""
+    if not _known(value):
+        return UNKNOWN
+    for limit, factor, unit in ((1e4, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
+        if abs(value) < limit:
+            scaled = value / factor
+            return f"{scaled:.1f}{unit}" if unit == "M" and scaled < 10 else f"{scaled:.0f}{unit}"
+    return f"{value / 1e9:.1f}G"
+
+
 def interval(
     low: Number, high: Number, write: Callable[[Number], str] = seconds, level: Number = None
 ) -> str:

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from planner.catalog.gpu import GpuSpec
 from planner.deployment import Deployment
 from planner.sizing.activations import activation_bytes, batch_limits
 from planner.sizing.coefficients import MemoryCoefficients, memory_coefficients
@@ -91,13 +92,28 @@ def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Ov
     largest = min(2 * sequences, coefficients.graphs_max_batch)
     sizes = sum(size <= largest for size in GRAPH_SIZES)
     graphs = coefficients.graphs_base_gib + coefficients.graphs_gib_per_size * sizes
-    context = coefficients.context_gib + _collectives_gib(deployment, coefficients)
+    context = context_gib(deployment.gpu, deployment.gpus, coefficients)
     return Overheads(
         activations_bytes=activation_bytes(deployment, coefficients),
         cuda_graphs_bytes=graphs * GIB,
         context_bytes=context * GIB,
         adapters_bytes=rope_table_bytes(deployment.model),
     )
+
+
+def context_gib(gpu: GpuSpec, gpus: int, coefficients: MemoryCoefficients) -> float:
+    """CUDA context and libraries on one GPU, and the buffers ``gpus`` of a replica talk through [GiB]."""
+    if gpus == 1:
+        return coefficients.context_gib
+    if gpu.link_gb_s <= 0:
+        collectives = coefficients.collectives_gib_unlinked
+    elif gpus >= 8:
+        collectives = coefficients.collectives_gib_tp8
+    elif gpus >= 4:
+        collectives = coefficients.collectives_gib_tp4
+    else:
+        collectives = coefficients.collectives_gib_tp2
+    return coefficients.context_gib + collectives
 
 
 def memory_fraction(deployment: Deployment) -> float:
@@ -178,17 +194,6 @@ def _one_request(deployment: Deployment, kv: KvLayout, pool: float) -> tuple[str
         f"one request of {longest:,} tokens needs {needed / GIB:.2f} GiB of KV cache a GPU; the pool "
         f"holds {pool / GIB:.2f} GiB",
     )
-
-
-def _collectives_gib(deployment: Deployment, coefficients: MemoryCoefficients) -> float:
-    ranks = deployment.gpus
-    if ranks == 1:
-        return 0.0
-    if deployment.gpu.link_gb_s <= 0:
-        return coefficients.collectives_gib_unlinked
-    if ranks >= 8:
-        return coefficients.collectives_gib_tp8
-    return coefficients.collectives_gib_tp4 if ranks >= 4 else coefficients.collectives_gib_tp2
 
 
 def _pool_tokens(kv: KvLayout, pool_bytes: float) -> float:

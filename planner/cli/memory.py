@@ -1,0 +1,130 @@
+"""``planner memory``: what a model takes, what fits, and whether a real start-up agrees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from planner.cli.memory_calculators import measured_vs_theory, nanochat, rule_of_thumb, training
+from planner.cli.memory_fits import fits
+from planner.cli.memory_output import POSITIVE, deliver, output_options, read_catalog
+
+
+@click.group(
+    name="memory",
+    short_help="weights, KV cache and memory: what fits",
+    invoke_without_command=True,
+)
+@click.option(
+    "--model", help="A model of the catalog, a config.json, or the folder that holds one."
+)
+@click.option("--check", "log", type=click.Path(), help="Compare with an engine's start-up log.")
+@click.option("--weights", help="Weight format: bf16, fp8, int4, ...  [default: the checkpoint's]")
+@click.option("--kv-cache", help="KV cache format: bf16, fp8, int8, nvfp4.  [default: bf16]")
+@click.option("--gpu", help="The GPU; without it only the model is sized.")
+@click.option("--tp", type=POSITIVE, help="Tensor-parallel degree.  [default: 1]")
+@click.option("--pp", type=POSITIVE, default=1, show_default=True, help="Pipeline stages.")
+@click.option("--dp", type=POSITIVE, default=1, show_default=True, help="Attention-DP ranks.")
+@click.option("--ep", type=POSITIVE, default=1, show_default=True, help="Expert-parallel degree.")
+@click.option("--engine", help="vllm, sglang or tensorrt-llm.  [default: vllm]")
+@click.option("--engine-version", help="The engine's version.  [default: the catalog's]")
+@click.option(
+    "--memory-fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="gpu_memory_utilization, mem_fraction_static or free_gpu_memory_fraction.",
+)
+@click.option("--max-num-seqs", type=POSITIVE, help="Most sequences in a step.")
+@click.option("--max-num-batched-tokens", type=POSITIVE, help="Most tokens in a step.")
+@click.option(
+    "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
+)
+@click.option("--concurrency", type=POSITIVE, default=1, show_default=True, help="Sequences.")
+@output_options
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int | None:
+    """Size a model: parameters, weights, KV cache, and the memory of each GPU.
+
+    Exit codes: 0 it fits (or no GPU was asked), 2 invalid input, 3 it does not fit.
+
+    \b
+    Examples:
+      planner memory --model Qwen/Qwen3-8B
+      planner memory --model Qwen/Qwen3-32B --weights fp8 --gpu h100 --tp 2 --context 8192 --concurrency 32
+      planner memory --check vllm.log --gpu h100
+      planner memory fits --model Qwen/Qwen3-8B
+    """
+    if ctx.invoked_subcommand is not None:
+        return None
+    if options["log"] is not None:
+        return _check(options)
+    if options["model"] is None:
+        raise click.UsageError(
+            "say what to size: --model NAME, --check LOG, or a command; see --help"
+        )
+    return _size(options)
+
+
+command.add_command(fits)
+command.add_command(rule_of_thumb)
+command.add_command(training)
+command.add_command(nanochat)
+command.add_command(measured_vs_theory)
+
+
+def _size(options: dict[str, Any]) -> int:
+    from planner.deployment import EngineSettings
+    from planner.reporting.memory_tables import model_document, model_mapping
+    from planner.sizing.model_memory import Layout, model_memory
+
+    catalog = read_catalog(options["catalogs"])
+    layout = None
+    if options["gpu"] is not None:
+        layout = Layout(
+            gpu=catalog.gpu(options["gpu"]),
+            engine=options["engine"] or "vllm",
+            engine_version=options["engine_version"],
+            tensor_parallel=options["tp"] or 1,
+            pipeline_parallel=options["pp"],
+            data_parallel=options["dp"],
+            expert_parallel=options["ep"],
+            settings=EngineSettings(
+                memory_fraction=options["memory_fraction"],
+                max_num_seqs=options["max_num_seqs"],
+                max_num_batched_tokens=options["max_num_batched_tokens"],
+            ),
+        )
+    result = model_memory(
+        catalog,
+        catalog.model(options["model"]),
+        weights=options["weights"] or "native",
+        kv_cache=options["kv_cache"] or "bf16",
+        layout=layout,
+        context_tokens=options["context"],
+        concurrency=options["concurrency"],
+    )
+    deliver(model_document(result), model_mapping(result), options["style"], options["output"])
+    return 3 if result.holds is False else 0
+
+
+def _check(options: dict[str, Any]) -> int:
+    from pathlib import Path
+
+    from planner.reporting.boot_tables import check_document, check_mapping
+    from planner.sizing.boot_check import Overrides, check_boot_log
+    from planner.sizing.boot_log import read_boot_log
+
+    log = read_boot_log(Path(options["log"]))
+    catalog = read_catalog(options["catalogs"])
+    given = Overrides(
+        model=None if options["model"] is None else catalog.model(options["model"]),
+        gpu=None if options["gpu"] is None else catalog.gpu(options["gpu"]),
+        weights=options["weights"],
+        kv_cache=options["kv_cache"],
+        tensor_parallel=options["tp"],
+        engine=options["engine"],
+        engine_version=options["engine_version"],
+    )
+    check = check_boot_log(catalog, log, given)
+    deliver(check_document(check), check_mapping(check), options["style"], options["output"])
+    return 0

@@ -1,0 +1,82 @@
+"""Options and output shared by the ``planner memory`` commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from planner.catalog.store import Catalog
+    from planner.reporting.document import Document
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+POSITIVE = click.IntRange(min=1)
+
+
+def output_options(command: Command) -> Command:
+    """How the result is told, and from which catalogs."""
+    options = (
+        click.option(
+            "--format",
+            "style",
+            type=click.Choice(["table", "json", "md"]),
+            default="table",
+            show_default=True,
+            help="How the result is written.",
+        ),
+        click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file."),
+        click.option(
+            "--catalogs",
+            type=click.Path(exists=True, file_okay=False),
+            help="Use this folder instead of the shipped catalogs.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_catalog(folder: str | None) -> Catalog:
+    """Return the catalog of ``--catalogs``, or the shipped one."""
+    from planner.catalog.store import load_catalog
+
+    return load_catalog(Path(folder) if folder else None)
+
+
+def deliver(document: Document, mapping: dict[str, Any], style: str, output: str | None) -> None:
+    """Print the document on the terminal, or write it as JSON, Markdown or plain text."""
+    if style == "table" and output is None:
+        from planner.reporting.terminal_document import print_document
+
+        print_document(document)
+        return
+    text = _text(document, mapping, style)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        from planner.reporting.files import write_file
+
+        write_file(output, text)
+
+
+def _text(document: Document, mapping: dict[str, Any], style: str) -> str:
+    if style == "json":
+        from planner.reporting.listing import as_json
+
+        return as_json(mapping)
+    if style == "md":
+        from planner.reporting import markdown
+
+        return markdown.render(document)
+    import io
+
+    from rich.console import Console
+
+    from planner.reporting.terminal_document import print_document
+
+    page = io.StringIO()
+    print_document(document, Console(file=page, width=120))
+    return page.getvalue()

@@ -1,0 +1,127 @@
+"""Which model, card and formats a start-up log is about, in the catalog's words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from planner.catalog.gpu import GpuSpec
+from planner.catalog.model import ModelSpec
+from planner.catalog.store import Catalog
+from planner.errors import InputError, nearest
+from planner.sizing.boot_log import BootLog
+
+SAME_CARD_GIB = 0.8
+_FORMAT_HINTS = (
+    ("nvfp4", "nvfp4"),
+    ("mxfp4", "mxfp4"),
+    ("awq", "int4"),
+    ("gptq", "int4"),
+    ("w4a16", "int4"),
+    ("int4", "int4"),
+    ("w8a8", "int8"),
+    ("int8", "int8"),
+    ("fp8", "fp8"),
+    ("bitsandbytes", "nf4"),
+    ("bnb", "nf4"),
+    ("gguf", "q4_k_m"),
+)
+_SUFFIX = re.compile(
+    r"[-_.](instruct|chat|it|hf|fp8|dynamic|awq|gptq|int4|int8|w4a16|w8a8|nvfp4|mxfp4|bf16|[0-9]{4})$",
+    re.IGNORECASE,
+)
+
+
+def logged_weights(log: BootLog) -> str:
+    """The name of the weight format: the log's quantization, else what the model's name says."""
+    text = f"{log.model or ''} {log.quantization or ''}".lower()
+    if log.quantization is None and "gguf" not in text:
+        return "native" if any(hint in text for hint, _ in _FORMAT_HINTS) else "bf16"
+    return next((name for hint, name in _FORMAT_HINTS if hint in text), "native")
+
+
+def logged_kv_format(log: BootLog) -> str:
+    """The name of the KV cache format."""
+    kind = (log.kv_cache_dtype or "auto").lower()
+    return "fp8" if kind.startswith("fp8") else "bf16"
+
+
+def logged_model(catalog: Catalog, log: BootLog) -> ModelSpec:
+    """The catalog's model for the name or path in a log, with and without usual suffixes."""
+    if log.model is None:
+        raise InputError("the log does not name its model", action="say it: --model NAME")
+    known = {}
+    for entry in catalog.model_index():
+        for name in entry.names:
+            known[name.lower()] = entry.name
+            known.setdefault(PurePosixPath(name.lower()).name, entry.name)
+    for name in _spellings(log.model):
+        if name in known:
+            return catalog.model(known[name])
+    raise InputError(
+        "the log's model is not in the catalog",
+        found=log.model,
+        action=f"{nearest(PurePosixPath(log.model).name, known) or 'see planner catalog models'}; "
+        "say it with --model NAME or config.json",
+    )
+
+
+def _spellings(name: str) -> list[str]:
+    """The name, its last path part, and that with one quantisation or date suffix less at a time."""
+    lowered = name.lower().rstrip("/")
+    found = [lowered]
+    for part in reversed(PurePosixPath(lowered).parts):
+        base = part.removeprefix("models--").rpartition("--")[2]
+        found.append(base)
+        while (shorter := _SUFFIX.sub("", base)) != base:
+            base = shorter
+            found += [base, f"{base}-instruct", f"{base}-hf"]
+    return found
+
+
+def logged_gpu(
+    catalog: Catalog, log: BootLog, given: GpuSpec | None, assumptions: list[str]
+) -> tuple[GpuSpec, bool]:
+    """The card, with the log's own visible memory; whether it is known."""
+    gpu = given or _named_gpu(catalog, log.device) or _gpu_of_size(catalog, log, assumptions)
+    if gpu is None:
+        assumptions.append("the log names no card: say it with --gpu to compare the pool")
+        return catalog.gpu("h100-sxm-80gb"), False
+    if log.visible_gib is not None:
+        gpu = replace(gpu, cuda_visible_gib=log.visible_gib)
+    return gpu, True
+
+
+def _gpu_of_size(catalog: Catalog, log: BootLog, assumptions: list[str]) -> GpuSpec | None:
+    """The card with the log's visible memory, and of several the one with the log's token budget."""
+    size = log.visible_gib or log.free_before_gib
+    if size is None:
+        return None
+    engine = catalog.engine(log.engine, log.version)
+
+    def distance(gpu: GpuSpec) -> tuple[bool, bool, float]:
+        away = abs(gpu.cuda_visible_gib - size)
+        budget = engine.on(gpu).max_num_batched_tokens == log.max_num_batched_tokens
+        return away > SAME_CARD_GIB, not budget, away
+
+    gpu = min(catalog.gpus(), key=distance)
+    if distance(gpu)[0]:
+        assumptions.append(f"no card of the catalog shows {size:.2f} GiB; {gpu.name} stands in")
+    else:
+        assumptions.append(f"card: {gpu.name}, by its {size:.2f} GiB")
+    return gpu
+
+
+def _named_gpu(catalog: Catalog, device: str | None) -> GpuSpec | None:
+    """The catalog's GPU for a driver's name such as ``NVIDIA_H100_80GB_HBM3``."""
+    if device is None:
+        return None
+    words = set(
+        re.split(r"[^a-z0-9]+", device.lower().replace("hbm3", "sxm").replace("sxm4", "sxm"))
+    )
+    scored = [
+        (len(words & set(gpu.name.split("-"))), -len(gpu.name), gpu) for gpu in catalog.gpus()
+    ]
+    score, _, gpu = max(scored, key=lambda entry: entry[:2])
+    return gpu if score else None
