@@ -126,12 +126,13 @@ def check_support(
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
     layout = _Layout(engine, model, weights, kv_cache, gpu, tensor_parallel, expert_ranks)
-    return tuple(rule.reason for rule in rules if _applies(rule.when, layout))
+    name = engine.name
+    about_engine = (r for r in rules if not r.when.engines or name in r.when.engines)
+    return tuple(rule.reason for rule in about_engine if _applies(rule.when, layout))
 
 
 def _applies(when: Conditions, layout: _Layout) -> bool:
-    if when.engines and layout.engine.name not in when.engines:
-        return False
+    """Whether all but the engine's name holds; what is cheap to ask is asked first."""
     architecture = layout.model.architecture
     return (
         _among(layout.weights.name, when.weights)
