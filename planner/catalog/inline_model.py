@@ -35,14 +35,13 @@ from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import DenseMlp, Layer, Mixer, ModelSpec, MoeMlp, SoftmaxAttention
 from planner.errors import InputError, nearest
 
-KEYS = frozenset(
-    """layers hidden heads vocab intermediate kv_heads head_dim experts experts_per_token expert_width
-    shared_expert_width dense_layers mla sliding_window full_attention_every tied_embeddings
-    attention_bias qk_norm gated_mlp max_context dtype name""".split()
-)
-MLA_KEYS = frozenset(
-    "kv_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim q_lora_rank".split()
-)
+REQUIRED = {"layers", "hidden", "heads", "vocab"}
+ATTENTION = {"kv_heads", "head_dim", "mla", "sliding_window", "full_attention_every"}
+FEED_FORWARD = {"intermediate", "experts", "experts_per_token", "expert_width"}
+EXPERTS = {"shared_expert_width", "dense_layers"}
+FLAGS = {"tied_embeddings", "attention_bias", "qk_norm", "gated_mlp"}
+KEYS = REQUIRED | ATTENTION | FEED_FORWARD | EXPERTS | FLAGS | {"max_context", "dtype", "name"}
+MLA_KEYS = {"kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "q_lora_rank"}
 DTYPES = ("bf16", "fp16", "fp32")
 
 
@@ -120,7 +119,7 @@ def _feed_forward(
     return block, tensors + shared_expert(hidden, block.shared_width, gated=gated)
 
 
-def _refuse_unknown(fields: ConfigFields, known: frozenset[str]) -> None:
+def _refuse_unknown(fields: ConfigFields, known: set[str]) -> None:
     for key in fields.values:
         if key not in known:
             raise InputError(

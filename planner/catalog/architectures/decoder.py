@@ -6,7 +6,7 @@ classes of Hugging Face transformers with the same names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -76,18 +76,29 @@ def standard_mixer(
     return SoftmaxAttention(heads, kv_heads, head_dim, head_dim, window), tensors
 
 
+def _windows(fields: ConfigFields, style: Style, count: int) -> list[int | None]:
+    pattern = fields.count("sliding_window_pattern", default=style.window_pattern, minimum=0)
+    if pattern and style.window_pattern and not fields.has("sliding_window"):
+        default = style.window_default
+        return [None if (index + 1) % pattern == 0 else default for index in range(count)]
+    return attention_windows(fields, count, pattern=pattern)
+
+
 def decoder_body(
-    fields: ConfigFields, style: Style, feed_forward: Callable[[int], FeedForward]
+    fields: ConfigFields,
+    style: Style,
+    feed_forward: Callable[[int], FeedForward],
+    windows: Sequence[int | None] | None = None,
 ) -> Body:
-    """A whole model whose layer ``i`` has the feed-forward ``feed_forward(i)``."""
+    """A whole model whose layer ``i`` has the feed-forward ``feed_forward(i)``.
+
+    ``windows``: of every layer, where the family has its own way of writing them.
+    """
     hidden = fields.count("hidden_size")
     vocab = fields.count("vocab_size")
     count = fields.layer_count()
-    pattern = fields.count("sliding_window_pattern", default=style.window_pattern, minimum=0)
-    windows = attention_windows(fields, count, pattern=pattern)
-    if style.window_pattern and not fields.has("sliding_window"):
-        default = style.window_default
-        windows = [None if (i + 1) % pattern == 0 else default for i in range(count)]
+    if windows is None:
+        windows = _windows(fields, style, count)
     norms: Tensors = ()
     for index in range(style.norms):
         norms += norm(f"layernorm_{index}", hidden, bias=style.norm_bias)

@@ -77,7 +77,20 @@ def _llama4(fields: ConfigFields) -> Body:
     dense_width = fields.count("intermediate_size_mlp")
     dense: FeedForward = (DenseMlp(dense_width), mlp(hidden, dense_width))
     sparse = routed(fields, hidden, width, shared_width=width)
-    return decoder_body(fields, Style(), lambda i: dense if (i + 1) % step else sparse)
+    windows = _chunks(fields, fields.layer_count())
+    return decoder_body(fields, Style(), lambda i: dense if (i + 1) % step else sparse, windows)
+
+
+def _chunks(fields: ConfigFields, count: int) -> list[int | None]:
+    """The chunk of every layer [tokens]; every fourth, without rotary embedding, sees all."""
+    if not fields.has("attention_chunk_size"):
+        return [None] * count
+    chunk = fields.count("attention_chunk_size")
+    interval = fields.count("no_rope_layer_interval", default=4)
+    rotary = fields.items("no_rope_layers") or [(index + 1) % interval for index in range(count)]
+    if len(rotary) < count:
+        raise fields.error("no_rope_layers", "is too short", len(rotary), f"{count} entries")
+    return [chunk if rotary[index] else None for index in range(count)]
 
 
 PARSERS: dict[str, Parser] = {
