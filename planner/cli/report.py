@@ -22,10 +22,9 @@ FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
     help="Which table CSV carries: order, totals, ways_to_pay, sensitivity, replicas, latency, ...",
 )
 @click.option(
-    "--sensitivity/--no-sensitivity",
-    default=True,
-    show_default=True,
-    help="Solve again with each input moved, to show what moves the cost.",
+    "--quick",
+    is_flag=True,
+    help="Solve nothing again: leave out other rental terms and the sensitivity.",
 )
 @solve_options(verify="simulate")
 @catalog_options
@@ -34,7 +33,7 @@ def command(
     style: str,
     output: str | None,
     table: str,
-    sensitivity: bool,
+    quick: bool,
     catalogs: str | None,
     **settings: Any,
 ) -> int:
@@ -60,9 +59,7 @@ def command(
         if style == "json":
             write_plan(plan, style, output)
             return plan.exit_code
-        quick = Asking(asking.catalog, {**settings, "verify": "none"})
-        findings = gather(
-            plan, asking.catalog, quick.solve if sensitivity else None, counted(report)
-        )
+        again = Asking(asking.catalog, {**settings, "verify": "none"})
+        findings = gather(plan, asking.catalog, None if quick else again.solve, counted(report))
     write_findings(findings, style, output, table=table)
     return plan.exit_code

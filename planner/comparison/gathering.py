@@ -29,7 +29,7 @@ _PRICES = (0.8, 1.2)
 def gather(
     plan: Plan, catalog: Catalog, solve: Solve | None = None, progress: Progress | None = None
 ) -> Findings:
-    """Everything a report needs besides the plan; sensitivity only with ``solve``.
+    """Everything a report needs besides the plan; what needs new solves only with ``solve``.
 
     A plan written under other catalogs keeps its own numbers; the notes say that the ways to pay
     come from newer prices. Raises what ``solve`` raises, other than InputError.
@@ -40,7 +40,8 @@ def gather(
             "The plan was made with other catalog data than what other ways to pay, sensitivity "
             "and derivation are worked out with here."
         )
-    ways, rate = purchases(plan, catalog)
+    rate = next(r.value for r in catalog.ownership() if r.item == "capital_rate_per_year")
+    ways = purchases(plan, catalog, rate, solve, progress)
     baseline: WhatIf | None = None
     what_ifs: tuple[WhatIf, ...] = ()
     if solve is not None and plan.totals is not None:

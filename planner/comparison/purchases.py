@@ -1,20 +1,22 @@
-"""The planned replicas under every way to pay: rent, spot, commitments, own servers, an API."""
+"""A plan's question under every way to pay: rent, spot, commitments, own servers, an API."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from planner.catalog.money_rows import ApiPriceRow, ServerRow
-from planner.catalog.offer import Offer, Term
+from planner.catalog.money_rows import ApiPriceRow
+from planner.catalog.offer import Term
 from planner.catalog.store import Catalog
 from planner.comparison.findings import THREE_YEARS, Purchase
+from planner.comparison.options import Progress, Solve
+from planner.comparison.owned import Option, buy
+from planner.comparison.restriction import restrict
+from planner.errors import InputError
 from planner.fleet.acquisition import (
     ApiPrice,
     Traffic,
     WayToPay,
-    bought,
     called,
     cash_flows,
     rented,
@@ -22,181 +24,146 @@ from planner.fleet.acquisition import (
     side_by_side,
 )
 from planner.fleet.money import Commitment, usd_per_month
-from planner.fleet.ownership import OwnedServer
-from planner.plan import Plan, ReplicaGroup
+from planner.plan import Plan
 from planner.serving.lengths import lengths_of
 
 ONE_YEAR = 12
+HORIZONS = (ONE_YEAR, THREE_YEARS)
 _TERM_MONTHS = {Term.ONE_YEAR: ONE_YEAR, Term.THREE_YEAR: THREE_YEARS}
 _TERMS = (Term.ON_DEMAND, Term.SPOT, Term.ONE_YEAR, Term.THREE_YEAR)
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A way to pay: how it is told, and its cash flows over one and three years."""
+    """A way to pay: how it is told, and its cash flows over each horizon."""
 
     told: Purchase
     flows: Mapping[int, WayToPay]
 
 
-def purchases(plan: Plan, catalog: Catalog) -> tuple[tuple[Purchase, ...], float]:
-    """Every way to pay for the plan, the plan's own first, and the discount rate used.
+def purchases(
+    plan: Plan,
+    catalog: Catalog,
+    discount_rate: float,
+    solve: Solve | None = None,
+    progress: Progress | None = None,
+) -> tuple[Purchase, ...]:
+    """Every way to pay for what the plan serves, the plan's own first; empty without a plan.
 
-    Replicas stay as planned; each way takes its cheapest offers of the same GPUs, around the clock.
-    A way that is not on offer has no cost. Empty without a plan.
+    With ``solve``, each rental term and each server type gets the cheapest fleet of its own; without
+    it, only the planned fleet bought, and the API, stand beside the plan. A way that nobody offers
+    has no cost and says so. Used around the clock at the mean demand.
     """
-    defaults = {row.item: row.value for row in catalog.ownership()}
-    rate = defaults["capital_rate_per_year"]
     if plan.totals is None:
-        return (), rate
+        return ()
     traffic = _traffic(plan)
-    offers = [o for o in catalog.offers() if not o.government]
-    by_gpu = _by_gpu(plan)
     ways: list[_Way | Purchase] = [_planned(plan)]
-    planned_terms = {n.term for n in plan.nodes}
-    ways += [
-        _rent(by_gpu, [o for o in offers if o.term is term], term)
-        for term in _TERMS
-        if planned_terms != {term.value}
-    ]
-    ways.append(_own(plan, by_gpu, catalog.servers(), defaults))
+    if solve is not None:
+        terms = [t for t in _TERMS if {n.term for n in plan.nodes} != {t.value}]
+        for done, term in enumerate(terms):
+            if progress is not None:
+                progress(done, len(terms), f"paying {term.value}")
+            ways.append(_rent(plan, catalog, term, solve))
+    ways.append(_own(plan, catalog, solve, progress))
     ways.append(_api(plan, catalog, traffic))
-    return _side_by_side(ways, traffic, rate), rate
+    return tuple(_side_by_side(ways, traffic, discount_rate))
 
 
 def _side_by_side(
     ways: Iterable[_Way | Purchase], traffic: Traffic, rate: float
-) -> tuple[Purchase, ...]:
+) -> Iterator[Purchase]:
     ways = tuple(ways)
     known = [w for w in ways if isinstance(w, _Way)]
-    rows = {
-        months: side_by_side([w.flows[months] for w in known], traffic, months, rate)
-        for months in (ONE_YEAR, THREE_YEARS)
-    }
-    paid = cash_flows([w.flows[THREE_YEARS] for w in known], THREE_YEARS)
-    told = iter(
-        replace(
-            way.told,
-            upfront_usd=three.upfront_usd,
-            usd_per_month=three.usd_per_month,
-            usd_one_year=one.usd_per_month * ONE_YEAR,
-            usd_three_years=three.usd_per_month * THREE_YEARS,
-            present_value_usd=three.present_value_usd,
-            liability_usd=one.liability_usd,
-            break_even_month=three.break_even_month,
-            cash_flow_usd=flow,
-        )
-        for way, one, three, flow in zip(
-            known, rows[ONE_YEAR], rows[THREE_YEARS], paid, strict=True
-        )
+    one, three = (
+        iter(side_by_side([w.flows[months] for w in known], traffic, months, rate))
+        for months in HORIZONS
     )
-    return tuple(next(told) if isinstance(way, _Way) else way for way in ways)
+    paid = iter(cash_flows([w.flows[THREE_YEARS] for w in known], THREE_YEARS))
+    for way in ways:
+        if isinstance(way, Purchase):
+            yield way
+            continue
+        year, years = next(one), next(three)
+        yield replace(
+            way.told,
+            upfront_usd=years.upfront_usd,
+            usd_per_month=years.usd_per_month,
+            usd_one_year=year.usd_per_month * ONE_YEAR,
+            usd_three_years=years.usd_per_month * THREE_YEARS,
+            present_value_usd=years.present_value_usd,
+            liability_usd=year.liability_usd,
+            break_even_month=years.break_even_month,
+            cash_flow_usd=next(paid),
+        )
 
 
 def _planned(plan: Plan) -> _Way:
     assert plan.totals is not None
-    terms = list(dict.fromkeys(n.term for n in plan.nodes))
-    told = Purchase(
-        way=" + ".join(terms),
-        what=", ".join(f"{n.count} x {n.instance_type} ({n.provider})" for n in plan.nodes),
-        as_of=min((n.price_as_of for n in plan.nodes), default=""),
-        source="; ".join(dict.fromkeys(n.price_source for n in plan.nodes)),
-        confidence="; ".join(dict.fromkeys(n.price_confidence for n in plan.nodes)),
-        planned=True,
-    )
+    way = " + ".join(dict.fromkeys(n.term for n in plan.nodes))
+    told = replace(_told(plan, way), planned=True)
     hourly = plan.totals.usd_per_hour
-    return _Way(told, {m: rented(told.way, hourly, m) for m in (ONE_YEAR, THREE_YEARS)})
+    return _Way(told, {months: rented(way, hourly, months) for months in HORIZONS})
 
 
-def _rent(
-    by_gpu: Mapping[str, list[ReplicaGroup]], offers: list[Offer], term: Term
-) -> _Way | Purchase:
-    chosen: list[tuple[int, Offer]] = []
-    for gpu, groups in by_gpu.items():
-        fitting = [
-            (nodes * offer.usd_per_hour, offer.key, nodes, offer)
-            for offer in offers
-            if offer.gpu == gpu and (nodes := nodes_for(groups, offer.gpu_count)) is not None
-        ]
-        if not fitting:
-            return Purchase(term.value, f"no {term.value} offer of {gpu} fits")
-        _, _, nodes, offer = min(fitting, key=lambda f: f[:2])
-        chosen.append((nodes, offer))
-    told = Purchase(
-        way=term.value,
-        what=", ".join(f"{n} x {o.instance_type} ({o.provider})" for n, o in chosen),
-        as_of=min(o.as_of for _, o in chosen),
-        source="; ".join(dict.fromkeys(o.source for _, o in chosen)),
-        confidence="; ".join(dict.fromkeys(o.confidence for _, o in chosen)),
-    )
-    horizons = (ONE_YEAR, THREE_YEARS)
+def _rent(plan: Plan, catalog: Catalog, term: Term, solve: Solve) -> _Way | Purchase:
+    """The cheapest fleet under one rental term."""
+    try:
+        answer = solve(restrict(plan.scenario, {"term": term.value}))
+    except InputError as error:
+        return Purchase(term.value, error.what)
+    if answer.totals is None:
+        return Purchase(term.value, "no fleet is feasible with what is on offer")
+    told, hourly = _told(answer, term.value), answer.totals.usd_per_hour
     term_months = _TERM_MONTHS.get(term)
     if term_months is None:
-        hourly = sum(n * o.usd_per_hour for n, o in chosen)
-        return _Way(told, {m: rented(term.value, hourly, m) for m in horizons})
-    commitment = Commitment(
-        sum(n * o.usd_per_hour * (1 - o.upfront_share) for n, o in chosen),
-        term_months,
-        sum(n * usd_per_month(o.usd_per_hour) * o.upfront_share for n, o in chosen) * term_months,
+        return _Way(told, {m: rented(term.value, hourly, m) for m in HORIZONS})
+    shares = {
+        (o.provider, o.region, o.instance_type): o.upfront_share
+        for o in catalog.offers()
+        if o.term is term
+    }
+    upfront_hourly = sum(
+        n.usd_per_hour * shares.get((n.provider, n.region, n.instance_type), 0.0)
+        for n in answer.nodes
     )
-    return _Way(told, {m: reserved(term.value, commitment, m) for m in horizons})
+    commitment = Commitment(
+        hourly - upfront_hourly, term_months, usd_per_month(upfront_hourly) * term_months
+    )
+    return _Way(told, {m: reserved(term.value, commitment, m) for m in HORIZONS})
 
 
 def _own(
-    plan: Plan,
-    by_gpu: Mapping[str, list[ReplicaGroup]],
-    servers: Iterable[ServerRow],
-    defaults: Mapping[str, float],
+    plan: Plan, catalog: Catalog, solve: Solve | None, progress: Progress | None
 ) -> _Way | Purchase:
-    """Buy the cheapest server of the plan's GPU; only where the plan uses one GPU type."""
-    if len(by_gpu) != 1 or plan.totals is None:
-        return Purchase("owned", "only worked out for plans on one GPU type")
-    (gpu, groups), *_ = by_gpu.items()
-    fitting = [
-        (nodes * row.price_usd, row.name, nodes, row)
-        for row in servers
-        if row.gpu == gpu and (nodes := nodes_for(groups, row.gpus)) is not None
-    ]
-    if not fitting:
-        return Purchase("owned", f"no price of a server with {gpu} that fits")
-    _, _, nodes, row = min(fitting, key=lambda f: f[:2])
-    server = OwnedServer(
-        name=row.name,
-        gpu=row.gpu,
-        gpus=row.gpus,
-        price_usd=row.price_usd,
-        life_years=defaults["life_years"],
-        residual_share=defaults["residual_share"],
-        max_power_kw=row.max_power_kw,
-        idle_power_kw=row.idle_power_kw,
-        pue=defaults["pue"],
-        tariff_usd_per_kwh=defaults["tariff_usd_per_kwh"],
-        colocation_usd_per_kw_month=defaults["colocation_usd_per_kw_month"],
-        network_share_per_year=defaults["network_share_per_year"],
-        maintenance_share_per_year=defaults["maintenance_share_per_year"],
-        staff_usd_per_year=defaults["staff_usd_per_server_year"],
-        lead_time_months=round(defaults["lead_time_months"]),
-    )
-    load = sum(g.utilisation * g.gpus for g in groups) / sum(g.gpus for g in groups)
-    told = Purchase(
-        way="owned",
-        what=f"{nodes} x {row.name}, {server.lead_time_months} months rented until delivery",
-        as_of=row.as_of,
-        source=row.source,
-        confidence=row.confidence,
-    )
-    flows = {
-        months: bought(
-            "owned",
-            server,
-            nodes,
-            months,
-            utilisation=min(1.0, load),
-            bridge_usd_per_hour=plan.totals.usd_per_hour,
-        )
-        for months in (ONE_YEAR, THREE_YEARS)
-    }
+    """Own servers: the cheapest over three years among the GPU types that can be bought."""
+    options: list[Option] = []
+    gpus = _buyable(plan, catalog)
+    for done, gpu in enumerate(gpus):
+        fleet = plan if {g.gpu for s in plan.services for g in s.replica_groups} == {gpu} else None
+        if fleet is None and solve is not None:
+            if progress is not None:
+                progress(done, len(gpus), f"buying {gpu}")
+            try:
+                fleet = solve(restrict(plan.scenario, {"gpu": gpu}))
+            except InputError:
+                continue
+        if fleet is not None and fleet.totals is not None:
+            options += buy(fleet, gpu, plan, catalog, HORIZONS)
+    if not options:
+        return Purchase("owned", "no price of a server that could serve it")
+    _, told, flows = min(options, key=lambda option: option[0])
     return _Way(told, flows)
+
+
+def _buyable(plan: Plan, catalog: Catalog) -> tuple[str, ...]:
+    """GPU types that can be bought and that every service may use."""
+    allowed = [
+        {catalog.gpu(name).name for name in s.search.gpus}
+        for s in plan.scenario.services
+        if s.search.gpus != "all"
+    ]
+    gpus = dict.fromkeys(catalog.gpu(row.gpu).name for row in catalog.servers())
+    return tuple(g for g in gpus if all(g in names for names in allowed))
 
 
 def _api(plan: Plan, catalog: Catalog, traffic: Traffic) -> _Way | Purchase:
@@ -204,7 +171,7 @@ def _api(plan: Plan, catalog: Catalog, traffic: Traffic) -> _Way | Purchase:
     if len(plan.services) != 1:
         return Purchase("API", "only worked out for plans of one service")
     model = plan.services[0].model
-    rows = [r for r in catalog.api_prices() if _same_model(r, model)]
+    rows = [r for r in catalog.api_prices() if r.model.lower() == model.lower()]
     if not rows:
         return Purchase("API", f"no API price of {model}")
 
@@ -220,11 +187,21 @@ def _api(plan: Plan, catalog: Catalog, traffic: Traffic) -> _Way | Purchase:
         source=row.source,
         confidence=row.confidence,
     )
-    return _Way(told, {m: called(price(row), traffic, m) for m in (ONE_YEAR, THREE_YEARS)})
+    return _Way(told, {m: called(price(row), traffic, m) for m in HORIZONS})
 
 
-def _same_model(row: ApiPriceRow, model: str) -> bool:
-    return row.model.lower() == model.lower()
+def _told(plan: Plan, way: str) -> Purchase:
+    """A rented fleet in words, with the oldest of its price dates."""
+    return Purchase(
+        way=way,
+        what=" and ".join(
+            f"{n.count} x {n.instance_type} ({n.provider}, {n.gpus_per_node} x {n.gpu})"
+            for n in plan.nodes
+        ),
+        as_of=min((n.price_as_of for n in plan.nodes), default=""),
+        source="; ".join(dict.fromkeys(n.price_source for n in plan.nodes)),
+        confidence="; ".join(dict.fromkeys(n.price_confidence for n in plan.nodes)),
+    )
 
 
 def _traffic(plan: Plan) -> Traffic:
@@ -237,22 +214,3 @@ def _traffic(plan: Plan) -> Traffic:
         prompt_tokens=sum(served[n] * x.mean_prompt for n, x in lengths.items()) / rate,
         output_tokens=sum(served[n] * x.mean_output for n, x in lengths.items()) / rate,
     )
-
-
-def _by_gpu(plan: Plan) -> dict[str, list[ReplicaGroup]]:
-    by_gpu: dict[str, list[ReplicaGroup]] = {}
-    for service in plan.services:
-        for group in service.replica_groups:
-            by_gpu.setdefault(group.gpu, []).append(group)
-    return by_gpu
-
-
-def nodes_for(groups: Iterable[ReplicaGroup], gpus_per_node: int) -> int | None:
-    """Nodes of that size the groups' replicas fill; None when a replica does not fit in one."""
-    share = 0.0
-    for group in groups:
-        per_replica = group.gpus // group.replicas
-        if per_replica > gpus_per_node:
-            return None
-        share += group.replicas / (gpus_per_node // per_replica)
-    return math.ceil(share - 1e-9)

@@ -56,9 +56,9 @@ def _ways(findings: Findings) -> Table:
         for p in findings.purchases
     )
     note = (
-        "The planned replicas at the cheapest offer of each way to pay, used around the clock; "
-        "a commitment that outlasts the horizon is charged pro rata, an owned server's residual "
-        f"value is credited. Present values at {rounding.share(findings.discount_rate)} a year."
+        "The cheapest fleet of each way to pay, used around the clock; a commitment that outlasts "
+        "the horizon is charged pro rata, an owned server's residual value is credited. Present "
+        f"values at {rounding.share(findings.discount_rate)} a year."
     )
     return Table("ways_to_pay", "Ways to pay, side by side", columns, rows, note)
 

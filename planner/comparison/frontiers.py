@@ -1,0 +1,290 @@
+"""What else could have been decided: cheaper or faster, hardier, surer, or made of other things.
+
+Everything here solves the same program again, with one bound, limit or choice changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from planner.catalog.store import Catalog
+from planner.errors import InputError, nearest
+from planner.fleet.alternatives import AlternativeFleet, best_structures
+from planner.fleet.assurance import model_sigma, uncertainty
+from planner.fleet.candidates import Candidate, enumerate_candidates
+from planner.fleet.frontier import FrontierPoint, ResilienceStep, resilience_steps, trace_frontier
+from planner.fleet.market import admitted_offers, cheapest_offers
+from planner.fleet.problem import Problem, Solution
+from planner.fleet.robustness import (
+    QuantileFleet,
+    SizeChance,
+    fleets_by_probability,
+    sigma_of_cv,
+    size_chances,
+)
+from planner.fleet.shadow import ShadowValue, shadow_values
+from planner.performance.factors import Calibration
+from planner.scenario import Scenario, Service, Target
+from planner.solving import Effort, decide, problem_of
+
+Progress = Callable[[str], None]
+MOST_TIMES_PLANNED = 5
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A scenario with its program, what was decided, and the candidates by key."""
+
+    scenario: Scenario
+    problem: Problem
+    solution: Solution
+    candidates: Mapping[str, Candidate]
+
+    @property
+    def used(self) -> dict[str, int]:
+        """Replicas of each kind in the period with the most."""
+        most: dict[str, int] = {}
+        for (kind, _), replicas in self.solution.replicas.items():
+            if replicas:
+                most[kind] = max(replicas, most.get(kind, 0))
+        return most
+
+
+@dataclass(frozen=True)
+class Decider:
+    """Decides scenarios with one catalog, calibration and effort."""
+
+    catalog: Catalog
+    calibration: Calibration
+    effort: Effort
+    base: Path | None = None
+
+    def decide(self, scenario: Scenario) -> Decided:
+        """Size the candidates of ``scenario`` and solve its program."""
+        offers = admitted_offers(scenario.prices, self.catalog, self.base)
+        sets = {
+            s.name: enumerate_candidates(s, self.catalog, offers, self.calibration)
+            for s in scenario.services
+        }
+        problem = problem_of(scenario, sets, cheapest_offers(offers), self.catalog)
+        by_key = {c.key: c for s in sets.values() for c in s.candidates}
+        return Decided(scenario, problem, self.solve(problem), by_key)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Solve a program."""
+        return decide(problem, self.effort)
+
+
+@dataclass(frozen=True)
+class ServiceAssurance:
+    """Probability to hold against the number of replicas, for a service of one replica kind."""
+
+    service: str
+    candidate: Candidate
+    model_sigma: float
+    planned_replicas: int
+    chances: tuple[SizeChance, ...]
+
+
+@dataclass(frozen=True)
+class Frontiers:
+    """Everything asked for around one decision; what was not asked for stays empty."""
+
+    decided: Decided
+    target: Target
+    service: Service
+    latency: tuple[FrontierPoint[Decided], ...] = ()
+    resilience: tuple[ResilienceStep, ...] = ()
+    alternatives: tuple[AlternativeFleet, ...] = ()
+    limits: tuple[ShadowValue, ...] = ()
+    assurance: tuple[ServiceAssurance, ...] = ()
+    sized_for: tuple[QuantileFleet, ...] = ()
+
+
+def explore(
+    decider: Decider,
+    scenario: Scenario,
+    questions: Collection[str],
+    *,
+    service: str | None = None,
+    target: str | None = None,
+    factors: tuple[float, float] = (0.25, 4.0),
+    step_share: float = 0.25,
+    demand_cv: float = 0.0,
+    tolerance: float = 0.5,
+    count: int = 5,
+    progress: Progress = lambda _message: None,
+) -> Frontiers:
+    """Decide ``scenario`` and answer the ``questions``: "latency", "resilience", "assurance", ...
+
+    ``factors``: tightest and loosest bound to walk, as factors on the target; without a fleet as
+    asked, only the latency frontier is worked out. Raises InputError for an unknown service or
+    target.
+    """
+    asked, bound = target_of(scenario, service, target)
+    progress("as asked")
+    decided = decider.decide(scenario)
+    found = Frontiers(decided, bound, asked)
+    if "latency" in questions:
+        points = latency_frontier(
+            decider,
+            scenario,
+            asked,
+            bound,
+            loosest_s=bound.seconds * factors[1],
+            tightest_s=bound.seconds * factors[0],
+            step_share=step_share,
+            progress=progress,
+        )
+        found = replace(found, latency=points)
+    if decided.solution.objective_usd_per_hour is None:
+        return found
+    if "resilience" in questions:
+        progress("the price of resilience")
+        found = replace(found, resilience=resilience_steps(decided.problem, decider.solve))
+    if "assurance" in questions:
+        progress("the price of assurance")
+        found = replace(
+            found,
+            assurance=assurance_of(decided, demand_cv),
+            sized_for=sized_for_probability(decider, decided, demand_cv),
+        )
+    if "alternatives" in questions:
+        progress("other fleets")
+        others = best_structures(
+            decided.problem,
+            decider.solve,
+            count=count,
+            tolerance=tolerance,
+            base=decided.solution,
+        )
+        found = replace(found, alternatives=others)
+    if "limits" in questions:
+        progress("the value of limits")
+        values = shadow_values(decided.problem, decided.solution, decider.solve)
+        found = replace(found, limits=values)
+    return found
+
+
+def read_factors(text: str) -> tuple[float, float]:
+    """Two positive factors from ``0.25..4``; raises InputError when they are not."""
+    low, dots, high = text.partition("..")
+    try:
+        factors = (float(low), float(high))
+    except ValueError:
+        factors = (0.0, 0.0)
+    if not (dots and 0 < factors[0] <= factors[1] < math.inf):
+        raise InputError("not a range of factors", found=text, allowed="LOW..HIGH, such as 0.25..4")
+    return factors
+
+
+def target_of(scenario: Scenario, service: str | None, key: str | None) -> tuple[Service, Target]:
+    """The service and the target whose bound is walked; by default the first of each.
+
+    Raises InputError when there is no such service or target.
+    """
+    names = {s.name: s for s in scenario.services}
+    chosen = next(iter(names.values())) if service is None else names.get(service)
+    if chosen is None:
+        raise InputError(
+            "no such service",
+            where="--service",
+            found=service,
+            allowed=", ".join(names),
+            action=nearest(str(service), names),
+        )
+    targets = {t.key: t for t in chosen.slo.targets}
+    if key is not None and key not in targets:
+        raise InputError(
+            "the service has no such target",
+            where="--target",
+            found=key,
+            allowed=", ".join(targets),
+            action=nearest(key, targets),
+        )
+    return chosen, targets[key] if key else next(iter(targets.values()))
+
+
+def latency_frontier(
+    decider: Decider,
+    scenario: Scenario,
+    service: Service,
+    target: Target,
+    *,
+    loosest_s: float,
+    tightest_s: float,
+    step_share: float,
+    progress: Progress = lambda _message: None,
+) -> tuple[FrontierPoint[Decided], ...]:
+    """Cost [USD/h] against the bound on one target [s], all else as asked.
+
+    A fleet achieves the slowest of its replica kinds at their capacity.
+    """
+
+    def cheapest_under(bound_s: float) -> tuple[float, float, Decided] | None:
+        progress(f"{target.key} {bound_s:.3g} s")
+        decided = decider.decide(with_bound(scenario, service, target, bound_s))
+        cost = decided.solution.objective_usd_per_hour
+        if cost is None or decided.solution.status not in ("optimal", "feasible"):
+            return None
+        at_capacity = [
+            decided.candidates[k].capacity.latency_s.get(target.key, bound_s)
+            for k in decided.used
+            if decided.candidates[k].service == service.name
+        ]
+        return cost, min(max(at_capacity, default=bound_s), bound_s), decided
+
+    return trace_frontier(
+        cheapest_under, loosest=loosest_s, tightest=tightest_s, step_share=step_share
+    )
+
+
+def with_bound(scenario: Scenario, service: Service, target: Target, bound_s: float) -> Scenario:
+    """The scenario with one service's target at another value [s]."""
+    targets = tuple(
+        t.model_copy(update={"seconds": bound_s}) if t.key == target.key else t
+        for t in service.slo.targets
+    )
+    slo = service.slo.model_copy(update={"targets": targets})
+    services = tuple(
+        s.model_copy(update={"slo": slo}) if s.name == service.name else s
+        for s in scenario.services
+    )
+    return scenario.model_copy(update={"services": services})
+
+
+def assurance_of(decided: Decided, demand_cv: float) -> tuple[ServiceAssurance, ...]:
+    """For each service on one replica kind: how sure its number of replicas is."""
+    services = {s.name: s for s in decided.scenario.services}
+    tables = []
+    for service in services.values():
+        kinds = [k for k in decided.used if decided.candidates[k].service == service.name]
+        if len(kinds) != 1:
+            continue
+        candidate = decided.candidates[kinds[0]]
+        unsure = uncertainty(candidate, service)
+        chances = size_chances(
+            unsure,
+            gpus_per_replica=candidate.deployment.gpus,
+            rate_qps=service.rate,
+            demand_sigma=sigma_of_cv(demand_cv),
+            up_to=0.99,
+            max_replicas=MOST_TIMES_PLANNED * (decided.used[kinds[0]] + 1),
+        )
+        tables.append(
+            ServiceAssurance(
+                service.name, candidate, unsure.model_sigma, decided.used[kinds[0]], chances
+            )
+        )
+    return tuple(tables)
+
+
+def sized_for_probability(
+    decider: Decider, decided: Decided, demand_cv: float
+) -> tuple[QuantileFleet, ...]:
+    """The cheapest fleet at each probability to hold, with every kind's capacity derated to it."""
+    sigma = {key: model_sigma(c) for key, c in decided.candidates.items()}
+    return fleets_by_probability(decided.problem, decider.solve, sigma, sigma_of_cv(demand_cv))
