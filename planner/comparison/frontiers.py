@@ -13,13 +13,14 @@ from pathlib import Path
 from planner.catalog.store import Catalog
 from planner.errors import InputError, nearest
 from planner.fleet.alternatives import AlternativeFleet, best_structures
-from planner.fleet.assurance import model_sigma, uncertainty
+from planner.fleet.assurance import uncertainty
 from planner.fleet.candidates import Candidate, enumerate_candidates
 from planner.fleet.frontier import FrontierPoint, ResilienceStep, resilience_steps, trace_frontier
 from planner.fleet.market import admitted_offers, cheapest_offers
 from planner.fleet.problem import Problem, Solution
 from planner.fleet.robustness import (
     QuantileFleet,
+    ReplicaUncertainty,
     SizeChance,
     fleets_by_probability,
     sigma_of_cv,
@@ -286,5 +287,12 @@ def sized_for_probability(
     decider: Decider, decided: Decided, demand_cv: float
 ) -> tuple[QuantileFleet, ...]:
     """The cheapest fleet at each probability to hold, with every kind's capacity derated to it."""
-    sigma = {key: model_sigma(c) for key, c in decided.candidates.items()}
-    return fleets_by_probability(decided.problem, decider.solve, sigma, sigma_of_cv(demand_cv))
+    services = {s.name: s for s in decided.scenario.services}
+
+    def uncertainty_of(kind: str) -> ReplicaUncertainty:
+        candidate = decided.candidates[kind]
+        return uncertainty(candidate, services[candidate.service])
+
+    return fleets_by_probability(
+        decided.problem, decider.solve, uncertainty_of, sigma_of_cv(demand_cv)
+    )

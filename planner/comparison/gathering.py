@@ -146,11 +146,13 @@ def _break_even(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[BreakEven]:
             yield _against_api(plan, way)
             continue
         month = way.break_even_month
-        saving = (base.usd_three_years or 0.0) - (way.usd_three_years or 0.0)
+        when = "never within 3 years" if month is None else f"month {month}" if month else "at once"
+        saving = (base.present_value_usd or 0.0) - (way.present_value_usd or 0.0)
         yield BreakEven(
             f"{way.way} against the plan",
-            f"month {month}" if month is not None else "never within 3 years",
-            f"{abs(saving):,.0f} USD {'less' if saving > 0 else 'more'} over 3 years",
+            when,
+            f"{abs(saving):,.0f} USD {'less' if saving > 0 else 'more'} in present value "
+            "over 3 years",
         )
 
 

@@ -24,6 +24,7 @@ class Quantity(StrEnum):
     SECONDS = "seconds"
     QPS = "qps"
     SHARE = "share"
+    CHANGE = "change"
     BYTES = "bytes"
     COUNT = "count"
     NUMBER = "number"
@@ -35,6 +36,7 @@ _WRITE: Mapping[Quantity, Callable[[rounding.Number], str]] = {
     Quantity.SECONDS: rounding.seconds,
     Quantity.QPS: rounding.qps,
     Quantity.SHARE: rounding.share,
+    Quantity.CHANGE: rounding.signed_share,
     Quantity.BYTES: rounding.gib,
     Quantity.COUNT: rounding.count,
     Quantity.NUMBER: rounding.significant,

@@ -36,7 +36,7 @@ def alternatives(plan: Plan) -> Section:
             Column("label", "Alternative"),
             Column("gpus", "GPUs", Quantity.COUNT),
             Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
-            Column("relative", "Against the plan", Quantity.SHARE),
+            Column("relative", "Against the plan", Quantity.CHANGE),
             Column("reason", "Why not"),
         )
         rows = tuple(

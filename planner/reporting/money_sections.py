@@ -88,7 +88,7 @@ def sensitivity(findings: Findings) -> Section:
         Column("change", "Changed to"),
         Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
         Column("difference_usd_per_hour", "Difference", Quantity.USD_PER_HOUR),
-        Column("relative", "Relative", Quantity.SHARE),
+        Column("relative", "Relative", Quantity.CHANGE),
         Column("gpus", "GPUs", Quantity.COUNT),
         Column("choice", "Choice"),
     )

@@ -117,12 +117,16 @@ def interval(
     return f"{text} ({share(level)})" if _known(level) else text
 
 
+def signed_share(value: Number) -> str:
+    """A relative change: ``+12 %``, ``-0.4 %``, ``0 %``."""
+    return f"{'+' if _known(value) and value > 0 else ''}{share(value)}"
+
+
 def relative(old: Number, new: Number) -> str:
     """The signed change: ``+12 %``, ``-0.4 %``; "-" when unknown or from zero."""
     if not (_known(old) and _known(new)) or old == 0:
         return UNKNOWN
-    ratio = (new - old) / abs(old)
-    return f"{'+' if ratio >= 0 else ''}{share(ratio)}"
+    return signed_share((new - old) / abs(old))
 
 
 def change(old: Number, new: Number, write: Callable[[Number], str] = significant) -> str:

@@ -1,0 +1,58 @@
+import plan_builder
+import pytest
+
+from planner.comparison.options import compare
+from planner.errors import InputError
+
+
+def solve(scenario):
+    """TP4 needs three nodes, TP2 four, TP8 nothing that fits."""
+    (degree,) = scenario.services[0].search.tensor_parallel
+    if degree == 8:
+        return plan_builder.infeasible_plan(scenario)
+    if degree == 1:
+        raise InputError("no offer is left to choose from")
+    count = {2: 4, 4: 3}[degree]
+    return plan_builder.plan(scenario, nodes=(plan_builder.node(count=count),))
+
+
+def test_each_option_is_solved_under_its_own_restriction():
+    seen = []
+    comparison = compare(
+        plan_builder.scenario(),
+        {"tensor_parallel": ("2", "4", "8", "1")},
+        solve,
+        lambda done, total, label: seen.append((done, total, label)),
+    )
+    assert [o.label for o in comparison.options] == [
+        f"tensor_parallel {n}" for n in ("2", "4", "8", "1")
+    ]
+    assert [o.totals is not None for o in comparison.options] == [True, True, False, False]
+    assert comparison.options[2].why_not.startswith("no deployment holds")
+    assert comparison.options[3].why_not == "no offer is left to choose from"
+    assert comparison.winner is comparison.options[1]
+    assert comparison.runner_up is comparison.options[0]
+    assert seen[1] == (1, 4, "tensor_parallel=4")
+
+
+def test_without_a_feasible_option_nobody_wins():
+    comparison = compare(plan_builder.scenario(), {"tensor_parallel": ("8",)}, solve)
+    assert comparison.winner is None
+
+
+def test_ties_go_to_fewer_gpus_then_lower_tpot():
+    def same_price(scenario):
+        (weights,) = scenario.services[0].search.weights
+        nodes = {
+            "fp8": plan_builder.node(count=3, usd_per_hour_each=20.0),
+            "bf16": plan_builder.node(count=6, usd_per_hour_each=10.0),
+        }
+        return plan_builder.plan(scenario, nodes=(nodes[weights],))
+
+    comparison = compare(plan_builder.scenario(), {"weights": ("bf16", "fp8")}, same_price)
+    assert comparison.winner.choice == {"weights": "fp8"}
+
+
+def test_when_no_option_can_even_be_asked_the_first_reason_is_raised():
+    with pytest.raises(InputError, match="no offer is left"):
+        compare(plan_builder.scenario(), {"tensor_parallel": ("1",)}, solve)
