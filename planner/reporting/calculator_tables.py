@@ -153,7 +153,7 @@ def training_document(
         (Column("what", "what"), Column("gb", "GB", Quantity.NUMBER)),
         (
             (
-                f"exact, {memory.gpus} GPU{'s' if memory.gpus > 1 else ''} together",
+                f"exact, over {memory.gpus} GPU{'s' if memory.gpus > 1 else ''}",
                 say.fixed(whole, 0),
             ),
             (f"rule of thumb for {job.method.value} fine-tuning", rule),
