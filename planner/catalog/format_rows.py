@@ -64,16 +64,17 @@ class FormatRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """Every format by each of its names."""
+    """Every format by each of its names, and the rows they come from."""
 
+    rows: tuple[FormatRow, ...]
     weights: dict[str, WeightFormat]
     kv: dict[str, KvFormat]
 
 
 def read_formats(path: Path) -> Formats:
     """Return the weight and KV formats of ``catalogs/formats.csv``."""
-    formats = Formats({}, {})
-    for _, row in read_rows(path, FormatRow):
+    formats = Formats(tuple(row for _, row in read_rows(path, FormatRow)), {}, {})
+    for row in formats.rows:
         if row.kind == "weights":
             formats.weights.update(dict.fromkeys(row.names, row.weight_format()))
         else:

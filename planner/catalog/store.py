@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from planner.catalog.engine import EngineSpec
 from planner.catalog.engine_rows import Engine, read_engines
-from planner.catalog.format_rows import Formats, read_formats
+from planner.catalog.format_rows import FormatRow, Formats, read_formats
 from planner.catalog.formats import KvFormat, WeightFormat
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.gpu_rows import read_gpus
@@ -112,6 +112,10 @@ class Catalog:
         """Return the KV cache format of that name or alias."""
         known = self._formats.kv
         return _look_up("KV cache format", name, known, known, "formats")
+
+    def formats(self) -> tuple[FormatRow, ...]:
+        """Return every weight and KV cache format as listed."""
+        return self._formats.rows
 
     def support_rules(self) -> tuple[SupportRule, ...]:
         """Return every rule on what would not launch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +13,11 @@ from planner.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
-    from planner.reporting.catalog_tables import Details
+    from planner.reporting.catalog_details import Details
     from planner.reporting.document import Table
 
 Named = TypeVar("Named")
 Listing = Callable[..., Any]
-TABLE_LIMIT = 40
 
 
 @click.group(name="catalog", short_help="list models, GPUs, offers and engines")
@@ -57,75 +57,106 @@ def _options(listing: Listing) -> Listing:
     return listing
 
 
-@command.command()
-@click.argument("words", metavar="[FILTER]", nargs=-1)
-@_options
-def gpus(words: tuple[str, ...], style: str, output: str | None, catalogs: str | None) -> None:
-    """List accelerators: memory, bandwidth, dense peaks, links, power."""
-    from planner.reporting.catalog_tables import gpus_table
-
-    def text(gpu: Any) -> str:
-        return " ".join((gpu.name, *gpu.aliases, gpu.vendor, gpu.architecture, gpu.link_topology))
-
-    found = _matching(_catalog(catalogs).gpus(), text, words)
-    _deliver(gpus_table(found), style, output)
-
-
-@command.command()
-@click.argument("words", metavar="[FILTER]", nargs=-1)
-@_options
-def models(words: tuple[str, ...], style: str, output: str | None, catalogs: str | None) -> None:
-    """List models: counted parameters, layers, context, native weight format."""
-    from planner.reporting.catalog_tables import models_table
-
-    def text(entry: Any) -> str:
-        return " ".join((*entry.names, entry.family, entry.note))
-
-    catalog = _catalog(catalogs)
-    entries = _matching(catalog.model_index(), text, words)
-    _deliver(models_table(catalog.model(entry.name) for entry in entries), style, output)
-
-
-@command.command()
-@click.argument("words", metavar="[FILTER]", nargs=-1)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0),
-    default=None,
-    help=f"Show at most this many, 0 for all [default: {TABLE_LIMIT} as a table, else all].",
-)
-@_options
-def offers(
-    words: tuple[str, ...],
-    limit: int | None,
-    style: str,
-    output: str | None,
-    catalogs: str | None,
+def _listing(
+    name: str,
+    summary: str,
+    entries: Callable[[Catalog], Iterable[Any]],
+    text: Callable[[Any], str],
+    limit: int | None = None,
+    resolve: Callable[[Catalog, Any], Any] = lambda _catalog, entry: entry,
 ) -> None:
-    """List offers, cheapest per GPU-hour first."""
-    from planner.reporting.catalog_tables import offers_table
+    """Add a command that lists the ``entries`` whose ``text`` holds the filter's words.
 
-    def text(offer: Any) -> str:
-        return f"{offer.key} {offer.gpu} {'government' if offer.government else ''}"
+    ``resolve`` turns a listed entry into what the table shows; ``limit`` bounds the printed table.
+    """
 
-    found = _matching(_catalog(catalogs).offers(), text, words)
-    if limit is None and style == "table":
-        limit = TABLE_LIMIT
-    _deliver(offers_table(found, limit or None), style, output)
+    @click.argument("words", metavar="[FILTER]", nargs=-1)
+    @click.option(
+        "--limit",
+        type=click.IntRange(min=0),
+        default=None,
+        help=f"Show at most this many, 0 for all [default: {limit or 'all'} as a table, else all].",
+    )
+    @_options
+    def list_entries(
+        words: tuple[str, ...],
+        limit: int | None,
+        style: str,
+        output: str | None,
+        catalogs: str | None,
+    ) -> None:
+        from planner.reporting import catalog_tables
+
+        catalog = _catalog(catalogs)
+        found = _matching(entries(catalog), text, words)
+        if limit is None and style == "table":
+            limit = default_limit
+        shown = [resolve(catalog, entry) for entry in found]
+        table = getattr(catalog_tables, f"{name}_table")(shown)
+        _deliver(_cut(table, limit), style, output)
+
+    default_limit = limit
+    command.command(name, help=summary)(list_entries)
 
 
-@command.command()
-@click.argument("words", metavar="[FILTER]", nargs=-1)
-@_options
-def engines(words: tuple[str, ...], style: str, output: str | None, catalogs: str | None) -> None:
-    """List engine versions and their defaults."""
-    from planner.reporting.catalog_tables import engines_table
+def _cut(table: Table, limit: int | None) -> Table:
+    left_out = len(table.rows) - limit if limit else 0
+    if limit is None or left_out <= 0:
+        return table
+    note = f"{left_out:,} more are not shown; --limit 0 shows all."
+    return replace(table, rows=table.rows[:limit], note=f"{table.note} {note}".strip())
 
-    def text(engine: Any) -> str:
-        return f"{engine.name} {engine.version} {engine.scheduler.value}"
 
-    found = _matching(_catalog(catalogs).engines(), text, words)
-    _deliver(engines_table(found), style, output)
+_listing(
+    "gpus",
+    "List accelerators: memory, bandwidth, dense peaks, links, power.",
+    lambda catalog: catalog.gpus(),
+    lambda gpu: " ".join((gpu.name, *gpu.aliases, gpu.vendor, gpu.architecture, gpu.link_topology)),
+)
+_listing(
+    "models",
+    "List models: counted parameters, layers, context, native weight format.",
+    lambda catalog: catalog.model_index(),
+    lambda entry: " ".join((*entry.names, entry.family, entry.note)),
+    resolve=lambda catalog, entry: catalog.model(entry.name),
+)
+_listing(
+    "offers",
+    "List offers, cheapest per GPU-hour first.",
+    lambda catalog: catalog.offers(),
+    lambda offer: f"{offer.key} {offer.gpu} {'government' if offer.government else ''}",
+    limit=40,
+)
+_listing(
+    "engines",
+    "List engine versions and their defaults.",
+    lambda catalog: catalog.engines(),
+    lambda engine: f"{engine.name} {engine.version} {engine.scheduler.value}",
+)
+_listing(
+    "formats",
+    "List weight and KV cache formats: bits, scales, arithmetic.",
+    lambda catalog: catalog.formats(),
+    lambda row: " ".join((row.kind, *row.names, row.compute)),
+)
+_listing(
+    "rules",
+    "List what would not launch, and why.",
+    lambda catalog: catalog.support_rules(),
+    lambda rule: f"{rule.reason} {rule.when}",
+)
+_listing(
+    "apis",
+    "List what hosted APIs charge per million tokens.",
+    lambda catalog: catalog.api_prices(),
+    lambda price: f"{price.provider} {price.model}",
+)
+_listing(
+    "servers",
+    "List servers that can be bought: price and power.",
+    lambda catalog: catalog.servers(),
+    lambda server: f"{server.name} {server.gpu}",
+)
 
 
 @command.command()
@@ -146,7 +177,7 @@ def show(name: str, style: str, output: str | None, catalogs: str | None) -> Non
 
 
 def _details(catalog: Catalog, name: str) -> Details:
-    from planner.reporting.catalog_tables import engine_details, gpu_details, model_details
+    from planner.reporting.catalog_details import engine_details, gpu_details, model_details
 
     engine, _, version = name.replace("@", " ").partition(" ")
     tries: tuple[Callable[[], Details], ...] = (

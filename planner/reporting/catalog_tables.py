@@ -1,15 +1,17 @@
-"""What the catalog holds, as report tables: accelerators, models, offers, engines, formats."""
+"""What the catalog holds, as report tables: one function a listing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from planner.catalog.engine import EngineSpec
+from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.model import Layer, ModelSpec
+from planner.catalog.model import ModelSpec
+from planner.catalog.money_rows import ApiPriceRow, ServerRow
 from planner.catalog.offer import Offer
-from planner.reporting.document import Column, Quantity, Table, Value
+from planner.catalog.support import SupportRule
+from planner.reporting.document import Column, Quantity, Table
 from planner.sizing.parameters import count_parameters
 
 NUMBER, TEXT = Quantity.NUMBER, Quantity.TEXT
@@ -75,8 +77,8 @@ def models_table(models: Iterable[ModelSpec]) -> Table:
     return Table("models", "Models", columns, tuple(rows))
 
 
-def offers_table(offers: Sequence[Offer], limit: int | None = None) -> Table:
-    """Offers, cheapest per GPU-hour first; at most ``limit`` of them."""
+def offers_table(offers: Iterable[Offer]) -> Table:
+    """Offers, cheapest per GPU-hour first."""
     columns = (
         Column("usd_per_gpu_hour", "per GPU", Quantity.USD_PER_HOUR),
         Column("usd_per_hour", "instance", Quantity.USD_PER_HOUR),
@@ -103,11 +105,9 @@ def offers_table(offers: Sequence[Offer], limit: int | None = None) -> Table:
             offer.as_of,
             offer.confidence,
         )
-        for offer in cheapest[:limit]
+        for offer in cheapest
     )
-    left_out = len(cheapest) - len(rows)
-    note = f"{left_out:,} dearer offers are not shown; --limit 0 shows all." if left_out else ""
-    return Table("offers", "Offers, cheapest per GPU-hour first", columns, rows, note)
+    return Table("offers", "Offers, cheapest per GPU-hour first", columns, rows)
 
 
 def engines_table(engines: Iterable[EngineSpec]) -> Table:
@@ -142,107 +142,108 @@ def engines_table(engines: Iterable[EngineSpec]) -> Table:
     return Table("engines", "Engines", columns, rows, "Some defaults differ by GPU class.")
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
-    """Everything known about one entry; facts that are None or empty are unknown."""
-
-    name: str
-    facts: Mapping[str, Value]
-
-    def table(self) -> Table:
-        """One known fact a line, numbers written exactly."""
-        columns = (Column("field", "field"), Column("value", "value"))
-        rows = tuple(
-            (key, value if isinstance(value, str) else f"{value:,}")
-            for key, value in self.facts.items()
-            if value not in (None, "")
+def formats_table(formats: Iterable[FormatRow]) -> Table:
+    """Weight and KV cache formats."""
+    columns = (
+        Column("kind", "kind"),
+        Column("name", "name"),
+        Column("bits", "bits", NUMBER),
+        Column("scales", "scales"),
+        Column("compute", "arithmetic"),
+        Column("keeps", "stays in 16 bits"),
+        Column("aliases", "also"),
+    )
+    rows = tuple(
+        (
+            row.kind,
+            row.name,
+            row.bits,
+            _scales(row),
+            f"16 bits ({row.compute} weights)" if row.weight_only else row.compute,
+            row.keeps.replace(";", ", "),
+            row.aliases.replace(";", ", "),
         )
-        return Table("details", self.name, columns, rows)
+        for row in formats
+    )
+    return Table("formats", "Number formats", columns, rows)
 
 
-def gpu_details(gpu: GpuSpec) -> Details:
-    """Everything the catalog says about one accelerator."""
-    peaks = {f"{p}_dense_tflops": gpu.peak_tflops.get(p) for p in ("fp32", "fp16", *PEAKS)}
-    facts: dict[str, Value] = {
-        "vendor": gpu.vendor,
-        "architecture": gpu.architecture,
-        "compute_capability": gpu.compute_capability,
-        "aliases": ", ".join(gpu.aliases),
-        "marketed_memory_gb": gpu.marketed_memory_gb,
-        "driver_memory_mib": gpu.driver_memory_mib,
-        "cuda_visible_gib": gpu.cuda_visible_gib,
-        "memory_evidence": gpu.memory_evidence,
-        "memory_bandwidth_gb_s": gpu.memory_bandwidth_gb_s,
-        **peaks,
-        "link_gb_s_per_direction": gpu.link_gb_s or None,
-        "link_topology": gpu.link_topology,
-        "link_domain": gpu.link_domain,
-        "pcie_gb_s_per_direction": gpu.pcie_gb_s or None,
-        "nic_gb_s_per_direction": gpu.nic_gb_s or None,
-        "nic_evidence": gpu.nic_evidence,
-        "tdp_w": gpu.tdp_w,
-        "launch_year": str(gpu.launch_year),
-        "source": gpu.source,
-        "as_of": gpu.as_of,
-        "note": gpu.note,
-    }
-    return Details(gpu.name, facts)
+def _scales(row: FormatRow) -> str:
+    if not row.scale_bits:
+        return ""
+    if row.block_rows and row.block_cols:
+        return f"one per {row.block_rows} x {row.block_cols}"
+    return {0: "one per tensor", -1: "one per channel"}.get(row.group, f"one per {row.group}")
 
 
-def model_details(model: ModelSpec) -> Details:
-    """Everything the catalog and the config say about one model."""
-    counted = count_parameters(model)
-    facts: dict[str, Value] = {
-        "architecture": model.architecture,
-        "aliases": ", ".join(model.aliases),
-        "total_parameters": counted.total,
-        "active_parameters": counted.active,
-        "mtp_parameters": counted.mtp or None,
-        "vision_parameters": counted.vision or None,
-        **{f"parameters_{k}": n for k, n in sorted(counted.by_class.items())},
-        "hidden_size": model.hidden_size,
-        "vocab_size": model.vocab_size,
-        "layers": "; ".join(_layer_kinds(model.layers)),
-        "max_context_tokens": model.max_context_tokens or None,
-        "dtype": model.dtype,
-        "native_weights": model.native_weights,
-        "source": model.source,
-    }
-    return Details(model.name, facts)
+def rules_table(rules: Iterable[SupportRule]) -> Table:
+    """What would not launch."""
+    columns = (
+        Column("reason", "what would not launch, and why"),
+        Column("engines", "engines"),
+        Column("source", "source"),
+        Column("as_of", "as of"),
+    )
+    rows = tuple(
+        (rule.reason, ", ".join(rule.when.engines) or "all", rule.source, rule.as_of)
+        for rule in rules
+    )
+    return Table("rules", "What would not launch", columns, rows)
 
 
-def _layer_kinds(layers: Sequence[Layer]) -> list[str]:
-    kinds: dict[str, int] = {}
-    for layer in layers:
-        kind = f"{layer.mixer or 'no mixer'} + {layer.mlp or 'no feed-forward'}"
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return [f"{count} x {kind}" for kind, count in kinds.items()]
+def apis_table(prices: Iterable[ApiPriceRow]) -> Table:
+    """Hosted APIs, by model."""
+    columns = (
+        Column("model", "model"),
+        Column("provider", "provider"),
+        Column("input_usd_per_million", "input, per M", Quantity.USD),
+        Column("cached_input_usd_per_million", "cached, per M", Quantity.USD),
+        Column("output_usd_per_million", "output, per M", Quantity.USD),
+        Column("as_of", "as of"),
+        Column("confidence", "confidence"),
+    )
+    rows = tuple(
+        (
+            price.model,
+            price.provider,
+            price.input_usd_per_million,
+            price.cached_input_usd_per_million,
+            price.output_usd_per_million,
+            price.as_of,
+            price.confidence,
+        )
+        for price in sorted(prices, key=lambda p: (p.model.lower(), p.output_usd_per_million))
+    )
+    return Table("apis", "Hosted APIs, per million tokens", columns, rows)
 
 
-def engine_details(engine: EngineSpec) -> Details:
-    """Everything the catalog says about one engine version."""
-    limits = [
-        f"{', '.join(c.name_prefixes) or 'any card'} from {c.min_visible_gib:g} GiB"
-        + (f" but {', '.join(c.except_prefixes)}" if c.except_prefixes else "")
-        + f": {c.max_num_seqs or engine.max_num_seqs} sequences, "
-        f"{c.max_num_batched_tokens or engine.max_num_batched_tokens} tokens, "
-        f"fraction {c.memory_fraction or engine.memory_fraction:g}"
-        for c in engine.gpu_limits
-    ]
-    facts: dict[str, Value] = {
-        "scheduler": engine.scheduler.value,
-        "memory_budget": engine.memory_budget,
-        "memory_fraction": engine.memory_fraction,
-        "graphs_inside_budget": "yes" if engine.graphs_inside_budget else "no",
-        "max_num_seqs": engine.max_num_seqs,
-        "max_num_batched_tokens": engine.max_num_batched_tokens,
-        "by_gpu_class": "; ".join(limits),
-        "kv_block_tokens": engine.kv_block_tokens,
-        "prefix_caching": "yes" if engine.prefix_caching else "no",
-        "start_up_s": engine.start_up_s,
-        "mla_kv_padding_values": engine.mla_kv_padding_values or None,
-        "source": engine.source,
-        "as_of": engine.as_of,
-        "note": engine.note,
-    }
-    return Details(f"{engine.name} {engine.version}", facts)
+def servers_table(servers: Iterable[ServerRow]) -> Table:
+    """Servers that can be bought."""
+    columns = (
+        Column("name", "name"),
+        Column("gpu", "GPU"),
+        Column("gpus", "count", NUMBER),
+        Column("price_usd", "price", Quantity.USD),
+        Column("price_low_usd", "from", Quantity.USD),
+        Column("price_high_usd", "to", Quantity.USD),
+        Column("max_power_kw", "kW at most", NUMBER),
+        Column("idle_power_kw", "kW idle", NUMBER),
+        Column("confidence", "confidence"),
+        Column("as_of", "as of"),
+    )
+    rows = tuple(
+        (
+            server.name,
+            server.gpu,
+            server.gpus,
+            server.price_usd,
+            server.price_low_usd,
+            server.price_high_usd,
+            server.max_power_kw,
+            server.idle_power_kw,
+            server.confidence,
+            server.as_of,
+        )
+        for server in servers
+    )
+    return Table("servers", "Servers that can be bought", columns, rows)

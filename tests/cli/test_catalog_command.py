@@ -33,7 +33,7 @@ def test_offers_are_sorted_and_limited(capsys: pytest.CaptureFixture[str]) -> No
     assert len(prices) == 20
     assert prices == sorted(prices)
     told = run(capsys, "offers", "h100-sxm")
-    assert "dearer offers are not shown" in told
+    assert "more are not shown; --limit 0 shows all" in told
 
 
 def test_engines_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,3 +73,21 @@ def test_a_broken_catalog_folder_exits_4(
 ) -> None:
     (tmp_path / "gpus.csv").write_text("name,color\nx,red\n")
     assert "color" in run(capsys, "gpus", "--catalogs", str(tmp_path), code=4)
+
+
+@pytest.mark.parametrize(
+    ("listing", "words", "shown"),
+    [
+        ("formats", ["kv", "nvfp4"], "one per 16"),
+        ("rules", ["sglang", "gaudi"], "SGLang runs on NVIDIA and AMD devices"),
+        ("apis", ["gpt-oss-120b"], "fireworks"),
+        ("servers", ["b200"], "hgx-b200-8"),
+        ("models", ["llama-3-70b"], "Meta-Llama-3-70B-Instruct"),
+    ],
+)
+def test_every_listing_filters(
+    capsys: pytest.CaptureFixture[str], listing: str, words: list[str], shown: str
+) -> None:
+    assert shown in run(capsys, listing, *words)
+    assert json.loads(run(capsys, listing, "--format", "json"))
+    assert len(run(capsys, listing, "--format", "json", "--limit", "1")) < 2000
