@@ -19,12 +19,14 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 from planner.evidence import Interval
 from planner.fleet.problem import Problem, Solution
 
 STRATA = 400
+SHARE_STEP = 1e-4
 NORMAL = NormalDist()
 
 
@@ -128,35 +130,23 @@ def replicas_for(
     return _least_replicas(kind, rate_qps, demand_sigma, probability, max_replicas)
 
 
-def derated(
-    problem: Problem,
-    probability: float,
-    model_sigma: Mapping[str, float],
-    demand_sigma: float = 0.0,
-) -> Problem:
-    """The problem whose fleets hold the targets with about ``probability``.
+def assured_share(kind: ReplicaUncertainty, probability: float, demand_sigma: float = 0.0) -> float:
+    """The rate one replica holds with ``probability``, as a share of its capacity.
 
-    Each kind's capacities shrink by ``exp(-z sqrt(model_sigma^2 + demand_sigma^2))``: exact for a
-    demand served by one kind whose capacity goes as one over its step time; the chance of a mix is
-    then computed by ``chance_to_hold``. ``model_sigma``: by replica kind key.
+    Because the error is common, ``n`` replicas hold ``n`` times that rate with the same probability.
     """
-    z = NORMAL.inv_cdf(probability)
-    kinds = tuple(
-        dataclasses.replace(
-            kind,
-            capacity_qps={
-                demand: qps * math.exp(-z * math.hypot(model_sigma[kind.key], demand_sigma))
-                for demand, qps in kind.capacity_qps.items()
-            },
-        )
-        for kind in problem.kinds
-    )
-    return dataclasses.replace(problem, kinds=kinds)
+    nominal = kind.capacity_qps(1.0)
+    low, high = 0.0, 1.0
+    while high - low > SHARE_STEP:
+        middle = (low + high) / 2
+        holds = chance_to_hold([(kind, 1)], middle * nominal, demand_sigma) >= probability
+        low, high = (middle, high) if holds else (low, middle)
+    return low
 
 
 @dataclass(frozen=True, slots=True)
 class QuantileFleet:
-    """The cheapest fleet sized for a probability, and what that assurance costs over the median."""
+    """The cheapest fleet sized for a probability, and what that assurance costs over the first."""
 
     probability: float
     solution: Solution
@@ -167,19 +157,61 @@ class QuantileFleet:
 def fleets_by_probability(
     problem: Problem,
     solve: Callable[[Problem], Solution],
-    model_sigma: Mapping[str, float],
+    uncertainty_of: Callable[[str], ReplicaUncertainty],
     demand_sigma: float = 0.0,
     probabilities: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99),
 ) -> tuple[QuantileFleet, ...]:
-    """Solve again at each probability with capacities derated to it; the first sets the price."""
+    """The cheapest fleet at each probability of at least one half, every kind derated to it.
+
+    Exact for demands served by one kind each; ``chance_to_hold`` gives the chance of a mix.
+    ``uncertainty_of``: by replica kind key.
+    """
+    known = cache(uncertainty_of)
     fleets: list[QuantileFleet] = []
     for probability in sorted(probabilities):
-        solution = solve(derated(problem, probability, model_sigma, demand_sigma))
+        solution = _sized_for(problem, solve, known, probability, demand_sigma)
         cost = solution.objective_usd_per_hour
         first = fleets[0].usd_per_hour if fleets else cost
         price = None if cost is None or first is None else cost - first
         fleets.append(QuantileFleet(probability, solution, cost, price))
     return tuple(fleets)
+
+
+def _sized_for(
+    problem: Problem,
+    solve: Callable[[Problem], Solution],
+    uncertainty_of: Callable[[str], ReplicaUncertainty],
+    probability: float,
+    demand_sigma: float,
+) -> Solution:
+    """Derate only the kinds that a solution uses, and solve again until it uses no other.
+
+    A kind not yet derated has more capacity than it will, so its absence from a solution is final:
+    the last solution is the optimum with all kinds derated.
+    """
+    if probability < 0.5:
+        raise ValueError("below one half a fleet would be sized above its nominal capacity")
+    shares: dict[str, float] = {}
+    while True:
+        solution = solve(_derated(problem, shares))
+        used = {kind for (kind, _), replicas in solution.replicas.items() if replicas}
+        if used <= shares.keys():
+            return solution
+        for kind in sorted(used - shares.keys()):
+            shares[kind] = assured_share(uncertainty_of(kind), probability, demand_sigma)
+
+
+def _derated(problem: Problem, shares: Mapping[str, float]) -> Problem:
+    kinds = tuple(
+        dataclasses.replace(
+            kind,
+            capacity_qps={d: qps * shares[kind.key] for d, qps in kind.capacity_qps.items()},
+        )
+        if kind.key in shares
+        else kind
+        for kind in problem.kinds
+    )
+    return dataclasses.replace(problem, kinds=kinds)
 
 
 def _strata(column: int) -> list[float]:

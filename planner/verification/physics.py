@@ -165,6 +165,7 @@ def _capacity(
         lengths,
         service.slo,
         arrival_cv=max(1.0, service.arrivals.cv),
+        prefix_hit_share=service.assumptions.prefix_hit_share,
     )
     statement = f"{label} capacity, recomputed [requests/s]"
     yield at_most("capacity", statement, group.capacity_qps, closed_form.qps)

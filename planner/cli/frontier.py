@@ -1,0 +1,139 @@
+"""``planner frontier``: what latency, resilience, assurance and limits cost around a decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from planner.cli.options import catalog_options, progress
+
+FORMATS = ("table", "json", "md", "html", "csv")
+QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
+
+
+@click.command(name="frontier", short_help="cost against latency and resilience")
+@click.argument("scenario")
+@click.option(
+    "--show",
+    type=click.Choice(QUESTIONS),
+    multiple=True,
+    help="What to work out; repeat for several. Default: everything.",
+)
+@click.option("--service", help="Service whose target is walked; the first by default.")
+@click.option("--target", help="Target to walk, such as ttft_p99; the first by default.")
+@click.option(
+    "--range",
+    "factors",
+    metavar="LOW..HIGH",
+    default="0.25..4",
+    show_default=True,
+    help="Bounds to walk, as factors on the target.",
+)
+@click.option(
+    "--step",
+    type=click.FloatRange(0.01, 0.9),
+    default=0.25,
+    show_default=True,
+    help="Each bound is this share below what the last fleet achieved.",
+)
+@click.option(
+    "--demand-cv",
+    type=click.FloatRange(0, 5),
+    default=0.0,
+    show_default=True,
+    help="Uncertainty of the demand forecast, as a coefficient of variation.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="The most an alternative may cost above the cheapest, as a share.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 20),
+    default=5,
+    show_default=True,
+    help="Alternatives to list.",
+)
+@click.option("--solver", type=click.Choice(["highs", "cbc"]), default="highs", show_default=True)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds each solve may take.",
+)
+@catalog_options
+@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
+def command(
+    scenario: str,
+    show: tuple[str, ...],
+    service: str | None,
+    target: str | None,
+    factors: str,
+    step: float,
+    demand_cv: float,
+    tolerance: float,
+    count: int,
+    solver: str,
+    time_limit: float,
+    catalogs: str | None,
+    calibration: str | None,
+    style: str,
+    output: str | None,
+) -> int:
+    """Work out what surrounds the cheapest fleet for SCENARIO, by solving it again and again.
+
+    Exit codes: 0 the scenario is feasible, 2 invalid input, 3 infeasible, 5 no proof in time.
+
+    \b
+    Examples:
+      planner frontier llama70b_qps50 --show latency --target tpot_p99
+      planner frontier llama70b_qps50 --show resilience --show limits
+      planner frontier llama70b_qps50 --show assurance --demand-cv 0.1
+    """
+    from planner.cli.asking import Asking
+    from planner.comparison.frontiers import Decider, explore, read_factors
+    from planner.performance.factors import load_calibration
+    from planner.reporting.deliver import records, write_document
+    from planner.reporting.frontier_document import frontier_document
+    from planner.solving import Effort
+
+    asking = Asking.with_options(catalogs)
+    question = asking.read(scenario)
+    decider = Decider(
+        asking.catalog,
+        load_calibration(asking.catalog, Path(calibration) if calibration else None),
+        Effort("none", solver, time_limit),
+    )
+    with progress() as report:
+        found = explore(
+            decider,
+            question,
+            show or QUESTIONS,
+            service=service,
+            target=target,
+            factors=read_factors(factors),
+            step_share=step,
+            demand_cv=demand_cv,
+            tolerance=tolerance,
+            count=count,
+            progress=report,
+        )
+    document = frontier_document(found)
+    write_document(
+        document,
+        style,
+        output,
+        table=next(iter(document.tables()), "latency"),
+        data=lambda: {
+            "scenario": question.name,
+            **{table: records(document, table) for table in document.tables()},
+        },
+    )
+    status = found.decided.solution.status
+    return {"optimal": 0, "infeasible": 3}.get(status, 5)
