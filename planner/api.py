@@ -42,7 +42,8 @@ def solve(
     """
     from planner.assembly import assemble
     from planner.performance.factors import load_calibration
-    from planner.solving import Effort, solve_scenario
+    from planner.solved import Effort
+    from planner.solving import solve_scenario
 
     started = time.monotonic()
     progress("reading catalogs")

@@ -35,7 +35,7 @@ from planner.plan import (
 )
 from planner.scenario import Scenario, Service
 from planner.serving.lengths import lengths_of
-from planner.solving import Effort, Operating, Solved
+from planner.solved import Effort, Operating, Solved
 
 EXAMPLES = 3
 INTERVAL_LEVEL = 0.8
@@ -78,17 +78,14 @@ def assemble(
 
 
 def _service(service: Service, solved: Solved, nodes: tuple[NodeCount, ...]) -> ServicePlan:
-    routed: dict[str, float] = defaultdict(float)
-    for (demand, kind, _period), rate in solved.solution.routed_qps.items():
-        if demand == service.name:
-            routed[kind] += rate
+    routed = solved.routed_qps(service.name)
     chosen = [
         (solved.by_key[kind], count)
-        for (kind, _period), count in sorted(solved.solution.replicas.items())
-        if count and solved.by_key[kind].service == service.name
+        for kind, count in solved.replicas().items()
+        if solved.by_key[kind].service == service.name
     ]
     groups = tuple(
-        _group(candidate, count, routed[candidate.key], solved, nodes)
+        _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes)
         for candidate, count in chosen
     )
     lengths = lengths_of(service)
@@ -142,7 +139,7 @@ def _group(
         replicas=count,
         gpus=count * d.gpus,
         usd_per_hour=_share_of_cost(candidate, count, solved, nodes),
-        capacity_qps=candidate.capacity.qps,
+        capacity_qps=solved.capacity_qps(candidate.key),
         routed_qps=routed,
         concurrency=at.point.concurrency,
         utilisation=at.point.utilisation,

@@ -1,0 +1,164 @@
+"""The chosen fleet played in the simulator; what proved optimistic corrected, and decided again.
+
+A round simulates every service at its planned rate with its planned replicas. Where a target fails,
+the share of the rate that would have held becomes the new capacity of the kinds involved, and the
+program is solved again; it may then choose a candidate that was never played, which the next round
+plays. Rounds are bounded and all recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from planner.fleet.problem import Problem
+from planner.framing import decide
+from planner.plan import VerificationRound
+from planner.scenario import Service
+from planner.serving.service_simulation import Check, Placed, check_service, held_share
+from planner.solved import Effort, Operating, Progress, Solved
+
+MAX_ROUNDS = 8
+MARGIN = (
+    0.98  # capacities are corrected to a little under what held, so that a round makes progress
+)
+MORE_CAPACITY = 1.10
+MAX_NEAR_WINNERS = 5
+
+
+def checked(
+    solved: Solved,
+    effort: Effort,
+    operating: Callable[[Solved], dict[str, Operating]],
+    progress: Progress,
+) -> Solved:
+    """Simulate, correct and solve again until the fleet holds or the rounds are used up.
+
+    ``operating`` predicts the chosen candidates at the load they get. The result's ``rounds`` say
+    what was played; its note says when the last fleet was not confirmed.
+    """
+    rounds: list[VerificationRound] = []
+    played: set[str] = set()
+    for number in range(1, MAX_ROUNDS + 1):
+        progress(f"simulating the chosen fleet, round {number}")
+        checks = {s.name: _check(solved, s, effort) for s in solved.scenario.services}
+        played |= set(solved.replicas())
+        shares = {name: _share(solved, name, c, effort) for name, c in checks.items() if c}
+        rounds += [_round(number, solved, n, c, shares[n]) for n, c in checks.items() if c]
+        solved = _with_simulated(replace(solved, rounds=tuple(rounds)), checks)
+        if all(share >= 1 for share in shares.values()):
+            return replace(
+                solved,
+                near_winners=tuple(_near_winners(solved, played, effort)),
+                verification_note="every target holds in the simulator at the planned load",
+            )
+        problem = _corrected(solved, shares)
+        solution = decide(problem, effort)
+        if solution.status not in ("optimal", "feasible"):
+            return replace(
+                solved,
+                verification_note="with the simulated capacities no fleet is left; the printed one "
+                "misses a target in the simulator",
+            )
+        solved = replace(solved, problem=problem, solution=solution)
+        solved = replace(solved, operating=operating(solved))
+    return replace(
+        solved,
+        verification_note=f"not confirmed in {MAX_ROUNDS} rounds; the last fleet is unplayed",
+    )
+
+
+def _check(solved: Solved, service: Service, effort: Effort) -> Check | None:
+    """Simulate one service as planned; None where it has no replicas."""
+    placed = _placed(solved, service)
+    return check_service(service, placed, seed=effort.seed) if placed else None
+
+
+def _placed(solved: Solved, service: Service) -> list[Placed]:
+    rates = solved.routed_qps(service.name)
+    return [
+        Placed(c.deployment, c.memory, c.steps, count, rates.get(c.key, 0.0))
+        for c, count in ((solved.by_key[k], n) for k, n in solved.replicas().items())
+        if c.service == service.name
+    ]
+
+
+def _share(solved: Solved, name: str, check: Check, effort: Effort) -> float:
+    service = next(s for s in solved.scenario.services if s.name == name)
+    return held_share(service, _placed(solved, service), check, seed=effort.seed)
+
+
+def _round(number: int, solved: Solved, name: str, check: Check, share: float) -> VerificationRound:
+    kinds = [k for k in solved.replicas() if solved.by_key[k].service == name]
+    counts, rates = solved.replicas(), solved.routed_qps(name)
+    per_replica = min(rates[k] / counts[k] for k in kinds)
+    failed = [o.key for o in check.outcomes if not o.holds]
+    return VerificationRound(
+        round=number,
+        deployment="; ".join(f"{counts[k]}x ({solved.by_key[k].deployment.label})" for k in kinds),
+        closed_form_qps=min(solved.by_key[k].capacity.qps for k in kinds),
+        simulated_qps=per_replica * share,
+        holds=share >= 1,
+        note="holds at the planned load" if share >= 1 else f"misses {', '.join(failed)}",
+    )
+
+
+def _with_simulated(solved: Solved, checks: dict[str, Check | None]) -> Solved:
+    """Put the simulated percentiles in place of the closed form's, and keep its error."""
+    operating = dict(solved.operating)
+    errors: dict[str, float] = {}
+    for key, at in solved.operating.items():
+        check = checks[solved.by_key[key].service]
+        if check is None:
+            continue
+        simulated = {name: e.value_s for name, e in check.percentiles.items()}
+        for name in simulated.keys() & at.point.latency_s.keys():
+            if simulated[name] > 0:
+                errors[f"{key}: {name}"] = at.point.latency_s[name] / simulated[name] - 1
+        operating[key] = replace(
+            at,
+            latency_s=simulated,
+            method="simulated",
+            simulation_intervals={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
+        )
+    return replace(solved, operating=operating, closed_form_error=errors)
+
+
+def _corrected(solved: Solved, shares: dict[str, float]) -> Problem:
+    """Lower the capacity of every kind whose service missed a target."""
+    counts = solved.replicas()
+    kinds = []
+    for kind in solved.problem.kinds:
+        service = solved.by_key[kind.key].service
+        if kind.key in counts and shares.get(service, 1.0) < 1:
+            routed = solved.routed_qps(service).get(kind.key, 0.0)
+            held = MARGIN * shares[service] * routed / counts[kind.key]
+            kind = replace(kind, capacity_qps={service: max(held, 1e-9)})
+        kinds.append(kind)
+    return replace(solved.problem, kinds=tuple(kinds))
+
+
+def _near_winners(solved: Solved, played: set[str], effort: Effort) -> Iterable[str]:
+    """Unplayed candidates that would make a cheaper fleet if they carried 10 % more."""
+    cost = solved.solution.objective_usd_per_hour or 0.0
+    problem = replace(
+        solved.problem,
+        kinds=tuple(
+            k
+            if k.key in played
+            else replace(k, capacity_qps={d: c * MORE_CAPACITY for d, c in k.capacity_qps.items()})
+            for k in solved.problem.kinds
+        ),
+    )
+    for _ in range(MAX_NEAR_WINNERS):
+        solution = decide(problem, effort)
+        found = solution.objective_usd_per_hour
+        if found is None or found >= cost * (1 - 1e-9):
+            return
+        winners = {k for (k, _), n in solution.replicas.items() if n and k not in played}
+        if not winners:
+            return
+        yield from (
+            f"{solved.by_key[k].deployment.label}: {found:.2f} USD/h" for k in sorted(winners)
+        )
+        problem = replace(problem, kinds=tuple(k for k in problem.kinds if k.key not in winners))

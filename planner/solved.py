@@ -1,0 +1,97 @@
+"""What is known once a scenario is decided: the values ``assembly`` writes into a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from planner.catalog.offer import Offer
+from planner.fleet.candidates import Candidate, CandidateSet
+from planner.fleet.infeasible import Explanation
+from planner.fleet.problem import Problem, Solution
+from planner.fleet.rivals import Rival
+from planner.performance.steps import StepTimes
+from planner.plan import VerificationRound
+from planner.scenario import Scenario
+from planner.serving.capacity import Capacity
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try: solver, its limits, the seed, and whether to simulate."""
+
+    verify: str = "simulate"
+    solver: str = "highs"
+    time_limit_s: float = 60.0
+    gap: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Operating:
+    """One candidate at the load its replicas really get.
+
+    ``latency_s``: predicted seconds by key ("ttft_p99"), by ``method``; ``simulation_intervals``:
+    Monte-Carlo intervals of the simulated ones [s]; ``step``: a decode step there, by part.
+    """
+
+    point: Capacity
+    step: StepTimes
+    latency_s: Mapping[str, float]
+    method: str = "closed-form"
+    simulation_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A decided scenario.
+
+    ``candidates`` by service and ``by_key`` are as sized by the closed form; ``problem`` holds the
+    capacities that were decided with, corrected where the simulator found them optimistic.
+    """
+
+    scenario: Scenario
+    offers: tuple[Offer, ...]
+    candidates: Mapping[str, CandidateSet]
+    by_key: Mapping[str, Candidate]
+    problem: Problem
+    solution: Solution
+    explanation: Explanation | None = None
+    operating: Mapping[str, Operating] = field(default_factory=dict)
+    rivals: tuple[Rival, ...] = ()
+    native: Rival | None = None
+    rounds: tuple[VerificationRound, ...] = ()
+    closed_form_error: Mapping[str, float] = field(default_factory=dict)
+    near_winners: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    verification_note: str = ""
+
+    @property
+    def has_fleet(self) -> bool:
+        return self.solution.status in ("optimal", "feasible")
+
+    def replicas(self) -> dict[str, int]:
+        """Replicas of each chosen kind in the period with the most."""
+        most: dict[str, int] = {}
+        for (kind, _period), count in sorted(self.solution.replicas.items()):
+            if count:
+                most[kind] = max(most.get(kind, 0), count)
+        return most
+
+    def routed_qps(self, service: str | None = None) -> dict[str, float]:
+        """Rate [requests/s] each kind gets in its busiest period, of one service or of all."""
+        by_period: dict[tuple[str, int], float] = {}
+        for (demand, kind, period), rate in sorted(self.solution.routed_qps.items()):
+            if service in (None, demand):
+                by_period[kind, period] = by_period.get((kind, period), 0.0) + rate
+        busiest: dict[str, float] = {}
+        for (kind, _period), rate in by_period.items():
+            busiest[kind] = max(busiest.get(kind, 0.0), rate)
+        return busiest
+
+    def capacity_qps(self, kind: str) -> float:
+        """What one replica of a kind was counted as carrying [requests/s]."""
+        found = next(k for k in self.problem.kinds if k.key == kind)
+        return found.capacity_qps[self.by_key[kind].service]
