@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.formats import KvFormat, WeightFormat
-from planner.catalog.tables import ISO_DATE, Row, read_rows
+from planner.catalog.tables import IsoDate, Row, read_rows
 
 
 class FormatRow(Row):
@@ -30,7 +30,7 @@ class FormatRow(Row):
     keeps: str = ""
     aliases: str = ""
     source: str
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
     note: str = ""
 
     @property

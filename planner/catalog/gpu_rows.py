@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.tables import ISO_DATE, Row, read_rows
+from planner.catalog.tables import IsoDate, Row, read_rows
 
 PRECISIONS = ("fp32", "fp16", "bf16", "fp8", "int8", "fp4")
 
@@ -41,7 +41,7 @@ class GpuRow(Row):
     launch_year: int = Field(ge=2010, le=2035)
     aliases: str = ""
     source: str
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
     note: str = ""
 
     def spec(self) -> GpuSpec:

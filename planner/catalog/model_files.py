@@ -6,10 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field
-
 from planner.catalog.model import ModelSpec
-from planner.catalog.tables import ISO_DATE, Row, read_rows, read_text
+from planner.catalog.tables import IsoDate, Row, read_rows, read_text
 from planner.errors import CatalogError, InputError, PlannerError
 
 MAX_CONFIG_BYTES = 5_000_000
@@ -23,7 +21,7 @@ class ModelEntry(Row):
     aliases: str = ""
     family: str
     source: str
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
     note: str = ""
 
     @property

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from planner.catalog.tables import ISO_DATE, Row
+from planner.catalog.tables import IsoDate, Row
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -19,7 +19,7 @@ class ApiPriceRow(Row):
     input_usd_per_million: float = Field(ge=0, le=1000)
     output_usd_per_million: float = Field(ge=0, le=1000)
     cached_input_usd_per_million: float | None = Field(default=None, ge=0, le=1000)
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
     source: str
     confidence: Confidence
     note: str = ""
@@ -36,7 +36,7 @@ class ServerRow(Row):
     price_high_usd: float = Field(gt=0)
     max_power_kw: float = Field(gt=0)
     idle_power_kw: float = Field(gt=0)
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
     source: str
     confidence: Confidence
     note: str = ""
@@ -50,7 +50,7 @@ class OwnershipRow(Row):
     low: float = Field(ge=0)
     high: float = Field(ge=0)
     unit: str
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
     source: str
     confidence: Confidence
     note: str = ""

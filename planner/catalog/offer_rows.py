@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.offer import Offer, Term
-from planner.catalog.tables import ISO_DATE, Row, read_rows
+from planner.catalog.tables import IsoDate, Row, read_rows
 from planner.errors import CatalogError, PlannerError
 
 MAX_USD_PER_HOUR = 100_000.0
@@ -25,7 +25,7 @@ class OfferRow(Row):
     gpu_count: int = Field(gt=0, le=1024)
     term: Term
     usd_per_hour: float = Field(gt=0, le=MAX_USD_PER_HOUR)
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
     source: str
     confidence: Literal["high", "medium", "low"] = "medium"
     government: bool = False

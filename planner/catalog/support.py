@@ -18,7 +18,7 @@ from planner.catalog.engine import EngineSpec, version_key
 from planner.catalog.formats import KvFormat, WeightFormat
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
-from planner.catalog.tables import read_yaml, validate_document
+from planner.catalog.tables import IsoDate, read_yaml, validate_document
 
 Feature = Literal["moe", "latent-attention", "sparse-indexer", "recurrent"]
 
@@ -60,7 +60,7 @@ class SupportRule:
     reason: str
     when: Conditions
     source: str
-    as_of: str
+    as_of: IsoDate
 
 
 @dataclass(frozen=True)

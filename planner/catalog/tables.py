@@ -10,17 +10,17 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from planner.errors import CatalogError, PlannerError, nearest
 
 MAX_TABLE_BYTES = 20_000_000
 MAX_YAML_BYTES = 2_000_000
-ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 
 _UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
 _ALLOWED = {
@@ -43,6 +43,19 @@ _COMPARISONS = {
     "string_too_short": ("text of length", "min_length"),
     "string_pattern_mismatch": ("text matching", "pattern"),
 }
+
+
+def _iso_date(text: str) -> str:
+    """Return ``text`` when it is a day as YYYY-MM-DD; raises ValueError otherwise."""
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise ValueError("a date written YYYY-MM-DD")
+
+
+IsoDate = Annotated[str, AfterValidator(_iso_date)]
 
 
 class Row(BaseModel):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import ISO_DATE, Row, read_rows
+from planner.catalog.tables import IsoDate, Row, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class _CardRow(Row):
     quick_list: bool
     note: str = ""
     source: str
-    as_of: str = Field(pattern=ISO_DATE)
+    as_of: IsoDate
 
 
 def reference_cards(catalog: Catalog) -> tuple[Card, ...]:

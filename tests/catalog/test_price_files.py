@@ -50,7 +50,9 @@ def test_a_good_file(tmp_path: Path, catalog: Catalog) -> None:
         ("gpu_count", "0.5", "a whole number"),
         ("gpu_count", "0", "a number above 0"),
         ("term", "forever", "'on-demand'"),
-        ("as_of", "May 2026", "text matching"),
+        ("as_of", "May 2026", "a date written YYYY-MM-DD"),
+        ("as_of", "2026-02-30", "a date written YYYY-MM-DD"),
+        ("as_of", "20260501", "a date written YYYY-MM-DD"),
         ("gpu", "h900", "planner catalog gpus"),
     ],
 )
