@@ -61,6 +61,7 @@ class EngineSpec:
     CUDA graphs count inside it. Memory coefficients (activations, graphs, context) are in
     ``catalogs/engines.yaml`` under ``memory`` and read by ``planner.sizing.memory``.
     ``mla_kv_padding_values``: an MLA cache row is padded to a multiple of that many values (0 = not).
+    ``hybrid_pages``: recurrent states live in pages of the attention cache, whose block grows to fit.
     """
 
     name: str
@@ -80,6 +81,7 @@ class EngineSpec:
     as_of: str
     gpu_limits: tuple[EngineLimits, ...] = ()
     note: str = ""
+    hybrid_pages: bool = False
 
     def on(self, gpu: GpuSpec) -> EngineSpec:
         """Return this version with the defaults it takes on ``gpu``."""

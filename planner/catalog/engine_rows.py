@@ -43,6 +43,7 @@ class VersionRow(_Document):
     prefix_caching: bool
     start_up_s: float = Field(ge=0)
     mla_kv_padding_values: int = Field(ge=0)
+    hybrid_pages: bool = False
     memory: dict[str, float]
     source: str = Field(min_length=1)
     as_of: date
@@ -68,6 +69,7 @@ class VersionRow(_Document):
             as_of=self.as_of.isoformat(),
             gpu_limits=tuple(EngineLimits(**limits.model_dump()) for limits in self.gpu_limits),
             note=self.note,
+            hybrid_pages=self.hybrid_pages,
         )
 
 

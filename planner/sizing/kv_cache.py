@@ -35,6 +35,7 @@ Number = float | NDArray[np.float64]
 
 REFERENCE_CONTEXT_TOKENS = 4096.0
 CONV_STATE_BYTES = 2
+LATENT_KERNEL_TOKENS = 64  # latent-attention kernels take blocks of multiples of 64 tokens
 SPARSE_MLA_FP8_SCALE_BYTES = 4  # one FP32 scale per 128 values of the FP8 latent
 SPARSE_MLA_FP8_GROUP = 128
 SPARSE_MLA_ROPE_BYTES = 2  # the rotary part stays in BF16 in the FP8 layout
@@ -165,6 +166,7 @@ def kv_layout(deployment: Deployment, stage: int | None = None) -> KvLayout:
         deployment.engine.mla_kv_padding_values,
         deployment.tensor_parallel,
         deployment.pipeline_parallel,
+        deployment.engine.hybrid_pages,
     )
     if stage is not None:
         return layouts[stage]
@@ -179,6 +181,7 @@ def _layouts(
     padding_values: int,
     tensor_parallel: int,
     pipeline_parallel: int,
+    hybrid_pages: bool,
 ) -> tuple[KvLayout, ...]:
     """The layout of every pipeline stage."""
 
@@ -196,14 +199,37 @@ def _layouts(
         for cache in caches:
             if cache.window_tokens:
                 windows[cache.window_tokens] += cache.window_bytes
+        block, states = block_tokens, sum(c.state_bytes for c in caches)
+        if hybrid_pages and states:
+            block, states = hybrid_page_layout(model, caches, block_tokens)
         return KvLayout(
             growing_bytes_per_token=sum(c.growing_bytes for c in caches),
             windows=tuple(sorted(windows.items())),
-            state_bytes_per_sequence=sum(c.state_bytes for c in caches),
-            block_tokens=block_tokens,
+            state_bytes_per_sequence=states,
+            block_tokens=block,
         )
 
     return tuple(layout(layers) for layers in stage_layers(len(model.layers), pipeline_parallel))
+
+
+def hybrid_page_layout(
+    model: ModelSpec, caches: list[LayerCache], block_tokens: int
+) -> tuple[int, float]:
+    """Block [tokens] and state [B per sequence] where states live in pages of the attention cache.
+
+    The block grows, in steps the attention kernel allows, until one layer's page holds one layer's
+    state; a state then takes a whole page (vLLM ``HybridAttentionMambaModelConfig``): Qwen3.5-27B
+    logs 784 tokens, Qwen3-Next at TP2 with an FP8 cache 1,072.
+    """
+    attention = [c.growing_bytes for c in caches if c.growing_bytes]
+    states = [c.state_bytes for c in caches if c.state_bytes]
+    if not attention:
+        return block_tokens, sum(states)
+    per_token = max(attention)
+    latent = any(isinstance(layer.mixer, LatentAttention) for layer in model.layers)
+    step = max(block_tokens, LATENT_KERNEL_TOKENS) if latent else block_tokens
+    block = step * math.ceil(max(states) / (step * per_token))
+    return block, len(states) * block * per_token
 
 
 def kv_bytes_per_token(model: ModelSpec, kv_format: KvFormat) -> float:

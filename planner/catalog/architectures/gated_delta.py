@@ -51,7 +51,7 @@ def delta_mixer(fields: ConfigFields, hidden: int) -> tuple[RecurrentMixer, Tens
         + norm(f"{name}.norm", value_dim)
         + linear(f"{name}.out_proj", "recurrent", hidden, values, parts=value_heads)
     )
-    state_bytes = 4 if fields.text("mamba_ssm_dtype", "float32") == "float32" else 2
+    state_bytes = 4 if fields.text("mamba_ssm_dtype") == "float32" else 2
     mixer = RecurrentMixer(
         kind="gated-delta",
         heads=value_heads,
