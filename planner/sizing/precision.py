@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
-from planner.catalog.model import ModelSpec, Tensor
+from planner.catalog.model import ModelSpec, MoeMlp, Tensor
 from planner.sizing.parameters import model_tensors
 
 BYTES_16BIT = 2.0
+LINEAR_CLASSES = frozenset({"attention", "mlp", "shared_expert", "recurrent", "indexer", "mtp"})
 NEVER_QUANTISED = frozenset({"norm", "bias", "router", "conv", "gate"})
 
 
@@ -78,19 +79,33 @@ def weights_for(model: ModelSpec, name: str, lookup: Callable[[str], WeightForma
     checkpoint's own variant when it is of that family (block FP8 for a block-FP8 checkpoint), with
     the classes that checkpoint leaves in another format; else the catalog's row of that name.
     """
-    if name != "native":
-        asked = lookup(name)
-        exact = "_" in asked.name and asked.name != model.native_weights
-        if exact or format_family(asked.name) != format_family(model.native_weights):
-            return asked
+    if name != "native" and not _is_own(model, name, lookup(name)):
+        return _for_dense(model, lookup(name))
     return _native(model, lookup)
 
 
+def _is_own(model: ModelSpec, name: str, asked: WeightFormat) -> bool:
+    """Whether ``name`` speaks of the checkpoint's own format."""
+    native = format_family(model.native_weights)
+    if name == "fp4":
+        return native in ("nvfp4", "mxfp4")
+    exact = "_" in asked.name and asked.name != model.native_weights
+    return not exact and format_family(asked.name) == native
+
+
+def _for_dense(model: ModelSpec, fmt: WeightFormat) -> WeightFormat:
+    """A format made for experts alone quantises the other matrices of a model without any."""
+    if any(isinstance(layer.mlp, MoeMlp) for layer in model.layers):
+        return fmt
+    return replace(fmt, keeps=fmt.keeps - LINEAR_CLASSES)
+
+
 def _native(model: ModelSpec, lookup: Callable[[str], WeightFormat]) -> WeightFormat:
+    """The checkpoint's format; the file itself says what it leaves out, not the format's row."""
     base = lookup(model.native_weights)
-    if not model.native_classes:
+    if base.bits >= 16:
         return base
-    keeps = set(base.keeps)
+    keeps = set(base.keeps - LINEAR_CLASSES)
     overrides: list[tuple[str, WeightFormat]] = []
     for klass, name in model.native_classes:
         keeps.discard(klass)

@@ -251,7 +251,7 @@ def _mixtures(model: ModelSpec) -> list[MoeMlp]:
 def _scale_unit(fmt: WeightFormat) -> int:
     expert = Tensor("expert", "expert", 1, 1)
     stored = stored_format(expert, fmt)
-    if stored is None or stored.bits >= 16:
+    if stored is None or stored.bits >= 16 or stored.expert_padding != (1, 1):
         return 1
     return stored.block[0] if stored.block else max(stored.group, 1)
 
