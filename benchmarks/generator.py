@@ -1,7 +1,8 @@
 """Seeded fleets of any size for timing the program: services, candidates, GPU types with stock.
 
 Capacities follow a rough law (bandwidth or arithmetic of the GPU, tensor-parallel loss, precision,
-model size, noise), so that no GPU type wins everywhere and stock binds on the cheap ones.
+model size, noise), so that no GPU type wins everywhere and stock binds on the cheap ones. A service
+needs about 2 to 60 middling GPUs at its peak.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from planner.fleet.problem import Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
 
 TENSOR_PARALLEL = (1, 2, 4, 8)
+TYPICAL_SPEED = 15.0  # requests/s of a model of size 1 on a middling GPU
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def fleet(size: Size, seed: int = 0) -> Problem:
     kinds: list[ReplicaKind] = []
     for s in range(size.services):
         model = math.exp(rng.uniform(0.0, 3.0))
-        peak = math.exp(rng.uniform(1.5, 4.5)) / model**0.5
+        gpus = math.exp(rng.uniform(math.log(2), math.log(60)))
+        peak = gpus * TYPICAL_SPEED / model
         demands.append(
             Demand(f"s{s}", f"s{s}", _day(rng, peak, size.periods), max_kinds=size.max_kinds)
         )

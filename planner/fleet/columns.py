@@ -10,25 +10,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from planner.fleet.linear import LinearProgram, Terms, total
-from planner.fleet.packing import NodeClass, node_class
+from planner.fleet.packing import Shape, Site
 from planner.fleet.problem import NodeOffer, Problem, ReplicaKind
 from planner.fleet.services import Services
 
 
 @dataclass(slots=True)
 class Columns:
-    """Where each decision stands: ``nodes`` u, ``replicas`` n, ``shares`` x, ``choices`` y, ``short`` r.
+    """Where each decision stands among the columns of ``model``.
 
-    ``hosts``: node classes that can hold a kind. ``replicas`` are expressions, not columns: a service that picks one kind runs N[d,t] y of it.
+    ``nodes`` u[o,e,t], ``replicas`` n[d,e,t], ``shares`` x[s,d,t], ``choices`` y[g,d], ``short`` r[s,t].
+    ``replicas`` are expressions: a service that picks one kind runs N[d,t] y[g,d] of it. ``sites``:
+    offers by site; ``hosts``: sites that can hold a kind; ``routed``: demands with share variables.
     """
 
     problem: Problem
-    classes: dict[NodeClass, list[NodeOffer]]
+    sites: dict[Site, list[NodeOffer]]
     services: Services
-    hosts: dict[str, list[NodeClass]]
+    hosts: dict[str, list[Site]]
     model: LinearProgram = field(default_factory=LinearProgram)
-    nodes: dict[tuple[str, NodeClass, int], int] = field(default_factory=dict)
-    replicas: dict[tuple[str, NodeClass, int], Terms] = field(default_factory=dict)
+    nodes: dict[tuple[str, Site, int], int] = field(default_factory=dict)
+    replicas: dict[tuple[str, Site, int], Terms] = field(default_factory=dict)
     shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
     choices: dict[tuple[str, str], int] = field(default_factory=dict)
     short: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -40,16 +42,16 @@ class Columns:
         return {d.key: d.service for d in self.problem.demands}
 
     def running(self, kind: ReplicaKind, t: int) -> dict[int, float]:
-        """Replicas of a kind over all node classes that can hold it."""
-        return total(self.replicas[kind.key, c, t] for c in self.hosts[kind.key])
+        """Replicas of a kind over all sites that can hold it."""
+        return total(self.replicas[kind.key, e, t] for e in self.hosts[kind.key])
 
     def billed(self, t: int, weights: Mapping[str, float]) -> dict[int, float]:
         """``sum weights[o] u[o,t]`` over the offers named."""
         terms: dict[int, float] = {}
-        for c, offers in self.classes.items():
+        for e, offers in self.sites.items():
             for offer in offers:
                 if offer.key in weights:
-                    column = self.nodes[offer.key, c, t]
+                    column = self.nodes[offer.key, e, t]
                     terms[column] = terms.get(column, 0.0) + weights[offer.key]
         return terms
 
@@ -70,19 +72,23 @@ class Columns:
         column = self.short.get((demand, t))
         return {} if column is None else {column: 1.0}
 
-    def tenants(self, c: NodeClass) -> list[ReplicaKind]:
-        """Replica kinds that may run on nodes of this class."""
-        return [k for k in self.problem.kinds if c in self.hosts[k.key]]
+    def tenants(self, e: Site) -> list[ReplicaKind]:
+        """Replica kinds that may stand at this site."""
+        return [k for k in self.problem.kinds if e in self.hosts[k.key]]
 
 
 def declare(problem: Problem) -> Columns:
     """Sets and variables of ``problem``."""
     services = Services.of(problem)
-    classes: dict[NodeClass, list[NodeOffer]] = {}
+    sites: dict[Site, list[NodeOffer]] = {}
     for offer in problem.offers:
-        classes.setdefault(node_class(offer), []).append(offer)
-    hosts = {k.key: [c for c in classes if c.holds(k)] for k in problem.kinds}
-    columns = Columns(problem, classes, services, hosts)
+        sites.setdefault(Site(offer.gpu), []).append(offer)
+    reach = {e: max(Shape.of(o).reach for o in offers) for e, offers in sites.items()}
+    hosts = {
+        k.key: [e for e in sites if e.gpu == k.gpu and max(k.groups) <= reach[e]]
+        for k in problem.kinds
+    }
+    columns = Columns(problem, sites, services, hosts)
     _node_columns(columns)
     for g in services.demands:
         if g in services.one_kind:
@@ -97,42 +103,42 @@ def declare(problem: Problem) -> Columns:
 
 
 def _node_columns(columns: Columns) -> None:
-    """u[o,c,t]: one column for all periods when the offer is committed."""
-    for c, offers in columns.classes.items():
+    """u[o,e,t]: one column for all periods when the offer is committed."""
+    for e, offers in columns.sites.items():
         for offer in offers:
             column = None
             for t in columns.problem.periods:
                 if column is None or not offer.committed:
-                    column = columns.model.integer("nodes", offer.key, c, t, high=offer.max_nodes)
-                columns.nodes[offer.key, c, t] = column
+                    column = columns.model.integer("nodes", offer.key, e, t, high=offer.max_nodes)
+                columns.nodes[offer.key, e, t] = column
 
 
 def _one_kind_columns(columns: Columns, g: str) -> None:
-    """y[g,d], and n[d,c,t] = N[d,t] y[g,d] without a column of its own where one class holds d."""
+    """y[g,d], and n[d,e,t] = N[d,t] y[g,d] without a column of its own where one site holds d."""
     problem = columns.problem
     for kind in columns.services.kinds_of[g]:
         needs = [columns.services.alone(g, kind, t) for t in problem.periods]
         hosts = columns.hosts[kind.key]
         if None in needs or not hosts:
-            for c in hosts:
-                columns.replicas.update({(kind.key, c, t): {} for t in problem.periods})
+            for e in hosts:
+                columns.replicas.update({(kind.key, e, t): {} for t in problem.periods})
             continue
         chosen = columns.model.binary("uses", g, kind.key)
         columns.choices[g, kind.key] = chosen
         for t, need in enumerate(needs):
-            for c in hosts:
-                columns.replicas[kind.key, c, t] = (
+            for e in hosts:
+                columns.replicas[kind.key, e, t] = (
                     {chosen: float(need or 0)}
                     if len(hosts) == 1
-                    else {columns.model.integer("replicas", kind.key, c, t, high=need): 1.0}
+                    else {columns.model.integer("replicas", kind.key, e, t, high=need): 1.0}
                 )
 
 
 def _replica_columns(columns: Columns, kind: ReplicaKind) -> None:
-    for c in columns.hosts[kind.key]:
+    for e in columns.hosts[kind.key]:
         for t in columns.problem.periods:
-            column = columns.model.integer("replicas", kind.key, c, t)
-            columns.replicas[kind.key, c, t] = {column: 1.0}
+            column = columns.model.integer("replicas", kind.key, e, t)
+            columns.replicas[kind.key, e, t] = {column: 1.0}
 
 
 def _mixed_columns(columns: Columns, g: str) -> None:

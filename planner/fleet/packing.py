@@ -1,9 +1,10 @@
 """Which nodes can hold which replicas, and how whole groups fill whole nodes.
 
-Nodes of one GPU type, size and failure domain form a class: what is rented within it is
-interchangeable. Where group sizes divide one another and the node (1, 2, 4, 8 in 8), counting GPUs is
-exact: sorted by size, groups fill a node without a hole. Elsewhere (3 and 5 in 8) nodes are filled
-by patterns, multisets of group sizes that fit and to which nothing can be added.
+Replicas are free to stand on any node of a ``Site``: nodes of one GPU type in one failure domain.
+Where group sizes divide one another and the nodes (1, 2, 4, 8 in nodes of 1 and 8), counting GPUs is
+exact: placed largest first, groups leave no hole that a smaller one could not use, so it is enough
+that groups of a size or larger find as many GPUs among the nodes that can hold that size. Elsewhere
+(3 and 5 in 8) nodes are filled by patterns: group sizes that fit together, with no room for more.
 """
 
 from __future__ import annotations
@@ -17,59 +18,77 @@ from planner.fleet.problem import NodeOffer, ReplicaKind
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class NodeClass:
-    """Interchangeable nodes: GPU type, GPUs per node and per link domain, and failure domain.
+class Site:
+    """Where replicas may stand together: a GPU type and, where it matters, a failure domain.
 
     ``domain`` is "" where no failure tells zones or pools apart; ``tenant`` is the service the nodes
     are kept for, "" where services share nodes.
     """
 
     gpu: str
-    gpus_per_node: int
-    link_gpus: int
     domain: str = ""
     tenant: str = ""
 
-    def holds(self, kind: ReplicaKind) -> bool:
-        """Whether one replica can run on nodes of this class.
 
-        A group larger than a node spans nodes of one link domain.
-        """
-        return kind.gpu == self.gpu and all(
-            g <= max(self.gpus_per_node, self.link_gpus) for g in kind.groups
-        )
+@dataclass(frozen=True, slots=True, order=True)
+class Shape:
+    """A node of ``gpus`` GPUs; a group of up to ``reach`` GPUs stays within one fast-link domain."""
 
-    def pieces(self, kind: ReplicaKind) -> tuple[int, ...]:
-        """The replica's groups as pieces that each lie within one node [GPUs]."""
-        whole = [divmod(g, self.gpus_per_node) for g in kind.groups]
-        return tuple(
-            piece
-            for nodes, rest in whole
-            for piece in (self.gpus_per_node,) * nodes + ((rest,) if rest else ())
-        )
+    gpus: int
+    reach: int
 
+    @classmethod
+    def of(cls, offer: NodeOffer) -> Shape:
+        """The shape of an offer's nodes."""
+        return cls(offer.gpus_per_node, max(offer.link_gpus, offer.gpus_per_node))
 
-def node_class(offer: NodeOffer, domain: str = "", tenant: str = "") -> NodeClass:
-    """The class of an offer's nodes."""
-    link = max(offer.link_gpus, offer.gpus_per_node)
-    return NodeClass(offer.gpu, offer.gpus_per_node, link, domain, tenant)
+    def nodes_for(self, group: int) -> int:
+        """Whole nodes that a group takes when it is larger than one."""
+        return -(-group // self.gpus)
 
 
-def nested(sizes: Iterable[int], node: int) -> bool:
-    """Whether each size divides the next larger one and the node, so that counting is exact."""
-    chain = [*sorted(set(sizes)), node]
-    return all(b % a == 0 for a, b in itertools.pairwise(chain))
+def nested(groups: Iterable[int], shapes: Iterable[Shape]) -> bool:
+    """Whether group sizes divide one another and the nodes, so that counting GPUs is exact."""
+    sizes = sorted(set(groups))
+    chain = all(b % a == 0 for a, b in itertools.pairwise(sizes))
+    return chain and all(
+        max(g, s.gpus) % min(g, s.gpus) == 0 for s in shapes for g in sizes if g <= s.reach
+    )
+
+
+def group_gpus(kind: ReplicaKind, at_least: int) -> int:
+    """GPUs of a replica that stand in groups of that size or larger."""
+    return sum(g for g in kind.groups if g >= at_least)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One way to fill ``nodes`` nodes: how many groups of each size, as (size, count)."""
+
+    nodes: int
+    slots: tuple[tuple[int, int], ...]
 
 
 @cache
-def patterns(sizes: tuple[int, ...], node: int) -> tuple[tuple[int, ...], ...]:
-    """Every way to fill a node of ``node`` GPUs so that no further group of ``sizes`` fits.
+def patterns(sizes: tuple[int, ...], shape: Shape) -> tuple[Pattern, ...]:
+    """Every way to fill a node so that no further group of ``sizes`` fits beside those in it.
 
-    Each pattern counts the groups per size, in the order of ``sizes`` (distinct, ascending).
+    A group larger than the node takes whole nodes for itself.
     """
+    within = tuple(sorted({s for s in sizes if s <= shape.gpus}))
+    spanning = sorted({s for s in sizes if shape.gpus < s <= shape.reach})
+    filled = [
+        Pattern(1, tuple((s, n) for s, n in zip(within, counts, strict=True) if n))
+        for counts in _fillings(within, shape.gpus)
+    ]
+    return (*filled, *(Pattern(shape.nodes_for(s), ((s, 1),)) for s in spanning))
+
+
+def _fillings(sizes: tuple[int, ...], room: int) -> list[tuple[int, ...]]:
+    """Counts per size that fit into ``room`` and leave no room for the smallest."""
     if not sizes:
-        return ()
-    found = []
+        return []
+    found: list[tuple[int, ...]] = []
 
     def fill(position: int, free: int, counts: tuple[int, ...]) -> None:
         if position < 0:
@@ -79,8 +98,8 @@ def patterns(sizes: tuple[int, ...], node: int) -> tuple[tuple[int, ...], ...]:
         for count in range(free // sizes[position], -1, -1):
             fill(position - 1, free - count * sizes[position], (count, *counts))
 
-    fill(len(sizes) - 1, node, ())
-    return tuple(p for p in found if not any(_covers(q, p) for q in found))
+    fill(len(sizes) - 1, room, ())
+    return [p for p in found if not any(_covers(q, p) for q in found)]
 
 
 def _covers(more: tuple[int, ...], less: tuple[int, ...]) -> bool:

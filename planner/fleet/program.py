@@ -2,36 +2,37 @@
 
 Sets
     s    demands: services, or length buckets of a service g
-    d    replica kinds: a deployment with a GPU type, GPUs per replica and a capacity per demand
+    d    replica kinds: a deployment with a GPU type, GPU groups and a capacity per demand
     o    offers: a node type at a price, under a term
-    c    node classes: nodes of one GPU type, size and failure domain (``packing``)
-    p    patterns: ways to fill one node of a class with groups (``packing``)
+    e    sites: nodes of one GPU type in one failure domain, where replicas stand freely (``packing``)
+    p    patterns: ways to fill one node with groups (``packing``)
     t    periods of h[t] hours
 
 Data
-    rate[s,t], cap[s,d] [requests/s]; gpus[d]; price[o] [USD per node and hour]; size[c] [GPUs];
-    K[g] the most kinds a service mixes; N[d,t] = ceil(sum_s rate[s,t] / cap[s,d]), what d needs alone.
+    rate[s,t], cap[s,d] [requests/s]; price[o] [USD per node and hour]; size[o], gpus[d] [GPUs];
+    gpus[d,k] GPUs of d in groups of k or more; a[p,k] groups of size k in a pattern; K[g] the most
+    kinds a service mixes; N[d,t] = ceil(sum_s rate[s,t] / cap[s,d]), what d needs alone.
 
 Variables
-    n[d,c,t]  replicas running                             whole
-    u[o,c,t]  nodes billed (one for all t when committed)  whole
+    n[d,e,t]  replicas running                             whole
+    u[o,e,t]  nodes billed (one for all t when committed)  whole
     x[s,d,t]  share of a demand's rate sent to a kind      real
     y[g,d]    service g uses kind d                        0/1
     z[s,gpu]  a whole bucket goes to this GPU type         0/1
     r[s,t]    share of a demand not served                 real, only where not all must be served
-    w[p,c,t]  nodes filled after a pattern                 whole, only where counting is not exact
+    w[p,e,t]  times a pattern is filled                    whole, only where counting is not exact
 
 Constraints, one function each
     choice    sum_d y[g,d] = 1 (K = 1) or <= K
-    replicas  sum_c n[d,c,t] = N[d,t] y[g,d] where a service picks one kind for itself (K = 1)
+    replicas  sum_e n[d,e,t] = N[d,t] y[g,d] where a service picks one kind for itself (K = 1)
     cover     sum_d cap[s,d] n[d,t] + rate r >= rate where the kinds of s serve s alone
     demand    sum_d x[s,d,t] + r[s,t] = 1 elsewhere
     capacity  sum_s rate[s,t] / cap[s,d] x[s,d,t] <= n[d,t]
-    link      n[d,t] <= N[d,t] y[g,d], and x[s,d,t] <= y[g,d]
+    link      n[d,t] <= ceil(rate[s,t] / cap[s,d]) y[g,d], or x[s,d,t] <= y[g,d]
     whole     x[s,d,t] <= z[s,gpu(d)], sum_gpu z[s,gpu] = 1
-    packing   sum_d gpus[d] n[d,c,t] <= size[c] sum_o u[o,c,t] where sizes nest
-    patterns  groups of a size <= sum_p a[p,size] w[p,c,t], and sum_p w[p,c,t] <= sum_o u[o,c,t]
-    offer     sum_c u[o,c,t] <= nodes the offer has
+    packing   sum_d gpus[d,k] n[d,e,t] <= sum_(o reaches k) size[o] u[o,e,t] where sizes nest
+    pattern   groups of size k <= sum_p a[p,k] w[p,e,t], and nodes filled <= nodes billed, elsewhere
+    offer     sum_e u[o,e,t] <= nodes the offer has
     stock     GPUs billed of a type <= stock
     max_gpus  GPUs billed <= limit
     budget    sum price u <= limit
@@ -54,8 +55,8 @@ from dataclasses import replace
 from planner.fleet.columns import Columns, declare
 from planner.fleet.dominance import without_dominated
 from planner.fleet.linear import LinearProgram, Terms, combine, total
-from planner.fleet.packing import nested, patterns
-from planner.fleet.problem import Problem, Solution
+from planner.fleet.packing import Shape, group_gpus, nested, patterns
+from planner.fleet.problem import NodeOffer, Problem, Solution
 from planner.fleet.reading import read_solution
 from planner.fleet.services import most_kinds
 from planner.fleet.solver import Effort, Outcome, minimise, solver_version
@@ -108,6 +109,7 @@ def build(problem: Problem) -> Columns:
     link(columns)
     whole(columns)
     packing(columns)
+    pattern(columns)
     offer(columns)
     stock(columns)
     max_gpus(columns)
@@ -223,35 +225,55 @@ def whole(columns: Columns) -> None:
 
 
 def packing(columns: Columns) -> None:
-    """Whole groups in whole nodes: by counting GPUs where sizes nest, else by patterns."""
-    for c, offers in columns.classes.items():
-        kinds = columns.tenants(c)
-        pieces = {k.key: c.pieces(k) for k in kinds}
-        sizes = tuple(sorted({p for ps in pieces.values() for p in ps}))
-        for t in columns.problem.periods:
-            rented = total({columns.nodes[o.key, c, t]: 1.0} for o in offers)
-            if nested(sizes, c.gpus_per_node):
-                used = combine(*((float(k.gpus), columns.replicas[k.key, c, t]) for k in kinds))
-                if used:
-                    terms = combine((1.0, used), (-float(c.gpus_per_node), rented))
-                    columns.model.row("packing", (c, t), terms, "<=", 0.0)
+    """Whole groups in whole nodes: groups of a size or larger find their GPUs in nodes that reach it."""
+    for e, offers in columns.sites.items():
+        kinds = columns.tenants(e)
+        sizes = sorted({g for k in kinds for g in k.groups})
+        if not nested(sizes, (Shape.of(o) for o in offers)):
+            continue
+        seen: list[NodeOffer] = []
+        for size in sizes:
+            reaching = [o for o in offers if Shape.of(o).reach >= size]
+            if reaching == seen:
                 continue
-            filled = {
-                p: columns.model.integer("pattern", c, p, t)
-                for p in patterns(sizes, c.gpus_per_node)
-            }
-            for position, size in enumerate(sizes):
-                groups = combine(
-                    *(
-                        (float(pieces[k.key].count(size)), columns.replicas[k.key, c, t])
-                        for k in kinds
-                    )
+            seen = reaching
+            for t in columns.problem.periods:
+                used = combine(
+                    *((float(group_gpus(k, size)), columns.replicas[k.key, e, t]) for k in kinds)
                 )
-                slots = {i: float(p[position]) for p, i in filled.items()}
-                terms = combine((1.0, groups), (-1.0, slots))
-                columns.model.row("patterns", (c, size, t), terms, "<=", 0.0)
-            terms = combine((1.0, dict.fromkeys(filled.values(), 1.0)), (-1.0, rented))
-            columns.model.row("patterns", (c, t), terms, "<=", 0.0)
+                room = total({columns.nodes[o.key, e, t]: float(o.gpus_per_node)} for o in reaching)
+                terms = combine((1.0, used), (-1.0, room))
+                columns.model.row("packing", (e, size, t), terms, "<=", 0.0)
+
+
+def pattern(columns: Columns) -> None:
+    """Where sizes do not nest, each group takes a slot of its size in a node filled by a pattern."""
+    for e, offers in columns.sites.items():
+        kinds = columns.tenants(e)
+        sizes = tuple(sorted({g for k in kinds for g in k.groups}))
+        shapes = sorted({Shape.of(o) for o in offers})
+        if nested(sizes, shapes):
+            continue
+        for t in columns.problem.periods:
+            slots: dict[int, dict[int, float]] = {g: {} for g in sizes}
+            for shape in shapes:
+                filled: dict[int, float] = {}
+                for p in patterns(sizes, shape):
+                    column = columns.model.integer("pattern", e, p, t)
+                    filled[column] = float(p.nodes)
+                    for size, count in p.slots:
+                        slots[size][column] = float(count)
+                rented = total(
+                    {columns.nodes[o.key, e, t]: 1.0} for o in offers if Shape.of(o) == shape
+                )
+                terms = combine((1.0, filled), (-1.0, rented))
+                columns.model.row("pattern", (e, shape, t), terms, "<=", 0.0)
+            for size in sizes:
+                groups = combine(
+                    *((float(k.groups.count(size)), columns.replicas[k.key, e, t]) for k in kinds)
+                )
+                terms = combine((1.0, groups), (-1.0, slots[size]))
+                columns.model.row("pattern", (e, size, t), terms, "<=", 0.0)
 
 
 def offer(columns: Columns) -> None:
