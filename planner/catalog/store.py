@@ -82,7 +82,7 @@ class Catalog:
         """
         entry = self._model_by_name.get(name_or_path.lower())
         if entry is None and _looks_like_path(name_or_path):
-            return load_model_file(Path(name_or_path))
+            return load_model_file(Path(name_or_path).expanduser())
         if entry is None:
             entry = _look_up(
                 "model", name_or_path, self._model_by_name, self.model_names(), "models"
@@ -187,7 +187,7 @@ class Catalog:
 
 
 def _looks_like_path(text: str) -> bool:
-    return text.endswith(".json") or Path(text).exists()
+    return text.endswith(".json") or text.startswith(("/", "./", "../", "~")) or Path(text).exists()
 
 
 def _look_up(

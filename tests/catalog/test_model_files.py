@@ -86,7 +86,13 @@ def test_a_bad_config_gives_one_clear_message(
 
 
 def test_missing_files_are_said(tmp_path: Path, catalog: Catalog) -> None:
-    for missing in (tmp_path, tmp_path / "absent.json"):
+    for missing in (
+        tmp_path,
+        tmp_path / "absent.json",
+        tmp_path / "absent",
+        "./absent",
+        "~/absent",
+    ):
         with pytest.raises(InputError, match="no such file"):
             catalog.model(str(missing))
 
