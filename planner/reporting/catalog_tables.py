@@ -15,7 +15,7 @@ from planner.reporting.document import Column, Quantity, Table
 from planner.sizing.parameters import count_parameters
 
 NUMBER, TEXT = Quantity.NUMBER, Quantity.TEXT
-PEAKS = ("bf16", "fp8", "int8", "fp4")
+PEAKS = {"fp16": "16-bit", "fp8": "FP8", "int8": "INT8", "fp4": "FP4"}
 
 
 def gpus_table(gpus: Iterable[GpuSpec]) -> Table:
@@ -25,7 +25,7 @@ def gpus_table(gpus: Iterable[GpuSpec]) -> Table:
         Column("architecture", "architecture"),
         Column("cuda_visible_gib", "visible GiB", NUMBER),
         Column("memory_bandwidth_gb_s", "GB/s", NUMBER),
-        *(Column(f"{p}_tflops", f"{p.upper()} TFLOP/s", NUMBER) for p in PEAKS),
+        *(Column(f"{key}_tflops", f"{title} TFLOP/s", NUMBER) for key, title in PEAKS.items()),
         Column("link_gb_s", "link GB/s", NUMBER),
         Column("link_topology", "topology"),
         Column("link_domain", "joined", NUMBER),
