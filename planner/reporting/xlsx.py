@@ -134,6 +134,7 @@ def _inputs(sheet: Sheet, plan: Plan, findings: Findings) -> None:
         """Mean tokens per request, from their share of the bill."""
         return totals.usd_per_hour / usd_per_million * 1e6 / 3600 / rate if usd_per_million else 0.0
 
+    output_tokens = tokens(totals.usd_per_million_output_tokens)
     sheet.title("What the numbers rest on")
     sheet.heads(2, ("Input", "Value", "Unit"))
     rows = (
@@ -143,14 +144,14 @@ def _inputs(sheet: Sheet, plan: Plan, findings: Findings) -> None:
         (
             "Mean input tokens",
             "Input_tokens",
-            tokens(totals.usd_per_million_input_tokens),
+            tokens(totals.usd_per_million_tokens) - output_tokens,
             "tokens per request",
             Quantity.NUMBER,
         ),
         (
             "Mean output tokens",
             "Output_tokens",
-            tokens(totals.usd_per_million_output_tokens),
+            output_tokens,
             "tokens per request",
             Quantity.NUMBER,
         ),
