@@ -10,16 +10,17 @@ from typing import Any
 
 from planner.errors import InputError
 from planner.sizing.boot_log_lines import (
+    AVAILABLE,
     CONFIG_WORDS,
     ENGINE_LINES,
     K_AND_V,
-    LOADED,
+    LOADED_TYPE,
     MEM_USAGE,
     SETTINGS,
 )
 
 MAX_LOG_BYTES = 50_000_000
-MAX_LINE_CHARACTERS = 100_000
+MAX_LINE_CHARACTERS = 50_000
 MAX_WRAPPED_LINES = 60
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
@@ -195,16 +196,17 @@ class _Reader:
 
     def _loaded(self, line: str) -> None:
         """SGLang's weights: the first type loaded is the model, any other a draft."""
-        match = LOADED.search(line)
-        if match is None:
+        kind = LOADED_TYPE.search(line)
+        if kind is None:
             return
-        self.target = self.target or match[1]
-        usage = MEM_USAGE.search(line)
+        self.target = self.target or kind[1]
+        usage, left = MEM_USAGE.search(line), AVAILABLE.search(line)
         before = self.values.get("free_before_gib")
-        size = usage[1] if usage else None if before is None else str(before - float(match[2]))
+        size = usage[1] if usage else None
+        if size is None and left is not None and before is not None:
+            size = str(before - float(left[1]))
         if size is not None:
-            name = "weights_gib" if match[1] == self.target else "draft_gib"
-            self._keep(name, size, "max")
+            self._keep("weights_gib" if kind[1] == self.target else "draft_gib", size, "max")
 
     def _keep(self, field: str, text: str, which: str) -> None:
         value = _value(field, text)

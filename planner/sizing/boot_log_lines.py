@@ -107,8 +107,7 @@ SETTINGS = tuple(
         ("speculative_config|speculative_algorithm", r"(?!None)'?([A-Za-z{][^,)]{2,80})", "draft"),
     )
 )
-LOADED = re.compile(
-    rf"Load weight end\..{{0,200}}?type=([A-Za-z0-9_]{{2,80}}).{{0,200}}?avail mem={SIZE}"
-)
+LOADED_TYPE = re.compile(r"type=([A-Za-z0-9_]{2,80})")
+AVAILABLE = re.compile(rf"avail mem={SIZE}")
 MEM_USAGE = re.compile(rf"mem usage={SIZE}")
 K_AND_V = re.compile(rf"K size: {SIZE}, V size: {SIZE}")

@@ -1,0 +1,269 @@
+"""Start-up logs of several engines and versions are read as data, and set beside the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from planner.catalog.store import Catalog
+from planner.errors import InputError
+from planner.sizing import boot_log
+from planner.sizing.boot_check import BootCheck, Overrides, PartCheck, check_boot_log
+from planner.sizing.boot_log import BootLog, parse_boot_log, read_boot_log
+
+LOGS = Path(__file__).parent / "logs"
+
+
+def log_of(name: str) -> BootLog:
+    return read_boot_log(LOGS / f"{name}.log")
+
+
+def part_of(check: BootCheck, name: str) -> PartCheck:
+    return next(part for part in check.parts if part.part == name)
+
+
+def test_vllm_v1() -> None:
+    log = log_of("vllm_0.10.2_qwen3_30b")
+    assert (log.engine, log.version) == ("vllm", "0.10.2")
+    assert log.model == "Qwen/Qwen3-30B-A3B-Instruct-2507"
+    assert log.device == "NVIDIA_H100_80GB_HBM3"
+    assert (log.memory_fraction, log.visible_gib) == (0.9, 79.18)
+    assert (log.max_model_len, log.max_num_batched_tokens) == (6144, 8192)
+    assert (log.weights_gib, log.activations_gib, log.non_torch_gib) == (56.9342, 5.58, 0.07)
+    assert (log.kv_pool_gib, log.kv_tokens) == (8.68, 94_784)
+    assert (log.concurrency, log.concurrency_tokens) == (15.43, 6144)
+    assert log.graphs_gib == 0.69
+    assert log.fused_sampler is False
+    assert log.quantization is None
+
+
+def test_a_log_wrapped_at_the_terminals_width() -> None:
+    log = log_of("vllm_0.10.1_qwen2_7b_wrapped")
+    assert log.model == "Qwen2-7B-Instruct"
+    assert (log.tensor_parallel, log.memory_fraction) == (1, 0.5)
+    assert log.fused_sampler is True
+
+
+def test_vllm_v0_prints_blocks() -> None:
+    log = log_of("vllm_0.6.3_qwen2.5_32b_tp4")
+    assert (log.version, log.tensor_parallel, log.max_num_seqs) == ("0.6.3.post1", 4, 256)
+    assert log.weights_gib == 15.3916
+    assert log.capacity_tokens == 2987 * 16
+    assert (log.concurrency, log.concurrency_tokens) == (1.46, 32_768)
+
+
+def test_vllm_v0_profiling_table() -> None:
+    log = log_of("vllm_0.6.5_llama3_8b")
+    assert (log.visible_gib, log.memory_fraction) == (79.22, 0.9)
+    assert (log.weights_gib, log.non_torch_gib, log.activations_gib) == (14.96, 1.79, 1.26)
+    assert log.kv_pool_gib == 53.29
+
+
+def test_vllm_v0_profiling_sentence() -> None:
+    log = parse_boot_log(
+        [
+            "INFO llm_engine.py:237] Initializing an LLM engine (v0.7.0) with config: model='a/b'\n",
+            "INFO worker.py:238] the current vLLM instance can use total_gpu_memory (23.58GiB) x "
+            "gpu_memory_utilization (0.99) = 23.35GiB\n",
+            "INFO worker.py:238] model weights take 21.21GiB; non_torch_memory takes 0.20GiB; PyTorch "
+            "activation peak memory takes 0.37GiB; the rest of the memory reserved for KV Cache is "
+            "1.57GiB.\n",
+            "INFO executor_base.py:95] # CUDA blocks: 6001, # CPU blocks: 1638\n",
+        ]
+    )
+    assert log is not None
+    assert (log.visible_gib, log.memory_fraction) == (23.58, 0.99)
+    assert (log.weights_gib, log.non_torch_gib, log.activations_gib) == (21.21, 0.20, 0.37)
+    assert (log.kv_pool_gib, log.gpu_blocks) == (1.57, 6001)
+
+
+def test_sglang() -> None:
+    log = log_of("sglang_llama3.1_8b")
+    assert (log.engine, log.model) == ("sglang", "meta-llama/Llama-3.1-8B-Instruct")
+    assert (log.memory_fraction, log.free_before_gib) == (0.88, 78.59)
+    assert log.weights_gib == 15.11
+    assert log.kv_pool_gib == pytest.approx(54.04)
+    assert (log.kv_tokens, log.graphs_gib) == (442_750, 0.77)
+
+
+def test_sglang_draft_model_and_window_pools_are_apart() -> None:
+    log = parse_boot_log(
+        [
+            "[2026-08-01 23:37:40] server_args=ServerArgs(model_path='a/b', tp_size=1)\n",
+            "[2026-08-01 23:37:50] Load weight begin. avail mem=115.36 GB\n",
+            "[2026-08-01 23:39:39] Load weight end. elapsed=109.33 s, type=LagunaForCausalLM, "
+            "avail mem=47.80 GB, mem usage=67.56 GB.\n",
+            "[2026-08-01 23:39:43] Load weight begin. avail mem=47.83 GB\n",
+            "[2026-08-01 23:39:55] Load weight end. elapsed=12.25 s, type=DFlashLagunaForCausalLM, "
+            "avail mem=46.25 GB, mem usage=1.58 GB.\n",
+            "[2026-08-01 23:40:01] KV Cache is allocated. dtype: torch.bfloat16, #tokens: 148717, "
+            "K size: 10.21 GB, V size: 10.21 GB\n",
+            "[2026-08-01 23:40:01] SWAKVPool mem usage: 28.93 GB, swa size: 148717\n",
+            "[2026-08-01 23:40:01] KV Cache is allocated. dtype: torch.bfloat16, #tokens: 185897, "
+            "K size: 2.13 GB, V size: 2.13 GB\n",
+        ]
+    )
+    assert log is not None
+    assert (log.weights_gib, log.draft_gib) == (67.56, 1.58)
+    assert (log.free_before_gib, log.kv_pool_gib) == (115.36, 28.93)
+
+
+def test_older_sglang_weights_follow_from_what_is_left() -> None:
+    log = parse_boot_log(
+        [
+            "[2025-02-04 05:21:40 TP0] Load weight begin. avail mem=22.76 GB\n",
+            "[2025-02-04 05:29:17 TP0] Load weight end. type=Qwen2ForCausalLM, avail mem=8.37 GB\n",
+            "[2025-02-04 05:29:17 TP0] KV Cache is allocated. K size: 2.82 GB, V size: 2.82 GB.\n",
+            "[2025-02-04 05:29:20 TP0] max_total_num_tokens=105531, max_running_requests=2049\n",
+        ]
+    )
+    assert log is not None
+    assert log.weights_gib == pytest.approx(14.39)
+    assert (log.kv_pool_gib, log.kv_tokens) == (5.64, 105_531)
+
+
+def test_tensorrt_llm_pool() -> None:
+    log = parse_boot_log(
+        [
+            "[TensorRT-LLM] TensorRT-LLM version: 0.20.0\n",
+            "[07/24/2025-08:13:02] [TRT-LLM] [I] Rank 0 uses 8.46 GB for model weights.\n",
+            "[TensorRT-LLM][INFO] [MemUsageChange] Allocated 78.30 GiB for max tokens in paged KV "
+            "cache (3731744).\n",
+        ]
+    )
+    assert log is not None
+    assert (log.engine, log.version) == ("tensorrt-llm", "0.20.0")
+    assert (log.weights_gib, log.kv_pool_gib, log.kv_tokens) == (8.46, 78.30, 3_731_744)
+
+
+def test_of_several_ranks_the_smallest_pool_counts_and_a_restart_begins_anew() -> None:
+    first = "(Worker) INFO with config: model='a/b', tensor_parallel_size=2\n"
+    lines = [
+        first,
+        "(Worker_TP0) INFO Model loading took 9.0 GiB and 1 seconds\n",
+        "(Worker_TP1) INFO Model loading took 9.5 GiB and 1 seconds\n",
+        "(Worker_TP0) INFO Available KV cache memory: 5.71 GiB\n",
+        "(Worker_TP1) INFO Available KV cache memory: 3.58 GiB\n",
+        "(EngineCore) INFO GPU KV cache size: 1,000 tokens\n",
+    ]
+    log = parse_boot_log(lines)
+    assert log is not None
+    assert (log.weights_gib, log.kv_pool_gib) == (9.5, 3.58)
+    again = parse_boot_log([*lines, first, "(Worker) INFO Model loading took 4.0 GiB\n"])
+    assert again is not None
+    assert (again.weights_gib, again.kv_pool_gib) == (4.0, None)
+
+
+def test_terminal_colours_are_ignored() -> None:
+    log = parse_boot_log(["\x1b[36m(Worker)\x1b[0m INFO Model loading took \x1b[1m9.0 GiB\n"])
+    assert log is not None
+    assert log.weights_gib == 9.0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO " + "Load weight end. " * 2000 + "type=" + "a" * 20_000,
+        "INFO args: Namespace(" + "model='" * 8000,
+        "KV Cache is allocated K size: " + "1," * 20_000,
+        "gpu_memory_utilization " + " " * 40_000,
+        "Model loading took " + "9" * 40_000 + " GiB",
+        "INFO with config: " + "'" * 40_000,
+        "\x1b[" + ";" * 40_000,
+        "█" * 40_000 + "version 1.2",
+    ],
+)
+def test_hostile_lines_do_no_harm(line: str) -> None:
+    log = parse_boot_log([line + "\n"] * 20)
+    assert log is None or log.kv_pool_gib is None
+
+
+def test_a_log_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot_log, "MAX_LOG_BYTES", 100)
+    path = tmp_path / "vllm.log"
+    path.write_text("INFO Model loading took 9.0 GiB\n" * 10, encoding="utf-8")
+    with pytest.raises(InputError, match="too large"):
+        read_boot_log(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "tolerance"),
+    [
+        ("vllm_0.10.2_qwen3_30b", ("weights", "KV cache pool", "activations"), 0.02),
+        ("vllm_0.6.5_llama3_8b", ("weights", "KV cache pool"), 0.04),
+        ("sglang_llama3.1_8b", ("weights", "KV cache pool", "KV cache tokens"), 0.01),
+        ("vllm_0.6.3_qwen2.5_32b_tp4", ("weights",), 0.01),
+    ],
+)
+def test_planned_against_printed(
+    catalog: Catalog, name: str, parts: tuple[str, ...], tolerance: float
+) -> None:
+    check = check_boot_log(catalog, log_of(name))
+    for part in parts:
+        difference = part_of(check, part).difference
+        assert difference is not None
+        assert abs(difference) < tolerance, part
+
+
+def test_a_named_card_lets_the_pool_be_compared(catalog: Catalog) -> None:
+    log = log_of("vllm_0.10.1_qwen2_7b_wrapped")
+    without = part_of(check_boot_log(catalog, log), "KV cache pool")
+    assert without.planned is None
+    assert "card is not known" in without.explanation
+    named = check_boot_log(catalog, log, Overrides(gpu=catalog.gpu("a100-sxm-80gb")))
+    pool = part_of(named, "KV cache pool")
+    assert pool.difference is not None
+    assert abs(pool.difference) < 0.01  # the fused sampler is read from the log
+
+
+def test_hybrid_token_lines_are_not_called_capacity(catalog: Catalog) -> None:
+    log = log_of("vllm_0.25.1_qwen3.6_35b_nvfp4")
+    check = check_boot_log(catalog, log, Overrides(gpu=catalog.gpu("gb10")))
+    tokens = part_of(check, "KV cache tokens")
+    assert tokens.difference is None
+    assert "hybrid" in tokens.explanation
+    held = part_of(check, "sequences of 262,144 tokens")
+    assert held.printed == 12.84
+    assert held.difference is not None
+    assert "draft" in part_of(check, "weights").explanation
+
+
+def test_the_model_may_be_a_path_or_carry_suffixes(catalog: Catalog) -> None:
+    for name, found in (
+        ("/data/models/Qwen3-32B", "Qwen/Qwen3-32B"),
+        ("acme/Llama-3.3-70B-Instruct-W8A8", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("models--Qwen--Qwen3-8B", "Qwen/Qwen3-8B"),
+    ):
+        check = check_boot_log(catalog, BootLog(engine="vllm", model=name, weights_gib=1.0))
+        assert check.deployment.model.name == found
+    with pytest.raises(InputError, match="not in the catalog"):
+        check_boot_log(catalog, BootLog(engine="vllm", model="acme/unheard-of", weights_gib=1.0))
+    with pytest.raises(InputError, match="does not name its model"):
+        check_boot_log(catalog, BootLog(engine="vllm", weights_gib=1.0))
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "found"),
+    [
+        ("Qwen/Qwen3-8B", "fp8", "fp8"),
+        ("Qwen/Qwen3-8B-AWQ", "awq_marlin", "int4"),
+        ("Qwen/Qwen3-8B-Int4-W4A16", "compressed-tensors", "int4"),
+        ("Qwen/Qwen3-8B", "bitsandbytes", "nf4"),
+        ("Qwen/Qwen3-8B", None, "bf16"),
+    ],
+)
+def test_the_weight_format_is_told_by_flag_and_name(
+    catalog: Catalog, model: str, quantization: str | None, found: str
+) -> None:
+    log = BootLog(engine="vllm", model=model, quantization=quantization, weights_gib=1.0)
+    assert check_boot_log(catalog, log).deployment.weights.name == found
+
+
+def test_eager_mode_has_no_graphs(catalog: Catalog) -> None:
+    log = BootLog(
+        engine="vllm", model="Qwen/Qwen3-8B", eager=True, weights_gib=15.3, graphs_gib=0.1
+    )
+    graphs = part_of(check_boot_log(catalog, log), "CUDA graphs")
+    assert graphs.planned == 0
+    assert graphs.explanation == "eager mode captures none"
