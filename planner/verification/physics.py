@@ -20,7 +20,7 @@ from planner.scenario import Service
 from planner.serving.capacity import replica_capacity
 from planner.serving.lengths import JointLengths, lengths_of
 from planner.sizing.memory import memory_layout
-from planner.sizing.precision import is_below_native
+from planner.sizing.precision import is_below_native, weights_for
 from planner.sizing.sharding import legal_reasons
 from planner.verification.check import (
     Check,
@@ -74,15 +74,16 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
 def rebuilt(planned: ServicePlan, group: ReplicaGroup, catalog: Catalog) -> Deployment:
     """The deployment a replica group names; raises PlannerError for what the catalog lacks."""
     settings: dict[str, Any] = dict(group.settings)
+    model = catalog.model(planned.model)
     return Deployment(
-        model=catalog.model(planned.model),
+        model=model,
         gpu=catalog.gpu(group.gpu),
         engine=catalog.engine(group.engine, group.engine_version),
         tensor_parallel=group.tensor_parallel,
         pipeline_parallel=group.pipeline_parallel,
         data_parallel=group.data_parallel,
         expert_parallel=group.expert_parallel,
-        weights=catalog.weight_format(group.weights),
+        weights=weights_for(model, group.weights, catalog.weight_format),
         kv_cache=catalog.kv_format(group.kv_cache),
         settings=EngineSettings(**settings),
     )
