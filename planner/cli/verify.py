@@ -65,14 +65,13 @@ def command(
 
 
 def _price_list(plan: Plan, folder: Path, catalog: Catalog) -> Sequence[Offer] | None:
-    """The catalog's offers, or those of the scenario's own price file where it can be found."""
+    """The offers the scenario admits; None when its own price file is not beside the plan."""
+    from planner.fleet.market import admitted_offers
+
     file = plan.scenario.prices.file
-    if file is None:
-        return catalog.offers()
-    for path in (folder / file, Path(file)):
-        if path.is_file():
-            return catalog.read_prices(path)
-    return None
+    if file is not None and not (folder / file).is_file():
+        return None
+    return admitted_offers(plan.scenario.prices, catalog, folder)
 
 
 def _as_json(checks: Sequence[Check]) -> str:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.offer import Offer, Term
-from planner.catalog.offer_rows import read_offers
 from planner.catalog.store import Catalog
 from planner.errors import InputError, nearest
 from planner.fleet.problem import NodeOffer
@@ -34,7 +33,7 @@ def admitted_offers(
         offers: Iterable[Offer] = catalog.offers()
     else:
         path = Path(prices.file)
-        offers = read_offers(path if path.is_absolute() or base is None else base / path)
+        offers = catalog.read_prices(path if base is None else base / path)
     admitted = tuple(
         o
         for o in offers
