@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from planner import __version__
 from planner.catalog.store import Catalog
-from planner.fleet.candidates import Candidate, Rejection
+from planner.fleet.candidates import TOO_SLOW, Candidate, Rejection
 from planner.fleet.money import token_cost, usd_per_month, usd_per_year
 from planner.fleet.rivals import Rival
 from planner.performance.factors import Calibration
@@ -315,17 +315,7 @@ def _infeasibility(solved: Solved) -> Infeasibility | None:
     why = solved.explanation
     if why is None:
         return None
-    nearest = min(
-        (
-            r
-            for s in solved.candidates.values()
-            if not s.candidates
-            for r in s.rejections
-            if r.miss is not None
-        ),
-        key=lambda r: (r.miss, r.label),
-        default=None,
-    )
+    nearest = _nearest_miss(solved, why.conflict)
     told = f" Nearest miss: {nearest.label} ({nearest.detail})." if nearest else ""
     return Infeasibility(
         summary=why.summary + told,
@@ -341,6 +331,23 @@ def _infeasibility(solved: Solved) -> Infeasibility | None:
             for r in why.relaxations
         ),
     )
+
+
+def _nearest_miss(solved: Solved, conflict: Iterable[str]) -> Rejection | None:
+    """The rejection that came closest among services without a candidate.
+
+    Where a latency target is in conflict, only what misses a target counts.
+    """
+    keys = {t.key for s in solved.scenario.services for t in s.slo.targets}
+    on_time = not any(key in text for text in conflict for key in keys)
+    missed = (
+        r
+        for s in solved.candidates.values()
+        if not s.candidates
+        for r in s.rejections
+        if r.miss is not None and (on_time or r.reason == TOO_SLOW)
+    )
+    return min(missed, key=lambda r: (r.miss, r.label), default=None)
 
 
 def _assumptions(solved: Solved) -> Iterator[str]:

@@ -101,7 +101,7 @@ def command(
     from planner.performance.factors import load_calibration
     from planner.reporting.deliver import records, write_document
     from planner.reporting.frontier_document import frontier_document
-    from planner.solving import Effort
+    from planner.solved import Effort
 
     asking = Asking.with_options(catalogs)
     question = asking.read(scenario)

@@ -27,9 +27,10 @@ from planner.fleet.robustness import (
     size_chances,
 )
 from planner.fleet.shadow import ShadowValue, shadow_values
+from planner.framing import decide, problem_of
 from planner.performance.factors import Calibration
 from planner.scenario import Scenario, Service, Target
-from planner.solving import Effort, decide, problem_of
+from planner.solved import Effort
 
 Progress = Callable[[str], None]
 MOST_TIMES_PLANNED = 5
