@@ -144,7 +144,7 @@ def _ceiling(c: ReplicaCurves) -> tuple[float, str]:
     state = np.maximum(c.state, 1.0)
     steps = max(c.steps_per_request, 1e-12)
     # batch n sustains lambda: lambda * steps * D / (1 - lambda delta) = n
-    sustained = state / (steps * c.decode_s + state * c.prefill_s)
+    sustained = state / (steps * c.decode_s + state * c.prefill_shared_s)
     prefill = 1 / np.maximum(c.queue_s, 1e-12)
     reach = np.minimum(sustained, prefill)
     best = int(np.argmax(reach))
@@ -254,8 +254,9 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[str, Floats]
         key,
         f"{key} of {target.seconds:.3g} s is under the {needs[target.metric]:.3g} s that a replica "
         f"without any other request needs",
+        {key: needs[target.metric]},
     )
 
 
-def _none(limited_by: str, reason: str) -> Capacity:
-    return Capacity(0.0, 0.0, 0.0, 0.0, {}, limited_by, reason=reason)
+def _none(limited_by: str, reason: str, at_idle_s: dict[str, float] | None = None) -> Capacity:
+    return Capacity(0.0, 0.0, 0.0, 0.0, at_idle_s or {}, limited_by, reason=reason)
