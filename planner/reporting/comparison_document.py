@@ -28,10 +28,10 @@ _COLUMNS = (
     Column("usd_per_hour", "Cost per hour", Quantity.USD),
     Column("usd_per_month", "Cost per month", Quantity.USD),
     Column("usd_per_year", "Cost per year", Quantity.USD),
-    Column("usd_per_million_tokens", "Cost per million tokens", Quantity.USD),
+    Column("usd_per_million_tokens", "Per million tokens", Quantity.USD),
     Column("usd_per_million_output_tokens", "Per million output tokens", Quantity.USD),
     Column("weights_bytes", "Weights per GPU", Quantity.BYTES),
-    Column("memory_used_bytes", "Memory in use per GPU", Quantity.BYTES),
+    Column("memory_used_bytes", "Memory used per GPU", Quantity.BYTES),
     Column("kv_pool_bytes", "KV pool per GPU", Quantity.BYTES),
     Column("kv_free_bytes", "KV free per GPU", Quantity.BYTES),
     Column("concurrency", "In flight per replica", Quantity.COUNT),
@@ -40,12 +40,12 @@ _COLUMNS = (
         for name, title in zip(
             _LATENCIES, ("TTFT p50", "TTFT p99", "TPOT p50", "TPOT p99"), strict=True
         )
-        for suffix, tail in (("", ""), ("_low", " from"), ("_high", " to"))
+        for suffix, tail in (("", ""), ("_low", " interval"), ("_high", " to"))
     ),
     Column("collectives_s", "Collectives per step", Quantity.SECONDS),
     Column("collectives_share", "Lost to collectives", Quantity.SHARE),
     Column("headroom_qps", "Headroom", Quantity.QPS),
-    Column("spare_after_failure_qps", "Spare after one replica fails", Quantity.QPS),
+    Column("spare_after_failure_qps", "Spare with one failed", Quantity.QPS),
     Column("evidence", "Evidence"),
 )
 
@@ -150,6 +150,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def _transposed(rows: Table, comparison: Comparison) -> Table:
+    """Options as columns; a latency and the interval around it share two lines."""
     winner = comparison.winner
     columns = (
         Column("what", "What"),
@@ -159,13 +160,23 @@ def _transposed(rows: Table, comparison: Comparison) -> Table:
         ),
     )
     cells = list(rows.cells())
-    lines: tuple[tuple[Value | Cell, ...], ...] = tuple(
-        (column.title, *(row[i] for row in cells))
-        for i, column in enumerate(rows.columns)
-        if column.key not in comparison.axes
-        and any(row[i].value not in (None, "") for row in cells)
-    )
-    return Table("side_by_side", "Options side by side", columns, lines)
+    lines: list[tuple[Value | Cell, ...]] = []
+    for i, column in enumerate(rows.columns):
+        entries = [row[i] for row in cells]
+        known = any(entry.value not in (None, "") for entry in entries)
+        if column.key in comparison.axes or column.key.endswith("_high") or not known:
+            continue
+        if column.key.endswith("_low"):
+            entries = [
+                Cell(rounding.interval(_number(row[i]), _number(row[i + 1])), Quantity.TEXT)
+                for row in cells
+            ]
+        lines.append((column.title, *entries))
+    return Table("side_by_side", "Options side by side", columns, tuple(lines))
+
+
+def _number(cell: Cell) -> float | None:
+    return cell.value if isinstance(cell.value, (int, float)) else None
 
 
 def _figures(option: Option) -> tuple[Value, ...]:

@@ -50,6 +50,16 @@ def written(value: Value, quantity: Quantity) -> str:
     return value if isinstance(value, str) else _WRITE[quantity](value)
 
 
+def letter(index: int) -> str:
+    """``A`` for 0, ``Z`` for 25, ``AA`` for 26: names of choices, and of spreadsheet columns."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A value whose quantity differs from its column's."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 from planner.reporting.document import (
@@ -17,7 +16,7 @@ from planner.reporting.document import (
     written,
 )
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#]|^>)")
 
 
 def render(document: Document) -> str:
@@ -44,7 +43,8 @@ def table(source: Table) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, one line."""
-    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return _SPECIAL.sub(r"\\\1", line)
 
 
 def _section(section: Section) -> list[str]:

@@ -23,6 +23,7 @@ from planner.reporting.document import (
 )
 
 _FILE_WIDTH = 160
+_LINE = 26
 
 
 def show(document: Document) -> None:
@@ -68,15 +69,19 @@ def _block(block: Block) -> Iterator[RenderableType]:
 
 
 def _table(source: Table) -> RichTable:
+    """Numbers and row heads keep their line; other text and column heads wrap."""
     table = RichTable(box=SIMPLE_HEAD, show_edge=False)
-    for column in source.columns:
+    rows = [[written(c.value, c.quantity) for c in cells] for cells in source.cells()]
+    for i, column in enumerate(source.columns):
         right = column.quantity is not Quantity.TEXT
+        keeps_line = right != (source.key == "side_by_side")
+        longest = max((len(row[i]) for row in rows), default=0)
         table.add_column(
-            Text(column.title),
+            Text(column.title, justify="left"),
             justify="right" if right else "left",
-            no_wrap=right and source.key != "side_by_side",
             overflow="fold",
+            min_width=longest if keeps_line and longest <= _LINE else None,
         )
-    for cells in source.cells():
-        table.add_row(*(Text(written(c.value, c.quantity)) for c in cells))
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table

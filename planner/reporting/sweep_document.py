@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner.comparison.sweeps import Point, Sweep
 from planner.reporting import charts
 from planner.reporting.document import (
@@ -9,11 +11,13 @@ from planner.reporting.document import (
     Column,
     Document,
     Figure,
+    Items,
     Paragraph,
     Quantity,
     Section,
     Table,
     Value,
+    letter,
     written,
 )
 
@@ -21,23 +25,39 @@ _SUFFIX = {"qps": "_qps", "seconds": "_s", "share": "_share"}
 
 
 def sweep_document(sweep: Sweep) -> Document:
-    """Flips first, then the chart and every point."""
+    """Flips first, then the chart and every point; each choice goes by a letter."""
     quantity = Quantity(sweep.axis.quantity)
-    blocks: list[Block] = []
+    letters = _letters(sweep)
+    blocks: list[Block] = [Items(tuple(f"{v}: {' + '.join(k)}" for k, v in letters.items()))]
     for flip in sweep.flips:
-        before, after = (" + ".join(c) or "nothing feasible" for c in (flip.before, flip.after))
+        before, after = (letters.get(c, "nothing feasible") for c in (flip.before, flip.after))
         low, high = (written(v, quantity) for v in (flip.low, flip.high))
         blocks.append(Paragraph(f"Between {low} and {high} the choice flips: {before} -> {after}."))
     if not sweep.flips:
         blocks.append(Paragraph("The choice is the same over the whole range."))
+    exact = points_table(sweep)
+    short = tuple(
+        (*row[:-1], letters.get(p.choice)) for row, p in zip(exact.rows, sweep.points, strict=True)
+    )
     return Document(
         title=f"Sweep of {sweep.axis.title.lower()}: {sweep.scenario.name}",
         headline=headline(sweep),
         sections=(
-            Section("flips", "Where the choice flips", tuple(blocks)),
-            Section("points", "Cost along the range", (cost_figure(sweep), points_table(sweep))),
+            Section("flips", "What is chosen, and where it flips", tuple(blocks)),
+            Section(
+                "curve",
+                "Cost along the range",
+                (cost_figure(sweep), replace(exact, key="curve", rows=short)),
+            ),
         ),
+        data=(exact,),
     )
+
+
+def _letters(sweep: Sweep) -> dict[tuple[str, ...], str]:
+    """A, B, C, ... for the choices in order of appearance."""
+    choices = dict.fromkeys(p.choice for p in sweep.points if p.choice)
+    return {choice: letter(i) for i, choice in enumerate(choices)}
 
 
 def headline(sweep: Sweep) -> str:

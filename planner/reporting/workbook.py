@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from planner.reporting.document import Quantity
+from planner.reporting.document import Quantity, letter
 
 _FORMATS = {
     Quantity.USD: "$#,##0.00;[Red]-$#,##0.00",
@@ -115,16 +115,6 @@ class Sheet:
         """Remember where the next block begins."""
         self.next_row = row
 
-    @staticmethod
-    def letter(column: int) -> str:
-        """``A`` for 0, ``AA`` for 26."""
-        letters = ""
-        column += 1
-        while column:
-            column, rest = divmod(column - 1, 26)
-            letters = chr(ord("A") + rest) + letters
-        return letters
-
     def _shape(self, quantity: Quantity, is_input: bool) -> Any:
         shape: dict[str, Any] = {"num_format": _FORMATS[quantity]}
         if is_input:
@@ -133,4 +123,4 @@ class Sheet:
 
     def _named(self, name: str | None, row: int, column: int) -> None:
         if name is not None:
-            self._book.define(name, f"='{self._name}'!${self.letter(column)}${row + 1}")
+            self._book.define(name, f"='{self._name}'!${letter(column)}${row + 1}")

@@ -10,7 +10,7 @@ import io
 
 from planner.comparison.findings import Findings
 from planner.plan import Plan
-from planner.reporting.document import Quantity
+from planner.reporting.document import Quantity, letter
 from planner.reporting.extras import need
 from planner.reporting.plan_document import headline
 from planner.reporting.workbook import Sheet, Workbook
@@ -204,7 +204,7 @@ def _cash_flow(sheet: Sheet, findings: Findings) -> None:
     ways = [p for p in findings.purchases if p.cash_flow_usd]
     sheet.heads(_FLOW_TOP - 1, ("Month", *(p.way for p in ways), "Discount factor"))
     months = len(ways[0].cash_flow_usd) if ways else 0
-    discount = sheet.letter(1 + len(ways))
+    discount = letter(1 + len(ways))
     rate = findings.discount_rate or 0.0
     for month in range(months):
         row = _FLOW_TOP + month
@@ -223,7 +223,7 @@ def _cash_flow(sheet: Sheet, findings: Findings) -> None:
         row = _FLOW_TOP + months + 1 + i
         sheet.text(row, 0, label, strong=True)
         for column, way in enumerate(ways, start=1):
-            flow = f"{sheet.letter(column)}{first}:{sheet.letter(column)}{last}"
+            flow = f"{letter(column)}{first}:{letter(column)}{last}"
             total, worth = way.usd_three_years or 0.0, way.present_value_usd or 0.0
             if i == 0:
                 sheet.formula(row, column, f"=SUM({flow})", total, Quantity.USD)
@@ -261,11 +261,11 @@ def _ways(sheet: Sheet, findings: Findings) -> None:
         if way.usd_three_years is None or way.upfront_usd is None:
             sheet.text(row, 5, "-")
             continue
-        letter = sheet.letter(1 + known.index(way))
+        column = letter(1 + known.index(way))
         end = _FLOW_TOP + len(way.cash_flow_usd)
-        total = f"'Cash flow'!{letter}{end + 2}"
+        total = f"'Cash flow'!{column}{end + 2}"
         sheet.formula(
-            row, 2, f"='Cash flow'!{letter}{_FLOW_TOP + 1}", way.upfront_usd, Quantity.USD
+            row, 2, f"='Cash flow'!{column}{_FLOW_TOP + 1}", way.upfront_usd, Quantity.USD
         )
         sheet.formula(row, 3, f"={total}/36", way.usd_per_month or 0.0, Quantity.USD)
         if way.planned:
@@ -273,7 +273,7 @@ def _ways(sheet: Sheet, findings: Findings) -> None:
         else:
             sheet.number(row, 4, way.usd_one_year or 0.0, Quantity.USD, is_input=True)
         sheet.formula(row, 5, f"={total}", way.usd_three_years, Quantity.USD)
-        worth = f"='Cash flow'!{letter}{end + 3}"
+        worth = f"='Cash flow'!{column}{end + 3}"
         sheet.formula(row, 6, worth, way.present_value_usd or 0.0, Quantity.USD)
 
 

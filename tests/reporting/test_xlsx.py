@@ -4,7 +4,7 @@ import openpyxl
 import pytest
 
 from planner.reporting import xlsx
-from planner.reporting.workbook import Sheet
+from planner.reporting.document import letter
 
 
 @pytest.fixture
@@ -49,6 +49,6 @@ def test_the_same_plan_gives_the_same_bytes(findings):
     assert xlsx.render(findings) == xlsx.render(findings)
 
 
-@pytest.mark.parametrize(("column", "letter"), [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ")])
-def test_columns_have_letters(column, letter):
-    assert Sheet.letter(column) == letter
+@pytest.mark.parametrize(("index", "name"), [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ")])
+def test_columns_have_letters(index, name):
+    assert letter(index) == name
