@@ -56,12 +56,13 @@ def memory_layout(deployment: Deployment) -> MemoryLayout:
     Raises CatalogError when the engine has no memory coefficients.
     """
     stages = range(max(1, min(deployment.pipeline_parallel, len(deployment.model.layers))))
-    overheads = overheads_of(deployment, memory_coefficients(deployment.engine))
-    layouts = [_stage_layout(deployment, stage, overheads) for stage in stages]
+    layouts = [stage_memory(deployment, stage) for stage in stages]
     return min(layouts, key=lambda layout: (layout.fits, layout.kv_pool_tokens))
 
 
-def _stage_layout(deployment: Deployment, stage: int, overheads: Overheads) -> MemoryLayout:
+def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
+    """Partition the memory of one GPU of a pipeline stage; see ``memory_layout``."""
+    overheads = overheads_of(deployment, memory_coefficients(deployment.engine))
     weights = rank_weight_bytes(deployment, stage)
     kv = kv_layout(deployment, stage)
     pool, shortfalls = _pool(deployment, weights, overheads)
