@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +12,11 @@ from numpy.typing import NDArray
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
 from planner.scenario import Slo, Target
+from planner.serving.latency_tails import late_ends, late_first_tokens, long_gaps, slow_answers
 from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits, replica_limits
-from planner.serving.steady_state import (
-    ReplicaCurves,
-    SteadyState,
-    at_one_rate,
-    late_ends,
-    late_first_tokens,
-    long_gaps,
-    replica_curves,
-    slow_answers,
-    steady_state,
-)
+from planner.serving.replica_curves import ReplicaCurves, replica_curves
+from planner.serving.steady_state import SteadyState, at_one_rate, steady_state
 from planner.sizing.layout import MemoryLayout
 
 Floats = NDArray[np.float64]
@@ -54,10 +48,11 @@ class Capacity:
     concurrency: float
     kv_used_share: float
     utilisation: float
-    latency_s: dict[str, float]
+    latency_s: Mapping[str, float]
     limited_by: str
     method: str = "closed-form"
     reason: str | None = None
+    tpot_mean_s: float = 0.0
 
 
 def replica_capacity(
@@ -188,21 +183,43 @@ def _at(
 ) -> Capacity:
     s = steady_state(curves, np.array([qps]), arrival_cv)
     batch = float((s.share[0] * np.minimum(curves.state, curves.slots)).sum())
-    wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
-    for target in slo.targets:
-        wanted.setdefault(target.metric, set()).add(target.percentile)
-    latency: dict[str, float] = {}
-    for metric, percentiles in wanted.items():
-        latency |= _percentiles(s, metric, tuple(sorted(percentiles)))
     prefill = float((s.share[0] * curves.own_s.mean(axis=1)).sum())
     return Capacity(
         qps=qps,
         concurrency=batch + float(s.waiting[0]) + qps * prefill,
         kv_used_share=min(1.0, batch * curves.kv_bytes_per_request / curves.kv_pool_bytes),
         utilisation=min(1.0, qps / ceiling),
-        latency_s=latency,
+        latency_s=Latencies(s, slo),
         limited_by=limited_by,
+        tpot_mean_s=float((s.share[0] * s.step_s[0]).sum()) / curves.tokens_per_step,
     )
+
+
+class Latencies(Mapping[str, float]):
+    """Percentiles [s] by key, worked out when first asked for: most candidates are never reported."""
+
+    def __init__(self, state: SteadyState, slo: Slo) -> None:
+        self._state = state
+        self._slo = slo
+
+    @cached_property
+    def _values(self) -> dict[str, float]:
+        wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
+        for target in self._slo.targets:
+            wanted.setdefault(target.metric, set()).add(target.percentile)
+        values: dict[str, float] = {}
+        for metric, percentiles in wanted.items():
+            values |= _percentiles(self._state, metric, tuple(sorted(percentiles)))
+        return values
+
+    def __getitem__(self, key: str) -> float:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def _percentiles(s: SteadyState, metric: str, percentiles: tuple[float, ...]) -> dict[str, float]:

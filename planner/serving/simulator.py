@@ -11,18 +11,16 @@ import math
 from array import array
 from collections.abc import Callable
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 import numpy as np
 
 from planner.catalog.engine import Scheduler
 from planner.errors import InputError
-from planner.performance.steps import StepModel
 from planner.scenario import Feeding
-from planner.serving.limits import ReplicaLimits
 from planner.serving.prefix_cache import PrefixCache
 from planner.serving.replica import Replica, Sequence
+from planner.serving.replica_groups import DecodePool, Pool, ReplicaGroup
 from planner.serving.requests import Requests
 from planner.serving.routing import Router
 from planner.serving.schedulers.registry import composer
@@ -32,61 +30,6 @@ from planner.serving.timed_replica import Journal, TimedReplica
 
 MAX_BACKLOG = 50_000
 SERIES_POINTS = 600
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaGroup:
-    """Replicas of one deployment.
-
-    weight: share of the requests this group gets (normalised over groups). ready_s: when each replica
-    starts to accept requests [s], empty for all from the start (an engine start-up after a scaling
-    event is its time plus the start-up time); retire_s: when each stops accepting, empty for never.
-    """
-
-    steps: StepModel
-    limits: ReplicaLimits
-    replicas: int
-    weight: float = 1.0
-    prefix_caching: bool = False
-    ready_s: tuple[float, ...] = ()
-    retire_s: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DecodePool:
-    """Replicas that only decode; the groups of the simulation then only prefill.
-
-    The KV cache of a prompt travels at ``link_gb_s`` per GPU [GB/s] after ``link_latency_s`` [s].
-    """
-
-    group: ReplicaGroup
-    link_gb_s: float
-    link_latency_s: float = 0.0
-
-
-@dataclass(slots=True)
-class _Pool:
-    """The replicas a request may be routed to, by group."""
-
-    groups: list[list[TimedReplica]]
-    weights: list[float]
-    routers: list[Router]
-    served: list[float] = field(default_factory=list)
-
-    def choose(
-        self, sequence: Sequence, accepting: Callable[[TimedReplica], bool] | None
-    ) -> TimedReplica | None:
-        """The group furthest behind its weight, then its router's choice."""
-        best, behind = -1, math.inf
-        options: Many[TimedReplica] = ()
-        for i, replicas in enumerate(self.groups):
-            open_now = replicas if accepting is None else [r for r in replicas if accepting(r)]
-            if open_now and self.served[i] / self.weights[i] < behind:
-                best, behind, options = i, self.served[i] / self.weights[i], open_now
-        if best < 0:
-            return None
-        self.served[best] += 1
-        return self.routers[best].choose(options, sequence)
 
 
 def simulate(
@@ -177,8 +120,8 @@ class _Simulation:
 
     # ---- construction
 
-    def _build(self, groups: Many[ReplicaGroup], seed: int, prefill_only: bool = False) -> _Pool:
-        pool = _Pool([], [], [])
+    def _build(self, groups: Many[ReplicaGroup], seed: int, prefill_only: bool = False) -> Pool:
+        pool = Pool([], [], [])
         decodes = bool(self._replicas)
         for group in groups:
             limits = group.limits
@@ -324,7 +267,7 @@ class _Simulation:
             heappush(self._ends, (replica.step_end_s, replica.number))
 
     def _wait_for_a_replica(
-        self, sequence: Sequence, now: float, decodes: bool, pool: _Pool
+        self, sequence: Sequence, now: float, decodes: bool, pool: Pool
     ) -> None:
         numbers = [r.number for members in pool.groups for r in members]
         ready = [self._windows[n][0] for n in numbers if self._windows[n][0] > now]

@@ -14,9 +14,10 @@ from planner.scenario import Arrivals, Feeding, Lengths, Slo
 from planner.serving.closed_loop import play_requests
 from planner.serving.lengths import constant, joint_lengths
 from planner.serving.limits import ReplicaLimits
+from planner.serving.replica_groups import DecodePool, ReplicaGroup
 from planner.serving.requests import Requests, open_loop
 from planner.serving.simulation_result import Study
-from planner.serving.simulator import DecodePool, ReplicaGroup, simulate
+from planner.serving.simulator import simulate
 
 ALL = list(Scheduler)
 LENGTHS = joint_lengths(Lengths(mean=800, cv=0.8, max=6000), Lengths(mean=150, cv=0.8, max=1500))

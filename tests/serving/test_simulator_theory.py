@@ -10,8 +10,9 @@ from planner.performance.steps import StepBatch
 from planner.scenario import Arrivals, Feeding
 from planner.serving.lengths import JointLengths, constant
 from planner.serving.limits import ReplicaLimits
+from planner.serving.replica_groups import ReplicaGroup
 from planner.serving.requests import Requests, open_loop
-from planner.serving.simulator import ReplicaGroup, simulate
+from planner.serving.simulator import simulate
 
 
 class PerToken:

@@ -1,0 +1,167 @@
+"""How far the closed form's capacity is from the simulator's, over a randomised grid.
+
+    python -m benchmarks.closed_form_error --points 60 --seed 1
+
+Every point draws a model and layout, lengths and their CVs, arrivals, targets and an engine; prints
+the signed error of each and the median and 90th percentile of its size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from multiprocessing import Pool
+
+import numpy as np
+
+from planner.catalog.store import load_catalog
+from planner.deployment import Deployment
+from planner.performance.factors import load_calibration
+from planner.performance.model import step_model
+from planner.scenario import Arrivals, Lengths, Slo
+from planner.serving.capacity import capacity_within
+from planner.serving.lengths import joint_lengths
+from planner.serving.limits import replica_limits
+from planner.serving.simulated_capacity import simulated_capacity
+from planner.sizing.memory import memory_layout
+from planner.sizing.precision import weights_for
+
+LAYOUTS = (
+    ("meta-llama/Meta-Llama-3-70B-Instruct", "h100-sxm-80gb", 4, "bf16"),
+    ("meta-llama/Meta-Llama-3-70B-Instruct", "h100-sxm-80gb", 4, "fp8"),
+    ("meta-llama/Meta-Llama-3-70B-Instruct", "a100-sxm-80gb", 8, "bf16"),
+    ("meta-llama/Meta-Llama-3-8B-Instruct", "l40s", 1, "bf16"),
+    ("meta-llama/Meta-Llama-3-8B-Instruct", "h100-sxm-80gb", 1, "bf16"),
+    ("Qwen/Qwen3-30B-A3B", "h100-sxm-80gb", 2, "bf16"),
+    ("openai/gpt-oss-120b", "h100-sxm-80gb", 2, "mxfp4"),
+)
+ENGINES = ("vllm", "sglang", "trtllm")
+
+
+@dataclass(frozen=True)
+class Point:
+    layout: tuple[str, str, int, str]
+    engine: str
+    prompt: tuple[float, float]
+    output: tuple[float, float]
+    cv: float
+    ttft_s: float
+    tpot_s: float
+    percentile: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    point: Point
+    closed_qps: float
+    simulated_qps: float
+    half_width: float
+    limits: tuple[str, str]
+    concurrency: float
+    seconds: float
+
+    @property
+    def error(self) -> float:
+        return self.closed_qps / self.simulated_qps - 1
+
+
+def draw(seed: int) -> Point:
+    rng = np.random.default_rng(seed)
+    choice = rng.integers
+    return Point(
+        layout=LAYOUTS[choice(len(LAYOUTS))],
+        engine=ENGINES[choice(len(ENGINES))],
+        prompt=(float(np.exp(rng.uniform(np.log(150), np.log(6000)))), float(rng.uniform(0, 1.5))),
+        output=(float(np.exp(rng.uniform(np.log(30), np.log(1000)))), float(rng.uniform(0, 1.2))),
+        cv=float(rng.choice([1.0, 1.0, 1.5, 2.5])),
+        ttft_s=float(np.exp(rng.uniform(np.log(0.5), np.log(5)))),
+        tpot_s=float(np.exp(rng.uniform(np.log(0.025), np.log(0.15)))),
+        percentile=float(rng.choice([90, 95, 99])),
+        seed=seed,
+    )
+
+
+def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
+    point = draw(seed)
+    catalog = load_catalog()
+    name, gpu, tp, weights = point.layout
+    model = catalog.model(name)
+    deployment = Deployment(
+        model,
+        catalog.gpu(gpu),
+        catalog.engine(point.engine),
+        tp,
+        weights_for(model, weights, catalog.weight_format),
+        catalog.kv_format("bf16"),
+    )
+    steps = step_model(deployment, load_calibration(catalog))
+    memory = memory_layout(deployment)
+    if not memory.fits:
+        return None
+    lengths = joint_lengths(
+        Lengths(mean=point.prompt[0], cv=point.prompt[1], max=30_000),
+        Lengths(mean=point.output[0], cv=point.output[1], max=8_000),
+    )
+    key = f"p{point.percentile:g}"
+    slo = Slo.model_validate({f"ttft_{key}": point.ttft_s, f"tpot_{key}": point.tpot_s})
+    limits = replica_limits(deployment, memory)
+    closed = capacity_within(steps, limits, lengths, slo, point.cv)
+    if closed.qps <= 0:
+        return None
+    process = "poisson" if point.cv == 1 else "gamma"
+    started = time.perf_counter()
+    simulated = simulated_capacity(
+        steps,
+        limits,
+        lengths,
+        slo,
+        Arrivals(process=process, cv=point.cv),
+        closed,
+        requests=requests,
+        seed=seed,
+    )
+    if simulated.qps <= 0:
+        return None
+    return Outcome(
+        point,
+        closed.qps,
+        simulated.qps,
+        simulated.half_width,
+        (closed.limited_by, simulated.limited_by),
+        closed.concurrency,
+        time.perf_counter() - started,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--points", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--requests", type=int, default=8000)
+    parser.add_argument("--processes", type=int, default=1)
+    options = parser.parse_args()
+    seeds = [(options.seed * 100_000 + i, options.requests) for i in range(options.points)]
+    with Pool(options.processes) as pool:
+        outcomes = [o for o in pool.starmap(evaluate, seeds, chunksize=1) if o]
+    for o in sorted(outcomes, key=lambda o: o.error):
+        p = o.point
+        print(
+            f"{o.error:+7.1%} ±{o.half_width:5.1%} closed {o.closed_qps:8.3f} sim "
+            f"{o.simulated_qps:8.3f} {p.engine:6} {p.layout[0].split('/')[1][:16]:16} "
+            f"{p.layout[1][:6]} p {p.prompt[0]:5.0f}/{p.prompt[1]:.1f} "
+            f"o {p.output[0]:4.0f}/{p.output[1]:.1f} cv {p.cv} ttft {p.ttft_s:.2f} "
+            f"tpot {p.tpot_s * 1e3:.0f} p{p.percentile:g} n {o.concurrency:.0f} "
+            f"{o.limits[0]}|{o.limits[1]} {o.seconds:.1f}s #{p.seed}"
+        )
+    errors = np.array([abs(o.error) for o in outcomes])
+    print(
+        f"{len(outcomes)} of {options.points} points: median {np.median(errors):.1%}, "
+        f"90th percentile {np.quantile(errors, 0.9):.1%}, mean {errors.mean():.1%}; median "
+        f"Monte-Carlo half-width {np.median([o.half_width for o in outcomes]):.1%}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""Step times of one replica by batch, as the closed form needs them: one call of the step model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.catalog.engine import Scheduler
+from planner.performance.steps import StepBatch, StepModel
+from planner.serving.lengths import JointLengths
+from planner.serving.limits import ReplicaLimits
+
+Floats = NDArray[np.float64]
+
+EXACT_STATES = 24  # batches 0, 1, ..., then in steps of 8 %
+STATE_GROWTH = 1.08
+_PROMPT_EDGES = np.array([0.0, 0.4, 0.75, 0.9, 0.97, 0.99, 0.995, 1.0])
+_OUTPUT_EDGES = np.array([0.0, 0.1, 0.3, 0.42, 0.5, 0.58, 0.75, 0.9, 0.97, 0.99, 0.995, 1.0])
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LengthNodes:
+    """A few weighted prompts and answers that stand for the distribution, its tail included [tokens].
+
+    prompt_second_moment: E[p^2] / E[p]^2; overlap: E[min(o, o')] / E[o] of two independent answers.
+    residual, residual_tail: P(rest of the prompt in service > residual x its mean).
+    """
+
+    prompt: Floats
+    prompt_weight: Floats
+    output: Floats
+    output_weight: Floats
+    prompt_at_output: Floats
+    prompt_second_moment: float
+    overlap: float
+    residual: Floats
+    residual_tail: Floats
+
+
+@lru_cache(maxsize=256)
+def length_nodes(lengths: JointLengths) -> LengthNodes:
+    """Bin means between fixed probabilities."""
+    p, o = lengths.prompt.astype(float), lengths.output.astype(float)
+    prompt, prompt_weight, _ = _bins(p, p, _PROMPT_EDGES)
+    output, output_weight, at = _bins(o, p, _OUTPUT_EDGES)
+    spread = float((p**2).mean() / p.mean() ** 2)
+    left = np.arange(len(o), 0, -1) * 2.0 - 1
+    overlap = float((np.sort(o) * left).sum() / len(o) ** 2 / o.mean())
+    grid = np.linspace(0.0, float(p.max() / p.mean()), 40)
+    beyond = np.maximum(p[None, :] / p.mean() - grid[:, None], 0).mean(axis=1)
+    scale = spread / 2  # mean residual, in mean prompts
+    return LengthNodes(
+        prompt, prompt_weight, output, output_weight, at, spread, overlap, grid / scale, beyond
+    )
+
+
+def _bins(values: Floats, partner: Floats, edges: Floats) -> tuple[Floats, Floats, Floats]:
+    if values.min() == values.max():
+        return values[:1], np.ones(1), np.array([partner.mean()])
+    order = np.argsort(values, kind="stable")
+    cuts = np.unique(np.round(edges * len(values)).astype(int))
+    size = np.diff(cuts)
+    mean = np.add.reduceat(values[order], cuts[:-1]) / size
+    return mean, size / len(values), np.add.reduceat(partner[order], cuts[:-1]) / size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReplicaCurves:
+    """Step times of one replica by batch, for one length distribution.
+
+    state: requests in the system, the last one is ``slots``; decode_s: D; prefill_s: delta for the
+    mean prompt, by state, prefill_shared_s: when prompts fill the steps, prefill_spread: E[delta^2] over
+    its square; prompts_per_step: that a step has room for; own_s: the own prefill's steps, by (state,
+    prompt node), own_at_output_s: by (state, output node); queue_s and queue_second_moment: the prefill
+    queue's service time and E[S^2]; full_step_s: a step with all the prompt tokens it can take,
+    longest_step_s: what a decode step cannot exceed; residual_s: mean rest of the prompt in service;
+    gap_s: how long a decode step gets when a prompt of each node is in it, by (state, node); slots,
+    slot_bound: the largest batch and what bounds it; steps_per_request: E[o - 1] in steps;
+    overlap: E[min(o, o')] / E[o] of two answers, 1 when all are equally long.
+    """
+
+    scheduler: Scheduler
+    state: Floats
+    width: Floats
+    decode_s: Floats
+    prefill_s: Floats
+    prefill_shared_s: Floats
+    prefill_spread: float
+    prompts_per_step: Floats
+    own_s: Floats
+    own_at_output_s: Floats
+    queue_s: Floats
+    queue_second_moment: Floats
+    full_step_s: Floats
+    residual_s: Floats
+    longest_step_s: Floats
+    gap_s: Floats
+    slots: float
+    slot_bound: str
+    steps_per_request: float
+    overlap: float
+    tokens_per_step: float
+    kv_bytes_per_request: float
+    kv_pool_bytes: float
+    nodes: LengthNodes
+    admission_s: float
+
+
+def replica_curves(
+    steps: StepModel, limits: ReplicaLimits, lengths: JointLengths, prefix_hit_share: float = 0.0
+) -> ReplicaCurves:
+    """Price every state with one call of the step model."""
+    nodes = length_nodes(lengths)
+    kv_bytes = mean_kv_bytes(limits, lengths)
+    slots, bound = _slots(limits, kv_bytes)
+    state, width = _states(slots)
+    context = lengths.mean_context_in_flight
+    whole = np.concatenate([nodes.prompt, nodes.prompt_at_output])
+    prompt = np.maximum(1.0, whole * (1 - prefix_hit_share))
+    done = whole - prompt
+    count_of_prompts = len(nodes.prompt)
+    first = limits.scheduler is Scheduler.PREFILL_FIRST
+    batch = np.zeros_like(state) if first else state
+    budget = limits.max_num_batched_tokens - batch * (1 + limits.draft_tokens)
+    budget = np.maximum(budget, 1.0)[:, None]
+    chunk = np.minimum(prompt, budget) if limits.chunked else prompt + 0 * budget
+    count = np.ceil(prompt / chunk)
+    last = prompt - (count - 1) * chunk
+    n = np.broadcast_to(batch[:, None], chunk.shape)
+    mean_prompt = float(nodes.prompt_weight @ prompt[:count_of_prompts])
+    full = np.maximum(budget, mean_prompt)
+    parts = [
+        (state[:, None], 0.0 * state[:, None], 0.0 * state[:, None]),
+        (n, chunk, chunk * (done + (count - 1) * chunk / 2) + chunk * (chunk + 1) / 2),
+        (n, last, last * (done + (count - 1) * chunk) + last * (last + 1) / 2),
+        (batch[:, None], full, full * (done.mean() + mean_prompt / 2)),
+    ]
+    priced = _price(steps, parts, context)
+    decode, chunk_s, last_s, full_s = priced
+    decode = decode[:, 0]
+    full_s = full_s[:, 0]
+    base = np.where(batch > 0, decode, 0.0) if not first else np.zeros_like(decode)
+    idle_step = decode[min(1, len(decode) - 1)]
+    every_own = (count - 1) * chunk_s + last_s
+    own, last_s, count = (a[:, :count_of_prompts] for a in (every_own, last_s, count))
+    delta = np.maximum(own - count * base[:, None], 0.0)
+    per_step = np.maximum(1.0, full[:, 0] / mean_prompt)
+    if not limits.chunked:
+        per_step = np.floor(per_step)
+    w = nodes.prompt_weight
+    mean_delta = delta @ w
+    shared = np.minimum(mean_delta, np.maximum(full_s - base, 0.0) / per_step)
+    work = np.where(first, shared, np.maximum(shared + base / per_step, _TINY))
+    spread = np.maximum((delta**2) @ w / np.maximum(mean_delta, _TINY) ** 2, 1.0)
+    spread = np.full_like(spread, max(float(np.median(spread)), nodes.prompt_second_moment))
+    gap = last_s if not first else own
+    decode = np.where(state > 0, decode, idle_step)
+    return ReplicaCurves(
+        scheduler=limits.scheduler,
+        state=state,
+        width=width,
+        decode_s=decode,
+        prefill_s=mean_delta,
+        prefill_shared_s=shared,
+        prefill_spread=float(spread.max()),
+        prompts_per_step=per_step,
+        own_s=own,
+        own_at_output_s=every_own[:, count_of_prompts:],
+        queue_s=work,
+        queue_second_moment=work**2 * spread,
+        full_step_s=full_s,
+        residual_s=work * spread / 2,
+        longest_step_s=np.full_like(full_s, np.inf)
+        if first
+        else np.maximum(full_s, gap.max(axis=1)),
+        gap_s=gap + (decode[:, None] if first else 0.0),
+        slots=slots,
+        slot_bound=bound,
+        steps_per_request=max(lengths.mean_output - 1, 0.0) / limits.tokens_per_step,
+        overlap=nodes.overlap,
+        tokens_per_step=limits.tokens_per_step,
+        kv_bytes_per_request=kv_bytes,
+        kv_pool_bytes=limits.kv_pool_bytes,
+        nodes=nodes,
+        admission_s=float(getattr(steps, "admission_s", 0.0)),
+    )
+
+
+def _price(
+    steps: StepModel, parts: list[tuple[Floats, Floats, Floats]], context: float
+) -> list[Floats]:
+    """Step times of several tables of (batch, prompt tokens, attended pairs) in one call."""
+    tables = [tuple(np.broadcast_arrays(*part)) for part in parts]
+    n, tokens, pairs = (np.concatenate([t[i].ravel() for t in tables]) for i in range(3))
+    some = (tokens > 0).astype(float)
+    batch = StepBatch(n, n * context, tokens, some, pairs, n + some)
+    seconds = np.asarray(steps.step_seconds(batch), dtype=float)
+    cuts = np.cumsum([t[0].size for t in tables])[:-1]
+    return [s.reshape(t[0].shape) for s, t in zip(np.split(seconds, cuts), tables, strict=True)]
+
+
+def mean_kv_bytes(limits: ReplicaLimits, lengths: JointLengths) -> float:
+    """KV bytes of a request averaged over its time in the batch and over requests in flight [B].
+
+    Long answers stay longer and weigh more; where admission reserves the worst case, that counts.
+    """
+    p, o = lengths.prompt.astype(float), lengths.output.astype(float)
+    stay = np.maximum(o - 1, 1e-3)
+    block = limits.kv_block_tokens
+    if limits.scheduler is Scheduler.NO_EVICT:
+        tokens = np.ceil((p + o - 1) / block) * block
+    else:
+        tokens = p + np.maximum(o - 2, 0) / 2 + (block - 1) / 2
+    held = tokens / block * limits.kv_block_bytes + limits.state_bytes
+    for window, per_token in limits.windows:
+        held = held + per_token * np.minimum(p + o - 1, window)
+    return float((held * stay).sum() / stay.sum())
+
+
+def _slots(limits: ReplicaLimits, kv_bytes: float) -> tuple[float, str]:
+    room = limits.kv_pool_bytes / kv_bytes if kv_bytes > 0 else np.inf
+    room = max(room, 1.0)
+    if room < limits.max_num_seqs:
+        return float(room), "kv pool"
+    return float(limits.max_num_seqs), "max_num_seqs"
+
+
+def _states(slots: float) -> tuple[Floats, Floats]:
+    """Batches from 0 to ``slots``, coarser as they grow, and how many integers each stands for."""
+    exact = np.arange(0.0, min(EXACT_STATES, slots) + 1e-9)
+    more = []
+    n = exact[-1]
+    while n < slots:
+        n = min(max(n + 1, n * STATE_GROWTH), slots)
+        more.append(n)
+    state = np.concatenate([exact, more])
+    edges = np.concatenate([[-0.5], (state[1:] + state[:-1]) / 2, [state[-1] + 0.5]])
+    return state, np.diff(edges)

@@ -1,0 +1,257 @@
+"""A service of a plan, simulated: its replica groups at their own number, routing and rate.
+
+``check_service`` says whether every target holds, with the lower bound of the simulated share meeting
+the percentile; ``held_share`` finds how much of the rate would hold when it does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.deployment import Deployment
+from planner.errors import InputError
+from planner.performance.steps import StepModel
+from planner.scenario import Service
+from planner.serving.capacity import operating_point
+from planner.serving.lengths import JointLengths, lengths_of
+from planner.serving.limits import replica_limits
+from planner.serving.replica_groups import ReplicaGroup
+from planner.serving.requests import Requests, arrival_cv, open_loop
+from planner.serving.simulation_result import Estimate, Study, TargetOutcome
+from planner.serving.simulator import simulate
+from planner.sizing.layout import MemoryLayout
+
+REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
+MOST_REQUESTS = 40_000  # played in one check, warm-up included; a larger fleet is cut to a slice
+SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
+WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
+LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
+SEARCH_RUNS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Replicas of one deployment, and the part of the service's rate they get [requests/s]."""
+
+    deployment: Deployment
+    memory: MemoryLayout
+    steps: StepModel
+    replicas: int
+    rate_qps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How long a simulation runs [s]: warm-up, then the measured window, then a tail that is not.
+
+    slice_share: the share of the fleet and of its rate that is simulated.
+    """
+
+    warm_up_s: float
+    measured_s: float
+    tail_s: float
+    slice_share: float = 1.0
+
+    @property
+    def total_s(self) -> float:
+        return self.warm_up_s + self.measured_s + self.tail_s
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the simulation of a service says.
+
+    holds: every requirement's lower bound meets it; percentiles: by key such as "ttft_p99";
+    rate_qps: what was simulated for the whole fleet; window: for how long.
+    """
+
+    holds: bool
+    outcomes: tuple[TargetOutcome, ...]
+    percentiles: dict[str, Estimate]
+    rate_qps: float
+    window: Window
+    study: Study
+
+    @property
+    def enough(self) -> bool:
+        """Whether the run was long enough for every percentile it reports."""
+        return all(e.enough for e in self.percentiles.values())
+
+
+def window_for(
+    service: Service, placed: Sequence[Placed], lengths: JointLengths, requests: int = REQUESTS
+) -> Window:
+    """A window that measures about ``requests`` arrivals and several stays, sliced to bounded work."""
+    rate = sum(p.rate_qps for p in placed)
+    stay = max(_mean_stay_s(service, p, lengths) for p in placed)
+    measured = max(requests / rate, LEAST_STAYS * stay)
+    warm_up = WARM_UP_STAYS * stay
+    total = (warm_up + measured + stay) * rate
+    fewest = min(p.replicas for p in placed)
+    smallest = min(1.0, SMALLEST_SLICE / fewest)
+    return Window(warm_up, measured, stay, max(smallest, min(1.0, MOST_REQUESTS / total)))
+
+
+def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> float:
+    point = operating_point(
+        placed.steps,
+        placed.memory,
+        placed.deployment,
+        lengths,
+        service.slo,
+        placed.rate_qps / placed.replicas,
+        arrival_cv=max(1.0, arrival_cv(service.arrivals)),
+        prefix_hit_share=service.assumptions.prefix_hit_share,
+    )
+    return max(point.concurrency / max(point.qps, 1e-9), 0.1)
+
+
+def groups_of(service: Service, placed: Sequence[Placed], share: float = 1.0) -> list[ReplicaGroup]:
+    """The simulator's groups, ``share`` of the replicas of each."""
+    groups = []
+    for p in placed:
+        caching = p.deployment.settings.prefix_caching
+        groups.append(
+            ReplicaGroup(
+                p.steps,
+                replica_limits(p.deployment, p.memory),
+                max(1, round(p.replicas * share)),
+                weight=max(p.rate_qps, 1e-9),
+                prefix_caching=p.deployment.engine.prefix_caching if caching is None else caching,
+            )
+        )
+    return groups
+
+
+def check_service(
+    service: Service,
+    placed: Sequence[Placed],
+    *,
+    window: Window | None = None,
+    rate_scale: float = 1.0,
+    replications: int = 1,
+    seed: int = 0,
+    percentiles: Sequence[tuple[str, float]] = (("ttft", 50.0), ("tpot", 50.0)),
+    progress: Callable[[int], None] | None = None,
+) -> Check:
+    """Simulate a service at ``rate_scale`` times its rate and judge its targets.
+
+    Besides the targets' own percentiles those in ``percentiles`` are reported, and the 99th of TTFT,
+    TPOT and E2E. Raises InputError for a rate of zero.
+    """
+    if rate_scale <= 0:
+        raise InputError("the rate scale must be positive", found=rate_scale)
+    lengths = lengths_of(service)
+    window = window or window_for(service, placed, lengths)
+    groups = groups_of(service, placed, window.slice_share)
+    kept = sum(g.replicas for g in groups) / sum(p.replicas for p in placed)
+    rate = sum(p.rate_qps for p in placed) * rate_scale
+    runs = []
+    for i in range(replications):
+        requests = open_loop(
+            lengths, service.arrivals, rate * kept, window.total_s, seed + 1009 * i
+        )
+        runs.append(
+            simulate(
+                groups,
+                requests,
+                service.feeding,
+                seed=seed + i,
+                warm_up_s=window.warm_up_s,
+                measured_until_s=window.warm_up_s + window.measured_s,
+                prefix_hit_share=service.assumptions.prefix_hit_share,
+                progress=progress,
+            )
+        )
+    return judge(service, Study(tuple(runs)), rate, window, percentiles)
+
+
+def replay_service(
+    service: Service, placed: Sequence[Placed], requests: Requests, *, seed: int = 0
+) -> Check:
+    """Play given requests (a trace's) through the fleet; every request counts, none is warm-up."""
+    run = simulate(
+        groups_of(service, placed),
+        requests,
+        service.feeding,
+        seed=seed,
+        prefix_hit_share=0.0 if requests.prefix else service.assumptions.prefix_hit_share,
+    )
+    span = float(requests.arrival_s[-1])
+    rate = len(requests) / max(span, 1e-9)
+    return judge(service, Study((run,)), rate, Window(0.0, span, 0.0))
+
+
+def judge(
+    service: Service,
+    study: Study,
+    rate_qps: float,
+    window: Window,
+    percentiles: Sequence[tuple[str, float]] = (),
+) -> Check:
+    """Read the targets' outcomes and the wanted percentiles from a study."""
+    outcomes = study.outcomes(service.slo)
+    wanted = [*percentiles, *((m, 99.0) for m in ("ttft", "tpot", "e2e"))]
+    wanted += [(t.metric, t.percentile) for t in service.slo.targets if t.metric != "itl"]
+    found = {f"{m}_p{q:g}": study.percentile(m, q) for m, q in dict.fromkeys(wanted)}
+    return Check(
+        holds=not study.overloaded and all(o.holds for o in outcomes),
+        outcomes=outcomes,
+        percentiles={k: e for k, e in found.items() if e.requests},
+        rate_qps=rate_qps,
+        window=window,
+        study=study,
+    )
+
+
+def held_share(
+    service: Service,
+    placed: Sequence[Placed],
+    first: Check,
+    *,
+    seed: int = 0,
+    tolerance: float = 0.01,
+) -> float:
+    """The largest share of the rate at which every target holds, at most 1; 0 when none does.
+
+    ``first``: the check at the full rate. The late share is followed down by regula falsi on its
+    logarithm with common random numbers; at most ``SEARCH_RUNS`` further runs.
+    """
+    if first.holds:
+        return 1.0
+    high, high_miss = 1.0, _miss(first)
+    low = 0.0
+    low_miss = -3.0
+    share = 0.93
+    for _ in range(SEARCH_RUNS):
+        check = check_service(
+            service, placed, window=first.window, rate_scale=share, seed=seed, percentiles=()
+        )
+        miss = _miss(check)
+        if miss <= 0:
+            low, low_miss = share, miss
+        else:
+            high, high_miss = share, miss
+        if high - low <= tolerance:
+            break
+        if low == 0.0:
+            share = high * (0.9 if high > 0.6 else 0.5)
+            continue
+        cut = low + (high - low) * min(0.85, max(0.15, -low_miss / (high_miss - low_miss)))
+        share = cut
+    return low
+
+
+def _miss(check: Check) -> float:
+    """Positive when some requirement fails: the logarithm of late over allowed share, cut at +-3."""
+    if check.study.overloaded:
+        return 3.0
+    worst = -3.0
+    for o in check.outcomes:
+        late = max(1 - o.met_low, 1e-9)
+        worst = max(worst, math.log(late / max(1 - o.required, 1e-9)))
+    return float(np.clip(worst, -3.0, 3.0))
