@@ -27,8 +27,7 @@ from typing import Generic, TypeVar
 
 Question = TypeVar("Question")
 
-RELATIVE_STEP = 4e-3
-MAX_BISECTIONS = 40
+RELATIVE_STEP = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,52 +186,64 @@ def nearest_relaxation(
 def _least_value(
     i: int, values: dict[int, float], outcome: Outcome, oracle: _Oracle[Question]
 ) -> tuple[float, Outcome]:
-    """Bisect requirement ``i`` between its current value and the known feasible one."""
+    """The strictest value of requirement ``i`` with a fleet, and that fleet; ``values`` has one.
+
+    Tried in turn: the value asked; a value the last fleet is known to need, and one just inside it;
+    else values ever further from the one asked, as most relaxations are small; then bisection.
+    """
     requirement = oracle.requirements[i]
     strict, loose = requirement.current, values[i]
-    unchanged = oracle.at({**values, i: strict})
-    if unchanged.has_fleet:
-        return strict, unchanged
-    enough = requirement.enough(outcome)
-    read_off = enough is not None and _between(strict, enough, loose)
-    if enough is not None and read_off:
-        loose, outcome = enough, oracle.at({**values, i: enough})
-        if not outcome.has_fleet:
-            raise RuntimeError(f"{requirement.name}: {enough} was read off a fleet that now fails")
-    for step in range(MAX_BISECTIONS):
-        middle = _middle(strict, loose, requirement.whole, just_inside=read_off and step == 0)
-        if middle is None:
-            break
-        trial = oracle.at({**values, i: middle})
+
+    def holds(value: float) -> bool:
+        nonlocal strict, loose, outcome
+        trial = oracle.at({**values, i: value})
         if trial.has_fleet:
-            loose, outcome = middle, trial
+            loose, outcome = value, trial
         else:
-            strict = middle
-    told = loose if requirement.whole else _rounded_outwards(loose, requirement.current)
-    trial = oracle.at({**values, i: told})
-    return (told, trial) if trial.has_fleet else (loose, outcome)
+            strict = value
+        return trial.has_fleet
+
+    if holds(strict):
+        return loose, outcome
+    enough = requirement.enough(outcome)
+    if enough is not None and _between(strict, enough, loose):
+        if holds(enough):
+            step = 1.0 if requirement.whole else RELATIVE_STEP * abs(enough)
+            holds(enough - math.copysign(step, enough - requirement.current))
+    elif not requirement.whole:
+        any(holds(value) for value in _further_and_further(strict, loose))
+    while (middle := _middle(strict, loose, requirement.whole)) is not None:
+        holds(middle)
+    if not requirement.whole:
+        holds(_rounded_outwards(loose, requirement.current))
+    return loose, outcome
+
+
+def _further_and_further(strict: float, loose: float) -> Iterator[float]:
+    """Values from ``strict`` by growing ratios, within ``loose``."""
+    ratio = 1.25
+    while strict > 0:
+        value = strict * ratio if loose > strict else strict / ratio
+        if not _between(strict, value, loose):
+            return
+        yield value
+        ratio *= ratio
 
 
 def _between(strict: float, value: float, loose: float) -> bool:
     return min(strict, loose) < value < max(strict, loose)
 
 
-def _middle(strict: float, loose: float, whole: bool, *, just_inside: bool) -> float | None:
+def _middle(strict: float, loose: float, whole: bool) -> float | None:
     """The next value to try, or None when the two are one step apart.
 
-    ``just_inside``: one step stricter than ``loose``, which a fleet uses and is often the least.
     Wide ranges are halved by ratio, narrow ones by difference.
     """
     if whole:
-        if abs(loose - strict) <= 1:
-            return None
-        if just_inside:
-            return loose - math.copysign(1, loose - strict)
-        return float(math.floor((strict + loose) / 2))
+        apart = abs(loose - strict) > 1
+        return float(math.floor((strict + loose) / 2)) if apart else None
     if abs(loose - strict) <= RELATIVE_STEP * abs(loose):
         return None
-    if just_inside:
-        return loose - math.copysign(RELATIVE_STEP * abs(loose), loose - strict)
     low, high = sorted((strict, loose))
     return math.sqrt(low * high) if low > 0 and high > 4 * low else (low + high) / 2
 

@@ -6,7 +6,7 @@ these requirements edit the scenario itself: solving the edited one recomputes i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from planner.fleet.infeasible import Requirement
@@ -22,23 +22,34 @@ from planner.scenario import Limits, Scenario, Search, Service, Target
 NO_TARGET_S = 3600.0
 
 
-def scenario_requirements(scenario: Scenario) -> tuple[Requirement[Scenario], ...]:
-    """Rates, targets, limits, prices and search of a scenario, as its file names them."""
-    return tuple(_of_scenario(scenario))
+def scenario_requirements(
+    scenario: Scenario, unserved: Collection[str] = ()
+) -> tuple[Requirement[Scenario], ...]:
+    """Rates, targets, limits, prices and search of a scenario, as its file names them.
+
+    ``unserved``: services that no deployment can serve as asked. In a fleet of many services theirs
+    are the targets listed, and the rates of all others are taken together.
+    """
+    return tuple(_of_scenario(scenario, unserved))
 
 
-def _of_scenario(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
-    alone = len(scenario.services) == 1
-    if len(scenario.services) <= MAX_SEPARATE_SERVICES:
-        for i, service in enumerate(scenario.services):
-            prefix = "" if alone else f"{service.name}: "
-            yield _rate([i], f"{prefix}rate", service.rate)
-            for target in service.slo.targets:
-                yield _target([i], f"{prefix}{target.key}", target)
-    else:
-        everyone = list(range(len(scenario.services)))
-        yield _rate(everyone, f"rate of all {len(everyone)} services", None)
-        yield _all_targets(everyone)
+def _of_scenario(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requirement[Scenario]]:
+    few = len(scenario.services) <= MAX_SEPARATE_SERVICES
+    others: list[int] = []
+    listed = 0
+    for i, service in enumerate(scenario.services):
+        if not few and (service.name not in unserved or listed >= MAX_SEPARATE_SERVICES):
+            others.append(i)
+            continue
+        listed += 1
+        prefix = "" if len(scenario.services) == 1 else f"{service.name}: "
+        yield _rate([i], f"{prefix}rate", service.rate)
+        for target in service.slo.targets:
+            yield _target([i], f"{prefix}{target.key}", target)
+    if others:
+        yield _rate(
+            others, f"rate of {'the other' if listed else 'all'} {len(others)} services", None
+        )
     yield from _of_limits(scenario.limits)
     yield from _of_search(scenario)
 
@@ -73,25 +84,6 @@ def _target(chosen: list[int], name: str, target: Target) -> Requirement[Scenari
     )
 
 
-def _all_targets(chosen: list[int]) -> Requirement[Scenario]:
-    def edit(scenario: Scenario, factor: float) -> Scenario:
-        def loosened(service: Service) -> dict[str, Any]:
-            targets = tuple(
-                t.model_copy(update={"seconds": t.seconds * factor}) for t in service.slo.targets
-            )
-            return {"slo": service.slo.model_copy(update={"targets": targets})}
-
-        return _edit_services(scenario, chosen, loosened)
-
-    return Requirement(
-        name=f"latency targets of all {len(chosen)} services",
-        current=1.0,
-        loosest=NO_TARGET_S,
-        edit=edit,
-        write=lambda v: "as given" if v == 1 else f"{v:.3g} times as long",
-    )
-
-
 def _of_limits(limits: Limits) -> Iterator[Requirement[Scenario]]:
     for gpu, count in sorted(limits.stock.items()):
         yield gpu_cap(f"limits.stock.{gpu}", count, _scenario_stock_editor(gpu), gpu)
@@ -108,22 +100,17 @@ def _of_search(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
     named = [s.search.gpus for s in scenario.services if s.search.gpus != "all"]
     if named:
         gpus = sorted({gpu for names in named for gpu in names})
-        yield switch(
-            "search.gpus",
-            ", ".join(gpus),
-            "all",
-            lambda s: _edit_services(s, everyone, _search_edit(gpus="all")),
-        )
-    default = Search().tensor_parallel
-    if any(not set(default) <= set(s.search.tensor_parallel) for s in scenario.services):
-        degrees = sorted({d for s in scenario.services for d in s.search.tensor_parallel})
-        wider = tuple(sorted({*default, *degrees}))
-        yield switch(
-            "search.tensor_parallel",
-            str(degrees),
-            str(list(wider)),
-            lambda s: _edit_services(s, everyone, _search_edit(tensor_parallel=wider)),
-        )
+        yield switch("search.gpus", _joined(gpus), "all", _search_editor("gpus", "all"))
+    for field in ("tensor_parallel", "weights", "kv_cache"):
+        asked = {name for s in scenario.services for name in getattr(s.search, field)}
+        wider = tuple(sorted(asked | set(getattr(Search(), field))))
+        if any(set(getattr(s.search, field)) != set(wider) for s in scenario.services):
+            yield switch(
+                f"search.{field}",
+                _joined(sorted(asked)),
+                _joined(wider),
+                _search_editor(field, wider),
+            )
     if not all(s.allow_lower_precision for s in scenario.services):
         yield switch(
             "allow_lower_precision",
@@ -137,8 +124,20 @@ def _of_search(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
             yield switch(f"prices.{field}", ", ".join(names), "all", _price_editor(field))
 
 
-def _search_edit(**update: Any) -> Callable[[Service], dict[str, Any]]:
-    return lambda service: {"search": service.search.model_copy(update=update)}
+def _search_editor(field: str, value: object) -> Callable[[Scenario], Scenario]:
+    def edit(scenario: Scenario) -> Scenario:
+        everyone = list(range(len(scenario.services)))
+        return _edit_services(
+            scenario,
+            everyone,
+            lambda service: {"search": service.search.model_copy(update={field: value})},
+        )
+
+    return edit
+
+
+def _joined(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _price_editor(field: str) -> Callable[[Scenario], Scenario]:
