@@ -7,7 +7,8 @@ from typing import Any
 
 from planner.reporting import rounding as say
 from planner.reporting.document import Column, Document, Items, Quantity, Section, Table
-from planner.sizing.boot_check import BootCheck, PartCheck
+from planner.sizing.boot_check import BootCheck
+from planner.sizing.boot_parts import PartCheck
 from planner.units import GIB
 
 

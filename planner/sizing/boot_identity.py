@@ -80,24 +80,22 @@ def _spellings(name: str) -> list[str]:
     return found
 
 
-def logged_gpu(
-    catalog: Catalog, log: BootLog, given: GpuSpec | None, assumptions: list[str]
-) -> tuple[GpuSpec, bool]:
-    """The card, with the log's own visible memory; whether it is known."""
-    gpu = given or _named_gpu(catalog, log.device) or _gpu_of_size(catalog, log, assumptions)
+def logged_gpu(catalog: Catalog, log: BootLog, given: GpuSpec | None) -> tuple[GpuSpec | None, str]:
+    """The card, with the log's own visible memory, and where it is known from; None when it is not."""
+    origin = ""
+    gpu = given or _named_gpu(catalog, log.device)
     if gpu is None:
-        assumptions.append("the log names no card: say it with --gpu to compare the pool")
-        return catalog.gpu("h100-sxm-80gb"), False
-    if log.visible_gib is not None:
+        gpu, origin = _gpu_of_size(catalog, log)
+    if gpu is not None and log.visible_gib is not None:
         gpu = replace(gpu, cuda_visible_gib=log.visible_gib)
-    return gpu, True
+    return gpu, origin
 
 
-def _gpu_of_size(catalog: Catalog, log: BootLog, assumptions: list[str]) -> GpuSpec | None:
+def _gpu_of_size(catalog: Catalog, log: BootLog) -> tuple[GpuSpec | None, str]:
     """The card with the log's visible memory, and of several the one with the log's token budget."""
     size = log.visible_gib or log.free_before_gib
     if size is None:
-        return None
+        return None, ""
     engine = catalog.engine(log.engine, log.version)
 
     def distance(gpu: GpuSpec) -> tuple[bool, bool, float]:
@@ -107,10 +105,8 @@ def _gpu_of_size(catalog: Catalog, log: BootLog, assumptions: list[str]) -> GpuS
 
     gpu = min(catalog.gpus(), key=distance)
     if distance(gpu)[0]:
-        assumptions.append(f"no card of the catalog shows {size:.2f} GiB; {gpu.name} stands in")
-    else:
-        assumptions.append(f"card: {gpu.name}, by its {size:.2f} GiB")
-    return gpu
+        return gpu, f"no card of the catalog shows {size:.2f} GiB; {gpu.name} stands in"
+    return gpu, f"card: {gpu.name}, by its {size:.2f} GiB"
 
 
 def _named_gpu(catalog: Catalog, device: str | None) -> GpuSpec | None:

@@ -11,6 +11,7 @@ from typing import Any
 from planner.errors import InputError
 from planner.sizing.boot_log_lines import (
     AVAILABLE,
+    COMMON_LINES,
     CONFIG_WORDS,
     ENGINE_LINES,
     K_AND_V,
@@ -25,13 +26,10 @@ MAX_WRAPPED_LINES = 60
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 _ENTRY = re.compile(r"(?:\(|\[20|INFO|WARNING|ERROR|DEBUG|20[0-9]{2}-|Loading|Capturing)")
-_MARKS = (
-    (
-        "vllm",
-        ("vllm", "vLLM", "LLM engine (v", "gpu_model_runner", "model_runner.py", "kv_cache_utils"),
-    ),
-    ("sglang", ("sglang", "server_args=ServerArgs", "Load weight end.", "max_total_num_tokens=")),
-    ("tensorrt-llm", ("[TensorRT-LLM]", "[TRT-LLM]")),
+_CONFIG_MARKS = (
+    ("sglang", "ServerArgs("),
+    ("vllm", "LLM engine"),
+    ("vllm", "gpu_memory_utilization"),
 )
 _WHICH: dict[str, Callable[[Any, Any], Any]] = {
     "first": lambda old, new: old,
@@ -139,15 +137,19 @@ def _entries(lines: Iterable[str]) -> Iterator[str]:
     """Lines without terminal codes; a configuration wrapped over several lines comes as one."""
     held: list[str] = []
     for raw in lines:
-        line = _ESCAPE.sub("", raw[:MAX_LINE_CHARACTERS]).rstrip("\n")
+        line = raw[:MAX_LINE_CHARACTERS].rstrip("\n")
+        if "\x1b" in line:
+            line = _ESCAPE.sub("", line)
         if held and not _ENTRY.match(line) and len(held) < MAX_WRAPPED_LINES:
             held.append(line)
             continue
         if held:
             yield "".join(held)
             held = []
-        if any(word in line for word in CONFIG_WORDS):
-            held = [line]
+        for word in CONFIG_WORDS:
+            if word in line:
+                held = [line]
+                break
         else:
             yield line
     if held:
@@ -164,18 +166,23 @@ class _Reader:
 
     def take(self, line: str) -> None:
         """Keep what one line says."""
-        for engine, words in _MARKS:
-            self.engines[engine] += any(word in line for word in words)
-        if any(word in line for word in CONFIG_WORDS):
-            self._settings(line)
-        for known in ENGINE_LINES.values():
+        for word in CONFIG_WORDS:
+            if word in line:
+                self._settings(line)
+                break
+        for engine, known in ENGINE_LINES.items():
             for entry in known:
                 if entry.word in line and (match := entry.pattern.search(line)):
                     self._keep(entry.field, match[1], entry.keep)
+                    self.engines[engine] += 1
+        for entry in COMMON_LINES:
+            if entry.word in line and (match := entry.pattern.search(line)):
+                self._keep(entry.field, match[1], entry.keep)
         if "Load weight end." in line:
             self._loaded(line)
         if "KV Cache is allocated" in line and (match := K_AND_V.search(line)):
             self._keep("kv_pool_gib", str(float(match[1]) + float(match[2])), "max")
+            self.engines["sglang"] += 1
         if "top-p & top-k sampling" in line:
             self.values["fused_sampler"] = "Using FlashInfer" in line
 
@@ -190,6 +197,8 @@ class _Reader:
         if "concurrency" in self.values or "kv_tokens" in self.values:
             self.values = {}
             self.target = None
+        for engine, mark in _CONFIG_MARKS:
+            self.engines[engine] += mark in line
         for pattern, field in SETTINGS:
             if match := pattern.search(line):
                 self._keep(field, match[1], "last")

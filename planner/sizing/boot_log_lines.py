@@ -68,7 +68,6 @@ VLLM_LINES = (
     _line("Using max model len", rf"Using max model len {NUMBER}", "max_model_len"),
     _line("with max_num_batched", r"max_num_batched_tokens=([0-9]{1,9})", "max_num_batched_tokens"),
     _line("block size to", rf"attention block size to {NUMBER} tokens", "block_tokens"),
-    _line("device_name=", r"device_name=([A-Za-z0-9_-]{2,60})", "device", "first"),
 )
 SGLANG_LINES = (
     _line("Load weight begin", rf"avail mem={SIZE}", "free_before_gib", "first"),
@@ -85,6 +84,7 @@ TENSORRT_LINES = (
     _line("in paged KV cache", rf"Allocated {SIZE} for max tokens", "kv_pool_gib", "min"),
     _line("in paged KV cache", rf"paged KV cache \({NUMBER}\)", "kv_tokens", "min"),
 )
+COMMON_LINES = (_line("device_name=", r"device_name=([A-Za-z0-9_-]{2,60})", "device", "first"),)
 ENGINE_LINES = {"vllm": VLLM_LINES, "sglang": SGLANG_LINES, "tensorrt-llm": TENSORRT_LINES}
 
 CONFIG_WORDS = ("with config: ", "non-default args: ", "args: Namespace(", "server_args=")

@@ -106,7 +106,8 @@ def context_gib(gpu: GpuSpec, gpus: int, coefficients: MemoryCoefficients) -> fl
     """CUDA context and libraries on one GPU, and the buffers ``gpus`` of a replica talk through [GiB]."""
     if gpus == 1:
         return coefficients.context_gib
-    if gpu.link_gb_s <= 0:
+    bridged_apart = gpu.link_topology == "pair" and gpus > gpu.link_domain
+    if gpu.link_topology == "none" or bridged_apart:
         collectives = coefficients.collectives_gib_unlinked
     elif gpus >= 8:
         collectives = coefficients.collectives_gib_tp8

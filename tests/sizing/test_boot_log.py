@@ -9,8 +9,9 @@ import pytest
 from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.sizing import boot_log
-from planner.sizing.boot_check import BootCheck, Overrides, PartCheck, check_boot_log
+from planner.sizing.boot_check import BootCheck, Overrides, check_boot_log
 from planner.sizing.boot_log import BootLog, parse_boot_log, read_boot_log
+from planner.sizing.boot_parts import PartCheck
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -206,15 +207,30 @@ def test_planned_against_printed(
         assert abs(difference) < tolerance, part
 
 
-def test_a_named_card_lets_the_pool_be_compared(catalog: Catalog) -> None:
+def test_a_card_the_log_does_not_name_is_taken_by_its_pool_and_said_so(catalog: Catalog) -> None:
     log = log_of("vllm_0.10.1_qwen2_7b_wrapped")
-    without = part_of(check_boot_log(catalog, log), "KV cache pool")
-    assert without.planned is None
-    assert "card is not known" in without.explanation
+    check = check_boot_log(catalog, log)
+    assert check.deployment.gpu.name == "a100-pcie-80gb"  # same memory as the SXM card it was
+    assert "which checks nothing" in part_of(check, "KV cache pool").explanation
     named = check_boot_log(catalog, log, Overrides(gpu=catalog.gpu("a100-sxm-80gb")))
     pool = part_of(named, "KV cache pool")
+    assert pool.explanation == ""
     assert pool.difference is not None
     assert abs(pool.difference) < 0.01  # the fused sampler is read from the log
+
+
+def test_without_a_likely_card_the_pool_stays_unplanned(catalog: Catalog) -> None:
+    log = BootLog(engine="vllm", model="Qwen/Qwen3-8B", weights_gib=15.3, kv_pool_gib=0.001)
+    pool = part_of(check_boot_log(catalog, log), "KV cache pool")
+    assert pool.planned is None
+    assert "--gpu" in pool.explanation
+
+
+def test_a_pool_follows_from_printed_blocks(catalog: Catalog) -> None:
+    log = log_of("vllm_0.6.3_qwen2.5_32b_tp4")
+    check = check_boot_log(catalog, log, Overrides(gpu=catalog.gpu("rtx-3090")))
+    assert part_of(check, "KV cache pool").printed == 2987 * 16 * 65_536
+    assert part_of(check, "sequences of 32,768 tokens").difference == pytest.approx(0, abs=0.01)
 
 
 def test_hybrid_token_lines_are_not_called_capacity(catalog: Catalog) -> None:
