@@ -38,6 +38,8 @@ from planner.serving.replica_curves import ReplicaCurves
 Floats = NDArray[np.float64]
 
 NEGLIGIBLE_SHARE = 1e-5
+ALMOST_POISSON = 1e-3
+NEWTON_STEPS = 4
 _TINY = 1e-12
 
 
@@ -124,7 +126,7 @@ def _distribution(
     """Shares of the states; of those beyond the slots and of the last one; the tail's ratio.
 
     Raising (1) to a power moves its mean; the drift that restores "as many leave as arrive" is found by
-    bisection.
+    Newton's method.
     """
     gaps = np.diff(c.state)
     factor = (np.log(work) - np.log(np.maximum(c.state, 1.0))) * power
@@ -135,26 +137,28 @@ def _distribution(
     # requests leave a state at n / work times the rate they arrive at
     leaving = np.minimum(c.state, c.slots) / work
 
-    def shares(drift: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        height = climb + drift * tilt
-        top = height.max(axis=1, keepdims=True)
-        mass = np.exp(height - top) * c.width
-        last = np.exp(height[:, -1] - top[:, 0])
-        rise = (np.log(work[:, -1] / c.slots) + np.minimum(drift[:, 0], 0.0)) * power[:, -1]
-        ratio = np.minimum(np.exp(rise), 0.9999)
-        queue = last * ratio / (1 - ratio)
-        total = mass.sum(axis=1) + queue
-        mass[:, -1] += queue
-        return mass / total[:, None], queue / total, last / total, ratio
-
-    low, high = np.full((len(work), 1), -2.5), np.full((len(work), 1), 1.5)
-    if np.allclose(power, 1.0):
-        return shares(np.zeros_like(low))
-    for _ in range(9):
-        middle = (low + high) / 2
-        out = (shares(middle)[0] * leaving).sum(axis=1, keepdims=True)
-        low, high = np.where(out < 1, middle, low), np.where(out < 1, high, middle)
-    return shares((low + high) / 2)
+    drift = np.zeros((len(work), 1))
+    if np.abs(power - 1).max() > ALMOST_POISSON:
+        for _ in range(NEWTON_STEPS):
+            height = climb + drift * tilt
+            mass = np.exp(height - height.max(axis=1, keepdims=True)) * c.width
+            mass /= mass.sum(axis=1, keepdims=True)
+            flow = mass * leaving
+            out = flow.sum(axis=1, keepdims=True)
+            rise = (flow * tilt).sum(axis=1, keepdims=True)
+            rise -= out * (mass * tilt).sum(axis=1, keepdims=True)
+            move = np.log(out) * out / np.maximum(rise, _TINY)
+            drift = np.clip(drift - np.clip(move, -1.0, 1.0), -2.5, 1.5)
+    height = climb + drift * tilt
+    top = height.max(axis=1, keepdims=True)
+    mass = np.exp(height - top) * c.width
+    last = np.exp(height[:, -1] - top[:, 0])
+    grows = (np.log(work[:, -1] / c.slots) + np.minimum(drift[:, 0], 0.0)) * power[:, -1]
+    ratio = np.minimum(np.exp(grows), 0.9999)
+    queue = last * ratio / (1 - ratio)
+    total = mass.sum(axis=1) + queue
+    mass[:, -1] += queue
+    return mass / total[:, None], queue / total, last / total, ratio
 
 
 def _prefill_queue(
