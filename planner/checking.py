@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from planner.fleet.candidates import guard_latency
 from planner.fleet.problem import Problem
 from planner.framing import decide
 from planner.plan import VerificationRound
@@ -115,6 +116,8 @@ def _with_simulated(solved: Solved, checks: dict[str, Check | None]) -> Solved:
         for name in simulated.keys() & at.point.latency_s.keys():
             if simulated[name] > 0:
                 errors[f"{key}: {name}"] = at.point.latency_s[name] / simulated[name] - 1
+        service = next(s for s in solved.scenario.services if s.name == solved.by_key[key].service)
+        guard_latency(solved.by_key[key], simulated, service)
         operating[key] = replace(
             at,
             latency_s=simulated,

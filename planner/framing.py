@@ -28,7 +28,7 @@ def problem_of(
             gpus=c.deployment.gpus,
             capacity_qps={c.service: c.capacity.qps},
             group_gpus=group_gpus(c.deployment),
-            tpot_s=c.capacity.latency_s.get("tpot_p99", 0.0),
+            tpot_s=c.capacity.tpot_mean_s,
         )
         for candidates in sets.values()
         for c in candidates.candidates

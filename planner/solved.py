@@ -20,13 +20,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to try: solver, its limits, the seed, and whether to simulate."""
+    """How hard to try: solver, its limits, the seed, whether to simulate, how many rivals to price."""
 
     verify: str = "simulate"
     solver: str = "highs"
     time_limit_s: float = 60.0
     gap: float = 0.0
     seed: int = 0
+    rivals: int = 5
 
 
 @dataclass(frozen=True)

@@ -5,24 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
-from planner.fleet.candidates import CandidateSet, enumerate_candidates, lower_precision
+from planner.fleet.candidates import (
+    enumerate_candidates,
+    guard_latency,
+    lower_precision,
+)
 from planner.fleet.infeasible import Explanation, Outcome, explain
 from planner.fleet.market import admitted_offers, cheapest_offers
 from planner.fleet.problem import Problem, ReplicaKind, Solution
 from planner.fleet.requirements import outcome_of
 from planner.fleet.rivals import rival, rival_gpus
 from planner.fleet.scenario_requirements import scenario_requirements
+from planner.fleet.sized_before import SizedBefore
 from planner.framing import decide, problem_of
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepBatch
-from planner.scenario import Prices, Scenario, Service
+from planner.scenario import Scenario
 from planner.serving.capacity import operating_point
 from planner.serving.lengths import lengths_of
 from planner.solved import Effort, Operating, Progress, Solved
-
-RIVALS = 5
 
 
 def solve_scenario(
@@ -64,6 +66,8 @@ def solve_scenario(
         from planner.checking import checked
 
         solved = checked(solved, effort, operating, progress)
+    if not effort.rivals:
+        return solved
     progress("pricing the alternatives")
     return _with_rivals(solved, catalog, effort)
 
@@ -90,6 +94,7 @@ def operating(solved: Solved) -> dict[str, Operating]:
         step = candidate.steps.step_times(
             StepBatch(n, n * lengths.mean_context_in_flight, sampled_tokens=n)
         )
+        guard_latency(candidate, point.latency_s, service)
         points[key] = Operating(point, step, point.latency_s)
     return points
 
@@ -112,7 +117,7 @@ def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
         native = rival(solved.problem, "native precision", is_native, again)
     return replace(
         solved,
-        rivals=rival_gpus(solved.problem, again, count=RIVALS, without=only),
+        rivals=rival_gpus(solved.problem, again, count=effort.rivals, without=only),
         native=native,
     )
 
@@ -120,18 +125,11 @@ def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
 def _explain(
     solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, base: Path | None
 ) -> Explanation:
-    known: dict[tuple[str, str], CandidateSet] = {}
-
-    def sized(service: Service, prices: Prices, offers: tuple[Offer, ...]) -> CandidateSet:
-        """Candidates do not depend on the rate: those of a service asked the same before are kept."""
-        key = (prices.model_dump_json(), service.model_dump_json(exclude={"rate"}))
-        if key not in known:
-            known[key] = enumerate_candidates(service, catalog, offers, calibration)
-        return known[key]
+    before = SizedBefore(catalog, calibration)
 
     def attempt(scenario: Scenario) -> Outcome:
         offers = admitted_offers(scenario.prices, catalog, base)
-        sets = {s.name: sized(s, scenario.prices, offers) for s in scenario.services}
+        sets = {s.name: before.candidates(s, offers) for s in scenario.services}
         problem = problem_of(scenario, sets, cheapest_offers(offers), catalog)
         return outcome_of(problem, decide(problem, effort))
 
@@ -140,4 +138,6 @@ def _explain(
         for s in solved.candidates.values()
         for r in sorted(s.rejections, key=lambda r: r.miss or float("inf"))[:3]
     )
-    return explain(solved.scenario, scenario_requirements(solved.scenario), attempt, misses)
+    unserved = [name for name, s in solved.candidates.items() if not s.candidates]
+    requirements = scenario_requirements(solved.scenario, unserved)
+    return explain(solved.scenario, requirements, attempt, misses)

@@ -287,14 +287,21 @@ def _latency_miss(capacity: Capacity, service: Service) -> float | None:
 
 
 def _guard(where: str, floors: guard.Floors, capacity: Capacity, context: _Context) -> None:
-    """Raise PhysicsBreach where the operating point beats a floor."""
-    lengths, prompt = context.lengths, context.median_prompt_tokens
+    """Raise PhysicsBreach where the capacity beats the arithmetic at peak."""
+    lengths = context.lengths
     share = context.service.assumptions.prefix_hit_share
     ceiling = floors.requests_per_s(lengths.mean_prompt * (1 - share), lengths.mean_output)
     guard.check(capacity.qps, ceiling, "capacity", where=where, at_most=True)
+
+
+def guard_latency(candidate: Candidate, latency_s: Mapping[str, float], service: Service) -> None:
+    """Raise PhysicsBreach where a predicted median beats the floor of the median request."""
+    floors, lengths = guard.floors(candidate.deployment), lengths_of(service)
+    share = service.assumptions.prefix_hit_share
+    prompt = float(np.quantile(lengths.prompt, 0.5))
     for key, floor in (
         ("ttft_p50", floors.ttft_s(prompt, prompt * share)),
         ("tpot_p50", floors.tpot_s(prompt)),
     ):
-        if key in capacity.latency_s:
-            guard.check(capacity.latency_s[key], floor, key, where=where)
+        if key in latency_s:
+            guard.check(latency_s[key], floor, key, where=candidate.deployment.label)

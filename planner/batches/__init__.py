@@ -1,0 +1,1 @@
+"""Many scenarios at once: each becomes one row, whatever happens to the others."""

@@ -1,0 +1,142 @@
+"""One task to one row: what the plan says in a line, or why there is none."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from planner.batches.tasks import Task, changed
+from planner.catalog.store import Catalog, load_catalog
+from planner.errors import PlannerError
+from planner.performance.factors import Calibration, load_calibration
+from planner.plan import Plan
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How every scenario of a batch is solved; paths so that any worker can read them."""
+
+    catalogs: str | None = None
+    calibration: str | None = None
+    verify: str = "none"
+    solver: str = "highs"
+    time_limit_s: float = 60.0
+    gap: float = 0.0
+    seed: int = 0
+
+
+@lru_cache(maxsize=4)
+def _data(catalogs: str | None, calibration: str | None) -> tuple[Catalog, Calibration]:
+    """Catalogs and factors, read once per worker."""
+    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    return catalog, load_calibration(catalog, Path(calibration) if calibration else None)
+
+
+def answer(task: Task, settings: Settings) -> Row:
+    """Answer one task; a scenario that cannot be read or solved becomes a row that says why."""
+    started = time.monotonic()
+    try:
+        plan = _solve(task, settings)
+        row = row_of(task, plan)
+    except PlannerError as error:
+        row = failed(task, "invalid" if error.exit_code == 2 else "failed", str(error))
+        row["exit_code"] = error.exit_code
+    except Exception as error:  # a bug must not take the batch down with it
+        row = failed(task, "failed", f"internal error: {type(error).__name__}: {error}")
+    row["duration_s"] = round(time.monotonic() - started, 4)
+    return row
+
+
+def _solve(task: Task, settings: Settings) -> Plan:
+    from planner.assembly import assemble
+    from planner.errors import InputError
+    from planner.scenario_reader import Source, check_names, parse_source, validate
+    from planner.solved import Effort
+    from planner.solving import solve_scenario
+
+    if task.text is None:
+        raise InputError(task.problem or "the scenario could not be read")
+    catalog, factors = _data(settings.catalogs, settings.calibration)
+    source = parse_source(task.text, task.file)
+    if task.changes:
+        source = Source(source.path, changed(source.data, task.changes), source.lines)
+    scenario = validate(source, default_name=Path(task.file).stem)
+    check_names(scenario, catalog, source)
+    effort = Effort(
+        settings.verify,
+        settings.solver,
+        settings.time_limit_s,
+        settings.gap,
+        settings.seed,
+        rivals=0,
+    )
+    started = time.monotonic()
+    solved = solve_scenario(scenario, catalog, factors, effort, base=Path(task.file).parent)
+    return assemble(solved, catalog, factors, effort, time.monotonic() - started)
+
+
+def row_of(task: Task, plan: Plan) -> Row:
+    """The plan in one line; unknown is None, never 0."""
+    groups = [g for s in plan.services for g in s.replica_groups]
+    totals = plan.totals
+    why = plan.infeasibility.summary if plan.infeasibility else None
+    return {
+        **_head(task),
+        "name": plan.scenario.name,
+        "status": plan.status,
+        "exit_code": plan.exit_code,
+        "services": len(plan.scenario.services),
+        "rate_qps": sum(s.rate for s in plan.scenario.services),
+        "gpus": totals.gpus if totals else None,
+        "gpus_rented": totals.gpus_rented if totals else None,
+        "nodes": totals.nodes if totals else None,
+        "usd_per_hour": totals.usd_per_hour if totals else None,
+        "usd_per_month": totals.usd_per_month if totals else None,
+        "usd_per_million_output_tokens": totals.usd_per_million_output_tokens if totals else None,
+        "bound_usd_per_hour": plan.bound_usd_per_hour,
+        "gap": plan.gap,
+        "fleet": "; ".join(g.label for g in groups) or None,
+        "ttft_p99_s": _worst(g.predicted.ttft_p99_s for g in groups),
+        "tpot_p99_s": _worst(g.predicted.tpot_p99_s for g in groups),
+        "percentiles": groups[0].predicted.method if groups else None,
+        "evidence": groups[0].evidence if groups else None,
+        "error": why,
+    }
+
+
+def failed(task: Task, status: str, why: str) -> Row:
+    """The row of a task without a plan; ``status``: "invalid", "failed" or "crashed"."""
+    blank: Row = dict.fromkeys(COLUMNS)
+    return {**blank, **_head(task), "status": status, "exit_code": 70, "error": why}
+
+
+def _head(task: Task) -> Row:
+    return {"id": task.id, "key": task.key, "file": task.file, "changes": dict(task.changes)}
+
+
+def _worst(values: Any) -> float | None:
+    return max((v for v in values if v is not None), default=None)
+
+
+COLUMNS = (
+    *(
+        "id",
+        "key",
+        "file",
+        "changes",
+        "name",
+        "status",
+        "exit_code",
+        "services",
+        "rate_qps",
+        "gpus",
+    ),
+    *("gpus_rented", "nodes", "usd_per_hour", "usd_per_month", "usd_per_million_output_tokens"),
+    *("bound_usd_per_hour", "gap", "fleet", "ttft_p99_s", "tpot_p99_s", "percentiles", "evidence"),
+    *("error", "duration_s"),
+)

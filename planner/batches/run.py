@@ -1,0 +1,104 @@
+"""A batch from start to end: tasks, rows, and the files that summarise them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from planner import __version__
+from planner.batches.answers import Row, Settings, answer
+from planner.batches.ledger import Ledger
+from planner.batches.tasks import collect
+from planner.batches.workers import run
+from planner.catalog.store import load_catalog
+from planner.reporting.batch_document import batch_document
+from planner.reporting.deliver import write_document
+
+Counted = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a batch came to. ``rows`` by id; ``reused``: rows kept from an earlier run."""
+
+    rows: tuple[Row, ...]
+    folder: Path
+    reused: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by status."""
+        return dict(Counter(str(r["status"]) for r in self.rows))
+
+    @property
+    def exit_code(self) -> int:
+        """2 when some are invalid, else 5 when some are unproven, else 3 when some are infeasible."""
+        counts = self.counts
+        if counts.get("invalid"):
+            return 2
+        if any(counts.get(s) for s in ("feasible", "unknown", "failed", "crashed")):
+            return 5
+        return 3 if counts.get("infeasible") else 0
+
+
+def run_batch(
+    source: str | Path,
+    out: str | Path,
+    *,
+    pattern: str = "**/*.yaml",
+    grid: Sequence[str] = (),
+    settings: Settings | None = None,
+    engine: str = "local",
+    jobs: int = 2,
+    address: str | None = None,
+    resume: bool = False,
+    parquet: bool = False,
+    progress: Counted = lambda _done, _total, _label: None,
+) -> BatchResult:
+    """Solve every scenario of a folder, or one scenario over a grid; one row each in ``out``.
+
+    Writes ``rows.jsonl`` as rows finish, then ``rows.csv``, ``summary.html`` and, when asked,
+    ``rows.parquet``. One bad file never stops the rest. Raises InputError when there is nothing to
+    do, OutputError when ``out`` cannot be written; finished rows are kept either way.
+    """
+    settings = settings or Settings()
+    tasks = collect(source, pattern, grid, fingerprint(settings))
+    folder = Path(out)
+    with Ledger(folder, resume=resume) as ledger:
+        done = ledger.keep(t.key for t in tasks)
+        left = [t for t in tasks if t.key not in done]
+        work = functools.partial(answer, settings=settings)
+        finished = len(done)
+        progress(finished, len(tasks), "")
+        for row in run(left, work, engine=engine, jobs=jobs, address=address) if left else ():
+            ledger.append(row)
+            finished += 1
+            progress(finished, len(tasks), str(row["id"]))
+        rows = tuple(sorted(ledger.rows, key=lambda r: str(r["id"])))
+        result = BatchResult(rows, folder, len(done))
+        _summarise(result, parquet)
+    return result
+
+
+def fingerprint(settings: Settings) -> str:
+    """Digest of everything but the scenario that an answer depends on."""
+    catalog = load_catalog(Path(settings.catalogs) if settings.catalogs else None)
+    calibration = Path(settings.calibration).read_text() if settings.calibration else ""
+    stated = {k: v for k, v in asdict(settings).items() if k not in ("catalogs", "calibration")}
+    text = json.dumps([__version__, catalog.digest(), calibration, stated], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _summarise(result: BatchResult, parquet: bool) -> None:
+    document = batch_document(result.rows, result.counts)
+    write_document(document, "csv", str(result.folder / "rows.csv"), table="rows")
+    write_document(document, "html", str(result.folder / "summary.html"), table="rows")
+    if parquet:
+        from planner.reporting.parquet import write_parquet
+
+        write_parquet(result.folder / "rows.parquet", document.tables()["rows"])

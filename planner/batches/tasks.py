@@ -1,0 +1,139 @@
+"""What a batch is asked: scenario files, or one file over a grid of values."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from planner.errors import InputError
+from planner.scenario_reader import MAX_SCENARIO_BYTES, find_scenario
+
+MAX_TASKS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One scenario to answer.
+
+    ``id``: unique in the batch, the file's path below the folder, with its grid point; ``text``: the
+    file's text, None when it could not be read (``problem`` says why); ``changes``: values of the
+    grid by dotted field; ``key``: digest of everything the answer depends on.
+    """
+
+    id: str
+    file: str
+    text: str | None
+    key: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+
+def collect(
+    source: str | Path, pattern: str, grid: Sequence[str], fingerprint: str
+) -> tuple[Task, ...]:
+    """List the tasks of a folder (files that match ``pattern``), or of one file over ``grid``.
+
+    ``grid``: texts such as ``rate=10,20`` over dotted fields (``slo.ttft_p99=1s,2s``);
+    ``fingerprint``: digest of catalogs, calibration, version and options. Raises InputError when
+    nothing matches.
+    """
+    path = Path(source)
+    if path.is_dir():
+        if grid:
+            raise InputError("a grid needs one scenario file", where=str(path))
+        files = sorted(p for p in path.glob(pattern) if p.is_file())
+        if not files:
+            raise InputError(
+                "no scenario file matches",
+                where=str(path),
+                found=pattern,
+                action="name a folder with .yaml files, or give another pattern",
+            )
+        return tuple(_task(p, p.relative_to(path).as_posix(), {}, fingerprint) for p in files)
+    file = find_scenario(path)
+    points = list(points_of(grid))
+    return tuple(_task(file, _point_id(file.name, p), p, fingerprint) for p in points)
+
+
+def points_of(grid: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Every combination of the grid's values; one empty point without a grid.
+
+    Values are read as YAML, so ``[1, 2]`` is a list and ``2s`` a text. Raises InputError for an axis
+    without values, given twice, or more than ``MAX_TASKS`` points.
+    """
+    axes: dict[str, list[Any]] = {}
+    for text in grid:
+        name, equals, listed = text.partition("=")
+        name = name.strip()
+        try:
+            values = yaml.safe_load(f"[{listed}]") if equals else []
+        except yaml.YAMLError:
+            values = []
+        if not name or not values:
+            raise InputError("not a grid axis", where="--grid", found=text, allowed="FIELD=A,B,...")
+        if name in axes:
+            raise InputError("the same axis twice", where="--grid", found=name)
+        axes[name] = values
+    size = 1
+    for values in axes.values():
+        size *= len(values)
+    if size > MAX_TASKS:
+        raise InputError("the grid is too large", found=f"{size:,}", allowed=f"{MAX_TASKS:,}")
+    for combination in itertools.product(*axes.values()):
+        yield dict(zip(axes, combination, strict=True))
+
+
+def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return scenario data with dotted fields set: ``slo.ttft_p99``, ``services.0.rate``."""
+    copy: dict[str, Any] = json.loads(json.dumps(data))
+    for dotted, value in changes.items():
+        *parents, last = dotted.split(".")
+        at: Any = copy
+        for part in parents:
+            if isinstance(at, list):
+                at = at[_index(part, at, dotted)]
+            else:
+                at = at.setdefault(part, {})
+                if not isinstance(at, (dict, list)):
+                    raise InputError("not a field that holds others", where="--grid", found=dotted)
+        if isinstance(at, list):
+            at[_index(last, at, dotted)] = value
+        else:
+            at[last] = value
+    return copy
+
+
+def _index(part: str, items: list[Any], dotted: str) -> int:
+    if not part.isdigit() or int(part) >= len(items):
+        raise InputError(
+            "no such list entry", where="--grid", found=dotted, allowed=f"0 to {len(items) - 1}"
+        )
+    return int(part)
+
+
+def _task(path: Path, name: str, changes: dict[str, Any], fingerprint: str) -> Task:
+    text, problem = None, None
+    try:
+        if path.stat().st_size > MAX_SCENARIO_BYTES:
+            problem = f"{path}: the scenario file is too large"
+        else:
+            text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        problem = f"{path}: cannot read the scenario: {error.strerror}"
+    except UnicodeDecodeError:
+        problem = f"{path}: the scenario is not UTF-8 text"
+    stated = json.dumps([fingerprint, name, text, problem, changes], sort_keys=True, default=str)
+    key = hashlib.sha256(stated.encode()).hexdigest()
+    return Task(name, str(path), text, key, changes, problem)
+
+
+def _point_id(name: str, point: Mapping[str, Any]) -> str:
+    inner = ",".join(f"{k}={v}" for k, v in point.items())
+    return f"{name}[{inner}]" if inner else name

@@ -1,0 +1,130 @@
+"""``planner batch``: many scenario files, one row each, resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from planner.cli.options import catalog_options, solve_options
+
+
+@click.command(name="batch", short_help="solve many scenario files")
+@click.argument("source", type=click.Path(exists=False))
+@click.argument("pattern", default="**/*.yaml")
+@click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the results.")
+@click.option(
+    "--grid",
+    multiple=True,
+    metavar="FIELD=A,B",
+    help="With one file: solve it over these values; repeat for a grid.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Workers to start."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "dask", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where it runs.",
+)
+@click.option("--address", help="A running Dask scheduler or Ray cluster.")
+@click.option("--resume", is_flag=True, help="Keep finished rows and do the rest.")
+@click.option("--parquet", is_flag=True, help="Also write rows.parquet.")
+@solve_options(verify="none")
+@catalog_options
+def command(
+    source: str,
+    pattern: str,
+    output: str,
+    grid: tuple[str, ...],
+    jobs: int,
+    engine: str,
+    address: str | None,
+    resume: bool,
+    parquet: bool,
+    verify: str,
+    solver: str,
+    time_limit: float,
+    gap: float,
+    seed: int,
+    catalogs: str | None,
+    calibration: str | None,
+) -> int:
+    """Solve every scenario under SOURCE that matches PATTERN, or one file over a --grid.
+
+    Writes rows.jsonl as rows finish, then rows.csv and summary.html. One bad file never stops the
+    rest: its row says why. After Ctrl-C, --resume goes on.
+
+    Exit codes: 2 some scenarios are invalid, else 5 some are unproven, else 3 some are infeasible,
+    else 0.
+
+    \b
+    Examples:
+      planner batch scenarios/ -o out/
+      planner batch llama70b_qps50 --grid rate=10,20,50,100 --grid slo.ttft_p99=1s,2s -o out/
+      planner batch scenarios/ 'rag*.yaml' -o out/ --engine dask --address tcp://host:8786
+    """
+    from planner.batches.answers import Settings
+    from planner.batches.run import run_batch
+
+    settings = Settings(catalogs, calibration, verify, solver, time_limit, gap, seed)
+    with _bar() as progress:
+        try:
+            result = run_batch(
+                source,
+                output,
+                pattern=pattern,
+                grid=grid,
+                settings=settings,
+                engine=engine,
+                jobs=jobs,
+                address=address,
+                resume=resume,
+                parquet=parquet,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            click.echo(
+                f"interrupted; finished rows are kept in {output}, go on with --resume", err=True
+            )
+            return 130
+    told = ", ".join(f"{n} {status}" for status, n in sorted(result.counts.items()))
+    reused = f" ({result.reused} kept from before)" if result.reused else ""
+    click.echo(f"{len(result.rows)} scenarios{reused}: {told}")
+    click.echo(f"rows.jsonl, rows.csv and summary.html are in {output}")
+    return result.exit_code
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr; silent when stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total, _label: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[at]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None, at="")
+
+        def show(done: int, total: int, label: str) -> None:
+            bar.update(task, completed=done, total=total, at=label)
+
+        yield show
