@@ -1,0 +1,110 @@
+import pytest
+
+from planner.catalog.store import load_catalog
+from planner.fleet.candidates import enumerate_candidates
+from planner.fleet.market import admitted_offers
+from planner.fleet.requirements import MAX_SEPARATE_SERVICES
+from planner.fleet.scenario_requirements import scenario_requirements
+from planner.fleet.sized_before import SizedBefore
+from planner.performance.factors import load_calibration
+from planner.scenario import Scenario
+
+SERVICE = {
+    "model": "meta-llama/Llama-3.1-8B-Instruct",
+    "rate": 20,
+    "prompt_tokens": 500,
+    "output_tokens": 100,
+    "slo": {"ttft_p99": "1s", "tpot_p99": "50ms"},
+    "search": {"gpus": ("l40s",), "tensor_parallel": (1,), "weights": ("bf16",)},
+}
+LIMITS = {"max_gpus": 4, "max_cost_usd_per_hour": 9.0, "stock": {"l40s": 2}}
+
+
+def scenario(services=1, **changes):
+    if services == 1:
+        return Scenario.model_validate({**SERVICE, "limits": LIMITS, **changes})
+    named = tuple({"name": f"s{i}", **SERVICE} for i in range(services))
+    return Scenario.model_validate({"services": named, "limits": LIMITS, **changes})
+
+
+def test_a_scenario_lists_everything_it_asks_in_its_own_words():
+    told = {r.name: r.write(r.current) for r in scenario_requirements(scenario())}
+    assert told == {
+        "rate": "20 requests/s",
+        "ttft_p99": "1 s",
+        "tpot_p99": "50 ms",
+        "limits.stock.l40s": "2 GPUs",
+        "limits.max_gpus": "4 GPUs",
+        "limits.max_cost_usd_per_hour": "9 $/h",
+        "search.gpus": "l40s",
+        "search.tensor_parallel": "1",
+        "search.weights": "bf16",
+        "allow_lower_precision": "false",
+    }
+
+
+def test_what_is_not_asked_is_not_listed():
+    free = scenario(
+        limits={}, search={}, allow_lower_precision=True, prices={"providers": ("aws",)}
+    )
+    names = [r.name for r in scenario_requirements(free)]
+    assert names == ["rate", "ttft_p99", "tpot_p99", "prices.providers"]
+
+
+@pytest.mark.parametrize("services", [1, 3, 9])
+def test_every_edit_leaves_a_valid_scenario_and_nothing_else_changed(services):
+    asked = scenario(services)
+    for requirement in scenario_requirements(asked, unserved=["s4"]):
+        assert requirement.edit(asked, requirement.current).model_dump() == asked.model_dump()
+        dropped = requirement.edit(asked, requirement.loosest)
+        assert dropped != asked
+        document = dropped.model_dump(mode="json")
+        assert (
+            Scenario.model_validate_json(dropped.model_dump_json()).model_dump(mode="json")
+            == document
+        )
+
+
+def test_a_large_fleet_lists_the_unserved_and_takes_the_others_together():
+    count = MAX_SEPARATE_SERVICES + 3
+    names = [r.name for r in scenario_requirements(scenario(count), unserved=["s4"])]
+    assert names[:4] == [
+        "s4: rate", "s4: ttft_p99", "s4: tpot_p99", f"rate of the other {count - 1} services",
+    ]  # fmt: skip
+    (rates,) = [
+        r
+        for r in scenario_requirements(scenario(count))
+        if r.name == f"rate of all {count} services"
+    ]
+    halved = rates.edit(scenario(count), 0.5)
+    assert {s.rate for s in halved.services} == {10.0}
+    assert rates.write(0.5) == "50 %"
+
+
+def test_sized_before_finds_what_is_enumerated_and_sizes_nothing_twice(monkeypatch):
+    catalog = load_catalog()
+    calibration = load_calibration(catalog)
+    wide = scenario(
+        search={"gpus": ("l40s", "h100-sxm-80gb"), "tensor_parallel": (1, 2)},
+        allow_lower_precision=True,
+    )
+    offers = admitted_offers(wide.prices, catalog)
+    service = wide.services[0]
+    before = SizedBefore(catalog, calibration)
+    sized = before.candidates(service, offers)
+    listed = enumerate_candidates(service, catalog, offers, calibration)
+    assert {c.key: c.capacity for c in sized.candidates} == {
+        c.key: c.capacity for c in listed.candidates
+    }
+    assert set(sized.rejections) == set(listed.rejections)
+
+    def never(*_):
+        raise AssertionError("sized again")
+
+    monkeypatch.setattr("planner.fleet.sized_before.enumerate_candidates", never)
+    busier = service.model_copy(update={"rate": 99.0})
+    assert before.candidates(busier, offers) == sized
+    slo = service.slo.model_copy(update={"targets": service.slo.targets[:1]})
+    looser = service.model_copy(update={"slo": slo})
+    with pytest.raises(AssertionError, match="sized again"):
+        before.candidates(looser, offers)
