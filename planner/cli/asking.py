@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
+    from planner.performance.factors import Calibration
     from planner.plan import Plan
     from planner.scenario import Scenario
 
@@ -26,6 +27,13 @@ class Asking:
         from planner.catalog.store import load_catalog
 
         return cls(load_catalog(Path(catalogs) if catalogs else None), settings)
+
+    def calibration(self) -> Calibration:
+        """The factors in force: the shipped ones, or the user's file over them."""
+        from planner.performance.factors import load_calibration
+
+        file = self.settings.get("calibration")
+        return load_calibration(self.catalog, Path(file) if file else None)
 
     def read(self, name: str) -> Scenario:
         """The scenario of that file or shipped name, its relative paths made absolute."""

@@ -60,6 +60,7 @@ def command(
             write_plan(plan, style, output)
             return plan.exit_code
         again = Asking(asking.catalog, {**settings, "verify": "none"})
-        findings = gather(plan, asking.catalog, None if quick else again.solve, counted(report))
+        solve = None if quick else again.solve
+        findings = gather(plan, asking.catalog, asking.calibration(), solve, counted(report))
     write_findings(findings, style, output, table=table)
     return plan.exit_code

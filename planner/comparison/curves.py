@@ -1,74 +1,65 @@
-"""Latency of a planned replica over its request rate, from a fifth of its capacity to the whole."""
+"""How latency behaves around a plan: over the rate, over the requests, and against the cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from planner.catalog.store import Catalog
-from planner.comparison.findings import LatencyCurve, LatencyPoint
+from planner.comparison.findings import Distribution, FrontierPoint, LatencyCurve, LatencyPoint
 from planner.comparison.naming import layout_name
-from planner.errors import PlannerError
-from planner.fleet.candidates import deployments
-from planner.performance.factors import load_calibration
-from planner.performance.model import step_model
-from planner.plan import Plan, ReplicaGroup
-from planner.scenario import Search, Service
+from planner.comparison.options import Progress, Solve
+from planner.comparison.placement import placed
+from planner.comparison.restriction import with_target
+from planner.errors import InputError
+from planner.fleet.frontier import trace_frontier
+from planner.performance.factors import Calibration
+from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.scenario import Service
 from planner.serving.capacity import operating_point
 from planner.serving.lengths import lengths_of
-from planner.sizing.memory import memory_layout
+from planner.serving.service_simulation import check_service, window_for
 
 _SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+_PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5)
+_REQUESTS = 4000
+_LOOSEST, _TIGHTEST, _STEP, _POINTS = 1.5, 0.2, 0.2, 8
 
 
-def latency_curves(plan: Plan, catalog: Catalog) -> tuple[LatencyCurve, ...]:
-    """One curve per replica group, in closed form under the shipped calibration.
+def latency_curves(
+    plan: Plan, catalog: Catalog, calibration: Calibration
+) -> tuple[LatencyCurve, ...]:
+    """TTFT and TPOT p99 over the rate of one replica of each group, in closed form.
 
     A group whose names this catalog no longer knows is left out.
     """
-    return tuple(_curves(plan, catalog))
-
-
-def _curves(plan: Plan, catalog: Catalog) -> Iterator[LatencyCurve]:
-    questions = {s.name: s for s in plan.scenario.services}
-    for answer in plan.services:
+    curves = []
+    for service, answer in _answered(plan):
         for group in answer.replica_groups:
             try:
-                yield _curve(questions[answer.name], group, catalog)
-            except PlannerError:
+                curves.append(_curve(service, group, catalog, calibration))
+            except InputError:
                 continue
+    return tuple(curves)
 
 
-def _curve(service: Service, group: ReplicaGroup, catalog: Catalog) -> LatencyCurve:
-    search = Search(
-        gpus=(group.gpu,),
-        engines=(group.engine,),
-        tensor_parallel=(group.tensor_parallel,),
-        pipeline_parallel=(group.pipeline_parallel,),
-        data_parallel=(group.data_parallel,),
-        expert_parallel=(group.expert_parallel,),
-        weights=(group.weights,),
-        kv_cache=(group.kv_cache,),
-        settings=service.search.settings,
-    )
-    (deployment,) = deployments(
-        service.model_copy(update={"search": search}), catalog, (group.gpu,)
-    )
-    steps = step_model(deployment, load_calibration(catalog))
-    memory, lengths = memory_layout(deployment), lengths_of(service)
+def _curve(
+    service: Service, group: ReplicaGroup, catalog: Catalog, calibration: Calibration
+) -> LatencyCurve:
+    replica, lengths = placed(service, group, catalog, calibration), lengths_of(service)
     points = []
     for share in _SHARES:
-        rate = share * group.capacity_qps
         at = operating_point(
-            steps,
-            memory,
-            deployment,
+            replica.steps,
+            replica.memory,
+            replica.deployment,
             lengths,
             service.slo,
-            rate,
+            share * group.capacity_qps,
             arrival_cv=max(1.0, service.arrivals.cv),
             prefix_hit_share=service.assumptions.prefix_hit_share,
-        ).latency_s
-        points.append(LatencyPoint(rate, at["ttft_p99"], at["tpot_p99"]))
+        )
+        latency_s = at.latency_s
+        points.append(LatencyPoint(at.qps, latency_s["ttft_p99"], latency_s["tpot_p99"]))
     return LatencyCurve(
         service=service.name,
         layout=layout_name(group),
@@ -76,3 +67,80 @@ def _curve(service: Service, group: ReplicaGroup, catalog: Catalog) -> LatencyCu
         operating_qps=group.routed_qps / group.replicas,
         capacity_qps=group.capacity_qps,
     )
+
+
+def distributions(
+    plan: Plan, catalog: Catalog, calibration: Calibration
+) -> tuple[Distribution, ...]:
+    """TTFT and TPOT of every service's requests, simulated as planned; left out where names are gone."""
+    found = []
+    for service, answer in _answered(plan):
+        try:
+            fleet = [placed(service, g, catalog, calibration) for g in answer.replica_groups]
+        except InputError:
+            continue
+        window = window_for(service, fleet, lengths_of(service), _REQUESTS)
+        study = check_service(service, fleet, window=window, seed=plan.provenance.seed).study
+        found += [
+            Distribution(
+                service.name,
+                metric,
+                tuple((q / 100, study.percentile(metric, q).value_s) for q in _PERCENTILES),
+            )
+            for metric in ("ttft", "tpot")
+        ]
+    return tuple(found)
+
+
+def frontier(
+    plan: Plan, solve: Solve, progress: Progress | None = None
+) -> tuple[FrontierPoint, ...]:
+    """The cheapest fleet under ever tighter TPOT targets; only for plans of one service with one.
+
+    No fleet of the scenario is both cheaper and faster than a point, up to the step of a fifth.
+    """
+    service = plan.scenario.services[0]
+    target = service.slo.target("tpot")
+    if plan.totals is None or len(plan.services) != 1 or target is None:
+        return ()
+    asked: list[float] = []
+
+    def cheapest_under(bound_s: float) -> tuple[float, float, Plan] | None:
+        if progress is not None:
+            progress(len(asked), _POINTS, f"TPOT target {1e3 * bound_s:.0f} ms")
+        asked.append(bound_s)
+        try:
+            answer = solve(with_target(plan.scenario, "tpot", bound_s))
+        except InputError:
+            return None
+        known = [g.predicted.tpot_p99_s for s in answer.services for g in s.replica_groups]
+        if answer.totals is None or not known or None in known:
+            return None
+        achieved = max(t for t in known if t is not None)
+        return answer.totals.usd_per_hour, min(achieved, bound_s), answer
+
+    points = trace_frontier(
+        cheapest_under,
+        loosest=_LOOSEST * target.seconds,
+        tightest=_TIGHTEST * target.seconds,
+        step_share=_STEP,
+        max_points=_POINTS,
+    )
+    return tuple(
+        FrontierPoint(
+            p.bound,
+            p.achieved,
+            p.usd_per_hour,
+            p.fleet.totals.gpus_rented if p.fleet.totals else 0,
+            "; ".join(layout_name(g) for s in p.fleet.services for g in s.replica_groups),
+        )
+        for p in points
+    )
+
+
+def _answered(plan: Plan) -> Iterator[tuple[Service, ServicePlan]]:
+    """Every service that got replicas, with its question."""
+    questions = {s.name: s for s in plan.scenario.services}
+    for answer in plan.services:
+        if answer.replica_groups:
+            yield questions[answer.name], answer

@@ -79,6 +79,26 @@ class LatencyCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """How one latency spreads over a service's requests: (share of requests, at most seconds)."""
+
+    service: str
+    metric: str
+    quantiles_s: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierPoint:
+    """The cheapest fleet with a TPOT p99 of at most ``bound_s`` [s], and what it achieves."""
+
+    bound_s: float
+    tpot_p99_s: float
+    usd_per_hour: float
+    gpus: int
+    layout: str
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """A plan with everything found out around it; what was not looked for stays empty.
 
@@ -92,5 +112,7 @@ class Findings:
     what_ifs: tuple[WhatIf, ...] = ()
     baseline: WhatIf | None = None
     curves: tuple[LatencyCurve, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    frontier: tuple[FrontierPoint, ...] = ()
     derivations: tuple[Derivation, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from planner.catalog.store import Catalog
 from planner.comparison import restriction
-from planner.comparison.curves import latency_curves
+from planner.comparison.curves import distributions, frontier, latency_curves
 from planner.comparison.findings import BreakEven, Findings, Purchase, WhatIf
 from planner.comparison.naming import choice_of
 from planner.comparison.options import Progress, Solve
@@ -14,6 +15,7 @@ from planner.comparison.purchases import purchases
 from planner.derivation import derive
 from planner.errors import InputError
 from planner.fleet.money import break_even_rate_of_fixed_fleet_qps
+from planner.performance.factors import Calibration
 from planner.plan import Plan
 from planner.scenario import Scenario
 from planner.units import HOURS_PER_MONTH
@@ -27,9 +29,13 @@ _PRICES = (0.8, 1.2)
 
 
 def gather(
-    plan: Plan, catalog: Catalog, solve: Solve | None = None, progress: Progress | None = None
+    plan: Plan,
+    catalog: Catalog,
+    calibration: Calibration,
+    solve: Solve | None = None,
+    progress: Progress | None = None,
 ) -> Findings:
-    """Everything a report needs besides the plan; what needs new solves only with ``solve``.
+    """Everything a report needs besides the plan; what solves or simulates only with ``solve``.
 
     A plan written under other catalogs keeps its own numbers; the notes say that the ways to pay
     come from newer prices. Raises what ``solve`` raises, other than InputError.
@@ -42,20 +48,24 @@ def gather(
         )
     rate = next(r.value for r in catalog.ownership() if r.item == "capital_rate_per_year")
     ways = purchases(plan, catalog, rate, solve, progress)
-    baseline: WhatIf | None = None
-    what_ifs: tuple[WhatIf, ...] = ()
-    if solve is not None and plan.totals is not None:
-        baseline, what_ifs = sensitivity(plan, solve, progress)
-    return Findings(
+    findings = Findings(
         plan=plan,
         purchases=ways,
         discount_rate=rate,
         break_even=tuple(_break_even(plan, ways)),
-        what_ifs=what_ifs,
-        baseline=baseline,
-        curves=latency_curves(plan, catalog),
+        curves=latency_curves(plan, catalog, calibration),
         derivations=derive(plan, catalog) if plan.totals is not None else (),
         notes=tuple(notes),
+    )
+    if solve is None or plan.totals is None:
+        return findings
+    baseline, what_ifs = sensitivity(plan, solve, progress)
+    return replace(
+        findings,
+        baseline=baseline,
+        what_ifs=what_ifs,
+        frontier=frontier(plan, solve, progress),
+        distributions=distributions(plan, catalog, calibration),
     )
 
 

@@ -7,8 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from planner.comparison.findings import LatencyCurve, Purchase, WhatIf
-from planner.plan import Alternative, Plan
+from planner.comparison.findings import (
+    Distribution,
+    FrontierPoint,
+    LatencyCurve,
+    Purchase,
+    WhatIf,
+)
+from planner.plan import Alternative, Plan, ServicePlan
 from planner.reporting import canvas, rounding
 from planner.reporting.document import Figure
 from planner.units import GIB
@@ -41,13 +47,72 @@ def ways_to_pay(purchases: Sequence[Purchase]) -> Figure:
 
 
 def sensitivity(base: WhatIf, what_ifs: Sequence[WhatIf]) -> Figure:
-    """Cost per hour after each change, largest move first."""
-    known = [w for w in what_ifs if w.usd_per_hour is not None]
-    known.sort(key=lambda w: -abs((w.usd_per_hour or 0) - (base.usd_per_hour or 0)))
-    bars = {"As asked": base.usd_per_hour or 0.0}
-    bars |= {f"{w.input} {w.change}": w.usd_per_hour or 0.0 for w in known[: _MOST_BARS - 1]}
-    title = "Cost when one input changes, USD per hour"
-    return _bars("sensitivity", title, bars, rounding.usd, "As asked")
+    """By how much each change moves the cost per hour, largest move first."""
+    moves = {
+        f"{w.input} {w.change}": w.usd_per_hour - base.usd_per_hour
+        for w in what_ifs
+        if w.usd_per_hour is not None and base.usd_per_hour is not None
+    }
+    ranked = sorted(moves.items(), key=lambda move: -abs(move[1]))[:_MOST_BARS]
+    title = "What moves the cost, USD per hour more or less"
+    return _bars("sensitivity", title, dict(ranked), _signed_usd, "")
+
+
+def _signed_usd(value: float | None) -> str:
+    return f"{'+' if value is not None and value > 0 else ''}{rounding.usd(value)}"
+
+
+def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:
+    """Each service's demand against what its replicas hold, and hold with one of them failed."""
+    held = [sum(g.capacity_qps * g.replicas for g in s.replica_groups) for s in services]
+    left = [
+        whole - max(g.capacity_qps for g in s.replica_groups)
+        for whole, s in zip(held, services, strict=True)
+    ]
+    description = "; ".join(
+        f"{s.name}: demand {rounding.qps(s.rate_qps)}, capacity {rounding.qps(whole)}, "
+        f"{rounding.qps(less)} with one replica failed"
+        for s, whole, less in zip(services, held, left, strict=True)
+    )
+
+    def paint(axes: Axes) -> None:
+        rows = range(len(services))
+        axes.barh(rows, held, color=canvas.QUIET, height=0.5, label="capacity")
+        axes.barh(rows, left, color=canvas.ACCENT, height=0.5, label="with one replica failed")
+        for row, service in enumerate(services):
+            axes.plot([service.rate_qps] * 2, [row - 0.38, row + 0.38], color=canvas.WARN, lw=2.5,
+                      label="demand" if row == 0 else None)  # fmt: skip
+        axes.set_yticks(rows, [_wrap(s.name) for s in services])
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("requests per second")
+        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+
+    height = 1.3 + 0.4 * len(services)
+    return _figure("demand", "Demand against capacity", description, paint, height)
+
+
+def distribution(spread: Distribution) -> Figure:
+    """The share of requests that are at most so slow, simulated as planned."""
+    name = spread.metric.upper()
+    description = "; ".join(
+        f"{rounding.share(share)} of requests within {rounding.seconds(at_most_s)}"
+        for share, at_most_s in spread.quantiles_s
+    )
+
+    def paint(axes: Axes) -> None:
+        shares, times = zip(*spread.quantiles_s, strict=True)
+        axes.plot(times, [100 * s for s in shares], color=canvas.ACCENT, lw=1.8)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: rounding.seconds(value))
+        axes.xaxis.set_minor_formatter(lambda value, _: rounding.seconds(value))
+        axes.tick_params(axis="x", which="both", labelsize=8, labelrotation=30)
+        axes.set_ylim(0, 100)
+        axes.set_ylabel("% of requests")
+
+    key = f"{spread.metric}-{_slug(spread.service)}"
+    title = f"{name} over the requests, simulated: {spread.service}"
+    return _figure(key, title, description, paint, 2.7)
 
 
 def memory(memories: Mapping[str, Mapping[str, float]], parts: Mapping[str, str]) -> Figure:
@@ -76,42 +141,29 @@ def memory(memories: Mapping[str, Mapping[str, float]], parts: Mapping[str, str]
     return _figure("memory", title, description, paint, height)
 
 
-def pareto(plan: Plan, others: Sequence[Alternative]) -> tuple[Figure, ...]:
-    """Cost against TTFT p99, with the options no other beats in both; none without latencies."""
-    points = [
-        (a.usd_per_hour, float(a.detail["ttft_p99_s"]), a.label)
-        for a in others
-        if isinstance(a.detail.get("ttft_p99_s"), (int, float))
-    ]
-    own = [g.predicted.ttft_p99_s for s in plan.services for g in s.replica_groups]
+def pareto(plan: Plan, points: Sequence[FrontierPoint]) -> Figure:
+    """Cost against TPOT p99 of fleets that no other beats in both, and where the plan stands."""
+    own = [g.predicted.tpot_p99_s for s in plan.services for g in s.replica_groups]
     known = [t for t in own if t is not None]
-    if plan.totals is None or not known or not points:
-        return ()
-    points.append((plan.totals.usd_per_hour, max(known), "This plan"))
-    front = sorted(
-        p
-        for p in points
-        if not any(q[:2] != p[:2] and q[0] <= p[0] and q[1] <= p[1] for q in points)
-    )
     description = "; ".join(
-        f"{name}: {rounding.usd_per_hour(cost)}, TTFT p99 {rounding.seconds(ttft)}"
-        + (" (not beaten in both)" if (cost, ttft, name) in front else "")
-        for cost, ttft, name in sorted(points)
+        f"TPOT p99 {rounding.seconds(p.tpot_p99_s)} for {rounding.usd_per_hour(p.usd_per_hour)}"
+        for p in points
     )
 
     def paint(axes: Axes) -> None:
-        axes.plot([p[0] for p in front], [p[1] for p in front], color=canvas.QUIET, lw=1.2)
-        axes.scatter(
-            [p[0] for p in points[:-1]], [p[1] for p in points[:-1]], color=canvas.QUIET, s=28
-        )
-        cost, ttft, name = points[-1]
-        axes.scatter([cost], [ttft], color=canvas.ACCENT, s=55, zorder=3)
-        axes.annotate(name, (cost, ttft), xytext=(7, 5), textcoords="offset points")
-        axes.set_xlabel("USD per hour")
-        axes.set_ylabel("TTFT p99, s")
-        axes.margins(x=0.15, y=0.18)
+        times = [1e3 * p.tpot_p99_s for p in points]
+        axes.plot(times, [p.usd_per_hour for p in points], "o-", color=canvas.QUIET, lw=1.2, ms=5)
+        if plan.totals is not None and known:
+            here = (1e3 * max(known), plan.totals.usd_per_hour)
+            axes.plot(*here, "o", color=canvas.ACCENT, ms=8)
+            axes.annotate("the plan", here, xytext=(7, 7), textcoords="offset points",
+                          color=canvas.ACCENT)  # fmt: skip
+        axes.set_xlabel("TPOT p99, milliseconds")
+        axes.set_ylabel("USD per hour")
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.12)
 
-    return (_figure("pareto", "Cost against latency", description, paint, 2.7),)
+    return _figure("pareto", "Cost against speed", description, paint, 2.7)
 
 
 def latency_curve(curve: LatencyCurve) -> Figure:

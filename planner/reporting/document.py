@@ -7,7 +7,7 @@ Values stay exact here; ``written`` rounds them for people.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from planner.reporting import rounding
@@ -70,11 +70,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: ``key`` heads machine-readable files (with its unit), ``title`` the others."""
+    """A column: ``key`` heads machine-readable files (with its unit), ``title`` the others.
+
+    ``optional``: people are spared it where all rows say the same.
+    """
 
     key: str
     title: str
     quantity: Quantity = Quantity.TEXT
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,19 @@ class Table:
                 entry if isinstance(entry, Cell) else Cell(entry, column.quantity)
                 for entry, column in zip(row, self.columns, strict=True)
             )
+
+    def shown(self) -> Table:
+        """The table as people see it, without optional columns that say nothing."""
+        kept = [
+            i
+            for i, column in enumerate(self.columns)
+            if not (column.optional and len({row[i] for row in self.rows}) <= 1)
+        ]
+        return replace(
+            self,
+            columns=tuple(self.columns[i] for i in kept),
+            rows=tuple(tuple(row[i] for i in kept) for row in self.rows),
+        )
 
 
 @dataclass(frozen=True, slots=True)

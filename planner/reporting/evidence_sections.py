@@ -26,8 +26,9 @@ _GRADES = {
 }
 
 
-def alternatives(plan: Plan) -> Section:
-    """Plans that lost and deployments that were ruled out, each with the reason."""
+def alternatives(findings: Findings) -> Section:
+    """Plans that lost, faster ones, and deployments that were ruled out, each with the reason."""
+    plan = findings.plan
     blocks: list[Block] = []
     base = plan.totals.usd_per_hour if plan.totals else None
     others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
@@ -45,10 +46,28 @@ def alternatives(plan: Plan) -> Section:
         )
         blocks.append(Table("alternatives", "Plans that lost", columns, rows))
         blocks.append(charts.cost_by_option(plan, others))
-        blocks += charts.pareto(plan, others)
+    blocks += _frontier(findings)
     if plan.rejections:
         blocks.append(_rejections(plan))
     return Section("alternatives", "Why not the others", tuple(blocks))
+
+
+def _frontier(findings: Findings) -> tuple[Block, ...]:
+    if not findings.frontier:
+        return ()
+    columns = (
+        Column("bound_s", "TPOT target", Quantity.SECONDS),
+        Column("tpot_p99_s", "TPOT p99 achieved", Quantity.SECONDS),
+        Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+        Column("gpus", "GPUs", Quantity.COUNT),
+        Column("layout", "Replica"),
+    )
+    rows = tuple(
+        (p.bound_s, p.tpot_p99_s, p.usd_per_hour, p.gpus, p.layout) for p in findings.frontier
+    )
+    note = "Each row is the cheapest fleet under its target; none is both cheaper and faster."
+    table = Table("frontier", "What faster tokens cost", columns, rows, note)
+    return (table, charts.pareto(findings.plan, findings.frontier))
 
 
 def _rejections(plan: Plan) -> Table:
@@ -71,7 +90,7 @@ def assumptions(plan: Plan) -> Section:
     )
     if rows:
         columns = (
-            Column("service", "Service"),
+            Column("service", "Service", optional=True),
             Column("layout", "Replica"),
             Column("evidence", "Evidence"),
             Column("meaning", "Which means"),
@@ -111,26 +130,30 @@ def _rounds(plan: Plan) -> Table:
     return Table("verification", "Checked in the simulator", columns, rows)
 
 
-def sources(plan: Plan) -> Section:
-    """Date, source and confidence of every price paid."""
-    rows = tuple(
+def sources(findings: Findings) -> Section:
+    """Date, source and confidence of every price behind a number in the report."""
+    plan = findings.plan
+    rows = [
         (
             f"{n.provider} {n.region} {n.instance_type} {n.term}",
-            n.usd_per_hour_each,
             n.price_as_of,
             n.price_source,
             n.price_confidence,
         )
         for n in plan.nodes
-    )
+    ]
+    rows += [
+        (f"{p.way}: {p.what}", p.as_of, p.source, p.confidence)
+        for p in findings.purchases
+        if p.source and not p.planned
+    ]
     columns = (
-        Column("offer", "Offer"),
-        Column("usd_per_hour_each", "Price per node", Quantity.USD_PER_HOUR),
-        Column("price_as_of", "Date"),
-        Column("price_source", "Source"),
-        Column("price_confidence", "Confidence"),
+        Column("price", "Price of"),
+        Column("as_of", "Date"),
+        Column("source", "Source"),
+        Column("confidence", "Confidence"),
     )
-    table = Table("sources", "Prices", columns, rows)
+    table = Table("sources", "Prices", columns, tuple(rows))
     return Section("sources", "Price dates and sources", (table,) if rows else ())
 
 

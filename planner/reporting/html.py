@@ -7,11 +7,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from planner.reporting.canvas import DARK, LIGHT
-from planner.reporting.document import Block, Document, written
+from planner.reporting.document import Block, Cell, Document, Quantity, written
 from planner.reporting.extras import need
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+
+_SHORT, _LONG = 16, 40
 
 
 def render(document: Document) -> str:
@@ -39,8 +42,17 @@ def _template() -> Template:
     environment.filters["kind"] = _kind
     environment.filters["drawn"] = lambda figure: markup(figure.draw())
     environment.filters["link"] = _is_link
+    environment.filters["width"] = _width
     template: Template = environment.from_string(_resource("document.html.j2"))
     return template
+
+
+def _width(cell: Cell) -> str:
+    """How a cell may wrap: numbers and short words never, long text with room."""
+    if cell.quantity is not Quantity.TEXT:
+        return "number"
+    length = len(written(cell.value, cell.quantity))
+    return "short" if length <= _SHORT else "long" if length > _LONG else "text"
 
 
 def _kind(block: Block) -> str:

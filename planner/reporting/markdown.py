@@ -31,6 +31,7 @@ def render(document: Document) -> str:
 
 def table(source: Table) -> str:
     """One table with its title and note."""
+    source = source.shown()
     head = " | ".join(escape(c.title) for c in source.columns)
     rule = " | ".join("---" if c.quantity is Quantity.TEXT else "---:" for c in source.columns)
     rows = [

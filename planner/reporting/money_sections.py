@@ -45,8 +45,6 @@ def _ways(findings: Findings) -> Table:
         Column("liability_usd", "Still owed after 1 year", Quantity.USD),
         Column("what", "What"),
         Column("as_of", "Price date"),
-        Column("source", "Source"),
-        Column("confidence", "Confidence"),
     )
     rows = tuple(
         (

@@ -38,9 +38,9 @@ def plan_document(findings: Findings) -> Document:
         money_sections.break_even(findings),
         money_sections.sensitivity(findings),
         *service_sections.sections(findings),
-        evidence_sections.alternatives(plan),
+        evidence_sections.alternatives(findings),
         evidence_sections.assumptions(plan),
-        evidence_sections.sources(plan),
+        evidence_sections.sources(findings),
         evidence_sections.derivation(findings),
         evidence_sections.provenance(plan),
     )
@@ -161,7 +161,6 @@ def _order(plan: Plan) -> tuple[Block, ...]:
             n.usd_per_hour_each,
             n.usd_per_hour,
             n.price_as_of,
-            n.price_source,
         )
         for n in plan.nodes
     )
@@ -177,6 +176,5 @@ def _order(plan: Plan) -> tuple[Block, ...]:
         Column("usd_per_hour_each", "Price per node", Quantity.USD_PER_HOUR),
         Column("usd_per_hour", "Total", Quantity.USD_PER_HOUR),
         Column("price_as_of", "Price date"),
-        Column("price_source", "Price source"),
     )
     return (Table("order", "Instances", columns, rows),)

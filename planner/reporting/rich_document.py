@@ -70,6 +70,7 @@ def _block(block: Block) -> Iterator[RenderableType]:
 
 def _table(source: Table) -> RichTable:
     """Numbers and row heads keep their line; other text and column heads wrap."""
+    source = source.shown()
     table = RichTable(box=SIMPLE_HEAD, show_edge=False)
     rows = [[written(c.value, c.quantity) for c in cells] for cells in source.cells()]
     for i, column in enumerate(source.columns):

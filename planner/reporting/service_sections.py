@@ -38,7 +38,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     if not services:
         return ()
     return (
-        Section("replicas", "What runs", (_replicas(services), *_steps(services))),
+        Section("replicas", "What runs", _running(services)),
         Section("latency", "Predicted latency", _latency(services, findings)),
         Section("memory", "Memory of one GPU", _memory(services)),
     )
@@ -72,9 +72,13 @@ def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, Repl
             yield service, group
 
 
+def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
+    return (_replicas(services), charts.demand_and_capacity(services), *_steps(services))
+
+
 def _replicas(services: tuple[ServicePlan, ...]) -> Table:
     columns = (
-        Column("service", "Service"),
+        Column("service", "Service", optional=True),
         Column("layout", "Replica"),
         Column("engine_version", "Engine version"),
         Column("replicas", "Replicas", Quantity.COUNT),
@@ -123,7 +127,7 @@ def _steps(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:
         if g.step is not None
     )
     columns = (
-        Column("service", "Service"),
+        Column("service", "Service", optional=True),
         Column("layout", "Replica"),
         *(Column(f"{p}_s", t, Quantity.SECONDS) for p, t in zip(parts, titles, strict=True)),
         Column("collectives_share", "Lost to collectives", Quantity.SHARE),
@@ -160,8 +164,8 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
             )
     level = rounding.share(services[0].replica_groups[0].predicted.interval_level)
     columns = (
-        Column("service", "Service"),
-        Column("layout", "Replica"),
+        Column("service", "Service", optional=True),
+        Column("layout", "Replica", optional=True),
         Column("percentile", "Percentile"),
         Column("target_s", "Target", Quantity.SECONDS),
         Column("predicted_s", "Predicted", Quantity.SECONDS),
@@ -174,8 +178,7 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
         Column("evidence", "Evidence"),
     )
     floors = [
-        f"{s.name}: " * (len(services) > 1)
-        + ", ".join(f"{k} {_floor(k, v)}" for k, v in s.floors.items())
+        f"{s.name}: " * (len(services) > 1) + ", ".join(_floor(k, v) for k, v in s.floors.items())
         for s in services
         if s.floors
     ]
@@ -185,16 +188,21 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
     if floors:
         blocks.append(Paragraph(f"Physical floors: {'; '.join(floors)}."))
     blocks += [charts.latency_curve(curve) for curve in findings.curves]
+    blocks += [charts.distribution(d) for d in findings.distributions]
     return tuple(blocks)
 
 
 def _floor(key: str, value: float) -> str:
-    return rounding.seconds(value) if key.endswith("_s") else rounding.significant(value)
+    """``ttft_s`` and ``gpus_for_arithmetic_alone`` in words."""
+    if key.endswith("_s"):
+        metric = key.removesuffix("_s")
+        return f"{_METRICS.get(metric, metric)} {rounding.seconds(value)}"
+    return f"{key.replace('_', ' ').replace('gpus', 'GPUs')} {rounding.significant(value)}"
 
 
 def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     columns = (
-        Column("service", "Service"),
+        Column("service", "Service", optional=True),
         Column("layout", "Replica"),
         *(Column(key, title, Quantity.BYTES) for key, title in _PARTS.items()),
         Column("total_bytes", "Whole GPU", Quantity.BYTES),
