@@ -37,12 +37,18 @@ def shared_layers(count: int, build: Callable[[int], Layer]) -> tuple[Layer, ...
 
 
 def outer_tensors(
-    hidden: int, vocab: int, *, tied: bool, norm_bias: bool = False, head_bias: bool = False
+    hidden: int,
+    vocab: int,
+    *,
+    tied: bool,
+    norm_bias: bool = False,
+    head_bias: bool = False,
+    final_norm: bool = True,
 ) -> Tensors:
     """Embedding, final norm and head."""
     return (
         embedding(vocab, hidden)
-        + norm("norm", hidden, bias=norm_bias)
+        + (norm("norm", hidden, bias=norm_bias) if final_norm else ())
         + head(vocab, hidden, tied=tied, bias=head_bias)
     )
 

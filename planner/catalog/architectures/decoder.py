@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from planner.catalog.architectures.blocks import Tensors, attention, mlp, norm, vector
+from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm, vector
 from planner.catalog.architectures.body import (
     Body,
     Parser,
@@ -25,6 +25,7 @@ from planner.catalog.architectures.body import (
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import DenseMlp, Layer, MoeMlp, SoftmaxAttention
 
+BIAS_KEYS = ("attention_bias", "use_bias", "use_qkv_bias", "qkv_bias", "bias")
 FeedForward = tuple[DenseMlp | MoeMlp, Tensors]
 
 
@@ -38,7 +39,9 @@ class Style:
     ``norm_bias``: LayerNorms. ``sinks``: one learned logit a head. ``tied``: the default of
     ``tie_word_embeddings``. ``window_pattern``: every n-th layer sees all tokens; ``window_default``:
     the others' window where the file gives none. ``mtp_vocab``: MTP modules carry copies of
-    embedding and head.
+    embedding and head. ``gated``: three-matrix feed-forwards; ``final_norm``: a norm with weights
+    before the head; ``layer_scalars``: learned scalars of the activation, per layer;
+    ``output_gate``: attention multiplies its output with a projection of its input.
     """
 
     qkv_bias: bool | None = None
@@ -53,6 +56,10 @@ class Style:
     window_pattern: int = 0
     window_default: int = 0
     mtp_vocab: bool = False
+    gated: bool = True
+    final_norm: bool = True
+    layer_scalars: int = 0
+    output_gate: bool = False
 
 
 def standard_mixer(
@@ -60,7 +67,7 @@ def standard_mixer(
 ) -> tuple[SoftmaxAttention, Tensors]:
     """Attention of one layer with its query/key norms and sinks."""
     heads, kv_heads, head_dim = attention_shape(fields, hidden)
-    default_bias = fields.flag("attention_bias")
+    default_bias = any(fields.flag(key) for key in BIAS_KEYS)
     qkv_bias = default_bias if style.qkv_bias is None else style.qkv_bias
     out_bias = default_bias if style.out_bias is None else style.out_bias
     tensors = attention(hidden, heads, kv_heads, head_dim, qkv_bias=qkv_bias, out_bias=out_bias)
@@ -71,6 +78,9 @@ def standard_mixer(
     elif style.qk_norm == "full":
         tensors += norm("self_attn.q_norm", heads * head_dim)
         tensors += norm("self_attn.k_norm", kv_heads * head_dim)
+    if style.output_gate:
+        rows = heads * head_dim
+        tensors += linear("self_attn.gate_proj", "attention", rows, hidden, parts=heads)
     if style.sinks:
         tensors += vector("self_attn.sinks", "norm", heads, shard="split")
     return SoftmaxAttention(heads, kv_heads, head_dim, head_dim, window), tensors
@@ -102,6 +112,8 @@ def decoder_body(
     norms: Tensors = ()
     for index in range(style.norms):
         norms += norm(f"layernorm_{index}", hidden, bias=style.norm_bias)
+    if style.layer_scalars:
+        norms += vector("mlp.act_fn", "norm", style.layer_scalars)
 
     def layer(index: int) -> Layer:
         mixer, tensors = standard_mixer(fields, style, hidden, windows[index])
@@ -122,6 +134,7 @@ def decoder_body(
             tied=tied,
             norm_bias=style.norm_bias,
             head_bias=fields.flag("lm_head_bias"),
+            final_norm=style.final_norm,
         ),
         mtp=mtp_modules(
             modules, layer(count - 1).tensors, hidden, vocab, own_vocab=style.mtp_vocab
@@ -136,7 +149,10 @@ def dense(style: Style, fields: ConfigFields) -> Body:
     hidden = fields.count("hidden_size")
     width = fields.count("intermediate_size")
     bias = fields.flag("mlp_bias") if style.mlp_bias is None else style.mlp_bias
-    block: FeedForward = (DenseMlp(width), mlp(hidden, width, bias=bias))
+    block: FeedForward = (
+        DenseMlp(width, style.gated),
+        mlp(hidden, width, gated=style.gated, bias=bias),
+    )
     return decoder_body(fields, style, lambda _index: block)
 
 
@@ -150,7 +166,27 @@ DENSE_STYLES = {
     "SmolLM3ForCausalLM": Style(tied=True),
     "Phi3ForCausalLM": Style(),
     "Olmo2ForCausalLM": Style(qk_norm="full"),
+    "Olmo3ForCausalLM": Style(qk_norm="full", window_pattern=4, window_default=4096),
+    "OlmoForCausalLM": Style(norms=0, final_norm=False),
     "GraniteForCausalLM": Style(),
+    "Ministral3ForCausalLM": Style(),
+    "InternLM2ForCausalLM": Style(),
+    "BaichuanForCausalLM": Style(),
+    "BaiChuanForCausalLM": Style(),
+    "XverseForCausalLM": Style(),
+    "AquilaForCausalLM": Style(),
+    "CwmForCausalLM": Style(),
+    "HeliumForCausalLM": Style(),
+    "MiniCPMForCausalLM": Style(tied=True),
+    "Ernie4_5ForCausalLM": Style(tied=True),
+    "Ernie4_5_ForCausalLM": Style(tied=True),
+    "ApertusForCausalLM": Style(qk_norm="head", gated=False, layer_scalars=2),
+    "ArceeForCausalLM": Style(gated=False),
+    "NemotronForCausalLM": Style(gated=False, norm_bias=True),
+    "Exaone4ForCausalLM": Style(qk_norm="head", window_pattern=4, window_default=4096),
+    "HyperCLOVAXForCausalLM": Style(norms=4),
+    "HunYuanDenseV1ForCausalLM": Style(qk_norm="head", out_bias=False),
+    "StableLmForCausalLM": Style(norm_bias=True, out_bias=False),
     "Glm4ForCausalLM": Style(norms=4, out_bias=False),
     "GlmForCausalLM": Style(out_bias=False),
     "SeedOssForCausalLM": Style(out_bias=False),

@@ -6,6 +6,8 @@ and the model classes of Hugging Face transformers with the same names.
 
 from __future__ import annotations
 
+from functools import partial
+
 from planner.catalog.architectures.blocks import (
     Tensors,
     latent_attention,
@@ -25,7 +27,7 @@ from planner.catalog.architectures.body import (
 )
 from planner.catalog.architectures.decoder import FeedForward
 from planner.catalog.architectures.fields import ConfigFields
-from planner.catalog.architectures.mixture import routed
+from planner.catalog.architectures.mixture import dense_layers, routed
 from planner.catalog.model import DenseMlp, LatentAttention, Layer, MoeMlp, SparseIndexer
 
 
@@ -88,7 +90,7 @@ def latent_decoder(fields: ConfigFields) -> Body:
     hidden = fields.count("hidden_size")
     vocab = fields.count("vocab_size")
     count = fields.layer_count()
-    first = fields.count("first_k_dense_replace", default=0, minimum=0)
+    is_dense = dense_layers(fields, count)
     step = fields.count("moe_layer_freq", default=1)
     dense, sparse = feed_forward(fields, hidden)
     sparse_attention = fields.has("index_topk")
@@ -98,7 +100,7 @@ def latent_decoder(fields: ConfigFields) -> Body:
     def layer(index: int, *, moe: bool | None = None) -> Layer:
         own_indexer = sparse_attention and kinds[min(index, count - 1)] == "full"
         mixer, tensors = latent_mixer(fields, hidden, indexer=own_indexer)
-        is_moe = (index >= first and index % step == 0) if moe is None else moe
+        is_moe = (not is_dense[index] and index % step == 0) if moe is None else moe
         block, block_tensors = sparse if is_moe else dense
         return Layer(mixer, block, tensors + block_tensors + norms)
 
@@ -125,7 +127,31 @@ def _correction(sparse: FeedForward) -> Tensors:
     )
 
 
+def dense_latent_decoder(fields: ConfigFields, *, tied: bool) -> Body:
+    """Latent attention with dense feed-forwards; ``tied``: the default of ``tie_word_embeddings``."""
+    hidden = fields.count("hidden_size")
+    vocab = fields.count("vocab_size")
+    width = fields.count("intermediate_size")
+    mixer, tensors = latent_mixer(fields, hidden)
+    tensors += mlp(hidden, width)
+    tensors += norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    layer = Layer(mixer, DenseMlp(width), tensors)
+    tied = fields.flag("tie_word_embeddings", tied)
+    return Body(
+        hidden=hidden,
+        vocab=vocab,
+        tied=tied,
+        layers=shared_layers(fields.layer_count(), lambda _index: layer),
+        outer=outer_tensors(hidden, vocab, tied=tied),
+        max_context_tokens=context_length(fields),
+        rope_values=rope_table_values(fields, fields.count("qk_rope_head_dim")),
+    )
+
+
 PARSERS: dict[str, Parser] = {
+    "MiniCPM3ForCausalLM": partial(dense_latent_decoder, tied=True),
+    "YoutuForCausalLM": partial(dense_latent_decoder, tied=True),
+    "Mistral4ForCausalLM": latent_decoder,
     "DeepseekV2ForCausalLM": latent_decoder,
     "DeepseekV3ForCausalLM": latent_decoder,
     "DeepseekV32ForCausalLM": latent_decoder,

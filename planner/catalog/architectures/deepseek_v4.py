@@ -8,6 +8,9 @@ manifold-constrained hyper-connections are arXiv 2512.24880.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from planner.catalog.architectures.blocks import (
     Tensors,
     experts,
@@ -104,13 +107,25 @@ def _attention(fields: ConfigFields, hidden: int, ratio: int) -> tuple[SoftmaxAt
     return mixer, tensors
 
 
+def _ratios(fields: ConfigFields, count: int) -> Sequence[Any]:
+    """The compression of every layer: listed, or by the kinds in ``layer_types``."""
+    listed = fields.items("compress_ratios", count)
+    if listed is not None:
+        return listed
+    kinds = fields.items("layer_types", count)
+    rates = fields.section("compress_rates")
+    if kinds is None or rates is None:
+        raise fields.error("compress_ratios", "is missing", None, "one ratio per layer")
+    return [rates.count(str(kind), default=0, minimum=0) for kind in kinds]
+
+
 def decoder(fields: ConfigFields) -> Body:
     """A DeepSeek-V4 decoder."""
     hidden = fields.count("hidden_size")
     vocab = fields.count("vocab_size")
     count = fields.layer_count()
     streams = fields.count("hc_mult", default=1)
-    ratios = fields.items("compress_ratios", count) or [0] * count
+    ratios = _ratios(fields, count)
     width = fields.count("moe_intermediate_size")
     total = fields.expert_count("n_routed_experts")
     top_k = fields.count("num_experts_per_tok", maximum=max(total, 1))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from planner.errors import InputError, nearest
 
@@ -113,6 +114,11 @@ class ConfigFields:
         if not isinstance(value, Mapping):
             raise self.error(key, "is not a mapping", value, "a mapping")
         return ConfigFields(value, self.where, f"{self.path}{key}.")
+
+    def override(self, values: Mapping[str, Any]) -> ConfigFields:
+        """The same fields, with ``values`` in front of them."""
+        merged = ChainMap(cast(dict[str, Any], values), cast(dict[str, Any], self.values))
+        return ConfigFields(merged, self.where, self.path)
 
     def divides(self, small_key: str, small: int, large_key: str, large: int) -> None:
         """Raise unless ``small`` divides ``large``."""

@@ -6,7 +6,7 @@ stepfun-ai and poolside.
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm
+from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm, vector
 from planner.catalog.architectures.body import (
     Body,
     Parser,
@@ -19,7 +19,7 @@ from planner.catalog.architectures.body import (
 from planner.catalog.architectures.decoder import FeedForward
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.mixture import routed
-from planner.catalog.model import DenseMlp, Layer, SoftmaxAttention
+from planner.catalog.model import DenseMlp, Layer, MoeMlp, SoftmaxAttention
 
 STEP_TOKENS = 128_815
 STEP_PADDED_TOKENS = 128_896
@@ -101,14 +101,20 @@ def laguna(fields: ConfigFields) -> Body:
     if listed is not None:
         for index, value in enumerate(listed):
             heads[index] = ConfigFields({"heads": value}, fields.where).count("heads")
-    dense_layers = set(fields.items("mlp_only_layers") or ())
-    sparse = routed(
+    kinds = fields.items("mlp_layer_types", count)
+    if kinds is not None:
+        dense_layers = {index for index, kind in enumerate(kinds) if kind == "dense"}
+    else:
+        dense_layers = set(fields.items("mlp_only_layers") or ())
+    block, tensors = routed(
         fields,
         hidden,
         fields.count("moe_intermediate_size"),
         shared_width=fields.count("shared_expert_intermediate_size", default=0, minimum=0),
     )
-    return _body(fields, fields.count("vocab_size"), heads, dense_layers, sparse)
+    assert isinstance(block, MoeMlp)
+    tensors += vector("mlp.gate.e_score_correction_bias", "bias", block.experts)
+    return _body(fields, fields.count("vocab_size"), heads, dense_layers, (block, tensors))
 
 
 PARSERS: dict[str, Parser] = {

@@ -27,6 +27,13 @@ from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import DenseMlp, Layer, MoeMlp, SoftmaxAttention, Tensor
 
 
+def _of_layer(fields: ConfigFields, index: int) -> ConfigFields:
+    """The fields with what ``per_layer_config`` says of one layer."""
+    own = fields.section("per_layer_config")
+    own = own and (own.section(f"{index:02d}") or own.section(str(index)))
+    return fields.override(own.values) if own else fields
+
+
 def _mixer(
     fields: ConfigFields, hidden: int, window: int | None, shares_kv: bool
 ) -> tuple[SoftmaxAttention, Tensors]:
@@ -87,7 +94,7 @@ def decoder(fields: ConfigFields) -> Body:
 
     def layer(index: int) -> Layer:
         shares_kv = index >= count - shared
-        mixer, tensors = _mixer(fields, hidden, windows[index], shares_kv)
+        mixer, tensors = _mixer(_of_layer(fields, index), hidden, windows[index], shares_kv)
         own_width = 2 * width if double and shares_kv else width
         klass = "shared_expert" if has_experts else "mlp"
         tensors += mlp(hidden, own_width, klass=klass)

@@ -175,12 +175,10 @@ def _residual_tensors(fields: ConfigFields, hidden: int) -> tuple[Tensors, Tenso
     if fields.has("attn_res_block_size"):
         pair = norm("res_norm", hidden) + linear("res_proj", "gate", 1, hidden, shard="replicated")
         return pair + pair, pair
-    if fields.flag("mhc"):
+    if fields.has("hc_mult"):
         streams = fields.count("hc_mult", default=4)
         around = hyper_connection("attn_hc", hidden, streams)
-        merge = linear("hc_head.fn", "gate", streams, streams * hidden, shard="replicated")
-        merge += vector("hc_head.base", "norm", streams + 1)
-        return around + hyper_connection("ffn_hc", hidden, streams), merge
+        return around + hyper_connection("ffn_hc", hidden, streams), ()
     return (), ()
 
 

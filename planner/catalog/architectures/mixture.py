@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from planner.catalog.architectures.blocks import Tensors, experts, mlp, shared_expert
+from planner.catalog.architectures.blocks import Tensors, experts, mlp, shared_expert, vector
 from planner.catalog.architectures.body import Body, Parser
 from planner.catalog.architectures.decoder import FeedForward, Style, decoder_body
 from planner.catalog.architectures.fields import ConfigFields
@@ -24,8 +24,12 @@ def routed(
     bias: bool = False,
 ) -> FeedForward:
     """A mixture-of-experts block, its expert counts read from the file."""
-    count = fields.expert_count("num_local_experts", "num_experts", "n_routed_experts")
-    top_k = fields.count("num_experts_per_tok", "num_experts_per_token", maximum=max(count, 1))
+    count = fields.expert_count(
+        "num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"
+    )
+    top_k = fields.count(
+        "num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", maximum=max(count, 1)
+    )
     block = MoeMlp(count, top_k, width, shared_width)
     tensors: Tensors = experts(hidden, block, bias=bias, router_bias=bias)
     return block, tensors + shared_expert(hidden, shared_width, gate=shared_gate)
@@ -59,15 +63,49 @@ def _qwen(style: Style, fields: ConfigFields) -> Body:
     return decoder_body(fields, style, block)
 
 
-def _leading_dense(style: Style, fields: ConfigFields) -> Body:
+def dense_layers(fields: ConfigFields, count: int) -> list[bool]:
+    """Which layers are dense: ``mlp_layer_types``, else the first so many."""
+    kinds = fields.items("mlp_layer_types", count)
+    if kinds is not None:
+        return [kind == "dense" for kind in kinds]
+    first = fields.count(
+        "first_k_dense_replace",
+        "num_dense_layers",
+        "moe_layer_start_index",
+        default=0,
+        minimum=0,
+    )
+    return [index < first for index in range(count)]
+
+
+def _leading_dense(style: Style, fields: ConfigFields, *, counted_bias: bool = False) -> Body:
+    """Dense layers first, then experts; ``counted_bias``: a correction bias that is a parameter."""
     hidden = fields.count("hidden_size")
-    first = fields.count("first_k_dense_replace", default=0, minimum=0)
-    width = fields.count("intermediate_size")
+    is_dense = dense_layers(fields, fields.layer_count())
     expert_width = fields.count("moe_intermediate_size")
-    shared = expert_width * fields.count("n_shared_experts", default=0, minimum=0)
-    dense: FeedForward = (DenseMlp(width), mlp(hidden, width))
-    sparse = routed(fields, hidden, expert_width, shared_width=shared)
-    return decoder_body(fields, style, lambda index: dense if index < first else sparse)
+    shared = expert_width * fields.count(
+        "n_shared_experts", "num_shared_experts", "moe_num_shared_experts", default=0, minimum=0
+    )
+    block, tensors = routed(fields, hidden, expert_width, shared_width=shared)
+    if counted_bias and isinstance(block, MoeMlp):
+        tensors += vector("mlp.expert_bias", "bias", block.experts)
+
+    def feed(index: int) -> FeedForward:
+        if not is_dense[index]:
+            return block, tensors
+        width = fields.count("intermediate_size")
+        return DenseMlp(width), mlp(hidden, width)
+
+    return decoder_body(fields, style, feed)
+
+
+def _beside_shared(style: Style, fields: ConfigFields) -> Body:
+    """Every layer has experts of the full width beside a shared feed-forward."""
+    hidden = fields.count("hidden_size")
+    shared = fields.count("shared_intermediate_size", default=0, minimum=0)
+    width = fields.count("intermediate_size")
+    block = routed(fields, hidden, width, shared_width=shared)
+    return decoder_body(fields, style, lambda _index: block)
 
 
 def _llama4(fields: ConfigFields) -> Body:
@@ -102,6 +140,21 @@ PARSERS: dict[str, Parser] = {
     ),
     "Qwen2MoeForCausalLM": partial(_qwen, Style(qkv_bias=True, out_bias=False)),
     "Qwen3MoeForCausalLM": partial(_qwen, Style(qk_norm="head")),
+    "PhimoeForCausalLM": partial(_every_layer, Style(norm_bias=True)),
+    "OlmoeForCausalLM": partial(_every_layer, Style(qk_norm="full")),
+    "GraniteMoeForCausalLM": partial(_beside_shared, Style()),
+    "GraniteMoeSharedForCausalLM": partial(_beside_shared, Style()),
+    "Ernie4_5_MoeForCausalLM": partial(_leading_dense, Style(tied=True), counted_bias=True),
+    "ExaoneMoeForCausalLM": partial(
+        _leading_dense, Style(qk_norm="head", window_pattern=4, window_default=4096)
+    ),
+    "SolarOpenForCausalLM": partial(_leading_dense, Style()),
+    "Dots1ForCausalLM": partial(_leading_dense, Style(qk_norm="head")),
+    "BailingMoeV2ForCausalLM": partial(_leading_dense, Style(optional_qk_norm="head")),
+    "DeepseekForCausalLM": partial(_leading_dense, Style()),
+    "AfmoeForCausalLM": partial(
+        _leading_dense, Style(qk_norm="head", norms=4, output_gate=True), counted_bias=True
+    ),
     "Llama4ForCausalLM": _llama4,
     "Glm4MoeForCausalLM": partial(
         _leading_dense, Style(out_bias=False, optional_qk_norm="head", mtp_vocab=True)

@@ -6,10 +6,8 @@ The text model decides the sizing; the tower is a part of its own. A file that l
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
 from planner.catalog.architectures import (
     decoder,
@@ -41,9 +39,9 @@ class Multimodal:
         text = fields.section("text_config")
         if text is None:
             text = fields
-        elif "tie_word_embeddings" not in text.values and fields.has("tie_word_embeddings"):
-            tied = {"tie_word_embeddings": fields.flag("tie_word_embeddings")}
-            text = ConfigFields(_with_defaults(text.values, tied), text.where, text.path)
+        elif fields.has("tie_word_embeddings"):
+            tied = fields.flag("tie_word_embeddings")
+            text = text.override({"tie_word_embeddings": tied})
         body = self.text(text)
         section = fields.section("vision_config")
         if section is None and self.always:
@@ -51,11 +49,19 @@ class Multimodal:
         return replace(body, vision=self.tower(section, body.hidden)) if section else body
 
 
-def _with_defaults(values: Mapping[str, Any], defaults: dict[str, Any]) -> Mapping[str, Any]:
-    return ChainMap(cast(dict[str, Any], values), defaults)
+def mistral_text(fields: ConfigFields) -> Body:
+    """The text model of a Mistral 3 checkpoint: Mistral, Ministral or the latent-attention kind."""
+    if fields.has("kv_lora_rank"):
+        return deepseek.latent_decoder(fields)
+    return decoder.PARSERS["MistralForCausalLM"](fields)
 
 
 PARSERS: dict[str, Parser] = {
+    "Mistral3ForConditionalGeneration": Multimodal(mistral_text, vision.pixtral),
+    "Glm4vForConditionalGeneration": Multimodal(decoder.PARSERS["Glm4ForCausalLM"], vision.glm4v),
+    "Glm4vMoeForConditionalGeneration": Multimodal(
+        mixture.PARSERS["Glm4MoeForCausalLM"], vision.glm4v
+    ),
     "Qwen2VLForConditionalGeneration": Multimodal(
         decoder.PARSERS["Qwen2ForCausalLM"], vision.qwen2
     ),
@@ -86,7 +92,7 @@ PARSERS: dict[str, Parser] = {
         kimi_linear.PARSERS["KimiK3ForCausalLM"], vision.moonvit
     ),
     "Glm5NextForConditionalGeneration": Multimodal(
-        kimi_linear.PARSERS["Glm5NextForCausalLM"], vision.moonvit
+        kimi_linear.PARSERS["Glm5NextForCausalLM"], vision.glm4v
     ),
     "MiniMaxM3SparseForConditionalGeneration": Multimodal(minimax_m3.decoder, vision.clip_merged),
     "Step3p7FlashForCausalLM": Multimodal(gated_heads.step, vision.step, always=True),

@@ -29,12 +29,14 @@ from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import DenseMlp, Layer, MoeMlp, RecurrentMixer, SoftmaxAttention
 
 SYMBOLS = {"M": "mamba", "E": "moe", "*": "attention", "-": "mlp"}
+SYNONYMS = {"linear_attention": "mamba", "full_attention": "attention"}
 
 
 def _kinds(fields: ConfigFields) -> list[str]:
     pattern = fields.text("hybrid_override_pattern")
     listed = fields.items("layers_block_type")
     kinds = [SYMBOLS.get(mark, mark) for mark in pattern] if pattern else list(listed or ())
+    kinds = [SYNONYMS.get(kind, kind) if isinstance(kind, str) else "" for kind in kinds]
     unknown = [kind for kind in kinds if kind not in SYMBOLS.values()]
     if not kinds or unknown or len(kinds) > 1000:
         raise fields.error(

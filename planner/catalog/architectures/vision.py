@@ -70,7 +70,7 @@ def qwen2(config: ConfigFields, text_hidden: int) -> Tensors:
     hidden = config.count("hidden_size" if gated else "embed_dim")
     ratio = config.count("mlp_ratio", default=4)
     width = config.count("intermediate_size") if gated else hidden * ratio
-    out = config.count("out_hidden_size", default=text_hidden)
+    out = config.count("out_hidden_size", "hidden_size", default=text_hidden)
     merged = hidden * config.count("spatial_merge_size", default=2) ** 2
     patch = config.count("in_channels", "in_chans", default=3)
     patch *= config.count("temporal_patch_size", default=2) * config.count("patch_size") ** 2
@@ -131,15 +131,13 @@ def llama4(config: ConfigFields, text_hidden: int) -> Tensors:
     hidden, depth = config.count("hidden_size"), config.layer_count()
     patch = config.count("patch_size")
     positions = (config.count("image_size") // patch) ** 2 + 1
-    ratio = config.number("pixel_shuffle_ratio", 0.5)
     tensors = _matrix("patch_embed", hidden, 3 * patch**2, bias=False)
     tensors += _matrix("class_embedding", 1, hidden, bias=False)
     tensors += _matrix("pos_embed", positions, hidden, bias=False)
     tensors += vit_blocks(hidden, config.count("intermediate_size"), depth)
     tensors += _scale("layernorm_pre", hidden) + _scale("layernorm_post", hidden)
     wide = config.count("projector_input_dim")
-    shuffled = int(hidden / ratio**2)
-    tensors += _matrix("adapter.fc1", wide, shuffled, bias=False)
+    tensors += _matrix("adapter.fc1", wide, config.count("intermediate_size"), bias=False)
     tensors += _matrix("adapter.fc2", config.count("projector_output_dim"), wide, bias=False)
     return tensors + _matrix(
         "projector", text_hidden, config.count("vision_output_dim"), bias=False
@@ -179,3 +177,44 @@ def step(config: ConfigFields, text_hidden: int) -> Tensors:
     tensors += _matrix("downsample1", 2 * width, 9 * width)
     tensors += _matrix("downsample2", 4 * width, 9 * 2 * width)
     return tensors + _matrix("projection", text_hidden, 4 * width, bias=False)
+
+
+def pixtral(config: ConfigFields, text_hidden: int) -> Tensors:
+    """Mistral 3: a Pixtral tower with gated feed-forwards, a patch merger and two projections."""
+    hidden, depth = config.count("hidden_size"), config.layer_count()
+    tensors = _matrix("patch_embed", hidden, 3 * config.count("patch_size") ** 2, bias=False)
+    tensors += _scale("layernorm_pre", hidden, bias=False)
+    tensors += vit_blocks(hidden, config.count("intermediate_size"), depth, bias=False, gated=True)
+    tensors += _scale("projector.norm", hidden, bias=False)
+    tensors += _matrix("projector.merge", hidden, 4 * hidden, bias=False)
+    tensors += _matrix("projector.fc1", text_hidden, hidden, bias=False)
+    return tensors + _matrix("projector.fc2", text_hidden, text_hidden, bias=False)
+
+
+def glm4v(config: ConfigFields, text_hidden: int) -> Tensors:
+    """GLM-4V and GLM-5.3-Flash: gated blocks, a strided convolution and a gated merger."""
+    hidden, depth = config.count("hidden_size"), config.layer_count("depth")
+    out = config.count("out_hidden_size", default=text_hidden)
+    patch, merge = config.count("patch_size"), config.count("spatial_merge_size")
+    bias = config.flag("attention_bias")
+    newer = config.has("projection_intermediate_size")
+    inner = config.count("projection_intermediate_size", "intermediate_size")
+    width = config.count("intermediate_size") if newer else out
+    pixels = config.count("in_channels") * config.count("temporal_patch_size") * patch**2
+    tensors = _matrix("patch_embed", hidden, pixels)
+    tensors += _scale("norms", hidden, copies=2 * depth, bias=False)
+    tensors += _matrix("attn.qkv", 3 * hidden, hidden, copies=depth, bias=bias, block=True)
+    tensors += _matrix("attn.proj", hidden, hidden, copies=depth, bias=bias, block=True)
+    tensors += _matrix("mlp.gate_up", width, hidden, copies=2 * depth, bias=bias, block=True)
+    tensors += _matrix("mlp.down", hidden, width, copies=depth, bias=bias, block=True)
+    if newer:
+        head_dim = hidden // config.count("num_heads")
+        tensors += _scale("qk_norms", head_dim, copies=2 * depth, bias=False)
+    else:
+        positions = (config.count("image_size") // patch) ** 2
+        tensors += _matrix("pos_embed", positions, hidden, bias=False)
+        tensors += _scale("post_conv_layernorm", hidden, bias=False)
+    tensors += _scale("post_layernorm", hidden, bias=False)
+    tensors += _matrix("downsample", out, hidden * merge**2)
+    tensors += _matrix("merger.proj", out, out, bias=False) + _scale("merger.norm", out)
+    return tensors + _matrix("merger.gate_up_down", inner, out, copies=3, bias=False)
