@@ -1,5 +1,5 @@
 """Earlier decoders with LayerNorms, biases and two-matrix feed-forwards: GPT-2, GPT-J, OPT, BLOOM,
-Falcon, Phi-2, GPT-NeoX, StarCoder2, nanochat.
+Falcon, Phi-2, GPT-NeoX, StarCoder, MPT, nanochat.
 
 Each names its fields its own way. Sources: the model classes of Hugging Face transformers.
 """
@@ -7,7 +7,7 @@ Each names its fields its own way. Sources: the model classes of Hugging Face tr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.catalog.architectures.blocks import Tensors, attention, embedding, head, mlp, norm
 from planner.catalog.architectures.body import Body, Parser, context_length, shared_layers
@@ -33,6 +33,7 @@ class _Shape:
     positions: int = 0
     tied: bool = True
     head_bias: bool = False
+    norm_bias: bool = True
 
 
 def _body(fields: ConfigFields, shape: _Shape) -> Body:
@@ -48,7 +49,7 @@ def _body(fields: ConfigFields, shape: _Shape) -> Body:
     )
     tensors += mlp(shape.hidden, shape.width, gated=False, bias=shape.mlp_bias)
     for index in range(shape.norms):
-        tensors += norm(f"layernorm_{index}", shape.hidden, bias=True)
+        tensors += norm(f"layernorm_{index}", shape.hidden, bias=shape.norm_bias)
     layer = Layer(
         SoftmaxAttention(shape.heads, shape.kv_heads, head_dim, head_dim),
         DenseMlp(shape.width, gated=False),
@@ -67,7 +68,7 @@ def _body(fields: ConfigFields, shape: _Shape) -> Body:
             ),
         )
     for index in range(shape.outer_norms):
-        outer += norm(f"norm_{index}", shape.hidden, bias=True)
+        outer += norm(f"norm_{index}", shape.hidden, bias=shape.norm_bias)
     outer += head(shape.vocab, shape.hidden, tied=shape.tied, bias=shape.head_bias)
     return Body(
         hidden=shape.hidden,
@@ -92,6 +93,29 @@ def _gpt2(fields: ConfigFields) -> _Shape:
         positions=fields.count(
             "n_positions", "max_position_embeddings", "max_seq_len", default=1024
         ),
+    )
+
+
+def _gpt_bigcode(fields: ConfigFields) -> _Shape:
+    heads = fields.count("n_head")
+    return replace(_gpt2(fields), kv_heads=1 if fields.flag("multi_query", True) else heads)
+
+
+def _mpt(fields: ConfigFields) -> _Shape:
+    hidden, heads = fields.count("d_model"), fields.count("n_heads")
+    chosen = fields.section("attn_config")
+    kv_heads = chosen.count("kv_n_heads", default=heads) if chosen else heads
+    return _Shape(
+        hidden=hidden,
+        layers=fields.layer_count("n_layers"),
+        heads=heads,
+        kv_heads=kv_heads,
+        width=fields.count("expansion_ratio", default=4) * hidden,
+        vocab=fields.count("vocab_size"),
+        qkv_bias=not fields.flag("no_bias", True),
+        out_bias=not fields.flag("no_bias", True),
+        mlp_bias=not fields.flag("no_bias", True),
+        norm_bias=False,
     )
 
 
@@ -241,6 +265,9 @@ def _parser(shape: Callable[[ConfigFields], _Shape]) -> Parser:
 
 PARSERS: dict[str, Parser] = {
     "GPT2LMHeadModel": _parser(_gpt2),
+    "GPTBigCodeForCausalLM": _parser(_gpt_bigcode),
+    "MptForCausalLM": _parser(_mpt),
+    "MPTForCausalLM": _parser(_mpt),
     "GPTJForCausalLM": _parser(_gptj),
     "OPTForCausalLM": _parser(_opt),
     "BloomForCausalLM": _parser(_bloom),

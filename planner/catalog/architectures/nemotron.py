@@ -1,7 +1,7 @@
 """Nemotron-H (Mamba-2, attention and experts, one kind a layer) and Nemotron-NAS (blocks chosen one by one).
 
 Sources: the ``nemotron_h`` model class of Hugging Face transformers, arXiv 2504.03624 (Nemotron-H),
-arXiv 2411.19146 (Puzzle, the search behind Nemotron-NAS); Mamba-2 is arXiv 2405.21060.
+arXiv 2411.19146 (Puzzle, the search behind Nemotron-NAS).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from planner.catalog.architectures.blocks import (
     mlp,
     norm,
     shared_expert,
-    vector,
 )
 from planner.catalog.architectures.body import (
     Body,
@@ -26,7 +25,8 @@ from planner.catalog.architectures.body import (
     shared_layers,
 )
 from planner.catalog.architectures.fields import ConfigFields
-from planner.catalog.model import DenseMlp, Layer, MoeMlp, RecurrentMixer, SoftmaxAttention
+from planner.catalog.architectures.state_space import mamba2
+from planner.catalog.model import DenseMlp, Layer, MoeMlp, SoftmaxAttention
 
 SYMBOLS = {"M": "mamba", "E": "moe", "*": "attention", "-": "mlp"}
 SYNONYMS = {"linear_attention": "mamba", "full_attention": "attention"}
@@ -48,31 +48,18 @@ def _kinds(fields: ConfigFields) -> list[str]:
     return kinds
 
 
-def mamba2_layer(fields: ConfigFields, hidden: int) -> Layer:
-    """A Mamba-2 mixer: state of heads x head width x state size."""
-    heads, width = fields.count("mamba_num_heads"), fields.count("mamba_head_dim")
-    groups, state = fields.count("n_groups", default=1), fields.count("ssm_state_size")
-    kernel = fields.count("conv_kernel", default=4)
-    inner = heads * width
-    channels = inner + 2 * groups * state
-    bias = fields.flag("use_bias")
-    conv_bias = fields.flag("use_conv_bias", True)
-    tensors = (
-        linear("mixer.in_proj", "recurrent", inner + channels + heads, hidden, bias=bias)
-        + linear("mixer.conv1d", "conv", channels, kernel, bias=conv_bias)
-        + vector("mixer.A_log", "conv", heads, shard="split")
-        + vector("mixer.D", "conv", heads, shard="split")
-        + vector("mixer.dt_bias", "conv", heads, shard="split")
-        + norm("mixer.norm", inner, shard="split")
-        + linear("mixer.out_proj", "recurrent", hidden, inner, bias=bias, bias_shard="replicated")
-    )
-    state_bytes = 4 if fields.text("mamba_ssm_cache_dtype", "float32") == "float32" else 2
-    mixer = RecurrentMixer(
-        kind="mamba2",
-        heads=heads,
-        state_values=inner * state,
-        conv_values=channels * (kernel - 1),
-        state_bytes_per_value=state_bytes,
+def _mamba_layer(fields: ConfigFields, hidden: int) -> Layer:
+    mixer, tensors = mamba2(
+        hidden,
+        heads=fields.count("mamba_num_heads"),
+        head_dim=fields.count("mamba_head_dim"),
+        groups=fields.count("n_groups", default=1),
+        state=fields.count("ssm_state_size"),
+        kernel=fields.count("conv_kernel", default=4),
+        bias=fields.flag("use_bias"),
+        conv_bias=fields.flag("use_conv_bias", True),
+        state_bytes=4 if fields.text("mamba_ssm_cache_dtype", "float32") == "float32" else 2,
+        name="mixer",
     )
     return Layer(mixer, None, tensors)
 
@@ -115,7 +102,7 @@ def hybrid(fields: ConfigFields) -> Body:
     vocab = fields.count("vocab_size")
     kinds = _kinds(fields)
     builders = {
-        "mamba": mamba2_layer,
+        "mamba": _mamba_layer,
         "moe": _moe_layer,
         "attention": _attention_layer,
         "mlp": _mlp_layer,

@@ -15,6 +15,7 @@ from planner.catalog.architectures import (
     mixture,
     multimodal,
     nemotron,
+    state_space,
 )
 from planner.catalog.architectures.body import Parser
 
@@ -31,6 +32,7 @@ PARSERS: dict[str, Parser] = {
     **kimi_linear.PARSERS,
     **gated_heads.PARSERS,
     **minimax_m3.PARSERS,
+    **state_space.PARSERS,
 }
 
 BY_MODEL_TYPE = {
