@@ -45,8 +45,9 @@ class BootLog:
 
     Sizes are GiB per GPU: of several ranks the largest weights and the smallest pool.
     ``free_before_gib``: SGLang's memory before loading; ``draft_gib``: a draft model's weights;
-    ``state_gib``: recurrent state pool; ``concurrency``: sequences of ``concurrency_tokens`` that the
-    engine says it holds; ``fused_sampler``: whether FlashInfer samples.
+    ``consumed_gib``: weights and non-torch memory together; ``state_gib``: recurrent state pool;
+    ``concurrency``: sequences of ``concurrency_tokens`` that the engine says it holds;
+    ``fused_sampler``: whether FlashInfer samples.
     """
 
     engine: str
@@ -77,10 +78,20 @@ class BootLog:
     block_tokens: int | None = None
     concurrency: float | None = None
     concurrency_tokens: int | None = None
+    consumed_gib: float | None = None
     activations_gib: float | None = None
     non_torch_gib: float | None = None
     graphs_gib: float | None = None
     graphs_estimated_gib: float | None = None
+
+    @property
+    def context_gib(self) -> float | None:
+        """Memory outside the framework [GiB], printed or what is consumed beyond the weights."""
+        if self.non_torch_gib is not None:
+            return self.non_torch_gib
+        if self.consumed_gib is None or self.weights_gib is None:
+            return None
+        return self.consumed_gib - self.weights_gib
 
     @property
     def capacity_tokens(self) -> int | None:

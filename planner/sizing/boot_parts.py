@@ -70,9 +70,7 @@ def part_checks(
             _bytes(log.activations_gib),
             _activation_note(log),
         ),
-        PartCheck(
-            "context and collectives", "bytes", plan.context_bytes, _bytes(log.non_torch_gib)
-        ),
+        PartCheck("context and collectives", "bytes", plan.context_bytes, _bytes(log.context_gib)),
         PartCheck(
             "CUDA graphs",
             "bytes",

@@ -79,6 +79,39 @@ def test_vllm_v0_profiling_sentence() -> None:
     assert (log.kv_pool_gib, log.gpu_blocks) == (1.57, 6001)
 
 
+def test_newest_vllm_sums_weights_and_context() -> None:
+    """vLLM 0.31 on an A100: Llama-3.1-8B, default fraction."""
+    log = parse_boot_log(
+        [
+            "(APIServer pid=1) INFO api_server.py] vLLM API server version 0.31.0\n",
+            "(EngineCore pid=326) INFO core.py] Initializing a V1 LLM engine (v0.31.0) with config: "
+            "model='meta-llama/Llama-3.1-8B-Instruct', max_seq_len=131072, tensor_parallel_size=1\n",
+            "(EngineCore pid=326) INFO [model_runner.py:407] Model loading took 15.0 GiB memory and "
+            "5.420225 seconds\n",
+            "(EngineCore pid=326) INFO [kv_cache_utils.py:2464] GPU KV cache size: 460,496 tokens, "
+            "Maximum concurrency for 131,072 tokens per request: 3.51x\n",
+            "(EngineCore pid=326) INFO [gpu_worker.py:955] Free memory on device (78.84/79.25 GiB) on "
+            "startup. Desired GPU memory utilization is (0.92, 72.91 GiB). Actual usage is 15.26 GiB "
+            "for consumed memory (weights + non-torch), 1.44 GiB for peak activation, and 0.23 GiB "
+            "for CUDAGraph memory. Current kv cache memory in use is 56.21 GiB.\n",
+        ]
+    )
+    assert log is not None
+    assert (log.visible_gib, log.memory_fraction, log.kv_pool_gib) == (79.25, 0.92, 56.21)
+    assert (log.weights_gib, log.activations_gib) == (15.0, 1.44)
+    assert log.context_gib == pytest.approx(0.26)
+    assert (log.kv_tokens, log.concurrency, log.concurrency_tokens) == (460_496, 3.51, 131_072)
+
+
+def test_newest_vllm_is_planned_within_five_percent(catalog: Catalog) -> None:
+    log = BootLog(
+        engine="vllm", version="0.31.0", model="meta-llama/Llama-3.1-8B-Instruct",
+        memory_fraction=0.92, visible_gib=79.25, kv_pool_gib=56.21, kv_tokens=460_496,
+    )  # fmt: skip
+    pool = part_of(check_boot_log(catalog, log), "KV cache pool")
+    assert pool.difference == pytest.approx(0, abs=0.05)
+
+
 def test_sglang() -> None:
     log = log_of("sglang_llama3.1_8b")
     assert (log.engine, log.model) == ("sglang", "meta-llama/Llama-3.1-8B-Instruct")

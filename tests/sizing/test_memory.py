@@ -17,6 +17,7 @@ from planner.deployment import Deployment, EngineSettings
 from planner.errors import CatalogError
 from planner.sizing.coefficients import memory_coefficients
 from planner.sizing.memory import memory_fraction, memory_layout
+from planner.sizing.precision import weights_for
 from planner.units import GIB
 
 CATALOG = load_catalog()
@@ -224,3 +225,19 @@ def test_logged_start_ups_are_met() -> None:
     )
     assert layout.kv_pool_bytes / GIB == pytest.approx(105.97, rel=0.01)
     assert layout.kv_pool_tokens == pytest.approx(868_080, rel=0.01)
+
+
+def test_deepseek_r1_on_eight_h200_with_sglang() -> None:
+    """SGLang at mem_fraction_static 0.82 held about 509,000 tokens (ai-dynamo/aisimulate, PR 263)."""
+    model = CATALOG.model("deepseek-ai/DeepSeek-R1")
+    layout = memory_layout(
+        deployment(
+            model=model,
+            gpu=CATALOG.gpu("h200-sxm-141gb"),
+            engine=CATALOG.engine("sglang"),
+            tensor_parallel=8,
+            weights=weights_for(model, "native", CATALOG.weight_format),
+            settings=EngineSettings(memory_fraction=0.82),
+        )
+    )
+    assert layout.kv_pool_tokens == pytest.approx(509_000, rel=0.02)
