@@ -12,7 +12,10 @@ from planner.catalog.model import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the launch command would set; None means the engine version's own default."""
+    """What the launch command would set; None means the engine version's own default.
+
+    ``lora_adapters``: adapters held at once, each of ``lora_rank`` on every linear layer.
+    """
 
     memory_fraction: float | None = None
     max_num_seqs: int | None = None
@@ -21,6 +24,8 @@ class EngineSettings:
     prefix_caching: bool | None = None
     draft_tokens: int = 0
     draft_acceptance: float = 0.0
+    lora_adapters: int = 0
+    lora_rank: int = 16
 
     @property
     def tokens_per_step(self) -> float:

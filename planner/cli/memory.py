@@ -92,6 +92,8 @@ def _size(options: dict[str, Any]) -> int:
                 memory_fraction=options["memory_fraction"],
                 max_num_seqs=options["max_num_seqs"],
                 max_num_batched_tokens=options["max_num_batched_tokens"],
+                lora_adapters=options["lora_adapters"],
+                lora_rank=options["lora_rank"],
             ),
         )
     result = model_memory(

@@ -18,6 +18,7 @@ from functools import lru_cache
 from planner.catalog.gpu import GpuSpec
 from planner.deployment import Deployment
 from planner.sizing.activations import activation_bytes, batch_limits
+from planner.sizing.adapters import lora_bytes
 from planner.sizing.coefficients import MemoryCoefficients, memory_coefficients
 from planner.sizing.kv_cache import KvLayout, kv_layout
 from planner.sizing.layout import MemoryLayout
@@ -98,7 +99,7 @@ def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Ov
         activations_bytes=activation_bytes(deployment, coefficients),
         cuda_graphs_bytes=graphs * GIB,
         context_bytes=context * GIB,
-        adapters_bytes=rope_table_bytes(deployment.model),
+        adapters_bytes=rope_table_bytes(deployment.model) + lora_bytes(deployment),
     )
 
 

@@ -207,6 +207,17 @@ def test_longest_sequence_and_sequences_agree() -> None:
     assert layout.max_sequences(longest + 16) == 0
 
 
+def test_lora_adapters_take_rank_times_both_sides_of_every_linear_layer() -> None:
+    none = memory_layout(deployment()).adapters_bytes
+    chosen = EngineSettings(lora_adapters=4, lora_rank=16)
+    held = memory_layout(deployment(settings=chosen)).adapters_bytes - none
+    heads, kv, mlp = 4096, 1024, 14336
+    sides = (4096 + heads) + 2 * (4096 + kv) + (heads + 4096) + 3 * (4096 + mlp)
+    assert held == 4 * 2 * 16 * 32 * sides
+    split = memory_layout(deployment(settings=chosen, tensor_parallel=4)).adapters_bytes - none
+    assert split == held * (1 + 1 / 4) / 2
+
+
 def test_a_missing_or_unknown_coefficient_is_named() -> None:
     engine = CATALOG.engine("vllm")
     broken = {**dict(engine.memory), "nonsense": 1.0}
