@@ -37,6 +37,10 @@ from planner.cli.memory_output import POSITIVE, deliver, output_options, read_ca
 @click.option("--max-num-seqs", type=POSITIVE, help="Most sequences in a step.")
 @click.option("--max-num-batched-tokens", type=POSITIVE, help="Most tokens in a step.")
 @click.option(
+    "--lora-adapters", type=click.IntRange(0), default=0, help="LoRA adapters held at once."
+)
+@click.option("--lora-rank", type=POSITIVE, default=16, show_default=True, help="Their rank.")
+@click.option(
     "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
 )
 @click.option("--concurrency", type=POSITIVE, default=1, show_default=True, help="Sequences.")
