@@ -1,7 +1,8 @@
 """The sets and the variables of the fleet program: what is decided, before any constraint.
 
-``declare`` turns a problem into node classes and columns; ``planner.fleet.program`` states the
-formulation and writes the constraints.
+``declare`` turns a problem into sites and columns; ``planner.fleet.program`` states the formulation,
+and the constraint families are written in ``carrying``, ``housing``, ``limits``, ``timing`` and
+``resilience``.
 """
 
 from __future__ import annotations
@@ -19,41 +20,54 @@ from planner.fleet.services import Services
 class Columns:
     """Where each decision stands among the columns of ``model``.
 
-    ``nodes`` u[o,e,t], ``replicas`` n[d,e,t], ``shares`` x[s,d,t], ``choices`` y[g,d], ``short`` r[s,t].
+    ``nodes`` u[o,e,t], ``usable`` nodes v[o,e,t] beside the spot reserve, ``replicas`` n[d,e,t],
+    ``shares`` x[s,d,t], ``choices`` y[g,d], ``short`` r[s,t], ``started`` a[o,e,t].
     ``replicas`` are expressions: a service that picks one kind runs N[d,t] y[g,d] of it. ``sites``:
     offers by site; ``hosts``: sites that can hold a kind; ``routed``: demands with share variables.
+    ``removed``: existing nodes of an offer given up in the first period.
     """
 
     problem: Problem
     sites: dict[Site, list[NodeOffer]]
     services: Services
     hosts: dict[str, list[Site]]
+    tenants: dict[Site, list[ReplicaKind]]
     model: LinearProgram = field(default_factory=LinearProgram)
     nodes: dict[tuple[str, Site, int], int] = field(default_factory=dict)
+    usable: dict[tuple[str, Site, int], int] = field(default_factory=dict)
     replicas: dict[tuple[str, Site, int], Terms] = field(default_factory=dict)
     shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
     choices: dict[tuple[str, str], int] = field(default_factory=dict)
     short: dict[tuple[str, int], int] = field(default_factory=dict)
+    started: dict[tuple[str, Site, int], int] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
     routed: set[str] = field(default_factory=set)
-
-    @property
-    def service_of(self) -> dict[str, str]:
-        """The service of each demand."""
-        return {d.key: d.service for d in self.problem.demands}
 
     def running(self, kind: ReplicaKind, t: int) -> dict[int, float]:
         """Replicas of a kind over all sites that can hold it."""
         return total(self.replicas[kind.key, e, t] for e in self.hosts[kind.key])
 
     def billed(self, t: int, weights: Mapping[str, float]) -> dict[int, float]:
-        """``sum weights[o] u[o,t]`` over the offers named."""
+        """``sum weights[o] u[o,t]`` over the offers named, in the periods they run."""
         terms: dict[int, float] = {}
         for e, offers in self.sites.items():
             for offer in offers:
-                if offer.key in weights:
+                if offer.key in weights and offer.runs_in(t):
                     column = self.nodes[offer.key, e, t]
                     terms[column] = terms.get(column, 0.0) + weights[offer.key]
         return terms
+
+    def room(self, e: Site, t: int, shape: Shape) -> dict[int, float]:
+        """Nodes of a shape at a site that replicas may use."""
+        return total(
+            {self.usable.get((o.key, e, t), self.nodes[o.key, e, t]): 1.0}
+            for o in self.sites[e]
+            if o.runs_in(t) and Shape.of(o) == shape
+        )
+
+    def shapes(self, e: Site) -> list[Shape]:
+        """The shapes of the nodes offered at a site."""
+        return sorted({Shape.of(o) for o in self.sites[e]})
 
     def is_routed(self, demand: str) -> bool:
         """Whether the demand's requests are routed by share variables."""
@@ -63,7 +77,7 @@ class Columns:
         """(kind, column) of the demand's shares in period ``t``."""
         return [
             (k.key, self.shares[demand, k.key, t])
-            for k in self.services.kinds_of[self.service_of[demand]]
+            for k in self.services.kinds_of[self.services.service_of[demand]]
             if (demand, k.key, t) in self.shares
         ]
 
@@ -72,23 +86,27 @@ class Columns:
         column = self.short.get((demand, t))
         return {} if column is None else {column: 1.0}
 
-    def tenants(self, e: Site) -> list[ReplicaKind]:
-        """Replica kinds that may stand at this site."""
-        return [k for k in self.problem.kinds if e in self.hosts[k.key]]
-
 
 def declare(problem: Problem) -> Columns:
     """Sets and variables of ``problem``."""
     services = Services.of(problem)
-    sites: dict[Site, list[NodeOffer]] = {}
-    for offer in problem.offers:
-        sites.setdefault(Site(offer.gpu), []).append(offer)
+    sites = _sites(problem, services)
     reach = {e: max(Shape.of(o).reach for o in offers) for e, offers in sites.items()}
     hosts = {
-        k.key: [e for e in sites if e.gpu == k.gpu and max(k.groups) <= reach[e]]
+        k.key: [
+            e
+            for e in sites
+            if e.gpu == k.gpu
+            and max(k.groups, default=1) <= reach[e]
+            and e.tenant in ("", _tenant(services, k))
+        ]
         for k in problem.kinds
     }
-    columns = Columns(problem, sites, services, hosts)
+    tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
+    for kind in problem.kinds:
+        for e in hosts[kind.key]:
+            tenants[e].append(kind)
+    columns = Columns(problem, sites, services, hosts, tenants)
     _node_columns(columns)
     for g in services.demands:
         if g in services.one_kind:
@@ -102,12 +120,33 @@ def declare(problem: Problem) -> Columns:
     return columns
 
 
+def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
+    """Offers by site: zones and pools told apart where they may fail, services where they do not share."""
+    lost = problem.resilience
+    tenants = [""]
+    if not problem.share_nodes:
+        tenants = sorted({_tenant(services, k) for k in problem.kinds})
+    sites: dict[Site, list[NodeOffer]] = {}
+    for offer in problem.offers:
+        zone = offer.zone if lost.zones else ""
+        pool = f"{offer.zone} {offer.pool}" if lost.spot_pools and offer.spot else ""
+        for tenant in tenants:
+            sites.setdefault(Site(offer.gpu, zone, pool, tenant), []).append(offer)
+    return sites
+
+
+def _tenant(services: Services, kind: ReplicaKind) -> str:
+    return "+".join(sorted(services.users[kind.key]))
+
+
 def _node_columns(columns: Columns) -> None:
-    """u[o,e,t]: one column for all periods when the offer is committed."""
+    """u[o,e,t]: one column for all its periods when the offer is committed."""
     for e, offers in columns.sites.items():
         for offer in offers:
             column = None
             for t in columns.problem.periods:
+                if not offer.runs_in(t):
+                    continue
                 if column is None or not offer.committed:
                     column = columns.model.integer("nodes", offer.key, e, t, high=offer.max_nodes)
                 columns.nodes[offer.key, e, t] = column

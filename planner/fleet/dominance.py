@@ -11,10 +11,12 @@ everything but its price.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from planner.fleet.packing import share_of
 from planner.fleet.problem import NodeOffer, Problem, ReplicaKind
 from planner.fleet.services import Services
 
@@ -28,7 +30,7 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
     """
     racks = {o.gpu for o in problem.offers if o.link_gpus > o.gpus_per_node}
     kept = _kept(problem.kinds, lambda b, w: dominates(b, w, ties=ties, rack=b.gpu in racks))
-    smaller = replace(problem, kinds=kept, offers=_offers(problem.offers))
+    smaller = replace(problem, kinds=kept, offers=_offers(problem))
     lost = problem.resilience
     if lost.nodes or lost.zones or lost.spot_pools:
         return smaller
@@ -49,7 +51,7 @@ def dominates(
         times = min(times, 1)
     return (
         times > 0
-        and (not ties or better.tpot_s <= worse.tpot_s or times * better.gpus < worse.gpus)
+        and (not ties or better.tpot_s <= worse.tpot_s or times * _size(better) < _size(worse))
         and all(
             times * better.capacity_qps.get(s, 0.0) >= capacity
             for s, capacity in worse.capacity_qps.items()
@@ -58,12 +60,20 @@ def dominates(
 
 
 def _stand_ins(better: ReplicaKind, worse: ReplicaKind) -> int:
-    """Replicas of ``better`` that fit into the groups of one replica of ``worse``."""
+    """Replicas of ``better`` that fit into the groups, or the share of a GPU, of one of ``worse``."""
+    if better.gpu_share < 1:
+        return worse.gpus * math.floor(share_of(worse) / share_of(better))
+    if worse.gpu_share < 1:
+        return 0
     mine, theirs = better.groups, worse.groups
     if len(mine) == 1:
         return sum(g // mine[0] for g in theirs)
     matched = zip(sorted(mine, reverse=True), sorted(theirs, reverse=True), strict=False)
     return int(len(mine) <= len(theirs) and all(a <= b for a, b in matched))
+
+
+def _size(kind: ReplicaKind) -> float:
+    return kind.gpus * kind.gpu_share
 
 
 def _kept(kinds: tuple[ReplicaKind, ...], rule: Rule) -> tuple[ReplicaKind, ...]:
@@ -86,7 +96,13 @@ def _best(kinds: Iterable[ReplicaKind], rule: Rule) -> list[ReplicaKind]:
 def _strength(kind: ReplicaKind) -> tuple[float, ...]:
     """A dominating kind sorts before what it dominates."""
     together = sum(kind.capacity_qps.values())
-    return (kind.gpus, len(kind.groups), max(kind.groups), -together, kind.tpot_s)
+    return (
+        _size(kind),
+        len(kind.groups),
+        max(kind.groups, default=0),
+        -together,
+        kind.tpot_s,
+    )
 
 
 def _kinds_that_need_least(
@@ -104,7 +120,7 @@ def _kinds_that_need_least(
             mine, theirs = needs[b.key], needs[w.key]
             if mine is None or theirs is None:
                 return theirs is None
-            fits = len(set(b.groups)) == 1 and all(x % b.groups[0] == 0 for x in w.groups)
+            fits = len(set(b.groups)) == 1 and all(x % b.groups[0] == 0 for x in w.groups or (1,))
             fewer = all(x <= y for x, y in zip(mine, theirs, strict=True))
             tie = mine == theirs and b.tpot_s > w.tpot_s
             return b.gpu == w.gpu and b.gpu not in racks and fits and fewer and not (ties and tie)
@@ -123,21 +139,22 @@ def _need_order(
     return sum(needs[kind.key] or ()), _strength(kind)
 
 
-def _offers(offers: tuple[NodeOffer, ...]) -> tuple[NodeOffer, ...]:
+def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
     """Offers that no unlimited, otherwise equal one undercuts, in their order."""
-    best: dict[NodeOffer, NodeOffer] = {}
-    for offer in sorted(offers, key=lambda o: (o.usd_per_hour, o.key)):
+
+    def alike(offer: NodeOffer) -> tuple[object, ...]:
+        """What must be equal to compare: all but the name, the price and the stock."""
+        counted = tuple(cap.per_node.get(offer.key, 0.0) for cap in problem.limits.caps)
+        return replace(offer, key="", usd_per_hour=0.0, max_nodes=None), counted
+
+    best: dict[tuple[object, ...], NodeOffer] = {}
+    for offer in sorted(problem.offers, key=lambda o: (o.usd_per_hour, o.key)):
         if offer.max_nodes is None:
-            best.setdefault(_terms(offer), offer)
+            best.setdefault(alike(offer), offer)
     return tuple(
         o
-        for o in offers
-        if (rival := best.get(_terms(o))) is None
+        for o in problem.offers
+        if (rival := best.get(alike(o))) is None
         or o is rival
         or (o.max_nodes is not None and o.usd_per_hour <= rival.usd_per_hour)
     )
-
-
-def _terms(offer: NodeOffer) -> NodeOffer:
-    """The offer without its name, price and stock: what must be equal to compare."""
-    return replace(offer, key="", usd_per_hour=0.0, max_nodes=None)

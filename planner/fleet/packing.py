@@ -1,6 +1,7 @@
 """Which nodes can hold which replicas, and how whole groups fill whole nodes.
 
-Replicas are free to stand on any node of a ``Site``: nodes of one GPU type in one failure domain.
+Replicas are free to stand on any node of a ``Site``: nodes of one GPU type, told apart by zone or spot
+pool only where one may fail.
 Where group sizes divide one another and the nodes (1, 2, 4, 8 in nodes of 1 and 8), counting GPUs is
 exact: placed largest first, groups leave no hole that a smaller one could not use, so it is enough
 that groups of a size or larger find as many GPUs among the nodes that can hold that size. Elsewhere
@@ -10,8 +11,10 @@ that groups of a size or larger find as many GPUs among the nodes that can hold 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 from planner.fleet.problem import NodeOffer, ReplicaKind
@@ -19,14 +22,15 @@ from planner.fleet.problem import NodeOffer, ReplicaKind
 
 @dataclass(frozen=True, slots=True, order=True)
 class Site:
-    """Where replicas may stand together: a GPU type and, where it matters, a failure domain.
+    """Where replicas may stand together.
 
-    ``domain`` is "" where no failure tells zones or pools apart; ``tenant`` is the service the nodes
-    are kept for, "" where services share nodes.
+    ``zone`` and ``pool`` are "" where no failure tells them apart; ``tenant`` names the services the
+    nodes are kept for, "" where services share nodes.
     """
 
     gpu: str
-    domain: str = ""
+    zone: str = ""
+    pool: str = ""
     tenant: str = ""
 
 
@@ -59,6 +63,24 @@ def nested(groups: Iterable[int], shapes: Iterable[Shape]) -> bool:
 def group_gpus(kind: ReplicaKind, at_least: int) -> int:
     """GPUs of a replica that stand in groups of that size or larger."""
     return sum(g for g in kind.groups if g >= at_least)
+
+
+def shares(kinds: Iterable[ReplicaKind]) -> tuple[tuple[Fraction, ...], int]:
+    """The distinct shares of a GPU that ``kinds`` take, and the parts a GPU is counted in."""
+    sizes = sorted({share_of(k) for k in kinds if k.gpu_share < 1})
+    return tuple(sizes), math.lcm(*(s.denominator for s in sizes))
+
+
+def share_of(kind: ReplicaKind) -> Fraction:
+    """The share of its GPU a replica takes, as a fraction of at most 64 parts, rounded up."""
+    exact = Fraction(kind.gpu_share)
+    simple = exact.limit_denominator(64)
+    return simple if simple >= exact - Fraction(1, 10**9) else Fraction(math.ceil(exact * 64), 64)
+
+
+def cuts(sizes: tuple[Fraction, ...], parts: int) -> tuple[tuple[int, ...], ...]:
+    """Every way to cut one GPU into ``sizes`` with no room for more; counts in their order."""
+    return tuple(_fillings(tuple(int(s * parts) for s in sizes), parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +126,34 @@ def _fillings(sizes: tuple[int, ...], room: int) -> list[tuple[int, ...]]:
 
 def _covers(more: tuple[int, ...], less: tuple[int, ...]) -> bool:
     return more != less and all(a >= b for a, b in zip(more, less, strict=True))
+
+
+def mixtures(
+    kinds: tuple[ReplicaKind, ...], shape: Shape, most: int
+) -> tuple[tuple[tuple[str, int], ...], ...]:
+    """Every non-empty set of replicas that fits into one node, as (kind, count).
+
+    Where there are more than ``most``, only those of the fewest kinds are kept, single kinds always.
+    """
+    able = tuple(k for k in kinds if k.groups and k.gpus <= shape.gpus)
+    found: list[tuple[tuple[str, int], ...]] = []
+    for width in range(1, len(able) + 1):
+        more = [
+            tuple((k.key, n) for k, n in zip(chosen, counts, strict=True))
+            for chosen in itertools.combinations(able, width)
+            for counts in _counts(tuple(k.gpus for k in chosen), shape.gpus)
+        ]
+        if not more or (width > 1 and len(found) + len(more) > most):
+            break
+        found += more
+    return tuple(found)
+
+
+def _counts(sizes: tuple[int, ...], room: int) -> Iterable[tuple[int, ...]]:
+    """Counts of at least one of each size that fit into ``room`` together."""
+    if not sizes:
+        yield ()
+        return
+    for count in range(1, room // sizes[0] + 1):
+        for rest in _counts(sizes[1:], room - count * sizes[0]):
+            yield (count, *rest)

@@ -35,7 +35,9 @@ class ReplicaKind:
     """One deployment: ``gpus`` of type ``gpu`` per replica, and the rate it holds per demand key.
 
     ``capacity_qps`` has an entry for each demand it may serve [requests/s]. ``group_gpus``: GPUs that
-    must share one node or link domain (the TP group), 0 = all of them; ``tpot_s`` breaks ties.
+    must share one node or link domain (the TP group), 0 = all of them; ``group_sizes`` instead lists
+    groups that differ (prefill and decode pools). ``gpu_share``: of its one GPU, where several small
+    replicas share it. ``tpot_s`` breaks ties.
     """
 
     key: str
@@ -44,10 +46,19 @@ class ReplicaKind:
     capacity_qps: Mapping[str, float]
     group_gpus: int = 0
     tpot_s: float = 0.0
+    group_sizes: tuple[int, ...] = ()
+    gpu_share: float = 1.0
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """Sizes of the GPU groups that must each stay within one node or link domain [GPUs]."""
+        """Sizes of the GPU groups that must each stay within one node or link domain [GPUs].
+
+        A replica on a share of a GPU has none: it stands on a GPU that is cut.
+        """
+        if self.gpu_share < 1:
+            return ()
+        if self.group_sizes:
+            return self.group_sizes
         size = self.group_gpus or self.gpus
         whole, rest = divmod(self.gpus, size)
         return (size,) * whole + ((rest,) if rest else ())
@@ -60,6 +71,9 @@ class NodeOffer:
     ``committed``: paid in every period whether used or not; ``spot``: may be lost at once with its
     whole (``pool``, ``zone``); ``max_nodes``: stock or quota of this offer, None = unlimited.
     ``link_gpus``: GPUs of one link domain when it spans nodes (an NVLink rack), 0 = the node's own.
+    ``periods``: when it can run and is paid, None = always. ``start_up_hours``: paid before a started
+    node serves [h]. ``reserve_share``: of its nodes kept idle against interruptions. ``existing``:
+    nodes that run before the first period.
     """
 
     key: str
@@ -73,6 +87,26 @@ class NodeOffer:
     max_nodes: int | None = None
     power_kw: float = 0.0
     link_gpus: int = 0
+    periods: tuple[int, ...] | None = None
+    start_up_hours: float = 0.0
+    reserve_share: float = 0.0
+    existing: int = 0
+
+    def runs_in(self, period: int) -> bool:
+        """Whether the offer can run, and is paid, in that period."""
+        return self.periods is None or period in self.periods
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A limit in every period: ``sum per_node[offer] * nodes billed <= limit``.
+
+    A quota, a region's or provider's GPUs, carbon [kg/h]: ``key`` names it in the scenario's words.
+    """
+
+    key: str
+    limit: float
+    per_node: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +121,15 @@ class FleetLimits:
     max_power_kw: float | None = None
     max_spot_share: float | None = None
     stock: Mapping[str, int] = field(default_factory=dict)
+    caps: tuple[Cap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Resilience:
-    """What may fail without missing a target: ``replicas`` or ``nodes`` lost at once, or a zone."""
+    """What may fail without missing a target: so many at once of one sort, wherever it hurts most.
+
+    ``replicas``, ``nodes``, ``zones``, or whole ``spot_pools`` in a zone; sorts do not fail together.
+    """
 
     replicas: int = 0
     nodes: int = 0
@@ -103,6 +141,11 @@ class Resilience:
 class Problem:
     """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs.
 
+    ``before``: the period each one follows, None where nothing runs before it; () = starts are free.
+    ``occurrences``: how often each period happens within its hours (representative days), () = once.
+    ``share_nodes``: whether services may stand in one node. ``overlap_hours``: how long removed
+    existing nodes run beside what replaces them in the first period [h].
+
     Raises InputError when a number makes no sense (a negative price, a rate that is not finite).
     """
 
@@ -113,6 +156,10 @@ class Problem:
     period_hours: tuple[float, ...] = (1.0,)
     resilience: Resilience = Resilience()
     serve_all: bool = True
+    before: tuple[int | None, ...] = ()
+    occurrences: tuple[float, ...] = ()
+    share_nodes: bool = True
+    overlap_hours: float = 0.0
 
     def __post_init__(self) -> None:
         for name, things in (
@@ -145,12 +192,25 @@ class Problem:
                 raise InputError(
                     "a replica needs GPUs and finite capacities", where=kind.key, found=kind.gpus
                 )
+            if not 0 < kind.gpu_share <= 1 or (kind.gpu_share < 1 and kind.gpus != 1):
+                raise InputError(
+                    "only a replica on one GPU can take a share of it",
+                    where=kind.key,
+                    found=f"{kind.gpu_share} of {kind.gpus} GPUs",
+                )
         for offer in self.offers:
             if not _at_least_zero(offer.usd_per_hour) or offer.gpus_per_node < 1:
                 raise InputError(
                     "an offer needs a price of at least 0 and at least one GPU",
                     where=offer.key,
                     found=f"{offer.usd_per_hour} USD/h for {offer.gpus_per_node} GPUs",
+                )
+        for name, given in (("before", self.before), ("occurrences", self.occurrences)):
+            if given and len(given) != len(self.period_hours):
+                raise InputError(
+                    f"{name} needs one entry per period",
+                    found=f"{len(given)} entries",
+                    allowed=f"{len(self.period_hours)} entries",
                 )
 
     @property

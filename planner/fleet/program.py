@@ -4,61 +4,79 @@ Sets
     s    demands: services, or length buckets of a service g
     d    replica kinds: a deployment with a GPU type, GPU groups and a capacity per demand
     o    offers: a node type at a price, under a term
-    e    sites: nodes of one GPU type in one failure domain, where replicas stand freely (``packing``)
-    p    patterns: ways to fill one node with groups (``packing``)
+    e    sites: nodes of one GPU type where replicas stand freely, by zone or spot pool where one may
+         fail, by service where nodes are not shared (``packing``)
+    p    patterns: ways to fill one node with groups, or one GPU with shares (``packing``)
+    i    atoms: what fails as a whole, a replica, a node, a zone or a spot pool (``resilience``)
     t    periods of h[t] hours
 
 Data
     rate[s,t], cap[s,d] [requests/s]; price[o] [USD per node and hour]; size[o], gpus[d] [GPUs];
     gpus[d,k] GPUs of d in groups of k or more; a[p,k] groups of size k in a pattern; K[g] the most
-    kinds a service mixes; N[d,t] = ceil(sum_s rate[s,t] / cap[s,d]), what d needs alone.
+    kinds a service mixes; N[d,t] = ceil(sum_s rate[s,t] / cap[s,d]), what d needs alone; f failures
+    at once; before(t) the period t follows; R[o] share of a spot offer kept idle.
 
 Variables
-    n[d,e,t]  replicas running                             whole
-    u[o,e,t]  nodes billed (one for all t when committed)  whole
-    x[s,d,t]  share of a demand's rate sent to a kind      real
-    y[g,d]    service g uses kind d                        0/1
-    z[s,gpu]  a whole bucket goes to this GPU type         0/1
-    r[s,t]    share of a demand not served                 real, only where not all must be served
-    w[p,e,t]  times a pattern is filled                    whole, only where counting is not exact
+    n[d,e,t]  replicas running                                  whole
+    u[o,e,t]  nodes billed (one for all t when committed)       whole
+    v[o,e,t]  of them, nodes in use where a reserve is kept     whole
+    x[s,d,t]  share of a demand's rate sent to a kind           real
+    y[g,d]    service g uses kind d                             0/1
+    z[s,gpu]  a whole bucket goes to this GPU type              0/1
+    r[s,t]    share of a demand not served                      real, where not all must be served
+    w[p,e,t]  times a pattern is filled                         whole, where counting is not exact
+    b[o,e,t]  nodes started                                     real
+    q[o]      existing nodes given up                           whole
+    l[i,d,t]  replicas lost with an atom                        n, or 0/1 where counted one by one
 
 Constraints, one function each
+  carrying
     choice    sum_d y[g,d] = 1 (K = 1) or <= K
     replicas  sum_e n[d,e,t] = N[d,t] y[g,d] where a service picks one kind for itself (K = 1)
     cover     sum_d cap[s,d] n[d,t] + rate r >= rate where the kinds of s serve s alone
     demand    sum_d x[s,d,t] + r[s,t] = 1 elsewhere
     capacity  sum_s rate[s,t] / cap[s,d] x[s,d,t] <= n[d,t]
-    link      n[d,t] <= ceil(rate[s,t] / cap[s,d]) y[g,d], or x[s,d,t] <= y[g,d]
+    link      n[d,t] <= most useful replicas y[g,d], or x[s,d,t] <= y[g,d]
     whole     x[s,d,t] <= z[s,gpu(d)], sum_gpu z[s,gpu] = 1
-    packing   sum_d gpus[d,k] n[d,e,t] <= sum_(o reaches k) size[o] u[o,e,t] where sizes nest
-    pattern   groups of size k <= sum_p a[p,k] w[p,e,t], and nodes filled <= nodes billed, elsewhere
+  housing
+    reserve   v[o,e,t] <= (1 - R[o]) u[o,e,t]; elsewhere v is u
+    cut       replicas on a share of a GPU <= sum_p a[p,share] w[p,e,t]; a cut GPU is a group of one
+    packing   sum_d gpus[d,k] n[d,e,t] <= sum_(o reaches k) size[o] v[o,e,t] where sizes nest
+    pattern   groups of size k <= sum_p a[p,k] w[p,e,t], and nodes filled <= v, elsewhere
+  timing
+    start     b[o,e,t] >= u[o,e,t] - u[o,e,before(t)]
+    removal   q[o] >= existing[o] - u[o,0]
+  limits, with q[o] counted besides u in the first period
     offer     sum_e u[o,e,t] <= nodes the offer has
     stock     GPUs billed of a type <= stock
     max_gpus  GPUs billed <= limit
     budget    sum price u <= limit
     power     sum power u <= limit
     spot      spot GPUs billed <= share of GPUs billed
+    cap       sum weight u <= limit: quotas by region or provider, carbon
+  resilience
+    mixture   n[d,e,t] = sum_p a[p,d] w[p,e,t], nodes filled <= v, where nodes may fail
+    exists    l = 1 where the replica, or the node filled that way, is there
+    survive   sum_d cap[s,d] n[d,t] - (the f worst losses) >= rate where cover holds
+    reroute   demand and capacity once more on n - l, for each f atoms, where demand holds
 
 Objective, in this order
     1. unserved rate, the highest weight first (only where not all must be served)
-    2. cost: sum_t h[t] sum_o price[o] u[o,t] / sum_t h[t]
+    2. cost: sum_t h[t] sum_o price[o] u[o,t] / sum_t h[t], start-ups, overlap while migrating
     3. fewer GPUs, billed and used; then lower predicted TPOT (only when asked for a gap of 0)
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
+from planner.fleet import carrying, housing, limits, resilience, timing
 from planner.fleet.columns import Columns, declare
 from planner.fleet.dominance import without_dominated
-from planner.fleet.linear import LinearProgram, Terms, combine, total
-from planner.fleet.packing import Shape, group_gpus, nested, patterns
-from planner.fleet.problem import NodeOffer, Problem, Solution
+from planner.fleet.linear import LinearProgram, Terms, combine
+from planner.fleet.problem import Problem, Solution
 from planner.fleet.reading import read_solution
-from planner.fleet.services import most_kinds
 from planner.fleet.solver import Effort, Outcome, minimise, solver_version
 
 KEPT = 1e-9  # how far a later objective may push an earlier one, relative
@@ -101,246 +119,37 @@ def solve(
 def build(problem: Problem) -> Columns:
     """Variables and constraints of ``problem``, family by family."""
     columns = declare(problem)
-    choice(columns)
-    replicas(columns)
-    cover(columns)
-    demand(columns)
-    capacity(columns)
-    link(columns)
-    whole(columns)
-    packing(columns)
-    pattern(columns)
-    offer(columns)
-    stock(columns)
-    max_gpus(columns)
-    budget(columns)
-    power(columns)
-    spot(columns)
+    carrying.choice(columns)
+    carrying.replicas(columns)
+    carrying.cover(columns)
+    carrying.demand(columns)
+    carrying.capacity(columns)
+    carrying.link(columns)
+    carrying.whole(columns)
+    housing.reserve(columns)
+    cut = housing.cut(columns)
+    housing.packing(columns, cut)
+    housing.pattern(columns, cut)
+    timing.start(columns)
+    timing.removal(columns)
+    limits.offer(columns)
+    limits.stock(columns)
+    limits.max_gpus(columns)
+    limits.budget(columns)
+    limits.power(columns)
+    limits.spot(columns)
+    limits.cap(columns)
+    resilience.withstand(columns)
     return columns
 
 
-def choice(columns: Columns) -> None:
-    """One kind for a service that picks one for itself; at most K for one that mixes."""
-    picked: dict[str, dict[int, float]] = {}
-    for (g, _), i in columns.choices.items():
-        picked.setdefault(g, {})[i] = 1.0
-    for g, demands in columns.services.demands.items():
-        picks = picked.get(g, {})
-        if g in columns.services.one_kind:
-            columns.model.row("choice", (g,), picks, "==", 1.0)
-        elif picks:
-            columns.model.row("choice", (g,), picks, "<=", float(most_kinds(demands) or 0))
-
-
-def replicas(columns: Columns) -> None:
-    """A service that picks kind d runs exactly N[d,t] of it, wherever they stand."""
-    kinds = {k.key: k for k in columns.problem.kinds}
-    for (g, key), chosen in columns.choices.items():
-        if g not in columns.services.one_kind:
-            continue
-        kind = kinds[key]
-        if len(columns.hosts[kind.key]) == 1:
-            continue
-        for t in columns.problem.periods:
-            need = float(columns.services.alone(g, kind, t) or 0)
-            terms = combine((1.0, columns.running(kind, t)), (-need, {chosen: 1.0}))
-            columns.model.row("replicas", (g, key, t), terms, "==", 0.0)
-
-
-def cover(columns: Columns) -> None:
-    """Replicas that serve one demand alone carry its rate together; routing needs no variables."""
-    for g, demands in columns.services.demands.items():
-        for s in demands:
-            for t, rate in enumerate(s.rates_qps):
-                if g in columns.services.one_kind or rate <= 0 or columns.is_routed(s.key):
-                    continue
-                kinds = columns.services.kinds_of[g]
-                terms = combine(
-                    *((k.capacity_qps[s.key] / rate, columns.running(k, t)) for k in kinds),
-                    (1.0, columns.unserved(s.key, t)),
-                )
-                columns.model.row("cover", (s.key, t), terms, ">=", 1.0)
-
-
-def demand(columns: Columns) -> None:
-    """The shares of a demand, and what goes unserved, make up the whole."""
-    for s in columns.problem.demands:
-        if not columns.is_routed(s.key):
-            continue
-        for t, rate in enumerate(s.rates_qps):
-            if rate > 0:
-                shares = total({i: 1.0} for _, i in columns.shares_of(s.key, t))
-                terms = combine((1.0, shares), (1.0, columns.unserved(s.key, t)))
-                columns.model.row("demand", (s.key, t), terms, "==", 1.0)
-
-
-def capacity(columns: Columns) -> None:
-    """A kind's replicas carry what is routed to them: the sum of rate over capacity, in replicas."""
-    load: dict[tuple[str, int], dict[int, float]] = {}
-    rates = {s.key: s.rates_qps for s in columns.problem.demands}
-    kinds = {k.key: k for k in columns.problem.kinds}
-    for (s, d, t), i in columns.shares.items():
-        load.setdefault((d, t), {})[i] = rates[s][t] / kinds[d].capacity_qps[s]
-    for (d, t), terms in load.items():
-        left = combine((1.0, terms), (-1.0, columns.running(kinds[d], t)))
-        columns.model.row("capacity", (d, t), left, "<=", 0.0)
-
-
-def link(columns: Columns) -> None:
-    """Only kinds a service uses run for it or receive its requests."""
-    kinds = {k.key: k for k in columns.problem.kinds}
-    for (g, key), chosen in columns.choices.items():
-        if g in columns.services.one_kind:
-            continue
-        kind = kinds[key]
-        for s in columns.services.demands[g]:
-            for t, rate in enumerate(s.rates_qps):
-                if rate <= 0:
-                    continue
-                if columns.is_routed(s.key):
-                    share = columns.shares.get((s.key, key, t))
-                    if share is not None:
-                        terms = {share: 1.0, chosen: -1.0}
-                        columns.model.row("link", (g, key, s.key, t), terms, "<=", 0.0)
-                else:
-                    most = float(math.ceil(rate / kind.capacity_qps[s.key]))
-                    terms = combine((1.0, columns.running(kind, t)), (-most, {chosen: 1.0}))
-                    columns.model.row("link", (g, key, t), terms, "<=", 0.0)
-
-
-def whole(columns: Columns) -> None:
-    """A whole bucket goes to one GPU type."""
-    gpu_of = {k.key: k.gpu for k in columns.problem.kinds}
-    for s in columns.problem.demands:
-        if not s.whole or not columns.is_routed(s.key):
-            continue
-        reach = {(d, t): i for (key, d, t), i in columns.shares.items() if key == s.key}
-        types = {
-            g: columns.model.binary("type", s.key, g) for g in {gpu_of[d]: 0 for d, _ in reach}
-        }
-        columns.model.row("whole", (s.key,), dict.fromkeys(types.values(), 1.0), "==", 1.0)
-        for (d, t), share in reach.items():
-            terms = {share: 1.0, types[gpu_of[d]]: -1.0}
-            columns.model.row("whole", (s.key, d, t), terms, "<=", 0.0)
-
-
-def packing(columns: Columns) -> None:
-    """Whole groups in whole nodes: groups of a size or larger find their GPUs in nodes that reach it."""
-    for e, offers in columns.sites.items():
-        kinds = columns.tenants(e)
-        sizes = sorted({g for k in kinds for g in k.groups})
-        if not nested(sizes, (Shape.of(o) for o in offers)):
-            continue
-        seen: list[NodeOffer] = []
-        for size in sizes:
-            reaching = [o for o in offers if Shape.of(o).reach >= size]
-            if reaching == seen:
-                continue
-            seen = reaching
-            for t in columns.problem.periods:
-                used = combine(
-                    *((float(group_gpus(k, size)), columns.replicas[k.key, e, t]) for k in kinds)
-                )
-                room = total({columns.nodes[o.key, e, t]: float(o.gpus_per_node)} for o in reaching)
-                terms = combine((1.0, used), (-1.0, room))
-                columns.model.row("packing", (e, size, t), terms, "<=", 0.0)
-
-
-def pattern(columns: Columns) -> None:
-    """Where sizes do not nest, each group takes a slot of its size in a node filled by a pattern."""
-    for e, offers in columns.sites.items():
-        kinds = columns.tenants(e)
-        sizes = tuple(sorted({g for k in kinds for g in k.groups}))
-        shapes = sorted({Shape.of(o) for o in offers})
-        if nested(sizes, shapes):
-            continue
-        for t in columns.problem.periods:
-            slots: dict[int, dict[int, float]] = {g: {} for g in sizes}
-            for shape in shapes:
-                filled: dict[int, float] = {}
-                for p in patterns(sizes, shape):
-                    column = columns.model.integer("pattern", e, p, t)
-                    filled[column] = float(p.nodes)
-                    for size, count in p.slots:
-                        slots[size][column] = float(count)
-                rented = total(
-                    {columns.nodes[o.key, e, t]: 1.0} for o in offers if Shape.of(o) == shape
-                )
-                terms = combine((1.0, filled), (-1.0, rented))
-                columns.model.row("pattern", (e, shape, t), terms, "<=", 0.0)
-            for size in sizes:
-                groups = combine(
-                    *((float(k.groups.count(size)), columns.replicas[k.key, e, t]) for k in kinds)
-                )
-                terms = combine((1.0, groups), (-1.0, slots[size]))
-                columns.model.row("pattern", (e, size, t), terms, "<=", 0.0)
-
-
-def offer(columns: Columns) -> None:
-    """No more nodes of an offer than it has."""
-    for o in columns.problem.offers:
-        if o.max_nodes is None:
-            continue
-        for t in columns.problem.periods:
-            terms = columns.billed(t, {o.key: 1.0})
-            columns.model.row("offer", (o.key, t), terms, "<=", float(o.max_nodes))
-
-
-def stock(columns: Columns) -> None:
-    """GPUs billed of a type within its stock."""
-    for gpu, most in columns.problem.limits.stock.items():
-        sizes = {o.key: float(o.gpus_per_node) for o in columns.problem.offers if o.gpu == gpu}
-        _cap(columns, "stock", (gpu,), sizes, float(most))
-
-
-def max_gpus(columns: Columns) -> None:
-    """GPUs billed within the limit."""
-    most = columns.problem.limits.max_gpus
-    if most is not None:
-        sizes = {o.key: float(o.gpus_per_node) for o in columns.problem.offers}
-        _cap(columns, "max_gpus", (), sizes, float(most))
-
-
-def budget(columns: Columns) -> None:
-    """What is paid per hour within the budget."""
-    most = columns.problem.limits.max_usd_per_hour
-    if most is not None:
-        _cap(columns, "budget", (), {o.key: o.usd_per_hour for o in columns.problem.offers}, most)
-
-
-def power(columns: Columns) -> None:
-    """Power of the billed nodes within the limit."""
-    most = columns.problem.limits.max_power_kw
-    if most is not None:
-        _cap(columns, "power", (), {o.key: o.power_kw for o in columns.problem.offers}, most)
-
-
-def spot(columns: Columns) -> None:
-    """Spot GPUs billed are at most a share of the GPUs billed."""
-    share = columns.problem.limits.max_spot_share
-    if share is not None:
-        weights = {
-            o.key: ((1.0 - share) if o.spot else -share) * o.gpus_per_node
-            for o in columns.problem.offers
-        }
-        _cap(columns, "spot", (), weights, 0.0)
-
-
-def _cap(
-    columns: Columns, family: str, key: tuple[str, ...], weights: Mapping[str, float], most: float
-) -> None:
-    for t in columns.problem.periods:
-        columns.model.row(family, (*key, t), columns.billed(t, weights), "<=", most)
-
-
 def cost(columns: Columns) -> dict[int, float]:
-    """Mean USD per hour over the periods."""
+    """Mean USD per hour over the periods: nodes billed, start-ups, overlap while migrating."""
     problem = columns.problem
     hours = sum(problem.period_hours)
     prices = {o.key: o.usd_per_hour for o in problem.offers}
-    return combine(
-        *((h / hours, columns.billed(t, prices)) for t, h in enumerate(problem.period_hours))
-    )
+    running = ((h / hours, columns.billed(t, prices)) for t, h in enumerate(problem.period_hours))
+    return combine(*running, (1.0, timing.change_cost(columns)))
 
 
 def shortfalls(columns: Columns) -> list[dict[int, float]]:
@@ -363,7 +172,7 @@ def tie_break(columns: Columns) -> dict[int, float]:
     parts: list[tuple[float, Terms]] = []
     for t in problem.periods:
         parts.append((1.0, columns.billed(t, sizes)))
-        parts.extend((float(k.gpus), columns.running(k, t)) for k in problem.kinds)
+        parts.extend((k.gpus * k.gpu_share, columns.running(k, t)) for k in problem.kinds)
     kinds = {k.key: k for k in problem.kinds}
     parts.extend((fine * kinds[d].tpot_s, {i: 1.0}) for (_, d, _), i in columns.shares.items())
     parts.extend((fine * kinds[d].tpot_s, {i: 1.0}) for (_, d), i in columns.choices.items())

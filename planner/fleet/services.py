@@ -18,6 +18,7 @@ class Services:
     """
 
     demands: dict[str, list[Demand]]
+    service_of: dict[str, str]
     kinds_of: dict[str, list[ReplicaKind]]
     users: dict[str, frozenset[str]]
     one_kind: frozenset[str]
@@ -49,7 +50,7 @@ class Services:
             and most_kinds(own) == 1
             and all(len(users[k.key]) == 1 for k in kinds_of[g])
         )
-        return cls(demands, kinds_of, users, one_kind, lost.replicas)
+        return cls(demands, service_of, kinds_of, users, one_kind, lost.replicas)
 
     def alone(self, service: str, kind: ReplicaKind, t: int) -> int | None:
         """N[d,t]: replicas of ``kind`` that carry the service in period ``t``; None = it cannot."""

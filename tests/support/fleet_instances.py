@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import random
 
-from planner.fleet.problem import Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
+from planner.fleet.problem import (
+    Demand,
+    FleetLimits,
+    NodeOffer,
+    Problem,
+    ReplicaKind,
+    Resilience,
+)
 
 
 def mixes(seed: int) -> Problem:
@@ -121,3 +128,45 @@ def _limits(rng: random.Random) -> FleetLimits:
         max_power_kw=rng.choice([None, None, 8.0]),
         stock={"a": rng.choice([4, 8, 12])} if rng.random() < 0.3 else {},
     )
+
+
+def redundancy(seed: int) -> Problem:
+    """One or two services, or two buckets of one, that must survive a loss of one sort."""
+    rng = random.Random(f"redundancy {seed}")
+    sort = rng.choice(["replicas", "nodes", "zones", "spot_pools"])
+    shared = rng.random() < 0.3
+    keys = ["s0"] if rng.random() < 0.6 else ["s0", "s1"]
+    most = None if shared else rng.choice([None, 1])
+    demands = tuple(
+        Demand(k, "s" if shared else k, (float(rng.randint(1, 4)),), max_kinds=most) for k in keys
+    )
+    kinds = tuple(
+        ReplicaKind(
+            f"k{j}",
+            rng.choice("ab") if len(keys) == 1 else "a",
+            rng.choice([1, 2]),
+            {
+                k: float(rng.randint(2, 5))
+                for i, k in enumerate(keys)
+                if shared or i == j % len(keys)
+            },
+        )
+        for j in range(2)
+    )
+    offers = tuple(
+        NodeOffer(
+            f"{gpu}-{zone}-{term}",
+            gpu,
+            rng.choice([2, 4] if sort == "nodes" else [2]),
+            rng.randint(4, 20) / 2,
+            zone=zone,
+            pool=gpu,
+            spot=term == "spot",
+        )
+        for gpu in sorted({k.gpu for k in kinds})
+        for zone in (("z1", "z2") if sort == "zones" else ("z1",))
+        for term in (("on-demand", "spot") if sort == "spot_pools" else ("on-demand",))
+    )
+    limits = FleetLimits(max_gpus=rng.choice([None, None, 8]))
+    count = rng.choice([1, 1, 2]) if sort in ("replicas", "nodes") else 1
+    return Problem(demands, kinds, offers, limits, resilience=Resilience(**{sort: count}))

@@ -24,7 +24,7 @@ def cheapest(problem: Problem, most_nodes: int = 6, most_replicas: int = 6) -> f
     committed = [o for o in problem.offers if o.committed]
     flexible = [o for o in problem.offers if not o.committed]
     best: float | None = None
-    subsets = list(_allowed_kinds(problem))
+    subsets = list(allowed_kinds(problem))
     for kinds in subsets:
         options = [list(_replica_counts(problem, kinds, t, most_replicas)) for t in problem.periods]
         for held in itertools.product(*(range(_most(o, most_nodes) + 1) for o in committed)):
@@ -130,7 +130,7 @@ def fits(bins: tuple[int, ...], groups: tuple[int, ...]) -> bool:
     return False
 
 
-def _allowed_kinds(problem: Problem) -> Iterator[tuple[ReplicaKind, ...]]:
+def allowed_kinds(problem: Problem) -> Iterator[tuple[ReplicaKind, ...]]:
     """Every choice of kinds that respects how many a service may mix."""
     caps: dict[str, int] = {}
     for d in problem.demands:
