@@ -20,7 +20,11 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to try: solver, its limits, the seed, whether to simulate, how many rivals to price."""
+    """How hard to try: solver, its limits and the seed, and what else to find out.
+
+    ``verify``: "simulate" or "none"; ``rivals``: how many other GPU types to price; ``explain``:
+    whether to look for the conflict and the ways out when no fleet exists.
+    """
 
     verify: str = "simulate"
     solver: str = "highs"
@@ -28,6 +32,7 @@ class Effort:
     gap: float = 0.0
     seed: int = 0
     rivals: int = 5
+    explain: bool = True
 
 
 @dataclass(frozen=True)

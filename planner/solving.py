@@ -56,6 +56,8 @@ def solve_scenario(
         problem=problem,
         solution=decide(problem, effort),
     )
+    if solved.solution.status == "infeasible" and not effort.explain:
+        return replace(solved, explanation=Explanation("No fleet meets the scenario.", (), ()))
     if solved.solution.status == "infeasible":
         progress("explaining why no fleet exists")
         return replace(solved, explanation=_explain(solved, catalog, calibration, effort, base))

@@ -74,6 +74,7 @@ def _solve(task: Task, settings: Settings) -> Plan:
         settings.gap,
         settings.seed,
         rivals=0,
+        explain=False,
     )
     started = time.monotonic()
     solved = solve_scenario(scenario, catalog, factors, effort, base=Path(task.file).parent)

@@ -92,13 +92,15 @@ def _backend(engine: str, jobs: int, address: str | None) -> Iterator[Parallel]:
 
 @contextlib.contextmanager
 def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
+    """Loky's pool of processes; with one job this very process, where a crash is the batch's own."""
     joblib = _need("joblib", "batch")
 
+    if jobs == 1:
+        yield lambda tasks, work: map(work, tasks)
+        return
+
     def parallel(tasks: Sequence[Task], work: Work) -> Iterator[Row]:
-        if jobs == 1 and len(tasks) != 1:
-            yield from map(work, tasks)
-            return
-        rows = joblib.Parallel(n_jobs=max(jobs, 2), return_as="generator_unordered")(
+        rows = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
             joblib.delayed(work)(t) for t in tasks
         )
         yield from rows
