@@ -1,11 +1,13 @@
 """Exact parameter counts of every catalog model a published count exists for."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
 from planner.catalog.inline_model import parse_inline
+from planner.catalog.model_config import parse_config
 from planner.catalog.store import load_catalog
 from planner.sizing.parameters import count_parameters, model_tensors
 
@@ -34,6 +36,17 @@ def test_counts_equal_the_reference(row):
 def test_counts_equal_the_checkpoints(row):
     count = count_parameters(CATALOG.model(row["name"]))
     assert count.total + count.vision == int(row["total_with_vision"])
+
+
+DEFAULTS = json.loads((REFERENCE / "architecture_defaults.json").read_text())
+
+
+@pytest.mark.parametrize("architecture", DEFAULTS)
+def test_counts_equal_the_model_classes(architecture):
+    """The default configuration of each class, counted by Hugging Face transformers 5.23."""
+    case = DEFAULTS[architecture]
+    count = count_parameters(parse_config(case["config"], architecture, "config.json"))
+    assert count.total + count.vision == case["total_with_vision"]
 
 
 def test_the_reference_covers_what_can_be_counted():

@@ -184,9 +184,7 @@ def _residual_tensors(fields: ConfigFields, hidden: int) -> tuple[Tensors, Tenso
 
 PARSERS: dict[str, Parser] = {
     "KimiLinearForCausalLM": decoder,
-    "Glm5NextForCausalLM": partial(
-        decoder, note="shapes from public loaders of the checkpoint; not checked against a count"
-    ),
+    "Glm5NextForCausalLM": decoder,
     "KimiK3ForCausalLM": partial(
         decoder, note="shapes from public loaders of the checkpoint; not checked against a count"
     ),

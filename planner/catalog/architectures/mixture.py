@@ -149,6 +149,7 @@ PARSERS: dict[str, Parser] = {
         _leading_dense, Style(qk_norm="head", window_pattern=4, window_default=4096)
     ),
     "SolarOpenForCausalLM": partial(_leading_dense, Style()),
+    "HYV3ForCausalLM": partial(_leading_dense, Style(qk_norm="head")),
     "Dots1ForCausalLM": partial(_leading_dense, Style(qk_norm="head")),
     "BailingMoeV2ForCausalLM": partial(_leading_dense, Style(optional_qk_norm="head")),
     "DeepseekForCausalLM": partial(_leading_dense, Style()),

@@ -218,3 +218,27 @@ def glm4v(config: ConfigFields, text_hidden: int) -> Tensors:
     tensors += _matrix("downsample", out, hidden * merge**2)
     tensors += _matrix("merger.proj", out, out, bias=False) + _scale("merger.norm", out)
     return tensors + _matrix("merger.gate_up_down", inner, out, copies=3, bias=False)
+
+
+def mllama(config: ConfigFields, text_hidden: int) -> Tensors:
+    """Llama 3.2 Vision: tiles with gated embeddings, local and gated global blocks, one projection."""
+    hidden, width = config.count("hidden_size"), config.count("intermediate_size")
+    depth = config.layer_count("num_hidden_layers")
+    gated = config.count("num_global_layers", maximum=1000)
+    both = depth + gated
+    patch = config.count("patch_size")
+    positions = (config.count("image_size") // patch) ** 2 + 1
+    tiles = config.count("max_num_tiles")
+    ratios = len(config.items("supported_aspect_ratios") or ()) + 1
+    tensors = _matrix("patch_embed", hidden, 3 * patch**2, bias=False)
+    tensors += _matrix("class_embedding", 1, hidden, bias=False)
+    tensors += _matrix("pos_embed", positions, hidden, bias=False)
+    tensors += _matrix("tile_embed", ratios * tiles * positions, hidden, bias=False)
+    tensors += _matrix("tile_positions", ratios * tiles, hidden, copies=2, bias=False)
+    tensors += _scale("gates", 1, copies=3 + 2 * gated, bias=False)
+    tensors += _scale("layernorm_pre_post", hidden, copies=2)
+    tensors += _scale("norms", hidden, copies=2 * both)
+    tensors += _matrix("attn.qkvo", hidden, hidden, copies=4 * both, bias=False, block=True)
+    tensors += _matrix("mlp.fc1", width, hidden, copies=both, block=True)
+    tensors += _matrix("mlp.fc2", hidden, width, copies=both, block=True)
+    return tensors + _matrix("projector", text_hidden, config.count("vision_output_dim"))
