@@ -24,7 +24,9 @@ class Card:
         return f"{self.name} ({self.memory_gb:g} GB)"
 
 
-class _CardRow(Row):
+class CardRow(Row):
+    """One line of ``catalogs/memory/cards.csv``."""
+
     card: str
     memory_gb: float = Field(gt=0)
     quick_list: bool
@@ -35,7 +37,7 @@ class _CardRow(Row):
 
 def reference_cards(catalog: Catalog) -> tuple[Card, ...]:
     """Return every card of the list, in its order; raises CatalogError when the table is wrong."""
-    rows = read_rows(catalog.root / "memory" / "cards.csv", _CardRow)
+    rows = read_rows(catalog.root / "memory" / "cards.csv", CardRow)
     return tuple(Card(row.card, row.memory_gb, row.quick_list, row.note) for _, row in rows)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from planner.accuracy.memory_facts import MemoryFact
 from planner.catalog.engine_rows import VersionRow
 from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu_rows import GpuRow
@@ -18,6 +19,7 @@ from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ServerRow
 from planner.catalog.offer_rows import OfferRow
 from planner.catalog.store import load_catalog
 from planner.catalog.support import Conditions
+from planner.sizing.reference_cards import CardRow
 
 ROOT = load_catalog().root
 TABLES: dict[str, type[BaseModel]] = {
@@ -28,6 +30,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/servers.csv": ServerRow,
     "prices/ownership.csv": OwnershipRow,
     "models/index.csv": ModelEntry,
+    "memory/cards.csv": CardRow,
+    "calibration/memory_facts.csv": MemoryFact,
 }
 
 
