@@ -20,7 +20,7 @@ from planner.serving.lengths import lengths_of
 from planner.serving.service_simulation import check_service, window_for
 
 _SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
-_PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5)
+_PERCENTILES = (1, 2, *range(5, 95, 5), 95, 96, 97, 98, 99, 99.5)
 _REQUESTS = 4000
 _LOOSEST, _TIGHTEST, _STEP, _POINTS = 1.5, 0.2, 0.2, 8
 

@@ -66,7 +66,7 @@ DARK: Mapping[str, str] = {
 }
 _STYLE: Mapping[str, Any] = {
     "svg.fonttype": "none",
-    "font.size": 9.5,
+    "font.size": 10,
     "font.family": "sans-serif",
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,

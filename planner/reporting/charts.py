@@ -49,9 +49,9 @@ def ways_to_pay(purchases: Sequence[Purchase]) -> Figure:
 def sensitivity(base: WhatIf, what_ifs: Sequence[WhatIf]) -> Figure:
     """By how much each change moves the cost per hour, largest move first."""
     moves = {
-        f"{w.input} {w.change}": w.usd_per_hour - base.usd_per_hour
+        f"{w.input} {w.change}": w.usd_per_hour - (base.usd_per_hour or 0.0)
         for w in what_ifs
-        if w.usd_per_hour is not None and base.usd_per_hour is not None
+        if w.usd_per_hour is not None and base.usd_per_hour not in (None, w.usd_per_hour)
     }
     ranked = sorted(moves.items(), key=lambda move: -abs(move[1]))[:_MOST_BARS]
     title = "What moves the cost, USD per hour more or less"
@@ -86,7 +86,7 @@ def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("requests per second")
-        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=9)
 
     height = 1.3 + 0.4 * len(services)
     return _figure("demand", "Demand against capacity", description, paint, height)
@@ -103,10 +103,8 @@ def distribution(spread: Distribution) -> Figure:
     def paint(axes: Axes) -> None:
         shares, times = zip(*spread.quantiles_s, strict=True)
         axes.plot(times, [100 * s for s in shares], color=canvas.ACCENT, lw=1.8)
-        axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: rounding.seconds(value))
-        axes.xaxis.set_minor_formatter(lambda value, _: rounding.seconds(value))
-        axes.tick_params(axis="x", which="both", labelsize=8, labelrotation=30)
+        axes.locator_params(axis="x", nbins=5)
         axes.set_ylim(0, 100)
         axes.set_ylabel("% of requests")
 
@@ -134,10 +132,10 @@ def memory(memories: Mapping[str, Mapping[str, float]], parts: Mapping[str, str]
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("GiB")
-        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+        axes.figure.legend(loc="outside lower center", ncols=2, fontsize=9)
 
     title = "Memory of one GPU by part"
-    height = 1.8 + 0.45 * len(memories)
+    height = 2.0 + 0.45 * len(memories)
     return _figure("memory", title, description, paint, height)
 
 
@@ -206,7 +204,7 @@ def latency_curve(curve: LatencyCurve) -> Figure:
 
     return _figure(
         f"latency-{_slug(curve.service)}-{_slug(curve.layout)}",
-        f"Latency against rate: {curve.service}",
+        f"Latency against rate, closed form: {curve.service}",
         description,
         paint,
         2.9,
@@ -251,11 +249,13 @@ def _bars(
         colours = [canvas.ACCENT if n == marked else canvas.QUIET for n in values]
         rows = range(len(values))
         drawn = axes.barh(rows, list(values.values()), color=colours, height=0.62)
-        axes.bar_label(drawn, [write(v) for v in values.values()], padding=3, fontsize=8.5)
-        axes.set_yticks(rows, [_wrap(name) for name in values], fontsize=8.5)
+        axes.bar_label(drawn, [write(v) for v in values.values()], padding=3, fontsize=9.5)
+        axes.set_yticks(rows, [_wrap(name) for name in values], fontsize=9.5)
         axes.invert_yaxis()
         axes.grid(visible=False)
-        axes.spines["bottom"].set_visible(False)
+        axes.spines[["bottom", "left"]].set_visible(False)
+        axes.axvline(0, color=canvas.RULE, lw=1)
+        axes.tick_params(axis="y", length=0)
         axes.set_xticks([])
         axes.margins(x=0.2)
 

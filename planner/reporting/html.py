@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from planner.reporting.canvas import DARK, LIGHT
-from planner.reporting.document import Block, Cell, Document, Quantity, written
+from planner.reporting.document import Block, Cell, Column, Document, Quantity, written
 from planner.reporting.extras import need
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def _template() -> Template:
     return template
 
 
-def _width(cell: Cell) -> str:
-    """How a cell may wrap: numbers and short words never, long text with room."""
-    if cell.quantity is not Quantity.TEXT:
-        return "number"
+def _width(cell: Cell, column: Column) -> str:
+    """How a cell stands and wraps: aligned like its column; numbers and short words keep a line."""
     length = len(written(cell.value, cell.quantity))
+    if column.quantity is not Quantity.TEXT:
+        return "number" if length <= _SHORT else "number wraps"
     return "short" if length <= _SHORT else "long" if length > _LONG else "text"
 
 

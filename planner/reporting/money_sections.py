@@ -106,7 +106,7 @@ def sensitivity(findings: Findings) -> Section:
         "Sensitivity",
         (
             Paragraph("Each row changes one input and solves again; the rest stays as asked."),
-            Table("sensitivity", "What moves the cost", columns, tuple(rows)),
             charts.sensitivity(base, findings.what_ifs),
+            Table("sensitivity", "Each change by itself", columns, tuple(rows)),
         ),
     )

@@ -50,6 +50,11 @@ def metric_title(key: str) -> str:
     return f"{_METRICS.get(metric, metric)} p{percentile}"
 
 
+def _limit(reason: str) -> str:
+    """A target's key in words; other limits as they are."""
+    return metric_title(reason) if reason.partition("_p")[0] in _METRICS else reason
+
+
 def predicted_s(service: ServicePlan, key: str) -> float | None:
     """The worst prediction of ``ttft_p99`` among the service's replica groups [s]."""
     known = [v for g in service.replica_groups if (v := _percentiles(g).get(key)) is not None]
@@ -104,7 +109,7 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
             g.utilisation,
             g.concurrency,
             g.kv_used_share,
-            g.limited_by,
+            _limit(g.limited_by),
             s.headroom_qps,
             g.evidence,
         )
