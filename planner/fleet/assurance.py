@@ -1,9 +1,9 @@
-"""How sure a sized candidate's capacity is, from its own prediction interval.
+"""How sure a sized candidate's capacity is, from its own prediction intervals.
 
-The interval of the latency that limits the candidate says by what factor the truth may differ from
-the prediction. Where TTFT limits, the target is tightened by the factor; elsewhere every step takes
-that much longer, which costs throughput too. The capacity is computed again at several factors and
-interpolated, so that a replica close to its floor loses as much as it really would.
+One error is common to all: every step takes ``factor`` times as long as predicted, with the spread of
+the TPOT interval. TTFT is known less well; what its interval is wider by tightens the TTFT targets
+in the same direction. The capacity is computed again at several factors and interpolated, so that
+a replica close to its floor, or at the edge of its throughput, loses as much as it really would.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from planner.serving.capacity import replica_capacity
 from planner.serving.lengths import lengths_of
 
 LEVEL = 0.8
+LEAST_SIGMA = 1e-6
 DEVIATIONS = tuple(i / 2 for i in range(-6, 7))
 
 
@@ -55,39 +56,35 @@ class SlowedSteps:
         return self.steps.interval(seconds, kind, level)
 
 
-def model_sigma(candidate: Candidate) -> float:
-    """Standard deviation of the log of what limits the replica: TTFT, or else its step times."""
-    metric = "ttft" if _limited_by_ttft(candidate) else "tpot"
+def model_sigma(candidate: Candidate, metric: str = "tpot") -> float:
+    """Standard deviation of the log of a latency, from its prediction interval."""
     predicted = next(
         (s for key, s in candidate.capacity.latency_s.items() if key.startswith(metric) and s > 0),
         1.0,
     )
-    return lognormal_sigma(candidate.steps.interval(predicted, metric, LEVEL))
+    interval = candidate.steps.interval(predicted, metric, LEVEL)
+    return max(lognormal_sigma(interval), LEAST_SIGMA)
 
 
 def uncertainty(candidate: Candidate, service: Service) -> ReplicaUncertainty:
-    """The candidate's capacity as a function of the factor between truth and prediction."""
+    """The candidate's capacity as a function of the factor on its step times."""
     sigma = model_sigma(candidate)
+    wider = max(0.0, model_sigma(candidate, "ttft") / sigma - 1)
     lengths = lengths_of(service)
-    tightens = _limited_by_ttft(candidate)
 
     def capacity_qps(factor: float) -> float:
         return replica_capacity(
-            candidate.steps if tightens else SlowedSteps(candidate.steps, factor),
+            SlowedSteps(candidate.steps, factor),
             candidate.memory,
             candidate.deployment,
             lengths,
-            _tightened(service.slo, factor) if tightens else service.slo,
+            _tightened(service.slo, factor**wider),
             arrival_cv=max(1.0, service.arrivals.cv),
             prefix_hit_share=service.assumptions.prefix_hit_share,
         ).qps
 
     points = [(math.exp(sigma * d), capacity_qps(math.exp(sigma * d))) for d in DEVIATIONS]
     return ReplicaUncertainty(interpolated(points), sigma)
-
-
-def _limited_by_ttft(candidate: Candidate) -> bool:
-    return candidate.capacity.limited_by.startswith("ttft")
 
 
 def _tightened(slo: Slo, factor: float) -> Slo:

@@ -78,7 +78,7 @@ def undominated(points: Iterable[FrontierPoint[Fleet]]) -> tuple[FrontierPoint[F
 
 
 def resilience_steps(
-    problem: Problem, solve: Callable[[Problem], Solution], *, max_nodes: int = 2
+    problem: Problem, solve: Callable[[Problem], Solution], *, max_nodes: int = 1
 ) -> tuple[ResilienceStep, ...]:
     """The price of resilience: nothing lost, a replica, nodes, a zone, a whole spot pool.
 

@@ -15,6 +15,7 @@ MAX_SEPARATE_OFFERS = 6
 UNLIMITED_GPUS = 10**6
 UNLIMITED_USD_PER_HOUR = 1e9
 UNLIMITED_KW = 1e6
+UNLIMITED_CAP = 1e9
 SMALLEST_SHARE = 1e-6
 
 
@@ -64,6 +65,14 @@ def _of_problem(problem: Problem) -> Iterator[Requirement[Problem]]:
             current=limits.max_spot_share,
             loosest=1.0,
             edit=_limit_editor("max_spot_share"),
+            write=lambda v: f"{v:g}",
+        )
+    for cap in limits.caps:
+        yield Requirement(
+            name=cap.key,
+            current=cap.limit,
+            loosest=UNLIMITED_CAP,
+            edit=_cap_editor(cap.key),
             write=lambda v: f"{v:g}",
         )
     yield from _quotas([o for o in problem.offers if o.max_nodes is not None])
@@ -189,6 +198,16 @@ def _stock_editor(gpu: str) -> Callable[[Problem, float], Problem]:
             problem.limits, stock={**problem.limits.stock, gpu: int(value)}
         )
         return dataclasses.replace(problem, limits=limits)
+
+    return edit
+
+
+def _cap_editor(key: str) -> Callable[[Problem, float], Problem]:
+    def edit(problem: Problem, value: float) -> Problem:
+        caps = tuple(
+            dataclasses.replace(c, limit=value) if c.key == key else c for c in problem.limits.caps
+        )
+        return dataclasses.replace(problem, limits=dataclasses.replace(problem.limits, caps=caps))
 
     return edit
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from planner.fleet.problem import FleetLimits, Problem, Solution
+from planner.fleet.problem import Cap, FleetLimits, Problem, Solution
 
 BUDGET_STEP_USD_PER_HOUR = 1.0
 POWER_STEP_KW = 1.0
@@ -88,6 +88,11 @@ def _limits(
         if value is not None:
             yield field, value, (step,), unit, _more(limits, field)
 
+    for cap in limits.caps:
+        least = min((w for w in cap.per_node.values() if w > 0), default=0.0)
+        if least:
+            yield cap.key, cap.limit, tuple(sorted({1.0, least})), "unit", _more_cap(limits, cap)
+
 
 def _gpu_steps(gpus_per_node: list[int]) -> tuple[float, ...]:
     return tuple(sorted({1.0, *(float(n) for n in gpus_per_node)}))
@@ -101,6 +106,15 @@ def _more_stock(limits: FleetLimits, gpu: str) -> Callable[[float], FleetLimits]
 
 def _more_gpus(limits: FleetLimits) -> Callable[[float], FleetLimits]:
     return lambda units: dataclasses.replace(limits, max_gpus=(limits.max_gpus or 0) + int(units))
+
+
+def _more_cap(limits: FleetLimits, cap: Cap) -> Callable[[float], FleetLimits]:
+    def enlarged(units: float) -> FleetLimits:
+        larger = dataclasses.replace(cap, limit=cap.limit + units)
+        caps = tuple(larger if c.key == cap.key else c for c in limits.caps)
+        return dataclasses.replace(limits, caps=caps)
+
+    return enlarged
 
 
 def _more(limits: FleetLimits, field: str) -> Callable[[float], FleetLimits]:

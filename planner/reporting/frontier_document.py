@@ -119,8 +119,7 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
                 tuple((c.replicas, c.gpus, c.probability, shown[c.replicas]) for c in table.chances
                       if c.replicas in shown),
                 note=(
-                    f"{table.candidate.deployment.label} is limited by "
-                    f"{table.candidate.capacity.limited_by}, where the model is off by a factor with a "
+                    f"{table.candidate.deployment.label}: its step times are off by a factor with a "
                     f"standard deviation of {rounding.significant(table.model_sigma)} (of its log), "
                     "common to all replicas."
                 ),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.fleet.infeasible import Outcome, Requirement, explain, smallest_conflict
-from planner.fleet.problem import Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
+from planner.fleet.problem import Cap, Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
 from planner.fleet.program import solve
 from planner.fleet.requirements import outcome_of, problem_requirements
 
@@ -197,6 +197,9 @@ def tight_problems(draw):
         max_power_kw=draw(st.one_of(st.none(), st.integers(1, 9).map(float))),
         stock=draw(
             st.dictionaries(st.sampled_from(["a10g", "h100"]), st.integers(0, 12), max_size=2)
+        ),
+        caps=draw(
+            st.sampled_from([(), (Cap("region quota", 3.0, {"a10g-o": 1.0, "h100-o": 1.0}),)])
         ),
     )
     return Problem(demands, kinds, offers, limits)

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.fleet.problem import Demand, FleetLimits, NodeOffer, Problem, ReplicaKind, Solution
+from planner.fleet.problem import (
+    Cap,
+    Demand,
+    FleetLimits,
+    NodeOffer,
+    Problem,
+    ReplicaKind,
+    Solution,
+)
 from planner.fleet.program import solve
 from planner.fleet.shadow import shadow_values
 
@@ -70,6 +78,14 @@ def test_budget_and_size_caps_have_values_too():
     problem = problem_with(FleetLimits(max_gpus=5, max_usd_per_hour=100.0, max_power_kw=9.0))
     limits = {v.limit for v in shadow_values(problem, solve(problem), solve)}
     assert limits == {"max_gpus", "max_usd_per_hour", "max_power_kw"}
+
+
+def test_a_quota_has_a_value():
+    cap = Cap("quota of us-east-1", 3.0, {"h": 1.0})
+    problem = problem_with(FleetLimits(caps=(cap,)))
+    (value,) = shadow_values(problem, solve(problem), solve)
+    assert value.limit == "quota of us-east-1"
+    assert value.saving_usd_per_hour == pytest.approx(4 * 1.0 - 3.0)
 
 
 def test_what_the_solver_did_not_prove_widens_the_interval():
