@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 class SparseIndexer:
     """A lightweight attention that picks ``top_k`` past tokens (DeepSeek-V3.2's "lightning indexer").
 
-    ``pool``: tokens whose keys are pooled into one entry of its cache.
+    ``pool``: tokens whose keys are pooled into one entry of its cache. ``shared``: the layer follows
+    the choice of an earlier layer's indexer, with no weights and no cache of its own.
     """
 
     heads: int
     head_dim: int
     top_k: int
     pool: int = 1
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class SoftmaxAttention:
     """MHA, MQA or GQA. ``window``: tokens kept and attended (sliding or chunked), None = all.
 
     ``shares_kv``: reads an earlier layer's KV cache and stores none. ``compress_ratio``: that many
-    tokens are pooled into one cache entry (1 = none). ``keys_equal_values``: K and V are one tensor.
+    tokens are pooled into one cache entry (1 = none). ``keys_equal_values``: K and V are one entry of
+    the cache; ``rotary_values`` of it stay in 16 bits in an FP8 cache.
     """
 
     heads: int
@@ -38,6 +41,7 @@ class SoftmaxAttention:
     keys_equal_values: bool = False
     compress_ratio: int = 1
     indexer: SparseIndexer | None = None
+    rotary_values: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
 from planner.performance.collectives import Link, gather_share, link, reduction_share
 from planner.performance.roofline import Gemm, Loads
+from planner.sizing.kv_cache import indexer_key_bytes
 from planner.sizing.precision import stored_format, tensor_bytes
 from planner.sizing.sharding import rank_tensors
 
 _UNTOUCHED = frozenset({"embedding", "vision", "mtp", "norm", "bias"})
-_INDEXER_BYTES_PER_KEY = 132.0
 _ACTIVATION_BYTES = 2.0
 BF16 = WeightFormat("bf16", 16.0, "bf16", weight_only=False)
 
@@ -220,7 +220,9 @@ def _softmax_shapes(mixer: SoftmaxAttention, heads: float, tp: int) -> tuple[flo
 
 def _add_indexer(reads: _Reads, indexer: SparseIndexer, count: int, ratio: int) -> None:
     """Every cached key is scored by the indexer, whatever the attention then reads."""
+    if indexer.shared:
+        return
     flops = 2 * indexer.heads * indexer.head_dim
-    reads.context_bytes += count * _INDEXER_BYTES_PER_KEY / ratio
+    reads.context_bytes += count * indexer_key_bytes(indexer) / ratio
     reads.context_flops += count * flops / ratio
     reads.pair_flops += count * flops / ratio

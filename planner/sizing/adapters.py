@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.deployment import Deployment
-from planner.sizing.sharding import local_values, rank_tensors
+from planner.sizing.sharding import Cut, local_values, rank_tensors
 
 LORA_CLASSES = frozenset({"attention", "mlp", "shared_expert"})
 LORA_BYTES = 2
@@ -22,7 +22,7 @@ def lora_bytes(deployment: Deployment) -> float:
     sides = 0.0
     for tensor, values in rank_tensors(deployment):
         if tensor.klass in LORA_CLASSES and min(tensor.rows, tensor.cols) > 1:
-            layers = round(values / local_values(tensor, deployment))
+            layers = round(values / local_values(tensor, Cut.of(deployment)))
             cut = 1.0 if tensor.shard == "replicated" else shared
             sides += layers * tensor.copies * (tensor.rows + tensor.cols) * cut
     return settings.lora_adapters * settings.lora_rank * LORA_BYTES * sides

@@ -27,6 +27,7 @@ from planner.catalog.model import (
     ModelSpec,
     RecurrentMixer,
     SoftmaxAttention,
+    SparseIndexer,
 )
 from planner.deployment import Deployment
 from planner.sizing.stages import stage_layers
@@ -36,9 +37,12 @@ Number = float | NDArray[np.float64]
 REFERENCE_CONTEXT_TOKENS = 4096.0
 CONV_STATE_BYTES = 2
 LATENT_KERNEL_TOKENS = 64  # latent-attention kernels take blocks of multiples of 64 tokens
-SPARSE_MLA_FP8_SCALE_BYTES = 4  # one FP32 scale per 128 values of the FP8 latent
-SPARSE_MLA_FP8_GROUP = 128
-SPARSE_MLA_ROPE_BYTES = 2  # the rotary part stays in BF16 in the FP8 layout
+# FP8 caches of sparse attention keep the rotary part in 16 bits and carry scales: DeepSeek-V3.2's entry
+# is 512 + 16 + 128 = 656 B, DeepSeek-V4's 448 + 128 + 8 = 584 B (vLLM cache layouts).
+SPARSE_FP8_GROUP = 128
+SPARSE_FP8_SCALE_BYTES = 4
+ROTARY_BYTES = 2
+COMPRESSED_FP8_SCALE_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,39 +123,50 @@ def layer_cache(
 
 
 def _softmax_cache(mixer: SoftmaxAttention, kv: KvFormat, tensor_parallel: int) -> LayerCache:
-    heads = math.ceil(mixer.kv_heads / tensor_parallel)
-    per_token = heads * (mixer.head_dim + mixer.v_head_dim) * kv.bytes_per_value
-    indexer = _indexer_key_bytes(mixer)
+    per_token = _softmax_bytes(mixer, kv, tensor_parallel)
+    key = indexer_key_bytes(mixer.indexer)
     if mixer.compress_ratio > 1:
         return LayerCache(
-            growing_bytes=(per_token + indexer) / mixer.compress_ratio,
+            growing_bytes=(per_token + key) / mixer.compress_ratio,
             window_tokens=mixer.window or 0,
             window_bytes=per_token if mixer.window else 0.0,
         )
     if mixer.window:
-        return LayerCache(window_tokens=mixer.window, window_bytes=per_token + indexer)
-    return LayerCache(growing_bytes=per_token + indexer)
+        return LayerCache(window_tokens=mixer.window, window_bytes=per_token + key)
+    return LayerCache(growing_bytes=per_token + key)
+
+
+def _softmax_bytes(mixer: SoftmaxAttention, kv: KvFormat, tensor_parallel: int) -> float:
+    heads = math.ceil(mixer.kv_heads / tensor_parallel)
+    if mixer.keys_equal_values and mixer.rotary_values and kv.bits == 8:
+        narrow = mixer.head_dim - mixer.rotary_values
+        wide = mixer.rotary_values * ROTARY_BYTES
+        return heads * (narrow + wide + COMPRESSED_FP8_SCALE_BYTES)
+    width = mixer.head_dim + (0 if mixer.keys_equal_values else mixer.v_head_dim)
+    return heads * width * kv.bytes_per_value
 
 
 def _latent_bytes(mixer: LatentAttention, kv: KvFormat, padding_values: int) -> float:
-    width = mixer.kv_lora_rank + mixer.qk_rope_head_dim
+    key = indexer_key_bytes(mixer.indexer)
     if mixer.indexer is not None and kv.bits == 8:
-        # DeepSeek-V3.2's FP8 layout: 512 values, their scales and 64 BF16 rotary values = 656 B.
-        scales = math.ceil(mixer.kv_lora_rank / SPARSE_MLA_FP8_GROUP) * SPARSE_MLA_FP8_SCALE_BYTES
-        rope = mixer.qk_rope_head_dim * SPARSE_MLA_ROPE_BYTES
-        return mixer.kv_lora_rank + scales + rope + _indexer_key_bytes(mixer)
+        scales = math.ceil(mixer.kv_lora_rank / SPARSE_FP8_GROUP) * SPARSE_FP8_SCALE_BYTES
+        return mixer.kv_lora_rank + scales + mixer.qk_rope_head_dim * ROTARY_BYTES + key
+    width = mixer.kv_lora_rank + mixer.qk_rope_head_dim
     if padding_values:
         width = math.ceil(width / padding_values) * padding_values
-    return width * kv.bytes_per_value + _indexer_key_bytes(mixer)
+    return width * kv.bytes_per_value + key
 
 
-def _indexer_key_bytes(mixer: SoftmaxAttention | LatentAttention) -> float:
-    """The indexer's own key, FP8 with an FP32 scale per 128 values whatever the cache's format."""
-    if mixer.indexer is None:
+def indexer_key_bytes(indexer: SparseIndexer | None) -> float:
+    """Bytes [B] per token of an indexer's own keys.
+
+    FP8 with an FP32 scale per 128 values whatever the cache's format (DeepSeek-V3.2 in vLLM and
+    SGLang: 132 B), once per pooled group; none where the layer shares another's choice.
+    """
+    if indexer is None or indexer.shared:
         return 0.0
-    groups = math.ceil(mixer.indexer.head_dim / SPARSE_MLA_FP8_GROUP)
-    key = mixer.indexer.head_dim + groups * SPARSE_MLA_FP8_SCALE_BYTES
-    return key / mixer.indexer.pool
+    groups = math.ceil(indexer.head_dim / SPARSE_FP8_GROUP)
+    return (indexer.head_dim + groups * SPARSE_FP8_SCALE_BYTES) / indexer.pool
 
 
 def kv_layout(deployment: Deployment, stage: int | None = None) -> KvLayout:

@@ -46,6 +46,9 @@ def deployment(model, tp=1, kv="bf16", engine=("vllm", None), **degrees):
         ("Qwen/Qwen3-Next-80B-A3B-Instruct", "bf16", 24_576),
         ("google/gemma-4-26B-A4B", "bf16", 225_280),
         ("deepseek-ai/DeepSeek-V3.2", "fp8", 61 * (656 + 132)),
+        ("deepseek-ai/DeepSeek-V3.2", "bf16", 61 * (1152 + 132)),
+        ("zai-org/GLM-5.2", "fp8", 78 * 656 + 21 * 132),
+        ("zai-org/GLM-5.3-Flash", "bf16", 11 * (1024 + 132 / 4)),
     ],
 )
 def test_bytes_per_token_of_the_whole_model(model, kv, expected):
@@ -87,6 +90,11 @@ def test_compressed_attention_keeps_a_window_and_one_entry_per_ratio():
     indexed, coarse = 21, 20
     expected = indexed * (512 * 2 + 132) / 4 + coarse * 512 * 2 / 128
     assert layout.growing_bytes_per_token == pytest.approx(expected)
+
+
+def test_compressed_attention_in_fp8_keeps_the_rotary_part():
+    layout = kv_layout(deployment("deepseek-ai/DeepSeek-V4-Flash", kv="fp8"))
+    assert layout.windows == ((128, 43 * 584),)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ and the model classes of Hugging Face transformers with the same names.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from planner.catalog.architectures.blocks import (
@@ -32,9 +33,12 @@ from planner.catalog.model import DenseMlp, LatentAttention, Layer, MoeMlp, Spar
 
 
 def latent_mixer(
-    fields: ConfigFields, hidden: int, *, indexer: bool = False
+    fields: ConfigFields, hidden: int, *, indexer: str = ""
 ) -> tuple[LatentAttention, Tensors]:
-    """Multi-head latent attention of one layer, with the sparse-attention indexer where asked."""
+    """Multi-head latent attention of one layer.
+
+    ``indexer``: "full" for a sparse-attention indexer, "shared" for the choice of an earlier one.
+    """
     heads = fields.count("num_attention_heads", maximum=4096)
     q_rank = fields.count("q_lora_rank") if fields.has("q_lora_rank") else None
     kv_rank = fields.count("kv_lora_rank")
@@ -56,7 +60,10 @@ def latent_mixer(
     spec: SparseIndexer | None = None
     if indexer:
         spec, extra = _indexer(fields, hidden, q_rank or hidden)
-        tensors += extra
+        if indexer == "full":
+            tensors += extra
+        else:
+            spec = replace(spec, shared=True)
     return LatentAttention(heads, q_rank, kv_rank, nope, rope, v_dim, spec), tensors
 
 
@@ -98,8 +105,9 @@ def latent_decoder(fields: ConfigFields) -> Body:
     norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
 
     def layer(index: int, *, moe: bool | None = None) -> Layer:
-        own_indexer = sparse_attention and kinds[min(index, count - 1)] == "full"
-        mixer, tensors = latent_mixer(fields, hidden, indexer=own_indexer)
+        kind = "shared" if kinds[index] == "shared" else "full"
+        chosen = kind if sparse_attention else ""
+        mixer, tensors = latent_mixer(fields, hidden, indexer=chosen)
         is_moe = (not is_dense[index] and index % step == 0) if moe is None else moe
         block, block_tensors = sparse if is_moe else dense
         return Layer(mixer, block, tensors + block_tensors + norms)

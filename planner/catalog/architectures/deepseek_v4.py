@@ -98,11 +98,12 @@ def _attention(fields: ConfigFields, hidden: int, ratio: int) -> tuple[SoftmaxAt
         heads,
         kv_heads=1,
         head_dim=head_dim,
-        v_head_dim=0,
+        v_head_dim=head_dim,
         window=fields.count("sliding_window"),
         keys_equal_values=True,
         compress_ratio=ratio or 1,
         indexer=indexer,
+        rotary_values=fields.count("qk_rope_head_dim"),
     )
     return mixer, tensors
 

@@ -58,10 +58,7 @@ def _mixer(
     tensors += norm("self_attn.q_norm", head_dim)
     if not shares_kv:
         tensors += norm("self_attn.k_norm", head_dim)
-    mixer = SoftmaxAttention(
-        heads, kv_heads, head_dim, head_dim, window, shares_kv, keys_equal_values=one_tensor
-    )
-    return mixer, tensors
+    return SoftmaxAttention(heads, kv_heads, head_dim, head_dim, window, shares_kv), tensors
 
 
 def _routed(fields: ConfigFields, hidden: int) -> tuple[MoeMlp, Tensors]:

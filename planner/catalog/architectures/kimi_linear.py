@@ -121,7 +121,9 @@ def _feed_forward(fields: ConfigFields, hidden: int) -> tuple[FeedForward, FeedF
 
 
 def _full_mixer(fields: ConfigFields, hidden: int) -> tuple[Mixer, Tensors]:
-    mixer, tensors = latent_mixer(fields, hidden, indexer=fields.has("index_topk"))
+    mixer, tensors = latent_mixer(
+        fields, hidden, indexer="full" if fields.has("index_topk") else ""
+    )
     pool = fields.count("index_kpool", default=1)
     if mixer.indexer is not None and pool > 1:
         width = mixer.indexer.head_dim
