@@ -87,32 +87,32 @@ def verdict(comparison: Comparison) -> str:
 
 
 def _why(best: Option, second: Option) -> str:
-    """The strongest reason the winner is cheaper: fewer GPUs, or cheaper ones."""
+    """The plainest reason the winner is cheaper: fewer GPUs, or cheaper ones."""
     a, b = best.totals, second.totals
     assert a is not None
     assert b is not None
-    if a.gpus_rented < b.gpus_rented:
-        more = ""
-        if len(best.groups) == len(second.groups) == 1:
-            x, y = best.groups[0], second.groups[0]
-            per_gpu = (_qps_per_gpu(x), _qps_per_gpu(y))
-            more = (
-                f" because each GPU holds {rounding.qps(per_gpu[0])} "
-                f"against {rounding.qps(per_gpu[1])}"
-            )
-            if (
-                x.step and y.step
-                and x.step.collectives_s / x.step.total_s < y.step.collectives_s / y.step.total_s
-            ):  # fmt: skip
-                more += (
-                    f", losing {rounding.share(x.step.collectives_s / x.step.total_s)} of a step "
-                    f"to collectives against {rounding.share(y.step.collectives_s / y.step.total_s)}"
-                )
-        return f"with {a.gpus_rented} GPUs instead of {b.gpus_rented}{more}"
-    each = (a.usd_per_hour / a.gpus_rented, b.usd_per_hour / b.gpus_rented)
+    if a.gpus_rented >= b.gpus_rented:
+        each = [rounding.usd_per_hour(t.usd_per_hour / t.gpus_rented) for t in (a, b)]
+        return f"since a GPU costs {each[0]} instead of {each[1]}"
+    fewer = f"with {a.gpus_rented} GPUs instead of {b.gpus_rented}"
+    if not len(best.groups) == len(second.groups) == 1:
+        return fewer
+    x, y = best.groups[0], second.groups[0]
     return (
-        f"since a GPU costs {rounding.usd_per_hour(each[0])} instead of "
-        f"{rounding.usd_per_hour(each[1])}"
+        f"{fewer} because each {x.gpu} holds {rounding.qps(_qps_per_gpu(x))} against "
+        f"{rounding.qps(_qps_per_gpu(y))}{'' if x.gpu == y.gpu else f' of {y.gpu}'}"
+        f"{_collectives(x, y)}"
+    )
+
+
+def _collectives(x: ReplicaGroup, y: ReplicaGroup) -> str:
+    """What the winner saves in collectives, where it does."""
+    lost = [g.step.collectives_s / g.step.total_s if g.step else None for g in (x, y)]
+    if lost[0] is None or lost[1] is None or lost[0] >= lost[1]:
+        return ""
+    return (
+        f", losing {rounding.share(lost[0])} of a step to collectives against "
+        f"{rounding.share(lost[1])}"
     )
 
 

@@ -21,6 +21,7 @@ from planner.reporting.document import (
     written,
 )
 
+_FLIPS = {0: "never flips", 1: "flips once"}
 _SUFFIX = {"qps": "_qps", "seconds": "_s", "share": "_share"}
 
 
@@ -71,8 +72,8 @@ def headline(sweep: Sweep) -> str:
     return (
         f"From {written(first.value, quantity)} to {written(last.value, quantity)} the cost goes "
         f"from {written(_usd(first), Quantity.USD_PER_HOUR)} to "
-        f"{written(_usd(last), Quantity.USD_PER_HOUR)}; the choice flips "
-        f"{'once' if flips == 1 else f'{flips} times'}."
+        f"{written(_usd(last), Quantity.USD_PER_HOUR)}; the choice "
+        f"{_FLIPS.get(flips, f'flips {flips} times')}."
     )
 
 
