@@ -62,15 +62,7 @@ def rule_of_thumb(
         model=spec,
         card_gb=card_gb,
     )
-    told = (
-        answer.estimate,
-        answer.params,
-        answer.cards,
-        answer.exact,
-        answer.steps,
-        answer.notes,
-    )
-    deliver(quick_document(*told), quick_mapping(*told), style, output)
+    deliver(quick_document(answer), quick_mapping(answer), style, output)
 
 
 @click.command(name="training", short_help="weights, gradients, optimizer states, activations")
@@ -124,6 +116,7 @@ def training(
       planner memory training --model Qwen/Qwen3-8B --method qlora --gpu rtx-4090
     """
     from planner.reporting.calculator_tables import training_document, training_mapping
+    from planner.sizing.corrections import corrections
     from planner.sizing.training import Method, TrainingJob, training_memory
     from planner.sizing.training_activations import Recompute
 
@@ -142,12 +135,7 @@ def training(
     )
     spec, card = catalog.model(model), catalog.gpu(gpu)
     memory = training_memory(catalog, spec, job, card)
-    notes = []
-    if method == "full":
-        notes.append(
-            "the rule's x 6 adds up to 8 bytes a parameter by its own derivation (x 4); mixed-precision "
-            "Adam takes 16 (x 8), before activations"
-        )
+    notes = [*corrections(catalog, "training", method)]
     if memory.cards is None and zero < 3:
         sharded = training_memory(catalog, spec, replace(job, zero=3), card)
         if sharded.cards is not None:
@@ -183,7 +171,7 @@ def nanochat(
     from planner.sizing.quick_answers import nanochat_notes
 
     memory = nanochat_memory(depth, batch_size, max_seq_len, dtype)
-    notes = nanochat_notes(memory, max_seq_len)
+    notes = nanochat_notes(read_catalog(catalogs), memory, max_seq_len)
     deliver(nanochat_document(memory, notes), nanochat_mapping(memory, notes), style, output)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from planner.reporting import rounding as say
@@ -16,26 +17,58 @@ from planner.reporting.document import (
 )
 from planner.sizing.measured_vs_theory import MeasuredVsTheory
 from planner.sizing.nanochat import NanochatMemory
-from planner.sizing.rules_of_thumb import (
-    BYTES_PER_PARAMETER,
-    Advice,
-    QuickEstimate,
-    weights_gb,
-)
+from planner.sizing.quick_answers import QuickAnswer, QuickPool
+from planner.sizing.rules_of_thumb import BUFFER, BYTES_PER_PARAMETER, weights_gb
 from planner.sizing.training import TrainingJob, TrainingMemory
 from planner.units import GB, GIB
 
 
-def quick_document(
-    estimate: QuickEstimate,
-    params: float,
-    cards: Sequence[str],
-    exact: Mapping[str, float] | None,
-    steps: Sequence[Advice],
-    notes: Sequence[str],
-) -> Document:
+def quick_document(answer: QuickAnswer) -> Document:
     """``planner memory rule-of-thumb``: the formula's parts, beside the exact ones where known."""
-    exact = exact or {}
+    cards = answer.cards or ("none of the list holds it on one card",)
+    tree = tuple(f"{s.question} {'yes' if s.holds else 'no'}: {s.advice}" for s in answer.steps)
+    pool = (_pool_table(answer.pool),) if answer.pool else ()
+    return Document(
+        title="Rule of thumb",
+        headline=f"{say.fixed(answer.estimate.total_gb)} GB for {answer.params / 1e9:.2f} B parameters",
+        sections=(
+            Section("rule", "Rule", (_estimate_table(answer),)),
+            Section("precision", "By precision", (_precision_table(answer.params),)),
+            Section("cards", "Cards that hold it", (Items(cards),)),
+            Section("pool", "KV pool", pool),
+            Section("tree", "Decision tree", (Items(tree),) if tree else ()),
+            _notes(answer.notes),
+        ),
+    )
+
+
+def quick_mapping(answer: QuickAnswer) -> dict[str, Any]:
+    """The JSON of ``planner memory rule-of-thumb``; sizes in GB (1e9 bytes)."""
+    return {
+        "params": answer.params,
+        "weights_gb": answer.estimate.weights_gb,
+        "kv_gb": answer.estimate.kv_gb,
+        "total_gb": answer.estimate.total_gb,
+        "cards": list(answer.cards),
+        "by_precision_gb": {
+            name: {
+                "plain": weights_gb(answer.params, size),
+                "with_redundancy": weights_gb(answer.params, size, BUFFER),
+            }
+            for name, size in BYTES_PER_PARAMETER.items()
+        },
+        "exact": None if answer.exact is None else dict(answer.exact),
+        "pool": None if answer.pool is None else asdict(answer.pool),
+        "decision_tree": [
+            {"question": s.question, "holds": s.holds, "advice": s.advice} for s in answer.steps
+        ],
+        "notes": list(answer.notes),
+    }
+
+
+def _estimate_table(answer: QuickAnswer) -> Table:
+    exact = answer.exact or {}
+    estimate = answer.estimate
     rows = [
         ("weights", say.fixed(estimate.weights_gb), say.fixed(exact.get("weights_gb"))),
         ("KV cache", say.fixed(estimate.kv_gb), say.fixed(exact.get("kv_gb"))),
@@ -44,68 +77,38 @@ def quick_document(
     columns = [Column("part", "part"), Column("rule", "rule [GB]", Quantity.NUMBER)]
     if exact:
         columns.append(Column("exact", "exact [GB]", Quantity.NUMBER))
-    estimate_table = Table(
-        "rule",
-        "(P D + B S L 2 H D) x 1.2",
-        tuple(columns),
-        tuple(row[: len(columns)] for row in rows),
-    )
-    precision = Table(
+    formula = "(P D + B S L 2 H D) x 1.2"
+    return Table("rule", formula, tuple(columns), tuple(row[: len(columns)] for row in rows))
+
+
+def _precision_table(params: float) -> Table:
+    return Table(
         "precision",
         "Weights by precision",
         (
             Column("precision", "precision"),
             Column("plain", "weights [GB]", Quantity.NUMBER),
-            Column("redundant", "x 1.2 [GB]", Quantity.NUMBER),
+            Column("redundant", f"x {BUFFER:g} [GB]", Quantity.NUMBER),
         ),
         tuple(
-            (name, say.fixed(weights_gb(params, size)), say.fixed(weights_gb(params, size, 1.2)))
+            (name, say.fixed(weights_gb(params, size)), say.fixed(weights_gb(params, size, BUFFER)))
             for name, size in BYTES_PER_PARAMETER.items()
-        ),
-    )
-    listed = Items(tuple(cards)) if cards else Items(("none of the list holds it on one card",))
-    tree = tuple(f"{s.question} {'yes' if s.holds else 'no'}: {s.advice}" for s in steps)
-    return Document(
-        title="Rule of thumb",
-        headline=f"{say.fixed(estimate.total_gb)} GB for {params / 1e9:.2f} B parameters",
-        sections=(
-            Section("rule", "Rule", (estimate_table,)),
-            Section("precision", "By precision", (precision,)),
-            Section("cards", "Cards that hold it", (listed,)),
-            Section("tree", "Decision tree", (Items(tree),) if tree else ()),
-            _notes(notes),
         ),
     )
 
 
-def quick_mapping(
-    estimate: QuickEstimate,
-    params: float,
-    cards: Sequence[str],
-    exact: Mapping[str, float] | None,
-    steps: Sequence[Advice],
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    """The JSON of ``planner memory rule-of-thumb``; sizes in GB (1e9 bytes)."""
-    return {
-        "params": params,
-        "weights_gb": estimate.weights_gb,
-        "kv_gb": estimate.kv_gb,
-        "total_gb": estimate.total_gb,
-        "cards": list(cards),
-        "by_precision_gb": {
-            name: {
-                "plain": weights_gb(params, size),
-                "with_redundancy": weights_gb(params, size, 1.2),
-            }
-            for name, size in BYTES_PER_PARAMETER.items()
-        },
-        "exact": None if exact is None else dict(exact),
-        "decision_tree": [
-            {"question": s.question, "holds": s.holds, "advice": s.advice} for s in steps
-        ],
-        "notes": list(notes),
-    }
+def _pool_table(pool: QuickPool) -> Table:
+    return Table(
+        "pool",
+        "KV pool: card x 0.9 - weights - 2 GB",
+        (
+            Column("pool", "pool [GB]", Quantity.NUMBER),
+            Column("bytes_per_token", "B a token", Quantity.COUNT),
+            Column("tokens", "tokens", Quantity.COUNT),
+            Column("sequences", "sequences", Quantity.COUNT),
+        ),
+        ((say.fixed(pool.pool_gb), pool.bytes_per_token, pool.tokens, pool.sequences),),
+    )
 
 
 def nanochat_document(memory: NanochatMemory, notes: Sequence[str]) -> Document:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
+from planner.sizing.corrections import corrections
 from planner.sizing.kv_cache import kv_bytes_per_token
 from planner.sizing.model_memory import check_size
 from planner.sizing.nanochat import NanochatMemory, nanochat_parameters
@@ -14,10 +15,13 @@ from planner.sizing.parameters import count_parameters
 from planner.sizing.reference_cards import cards_that_hold
 from planner.sizing.rules_of_thumb import (
     BUFFER,
+    VLLM_UTILISATION,
     Advice,
     QuickEstimate,
     decision_tree,
     quick_estimate,
+    tokens_in_pool,
+    vllm_pool_gb,
 )
 from planner.units import GB
 
@@ -25,13 +29,27 @@ NANOCHAT_RELEASED_VOCABULARY = 65_536
 
 
 @dataclass(frozen=True, slots=True)
+class QuickPool:
+    """The rule's KV pool on one card, and what it holds: ``sequences`` of the asked length."""
+
+    pool_gb: float
+    bytes_per_token: float
+    tokens: float
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True)
 class QuickAnswer:
-    """The rule's estimate, the cards that hold it, and the exact parts [GB] where the model is known."""
+    """The rule's estimate, the cards that hold it, and the exact parts [GB] where the model is known.
+
+    ``pool`` and ``steps`` (the decision tree) are there when a card was named.
+    """
 
     estimate: QuickEstimate
     params: float
     cards: tuple[str, ...]
     exact: Mapping[str, float] | None
+    pool: QuickPool | None
     steps: tuple[Advice, ...]
     notes: tuple[str, ...]
 
@@ -62,25 +80,25 @@ def quick_answer(
         check_size(name, value, 10**9)
     estimate = quick_estimate(params, bytes_per_value, layers, hidden, seq, batch)
     exact = None if model is None else _exact(catalog, model, bytes_per_value, seq * batch)
+    pool = None
     steps: tuple[Advice, ...] = ()
+    notes = [*_notes(estimate, exact), *corrections(catalog, "rule-of-thumb", "precision")]
     if card_gb is not None:
+        per_token = (exact["kv_gb"] if exact else estimate.kv_gb) * GB / (seq * batch)
+        pool = _pool(card_gb, estimate.weights_gb, per_token, seq)
         steps = decision_tree(
             model_gb=estimate.weights_gb,
             card_gb=card_gb,
             kv_needed_gb=estimate.kv_gb,
-            kv_available_gb=max(0.0, card_gb * 0.9 - estimate.weights_gb),
+            kv_available_gb=pool.pool_gb,
         )
-    return QuickAnswer(
-        estimate,
-        params,
-        cards_that_hold(catalog, estimate.total_gb),
-        exact,
-        steps,
-        tuple(_notes(estimate, exact)),
-    )
+        for subject in ("pool", "concurrency"):
+            notes += corrections(catalog, "rule-of-thumb", subject)
+    cards = cards_that_hold(catalog, estimate.total_gb)
+    return QuickAnswer(estimate, params, cards, exact, pool, steps, tuple(notes))
 
 
-def nanochat_notes(memory: NanochatMemory, max_seq_len: int) -> tuple[str, ...]:
+def nanochat_notes(catalog: Catalog, memory: NanochatMemory, max_seq_len: int) -> tuple[str, ...]:
     """What the guide's own figures leave open for this model."""
     released = nanochat_parameters(memory.depth, NANOCHAT_RELEASED_VOCABULARY)
     notes = [
@@ -89,7 +107,14 @@ def nanochat_notes(memory: NanochatMemory, max_seq_len: int) -> tuple[str, ...]:
     ]
     if max_seq_len != 1024:
         notes.append("the guide keeps 1,024 logit positions at every sequence length")
-    return tuple(notes)
+    return (*corrections(catalog, "nanochat", f"d{memory.depth}"), *notes)
+
+
+def _pool(card_gb: float, model_gb: float, bytes_per_token: float, seq: int) -> QuickPool:
+    """``card x 0.9 - weights - 2`` [GB], and the tokens in it."""
+    pool = max(0.0, vllm_pool_gb(card_gb, VLLM_UTILISATION, model_gb))
+    tokens = tokens_in_pool(pool, bytes_per_token)
+    return QuickPool(pool, bytes_per_token, tokens, int(tokens / seq))
 
 
 def _exact(

@@ -17,6 +17,7 @@ LORA_FACTORS = (1.2, 1.5)
 KV_SHARE_OF_SERVING = (0.2, 0.5)
 ACTIVATION_SHARE_OF_SERVING = (0.1, 0.2)
 SYSTEM_OVERHEAD_GB = 3.0  # of ``estimate_vram_gib``
+VLLM_UTILISATION = 0.9
 VLLM_RESERVE_GB = 2.0  # of ``vllm_pool_gb``
 
 

@@ -19,6 +19,7 @@ from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ServerRow
 from planner.catalog.offer_rows import OfferRow
 from planner.catalog.store import load_catalog
 from planner.catalog.support import Conditions
+from planner.sizing.corrections import CorrectionRow
 from planner.sizing.reference_cards import CardRow
 
 ROOT = load_catalog().root
@@ -31,6 +32,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/ownership.csv": OwnershipRow,
     "models/index.csv": ModelEntry,
     "memory/cards.csv": CardRow,
+    "memory/corrections.csv": CorrectionRow,
     "calibration/memory_facts.csv": MemoryFact,
 }
 

@@ -109,8 +109,19 @@ def test_windowed_models_say_what_grows(catalog: Catalog) -> None:
 def test_the_rule_overrates_grouped_query_caches(catalog: Catalog) -> None:
     grouped = quick_answer(catalog, model=catalog.model("Qwen/Qwen3-8B"))
     assert grouped.exact is not None
-    assert grouped.notes
+    assert "4.0 times the exact" in grouped.notes[0]
     whole = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"))
-    assert whole.notes == ()
+    assert not any("times the exact" in note for note in whole.notes)
     assert whole.exact is not None
     assert whole.estimate.kv_gb == pytest.approx(whole.exact["kv_gb"])
+
+
+def test_a_named_card_adds_the_pool_and_the_decision_tree(catalog: Catalog) -> None:
+    answer = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"), card_gb=80)
+    assert answer.pool is not None
+    assert answer.pool.pool_gb == pytest.approx(80 * 0.9 - answer.estimate.weights_gb - 2)
+    assert answer.pool.bytes_per_token == pytest.approx(524_288)
+    assert answer.pool.sequences == int(answer.pool.tokens / 2048)
+    assert [step.holds for step in answer.steps] == [True, True]
+    small = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"), card_gb=10)
+    assert [step.holds for step in small.steps] == [False, False]
