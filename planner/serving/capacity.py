@@ -133,6 +133,13 @@ def operating_point(
     return _at(curves, slo, rate, arrival_cv, bound, ceiling)
 
 
+def ceiling_qps(
+    steps: StepModel, limits: ReplicaLimits, lengths: JointLengths, prefix_hit_share: float = 0.0
+) -> float:
+    """The rate beyond which a replica's queue grows without end, targets or not [requests/s]."""
+    return _ceiling(replica_curves(steps, limits, lengths, prefix_hit_share))[0]
+
+
 def _ceiling(c: ReplicaCurves) -> tuple[float, str]:
     """The rate at which some resource is used up [requests/s], and which."""
     state = np.maximum(c.state, 1.0)

@@ -30,6 +30,16 @@ class Requests:
     def __len__(self) -> int:
         return len(self.arrival_s)
 
+    @property
+    def rate_qps(self) -> float:
+        """Mean rate from the start to the last arrival [requests/s]."""
+        return len(self) / max(float(self.arrival_s[-1]), 1e-9)
+
+    @property
+    def lengths(self) -> JointLengths:
+        """The requests' own lengths as a distribution."""
+        return JointLengths(self.prompt_tokens, self.output_tokens)
+
 
 def interarrival_times(
     arrivals: Arrivals, rate_qps: float, count: int, rng: np.random.Generator

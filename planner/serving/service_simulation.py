@@ -16,7 +16,7 @@ from planner.deployment import Deployment
 from planner.errors import InputError
 from planner.performance.steps import StepModel
 from planner.scenario import Service
-from planner.serving.capacity import operating_point
+from planner.serving.capacity import ceiling_qps, operating_point
 from planner.serving.lengths import JointLengths, lengths_of
 from planner.serving.limits import replica_limits
 from planner.serving.replica_groups import ReplicaGroup
@@ -31,6 +31,10 @@ SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
 WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
 LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
 SEARCH_RUNS = 6
+STEADY_SHARE = 0.9  # of the ceiling: beyond it stays grow with the length of the run
+OVERLOAD_FACTOR = 6  # times the expected number of requests in flight: the fleet does not keep up
+FEWEST_BACKLOG = 1000
+CLEARLY_TOO_MUCH = 1.15  # times the closed form's ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How long a simulation runs [s]: warm-up, then the measured window, then a tail that is not.
+    """How long a simulation runs [s]: warm-up, then the measured window, then a tail of one mean stay.
 
     slice_share: the share of the fleet and of its rate that is simulated.
     """
@@ -97,17 +101,42 @@ def window_for(
 
 
 def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> float:
+    """Mean stay of a request [s] in steady state, at most near the highest rate that has one."""
+    share = service.assumptions.prefix_hit_share
+    limits = replica_limits(placed.deployment, placed.memory)
+    most = STEADY_SHARE * ceiling_qps(placed.steps, limits, lengths, share)
     point = operating_point(
         placed.steps,
         placed.memory,
         placed.deployment,
         lengths,
         service.slo,
-        placed.rate_qps / placed.replicas,
+        min(placed.rate_qps / placed.replicas, most),
         arrival_cv=max(1.0, arrival_cv(service.arrivals)),
-        prefix_hit_share=service.assumptions.prefix_hit_share,
+        prefix_hit_share=share,
     )
     return max(point.concurrency / max(point.qps, 1e-9), 0.1)
+
+
+def excess_rate(
+    service: Service,
+    placed: Sequence[Placed],
+    rate_qps: float,
+    lengths: JointLengths | None = None,
+) -> str | None:
+    """Why no simulation is needed: the rate is clearly more than the replicas can ever finish."""
+    lengths = lengths or lengths_of(service)
+    share = service.assumptions.prefix_hit_share
+    most = sum(
+        p.replicas * ceiling_qps(p.steps, replica_limits(p.deployment, p.memory), lengths, share)
+        for p in placed
+    )
+    if rate_qps <= CLEARLY_TOO_MUCH * most:
+        return None
+    return (
+        f"{service.name}: {rate_qps:.4g} requests/s arrive, the replicas finish at most "
+        f"{most:.4g} requests/s: the queue would grow without end"
+    )
 
 
 def groups_of(service: Service, placed: Sequence[Placed], share: float = 1.0) -> list[ReplicaGroup]:
@@ -150,6 +179,8 @@ def check_service(
     groups = groups_of(service, placed, window.slice_share)
     kept = sum(g.replicas for g in groups) / sum(p.replicas for p in placed)
     rate = sum(p.rate_qps for p in placed) * rate_scale
+    in_flight = rate * kept * window.tail_s
+    backlog = int(OVERLOAD_FACTOR * in_flight) + FEWEST_BACKLOG
     runs = []
     for i in range(replications):
         requests = open_loop(
@@ -164,6 +195,7 @@ def check_service(
                 warm_up_s=window.warm_up_s,
                 measured_until_s=window.warm_up_s + window.measured_s,
                 prefix_hit_share=service.assumptions.prefix_hit_share,
+                max_backlog=backlog,
                 progress=progress,
             )
         )
@@ -171,7 +203,12 @@ def check_service(
 
 
 def replay_service(
-    service: Service, placed: Sequence[Placed], requests: Requests, *, seed: int = 0
+    service: Service,
+    placed: Sequence[Placed],
+    requests: Requests,
+    *,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
 ) -> Check:
     """Play given requests (a trace's) through the fleet; every request counts, none is warm-up."""
     run = simulate(
@@ -180,6 +217,7 @@ def replay_service(
         service.feeding,
         seed=seed,
         prefix_hit_share=0.0 if requests.prefix else service.assumptions.prefix_hit_share,
+        progress=progress,
     )
     span = float(requests.arrival_s[-1])
     rate = len(requests) / max(span, 1e-9)

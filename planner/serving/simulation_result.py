@@ -19,6 +19,7 @@ Bools = NDArray[np.bool_]
 
 BATCHES = 20
 CONFIDENCE = 0.95
+NARROW = 0.05  # of the estimate: an interval that is narrow enough even when it reaches the maximum
 FEWEST_BEYOND = 10  # requests beyond a percentile before it is called known
 
 
@@ -198,12 +199,14 @@ class Study:
         half = half_width([float((p <= value).mean()) for p in parts])
         if half == 0.0:
             half = NormalDist().inv_cdf(0.975) * math.sqrt(q * (1 - q) / len(values))
+        low, high = _quantile(values, max(0.0, q - half)), _quantile(values, min(1.0, q + half))
+        known = q + half < 1 or high - low <= NARROW * value
         return Estimate(
             value_s=value,
-            low_s=_quantile(values, max(0.0, q - half)),
-            high_s=_quantile(values, min(1.0, q + half)),
+            low_s=low,
+            high_s=high,
             requests=len(values),
-            enough=len(values) * (1 - q) >= FEWEST_BEYOND and q + half < 1 and len(parts) > 1,
+            enough=known and len(parts) > 1 and len(values) * (1 - q) >= FEWEST_BEYOND,
         )
 
     def outcome(self, target: Target) -> TargetOutcome:

@@ -1,0 +1,223 @@
+"""``planner simulate``: play a plan under load and print its percentiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from planner.cli.options import catalog_options
+from planner.units import parse_duration_s
+
+if TYPE_CHECKING:
+    from planner.cli.asking import Asking
+    from planner.plan import Plan
+    from planner.serving.service_simulation import Check
+
+MISSED = 3
+
+
+def _duration(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Seconds from ``30m``, ``90s`` or a bare number."""
+    if value is None:
+        return None
+    try:
+        seconds = parse_duration_s(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=param) from None
+    if seconds <= 0:
+        raise click.BadParameter(f"must be longer than 0, found {value!r}", param=param)
+    return seconds
+
+
+class Overload(Exception):
+    """The rate is so far beyond the fleet that a simulation would only grow a queue."""
+
+
+@click.command(name="simulate", short_help="play a plan under load and print its percentiles")
+@click.argument("scenario")
+@click.option("--plan", type=click.Path(dir_okay=False), help="A plan written by planner solve.")
+@click.option("--trace", help="Play this trace's requests at their own times instead.")
+@click.option("--duration", callback=_duration, help="Measured time, e.g. 30m (default: by need).")
+@click.option(
+    "--rate-scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Arrivals this many times as fast.",
+)
+@click.option(
+    "--replications",
+    type=click.IntRange(min=1, max=100),
+    default=1,
+    show_default=True,
+    help="Independent runs, pooled.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
+@click.option(
+    "--requests",
+    "requests_file",
+    type=click.Path(dir_okay=False),
+    help="Write every request to this .csv or .parquet file.",
+)
+@click.option(
+    "--series",
+    "series_file",
+    type=click.Path(dir_okay=False),
+    help="Write the fleet over time to this .csv or .parquet file.",
+)
+@catalog_options
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "md", "html", "csv"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--table", default="percentiles", show_default=True, help="Which table CSV carries.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
+def command(
+    scenario: str,
+    plan: str | None,
+    trace: str | None,
+    duration: float | None,
+    rate_scale: float,
+    replications: int,
+    seed: int,
+    requests_file: str | None,
+    series_file: str | None,
+    catalogs: str | None,
+    calibration: str | None,
+    style: str,
+    table: str,
+    output: str | None,
+) -> int:
+    """Play the plan of SCENARIO step by step and hold its percentiles against the targets.
+
+    Without --plan the scenario is solved first (closed form). Exit codes: 0 every target holds, 2
+    invalid input, 3 a target is missed or the rate cannot be held.
+
+    \b
+    Examples:
+      planner simulate llama70b_qps50
+      planner simulate mine.yaml --plan plan.json --rate-scale 1.2 --duration 30m
+      planner simulate mine.yaml --trace trace.csv --requests requests.csv
+    """
+    from planner.cli.asking import Asking
+    from planner.reporting.deliver import write_document
+    from planner.reporting.simulation_tables import (
+        requests_table,
+        series_table,
+        simulation_data,
+        simulation_document,
+    )
+    from planner.reporting.tables_out import table_format, write_table
+
+    for wanted in filter(None, (requests_file, series_file)):
+        table_format(wanted)
+    asking = Asking.with_options(catalogs, calibration=calibration, verify="none", seed=seed)
+    answer = asking.plan_of(plan or scenario)
+    try:
+        with _bar() as advance:
+            checks = _checks(
+                asking, answer, trace, duration, rate_scale, replications, seed, advance
+            )
+    except Overload as overload:
+        click.echo(f"cannot be held: {overload}", err=True)
+        return MISSED
+    for file, make in ((requests_file, requests_table), (series_file, series_table)):
+        if file:
+            write_table(make(checks), file)
+    write_document(
+        simulation_document(checks),
+        style,
+        output,
+        table=table,
+        data=lambda: simulation_data(checks),
+    )
+    return 0 if all(c.holds for c in checks.values()) else MISSED
+
+
+def _checks(
+    asking: Asking,
+    plan: Plan,
+    trace: str | None,
+    duration_s: float | None,
+    rate_scale: float,
+    replications: int,
+    seed: int,
+    advance: Callable[[int], None],
+) -> dict[str, Check]:
+    from dataclasses import replace
+
+    from planner.errors import InputError
+    from planner.serving.lengths import lengths_of
+    from planner.serving.requests import from_trace
+    from planner.serving.service_simulation import (
+        check_service,
+        excess_rate,
+        replay_service,
+        window_for,
+    )
+    from planner.serving.trace import read_trace
+    from planner.verification.placement import placements
+
+    if not plan.services:
+        raise InputError(
+            "the plan has no fleet to simulate",
+            found=plan.status,
+            action="solve a scenario that has a plan first",
+        )
+    services = {s.name: s for s in plan.scenario.services}
+    if trace is not None and len(services) > 1:
+        raise InputError("--trace plays one service, the scenario has several", found=len(services))
+    checks = {}
+    for planned in plan.services:
+        service = services[planned.name]
+        placed = placements(planned, asking.catalog, asking.calibration())
+        if trace is not None:
+            recorded = read_trace(trace)
+            model = placed[0].deployment.model
+            if model.max_context_tokens:
+                recorded.check_context(model.max_context_tokens, model.name)
+            requests = from_trace(recorded, rate_scale, duration_s)
+            _refuse(excess_rate(service, placed, requests.rate_qps, requests.lengths))
+            checks[planned.name] = replay_service(
+                service, placed, requests, seed=seed, progress=advance
+            )
+            continue
+        _refuse(excess_rate(service, placed, rate_scale * sum(p.rate_qps for p in placed)))
+        window = window_for(service, placed, lengths_of(service))
+        if duration_s is not None:
+            window = replace(window, measured_s=duration_s)
+        checks[planned.name] = check_service(
+            service,
+            placed,
+            window=window,
+            rate_scale=rate_scale,
+            replications=replications,
+            seed=seed,
+            progress=advance,
+        )
+    return checks
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise Overload(reason)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int], None]]:
+    """A count of played requests on stderr; silent when stderr is not a terminal."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield lambda _played: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("simulating") as status:
+        yield lambda played: status.update(f"simulating: {played:,} requests played")

@@ -1,0 +1,30 @@
+"""A plan's replica groups, rebuilt so that they can be played."""
+
+from __future__ import annotations
+
+from planner.catalog.store import Catalog
+from planner.performance.factors import Calibration
+from planner.performance.model import step_model
+from planner.plan import ServicePlan
+from planner.serving.service_simulation import Placed
+from planner.sizing.memory import memory_layout
+from planner.verification.physics import rebuilt
+
+
+def placements(
+    planned: ServicePlan, catalog: Catalog, calibration: Calibration
+) -> tuple[Placed, ...]:
+    """What serves ``planned``; raises PlannerError for names the catalog lacks."""
+    placed = []
+    for group in planned.replica_groups:
+        deployment = rebuilt(planned, group, catalog)
+        placed.append(
+            Placed(
+                deployment,
+                memory_layout(deployment),
+                step_model(deployment, calibration),
+                group.replicas,
+                group.routed_qps,
+            )
+        )
+    return tuple(placed)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from planner.cli.main import main
+
+SCENARIO = """
+model: meta-llama/Meta-Llama-3-8B-Instruct
+rate: 4
+prompt_tokens: {mean: 500, cv: 0.5, max: 3000}
+output_tokens: 60
+slo: {ttft_p99: 2s, tpot_p99: 80ms}
+search: {gpus: [l40s], tensor_parallel: [1], weights: [bf16], kv_cache: [bf16]}
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    path = tmp_path / "chat.yaml"
+    path.write_text(SCENARIO)
+    return str(path)
+
+
+def test_a_plan_that_holds_exits_0_and_reports_targets(scenario, capsys):
+    assert main(["simulate", scenario, "--duration", "2m", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"] is True
+    (service,) = found["services"]
+    assert {t["target"] for t in service["targets"]} == {"ttft_p99", "tpot_p99"}
+    low, high = service["percentiles"]["ttft_p99_s"]["interval"]
+    assert low <= service["percentiles"]["ttft_p99_s"]["value"] <= high
+
+
+def test_the_same_seed_prints_the_same(scenario, capsys):
+    outputs = []
+    for seed in ("3", "3", "4"):
+        main(["simulate", scenario, "--duration", "60s", "--seed", seed, "--format", "json"])
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1] != outputs[2]
+
+
+def test_requests_and_series_are_written_whole(scenario, tmp_path, capsys):
+    requests, series = tmp_path / "r.csv", tmp_path / "s.parquet"
+    files = ["--requests", str(requests), "--series", str(series)]
+    assert main(["simulate", scenario, "--duration", "60s", *files]) == 0
+    rows = list(csv.DictReader(requests.read_text().splitlines()))
+    assert float(rows[0]["ttft_s"]) > 0
+    assert {"wait_s", "tpot_s", "e2e_s", "preemptions", "longest_gap_s"} <= set(rows[0])
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(series)
+    assert table.column_names[2:] == ["time_s", "running", "waiting", "kv_used_share"]
+    assert not list(tmp_path.glob(".*"))
+    capsys.readouterr()
+
+
+def test_a_plan_file_is_played_without_solving(scenario, tmp_path, capsys):
+    plan = tmp_path / "plan.json"
+    assert main(["solve", scenario, "--verify", "none", "--format", "json", "-o", str(plan)]) == 0
+    assert main(["simulate", scenario, "--plan", str(plan), "--duration", "60s"]) == 0
+    assert "Every target holds" in capsys.readouterr().out
+
+
+def test_a_trace_is_played(scenario, capsys):
+    assert main(["simulate", scenario, "--trace", "azure_conversation_2023", "--duration", "60s"])
+    assert "requests measured" in capsys.readouterr().out
+
+
+def test_a_rate_beyond_the_fleet_is_said(scenario, capsys):
+    assert main(["simulate", scenario, "--rate-scale", "100"]) == 3
+    assert "grow without end" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--duration", "soon"], "duration"),
+        (["--duration", "0"], "longer than 0"),
+        (["--rate-scale", "0"], "rate-scale"),
+        (["--trace", "nowhere.csv"], "no such trace"),
+        (["--requests", "r.xyz"], "unknown table format"),
+    ],
+)
+def test_bad_options_exit_2(scenario, options, message, capsys):
+    assert main(["simulate", scenario, "--duration", "20s", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_trace_describe(capsys):
+    assert main(["trace", "describe", "mooncake_conversation"]) == 0
+    assert "prefix cache" in capsys.readouterr().out
+    assert main(["trace", "describe", "azure_code_2023", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["requests"] == 1500
+    assert found["interarrival_cv"] > 5
+
+
+def test_a_bad_trace_exits_2_with_its_line(tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    path.write_text("arrival_s,prompt_tokens,output_tokens\n0,5,5\n1,zero,5\n")
+    assert main(["trace", "describe", str(path)]) == 2
+    assert "bad.csv:3" in capsys.readouterr().err
