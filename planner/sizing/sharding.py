@@ -33,6 +33,7 @@ LARGE_BUFFER_BYTES = 10 * MIB
 SEGMENT_BYTES = 2 * MIB
 UNSPLIT_BYTES = MIB
 ROPE_BYTES_PER_VALUE = 2
+ROW_PARALLEL = ("down_proj.weight", "o_proj.weight", "out_proj.weight", "o_b_proj.weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +235,31 @@ def _expert_reasons(deployment: Deployment) -> Iterator[str]:
 def _block_reasons(deployment: Deployment) -> Iterator[str]:
     """Block and group scales cannot be cut: the local width must hold whole ones."""
     ranks = deployment.tensor_parallel * deployment.data_parallel // deployment.expert_parallel
+    weights = deployment.weights
+    unit = _expert_unit(weights)
     for mixture in _mixtures(deployment.model):
-        unit = _scale_unit(deployment.weights)
-        if unit > 1 and ranks > 1 and (mixture.width // ranks) % unit:
+        if ranks > 1 and (mixture.width // ranks) % unit:
             yield (
                 f"expert width {mixture.width} over {ranks} ranks is not a multiple of "
-                f"{deployment.weights.name}'s {unit}"
+                f"{weights.name}'s {unit}"
             )
+    for layer in {id(layer): layer for layer in deployment.model.layers}.values():
+        for tensor in layer.tensors:
+            if tensor.shard in ("split", "kv"):
+                yield from _cut_reasons(tensor, deployment.tensor_parallel, weights)
+
+
+def _cut_reasons(tensor: Tensor, tp: int, weights: WeightFormat) -> Iterator[str]:
+    """Why a dense matrix with block scales cannot be cut so; groups are padded by the quantiser."""
+    stored = stored_format(tensor, weights)
+    if stored is None or stored.block is None:
+        return
+    pieces = min(tp, tensor.parts) if tensor.parts else tp
+    cut_by_cols = tensor.name.endswith(ROW_PARALLEL)
+    size, unit = (tensor.cols, stored.block[1]) if cut_by_cols else (tensor.rows, stored.block[0])
+    if pieces > 1 and (size // pieces) % unit:
+        name = tensor.name.removesuffix(".weight")
+        yield f"{name} of {size} over {pieces} ranks is not a multiple of {stored.name}'s {unit}"
 
 
 def _mixtures(model: ModelSpec) -> list[MoeMlp]:
@@ -248,12 +267,12 @@ def _mixtures(model: ModelSpec) -> list[MoeMlp]:
     return list(dict.fromkeys(found.values()))
 
 
-def _scale_unit(fmt: WeightFormat) -> int:
-    expert = Tensor("expert", "expert", 1, 1)
-    stored = stored_format(expert, fmt)
+def _expert_unit(fmt: WeightFormat) -> int:
+    """How many values of an expert's width share a scale, so that no rank may hold a part of them."""
+    stored = stored_format(Tensor("expert", "expert", 1, 1), fmt)
     if stored is None or stored.bits >= 16 or stored.expert_padding != (1, 1):
         return 1
-    return stored.block[0] if stored.block else max(stored.group, 1)
+    return stored.block[1] if stored.block else max(stored.group, 1)
 
 
 def what_is_replicated(deployment: Deployment) -> dict[str, float]:

@@ -177,6 +177,7 @@ def test_the_allocator_keeps_small_remainders():
         ("llama-3-70b", "bf16", {"tp": 2, "expert_parallel": 2}, "mixture of experts"),
         ("mixtral-8x7b", "bf16", {"tp": 4, "expert_parallel": 3}, "does not divide"),
         ("Qwen/Qwen3-30B-A3B-FP8", "fp8", {"tp": 4}, "multiple of fp8_block's 128"),
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct-FP8", "fp8", {"tp": 8}, "mlp.shared.gate_proj of 512"),
         ("llama-3-70b", "bf16", {"tp": 0}, "start at 1"),
     ],
 )
