@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from planner import __version__
-from planner.batches.answers import Row, Settings, answer
+from planner.batches.answers import COLUMNS, Row, Settings, answer
 from planner.batches.ledger import Ledger
 from planner.batches.tasks import collect
 from planner.batches.workers import run
@@ -95,7 +95,7 @@ def fingerprint(settings: Settings) -> str:
 
 
 def _summarise(result: BatchResult, parquet: bool) -> None:
-    document = batch_document(result.rows, result.counts)
+    document = batch_document(result.rows, result.counts, COLUMNS)
     write_document(document, "csv", str(result.folder / "rows.csv"), table="rows")
     write_document(document, "html", str(result.folder / "summary.html"), table="rows")
     if parquet:

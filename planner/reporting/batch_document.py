@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from planner.batches.answers import COLUMNS
 from planner.reporting.document import Column, Document, Paragraph, Quantity, Section, Table
 
 SHOWN = 500
@@ -34,8 +33,10 @@ _TITLES = {
 }
 
 
-def batch_document(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> Document:
-    """Totals, the solved scenarios by cost, the others by reason; every row for machines."""
+def batch_document(
+    rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int], columns: Sequence[str]
+) -> Document:
+    """Totals, the solved scenarios by cost, the others by reason; all ``columns`` for machines."""
     solved = sorted(
         (r for r in rows if r.get("usd_per_hour") is not None), key=lambda r: r["usd_per_hour"]
     )
@@ -58,8 +59,8 @@ def batch_document(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int])
             Table(
                 "rows",
                 "All rows",
-                tuple(Column(name, name, _QUANTITY.get(name, Quantity.TEXT)) for name in COLUMNS),
-                tuple(tuple(_value(r.get(name)) for name in COLUMNS) for r in rows),
+                tuple(Column(name, name, _QUANTITY.get(name, Quantity.TEXT)) for name in columns),
+                tuple(tuple(_value(r.get(name)) for name in columns) for r in rows),
             ),
         ),
     )
