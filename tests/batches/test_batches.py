@@ -114,10 +114,11 @@ def test_a_torn_last_line_is_dropped(folder, tmp_path):
 
 
 def test_a_full_disk_keeps_finished_rows(folder, tmp_path, monkeypatch):
-    pytest.importorskip("joblib.externals.loky")  # it keeps os.write as it is when first imported
     real, calls = os.write, []
 
     def full(file, data):
+        if not bytes(data).startswith(b'{"id"'):
+            return real(file, data)
         calls.append(data)
         if len(calls) > 2:
             raise OSError(28, "No space left on device")
