@@ -66,6 +66,8 @@ class BootLog:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     eager: bool | None = None
+    prefix_caching: bool | None = None
+    draft_tokens: int = 0
     fused_sampler: bool | None = None
     visible_gib: float | None = None
     free_before_gib: float | None = None

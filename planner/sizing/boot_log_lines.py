@@ -107,7 +107,9 @@ SETTINGS = tuple(
         ("max_num_seqs", r"([0-9]{1,9})", "max_num_seqs"),
         ("max_num_batched_tokens|chunked_prefill_size", r"([0-9]{1,9})", "max_num_batched_tokens"),
         ("enforce_eager|disable_cuda_graph", r"(True|False)", "eager"),
+        ("enable_prefix_caching", r"(True|False)", "prefix_caching"),
         ("block_size", r"([0-9]{1,6})", "block_tokens"),
+        ("num_speculative_tokens|num_spec_tokens", r"([0-9]{1,3})", "draft_tokens"),
         ("speculative_config|speculative_algorithm", r"(?!None)'?([A-Za-z{][^,)]{2,80})", "draft"),
     )
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.catalog.model import LatentAttention, Mixer, SoftmaxAttention
 from planner.deployment import Deployment
+from planner.sizing.activations import batch_limits
 from planner.sizing.boot_log import BootLog
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.memory import memory_layout
@@ -62,7 +64,7 @@ def part_checks(
             "; ".join(filter(None, (card_note, _pool_note(deployment, log)))),
         ),
         *_token_parts(plan, log, card_known),
-        *_concurrency_part(plan, log, pool),
+        *_concurrency_part(deployment, plan, log, pool),
         PartCheck(
             "activations",
             "bytes",
@@ -100,18 +102,20 @@ def _token_parts(plan: MemoryLayout, log: BootLog, card_known: bool) -> list[Par
     return parts
 
 
-def _concurrency_part(plan: MemoryLayout, log: BootLog, pool: float | None) -> list[PartCheck]:
+def _concurrency_part(
+    deployment: Deployment, plan: MemoryLayout, log: BootLog, pool: float | None
+) -> list[PartCheck]:
     """Sequences of the printed length in the printed pool: this line holds for hybrid models too."""
     if not log.concurrency or not log.concurrency_tokens:
         return []
-    one = float(plan.kv.bytes_for(log.concurrency_tokens))
+    one = _reserved_bytes(deployment, plan, log, log.concurrency_tokens)
     printed = printed_pool_bytes(plan, log)
     size = printed or pool
     notes = ["in the printed pool"] if printed else []
-    if log.draft:
-        notes.append("the draft's own cache is not planned")
-    if plan.kv.windows or plan.kv.state_bytes_per_sequence:
-        notes.append("hybrid caches lose some to page padding")
+    if plan.kv.windows:
+        notes.append("the engine counts a step's tokens beside each window")
+    if plan.kv.state_bytes_per_sequence:
+        notes.append("state blocks for drafts and prefix caching counted")
     return [
         PartCheck(
             f"sequences of {log.concurrency_tokens:,} tokens",
@@ -121,6 +125,31 @@ def _concurrency_part(plan: MemoryLayout, log: BootLog, pool: float | None) -> l
             "; ".join(notes),
         )
     ]
+
+
+def _reserved_bytes(deployment: Deployment, plan: MemoryLayout, log: BootLog, tokens: int) -> float:
+    """What the engine counts for one longest request [B per GPU].
+
+    Beyond the planned cache: a draft layer's own cache, a step's tokens beside each window (they are
+    freed after the step), and further blocks of recurrent state for draft tokens and cached prefixes.
+    """
+    kv = plan.kv
+    blocks = -(-tokens // kv.block_tokens) * kv.block_tokens
+    growing = [m for m in (layer.mixer for layer in deployment.model.layers) if _keeps_all(m)]
+    drafted = (len(growing) + 1) / len(growing) if "mtp" in (log.draft or "").lower() else 1.0
+    total = blocks * kv.growing_bytes_per_token * drafted
+    _, step = batch_limits(deployment)
+    for window, size in kv.windows:
+        held = min(tokens, window - 1 + step)
+        total += (-(-held // kv.block_tokens) + 1) * kv.block_tokens * size
+    copies = 1 + log.draft_tokens + (1 if log.prefix_caching else 0)
+    return total + kv.state_bytes_per_sequence * copies
+
+
+def _keeps_all(mixer: Mixer | None) -> bool:
+    if isinstance(mixer, SoftmaxAttention):
+        return mixer.window is None and not mixer.shares_kv
+    return isinstance(mixer, LatentAttention)
 
 
 def printed_pool_bytes(plan: MemoryLayout, log: BootLog) -> float | None:
