@@ -27,9 +27,9 @@ from planner.performance.roofline import Factors, GemmFactors
 from planner.performance.traits import Traits, traits_of
 
 When = tuple[tuple[str, str], ...]
-_DENSE = ("gemm_memory", "gemm_compute", "gemm_fill_tokens")
-_EXPERT = ("expert_memory", "expert_compute", "expert_fill_tokens")
-_SINGLE = (
+DENSE_FACTORS = ("gemm_memory", "gemm_compute", "gemm_fill_tokens")
+EXPERT_FACTORS = ("expert_memory", "expert_compute", "expert_fill_tokens")
+SINGLE_FACTORS = (
     "expert_skew",
     "rank_imbalance",
     "attention_memory",
@@ -37,16 +37,18 @@ _SINGLE = (
     "activation_passes",
     "collective_latency_s",
     "collective_bandwidth",
-    "layer_overhead_s",
-    "expert_layer_overhead_s",
-    "latent_layer_overhead_s",
-    "recurrent_layer_overhead_s",
+    "kernel_gap_s",
+    "layer_kernels",
+    "expert_layer_kernels",
+    "latent_layer_kernels",
+    "recurrent_layer_kernels",
     "step_overhead_s",
     "sequence_overhead_s",
     "prefill_step_overhead_s",
     "prefill_layer_launch_s",
     "overlap",
     "admission_s",
+    "delivery_steps",
 )
 
 
@@ -123,19 +125,23 @@ class Calibration:
         dense, routed = traits.dense_format, traits.expert_format
         plain = {**common, "format": "bf16"}
         return Factors(
-            quantised=self._gemm(_DENSE, {**common, "format": dense}),
-            plain=self._gemm(_DENSE, plain),
-            expert=self._gemm(_EXPERT, {**common, "format": routed}),
-            **{name: self.value(name, common) for name in _SINGLE},
+            quantised=self._gemm(DENSE_FACTORS, {**common, "format": dense}),
+            plain=self._gemm(DENSE_FACTORS, plain),
+            expert=self._gemm(EXPERT_FACTORS, {**common, "format": routed}),
+            **{name: self.value(name, common) for name in SINGLE_FACTORS},
         )
 
     def value(self, name: str, levels: Mapping[str, str]) -> float:
         """Return one factor for the given levels."""
+        return self.scales[name].value(self.position(name, levels))
+
+    def position(self, name: str, levels: Mapping[str, str]) -> float:
+        """Return the ``x`` of one factor for the given levels."""
         x = self.origins[name]
         for when, amount in self.shifts.get(name, {}).items():
             if all(levels.get(key) == wanted for key, wanted in when):
                 x += amount
-        return self.scales[name].value(x)
+        return x
 
     def evidence(self, traits: Traits) -> Evidence:
         """Return ``calibrated`` when this engine, GPU and kernel families were measured."""

@@ -98,16 +98,18 @@ class Factors:
     activation_passes: Number
     collective_latency_s: Number
     collective_bandwidth: Number
-    layer_overhead_s: Number
-    expert_layer_overhead_s: Number
-    latent_layer_overhead_s: Number
-    recurrent_layer_overhead_s: Number
+    kernel_gap_s: Number
+    layer_kernels: Number
+    expert_layer_kernels: Number
+    latent_layer_kernels: Number
+    recurrent_layer_kernels: Number
     step_overhead_s: Number
     sequence_overhead_s: Number
     prefill_step_overhead_s: Number
     prefill_layer_launch_s: Number
     overlap: Number
     admission_s: Number
+    delivery_steps: Number
 
 
 def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
@@ -151,13 +153,16 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
     kv_s, attention = _attention(w, f, batch, sequences, prompt_tokens, ranks)
     moved = tokens * w.activation_bytes_per_token * f.activation_passes / bandwidth
     collectives = _collectives(w, f, tokens, shared_tokens)
+    kernels = (
+        w.layers * f.layer_kernels
+        + w.expert_layers * f.expert_layer_kernels
+        + w.latent_layers * f.latent_layer_kernels
+        + w.recurrent_layers * f.recurrent_layer_kernels
+    )
     overhead = (
         f.step_overhead_s
         + sequences * f.sequence_overhead_s
-        + w.layers * f.layer_overhead_s
-        + w.expert_layers * f.expert_layer_overhead_s
-        + w.latent_layers * f.latent_layer_overhead_s
-        + w.recurrent_layers * f.recurrent_layer_overhead_s
+        + kernels * f.kernel_gap_s
         + prefilling * f.prefill_step_overhead_s
     )
     device = linear + attention + moved + collectives + overhead

@@ -1,0 +1,233 @@
+"""Predicted against measured, told as tables; and as JSON for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from planner.accuracy.validation import Errors, ValidatedRow, Validation
+from planner.reporting import rounding
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Fact,
+    Facts,
+    Items,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+)
+
+LISTED_FAILURES = 20
+_GROUP = (
+    Column("model", "Model"),
+    Column("gpu", "GPU"),
+    Column("engine", "Engine"),
+    Column("weights", "Weights"),
+)
+_ERRORS = (
+    Column("points", "Points", Quantity.COUNT),
+    Column("tpot_mean", "TPOT mean", Quantity.SHARE),
+    Column("tpot_median", "TPOT median", Quantity.SHARE),
+    Column("tpot_bias", "TPOT bias", Quantity.CHANGE),
+    Column("ttft_median", "TTFT median", Quantity.SHARE),
+    Column("throughput_mean", "Throughput mean", Quantity.SHARE),
+    Column("rank_correlation", "Rank corr.", Quantity.NUMBER),
+    Column("tpot_coverage", "TPOT in interval", Quantity.SHARE),
+)
+
+
+def validation_document(validation: Validation) -> Document:
+    """The errors over all points, by group, the worst points and the rows without a prediction."""
+    summary = validation.summary
+    sections = [Section("summary", "Errors", _summary_blocks(validation))]
+    if summary is not None:
+        groups = Section("groups", "By model, GPU, engine and weights", (group_table(validation),))
+        worst = Section("worst", "Worst points", (worst_table(validation.worst()),))
+        sections += [groups, worst]
+    if validation.failures:
+        sections.append(Section("failures", "Not predicted", (_failures(validation.failures),)))
+    return Document("Predicted against measured", _headline(validation), tuple(sections))
+
+
+def validation_json(validation: Validation) -> dict[str, Any]:
+    """``{"summary": ..., "groups": [...], "rows": [...]}`` with every input row."""
+    summary = errors_json(validation.summary) if validation.summary else None
+    return {
+        "summary": {
+            "rows": len(validation.rows),
+            "not_predicted": len(validation.failures),
+            "interval_level": validation.level,
+            "warnings": list(validation.warnings),
+            **(summary or {"points": 0}),
+        },
+        "groups": [
+            {**dict(zip(("model", "gpu", "engine", "weights"), key, strict=True)), **errors_json(e)}
+            for key, e in validation.groups
+        ],
+        "rows": [_row_json(row, validation.level) for row in validation.rows],
+    }
+
+
+def errors_json(errors: Errors) -> dict[str, Any]:
+    """Errors as JSON; percentages are percent, coverages shares of one."""
+    return {
+        "points": errors.points,
+        "tpot": dict(errors.tpot),
+        "ttft": dict(errors.ttft),
+        "throughput_per_gpu": dict(errors.throughput),
+        "rank_correlation": errors.rank_correlation,
+        "interval_coverage": {"tpot": errors.tpot_coverage, "ttft": errors.ttft_coverage},
+    }
+
+
+def group_table(validation: Validation) -> Table:
+    """Errors of each group, the largest mean TPOT error first."""
+    groups = sorted(validation.groups, key=lambda group: -group[1].tpot["mean_absolute_error_pct"])
+    return Table(
+        "groups",
+        "Errors by group",
+        (*_GROUP, *_ERRORS),
+        tuple((*key, *error_cells(errors)) for key, errors in groups),
+    )
+
+
+def error_columns() -> tuple[Column, ...]:
+    """The columns that ``error_cells`` fills."""
+    return _ERRORS
+
+
+def error_cells(errors: Errors) -> tuple[float | None, ...]:
+    """One row of errors; percentages become shares."""
+    return (
+        errors.points,
+        errors.tpot["mean_absolute_error_pct"] / 100,
+        errors.tpot["median_absolute_error_pct"] / 100,
+        errors.tpot["bias_pct"] / 100,
+        errors.ttft["median_absolute_error_pct"] / 100,
+        errors.throughput["mean_absolute_error_pct"] / 100,
+        errors.rank_correlation,
+        errors.tpot_coverage,
+    )
+
+
+def worst_table(rows: Sequence[ValidatedRow]) -> Table:
+    """The points that are furthest off."""
+    columns = (
+        Column("line", "Line", Quantity.COUNT),
+        Column("deployment", "Deployment"),
+        Column("workload", "Workload"),
+        Column("measured_tpot_ms", "Measured TPOT", Quantity.SECONDS),
+        Column("predicted_tpot_ms", "Predicted TPOT", Quantity.SECONDS),
+        Column("off", "Off", Quantity.CHANGE),
+        Column("evidence", "Evidence"),
+    )
+    return Table("worst", "Worst points", columns, tuple(map(_worst_row, rows)))
+
+
+def _worst_row(row: ValidatedRow) -> tuple[float | str, ...]:
+    point, prediction = row.row.point, row.prediction
+    assert point is not None
+    assert prediction is not None
+    parallel = f"TP{point.tensor_parallel}"
+    parallel += f" DP{point.data_parallel}" if point.data_parallel > 1 else ""
+    parallel += f" EP{point.expert_parallel}" if point.expert_parallel > 1 else ""
+    return (
+        row.row.line,
+        f"{point.model} on {point.gpu}, {point.engine} {point.weights} {parallel}",
+        f"{point.prompt_tokens}+{point.output_tokens} at {point.concurrency}",
+        point.tpot_ms / 1e3,
+        prediction.tpot_ms / 1e3,
+        prediction.tpot_ms / point.tpot_ms - 1,
+        str(prediction.evidence),
+    )
+
+
+def _headline(validation: Validation) -> str:
+    errors = validation.summary
+    if errors is None:
+        return "No row could be predicted."
+    return (
+        f"TPOT is {rounding.share(errors.tpot['mean_absolute_error_pct'] / 100)} off in the mean, "
+        f"{rounding.share(errors.tpot['median_absolute_error_pct'] / 100)} in the median, "
+        f"over {errors.points} of {len(validation.rows)} rows."
+    )
+
+
+def _summary_blocks(validation: Validation) -> tuple[Block, ...]:
+    warnings = tuple(Paragraph(text, warning=True) for text in validation.warnings)
+    errors = validation.summary
+    if errors is None:
+        return warnings
+    facts = [
+        Fact(f"{title} error", Cell(_mean(values), Quantity.SHARE), _spread(values))
+        for title, values in (
+            ("TPOT", errors.tpot),
+            ("TTFT", errors.ttft),
+            ("Throughput per GPU", errors.throughput),
+        )
+    ]
+    facts.append(
+        Fact(
+            "Rank correlation",
+            Cell(errors.rank_correlation, Quantity.NUMBER),
+            "Spearman, throughput per GPU within a workload, mean over workloads",
+        )
+    )
+    facts += [
+        Fact(
+            f"{title} inside its interval",
+            Cell(share, Quantity.SHARE),
+            f"{rounding.share(validation.level)} expected",
+        )
+        for title, share in (("TPOT", errors.tpot_coverage), ("TTFT", errors.ttft_coverage))
+    ]
+    return (*warnings, Facts(tuple(facts)))
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return values["mean_absolute_error_pct"] / 100
+
+
+def _spread(values: Mapping[str, float]) -> str:
+    median = rounding.share(values["median_absolute_error_pct"] / 100)
+    return f"mean; median {median}, bias {rounding.signed_share(values['bias_pct'] / 100)}"
+
+
+def _failures(rows: Sequence[ValidatedRow]) -> Items:
+    listed = [f"line {row.row.line}: {_one_line(row.error)}" for row in rows[:LISTED_FAILURES]]
+    if len(rows) > LISTED_FAILURES:
+        listed.append(f"and {len(rows) - LISTED_FAILURES} more")
+    return Items(tuple(listed))
+
+
+def _one_line(text: str | None) -> str:
+    return "; ".join(part.strip() for part in (text or "").splitlines())
+
+
+def _row_json(row: ValidatedRow, level: float) -> dict[str, Any]:
+    cells: dict[str, Any] = {**row.row.cells, "line": row.row.line}
+    prediction = row.prediction
+    if prediction is None:
+        return cells | {
+            "predicted_ttft_ms": None,
+            "predicted_tpot_ms": None,
+            "interval": None,
+            "evidence": None,
+            "error": _one_line(row.error),
+        }
+    first, each = prediction.ttft_interval, prediction.tpot_interval
+    return cells | {
+        "predicted_ttft_ms": prediction.ttft_ms,
+        "predicted_tpot_ms": prediction.tpot_ms,
+        "interval": {
+            "level": level,
+            "ttft_ms": [first.low, first.high],
+            "tpot_ms": [each.low, each.high],
+        },
+        "evidence": str(prediction.evidence),
+        "error": None,
+    }

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from planner.accuracy.points import Point
+from planner.accuracy.validation import Predictor
+from planner.catalog.store import load_catalog
+from planner.cli.validate import command
+from planner.performance.factors import load_calibration
+
+HEADER = "model,gpu,engine,weights,tensor_parallel,prompt_tokens,output_tokens,concurrency,ttft_ms,tpot_ms"
+ROW = "openai/gpt-oss-120b,h200-sxm-141gb,vllm,mxfp4,1,1024,1024,8,105.9,9.06"
+
+
+def write(tmp_path: Path, *rows: str) -> str:
+    path = tmp_path / "points.csv"
+    path.write_text("\n".join((HEADER, *rows)) + "\n")
+    return str(path)
+
+
+def test_json_has_summary_groups_and_every_row(tmp_path: Path) -> None:
+    points = write(tmp_path, ROW, ROW.replace("h200-sxm-141gb", "h2000"), ROW.replace("9.06", "x"))
+    result = CliRunner().invoke(command, [points, "--format", "json"], standalone_mode=False)
+    assert result.return_value == 0
+    told = json.loads(result.stdout)
+    assert set(told) == {"summary", "groups", "rows"}
+    assert told["summary"]["points"] == 1
+    assert len(told["rows"]) == 3
+    good, unknown, broken = told["rows"]
+    assert good["error"] is None
+    low, high = good["interval"]["tpot_ms"]
+    assert low < good["predicted_tpot_ms"] < high
+    assert good["interval"]["level"] == 0.8
+    assert "h2000" in unknown["error"]
+    assert "tpot_ms" in broken["error"]
+    assert ":3:" in result.stderr
+    assert ":4:" in result.stderr
+
+
+@pytest.mark.parametrize("style", ["table", "md"])
+def test_people_are_told_the_errors(tmp_path: Path, style: str) -> None:
+    result = CliRunner().invoke(
+        command, [write(tmp_path, ROW), "--format", style], standalone_mode=False
+    )
+    assert result.return_value == 0
+    assert "TPOT" in result.stdout
+
+
+def test_exit_code_2_when_nothing_is_usable(tmp_path: Path) -> None:
+    points = write(tmp_path, ROW.replace("vllm", "vlllm"))
+    result = CliRunner().invoke(command, [points], standalone_mode=False)
+    assert result.return_value == 2
+
+
+@pytest.mark.parametrize("gpu", ["h100-sxm-80gb", "mi300x", "b300-sxm-288gb", "gb200", "l40s"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
+def test_every_engine_and_gpu_gets_a_prediction_with_borrowed_factors(
+    gpu: str, engine: str
+) -> None:
+    catalog = load_catalog()
+    predictor = Predictor(catalog, load_calibration(catalog))
+    prediction = predictor.predict(
+        Point("Qwen/Qwen3-30B-A3B", gpu, engine, "fp8", 4, 1024, 1024, 16, 100.0, 10.0)
+    )
+    assert prediction.tpot_ms > 0
+    assert prediction.tpot_interval.low < prediction.tpot_ms < prediction.tpot_interval.high
