@@ -98,6 +98,8 @@ def _why(best: Option, second: Option) -> str:
     if not len(best.groups) == len(second.groups) == 1:
         return fewer
     x, y = best.groups[0], second.groups[0]
+    if _qps_per_gpu(x) <= _qps_per_gpu(y):
+        return fewer
     return (
         f"{fewer} because each {x.gpu} holds {rounding.qps(_qps_per_gpu(x))} against "
         f"{rounding.qps(_qps_per_gpu(y))}{'' if x.gpu == y.gpu else f' of {y.gpu}'}"
@@ -125,8 +127,8 @@ def _tie(best: Option, second: Option) -> str:
     return "but its TPOT p99 is no better"
 
 
-def _qps_per_gpu(group: ReplicaGroup) -> float | None:
-    return group.capacity_qps * group.replicas / group.gpus if group.gpus else None
+def _qps_per_gpu(group: ReplicaGroup) -> float:
+    return group.capacity_qps * group.replicas / group.gpus
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -172,7 +174,7 @@ def _transposed(rows: Table, comparison: Comparison) -> Table:
                 for row in cells
             ]
         lines.append((column.title, *entries))
-    return Table("side_by_side", "Options side by side", columns, tuple(lines))
+    return Table("side_by_side", "Under each restriction", columns, tuple(lines))
 
 
 def _number(cell: Cell) -> float | None:

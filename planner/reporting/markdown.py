@@ -16,7 +16,8 @@ from planner.reporting.document import (
     written,
 )
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|~#]|^>)")
+# Underscores inside words and single tildes mean nothing to Markdown.
+_SPECIAL = re.compile(r"([\\`*\[\]|#]|~(?=~)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^>)")
 
 
 def render(document: Document) -> str:

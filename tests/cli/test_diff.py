@@ -39,7 +39,7 @@ def test_changes_and_causes(capsys, files):
 
 def test_markdown_json_and_csv(capsys, files):
     out = run(capsys, files["old"], files["new"], "--format", "md")[1]
-    assert "| \\~ | total | cost per hour | $60.00 -> $80.00 (+33 %) |" in out
+    assert "| ~ | total | cost per hour | $60.00 -> $80.00 (+33 %) |" in out
     told = json.loads(run(capsys, files["old"], files["new"], "--format", "json")[1])
     assert told["increase"] == pytest.approx(1 / 3)
     assert told["causes"] == [{"kind": "demand", "detail": "chat: rate 50 -> 60"}]

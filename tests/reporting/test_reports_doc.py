@@ -1,0 +1,30 @@
+"""Every command in docs/reports.md runs as it stands, in order."""
+
+import re
+import shlex
+
+import pytest
+
+from planner.cli.main import main
+
+
+@pytest.mark.slow
+def test_commands_of_the_documentation_run(repository, tmp_path, monkeypatch, capsys):
+    text = (repository / "docs" / "reports.md").read_text(encoding="utf-8")
+    commands = [
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert len(commands) >= 8
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "planner"
+        assert main(words) == 0, f"{command}\n{capsys.readouterr().err}"
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "cost.svg",
+        "last.json",
+        "report.html",
+        "report.xlsx",
+    }
