@@ -20,7 +20,8 @@ class ReplicaLimits:
     windows: (window, bytes per token) of layers that stop growing; state_bytes: constant state of one
     sequence [B]. draft_tokens and tokens_per_step describe speculative decoding: one decode step
     checks ``1 + draft_tokens`` and yields ``tokens_per_step`` tokens per sequence.
-    chunked: whether a prompt may be split over steps.
+    chunked: whether a prompt may be split over steps; prefix_caching: whether freed blocks stay until
+    the room is needed, so that a preempted sequence finds them again.
     """
 
     scheduler: Scheduler
@@ -34,6 +35,7 @@ class ReplicaLimits:
     draft_tokens: int = 0
     tokens_per_step: float = 1.0
     chunked: bool = True
+    prefix_caching: bool = False
 
     def fixed_bytes(self, total_tokens: int) -> float:
         """Bytes of a sequence that do not grow by blocks [B]: its state and its filled windows.
@@ -65,6 +67,7 @@ def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimit
     ranks = memory.kv_ranks
     scale = 1 if engine.scheduler is Scheduler.PREFILL_FIRST else ranks
     kv = memory.kv
+    caching = engine.prefix_caching if settings.prefix_caching is None else settings.prefix_caching
     return ReplicaLimits(
         scheduler=engine.scheduler,
         max_num_seqs=(settings.max_num_seqs or engine.max_num_seqs) * scale,
@@ -76,6 +79,7 @@ def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimit
         windows=tuple((int(w), float(b)) for w, b in kv.windows),
         state_bytes=float(kv.state_bytes_per_sequence),
         chunked=engine.scheduler is not Scheduler.NO_EVICT,
+        prefix_caching=caching,
         draft_tokens=settings.draft_tokens,
         tokens_per_step=settings.tokens_per_step,
     )

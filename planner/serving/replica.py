@@ -20,8 +20,8 @@ class Sequence:
     """A request inside a replica.
 
     prompt, output: its lengths [tokens]; generated: tokens sampled so far when it last (re)started;
-    pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks held;
-    prefix: ids of its prompt's blocks for the prefix cache.
+    pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks held; kept:
+    blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks for the prefix cache.
     """
 
     __slots__ = (
@@ -32,6 +32,7 @@ class Sequence:
         "fixed",
         "generated",
         "index",
+        "kept",
         "order",
         "output",
         "pending",
@@ -57,6 +58,7 @@ class Sequence:
         self.cached = cached
         self.pending = prompt - cached
         self.blocks = 0
+        self.kept = 0
         self.fixed = 0.0
         self.base = 0
         self.end_tick = -1
@@ -251,6 +253,8 @@ class Replica:
 
     def look_up_prefix(self, sequence: Sequence) -> int:
         """Tokens of a waiting sequence that the prefix cache holds now (at least one is computed)."""
+        if sequence.kept:
+            return min(sequence.kept * self._block, sequence.prompt + sequence.generated - 1)
         if self.cache is None or not sequence.prefix or sequence.generated:
             return sequence.cached
         hit = self.cache.match(sequence.prefix, self.free_blocks * self._block)
@@ -266,6 +270,7 @@ class Replica:
         sequence.order = self._orders
         self._orders += 1
         self.used_blocks += sequence.fixed
+        sequence.kept = 0
         self.hold(sequence, int(blocks))
         self.prefilling.append(sequence)
         self._admitted.append(sequence)
@@ -286,6 +291,8 @@ class Replica:
             sequence.end_tick = -1
         else:
             self.prefilling.remove(sequence)
+        if self.limits.prefix_caching:
+            sequence.kept = sequence.blocks
         self._release(sequence)
         sequence.cached = 0
         sequence.pending = sequence.prompt + sequence.generated
@@ -358,10 +365,18 @@ class Replica:
     def _advance(self, steps: int) -> None:
         if not self._reserves:
             self.used_blocks += self.growth(steps)
+            self._evict_kept()
         self._decode_steps += steps
         tick = self._tick_after(0)
         self.context += self.decoding * (tick - self._tick)
         self._tick = tick
+
+    def _evict_kept(self) -> None:
+        """The next sequence's kept blocks stay only as far as the pool has room for them."""
+        if self.waiting:
+            head = self.waiting[0]
+            if head.kept > self.free_blocks:
+                head.kept = max(0, int(self.free_blocks))
 
     def _tick_after(self, steps: int) -> int:
         if self._yield == 1.0:

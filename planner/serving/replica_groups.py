@@ -27,7 +27,6 @@ class ReplicaGroup:
     limits: ReplicaLimits
     replicas: int
     weight: float = 1.0
-    prefix_caching: bool = False
     ready_s: tuple[float, ...] = ()
     retire_s: tuple[float, ...] = ()
 

@@ -143,14 +143,13 @@ def groups_of(service: Service, placed: Sequence[Placed], share: float = 1.0) ->
     """The simulator's groups, ``share`` of the replicas of each."""
     groups = []
     for p in placed:
-        caching = p.deployment.settings.prefix_caching
+        limits = replica_limits(p.deployment, p.memory)
         groups.append(
             ReplicaGroup(
                 p.steps,
-                replica_limits(p.deployment, p.memory),
+                limits,
                 max(1, round(p.replicas * share)),
                 weight=max(p.rate_qps, 1e-9),
-                prefix_caching=p.deployment.engine.prefix_caching if caching is None else caching,
             )
         )
     return groups

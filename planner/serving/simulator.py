@@ -136,7 +136,7 @@ class _Simulation:
                 scheduler = limits.scheduler
                 if decodes and scheduler is Scheduler.PREFILL_FIRST:
                     scheduler = Scheduler.CHUNKED_PREFILL
-                caches = group.prefix_caching and self._requests.prefix is not None
+                caches = limits.prefix_caching and self._requests.prefix is not None
                 cache = PrefixCache(self._requests.block_tokens) if caches else None
                 replica = TimedReplica(
                     len(self._replicas),

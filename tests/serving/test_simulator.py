@@ -189,15 +189,24 @@ def test_prefix_cache_saves_prefill_and_prefix_aware_routing_saves_more():
         np.full(300, 40),
         prefix,
     )
-    group = ReplicaGroup(Affine(), limits(pool_tokens=400_000), 4, prefix_caching=True)
+    group = ReplicaGroup(Affine(), limits(pool_tokens=400_000, prefix_caching=True), 4)
     cached = {
         policy: simulate([group], requests, Feeding(routing=policy)).cached_share
         for policy in ("round-robin", "prefix-aware")
     }
     assert 0.5 < cached["round-robin"] < cached["prefix-aware"] < 1
-    small = ReplicaGroup(Affine(), limits(pool_tokens=12_000), 4, prefix_caching=True)
+    small = ReplicaGroup(Affine(), limits(pool_tokens=12_000, prefix_caching=True), 4)
     evicted = simulate([small], requests, Feeding(routing="round-robin")).cached_share
     assert evicted < cached["round-robin"]
+
+
+def test_a_preempted_sequence_finds_its_blocks_again_with_prefix_caching():
+    tight = {"pool_tokens": 12_000, "seqs": 64}
+    computed = {
+        caching: run(limits(**tight, prefix_caching=caching), rate=8.0).prefilled_tokens
+        for caching in (False, True)
+    }
+    assert computed[True] < computed[False]
 
 
 def test_constant_share_of_cached_prompts():
