@@ -107,7 +107,9 @@ def _service(service: Service, solved: Solved, nodes: tuple[NodeCount, ...]) -> 
 
 
 def _name_of(service: Service) -> str:
-    return service.model if isinstance(service.model, str) else "inline model"
+    if isinstance(service.model, str):
+        return service.model
+    return str(service.model.get("name", "inline model"))
 
 
 def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> dict[str, float]:

@@ -176,7 +176,7 @@ def _checks(
     checks = {}
     for planned in plan.services:
         service = services[planned.name]
-        placed = placements(planned, asking.catalog, asking.calibration())
+        placed = placements(planned, service, asking.catalog, asking.calibration())
         if trace is not None:
             recorded = read_trace(trace)
             model = placed[0].deployment.model

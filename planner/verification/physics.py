@@ -12,10 +12,11 @@ from planner.catalog.store import Catalog
 from planner.catalog.support import check_support
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import PlannerError
+from planner.fleet.candidates import service_model
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors, floors
 from planner.performance.model import step_model
-from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.plan import Plan, ReplicaGroup
 from planner.scenario import Service
 from planner.serving.capacity import replica_capacity
 from planner.serving.lengths import JointLengths, lengths_of
@@ -61,7 +62,7 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
         for group in planned.replica_groups:
             label = f"{planned.name}: {group.label}"
             try:
-                deployment = rebuilt(planned, group, catalog)
+                deployment = rebuilt(service, group, catalog)
                 lengths = lengths_of(service)
             except PlannerError as error:
                 yield skipped("physics", label, error.what)
@@ -71,10 +72,10 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
             yield from _capacity(label, deployment, group, lengths, service, plan, calibration)
 
 
-def rebuilt(planned: ServicePlan, group: ReplicaGroup, catalog: Catalog) -> Deployment:
+def rebuilt(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
     """The deployment a replica group names; raises PlannerError for what the catalog lacks."""
     settings: dict[str, Any] = dict(group.settings)
-    model = catalog.model(planned.model)
+    model = service_model(service, catalog)
     return Deployment(
         model=model,
         gpu=catalog.gpu(group.gpu),

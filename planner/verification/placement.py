@@ -6,18 +6,19 @@ from planner.catalog.store import Catalog
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
 from planner.plan import ServicePlan
+from planner.scenario import Service
 from planner.serving.service_simulation import Placed
 from planner.sizing.memory import memory_layout
 from planner.verification.physics import rebuilt
 
 
 def placements(
-    planned: ServicePlan, catalog: Catalog, calibration: Calibration
+    planned: ServicePlan, service: Service, catalog: Catalog, calibration: Calibration
 ) -> tuple[Placed, ...]:
-    """What serves ``planned``; raises PlannerError for names the catalog lacks."""
+    """What serves ``service`` as ``planned``; raises PlannerError for names the catalog lacks."""
     placed = []
     for group in planned.replica_groups:
-        deployment = rebuilt(planned, group, catalog)
+        deployment = rebuilt(service, group, catalog)
         placed.append(
             Placed(
                 deployment,
