@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -14,7 +14,7 @@ from rich.text import Text
 from planner.plan import NodeCount, Plan, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
 
-_METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "end to end"}
+_METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
 
 
 def render_plan(plan: Plan) -> RenderableType:
@@ -80,15 +80,12 @@ def _infeasibility(plan: Plan) -> list[RenderableType]:
 
 
 def _nodes(nodes: Iterable[NodeCount]) -> Table:
-    table = _table(">count", "instance", "provider", "region", "term", "GPUs", ">each", ">total")
+    table = _table(">nodes", "of", "GPUs", ">each", ">total")
     for n in nodes:
         gpus = f"{n.gpus_per_node}x {n.gpu}" + (f" ({n.idle_gpus} idle)" if n.idle_gpus else "")
         table.add_row(
             str(n.count),
-            n.instance_type,
-            n.provider,
-            n.region,
-            n.term,
+            f"{n.provider} {n.instance_type}, {n.region}, {n.term}",
             gpus,
             say.usd_per_hour(n.usd_per_hour_each),
             say.usd_per_hour(n.usd_per_hour),
@@ -113,7 +110,7 @@ def _totals(plan: Plan) -> RenderableType:
         f"bound {bound}, gap {say.share(plan.gap)}; "
         f"{plan.solver.candidates} candidates, {plan.solver.candidates_after_dominance} after dominance."
     )
-    return Group(table, Padding(Text(proof, style="dim"), (0, 0, 0, 2)))
+    return Group(Text(), table, _dim(proof))
 
 
 def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
@@ -124,46 +121,49 @@ def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
         short = f"  Only {say.qps(service.served_qps)} of {say.qps(service.rate_qps)} is served."
         parts.append(Text(short, style="bold red"))
     parts += [_section("Predicted latency at the planned load"), _latency(service)]
+    p = service.replica_groups[0].predicted
+    source = "simulated" if p.method == "simulated" else "from the closed form"
+    parts.append(
+        _dim(
+            f"Percentiles are {source}; the model interval holds with {say.share(p.interval_level)}."
+        )
+    )
     parts += [_section("Memory of one GPU"), _memory(service.replica_groups)]
     if service.floors:
-        floors = ", ".join(f"{k}: {_floor(k, v)}" for k, v in service.floors.items())
-        parts.append(Padding(Text(f"Physical floors: {floors}.", style="dim"), (0, 0, 0, 2)))
+        f = service.floors
+        parts.append(
+            _dim(
+                f"Physics allows no TTFT below {say.seconds(f.get('ttft_s'))}, no TPOT below "
+                f"{say.seconds(f.get('tpot_s'))} and no fewer than "
+                f"{say.significant(f.get('gpus_for_arithmetic_alone'))} of these GPUs."
+            )
+        )
     return parts
 
 
-def _floor(key: str, value: float) -> str:
-    return say.seconds(value) if key.endswith("_s") else say.significant(value)
+def _dim(text: str) -> RenderableType:
+    return Padding(Text(text, style="dim"), (0, 0, 0, 1))
 
 
 def _groups(service: ServicePlan) -> Table:
-    table = _table(
-        ">replicas",
-        "layout",
-        ">holds each",
-        ">gets each",
-        ">busy",
-        ">in flight",
-        ">KV used",
-        "limited by",
+    return _upright(
+        service.replica_groups,
+        {
+            "replicas": lambda g: say.count(g.replicas),
+            "one replica holds": lambda g: say.qps(g.capacity_qps),
+            "one replica gets": lambda g: say.qps(
+                g.routed_qps / g.replicas if g.replicas else None
+            ),
+            "limited by": lambda g: g.limited_by,
+            "busy": lambda g: say.share(g.utilisation),
+            "requests in flight, each": lambda g: say.count(round(g.concurrency, 1)),
+            "KV pool in use": lambda g: say.share(g.kv_used_share),
+        },
     )
-    for g in service.replica_groups:
-        table.add_row(
-            str(g.replicas),
-            g.label.partition("x ")[2].strip("()"),
-            say.qps(g.capacity_qps),
-            say.qps(g.routed_qps / g.replicas if g.replicas else None),
-            say.share(g.utilisation),
-            say.count(g.concurrency),
-            say.share(g.kv_used_share),
-            g.limited_by,
-        )
-    return table
 
 
 def _latency(service: ServicePlan) -> Table:
-    table = _table(
-        "percentile", ">target", ">predicted", "model interval", "simulation", "evidence"
-    )
+    table = _table("", ">target", ">predicted", "model interval", "simulated", "evidence")
     for g in service.replica_groups:
         p = g.predicted
         values = {k: getattr(p, k) for k in type(p).model_fields if re.match(r"\w+_p\d+_s$", k)}
@@ -180,8 +180,8 @@ def _latency(service: ServicePlan) -> Table:
                 f"{_METRIC.get(metric, metric)} p{percentile}",
                 say.seconds(target),
                 Text(say.seconds(value), style="" if met else "bold red"),
-                say.interval(*low_high, level=p.interval_level) if low_high else "-",
-                say.interval(*simulated) if simulated else p.method,
+                say.interval(*low_high) if low_high else "-",
+                say.interval(*simulated) if simulated else "no",
                 g.evidence,
             )
     return table
@@ -189,19 +189,30 @@ def _latency(service: ServicePlan) -> Table:
 
 def _memory(groups: tuple[ReplicaGroup, ...]) -> Table:
     parts = [k for k in groups[0].memory if k.endswith("_bytes") and k != "total_bytes"]
-    table = _table("layout", *(f">{_part(p)}" for p in parts), ">total", ">KV tokens a replica")
-    for g in groups:
-        table.add_row(
-            g.label.partition("x ")[2].strip("()"),
-            *(say.gib(g.memory.get(p)) for p in parts),
-            say.gib(g.memory.get("total_bytes")),
-            say.count(g.kv_pool_tokens),
-        )
-    return table
+    rows = {_part(p): _reader(p) for p in (*parts, "total_bytes")}
+    rows["KV tokens a replica"] = lambda g: say.count(g.kv_pool_tokens)
+    return _upright(groups, rows)
+
+
+def _reader(part: str) -> Callable[[ReplicaGroup], str]:
+    return lambda g: say.gib(g.memory.get(part))
 
 
 def _part(key: str) -> str:
     return key.removesuffix("_bytes").replace("_", " ").replace("kv", "KV").replace("cuda", "CUDA")
+
+
+def _upright(
+    groups: tuple[ReplicaGroup, ...], rows: Mapping[str, Callable[[ReplicaGroup], str]]
+) -> Table:
+    """One column a group, one row a property: few groups with many properties fit any width."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=True, show_edge=False)
+    table.add_column("")
+    for g in groups:
+        table.add_column(g.label.partition("x ")[2].strip("()"), justify="right")
+    for title, read in rows.items():
+        table.add_row(title, *(read(g) for g in groups))
+    return table
 
 
 def _verification(plan: Plan) -> list[RenderableType]:
