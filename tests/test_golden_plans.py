@@ -1,0 +1,63 @@
+"""Every shipped scenario has a golden plan: what is rented, what it costs, what is predicted."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from planner.api import solve
+from planner.scenario_reader import shipped_scenarios
+
+GOLDEN = Path(__file__).parent / "golden" / "plans"
+DIGITS = 5
+
+
+def rounded(value):
+    """Floats to five significant digits, so that another processor's last bits do not matter."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v) for v in value]
+    return value
+
+
+def summary(plan):
+    """The parts of a plan that a change should not move unnoticed."""
+    data = plan.model_dump(mode="json")
+    kept = ("status", "objective_usd_per_hour", "bound_usd_per_hour", "nodes", "totals")
+    out = {k: data[k] for k in kept}
+    out["services"] = [
+        {
+            "name": s["name"],
+            "served_qps": s["served_qps"],
+            "groups": [
+                {k: v for k, v in g.items() if k not in ("step", "notes", "settings")}
+                for g in s["replica_groups"]
+            ],
+        }
+        for s in data["services"]
+    ]
+    out["alternatives"] = [(a["label"], a["usd_per_hour"]) for a in data["alternatives"]]
+    out["rejections"] = [(r["reason"], r["count"]) for r in data["rejections"]]
+    out["infeasibility"] = data["infeasibility"]
+    return rounded(out)
+
+
+@pytest.mark.parametrize("name", sorted(shipped_scenarios()))
+def test_golden_plan(name, catalog, golden):
+    plan = solve(name, catalogs=catalog, verify="none")
+    golden(GOLDEN / f"{name}.json", json.dumps(summary(plan), indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.slow
+def test_the_main_plan_holds_in_the_simulator(catalog):
+    plan = solve("llama70b_qps50", catalogs=catalog, verify="simulate")
+    assert plan.verification.rounds[-1].holds
+    (service,) = plan.services
+    for group in service.replica_groups:
+        assert group.predicted.method == "simulated"
+        assert group.predicted.ttft_p99_s <= service.targets["ttft_p99"]
+        assert group.predicted.tpot_p99_s <= service.targets["tpot_p99"]
+        assert set(group.predicted.simulation_intervals) >= {"ttft_p99_s", "tpot_p99_s"}
