@@ -54,7 +54,7 @@ def command(ctx: click.Context, /, **options: Any) -> int | None:
     \b
     Examples:
       planner memory --model Qwen/Qwen3-8B
-      planner memory --model Qwen/Qwen3-32B --weights fp8 --gpu h100 --tp 2 --context 8192 --concurrency 32
+      planner memory --model Qwen/Qwen3-32B --weights fp8 --gpu h100 --tp 2
       planner memory --check vllm.log --gpu h100
       planner memory fits --model Qwen/Qwen3-8B
     """

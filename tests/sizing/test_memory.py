@@ -53,9 +53,19 @@ def deployment(**changes: Any) -> Deployment:
     return replace(base, **changes)
 
 
+MODELS = (
+    *(llama(layers) for layers in (1, 7, 32, 80)),
+    *map(
+        CATALOG.model,
+        ("deepseek-ai/DeepSeek-V3", "google/gemma-2-9b", "Qwen/Qwen3-Next-80B-A3B-Instruct",
+         "openai/gpt-oss-120b", "Qwen/Qwen2.5-VL-7B-Instruct"),
+    ),
+)  # fmt: skip
+
+
 @settings(max_examples=300, deadline=None)
 @given(
-    layers=st.sampled_from([1, 7, 32, 80]),
+    model=st.sampled_from(MODELS),
     gpu=st.sampled_from(CATALOG.gpus()),
     engine=st.sampled_from(ENGINES),
     tensor_parallel=st.sampled_from([1, 2, 3, 4, 8, 16]),
@@ -67,7 +77,7 @@ def deployment(**changes: Any) -> Deployment:
     longest=st.none() | st.integers(1, 1_000_000),
 )
 def test_the_parts_sum_to_the_visible_memory(
-    layers: int,
+    model: ModelSpec,
     gpu: Any,
     engine: tuple[str, str],
     tensor_parallel: int,
@@ -80,7 +90,7 @@ def test_the_parts_sum_to_the_visible_memory(
 ) -> None:
     layout = memory_layout(
         deployment(
-            model=llama(layers),
+            model=model,
             gpu=gpu,
             engine=CATALOG.engine(*engine),
             tensor_parallel=tensor_parallel,
