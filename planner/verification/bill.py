@@ -22,7 +22,7 @@ def bill_checks(plan: Plan) -> Iterator[Check]:
             "money",
             f"{node.count}x {_name(node)} cost their price each",
             node.usd_per_hour,
-            node.count * node.usd_per_hour_each,
+            node.count * node.usd_per_hour_each * node.hours_share,
         )
         yield at_least("money", f"{_name(node)} price [USD/h]", node.usd_per_hour_each, 0.0)
     cost = sum(n.usd_per_hour for n in plan.nodes)
@@ -91,7 +91,11 @@ def _counts(plan: Plan) -> Iterator[Check]:
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
         used = sum(g.gpus for g in groups if g.gpu == gpu)
         idle = sum(n.idle_gpus for n in plan.nodes if n.gpu == gpu)
-        yield equal("sums", f"{gpu}: rented GPUs are used or idle", used + idle, rented)
+        statement = f"{gpu}: rented GPUs are used or idle"
+        if len(plan.details.get("schedule", ())) > 1 or plan.scenario.sharing.gpu:
+            yield skipped("sums", statement, "the fleet changes over time or GPUs are shared")
+        else:
+            yield equal("sums", statement, used + idle, rented)
     for group in groups:
         per_replica = group.tensor_parallel * group.pipeline_parallel * group.data_parallel
         yield equal("sums", f"GPUs of {group.label}", group.gpus, group.replicas * per_replica)

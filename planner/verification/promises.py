@@ -25,18 +25,20 @@ def promise_checks(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[
     )
     for planned in plan.services:
         if planned.name in asked:
-            yield from _demand(planned, asked[planned.name])
+            yield from _demand(planned, asked[planned.name], plan.scenario.serve == "all")
             yield from _latency(planned, asked[planned.name])
             yield from _search(planned, asked[planned.name], canonical_gpu)
     yield from _limits(plan, canonical_gpu)
 
 
-def _demand(planned: ServicePlan, asked: Service) -> Iterator[Check]:
+def _demand(planned: ServicePlan, asked: Service, all_served: bool) -> Iterator[Check]:
     name, groups = planned.name, planned.replica_groups
     yield equal("demand", f"{name}: rate asked [requests/s]", planned.rate_qps, asked.rate)
     routed = sum(g.routed_qps for g in groups)
-    yield equal("demand", f"{name}: what is served is routed", planned.served_qps, routed)
-    yield at_least("demand", f"{name}: served [requests/s]", planned.served_qps, asked.rate)
+    busiest = planned.served_qps if planned.busiest_qps is None else planned.busiest_qps
+    yield equal("demand", f"{name}: what is served is routed", busiest, routed)
+    if all_served:
+        yield at_least("demand", f"{name}: served [requests/s]", planned.served_qps, asked.rate)
     for group in groups:
         yield at_most(
             "demand",
@@ -53,7 +55,7 @@ def _demand(planned: ServicePlan, asked: Service) -> Iterator[Check]:
         "demand",
         f"{name}: headroom [requests/s]",
         planned.headroom_qps,
-        max(0.0, capacity - planned.served_qps),
+        max(0.0, capacity - busiest),
     )
 
 

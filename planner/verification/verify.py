@@ -1,7 +1,8 @@
 """``verify``: every statement of a plan, re-checked without the solver.
 
 What the solver proved (that no cheaper fleet exists, or none at all) cannot be re-checked by
-arithmetic; the certificate's own numbers (objective, bound, gap, status) are checked for consistency.
+arithmetic; the certificate's own numbers (objective, bound, gap, status) are checked for consistency,
+and the cost is held against a bound that needs no solver.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from collections.abc import Iterator, Sequence
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
+from planner.fleet.candidates import enumerate_candidates
+from planner.fleet.market import cheapest_offers
+from planner.framing import problem_of
 from planner.performance.factors import Calibration
 from planner.plan import Plan
 from planner.verification.bill import bill_checks, price_checks
-from planner.verification.check import Check, Verdict, at_most, equal, same, skipped
+from planner.verification.bound import fluid_bound_usd_per_hour
+from planner.verification.check import Check, Verdict, at_least, at_most, equal, same, skipped
 from planner.verification.packing import packing_checks
 from planner.verification.physics import partition_checks, physics_checks
 from planner.verification.promises import promise_checks
@@ -52,10 +57,35 @@ def _checks(
         yield skipped("prices", "prices of the nodes", "the price list is not at hand")
     else:
         yield from price_checks(plan, offers)
+        yield from _optimality(plan, catalog, calibration, offers)
     yield from promise_checks(plan, lambda name: catalog.gpu(name).name)
     yield from packing_checks(plan)
     yield from partition_checks(plan)
     yield from physics_checks(plan, catalog, calibration)
+
+
+def _optimality(
+    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer]
+) -> Iterator[Check]:
+    """The cost against a bound by arithmetic alone, over every candidate of the scenario."""
+    objective = plan.objective_usd_per_hour
+    if objective is None:
+        return
+    sets = {
+        s.name: enumerate_candidates(s, catalog, offers, calibration)
+        for s in plan.scenario.services
+    }
+    problem = problem_of(plan.scenario, sets, cheapest_offers(offers), catalog)
+    bound = fluid_bound_usd_per_hour(problem)
+    above = (
+        f"{100 * (objective / bound - 1):.1f} % above it" if 0 < bound < math.inf else "no bound"
+    )
+    yield at_least(
+        "optimality",
+        f"cost [USD/h] against replicas and nodes that could be split ({above})",
+        objective,
+        bound,
+    )
 
 
 def certificate_checks(plan: Plan) -> Iterator[Check]:
