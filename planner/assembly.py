@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import platform
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from planner import __version__
 from planner.catalog.store import Catalog
 from planner.fleet.candidates import TOO_SLOW, Candidate, Rejection
 from planner.fleet.money import token_cost, usd_per_month, usd_per_year
+from planner.fleet.purchases import offer_key
 from planner.fleet.rivals import Rival
 from planner.performance.factors import Calibration
 from planner.performance.guard import floors
@@ -34,6 +36,7 @@ from planner.plan import (
     Verification,
 )
 from planner.scenario import Scenario, Service
+from planner.schedule import mean_served_qps, rented, schedule
 from planner.serving.lengths import lengths_of
 from planner.solved import Effort, Operating, Solved
 
@@ -73,6 +76,7 @@ def assemble(
             near_winners=solved.near_winners,
             note=solved.verification_note,
         ),
+        details={"schedule": schedule(solved)} if len(solved.problem.period_hours) > 1 else {},
         provenance=_provenance(solved, catalog, calibration, effort, seconds),
     )
 
@@ -90,7 +94,8 @@ def _service(service: Service, solved: Solved, nodes: tuple[NodeCount, ...]) -> 
     )
     lengths = lengths_of(service)
     capacity = sum(g.capacity_qps * g.replicas for g in groups)
-    served = sum(routed.values())
+    busiest = sum(routed.values())
+    served = mean_served_qps(service.name, solved)
     return ServicePlan(
         name=service.name,
         model=chosen[0][0].deployment.model.name if chosen else _name_of(service),
@@ -99,7 +104,8 @@ def _service(service: Service, solved: Solved, nodes: tuple[NodeCount, ...]) -> 
         targets={t.key: t.seconds for t in service.slo.targets},
         replica_groups=groups,
         usd_per_hour=sum(g.usd_per_hour for g in groups),
-        headroom_qps=max(0.0, capacity - served),
+        headroom_qps=max(0.0, capacity - busiest),
+        busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
         floors=_floors(chosen[0][0], lengths.mean_prompt, lengths.mean_output, service.rate)
         if chosen
         else {},
@@ -140,7 +146,7 @@ def _group(
         settings=_settings(candidate),
         replicas=count,
         gpus=count * d.gpus,
-        usd_per_hour=_share_of_cost(candidate, count, solved, nodes),
+        usd_per_hour=_share_of_cost(candidate, solved, nodes),
         capacity_qps=solved.capacity_qps(candidate.key),
         routed_qps=routed,
         concurrency=at.point.concurrency,
@@ -196,32 +202,33 @@ def _step(at: Operating) -> StepBreakdown:
     )
 
 
-def _share_of_cost(
-    candidate: Candidate, count: int, solved: Solved, nodes: tuple[NodeCount, ...]
-) -> float:
-    """The group's part of the rent of its GPU type, by GPUs; idle GPUs are shared in proportion."""
+def _share_of_cost(candidate: Candidate, solved: Solved, nodes: tuple[NodeCount, ...]) -> float:
+    """The group's part of the rent of its GPU type, by GPU-hours; idle GPUs are shared in proportion."""
     gpu = candidate.deployment.gpu.name
     rent = sum(n.usd_per_hour for n in nodes if n.gpu == gpu)
-    used = sum(
-        n * solved.by_key[kind].deployment.gpus
-        for (kind, _), n in solved.solution.replicas.items()
-        if solved.by_key[kind].deployment.gpu.name == gpu
-    )
-    return rent * count * candidate.deployment.gpus / used
+    hours = solved.problem.period_hours
+    used: dict[str, float] = defaultdict(float)
+    for (kind, period), n in solved.solution.replicas.items():
+        other = solved.by_key[kind]
+        if other.deployment.gpu.name == gpu:
+            used[kind] += n * other.deployment.gpus * other.gpu_share * hours[period]
+    return rent * used[candidate.key] / sum(used.values())
 
 
 def _nodes(solved: Solved) -> Iterator[NodeCount]:
+    """Nodes by offer: those always paid, then those paid part of the time, level by level."""
     offers = {o.key: o for o in solved.offers}
-    used: dict[str, int] = defaultdict(int)
-    for (kind, _), n in solved.solution.replicas.items():
-        used[solved.by_key[kind].deployment.gpu.name] += n * solved.by_key[kind].deployment.gpus
-    billed = {offers[key]: n for (key, _period), n in sorted(solved.solution.billed.items()) if n}
-    rented: dict[str, int] = defaultdict(int)
-    for offer, n in billed.items():
-        rented[offer.gpu] += n * offer.gpu_count
-    for offer, n in billed.items():
-        idle = rented[offer.gpu] - used[offer.gpu]
-        rented[offer.gpu] -= min(idle, n * offer.gpu_count)
+    used: dict[str, float] = defaultdict(float)
+    for kind, n in solved.replicas().items():
+        candidate = solved.by_key[kind]
+        used[candidate.deployment.gpu.name] += n * candidate.deployment.gpus * candidate.gpu_share
+    levels = [(offers[key], *level) for key, paid in rented(solved) for level in paid]
+    total: dict[str, int] = defaultdict(int)
+    for offer, n, _ in levels:
+        total[offer.gpu] += n * offer.gpu_count
+    for offer, n, share in levels:
+        idle = max(0, total[offer.gpu] - math.ceil(used[offer.gpu] - 1e-9))
+        total[offer.gpu] -= min(idle, n * offer.gpu_count)
         yield NodeCount(
             provider=offer.provider,
             region=offer.region,
@@ -231,11 +238,12 @@ def _nodes(solved: Solved) -> Iterator[NodeCount]:
             gpus_per_node=offer.gpu_count,
             count=n,
             usd_per_hour_each=offer.usd_per_hour,
-            usd_per_hour=n * offer.usd_per_hour,
+            usd_per_hour=n * offer.usd_per_hour * share,
             idle_gpus=min(idle, n * offer.gpu_count),
             price_as_of=offer.as_of,
             price_source=offer.source,
             price_confidence=offer.confidence,
+            hours_share=share,
         )
 
 
@@ -382,7 +390,8 @@ def _solver(solved: Solved, effort: Effort) -> SolverReport:
 def _provenance(
     solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, seconds: float
 ) -> Provenance:
-    used = [o for o in solved.offers if (o.key, 0) in solved.solution.billed]
+    billed = {offer_key(key) for key, _ in solved.solution.billed}
+    used = [o for o in solved.offers if o.key in billed]
     dates = sorted(o.as_of for o in (used or solved.offers))
     text = json.dumps(solved.scenario.model_dump(mode="json"), sort_keys=True)
     return Provenance(

@@ -70,8 +70,8 @@ def checked(
 
 
 def _check(solved: Solved, service: Service, effort: Effort) -> Check | None:
-    """Simulate one service as planned; None where it has no replicas."""
-    placed = _placed(solved, service)
+    """Simulate one service as planned; None where it has no replicas, or is split by length."""
+    placed = [] if service.buckets else _placed(solved, service)
     return check_service(service, placed, seed=effort.seed) if placed else None
 
 

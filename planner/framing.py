@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
+from planner.fleet.buckets import buckets_of
 from planner.fleet.candidates import CandidateSet, group_gpus
-from planner.fleet.market import node_offers
-from planner.fleet.problem import Demand, FleetLimits, Problem, ReplicaKind, Solution
+from planner.fleet.periods import Calendar, calendar_of
+from planner.fleet.problem import (
+    Demand,
+    FleetLimits,
+    Problem,
+    ReplicaKind,
+    Resilience,
+    Solution,
+)
 from planner.fleet.program import solve as solve_program
-from planner.scenario import Scenario
+from planner.fleet.purchases import caps, node_offers
+from planner.scenario import Scenario, Service
+from planner.serving.lengths import lengths_of
 from planner.solved import Effort
 
 
@@ -19,40 +29,70 @@ def problem_of(
     sets: Mapping[str, CandidateSet],
     offers: tuple[Offer, ...],
     catalog: Catalog,
+    calendar: Calendar | None = None,
 ) -> Problem:
-    """Translate candidates and offers into the program's plain numbers."""
+    """Translate candidates and admitted offers into the program's plain numbers.
+
+    ``calendar``: the scenario's periods, where they are known already.
+    """
+    calendar = calendar or calendar_of(scenario.services, scenario.horizon)
     kinds = tuple(
         ReplicaKind(
             key=c.key,
             gpu=c.deployment.gpu.name,
             gpus=c.deployment.gpus,
-            capacity_qps={c.service: c.capacity.qps},
+            capacity_qps=dict(c.bucket_qps),
             group_gpus=group_gpus(c.deployment),
             tpot_s=c.capacity.tpot_mean_s,
+            gpu_share=c.gpu_share,
         )
         for candidates in sets.values()
         for c in candidates.candidates
     )
     used = {k.gpu for k in kinds}
+    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar)
+    limits, failures = scenario.limits, scenario.failures
+    spot = any(n.spot for n in nodes)
     return Problem(
-        demands=tuple(
-            Demand(
-                key=s.name,
-                service=s.name,
-                rates_qps=(s.rate,),
-                max_kinds=s.max_deployments,
-                weight=float(1 + s.priority),
-            )
-            for s in scenario.services
-        ),
+        demands=tuple(d for s in scenario.services for d in _demands(s, calendar)),
         kinds=kinds,
-        offers=node_offers((o for o in offers if o.gpu in used), catalog),
+        offers=nodes,
         limits=FleetLimits(
-            max_gpus=scenario.limits.max_gpus,
-            max_usd_per_hour=scenario.limits.max_cost_usd_per_hour,
-            stock={catalog.gpu(g).name: n for g, n in scenario.limits.stock.items()},
+            max_gpus=limits.max_gpus,
+            max_usd_per_hour=limits.max_cost_usd_per_hour,
+            max_power_kw=limits.max_power_kw,
+            max_spot_share=scenario.spot.max_share
+            if spot and scenario.spot.max_share < 1
+            else None,
+            stock={catalog.gpu(g).name: n for g, n in limits.stock.items()},
+            caps=caps(scenario, nodes, {o.key: o for o in offers}, catalog),
         ),
+        period_hours=calendar.hours,
+        resilience=Resilience(
+            replicas=failures.replicas,
+            nodes=failures.nodes,
+            zones=failures.zones,
+            spot_pools=scenario.spot.pools_lost if spot else 0,
+        ),
+        serve_all=scenario.serve == "all",
+        before=calendar.before,
+        occurrences=calendar.occurrences,
+        share_nodes=scenario.sharing.nodes,
+        overlap_hours=scenario.migration.overlap_hours,
     )
+
+
+def _demands(service: Service, calendar: Calendar) -> Iterator[Demand]:
+    """The service, or its length buckets, sized on the busiest window of each period."""
+    for bucket in buckets_of(service.name, lengths_of(service), service.buckets):
+        yield Demand(
+            key=bucket.key,
+            service=service.name,
+            rates_qps=tuple(r * bucket.share for r in calendar.sizing_qps[service.name]),
+            max_kinds=service.max_deployments,
+            whole=service.buckets is not None and service.buckets.whole,
+            weight=float(1 + service.priority),
+        )
 
 
 def decide(problem: Problem, effort: Effort) -> Solution:

@@ -116,11 +116,16 @@ class ServicePlan(Part):
     replica_groups: tuple[ReplicaGroup, ...]
     usd_per_hour: float
     headroom_qps: float = 0.0
+    busiest_qps: float | None = None
     floors: dict[str, float] = {}
 
 
 class NodeCount(Part):
-    """Instances to rent of one offer, what fills them, and what they cost."""
+    """Instances to rent of one offer, what fills them, and what they cost.
+
+    ``hours_share``: how much of the time they are paid, start-ups included; ``usd_per_hour`` is the
+    mean over time.
+    """
 
     provider: str
     region: str
@@ -135,6 +140,7 @@ class NodeCount(Part):
     price_as_of: str
     price_source: str
     price_confidence: str = "medium"
+    hours_share: float = 1.0
 
 
 class Totals(Part):

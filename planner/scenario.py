@@ -11,39 +11,32 @@ import itertools
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    model_serializer,
-    model_validator,
+from pydantic import BeforeValidator, Field, model_serializer, model_validator
+
+from planner.documents import (
+    AllOrNames,
+    Degrees,
+    Document,
+    Names,
+    Positive,
+    Seconds,
+    Share,
+    as_tuple,
 )
-
+from planner.scenario_fleet import (
+    Buckets,
+    Carbon,
+    Existing,
+    Failures,
+    Horizon,
+    Load,
+    Migration,
+    Quota,
+    Serve,
+    Sharing,
+    Spot,
+)
 from planner.units import parse_duration_s
-
-
-class Document(BaseModel):
-    """The base of every scenario document: strict types, no unknown keys, frozen, finite numbers."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
-    )
-
-
-def _tuple(value: Any) -> Any:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
-
-
-Seconds = Annotated[float, BeforeValidator(parse_duration_s), PlainSerializer(lambda v: v)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
-Degrees = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], BeforeValidator(_tuple)]
-AllOrNames = Annotated[Literal["all"] | Names, Field(union_mode="left_to_right")]
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _length(value: Any) -> Any:
@@ -205,15 +198,18 @@ class Prices(Document):
     providers: AllOrNames = "all"
     regions: AllOrNames = "all"
     file: str | None = None
-    factors: dict[str, Positive] = {}
+    factors: dict[str, Positive] = Field(default_factory=dict)
 
 
 class Limits(Document):
-    """What must not be exceeded; ``stock`` caps GPUs by type."""
+    """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes."""
 
     max_gpus: Annotated[int, Field(ge=1)] | None = None
     max_cost_usd_per_hour: Positive | None = None
-    stock: dict[str, Annotated[int, Field(ge=0)]] = {}
+    max_power_kw: Positive | None = None
+    stock: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    quotas: Annotated[tuple[Quota, ...], BeforeValidator(as_tuple)] = ()
+    carbon: Carbon | None = None
 
 
 class Assumptions(Document):
@@ -265,12 +261,15 @@ class Service(Document):
     assumptions: Assumptions = Assumptions()
     priority: Annotated[int, Field(ge=0)] = 0
     max_deployments: Annotated[int, Field(ge=1)] = 1
+    load: Load | None = None
+    buckets: Buckets | None = None
 
 
 class Scenario(Document):
     """One file: one or more services, how prices are taken, and what limits hold.
 
-    ``beside``: other scenarios that ``planner explain`` solves for comparison.
+    ``serve``: "all", or "by-priority" where stock may be short: the highest priority first, and what
+    is not served is reported. ``beside``: other scenarios that ``planner explain`` solves for comparison.
     """
 
     name: str = "scenario"
@@ -278,6 +277,13 @@ class Scenario(Document):
     services: Annotated[tuple[Service, ...], Field(min_length=1, max_length=500)]
     prices: Prices = Prices()
     limits: Limits = Limits()
+    serve: Serve = "all"
+    horizon: Horizon = Horizon()
+    failures: Failures = Failures()
+    spot: Spot = Spot()
+    existing: Annotated[tuple[Existing, ...], BeforeValidator(as_tuple)] = ()
+    migration: Migration = Migration()
+    sharing: Sharing = Sharing()
     beside: Names = ()
 
     @model_validator(mode="before")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from planner.catalog.offer import Offer
 from planner.fleet.candidates import Candidate, CandidateSet
 from planner.fleet.infeasible import Explanation
+from planner.fleet.periods import Calendar
 from planner.fleet.problem import Problem, Solution
 from planner.fleet.rivals import Rival
 from planner.performance.steps import StepTimes
@@ -64,6 +65,7 @@ class Solved:
     by_key: Mapping[str, Candidate]
     problem: Problem
     solution: Solution
+    calendar: Calendar | None = None
     explanation: Explanation | None = None
     operating: Mapping[str, Operating] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
@@ -89,8 +91,9 @@ class Solved:
     def routed_qps(self, service: str | None = None) -> dict[str, float]:
         """Rate [requests/s] each kind gets in its busiest period, of one service or of all."""
         by_period: dict[tuple[str, int], float] = {}
+        service_of = {d.key: d.service for d in self.problem.demands}
         for (demand, kind, period), rate in sorted(self.solution.routed_qps.items()):
-            if service in (None, demand):
+            if service in (None, service_of[demand]):
                 by_period[kind, period] = by_period.get((kind, period), 0.0) + rate
         busiest: dict[str, float] = {}
         for (kind, _period), rate in by_period.items():
@@ -98,6 +101,7 @@ class Solved:
         return busiest
 
     def capacity_qps(self, kind: str) -> float:
-        """What one replica of a kind was counted as carrying [requests/s]."""
+        """What one replica of a kind was counted as carrying [requests/s]; of its best length bucket."""
         found = next(k for k in self.problem.kinds if k.key == kind)
-        return found.capacity_qps[self.by_key[kind].service]
+        candidate = self.by_key[kind]
+        return found.capacity_qps.get(candidate.service, candidate.capacity.qps)

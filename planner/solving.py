@@ -12,8 +12,10 @@ from planner.fleet.candidates import (
     lower_precision,
 )
 from planner.fleet.infeasible import Explanation, Outcome, explain
-from planner.fleet.market import admitted_offers, cheapest_offers
+from planner.fleet.market import admitted_offers
+from planner.fleet.periods import calendar_of
 from planner.fleet.problem import Problem, ReplicaKind, Solution
+from planner.fleet.purchases import existing_offers
 from planner.fleet.requirements import outcome_of
 from planner.fleet.rivals import rival, rival_gpus
 from planner.fleet.scenario_requirements import scenario_requirements
@@ -42,11 +44,17 @@ def solve_scenario(
     names and files that do not exist, SolverError when the solver fails.
     """
     progress("sizing candidates")
-    offers = admitted_offers(scenario.prices, catalog, base)
+    offers = (
+        *admitted_offers(scenario.prices, catalog, base),
+        *existing_offers(scenario, catalog),
+    )
+    shares = scenario.sharing.gpu
     sets = {
-        s.name: enumerate_candidates(s, catalog, offers, calibration) for s in scenario.services
+        s.name: enumerate_candidates(s, catalog, offers, calibration, shares)
+        for s in scenario.services
     }
-    problem = problem_of(scenario, sets, cheapest_offers(offers), catalog)
+    calendar = calendar_of(scenario.services, scenario.horizon)
+    problem = problem_of(scenario, sets, offers, catalog, calendar)
     progress("solving the program")
     solved = Solved(
         scenario=scenario,
@@ -55,6 +63,7 @@ def solve_scenario(
         by_key={c.key: c for s in sets.values() for c in s.candidates},
         problem=problem,
         solution=decide(problem, effort),
+        calendar=calendar,
     )
     if solved.solution.status == "infeasible" and not effort.explain:
         return replace(solved, explanation=Explanation("No fleet meets the scenario.", (), ()))
@@ -130,9 +139,12 @@ def _explain(
     before = SizedBefore(catalog, calibration)
 
     def attempt(scenario: Scenario) -> Outcome:
-        offers = admitted_offers(scenario.prices, catalog, base)
+        offers = (
+            *admitted_offers(scenario.prices, catalog, base),
+            *existing_offers(scenario, catalog),
+        )
         sets = {s.name: before.candidates(s, offers) for s in scenario.services}
-        problem = problem_of(scenario, sets, cheapest_offers(offers), catalog)
+        problem = problem_of(scenario, sets, offers, catalog)
         return outcome_of(problem, decide(problem, effort))
 
     misses = (

@@ -16,7 +16,7 @@ from planner.fleet.alternatives import AlternativeFleet, best_structures
 from planner.fleet.assurance import uncertainty
 from planner.fleet.candidates import Candidate, enumerate_candidates
 from planner.fleet.frontier import FrontierPoint, ResilienceStep, resilience_steps, trace_frontier
-from planner.fleet.market import admitted_offers, cheapest_offers
+from planner.fleet.market import admitted_offers
 from planner.fleet.problem import Problem, Solution
 from planner.fleet.robustness import (
     QuantileFleet,
@@ -71,7 +71,7 @@ class Decider:
             s.name: enumerate_candidates(s, self.catalog, offers, self.calibration)
             for s in scenario.services
         }
-        problem = problem_of(scenario, sets, cheapest_offers(offers), self.catalog)
+        problem = problem_of(scenario, sets, offers, self.catalog)
         by_key = {c.key: c for s in sets.values() for c in s.candidates}
         return Decided(scenario, problem, self.solve(problem), by_key)
 

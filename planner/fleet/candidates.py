@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from planner.catalog.gpu import GpuSpec
+from planner.catalog.inline_model import parse_inline
 from planner.catalog.model import ModelSpec
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.catalog.support import check_support, compute_precision
 from planner.deployment import Deployment, EngineSettings
-from planner.errors import InputError
 from planner.evidence import Evidence
+from planner.fleet.buckets import Bucket, buckets_of
 from planner.performance import guard
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
@@ -44,7 +46,11 @@ TOO_LONG = "requests exceed the model's context"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A deployment that can serve ``service`` at ``capacity.qps`` per replica within its targets."""
+    """A deployment that can serve ``service`` at ``capacity.qps`` per replica within its targets.
+
+    ``bucket_qps``: the rate it holds of each length bucket it can serve [requests/s] (the service's
+    name where it is not split). ``gpu_share``: of its one GPU; ``deployment.gpu`` is then that share.
+    """
 
     key: str
     service: str
@@ -54,6 +60,8 @@ class Candidate:
     steps: StepModel
     evidence: Evidence
     notes: tuple[str, ...] = ()
+    bucket_qps: Mapping[str, float] = field(default_factory=dict)
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,32 +93,40 @@ class _Context:
     catalog: Catalog
     calibration: Calibration
     lengths: JointLengths
+    buckets: tuple[Bucket, ...]
     median_prompt_tokens: float
     largest_node: Mapping[str, int]
 
 
 def enumerate_candidates(
-    service: Service, catalog: Catalog, offers: Iterable[Offer], calibration: Calibration
+    service: Service,
+    catalog: Catalog,
+    offers: Iterable[Offer],
+    calibration: Calibration,
+    gpu_shares: tuple[float, ...] = (),
 ) -> CandidateSet:
     """Size every deployment that ``service.search`` spans on the GPUs that ``offers`` hold.
 
-    Raises InputError for a name the catalog does not know, PhysicsBreach when a prediction beats a
-    floor.
+    ``gpu_shares``: shares of one GPU a replica may take besides whole ones. Raises InputError for a
+    name the catalog does not know, PhysicsBreach when a prediction beats a floor.
     """
     largest: dict[str, int] = {}
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
     lengths = lengths_of(service)
     median = float(np.quantile(lengths.prompt, 0.5))
-    context = _Context(service, catalog, calibration, lengths, median, largest)
+    buckets = buckets_of(service.name, lengths, service.buckets)
+    context = _Context(service, catalog, calibration, lengths, buckets, median, largest)
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
     for deployment in deployments(service, catalog, tuple(largest)):
-        tried = _try(deployment, context)
-        if isinstance(tried, Candidate):
-            candidates.append(tried)
-        else:
-            rejections.append(tried)
+        shares = (1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,)
+        for share in shares:
+            tried = _try(deployment, context, share)
+            if isinstance(tried, Candidate):
+                candidates.append(tried)
+            else:
+                rejections.append(tried)
     return CandidateSet(service.name, tuple(candidates), tuple(rejections))
 
 
@@ -153,14 +169,10 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
 
 
 def service_model(service: Service, catalog: Catalog) -> ModelSpec:
-    """The model a service names; raises InputError where it is given in another way."""
-    if not isinstance(service.model, str):
-        raise InputError(
-            "the model must be a catalog name or a path to a config.json",
-            where=service.name,
-            found=service.model,
-        )
-    return catalog.model(service.model)
+    """The model of a service: of a name, a path, or the shapes given in the scenario itself."""
+    if isinstance(service.model, str):
+        return catalog.model(service.model)
+    return parse_inline(service.model, where=service.name)
 
 
 def group_gpus(deployment: Deployment) -> int:
@@ -168,31 +180,54 @@ def group_gpus(deployment: Deployment) -> int:
     return deployment.tensor_parallel * deployment.data_parallel
 
 
-def _try(deployment: Deployment, context: _Context) -> Candidate | Rejection:
+def share_of_gpu(gpu: GpuSpec, share: float) -> GpuSpec:
+    """The GPU as a replica on ``share`` of it sees it: memory, bandwidth, arithmetic in proportion."""
+    return replace(
+        gpu,
+        driver_memory_mib=gpu.driver_memory_mib * share,
+        cuda_visible_gib=gpu.cuda_visible_gib * share,
+        marketed_memory_gb=gpu.marketed_memory_gb * share,
+        memory_bandwidth_gb_s=gpu.memory_bandwidth_gb_s * share,
+        peak_tflops={k: v * share for k, v in gpu.peak_tflops.items()},
+        tdp_w=gpu.tdp_w * share,
+    )
+
+
+def _try(whole: Deployment, context: _Context, gpu_share: float = 1.0) -> Candidate | Rejection:
+    deployment, label = whole, whole.label
+    if gpu_share < 1:
+        deployment = replace(whole, gpu=share_of_gpu(whole.gpu, gpu_share))
+        label = f"{whole.label} on {gpu_share:.3g} of a GPU"
     for reason, detail, miss in _ruled_out(deployment, context):
-        return Rejection(reason, deployment.label, detail, miss)
+        return Rejection(reason, label, detail, miss)
     memory = memory_layout(deployment)
     steps = step_model(deployment, context.calibration)
     floors = guard.floors_of(steps.loads, deployment.settings.tokens_per_step)
     for detail, miss in _below_floors(floors, context):
-        return Rejection(TOO_SLOW, deployment.label, detail, miss)
+        return Rejection(TOO_SLOW, label, detail, miss)
     service = context.service
-    capacity = replica_capacity(
-        steps,
-        memory,
-        deployment,
-        context.lengths,
-        service.slo,
-        arrival_cv=max(1.0, service.arrivals.cv),
-        prefix_hit_share=service.assumptions.prefix_hit_share,
-    )
+
+    def held(lengths: JointLengths) -> Capacity:
+        return replica_capacity(
+            steps,
+            memory,
+            deployment,
+            lengths,
+            service.slo,
+            arrival_cv=max(1.0, service.arrivals.cv),
+            prefix_hit_share=service.assumptions.prefix_hit_share,
+        )
+
+    by_bucket = {b.key: held(b.lengths) for b in context.buckets}
+    capacity = max(by_bucket.values(), key=lambda c: c.qps)
     if capacity.qps <= 0:
         detail = capacity.reason or f"limited by {capacity.limited_by}"
-        return Rejection(TOO_SLOW, deployment.label, detail, _latency_miss(capacity, service))
-    _guard(deployment.label, floors, capacity, context)
+        return Rejection(TOO_SLOW, label, detail, _latency_miss(capacity, service))
+    if service.buckets is None:
+        _guard(label, floors, capacity, context)
     _, note = compute_precision(deployment.gpu, deployment.weights)
     return Candidate(
-        key=f"{service.name}: {deployment.label}",
+        key=f"{service.name}: {label}",
         service=service.name,
         deployment=deployment,
         capacity=capacity,
@@ -200,6 +235,8 @@ def _try(deployment: Deployment, context: _Context) -> Candidate | Rejection:
         steps=steps,
         evidence=steps.evidence,
         notes=(note,) if note else (),
+        bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
+        gpu_share=gpu_share,
     )
 
 
@@ -239,7 +276,7 @@ def _ruled_out(
     if not memory.fits:
         held = memory.total_bytes - memory.kv_pool_bytes - memory.outside_budget_bytes
         yield NO_MEMORY, "; ".join(memory.reasons), held / memory.total_bytes
-    if memory.max_sequences(longest) < 1:
+    if context.service.buckets is None and memory.max_sequences(longest) < 1:
         needed = float(memory.kv.bytes_for(longest))
         detail = (
             f"{longest} tokens need {needed / GIB:.1f} GiB a GPU, "

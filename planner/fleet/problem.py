@@ -235,7 +235,8 @@ class Solution:
     pooled, period); ``billed``: nodes paid per (offer, period); ``routed_qps``: rate per (demand,
     kind, period); ``unserved_qps`` per (demand, period). ``objective`` and ``bound`` are mean
     USD per hour over the periods; ``gap`` is relative. ``kinds_after_dominance``: replica kinds
-    that reached the solver.
+    that reached the solver. ``change_hours``: node-hours per offer paid for start-ups and for overlap
+    while migrating, over the horizon.
     """
 
     status: str
@@ -253,3 +254,4 @@ class Solution:
     variables: int = 0
     constraints: int = 0
     kinds_after_dominance: int = 0
+    change_hours: Mapping[str, float] = field(default_factory=dict)

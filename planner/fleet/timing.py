@@ -55,3 +55,16 @@ def change_cost(columns: Columns) -> dict[int, float]:
         for o, i in columns.removed.items()
     }
     return combine((1.0, starts), (1.0, overlap))
+
+
+def change_hours(columns: Columns, values: list[float]) -> dict[str, float]:
+    """Node-hours per offer that ``change_cost`` pays for, over the horizon [h]."""
+    problem = columns.problem
+    offers = {o.key: o for o in problem.offers}
+    times = problem.occurrences or (1.0,) * len(problem.period_hours)
+    hours: dict[str, float] = {}
+    for (o, _, t), i in columns.started.items():
+        hours[o] = hours.get(o, 0.0) + times[t] * offers[o].start_up_hours * values[i]
+    for o, i in columns.removed.items():
+        hours[o] = hours.get(o, 0.0) + problem.overlap_hours * values[i]
+    return {o: h for o, h in hours.items() if h > 1e-9}

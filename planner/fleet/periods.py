@@ -1,0 +1,206 @@
+"""Demand over time: hours of a day or week, or a rate series reduced to representative days.
+
+Each hour has a mean rate, which pays, and the rate of its busiest window, which sizes. The hours of a
+longer cycle are reduced to a few days by medoids; every day that holds a service's busiest hour
+stays as it is, and the other days are scaled so that the mean over the cycle is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.errors import InputError
+from planner.scenario import Service
+from planner.scenario_fleet import Horizon, Load
+from planner.serving.workload_tables import read_rates
+from planner.units import HOURS_PER_MONTH
+
+Floats = NDArray[np.float64]
+
+DAY = 24
+SECONDS_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hourly:
+    """Rates of one service by hour of its cycle [requests/s]: the mean, and the busiest window."""
+
+    mean_qps: Floats
+    busiest_qps: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The periods of a plan.
+
+    ``hours``: how long each lasts in the horizon [h]; ``before``: the period it follows, () where none
+    does; ``occurrences``: how often it happens; ``month``: the first month of its stage (0 = now).
+    ``sizing_qps`` and ``mean_qps``: busiest-window and mean rate by service and period [requests/s].
+    """
+
+    labels: tuple[str, ...]
+    hours: tuple[float, ...]
+    before: tuple[int | None, ...]
+    occurrences: tuple[float, ...]
+    month: tuple[int, ...]
+    sizing_qps: Mapping[str, tuple[float, ...]]
+    mean_qps: Mapping[str, tuple[float, ...]]
+
+
+def calendar_of(services: Sequence[Service], horizon: Horizon) -> Calendar:
+    """The periods that the services' loads and the horizon span; one where nothing varies.
+
+    Raises InputError for a rate series that cannot be read or spans less than a day.
+    """
+    hourly = {s.name: hourly_of(s) for s in services}
+    days = math.lcm(*(max(1, len(h.mean_qps) // DAY) for h in hourly.values()))
+    varies = any(len(h.mean_qps) > 1 for h in hourly.values())
+    if not varies:
+        cycle = {n: Hourly(h.mean_qps, h.busiest_qps) for n, h in hourly.items()}
+        weights = [1.0]
+    else:
+        keep = max((s.load.days for s in services if s.load is not None), default=1)
+        cycle, weights = reduce_days({n: _tiled(h, days) for n, h in hourly.items()}, keep)
+    return _staged(cycle, weights, varies, horizon)
+
+
+def hourly_of(service: Service) -> Hourly:
+    """The service's rates by hour: one hour where its rate does not vary."""
+    load = service.load
+    if load is None:
+        rate = np.array([service.rate])
+        return Hourly(rate, rate)
+    if load.series is not None:
+        return _from_series(service, load, load.series)
+    if load.hourly is None:
+        rate = np.array([service.rate])
+        return Hourly(rate, rate * load.peak_ratio)
+    profile = np.array(load.hourly)
+    mean = service.rate * profile / profile.mean()
+    return Hourly(mean, mean * load.peak_ratio)
+
+
+def _from_series(service: Service, load: Load, name: str) -> Hourly:
+    """Hours of a rate series, scaled to the service's mean rate; gaps take their hour's mean of day."""
+    series = read_rates(name, load.workload)
+    hour = np.floor((series.start_s - series.start_s[0]) / SECONDS_PER_HOUR).astype(int)
+    days = int(hour[-1] + 1) // DAY
+    if days < 1:
+        raise InputError(
+            "the rate series spans less than a day", where=name, found=f"{hour[-1] + 1} hours"
+        )
+    mean, busiest = np.full(days * DAY, np.nan), np.full(days * DAY, np.nan)
+    for h in range(days * DAY):
+        rates = series.rate_qps[hour == h]
+        if len(rates):
+            mean[h], busiest[h] = rates.mean(), rates.max()
+    for rates in (mean, busiest):
+        by_hour = rates.reshape(days, DAY)
+        usual = np.nanmean(by_hour, axis=0) if days > 1 else by_hour[0]
+        gaps = np.isnan(by_hour)
+        by_hour[gaps] = np.broadcast_to(np.nan_to_num(usual), by_hour.shape)[gaps]
+    scale = service.rate / mean.mean()
+    ratio = load.peak_ratio if series.window_s >= SECONDS_PER_HOUR else 1.0
+    return Hourly(mean * scale, busiest * scale * ratio)
+
+
+def _tiled(hourly: Hourly, days: int) -> Hourly:
+    repeat = days * DAY // len(hourly.mean_qps)
+    return Hourly(np.tile(hourly.mean_qps, repeat), np.tile(hourly.busiest_qps, repeat))
+
+
+def reduce_days(hourly: Mapping[str, Hourly], keep: int) -> tuple[dict[str, Hourly], list[float]]:
+    """``keep`` representative days, or as many as hold a service's busiest hour; and their weights [days].
+
+    The day of each service's busiest hour is kept verbatim; medoids are added one by one, each the day
+    that brings all days closest to their representative (distances relative to each service's peak).
+    """
+    days = len(next(iter(hourly.values())).mean_qps) // DAY
+    shape = (days, DAY)
+    peaks = {n: int(np.argmax(h.busiest_qps)) // DAY for n, h in hourly.items()}
+    chosen = sorted(set(peaks.values()))
+    if days <= max(keep, len(chosen)):
+        return dict(hourly), [1.0] * days
+    points = np.concatenate(
+        [h.busiest_qps.reshape(shape) / max(h.busiest_qps.max(), 1e-12) for h in hourly.values()],
+        axis=1,
+    )
+    distance = np.abs(points[:, None, :] - points[None, :, :]).sum(axis=2)
+    while len(chosen) < keep:
+        nearest = distance[:, chosen].min(axis=1)
+        gain = np.maximum(0, nearest[:, None] - distance).sum(axis=0)
+        gain[chosen] = -1.0
+        chosen.append(int(np.argmax(gain)))
+    owner = np.array(chosen)[np.argmin(distance[:, chosen], axis=1)]
+    weights = [float((owner == day).sum()) for day in chosen]
+    return {
+        n: _scaled(h, chosen, weights, verbatim=set(peaks.values())) for n, h in hourly.items()
+    }, weights
+
+
+def _scaled(hourly: Hourly, chosen: list[int], weights: list[float], verbatim: set[int]) -> Hourly:
+    """The chosen days, those not ``verbatim`` scaled so that the cycle's mean is kept.
+
+    No hour is scaled above the service's peak.
+    """
+    mean = hourly.mean_qps.reshape(-1, DAY)
+    busiest = hourly.busiest_qps.reshape(-1, DAY)
+    fixed = sum(w * mean[d].sum() for d, w in zip(chosen, weights, strict=True) if d in verbatim)
+    free = sum(w * mean[d].sum() for d, w in zip(chosen, weights, strict=True) if d not in verbatim)
+    factor = max(0.0, (mean.sum() - fixed) / free) if free > 0 else 1.0
+    factors = np.array([1.0 if d in verbatim else factor for d in chosen])[:, None]
+    return Hourly(
+        np.minimum(mean[chosen] * factors, mean.max()).ravel(),
+        np.minimum(busiest[chosen] * factors, busiest.max()).ravel(),
+    )
+
+
+def _staged(
+    cycle: Mapping[str, Hourly], weights: list[float], varies: bool, horizon: Horizon
+) -> Calendar:
+    """The cycle repeated in each stage of the horizon, grown."""
+    size = len(next(iter(cycle.values())).mean_qps)
+    stages = horizon.stages if varies or horizon.stages > 1 or horizon.growth_per_month else 1
+    months = horizon.months // stages
+    stage_hours = months * HOURS_PER_MONTH if varies or stages > 1 else 1.0
+    total = sum(weights) * (DAY if varies else 1)
+    labels, hours, occurrences, month = [], [], [], []
+    before: list[int | None] = []
+    growth = []
+    for stage in range(stages):
+        first = stage * months
+        for slot in range(size):
+            day, hour = divmod(slot, DAY)
+            share = weights[day if varies else 0] / total
+            labels.append(_label(first, day, hour, stages, varies, len(weights)))
+            hours.append(stage_hours * share)
+            occurrences.append(stage_hours * share)
+            month.append(first)
+            before.append(stage * size + day * DAY + (hour - 1) % DAY)
+            growth.append(first + months - 1)
+    factor = [(1 + horizon.growth_per_month) ** m for m in growth]
+    return Calendar(
+        labels=tuple(labels),
+        hours=tuple(hours),
+        before=tuple(before) if varies else (),
+        occurrences=tuple(occurrences) if varies else (),
+        month=tuple(month),
+        sizing_qps={n: _grown(h.busiest_qps, factor, stages) for n, h in cycle.items()},
+        mean_qps={n: _grown(h.mean_qps, factor, stages) for n, h in cycle.items()},
+    )
+
+
+def _grown(rates: Floats, factor: list[float], stages: int) -> tuple[float, ...]:
+    return tuple(float(r) * f for r, f in zip(np.tile(rates, stages), factor, strict=True))
+
+
+def _label(first: int, day: int, hour: int, stages: int, varies: bool, days: int) -> str:
+    parts = [f"month {first + 1}"] if stages > 1 else []
+    if varies:
+        parts += ([f"day {day + 1}"] if days > 1 else []) + [f"{hour:02d}:00"]
+    return " ".join(parts) or "always"
