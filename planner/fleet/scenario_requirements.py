@@ -9,31 +9,46 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 from planner.fleet.infeasible import Requirement
 from planner.fleet.requirements import (
     MAX_SEPARATE_SERVICES,
     SMALLEST_SHARE,
+    UNLIMITED_CAP,
+    UNLIMITED_GPUS,
+    UNLIMITED_KW,
     budget,
     gpu_cap,
     switch,
 )
-from planner.scenario import Limits, Scenario, Search, Service, Target
+from planner.scenario import Limits, Scenario, Search, Target
 
 NO_TARGET_S = 3600.0
+Path = tuple[str | int, ...]
 
 
 def scenario_requirements(
     scenario: Scenario, unserved: Collection[str] = ()
 ) -> tuple[Requirement[Scenario], ...]:
-    """Rates, targets, limits, prices and search of a scenario, as its file names them.
+    """Rates, targets, limits, failures, prices and search of a scenario, as its file names them.
 
     ``unserved``: services that no deployment can serve as asked. In a fleet of many services theirs
     are the targets listed, and the rates of all others are taken together.
     """
-    return tuple(_of_scenario(scenario, unserved))
+    return tuple(
+        requirement
+        for part in (
+            _of_services(scenario, unserved),
+            _of_limits(scenario.limits),
+            _of_failures(scenario),
+            _of_search(scenario),
+        )
+        for requirement in part
+    )
 
 
-def _of_scenario(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requirement[Scenario]]:
+def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requirement[Scenario]]:
     few = len(scenario.services) <= MAX_SEPARATE_SERVICES
     others: list[int] = []
     listed = 0
@@ -44,19 +59,21 @@ def _of_scenario(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requ
         listed += 1
         prefix = "" if len(scenario.services) == 1 else f"{service.name}: "
         yield _rate([i], f"{prefix}rate", service.rate)
-        for target in service.slo.targets:
-            yield _target([i], f"{prefix}{target.key}", target)
+        for j, target in enumerate(service.slo.targets):
+            path = ("services", i, "slo", "targets", j, "seconds")
+            yield _target(f"{prefix}{target.key}", target, path)
     if others:
         yield _rate(
             others, f"rate of {'the other' if listed else 'all'} {len(others)} services", None
         )
-    yield from _of_limits(scenario.limits)
-    yield from _of_search(scenario)
 
 
 def _rate(chosen: list[int], name: str, rate_qps: float | None) -> Requirement[Scenario]:
     def edit(scenario: Scenario, share: float) -> Scenario:
-        return _edit_services(scenario, chosen, lambda s: {"rate": s.rate * share})
+        for i in chosen:
+            rate = scenario.services[i].rate * share
+            scenario = _replaced(scenario, ("services", i, "rate"), rate)
+        return scenario
 
     def write(share: float) -> str:
         return f"{100 * share:.3g} %" if rate_qps is None else f"{rate_qps * share:.3g} requests/s"
@@ -64,43 +81,72 @@ def _rate(chosen: list[int], name: str, rate_qps: float | None) -> Requirement[S
     return Requirement(name=name, current=1.0, loosest=SMALLEST_SHARE, edit=edit, write=write)
 
 
-def _target(chosen: list[int], name: str, target: Target) -> Requirement[Scenario]:
-    def edit(scenario: Scenario, seconds: float) -> Scenario:
-        def loosened(service: Service) -> dict[str, Any]:
-            targets = tuple(
-                t.model_copy(update={"seconds": seconds}) if t.key == target.key else t
-                for t in service.slo.targets
-            )
-            return {"slo": service.slo.model_copy(update={"targets": targets})}
-
-        return _edit_services(scenario, chosen, loosened)
-
+def _target(name: str, target: Target, path: Path) -> Requirement[Scenario]:
     return Requirement(
         name=name,
         current=target.seconds,
         loosest=max(NO_TARGET_S, target.seconds),
-        edit=edit,
+        edit=_editor(path),
         write=lambda v: f"{v:.3g} s" if v >= 1 else f"{1000 * v:.3g} ms",
     )
 
 
 def _of_limits(limits: Limits) -> Iterator[Requirement[Scenario]]:
     for gpu, count in sorted(limits.stock.items()):
-        yield gpu_cap(f"limits.stock.{gpu}", count, _scenario_stock_editor(gpu), gpu)
+        yield gpu_cap(f"limits.stock.{gpu}", count, _editor(("limits", "stock", gpu), int), gpu)
     if limits.max_gpus is not None:
-        edit = _scenario_limit_editor("max_gpus", int)
-        yield gpu_cap("limits.max_gpus", limits.max_gpus, edit)
+        yield gpu_cap("limits.max_gpus", limits.max_gpus, _editor(("limits", "max_gpus"), int))
     if limits.max_cost_usd_per_hour is not None:
-        edit = _scenario_limit_editor("max_cost_usd_per_hour")
-        yield budget(limits.max_cost_usd_per_hour, edit)
+        yield budget(limits.max_cost_usd_per_hour, _editor(("limits", "max_cost_usd_per_hour")))
+    if limits.max_power_kw is not None:
+        yield _number(
+            ("limits", "max_power_kw"), limits.max_power_kw, UNLIMITED_KW, lambda v: f"{v:g} kW"
+        )
+    if limits.carbon is not None:
+        yield _number(
+            ("limits", "carbon", "max_kg_per_hour"),
+            limits.carbon.max_kg_per_hour,
+            UNLIMITED_CAP,
+            lambda v: f"{v:g} kg/h",
+        )
+    for i, quota in enumerate(limits.quotas):
+        path = ("limits", "quotas", i, "max_gpus")
+        named = [f"{k} {v}" for k, v in quota.model_dump(exclude={"max_gpus"}).items() if v]
+        yield Requirement(
+            name=f"limits.quotas for {', '.join(named) or 'all offers'}",
+            current=quota.max_gpus,
+            loosest=UNLIMITED_GPUS,
+            edit=_editor(path, int),
+            write=lambda v: f"{v:.0f} GPUs",
+            whole=True,
+        )
+
+
+def _of_failures(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
+    for sort in ("replicas", "nodes", "zones"):
+        yield from _count(("failures", sort), getattr(scenario.failures, sort))
+    if "spot" in scenario.prices.terms:
+        yield from _count(("spot", "pools_lost"), scenario.spot.pools_lost)
+        if scenario.spot.max_share < 1:
+            yield _number(
+                ("spot", "max_share"), scenario.spot.max_share, 1.0, lambda v: f"{100 * v:.3g} %"
+            )
+        if scenario.spot.reserve_share > 0:
+            yield _number(
+                ("spot", "reserve_share"),
+                scenario.spot.reserve_share,
+                0.0,
+                lambda v: f"{100 * v:.3g} %",
+            )
 
 
 def _of_search(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
-    everyone = list(range(len(scenario.services)))
     named = [s.search.gpus for s in scenario.services if s.search.gpus != "all"]
     if named:
         gpus = sorted({gpu for names in named for gpu in names})
-        yield switch("search.gpus", _joined(gpus), "all", _search_editor("gpus", "all"))
+        yield switch(
+            "search.gpus", _joined(gpus), "all", _in_every_service(("search", "gpus"), "all")
+        )
     for field in ("tensor_parallel", "weights", "kv_cache"):
         asked = {name for s in scenario.services for name in getattr(s.search, field)}
         wider = tuple(sorted(asked | set(getattr(Search(), field))))
@@ -109,69 +155,70 @@ def _of_search(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
                 f"search.{field}",
                 _joined(sorted(asked)),
                 _joined(wider),
-                _search_editor(field, wider),
+                _in_every_service(("search", field), wider),
             )
     if not all(s.allow_lower_precision for s in scenario.services):
-        yield switch(
-            "allow_lower_precision",
-            "false",
-            "true",
-            lambda s: _edit_services(s, everyone, lambda _: {"allow_lower_precision": True}),
-        )
+        edit = _in_every_service(("allow_lower_precision",), True)
+        yield switch("allow_lower_precision", "false", "true", edit)
     for field in ("providers", "regions"):
         names = getattr(scenario.prices, field)
         if names != "all":
-            yield switch(f"prices.{field}", ", ".join(names), "all", _price_editor(field))
+            widen = _editor(("prices", field), lambda _: "all")
+            yield switch(f"prices.{field}", _joined(names), "all", lambda s, e=widen: e(s, 1))  # type: ignore[misc]
 
 
-def _search_editor(field: str, value: object) -> Callable[[Scenario], Scenario]:
-    def edit(scenario: Scenario) -> Scenario:
-        everyone = list(range(len(scenario.services)))
-        return _edit_services(
-            scenario,
-            everyone,
-            lambda service: {"search": service.search.model_copy(update={field: value})},
+def _number(
+    path: Path, current: float, loosest: float, write: Callable[[float], str]
+) -> Requirement[Scenario]:
+    return Requirement(
+        name=".".join(map(str, path)),
+        current=current,
+        loosest=loosest,
+        edit=_editor(path),
+        write=write,
+    )
+
+
+def _count(path: Path, current: int) -> Iterator[Requirement[Scenario]]:
+    """How many of something may fail; asking for none is the least strict."""
+    if current:
+        yield Requirement(
+            name=".".join(map(str, path)),
+            current=current,
+            loosest=0,
+            edit=_editor(path, int),
+            write=lambda v: f"{v:.0f}",
+            whole=True,
         )
 
+
+def _editor(
+    path: Path, kind: Callable[[float], object] = float
+) -> Callable[[Scenario, float], Scenario]:
+    """Sets one field of a scenario, by its path, to a number of the right kind."""
+    return lambda scenario, value: _replaced(scenario, path, kind(value))
+
+
+def _in_every_service(path: Path, value: object) -> Callable[[Scenario], Scenario]:
+    def edit(scenario: Scenario) -> Scenario:
+        for i in range(len(scenario.services)):
+            scenario = _replaced(scenario, ("services", i, *path), value)
+        return scenario
+
     return edit
+
+
+def _replaced(part: Any, path: Path, value: object) -> Any:
+    """A copy of a document, mapping or tuple with what stands at ``path`` replaced."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(part, BaseModel):
+        return part.model_copy(update={str(step): _replaced(getattr(part, str(step)), rest, value)})
+    if isinstance(part, dict):
+        return {**part, step: _replaced(part[step], rest, value)}
+    return tuple(_replaced(x, rest, value) if i == step else x for i, x in enumerate(part))
 
 
 def _joined(values: Iterable[object]) -> str:
     return ", ".join(map(str, values))
-
-
-def _price_editor(field: str) -> Callable[[Scenario], Scenario]:
-    def edit(scenario: Scenario) -> Scenario:
-        prices = scenario.prices.model_copy(update={field: "all"})
-        return scenario.model_copy(update={"prices": prices})
-
-    return edit
-
-
-def _scenario_limit_editor(
-    field: str, kind: Callable[[float], float] = float
-) -> Callable[[Scenario, float], Scenario]:
-    def edit(scenario: Scenario, value: float) -> Scenario:
-        limits = scenario.limits.model_copy(update={field: kind(value)})
-        return scenario.model_copy(update={"limits": limits})
-
-    return edit
-
-
-def _scenario_stock_editor(gpu: str) -> Callable[[Scenario, float], Scenario]:
-    def edit(scenario: Scenario, value: float) -> Scenario:
-        stock = {**scenario.limits.stock, gpu: int(value)}
-        limits = scenario.limits.model_copy(update={"stock": stock})
-        return scenario.model_copy(update={"limits": limits})
-
-    return edit
-
-
-def _edit_services(
-    scenario: Scenario, chosen: list[int], change: Callable[[Service], dict[str, Any]]
-) -> Scenario:
-    services = tuple(
-        service.model_copy(update=change(service)) if i in chosen else service
-        for i, service in enumerate(scenario.services)
-    )
-    return scenario.model_copy(update={"services": services})

@@ -51,6 +51,48 @@ def test_what_is_not_asked_is_not_listed():
     assert names == ["rate", "ttft_p99", "tpot_p99", "prices.providers"]
 
 
+FLEET = {
+    "limits": {
+        **LIMITS,
+        "max_power_kw": 40.0,
+        "quotas": ({"max_gpus": 8, "provider": "aws", "region": "us-east-1"},),
+        "carbon": {"max_kg_per_hour": 3.0},
+    },
+    "failures": {"replicas": 1, "nodes": 2, "zones": 1},
+    "spot": {"max_share": 0.4, "reserve_share": 0.1},
+    "prices": {"terms": ("on-demand", "spot"), "regions": ("us-east-1",)},
+}
+
+
+def test_limits_failures_and_spot_are_named_by_their_path():
+    told = {r.name: r.write(r.current) for r in scenario_requirements(scenario(**FLEET))}
+    assert (
+        told.items()
+        >= {
+            "limits.max_power_kw": "40 kW",
+            "limits.quotas for provider aws, region us-east-1": "8 GPUs",
+            "limits.carbon.max_kg_per_hour": "3 kg/h",
+            "failures.replicas": "1",
+            "failures.nodes": "2",
+            "failures.zones": "1",
+            "spot.pools_lost": "1",
+            "spot.max_share": "40 %",
+            "spot.reserve_share": "10 %",
+            "prices.regions": "us-east-1",
+        }.items()
+    )
+
+
+def test_every_fleet_requirement_can_be_dropped_by_itself():
+    asked = scenario(**FLEET)
+    for requirement in scenario_requirements(asked):
+        dropped = requirement.edit(asked, requirement.loosest)
+        others = {r.name: r.current for r in scenario_requirements(dropped)}
+        for other in scenario_requirements(asked):
+            if other.name != requirement.name:
+                assert others[other.name] == other.current, (requirement.name, other.name)
+
+
 @pytest.mark.parametrize("services", [1, 3, 9])
 def test_every_edit_leaves_a_valid_scenario_and_nothing_else_changed(services):
     asked = scenario(services)
