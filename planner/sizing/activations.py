@@ -6,6 +6,7 @@ from planner.catalog.model import Layer, MoeMlp, RecurrentMixer, SoftmaxAttentio
 from planner.deployment import Deployment
 from planner.sizing.coefficients import MemoryCoefficients
 
+ENCODER_WIDTHS = 5  # a patch's hidden state and its four-fold feed-forward
 ACTIVATION_BYTES = 2  # activations are 16-bit in every weight format
 
 
@@ -88,12 +89,18 @@ def _mlp_values(layer: Layer, deployment: Deployment) -> float:
 
 
 def _vision_bytes(deployment: Deployment, coefficients: MemoryCoefficients) -> tuple[float, float]:
-    """Return ``(encoder cache, encoder peak)`` [B]; zeros for a language model."""
+    """Return ``(encoder cache, encoder peak)`` [B]; zeros for a language model.
+
+    The profile encodes a step's worth of image tokens, or one largest image where the tower takes any
+    resolution (it merges patches); a patch keeps its input and a four-fold feed-forward alive.
+    """
     tower = deployment.model.vision
     if not tower:
         return 0.0, 0.0
-    tokens = coefficients.encoder_tokens
+    _, tokens = batch_limits(deployment)
+    if any(".merger" in tensor.name for tensor in tower):
+        tokens = max(tokens, int(coefficients.encoder_tokens))
     cache = ACTIVATION_BYTES * tokens * deployment.model.hidden_size
-    widest = max(tensor.rows + tensor.cols for tensor in tower if tensor.rows > 1 < tensor.cols)
+    hidden = min(min(t.rows, t.cols) for t in tower if ".attn." in t.name and t.cols > 1)
     patches = tokens * coefficients.encoder_patches_per_token
-    return cache, cache + ACTIVATION_BYTES * patches * widest
+    return cache, cache + ACTIVATION_BYTES * patches * ENCODER_WIDTHS * hidden

@@ -23,6 +23,7 @@ from planner.sizing.boot_log_lines import (
 MAX_LOG_BYTES = 50_000_000
 MAX_LINE_CHARACTERS = 50_000
 MAX_WRAPPED_LINES = 60
+WRAP_CHARACTERS = 400
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 _ENTRY = re.compile(r"(?:\(|\[20|INFO|WARNING|ERROR|DEBUG|20[0-9]{2}-|Loading|Capturing)")
@@ -147,13 +148,18 @@ def parse_boot_log(lines: Iterable[str]) -> BootLog | None:
 
 
 def _entries(lines: Iterable[str]) -> Iterator[str]:
-    """Lines without terminal codes; a configuration wrapped over several lines comes as one."""
+    """Lines without terminal codes; what was wrapped at a terminal's width also comes joined.
+
+    A configuration is joined whole; of other lines each continuation comes joined to the one before.
+    """
     held: list[str] = []
+    before = ""
     for raw in lines:
         line = raw[:MAX_LINE_CHARACTERS].rstrip("\n")
         if "\x1b" in line:
             line = _ESCAPE.sub("", line)
-        if held and not _ENTRY.match(line) and len(held) < MAX_WRAPPED_LINES:
+        continues = _ENTRY.match(line) is None
+        if held and continues and len(held) < MAX_WRAPPED_LINES:
             held.append(line)
             continue
         if held:
@@ -165,6 +171,9 @@ def _entries(lines: Iterable[str]) -> Iterator[str]:
                 break
         else:
             yield line
+            if continues and before:
+                yield before[-WRAP_CHARACTERS:] + line[:WRAP_CHARACTERS]
+        before = line
     if held:
         yield "".join(held)
 

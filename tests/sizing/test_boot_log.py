@@ -46,6 +46,16 @@ def test_a_log_wrapped_at_the_terminals_width() -> None:
     assert log.fused_sampler is True
 
 
+def test_words_wrapped_apart_are_joined(catalog: Catalog) -> None:
+    log = log_of("vllm_0.10.1_qwen2_7b_ray_wrapped")
+    assert (log.model, log.tensor_parallel) == ("Qwen2-7B-Instruct", 2)
+    assert (log.weights_gib, log.kv_pool_gib, log.graphs_gib) == (7.1217, 11.03, 1.0)
+    assert log.fused_sampler is False
+    check = check_boot_log(catalog, log, Overrides(gpu=catalog.gpu("a100-pcie-40gb")))
+    pool = part_of(check, "KV cache pool").difference
+    assert pool == pytest.approx(0, abs=0.05)
+
+
 def test_vllm_v0_prints_blocks() -> None:
     log = log_of("vllm_0.6.3_qwen2.5_32b_tp4")
     assert (log.version, log.tensor_parallel, log.max_num_seqs) == ("0.6.3.post1", 4, 256)
