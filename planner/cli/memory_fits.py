@@ -44,7 +44,7 @@ def fits(
       planner memory fits --model meta-llama/Llama-3.1-70B-Instruct --gpu h100 --context 8192
       planner memory fits --gpu l40s
     """
-    from planner.reporting.memory_tables import fits_document, fits_mapping
+    from planner.reporting.fits_tables import fits_document, fits_mapping
     from planner.sizing.fits import COUNTS, PRECISIONS, gpus_that_fit, models_that_fit, question
 
     if model is None and gpu is None:
