@@ -97,7 +97,9 @@ def command(
       planner frontier llama70b_qps50 --show assurance --demand-cv 0.1
     """
     from planner.cli.asking import Asking
-    from planner.comparison.frontiers import Decider, explore, read_factors
+    from planner.comparison.deciding import Decider
+    from planner.comparison.frontiers import explore, read_factors
+    from planner.fleet.sized_before import SizedBefore
     from planner.performance.factors import load_calibration
     from planner.reporting.deliver import records, write_document
     from planner.reporting.frontier_document import frontier_document
@@ -105,9 +107,10 @@ def command(
 
     asking = Asking.with_options(catalogs)
     question = asking.read(scenario)
+    trusted = load_calibration(asking.catalog, Path(calibration) if calibration else None)
     decider = Decider(
         asking.catalog,
-        load_calibration(asking.catalog, Path(calibration) if calibration else None),
+        SizedBefore(asking.catalog, trusted),
         Effort("none", solver, time_limit),
     )
     with progress() as report:

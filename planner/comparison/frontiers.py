@@ -6,18 +6,22 @@ Everything here solves the same program again, with one bound, limit or choice c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from planner.catalog.store import Catalog
+from planner.comparison.deciding import Decided, Decider
 from planner.errors import InputError, nearest
 from planner.fleet.alternatives import AlternativeFleet, best_structures
 from planner.fleet.assurance import uncertainty
-from planner.fleet.candidates import Candidate, enumerate_candidates
-from planner.fleet.frontier import FrontierPoint, ResilienceStep, resilience_steps, trace_frontier
-from planner.fleet.market import admitted_offers
-from planner.fleet.problem import Problem, Solution
+from planner.fleet.candidates import Candidate
+from planner.fleet.frontier import (
+    FrontierPoint,
+    ResilienceStep,
+    levels_of,
+    resilience_steps,
+    trace_frontier,
+)
+from planner.fleet.problem import Resilience
 from planner.fleet.robustness import (
     QuantileFleet,
     ReplicaUncertainty,
@@ -27,57 +31,11 @@ from planner.fleet.robustness import (
     size_chances,
 )
 from planner.fleet.shadow import ShadowValue, shadow_values
-from planner.framing import decide, problem_of
-from planner.performance.factors import Calibration
 from planner.scenario import Scenario, Service, Target
-from planner.solved import Effort
+from planner.scenario_fleet import Failures
 
 Progress = Callable[[str], None]
 MOST_TIMES_PLANNED = 5
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A scenario with its program, what was decided, and the candidates by key."""
-
-    scenario: Scenario
-    problem: Problem
-    solution: Solution
-    candidates: Mapping[str, Candidate]
-
-    @property
-    def used(self) -> dict[str, int]:
-        """Replicas of each kind in the period with the most."""
-        most: dict[str, int] = {}
-        for (kind, _), replicas in self.solution.replicas.items():
-            if replicas:
-                most[kind] = max(replicas, most.get(kind, 0))
-        return most
-
-
-@dataclass(frozen=True)
-class Decider:
-    """Decides scenarios with one catalog, calibration and effort."""
-
-    catalog: Catalog
-    calibration: Calibration
-    effort: Effort
-    base: Path | None = None
-
-    def decide(self, scenario: Scenario) -> Decided:
-        """Size the candidates of ``scenario`` and solve its program."""
-        offers = admitted_offers(scenario.prices, self.catalog, self.base)
-        sets = {
-            s.name: enumerate_candidates(s, self.catalog, offers, self.calibration)
-            for s in scenario.services
-        }
-        problem = problem_of(scenario, sets, offers, self.catalog)
-        by_key = {c.key: c for s in sets.values() for c in s.candidates}
-        return Decided(scenario, problem, self.solve(problem), by_key)
-
-    def solve(self, problem: Problem) -> Solution:
-        """Solve a program."""
-        return decide(problem, self.effort)
 
 
 @dataclass(frozen=True)
@@ -99,7 +57,7 @@ class Frontiers:
     target: Target
     service: Service
     latency: tuple[FrontierPoint[Decided], ...] = ()
-    resilience: tuple[ResilienceStep, ...] = ()
+    resilience: tuple[ResilienceStep[Decided], ...] = ()
     alternatives: tuple[AlternativeFleet, ...] = ()
     limits: tuple[ShadowValue, ...] = ()
     assurance: tuple[ServiceAssurance, ...] = ()
@@ -146,7 +104,7 @@ def explore(
         return found
     if "resilience" in questions:
         progress("the price of resilience")
-        found = replace(found, resilience=resilience_steps(decided.problem, decider.solve))
+        found = replace(found, resilience=price_of_resilience(decider, scenario))
     if "assurance" in questions:
         progress("the price of assurance")
         found = replace(
@@ -256,6 +214,23 @@ def with_bound(scenario: Scenario, service: Service, target: Target, bound_s: fl
         for s in scenario.services
     )
     return scenario.model_copy(update={"services": services})
+
+
+def price_of_resilience(
+    decider: Decider, scenario: Scenario
+) -> tuple[ResilienceStep[Decided], ...]:
+    """What it costs to survive a replica, a node, a zone or a spot pool, whatever is asked now."""
+
+    def cheapest_surviving(resilience: Resilience) -> tuple[float | None, Decided]:
+        failures = Failures(
+            replicas=resilience.replicas, nodes=resilience.nodes, zones=resilience.zones
+        )
+        spot = scenario.spot.model_copy(update={"pools_lost": resilience.spot_pools})
+        decided = decider.decide(scenario.model_copy(update={"failures": failures, "spot": spot}))
+        return decided.solution.objective_usd_per_hour, decided
+
+    levels = levels_of(zones=True, spot="spot" in scenario.prices.terms)
+    return resilience_steps(levels, cheapest_surviving)
 
 
 def assurance_of(decided: Decided, demand_cv: float) -> tuple[ServiceAssurance, ...]:

@@ -6,12 +6,11 @@ no other is at least as good in both and better in one.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from planner.fleet.problem import Problem, Resilience, Solution
+from planner.fleet.problem import Resilience
 
 Fleet = TypeVar("Fleet")
 
@@ -27,15 +26,15 @@ class FrontierPoint(Generic[Fleet]):
 
 
 @dataclass(frozen=True, slots=True)
-class ResilienceStep:
+class ResilienceStep(Generic[Fleet]):
     """One degree of resilience: what may fail, its cheapest fleet, and its price over none [USD/h].
 
-    ``solution.status`` "infeasible": no fleet survives it; cost and price are then None.
+    Cost and price are None where no fleet survives it.
     """
 
     name: str
     resilience: Resilience
-    solution: Solution
+    fleet: Fleet
     usd_per_hour: float | None
     price_usd_per_hour: float | None
 
@@ -78,26 +77,31 @@ def undominated(points: Iterable[FrontierPoint[Fleet]]) -> tuple[FrontierPoint[F
 
 
 def resilience_steps(
-    problem: Problem, solve: Callable[[Problem], Solution], *, max_nodes: int = 1
-) -> tuple[ResilienceStep, ...]:
-    """The price of resilience: nothing lost, a replica, nodes, a zone, a whole spot pool.
+    levels: Mapping[str, Resilience],
+    cheapest_surviving: Callable[[Resilience], tuple[float | None, Fleet]],
+) -> tuple[ResilienceStep[Fleet], ...]:
+    """The price of resilience: each level solved on its own, the first being the one without.
 
-    Each is solved on its own; the price is the cost above the fleet that survives nothing. Zones and
-    spot pools are tried where the offers have more than one zone or any spot.
+    ``cheapest_surviving(resilience)`` returns the cost [USD/h], None where there is none, and the fleet.
     """
-    zones = {o.zone for o in problem.offers}
-    levels = {"nothing": Resilience(), "one replica": Resilience(replicas=1)}
-    for nodes in range(1, max_nodes + 1):
-        levels["one node" if nodes == 1 else f"{nodes} nodes"] = Resilience(nodes=nodes)
-    if len(zones) > 1:
-        levels["one zone"] = Resilience(zones=1)
-    if any(o.spot for o in problem.offers):
-        levels["one spot pool"] = Resilience(spot_pools=1)
-    steps: list[ResilienceStep] = []
+    steps: list[ResilienceStep[Fleet]] = []
     for name, resilience in levels.items():
-        solution = solve(dataclasses.replace(problem, resilience=resilience))
-        cost = solution.objective_usd_per_hour
+        cost, fleet = cheapest_surviving(resilience)
         none = steps[0].usd_per_hour if steps else cost
         price = None if cost is None or none is None else cost - none
-        steps.append(ResilienceStep(name, resilience, solution, cost, price))
+        steps.append(ResilienceStep(name, resilience, fleet, cost, price))
     return tuple(steps)
+
+
+def levels_of(*, zones: bool, spot: bool) -> dict[str, Resilience]:
+    """Nothing lost, a replica, a node; a zone or a whole spot pool where there are any."""
+    levels = {
+        "nothing": Resilience(),
+        "one replica": Resilience(replicas=1),
+        "one node": Resilience(nodes=1),
+    }
+    if zones:
+        levels["one zone"] = Resilience(zones=1)
+    if spot:
+        levels["one spot pool"] = Resilience(spot_pools=1)
+    return levels

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from planner.comparison.frontiers import Decided, Frontiers, ServiceAssurance
+from planner.comparison.deciding import Decided
+from planner.comparison.frontiers import Frontiers, ServiceAssurance
 from planner.fleet.problem import Problem, Solution
 from planner.reporting import charts, rounding
 from planner.reporting.document import (
@@ -93,8 +94,8 @@ def _resilience(found: Frontiers) -> tuple[Block, ...]:
             step.name,
             step.usd_per_hour,
             step.price_usd_per_hour,
-            None if step.usd_per_hour is None else _billed(found.decided.problem, step.solution),
-            step.solution.status,
+            None if step.usd_per_hour is None else _billed(step.fleet.problem, step.fleet.solution),
+            step.fleet.solution.status,
         )
         for step in found.resilience
     )

@@ -1,8 +1,10 @@
+import dataclasses
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.fleet.frontier import resilience_steps
-from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind
+from planner.fleet.frontier import levels_of, resilience_steps
+from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind, Resilience
 from planner.fleet.program import solve
 
 
@@ -14,19 +16,34 @@ def fleet(rate, zones=("a", "b")):
     )
 
 
+def steps_of(problem, levels):
+    def cheapest_surviving(resilience):
+        solution = solve(dataclasses.replace(problem, resilience=resilience))
+        return solution.objective_usd_per_hour, solution
+
+    return {s.name: s for s in resilience_steps(levels, cheapest_surviving)}
+
+
 @given(rate=st.integers(1, 60))
 @settings(max_examples=15, deadline=None)
 def test_the_price_of_resilience_is_never_negative_and_grows_with_what_may_fail(rate):
-    steps = {s.name: s for s in resilience_steps(fleet(float(rate)), solve, max_nodes=2)}
+    levels = {**levels_of(zones=True, spot=False), "two nodes": Resilience(nodes=2)}
+    steps = steps_of(fleet(float(rate)), levels)
     assert steps["nothing"].price_usd_per_hour == 0
     assert 0 <= steps["one replica"].price_usd_per_hour <= steps["one node"].price_usd_per_hour
-    assert steps["one node"].price_usd_per_hour <= steps["2 nodes"].price_usd_per_hour
-    assert "one zone" in steps
-    assert "one spot pool" not in steps
+    assert steps["one node"].price_usd_per_hour <= steps["two nodes"].price_usd_per_hour
+    assert steps["one zone"].price_usd_per_hour >= 0
 
 
 def test_one_lost_node_costs_one_node_when_nodes_are_full():
-    steps = {s.name: s for s in resilience_steps(fleet(24.0, zones=("a",)), solve)}
+    steps = steps_of(fleet(24.0, zones=("a",)), levels_of(zones=False, spot=False))
     assert steps["nothing"].usd_per_hour == 40.0
     assert steps["one node"].price_usd_per_hour == 20.0
     assert "one zone" not in steps
+
+
+def test_what_no_fleet_survives_has_no_price():
+    steps = steps_of(fleet(24.0, zones=("a",)), levels_of(zones=True, spot=True))
+    assert steps["one zone"].usd_per_hour is None
+    assert steps["one zone"].price_usd_per_hour is None
+    assert steps["one zone"].fleet.status == "infeasible"
