@@ -58,6 +58,7 @@ def check_boot_log(catalog: Catalog, log: BootLog, given: Overrides | None = Non
     assumptions = _assumptions(log, given)
     gpu, origin = logged_gpu(catalog, log, given.gpu)
     note = ""
+    _deployment(catalog, log, model, gpu or catalog.gpu(STAND_IN), given)  # what cannot be, raises
     if gpu is None:
         gpu, note = _card_by_pool(catalog, log, model, given)
         origin = "" if gpu is None else f"card: {gpu.name}; {note}"
@@ -130,7 +131,7 @@ def _assumptions(log: BootLog, given: Overrides) -> list[str]:
 
 def _attention_dp(log: BootLog) -> int:
     """SGLang's dp_size divides tp_size when attention is data parallel; vLLM's multiplies it."""
-    return log.data_parallel if log.engine == "sglang" else 1
+    return max(1, log.data_parallel) if log.engine == "sglang" else 1
 
 
 def _with_free_memory(catalog: Catalog, gpu: GpuSpec, log: BootLog) -> GpuSpec:

@@ -203,7 +203,7 @@ class _Reader:
         if "Load weight end." in line:
             self._loaded(line)
         if "KV Cache is allocated" in line and (match := K_AND_V.search(line)):
-            self._keep("kv_pool_gib", str(float(match[1]) + float(match[2])), "max")
+            self._keep("kv_pool_gib", str(_number(match[1]) + _number(match[2])), "max")
             self.engines["sglang"] += 1
         if "top-p & top-k sampling" in line:
             self.values["fused_sampler"] = "Using FlashInfer" in line
@@ -235,7 +235,7 @@ class _Reader:
         before = self.values.get("free_before_gib")
         size = usage[1] if usage else None
         if size is None and left is not None and before is not None:
-            size = str(before - float(left[1]))
+            size = str(before - _number(left[1]))
         if size is not None:
             self._keep("weights_gib" if kind[1] == self.target else "draft_gib", size, "max")
 
@@ -252,5 +252,9 @@ def _value(field: str, text: str) -> Any:
         return text == "True"
     if kind.startswith("str"):
         return None if text in ("None", "null", "auto") else text
-    number = float(text.replace(",", ""))
+    number = _number(text)
     return int(number) if kind.startswith("int") else number
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ""))

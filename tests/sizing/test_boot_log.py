@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.sizing import boot_log
 from planner.sizing.boot_check import BootCheck, Overrides, check_boot_log
 from planner.sizing.boot_log import BootLog, parse_boot_log, read_boot_log
+from planner.sizing.boot_log_lines import ENGINE_LINES
 from planner.sizing.boot_parts import PartCheck
 
 LOGS = Path(__file__).parent / "logs"
@@ -221,6 +225,25 @@ def test_terminal_colours_are_ignored() -> None:
 def test_hostile_lines_do_no_harm(line: str) -> None:
     log = parse_boot_log([line + "\n"] * 20)
     assert log is None or log.kv_pool_gib is None
+
+
+FRAGMENTS = st.sampled_from(
+    [entry.word for lines in ENGINE_LINES.values() for entry in lines]
+    + ["Load weight end. ", "type=A", "mem usage=", "avail mem=", "K size: ", ", V size: ",
+       "KV Cache is allocated", " GiB", " GB", "1,024.5", "-3", "0.9", "99999999999999999999",
+       "model='a'", "tensor_parallel_size=", "server_args=", " took ", ": ", "(", ")", "\n",
+       "tokens per request: ", "x", "with config: ", "1e9", "nan", "'", "None"]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(FRAGMENTS | st.text(max_size=8), max_size=40))
+def test_no_text_breaks_the_reader(catalog: Catalog, fragments: list[str]) -> None:
+    log = parse_boot_log("".join(fragments).splitlines(keepends=True))
+    if log is None:
+        return
+    with contextlib.suppress(InputError):
+        check_boot_log(catalog, log, Overrides(model=catalog.model("Qwen/Qwen3-8B")))
 
 
 def test_a_log_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
