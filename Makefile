@@ -26,7 +26,7 @@ bench:            ## medians of the benchmarks
 	$(BIN)/python -m benchmarks
 
 accuracy:         ## docs/accuracy.md from the measurements
-	$(BIN)/python -m planner.accuracy
+	$(BIN)/python -m benchmarks.accuracy
 
 docs:             ## the generated pages: CLI reference and accuracy
 	$(BIN)/python -m benchmarks.cli_reference docs/cli.md

@@ -76,7 +76,7 @@ def _sample(row: BatchRow, catalog: Catalog, calibration: Calibration) -> Sample
     )
     deployment = deployment_of(point, catalog, calibration)
     traits = replace(calibration.traits(deployment), engine=row.engine)
-    return Sample(point, traits, loads_of(deployment), _run(row))
+    return Sample(point, deployment.model.name, traits, loads_of(deployment), _run(row))
 
 
 def _run(row: BatchRow) -> ClosedLoopRun:

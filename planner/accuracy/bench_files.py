@@ -142,20 +142,19 @@ def _flat(document: Mapping[str, Any], where: str) -> BenchResult:
         model=str(document.get("model_id") or document.get("model") or ""),
         prompt_tokens=_positive(document, "total_input_tokens", where) / completed,
         output_tokens=_positive(document, "total_output_tokens", where) / completed,
-        concurrency=min(float(concurrency), completed),
+        concurrency=min(_positive({"concurrency": concurrency}, "concurrency", where), completed),
         ttft_ms=_positive(document, "mean_ttft_ms", where),
         tpot_ms=_positive(document, "mean_tpot_ms", where),
     )
 
 
-def _guidellm(benchmark: Mapping[str, Any], where: str) -> BenchResult:
-    metrics = benchmark.get("metrics")
+def _guidellm(benchmark: Any, where: str) -> BenchResult:
+    metrics = _dig(benchmark, "metrics")
     if not isinstance(metrics, dict):
-        raise InputError("a GuideLLM benchmark has metrics", where=where, found=list(benchmark)[:8])
+        raise InputError("a GuideLLM benchmark has metrics", where=where, found=benchmark)
 
     def mean(name: str) -> float:
-        value = metrics.get(name) or {}
-        value = value.get("successful") or value.get("total") or value
+        value = _dig(metrics, name, "successful") or _dig(metrics, name, "total")
         return _positive(value, "mean", f"{where}: metrics.{name}")
 
     return BenchResult(
@@ -174,27 +173,27 @@ def _perf(document: Mapping[str, Any], where: str) -> BenchResult:
 
     def average(*names: str) -> float:
         for name in names:
-            value = records.get(name)
+            value = _dig(records, name)
             if isinstance(value, dict):
                 unit = str(value.get("unit", "ms")).lower()
                 return _positive(value, "avg", f"{where}: {name}") * _MILLISECONDS.get(unit, 1.0)
         raise InputError("missing metric", where=where, allowed=" or ".join(names))
 
-    config = document.get("input_config") or {}
+    config = _dig(document, "input_config") or {}
     concurrency = (
         _dig(config, "loadgen", "concurrency")
         or _dig(config, "perf_analyzer", "stimulus", "concurrency")
-        or config.get("concurrency")
+        or _dig(config, "concurrency")
     )
     if not concurrency:
         raise _open_loop(where)
-    names = _dig(config, "endpoint", "model_names") or config.get("model_names") or [""]
+    names = _dig(config, "endpoint", "model_names") or _dig(config, "model_names") or [""]
     return BenchResult(
-        tool="AIPerf" if "loadgen" in config or "records" in document else "genai-perf",
+        tool="AIPerf" if _dig(config, "loadgen") or "records" in document else "genai-perf",
         model=str(names[0] if isinstance(names, list) and names else names),
         prompt_tokens=average("input_sequence_length"),
         output_tokens=average("output_sequence_length"),
-        concurrency=float(concurrency),
+        concurrency=_positive({"concurrency": concurrency}, "concurrency", where),
         ttft_ms=average("time_to_first_token"),
         tpot_ms=average("inter_token_latency"),
     )

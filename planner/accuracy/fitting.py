@@ -112,7 +112,7 @@ class Fit:
         precision = self._spreads[free] ** -2.0
         normal, damping = np.diag(precision), 1e-2
         for _ in range(self.settings.iterations):
-            residuals, jacobian = self._linearise(shifts, keep)
+            residuals, jacobian = self.linearise(shifts, keep)
             jacobian = jacobian[:, free]
             effective = weights / np.sqrt(1 + (residuals / self.settings.robust_at) ** 2)
             normal = jacobian.T @ (jacobian * effective[:, None]) + np.diag(precision)
@@ -153,7 +153,8 @@ class Fit:
         loss = 2 * at**2 * (np.sqrt(1 + (residuals / at) ** 2) - 1)
         return float(weights @ loss + ((shifts / self._spreads) ** 2).sum())
 
-    def _linearise(self, shifts: Floats, keep: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def linearise(self, shifts: Floats, keep: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Return residuals of the kept samples (all TPOT, then all TTFT) and their Jacobian."""
         positions = self._positions(shifts)
         here = self._residuals(*self.stack.predict(positions), keep)
         cells = self.stack.cell_of_sample[keep]

@@ -59,6 +59,7 @@ class Sample:
     """One measured run: what was measured [s], on what, and the steps it consisted of."""
 
     point: Point
+    model_name: str
     traits: Traits
     loads: Loads
     run: ClosedLoopRun
@@ -86,7 +87,7 @@ def samples_of(
             failures.append((point, str(problem)))
             continue
         traits = calibration.traits(deployment)
-        samples.append(Sample(point, traits, loads_of(deployment), run))
+        samples.append(Sample(point, deployment.model.name, traits, loads_of(deployment), run))
     return samples, failures
 
 

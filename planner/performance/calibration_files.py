@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from planner.catalog.tables import read_yaml, validate_document
@@ -77,6 +78,13 @@ class ResidualTable(_Document):
     quantiles: dict[str, dict[str, tuple[float, ...]]]
 
 
+class CarrierRow(_Document):
+    """One measured combination: the model and the traits of its deployment."""
+
+    model: str
+    traits: dict[str, str]
+
+
 class Provenance(_Document):
     """Where a fitted file comes from."""
 
@@ -84,7 +92,7 @@ class Provenance(_Document):
     fitted_on: date
     points: int
     data_sha256: str
-    errors: dict[str, float] = {}
+    errors: dict[str, float] = Field(default_factory=dict)
 
 
 class FittedFile(_Document):
@@ -93,7 +101,7 @@ class FittedFile(_Document):
     schema_version: int
     provenance: Provenance
     shifts: tuple[ShiftRow, ...]
-    carriers: tuple[dict[str, str], ...] = ()
+    carriers: tuple[CarrierRow, ...] = ()
     residuals: ResidualTable | None = None
 
 
@@ -105,3 +113,9 @@ def read_priors(path: Path) -> PriorsFile:
 def read_fitted(path: Path, error: type[PlannerError] = CatalogError) -> FittedFile:
     """Return a fitted file; raises ``error`` when it is not one."""
     return validate_document(path, read_yaml(path, error), FittedFile, error)
+
+
+def dump_fitted(file: FittedFile) -> str:
+    """Return the document as YAML that ``read_fitted`` reads back."""
+    content = file.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)

@@ -74,8 +74,9 @@ class Scale:
 class Residuals:
     """Quantiles of log(measured / predicted) at ``levels``, by kind and by distance from the data.
 
-    Distances: "calibrated" (in sample), "relative" (a left-out model on a known engine and GPU
-    generation), "distant" (a left-out engine or GPU generation).
+    Distances: "fitted" (this model on this engine, GPU and format is among the measurements),
+    "calibrated" (its kernel families are, on this engine and GPU), "relative" (this engine and GPU
+    generation are), "distant" (neither). All but the first come from cross-validation.
     """
 
     levels: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -99,15 +100,15 @@ _WIDE = {
 class Calibration:
     """Priors with shifts laid over them; ``factors`` gives those of one deployment.
 
-    ``carriers``: the (engine, gpu, generation, dense format, expert format, experts, mixer) of the
-    measurements behind the shifts, which decide the evidence grade.
+    ``carriers``: model name and traits of the measurements behind the shifts, which decide the
+    evidence grade and the width of intervals.
     """
 
     scales: Mapping[str, Scale]
     origins: Mapping[str, float]
     generations: Mapping[str, str]
     shifts: Mapping[str, Mapping[When, float]]
-    carriers: frozenset[Traits]
+    carriers: frozenset[tuple[str, Traits]]
     residuals: Residuals
     sources: tuple[str, ...]
 
@@ -143,21 +144,19 @@ class Calibration:
                 x += amount
         return x
 
-    def evidence(self, traits: Traits) -> Evidence:
+    def evidence(self, model: str, traits: Traits) -> Evidence:
         """Return ``calibrated`` when this engine, GPU and kernel families were measured."""
-        known = any(
-            (c.engine, c.gpu, c.kernels) == (traits.engine, traits.gpu, traits.kernels)
-            for c in self.carriers
-        )
-        return Evidence.CALIBRATED if known else Evidence.MODELLED
+        near = self.distance(model, traits) in ("fitted", "calibrated")
+        return Evidence.CALIBRATED if near else Evidence.MODELLED
 
-    def distance(self, traits: Traits) -> str:
+    def distance(self, model: str, traits: Traits) -> str:
         """Return how far a deployment lies from the measurements (see ``Residuals``)."""
-        if self.evidence(traits) is Evidence.CALIBRATED:
+        if (model, traits) in self.carriers:
+            return "fitted"
+        measured = [carrier for _, carrier in self.carriers if carrier.engine == traits.engine]
+        if any((c.gpu, c.kernels) == (traits.gpu, traits.kernels) for c in measured):
             return "calibrated"
-        near = any(
-            (c.engine, c.generation) == (traits.engine, traits.generation) for c in self.carriers
-        )
+        near = any(c.generation == traits.generation for c in measured)
         return "relative" if near else "distant"
 
     def _gemm(self, names: tuple[str, str, str], levels: Mapping[str, str]) -> GemmFactors:
@@ -189,7 +188,7 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
         scale, x0 = scales[known.factor], origins[known.factor]
         moved = scale.position(min(scale.value(x0) * known.times, scale.high)) - x0
         _add(shifts[known.factor], known.when, moved)
-    carriers: set[Traits] = set()
+    carriers: set[tuple[str, Traits]] = set()
     residuals = Residuals()
     sources = [priors.source]
     for layer in layers:
@@ -199,7 +198,7 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
                     "unknown factor", found=shift.factor, allowed=", ".join(sorted(scales))
                 )
             _add(shifts[shift.factor], shift.when, shift.shift)
-        carriers |= {Traits(**carrier) for carrier in layer.carriers}
+        carriers |= {(row.model, Traits(**row.traits)) for row in layer.carriers}
         if layer.residuals is not None:
             quantiles = {d: dict(kinds) for d, kinds in residuals.quantiles.items()}
             for distance, kinds in layer.residuals.quantiles.items():

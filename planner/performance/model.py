@@ -49,7 +49,7 @@ def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedSt
     return CalibratedStepModel(
         loads=loads_of(deployment),
         factors=calibration.factors_for(traits),
-        evidence=calibration.evidence(traits),
-        distance=calibration.distance(traits),
+        evidence=calibration.evidence(deployment.model.name, traits),
+        distance=calibration.distance(deployment.model.name, traits),
         residuals=calibration.residuals,
     )

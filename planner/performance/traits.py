@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
 from planner.deployment import Deployment
@@ -41,6 +41,10 @@ class Traits:
             "mixer": self.mixer,
             "link": self.link,
         }
+
+    def as_dict(self) -> dict[str, str]:
+        """Every field by name."""
+        return asdict(self)
 
     @property
     def kernels(self) -> tuple[str, str, str]:
