@@ -56,8 +56,8 @@ def _architecture(fields: ConfigFields) -> str:
     listed = fields.items("architectures") or ()
     model_type = fields.text("model_type")
     for candidate in listed:
-        if candidate in PARSERS:
-            return str(candidate)
+        if isinstance(candidate, str) and candidate in PARSERS:
+            return candidate
     if not listed and model_type in BY_MODEL_TYPE:
         return BY_MODEL_TYPE[model_type]
     found = listed[0] if listed else model_type

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 
 import pytest
 
@@ -11,6 +12,7 @@ from planner.catalog.model import SoftmaxAttention
 from planner.catalog.model_config import parse_config
 from planner.catalog.store import load_catalog
 from planner.errors import InputError
+from planner.sizing.parameters import count_parameters
 
 CATALOG = load_catalog()
 LLAMA = {
@@ -215,3 +217,30 @@ def test_an_inline_model_with_windows():
     mixers = [layer.mixer for layer in model.layers]
     assert all(isinstance(mixer, SoftmaxAttention) for mixer in mixers)
     assert [mixer.window for mixer in mixers] == [16, None, 16, None]
+
+
+JUNK = [0, -1, 7, "x", None, True, 1.5, float("nan"), [], [1], ["a"], [[1]], {}, {"a": 1}, 10**12]
+
+
+def places(value, path=()):
+    """Every place inside a nested configuration."""
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, child in children:
+        yield (*path, key)
+        if isinstance(child, dict | list):
+            yield from places(child, (*path, key))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_junk_anywhere_inside_a_configuration_is_an_input_error(seed):
+    rng = random.Random(seed)
+    names = CATALOG.model_names()
+    for _ in range(400):
+        config = config_of(rng.choice(names))
+        *parents, last = rng.choice(list(places(config)))
+        holder = config
+        for key in parents:
+            holder = holder[key]
+        holder[last] = rng.choice(JUNK)
+        with contextlib.suppress(InputError):
+            count_parameters(parse_config(config, "m", "config.json"))

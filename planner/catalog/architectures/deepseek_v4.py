@@ -129,7 +129,7 @@ def decoder(fields: ConfigFields) -> Body:
     ratios = _ratios(fields, count)
     width = fields.count("moe_intermediate_size")
     total = fields.expert_count("n_routed_experts")
-    top_k = fields.count("num_experts_per_tok", maximum=max(total, 1))
+    top_k = fields.count("num_experts_per_tok", maximum=total)
     shared = width * fields.count("n_shared_experts", default=0, minimum=0)
     block = MoeMlp(total, top_k, width, shared)
     block_tensors = experts(hidden, block) + shared_expert(hidden, shared)

@@ -61,8 +61,9 @@ class ConfigFields:
         return self.count(*(keys or ("num_hidden_layers",)), maximum=MOST_LAYERS)
 
     def expert_count(self, *keys: str, default: int | None = None) -> int:
-        """How many routed experts, 0 for a dense model where ``default`` is 0."""
-        return self.count(*keys, default=default, minimum=0, maximum=MOST_EXPERTS)
+        """How many routed experts; 0 means a dense model where ``default`` is 0."""
+        minimum = 1 if default is None else 0
+        return self.count(*keys, default=default, minimum=minimum, maximum=MOST_EXPERTS)
 
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number of at least zero."""
@@ -105,6 +106,17 @@ class ConfigFields:
         if length is not None and len(value) < length:
             raise self.error(key, f"has {len(value)} entries", len(value), f"{length} entries")
         return value if length is None else value[:length]
+
+    def indices(self, *keys: str) -> set[int]:
+        """The first of ``keys`` that lists layer numbers, as a set; empty when none is there."""
+        for key in keys:
+            listed = self.items(key)
+            if listed is None:
+                continue
+            if any(isinstance(value, bool) or not isinstance(value, int) for value in listed):
+                raise self.error(key, "lists something else than layer numbers", listed, "numbers")
+            return set(listed)
+        return set()
 
     def section(self, key: str) -> ConfigFields | None:
         """A nested mapping; None when absent."""

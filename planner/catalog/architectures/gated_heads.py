@@ -105,7 +105,7 @@ def laguna(fields: ConfigFields) -> Body:
     if kinds is not None:
         dense_layers = {index for index, kind in enumerate(kinds) if kind == "dense"}
     else:
-        dense_layers = set(fields.items("mlp_only_layers") or ())
+        dense_layers = fields.indices("mlp_only_layers")
     block, tensors = routed(
         fields,
         hidden,

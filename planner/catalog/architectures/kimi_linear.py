@@ -92,9 +92,9 @@ def _is_linear(fields: ConfigFields, count: int) -> list[bool]:
     section = fields.section("linear_attn_config")
     if section is None:
         raise fields.error("layer_types", "is missing", None, "one kind per layer")
-    delta, full = section.items("kda_layers") or (), section.items("full_attn_layers") or ()
-    first = 1 if count in {*delta, *full} else 0
-    return [index + first in set(delta) for index in range(count)]
+    delta, full = section.indices("kda_layers"), section.indices("full_attn_layers")
+    first = 1 if count in delta | full else 0
+    return [index + first in delta for index in range(count)]
 
 
 def _feed_forward(fields: ConfigFields, hidden: int) -> tuple[FeedForward, FeedForward]:
@@ -105,7 +105,7 @@ def _feed_forward(fields: ConfigFields, hidden: int) -> tuple[FeedForward, FeedF
     latent = fields.count("routed_expert_hidden_size", default=0, minimum=0)
     block = MoeMlp(
         total,
-        fields.count("num_experts_per_token", "num_experts_per_tok", maximum=max(total, 1)),
+        fields.count("num_experts_per_token", "num_experts_per_tok", maximum=total),
         expert_width,
         shared_width=expert_width
         * fields.count("num_shared_experts", "n_shared_experts", default=0, minimum=0),

@@ -28,7 +28,7 @@ def routed(
         "num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"
     )
     top_k = fields.count(
-        "num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", maximum=max(count, 1)
+        "num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", maximum=count
     )
     block = MoeMlp(count, top_k, width, shared_width)
     tensors: Tensors = experts(hidden, block, bias=bias, router_bias=bias)
@@ -44,7 +44,7 @@ def _every_layer(style: Style, fields: ConfigFields, *, bias: bool = False) -> B
 def _qwen(style: Style, fields: ConfigFields) -> Body:
     hidden = fields.count("hidden_size")
     step = fields.count("decoder_sparse_step", default=1)
-    dense_layers = set(fields.items("mlp_only_layers") or ())
+    dense_layers = fields.indices("mlp_only_layers")
     shared = fields.count("shared_expert_intermediate_size", default=0, minimum=0)
     sparse = routed(
         fields,

@@ -22,7 +22,7 @@ def decoder(fields: ConfigFields) -> Body:
     """A Llama 3.2 Vision checkpoint, tower included."""
     text = fields.section("text_config") or fields
     body = dense(DENSE_STYLES["LlamaForCausalLM"], text)
-    crossing = set(text.items("cross_attention_layers") or ())
+    crossing = text.indices("cross_attention_layers")
 
     def layer(index: int) -> Layer:
         plain = body.layers[index]

@@ -70,7 +70,7 @@ def _moe_layer(fields: ConfigFields, hidden: int) -> Layer:
     latent = fields.count("moe_latent_size", default=0, minimum=0)
     block = MoeMlp(
         total,
-        fields.count("num_experts_per_tok", maximum=max(total, 1)),
+        fields.count("num_experts_per_tok", maximum=total),
         fields.count("moe_intermediate_size"),
         shared_width=shared * fields.count("n_shared_experts", default=1, minimum=0),
         gated=False,

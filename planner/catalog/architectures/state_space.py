@@ -119,7 +119,7 @@ def _kinds(fields: ConfigFields, count: int) -> list[bool]:
     listed = fields.items("layer_types", count) or fields.items("layers_block_type", count)
     if listed is not None:
         return [kind in ("attention", "full_attention") for kind in listed]
-    indices = set(fields.items("attn_layer_indices") or fields.items("full_attn_idxs") or ())
+    indices = fields.indices("attn_layer_indices", "full_attn_idxs")
     return [index in indices for index in range(count)]
 
 

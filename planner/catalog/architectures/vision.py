@@ -117,7 +117,7 @@ def moonvit(config: ConfigFields, _text_hidden: int) -> Tensors:
     positions = config.count("init_pos_emb_height") * config.count("init_pos_emb_width")
     merged = config.count("mm_hidden_size")
     for side in config.items("merge_kernel_size", 2) or (2, 2):
-        merged *= int(side)
+        merged *= ConfigFields({"merge_kernel_size": side}, config.where).count("merge_kernel_size")
     tensors = _matrix("patch_embed", hidden, 3 * config.count("patch_size") ** 2)
     tensors += _matrix("pos_embed", positions, hidden, bias=False)
     tensors += vit_blocks(hidden, config.count("vt_intermediate_size"), depth)
