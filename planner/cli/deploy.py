@@ -1,0 +1,138 @@
+"""``planner deploy``: launch commands and manifests that hold a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from planner.errors import InputError
+
+TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
+
+
+@click.command(name="deploy", short_help="write launch commands and manifests that hold a plan")
+@click.argument("plan", metavar="PLAN.json")
+@click.option("--target", required=True, type=click.Choice(TARGETS), help="What to write.")
+@click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the files.")
+@click.option("--force", is_flag=True, help="Replace files that the folder already holds.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="SERVICE=REPOSITORY",
+    help="Load this checkpoint instead of the scenario's model; its own config says its precision.",
+)
+@click.option(
+    "--draft-model",
+    "draft_models",
+    multiple=True,
+    metavar="SERVICE=REPOSITORY",
+    help="The draft model of speculative decoding.",
+)
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="ENGINE=NAME:VERSION",
+    help="A container image instead of the recorded one.",
+)
+@click.option(
+    "--autoscaler",
+    type=click.Choice(["keda", "hpa", "none"]),
+    default="keda",
+    show_default=True,
+    help="Scale on queue depth, never below the plan.",
+)
+@click.option(
+    "--burst",
+    type=click.FloatRange(min=1, max=100),
+    default=1.5,
+    show_default=True,
+    help="Autoscale up to this multiple of the plan's replicas.",
+)
+@click.option(
+    "--prometheus",
+    default="http://prometheus-operated.monitoring.svc:9090",
+    show_default=True,
+    help="Where KEDA reads queue depths.",
+)
+@click.option(
+    "--trust-remote-code",
+    is_flag=True,
+    help="Let the engine run code that comes with the checkpoint.",
+)
+@click.option(
+    "--catalogs",
+    type=click.Path(exists=True, file_okay=False),
+    help="Use this folder instead of the shipped catalogs.",
+)
+def command(
+    plan: str,
+    target: str,
+    output: str,
+    force: bool,
+    checkpoints: tuple[str, ...],
+    draft_models: tuple[str, ...],
+    images: tuple[str, ...],
+    autoscaler: Literal["keda", "hpa", "none"],
+    burst: float,
+    prometheus: str,
+    trust_remote_code: bool,
+    catalogs: str | None,
+) -> int:
+    """Write the commands or manifests that start the fleet of PLAN.json.
+
+    vllm, sglang and trtllm write shell scripts, for a plan that uses that engine; the others write
+    containers with the plan's engine: Docker Compose files, Kubernetes manifests, or manifests and
+    router values for llm-d. What is written is parsed back and checked against the plan.
+
+    Exit codes: 0 written, 2 invalid input (a plan without a fleet among it), 4 catalog error.
+
+    \b
+    Examples:
+      planner solve llama70b_qps50 --format json -o plan.json
+      planner deploy plan.json --target vllm -o launch/
+      planner deploy plan.json --target kubernetes -o manifests/
+      planner deploy plan.json --target llm-d -o llm-d/ --autoscaler none
+    """
+    from planner.catalog.store import load_catalog
+    from planner.deploy.check import check_files
+    from planner.deploy.folder import read_folder, write_folder
+    from planner.deploy.resolve import Choices
+    from planner.deploy.targets import launch_files
+    from planner.plan import read_plan
+
+    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    choices = Choices(
+        checkpoints=_pairs("--checkpoint", checkpoints),
+        draft_models=_pairs("--draft-model", draft_models),
+        images=_pairs("--image", images),
+        trust_remote_code=trust_remote_code,
+        autoscaler=autoscaler,
+        prometheus_url=prometheus,
+        burst=burst,
+    )
+    document = read_plan(plan)
+    written = launch_files(document, catalog, target, choices)
+    folder = Path(output).resolve()
+    write_folder(folder, written.files, overwrite=force)
+    check_files(document, catalog, target, read_folder(folder, written.files), choices)
+    for warning in written.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    for name in sorted(written.files):
+        click.echo(f"{output.rstrip('/')}/{name}")
+    return 0
+
+
+def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        key, separator, value = text.partition("=")
+        if not (key and separator and value):
+            raise InputError(f"{option} needs NAME=VALUE", found=text)
+        if key in pairs:
+            raise InputError(f"{option} is given twice for one name", found=key)
+        pairs[key] = value
+    return pairs

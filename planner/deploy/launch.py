@@ -1,0 +1,96 @@
+"""What starts one replica: a replica group of a plan, resolved to what an engine must be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from planner.catalog.gpu import GpuSpec
+from planner.deploy.dialect import Dialect
+
+
+class Role(StrEnum):
+    """Which of a replica's processes: alone on one node, or first and further nodes of several."""
+
+    SINGLE = "single"
+    LEADER = "leader"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A value known only where the replica starts; ``times`` multiplies a rank."""
+
+    name: str
+    times: int = 1
+
+
+PORT = Variable("PORT")
+CONFIG = Variable("CONFIG")
+NODE_RANK = Variable("NODE_RANK")
+LEADER_ADDRESS = Variable("LEADER_ADDRESS")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One replica group: the same replica ``replicas`` times.
+
+    ``name`` is a DNS label. ``checkpoint`` is what the engine loads, ``served_name`` what clients ask
+    for. ``quantization`` is None where the checkpoint's own config says it. ``nodes`` of ``node_gpus``
+    GPUs make one replica. ``queue_threshold``: requests waiting at one replica that still start within
+    the TTFT target. ``drain_s``: how long requests in flight may take to finish [s]. ``rate_qps`` and
+    ``capacity_qps`` are per replica [requests/s].
+    """
+
+    name: str
+    service: str
+    dialect: Dialect
+    gpu: GpuSpec
+    checkpoint: str
+    served_name: str
+    tensor_parallel: int
+    pipeline_parallel: int
+    data_parallel: int
+    expert_parallel: int
+    weights: str
+    quantization: str | None
+    dtype: str | None
+    kv_cache: str
+    max_model_len_tokens: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    memory_fraction: float
+    prefix_caching: bool
+    draft_tokens: int
+    draft_model: str | None
+    replicas: int
+    nodes: int
+    image: str
+    program: tuple[str, ...]
+    keep_entrypoint: bool
+    start_up_s: float
+    queue_threshold: int
+    rate_qps: float
+    capacity_qps: float
+    drain_s: int = 60
+    trust_remote_code: bool = False
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica."""
+        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the checkpoint is a folder of this machine rather than a repository."""
+        return self.checkpoint.startswith("/")
+
+    @property
+    def node_gpus(self) -> int:
+        """GPUs of one replica on one node."""
+        return self.gpus // self.nodes
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The kinds of process one replica is made of."""
+        return (Role.SINGLE,) if self.nodes == 1 else (Role.LEADER, Role.WORKER)

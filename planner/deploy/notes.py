@@ -1,0 +1,116 @@
+"""The README beside the launch files: what runs where, how to start it, what to know."""
+
+from __future__ import annotations
+
+from planner import __version__
+from planner.deploy.dialect import llm_d_components
+from planner.deploy.kubernetes import service_labels
+from planner.deploy.launch import Launch
+from planner.plan import Plan
+
+
+def readme(plan: Plan, launches: tuple[Launch, ...], target: str, warnings: tuple[str, ...]) -> str:
+    """Markdown for one folder of launch files."""
+    lines = [
+        f"# {_plain(plan.scenario.name)}: launch files for {target}",
+        "",
+        f"Written by planner {__version__} from a plan with status {plan.status} "
+        f"(scenario digest {plan.provenance.scenario_digest[:12]}).",
+        "",
+        "| replicas | service | each | engine | longest request | rate each | capacity each |",
+        "|---:|---|---|---|---:|---:|---:|",
+        *(_row(launch) for launch in launches),
+        "",
+        *_nodes(plan),
+        *_start(launches, target),
+    ]
+    if warnings:
+        lines += ["", "## Before you start", "", *(f"- {_plain(w)}" for w in warnings)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(launch: Launch) -> str:
+    nodes = f" on {launch.nodes} nodes" if launch.nodes > 1 else ""
+    cells = (
+        str(launch.replicas),
+        _plain(launch.service),
+        f"{launch.gpus}x {launch.gpu.name}{nodes}",
+        f"{launch.dialect.engine} {launch.dialect.version}",
+        f"{launch.max_model_len_tokens} tokens",
+        f"{launch.rate_qps:.2f}/s",
+        f"{launch.capacity_qps:.2f}/s",
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _nodes(plan: Plan) -> list[str]:
+    lines = [
+        f"- {n.count}x {_plain(n.instance_type)} ({n.gpus_per_node}x {n.gpu}), "
+        f"{_plain(n.provider)} {_plain(n.region)}, {n.term}"
+        for n in plan.nodes
+    ]
+    return ["The plan rents:", "", *lines, ""] if lines else []
+
+
+def _start(launches: tuple[Launch, ...], target: str) -> list[str]:
+    title = ["## Start", ""]
+    if target == "docker-compose":
+        return [
+            *title,
+            "Each `machine-N.compose.yaml` is one kind of machine; `x-planner.machines` in it says on "
+            "how many to run it.",
+            "",
+            *_block("HF_TOKEN=... docker compose -f machine-1.compose.yaml up -d"),
+        ]
+    if target == "kubernetes":
+        return [*title, *_cluster_needs(launches), *_block("kubectl apply -k .")]
+    if target == "llm-d":
+        return [*title, *_cluster_needs(launches), *_llm_d(launches)]
+    return [
+        *title,
+        "`fleet.yaml` lists how many replicas of each script the plan runs.",
+        "",
+        *_block("PORT=8000 ./serve-NAME.sh"),
+    ]
+
+
+def _cluster_needs(launches: tuple[Launch, ...]) -> list[str]:
+    dialect = launches[0].dialect
+    components = llm_d_components(dialect.root)
+    resources = sorted({dialect.device(launch.gpu.vendor).resource for launch in launches})
+    labels = sorted({"=".join(dialect.node_label(launch.gpu.name)) for launch in launches})
+    needs = [
+        f"- a device plugin that offers {', '.join(f'`{r}`' for r in resources)}",
+        f"- nodes labelled {', '.join(f'`{label}`' for label in labels)}",
+        "- KEDA and a Prometheus that scrapes annotated pods (or write with `--autoscaler none`)",
+        "- for gated models: `kubectl create secret generic hf-token --from-literal=token=...`",
+    ]
+    if any(launch.nodes > 1 for launch in launches):
+        chart = components["leader_worker_set_chart"]
+        needs.append(f"- LeaderWorkerSet: `{chart.reference}` {chart.version}")
+    return ["The cluster needs:", "", *needs, ""]
+
+
+def _llm_d(launches: tuple[Launch, ...]) -> list[str]:
+    components = llm_d_components(launches[0].dialect.root)
+    crds, chart = components["inference_extension_crds"], components["router_chart"]
+    commands = [
+        f"kubectl apply -f {crds.reference.format(version=crds.version)}",
+        "kubectl apply -k .",
+        *(
+            f"helm install {label} {chart.reference} --version {chart.version} "
+            f"-f {label}.router.values.yaml"
+            for label in service_labels(launches).values()
+        ),
+    ]
+    return _block(*commands)
+
+
+def _block(*commands: str) -> list[str]:
+    return ["```sh", *commands, "```"]
+
+
+def _plain(text: str) -> str:
+    """Text that stays within its table cell or list item."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

@@ -1,0 +1,286 @@
+"""From a plan to launches: every value an engine must be told, in the engine's own spelling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from planner.catalog.store import Catalog
+from planner.deploy.commands import ENGINES
+from planner.deploy.dialect import Dialect
+from planner.deploy.launch import Launch
+from planner.deploy.names import unique_labels
+from planner.deployment import Deployment, EngineSettings
+from planner.errors import InputError, nearest
+from planner.fleet.candidates import service_model
+from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.scenario import Service
+from planner.serving.lengths import lengths_of
+from planner.sizing.memory import memory_fraction
+from planner.sizing.precision import weights_for
+
+SHOWN = 5
+MIN_DRAIN_S = 30
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a plan leaves open.
+
+    ``checkpoints`` and ``draft_models``: by service, instead of the scenario's model. ``images``: by
+    engine. ``burst``: how far autoscaling may go beyond the plan's replicas, as a factor.
+    """
+
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    draft_models: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    trust_remote_code: bool = False
+    autoscaler: Literal["keda", "hpa", "none"] = "keda"
+    prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
+    burst: float = 1.5
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The launches of a plan, in its order, and what its reader must know."""
+
+    launches: tuple[Launch, ...]
+    warnings: tuple[str, ...]
+
+
+def resolve(plan: Plan, catalog: Catalog, choices: Choices) -> Resolved:
+    """Resolve every replica group of ``plan``.
+
+    Raises InputError when there is nothing to deploy, when a choice names an unknown service or
+    engine, or when an engine has no way to say what the plan needs.
+    """
+    _must_have_fleet(plan)
+    _known_choices(plan, choices)
+    groups = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas > 0]
+    names = unique_labels(group_name(s, g) for s, g in groups)
+    asked = {s.name: s for s in plan.scenario.services}
+    warnings: list[str] = []
+    launches = tuple(
+        _launch(name, asked[s.name], s, g, _Context(plan, catalog, choices, warnings))
+        for name, (s, g) in zip(names, groups, strict=True)
+    )
+    return Resolved(launches, tuple(dict.fromkeys(warnings)))
+
+
+@dataclass(frozen=True)
+class _Context:
+    plan: Plan
+    catalog: Catalog
+    choices: Choices
+    warnings: list[str]
+
+
+def _must_have_fleet(plan: Plan) -> None:
+    if any(g.replicas for s in plan.services for g in s.replica_groups):
+        return
+    reason = plan.infeasibility.summary if plan.infeasibility else f"its status is {plan.status}"
+    raise InputError(
+        "the plan has no fleet: there is nothing to deploy",
+        found=reason,
+        action="relax the scenario and solve again; planner report shows the ways out",
+    )
+
+
+def _known_choices(plan: Plan, choices: Choices) -> None:
+    services = [s.name for s in plan.services]
+    for option in ("checkpoints", "draft_models"):
+        for name in getattr(choices, option):
+            if name not in services:
+                raise InputError(
+                    "the plan has no such service",
+                    found=name,
+                    allowed=", ".join(services[:SHOWN]),
+                    action=nearest(name, services),
+                )
+    for engine, image in choices.images.items():
+        if engine not in ENGINES:
+            raise InputError("unknown engine", found=engine, allowed=", ".join(ENGINES))
+        _pinned(image)
+
+
+def _pinned(image: str) -> str:
+    tag = image.rpartition("/")[2].partition(":")[2]
+    if "@sha256:" not in image and tag in ("", "latest"):
+        raise InputError(
+            "the image is not pinned", found=image, allowed="NAME:VERSION or NAME@sha256:..."
+        )
+    return image
+
+
+def group_name(service: ServicePlan, group: ReplicaGroup) -> str:
+    """What a replica group is called before it is made a label."""
+    if len(service.replica_groups) == 1:
+        return service.name
+    return f"{service.name}-{group.gpu}-tp{group.tensor_parallel}"
+
+
+def _launch(
+    name: str, service: Service, planned: ServicePlan, group: ReplicaGroup, context: _Context
+) -> Launch:
+    deployment = _deployment(service, group, context.catalog)
+    engine, gpu, settings = deployment.engine, deployment.gpu, deployment.settings
+    dialect = Dialect(engine.name, engine.version, context.catalog.root)
+    limits = engine.on(gpu)
+    checkpoint, quantization = _weights(service, deployment, dialect, context)
+    runtime = dialect.runtime(gpu)
+    per_replica = group.routed_qps / group.replicas
+    prefix = settings.prefix_caching
+    return Launch(
+        name=name,
+        service=service.name,
+        dialect=dialect,
+        gpu=gpu,
+        checkpoint=checkpoint,
+        served_name=planned.model,
+        tensor_parallel=group.tensor_parallel,
+        pipeline_parallel=group.pipeline_parallel,
+        data_parallel=group.data_parallel,
+        expert_parallel=group.expert_parallel,
+        weights=deployment.weights.name,
+        quantization=quantization,
+        dtype=dialect.dtype(deployment.weights.name),
+        kv_cache=dialect.kv_cache(group.kv_cache, gpu.vendor),
+        max_model_len_tokens=_longest(service, deployment, context),
+        max_num_seqs=settings.max_num_seqs or limits.max_num_seqs,
+        max_num_batched_tokens=settings.max_num_batched_tokens or limits.max_num_batched_tokens,
+        memory_fraction=memory_fraction(deployment),
+        prefix_caching=engine.prefix_caching if prefix is None else prefix,
+        draft_tokens=settings.draft_tokens,
+        draft_model=_draft_model(service, deployment, context.choices),
+        replicas=group.replicas,
+        nodes=_nodes(group, context.plan),
+        image=context.choices.images.get(engine.name)
+        or (runtime.image.format(version=engine.version) if runtime else ""),
+        program=tuple(dialect.any_runtime().program.split()),
+        keep_entrypoint=dialect.any_runtime().entrypoint == "keep",
+        start_up_s=service.feeding.start_up or engine.start_up_s,
+        queue_threshold=_queue_threshold(planned, group, per_replica),
+        rate_qps=per_replica,
+        capacity_qps=group.capacity_qps,
+        drain_s=math.ceil(max(MIN_DRAIN_S, group.predicted.e2e_p99_s or 0.0)),
+        trust_remote_code=context.choices.trust_remote_code,
+    )
+
+
+def _deployment(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
+    model = service_model(service, catalog)
+    if group.engine not in ENGINES:
+        raise InputError(
+            "no launch files for this engine", found=group.engine, allowed=", ".join(ENGINES)
+        )
+    known = {f.name for f in fields(EngineSettings)}
+    return Deployment(
+        model=model,
+        gpu=catalog.gpu(group.gpu),
+        engine=catalog.engine(group.engine, group.engine_version),
+        tensor_parallel=group.tensor_parallel,
+        pipeline_parallel=group.pipeline_parallel,
+        data_parallel=group.data_parallel,
+        expert_parallel=group.expert_parallel,
+        weights=weights_for(model, group.weights, catalog.weight_format),
+        kv_cache=catalog.kv_format(group.kv_cache),
+        settings=EngineSettings(**{k: v for k, v in group.settings.items() if k in known}),  # type: ignore[arg-type]
+    )
+
+
+def _weights(
+    service: Service, deployment: Deployment, dialect: Dialect, context: _Context
+) -> tuple[str, str | None]:
+    """The checkpoint to load, and the quantisation to ask for (None: the checkpoint says it)."""
+    model, weights = deployment.model, deployment.weights.name
+    given = context.choices.checkpoints.get(service.name)
+    if given is not None:
+        return given, None
+    own = _own_checkpoint(service, context.catalog)
+    if weights == model.native_weights:
+        return own, None
+    spelling = dialect.weights(weights, deployment.gpu.vendor)
+    if spelling is None or not spelling.value:
+        if spelling is None and dialect.dtype(weights) is not None:
+            return own, None
+        raise InputError(
+            f"{dialect.engine} {dialect.version} does not quantise {model.native_weights} weights to "
+            f"{weights} at load",
+            where=f"service {service.name!r}",
+            found=own,
+            action=f"name a {weights} checkpoint: --checkpoint {service.name}=REPOSITORY",
+        )
+    if spelling.checkpoint == "quantised":
+        context.warnings.append(
+            f"service {service.name!r}: {weights} weights need a checkpoint in that format, and "
+            f"{own} is {model.native_weights}; {dialect.engine} will refuse to start until you name "
+            f"one: --checkpoint {service.name}=REPOSITORY"
+        )
+    return own, spelling.value
+
+
+def _own_checkpoint(service: Service, catalog: Catalog) -> str:
+    asked = str(service.model)
+    known = {n.lower(): entry.name for entry in catalog.model_index() for n in entry.names}
+    if asked.lower() in known:
+        return known[asked.lower()]
+    path = Path(asked).expanduser()
+    folder = path.parent if path.suffix == ".json" else path
+    return str(folder.resolve())
+
+
+def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> str | None:
+    given = choices.draft_models.get(service.name)
+    if given is None and deployment.settings.draft_tokens and not deployment.model.mtp:
+        raise InputError(
+            "the plan drafts tokens, and the model has no layers of its own for that",
+            where=f"service {service.name!r}",
+            found=f"{deployment.settings.draft_tokens} draft tokens",
+            action=f"name a draft model: --draft-model {service.name}=REPOSITORY",
+        )
+    return given
+
+
+def _longest(service: Service, deployment: Deployment, context: _Context) -> int:
+    """The longest request served [tokens]: pinned, or the scenario's longest in whole KV blocks."""
+    pinned = deployment.settings.max_model_len_tokens
+    if pinned is not None:
+        return pinned
+    block = deployment.engine.kv_block_tokens
+    longest = math.ceil(lengths_of(service).max_total / block) * block
+    limit = deployment.model.max_context_tokens
+    if limit and longest > limit:
+        context.warnings.append(
+            f"service {service.name!r}: requests beyond the model's {limit} tokens will be refused"
+        )
+    return min(longest, limit) if limit else longest
+
+
+def _nodes(group: ReplicaGroup, plan: Plan) -> int:
+    """How many nodes one replica spans: one where a rented node holds it."""
+    gpus = group.gpus // group.replicas
+    sizes = [n.gpus_per_node for n in plan.nodes if n.gpu == group.gpu] or [gpus]
+    nodes = math.ceil(gpus / max(sizes))
+    if gpus % nodes:
+        raise InputError(
+            "the replica does not divide over its nodes",
+            found=f"{gpus} GPUs, nodes of {max(sizes)}",
+            action="solve again with parallel degrees that fill whole nodes",
+        )
+    return nodes
+
+
+def _queue_threshold(planned: ServicePlan, group: ReplicaGroup, rate_qps: float) -> int:
+    """Requests that may wait at one replica and still start within the TTFT target.
+
+    Little's law over the slack between the target and the predicted median: ``rate x slack``. Without
+    a TTFT target a tenth of the requests in flight.
+    """
+    targets = [seconds for key, seconds in planned.targets.items() if key.startswith("ttft")]
+    if not targets:
+        return max(1, round(group.concurrency / 10))
+    slack_s = min(targets) - (group.predicted.ttft_p50_s or 0.0)
+    return max(1, math.floor(rate_qps * max(slack_s, 0.0)))

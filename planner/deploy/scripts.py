@@ -1,0 +1,90 @@
+"""Shell scripts that start one replica each: ``--target vllm``, ``sglang`` or ``trtllm``."""
+
+from __future__ import annotations
+
+from planner.deploy.commands import Command, command
+from planner.deploy.documents import to_yaml
+from planner.deploy.launch import Launch, Role
+from planner.deploy.words import shell_word
+
+FLEET_FILE = "fleet.yaml"
+_PLACE = {Role.SINGLE: "", Role.LEADER: " (first node)", Role.WORKER: " (each further node)"}
+
+
+def script_files(launches: tuple[Launch, ...]) -> dict[str, str]:
+    """One script per replica group and kind of process, and ``fleet.yaml``: how many to start."""
+    files: dict[str, str] = {}
+    for launch in launches:
+        for role in _roles(launch):
+            started = command(launch, role)
+            files[script_name(launch.name, role)] = _script(launch, role, started)
+            if started.config is not None:
+                files[config_name(launch.name)] = to_yaml(started.config)
+    files[FLEET_FILE] = to_yaml({"replicas": [_fleet_entry(launch) for launch in launches]})
+    return files
+
+
+def script_name(name: str, role: Role) -> str:
+    """The script of one kind of process."""
+    return f"serve-{name}.sh" if role is Role.SINGLE else f"serve-{name}.{role.value}.sh"
+
+
+def config_name(name: str) -> str:
+    """The engine's configuration file of a launch."""
+    return f"{name}.config.yaml"
+
+
+def _roles(launch: Launch) -> tuple[Role, ...]:
+    """MPI starts every process of TensorRT-LLM with the same command."""
+    return (Role.SINGLE,) if launch.dialect.engine == "tensorrt-llm" else launch.roles
+
+
+def _fleet_entry(launch: Launch) -> dict[str, object]:
+    return {
+        "name": launch.name,
+        "service": launch.service,
+        "engine": launch.dialect.engine,
+        "version": launch.dialect.version,
+        "gpu": launch.gpu.name,
+        "replicas": launch.replicas,
+        "gpus_per_replica": launch.gpus,
+        "nodes_per_replica": launch.nodes,
+        "scripts": [script_name(launch.name, role) for role in _roles(launch)],
+    }
+
+
+def _script(launch: Launch, role: Role, started: Command) -> str:
+    visible = launch.dialect.device(launch.gpu.vendor).visible_variable
+    lines = [
+        "#!/bin/sh",
+        f"# One replica of {_one_line(launch.service)}{_PLACE[role]}: {launch.dialect.engine} "
+        f"{launch.dialect.version} on {launch.node_gpus}x {launch.gpu.name}"
+        + (f" of {launch.gpus}" if launch.nodes > 1 else ""),
+        f"# The plan runs {launch.replicas} such replicas at {launch.rate_qps:.2f} requests/s each "
+        f"(capacity {launch.capacity_qps:.2f}).",
+        f"# Several on one machine: give each its own PORT and {visible}.",
+        "set -eu",
+    ]
+    if started.config is not None:
+        lines.append('here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)')
+    head = " ".join(["exec", *_mpi(launch), *started.program])
+    options = [
+        " ".join(shell_word(word, launch, config_name(launch.name)) for word in group)
+        for group in started.groups
+    ]
+    if not options[0].startswith("-"):
+        head = f"{head} {options.pop(0)}"
+    return "\n".join([*lines, " \\\n  ".join([head, *options]), ""])
+
+
+def _mpi(launch: Launch) -> list[str]:
+    """How TensorRT-LLM starts across nodes under Slurm."""
+    if launch.nodes == 1 or launch.dialect.engine != "tensorrt-llm":
+        return []
+    nodes = f"--nodes={launch.nodes} --ntasks={launch.gpus} --ntasks-per-node={launch.node_gpus}"
+    return ["srun", "--mpi=pmix", nodes, "trtllm-llmapi-launch"]
+
+
+def _one_line(text: str) -> str:
+    """Text that cannot leave its comment line."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,108 @@
+"""The files of each target, checked against the plan before anyone sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.catalog.store import Catalog
+from planner.deploy.check import check_files
+from planner.deploy.compose import compose_files
+from planner.deploy.kubernetes import kubernetes_files
+from planner.deploy.llm_d import llm_d_files
+from planner.deploy.notes import readme
+from planner.deploy.resolve import Choices, Resolved, resolve
+from planner.deploy.scaling import can_scale
+from planner.deploy.scripts import script_files
+from planner.errors import InputError
+from planner.plan import Plan
+
+ENGINE_OF = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm"}
+TARGETS = (*ENGINE_OF, "docker-compose", "kubernetes", "llm-d")
+
+
+@dataclass(frozen=True)
+class LaunchFiles:
+    """Text by file name, and what the reader must know."""
+
+    target: str
+    files: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) -> LaunchFiles:
+    """Write ``plan`` for ``target``, parse what was written, and check it against the plan.
+
+    Raises InputError when the plan has no fleet, serves with another engine than the target, or needs
+    what the engine or the target cannot express.
+    """
+    if target not in TARGETS:
+        raise InputError("unknown target", found=target, allowed=", ".join(TARGETS))
+    resolved = resolve(plan, catalog, choices)
+    files = dict(_render(plan, resolved, target, choices))
+    check_files(plan, catalog, target, files, choices)
+    warnings = (*resolved.warnings, *_target_warnings(plan, resolved, target, choices))
+    files["README.md"] = readme(plan, resolved.launches, target, warnings)
+    return LaunchFiles(target, files, warnings)
+
+
+def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> dict[str, str]:
+    launches = resolved.launches
+    if target in ENGINE_OF:
+        _must_be_engine(plan, target)
+        return script_files(launches)
+    for launch in launches:
+        if not launch.image:
+            raise InputError(
+                f"no image of {launch.dialect.engine} {launch.dialect.version} is recorded for "
+                f"{launch.gpu.name}",
+                where="catalogs/engine_options/runtimes.csv",
+                action=f"name one: --image {launch.dialect.engine}=NAME:VERSION",
+            )
+    if target == "docker-compose":
+        return compose_files(plan, launches)
+    write = kubernetes_files if target == "kubernetes" else llm_d_files
+    return write(launches, choices)
+
+
+def _must_be_engine(plan: Plan, target: str) -> None:
+    for service in plan.services:
+        for group in service.replica_groups:
+            if group.engine != ENGINE_OF[target]:
+                fitting = [t for t, engine in ENGINE_OF.items() if engine == group.engine]
+                raise InputError(
+                    f"the plan serves {service.name!r} with {group.engine}, not {ENGINE_OF[target]}",
+                    found=f"--target {target}",
+                    allowed=", ".join([*fitting, *TARGETS[len(ENGINE_OF) :]]),
+                    action=f"search with engines: [{ENGINE_OF[target]}] in the scenario to plan for it",
+                )
+
+
+def _target_warnings(
+    plan: Plan, resolved: Resolved, target: str, choices: Choices
+) -> tuple[str, ...]:
+    warnings = []
+    in_cluster = target in ("kubernetes", "llm-d")
+    for launch in resolved.launches:
+        if in_cluster and choices.autoscaler != "none" and not can_scale(launch, choices):
+            warnings.append(
+                f"{launch.name}: {launch.dialect.engine} {launch.dialect.version} reports no queue "
+                f"that {choices.autoscaler} could read; it is left at {launch.replicas} replicas"
+            )
+        if launch.is_local and target != "docker-compose":
+            warnings.append(f"{launch.name}: {launch.checkpoint} must exist on every node")
+    if target == "kubernetes":
+        warnings += [
+            f"service {s.name!r} has unlike replicas, and a Kubernetes Service gives each the same "
+            "share; the plan does not: use --target llm-d"
+            for s in plan.services
+            if len(s.replica_groups) > 1
+        ]
+        warnings += [
+            f"service {s.name!r} is planned for {s.feeding.routing} routing, and a Kubernetes Service "
+            "picks at random: put a router in front, or use --target llm-d"
+            for s in plan.scenario.services
+            if s.feeding.routing != "random"
+            and sum(launch.replicas for launch in resolved.launches if launch.service == s.name) > 1
+        ]
+    return tuple(warnings)
