@@ -14,6 +14,7 @@ from planner.scenario_reader import check_names, find_scenario, read_scenario
 
 if TYPE_CHECKING:
     from planner.derivation import Beside, Derivation
+    from planner.fleet.sized_before import SizedBefore
     from planner.plan import Plan
 
 
@@ -27,14 +28,19 @@ def solve(
     time_limit_s: float = 60.0,
     gap: float = 0.0,
     seed: int = 0,
+    rivals: int = 5,
+    explain: bool = True,
+    sized: SizedBefore | None = None,
     progress: Callable[[str], None] = lambda _message: None,
 ) -> Plan:
     """Return the cheapest fleet for a scenario, a file, or the name of a shipped scenario.
 
     ``verify``: "simulate" checks the chosen plan in the simulator and solves again where it fails;
-    "none" keeps the closed form. ``gap``: relative gap at which the solver may stop. An infeasible
-    scenario returns a plan with status "infeasible" that says why. Raises InputError for bad input,
-    CatalogError for bad data, SolverError when the solver fails.
+    "none" keeps the closed form. ``gap``: relative gap at which the solver may stop. ``rivals``: how
+    many other GPU types to price beside the plan. An infeasible scenario returns a plan with status
+    "infeasible" that says why, unless ``explain`` is False. ``sized``: candidates remembered between
+    solves with the same catalog and calibration. Raises InputError for bad input, CatalogError for
+    bad data, SolverError when the solver fails.
 
     >>> plan = solve("llama70b_qps50", verify="none")
     >>> plan.status
@@ -55,8 +61,10 @@ def solve(
         base = find_scenario(scenario).parent
         scenario = read_scenario(scenario, catalog)
     factors = load_calibration(catalog, _path(calibration))
-    effort = Effort(verify, solver, time_limit_s, gap, seed)
-    solved = solve_scenario(scenario, catalog, factors, effort, base=base, progress=progress)
+    effort = Effort(verify, solver, time_limit_s, gap, seed, rivals, explain)
+    solved = solve_scenario(
+        scenario, catalog, factors, effort, base=base, sized=sized, progress=progress
+    )
     return assemble(solved, catalog, factors, effort, time.monotonic() - started)
 
 

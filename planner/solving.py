@@ -36,12 +36,14 @@ def solve_scenario(
     effort: Effort,
     *,
     base: Path | None = None,
+    sized: SizedBefore | None = None,
     progress: Progress = lambda _message: None,
 ) -> Solved:
     """Decide the cheapest fleet for ``scenario``.
 
-    ``base``: folder that relative paths in the scenario are resolved against. Raises InputError for
-    names and files that do not exist, SolverError when the solver fails.
+    ``base``: folder that relative paths in the scenario are resolved against. ``sized``: candidates
+    remembered between solves; shares of one GPU are sized anew. Raises InputError for names and files
+    that do not exist, SolverError when the solver fails.
     """
     progress("sizing candidates")
     offers = (
@@ -50,7 +52,9 @@ def solve_scenario(
     )
     shares = scenario.sharing.gpu
     sets = {
-        s.name: enumerate_candidates(s, catalog, offers, calibration, shares)
+        s.name: sized.candidates(s, offers)
+        if sized is not None and not shares
+        else enumerate_candidates(s, catalog, offers, calibration, shares)
         for s in scenario.services
     }
     calendar = calendar_of(scenario.services, scenario.horizon)

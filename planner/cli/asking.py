@@ -48,10 +48,22 @@ class Asking:
         return scenario.model_copy(update={"prices": prices})
 
     def solve(self, scenario: Scenario) -> Plan:
-        """The cheapest fleet for ``scenario``."""
+        """The cheapest fleet for ``scenario``, with everything a plan tells."""
         from planner.api import solve
 
         return solve(scenario, catalogs=self.catalog, **self.settings)
+
+    def solve_again(self, **settings: Any) -> Callable[[Scenario], Plan]:
+        """Solves for many similar scenarios: alternatives left out, candidates sized once.
+
+        ``settings`` replace those given before.
+        """
+        from planner.api import solve
+        from planner.fleet.sized_before import SizedBefore
+
+        fixed = {**self.settings, "rivals": 0, **settings}
+        sized = SizedBefore(self.catalog, self.calibration())
+        return lambda scenario: solve(scenario, catalogs=self.catalog, sized=sized, **fixed)
 
     def plan_of(self, name: str) -> Plan:
         """The plan in a JSON file, or the plan of a scenario, solved now."""

@@ -59,8 +59,7 @@ def command(
         if style == "json":
             write_plan(plan, style, output)
             return plan.exit_code
-        again = Asking(asking.catalog, {**settings, "verify": "none"})
-        solve = None if quick else again.solve
+        solve = None if quick else asking.solve_again(verify="none", explain=False)
         findings = gather(plan, asking.catalog, asking.calibration(), solve, counted(report))
     write_findings(findings, style, output, table=table)
     return plan.exit_code

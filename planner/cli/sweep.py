@@ -87,9 +87,8 @@ def command(
     asking = Asking.with_options(catalogs, **settings)
     question = asking.read(scenario)
     with progress() as report:
-        swept = sweep(
-            question, axis, values, asking.solve, refinements=refine, progress=counted(report)
-        )
+        solve = asking.solve_again(explain=False)
+        swept = sweep(question, axis, values, solve, refinements=refine, progress=counted(report))
     document = sweep_document(swept)
     write_document(
         document,
