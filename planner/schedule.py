@@ -9,6 +9,8 @@ from typing import Any
 from planner.fleet.purchases import offer_key
 from planner.solved import Solved
 
+NEGLIGIBLE_H = 1e-6  # node-hours below what a solver's tolerance leaves behind
+
 
 def rented(solved: Solved) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     """For each offer: how many nodes are paid for which share of the time, the steadiest first.
@@ -22,7 +24,8 @@ def rented(solved: Solved) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     for (key, period), n in solution.billed.items():
         paid[offer_key(key)][period] += n
     for key, node_hours in solution.change_hours.items():
-        extra[offer_key(key)] += node_hours
+        if node_hours > NEGLIGIBLE_H:
+            extra[offer_key(key)] += node_hours
     for key in sorted({*paid, *extra}):
         levels: list[tuple[int, float]] = []
         counts = paid[key]
