@@ -16,6 +16,7 @@ from pydantic import Field
 from planner.catalog.store import Catalog
 from planner.catalog.tables import IsoDate, Row, read_rows
 from planner.deployment import Deployment, EngineSettings
+from planner.sizing.coefficients import GRAPH_COEFFICIENTS
 from planner.sizing.memory import stage_memory
 from planner.sizing.precision import weights_for
 from planner.units import GIB
@@ -257,7 +258,7 @@ def _deployment(catalog: Catalog, fact: MemoryFact) -> Deployment:
     if fact.sampler == "fused":
         changes["sampler_bytes_per_logit"] = changes["fused_sampler_bytes_per_logit"]
     if fact.eager:
-        changes |= {"graphs_base_gib": 0.0, "graphs_gib_per_size": 0.0}
+        changes |= dict.fromkeys(GRAPH_COEFFICIENTS, 0.0)
     return Deployment(
         model=model,
         gpu=gpu,

@@ -33,7 +33,10 @@ def version_key(version: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """Defaults an engine takes on one class of GPUs; None keeps the engine's general default."""
+    """Defaults an engine takes on one class of GPUs; None keeps the engine's general default.
+
+    ``graphs_max_batch``: the largest batch captured as a CUDA graph, ``_tp4`` from four GPUs on.
+    """
 
     min_visible_gib: float = 0.0
     name_prefixes: tuple[str, ...] = ()
@@ -41,6 +44,8 @@ class EngineLimits:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     memory_fraction: float | None = None
+    graphs_max_batch: int | None = None
+    graphs_max_batch_tp4: int | None = None
 
     def covers(self, gpu: GpuSpec) -> bool:
         """Whether ``gpu`` belongs to this class."""
@@ -83,9 +88,13 @@ class EngineSpec:
     note: str = ""
     hybrid_pages: bool = False
 
+    def limits_on(self, gpu: GpuSpec) -> EngineLimits | None:
+        """Return the class of ``gpu``: the first that covers it."""
+        return next((limits for limits in self.gpu_limits if limits.covers(gpu)), None)
+
     def on(self, gpu: GpuSpec) -> EngineSpec:
         """Return this version with the defaults it takes on ``gpu``."""
-        limits = next((limits for limits in self.gpu_limits if limits.covers(gpu)), None)
+        limits = self.limits_on(gpu)
         if limits is None:
             return self
         return replace(

@@ -26,6 +26,8 @@ class LimitsRow(_Document):
     max_num_seqs: int | None = Field(default=None, gt=0)
     max_num_batched_tokens: int | None = Field(default=None, gt=0)
     memory_fraction: float | None = Field(default=None, gt=0, le=1)
+    graphs_max_batch: int | None = Field(default=None, gt=0)
+    graphs_max_batch_tp4: int | None = Field(default=None, gt=0)
 
 
 class VersionRow(_Document):

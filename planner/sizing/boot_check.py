@@ -17,7 +17,7 @@ from planner.sizing.boot_identity import (
 )
 from planner.sizing.boot_log import BootLog
 from planner.sizing.boot_parts import PartCheck, part_checks, printed_pool_bytes
-from planner.sizing.coefficients import memory_coefficients
+from planner.sizing.coefficients import GRAPH_COEFFICIENTS, memory_coefficients
 from planner.sizing.memory import context_gib, memory_layout
 from planner.sizing.model_memory import Layout, deployment_of
 
@@ -98,7 +98,7 @@ def _deployment(
     if log.fused_sampler:
         changes["sampler_bytes_per_logit"] = changes["fused_sampler_bytes_per_logit"]
     if log.eager:
-        changes |= {"graphs_base_gib": 0.0, "graphs_gib_per_size": 0.0}
+        changes |= dict.fromkeys(GRAPH_COEFFICIENTS, 0.0)
     return replace(deployment, engine=replace(deployment.engine, memory=tuple(changes.items())))
 
 

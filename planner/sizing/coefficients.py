@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from planner.catalog.engine import EngineSpec
 from planner.errors import CatalogError
 
+GRAPH_COEFFICIENTS = ("graphs_base_gib", "graphs_gib_per_size", "graphs_gib_per_tp_doubling")
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryCoefficients:
@@ -23,11 +25,13 @@ class MemoryCoefficients:
     encoder_tokens, encoder_patches_per_token: what a vision tower is profiled with.
     context_gib: CUDA context and libraries on one GPU; collectives_gib_tp2, _tp4, _tp8: communication
     buffers between GPUs with a fast link; collectives_gib_unlinked: between GPUs without one.
-    graphs_base_gib, graphs_gib_per_size: captured CUDA graphs, per captured batch size;
-    graphs_max_batch: the largest captured batch [sequences].
+    graphs_base_gib, graphs_gib_per_size, graphs_gib_per_tp_doubling: captured CUDA graphs, per captured
+    batch size, and per doubling of tensor parallelism; graphs_max_batch: the largest captured batch
+    where the engine's limits on a GPU name none [sequences].
     reserve_*: what SGLang leaves aside when it chooses ``mem_fraction_static`` itself [MiB]:
-    a base, per token of a prompt chunk, per sequence of the largest graph, per GPU of the replica,
-    and at least ``reserve_floor_mib`` on cards above ``reserve_floor_above_gib``; no base = not used.
+    a base, per token of a prompt chunk, per sequence of the largest graph (and once more times
+    attention-DP ranks), per GPU of the replica, for a draft model, and at least ``reserve_floor_mib``
+    on cards above ``reserve_floor_above_gib``; no base = not used.
     """
 
     sampler_bytes_per_logit: float
@@ -43,11 +47,14 @@ class MemoryCoefficients:
     collectives_gib_unlinked: float
     graphs_base_gib: float
     graphs_gib_per_size: float
+    graphs_gib_per_tp_doubling: float
     graphs_max_batch: float
     reserve_base_mib: float = 0.0
     reserve_mib_per_prefill_token: float = 0.0
     reserve_mib_per_graph_sequence: float = 0.0
+    reserve_mib_per_graph_sequence_dp: float = 0.0
     reserve_mib_per_gpu: float = 0.0
+    reserve_mib_draft: float = 0.0
     reserve_floor_mib: float = 0.0
     reserve_floor_above_gib: float = 0.0
 

@@ -25,6 +25,7 @@ from planner.sizing.layout import MemoryLayout
 from planner.sizing.sharding import legal_reasons, rank_weight_bytes, rope_table_bytes
 from planner.units import GIB, MIB
 
+WIDE_TENSOR_PARALLEL = 4
 GRAPH_SIZES = (1, 2, 4, *range(8, 257, 8), *range(272, 513, 16))  # batches an engine captures
 
 
@@ -91,9 +92,14 @@ def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
 def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Overheads:
     """Return activations, graphs, context and rotary tables of one GPU."""
     sequences, _ = batch_limits(deployment)
-    largest = min(2 * sequences, coefficients.graphs_max_batch)
+    largest = min(2 * sequences, graphs_max_batch(deployment, coefficients))
     sizes = sum(size <= largest for size in GRAPH_SIZES)
-    graphs = coefficients.graphs_base_gib + coefficients.graphs_gib_per_size * sizes
+    doublings = math.log2(max(1, deployment.tensor_parallel))
+    graphs = (
+        coefficients.graphs_base_gib
+        + coefficients.graphs_gib_per_size * sizes
+        + coefficients.graphs_gib_per_tp_doubling * doublings
+    )
     context = context_gib(deployment.gpu, deployment.gpus, coefficients)
     return Overheads(
         activations_bytes=activation_bytes(deployment, coefficients),
@@ -101,6 +107,16 @@ def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Ov
         context_bytes=context * GIB,
         adapters_bytes=rope_table_bytes(deployment.model) + lora_bytes(deployment),
     )
+
+
+def graphs_max_batch(deployment: Deployment, coefficients: MemoryCoefficients) -> int:
+    """The largest batch the engine captures as a CUDA graph on this GPU [sequences]."""
+    limits = deployment.engine.limits_on(deployment.gpu)
+    found = None
+    if limits is not None:
+        wide = deployment.tensor_parallel >= WIDE_TENSOR_PARALLEL
+        found = limits.graphs_max_batch_tp4 if wide else limits.graphs_max_batch
+    return found or int(coefficients.graphs_max_batch)
 
 
 def context_gib(gpu: GpuSpec, gpus: int, coefficients: MemoryCoefficients) -> float:
@@ -135,11 +151,16 @@ def memory_fraction(deployment: Deployment) -> float:
     reserve_mib = (
         c.reserve_base_mib
         + c.reserve_mib_per_prefill_token * max(chunk, 2048)
-        + c.reserve_mib_per_graph_sequence * c.graphs_max_batch
+        + c.reserve_mib_per_graph_sequence * graphs_max_batch(deployment, c)
         + c.reserve_mib_per_gpu * gpus
     )
+    if deployment.data_parallel > 1:
+        sequences = graphs_max_batch(deployment, c) * deployment.data_parallel
+        reserve_mib += c.reserve_mib_per_graph_sequence_dp * sequences
     if deployment.gpu.driver_bytes > c.reserve_floor_above_gib * GIB:
         reserve_mib = max(reserve_mib, c.reserve_floor_mib)
+    if deployment.settings.draft_tokens:
+        reserve_mib += c.reserve_mib_draft
     return round(1 - reserve_mib * MIB / deployment.gpu.driver_bytes, 3)
 
 

@@ -139,6 +139,10 @@ def test_sglang_reserves_ten_gigabytes_on_large_cards() -> None:
     reserve_mib = 512 + 1.5 * 8192 + 2 * 256 + 128
     h100 = memory_fraction(deployment(engine=sglang))
     assert h100 == round(1 - reserve_mib / 81559, 3)
+    rtx_4090 = deployment(engine=sglang, gpu=CATALOG.gpu("rtx-4090"))
+    assert memory_fraction(rtx_4090) == 0.847  # 512 + 1.5 x 2048 + 2 x 24 + 128 MiB of 24,564
+    wide = memory_fraction(deployment(engine=sglang, tensor_parallel=4))
+    assert wide == round(1 - (512 + 1.5 * 8192 + 2 * 512 + 4 * 128) / 81559, 3)
     small = EngineSettings(max_num_batched_tokens=2048)
     assert memory_fraction(deployment(engine=sglang, settings=small)) == round(1 - 10240 / 81559, 3)
 
