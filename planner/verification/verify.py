@@ -20,9 +20,11 @@ from planner.plan import Plan
 from planner.verification.bill import bill_checks, price_checks
 from planner.verification.bound import fluid_bound_usd_per_hour
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, same, skipped
+from planner.verification.failures import failure_checks
 from planner.verification.packing import packing_checks
 from planner.verification.physics import partition_checks, physics_checks
 from planner.verification.promises import promise_checks
+from planner.verification.timetable import timetable_checks
 
 
 def verify(
@@ -60,6 +62,8 @@ def _checks(
         yield from _optimality(plan, catalog, calibration, offers)
     yield from promise_checks(plan, lambda name: catalog.gpu(name).name)
     yield from packing_checks(plan)
+    yield from failure_checks(plan)
+    yield from timetable_checks(plan, catalog)
     yield from partition_checks(plan)
     yield from physics_checks(plan, catalog, calibration)
 

@@ -1,0 +1,110 @@
+import json
+
+import pytest
+
+from planner.api import solve
+from planner.catalog.store import load_catalog
+from planner.performance.factors import load_calibration
+from planner.plan import Plan
+from planner.scenario import Scenario
+from planner.verification.check import Verdict
+from planner.verification.verify import failures, verify
+
+SERVICE = {
+    "name": "chat",
+    "model": "meta-llama/Llama-3.1-8B-Instruct",
+    "rate": 60,
+    "prompt_tokens": 700,
+    "output_tokens": 200,
+    "slo": {"ttft_p99": "2s", "tpot_p99": "80ms"},
+    "search": {
+        "gpus": ("l40s", "h100-sxm-80gb"),
+        "tensor_parallel": (1,),
+        "weights": ("bf16",),
+        "kv_cache": ("bf16",),
+    },
+}
+DAY = (1,) * 12 + (4,) * 12
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return load_catalog()
+
+
+@pytest.fixture(scope="module")
+def daily(catalog):
+    scenario = Scenario.model_validate({**SERVICE, "load": {"hourly": DAY, "peak_ratio": 1.2}})
+    return solve(scenario, verify="none", catalogs=catalog)
+
+
+def failed(plan, catalog):
+    checks = verify(plan, catalog, load_calibration(catalog), catalog.offers())
+    return {c.family for c in failures(checks)}, checks
+
+
+def changed(plan, change):
+    document = json.loads(plan.to_json())
+    change(document)
+    return Plan.model_validate_json(json.dumps(document))
+
+
+def test_a_daily_plan_holds_in_every_period(daily, catalog):
+    families, checks = failed(daily, catalog)
+    assert families == set()
+    told = [c for c in checks if c.family == "timetable"]
+    assert len([c for c in told if "is carried" in c.statement]) == len(daily.details["schedule"])
+    assert all(c.verdict is Verdict.HOLDS for c in told)
+
+
+def _busiest(document):
+    return max(document["details"]["schedule"], key=lambda e: e["busiest_qps"]["chat"])
+
+
+def _fewer_replicas(document):
+    running = _busiest(document)["replicas"]
+    kind = next(iter(running))
+    running[kind] -= 1
+
+
+def _fewer_nodes(document):
+    nodes = _busiest(document)["nodes"]
+    nodes[next(iter(nodes))] -= 1
+
+
+def _unknown_kind(document):
+    _busiest(document)["replicas"]["chat: 1x dreamt-of"] = 3
+
+
+def _unpaid_hours(document):
+    for node in document["nodes"]:
+        node["hours_share"] *= 0.5
+        node["usd_per_hour"] *= 0.5
+    half = document["objective_usd_per_hour"] * 0.5
+    document["objective_usd_per_hour"] = document["bound_usd_per_hour"] = half
+    document["totals"]["usd_per_hour"] = half
+
+
+@pytest.mark.parametrize("change", [_fewer_replicas, _fewer_nodes, _unknown_kind, _unpaid_hours])
+def test_a_tampered_timetable_fails(daily, catalog, change):
+    families, _ = failed(changed(daily, change), catalog)
+    assert "timetable" in families
+
+
+@pytest.mark.parametrize(
+    ("lost", "word"),
+    [({"replicas": 1}, "replicas"), ({"nodes": 1}, "nodes"), ({"zones": 1}, "zones")],
+)
+def test_a_plan_must_survive_what_the_scenario_names(catalog, lost, word):
+    scenario = Scenario.model_validate({**SERVICE, "failures": lost})
+    plan = solve(scenario, verify="none", catalogs=catalog)
+    families, checks = failed(plan, catalog)
+    assert families == set()
+    assert any(word in c.statement for c in checks if c.family == "failures")
+    without = solve(Scenario.model_validate(SERVICE), verify="none", catalogs=catalog)
+
+    def claim(document):
+        document["scenario"]["failures"] = {"replicas": 0, "nodes": 0, "zones": 0, **lost}
+
+    families, _ = failed(changed(without, claim), catalog)
+    assert "failures" in families
