@@ -54,7 +54,8 @@ def memory_layout(deployment: Deployment) -> MemoryLayout:
 
     The parts sum to the CUDA-visible memory. A layout that cannot be, or does not fit, has
     ``fits=False`` and reasons with the numbers; where nothing is left for a pool, or the layout cannot
-    be launched, the pool is 0 and ``outside_budget_bytes`` is negative by what is missing.
+    be launched, the pool is 0 and ``outside_budget_bytes`` is the rest of the card, negative when even
+    the whole card is too small.
     Raises CatalogError when the engine has no memory coefficients.
     """
     stages = range(max(1, min(deployment.pipeline_parallel, len(deployment.model.layers))))
