@@ -65,13 +65,15 @@ def command(
 
 
 def _price_list(plan: Plan, folder: Path, catalog: Catalog) -> Sequence[Offer] | None:
-    """The offers the scenario admits; None when its own price file is not beside the plan."""
+    """The offers the scenario admits and the nodes it has; None without its own price file."""
     from planner.fleet.market import admitted_offers
+    from planner.fleet.purchases import existing_offers
 
     file = plan.scenario.prices.file
     if file is not None and not (folder / file).is_file():
         return None
-    return admitted_offers(plan.scenario.prices, catalog, folder)
+    rented = admitted_offers(plan.scenario.prices, catalog, folder)
+    return (*rented, *existing_offers(plan.scenario, catalog))
 
 
 def _as_json(checks: Sequence[Check]) -> str:

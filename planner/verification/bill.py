@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.catalog.offer import Offer
+from planner.catalog.offer import Offer, Term
 from planner.errors import PlannerError
 from planner.fleet.money import token_cost, usd_per_month, usd_per_year
 from planner.plan import NodeCount, Plan
@@ -68,6 +68,8 @@ def price_checks(plan: Plan, offers: Sequence[Offer]) -> Iterator[Check]:
             node.usd_per_hour_each,
             nearest.usd_per_hour,
         )
+        if nearest.term is Term.OWNED:
+            continue
         yield one_of("prices", f"term of {name}", node.term, prices.terms)
         for field, word in (("providers", node.provider), ("regions", node.region)):
             allowed = getattr(prices, field)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.fleet.candidates import enumerate_candidates
-from planner.fleet.market import cheapest_offers
 from planner.framing import problem_of
 from planner.performance.factors import Calibration
 from planner.plan import Plan
@@ -79,7 +78,7 @@ def _optimality(
         s.name: enumerate_candidates(s, catalog, offers, calibration)
         for s in plan.scenario.services
     }
-    problem = problem_of(plan.scenario, sets, cheapest_offers(offers), catalog)
+    problem = problem_of(plan.scenario, sets, tuple(offers), catalog)
     bound = fluid_bound_usd_per_hour(problem)
     above = (
         f"{100 * (objective / bound - 1):.1f} % above it" if 0 < bound < math.inf else "no bound"
