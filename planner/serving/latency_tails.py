@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.serving.steady_state import SteadyState
+from planner.serving.steady_state import SteadyState, companions
 
 Floats = NDArray[np.float64]
 
@@ -25,9 +25,8 @@ def _by_rate(target_s: Floats | float) -> Floats:
 def late_first_tokens(s: SteadyState, target_s: Floats | float) -> Floats:
     """P(TTFT > target) by (rate, state); the target may be one per rate."""
     c = s.curves
-    companions = max(s.arrival_cv**2 - 1, 0.0) / 2
-    later = s.rate_qps[:, None] * (c.decode_s / 2 + s.queue_wait_s) + companions
-    later = later * s.prefill_s
+    later = s.rate_qps[:, None] * (c.decode_s / 2 + s.queue_wait_s)
+    later = (later + companions(s.arrival_cv, 2 * later)) * s.prefill_s
     shared = np.where(c.prompts_per_step > 1, np.minimum(later, c.full_step_s / 2), 0.0)
     own = c.own_s[None] + shared[:, :, None] + c.admission_s
     weight = c.nodes.prompt_weight
@@ -57,7 +56,7 @@ def _late(s: SteadyState, left_s: Floats, weight: Floats) -> Floats:
     late = np.zeros(left_s.shape)
     heavy = c.nodes.prompt_second_moment > HEAVY_PROMPTS
     if heavy:
-        one = (1 - np.minimum(s.busy, 1.0))[:, :, None]
+        one = (1 - s.load)[:, :, None]
         residual = c.residual_s[:, None]
         rest_mean = s.queue_wait_s / np.maximum(s.busy, 1e-3) - one[:, :, 0] * residual[:, 0]
         decay = np.maximum(1 - one, 1e-3) / np.maximum(rest_mean, _TINY)[:, :, None]

@@ -21,7 +21,7 @@ class Sequence:
 
     prompt, output: its lengths [tokens]; generated: tokens sampled so far when it last (re)started;
     pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks held; kept:
-    blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks for the prefix cache.
+    blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks.
     """
 
     __slots__ = (

@@ -153,7 +153,7 @@ def replica_curves(
         per_step = np.floor(per_step)
     w = nodes.prompt_weight
     mean_delta = delta @ w
-    shared = np.minimum(mean_delta, np.maximum(full_s - base, 0.0) / per_step)
+    shared = np.maximum(full_s - base, 0.0) / per_step
     work = np.where(first, shared, np.maximum(shared + base / per_step, _TINY))
     spread = np.maximum((delta**2) @ w / np.maximum(mean_delta, _TINY) ** 2, 1.0)
     spread = np.full_like(spread, max(float(np.median(spread)), nodes.prompt_second_moment))

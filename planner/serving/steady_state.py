@@ -29,6 +29,7 @@ Everything is an array over (rate, state); one call of the step model prices all
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,8 @@ Floats = NDArray[np.float64]
 NEGLIGIBLE_SHARE = 1e-5
 ALMOST_POISSON = 1e-3
 NEWTON_STEPS = 4
+SHARING_STEPS = 4
+RENEWAL_SAMPLE = 40_000
 _TINY = 1e-12
 
 
@@ -49,8 +52,8 @@ class SteadyState:
 
     share: probability of each state, the last one holding all that wait for a slot; step_s: T(n);
     prefill_s: delta(n); behind_s: prefill work queued behind a request when its own ends;
-    waiting_share: share of requests that wait for a slot; drain_qps: how fast that queue empties
-    beyond its arrivals; busy: chance to wait for prefill, by state, and queue_wait_s: the mean of that
+    waiting_share: share of requests that wait for a slot; drain_qps: how fast that queue empties beyond
+    its arrivals; load: of the prefill queue, busy: chance to wait in it, queue_wait_s: the mean of that
     wait; stable: whether the rate can last; waiting: requests without a slot.
     """
 
@@ -62,6 +65,7 @@ class SteadyState:
     behind_s: Floats
     waiting_share: Floats
     drain_qps: Floats
+    load: Floats
     busy: Floats
     queue_wait_s: Floats
     stable: NDArray[np.bool_]
@@ -73,12 +77,12 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
     """Solve (1) to (3) for an array of rates [requests/s]."""
     lam = np.asarray(rate_qps, dtype=float)[:, None]
     c = curves
-    prefill = _prefill_work(c, lam)
+    prefill = _prefill_work(c, lam, arrival_cv)
     load = np.minimum(lam * prefill, 0.98)
     busy, chance, wait = _prefill_queue(c, lam, arrival_cv)
-    companions = np.maximum(arrival_cv**2 - 1, 0.0) / 2
     mean_own = c.own_s @ c.nodes.prompt_weight
-    behind = prefill * (lam * (mean_own + wait / c.prompts_per_step) + companions)
+    later = lam * (mean_own + wait / c.prompts_per_step)
+    behind = prefill * (later + companions(arrival_cv, lam * mean_own + later))
     alone = np.maximum(c.steps_per_request, _TINY) * c.decode_s
     step = np.minimum(c.decode_s * (1 + behind / alone) / (1 - load), c.longest_step_s)
     more = (arrival_cv**2 - 1) * c.overlap
@@ -100,6 +104,7 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
         behind_s=behind,
         waiting_share=queue + last,
         drain_qps=drain,
+        load=np.minimum(busy, 0.999),
         busy=chance,
         queue_wait_s=wait,
         stable=stable,
@@ -108,15 +113,36 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
     )
 
 
-def _prefill_work(c: ReplicaCurves, lam: Floats) -> Floats:
+def companions(arrival_cv: float, expected: Floats) -> Floats:
+    """Arrivals soon after one arrival, beyond the ``expected`` number for their time (gamma process)."""
+    if arrival_cv <= 1:
+        return np.zeros_like(expected)
+    counts, excess = _renewals(round(arrival_cv, 3))
+    return np.asarray(np.interp(expected, counts, excess))
+
+
+@lru_cache(maxsize=64)
+def _renewals(arrival_cv: float) -> tuple[Floats, Floats]:
+    """The renewal function of gamma gaps of mean 1, less its argument, from one fixed sample."""
+    rng = np.random.default_rng(0)
+    shape = 1 / arrival_cv**2
+    times = np.cumsum(rng.gamma(shape, 1 / shape, RENEWAL_SAMPLE))
+    grid = np.concatenate([[0.0], np.geomspace(1e-3, 30 * arrival_cv**2, 40)])
+    starts = np.arange(RENEWAL_SAMPLE * 3 // 4)
+    within = [np.searchsorted(times, times[starts] + x, side="right") - starts - 1 for x in grid]
+    return grid, np.maximum([float(w.mean()) for w in within] - grid, 0.0)
+
+
+def _prefill_work(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> Floats:
     """delta: what one prefill adds when the prompts that arrive during a step share the next one [s]."""
     prefill = np.broadcast_to(c.prefill_s, (len(lam), len(c.state)))
-    for _ in range(2):
+    for _ in range(SHARING_STEPS):
         step = c.decode_s / (1 - np.minimum(lam * prefill, 0.95))
         arrivals = lam * np.maximum(step, c.own_s[:, 0])
-        together = arrivals / -np.expm1(-arrivals)
+        together = arrivals / -np.expm1(-arrivals) + companions(arrival_cv, arrivals)
         together = np.minimum(np.maximum(together, 1.0), np.maximum(c.prompts_per_step, 1.0))
-        prefill = c.prefill_shared_s + (c.prefill_s - c.prefill_shared_s) / together
+        found = c.prefill_shared_s + (c.prefill_s - c.prefill_shared_s) / together
+        prefill = np.sqrt(prefill * found)  # damped: more sharing shortens steps, hence shares less
     return prefill
 
 
@@ -235,6 +261,7 @@ def at_one_rate(s: SteadyState, copies: int) -> SteadyState:
         step_s=states(s.step_s),
         prefill_s=states(s.prefill_s),
         behind_s=states(s.behind_s),
+        load=states(s.load),
         busy=states(s.busy),
         queue_wait_s=states(s.queue_wait_s),
         waiting_share=rates(s.waiting_share),
