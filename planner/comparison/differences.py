@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planner.comparison.causes import Cause, causes
-from planner.comparison.naming import layout_name, matched, offer_name
+from planner.comparison.naming import layout_name, matched, offer_name, rented
 from planner.plan import Plan, ReplicaGroup, ServicePlan
 
 Mark = Literal["+", "-", "~"]
@@ -138,7 +138,7 @@ def _groups(
 
 
 def _nodes(old: Plan, new: Plan) -> Iterator[Change]:
-    before, after = ({offer_name(n): n for n in plan.nodes} for plan in (old, new))
+    before, after = ({offer_name(n): n for n in rented(plan)} for plan in (old, new))
     for name, a, b in matched(before, after):
         counts = [{"nodes": n.count} if n else {} for n in (a, b)]
         yield from _values(name, counts[0], counts[1], "count")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from planner.plan import NodeCount, Plan, ReplicaGroup
+from planner.plan import NodeCount, Plan, ReplicaGroup, ServicePlan
 
 T = TypeVar("T")
 
@@ -23,6 +23,39 @@ def layout_name(group: ReplicaGroup) -> str:
     return (
         f"{per_replica}x {group.gpu} {group.engine} {parallel} {group.weights}, KV {group.kv_cache}"
     )
+
+
+def candidate_key(service: str, group: ReplicaGroup) -> str:
+    """What a timetable calls the group's replicas: ``chat: 4x h100-sxm-80gb vllm TP4 fp8/bf16``."""
+    return f"{service}: {layout_name(group).replace(', KV ', '/')}"
+
+
+def rented(plan: Plan) -> tuple[NodeCount, ...]:
+    """The plan's nodes by offer: what is paid part of the time joined to what is always paid.
+
+    ``count`` is then the most that are paid at once, ``hours_share`` their mean share of the time.
+    """
+    by_offer: dict[str, list[NodeCount]] = {}
+    for node in plan.nodes:
+        by_offer.setdefault(offer_name(node), []).append(node)
+    return tuple(
+        levels[0].model_copy(
+            update={
+                "count": (count := sum(n.count for n in levels)),
+                "usd_per_hour": sum(n.usd_per_hour for n in levels),
+                "hours_share": sum(n.count * n.hours_share for n in levels) / count,
+                "idle_gpus": sum(n.idle_gpus for n in levels),
+            }
+        )
+        if len(levels) > 1
+        else levels[0]
+        for levels in by_offer.values()
+    )
+
+
+def busiest_qps(service: ServicePlan) -> float:
+    """The rate the service's replicas are sized for [requests/s]."""
+    return sum(g.routed_qps for g in service.replica_groups) or service.rate_qps
 
 
 def offer_name(node: NodeCount) -> str:

@@ -9,6 +9,7 @@ from planner.catalog.money_rows import ApiPriceRow
 from planner.catalog.offer import Term
 from planner.catalog.store import Catalog
 from planner.comparison.findings import THREE_YEARS, Purchase
+from planner.comparison.naming import rented as rented_offers
 from planner.comparison.options import Progress, Solve
 from planner.comparison.owned import Option, buy
 from planner.comparison.restriction import restrict
@@ -196,7 +197,7 @@ def _told(plan: Plan, way: str) -> Purchase:
         way=way,
         what=" and ".join(
             f"{n.count} x {n.instance_type} ({n.provider}, {n.gpus_per_node} x {n.gpu})"
-            for n in plan.nodes
+            for n in rented_offers(plan)
         ),
         as_of=min((n.price_as_of for n in plan.nodes), default=""),
         source="; ".join(dict.fromkeys(n.price_source for n in plan.nodes)),

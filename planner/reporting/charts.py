@@ -14,6 +14,7 @@ from planner.comparison.findings import (
     Purchase,
     WhatIf,
 )
+from planner.comparison.naming import busiest_qps
 from planner.plan import Alternative, Plan, ServicePlan
 from planner.reporting import canvas, rounding
 from planner.reporting.document import Figure
@@ -70,7 +71,7 @@ def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:
         for whole, s in zip(held, services, strict=True)
     ]
     description = "; ".join(
-        f"{s.name}: demand {rounding.qps(s.rate_qps)}, capacity {rounding.qps(whole)}, "
+        f"{s.name}: busiest demand {rounding.qps(busiest_qps(s))}, capacity {rounding.qps(whole)}, "
         f"{rounding.qps(less)} with one replica failed"
         for s, whole, less in zip(services, held, left, strict=True)
     )
@@ -80,8 +81,8 @@ def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:
         axes.barh(rows, held, color=canvas.QUIET, height=0.5, label="capacity")
         axes.barh(rows, left, color=canvas.ACCENT, height=0.5, label="with one replica failed")
         for row, service in enumerate(services):
-            axes.plot([service.rate_qps] * 2, [row - 0.38, row + 0.38], color=canvas.WARN, lw=2.5,
-                      label="demand" if row == 0 else None)  # fmt: skip
+            axes.plot([busiest_qps(service)] * 2, [row - 0.38, row + 0.38], color=canvas.WARN, lw=2.5,
+                      label="busiest demand" if row == 0 else None)  # fmt: skip
         axes.set_yticks(rows, [_wrap(s.name) for s in services])
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
@@ -90,6 +91,35 @@ def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:
 
     height = 1.3 + 0.4 * len(services)
     return _figure("demand", "Demand against capacity", description, paint, height)
+
+
+def over_time(
+    service: str,
+    periods: Sequence[str],
+    busiest_qps_by_period: Sequence[float],
+    capacity_qps: Sequence[float] | None,
+) -> Figure:
+    """Demand and capacity of one service, period by period."""
+    highest = max(busiest_qps_by_period)
+    description = (
+        f"The busiest window asks for {rounding.qps(highest)} in {len(periods)} periods"
+        + (f", capacity reaches {rounding.qps(max(capacity_qps))}" if capacity_qps else "")
+    )
+
+    def paint(axes: Axes) -> None:
+        edges = range(len(periods) + 1)
+        if capacity_qps:
+            axes.stairs(capacity_qps, edges, color=canvas.QUIET, fill=True, label="capacity")
+        axes.stairs(busiest_qps_by_period, edges, color=canvas.WARN, lw=1.8, baseline=None,
+                    label="busiest demand")  # fmt: skip
+        step = max(1, len(periods) // 6)
+        axes.set_xticks(list(edges)[:-1:step], periods[::step], fontsize=9)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("requests per second")
+        axes.figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+
+    title = f"Demand against capacity over time: {service}"
+    return _figure(f"over-time-{_slug(service)}", title, description, paint, 2.8)
 
 
 def distribution(spread: Distribution) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planner.comparison.naming import layout_name
+from planner.comparison.naming import busiest_qps, layout_name
 from planner.comparison.options import Comparison, Option
 from planner.plan import Plan, ReplicaGroup
 from planner.reporting import charts, rounding
@@ -234,7 +234,7 @@ def _spare_after_failure_qps(plan: Plan) -> float | None:
     spare = [
         sum(g.capacity_qps * g.replicas for g in s.replica_groups)
         - max(g.capacity_qps for g in s.replica_groups)
-        - s.rate_qps
+        - busiest_qps(s)
         for s in plan.services
         if s.replica_groups
     ]

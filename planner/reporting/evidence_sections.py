@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.comparison.findings import Findings
-from planner.comparison.naming import layout_name
+from planner.comparison.naming import layout_name, rented
 from planner.derivation import Step
 from planner.plan import Plan
 from planner.reporting import charts
@@ -140,7 +140,7 @@ def sources(findings: Findings) -> Section:
             n.price_source,
             n.price_confidence,
         )
-        for n in plan.nodes
+        for n in rented(plan)
     ]
     rows += [
         (f"{p.way}: {p.what}", p.as_of, p.source, p.confidence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.comparison.findings import Findings
-from planner.comparison.naming import layout_name
+from planner.comparison.naming import layout_name, rented
 from planner.plan import Infeasibility, Plan
 from planner.reporting import evidence_sections, money_sections, rounding, service_sections
 from planner.reporting.document import (
@@ -58,7 +58,10 @@ def headline(plan: Plan) -> str:
     if plan.totals is None:
         return plan.infeasibility.summary if plan.infeasibility else _PROOF[plan.status] + "."
     rent = " and ".join(
-        f"{n.count} x {n.instance_type} at {n.provider} ({n.region}, {n.term})" for n in plan.nodes
+        f"{n.count} x {n.instance_type} at {n.provider} ({n.region}, {n.term}"
+        + (f", {rounding.share(n.hours_share)} of the time" if n.hours_share < 1 else "")
+        + ")"
+        for n in rented(plan)
     )
     run = " and ".join(
         f"{g.replicas} x [{layout_name(g)}]" for s in plan.services for g in s.replica_groups
@@ -148,6 +151,8 @@ def _infeasibility(why: Infeasibility) -> list[Block]:
 def _order(plan: Plan) -> tuple[Block, ...]:
     if not plan.nodes:
         return ()
+    nodes = rented(plan)
+    always = all(n.hours_share == 1 for n in nodes)
     rows = tuple(
         (
             n.provider,
@@ -159,10 +164,11 @@ def _order(plan: Plan) -> tuple[Block, ...]:
             n.gpu,
             n.idle_gpus,
             n.usd_per_hour_each,
+            n.hours_share,
             n.usd_per_hour,
             n.price_as_of,
         )
-        for n in plan.nodes
+        for n in nodes
     )
     columns = (
         Column("provider", "Provider"),
@@ -174,6 +180,7 @@ def _order(plan: Plan) -> tuple[Block, ...]:
         Column("gpu", "GPU"),
         Column("idle_gpus", "Idle GPUs", Quantity.COUNT),
         Column("usd_per_hour_each", "Price per node", Quantity.USD_PER_HOUR),
+        Column("hours_share", "Share of time paid", Quantity.SHARE, optional=always),
         Column("usd_per_hour", "Total", Quantity.USD_PER_HOUR),
         Column("price_as_of", "Price date"),
     )

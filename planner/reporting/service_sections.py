@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.comparison.findings import Findings
 from planner.comparison.naming import layout_name
 from planner.plan import ReplicaGroup, ServicePlan
-from planner.reporting import charts, rounding
+from planner.reporting import charts, rounding, schedule_section
 from planner.reporting.document import (
     Block,
     Cell,
@@ -39,6 +39,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
         return ()
     return (
         Section("replicas", "What runs", _running(services)),
+        schedule_section.over_time(findings.plan),
         Section("latency", "Predicted latency", _latency(services, findings)),
         Section("memory", "Memory of one GPU", _memory(services)),
     )

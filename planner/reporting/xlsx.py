@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 
 from planner.comparison.findings import Findings
+from planner.comparison.naming import rented
 from planner.plan import Plan
 from planner.reporting.document import Quantity, letter
 from planner.reporting.extras import need
@@ -50,28 +51,29 @@ def _order(sheet: Sheet, plan: Plan) -> None:
     sheet.heads(
         _ORDER_TOP - 1,
         ("Provider", "Region", "Instance type", "Term", "GPU", "GPUs per node", "Nodes",
-         "USD per node-hour", "USD per hour", "GPUs"),
+         "USD per node-hour", "Share of time", "USD per hour", "GPUs"),
     )  # fmt: skip
-    for i, n in enumerate(plan.nodes):
+    for i, n in enumerate(rented(plan)):
         row = _ORDER_TOP + i
         for column, text in enumerate((n.provider, n.region, n.instance_type, n.term, n.gpu)):
             sheet.text(row, column, text)
         sheet.number(row, 5, n.gpus_per_node, Quantity.COUNT)
         sheet.number(row, 6, n.count, Quantity.COUNT, is_input=True)
         sheet.number(row, 7, n.usd_per_hour_each, Quantity.USD, is_input=True)
+        sheet.number(row, 8, n.hours_share, Quantity.SHARE, is_input=True)
         line = row + 1
-        sheet.formula(row, 8, f"=G{line}*H{line}", n.usd_per_hour, Quantity.USD)
-        sheet.formula(row, 9, f"=F{line}*G{line}", n.count * n.gpus_per_node, Quantity.COUNT)
-    sheet.widths(26, 14, 22, 14, 20, 14, 10, 18, 14, 8)
+        sheet.formula(row, 9, f"=G{line}*H{line}*I{line}", n.usd_per_hour, Quantity.USD)
+        sheet.formula(row, 10, f"=F{line}*G{line}", n.count * n.gpus_per_node, Quantity.COUNT)
+    sheet.widths(26, 14, 22, 14, 20, 14, 10, 18, 14, 14, 8)
 
 
 def _totals(sheet: Sheet, plan: Plan) -> None:
     totals = plan.totals
     assert totals is not None
-    first, last = _ORDER_TOP + 1, _ORDER_TOP + len(plan.nodes)
+    first, last = _ORDER_TOP + 1, _ORDER_TOP + len(rented(plan))
     top = last + 1
     lines = (
-        ("Cost per hour", "Cost_per_hour", f"=SUM(I{first}:I{last})", totals.usd_per_hour),
+        ("Cost per hour", "Cost_per_hour", f"=SUM(J{first}:J{last})", totals.usd_per_hour),
         (
             "Cost per month",
             "Cost_per_month",
@@ -112,7 +114,7 @@ def _totals(sheet: Sheet, plan: Plan) -> None:
     after = top + len(lines)
     for i, (label, name, column, count) in enumerate(
         (
-            ("GPUs rented", "GPUs_rented", "J", totals.gpus_rented),
+            ("GPUs rented", "GPUs_rented", "K", totals.gpus_rented),
             ("Nodes", "Nodes", "G", totals.nodes),
         )
     ):
@@ -316,7 +318,7 @@ def _sources(sheet: Sheet, plan: Plan, findings: Findings) -> None:
     sheet.title("Prices and origin")
     sheet.heads(2, ("Price of", "USD per node-hour", "Date", "Confidence", "Source"))
     row = 3
-    for n in plan.nodes:
+    for n in rented(plan):
         sheet.text(row, 0, f"{n.provider} {n.region} {n.instance_type} {n.term}")
         sheet.number(row, 1, n.usd_per_hour_each, Quantity.USD)
         for column, text in enumerate((n.price_as_of, n.price_confidence, n.price_source), 2):

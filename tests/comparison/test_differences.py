@@ -102,3 +102,10 @@ def test_a_service_added_is_demand():
     two = build.scenario(services=[{**shared, "name": "chat"}, {**shared, "name": "code"}])
     found = diff(build.plan(), build.plan(two))
     assert ("demand", "service code added") in {(c.kind, c.detail) for c in found.causes}
+
+
+def test_nodes_paid_part_of_the_time_are_one_offer():
+    levels = (build.node(count=2), build.node(count=4, hours_share=0.5))
+    found = diff(build.plan(), build.plan(nodes=levels))
+    assert of(found, "acme us-east-1 h100x8 on-demand", "nodes") == [("~", 3, 6)]
+    assert of(found, "total", "cost per hour") == [("~", 60.0, 80.0)]

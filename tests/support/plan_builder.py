@@ -104,7 +104,8 @@ def node(**changes: Any) -> NodeCount:
         "price_source": "https://acme.example/prices",
         **changes,
     }
-    return NodeCount(usd_per_hour=values["count"] * values["usd_per_hour_each"], **values)
+    paid = values["count"] * values.get("hours_share", 1.0)
+    return NodeCount(usd_per_hour=paid * values["usd_per_hour_each"], **values)
 
 
 def plan(
