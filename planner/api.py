@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ from planner.scenario import Scenario
 from planner.scenario_reader import check_names, find_scenario, read_scenario
 
 if TYPE_CHECKING:
+    from planner.batches.run import BatchResult
+    from planner.comparison.options import Comparison
+    from planner.comparison.sweeps import Sweep
     from planner.derivation import Beside, Derivation
     from planner.fleet.sized_before import SizedBefore
     from planner.plan import Plan
@@ -97,6 +100,150 @@ def explain(scenario: str | Path, **options: Any) -> Explained:
         beside=tuple(beside(solve(other, catalogs=catalog, **options)) for other in others),
         exit_code=plan.exit_code,
     )
+
+
+def compare(
+    scenario: Scenario | str | Path, vary: Mapping[str, Sequence[object]], **options: Any
+) -> Comparison:
+    """Solve a scenario under each combination of restrictions, ``{"tensor_parallel": (2, 4)}``.
+
+    ``options`` are those of ``solve``. The result's ``winner`` is the cheapest option, ``ranked`` all
+    feasible ones. Raises InputError for an axis or value that cannot be.
+    """
+    from planner.comparison.options import compare as compared
+    from planner.comparison.restriction import axes_of
+
+    axes = axes_of(f"{axis}={','.join(map(str, values))}" for axis, values in vary.items())
+    asking = _Asking.of(options)
+    return compared(asking.read(scenario), axes, asking.solve)
+
+
+def sweep(
+    scenario: Scenario | str | Path,
+    axis: str,
+    values: Sequence[float],
+    *,
+    refinements: int = 0,
+    price_of: str | None = None,
+    **options: Any,
+) -> Sweep:
+    """Solve a scenario at each value of one input: rate, growth, ttft, price_factor, ...
+
+    ``refinements``: how often to halve each interval in which the choice flips. ``price_of``: the GPU,
+    provider or term that ``price_factor`` moves. ``options`` are those of ``solve``; ``verify`` is
+    "none" unless given. Latency targets are in seconds.
+    """
+    from planner.comparison.sweeps import axis_named
+    from planner.comparison.sweeps import sweep as swept
+
+    moved = axis_named(axis, price_of)
+    asking = _Asking.of({"verify": "none", **options})
+    points = tuple(float(value) for value in values)
+    return swept(asking.read(scenario), moved, points, asking.solve, refinements=refinements)
+
+
+def report(
+    source: Plan | Scenario | str | Path,
+    path: str | Path,
+    *,
+    style: str | None = None,
+    quick: bool = False,
+    table: str = "order",
+    **options: Any,
+) -> Plan:
+    """Write a report on a plan, a plan's JSON file, or a scenario solved first; return the plan.
+
+    ``style``: html, md, csv, xlsx, json or table; taken from the file's suffix unless given. ``quick``
+    solves nothing again. ``table`` is the one CSV carries. Raises OutputError when the file cannot be
+    written.
+    """
+    from planner.comparison.gathering import gather
+    from planner.performance.factors import load_calibration
+    from planner.plan import Plan, read_plan
+    from planner.reporting.deliver import write_findings, write_plan
+
+    asking = _Asking.of(options)
+    if isinstance(source, Plan):
+        plan = source
+    elif not isinstance(source, Scenario) and str(source).endswith(".json"):
+        plan = read_plan(source)
+    else:
+        plan = asking.solve(asking.read(source))
+    style = style or Path(path).suffix.removeprefix(".")
+    if style == "json":
+        write_plan(plan, style, str(path))
+        return plan
+    factors = load_calibration(asking.catalog, _path(options.get("calibration")))
+    again = _Asking(asking.catalog, {**asking.options, "verify": "none", "rivals": 0})
+    findings = gather(plan, asking.catalog, factors, None if quick else again.solve)
+    write_findings(findings, style, str(path), table=table)
+    return plan
+
+
+def batch(
+    source: str | Path,
+    out: str | Path,
+    *,
+    pattern: str = "**/*.yaml",
+    grid: Mapping[str, Sequence[object]] | None = None,
+    engine: str = "local",
+    jobs: int = 2,
+    address: str | None = None,
+    resume: bool = False,
+    parquet: bool = False,
+    **options: Any,
+) -> BatchResult:
+    """Solve every scenario of a folder, or one scenario over a grid of values; a row each in ``out``.
+
+    ``engine``: local, dask or ray, with ``jobs`` workers or at ``address``. ``options`` are those of
+    ``solve``; catalogs are given as a folder, and ``verify`` is "none" unless given. Raises InputError
+    when there is nothing to solve, OutputError when ``out`` cannot be written.
+    """
+    from planner.batches.answers import Settings
+    from planner.batches.run import run_batch
+
+    axes = [f"{field}={','.join(map(str, values))}" for field, values in (grid or {}).items()]
+    return run_batch(
+        source,
+        out,
+        pattern=pattern,
+        grid=axes,
+        settings=Settings(**options),
+        engine=engine,
+        jobs=jobs,
+        address=address,
+        resume=resume,
+        parquet=parquet,
+    )
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """A catalog, and how to solve with it."""
+
+    catalog: Catalog
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> _Asking:
+        given = options.get("catalogs")
+        catalog = given if isinstance(given, Catalog) else load_catalog(_path(given))
+        return cls(catalog, {**options, "catalogs": catalog})
+
+    def read(self, scenario: Scenario | str | Path) -> Scenario:
+        """The scenario, with its price file found from anywhere."""
+        if isinstance(scenario, Scenario):
+            return scenario
+        asked = read_scenario(scenario, self.catalog)
+        if asked.prices.file is None:
+            return asked
+        file = (find_scenario(scenario).parent / asked.prices.file).resolve()
+        return asked.model_copy(
+            update={"prices": asked.prices.model_copy(update={"file": str(file)})}
+        )
+
+    def solve(self, scenario: Scenario) -> Plan:
+        return solve(scenario, **self.options)
 
 
 def _path(path: str | Path | None) -> Path | None:
