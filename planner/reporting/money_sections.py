@@ -30,7 +30,9 @@ def cost(findings: Findings) -> Section:
         )
     ]
     if findings.purchases:
-        blocks += [_ways(findings), charts.ways_to_pay(findings.purchases)]
+        blocks.append(_ways(findings))
+        if sum(p.usd_three_years is not None for p in findings.purchases) > 1:
+            blocks.append(charts.ways_to_pay(findings.purchases))
     return Section("cost", "Cost", tuple(blocks))
 
 
@@ -54,7 +56,7 @@ def _ways(findings: Findings) -> Table:
         for p in findings.purchases
     )
     note = (
-        "The cheapest fleet of each way to pay, used around the clock; a commitment that outlasts "
+        "The cheapest fleet of each way to pay for the same demand; a commitment that outlasts "
         "the horizon is charged pro rata, an owned server's residual value is credited. Present "
         f"values at {rounding.share(findings.discount_rate)} a year."
     )
