@@ -332,7 +332,12 @@ def _guard(where: str, floors: guard.Floors, capacity: Capacity, context: _Conte
 
 
 def guard_latency(candidate: Candidate, latency_s: Mapping[str, float], service: Service) -> None:
-    """Raise PhysicsBreach where a predicted median beats the floor of the median request."""
+    """Raise PhysicsBreach where a predicted median beats the floor of the median request.
+
+    Where a service is split by length, its median request is not that of one replica kind.
+    """
+    if service.buckets is not None:
+        return
     floors, lengths = guard.floors(candidate.deployment), lengths_of(service)
     share = service.assumptions.prefix_hit_share
     prompt = float(np.quantile(lengths.prompt, 0.5))

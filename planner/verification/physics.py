@@ -68,6 +68,10 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
                 yield skipped("physics", label, error.what)
                 continue
             yield from _layout(label, deployment, group, service, catalog)
+            if service.buckets is not None or plan.scenario.sharing.gpu:
+                reason = "the group serves some lengths only, or shares of a GPU"
+                yield skipped("capacity", f"{label} floors and capacity", reason)
+                continue
             yield from _floors(label, group, floors(deployment), lengths, service)
             yield from _capacity(label, deployment, group, lengths, service, plan, calibration)
 
