@@ -5,6 +5,7 @@ What a benchmark did not record is assumed, as data: ``catalogs/calibration/cond
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,18 @@ class Conditions(_Document):
     as_of: date
     weights: tuple[Assumption, ...]
     kv_cache: tuple[Assumption, ...]
+    shortest_length: tuple[Assumption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a point was measured on, and how: lengths uniform in ``shortest_length`` to 1.0 of nominal.
+
+    shortest_length 1.0 means that every request had the nominal lengths.
+    """
+
+    deployment: Deployment
+    shortest_length: float
 
 
 @lru_cache(maxsize=8)
@@ -49,6 +62,11 @@ def read_conditions(path: Path) -> Conditions:
 
 def deployment_of(point: Point, catalog: Catalog, calibration: Calibration) -> Deployment:
     """Return the deployment a point was measured on; raises InputError for unknown names."""
+    return setup_of(point, catalog, calibration).deployment
+
+
+def setup_of(point: Point, catalog: Catalog, calibration: Calibration) -> Setup:
+    """Return deployment and lengths of a point; raises InputError for unknown names."""
     model = catalog.model(point.model)
     gpu = catalog.gpu(point.gpu)
     engine = catalog.engine(point.engine, point.engine_version or None).on(gpu)
@@ -60,10 +78,11 @@ def deployment_of(point: Point, catalog: Catalog, calibration: Calibration) -> D
         "weights": point.weights.lower(),
         "experts": _experts(model),
         "native": format_family(model.native_weights),
+        "lengths": f"{point.prompt_tokens}+{point.output_tokens}",
     }
     name = _assumed(conditions.weights, facts) or point.weights
     kv = point.kv_cache or _assumed(conditions.kv_cache, facts) or "bf16"
-    return Deployment(
+    deployment = Deployment(
         model=model,
         gpu=gpu,
         engine=engine,
@@ -74,6 +93,8 @@ def deployment_of(point: Point, catalog: Catalog, calibration: Calibration) -> D
         data_parallel=point.data_parallel,
         expert_parallel=point.expert_parallel,
     )
+    shortest = _assumed(conditions.shortest_length, facts) or "0.8"
+    return Setup(deployment, float(shortest))
 
 
 def _experts(model: ModelSpec) -> str:

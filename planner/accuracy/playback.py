@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
+from planner.accuracy.conditions import Setup
 from planner.accuracy.points import Point
-from planner.deployment import Deployment
 from planner.performance.model import CalibratedStepModel
 from planner.serving.closed_loop import ClosedLoopRun, play_closed_loop
 from planner.serving.limits import ReplicaLimits, replica_limits
@@ -25,8 +25,9 @@ class Playback:
 
     runs: dict[Hashable, ClosedLoopRun] = field(default_factory=dict)
 
-    def run(self, deployment: Deployment, point: Point) -> ClosedLoopRun:
+    def run(self, setup: Setup, point: Point) -> ClosedLoopRun:
         """Return the condensed run of a point."""
+        deployment, shortest = setup.deployment, setup.shortest_length
         limits = replica_limits(deployment, memory_layout(deployment))
         longest = point.prompt_tokens + point.output_tokens
         in_flight = point.concurrency * limits.sequence_bytes(longest)
@@ -40,15 +41,19 @@ class Playback:
             point.prompt_tokens,
             point.output_tokens,
             point.concurrency,
+            shortest,
             None if free else (pool, limits.kv_block_bytes),
         )
         if key not in self.runs:
-            self.runs[key] = _play(replace(limits, kv_pool_bytes=1e18) if free else limits, point)
+            limits = replace(limits, kv_pool_bytes=1e18) if free else limits
+            self.runs[key] = _play(limits, point, shortest)
         return self.runs[key]
 
 
-def _play(limits: ReplicaLimits, point: Point) -> ClosedLoopRun:
-    run = play_closed_loop(limits, point.prompt_tokens, point.output_tokens, point.concurrency)
+def _play(limits: ReplicaLimits, point: Point, shortest: float) -> ClosedLoopRun:
+    run = play_closed_loop(
+        limits, point.prompt_tokens, point.output_tokens, point.concurrency, spread=shortest
+    )
     return run.condensed(CONDENSED_ROWS)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.accuracy.conditions import deployment_of
+from planner.accuracy.conditions import setup_of
 from planner.accuracy.playback import Playback
 from planner.accuracy.points import Point
 from planner.catalog.store import Catalog
@@ -81,11 +81,12 @@ def samples_of(
     samples, failures = [], []
     for point in points:
         try:
-            deployment = deployment_of(point, catalog, calibration)
-            run = playback.run(deployment, point)
+            setup = setup_of(point, catalog, calibration)
+            run = playback.run(setup, point)
         except PlannerError as problem:
             failures.append((point, str(problem)))
             continue
+        deployment = setup.deployment
         traits = calibration.traits(deployment)
         samples.append(Sample(point, deployment.model.name, traits, loads_of(deployment), run))
     return samples, failures

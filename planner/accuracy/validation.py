@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.accuracy.conditions import deployment_of
+from planner.accuracy.conditions import setup_of
 from planner.accuracy.metrics import mean_rank_correlation, percentage_errors
 from planner.accuracy.playback import Playback, measured_times
 from planner.accuracy.points import Point, PointRow, PointTable
@@ -113,12 +113,13 @@ class Predictor:
 
         Raises InputError for names or layouts the planner does not know, PhysicsBreach on a bug.
         """
-        deployment = deployment_of(point, self._catalog, self._calibration)
+        setup = setup_of(point, self._catalog, self._calibration)
+        deployment = setup.deployment
         steps = step_model(deployment, self._calibration)
-        ttft_s, tpot_s = measured_times(self._playback.run(deployment, point), steps)
+        ttft_s, tpot_s = measured_times(self._playback.run(setup, point), steps)
         floor = floors(deployment)
         where = deployment.label
-        shortest = 0.8 * point.prompt_tokens
+        shortest = int(setup.shortest_length * point.prompt_tokens)
         check(tpot_s, floor.tpot_s(0.0), "predicted TPOT", where=where)
         check(ttft_s, floor.ttft_s(shortest), "predicted TTFT", where=where)
         return Prediction(
