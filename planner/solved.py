@@ -100,6 +100,14 @@ class Solved:
             busiest[kind] = max(busiest.get(kind, 0.0), rate)
         return busiest
 
+    def demand_qps(self, kind: str) -> dict[str, float]:
+        """Rate [requests/s] each demand sends to a kind in the kind's busiest period."""
+        by_period: dict[int, dict[str, float]] = {}
+        for (demand, other, period), rate in sorted(self.solution.routed_qps.items()):
+            if other == kind:
+                by_period.setdefault(period, {})[demand] = rate
+        return max(by_period.values(), key=lambda rates: sum(rates.values()), default={})
+
     def capacity_qps(self, kind: str) -> float:
         """What one replica of a kind was counted as carrying [requests/s]; of its best length bucket."""
         found = next(k for k in self.problem.kinds if k.key == kind)

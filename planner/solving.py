@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.store import Catalog
+from planner.fleet.buckets import buckets_of, served_lengths
 from planner.fleet.candidates import (
     enumerate_candidates,
     guard_latency,
@@ -94,7 +95,8 @@ def operating(solved: Solved) -> dict[str, Operating]:
     points = {}
     for key, count in solved.replicas().items():
         candidate, service = solved.by_key[key], services[solved.by_key[key].service]
-        lengths = lengths_of(service)
+        buckets = buckets_of(service.name, lengths_of(service), service.buckets)
+        lengths = served_lengths(buckets, solved.demand_qps(key))
         point = operating_point(
             candidate.steps,
             candidate.memory,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from planner.scenario_fleet import Buckets
-from planner.serving.lengths import JointLengths
+from planner.serving.lengths import ATOMS, JointLengths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,21 @@ def buckets_of(service: str, lengths: JointLengths, bounds: Buckets | None) -> t
                 )
             )
     return tuple(found)
+
+
+def served_lengths(buckets: Iterable[Bucket], rates_qps: Mapping[str, float]) -> JointLengths:
+    """The requests a replica gets when each bucket sends it so many a second, as equally likely pairs."""
+    sent = [(b.lengths, rates_qps.get(b.key, 0.0)) for b in buckets]
+    total = sum(rate for _, rate in sent)
+    if len(sent) == 1 or total <= 0:
+        return sent[0][0]
+    prompt, output = [], []
+    for lengths, rate in sent:
+        atoms = math.ceil(ATOMS * rate / total)
+        chosen = np.arange(atoms) * len(lengths.prompt) // max(atoms, 1)
+        prompt.append(lengths.prompt[chosen])
+        output.append(lengths.output[chosen])
+    return JointLengths(np.concatenate(prompt), np.concatenate(output))
 
 
 def _range(what: str, bounds: tuple[int, ...], position: int) -> str:
