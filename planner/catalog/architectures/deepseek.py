@@ -166,4 +166,5 @@ PARSERS: dict[str, Parser] = {
     "GlmMoeDsaForCausalLM": latent_decoder,
     "Glm4MoeLiteForCausalLM": latent_decoder,
     "KimiK2ForCausalLM": latent_decoder,
+    "MistralLarge3ForCausalLM": latent_decoder,
 }

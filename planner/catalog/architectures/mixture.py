@@ -108,6 +108,32 @@ def _beside_shared(style: Style, fields: ConfigFields) -> Body:
     return decoder_body(fields, style, lambda _index: block)
 
 
+def _hunyuan(fields: ConfigFields) -> Body:
+    """HunYuan-A13B and larger: counts and widths are listed per layer, and equal."""
+
+    def first(key: str) -> int:
+        value = fields.values.get(key)
+        listed = value if isinstance(value, list) and value else [value]
+        return ConfigFields({key: listed[0]}, fields.where, fields.path).count(key, default=1)
+
+    hidden = fields.count("hidden_size")
+    width = first("moe_intermediate_size")
+    chosen = fields.override({"num_experts_per_tok": first("moe_topk")})
+    block = routed(chosen, hidden, width, shared_width=width * first("num_shared_expert"))
+    qk_norm = "head" if fields.flag("use_qk_norm", True) else ""
+    style = Style(qk_norm=qk_norm, tied=True)
+    return decoder_body(fields, style, lambda _index: block)
+
+
+def _grok(fields: ConfigFields) -> Body:
+    """Grok 1, and Grok 2 with a dense feed-forward beside the experts; four norms a layer."""
+    hidden, width = fields.count("hidden_size"), fields.count("intermediate_size")
+    beside = width if fields.flag("residual_moe") else 0
+    expert_width = fields.count("moe_intermediate_size", default=width)
+    block = routed(fields, hidden, expert_width, shared_width=beside)
+    return decoder_body(fields, Style(norms=4, tied=not beside), lambda _index: block)
+
+
 def _llama4(fields: ConfigFields) -> Body:
     hidden = fields.count("hidden_size")
     step = fields.count("interleave_moe_layer_step", default=1)
@@ -150,7 +176,11 @@ PARSERS: dict[str, Parser] = {
     ),
     "SolarOpenForCausalLM": partial(_leading_dense, Style()),
     "HYV3ForCausalLM": partial(_leading_dense, Style(qk_norm="head")),
+    "HunYuanMoEV1ForCausalLM": _hunyuan,
+    "Grok1ForCausalLM": _grok,
+    "Grok1ModelForCausalLM": _grok,
     "Dots1ForCausalLM": partial(_leading_dense, Style(qk_norm="head")),
+    "BailingMoeForCausalLM": partial(_leading_dense, Style()),
     "BailingMoeV2ForCausalLM": partial(_leading_dense, Style(optional_qk_norm="head")),
     "DeepseekForCausalLM": partial(_leading_dense, Style()),
     "AfmoeForCausalLM": partial(

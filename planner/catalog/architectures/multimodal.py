@@ -88,6 +88,8 @@ PARSERS: dict[str, Parser] = {
     ),
     "Gemma4ForConditionalGeneration": Multimodal(gemma4.decoder, vision.gemma4),
     "KimiK25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
+    "Kimi_K25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
+    "KimiVLForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
     "KimiK3ForConditionalGeneration": Multimodal(
         kimi_linear.PARSERS["KimiK3ForCausalLM"], vision.moonvit
     ),

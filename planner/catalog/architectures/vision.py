@@ -111,18 +111,20 @@ def siglip(config: ConfigFields, text_hidden: int) -> Tensors:
     return tensors + _matrix("projection", text_hidden, hidden, bias=False)
 
 
-def moonvit(config: ConfigFields, _text_hidden: int) -> Tensors:
-    """Kimi-K2.5's MoonViT with its patch merger."""
-    hidden, depth = config.count("vt_hidden_size"), config.layer_count("vt_num_hidden_layers")
-    positions = config.count("init_pos_emb_height") * config.count("init_pos_emb_width")
-    merged = config.count("mm_hidden_size")
+def moonvit(config: ConfigFields, text_hidden: int) -> Tensors:
+    """MoonViT of Kimi-VL, Kimi-K2.5 and later, with its patch merger."""
+    hidden = config.count("vt_hidden_size", "hidden_size")
+    depth = config.layer_count("vt_num_hidden_layers", "num_hidden_layers")
+    positions = config.count("init_pos_emb_height", "pos_emb_height")
+    positions *= config.count("init_pos_emb_width", "pos_emb_width")
+    merged = config.count("mm_hidden_size", default=hidden)
     for side in config.items("merge_kernel_size", 2) or (2, 2):
         merged *= ConfigFields({"merge_kernel_size": side}, config.where).count("merge_kernel_size")
     tensors = _matrix("patch_embed", hidden, 3 * config.count("patch_size") ** 2)
     tensors += _matrix("pos_embed", positions, hidden, bias=False)
-    tensors += vit_blocks(hidden, config.count("vt_intermediate_size"), depth)
+    tensors += vit_blocks(hidden, config.count("vt_intermediate_size", "intermediate_size"), depth)
     tensors += _scale("final_layernorm", hidden) + _scale("merger.pre_norm", hidden)
-    out = config.count("text_hidden_size")
+    out = config.count("text_hidden_size", default=text_hidden)
     return tensors + _matrix("merger.fc1", merged, merged) + _matrix("merger.fc2", out, merged)
 
 
