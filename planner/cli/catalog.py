@@ -60,6 +60,7 @@ def _options(listing: Listing) -> Listing:
 def _listing(
     name: str,
     summary: str,
+    example: str,
     entries: Callable[[Catalog], Iterable[Any]],
     text: Callable[[Any], str],
     limit: int | None = None,
@@ -67,7 +68,8 @@ def _listing(
 ) -> None:
     """Add a command that lists the ``entries`` whose ``text`` holds the filter's words.
 
-    ``resolve`` turns a listed entry into what the table shows; ``limit`` bounds the printed table.
+    ``example`` is a filter its help shows; ``resolve`` turns a listed entry into what the table
+    shows; ``limit`` bounds the printed table.
     """
 
     @click.argument("words", metavar="[FILTER]", nargs=-1)
@@ -96,7 +98,8 @@ def _listing(
         _deliver(_cut(table, limit), style, output)
 
     default_limit = limit
-    command.command(name, help=summary)(list_entries)
+    help_text = f"{summary}\n\n\b\nExamples:\n  planner catalog {name} {example}"
+    command.command(name, help=help_text, short_help=summary)(list_entries)
 
 
 def _cut(table: Table, limit: int | None) -> Table:
@@ -110,12 +113,14 @@ def _cut(table: Table, limit: int | None) -> Table:
 _listing(
     "gpus",
     "List accelerators: memory, bandwidth, dense peaks, links, power.",
+    "h100",
     lambda catalog: catalog.gpus(),
     lambda gpu: " ".join((gpu.name, *gpu.aliases, gpu.vendor, gpu.architecture, gpu.link_topology)),
 )
 _listing(
     "models",
     "List models: counted parameters, layers, context, native weight format.",
+    "llama 70b --format csv",
     lambda catalog: catalog.model_index(),
     lambda entry: " ".join((*entry.names, entry.family, entry.note)),
     resolve=lambda catalog, entry: catalog.model(entry.name),
@@ -123,6 +128,7 @@ _listing(
 _listing(
     "offers",
     "List offers, cheapest per GPU-hour first.",
+    "h100-sxm-80gb aws",
     lambda catalog: catalog.offers(),
     lambda offer: f"{offer.key} {offer.gpu} {'government' if offer.government else ''}",
     limit=40,
@@ -130,30 +136,35 @@ _listing(
 _listing(
     "engines",
     "List engine versions and their defaults.",
+    "vllm",
     lambda catalog: catalog.engines(),
     lambda engine: f"{engine.name} {engine.version} {engine.scheduler.value}",
 )
 _listing(
     "formats",
     "List weight and KV cache formats: bits, scales, arithmetic.",
+    "fp8",
     lambda catalog: catalog.formats(),
     lambda row: " ".join((row.kind, *row.names, row.compute)),
 )
 _listing(
     "rules",
     "List what would not launch, and why.",
+    "nvfp4",
     lambda catalog: catalog.support_rules(),
     lambda rule: f"{rule.reason} {rule.when}",
 )
 _listing(
     "apis",
     "List what hosted APIs charge per million tokens.",
+    "llama",
     lambda catalog: catalog.api_prices(),
     lambda price: f"{price.provider} {price.model}",
 )
 _listing(
     "servers",
     "List servers that can be bought: price and power.",
+    "h200",
     lambda catalog: catalog.servers(),
     lambda server: f"{server.name} {server.gpu}",
 )
@@ -166,6 +177,11 @@ def show(name: str, style: str, output: str | None, catalogs: str | None) -> Non
     """Show everything known about one GPU, model or engine ("vllm", "vllm 0.12").
 
     NAME may also be a config.json, or the folder that holds one.
+
+    \b
+    Examples:
+      planner catalog show h100-sxm-80gb
+      planner catalog show "vllm 0.12"
     """
     details = _details(_catalog(catalogs), name)
     if style == "json":

@@ -205,7 +205,7 @@ def measured_vs_theory(
     """Set measured memory beside the exact size of the weights.
 
     \b
-    Example:
+    Examples:
       planner memory measured-vs-theory --model Qwen/Qwen3-8B --stated-gib 14.383 \\
         --measured-gib 14.883 --overhead 10:0.014 --overhead 200:0.121 --driver-mib 16808
     """

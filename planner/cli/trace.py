@@ -7,7 +7,12 @@ import click
 
 @click.group(name="trace", short_help="describe a request trace")
 def command() -> None:
-    """Look at request traces (Azure CSV, Mooncake JSONL, or arrival_s,prompt_tokens,output_tokens)."""
+    """Look at request traces (Azure CSV, Mooncake JSONL, or arrival_s,prompt_tokens,output_tokens).
+
+    \b
+    Examples:
+      planner trace describe azure_code_2023
+    """
 
 
 @command.command(name="describe", short_help="rates, burstiness, lengths, prefix reuse")
