@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
-from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, SoftmaxAttention, Tensor
+from planner.catalog.model import (
+    DenseMlp,
+    LatentAttention,
+    ModelSpec,
+    MoeMlp,
+    SoftmaxAttention,
+    Tensor,
+)
 from planner.deployment import Deployment
 from planner.sizing.precision import stored_format, tensor_bytes
 from planner.sizing.stages import stage_layers
@@ -159,7 +166,7 @@ def _padding(tensor: Tensor, cut: Cut, weights: WeightFormat) -> float:
     width, hidden = tensor.rows, tensor.cols
     if "down_proj" in tensor.name:
         width, hidden = hidden, width
-    width //= max(1, cut.ranks // cut.expert)
+    width = max(1, width // max(1, cut.ranks // cut.expert))
     return _round_up(width, by_width) * _round_up(hidden, by_hidden) / (width * hidden)
 
 
@@ -188,32 +195,31 @@ def rope_table_bytes(model: ModelSpec) -> float:
 def legal_reasons(deployment: Deployment) -> tuple[str, ...]:
     """Why this layout cannot be launched; empty when it can."""
     model, tp = deployment.model, deployment.tensor_parallel
-    reasons = []
-    if min(tp, deployment.pipeline_parallel, deployment.data_parallel) < 1:
+    inner, outer = deployment.expert_parallel, deployment.pipeline_parallel
+    if min(tp, inner, outer, deployment.data_parallel) < 1:
         return ("parallel degrees start at 1",)
+    reasons = []
     if deployment.pipeline_parallel > len(model.layers):
         reasons.append(
             f"pipeline parallel {deployment.pipeline_parallel} exceeds {len(model.layers)} layers"
         )
-    reasons += _attention_reasons(model, tp)
+    reasons += _width_reasons(model, tp)
     reasons += _expert_reasons(deployment)
     reasons += _block_reasons(deployment)
     return tuple(dict.fromkeys(reasons))
 
 
-def _attention_reasons(model: ModelSpec, tp: int) -> Iterator[str]:
+def _width_reasons(model: ModelSpec, tp: int) -> Iterator[str]:
     for layer in {id(layer): layer for layer in model.layers}.values():
-        mixer = layer.mixer
-        if mixer is None:
-            continue
-        if mixer.heads % tp:
+        mixer, mlp = layer.mixer, layer.mlp
+        if mixer is not None and mixer.heads % tp:
             yield f"{mixer.heads} attention heads do not divide by tensor parallel {tp}"
         if isinstance(mixer, SoftmaxAttention):
             low, high = sorted((mixer.kv_heads, tp))
             if high % low:
                 yield f"{mixer.kv_heads} KV heads and tensor parallel {tp} do not divide"
-        if layer.mlp is not None and not isinstance(layer.mlp, MoeMlp) and layer.mlp.width % tp:
-            yield f"feed-forward width {layer.mlp.width} does not divide by tensor parallel {tp}"
+        if isinstance(mlp, DenseMlp) and mlp.width % tp:
+            yield f"feed-forward width {mlp.width} does not divide by tensor parallel {tp}"
 
 
 def _expert_reasons(deployment: Deployment) -> Iterator[str]:
@@ -222,7 +228,7 @@ def _expert_reasons(deployment: Deployment) -> Iterator[str]:
     widths = {(m.experts, m.width) for m in _mixtures(deployment.model)}
     if ep > 1 and not widths:
         yield "expert parallel needs a mixture of experts"
-    if ep < 1 or ranks % ep:
+    if ranks % ep:
         yield f"expert parallel {ep} does not divide the {ranks} ranks of a stage"
         return
     for experts, width in widths:
@@ -234,8 +240,8 @@ def _expert_reasons(deployment: Deployment) -> Iterator[str]:
 
 def _block_reasons(deployment: Deployment) -> Iterator[str]:
     """Block and group scales cannot be cut: the local width must hold whole ones."""
-    ranks = deployment.tensor_parallel * deployment.data_parallel // deployment.expert_parallel
-    weights = deployment.weights
+    cut, weights = Cut.of(deployment), deployment.weights
+    ranks = max(1, cut.ranks // cut.expert)
     unit = _expert_unit(weights)
     for mixture in _mixtures(deployment.model):
         if ranks > 1 and (mixture.width // ranks) % unit:

@@ -179,6 +179,8 @@ def test_the_allocator_keeps_small_remainders():
         ("Qwen/Qwen3-30B-A3B-FP8", "fp8", {"tp": 4}, "multiple of fp8_block's 128"),
         ("Qwen/Qwen3-Next-80B-A3B-Instruct-FP8", "fp8", {"tp": 8}, "mlp.shared.gate_proj of 512"),
         ("llama-3-70b", "bf16", {"tp": 0}, "start at 1"),
+        ("mixtral-8x7b", "bf16", {"tp": 2, "expert_parallel": 0}, "start at 1"),
+        ("mixtral-8x7b", "bf16", {"tp": 16, "expert_parallel": 16}, "exceeds 8 experts"),
     ],
 )
 def test_layouts_that_cannot_be_say_why(model, weights, degrees, words):
