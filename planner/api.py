@@ -49,7 +49,7 @@ def solve(
     >>> plan.status
     'optimal'
     """
-    from planner.assembly import assemble
+    from planner.assembly.write import assemble
     from planner.performance.factors import load_calibration
     from planner.solved import Effort
     from planner.solving import solve_scenario

@@ -53,7 +53,7 @@ def answer(task: Task, settings: Settings) -> Row:
 
 
 def _solve(task: Task, settings: Settings) -> Plan:
-    from planner.assembly import assemble
+    from planner.assembly.write import assemble
     from planner.errors import InputError
     from planner.scenario_reader import Source, check_names, parse_source, validate
     from planner.solved import Effort

@@ -1,0 +1,136 @@
+"""What each service gets: its replica groups, what they hold and what they will take."""
+
+from __future__ import annotations
+
+from planner.assembly.bill import share_of_cost
+from planner.fleet.candidates import Candidate
+from planner.performance.guard import floors
+from planner.plan import NodeCount, Prediction, ReplicaGroup, ServicePlan, StepBreakdown
+from planner.scenario import Service
+from planner.schedule import mean_served_qps
+from planner.serving.lengths import lengths_of
+from planner.solved import Operating, Solved
+
+INTERVAL_LEVEL = 0.8
+
+
+def service_plan(service: Service, solved: Solved, nodes: tuple[NodeCount, ...]) -> ServicePlan:
+    """Write out one service: its groups in the order of their keys, its headroom and floors."""
+    routed = solved.routed_qps(service.name)
+    chosen = [
+        (solved.by_key[kind], count)
+        for kind, count in solved.replicas().items()
+        if solved.by_key[kind].service == service.name
+    ]
+    groups = tuple(
+        _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes)
+        for candidate, count in chosen
+    )
+    lengths = lengths_of(service)
+    capacity = sum(g.capacity_qps * g.replicas for g in groups)
+    busiest = sum(routed.values())
+    served = mean_served_qps(service.name, solved)
+    return ServicePlan(
+        name=service.name,
+        model=chosen[0][0].deployment.model.name if chosen else _name_of(service),
+        rate_qps=service.rate,
+        served_qps=served,
+        targets={t.key: t.seconds for t in service.slo.targets},
+        replica_groups=groups,
+        usd_per_hour=sum(g.usd_per_hour for g in groups),
+        headroom_qps=max(0.0, capacity - busiest),
+        busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
+        floors=_floors(chosen[0][0], lengths.mean_prompt, lengths.mean_output, service.rate)
+        if chosen
+        else {},
+    )
+
+
+def _name_of(service: Service) -> str:
+    if isinstance(service.model, str):
+        return service.model
+    return str(service.model.get("name", "inline model"))
+
+
+def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> dict[str, float]:
+    """The least a plan with this deployment could do [s, GPUs]."""
+    floor = floors(candidate.deployment)
+    gpus = candidate.deployment.gpus * rate / floor.requests_per_s(prompt, output)
+    return {
+        "ttft_s": floor.ttft_s(prompt),
+        "tpot_s": floor.tpot_s(prompt + output / 2),
+        "gpus_for_arithmetic_alone": gpus,
+    }
+
+
+def _group(
+    candidate: Candidate, count: int, routed: float, solved: Solved, nodes: tuple[NodeCount, ...]
+) -> ReplicaGroup:
+    d, at = candidate.deployment, solved.operating[candidate.key]
+    return ReplicaGroup(
+        gpu=d.gpu.name,
+        engine=d.engine.name,
+        engine_version=d.engine.version,
+        tensor_parallel=d.tensor_parallel,
+        pipeline_parallel=d.pipeline_parallel,
+        data_parallel=d.data_parallel,
+        expert_parallel=d.expert_parallel,
+        weights=d.weights.name,
+        kv_cache=d.kv_cache.name,
+        settings=_settings(candidate),
+        replicas=count,
+        gpus=count * d.gpus,
+        usd_per_hour=share_of_cost(candidate, solved, nodes),
+        capacity_qps=solved.capacity_qps(candidate.key),
+        routed_qps=routed,
+        concurrency=at.point.concurrency,
+        utilisation=at.point.utilisation,
+        kv_used_share=at.point.kv_used_share,
+        limited_by=candidate.capacity.limited_by,
+        memory={**_memory(candidate), "total_bytes": candidate.memory.total_bytes},
+        kv_pool_tokens=candidate.memory.kv_pool_tokens,
+        predicted=_prediction(candidate, at),
+        step=_step(at),
+        evidence=candidate.evidence.value,
+        notes=candidate.notes,
+    )
+
+
+def _memory(candidate: Candidate) -> dict[str, float]:
+    return {f"{name}_bytes": size for name, size in candidate.memory.parts_bytes().items()}
+
+
+def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
+    s = candidate.deployment.settings
+    return {name: getattr(s, name) for name in s.__dataclass_fields__}
+
+
+def _prediction(candidate: Candidate, at: Operating) -> Prediction:
+    named = set(Prediction.model_fields)
+    latency = {f"{key}_s": value for key, value in at.latency_s.items()}
+    intervals = {}
+    for key, value in latency.items():
+        kind = key.partition("_")[0]
+        if kind in ("ttft", "tpot") and value > 0:
+            interval = candidate.steps.interval(value, kind, INTERVAL_LEVEL)
+            intervals[key] = (interval.low, interval.high)
+    return Prediction(
+        **{k: v for k, v in latency.items() if k in named},
+        others_s={k: v for k, v in latency.items() if k not in named},
+        method=at.method,
+        interval_level=INTERVAL_LEVEL,
+        intervals=intervals,
+        simulation_intervals={f"{k}_s": v for k, v in at.simulation_intervals.items()},
+    )
+
+
+def _step(at: Operating) -> StepBreakdown:
+    t = at.step
+    return StepBreakdown(
+        weights_s=float(t.weights_s),
+        kv_s=float(t.kv_s),
+        compute_s=float(t.compute_s),
+        collectives_s=float(t.collectives_s),
+        overhead_s=float(t.overhead_s),
+        total_s=float(t.total_s),
+    )

@@ -1,0 +1,115 @@
+"""The whole plan, with its assumptions, its solver's word and its provenance."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import platform
+from collections.abc import Iterator
+
+from planner import __version__
+from planner.assembly.bill import nodes_of, totals_of
+from planner.assembly.reasons import alternative_of, infeasibility_of, rejection_groups
+from planner.assembly.services import service_plan
+from planner.catalog.store import Catalog
+from planner.fleet.purchases import offer_key
+from planner.performance.factors import Calibration
+from planner.plan import Plan, Provenance, Run, SolverReport, Verification
+from planner.schedule import schedule
+from planner.solved import Effort, Solved
+
+
+def assemble(
+    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, seconds: float
+) -> Plan:
+    """Write out what was decided; ``seconds``: wall time of the whole run [s]."""
+    solution, scenario = solved.solution, solved.scenario
+    has_fleet = solution.status in ("optimal", "feasible")
+    nodes = tuple(nodes_of(solved)) if has_fleet else ()
+    services = tuple(service_plan(s, solved, nodes) for s in scenario.services) if has_fleet else ()
+    totals = totals_of(scenario, services, nodes) if has_fleet else None
+    return Plan(
+        scenario=scenario,
+        status=solution.status,  # type: ignore[arg-type]
+        objective_usd_per_hour=solution.objective_usd_per_hour if has_fleet else None,
+        bound_usd_per_hour=solution.bound_usd_per_hour,
+        gap=solution.gap,
+        services=services,
+        nodes=nodes,
+        totals=totals,
+        alternatives=tuple(alternative_of(r, solved, totals) for r in solved.rivals),
+        native_precision=alternative_of(solved.native, solved, totals) if solved.native else None,
+        rejections=tuple(rejection_groups(solved)),
+        infeasibility=infeasibility_of(solved),
+        assumptions=tuple(_assumptions(solved)),
+        warnings=solved.warnings,
+        solver=_solver(solved, effort),
+        verification=Verification(
+            method="simulate" if solved.rounds else "none",
+            rounds=solved.rounds,
+            closed_form_error=dict(solved.closed_form_error),
+            near_winners=solved.near_winners,
+            note=solved.verification_note,
+        ),
+        details={"schedule": schedule(solved)} if len(solved.problem.period_hours) > 1 else {},
+        provenance=_provenance(solved, catalog, calibration, effort, seconds),
+    )
+
+
+def _assumptions(solved: Solved) -> Iterator[str]:
+    for service in solved.scenario.services:
+        share = service.assumptions.prefix_hit_share
+        label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
+        yield (
+            f"{label}{service.arrivals.process} arrivals with CV {service.arrivals.cv:g}, open loop"
+        )
+        if share:
+            yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
+    yield "output quality at lower precision is not modelled"
+    yield "prices are list prices; availability and quotas are not checked"
+
+
+def _solver(solved: Solved, effort: Effort) -> SolverReport:
+    s = solved.solution
+    return SolverReport(
+        name=s.solver or effort.solver,
+        version=s.solver_version or "-",
+        status=s.status,
+        variables=s.variables,
+        constraints=s.constraints,
+        candidates=len(solved.problem.kinds),
+        candidates_after_dominance=s.kinds_after_dominance,
+        gap_tolerance=effort.gap,
+    )
+
+
+def _provenance(
+    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, seconds: float
+) -> Provenance:
+    billed = {offer_key(key) for key, _ in solved.solution.billed}
+    used = [o for o in solved.offers if o.key in billed]
+    dates = sorted(o.as_of for o in (used or solved.offers))
+    text = json.dumps(solved.scenario.model_dump(mode="json"), sort_keys=True)
+    return Provenance(
+        planner_version=__version__,
+        catalog_digest=catalog.digest(),
+        scenario_digest=hashlib.sha256(text.encode()).hexdigest(),
+        calibration="; ".join(calibration.sources),
+        calibration_digest=_fingerprint(calibration),
+        price_dates=(dates[0], dates[-1]) if dates else None,
+        seed=effort.seed,
+        run=Run(
+            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            duration_s=round(seconds, 3),
+            host=platform.node(),
+            solve_s=round(solved.solution.seconds, 3),
+        ),
+    )
+
+
+def _fingerprint(calibration: Calibration) -> str:
+    """A digest of every factor in force."""
+    shifts = {name: sorted(table.items()) for name, table in calibration.shifts.items()}
+    text = repr((sorted(calibration.origins.items()), sorted(shifts.items())))
+    return hashlib.sha256(text.encode()).hexdigest()
