@@ -64,6 +64,7 @@ class SpellingRow(Sourced):
     value: str = ""
     checkpoint: Literal["", "any", "quantised"] = ""
     since: str = ""
+    until: str = ""
 
 
 class RuntimeRow(Sourced):
@@ -129,7 +130,7 @@ class Dialect:
     def settings(self) -> dict[str, SettingRow]:
         """Every setting this version can spell."""
         rows = (r for r in _settings(self.root) if r.engine == self.engine)
-        return {r.setting: r for r in rows if self._reached(r.since)}
+        return {r.setting: r for r in rows if self._holds(r.since, "")}
 
     def options(self) -> dict[str, OptionRow]:
         """The recorded options of the newest recorded version not newer than this one, by name."""
@@ -167,15 +168,14 @@ class Dialect:
             for r in _runtimes(self.root)
             if (r.engine, r.vendor) == (self.engine, gpu.vendor)
             and (not r.architectures or gpu.architecture in r.architectures.split(";"))
-            and self._reached(r.since)
-            and (not r.until or version_key(self.version) <= version_key(r.until))
+            and self._holds(r.since, r.until)
         ]
         return fitting[-1] if fitting else None
 
     def any_runtime(self) -> RuntimeRow:
         """A runtime of this engine, whatever the vendor: program and metrics are the same."""
         rows = [r for r in _runtimes(self.root) if r.engine == self.engine]
-        reached = [r for r in rows if self._reached(r.since)]
+        reached = [r for r in rows if self._holds(r.since, "")]
         return (reached or rows)[-1]
 
     def device(self, vendor: str) -> DeviceRow:
@@ -200,12 +200,13 @@ class Dialect:
             for r in _spellings(self.root)
             if (r.engine, r.kind, r.format) == (self.engine, kind, name)
             and r.vendor in ("", vendor)
-            and self._reached(r.since)
+            and self._holds(r.since, r.until)
         ]
         return max(fitting, key=lambda r: (bool(r.vendor), version_key(r.since)), default=None)
 
-    def _reached(self, since: str) -> bool:
-        return not since or version_key(since) <= version_key(self.version)
+    def _holds(self, since: str, until: str) -> bool:
+        at = version_key(self.version)
+        return version_key(since) <= at and (not until or at <= version_key(until))
 
 
 def llm_d_components(root: Path) -> dict[str, ComponentRow]:

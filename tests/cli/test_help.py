@@ -57,7 +57,7 @@ def _parse(command, words, monkeypatch):
     if isinstance(command, click.Group):
         rest = [*context._protected_args, *context.args]
         if rest:
-            name, inner, rest = command.resolve_command(context, rest)
+            _, inner, rest = command.resolve_command(context, rest)
             _parse(inner, rest, monkeypatch)
 
 
