@@ -53,6 +53,7 @@ class RequestTimes:
 @dataclass(frozen=True, slots=True)
 class ClosedLoopRun:
     """The steps of one run. ``batch`` has one entry per row; a row stands for ``steps`` equal steps.
+    Under attention DP its prefill is the busiest rank's, times the ranks.
 
     ttft_weight, tpot_weight, e2e_weight: how often a row's step time enters the mean TTFT, TPOT and
     E2E, so that a mean is ``weight @ step_seconds``. ``rows_*``: after how many rows each request was
@@ -258,14 +259,16 @@ class _Player:
 
     def _note(self, step: Step) -> None:
         k = step.steps
-        growth = self._replica.limits.tokens_per_step * step.decode * (k - 1) / 2
+        limits = self._replica.limits
+        growth = limits.tokens_per_step * step.decode * (k - 1) / 2
+        busiest = step.imbalance(limits.ranks)
         self._rows.append(
             (
                 step.decode,
                 step.context + growth,
-                step.prefill,
+                step.prefill * busiest,
                 step.prefill_sequences,
-                step.pairs,
+                step.pairs * busiest,
                 step.sampled,
                 k,
                 k * self._before_first,

@@ -21,7 +21,8 @@ class ReplicaLimits:
     sequence [B]. draft_tokens and tokens_per_step describe speculative decoding: one decode step
     checks ``1 + draft_tokens`` and yields ``tokens_per_step`` tokens per sequence.
     chunked: whether a prompt may be split over steps; prefix_caching: whether freed blocks stay until
-    the room is needed, so that a preempted sequence finds them again.
+    the room is needed, so that a preempted sequence finds them again. ranks: attention-DP ranks; a
+    prompt runs on one of them, and the step lasts until the busiest rank is done.
     """
 
     scheduler: Scheduler
@@ -35,7 +36,13 @@ class ReplicaLimits:
     draft_tokens: int = 0
     tokens_per_step: float = 1.0
     chunked: bool = True
+    ranks: int = 1
     prefix_caching: bool = False
+
+    @property
+    def chunk_tokens(self) -> int:
+        """The most tokens one prompt may have in a step: its rank's own budget."""
+        return max(1, self.max_num_batched_tokens // self.ranks)
 
     def fixed_bytes(self, total_tokens: int) -> float:
         """Bytes of a sequence that do not grow by blocks [B]: its state and its filled windows.
@@ -79,6 +86,7 @@ def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimit
         windows=tuple((int(w), float(b)) for w, b in kv.windows),
         state_bytes=float(kv.state_bytes_per_sequence),
         chunked=engine.scheduler is not Scheduler.NO_EVICT,
+        ranks=ranks,
         prefix_caching=caching,
         draft_tokens=settings.draft_tokens,
         tokens_per_step=settings.tokens_per_step,

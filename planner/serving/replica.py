@@ -72,12 +72,16 @@ class Sequence:
 
 
 class Step:
-    """One engine step, or ``steps`` equal decode steps; fields as ``performance.steps.StepBatch``."""
+    """One engine step, or ``steps`` equal decode steps; fields as ``performance.steps.StepBatch``.
+
+    largest: the longest chunk in it [tokens].
+    """
 
     __slots__ = (
         "chunks",
         "context",
         "decode",
+        "largest",
         "pairs",
         "prefill",
         "prefill_sequences",
@@ -90,6 +94,7 @@ class Step:
         self.context = context
         self.steps = steps
         self.prefill = 0
+        self.largest = 0
         self.prefill_sequences = 0
         self.pairs = 0.0
         self.sampled = decode
@@ -100,10 +105,17 @@ class Step:
         done = sequence.prompt + sequence.generated - sequence.pending
         self.chunks.append((sequence, tokens))
         self.prefill += tokens
+        self.largest = max(self.largest, tokens)
         self.prefill_sequences += 1
         self.pairs += tokens * done + tokens * (tokens + 1) / 2
         if tokens == sequence.pending:
             self.sampled += 1
+
+    def imbalance(self, ranks: int) -> float:
+        """Prefill work of the busiest of ``ranks`` over an even share, at best."""
+        if ranks == 1 or not self.prefill:
+            return 1.0
+        return max(1.0, ranks * self.largest / self.prefill)
 
 
 class Observer(Protocol):

@@ -127,16 +127,18 @@ def replica_curves(
     batch = np.zeros_like(state) if first else state
     budget = limits.max_num_batched_tokens - batch * (1 + limits.draft_tokens)
     budget = np.maximum(budget, 1.0)[:, None]
-    chunk = np.minimum(prompt, budget) if limits.chunked else prompt + 0 * budget
+    whole_step = np.minimum(budget, limits.chunk_tokens)
+    chunk = np.minimum(prompt, whole_step) if limits.chunked else prompt + 0 * budget
     count = np.ceil(prompt / chunk)
     last = prompt - (count - 1) * chunk
     n = np.broadcast_to(batch[:, None], chunk.shape)
     mean_prompt = float(nodes.prompt_weight @ prompt[:count_of_prompts])
     full = np.maximum(budget, mean_prompt)
+    ranks = limits.ranks  # one prompt keeps one rank busy, and the others wait
     parts = [
         (state[:, None], 0.0 * state[:, None], 0.0 * state[:, None]),
-        (n, chunk, chunk * (done + (count - 1) * chunk / 2) + chunk * (chunk + 1) / 2),
-        (n, last, last * (done + (count - 1) * chunk) + last * (last + 1) / 2),
+        (n, ranks * chunk, ranks * chunk * (done + count * chunk / 2 + 0.5)),
+        (n, ranks * last, ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)),
         (batch[:, None], full, full * (done.mean() + mean_prompt / 2)),
     ]
     priced = _price(steps, parts, context)

@@ -129,7 +129,8 @@ class _Simulation:
                 group.steps,
                 self._longest,
                 limits.max_num_seqs,
-                max(limits.max_num_batched_tokens, self._longest if not limits.chunked else 0),
+                max(limits.max_num_batched_tokens, 0 if limits.chunked else self._longest),
+                limits.ranks,
             )
             members = []
             for i in range(group.replicas):

@@ -27,13 +27,20 @@ class StepTable:
     """``step_s(step)`` and ``decode_s(batch, context)`` in seconds.
 
     longest_tokens: the longest context any sequence reaches; largest_batch and largest_prefill bound
-    the lattice (steps beyond them are priced by the model itself).
+    the lattice (steps beyond them are priced by the model itself); ranks: attention-DP ranks, the
+    busiest of which decides how long a step with few prompts takes.
     """
 
     def __init__(
-        self, steps: StepModel, longest_tokens: int, largest_batch: int, largest_prefill: int
+        self,
+        steps: StepModel,
+        longest_tokens: int,
+        largest_batch: int,
+        largest_prefill: int,
+        ranks: int = 1,
     ) -> None:
         self._steps = steps
+        self._ranks = ranks
         self._knots = _knots(longest_tokens, CONTEXT_KNOTS)
         self._rows: dict[int, tuple[list[float], list[float]]] = {}
         self._coarse = _knots(longest_tokens, MIXED_KNOTS)
@@ -55,7 +62,8 @@ class StepTable:
         """Seconds of one step (of the first, when it stands for a run)."""
         if not step.prefill:
             return self.decode_s(step.decode, step.context)
-        tokens, batch = step.prefill, step.decode
+        tokens: float = step.prefill * step.imbalance(self._ranks)
+        batch = step.decode
         batches, prefills, knots = self._batches, self._prefills, self._coarse
         if tokens > prefills[-1] or batch > batches[-1]:
             return self._exact(step)
@@ -65,7 +73,7 @@ class StepTable:
         pw = (tokens - prefills[p]) / (prefills[p + 1] - prefills[p])
         mean = step.context / batch if batch else 0.0
         c, cw = _cell(knots, mean)
-        a, aw = _cell(knots, step.pairs / tokens)
+        a, aw = _cell(knots, step.pairs / step.prefill)
         at = c * MIXED_KNOTS + a
         more = step.prefill_sequences - 1
         total = 0.0
@@ -85,12 +93,13 @@ class StepTable:
         return total
 
     def _exact(self, step: Step) -> float:
+        more = step.imbalance(self._ranks)
         batch = StepBatch(
             float(step.decode),
             float(step.context),
-            float(step.prefill),
+            float(step.prefill * more),
             float(step.prefill_sequences),
-            float(step.pairs),
+            float(step.pairs * more),
             float(step.sampled),
         )
         return float(self._steps.step_seconds(batch))

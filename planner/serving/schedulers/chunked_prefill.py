@@ -37,7 +37,7 @@ class ChunkedPrefill:
         budget = limits.max_num_batched_tokens - step.decode * (1 + limits.draft_tokens)
         free = replica.free_blocks - replica.growth(1)
         for sequence in list(replica.prefilling):
-            tokens = min(sequence.pending, budget)
+            tokens = min(sequence.pending, budget, limits.chunk_tokens)
             if tokens <= 0:
                 return
             done = sequence.prompt + sequence.generated - sequence.pending
@@ -53,7 +53,7 @@ class ChunkedPrefill:
             sequence = replica.waiting[0]
             cached = replica.look_up_prefix(sequence)
             left = sequence.prompt + sequence.generated - cached
-            tokens = min(left, budget)
+            tokens = min(left, budget, limits.chunk_tokens)
             blocks = replica.blocks_for(cached + tokens)
             need = blocks + replica.fixed_blocks(sequence)
             if need > free:

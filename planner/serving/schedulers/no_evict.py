@@ -31,7 +31,7 @@ class NoEvict:
         limits = replica.limits
         budget = limits.max_num_batched_tokens - step.decode * (1 + limits.draft_tokens)
         for sequence in replica.prefilling:
-            tokens = min(sequence.pending, budget)
+            tokens = min(sequence.pending, budget, limits.chunk_tokens)
             if tokens <= 0:
                 return
             step.add_chunk(sequence, tokens)
@@ -40,8 +40,10 @@ class NoEvict:
             sequence = replica.waiting[0]
             cached = replica.look_up_prefix(sequence)
             left = sequence.prompt + sequence.generated - cached
-            fits = left <= budget or (not limits.chunked and not step.chunks)
-            tokens = left if fits else budget
+            fits = left <= min(budget, limits.chunk_tokens) or (
+                not limits.chunked and not step.chunks
+            )
+            tokens = left if fits else min(budget, limits.chunk_tokens)
             if tokens <= 0 or not (fits or limits.chunked):
                 return
             worst = replica.blocks_for(sequence.total)

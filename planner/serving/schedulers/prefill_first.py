@@ -63,7 +63,7 @@ class PrefillFirst:
         )
         free = replica.free_blocks - expected * self._blocks_per_token(replica)
         for sequence in replica.prefilling:
-            tokens = min(sequence.pending, budget)
+            tokens = min(sequence.pending, budget, limits.chunk_tokens)
             step.add_chunk(sequence, tokens)
             budget -= tokens
         while replica.waiting and budget > 0 and replica.running < limits.max_num_seqs:
@@ -81,7 +81,7 @@ class PrefillFirst:
             if need > free and not alone:
                 return
             free -= need
-            tokens = min(left, budget)
+            tokens = min(left, budget, limits.chunk_tokens)
             replica.admit(sequence, cached, prompt_blocks)
             step.add_chunk(sequence, tokens)
             budget -= tokens
