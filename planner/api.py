@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from planner.batches.run import BatchResult
     from planner.comparison.options import Comparison
     from planner.comparison.sweeps import Sweep
-    from planner.derivation import Beside, Derivation
+    from planner.derivation.rows import Beside, Derivation
     from planner.fleet.sized_before import SizedBefore
     from planner.plan import Plan
 
@@ -85,7 +85,7 @@ def explain(scenario: str | Path, **options: Any) -> Explained:
 
     Scenarios named in its ``beside`` are solved too, for comparison.
     """
-    from planner.derivation import beside, derive
+    from planner.derivation.derive import beside, derive
 
     catalog = options.pop("catalogs", None)
     catalog = catalog if isinstance(catalog, Catalog) else load_catalog(_path(catalog))

@@ -3,7 +3,8 @@
 import pytest
 
 from planner.api import explain, solve
-from planner.derivation import derive, textbook_gigabytes, textbook_kilobytes, textbook_parameters
+from planner.derivation.derive import derive
+from planner.derivation.textbook import rounded_parameters, whole_gigabytes
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +94,10 @@ def test_every_shipped_plan_can_be_derived(catalog):
         (72_706_203_648, 72e9),
     ],
 )
-def test_textbook_parameters(exact, rounded):
-    assert textbook_parameters(exact) == rounded
+def test_rounded_parameters(exact, rounded):
+    assert rounded_parameters(exact) == rounded
 
 
 def test_textbook_rounding():
-    assert textbook_gigabytes(335.5e9) == 336e9
-    assert textbook_gigabytes(3.8e9) == 3.8e9
-    assert textbook_kilobytes(327_680) == 327_000
+    assert whole_gigabytes(335.5e9) == 336e9
+    assert whole_gigabytes(3.8e9) == 3.8e9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.derivation import Derivation
+from planner.derivation.rows import Derivation
 from planner.plan import Plan
 
 THREE_YEARS = 36

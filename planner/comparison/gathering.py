@@ -12,7 +12,7 @@ from planner.comparison.findings import BreakEven, Findings, Purchase, WhatIf
 from planner.comparison.naming import choice_of
 from planner.comparison.options import Progress, Solve
 from planner.comparison.purchases import purchases
-from planner.derivation import derive
+from planner.derivation.derive import derive
 from planner.errors import InputError
 from planner.fleet.money import break_even_rate_of_fixed_fleet_qps
 from planner.performance.factors import Calibration

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from planner.derivation import Beside, Derivation, Step
+from planner.derivation.rows import Beside, Derivation, Step
 from planner.reporting import rounding as say
 
 TEXTBOOK = "by memory alone (textbook)"

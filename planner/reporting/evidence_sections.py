@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.comparison.findings import Findings
 from planner.comparison.naming import layout_name, rented
-from planner.derivation import Step
+from planner.derivation.rows import Step
 from planner.plan import Plan
 from planner.reporting import charts
 from planner.reporting.document import (

@@ -1,0 +1,1 @@
+"""A plan derived step by step, beside the textbook sizing by memory alone."""

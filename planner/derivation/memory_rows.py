@@ -1,0 +1,191 @@
+"""The rows about memory: weights, KV cache, requests in flight, cards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.catalog.model import LatentAttention, SoftmaxAttention
+from planner.derivation.question import REFERENCE_GPUS, Question
+from planner.derivation.rows import Row, Step
+from planner.derivation.textbook import rounded_up
+from planner.sizing.precision import weight_bytes, weights_for
+from planner.units import GB
+
+
+def weights(q: Question) -> Row:
+    """Parameters times bytes, against every tensor in its stored format."""
+    book = ", ".join(f"{n.upper()} {q.textbook.weights_bytes(n) / GB:.0f} GB" for n in q.formats)
+    look_up = q.catalog.weight_format
+    exact = ", ".join(
+        f"{n.upper()} {weight_bytes(q.model, weights_for(q.model, n, look_up)) / GB:.1f} GB"
+        for n in q.formats
+    )
+    note = f"the checkpoint is natively {weights_for(q.model, 'native', look_up).name}"
+    if q.parameters.mtp:
+        note += f"; {q.parameters.mtp / 1e9:.1f} B more in MTP modules"
+    return Row(
+        "Weights",
+        Step("P x bytes", f"P = {q.textbook.parameters / 1e9:g} B", book),
+        Step(
+            "sum over tensors of values x stored bytes",
+            f"P = {q.parameters.total:,}, active {q.parameters.active:,}",
+            exact,
+            note,
+        ),
+    )
+
+
+def kv_per_token(q: Question) -> Row:
+    """The architecture's own formula; MLA is told apart from GQA, and its replication named."""
+    layers = len(q.model.layers)
+    mixer = next(
+        (
+            x.mixer
+            for x in q.model.layers
+            if isinstance(x.mixer, (SoftmaxAttention, LatentAttention))
+        ),
+        None,
+    )
+    if isinstance(mixer, LatentAttention):
+        formula = "L x (kv_lora_rank + qk_rope_head_dim) x 2 B"
+        numbers = f"L = {layers}, ({mixer.kv_lora_rank} + {mixer.qk_rope_head_dim})"
+        gqa = 2 * layers * mixer.heads * mixer.v_head_dim * 2
+        note = f"MLA, not the GQA formula, which would give {gqa:,} B"
+    elif mixer is not None:
+        formula, note = "2 x L x kv_heads x head_dim x 2 B", ""
+        numbers = f"L = {layers}, {mixer.kv_heads} x {mixer.head_dim}, K and V"
+    else:
+        formula, numbers, note = "no attention layers", f"L = {layers}", ""
+    result = f"{q.textbook.kv_token_bytes:,.0f} B"
+    remark = note
+    if q.copies > 1:
+        remark = (
+            f"every rank of TP{q.copies} holds the same latent: {q.copies} copies of each token"
+        )
+    return Row(
+        "KV cache per token",
+        Step(formula, numbers, result, note),
+        Step(formula, numbers, result, remark),
+    )
+
+
+def kv_per_request(q: Question) -> Row:
+    """A whole request from the first moment, against a cache that grows."""
+    t = q.textbook
+    prompt = q.lengths.mean_prompt
+    grown = (t.kv_token_bytes * prompt / 1e6, t.kv_token_bytes * q.tokens / 1e6)
+    return Row(
+        "KV cache per request",
+        Step(
+            "(prompt + output) x per token",
+            f"{q.tokens:,.0f} tokens x {t.kv_token_kb:,.0f} KB",
+            f"{t.kv_request_bytes / 1e6:,.0f} MB",
+        ),
+        Step(
+            "grows from prompt to prompt + output",
+            f"{prompt:,.0f} to {q.tokens:,.0f} tokens",
+            f"{grown[0]:,.0f} to {grown[1]:,.1f} MB",
+        ),
+    )
+
+
+def concurrency(q: Question) -> Row:
+    """A guessed response time, against Little's law at the predicted latency."""
+    rate, response = q.service.rate, q.service.assumptions.response_time
+    output = q.lengths.mean_output
+    book = Step(
+        "rate x assumed response time",
+        f"{rate:g}/s x {response:g} s",
+        f"{q.textbook.in_flight:,.0f} requests",
+        f"{response:g} s for {output:,.0f} tokens is {1e3 * response / output:.0f} ms a token",
+    )
+    ttft, tpot = q.service.slo.target("ttft"), q.service.slo.target("tpot")
+    slowest = (ttft.seconds if ttft else 0.0) + ((output - 1) * tpot.seconds if tpot else 0.0)
+    note = f"the targets allow up to {slowest:,.0f} s and {rate * slowest:,.0f} in flight"
+    if not q.groups:
+        return Row("Requests in flight", book, Step("Little's law", "", "-", note))
+    flight = sum(g.concurrency * g.replicas for g in q.groups)
+    honest = Step(
+        "Little's law at the predicted latency",
+        f"{rate:g}/s x {flight / rate:,.1f} s",
+        f"{flight:,.0f} requests",
+        note,
+    )
+    return Row("Requests in flight", book, honest)
+
+
+def kv_pool(q: Question) -> Row:
+    """KV cache of everything in flight."""
+    t = q.textbook
+    book = Step(
+        "per request x in flight",
+        f"{t.kv_request_bytes / 1e6:,.0f} MB x {t.in_flight:,.0f}",
+        f"{t.kv_bytes / GB:,.1f} GB",
+    )
+    if not q.groups:
+        return Row("KV cache in total", book, None)
+    pool = sum(g.kv_pool_tokens * g.replicas for g in q.groups)
+    held = sum(g.kv_used_share * g.kv_pool_tokens * g.replicas for g in q.groups)
+    honest = Step(
+        "tokens held at the planned load",
+        f"{held:,.0f} of {pool:,.0f} tokens",
+        f"{held * t.kv_token_bytes / GB:,.1f} GB at BF16",
+    )
+    return Row("KV cache in total", book, honest)
+
+
+def total(q: Question) -> Row:
+    """The sum the textbook buys cards for."""
+    given = q.service.assumptions
+    each = given.textbook_overhead_gb_per_gpu
+    results = (
+        f"{n.upper()} about {rounded_up(q.textbook.total_bytes(n) / GB, 10):.0f} GB"
+        for n in q.formats
+    )
+    other = f"other = {given.textbook_overhead_gb:g} GB" + (
+        f" + {each:g} GB a card" if each else ""
+    )
+    return Row(
+        "Memory in total", Step("weights + KV cache + other", other, ", ".join(results)), None
+    )
+
+
+def cards(q: Question) -> Iterator[Row]:
+    """How many cards memory asks for, or what the given ones leave for the KV cache."""
+    for name in q.formats:
+        yield _given_cards(q, name) if q.cards else _cards_by_memory(q, name)
+
+
+def _cards_by_memory(q: Question, name: str) -> Row:
+    fits = []
+    for gpu in REFERENCE_GPUS:
+        count = q.textbook.cards(name, q.card_bytes(gpu))
+        fits.append(f"{count}x {gpu} TP={count} ({count * q.card_bytes(gpu) / GB:g} GB)")
+    book = Step(
+        "smallest power of two that holds it",
+        f"{q.textbook.total_bytes(name) / GB:,.1f} GB",
+        "; ".join(fits),
+    )
+    return Row(f"Cards by memory, {name.upper()}", book, None)
+
+
+def _given_cards(q: Question, name: str) -> Row:
+    t, memory = q.textbook, q.card_bytes(q.card)
+    left = q.cards * memory - t.weights_bytes(name) - t.overhead_bytes
+    book = Step(
+        "cards x memory - weights - other",
+        f"{q.cards}x {memory / GB:g} = {q.cards * memory / GB:g} GB, "
+        f"- {t.weights_bytes(name) / GB:,.0f} - {t.overhead_bytes / GB:g}",
+        f"{left / GB:,.0f} GB left for KV" if left > 0 else "does not fit",
+    )
+    honest = None
+    if left > 0 and q.copies > 1:
+        distinct = left / q.copies
+        honest = Step(
+            "MLA KV is replicated on every TP rank",
+            f"{left / GB:,.0f} GB / {q.copies}",
+            f"{distinct / GB:,.0f} GB distinct, {distinct / t.kv_token_bytes:,.0f} tokens",
+            f"not {left / t.kv_token_bytes / 1e6:,.2f} million tokens, unless attention DP or "
+            "context parallelism shards the cache",
+        )
+    return Row(f"{q.cards}x {q.card}, {name.upper()}", book, honest)

@@ -1,0 +1,99 @@
+"""What a derivation reads: one service, its model, its lengths, the textbook's numbers, the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.catalog.model import LatentAttention, ModelSpec
+from planner.catalog.store import Catalog
+from planner.derivation.textbook import Textbook, rounded_parameters
+from planner.fleet.candidates import service_model
+from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.scenario import Service
+from planner.serving.lengths import JointLengths, lengths_of
+from planner.sizing.kv_cache import kv_bytes_per_token
+from planner.sizing.parameters import ParameterCount, count_parameters
+from planner.units import GB
+
+REFERENCE_GPUS = ("h100-sxm-80gb", "a100-sxm-80gb")  # the cards the textbook compares
+
+
+@dataclass(frozen=True)
+class Question:
+    """One service of a plan, ready to be derived.
+
+    ``card``, ``cards``: the GPU type and count that the scenario's stock fixes, ("", 0) otherwise;
+    ``copies``: how many ranks hold the same MLA latent under the widest searched TP.
+    """
+
+    service: Service
+    answer: ServicePlan | None
+    plan: Plan
+    catalog: Catalog
+    model: ModelSpec
+    parameters: ParameterCount
+    lengths: JointLengths
+    textbook: Textbook
+    card: str
+    cards: int
+    copies: int
+
+    @property
+    def groups(self) -> tuple[ReplicaGroup, ...]:
+        return self.answer.replica_groups if self.answer else ()
+
+    @property
+    def tokens(self) -> float:
+        """Mean prompt plus output of a request [tokens]."""
+        return self.lengths.mean_prompt + self.lengths.mean_output
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The searched weight formats, in the scenario's words."""
+        return tuple(self.textbook.bits)
+
+    def card_bytes(self, name: str) -> float:
+        """Marketed memory of a card, which is what the textbook counts [B]."""
+        return self.catalog.gpu(name).marketed_memory_gb * GB
+
+    @property
+    def arithmetic_flops_s(self) -> float:
+        """``rate x tokens x 2 x active parameters`` [FLOP/s]."""
+        return self.service.rate * self.tokens * 2 * self.parameters.active
+
+    @property
+    def reference_cards(self) -> float:
+        """That arithmetic in reference GPUs at 100 % of their BF16 peak."""
+        return self.arithmetic_flops_s / self.catalog.gpu(REFERENCE_GPUS[0]).peak_flops("bf16")
+
+
+def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
+    """Gather what the derivation of ``service`` reads."""
+    model = service_model(service, catalog)
+    count = count_parameters(model)
+    lengths = lengths_of(service)
+    given = service.assumptions
+    stock = plan.scenario.limits.stock
+    card, cards = next(iter(stock.items())) if len(stock) == 1 else ("", 0)
+    overhead = (given.textbook_overhead_gb + cards * given.textbook_overhead_gb_per_gpu) * GB
+    latent = any(isinstance(layer.mixer, LatentAttention) for layer in model.layers)
+    return Question(
+        service=service,
+        answer=next((s for s in plan.services if s.name == service.name), None),
+        plan=plan,
+        catalog=catalog,
+        model=model,
+        parameters=count,
+        lengths=lengths,
+        textbook=Textbook(
+            parameters=rounded_parameters(count.total),
+            bits={n: catalog.weight_format(n).bits for n in service.search.weights},
+            kv_token_bytes=kv_bytes_per_token(model, catalog.kv_format("bf16")),
+            tokens=lengths.mean_prompt + lengths.mean_output,
+            in_flight=service.rate * given.response_time,
+            overhead_bytes=overhead,
+        ),
+        card=card,
+        cards=cards,
+        copies=max(service.search.tensor_parallel) if latent else 1,
+    )
