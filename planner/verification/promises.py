@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from planner.plan import Plan, Prediction, ReplicaGroup, ServicePlan
 from planner.scenario import Service
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
+from planner.verification.standing import standing
 
 EVIDENCE = ("measured", "calibrated", "modelled", "assumed")
 
@@ -115,20 +116,29 @@ def _search(
 
 
 def _limits(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
-    limits = plan.scenario.limits
-    rented = {
-        gpu: sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        for gpu in {n.gpu for n in plan.nodes}
-    }
+    """Every limit in the period that comes closest to it."""
+    limits, periods = plan.scenario.limits, standing(plan)
+
+    def most(**named: str) -> int:
+        return max(p.gpus(**named) for p in periods)
+
     if limits.max_gpus is not None:
-        yield at_most(
-            "limits", "GPUs rented within max_gpus", sum(rented.values()), limits.max_gpus
-        )
+        yield at_most("limits", "GPUs rented within max_gpus", most(), limits.max_gpus)
     if limits.max_cost_usd_per_hour is not None:
-        cost = sum(n.usd_per_hour for n in plan.nodes)
+        cost = max(p.usd_per_hour for p in periods)
         yield at_most(
             "limits", "cost within max_cost_usd_per_hour", cost, limits.max_cost_usd_per_hour
         )
     for name, stock in sorted(limits.stock.items()):
         gpu = canonical_gpu(name)
-        yield at_most("limits", f"{gpu} rented within stock", rented.get(gpu, 0), stock)
+        yield at_most("limits", f"{gpu} rented within stock", most(gpu=gpu), stock)
+    for quota in limits.quotas:
+        named = {k: v for k, v in quota.model_dump(exclude={"max_gpus"}).items() if v is not None}
+        if "gpu" in named:
+            named["gpu"] = canonical_gpu(named["gpu"])
+        statement = f"GPUs rented within the quota of {', '.join(named.values()) or 'all'}"
+        yield at_most("limits", statement, most(**named), quota.max_gpus)
+    share = plan.scenario.spot.max_share
+    if share < 1:
+        excess = max(p.gpus(term="spot") - share * p.gpus() for p in periods)
+        yield at_most("limits", f"spot GPUs beyond {100 * share:g} % of all", excess, 0.0)

@@ -8,9 +8,10 @@ from typing import Any
 
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
-from planner.plan import NodeCount, Plan, ReplicaGroup
+from planner.plan import Plan, ReplicaGroup
 from planner.verification.check import Check, at_least, at_most, equal, same, skipped
 from planner.verification.physics import rebuilt
+from planner.verification.standing import Standing, standing
 
 FAMILY = "timetable"
 
@@ -25,31 +26,34 @@ def timetable_checks(plan: Plan, catalog: Catalog) -> Iterator[Check]:
     except PlannerError as error:
         yield skipped(FAMILY, "the periods of the schedule", error.what)
         return
-    nodes = {_offer_key(n): n for n in plan.nodes}
-    for entry in schedule:
+    periods = standing(plan)
+    for entry, nodes in zip(schedule, periods, strict=True):
         yield from _period(plan, entry, groups, nodes)
     for kind, group in groups.items():
         most = max(entry["replicas"].get(kind, 0) for entry in schedule)
         yield equal(FAMILY, f"most replicas of {kind}", group.replicas, most)
-    yield from _paid(plan, schedule, nodes)
+    if plan.totals is not None:
+        hours = [entry["hours"] for entry in schedule]
+        paid = math.fsum(h * p.usd_per_hour for h, p in zip(hours, periods, strict=True))
+        yield at_least(
+            FAMILY,
+            "the mean cost covers the hours of every period [USD/h]",
+            plan.totals.usd_per_hour,
+            paid / math.fsum(hours),
+        )
 
 
 def _period(
-    plan: Plan,
-    entry: Mapping[str, Any],
-    groups: Mapping[str, ReplicaGroup],
-    nodes: Mapping[str, NodeCount],
+    plan: Plan, entry: Mapping[str, Any], groups: Mapping[str, ReplicaGroup], nodes: Standing
 ) -> Iterator[Check]:
     when, running = entry["period"], entry["replicas"]
-    unknown = sorted({*running} - {*groups}) + sorted(
-        {_alive(o) for o in entry["nodes"]} - {*nodes}
-    )
+    unknown = (*sorted({*running} - {*groups}), *nodes.unknown)
     yield same(FAMILY, f"{when}: what runs is in the plan", ", ".join(unknown) or "yes", "yes")
     if unknown:
         return
+    asked = {s.name: s for s in plan.scenario.services}
     for service in plan.services:
-        asked = {s.name: s for s in plan.scenario.services}[service.name]
-        if asked.buckets is not None:
+        if asked[service.name].buckets is not None:
             yield skipped(
                 FAMILY, f"{when}: {service.name} is carried", "capacity differs by bucket"
             )
@@ -70,28 +74,8 @@ def _period(
             for kind, n in running.items()
             if groups[kind].gpu == gpu
         )
-        rented = sum(
-            n * nodes[_alive(offer)].gpus_per_node
-            for offer, n in entry["nodes"].items()
-            if nodes[_alive(offer)].gpu == gpu
-        )
-        yield at_most(FAMILY, f"{when}: {gpu} in use within those rented", used, rented)
-
-
-def _paid(
-    plan: Plan, schedule: list[Mapping[str, Any]], nodes: Mapping[str, NodeCount]
-) -> Iterator[Check]:
-    """The hours of the schedule at the nodes' prices are paid; start-ups come on top."""
-    if plan.totals is None or any(_alive(o) not in nodes for e in schedule for o in e["nodes"]):
-        return
-    hours = math.fsum(e["hours"] for e in schedule)
-    mean = math.fsum(
-        e["hours"] * n * nodes[_alive(offer)].usd_per_hour_each / hours
-        for e in schedule
-        for offer, n in e["nodes"].items()
-    )
-    statement = "the mean cost covers the hours of every period [USD/h]"
-    yield at_least(FAMILY, statement, plan.totals.usd_per_hour, mean)
+        statement = f"{when}: {gpu} in use within those rented"
+        yield at_most(FAMILY, statement, used, nodes.gpus(gpu=gpu))
 
 
 def _groups_by_kind(plan: Plan, catalog: Catalog) -> dict[str, ReplicaGroup]:
@@ -102,12 +86,3 @@ def _groups_by_kind(plan: Plan, catalog: Catalog) -> dict[str, ReplicaGroup]:
         for s in plan.services
         for g in s.replica_groups
     }
-
-
-def _offer_key(node: NodeCount) -> str:
-    return f"{node.provider}/{node.region}/{node.instance_type}/{node.term}"
-
-
-def _alive(offer: str) -> str:
-    """The offer behind one that starts in a later month."""
-    return offer.partition(" from month ")[0]

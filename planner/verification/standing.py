@@ -1,0 +1,48 @@
+"""Which nodes stand in which period, as the plan tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.plan import NodeCount, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Nodes billed in one period: each with its offer. ``unknown``: offers the plan does not price."""
+
+    period: str
+    nodes: tuple[tuple[NodeCount, int], ...]
+    unknown: tuple[str, ...] = ()
+
+    def gpus(self, **named: str) -> int:
+        """GPUs billed among the nodes whose fields have the given values."""
+        return sum(
+            count * node.gpus_per_node
+            for node, count in self.nodes
+            if all(getattr(node, field) == value for field, value in named.items())
+        )
+
+    @property
+    def usd_per_hour(self) -> float:
+        """What the nodes cost while they stand, start-ups left out."""
+        return sum(count * node.usd_per_hour_each for node, count in self.nodes)
+
+
+def standing(plan: Plan) -> tuple[Standing, ...]:
+    """One entry per period of the plan's schedule; one in all for a fleet that never changes."""
+    schedule = plan.details.get("schedule", [])
+    if not schedule:
+        return (Standing("always", tuple((n, n.count) for n in plan.nodes)),)
+    priced = {_offer_key(n): n for n in plan.nodes}
+    periods = []
+    for entry in schedule:
+        offers = {offer: offer.partition(" from month ")[0] for offer in entry["nodes"]}
+        known = {offer: priced[key] for offer, key in offers.items() if key in priced}
+        nodes = tuple((node, entry["nodes"][offer]) for offer, node in known.items())
+        periods.append(Standing(entry["period"], nodes, tuple(sorted({*offers} - {*known}))))
+    return tuple(periods)
+
+
+def _offer_key(node: NodeCount) -> str:
+    return f"{node.provider}/{node.region}/{node.instance_type}/{node.term}"
