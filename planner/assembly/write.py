@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from planner import __version__
 from planner.assembly.bill import nodes_of, totals_of
+from planner.assembly.commitments import liabilities
 from planner.assembly.reasons import alternative_of, infeasibility_of, rejection_groups
 from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
@@ -43,7 +44,7 @@ def assemble(
         rejections=tuple(rejection_groups(solved)),
         infeasibility=infeasibility_of(solved),
         assumptions=tuple(_assumptions(solved)),
-        warnings=solved.warnings,
+        warnings=(*solved.warnings, *liabilities(nodes, solved.offers, scenario.horizon)),
         solver=_solver(solved, effort),
         verification=Verification(
             method="simulate" if solved.rounds else "none",
