@@ -44,7 +44,9 @@ def test_what_lies_beyond_the_horizon_is_owed(term, months, hours_share, beyond)
 
 def test_what_was_paid_upfront_is_not_owed():
     (warning,) = liabilities([node("3-year")], [offer("3-year", 0.5)], Horizon(months=12))
-    assert f"${24 * 730 * 10:,.0f} still owed" in warning
+    assert f"${24 * 730 * 10:,.0f} still owed and ${24 * 730 * 10:,.0f} paid ahead" in warning
+    (warning,) = liabilities([node("3-year")], [offer("3-year", 1.0)], Horizon(months=12))
+    assert "owed" not in warning
 
 
 def test_rent_by_the_hour_leaves_nothing_owed():
