@@ -133,6 +133,15 @@ def test_windows_of_alternating_and_patterned_layers():
     assert all(layer.mixer.window is None for layer in qwen.layers)
 
 
+def test_a_published_file_that_leaves_out_the_defaults_of_its_class():
+    """google/gemma-3-4b-it as published: heads, head width and vocabulary are not in the file."""
+    text = {"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34}
+    text |= {"model_type": "gemma3_text", "sliding_window": 1024}
+    config = {"architectures": ["Gemma3ForConditionalGeneration"], "text_config": text}
+    full = CATALOG.model("google/gemma-3-4b-it")
+    assert parse_config(config, "m", "config.json").layers == full.layers
+
+
 def test_chunked_attention_keeps_the_last_chunk():
     scout = CATALOG.model("meta-llama/Llama-4-Scout-17B-16E-Instruct")
     windows = [layer.mixer.window for layer in scout.layers]

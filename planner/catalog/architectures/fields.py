@@ -132,6 +132,11 @@ class ConfigFields:
         merged = ChainMap(cast(dict[str, Any], values), cast(dict[str, Any], self.values))
         return ConfigFields(merged, self.where, self.path)
 
+    def with_defaults(self, values: Mapping[str, Any]) -> ConfigFields:
+        """The same fields, with ``values`` behind them for what the file leaves out."""
+        merged = ChainMap(cast(dict[str, Any], self.values), cast(dict[str, Any], values))
+        return ConfigFields(merged, self.where, self.path)
+
     def divides(self, small_key: str, small: int, large_key: str, large: int) -> None:
         """Raise unless ``small`` divides ``large``."""
         if large % small:

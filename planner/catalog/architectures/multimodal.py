@@ -24,6 +24,13 @@ from planner.catalog.architectures.blocks import Tensors
 from planner.catalog.architectures.body import Body, Parser
 from planner.catalog.architectures.fields import ConfigFields
 
+GEMMA3_TEXT_DEFAULTS = {
+    "vocab_size": 262_208,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "max_position_embeddings": 131_072,
+}
 Tower = Callable[[ConfigFields, int], Tensors]
 
 
@@ -47,6 +54,11 @@ class Multimodal:
         if section is None and self.always:
             section = ConfigFields({}, fields.where)
         return replace(body, vision=self.tower(section, body.hidden)) if section else body
+
+
+def gemma3_text(fields: ConfigFields) -> Body:
+    """Gemma 3's text model; the published files leave out what equals the class's defaults."""
+    return decoder.PARSERS["Gemma3ForCausalLM"](fields.with_defaults(GEMMA3_TEXT_DEFAULTS))
 
 
 def mistral_text(fields: ConfigFields) -> Body:
@@ -83,9 +95,7 @@ PARSERS: dict[str, Parser] = {
     "Llama4ForConditionalGeneration": Multimodal(
         mixture.PARSERS["Llama4ForCausalLM"], vision.llama4
     ),
-    "Gemma3ForConditionalGeneration": Multimodal(
-        decoder.PARSERS["Gemma3ForCausalLM"], vision.siglip
-    ),
+    "Gemma3ForConditionalGeneration": Multimodal(gemma3_text, vision.siglip),
     "Gemma4ForConditionalGeneration": Multimodal(gemma4.decoder, vision.gemma4),
     "KimiK25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
     "Kimi_K25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
