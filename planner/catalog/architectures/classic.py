@@ -176,7 +176,7 @@ def _falcon(fields: ConfigFields) -> _Shape:
     grouped = fields.flag("new_decoder_architecture")
     kv_heads = heads
     if grouped:
-        kv_heads = fields.count("num_kv_heads", default=heads)
+        kv_heads = fields.count("num_kv_heads", "n_head_kv", default=heads)
     elif fields.flag("multi_query", True):
         kv_heads = 1
     bias = fields.flag("bias")
@@ -272,6 +272,7 @@ PARSERS: dict[str, Parser] = {
     "OPTForCausalLM": _parser(_opt),
     "BloomForCausalLM": _parser(_bloom),
     "FalconForCausalLM": _parser(_falcon),
+    "RWForCausalLM": _parser(_falcon),
     "PhiForCausalLM": _parser(_phi),
     "GPTNeoXForCausalLM": _parser(_gpt_neox),
     "Starcoder2ForCausalLM": _parser(_starcoder2),
