@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planner.asking import Asking
 from planner.catalog.store import Catalog, load_catalog
 from planner.scenario import Scenario
 from planner.scenario_reader import check_names, find_scenario, read_scenario
@@ -114,8 +115,8 @@ def compare(
     from planner.comparison.restriction import axes_of
 
     axes = axes_of(f"{axis}={','.join(map(str, values))}" for axis, values in vary.items())
-    asking = _Asking.of(options)
-    return compared(asking.read(scenario), axes, asking.solve)
+    asking = Asking.with_options(**options)
+    return compared(asking.read(scenario), axes, asking.solve_again())
 
 
 def sweep(
@@ -137,9 +138,10 @@ def sweep(
     from planner.comparison.sweeps import sweep as swept
 
     moved = axis_named(axis, price_of)
-    asking = _Asking.of({"verify": "none", **options})
+    asking = Asking.with_options(**{"verify": "none", **options})
     points = tuple(float(value) for value in values)
-    return swept(asking.read(scenario), moved, points, asking.solve, refinements=refinements)
+    solve_again = asking.solve_again(explain=False)
+    return swept(asking.read(scenario), moved, points, solve_again, refinements=refinements)
 
 
 def report(
@@ -158,24 +160,16 @@ def report(
     written.
     """
     from planner.comparison.gathering import gather
-    from planner.performance.factors import load_calibration
-    from planner.plan import Plan, read_plan
     from planner.reporting.deliver import write_findings, write_plan
 
-    asking = _Asking.of(options)
-    if isinstance(source, Plan):
-        plan = source
-    elif not isinstance(source, Scenario) and str(source).endswith(".json"):
-        plan = read_plan(source)
-    else:
-        plan = asking.solve(asking.read(source))
+    asking = Asking.with_options(**options)
+    plan = asking.plan_of(source)
     style = style or Path(path).suffix.removeprefix(".")
     if style == "json":
         write_plan(plan, style, str(path))
         return plan
-    factors = load_calibration(asking.catalog, _path(options.get("calibration")))
-    again = _Asking(asking.catalog, {**asking.options, "verify": "none", "rivals": 0})
-    findings = gather(plan, asking.catalog, factors, None if quick else again.solve)
+    solve_again = None if quick else asking.solve_again(verify="none", explain=False)
+    findings = gather(plan, asking.catalog, asking.calibration(), solve_again)
     write_findings(findings, style, str(path), table=table)
     return plan
 
@@ -215,35 +209,6 @@ def batch(
         resume=resume,
         parquet=parquet,
     )
-
-
-@dataclass(frozen=True)
-class _Asking:
-    """A catalog, and how to solve with it."""
-
-    catalog: Catalog
-    options: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> _Asking:
-        given = options.get("catalogs")
-        catalog = given if isinstance(given, Catalog) else load_catalog(_path(given))
-        return cls(catalog, {**options, "catalogs": catalog})
-
-    def read(self, scenario: Scenario | str | Path) -> Scenario:
-        """The scenario, with its price file found from anywhere."""
-        if isinstance(scenario, Scenario):
-            return scenario
-        asked = read_scenario(scenario, self.catalog)
-        if asked.prices.file is None:
-            return asked
-        file = (find_scenario(scenario).parent / asked.prices.file).resolve()
-        return asked.model_copy(
-            update={"prices": asked.prices.model_copy(update={"file": str(file)})}
-        )
-
-    def solve(self, scenario: Scenario) -> Plan:
-        return solve(scenario, **self.options)
 
 
 def _path(path: str | Path | None) -> Path | None:

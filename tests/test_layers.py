@@ -26,7 +26,7 @@ FLOORS = [
     {"verification", "derivation", "comparison"},
     {"deploy"},
     {"reporting"},
-    {"api", "batches"},
+    {"api", "asking", "batches"},
     {"cli", "__main__"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

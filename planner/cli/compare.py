@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, progress, solve_options
+from planner.cli.options import catalog_options, counted, progress, solve_options
 
 FORMATS = ("table", "json", "md", "html", "csv")
 
@@ -43,7 +43,7 @@ def command(
       planner compare llama70b_qps50 --vary tensor_parallel=2,4
       planner compare llama70b_qps50 --vary gpu=h100-sxm-80gb,l40s-48gb --vary weights=bf16,fp8
     """
-    from planner.cli.asking import Asking, counted
+    from planner.asking import Asking
     from planner.comparison.options import compare
     from planner.comparison.restriction import axes_of
     from planner.reporting.comparison_document import comparison_document, verdict

@@ -45,7 +45,7 @@ def command(
       planner diff last.json now.json --fail-on-increase 5%
       planner diff last.json scenario.yaml --format md -o difference.md
     """
-    from planner.cli.asking import Asking
+    from planner.asking import Asking
     from planner.comparison.differences import diff
     from planner.reporting.deliver import records, write_document
     from planner.reporting.difference_document import difference_document, headline

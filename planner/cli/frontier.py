@@ -96,7 +96,7 @@ def command(
       planner frontier llama70b_qps50 --show resilience --show limits
       planner frontier llama70b_qps50 --show assurance --demand-cv 0.1
     """
-    from planner.cli.asking import Asking
+    from planner.asking import Asking
     from planner.comparison.deciding import Decider
     from planner.comparison.frontiers import explore, read_factors
     from planner.fleet.sized_before import SizedBefore

@@ -90,6 +90,11 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
+def counted(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
+    """Progress over many solves: ``3/20 rate 30``."""
+    return lambda done, total, label: report(f"{done + 1}/{total} {label}")
+
+
 def deliver(plan: Plan, style: str, output: str | None) -> None:
     """Print the plan, or write it to ``output``, in the asked style."""
     if style == "table" and output is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, progress, solve_options
+from planner.cli.options import catalog_options, counted, progress, solve_options
 
 FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 
@@ -47,7 +47,7 @@ def command(
       planner report plan.json --format xlsx -o report.xlsx
       planner report plan.json --format csv --table ways_to_pay
     """
-    from planner.cli.asking import Asking, counted
+    from planner.asking import Asking
     from planner.comparison.gathering import gather
     from planner.reporting.deliver import write_findings, write_plan
 

@@ -12,7 +12,7 @@ from planner.cli.options import catalog_options
 from planner.units import parse_duration_s
 
 if TYPE_CHECKING:
-    from planner.cli.asking import Asking
+    from planner.asking import Asking
     from planner.plan import Plan
     from planner.serving.service_simulation import Check
 
@@ -30,6 +30,24 @@ def _duration(_ctx: click.Context, param: click.Parameter, value: str | None) ->
     if seconds <= 0:
         raise click.BadParameter(f"must be longer than 0, found {value!r}", param=param)
     return seconds
+
+
+def _scaling(
+    _ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[float, int], ...]:
+    """(seconds, replicas) from ``10m:6``."""
+    events = []
+    for value in values:
+        time, _, count = value.rpartition(":")
+        try:
+            events.append((parse_duration_s(time), int(count)))
+        except ValueError:
+            raise click.BadParameter(
+                f"expected TIME:REPLICAS, found {value!r}", param=param
+            ) from None
+        if events[-1][1] < 1:
+            raise click.BadParameter("at least one replica must remain", param=param)
+    return tuple(events)
 
 
 class Overload(Exception):
@@ -56,6 +74,14 @@ class Overload(Exception):
     help="Independent runs, pooled.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
+@click.option(
+    "--scale",
+    "scaling",
+    multiple=True,
+    metavar="TIME:REPLICAS",
+    callback=_scaling,
+    help="From TIME on have REPLICAS; new ones serve after the engine's start-up.",
+)
 @click.option(
     "--requests",
     "requests_file",
@@ -86,6 +112,7 @@ def command(
     rate_scale: float,
     replications: int,
     seed: int,
+    scaling: tuple[tuple[float, int], ...],
     requests_file: str | None,
     series_file: str | None,
     catalogs: str | None,
@@ -105,7 +132,7 @@ def command(
       planner simulate mine.yaml --plan plan.json --rate-scale 1.2 --duration 30m
       planner simulate mine.yaml --trace trace.csv --requests requests.csv
     """
-    from planner.cli.asking import Asking
+    from planner.asking import Asking
     from planner.reporting.deliver import write_document
     from planner.reporting.simulation_tables import (
         requests_table,
@@ -122,7 +149,7 @@ def command(
     try:
         with _bar() as advance:
             checks = _checks(
-                asking, answer, trace, duration, rate_scale, replications, seed, advance
+                asking, answer, trace, duration, rate_scale, replications, seed, scaling, advance
             )
     except Overload as overload:
         click.echo(f"cannot be held: {overload}", err=True)
@@ -148,6 +175,7 @@ def _checks(
     rate_scale: float,
     replications: int,
     seed: int,
+    scaling: tuple[tuple[float, int], ...],
     advance: Callable[[int], None],
 ) -> dict[str, Check]:
     from dataclasses import replace
@@ -156,6 +184,7 @@ def _checks(
     from planner.serving.lengths import lengths_of
     from planner.serving.requests import from_trace
     from planner.serving.service_simulation import (
+        Scaling,
         check_service,
         excess_rate,
         replay_service,
@@ -171,6 +200,8 @@ def _checks(
             action="solve a scenario that has a plan first",
         )
     services = {s.name: s for s in plan.scenario.services}
+    if scaling and (trace is not None or len(services) > 1):
+        raise InputError("--scale works for one service with its own arrivals")
     if trace is not None and len(services) > 1:
         raise InputError("--trace plays one service, the scenario has several", found=len(services))
     checks = {}
@@ -199,6 +230,7 @@ def _checks(
             rate_scale=rate_scale,
             replications=replications,
             seed=seed,
+            scaling=tuple(Scaling(at, count) for at, count in scaling),
             progress=advance,
         )
     return checks

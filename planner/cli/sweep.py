@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, progress, solve_options
+from planner.cli.options import catalog_options, counted, progress, solve_options
 from planner.errors import InputError
 
 FORMATS = ("table", "json", "md", "html", "csv")
@@ -67,7 +67,7 @@ def command(
       planner sweep llama70b_qps50 --ttft 0.5s..4s --format csv -o ttft.csv
       planner sweep llama70b_qps50 --price-factor 0.5..1.5 --price-of h100-sxm-80gb
     """
-    from planner.cli.asking import Asking, counted
+    from planner.asking import Asking
     from planner.comparison.sweeps import axis_named, read_values, sweep
     from planner.reporting.deliver import records, write_document
     from planner.reporting.files import write_file

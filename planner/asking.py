@@ -1,4 +1,4 @@
-"""What the commands that solve many times share: read the question once, load the catalogs once."""
+"""Asking again and again: the catalogs are loaded once, questions read once, candidates sized once."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asking:
-    """A catalog and the way to solve with it."""
+    """A catalog, and the ``planner.api.solve`` settings every question is solved with."""
 
     catalog: Catalog
     settings: dict[str, Any]
 
     @classmethod
-    def with_options(cls, catalogs: str | None, **settings: Any) -> Asking:
-        """Load the catalogs; ``settings`` go to every solve."""
-        from planner.catalog.store import load_catalog
+    def with_options(cls, catalogs: str | Path | Catalog | None = None, **settings: Any) -> Asking:
+        """Load the catalogs unless they are given loaded; ``settings`` go to every solve."""
+        from planner.catalog.store import Catalog, load_catalog
 
+        if isinstance(catalogs, Catalog):
+            return cls(catalogs, settings)
         return cls(load_catalog(Path(catalogs) if catalogs else None), settings)
 
     def calibration(self) -> Calibration:
@@ -35,15 +37,18 @@ class Asking:
         file = self.settings.get("calibration")
         return load_calibration(self.catalog, Path(file) if file else None)
 
-    def read(self, name: str) -> Scenario:
-        """The scenario of that file or shipped name, its relative paths made absolute."""
+    def read(self, question: Scenario | str | Path) -> Scenario:
+        """The scenario itself, or that of a file or shipped name with its price file made absolute."""
+        from planner.scenario import Scenario
         from planner.scenario_reader import find_scenario, read_scenario
 
-        scenario = read_scenario(name, self.catalog)
+        if isinstance(question, Scenario):
+            return question
+        scenario = read_scenario(question, self.catalog)
         file = scenario.prices.file
         if file is None or Path(file).is_absolute():
             return scenario
-        absolute = str((find_scenario(name).parent / file).resolve())
+        absolute = str((find_scenario(question).parent / file).resolve())
         prices = scenario.prices.model_copy(update={"file": absolute})
         return scenario.model_copy(update={"prices": prices})
 
@@ -65,13 +70,13 @@ class Asking:
         sized = SizedBefore(self.catalog, self.calibration())
         return lambda scenario: solve(scenario, catalogs=self.catalog, sized=sized, **fixed)
 
-    def plan_of(self, name: str) -> Plan:
-        """The plan in a JSON file, or the plan of a scenario, solved now."""
-        from planner.plan import read_plan
+    def plan_of(self, source: Plan | Scenario | str | Path) -> Plan:
+        """The plan itself, the plan in a JSON file, or the plan of a scenario, solved now."""
+        from planner.plan import Plan, read_plan
+        from planner.scenario import Scenario
 
-        return read_plan(name) if name.endswith(".json") else self.solve(self.read(name))
-
-
-def counted(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
-    """Progress over many solves: ``3/20 rate 30``."""
-    return lambda done, total, label: report(f"{done + 1}/{total} {label}")
+        if isinstance(source, Plan):
+            return source
+        if not isinstance(source, Scenario) and str(source).endswith(".json"):
+            return read_plan(source)
+        return self.solve(self.read(source))
