@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pool
 
@@ -36,6 +37,7 @@ LAYOUTS = (
     ("Qwen/Qwen3-30B-A3B", "h100-sxm-80gb", 2, "bf16"),
     ("openai/gpt-oss-120b", "h100-sxm-80gb", 2, "mxfp4"),
 )
+NARROW = 0.03  # Monte-Carlo half-width of a point
 ENGINES = ("vllm", "sglang", "trtllm")
 
 
@@ -65,6 +67,21 @@ class Outcome:
     @property
     def error(self) -> float:
         return self.closed_qps / self.simulated_qps - 1
+
+
+GROUPS: dict[str, Callable[[Outcome], bool]] = {
+    "all": lambda o: True,
+    "half-width under 3 %": lambda o: o.half_width < NARROW,
+    "8 or more in flight": lambda o: o.half_width < NARROW and o.concurrency >= 8,
+    "fewer than 8 in flight": lambda o: o.half_width < NARROW and o.concurrency < 8,
+    "arrivals of CV 1": lambda o: o.half_width < NARROW and o.point.cv == 1,
+    "arrivals of CV over 1": lambda o: o.half_width < NARROW and o.point.cv > 1,
+    "limited by TTFT": lambda o: o.half_width < NARROW and o.limits[1].startswith("ttft"),
+    "limited by TPOT": lambda o: o.half_width < NARROW and o.limits[1].startswith("tpot"),
+    "vLLM": lambda o: o.half_width < NARROW and o.point.engine == "vllm",
+    "SGLang": lambda o: o.half_width < NARROW and o.point.engine == "sglang",
+    "TensorRT-LLM": lambda o: o.half_width < NARROW and o.point.engine == "trtllm",
+}
 
 
 def draw(seed: int) -> Point:
@@ -112,16 +129,19 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
         return None
     process = "poisson" if point.cv == 1 else "gamma"
     started = time.perf_counter()
-    simulated = simulated_capacity(
-        steps,
-        limits,
-        lengths,
-        slo,
-        Arrivals(process=process, cv=point.cv),
-        closed,
-        requests=requests,
-        seed=seed,
-    )
+    for effort in (1, 3, 9):
+        simulated = simulated_capacity(
+            steps,
+            limits,
+            lengths,
+            slo,
+            Arrivals(process=process, cv=point.cv),
+            closed,
+            requests=requests * effort,
+            seed=seed,
+        )
+        if simulated.half_width < NARROW:
+            break
     if simulated.qps <= 0:
         return None
     return Outcome(
@@ -155,12 +175,13 @@ def main() -> None:
             f"tpot {p.tpot_s * 1e3:.0f} p{p.percentile:g} n {o.concurrency:.0f} "
             f"{o.limits[0]}|{o.limits[1]} {o.seconds:.1f}s #{p.seed}"
         )
-    errors = np.array([abs(o.error) for o in outcomes])
-    print(
-        f"{len(outcomes)} of {options.points} points: median {np.median(errors):.1%}, "
-        f"90th percentile {np.quantile(errors, 0.9):.1%}, mean {errors.mean():.1%}; median "
-        f"Monte-Carlo half-width {np.median([o.half_width for o in outcomes]):.1%}"
-    )
+    for title, chosen in GROUPS.items():
+        errors = np.array([abs(o.error) for o in outcomes if chosen(o)])
+        if len(errors):
+            print(
+                f"{title:32} {len(errors):3} points: median {np.median(errors):5.1%}, "
+                f"90th percentile {np.quantile(errors, 0.9):5.1%}, mean {errors.mean():5.1%}"
+            )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,17 @@ class Placed:
     steps: StepModel
     replicas: int
     rate_qps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """From ``at_s`` on a service is meant to have ``replicas`` (of its first deployment).
+
+    Replicas that are added serve after the engine's start-up; those taken away finish what they have.
+    """
+
+    at_s: float
+    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +150,24 @@ def excess_rate(
     )
 
 
+def with_scaling(group: ReplicaGroup, events: Sequence[Scaling], start_up_s: float) -> ReplicaGroup:
+    """The group with replicas that start and stop as ``events`` say, in order of time.
+
+    The most recently started replica stops first; a new one serves ``start_up_s`` after its event [s].
+    """
+    ready = [0.0] * group.replicas
+    retire = [math.inf] * group.replicas
+    running = list(range(group.replicas))
+    for event in sorted(events, key=lambda e: e.at_s):
+        while len(running) > event.replicas:
+            retire[running.pop()] = event.at_s
+        while len(running) < event.replicas:
+            running.append(len(ready))
+            ready.append(event.at_s + start_up_s)
+            retire.append(math.inf)
+    return replace(group, replicas=len(ready), ready_s=tuple(ready), retire_s=tuple(retire))
+
+
 def groups_of(service: Service, placed: Sequence[Placed], share: float = 1.0) -> list[ReplicaGroup]:
     """The simulator's groups, ``share`` of the replicas of each."""
     groups = []
@@ -163,20 +192,29 @@ def check_service(
     rate_scale: float = 1.0,
     replications: int = 1,
     seed: int = 0,
+    scaling: Sequence[Scaling] = (),
     percentiles: Sequence[tuple[str, float]] = (("ttft", 50.0), ("tpot", 50.0)),
     progress: Callable[[int], None] | None = None,
 ) -> Check:
     """Simulate a service at ``rate_scale`` times its rate and judge its targets.
 
     Besides the targets' own percentiles those in ``percentiles`` are reported, and the 99th of TTFT,
-    TPOT and E2E. Raises InputError for a rate of zero.
+    TPOT and E2E. ``scaling``: replicas added or taken away on the way, with the engine's start-up. Raises
+    InputError for a rate of zero.
     """
     if rate_scale <= 0:
         raise InputError("the rate scale must be positive", found=rate_scale)
     lengths = lengths_of(service)
     window = window or window_for(service, placed, lengths)
+    if scaling:
+        window = replace(window, slice_share=1.0)
     groups = groups_of(service, placed, window.slice_share)
-    kept = sum(g.replicas for g in groups) / sum(p.replicas for p in placed)
+    if scaling:
+        start_up = service.feeding.start_up
+        engine = placed[0].deployment.engine
+        start_up = engine.start_up_s if start_up is None else start_up
+        groups[0] = with_scaling(groups[0], scaling, start_up)
+    kept = 1.0 if scaling else sum(g.replicas for g in groups) / sum(p.replicas for p in placed)
     rate = sum(p.rate_qps for p in placed) * rate_scale
     in_flight = rate * kept * window.tail_s
     backlog = int(OVERLOAD_FACTOR * in_flight) + FEWEST_BACKLOG

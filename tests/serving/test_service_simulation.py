@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from planner.catalog.store import load_catalog
@@ -12,10 +14,13 @@ from planner.serving.lengths import lengths_of
 from planner.serving.requests import from_trace
 from planner.serving.service_simulation import (
     Placed,
+    Scaling,
     check_service,
     excess_rate,
+    groups_of,
     held_share,
     replay_service,
+    with_scaling,
 )
 from planner.serving.trace import read_trace
 from planner.sizing.memory import memory_layout
@@ -94,6 +99,14 @@ def test_a_large_fleet_is_simulated_as_a_slice(deployment):
     assert check.window.slice_share < 1
     assert check.study.runs[0].replicas < 200
     assert check.rate_qps == pytest.approx(200 * rate)
+
+
+def test_scaling_starts_late_and_stops_at_once(deployment):
+    p = placed(deployment, 1, 1.0)
+    (group,) = groups_of(service(), [p])
+    scaled = with_scaling(group, [Scaling(100, 3), Scaling(500, 2)], start_up_s=60)
+    assert scaled.ready_s == (0, 160, 160)
+    assert scaled.retire_s == (math.inf, math.inf, 500)
 
 
 def test_a_trace_is_played_at_its_own_times(deployment):
