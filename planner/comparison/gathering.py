@@ -12,6 +12,7 @@ from planner.comparison.findings import BreakEven, Findings, Purchase, WhatIf
 from planner.comparison.naming import choice_of
 from planner.comparison.options import Progress, Solve
 from planner.comparison.purchases import purchases
+from planner.comparison.resized import resized_against_api
 from planner.derivation.derive import derive
 from planner.errors import InputError
 from planner.fleet.money import break_even_rate_of_fixed_fleet_qps
@@ -60,8 +61,13 @@ def gather(
     if solve is None or plan.totals is None:
         return findings
     baseline, what_ifs = sensitivity(plan, solve, progress)
+    asked = sum(s.rate for s in plan.scenario.services)
+    rates = [w.usd_per_hour for w in what_ifs if w.input == "Request rate"]
+    costs = {asked * factor: cost for factor, cost in zip(_RATES, rates, strict=True)}
+    resized = resized_against_api(plan, ways, costs)
     return replace(
         findings,
+        break_even=(*findings.break_even, *((resized,) if resized else ())),
         baseline=baseline,
         what_ifs=what_ifs,
         frontier=frontier(plan, solve, progress),
