@@ -59,13 +59,6 @@ def token_cost(
     )
 
 
-def node_hours_usd(
-    usd_per_hour: float, running_h: float, starts: int = 0, start_up_s: float = 0.0
-) -> float:
-    """Cost of a node's running hours and of the start-ups that precede them [USD]."""
-    return usd_per_hour * (running_h + starts * start_up_s / SECONDS_PER_HOUR)
-
-
 @dataclass(frozen=True, slots=True)
 class Commitment:
     """Capacity paid for a whole term, used or not.

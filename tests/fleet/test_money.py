@@ -22,7 +22,6 @@ from planner.fleet.money import (
     break_even_rate_qps,
     levelised_usd_per_hour,
     monthly,
-    node_hours_usd,
     present_value_usd,
     token_cost,
     usd_per_month,
@@ -50,10 +49,6 @@ def test_token_cost_at_mean_demand():
 def test_no_tokens_have_no_cost_per_token():
     cost = token_cost(36.0, 0.0, 1000, 250)
     assert (cost.input, cost.output, cost.blended) == (None, None, None)
-
-
-def test_start_up_is_billed():
-    assert node_hours_usd(60.0, 2.0, starts=3, start_up_s=600) == pytest.approx(150.0)
 
 
 def test_a_commitment_is_charged_pro_rata_and_its_rest_is_a_liability():
