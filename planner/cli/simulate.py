@@ -58,6 +58,11 @@ class Overload(Exception):
 @click.argument("scenario")
 @click.option("--plan", type=click.Path(dir_okay=False), help="A plan written by planner solve.")
 @click.option("--trace", help="Play this trace's requests at their own times instead.")
+@click.option(
+    "--kv-pool-tokens",
+    type=click.FloatRange(min=1),
+    help="With --trace: a replica's KV pool as its engine printed it, instead of the predicted one.",
+)
 @click.option("--duration", callback=_duration, help="Measured time, e.g. 30m (default: by need).")
 @click.option(
     "--rate-scale",
@@ -108,6 +113,7 @@ def command(
     scenario: str,
     plan: str | None,
     trace: str | None,
+    kv_pool_tokens: float | None,
     duration: float | None,
     rate_scale: float,
     replications: int,
@@ -149,7 +155,16 @@ def command(
     try:
         with _bar() as advance:
             checks = _checks(
-                asking, answer, trace, duration, rate_scale, replications, seed, scaling, advance
+                asking,
+                answer,
+                trace,
+                kv_pool_tokens,
+                duration,
+                rate_scale,
+                replications,
+                seed,
+                scaling,
+                advance,
             )
     except Overload as overload:
         click.echo(f"cannot be held: {overload}", err=True)
@@ -171,6 +186,7 @@ def _checks(
     asking: Asking,
     plan: Plan,
     trace: str | None,
+    kv_pool_tokens: float | None,
     duration_s: float | None,
     rate_scale: float,
     replications: int,
@@ -214,9 +230,13 @@ def _checks(
             if model.max_context_tokens:
                 recorded.check_context(model.max_context_tokens, model.name)
             requests = from_trace(recorded, rate_scale, duration_s)
-            _refuse(excess_rate(service, placed, requests.rate_qps, requests.lengths))
             checks[planned.name] = replay_service(
-                service, placed, requests, seed=seed, progress=advance
+                service,
+                placed,
+                requests,
+                seed=seed,
+                kv_pool_tokens=kv_pool_tokens,
+                progress=advance,
             )
             continue
         _refuse(excess_rate(service, placed, rate_scale * sum(p.rate_qps for p in placed)))

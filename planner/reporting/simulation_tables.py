@@ -62,7 +62,8 @@ def _blocks(check: Check, suffix: str) -> list[Block]:
         f"{say.qps(check.rate_qps)} arrive; {measured:,} requests measured over "
         f"{say.seconds(check.window.measured_s)} after a warm-up of "
         f"{say.seconds(check.window.warm_up_s)}, {len(study.runs)} "
-        f"{'replication' if len(study.runs) == 1 else 'replications'}, {run.replicas} replicas"
+        f"{'replication' if len(study.runs) == 1 else 'replications'}, {run.replicas} replicas; "
+        f"the last ended after {say.seconds(run.end_of_run_s)}"
     )
     if check.window.slice_share < 1:
         text += f" (a slice of the fleet: {say.share(check.window.slice_share)})"
@@ -236,6 +237,7 @@ def simulation_data(checks: dict[str, Check]) -> dict[str, Any]:
                 "holds": c.holds,
                 "overloaded": c.study.overloaded,
                 "long_enough": c.enough,
+                "makespan_s": c.study.runs[0].end_of_run_s,
                 "requests_measured": sum(int(r.measured.sum()) for r in c.study.runs),
                 "shed_share": c.study.shed_share,
                 "targets": [

@@ -57,6 +57,11 @@ class ReplicaLimits:
         blocks = -(-total_tokens // self.kv_block_tokens)
         return self.fixed_bytes(total_tokens) + blocks * self.kv_block_bytes
 
+    def with_pool_tokens(self, tokens: float) -> ReplicaLimits:
+        """The same limits with a pool of that many tokens of growing KV, as engines print it."""
+        pool = tokens / self.kv_block_tokens * self.kv_block_bytes
+        return replace(self, kv_pool_bytes=pool)
+
     def holding(self, total_tokens: int) -> ReplicaLimits:
         """The same limits with a pool of at least one sequence of ``total_tokens``."""
         return replace(

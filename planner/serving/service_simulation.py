@@ -245,11 +245,18 @@ def replay_service(
     requests: Requests,
     *,
     seed: int = 0,
+    kv_pool_tokens: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Check:
-    """Play given requests (a trace's) through the fleet; every request counts, none is warm-up."""
+    """Play given requests (a trace's) through the fleet; every request counts, none is warm-up.
+
+    ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
+    """
+    groups = groups_of(service, placed)
+    if kv_pool_tokens is not None:
+        groups = [replace(g, limits=g.limits.with_pool_tokens(kv_pool_tokens)) for g in groups]
     run = simulate(
-        groups_of(service, placed),
+        groups,
         requests,
         service.feeding,
         seed=seed,

@@ -1,7 +1,8 @@
 """Request traces, read as their publishers ship them.
 
 Request traces: Azure (CSV: TIMESTAMP, ContextTokens, GeneratedTokens), Mooncake (JSONL: timestamp in
-ms, input_length, output_length, hash_ids of 512-token blocks), or the plain form (CSV:
+ms, input_length, output_length, hash_ids of 512-token blocks), engine request logs (JSONL:
+arrival_time in s, input_toks, output_toks), or the plain form (CSV:
 arrival_s, prompt_tokens, output_tokens; arrival_s may be absent). Nothing is executed, sizes are
 bounded, and every complaint names file and line.
 """
@@ -37,7 +38,12 @@ _COLUMNS = {
     "lengths": ("prompt_tokens", "output_tokens"),
     "vidur": ("num_prefill_tokens", "num_decode_tokens"),
 }
-_ALLOWED = "; ".join(", ".join(c) for c in _COLUMNS.values()) + "; or Mooncake JSONL"
+_MOONCAKE_FIELDS = ("timestamp", "input_length", "output_length")
+_LOG_FIELDS = ("arrival_time", "input_toks", "output_toks")
+_ALLOWED = (
+    "; ".join(", ".join(c) for c in _COLUMNS.values())
+    + "; or JSONL of Mooncake or of an engine's request log"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +124,7 @@ def _read(path: Path, _modified: int) -> Trace:
             first = file.readline()
             file.seek(0)
             if first.lstrip().startswith("{"):
-                return _finish(path, *_mooncake(path, file))
+                return _finish(path, *_json_lines(path, file))
             return _finish(path, *_table(path, file))
     except UnicodeDecodeError:
         raise InputError("the trace is not UTF-8 text", where=str(path)) from None
@@ -169,7 +175,7 @@ def _table(path: Path, file: Iterator[str]) -> _Rows:
     return arrivals if timed else None, prompts, outputs, None
 
 
-def _mooncake(path: Path, file: Iterator[str]) -> _Rows:
+def _json_lines(path: Path, file: Iterator[str]) -> _Rows:
     arrivals: list[float] = []
     prompts: list[int] = []
     outputs: list[int] = []
@@ -184,14 +190,16 @@ def _mooncake(path: Path, file: Iterator[str]) -> _Rows:
             raise InputError("not a JSON object", where=where, found=line.strip()) from None
         if not isinstance(row, dict):
             raise InputError("not a JSON object", where=where, found=line.strip())
-        missing = [k for k in ("timestamp", "input_length", "output_length") if k not in row]
+        names = _LOG_FIELDS if "arrival_time" in row else _MOONCAKE_FIELDS
+        missing = [k for k in names if k not in row]
         if missing:
             raise InputError(
                 "fields are missing: " + ", ".join(missing), where=where, found=", ".join(row)
             )
-        arrivals.append(read_time_s(row["timestamp"], where) / 1000)
-        prompts.append(_tokens(row["input_length"], where, "prompt"))
-        outputs.append(_tokens(row["output_length"], where, "output"))
+        time, prompt, output = (row[k] for k in names)
+        arrivals.append(read_time_s(time, where) / (1 if names is _LOG_FIELDS else 1000))
+        prompts.append(_tokens(prompt, where, "prompt"))
+        outputs.append(_tokens(output, where, "output"))
         ids = row.get("hash_ids", [])
         if not isinstance(ids, list) or not all(isinstance(i, int) for i in ids):
             raise InputError("hash_ids must be a list of integers", where=where)

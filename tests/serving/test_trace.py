@@ -41,6 +41,16 @@ def test_mooncake_brings_its_prefix_blocks(tmp_path):
     assert trace.prefix == ((0, 1), (0, 2))
 
 
+def test_request_logs_of_engines_start_at_zero(tmp_path):
+    rows = [
+        {"request_id": "a", "input_toks": 5, "output_toks": 6, "arrival_time": 1787267980.5},
+        {"request_id": "b", "input_toks": 7, "output_toks": 8, "arrival_time": 1787267981.0},
+    ]
+    trace = read_trace(write(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl"))
+    assert trace.arrival_s is not None
+    assert trace.arrival_s.tolist() == [0, 0.5]
+
+
 def test_lengths_without_arrivals(tmp_path):
     trace = read_trace(write(tmp_path, "prompt_tokens,output_tokens\n5,6\n7,8\n"))
     assert trace.arrival_s is None
