@@ -47,9 +47,10 @@ def command(
     from planner.comparison.options import compare
     from planner.comparison.restriction import axes_of
     from planner.reporting.comparison_document import comparison_document, verdict
-    from planner.reporting.deliver import records, write_document
+    from planner.reporting.deliver import prepare, records, write_document
 
     axes = axes_of(vary)
+    prepare(style, output)
     settings["time_limit_s"] = settings.pop("time_limit")
     asking = Asking.with_options(catalogs, **settings)
     question = asking.read(scenario)

@@ -47,10 +47,11 @@ def command(
     """
     from planner.asking import Asking
     from planner.comparison.differences import diff
-    from planner.reporting.deliver import records, write_document
+    from planner.reporting.deliver import prepare, records, write_document
     from planner.reporting.difference_document import difference_document, headline
 
     allowed = None if limit is None else _share(limit)
+    prepare(style, output)
     settings["time_limit_s"] = settings.pop("time_limit")
     asking = Asking.with_options(catalogs, **settings)
     with progress() as report:

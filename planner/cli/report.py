@@ -49,8 +49,9 @@ def command(
     """
     from planner.asking import Asking
     from planner.comparison.gathering import gather
-    from planner.reporting.deliver import write_findings, write_plan
+    from planner.reporting.deliver import prepare, write_findings, write_plan
 
+    prepare(style, output)
     settings["time_limit_s"] = settings.pop("time_limit")
     asking = Asking.with_options(catalogs, **settings)
     with progress() as report:

@@ -69,7 +69,8 @@ def command(
     """
     from planner.asking import Asking
     from planner.comparison.sweeps import axis_named, read_values, sweep
-    from planner.reporting.deliver import records, write_document
+    from planner.reporting.deliver import prepare, records, write_document
+    from planner.reporting.extras import need
     from planner.reporting.files import write_file
     from planner.reporting.sweep_document import cost_figure, flips_records, sweep_document
 
@@ -83,6 +84,9 @@ def command(
     name, text = next(iter(given.items()))
     axis = axis_named(name, price_of)
     values = read_values(axis, text, steps)
+    prepare(style, output, chart)
+    if chart is not None:
+        need("matplotlib", "the chart")
     settings["time_limit_s"] = settings.pop("time_limit")
     asking = Asking.with_options(catalogs, **settings)
     question = asking.read(scenario)

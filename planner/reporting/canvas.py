@@ -42,7 +42,7 @@ LIGHT: Mapping[str, str] = {
     "--quiet": "#a9b4c0",
     "--warn": "#b3401a",
     "--series-1": "#0b62a8",
-    "--series-2": "#d9822b",
+    "--series-2": "#c46f17",
     "--series-3": "#2f8f5b",
     "--series-4": "#8e5bb5",
     "--series-5": "#c23b5a",

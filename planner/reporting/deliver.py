@@ -9,13 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import OutputError
 from planner.reporting.document import Document, Value
-from planner.reporting.files import write_file
+from planner.reporting.extras import need
+from planner.reporting.files import check_target, write_file
 
 if TYPE_CHECKING:
     from planner.comparison.findings import Findings
     from planner.plan import Plan
 
 DEFAULT_TABLE = "order"
+
+
+_PACKAGES = {"html": ("jinja2", "matplotlib"), "xlsx": ("xlsxwriter",)}
+
+
+def prepare(style: str, *outputs: str | None) -> None:
+    """Before long work: raise OutputError for what could not be written or drawn at its end."""
+    for output in outputs:
+        if output is not None:
+            check_target(output)
+    for package in _PACKAGES.get(style, ()):
+        need(package, f"the {style} format")
 
 
 def write_plan(plan: Plan, style: str, output: str | None, *, table: str = DEFAULT_TABLE) -> None:

@@ -16,16 +16,7 @@ def write_file(path: str | Path, content: str | bytes) -> None:
     """
     path = Path(path)
     data = content.encode("utf-8") if isinstance(content, str) else content
-    if path.is_dir():
-        raise OutputError("the output path is a folder", where=str(path), action="name a file")
-    if not path.parent.is_dir():
-        raise OutputError(
-            "the output folder does not exist",
-            where=str(path),
-            action=f"create it first: mkdir -p {path.parent}",
-        )
-    if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError("the output file is read-only", where=str(path))
+    check_target(path)
     if path.exists() and not path.is_file():  # a pipe or a device has no place to rename to
         _write_through(path, data)
         return
@@ -42,6 +33,22 @@ def write_file(path: str | Path, content: str | bytes) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write: {error.strerror}", where=str(path)) from None
+
+
+def check_target(path: str | Path) -> None:
+    """Raise OutputError where ``write_file`` would; worth asking before long work."""
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError("the output path is a folder", where=str(path), action="name a file")
+    if not path.parent.is_dir():
+        raise OutputError(
+            "the output folder does not exist",
+            where=str(path),
+            action=f"create it first: mkdir -p {path.parent}",
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        what = "file" if path.exists() else "folder"
+        raise OutputError(f"the output {what} is read-only", where=str(path))
 
 
 def _write_through(path: Path, data: bytes) -> None:

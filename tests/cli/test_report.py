@@ -108,3 +108,15 @@ def test_a_whole_report_of_a_shipped_scenario(capsys, tmp_path):
     for section in ("break_even", "sensitivity", "derivation"):
         assert f'<section id="{section}"' in text
     assert text.count("<svg") >= 5
+
+
+def test_what_cannot_be_written_is_said_before_any_work(capsys, monkeypatch):
+    def solve(*_, **__):
+        raise AssertionError("solved before looking at the output")
+
+    monkeypatch.setattr("planner.api.solve", solve)
+    assert run(capsys, "llama70b_qps50", "-o", "/none/report.html")[0] == 2
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    code, _, err = run(capsys, "llama70b_qps50", "--format", "xlsx")
+    assert code == 2
+    assert "pip install" in err
