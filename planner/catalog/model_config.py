@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from planner.catalog.architectures.fields import ConfigFields
@@ -11,6 +12,7 @@ from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS
 from planner.catalog.model import ModelSpec
 from planner.errors import InputError, nearest
 
+BY_NAME = {name.lower(): name for name in PARSERS}
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 
@@ -32,6 +34,9 @@ def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
     dtype = DTYPES.get(next(filter(None, written), ""), "bf16")
     holder = fields if fields.has("quantization_config") else inner
     stored = read_quantization(holder, len(body.layers), dtype)
+    mtp = body.mtp
+    if dict(stored.classes).get("mtp") == dtype:
+        mtp = tuple(replace(tensor, klass="mtp") for tensor in mtp)
     return ModelSpec(
         name=name,
         architecture=architecture,
@@ -40,7 +45,7 @@ def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
         tied_embeddings=body.tied,
         layers=body.layers,
         outer=body.outer,
-        mtp=body.mtp,
+        mtp=mtp,
         vision=body.vision,
         max_context_tokens=body.max_context_tokens,
         dtype=dtype,
@@ -56,8 +61,8 @@ def _architecture(fields: ConfigFields) -> str:
     listed = fields.items("architectures") or ()
     model_type = fields.text("model_type")
     for candidate in listed:
-        if isinstance(candidate, str) and candidate in PARSERS:
-            return candidate
+        if isinstance(candidate, str) and candidate.lower() in BY_NAME:
+            return BY_NAME[candidate.lower()]
     if not listed and model_type in BY_MODEL_TYPE:
         return BY_MODEL_TYPE[model_type]
     found = listed[0] if listed else model_type

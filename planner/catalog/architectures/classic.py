@@ -267,7 +267,6 @@ PARSERS: dict[str, Parser] = {
     "GPT2LMHeadModel": _parser(_gpt2),
     "GPTBigCodeForCausalLM": _parser(_gpt_bigcode),
     "MptForCausalLM": _parser(_mpt),
-    "MPTForCausalLM": _parser(_mpt),
     "GPTJForCausalLM": _parser(_gptj),
     "OPTForCausalLM": _parser(_opt),
     "BloomForCausalLM": _parser(_bloom),

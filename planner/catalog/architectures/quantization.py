@@ -31,10 +31,10 @@ MODELOPT = {
 CLASS_PATTERNS = (
     (
         "",
-        r"in_proj_[ab]\b|conv1d|norm|e_score|shared_expert_gate|router|weights_proj|indexers_proj|mlp\.gate$|moe\.gate$|^gate$",
+        r"in_proj_[ab]\b|conv1d|norm|mtp\.fc|eh_proj|shared_head|e_score|shared_expert_gate|router|weights_proj|indexers_proj|mlp\.gate$|moe\.gate$|^gate$",
     ),
     ("vision", r"vision|visual|mm_projector|multi_modal|patch_merge|embed_vision"),
-    ("mtp", r"mtp|eh_proj|nextn"),
+    ("mtp", r"mtp(?!\.fc)|nextn"),
     ("indexer", r"indexer"),
     ("shared_expert", r"shared_expert"),
     ("expert", r"experts|\bmoe\b"),
@@ -145,7 +145,7 @@ def _ignored(section: ConfigFields, layers: int) -> list[str]:
             elif int(index.group(1)) < layers:
                 where[name].add(int(index.group(1)))
     often = {name for name, found in where.items() if 2 * len(found) >= layers}
-    return sorted((everywhere | often) - {"mtp", "vision"})
+    return sorted((everywhere | often) - {"vision"})
 
 
 def _listed(section: ConfigFields, weights: str) -> dict[str, str]:
