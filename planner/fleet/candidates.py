@@ -29,9 +29,9 @@ from planner.scenario import Service
 from planner.serving.capacity import Capacity, replica_capacity
 from planner.serving.lengths import JointLengths, lengths_of
 from planner.sizing.layout import MemoryLayout
+from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import is_below_native, weights_for
-from planner.sizing.sharding import legal_reasons
 from planner.units import GIB
 
 NOT_PERMITTED = "precision below the checkpoint's own"

@@ -12,10 +12,10 @@ from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
+from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import check_size, support_reasons
 from planner.sizing.precision import weights_for
-from planner.sizing.sharding import legal_reasons
 
 PRECISIONS = ("bf16", "fp8", "int4")
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8)

@@ -22,7 +22,8 @@ from planner.sizing.adapters import lora_bytes
 from planner.sizing.coefficients import MemoryCoefficients, memory_coefficients
 from planner.sizing.kv_cache import KvLayout, kv_layout
 from planner.sizing.layout import MemoryLayout
-from planner.sizing.sharding import legal_reasons, rank_weight_bytes, rope_table_bytes
+from planner.sizing.legality import legal_reasons
+from planner.sizing.sharding import rank_weight_bytes, rope_table_bytes
 from planner.units import GIB, MIB
 
 WIDE_TENSOR_PARALLEL = 4

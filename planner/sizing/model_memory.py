@@ -13,10 +13,10 @@ from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError
 from planner.sizing.kv_cache import kv_bytes_per_token, kv_layout, state_bytes_per_sequence
 from planner.sizing.layout import MemoryLayout
+from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_fraction, memory_layout
 from planner.sizing.parameters import ParameterCount, count_parameters
 from planner.sizing.precision import tensor_bytes, weight_bytes, weights_for
-from planner.sizing.sharding import legal_reasons
 
 ENGINE_DEFAULTS = EngineSettings()
 KV_FORMATS = ("bf16", "fp8", "int8", "nvfp4")

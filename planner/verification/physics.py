@@ -20,9 +20,9 @@ from planner.plan import Plan, ReplicaGroup
 from planner.scenario import Service
 from planner.serving.capacity import replica_capacity
 from planner.serving.lengths import JointLengths, lengths_of
+from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import is_below_native, weights_for
-from planner.sizing.sharding import legal_reasons
 from planner.verification.check import (
     Check,
     Verdict,

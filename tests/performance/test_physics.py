@@ -15,8 +15,8 @@ from planner.performance.factors import load_calibration
 from planner.performance.guard import check, floors
 from planner.performance.model import CalibratedStepModel, step_model
 from planner.performance.steps import StepBatch
+from planner.sizing.legality import legal_reasons
 from planner.sizing.precision import weights_for
-from planner.sizing.sharding import legal_reasons
 
 CATALOG = load_catalog()
 CALIBRATION = load_calibration(CATALOG)

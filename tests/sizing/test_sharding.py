@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment, EngineSettings
+from planner.sizing.legality import legal_reasons
 from planner.sizing.parameters import count_parameters
 from planner.sizing.precision import weights_for
 from planner.sizing.sharding import (
     Cut,
     allocated_bytes,
-    legal_reasons,
     local_values,
     rank_tensors,
     rank_weight_bytes,
