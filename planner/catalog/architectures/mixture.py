@@ -166,7 +166,6 @@ PARSERS: dict[str, Parser] = {
     ),
     "Qwen2MoeForCausalLM": partial(_qwen, Style(qkv_bias=True, out_bias=False)),
     "Qwen3MoeForCausalLM": partial(_qwen, Style(qk_norm="head")),
-    "PhimoeForCausalLM": partial(_every_layer, Style(norm_bias=True)),
     "OlmoeForCausalLM": partial(_every_layer, Style(qk_norm="full")),
     "GraniteMoeForCausalLM": partial(_beside_shared, Style()),
     "GraniteMoeSharedForCausalLM": partial(_beside_shared, Style()),
