@@ -8,7 +8,7 @@ from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.fleet.buckets import buckets_of
 from planner.fleet.candidates import CandidateSet, group_gpus
-from planner.fleet.periods import Calendar, calendar_of
+from planner.fleet.periods import Calendar, calendar_of, start_up_hours
 from planner.fleet.problem import (
     Demand,
     FleetLimits,
@@ -35,7 +35,7 @@ def problem_of(
 
     ``calendar``: the scenario's periods, where they are known already.
     """
-    calendar = calendar or calendar_of(scenario.services, scenario.horizon)
+    calendar = calendar or calendar_for(scenario, catalog)
     kinds = tuple(
         ReplicaKind(
             key=c.key,
@@ -67,7 +67,7 @@ def problem_of(
             stock={catalog.gpu(g).name: n for g, n in limits.stock.items()},
             caps=caps(scenario, nodes, {o.key: o for o in offers}, catalog),
         ),
-        period_hours=calendar.hours,
+        period_hours=calendar.billed_hours,
         resilience=Resilience(
             replicas=failures.replicas,
             nodes=failures.nodes,
@@ -75,10 +75,16 @@ def problem_of(
             spot_pools=scenario.spot.pools_lost if spot else 0,
         ),
         serve_all=scenario.serve == "all",
-        before=calendar.before,
-        occurrences=calendar.occurrences,
         share_nodes=scenario.sharing.nodes,
         overlap_hours=scenario.migration.overlap_hours,
+    )
+
+
+def calendar_for(scenario: Scenario, catalog: Catalog) -> Calendar:
+    """The scenario's periods, with the start-up of the engines it may use."""
+    engines = {e: catalog.engine(e).start_up_s for s in scenario.services for e in s.search.engines}
+    return calendar_of(
+        scenario.services, scenario.horizon, start_up_hours(scenario.services, engines)
     )
 
 

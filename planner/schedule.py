@@ -15,7 +15,7 @@ NEGLIGIBLE_H = 1e-6  # node-hours below what a solver's tolerance leaves behind
 def rented(solved: Solved) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     """For each offer: how many nodes are paid for which share of the time, the steadiest first.
 
-    Start-ups, and nodes that overlap while migrating, count as time of the least steady nodes.
+    Nodes that overlap while migrating count as time of the least steady nodes.
     """
     problem, solution = solved.problem, solved.solution
     hours = sum(problem.period_hours)
@@ -23,7 +23,7 @@ def rented(solved: Solved) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     extra: dict[str, float] = defaultdict(float)
     for (key, period), n in solution.billed.items():
         paid[offer_key(key)][period] += n
-    for key, node_hours in solution.change_hours.items():
+    for key, node_hours in solution.overlap_node_hours.items():
         if node_hours > NEGLIGIBLE_H:
             extra[offer_key(key)] += node_hours
     for key in sorted({*paid, *extra}):
@@ -47,14 +47,14 @@ def mean_served_qps(service: str, solved: Solved) -> float:
     """Mean rate served over the periods [requests/s]: the mean demand less what goes unserved."""
     problem, solution = solved.problem, solved.solution
     assert solved.calendar is not None
-    mean = solved.calendar.mean_qps[service]
+    mean, lasting = solved.calendar.mean_qps[service], solved.calendar.hours
     served = 0.0
-    for t, hours in enumerate(problem.period_hours):
+    for t, hours in enumerate(lasting):
         own = [d for d in problem.demands if d.service == service]
         asked = sum(d.rates_qps[t] for d in own)
         short = sum(solution.unserved_qps.get((d.key, t), 0.0) for d in own)
         served += hours * mean[t] * (1 - short / asked if asked else 1.0)
-    return served / sum(problem.period_hours)
+    return served / sum(lasting)
 
 
 def schedule(solved: Solved) -> list[dict[str, Any]]:

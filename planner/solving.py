@@ -14,14 +14,13 @@ from planner.fleet.candidates import (
 )
 from planner.fleet.infeasible import Explanation, Outcome, explain
 from planner.fleet.market import admitted_offers
-from planner.fleet.periods import calendar_of
 from planner.fleet.problem import Problem, ReplicaKind, Solution
 from planner.fleet.purchases import existing_offers
 from planner.fleet.requirements import outcome_of
 from planner.fleet.rivals import rival, rival_gpus
 from planner.fleet.scenario_requirements import scenario_requirements
 from planner.fleet.sized_before import SizedBefore
-from planner.framing import decide, problem_of
+from planner.framing import calendar_for, decide, problem_of
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepBatch
 from planner.scenario import Scenario
@@ -58,7 +57,7 @@ def solve_scenario(
         else enumerate_candidates(s, catalog, offers, calibration, shares)
         for s in scenario.services
     }
-    calendar = calendar_of(scenario.services, scenario.horizon)
+    calendar = calendar_for(scenario, catalog)
     problem = problem_of(scenario, sets, offers, catalog, calendar)
     progress("solving the program")
     solved = Solved(

@@ -27,16 +27,16 @@ def choice(columns: Columns) -> None:
 
 
 def replicas(columns: Columns) -> None:
-    """A service that picks kind d runs exactly N[d,t] of it, wherever they stand."""
+    """A service that picks kind d runs N[d,t] of it, wherever they stand."""
     kinds = {k.key: k for k in columns.problem.kinds}
     for (g, key), chosen in columns.choices.items():
         kind = kinds[key]
-        if g not in columns.services.one_kind or len(columns.hosts[key]) == 1:
+        if g not in columns.services.one_kind or not columns.placed(kind):
             continue
         for t in columns.problem.periods:
             need = float(columns.services.alone(g, kind, t) or 0)
             terms = combine((1.0, columns.running(kind, t)), (-need, {chosen: 1.0}))
-            columns.model.row("replicas", (g, key, t), terms, "==", 0.0)
+            columns.model.row("replicas", (g, key, t), terms, ">=", 0.0)
 
 
 def cover(columns: Columns) -> None:
@@ -113,7 +113,7 @@ def limit(columns: Columns, kind: ReplicaKind, t: int) -> int:
         if kind.capacity_qps.get(s.key, 0.0) > 0
     )
     lost = columns.problem.resilience
-    if not (lost.replicas or lost.nodes or lost.zones or lost.spot_pools):
+    if not (lost.replicas or lost.by_place):
         return alone
     largest = max((o.gpus_per_node for o in columns.problem.offers), default=1)
     sites = len(columns.hosts[kind.key]) + 1

@@ -1,7 +1,7 @@
 """The sets and the variables of the fleet program: what is decided, before any constraint.
 
 ``declare`` turns a problem into sites and columns; ``planner.fleet.program`` states the formulation,
-and the constraint families are written in ``carrying``, ``housing``, ``limits``, ``timing`` and
+and the constraint families are written in ``carrying``, ``housing``, ``limits``, ``migration`` and
 ``resilience``.
 """
 
@@ -20,8 +20,8 @@ from planner.fleet.services import Services
 class Columns:
     """Where each decision stands among the columns of ``model``.
 
-    ``nodes`` u[o,e,t], ``usable`` nodes v[o,e,t] beside the spot reserve, ``replicas`` n[d,e,t],
-    ``shares`` x[s,d,t], ``choices`` y[g,d], ``short`` r[s,t], ``started`` a[o,e,t].
+    ``nodes`` u[o,e,t], ``replicas`` n[d,e,t], ``shares`` x[s,d,t], ``choices`` y[g,d], ``short``
+    r[s,t].
     ``replicas`` are expressions: a service that picks one kind runs N[d,t] y[g,d] of it. ``sites``:
     offers by site; ``hosts``: sites that can hold a kind; ``routed``: demands with share variables.
     ``removed``: existing nodes of an offer given up in the first period.
@@ -34,12 +34,10 @@ class Columns:
     tenants: dict[Site, list[ReplicaKind]]
     model: LinearProgram = field(default_factory=LinearProgram)
     nodes: dict[tuple[str, Site, int], int] = field(default_factory=dict)
-    usable: dict[tuple[str, Site, int], int] = field(default_factory=dict)
     replicas: dict[tuple[str, Site, int], Terms] = field(default_factory=dict)
     shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
     choices: dict[tuple[str, str], int] = field(default_factory=dict)
     short: dict[tuple[str, int], int] = field(default_factory=dict)
-    started: dict[tuple[str, Site, int], int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     routed: set[str] = field(default_factory=set)
 
@@ -57,10 +55,14 @@ class Columns:
                     terms[column] = terms.get(column, 0.0) + weights[offer.key]
         return terms
 
+    def placed(self, kind: ReplicaKind) -> bool:
+        """Whether it is decided how many replicas of a service's one kind stand at each site."""
+        return len(self.hosts[kind.key]) > 1 or self.problem.resilience.by_place
+
     def room(self, e: Site, t: int, shape: Shape) -> dict[int, float]:
-        """Nodes of a shape at a site that replicas may use."""
+        """Nodes of a shape at a site that replicas may use: all but the reserve of each offer."""
         return total(
-            {self.usable.get((o.key, e, t), self.nodes[o.key, e, t]): 1.0}
+            {self.nodes[o.key, e, t]: 1.0 - o.reserve_share}
             for o in self.sites[e]
             if o.runs_in(t) and Shape.of(o) == shape
         )
@@ -167,9 +169,9 @@ def _one_kind_columns(columns: Columns, g: str) -> None:
         for t, need in enumerate(needs):
             for e in hosts:
                 columns.replicas[kind.key, e, t] = (
-                    {chosen: float(need or 0)}
-                    if len(hosts) == 1
-                    else {columns.model.integer("replicas", kind.key, e, t, high=need): 1.0}
+                    {columns.model.integer("replicas", kind.key, e, t): 1.0}
+                    if columns.placed(kind)
+                    else {chosen: float(need or 0)}
                 )
 
 

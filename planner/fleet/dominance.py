@@ -5,8 +5,8 @@ whole number of replicas of the other fits, group by group, on no more GPUs and 
 capacity for every demand. Swapping one for the other keeps every constraint and never costs more.
 Where a service picks one kind for itself, what counts is all its replicas together: a kind is
 dropped for another whose groups divide its own and that needs no more GPUs in any period.
-Capacity per dollar is not dominance. An offer is dropped only for an unlimited one that is equal in
-everything but its price.
+Capacity per dollar is not dominance. An offer is dropped for an unlimited one that is equal in all
+that a limit or a failure looks at, whose nodes, one or several for one, cost no more.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from planner.fleet.packing import share_of
 from planner.fleet.problem import NodeOffer, Problem, ReplicaKind
 from planner.fleet.services import Services
 
+EQUAL = 1e-12  # relative: eight times an eighth is the whole
+
 Rule = Callable[[ReplicaKind, ReplicaKind], bool]
 
 
@@ -31,8 +33,7 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
     racks = {o.gpu for o in problem.offers if o.link_gpus > o.gpus_per_node}
     kept = _kept(problem.kinds, lambda b, w: dominates(b, w, ties=ties, rack=b.gpu in racks))
     smaller = replace(problem, kinds=kept, offers=_offers(problem))
-    lost = problem.resilience
-    if lost.nodes or lost.zones or lost.spot_pools:
+    if problem.resilience.by_place:
         return smaller
     return replace(smaller, kinds=_kinds_that_need_least(smaller, racks, ties))
 
@@ -140,21 +141,48 @@ def _need_order(
 
 
 def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
-    """Offers that no unlimited, otherwise equal one undercuts, in their order."""
+    """Offers that no unlimited rival undercuts, in their order.
 
-    def alike(offer: NodeOffer) -> tuple[object, ...]:
-        """What must be equal to compare: all but the name, the price and the stock."""
-        counted = tuple(cap.per_node.get(offer.key, 0.0) for cap in problem.limits.caps)
-        return replace(offer, key="", usd_per_hour=0.0, max_nodes=None), counted
-
-    best: dict[tuple[object, ...], NodeOffer] = {}
-    for offer in sorted(problem.offers, key=lambda o: (o.usd_per_hour, o.key)):
-        if offer.max_nodes is None:
-            best.setdefault(alike(offer), offer)
+    A rival is equal in everything a limit or a failure looks at. It may have smaller nodes, so many of
+    which make up one, as long as every group of its GPU type fits into one of them.
+    """
+    groups: dict[str, int] = defaultdict(int)
+    for kind in problem.kinds:
+        groups[kind.gpu] = max(groups[kind.gpu], *kind.groups, 1)
+    rivals: dict[tuple[object, ...], list[NodeOffer]] = defaultdict(list)
+    for o in sorted(problem.offers, key=lambda o: (o.usd_per_hour / o.gpus_per_node, o.key)):
+        if o.max_nodes is None:
+            rivals[_alike(problem, o)].append(o)
     return tuple(
         o
         for o in problem.offers
-        if (rival := best.get(alike(o))) is None
-        or o is rival
-        or (o.max_nodes is not None and o.usd_per_hour <= rival.usd_per_hour)
+        if not any(
+            _undercuts(problem, rival, o, groups[o.gpu]) for rival in rivals[_alike(problem, o)]
+        )
     )
+
+
+def _alike(problem: Problem, o: NodeOffer) -> tuple[object, ...]:
+    """What must be equal to compare two offers."""
+    lost = problem.resilience
+    zone = o.zone if lost.zones else ""
+    pool = (o.zone, o.pool) if lost.spot_pools and o.spot else ()
+    when = (o.committed, o.spot, o.periods, o.reserve_share)
+    return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0)
+
+
+def _undercuts(problem: Problem, rival: NodeOffer, o: NodeOffer, largest_group: int) -> bool:
+    """Whether nodes of ``rival`` can take the place of each node of ``o`` at no more cost."""
+    if rival.key == o.key or o.gpus_per_node % rival.gpus_per_node:
+        return False
+    times = o.gpus_per_node // rival.gpus_per_node
+    if times > 1 and rival.gpus_per_node < largest_group:
+        return False
+    counted = [
+        (c.per_node.get(rival.key, 0.0), c.per_node.get(o.key, 0.0)) for c in problem.limits.caps
+    ]
+    pairs = [(rival.usd_per_hour, o.usd_per_hour), (rival.power_kw, o.power_kw), *counted]
+    if any(times * mine > theirs + EQUAL * theirs for mine, theirs in pairs):
+        return False
+    same = times == 1 and all(mine == theirs for mine, theirs in pairs) and o.max_nodes is None
+    return not same or rival.key < o.key

@@ -1,4 +1,4 @@
-"""Constraint families on where replicas stand: packing, pattern, cut, reserve.
+"""Constraint families on where replicas stand: packing, pattern, cut.
 
 ``planner.fleet.program`` states them; ``packing`` says when counting GPUs is exact.
 """
@@ -99,21 +99,6 @@ def cut(columns: Columns) -> dict[tuple[Site, int], dict[int, float]]:
                 terms = combine((1.0, standing), (-1.0, slots))
                 columns.model.row("cut", (e, size, t), terms, "<=", 0.0)
     return gpus
-
-
-def reserve(columns: Columns) -> None:
-    """A share of the nodes of an interruptible offer stays idle, so that an interruption finds room."""
-    for e, offers in columns.sites.items():
-        for o in offers:
-            if o.reserve_share <= 0:
-                continue
-            for t in columns.problem.periods:
-                if not o.runs_in(t):
-                    continue
-                usable = columns.model.integer("usable", o.key, e, t)
-                columns.usable[o.key, e, t] = usable
-                terms = {usable: 1.0, columns.nodes[o.key, e, t]: -(1.0 - o.reserve_share)}
-                columns.model.row("reserve", (o.key, e, t), terms, "<=", 0.0)
 
 
 def _group_sizes(columns: Columns, e: Site) -> tuple[int, ...]:

@@ -38,22 +38,25 @@ class Hourly:
 class Calendar:
     """The periods of a plan.
 
-    ``hours``: how long each lasts in the horizon [h]; ``before``: the period it follows, () where none
-    does; ``occurrences``: how often it happens; ``month``: the first month of its stage (0 = now).
+    ``hours``: how long each lasts in the horizon [h]; ``billed_hours``: how long its fleet is paid, which
+    includes starting it before a rise; ``month``: the first month of its stage (0 = now).
     ``sizing_qps`` and ``mean_qps``: busiest-window and mean rate by service and period [requests/s].
     """
 
     labels: tuple[str, ...]
     hours: tuple[float, ...]
-    before: tuple[int | None, ...]
-    occurrences: tuple[float, ...]
+    billed_hours: tuple[float, ...]
     month: tuple[int, ...]
     sizing_qps: Mapping[str, tuple[float, ...]]
     mean_qps: Mapping[str, tuple[float, ...]]
 
 
-def calendar_of(services: Sequence[Service], horizon: Horizon) -> Calendar:
+def calendar_of(
+    services: Sequence[Service], horizon: Horizon, start_up_hours: float = 0.0
+) -> Calendar:
     """The periods that the services' loads and the horizon span; one where nothing varies.
+
+    ``start_up_hours``: before a rise, replicas start this long ahead [h], at the end of the lower hour.
 
     Raises InputError for a rate series that cannot be read or spans less than a day.
     """
@@ -66,7 +69,7 @@ def calendar_of(services: Sequence[Service], horizon: Horizon) -> Calendar:
     else:
         keep = max((s.load.days for s in services if s.load is not None), default=1)
         cycle, weights = reduce_days({n: _tiled(h, days) for n, h in hourly.items()}, keep)
-    return _staged(cycle, weights, varies, horizon)
+    return _staged(cycle, weights, varies, horizon, start_up_hours)
 
 
 def hourly_of(service: Service) -> Hourly:
@@ -161,7 +164,11 @@ def _scaled(hourly: Hourly, chosen: list[int], weights: list[float], verbatim: s
 
 
 def _staged(
-    cycle: Mapping[str, Hourly], weights: list[float], varies: bool, horizon: Horizon
+    cycle: Mapping[str, Hourly],
+    weights: list[float],
+    varies: bool,
+    horizon: Horizon,
+    start_up_hours: float,
 ) -> Calendar:
     """The cycle repeated in each stage of the horizon, grown."""
     size = len(next(iter(cycle.values())).mean_qps)
@@ -169,9 +176,7 @@ def _staged(
     months = horizon.months // stages
     stage_hours = months * HOURS_PER_MONTH if varies or stages > 1 else 1.0
     total = sum(weights) * (DAY if varies else 1)
-    labels, hours, occurrences, month = [], [], [], []
-    before: list[int | None] = []
-    growth = []
+    labels, hours, month, growth = [], [], [], []
     for stage in range(stages):
         first = stage * months
         for slot in range(size):
@@ -179,20 +184,42 @@ def _staged(
             share = weights[day if varies else 0] / total
             labels.append(_label(first, day, hour, stages, varies, len(weights)))
             hours.append(stage_hours * share)
-            occurrences.append(stage_hours * share)
             month.append(first)
-            before.append(stage * size + day * DAY + (hour - 1) % DAY)
             growth.append(first + months - 1)
     factor = [(1 + horizon.growth_per_month) ** m for m in growth]
     return Calendar(
         labels=tuple(labels),
         hours=tuple(hours),
-        before=tuple(before) if varies else (),
-        occurrences=tuple(occurrences) if varies else (),
+        billed_hours=_billed(hours, cycle, min(start_up_hours, 1.0)) if varies else tuple(hours),
         month=tuple(month),
         sizing_qps={n: _grown(h.busiest_qps, factor, stages) for n, h in cycle.items()},
         mean_qps={n: _grown(h.mean_qps, factor, stages) for n, h in cycle.items()},
     )
+
+
+def _billed(
+    hours: list[float], cycle: Mapping[str, Hourly], start_up_hours: float
+) -> tuple[float, ...]:
+    """Hours paid at each period's fleet: before a rise, the end of the lower hour is paid at the higher.
+
+    A rise is of all services together, each relative to its peak; days follow themselves.
+    """
+    together = np.sum([h.busiest_qps / h.busiest_qps.max() for h in cycle.values()], axis=0)
+    days = together.reshape(-1, DAY)
+    rises = (np.roll(days, -1, axis=1) > days).astype(float)
+    kept = 1.0 + start_up_hours * (np.roll(rises, 1, axis=1) - rises)
+    factors = np.tile(kept.ravel(), len(hours) // kept.size)
+    return tuple(float(h * f) for h, f in zip(hours, factors, strict=True))
+
+
+def start_up_hours(services: Sequence[Service], engine_start_up_s: Mapping[str, float]) -> float:
+    """The longest start-up of any service on any engine it may use [h]."""
+    seconds = [
+        s.feeding.start_up if s.feeding.start_up is not None else engine_start_up_s[e]
+        for s in services
+        for e in s.search.engines
+    ]
+    return max(seconds, default=0.0) / SECONDS_PER_HOUR
 
 
 def _grown(rates: Floats, factor: list[float], stages: int) -> tuple[float, ...]:

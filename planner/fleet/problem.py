@@ -71,9 +71,8 @@ class NodeOffer:
     ``committed``: paid in every period whether used or not; ``spot``: may be lost at once with its
     whole (``pool``, ``zone``); ``max_nodes``: stock or quota of this offer, None = unlimited.
     ``link_gpus``: GPUs of one link domain when it spans nodes (an NVLink rack), 0 = the node's own.
-    ``periods``: when it can run and is paid, None = always. ``start_up_hours``: paid before a started
-    node serves [h]. ``reserve_share``: of its nodes kept idle against interruptions. ``existing``:
-    nodes that run before the first period.
+    ``periods``: when it can run and is paid, None = always. ``reserve_share``: of its GPUs kept idle
+    against interruptions. ``existing``: nodes that run before the first period.
     """
 
     key: str
@@ -88,7 +87,6 @@ class NodeOffer:
     power_kw: float = 0.0
     link_gpus: int = 0
     periods: tuple[int, ...] | None = None
-    start_up_hours: float = 0.0
     reserve_share: float = 0.0
     existing: int = 0
 
@@ -136,13 +134,16 @@ class Resilience:
     zones: int = 0
     spot_pools: int = 0
 
+    @property
+    def by_place(self) -> bool:
+        """Whether it matters where replicas stand: nodes, zones or spot pools may fail."""
+        return bool(self.nodes or self.zones or self.spot_pools)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs.
 
-    ``before``: the period each one follows, None where nothing runs before it; () = starts are free.
-    ``occurrences``: how often each period happens within its hours (representative days), () = once.
     ``share_nodes``: whether services may stand in one node. ``overlap_hours``: how long removed
     existing nodes run beside what replaces them in the first period [h].
 
@@ -156,8 +157,6 @@ class Problem:
     period_hours: tuple[float, ...] = (1.0,)
     resilience: Resilience = Resilience()
     serve_all: bool = True
-    before: tuple[int | None, ...] = ()
-    occurrences: tuple[float, ...] = ()
     share_nodes: bool = True
     overlap_hours: float = 0.0
 
@@ -205,13 +204,6 @@ class Problem:
                     where=offer.key,
                     found=f"{offer.usd_per_hour} USD/h for {offer.gpus_per_node} GPUs",
                 )
-        for name, given in (("before", self.before), ("occurrences", self.occurrences)):
-            if given and len(given) != len(self.period_hours):
-                raise InputError(
-                    f"{name} needs one entry per period",
-                    found=f"{len(given)} entries",
-                    allowed=f"{len(self.period_hours)} entries",
-                )
 
     @property
     def periods(self) -> range:
@@ -235,8 +227,8 @@ class Solution:
     pooled, period); ``billed``: nodes paid per (offer, period); ``routed_qps``: rate per (demand,
     kind, period); ``unserved_qps`` per (demand, period). ``objective`` and ``bound`` are mean
     USD per hour over the periods; ``gap`` is relative. ``kinds_after_dominance``: replica kinds
-    that reached the solver. ``change_hours``: node-hours per offer paid for start-ups and for overlap
-    while migrating, over the horizon.
+    that reached the solver. ``overlap_node_hours``: per offer, paid for nodes that overlap
+    while migrating, over the horizon [h].
     """
 
     status: str
@@ -254,4 +246,4 @@ class Solution:
     variables: int = 0
     constraints: int = 0
     kinds_after_dominance: int = 0
-    change_hours: Mapping[str, float] = field(default_factory=dict)
+    overlap_node_hours: Mapping[str, float] = field(default_factory=dict)

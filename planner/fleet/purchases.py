@@ -13,7 +13,7 @@ from planner.fleet.problem import Cap, NodeOffer
 from planner.scenario import Scenario
 from planner.scenario_fleet import Existing, Quota
 
-MOST_ZONES = 4  # zones, or spot pools, kept per GPU, node size and term: the cheapest
+SPARE_PLACES = 2  # zones, or spot pools, a GPU type keeps beyond those that may fail: the cheapest
 RACK_GPUS = 16  # a link domain beyond any single board spans nodes: an NVLink rack
 OWN = "existing"
 TERM_MONTHS = {Term.CAPACITY_BLOCK: 1, Term.ONE_YEAR: 12, Term.THREE_YEAR: 36}
@@ -50,14 +50,12 @@ def node_offers(
     """The offers that can matter, as node offers; committed ones once per stage they may begin in."""
     gpus = {g.name: g for g in catalog.gpus()}
     nodes = {_as_offer(e, catalog.gpu(e.gpu).name).key: e.nodes for e in scenario.existing}
-    start_up = _start_up_hours(scenario, catalog) if calendar.before else 0.0
     return tuple(
         node
         for o in _that_matter(scenario, offers)
         for node in _over_time(
             replace(
                 _node_offer(o, gpus[o.gpu]),
-                start_up_hours=start_up,
                 reserve_share=scenario.spot.reserve_share if o.term is Term.SPOT else 0.0,
                 existing=nodes.get(o.key, 0),
                 max_nodes=nodes.get(o.key),
@@ -85,27 +83,30 @@ def _node_offer(offer: Offer, gpu: GpuSpec) -> NodeOffer:
 
 
 def _that_matter(scenario: Scenario, offers: Iterable[Offer]) -> list[Offer]:
-    """The cheapest of each GPU, node size and term, apart by what the scenario tells apart."""
-    quotas = scenario.limits.quotas
-    by_region = bool(scenario.failures.zones or scenario.limits.carbon) or any(
-        q.region for q in quotas
-    )
+    """The cheapest of each GPU, node size and term, apart by what the scenario tells apart.
+
+    Where zones or spot pools may fail, each GPU type keeps its cheapest few of them.
+    """
+    quotas, failures = scenario.limits.quotas, scenario.failures
+    by_region = bool(failures.zones or scenario.limits.carbon) or any(q.region for q in quotas)
     by_provider = any(q.provider for q in quotas)
     cheapest: dict[tuple[object, ...], Offer] = {}
-    for o in sorted(offers, key=lambda o: (o.usd_per_hour, o.key)):
+    places: dict[tuple[object, ...], dict[tuple[str, str], None]] = {}
+    for o in sorted(offers, key=lambda o: (o.usd_per_gpu_hour, o.key)):
         pooled = o.term is Term.SPOT and scenario.spot.pools_lost > 0
-        apart = (
+        own = o.provider == OWN
+        place = (
             o.region if by_region or pooled else "",
-            o.provider if by_provider or pooled or o.provider == OWN else "",
+            o.provider if by_provider or pooled or own else "",
         )
-        cheapest.setdefault((o.gpu, o.gpu_count, o.term, *apart), o)
-    kept: dict[tuple[object, ...], int] = {}
-    found = []
-    for (gpu, count, term, _, _), o in cheapest.items():
-        kept[gpu, count, term] = kept.get((gpu, count, term), 0) + 1
-        if kept[gpu, count, term] <= MOST_ZONES or o.provider == OWN or quotas:
-            found.append(o)
-    return sorted(found, key=lambda o: o.key)
+        if not own and not quotas and (pooled or failures.zones):
+            lost = scenario.spot.pools_lost if pooled else failures.zones
+            known = places.setdefault((o.gpu, pooled), {})
+            if place not in known and len(known) == lost + SPARE_PLACES:
+                continue
+            known[place] = None
+        cheapest.setdefault((o.gpu, o.gpu_count, o.term, *place), o)
+    return sorted(cheapest.values(), key=lambda o: o.key)
 
 
 def _over_time(
@@ -127,16 +128,6 @@ def _over_time(
         )
         if start >= lead and alive:
             yield replace(node, key=f"{node.key}{_LATER}{start + 1}", periods=alive)
-
-
-def _start_up_hours(scenario: Scenario, catalog: Catalog) -> float:
-    """The longest start-up of any service on any engine it may use [h]."""
-    seconds = [
-        s.feeding.start_up if s.feeding.start_up is not None else catalog.engine(e).start_up_s
-        for s in scenario.services
-        for e in s.search.engines
-    ]
-    return max(seconds, default=0.0) / 3600
 
 
 def caps(

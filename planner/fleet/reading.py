@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from planner.fleet.columns import Columns
 from planner.fleet.linear import value
+from planner.fleet.migration import overlap_node_hours
 from planner.fleet.problem import Demand, Solution
-from planner.fleet.timing import change_hours
 
 
 def read_solution(columns: Columns, values: list[float], told: Solution) -> Solution:
@@ -45,7 +45,7 @@ def read_solution(columns: Columns, values: list[float], told: Solution) -> Solu
         billed=billed,
         routed_qps=routed,
         unserved_qps=unserved,
-        change_hours=change_hours(columns, values),
+        overlap_node_hours=overlap_node_hours(columns, values),
     )
 
 

@@ -10,7 +10,7 @@ Sim 2004, "The price of robustness"). Demands that share kinds get a routing of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from planner.fleet.carrying import covered, limit
@@ -131,43 +131,54 @@ def _sites(columns: Columns, t: int, attribute: str) -> list[Atom]:
 
 def _survive(columns: Columns, t: int, sort: str, most: int, atoms: list[Atom]) -> None:
     """Every demand holds after ``most`` of ``atoms`` fail at once."""
+    kinds = {k.key: k for k in columns.problem.kinds}
+    for (g, d), chosen in columns.choices.items():
+        if g in columns.services.one_kind and sort != "replicas":
+            need = {chosen: -float(columns.services.alone(g, kinds[d], t) or 0)}
+            losses = [(a.name, a.lost[d]) for a in atoms if a.lost.get(d)]
+            left = combine((1.0, columns.running(kinds[d], t)), (1.0, need))
+            _less_the_worst(columns, (sort, d, t), left, losses, most, 0.0)
     for s in columns.problem.demands:
         alone = s.service not in columns.services.one_kind and not columns.is_routed(s.key)
         if alone and s.rates_qps[t] > 0:
-            _cover_after(columns, s.key, t, sort, most, atoms)
+            each = {
+                k.key: k.capacity_qps[s.key] / s.rates_qps[t]
+                for k in columns.services.kinds_of[s.service]
+            }
+            losses = [
+                (a.name, combine(*((each[d], n) for d, n in a.lost.items() if d in each)))
+                for a in atoms
+            ]
+            left = combine((1.0, covered(columns, s.key, t)), (1.0, columns.unserved(s.key, t)))
+            _less_the_worst(columns, (sort, s.key, t), left, losses, most, 1.0)
     if any(columns.is_routed(s.key) for s in columns.problem.demands):
         for number, failed in enumerate(_together(atoms, most)):
             _route_after(columns, t, (sort, number), failed)
 
 
-def _cover_after(
-    columns: Columns, demand: str, t: int, sort: str, most: int, atoms: list[Atom]
+def _less_the_worst(
+    columns: Columns,
+    key: tuple[Hashable, ...],
+    left: Terms,
+    losses: Sequence[tuple[str, Terms]],
+    most: int,
+    need: float,
 ) -> None:
-    """Family survive: capacity less the worst ``most`` losses still covers the rate."""
-    s = next(d for d in columns.problem.demands if d.key == demand)
-    kinds = {k.key: k for k in columns.services.kinds_of[s.service]}
-    level = columns.model.continuous("level", demand, t, sort)
+    """Family survive: ``left`` less the worst ``most`` of ``losses`` is at least ``need``."""
+    losses = [(name, loss) for name, loss in losses if loss]
+    if most == 1:
+        for name, loss in losses:
+            terms = combine((1.0, left), (-1.0, loss))
+            columns.model.row("survive", (*key, name), terms, ">=", need)
+        return
+    level = columns.model.continuous("level", *key)
     worst: dict[int, float] = {level: float(most)}
-    for atom in atoms:
-        loss = combine(
-            *(
-                (kinds[d].capacity_qps[demand] / s.rates_qps[t], terms)
-                for d, terms in atom.lost.items()
-                if d in kinds
-            )
-        )
-        if not loss:
-            continue
-        beyond = columns.model.continuous("beyond", demand, t, sort, atom.name)
+    for name, loss in losses:
+        beyond = columns.model.continuous("beyond", *key, name)
         worst[beyond] = 1.0
         terms = combine((1.0, loss), (-1.0, {level: 1.0, beyond: 1.0}))
-        columns.model.row("survive", (sort, demand, t, atom.name), terms, "<=", 0.0)
-    terms = combine(
-        (1.0, covered(columns, demand, t)),
-        (-1.0, worst),
-        (1.0, columns.unserved(demand, t)),
-    )
-    columns.model.row("survive", (sort, demand, t), terms, ">=", 1.0)
+        columns.model.row("survive", (*key, name), terms, "<=", 0.0)
+    columns.model.row("survive", key, combine((1.0, left), (-1.0, worst)), ">=", need)
 
 
 def _together(atoms: list[Atom], most: int) -> Iterator[tuple[Atom, ...]]:

@@ -41,16 +41,14 @@ class Services:
         for kind in problem.kinds:
             for g in sorted(users[kind.key]):
                 kinds_of[g].append(kind)
-        lost = problem.resilience
-        countable = problem.serve_all and not (lost.nodes or lost.zones or lost.spot_pools)
         one_kind = frozenset(
             g
             for g, own in demands.items()
-            if countable
+            if problem.serve_all
             and most_kinds(own) == 1
             and all(len(users[k.key]) == 1 for k in kinds_of[g])
         )
-        return cls(demands, service_of, kinds_of, users, one_kind, lost.replicas)
+        return cls(demands, service_of, kinds_of, users, one_kind, problem.resilience.replicas)
 
     def alone(self, service: str, kind: ReplicaKind, t: int) -> int | None:
         """N[d,t]: replicas of ``kind`` that carry the service in period ``t``; None = it cannot."""
