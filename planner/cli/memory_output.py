@@ -49,9 +49,9 @@ def read_catalog(folder: str | None) -> Catalog:
 def deliver(document: Document, mapping: dict[str, Any], style: str, output: str | None) -> None:
     """Print the document on the terminal, or write it as JSON, Markdown or plain text."""
     if style == "table" and output is None:
-        from planner.reporting.terminal_document import print_document
+        from planner.reporting import rich_document
 
-        print_document(document)
+        rich_document.show(document)
         return
     text = _text(document, mapping, style)
     if output is None:
@@ -71,12 +71,6 @@ def _text(document: Document, mapping: dict[str, Any], style: str) -> str:
         from planner.reporting import markdown
 
         return markdown.render(document)
-    import io
+    from planner.reporting import rich_document
 
-    from rich.console import Console
-
-    from planner.reporting.terminal_document import print_document
-
-    page = io.StringIO()
-    print_document(document, Console(file=page, width=120))
-    return page.getvalue()
+    return rich_document.text(document)

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
-from planner.reporting import csv_table, markdown
-from planner.reporting.document import Quantity, Table, written
-
-PAGE_WIDTH = 160
+from planner.reporting import csv_table, markdown, rich_document
+from planner.reporting.document import Table
 
 
 def print_listing(table: Table, console: Console | None = None) -> None:
     """Print the table on ``console`` (standard output by default)."""
-    drawn = RichTable(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for column in table.columns:
-        right = column.quantity is not Quantity.TEXT
-        drawn.add_column(
-            column.title,
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=right or column.key == "name",
-        )
-    for cells in table.cells():
-        drawn.add_row(*(Text(written(cell.value, cell.quantity)) for cell in cells))
-    if console is None:
-        console = Console() if sys.stdout.isatty() else Console(width=PAGE_WIDTH)
+    console = console or rich_document.console()
     console.print(Text(table.title, style="bold cyan"))
-    console.print(drawn)
+    console.print(rich_document.table(table))
     if table.note:
         console.print(Text(table.note, style="dim"))
 
@@ -49,7 +32,7 @@ def write_listing(table: Table, style: str) -> str:
         rows = ([cell.value for cell in cells] for cells in table.cells())
         return as_json([dict(zip(keys, row, strict=True)) for row in rows])
     page = io.StringIO()
-    print_listing(table, Console(file=page, width=PAGE_WIDTH))
+    print_listing(table, Console(file=page, width=rich_document.WIDE))
     return page.getvalue()
 
 

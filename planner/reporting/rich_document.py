@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
@@ -22,37 +24,46 @@ from planner.reporting.document import (
     written,
 )
 
-_FILE_WIDTH = 160
+WIDE = 160  # columns of a page that no terminal bounds
 _LINE = 26
 
 
 def show(document: Document) -> None:
     """Print on stdout."""
-    Console().print(renderable(document))
+    console().print(renderable(document))
 
 
 def text(document: Document) -> str:
     """The same as plain text, for a file."""
     buffer = io.StringIO()
-    Console(file=buffer, width=_FILE_WIDTH, no_color=True).print(renderable(document))
+    Console(file=buffer, width=WIDE, no_color=True).print(renderable(document))
     return buffer.getvalue()
+
+
+def console() -> Console:
+    """Standard output: as wide as its terminal, or as a wide page where it is none."""
+    bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console() if bounded else Console(width=WIDE)
 
 
 def renderable(document: Document) -> RenderableType:
     """The document for ``rich`` to lay out."""
-    parts: list[RenderableType] = [Text(document.headline, style="bold")]
+    parts: list[RenderableType] = [Text(document.headline or document.title, style="bold")]
     for section in document.sections:
         if section.blocks:
             parts.append(Text(f"\n{section.title}", style="bold cyan"))
             for block in section.blocks:
-                parts += _block(block)
+                parts += _block(block, section.title)
+    parts += [Text(line, style="dim") for line in document.footer]
     return Group(*parts)
 
 
-def _block(block: Block) -> Iterator[RenderableType]:
+def _block(block: Block, heading: str) -> Iterator[RenderableType]:
     match block:
         case Table():
-            yield _table(block)
+            if block.title != heading:
+                yield Text(block.title, style="bold")
+            yield table(block)
             if block.note:
                 yield Text(block.note, style="dim")
         case Facts(facts):
@@ -68,21 +79,21 @@ def _block(block: Block) -> Iterator[RenderableType]:
             return
 
 
-def _table(source: Table) -> RichTable:
-    """Numbers and row heads keep their line; other text and column heads wrap."""
+def table(source: Table) -> RichTable:
+    """One table: numbers and row heads keep their line, other text and column heads wrap."""
     source = source.shown()
-    table = RichTable(box=SIMPLE_HEAD, show_edge=False)
+    drawn = RichTable(box=SIMPLE_HEAD, show_edge=False)
     rows = [[written(c.value, c.quantity) for c in cells] for cells in source.cells()]
     for i, column in enumerate(source.columns):
         right = column.quantity is not Quantity.TEXT
-        keeps_line = right != (source.key == "side_by_side")
         longest = max((len(row[i]) for row in rows), default=0)
-        table.add_column(
+        keeps_line = longest <= _LINE and (i == 0 or right)
+        drawn.add_column(
             Text(column.title, justify="left"),
             justify="right" if right else "left",
             overflow="fold",
-            min_width=longest if keeps_line and longest <= _LINE else None,
+            min_width=longest if keeps_line else None,
         )
     for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+        drawn.add_row(*map(Text, row))
+    return drawn
