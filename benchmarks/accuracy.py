@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 
+from planner.accuracy.batch_points import card_ratios
+from planner.accuracy.memory_facts import memory_accuracy, memory_accuracy_markdown
 from planner.accuracy.shipped import ShippedFit, fit_shipped, fitted_file
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.calibration_files import dump_fitted
+from planner.performance.factors import load_calibration
 from planner.reporting import canvas, markdown
 from planner.reporting.accuracy_document import accuracy_document
-from planner.reporting.document import Document, Figure, Section
+from planner.reporting.document import Document, Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "accuracy.md"
@@ -44,7 +45,8 @@ def main() -> int:
 
 def write_page(fit: ShippedFit, catalog: Catalog) -> None:
     """Write the page and its plots."""
-    page = accuracy_document(fit, memory_sections(catalog))
+    ratios = card_ratios(catalog, load_calibration(catalog))
+    page = accuracy_document(fit, ratios)
     text = markdown.render(page)
     PLOTS.mkdir(parents=True, exist_ok=True)
     for figure in _figures(page):
@@ -52,17 +54,8 @@ def write_page(fit: ShippedFit, catalog: Catalog) -> None:
         caption = re.escape(f"*{markdown.escape(figure.title)}: ") + r"[^\n]*\*"
         image = f"![{figure.title}](accuracy/{figure.key}.svg)"
         text = re.sub(caption, lambda found, image=image: f"{image}\n\n{found[0]}", text)  # type: ignore[misc]
-    PAGE.write_text(NOTE + text, encoding="utf-8")
-
-
-def memory_sections(catalog: Catalog) -> Sequence[Section]:
-    """The page's part on memory, where the module that knows it is present."""
-    try:
-        module = import_module("planner.reporting.memory_accuracy")
-    except ModuleNotFoundError:
-        return ()
-    sections: Sequence[Section] = module.memory_accuracy_sections(catalog)
-    return sections
+    memory = memory_accuracy_markdown(memory_accuracy(catalog))
+    PAGE.write_text(f"{NOTE}{text}\n{memory.rstrip()}\n", encoding="utf-8")
 
 
 def _figures(page: Document) -> list[Figure]:

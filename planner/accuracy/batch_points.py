@@ -1,30 +1,41 @@
-"""Prompt and token times of fixed batches on an older engine: what tells A100 from H100.
+"""Fixed batches on an older engine: do two cards differ as much as predicted?
 
 ``catalogs/calibration/batch_points.csv`` holds medians of repeated runs in which a batch of equal
-prompts is computed in one step and then decoded together. The engine is a level of its own
-("vllm-2023"), so its host overheads stay out of today's engines.
+prompts is computed in one step and then decoded together, on A100 and on H100. The engine of that day
+had host overheads that are gone, so its times are not fitted; the ratio of the two cards is a check
+of the stated factors of a GPU generation that the shipped fit has no measurement of.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field
 
-from planner.accuracy.conditions import deployment_of
-from planner.accuracy.points import Point
-from planner.accuracy.samples import Sample
 from planner.catalog.store import Catalog
 from planner.catalog.tables import Row, read_rows
+from planner.deployment import Deployment
 from planner.performance.factors import Calibration
-from planner.performance.loads import loads_of
+from planner.performance.model import step_model
 from planner.performance.steps import StepBatch
-from planner.serving.closed_loop import ClosedLoopRun
 
 LARGEST_BATCH = 16
-WEIGHT = 0.5
+SLOWER, FASTER = "a100-sxm-80gb", "h100-sxm-80gb"
+
+
+@dataclass(frozen=True, slots=True)
+class CardRatio:
+    """How many times as long A100 takes as H100, measured and predicted, for prompts and tokens."""
+
+    model: str
+    tensor_parallel: int
+    prompt_tokens: int
+    batch: int
+    prompt_measured: float
+    prompt_predicted: float
+    token_measured: float
+    token_predicted: float
 
 
 class BatchRow(Row):
@@ -49,59 +60,48 @@ def read_batch_points(path: Path) -> list[BatchRow]:
     return [row for _, row in read_rows(path, BatchRow)]
 
 
-def batch_samples(path: Path, catalog: Catalog, calibration: Calibration) -> list[Sample]:
-    """Return a sample per row of small batches (larger ones were split by the engine)."""
-    return [
-        _sample(row, catalog, calibration)
-        for row in read_batch_points(path)
-        if row.batch <= LARGEST_BATCH
-    ]
+def card_ratios(catalog: Catalog, calibration: Calibration) -> list[CardRatio]:
+    """Return the ratios of all rows that both cards have (larger batches were split by the engine)."""
+    rows = read_batch_points(catalog.root / "calibration" / "batch_points.csv")
+    by_run: dict[tuple[str, int, int, int, int], dict[str, BatchRow]] = {}
+    for row in rows:
+        if row.batch <= LARGEST_BATCH:
+            key = (row.model, row.tensor_parallel, row.prompt_tokens, row.batch, row.output_tokens)
+            by_run.setdefault(key, {})[row.gpu] = row
+    ratios = []
+    for (model, tp, prompt, batch, _), cards in by_run.items():
+        if SLOWER not in cards or FASTER not in cards:
+            continue
+        slow, fast = cards[SLOWER], cards[FASTER]
+        slow_s, fast_s = (_seconds(row, catalog, calibration) for row in (slow, fast))
+        ratios.append(
+            CardRatio(
+                model=model,
+                tensor_parallel=tp,
+                prompt_tokens=prompt,
+                batch=batch,
+                prompt_measured=slow.prompt_ms / fast.prompt_ms,
+                prompt_predicted=slow_s[0] / fast_s[0],
+                token_measured=slow.token_ms / fast.token_ms,
+                token_predicted=slow_s[1] / fast_s[1],
+            )
+        )
+    return ratios
 
 
-def _sample(row: BatchRow, catalog: Catalog, calibration: Calibration) -> Sample:
-    point = Point(
-        model=row.model,
-        gpu=row.gpu,
-        engine="vllm",
-        weights=row.weights,
+def _seconds(row: BatchRow, catalog: Catalog, calibration: Calibration) -> tuple[float, float]:
+    """Predicted time of the prompts of the batch and of one decode step at mean context [s]."""
+    model, gpu = catalog.model(row.model), catalog.gpu(row.gpu)
+    deployment = Deployment(
+        model=model,
+        gpu=gpu,
+        engine=catalog.engine("vllm").on(gpu),
         tensor_parallel=row.tensor_parallel,
-        prompt_tokens=row.prompt_tokens,
-        output_tokens=row.output_tokens,
-        concurrency=row.batch,
-        ttft_ms=row.prompt_ms,
-        tpot_ms=row.token_ms,
-        kv_cache="bf16",
-        source=row.source,
-        weight=WEIGHT,
+        weights=catalog.weight_format(row.weights),
+        kv_cache=catalog.kv_format("bf16"),
     )
-    deployment = deployment_of(point, catalog, calibration)
-    traits = replace(calibration.traits(deployment), engine=row.engine)
-    return Sample(point, deployment.model.name, traits, loads_of(deployment), _run(row))
-
-
-def _run(row: BatchRow) -> ClosedLoopRun:
-    """Two steps: the prompts of the batch together, then its decoding at mean context."""
-    b, p, o = row.batch, row.prompt_tokens, row.output_tokens
-    zero = np.zeros(1)
-
-    def pair(prompt: float, token: float) -> np.ndarray:
-        return np.array([prompt, token], dtype=float)
-
-    return ClosedLoopRun(
-        batch=StepBatch(
-            decode_sequences=pair(0, b),
-            decode_context_tokens=pair(0, b * (p + o / 2)),
-            prefill_tokens=pair(b * p, 0),
-            prefill_sequences=pair(b, 0),
-            prefill_context_tokens=pair(b * p * (p + 1) / 2, 0),
-            sampled_tokens=pair(b, b),
-        ),
-        steps=pair(1, o - 1),
-        ttft_weight=pair(1, 0),
-        tpot_weight=pair(0, 1),
-        e2e_weight=pair(1, o - 1),
-        requests=b,
-        output_tokens=b * o,
-        preemptions=0,
-        outputs=zero.astype(np.int64),
-    )
+    steps = step_model(deployment, calibration)
+    b, p = float(row.batch), float(row.prompt_tokens)
+    prompt = StepBatch(0.0, 0.0, b * p, b, b * p * (p + 1) / 2, b)
+    token = StepBatch(b, b * (p + row.output_tokens / 2), sampled_tokens=b)
+    return float(steps.step_seconds(prompt)), float(steps.step_seconds(token))

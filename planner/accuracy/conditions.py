@@ -78,6 +78,7 @@ def setup_of(point: Point, catalog: Catalog, calibration: Calibration) -> Setup:
         "weights": point.weights.lower(),
         "experts": _experts(model),
         "native": format_family(model.native_weights),
+        "maker": model.name.split("/", 1)[0],
         "lengths": f"{point.prompt_tokens}+{point.output_tokens}",
     }
     name = _assumed(conditions.weights, facts) or point.weights

@@ -33,14 +33,14 @@ class FitSettings:
     to all, of one level, of a pair of levels.
     """
 
-    sigma: float = 0.08
+    sigma: float = 0.3
     ttft_weight: float = 0.25
     robust_at: float = 2.0
-    base_spread: float = 2.0
-    level_spread: float = 1.0
+    base_spread: float = 1.0
+    level_spread: float = 0.5
     pair_spread: float = 0.5
     iterations: int = 30
-    tolerance: float = 2e-4
+    tolerance: float = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +199,7 @@ class Fit:
 
 def levels_of(slot: Slot, cell: Traits) -> dict[str, str]:
     """Return the levels a slot's factor may depend on, with the format of its kernel family."""
-    formats = {"quantised": cell.dense_format, "plain": "bf16", "expert": cell.expert_format}
-    levels = cell.levels()
-    if slot.family is not None:
-        levels["format"] = formats[slot.family]
-    return levels
+    return cell.levels() | (cell.format_levels(slot.family) if slot.family else {})
 
 
 def shipped_hierarchy(priors: PriorsFile) -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -211,8 +207,8 @@ def shipped_hierarchy(priors: PriorsFile) -> dict[str, tuple[tuple[str, ...], ..
     return {name: ((), *row.varies_by) for name, row in priors.factors.items()}
 
 
-def balance(groups: Sequence[object], power: float = 0.5) -> Floats:
-    """Return weights that let large groups count less: ``(median size / size) ** power``."""
+def balance(groups: Sequence[object], power: float = 1.0) -> Floats:
+    """Return weights that let groups count alike: ``(median size / size) ** power``."""
     counts: dict[object, int] = {}
     for group in groups:
         counts[group] = counts.get(group, 0) + 1

@@ -27,7 +27,7 @@ from planner.performance.calibration_files import (
 )
 from planner.performance.factors import DENSE_FACTORS, EXPERT_FACTORS, Calibration, Residuals
 
-SETTINGS = FitSettings(level_spread=1.0, pair_spread=1.0, ttft_weight=0.3)
+SETTINGS = FitSettings(sigma=0.08, level_spread=1.0, pair_spread=1.0, tolerance=2e-4)
 SPREAD = 0.8
 LEARNED_BELOW = 0.8
 FEWEST_FOR_RESIDUALS = 8

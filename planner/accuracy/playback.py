@@ -13,6 +13,7 @@ from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.sizing.memory import memory_layout
 
 CONDENSED_ROWS = 24
+ROWS_FOR_FITS = 12
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Playback:
     measured run whose predicted pool is empty is played without a limit: the measurement exists.
     """
 
+    rows: int = CONDENSED_ROWS
     runs: dict[Hashable, ClosedLoopRun] = field(default_factory=dict)
 
     def run(self, setup: Setup, point: Point) -> ClosedLoopRun:
@@ -46,15 +48,14 @@ class Playback:
         )
         if key not in self.runs:
             limits = replace(limits, kv_pool_bytes=1e18) if free else limits
-            self.runs[key] = _play(limits, point, shortest)
+            self.runs[key] = _play(limits, point, shortest).condensed(self.rows)
         return self.runs[key]
 
 
 def _play(limits: ReplicaLimits, point: Point, shortest: float) -> ClosedLoopRun:
-    run = play_closed_loop(
+    return play_closed_loop(
         limits, point.prompt_tokens, point.output_tokens, point.concurrency, spread=shortest
     )
-    return run.condensed(CONDENSED_ROWS)
 
 
 def measured_times(run: ClosedLoopRun, steps: CalibratedStepModel) -> tuple[float, float]:

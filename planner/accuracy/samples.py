@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.accuracy.conditions import setup_of
-from planner.accuracy.playback import Playback
+from planner.accuracy.playback import ROWS_FOR_FITS, Playback
 from planner.accuracy.points import Point
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
@@ -77,7 +77,7 @@ def samples_of(
     points: Sequence[Point], catalog: Catalog, calibration: Calibration
 ) -> tuple[list[Sample], list[tuple[Point, str]]]:
     """Return a sample of each point that can be played, and the others with the reason."""
-    playback = Playback()
+    playback = Playback(ROWS_FOR_FITS)
     samples, failures = [], []
     for point in points:
         try:

@@ -24,7 +24,7 @@ from planner.performance.calibration_files import (
     read_priors,
 )
 from planner.performance.roofline import Factors, GemmFactors
-from planner.performance.traits import Traits, traits_of
+from planner.performance.traits import FAMILIES, Traits, traits_of
 
 When = tuple[tuple[str, str], ...]
 DENSE_FACTORS = ("gemm_memory", "gemm_compute", "gemm_fill_tokens")
@@ -42,6 +42,7 @@ SINGLE_FACTORS = (
     "expert_layer_kernels",
     "latent_layer_kernels",
     "recurrent_layer_kernels",
+    "spread_layer_kernels",
     "step_overhead_s",
     "sequence_overhead_s",
     "prefill_step_overhead_s",
@@ -123,12 +124,11 @@ class Calibration:
     def factors_for(self, traits: Traits) -> Factors:
         """Return the factors of any deployment with these traits."""
         common = traits.levels()
-        dense, routed = traits.dense_format, traits.expert_format
-        plain = {**common, "format": "bf16"}
+        families = {family: common | traits.format_levels(family) for family in FAMILIES}
         return Factors(
-            quantised=self._gemm(DENSE_FACTORS, {**common, "format": dense}),
-            plain=self._gemm(DENSE_FACTORS, plain),
-            expert=self._gemm(EXPERT_FACTORS, {**common, "format": routed}),
+            quantised=self._gemm(DENSE_FACTORS, families["quantised"]),
+            plain=self._gemm(DENSE_FACTORS, families["plain"]),
+            expert=self._gemm(EXPERT_FACTORS, families["expert"]),
             **{name: self.value(name, common) for name in SINGLE_FACTORS},
         )
 

@@ -105,6 +105,7 @@ def loads_of(deployment: Deployment) -> Loads:
         expert_layers=expert_layers / stages,
         latent_layers=reads.latent / stages,
         recurrent_layers=reads.recurrent / stages,
+        spread_layers=(expert_layers if deployment.expert_parallel > 1 else 0) / stages,
         data_parallel=float(dp),
         pipeline_parallel=float(stages),
         tokens_per_sequence=1.0 + deployment.settings.draft_tokens,

@@ -49,6 +49,7 @@ class Loads:
     activation_bytes_per_token: one pass over the residual stream (and routed copies) of all layers.
     reductions: collectives per step; reduction_bytes_per_token over the busiest link, of local
     tokens; exchange_bytes_per_token likewise of all the replica's tokens (expert dispatch).
+    spread_layers: expert layers whose experts are spread whole over ranks (expert parallelism).
     """
 
     quantised: Gemm
@@ -79,6 +80,7 @@ class Loads:
     expert_layers: Number
     latent_layers: Number
     recurrent_layers: Number
+    spread_layers: Number
     data_parallel: Number
     pipeline_parallel: Number
     tokens_per_sequence: Number
@@ -103,6 +105,7 @@ class Factors:
     expert_layer_kernels: Number
     latent_layer_kernels: Number
     recurrent_layer_kernels: Number
+    spread_layer_kernels: Number
     step_overhead_s: Number
     sequence_overhead_s: Number
     prefill_step_overhead_s: Number
@@ -158,6 +161,7 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
         + w.expert_layers * f.expert_layer_kernels
         + w.latent_layers * f.latent_layer_kernels
         + w.recurrent_layers * f.recurrent_layer_kernels
+        + w.spread_layers * f.spread_layer_kernels
     )
     overhead = (
         f.step_overhead_s

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from planner.catalog.formats import WeightFormat
 from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
 from planner.deployment import Deployment
 from planner.performance.loads import kernel_formats, link_of
 from planner.sizing.precision import format_family
+
+FAMILIES = ("quantised", "plain", "expert")
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
     """Engine, GPU and kernel families; each field is a level the hierarchy of factors may use.
 
-    dense_format, expert_format: families of the stored weights ("fp8", "nvfp4", ...; "none" without
-    experts). experts: "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see
+    dense_format, expert_format: the stored weights by kernel ("fp8", "fp8_block", "nvfp4", ...; "none"
+    without experts). experts: "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see
     ``collectives.Link.kind``.
     """
 
@@ -46,11 +49,16 @@ class Traits:
         """Every field by name."""
         return asdict(self)
 
+    def format_levels(self, family: str) -> dict[str, str]:
+        """The levels of one family of matrix products: its ``format``, and the ``bits`` it belongs to."""
+        name = {"quantised": self.dense_format, "expert": self.expert_format}.get(family, "bf16")
+        return {"format": name, "bits": format_family(name)}
+
     @property
     def kernels(self) -> tuple[str, str, str]:
-        """The kernel families: the format that carries most weights, experts, mixer."""
+        """The kernel families: the bits of the format that carries most weights, experts, mixer."""
         heavy = self.expert_format if self.experts == "moe" else self.dense_format
-        return heavy, self.experts, self.mixer
+        return format_family(heavy), self.experts, self.mixer
 
 
 def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
@@ -63,12 +71,18 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
         gpu=gpu.name,
         generation=generations.get(gpu.compute_capability, gpu.architecture),
         vendor=gpu.vendor,
-        dense_format=format_family(dense.name),
-        expert_format=format_family(routed.name) if experts == "moe" else "none",
+        dense_format=_kernel_format(dense),
+        expert_format=_kernel_format(routed) if experts == "moe" else "none",
         experts=experts,
         mixer=mixer,
         link=link_of(deployment).kind,
     )
+
+
+def _kernel_format(stored: WeightFormat) -> str:
+    """The family of a format; scales per block take kernels of their own."""
+    family = format_family(stored.name)
+    return f"{family}_block" if stored.block else family
 
 
 def _model_traits(model: ModelSpec) -> tuple[str, str]:

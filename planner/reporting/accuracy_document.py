@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.accuracy.batch_points import CardRatio
 from planner.accuracy.metrics import mean_rank_correlation, percentage_errors
 from planner.accuracy.samples import Floats, Sample
 from planner.accuracy.shipped import ShippedFit, residual_table
@@ -47,7 +48,7 @@ class View:
     tpot_s: Floats
 
 
-def accuracy_document(fit: ShippedFit, memory: Sequence[Section] = ()) -> Document:
+def accuracy_document(fit: ShippedFit, ratios: Sequence[CardRatio]) -> Document:
     """The page: weak regimes, cross-validation, in sample, intervals, plots, method."""
     left = View("left out", fit.left_out.ttft_s, fit.left_out.tpot_s)
     inside = View("in sample", fit.ttft_s, fit.tpot_s)
@@ -80,7 +81,7 @@ def accuracy_document(fit: ShippedFit, memory: Sequence[Section] = ()) -> Docume
             ),
         ),
         Section("intervals", "Intervals", (_interval_text(), _coverage(fit))),
-        *memory,
+        Section("borrowed", "A generation without measurements", (_ratio_text(ratios),)),
         Section("method", "Method", tuple(Paragraph(text) for text in _METHOD)),
     )
     return Document("Accuracy", headline, sections)
@@ -119,6 +120,31 @@ def _interval_text() -> Paragraph:
         "Intervals are quantiles of the residuals: in-sample ones where this model was measured on "
         "this engine and GPU, left-out ones elsewhere. The table tells the share of points inside; "
         "for left-out points the quantiles come from the other groups alone."
+    )
+
+
+def _ratio_text(ratios: Sequence[CardRatio]) -> Paragraph:
+    """A100 against H100 on an engine of 2023: a check of stated factors."""
+    middle = [
+        f"{np.median([getattr(r, name) for r in ratios]):.2f}"
+        for name in ("prompt_measured", "prompt_predicted", "token_measured", "token_predicted")
+    ]
+    off = [
+        float(
+            np.median(
+                [
+                    abs(getattr(r, f"{k}_predicted") / getattr(r, f"{k}_measured") - 1)
+                    for r in ratios
+                ]
+            )
+        )
+        for k in ("prompt", "token")
+    ]
+    return Paragraph(
+        f"Factors of Ampere are stated, not fitted. On {len(ratios)} pairs of runs of an engine of 2023 "
+        f"an A100 takes {middle[0]} times as long as an H100 for prompts (predicted {middle[1]}, median "
+        f"error {rounding.share(off[0])}) and {middle[2]} times for tokens (predicted {middle[3]}, "
+        f"{rounding.share(off[1])})."
     )
 
 

@@ -22,21 +22,15 @@ from planner.reporting.document import (
 )
 
 LISTED_FAILURES = 20
-_GROUP = (
-    Column("model", "Model"),
-    Column("gpu", "GPU"),
-    Column("engine", "Engine"),
-    Column("weights", "Weights"),
-)
+_GROUP = (Column("group", "Model on GPU, engine weights"),)
 _ERRORS = (
     Column("points", "Points", Quantity.COUNT),
-    Column("tpot_mean", "TPOT mean", Quantity.SHARE),
-    Column("tpot_median", "TPOT median", Quantity.SHARE),
-    Column("tpot_bias", "TPOT bias", Quantity.CHANGE),
-    Column("ttft_median", "TTFT median", Quantity.SHARE),
-    Column("throughput_mean", "Throughput mean", Quantity.SHARE),
-    Column("rank_correlation", "Rank corr.", Quantity.NUMBER),
-    Column("tpot_coverage", "TPOT in interval", Quantity.SHARE),
+    Column("tpot_mean", "Mean", Quantity.SHARE),
+    Column("tpot_median", "Median", Quantity.SHARE),
+    Column("tpot_bias", "Bias", Quantity.CHANGE),
+    Column("ttft_median", "TTFT", Quantity.SHARE),
+    Column("rank_correlation", "Rank", Quantity.NUMBER),
+    Column("tpot_coverage", "Inside", Quantity.SHARE),
 )
 
 
@@ -89,15 +83,16 @@ def group_table(validation: Validation) -> Table:
     groups = sorted(validation.groups, key=lambda group: -group[1].tpot["mean_absolute_error_pct"])
     return Table(
         "groups",
-        "Errors by group",
+        "TPOT error by group (TTFT: median error; rank: of throughput; inside: the interval)",
         (*_GROUP, *_ERRORS),
-        tuple((*key, *error_cells(errors)) for key, errors in groups),
+        tuple((combination(key), *error_cells(errors)) for key, errors in groups),
     )
 
 
-def error_columns() -> tuple[Column, ...]:
-    """The columns that ``error_cells`` fills."""
-    return _ERRORS
+def combination(key: tuple[str, str, str, str]) -> str:
+    """A group in a few words."""
+    model, gpu, engine, weights = key
+    return f"{model.rsplit('/', 1)[-1]} on {gpu}, {engine} {weights}"
 
 
 def error_cells(errors: Errors) -> tuple[float | None, ...]:
@@ -108,7 +103,6 @@ def error_cells(errors: Errors) -> tuple[float | None, ...]:
         errors.tpot["median_absolute_error_pct"] / 100,
         errors.tpot["bias_pct"] / 100,
         errors.ttft["median_absolute_error_pct"] / 100,
-        errors.throughput["mean_absolute_error_pct"] / 100,
         errors.rank_correlation,
         errors.tpot_coverage,
     )
@@ -118,14 +112,12 @@ def worst_table(rows: Sequence[ValidatedRow]) -> Table:
     """The points that are furthest off."""
     columns = (
         Column("line", "Line", Quantity.COUNT),
-        Column("deployment", "Deployment"),
-        Column("workload", "Workload"),
-        Column("measured_tpot_ms", "Measured TPOT", Quantity.SECONDS),
-        Column("predicted_tpot_ms", "Predicted TPOT", Quantity.SECONDS),
+        Column("deployment", "Deployment and workload"),
+        Column("measured_tpot_ms", "Measured", Quantity.SECONDS),
+        Column("predicted_tpot_ms", "Predicted", Quantity.SECONDS),
         Column("off", "Off", Quantity.CHANGE),
-        Column("evidence", "Evidence"),
     )
-    return Table("worst", "Worst points", columns, tuple(map(_worst_row, rows)))
+    return Table("worst", "TPOT furthest off", columns, tuple(map(_worst_row, rows)))
 
 
 def _worst_row(row: ValidatedRow) -> tuple[float | str, ...]:
@@ -137,12 +129,11 @@ def _worst_row(row: ValidatedRow) -> tuple[float | str, ...]:
     parallel += f" EP{point.expert_parallel}" if point.expert_parallel > 1 else ""
     return (
         row.row.line,
-        f"{point.model} on {point.gpu}, {point.engine} {point.weights} {parallel}",
+        f"{combination(point.group)} {parallel}, "
         f"{point.prompt_tokens}+{point.output_tokens} at {point.concurrency}",
         point.tpot_ms / 1e3,
         prediction.tpot_ms / 1e3,
         prediction.tpot_ms / point.tpot_ms - 1,
-        str(prediction.evidence),
     )
 
 
