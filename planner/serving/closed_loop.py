@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from planner.errors import InputError
 from planner.performance.steps import StepBatch, StepModel
 from planner.serving.limits import ReplicaLimits
-from planner.serving.replica import Replica, Sequence, Step
+from planner.serving.replica import Replica
 from planner.serving.schedulers.registry import composer
+from planner.serving.sequence import Sequence, Step
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 class PrefixCache:
     """Which prompt blocks a replica remembers.
 
-    ``block_tokens``: tokens one id stands for (512 in Mooncake traces). Blocks live in the part of the
-    pool that running sequences leave free; what does not fit is evicted in LRU order. Blocks shared
-    by running sequences are counted once per sequence, so the estimate of hits is careful.
+    ``block_tokens``: tokens one id stands for (512 in Mooncake traces). Blocks live in the prompts of
+    running sequences and in what the pool has free; beyond that the least recently used is evicted.
+    The pool itself counts shared blocks once per sequence, so the estimate of hits is careful.
     """
 
     def __init__(self, block_tokens: int) -> None:

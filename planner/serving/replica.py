@@ -14,108 +14,7 @@ from typing import Protocol
 
 from planner.serving.limits import ReplicaLimits
 from planner.serving.prefix_cache import PrefixCache
-
-
-class Sequence:
-    """A request inside a replica.
-
-    prompt, output: its lengths [tokens]; generated: tokens sampled so far when it last (re)started;
-    pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks held; kept:
-    blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks.
-    """
-
-    __slots__ = (
-        "base",
-        "blocks",
-        "cached",
-        "end_tick",
-        "fixed",
-        "generated",
-        "index",
-        "kept",
-        "order",
-        "output",
-        "pending",
-        "preemptions",
-        "prefix",
-        "prompt",
-    )
-
-    def __init__(
-        self,
-        index: int,
-        prompt: int,
-        output: int,
-        prefix: tuple[int, ...] = (),
-        cached: int = 0,
-        generated: int = 0,
-    ) -> None:
-        self.index = index
-        self.prompt = prompt
-        self.output = output
-        self.prefix = prefix
-        self.generated = generated
-        self.cached = cached
-        self.pending = prompt - cached
-        self.blocks = 0
-        self.kept = 0
-        self.fixed = 0.0
-        self.base = 0
-        self.end_tick = -1
-        self.order = 0
-        self.preemptions = 0
-
-    @property
-    def total(self) -> int:
-        """Tokens in its cache when it ends; the last token is never written."""
-        return self.prompt + self.output - 1
-
-
-class Step:
-    """One engine step, or ``steps`` equal decode steps; fields as ``performance.steps.StepBatch``.
-
-    largest: the longest chunk in it [tokens].
-    """
-
-    __slots__ = (
-        "chunks",
-        "context",
-        "decode",
-        "largest",
-        "pairs",
-        "prefill",
-        "prefill_sequences",
-        "sampled",
-        "steps",
-    )
-
-    def __init__(self, decode: int, context: int, steps: int) -> None:
-        self.decode = decode
-        self.context = context
-        self.steps = steps
-        self.prefill = 0
-        self.largest = 0
-        self.prefill_sequences = 0
-        self.pairs = 0.0
-        self.sampled = decode
-        self.chunks: list[tuple[Sequence, int]] = []
-
-    def add_chunk(self, sequence: Sequence, tokens: int) -> None:
-        """Prefill the next ``tokens`` of a sequence in this step."""
-        done = sequence.prompt + sequence.generated - sequence.pending
-        self.chunks.append((sequence, tokens))
-        self.prefill += tokens
-        self.largest = max(self.largest, tokens)
-        self.prefill_sequences += 1
-        self.pairs += tokens * done + tokens * (tokens + 1) / 2
-        if tokens == sequence.pending:
-            self.sampled += 1
-
-    def imbalance(self, ranks: int) -> float:
-        """Prefill work of the busiest of ``ranks`` over an even share, at best."""
-        if ranks == 1 or not self.prefill:
-            return 1.0
-        return max(1.0, ranks * self.largest / self.prefill)
+from planner.serving.sequence import Sequence, Step
 
 
 class Observer(Protocol):
@@ -170,6 +69,7 @@ class Replica:
         self._phases = [0] * self._block
         self.pool_blocks = limits.kv_pool_bytes / self._unit_bytes
         self.used_blocks = 0.0
+        self._prefix_tokens = 0  # of running prompts, whose blocks others may share
 
     # ---- what a scheduler asks
 
@@ -269,7 +169,8 @@ class Replica:
             return min(sequence.kept * self._block, sequence.prompt + sequence.generated - 1)
         if self.cache is None or not sequence.prefix or sequence.generated:
             return sequence.cached
-        hit = self.cache.match(sequence.prefix, self.free_blocks * self._block)
+        room = self.free_blocks * self._block + self._prefix_tokens
+        hit = self.cache.match(sequence.prefix, room)
         return min(hit, sequence.prompt - 1)
 
     def admit(self, sequence: Sequence, cached: int, blocks: float) -> None:
@@ -283,6 +184,8 @@ class Replica:
         self._orders += 1
         self.used_blocks += sequence.fixed
         sequence.kept = 0
+        if sequence.prefix:
+            self._prefix_tokens += sequence.prompt
         self.hold(sequence, int(blocks))
         self.prefilling.append(sequence)
         self._admitted.append(sequence)
@@ -404,6 +307,8 @@ class Replica:
         observer.finished(sequence)
 
     def _release(self, sequence: Sequence) -> None:
+        if sequence.prefix:
+            self._prefix_tokens -= sequence.prompt
         self.used_blocks -= sequence.blocks + sequence.fixed
         sequence.blocks = 0
         sequence.fixed = 0.0

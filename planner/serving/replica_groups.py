@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from planner.performance.steps import StepModel
 from planner.serving.limits import ReplicaLimits
-from planner.serving.replica import Sequence
 from planner.serving.routing import Router
+from planner.serving.sequence import Sequence
 from planner.serving.timed_replica import TimedReplica
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence as Many
 
-from planner.serving.replica import Sequence
+from planner.serving.sequence import Sequence
 from planner.serving.timed_replica import TimedReplica
 
 PREFIX_SLACK = 1.25  # a replica with the prefix may be this much busier than the least loaded one

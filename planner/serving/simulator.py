@@ -19,11 +19,12 @@ from planner.catalog.engine import Scheduler
 from planner.errors import InputError
 from planner.scenario import Feeding
 from planner.serving.prefix_cache import PrefixCache
-from planner.serving.replica import Replica, Sequence
+from planner.serving.replica import Replica
 from planner.serving.replica_groups import DecodePool, Pool, ReplicaGroup
 from planner.serving.requests import Requests
 from planner.serving.routing import Router
 from planner.serving.schedulers.registry import composer
+from planner.serving.sequence import Sequence
 from planner.serving.simulation_result import SimulationResult, TimeSeries
 from planner.serving.step_table import StepTable
 from planner.serving.timed_replica import Journal, TimedReplica

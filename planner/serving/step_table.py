@@ -14,7 +14,7 @@ from bisect import bisect_right
 import numpy as np
 
 from planner.performance.steps import StepBatch, StepModel
-from planner.serving.replica import Step
+from planner.serving.sequence import Step
 
 ROW_BLOCK = 32  # decode rows priced together
 LATTICE_GROWTH = 1.15

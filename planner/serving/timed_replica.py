@@ -7,7 +7,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 
-from planner.serving.replica import Replica, Sequence, Step
+from planner.serving.replica import Replica
+from planner.serving.sequence import Sequence, Step
 from planner.serving.step_table import StepTable
 
 _GROWTH = 1.25  # a run of steps is cut where its context has grown by this much

@@ -8,7 +8,7 @@ from planner.deployment import Deployment
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
 from planner.performance.steps import StepBatch
-from planner.serving.replica import Sequence, Step
+from planner.serving.sequence import Sequence, Step
 from planner.serving.step_table import StepTable
 from planner.sizing.precision import weights_for
 

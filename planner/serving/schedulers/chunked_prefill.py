@@ -8,7 +8,8 @@ from the head of the queue (vllm/v1/core/sched/scheduler.py).
 
 from __future__ import annotations
 
-from planner.serving.replica import Replica, Step
+from planner.serving.replica import Replica
+from planner.serving.sequence import Step
 
 
 class ChunkedPrefill:

@@ -8,7 +8,8 @@ with ``max_num_tokens`` above their longest prompt (tensorrt_llm/_torch/pyexecut
 
 from __future__ import annotations
 
-from planner.serving.replica import Replica, Step
+from planner.serving.replica import Replica
+from planner.serving.sequence import Step
 
 
 class NoEvict:

@@ -9,7 +9,8 @@ remaining output times ``new_token_ratio``, which starts at 0.7 and falls over 6
 
 from __future__ import annotations
 
-from planner.serving.replica import Replica, Step
+from planner.serving.replica import Replica
+from planner.serving.sequence import Step
 
 INITIAL_NEW_TOKEN_RATIO = 0.7
 MINIMUM_NEW_TOKEN_RATIO = 0.7 * 0.14
