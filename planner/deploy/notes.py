@@ -6,6 +6,7 @@ from planner import __version__
 from planner.deploy.dialect import llm_d_components
 from planner.deploy.kubernetes import service_labels
 from planner.deploy.launch import Launch
+from planner.deploy.scripts import script_name, script_roles
 from planner.plan import Plan
 
 
@@ -20,6 +21,9 @@ def readme(plan: Plan, launches: tuple[Launch, ...], target: str, warnings: tupl
         "| replicas | service | each | engine | longest request | rate each | capacity each |",
         "|---:|---|---|---|---:|---:|---:|",
         *(_row(launch) for launch in launches),
+        "",
+        "A request of more tokens than the longest, prompt and output together, is refused by the "
+        "engine; pin `search.settings.max_model_len_tokens` in the scenario and solve again to allow it.",
         "",
         *_nodes(plan),
         *_start(launches, target),
@@ -70,7 +74,18 @@ def _start(launches: tuple[Launch, ...], target: str) -> list[str]:
         *title,
         "`fleet.yaml` lists how many replicas of each script the plan runs.",
         "",
-        *_block("PORT=8000 ./serve-NAME.sh"),
+        *_block(*(line for launch in launches for line in _script_lines(launch))),
+    ]
+
+
+def _script_lines(launch: Launch) -> list[str]:
+    roles = script_roles(launch)
+    if len(roles) == 1:
+        return [f"PORT=8000 ./{script_name(launch.name, roles[0])}"]
+    leader, worker = (script_name(launch.name, role) for role in roles)
+    return [
+        f"LEADER_ADDRESS=10.0.0.1 PORT=8000 ./{leader}",
+        f"LEADER_ADDRESS=10.0.0.1 NODE_RANK=1 ./{worker}",
     ]
 
 

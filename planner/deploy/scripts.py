@@ -15,7 +15,7 @@ def script_files(launches: tuple[Launch, ...]) -> dict[str, str]:
     """One script per replica group and kind of process, and ``fleet.yaml``: how many to start."""
     files: dict[str, str] = {}
     for launch in launches:
-        for role in _roles(launch):
+        for role in script_roles(launch):
             started = command(launch, role)
             files[script_name(launch.name, role)] = _script(launch, role, started)
             if started.config is not None:
@@ -34,8 +34,8 @@ def config_name(name: str) -> str:
     return f"{name}.config.yaml"
 
 
-def _roles(launch: Launch) -> tuple[Role, ...]:
-    """MPI starts every process of TensorRT-LLM with the same command."""
+def script_roles(launch: Launch) -> tuple[Role, ...]:
+    """The kinds of process with a script; MPI starts every process of TensorRT-LLM with the same command."""
     return (Role.SINGLE,) if launch.dialect.engine == "tensorrt-llm" else launch.roles
 
 
@@ -49,7 +49,7 @@ def _fleet_entry(launch: Launch) -> dict[str, object]:
         "replicas": launch.replicas,
         "gpus_per_replica": launch.gpus,
         "nodes_per_replica": launch.nodes,
-        "scripts": [script_name(launch.name, role) for role in _roles(launch)],
+        "scripts": [script_name(launch.name, role) for role in script_roles(launch)],
     }
 
 
@@ -60,11 +60,12 @@ def _script(launch: Launch, role: Role, started: Command) -> str:
         f"# One replica of {_one_line(launch.service)}{_PLACE[role]}: {launch.dialect.engine} "
         f"{launch.dialect.version} on {launch.node_gpus}x {launch.gpu.name}"
         + (f" of {launch.gpus}" if launch.nodes > 1 else ""),
-        f"# The plan runs {launch.replicas} such replicas at {launch.rate_qps:.2f} requests/s each "
+        f"# The plan runs {launch.replicas} of these, each at {launch.rate_qps:.2f} requests/s "
         f"(capacity {launch.capacity_qps:.2f}).",
-        f"# Several on one machine: give each its own PORT and {visible}.",
-        "set -eu",
     ]
+    if launch.replicas > 1 and launch.nodes == 1:
+        lines.append(f"# Several on one machine: give each its own PORT and {visible}.")
+    lines.append("set -eu")
     if started.config is not None:
         lines.append('here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)')
     head = " ".join(["exec", *_mpi(launch), *started.program])
