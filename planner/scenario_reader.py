@@ -112,10 +112,27 @@ def read_scenario(name: str | Path, catalog: Catalog | None = None) -> Scenario:
     """
     path = find_scenario(name)
     source = read_source(path)
-    scenario = validate(source, default_name=path.stem)
+    scenario = _with_traces_beside(validate(source, default_name=path.stem), path.parent)
     if catalog is not None:
         check_names(scenario, catalog, source)
     return scenario
+
+
+def _with_traces_beside(scenario: Scenario, folder: Path) -> Scenario:
+    """Traces that lie beside the scenario's file are found from any working directory."""
+
+    def found(lengths: Lengths) -> Lengths:
+        beside = folder / lengths.trace if lengths.trace else None
+        if beside is None or not beside.is_file():
+            return lengths
+        return lengths.model_copy(update={"trace": str(beside)})
+
+    def resolved(service: Service) -> Service:
+        keys = ("prompt_tokens", "output_tokens")
+        return service.model_copy(update={k: found(getattr(service, k)) for k in keys})
+
+    services = tuple(resolved(s) for s in scenario.services)
+    return scenario.model_copy(update={"services": services})
 
 
 def validate(source: Source, default_name: str = "scenario") -> Scenario:

@@ -134,3 +134,13 @@ def test_shipped_scenarios_name_what_exists(name, catalog):
 
 def test_eight_scenarios_ship():
     assert len(shipped_scenarios()) >= 8
+
+
+def test_a_trace_beside_the_scenario_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "t.csv").write_text("prompt_tokens,output_tokens\n100,20\n300,50\n")
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "model: m\nrate: 1\nprompt_tokens: {trace: t.csv}\noutput_tokens: 5\nslo: {ttft_p99: 2s}\n"
+    )
+    monkeypatch.chdir("/")
+    assert read_scenario(file).services[0].prompt_tokens.trace == str(tmp_path / "t.csv")
