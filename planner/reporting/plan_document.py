@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from planner.catalog.offer import Term
 from planner.comparison.findings import Findings
 from planner.comparison.naming import layout_name, rented
-from planner.plan import Infeasibility, Plan
+from planner.plan import Infeasibility, NodeCount, Plan
 from planner.reporting import evidence_sections, money_sections, rounding, service_sections
 from planner.reporting.document import (
     Block,
@@ -57,16 +60,26 @@ def headline(plan: Plan) -> str:
     """The decision in one sentence."""
     if plan.totals is None:
         return plan.infeasibility.summary if plan.infeasibility else _PROOF[plan.status] + "."
-    rent = " and ".join(
-        f"{n.count} x {n.instance_type} at {n.provider} ({n.region}, {n.term}"
-        + (f", {rounding.share(n.hours_share)} of the time" if n.hours_share < 1 else "")
-        + ")"
-        for n in rented(plan)
-    )
+    owned = [_told(n) for n in rented(plan) if n.term == Term.OWNED]
+    hired = [_told(n) for n in rented(plan) if n.term != Term.OWNED]
     run = " and ".join(
         f"{g.replicas} x [{layout_name(g)}]" for s in plan.services for g in s.replica_groups
     )
-    return f"Rent {rent} and run {run}: {rounding.usd(plan.totals.usd_per_month)} per month."
+    steps = [
+        f"keep {' and '.join(owned)}" if owned else "",
+        f"rent {' and '.join(hired)}" if hired else "",
+    ]
+    sentence = f"{', '.join(step for step in steps if step)} and run {run}"
+    return (
+        f"{sentence[0].upper()}{sentence[1:]}: {rounding.usd(plan.totals.usd_per_month)} per month."
+    )
+
+
+def _told(node: NodeCount) -> str:
+    part = f", {rounding.share(node.hours_share)} of the time" if node.hours_share < 1 else ""
+    return (
+        f"{node.count} x {node.instance_type} at {node.provider} ({node.region}, {node.term}{part})"
+    )
 
 
 def _decision(findings: Findings) -> tuple[Block, ...]:
@@ -74,11 +87,22 @@ def _decision(findings: Findings) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if plan.totals is not None:
         blocks.append(_key_facts(plan))
+    blocks += [Paragraph(text, warning=True) for text in _unserved(plan)]
     blocks += [Paragraph(w, warning=True) for w in (*plan.warnings, *findings.notes)]
     blocks.append(Paragraph(_proof(plan)))
     if plan.infeasibility is not None:
         blocks += _infeasibility(plan.infeasibility)
     return tuple(blocks)
+
+
+def _unserved(plan: Plan) -> Iterator[str]:
+    """What a plan that serves by priority leaves out."""
+    for service in plan.services:
+        if service.served_qps < service.rate_qps * (1 - 1e-6):
+            yield (
+                f"{service.name}: only {rounding.qps(service.served_qps)} of "
+                f"{rounding.qps(service.rate_qps)} is served."
+            )
 
 
 def _key_facts(plan: Plan) -> Facts:

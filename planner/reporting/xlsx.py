@@ -107,8 +107,8 @@ def _totals(sheet: Sheet, plan: Plan) -> None:
         ),
     )
     for i, (label, name, formula, value) in enumerate(lines):
-        if value is None:
-            continue
+        if value is None or (not totals.usd_per_hour and "million" in name):
+            continue  # a free fleet does not tell how many tokens it serves
         sheet.text(top + i, 0, label, strong=True)
         sheet.formula(top + i, 1, formula, value, Quantity.USD, name=name)
     after = top + len(lines)
@@ -194,7 +194,8 @@ def _options(sheet: Sheet, plan: Plan) -> None:
         sheet.formula(row, 3, f"=C{line}*Hours_per_month", per_month, Quantity.USD)
         sheet.formula(row, 4, f"=C{line}*Hours_per_year", per_year, Quantity.USD)
         sheet.formula(row, 5, f"=D{line}-Cost_per_month", more, Quantity.USD)
-        sheet.formula(row, 6, f"=C{line}/Cost_per_hour-1", hourly / own - 1, Quantity.SHARE)
+        if own:
+            sheet.formula(row, 6, f"=C{line}/Cost_per_hour-1", hourly / own - 1, Quantity.SHARE)
         sheet.text(row, 7, reason)
     sheet.widths(58, 10, 15, 15, 15, 15, 16, 60)
     sheet.below(3 + len(entries) + 1)

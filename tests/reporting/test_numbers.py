@@ -162,3 +162,26 @@ def test_all_formats_tell_an_infeasible_plan():
 def test_records_are_plain_json(document):
     rows = deliver.records(document, "order")
     assert json.loads(json.dumps(rows))[0]["usd_per_hour_each"] == 20.0
+
+
+def test_what_is_not_served_is_said_first():
+    services = build.plan().services
+    short = build.plan(services=(services[0].model_copy(update={"served_qps": 25.0}),))
+    text = markdown.render(plan_document(findings_for(short)))
+    assert "> **Warning:** chat: only 25 req/s of 50 req/s is served." in text
+
+
+def test_what_runs_today_is_kept_and_not_rented():
+    mixed = build.plan(nodes=(build.node(), build.node(term="owned", provider="own", count=2)))
+    document = plan_document(findings_for(mixed))
+    assert document.headline.startswith(
+        "Keep 2 x h100x8 at own (us-east-1, owned), rent 3 x h100x8"
+    )
+
+
+def test_a_free_fleet_divides_nothing_by_zero():
+    free = build.plan(nodes=(build.node(term="owned", usd_per_hour_each=0.0),))
+    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings_for(free))), data_only=True)
+    assert "Cost_per_month" in book.defined_names
+    assert "Cost_per_million_tokens" not in book.defined_names
+    assert html.render(plan_document(findings_for(free)))
