@@ -234,19 +234,19 @@ def price_of_resilience(
 
 
 def assurance_of(decided: Decided, demand_cv: float) -> tuple[ServiceAssurance, ...]:
-    """For each service on one replica kind: how sure its number of replicas is."""
-    services = {s.name: s for s in decided.scenario.services}
+    """For each service on one replica kind: how sure its number of replicas is in the busiest period."""
     tables = []
-    for service in services.values():
+    for service in decided.scenario.services:
         kinds = [k for k in decided.used if decided.candidates[k].service == service.name]
-        if len(kinds) != 1:
+        if len(kinds) != 1 or service.buckets is not None:
             continue
+        rates = [d.rates_qps for d in decided.problem.demands if d.service == service.name]
         candidate = decided.candidates[kinds[0]]
         unsure = uncertainty(candidate, service)
         chances = size_chances(
             unsure,
             gpus_per_replica=candidate.deployment.gpus,
-            rate_qps=service.rate,
+            rate_qps=max(map(sum, zip(*rates, strict=True))),
             demand_sigma=sigma_of_cv(demand_cv),
             up_to=0.99,
             max_replicas=MOST_TIMES_PLANNED * (decided.used[kinds[0]] + 1),
