@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from planner.catalog.tables import MAX_TABLE_BYTES, read_text
@@ -164,10 +164,18 @@ def _point(cells: Mapping[str, str]) -> Point:
         **optional,
     )
     if gpus is not None and gpus != point.gpus:
-        raise ValueError(f"gpus is {gpus}, but TP x PP x DP is {point.gpus}")
+        point = _over_gpus(point, gpus)
     if point.output_tokens < 2:
         raise ValueError("output_tokens is 1: a single token has no time per output token")
     return point
+
+
+def _over_gpus(point: Point, gpus: int) -> Point:
+    """Read ``tensor_parallel`` as SGLang does: the ranks of all attention-DP groups together."""
+    share, rest = divmod(gpus, point.data_parallel * point.pipeline_parallel)
+    if rest or share < 1 or gpus != point.tensor_parallel * point.pipeline_parallel:
+        raise ValueError(f"gpus is {gpus}, but TP x PP x DP is {point.gpus}")
+    return replace(point, tensor_parallel=share)
 
 
 def _count(name: str, text: str) -> int:

@@ -68,3 +68,12 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no rows"):
         read_points(table(tmp_path))
+
+
+def test_ranks_of_attention_data_parallelism_may_be_counted_in_tensor_parallel(
+    tmp_path: Path,
+) -> None:
+    header = HEADER.replace("anything", "data_parallel")
+    row = "m,h200-sxm-141gb,sglang,fp8,8,1024,1024,8,105.9,9.06,8,8"
+    (point,) = read_points(table(tmp_path, row, header=header)).points
+    assert (point.tensor_parallel, point.data_parallel, point.gpus) == (1, 8, 8)

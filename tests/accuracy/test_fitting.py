@@ -1,0 +1,132 @@
+"""The fit on points whose truth is known: numbers made by the model itself, never measurements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from planner.accuracy.conditions import deployment_of
+from planner.accuracy.cross_validation import cross_validate, model_and_gpu
+from planner.accuracy.fitting import Fit, FitSettings, balance, shipped_hierarchy
+from planner.accuracy.playback import measured_times
+from planner.accuracy.points import Point
+from planner.accuracy.samples import Sample, Stack, samples_of
+from planner.catalog.store import Catalog, load_catalog
+from planner.performance.calibration_files import PriorsFile, dump_fitted, read_fitted, read_priors
+from planner.performance.factors import Calibration, Scale, assemble
+from planner.performance.model import step_model
+
+TRUTH = 1.3
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return load_catalog()
+
+
+@pytest.fixture(scope="module")
+def priors(catalog: Catalog) -> PriorsFile:
+    return read_priors(catalog.root / "calibration" / "priors.yaml")
+
+
+@pytest.fixture(scope="module")
+def calibration(priors: PriorsFile) -> Calibration:
+    return assemble(priors, [])
+
+
+def slower(sample: Sample, times: float) -> Sample:
+    point = replace(
+        sample.point, ttft_ms=sample.point.ttft_ms * times, tpot_ms=sample.point.tpot_ms * times
+    )
+    return replace(sample, point=point)
+
+
+@pytest.fixture(scope="module")
+def samples(catalog: Catalog, calibration: Calibration) -> list[Sample]:
+    """Two models on two cards, all 1.3 times as slow as the priors say."""
+    points = [
+        Point(model, gpu, "vllm", "bf16", tp, 1024, 256, n, 1.0, 1.0)
+        for model in ("Qwen/Qwen3-8B", "Qwen/Qwen3-32B")
+        for gpu in ("h100-sxm-80gb", "h200-sxm-141gb")
+        for tp in (1, 4)
+        for n in (1, 16, 64)
+    ]
+    found, failures = samples_of(points, catalog, calibration)
+    assert not failures
+    stack = Stack(found, calibration)
+    fit = fit_of(found, calibration, priors=read_priors(catalog.root / "calibration/priors.yaml"))
+    ttft, tpot = fit.predict(np.zeros(len(fit.parameters)))
+    assert len(stack.cells) == 4
+    return [
+        replace(
+            s,
+            point=replace(s.point, ttft_ms=1e3 * a * TRUTH, tpot_ms=1e3 * b * TRUTH),
+        )
+        for s, a, b in zip(found, ttft.tolist(), tpot.tolist(), strict=True)
+    ]
+
+
+def fit_of(samples: list[Sample], calibration: Calibration, priors: PriorsFile) -> Fit:
+    spreads = {name: row.spread for name, row in priors.factors.items()}
+    return Fit(
+        Stack(samples, calibration), calibration, shipped_hierarchy(priors), spreads, FitSettings()
+    )
+
+
+def test_the_stack_predicts_what_the_step_model_does(
+    catalog: Catalog, calibration: Calibration, samples: list[Sample], priors: PriorsFile
+) -> None:
+    fit = fit_of(samples, calibration, priors)
+    _, tpot = fit.predict(np.zeros(len(fit.parameters)))
+    for sample, predicted in zip(samples[:6], tpot[:6], strict=True):
+        steps = step_model(deployment_of(sample.point, catalog, calibration), calibration)
+        assert predicted == pytest.approx(measured_times(sample.run, steps)[1], rel=1e-9)
+
+
+def test_a_fit_moves_predictions_to_the_measurements_and_is_deterministic(
+    calibration: Calibration, samples: list[Sample], priors: PriorsFile
+) -> None:
+    fit = fit_of(samples, calibration, priors)
+    result = fit.run()
+    _, tpot = fit.predict(result.shifts)
+    measured = np.array([sample.tpot_s for sample in samples])
+    assert np.median(np.abs(tpot / measured - 1)) < 0.08
+    np.testing.assert_array_equal(fit.run().shifts, result.shifts)
+
+
+def test_a_left_out_group_is_not_seen(
+    calibration: Calibration, samples: list[Sample], priors: PriorsFile
+) -> None:
+    odd = [
+        slower(sample, 5.0) if sample.point.model == "Qwen/Qwen3-8B" else sample
+        for sample in samples
+    ]
+    group = np.array([model_and_gpu(s) == ("Qwen/Qwen3-8B", "h100-sxm-80gb") for s in samples])
+    others = np.array([s.point.model == "Qwen/Qwen3-32B" for s in samples])
+    honest = cross_validate(fit_of(samples, calibration, priors), samples, model_and_gpu)
+    changed = [o if g else s for o, s, g in zip(odd, samples, group, strict=True)]
+    again = cross_validate(fit_of(changed, calibration, priors), changed, model_and_gpu)
+    np.testing.assert_allclose(again.tpot_s[group], honest.tpot_s[group], rtol=1e-9)
+    assert not np.allclose(again.tpot_s[others], honest.tpot_s[others], rtol=1e-3)
+
+
+def test_balance_lets_groups_count_alike() -> None:
+    weights = balance(["a"] * 8 + ["b"] * 2)
+    assert weights[:8].sum() == pytest.approx(weights[8:].sum())
+
+
+def test_a_factor_never_leaves_its_bounds() -> None:
+    scale = Scale(0.2, 0.95)
+    assert scale.value(-40) == pytest.approx(0.2)
+    assert scale.value(40) == pytest.approx(0.95)
+    assert scale.value(scale.position(0.6)) == pytest.approx(0.6)
+
+
+def test_the_shipped_file_round_trips(catalog: Catalog, tmp_path: Path) -> None:
+    file = read_fitted(catalog.root / "calibration" / "fitted.yaml")
+    target = tmp_path / "fitted.yaml"
+    target.write_text(dump_fitted(file))
+    assert read_fitted(target) == file
