@@ -287,7 +287,7 @@ def _bars(
         axes.axvline(0, color=canvas.RULE, lw=1)
         axes.tick_params(axis="y", length=0)
         axes.set_xticks([])
-        axes.margins(x=0.2)
+        axes.margins(x=0.35 if min(values.values(), default=0) < 0 else 0.2)
 
     return _figure(key, title, description, paint, 0.7 + 0.42 * len(values))
 
@@ -304,7 +304,8 @@ def _figure(
 
 
 def _wrap(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, 26, max_lines=2, placeholder=" …"))
+    whole = text.replace(" %", "\N{NO-BREAK SPACE}%")
+    return "\n".join(textwrap.wrap(whole, 26, max_lines=2, placeholder=" …"))
 
 
 def _slug(text: str) -> str:

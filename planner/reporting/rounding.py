@@ -55,11 +55,15 @@ def qps(value: Number) -> str:
 
 
 def share(value: Number) -> str:
-    """A share of one as percent: ``87 %``, ``0.4 %``."""
+    """A share of one as percent: ``87 %``, ``0.4 %``, ``0.01 %``; less than a millionth is ``0 %``."""
     if not _known(value):
         return UNKNOWN
     percent = 100 * value
-    return f"{percent:.0f} %" if abs(percent) >= 10 or percent == 0 else f"{percent:.1f} %"
+    if abs(percent) < 1e-4:
+        return "0 %"
+    if abs(percent) >= 10:
+        return f"{percent:.0f} %"
+    return f"{percent:.1f} %" if abs(percent) >= 0.1 else f"{significant(percent, 1)} %"
 
 
 def gib(size_bytes: Number) -> str:
@@ -119,7 +123,8 @@ def interval(
 
 def signed_share(value: Number) -> str:
     """A relative change: ``+12 %``, ``-0.4 %``, ``0 %``."""
-    return f"{'+' if _known(value) and value > 0 else ''}{share(value)}"
+    text = share(value)
+    return f"+{text}" if _known(value) and value > 0 and text != "0 %" else text
 
 
 def relative(old: Number, new: Number) -> str:
