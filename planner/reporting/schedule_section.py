@@ -7,7 +7,7 @@ from typing import Any
 
 from planner.comparison.naming import candidate_key
 from planner.plan import Plan, ServicePlan
-from planner.reporting import charts
+from planner.reporting import service_charts
 from planner.reporting.document import Block, Column, Figure, Quantity, Section, Table
 
 Period = Mapping[str, Any]
@@ -29,7 +29,7 @@ def _figure(service: ServicePlan, periods: Sequence[Period]) -> Figure:
         for p in periods
     ]
     known = all(set(replicas) <= set(each) for replicas in own)
-    return charts.over_time(
+    return service_charts.over_time(
         service.name,
         [p["period"] for p in periods],
         [p["busiest_qps"].get(service.name, 0.0) for p in periods],

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.comparison.findings import Findings
 from planner.comparison.naming import layout_name
 from planner.plan import ReplicaGroup, ServicePlan
-from planner.reporting import charts, rounding, schedule_section
+from planner.reporting import rounding, schedule_section, service_charts
 from planner.reporting.document import (
     Block,
     Cell,
@@ -79,7 +79,7 @@ def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, Repl
 
 
 def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
-    return (_replicas(services), charts.demand_and_capacity(services), *_steps(services))
+    return (_replicas(services), service_charts.demand_and_capacity(services), *_steps(services))
 
 
 def _replicas(services: tuple[ServicePlan, ...]) -> Table:
@@ -193,8 +193,8 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
     ]
     if floors:
         blocks.append(Paragraph(f"Physical floors: {'; '.join(floors)}."))
-    blocks += [charts.latency_curve(curve) for curve in findings.curves]
-    blocks += [charts.distribution(d) for d in findings.distributions]
+    blocks += [service_charts.latency_curve(curve) for curve in findings.curves]
+    blocks += [service_charts.distribution(d) for d in findings.distributions]
     return tuple(blocks)
 
 
@@ -226,5 +226,5 @@ def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     )
     bars = {layout_name(g): g.memory for _, g in _each(services) if g.memory}
     table = Table("memory", "Parts of the memory", columns, rows)
-    figure: tuple[Figure, ...] = (charts.memory(bars, _PARTS),) if bars else ()
+    figure: tuple[Figure, ...] = (service_charts.memory(bars, _PARTS),) if bars else ()
     return (table, *figure)
