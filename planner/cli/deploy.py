@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from planner.cli.numbers import FiniteRange
 from planner.errors import InputError
 
 TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
@@ -47,7 +48,7 @@ TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
 )
 @click.option(
     "--burst",
-    type=click.FloatRange(min=1, max=100),
+    type=FiniteRange(min=1, max=100),
     default=1.5,
     show_default=True,
     help="Autoscale up to this multiple of the plan's replicas.",
@@ -57,6 +58,12 @@ TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
     default="http://prometheus-operated.monitoring.svc:9090",
     show_default=True,
     help="Where KEDA reads queue depths.",
+)
+@click.option(
+    "--timezone",
+    default="UTC",
+    show_default=True,
+    help="Of the hours in the scenario's load, where KEDA scales by the clock.",
 )
 @click.option(
     "--trust-remote-code",
@@ -79,6 +86,7 @@ def command(
     autoscaler: Literal["keda", "hpa", "none"],
     burst: float,
     prometheus: str,
+    timezone: str,
     trust_remote_code: bool,
     catalogs: str | None,
 ) -> int:
@@ -99,8 +107,8 @@ def command(
     """
     from planner.catalog.store import load_catalog
     from planner.deploy.check import check_files
+    from planner.deploy.choices import Choices
     from planner.deploy.folder import read_folder, write_folder
-    from planner.deploy.resolve import Choices
     from planner.deploy.targets import launch_files
     from planner.plan import read_plan
 
@@ -113,6 +121,7 @@ def command(
         autoscaler=autoscaler,
         prometheus_url=prometheus,
         burst=burst,
+        timezone=timezone,
     )
     document = read_plan(plan)
     written = launch_files(document, catalog, target, choices)

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from planner.catalog.store import Catalog
+from planner.deploy.choices import Choices
 from planner.deploy.cluster_check import check_cluster
 from planner.deploy.commands import ENGINES, parse
 from planner.deploy.dialect import Dialect
 from planner.deploy.names import unique_labels
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
-from planner.deploy.resolve import Choices, group_name
+from planner.deploy.resolve import deployment_of, group_name
 from planner.deploy.terms import Degrees
+from planner.deploy.timetable import replicas_by_hour
+from planner.deployment import Deployment
 from planner.errors import OutputError
-from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.plan import Plan, ReplicaGroup
+from planner.scenario import Service
 
 READERS: Mapping[str, Callable[[Mapping[str, str]], Iterator[Started]]] = {
     "docker-compose": read_compose,
     "kubernetes": read_manifests,
     "llm-d": read_manifests,
 }
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What one replica group of the plan asks for."""
+
+    service: Service
+    group: ReplicaGroup
+    deployment: Deployment
+    by_hour: tuple[int, ...]
+
+    def setting(self, name: str, default: int) -> int:
+        value = self.group.settings.get(name)
+        return default if value is None else int(value)
 
 
 def check_files(
@@ -31,26 +50,32 @@ def check_files(
     Raises InputError for an option that the engine's version does not have, OutputError for anything
     that is not what the plan says; both name the workload.
     """
-    wanted = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas]
-    names = unique_labels(group_name(s, g) for s, g in wanted)
+    wanted = _wanted(plan, catalog)
     started = list(READERS.get(target, read_scripts)(files))
-    by_name = dict(zip(names, wanted, strict=True))
-    _same(target, "replica groups", sorted({s.name for s in started}), sorted(by_name))
+    _same(target, "replica groups", sorted({s.name for s in started}), sorted(wanted))
     for one in started:
-        service, group = by_name[one.name]
-        _check_process(one, service, group, catalog, choices)
+        _check_process(one, wanted[one.name], catalog, choices)
     if target in ("kubernetes", "llm-d"):
-        check_cluster(files, {name: group.replicas for name, (_, group) in by_name.items()})
+        counts = {name: (w.group.replicas, w.by_hour) for name, w in wanted.items()}
+        check_cluster(files, counts)
 
 
-def _check_process(
-    one: Started,
-    service: ServicePlan,
-    group: ReplicaGroup,
-    catalog: Catalog,
-    choices: Choices,
-) -> None:
-    engine = catalog.engine(group.engine, group.engine_version)
+def _wanted(plan: Plan, catalog: Catalog) -> dict[str, _Wanted]:
+    asked = {s.name: s for s in plan.scenario.services}
+    groups = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas]
+    names = unique_labels(group_name(s, g) for s, g in groups)
+    found = {}
+    for name, (planned, group) in zip(names, groups, strict=True):
+        service = asked[planned.name]
+        deployment = deployment_of(service, group, catalog)
+        by_hour = replicas_by_hour(plan, f"{service.name}: {deployment.label}")
+        found[name] = _Wanted(service, group, deployment, by_hour)
+    return found
+
+
+def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Choices) -> None:
+    group, deployment = wanted.group, wanted.deployment
+    engine, gpu = deployment.engine, deployment.gpu
     dialect = Dialect(engine.name, engine.version, catalog.root)
     told = parse(dialect, one.words, one.config)
     module = ENGINES[engine.name]
@@ -63,43 +88,35 @@ def _check_process(
     _same(one.name, "parallel degrees", module.degrees(told), asked)
     _same(one.name, "replicas", one.replicas, group.replicas)
     if one.gpus is not None:
-        per_replica = group.tensor_parallel * group.pipeline_parallel * group.data_parallel
-        _same(one.name, "GPUs of a replica", one.gpus * one.nodes, per_replica)
-    _same(one.name, "drafted tokens", module.drafts(told), _setting(group, "draft_tokens", 0))
-    gpu = catalog.gpu(group.gpu)
-    limits = engine.on(gpu)
+        _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
+    _same(one.name, "drafted tokens", module.drafts(told), wanted.setting("draft_tokens", 0))
     _same(one.name, "KV cache type", told["kv_cache"], dialect.kv_cache(group.kv_cache, gpu.vendor))
+    limits = engine.on(gpu)
     for name in ("max_num_seqs", "max_num_batched_tokens"):
-        _same(one.name, name, int(told[name]), _setting(group, name, getattr(limits, name)))
+        _same(one.name, name, int(told[name]), wanted.setting(name, getattr(limits, name)))
     fraction = group.settings.get("memory_fraction")
     if fraction is not None:
         _same(one.name, "memory fraction", float(told["memory_fraction"]), float(fraction))
     pinned = group.settings.get("max_model_len_tokens")
     if pinned is not None:
         _same(one.name, "longest request", int(told["max_model_len_tokens"]), int(pinned))
-    _check_weights(one, told, service, group, catalog, dialect, choices)
+    _check_weights(one, told, wanted, dialect, choices)
     _check_safety(one, told, choices)
 
 
 def _check_weights(
-    one: Started,
-    told: Mapping[str, Any],
-    service: ServicePlan,
-    group: ReplicaGroup,
-    catalog: Catalog,
-    dialect: Dialect,
-    choices: Choices,
+    one: Started, told: Mapping[str, Any], wanted: _Wanted, dialect: Dialect, choices: Choices
 ) -> None:
-    given = choices.checkpoints.get(service.name)
+    given = choices.checkpoints.get(wanted.service.name)
     if given is not None:
         _same(one.name, "checkpoint", told["model"], given)
         return
-    native = catalog.model(service.model).native_weights
-    spelling = dialect.weights(group.weights, catalog.gpu(group.gpu).vendor)
-    if group.weights != native and spelling is not None:
+    weights = wanted.deployment.weights.name
+    spelling = dialect.weights(weights, wanted.deployment.gpu.vendor)
+    if weights != wanted.deployment.model.native_weights and spelling is not None:
         _same(one.name, "quantisation", told.get("quantization"), spelling.value)
-    elif dialect.dtype(group.weights) is not None:
-        _same(one.name, "weight type", told.get("dtype"), dialect.dtype(group.weights))
+    elif dialect.dtype(weights) is not None:
+        _same(one.name, "weight type", told.get("dtype"), dialect.dtype(weights))
 
 
 def _check_safety(one: Started, told: Mapping[str, Any], choices: Choices) -> None:
@@ -109,11 +126,6 @@ def _check_safety(one: Started, told: Mapping[str, Any], choices: Choices) -> No
     tag = one.image.rpartition("/")[2].partition(":")[2]
     if one.image and "@sha256:" not in one.image and tag in ("", "latest"):
         raise OutputError("the image is not pinned", where=one.name, found=one.image)
-
-
-def _setting(group: ReplicaGroup, name: str, default: int) -> int:
-    value = group.settings.get(name)
-    return default if value is None else int(value)
 
 
 def _same(where: str, what: str, found: object, wanted: object) -> None:

@@ -11,21 +11,29 @@ from planner.deploy.documents import read_yaml_stream
 from planner.errors import OutputError
 
 Object = Mapping[str, Any]
+DAY = 24 * 60  # minutes
 
 
-def check_cluster(files: Mapping[str, str], replicas: Mapping[str, int]) -> None:
-    """Hold the objects against one another, and autoscaling against the plan's replicas by name."""
+def check_cluster(
+    files: Mapping[str, str], replicas: Mapping[str, tuple[int, tuple[int, ...]]]
+) -> None:
+    """Hold the objects against one another, and autoscaling against the plan.
+
+    ``replicas``: by name, the most replicas and those of each hour (empty where they do not vary).
+    """
     groups = {n: read_yaml_stream(t) for n, t in files.items() if n.endswith(".group.yaml")}
     objects = [o for listed in groups.values() for o in listed]
     _one_each(objects, replicas)
     for item in objects:
         name = item["metadata"]["name"]
         if item["kind"] == "ScaledObject":
-            _hold(item["spec"]["minReplicaCount"] == replicas[name], name, "minReplicaCount")
-            _hold(item["spec"]["maxReplicaCount"] >= replicas[name], name, "maxReplicaCount")
+            most, by_hour = replicas[name]
+            _hold(item["spec"]["maxReplicaCount"] >= most, name, "maxReplicaCount")
+            for hour, wanted in enumerate(by_hour or (most,)):
+                _hold(_floor_at(hour, item["spec"]) == max(1, wanted), name, "replicas by hour")
         elif item["kind"] == "HorizontalPodAutoscaler":
-            _hold(item["spec"]["minReplicas"] == replicas[name], name, "minReplicas")
-            _hold(item["spec"]["maxReplicas"] >= replicas[name], name, "maxReplicas")
+            _hold(item["spec"]["minReplicas"] == replicas[name][0], name, "minReplicas")
+            _hold(item["spec"]["maxReplicas"] >= replicas[name][0], name, "maxReplicas")
     pods = [pod for item in objects for pod in _pods(item)]
     for selector in _selectors(objects, files):
         _hold(any(selector.items() <= pod.items() for pod in pods), str(selector), "selector")
@@ -34,7 +42,24 @@ def check_cluster(files: Mapping[str, str], replicas: Mapping[str, int]) -> None
     _hold(listed == written, "kustomization.yaml", "resources")
 
 
-def _one_each(objects: Iterable[Object], replicas: Mapping[str, int]) -> None:
+def _floor_at(hour: int, spec: Object) -> int:
+    """The fewest replicas half past ``hour``: the least, or what a cron trigger then wants."""
+    floor = int(spec["minReplicaCount"])
+    for trigger in spec["triggers"]:
+        if trigger["type"] == "cron":
+            start, end = (_minute(trigger["metadata"][key]) for key in ("start", "end"))
+            now = hour * 60 + 30
+            if (now - start) % DAY < (end - start) % DAY:
+                floor = max(floor, int(trigger["metadata"]["desiredReplicas"]))
+    return floor
+
+
+def _minute(cron: str) -> int:
+    minute, hour, *_ = cron.split()
+    return int(hour) * 60 + int(minute)
+
+
+def _one_each(objects: Iterable[Object], replicas: Iterable[str]) -> None:
     for kinds in (("Deployment", "LeaderWorkerSet"), ("PodDisruptionBudget",)):
         names = sorted(o["metadata"]["name"] for o in objects if o["kind"] in kinds)
         _hold(names == sorted(replicas), " or ".join(kinds), "objects, one for each replica group")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from planner.deploy.choices import Choices
 from planner.deploy.documents import to_yaml, to_yaml_stream
 from planner.deploy.launch import Launch
 from planner.deploy.names import unique_labels
-from planner.deploy.resolve import Choices
 from planner.deploy.scaling import scaling_objects
 from planner.deploy.workloads import PART_OF, ROLE, SERVER, workload_objects
 

@@ -39,7 +39,8 @@ class Launch:
     for. ``quantization`` is None where the checkpoint's own config says it. ``nodes`` of ``node_gpus``
     GPUs make one replica. ``queue_threshold``: requests waiting at one replica that still start within
     the TTFT target. ``drain_s``: how long requests in flight may take to finish [s]. ``rate_qps`` and
-    ``capacity_qps`` are per replica [requests/s].
+    ``capacity_qps`` are per replica [requests/s]. ``by_hour``: replicas in each hour of the day, empty
+    where they do not vary; ``replicas`` is then the most.
     """
 
     name: str
@@ -73,12 +74,18 @@ class Launch:
     rate_qps: float
     capacity_qps: float
     drain_s: int = 60
+    by_hour: tuple[int, ...] = ()
     trust_remote_code: bool = False
 
     @property
     def gpus(self) -> int:
         """GPUs of one replica."""
         return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
+
+    @property
+    def least_replicas(self) -> int:
+        """What must run at any time; a server stays up where the plan would switch the last one off."""
+        return max(1, min(self.by_hour, default=self.replicas))
 
     @property
     def is_local(self) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.deploy.choices import Choices
 from planner.deploy.documents import to_yaml, to_yaml_stream
 from planner.deploy.kubernetes import kustomization, service_labels
 from planner.deploy.launch import Launch
 from planner.deploy.names import dns_label
-from planner.deploy.resolve import Choices
 from planner.deploy.scaling import scaling_objects
 from planner.deploy.words import HTTP_PORT
 from planner.deploy.workloads import PART_OF, ROLE, SERVER, workload_objects

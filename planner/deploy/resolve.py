@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
 
 from planner.catalog.store import Catalog
+from planner.deploy.choices import (
+    Choices,
+    must_be_known,
+    must_have_fleet,
+    must_hold_whole_gpus,
+)
 from planner.deploy.commands import ENGINES
 from planner.deploy.dialect import Dialect
 from planner.deploy.launch import Launch
 from planner.deploy.names import unique_labels
+from planner.deploy.timetable import replicas_by_hour
 from planner.deployment import Deployment, EngineSettings
-from planner.errors import InputError, nearest
+from planner.errors import InputError
 from planner.fleet.candidates import service_model
 from planner.plan import Plan, ReplicaGroup, ServicePlan
 from planner.scenario import Service
@@ -22,25 +27,7 @@ from planner.serving.lengths import lengths_of
 from planner.sizing.memory import memory_fraction
 from planner.sizing.precision import weights_for
 
-SHOWN = 5
 MIN_DRAIN_S = 30
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a plan leaves open.
-
-    ``checkpoints`` and ``draft_models``: by service, instead of the scenario's model. ``images``: by
-    engine. ``burst``: how far autoscaling may go beyond the plan's replicas, as a factor.
-    """
-
-    checkpoints: Mapping[str, str] = field(default_factory=dict)
-    draft_models: Mapping[str, str] = field(default_factory=dict)
-    images: Mapping[str, str] = field(default_factory=dict)
-    trust_remote_code: bool = False
-    autoscaler: Literal["keda", "hpa", "none"] = "keda"
-    prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
-    burst: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -57,8 +44,9 @@ def resolve(plan: Plan, catalog: Catalog, choices: Choices) -> Resolved:
     Raises InputError when there is nothing to deploy, when a choice names an unknown service or
     engine, or when an engine has no way to say what the plan needs.
     """
-    _must_have_fleet(plan)
-    _known_choices(plan, choices)
+    must_have_fleet(plan)
+    must_be_known(plan, choices)
+    must_hold_whole_gpus(plan)
     groups = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas > 0]
     names = unique_labels(group_name(s, g) for s, g in groups)
     asked = {s.name: s for s in plan.scenario.services}
@@ -78,43 +66,6 @@ class _Context:
     warnings: list[str]
 
 
-def _must_have_fleet(plan: Plan) -> None:
-    if any(g.replicas for s in plan.services for g in s.replica_groups):
-        return
-    reason = plan.infeasibility.summary if plan.infeasibility else f"its status is {plan.status}"
-    raise InputError(
-        "the plan has no fleet: there is nothing to deploy",
-        found=reason,
-        action="relax the scenario and solve again; planner report shows the ways out",
-    )
-
-
-def _known_choices(plan: Plan, choices: Choices) -> None:
-    services = [s.name for s in plan.services]
-    for option in ("checkpoints", "draft_models"):
-        for name in getattr(choices, option):
-            if name not in services:
-                raise InputError(
-                    "the plan has no such service",
-                    found=name,
-                    allowed=", ".join(services[:SHOWN]),
-                    action=nearest(name, services),
-                )
-    for engine, image in choices.images.items():
-        if engine not in ENGINES:
-            raise InputError("unknown engine", found=engine, allowed=", ".join(ENGINES))
-        _pinned(image)
-
-
-def _pinned(image: str) -> str:
-    tag = image.rpartition("/")[2].partition(":")[2]
-    if "@sha256:" not in image and tag in ("", "latest"):
-        raise InputError(
-            "the image is not pinned", found=image, allowed="NAME:VERSION or NAME@sha256:..."
-        )
-    return image
-
-
 def group_name(service: ServicePlan, group: ReplicaGroup) -> str:
     """What a replica group is called before it is made a label."""
     if len(service.replica_groups) == 1:
@@ -125,7 +76,7 @@ def group_name(service: ServicePlan, group: ReplicaGroup) -> str:
 def _launch(
     name: str, service: Service, planned: ServicePlan, group: ReplicaGroup, context: _Context
 ) -> Launch:
-    deployment = _deployment(service, group, context.catalog)
+    deployment = deployment_of(service, group, context.catalog)
     engine, gpu, settings = deployment.engine, deployment.gpu, deployment.settings
     dialect = Dialect(engine.name, engine.version, context.catalog.root)
     limits = engine.on(gpu)
@@ -166,11 +117,13 @@ def _launch(
         rate_qps=per_replica,
         capacity_qps=group.capacity_qps,
         drain_s=math.ceil(max(MIN_DRAIN_S, group.predicted.e2e_p99_s or 0.0)),
+        by_hour=replicas_by_hour(context.plan, f"{service.name}: {deployment.label}"),
         trust_remote_code=context.choices.trust_remote_code,
     )
 
 
-def _deployment(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
+def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
+    """The layout that a replica group of the plan stands for."""
     model = service_model(service, catalog)
     if group.engine not in ENGINES:
         raise InputError(
@@ -200,6 +153,12 @@ def _weights(
     if given is not None:
         return given, None
     own = _own_checkpoint(service, context.catalog)
+    if own is None:
+        raise InputError(
+            "the scenario describes the model's shape and names no checkpoint to load",
+            where=f"service {service.name!r}",
+            action=f"name one: --checkpoint {service.name}=REPOSITORY",
+        )
     if weights == model.native_weights:
         return own, None
     spelling = dialect.weights(weights, deployment.gpu.vendor)
@@ -222,11 +181,12 @@ def _weights(
     return own, spelling.value
 
 
-def _own_checkpoint(service: Service, catalog: Catalog) -> str:
-    asked = str(service.model)
-    known = {n.lower(): entry.name for entry in catalog.model_index() for n in entry.names}
-    if asked.lower() in known:
-        return known[asked.lower()]
+def _own_checkpoint(service: Service, catalog: Catalog) -> str | None:
+    asked = service.model
+    if not isinstance(asked, str):
+        return None
+    if asked.lower() in {n.lower() for entry in catalog.model_index() for n in entry.names}:
+        return catalog.model(asked).asked_as(asked)
     path = Path(asked).expanduser()
     folder = path.parent if path.suffix == ".json" else path
     return str(folder.resolve())

@@ -1,12 +1,13 @@
-"""Autoscaling on queue depth, never below what the plan needs."""
+"""Autoscaling on queue depth and by the clock, never below what the plan needs at the hour."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+from planner.deploy.choices import Choices
 from planner.deploy.launch import Launch
-from planner.deploy.resolve import Choices
+from planner.deploy.timetable import Shift, shifts
 from planner.deploy.workloads import metadata, scale_target
 
 MAX_WINDOW_S = 3600  # the longest stabilisation window Kubernetes takes
@@ -39,7 +40,7 @@ def _scaled_object(launch: Launch, choices: Choices) -> dict[str, Any]:
         "metadata": metadata(launch),
         "spec": {
             "scaleTargetRef": scale_target(launch),
-            "minReplicaCount": launch.replicas,
+            "minReplicaCount": launch.least_replicas,
             "maxReplicaCount": most_replicas(launch, choices),
             "pollingInterval": 15,
             "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(launch)}},
@@ -52,8 +53,22 @@ def _scaled_object(launch: Launch, choices: Choices) -> dict[str, Any]:
                         "query": _query(launch),
                         "threshold": str(launch.queue_threshold),
                     },
-                }
+                },
+                *(_by_the_clock(shift, launch, choices) for shift in shifts(launch.by_hour)),
             ],
+        },
+    }
+
+
+def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> dict[str, Any]:
+    start, end = shift.cron(launch.start_up_s)
+    return {
+        "type": "cron",
+        "metadata": {
+            "timezone": choices.timezone,
+            "start": start,
+            "end": end,
+            "desiredReplicas": str(shift.replicas),
         },
     }
 

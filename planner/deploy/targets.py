@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from planner.catalog.store import Catalog
 from planner.deploy.check import check_files
+from planner.deploy.choices import Choices
 from planner.deploy.compose import compose_files
 from planner.deploy.kubernetes import kubernetes_files
 from planner.deploy.llm_d import llm_d_files
 from planner.deploy.notes import readme
-from planner.deploy.resolve import Choices, Resolved, resolve
+from planner.deploy.resolve import Resolved, resolve
 from planner.deploy.scaling import can_scale
 from planner.deploy.scripts import script_files
 from planner.errors import InputError
@@ -88,6 +89,11 @@ def _target_warnings(
             warnings.append(
                 f"{launch.name}: {launch.dialect.engine} {launch.dialect.version} reports no queue "
                 f"that {choices.autoscaler} could read; it is left at {launch.replicas} replicas"
+            )
+        if launch.by_hour and not (in_cluster and choices.autoscaler == "keda"):
+            warnings.append(
+                f"{launch.name}: the plan runs {launch.least_replicas} to {launch.replicas} replicas by "
+                f"the hour, and these files {launch.replicas} all day"
             )
         if launch.is_local and target != "docker-compose":
             warnings.append(f"{launch.name}: {launch.checkpoint} must exist on every node")

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from launch_plans import DEEPSEEK, GPT_OSS, LLAMA, fleet, group, service
 
+from planner.deploy.choices import Choices
 from planner.deploy.documents import read_yaml_stream
-from planner.deploy.resolve import Choices
 from planner.deploy.targets import TARGETS, launch_files
 from planner.errors import InputError
 

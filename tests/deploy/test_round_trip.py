@@ -14,8 +14,8 @@ from launch_plans import DEEPSEEK, GPT_OSS, LLAMA, VERSIONS, fleet, group, servi
 
 from planner.catalog.store import load_catalog
 from planner.deploy.check import check_files
+from planner.deploy.choices import Choices
 from planner.deploy.documents import read_yaml_stream
-from planner.deploy.resolve import Choices
 from planner.deploy.targets import TARGETS, launch_files
 from planner.errors import InputError, OutputError
 
@@ -106,7 +106,7 @@ def choices(draw, plan):
     )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_fleet_is_refused_in_words_or_written_right(data):
     engine, plan = data.draw(fleets())

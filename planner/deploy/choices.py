@@ -1,0 +1,84 @@
+"""What a plan leaves open to who deploys it, and which plans and choices cannot be deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from planner.deploy.commands import ENGINES
+from planner.errors import InputError, nearest
+from planner.plan import Plan
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a plan leaves open.
+
+    ``checkpoints`` and ``draft_models``: by service, instead of the scenario's model. ``images``: by
+    engine. ``burst``: how far autoscaling may go beyond the plan's replicas, as a factor.
+    ``timezone``: of the hours in a scenario's load.
+    """
+
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    draft_models: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    trust_remote_code: bool = False
+    autoscaler: Literal["keda", "hpa", "none"] = "keda"
+    prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
+    burst: float = 1.5
+    timezone: str = "UTC"
+
+
+def must_have_fleet(plan: Plan) -> None:
+    """Refuse a plan without a single replica, with its own reason."""
+    if any(g.replicas for s in plan.services for g in s.replica_groups):
+        return
+    reason = plan.infeasibility.summary if plan.infeasibility else f"its status is {plan.status}"
+    raise InputError(
+        "the plan has no fleet: there is nothing to deploy",
+        found=reason,
+        action="relax the scenario and solve again; planner report shows the ways out",
+    )
+
+
+def must_hold_whole_gpus(plan: Plan) -> None:
+    """Refuse a plan whose replicas share GPUs."""
+    for gpu in {g.gpu for s in plan.services for g in s.replica_groups}:
+        asked = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
+        rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
+        if asked > rented:
+            raise InputError(
+                "replicas of this plan share GPUs, and launch files give each its own",
+                found=f"{asked} replicas' GPUs on {rented}x {gpu}",
+                action="solve without sharing.gpu, or cut the GPUs (MIG) and start these by hand",
+            )
+
+
+def must_be_known(plan: Plan, choices: Choices) -> None:
+    """Refuse choices for services or engines there are none of, and images that may change."""
+    services = [s.name for s in plan.services]
+    for option in ("checkpoints", "draft_models"):
+        for name in getattr(choices, option):
+            if name not in services:
+                raise InputError(
+                    "the plan has no such service",
+                    found=name,
+                    allowed=", ".join(services[:SHOWN]),
+                    action=nearest(name, services),
+                )
+    for engine, image in choices.images.items():
+        if engine not in ENGINES:
+            raise InputError("unknown engine", found=engine, allowed=", ".join(ENGINES))
+        _pinned(image)
+
+
+def _pinned(image: str) -> str:
+    tag = image.rpartition("/")[2].partition(":")[2]
+    if "@sha256:" not in image and tag in ("", "latest"):
+        raise InputError(
+            "the image is not pinned", found=image, allowed="NAME:VERSION or NAME@sha256:..."
+        )
+    return image
