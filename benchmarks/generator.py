@@ -50,7 +50,7 @@ def fleet(size: Size, seed: int = 0) -> Problem:
             Demand(f"s{s}", f"s{s}", _day(rng, peak, size.periods), max_kinds=size.max_kinds)
         )
         kinds.extend(_kinds(rng, s, model, speed, size))
-    needed = {g: 0.0 for g in speed}
+    needed = dict.fromkeys(speed, 0.0)
     for d in demands:
         best = {
             g: min(
