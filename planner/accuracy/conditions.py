@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from planner.accuracy.points import Point
+from planner.catalog.engine import EngineSpec
 from planner.catalog.model import ModelSpec, MoeMlp
 from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
@@ -69,7 +70,7 @@ def setup_of(point: Point, catalog: Catalog, calibration: Calibration) -> Setup:
     """Return deployment and lengths of a point; raises InputError for unknown names."""
     model = catalog.model(point.model)
     gpu = catalog.gpu(point.gpu)
-    engine = catalog.engine(point.engine, point.engine_version or None).on(gpu)
+    engine = _engine(point, catalog).on(gpu)
     conditions = read_conditions(catalog.root / "calibration" / "conditions.yaml")
     facts = {
         "engine": engine.name,
@@ -96,6 +97,16 @@ def setup_of(point: Point, catalog: Catalog, calibration: Calibration) -> Setup:
     )
     shortest = _assumed(conditions.shortest_length, facts) or "0.8"
     return Setup(deployment, float(shortest))
+
+
+def _engine(point: Point, catalog: Catalog) -> EngineSpec:
+    """The version that was measured; the newest on the day of the measurement when it is not told."""
+    if point.engine_version or not point.measured_on:
+        return catalog.engine(point.engine, point.engine_version or None)
+    name = catalog.engine(point.engine).name
+    versions = [spec for spec in catalog.engines() if spec.name == name]
+    released = [spec for spec in versions if spec.as_of <= point.measured_on]
+    return released[-1] if released else versions[0]
 
 
 def _experts(model: ModelSpec) -> str:

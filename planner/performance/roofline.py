@@ -126,7 +126,10 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
     sequences = batch.decode_sequences / ranks
     prompt_tokens = batch.prefill_tokens / ranks
     tokens = sequences * w.tokens_per_sequence + prompt_tokens
-    shared_tokens = tokens * w.expert_token_share
+    shared_tokens = (
+        sequences * w.tokens_per_sequence * w.expert_token_share
+        + prompt_tokens * _ranks_with_prompts(w, batch)
+    )
     prefilling = prompt_tokens / (prompt_tokens + 1.0)
     bandwidth = w.bandwidth_bytes_s
     p = f.overlap
@@ -195,6 +198,17 @@ def expert_hits(loads: Loads, factors: Factors, tokens: Number) -> tuple[Number,
     others = loads.expert_ranks - 1.0
     excess = factors.rank_imbalance * (others / (loads.expert_ranks + rows)) ** 0.5
     return hit, 1.0 + excess
+
+
+def _ranks_with_prompts(w: Loads, batch: StepBatch) -> Number:
+    """Attention-DP ranks that prefill in this step: at most one per prompt, all when not told.
+
+    The batch counts the busiest rank's prompt tokens times the ranks; experts see the real ones.
+    """
+    prompts = batch.prefill_sequences
+    told = prompts / (prompts + 1e-6)
+    some: Number = -smaller(-smaller(w.expert_token_share, prompts), -1.0)
+    return told * some + (1.0 - told) * w.expert_token_share
 
 
 def _attention(

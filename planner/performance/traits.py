@@ -20,7 +20,7 @@ class Traits:
 
     dense_format, expert_format: the stored weights by kernel ("fp8", "fp8_block", "nvfp4", ...; "none"
     without experts). experts: "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see
-    ``collectives.Link.kind``.
+    ``collectives.Link.kind``. release: the year of the engine's release, as kernels mature.
     """
 
     engine: str
@@ -32,6 +32,7 @@ class Traits:
     experts: str
     mixer: str
     link: str
+    release: str = ""
 
     def levels(self) -> dict[str, str]:
         """The levels common to every factor; ``format`` is added by kernel family."""
@@ -43,6 +44,7 @@ class Traits:
             "experts": self.experts,
             "mixer": self.mixer,
             "link": self.link,
+            "release": self.release,
         }
 
     def as_dict(self) -> dict[str, str]:
@@ -76,6 +78,7 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
         experts=experts,
         mixer=mixer,
         link=link_of(deployment).kind,
+        release=deployment.engine.as_of[:4],
     )
 
 
