@@ -85,16 +85,18 @@ def restrict(scenario: Scenario, choice: Mapping[str, str]) -> Scenario:
     for axis, value in choice.items():
         part, field = CHOICES[axis]
         held = {field: (int(value) if axis == "tensor_parallel" else value,)}
-        if part == "prices":
-            scenario = scenario.model_copy(
-                update={"prices": scenario.prices.model_copy(update=held)}
-            )
-        else:
-            scenario = _each(
-                scenario,
-                lambda s, held=held: {"search": s.search.model_copy(update=held)},  # type: ignore[misc]
-            )
+        scenario = (
+            _with_prices(scenario, held) if part == "prices" else _with_search(scenario, held)
+        )
     return scenario
+
+
+def _with_prices(scenario: Scenario, held: Mapping[str, object]) -> Scenario:
+    return scenario.model_copy(update={"prices": scenario.prices.model_copy(update=dict(held))})
+
+
+def _with_search(scenario: Scenario, held: Mapping[str, object]) -> Scenario:
+    return _each(scenario, lambda s: {"search": s.search.model_copy(update=dict(held))})
 
 
 def with_rate(scenario: Scenario, rate_qps: float) -> Scenario:
@@ -145,10 +147,7 @@ def with_target(scenario: Scenario, metric: str, limit_s: float) -> Scenario:
 
 def with_price_factor(scenario: Scenario, factor: float, of: str) -> Scenario:
     """The scenario with prices multiplied by ``factor``: those of a GPU, provider or term, or all."""
-    factors = {**scenario.prices.factors, of: factor}
-    return scenario.model_copy(
-        update={"prices": scenario.prices.model_copy(update={"factors": factors})}
-    )
+    return _with_prices(scenario, {"factors": {**scenario.prices.factors, of: factor}})
 
 
 def _with_mean(lengths: Lengths, tokens: float) -> Lengths:

@@ -5,7 +5,8 @@ import pytest
 
 from planner.catalog.store import load_catalog
 from planner.comparison.curves import distributions, frontier, latency_curves
-from planner.comparison.gathering import gather, sensitivity
+from planner.comparison.gathering import gather
+from planner.comparison.sensitivity import sensitivity
 from planner.errors import InputError
 from planner.performance.factors import load_calibration
 
