@@ -49,6 +49,17 @@ class Load(Document):
         return self
 
 
+class Assurance(Document):
+    """Size for a probability rather than for the prediction itself.
+
+    ``probability``: that every target holds, given the latency model's prediction intervals and the
+    forecast's ``demand_cv`` (coefficient of variation of the true demand around ``rate``).
+    """
+
+    probability: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9
+    demand_cv: Annotated[float, Field(ge=0, le=5)] = 0.0
+
+
 class Buckets(Document):
     """Length buckets a service is split into: upper bounds [tokens] of all but the last bucket.
 

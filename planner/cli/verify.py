@@ -90,5 +90,6 @@ def _as_table(listed: Sequence[Check], checks: Sequence[Check]) -> str:
         required = f" {check.required}" if check.required else ""
         lines.append(f"  {check.verdict:<11}  {check.statement}: {check.found}{required}")
     counts = Counter(str(c.verdict) for c in checks)
-    lines.append("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    told = ", ".join(f"{verdict}: {n}" for verdict, n in counts.items())
+    lines.append(f"\n{len(checks)} checks; {told}")
     return "\n".join(lines).lstrip("\n")

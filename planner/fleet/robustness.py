@@ -13,37 +13,15 @@ The expectation runs over equal-probability strata of s, so it is deterministic.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from statistics import NormalDist
 
-from planner.evidence import Interval
-from planner.fleet.problem import Problem, Solution
-
 STRATA = 400
-SHARE_STEP = 1e-4
 NORMAL = NormalDist()
-
-
-def lognormal_sigma(interval: Interval) -> float:
-    """Standard deviation of the log of a lognormal whose central interval this is.
-
-    ``ln(high / low) / (2 z)``, with ``z`` the normal quantile at ``(1 + level) / 2``. Raises
-    ValueError when the interval reaches zero.
-    """
-    if interval.low <= 0:
-        raise ValueError(f"a lognormal interval lies above zero: {interval!r}")
-    return math.log(interval.high / interval.low) / (2 * NORMAL.inv_cdf((1 + interval.level) / 2))
-
-
-def sigma_of_cv(cv: float) -> float:
-    """Standard deviation of the log of a lognormal with this coefficient of variation."""
-    return math.sqrt(math.log1p(cv * cv))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +85,7 @@ def size_chances(
 
     Starts at the first size with a chance of at least 1 %. Empty when none of ``max_replicas`` has.
     """
-    first = _least_replicas(kind, rate_qps, demand_sigma, 0.01, max_replicas)
+    first = replicas_for(kind, rate_qps, 0.01, demand_sigma, max_replicas)
     if first is None:
         return ()
     chances = []
@@ -126,92 +104,23 @@ def replicas_for(
     demand_sigma: float = 0.0,
     max_replicas: int = 100_000,
 ) -> int | None:
-    """Fewest replicas that hold the targets with ``probability``; None beyond ``max_replicas``."""
-    return _least_replicas(kind, rate_qps, demand_sigma, probability, max_replicas)
+    """Fewest replicas that hold the targets with ``probability``; None beyond ``max_replicas``.
 
-
-def assured_share(kind: ReplicaUncertainty, probability: float, demand_sigma: float = 0.0) -> float:
-    """The rate one replica holds with ``probability``, as a share of its capacity.
-
-    Because the error is common, ``n`` replicas hold ``n`` times that rate with the same probability.
+    Found by bisection: the chance grows with the number of replicas.
     """
-    nominal = kind.capacity_qps(1.0)
-    low, high = 0.0, 1.0
-    while high - low > SHARE_STEP:
-        middle = (low + high) / 2
-        holds = chance_to_hold([(kind, 1)], middle * nominal, demand_sigma) >= probability
-        low, high = (middle, high) if holds else (low, middle)
-    return low
 
+    def holds(replicas: int) -> bool:
+        return chance_to_hold([(kind, replicas)], rate_qps, demand_sigma) >= probability
 
-@dataclass(frozen=True, slots=True)
-class QuantileFleet:
-    """The cheapest fleet sized for a probability, and what that assurance costs over the first."""
-
-    probability: float
-    solution: Solution
-    usd_per_hour: float | None
-    price_usd_per_hour: float | None
-
-
-def fleets_by_probability(
-    problem: Problem,
-    solve: Callable[[Problem], Solution],
-    uncertainty_of: Callable[[str], ReplicaUncertainty],
-    demand_sigma: float = 0.0,
-    probabilities: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99),
-) -> tuple[QuantileFleet, ...]:
-    """The cheapest fleet at each probability of at least one half, every kind derated to it.
-
-    Exact for demands served by one kind each; ``chance_to_hold`` gives the chance of a mix.
-    ``uncertainty_of``: by replica kind key.
-    """
-    known = cache(uncertainty_of)
-    fleets: list[QuantileFleet] = []
-    for probability in sorted(probabilities):
-        solution = _sized_for(problem, solve, known, probability, demand_sigma)
-        cost = solution.objective_usd_per_hour
-        first = fleets[0].usd_per_hour if fleets else cost
-        price = None if cost is None or first is None else cost - first
-        fleets.append(QuantileFleet(probability, solution, cost, price))
-    return tuple(fleets)
-
-
-def _sized_for(
-    problem: Problem,
-    solve: Callable[[Problem], Solution],
-    uncertainty_of: Callable[[str], ReplicaUncertainty],
-    probability: float,
-    demand_sigma: float,
-) -> Solution:
-    """Derate only the kinds that a solution uses, and solve again until it uses no other.
-
-    A kind not yet derated has more capacity than it will, so its absence from a solution is final:
-    the last solution is the optimum with all kinds derated.
-    """
-    if probability < 0.5:
-        raise ValueError("below one half a fleet would be sized above its nominal capacity")
-    shares: dict[str, float] = {}
-    while True:
-        solution = solve(_derated(problem, shares))
-        used = {kind for (kind, _), replicas in solution.replicas.items() if replicas}
-        if used <= shares.keys():
-            return solution
-        for kind in sorted(used - shares.keys()):
-            shares[kind] = assured_share(uncertainty_of(kind), probability, demand_sigma)
-
-
-def _derated(problem: Problem, shares: Mapping[str, float]) -> Problem:
-    kinds = tuple(
-        dataclasses.replace(
-            kind,
-            capacity_qps={d: qps * shares[kind.key] for d, qps in kind.capacity_qps.items()},
-        )
-        if kind.key in shares
-        else kind
-        for kind in problem.kinds
-    )
-    return dataclasses.replace(problem, kinds=kinds)
+    sizes = itertools.takewhile(lambda n: n < max_replicas, (2**i for i in itertools.count()))
+    high = next((n for n in sizes if holds(n)), max_replicas)
+    if not holds(high):
+        return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _strata(column: int) -> list[float]:
@@ -229,26 +138,3 @@ def _chance_demand_at_most(carried_qps: float, rate_qps: float, demand_sigma: fl
     if demand_sigma == 0:
         return 1.0 if excess >= 0 else 0.0
     return NORMAL.cdf(excess / demand_sigma)
-
-
-def _least_replicas(
-    kind: ReplicaUncertainty,
-    rate_qps: float,
-    demand_sigma: float,
-    probability: float,
-    max_replicas: int,
-) -> int | None:
-    """Bisect the fewest replicas with at least this chance, which grows with their number."""
-
-    def holds(replicas: int) -> bool:
-        return chance_to_hold([(kind, replicas)], rate_qps, demand_sigma) >= probability
-
-    sizes = itertools.takewhile(lambda n: n < max_replicas, (2**i for i in itertools.count()))
-    high = next((n for n in sizes if holds(n)), max_replicas)
-    if not holds(high):
-        return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high

@@ -7,17 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.evidence import Interval
-from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind
-from planner.fleet.program import solve
+from planner.fleet.derating import lognormal_sigma, sigma_of_cv
 from planner.fleet.robustness import (
     ReplicaUncertainty,
-    assured_share,
     chance_to_hold,
-    fleets_by_probability,
     in_proportion,
-    lognormal_sigma,
     replicas_for,
-    sigma_of_cv,
     size_chances,
 )
 
@@ -119,73 +114,3 @@ def test_a_replica_that_collapses_when_slow_is_not_saved_by_numbers():
         )
         == ()
     )
-
-
-def one_kind(rate, capacity):
-    return Problem(
-        demands=(Demand("chat", "chat", (rate,)),),
-        kinds=(ReplicaKind("k", "h100", 1, {"chat": capacity}),),
-        offers=(NodeOffer("o", "h100", 1, 2.0),),
-    )
-
-
-@given(rate=st.floats(5, 100), sigma=st.floats(0.02, 0.4), demand=st.floats(0, 0.2))
-@settings(max_examples=15, deadline=None)
-def test_a_fleet_sized_for_a_probability_holds_with_it_and_is_the_smallest(rate, sigma, demand):
-    kind = in_proportion(2.5, sigma)
-    (fleet,) = fleets_by_probability(one_kind(rate, 2.5), solve, lambda _: kind, demand, [0.9])
-    replicas = fleet.solution.replicas["k", 0]
-    assert chance_to_hold([(kind, replicas)], rate, demand) >= 0.9 - 1e-6
-    if replicas > 1:
-        assert chance_to_hold([(kind, replicas - 1)], rate * 1.0002, demand) < 0.9
-
-
-@given(sigma=st.floats(0.02, 0.4), demand=st.floats(0.01, 0.2), q=st.floats(0.5, 0.99))
-@settings(max_examples=25, deadline=None)
-def test_the_assured_share_of_a_proportional_replica_is_the_lognormal_quantile(sigma, demand, q):
-    share = assured_share(in_proportion(3.0, sigma), q, demand)
-    exact = math.exp(-NormalDist().inv_cdf(q) * math.hypot(sigma, demand))
-    assert share == pytest.approx(exact, abs=0.01)
-
-
-def test_more_assurance_never_costs_less():
-    kind = in_proportion(2.5, 0.15)
-    fleets = fleets_by_probability(one_kind(50.0, 2.5), solve, lambda _: kind, 0.1)
-    costs = [f.usd_per_hour for f in fleets]
-    assert costs == sorted(costs)
-    assert fleets[0].price_usd_per_hour == 0
-    assert costs[0] == pytest.approx(40.0, abs=2.0)
-    assert fleets[-1].price_usd_per_hour == costs[-1] - costs[0] > 0
-
-
-def test_below_one_half_there_is_no_assurance():
-    with pytest.raises(ValueError, match="one half"):
-        fleets_by_probability(
-            one_kind(50.0, 2.5), solve, lambda _: in_proportion(2.5, 0.1), 0.0, [0.4]
-        )
-
-
-@given(
-    capacities=st.lists(st.integers(2, 9), min_size=2, max_size=4),
-    sigmas=st.lists(st.floats(0.02, 0.6), min_size=4, max_size=4),
-    prices=st.lists(st.integers(1, 9), min_size=4, max_size=4),
-)
-@settings(max_examples=25, deadline=None)
-def test_derating_only_what_is_used_finds_the_optimum_of_derating_all(capacities, sigmas, prices):
-    gpus = [f"gpu{i}" for i in range(len(capacities))]
-    problem = Problem(
-        demands=(Demand("chat", "chat", (20.0,), max_kinds=1),),
-        kinds=tuple(
-            ReplicaKind(g, g, 1, {"chat": float(c)}) for g, c in zip(gpus, capacities, strict=True)
-        ),
-        offers=tuple(NodeOffer(g, g, 1, float(p)) for g, p in zip(gpus, prices, strict=False)),
-    )
-    unsure = {
-        g: in_proportion(float(c), s) for g, c, s in zip(gpus, capacities, sigmas, strict=False)
-    }
-    (fleet,) = fleets_by_probability(problem, solve, unsure.__getitem__, 0.0, [0.9])
-    best = min(
-        price * math.ceil(20.0 / (c * assured_share(unsure[g], 0.9)) - 1e-9)
-        for g, c, price in zip(gpus, capacities, prices, strict=False)
-    )
-    assert fleet.usd_per_hour == pytest.approx(best)
