@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from planner.catalog.store import Catalog
 from planner.comparison.findings import Distribution, FrontierPoint, LatencyCurve, LatencyPoint
-from planner.comparison.naming import layout_name
+from planner.comparison.naming import costliest, layout_name
 from planner.comparison.options import Progress, Solve
 from planner.comparison.placement import placed
 from planner.comparison.restriction import with_target
@@ -22,6 +22,7 @@ from planner.serving.service_simulation import check_service, window_for
 _SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 _PERCENTILES = (1, 2, *range(5, 95, 5), 95, 96, 97, 98, 99, 99.5)
 _REQUESTS = 4000
+MOST_CHARTED = 6
 _LOOSEST, _TIGHTEST, _STEP, _POINTS = 1.5, 0.2, 0.2, 8
 
 
@@ -139,8 +140,7 @@ def frontier(
 
 
 def _answered(plan: Plan) -> Iterator[tuple[Service, ServicePlan]]:
-    """Every service that got replicas, with its question."""
+    """The costliest services with their questions: a page of charts, not a book."""
     questions = {s.name: s for s in plan.scenario.services}
-    for answer in plan.services:
-        if answer.replica_groups:
-            yield questions[answer.name], answer
+    for answer in costliest(plan.services, MOST_CHARTED):
+        yield questions[answer.name], answer

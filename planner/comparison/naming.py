@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from planner.plan import NodeCount, Plan, ReplicaGroup, ServicePlan
@@ -51,6 +51,13 @@ def rented(plan: Plan) -> tuple[NodeCount, ...]:
         else levels[0]
         for levels in by_offer.values()
     )
+
+
+def costliest(services: Iterable[ServicePlan], most: int) -> tuple[ServicePlan, ...]:
+    """The services that cost most, at most ``most`` of them, in their own order."""
+    served = [s for s in services if s.replica_groups]
+    kept = {s.name for s in sorted(served, key=lambda s: -s.usd_per_hour)[:most]}
+    return tuple(s for s in served if s.name in kept)
 
 
 def busiest_qps(service: ServicePlan) -> float:

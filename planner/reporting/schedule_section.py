@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from planner.comparison.naming import candidate_key
+from planner.comparison.naming import candidate_key, costliest
 from planner.plan import Plan, ServicePlan
 from planner.reporting import service_charts
 from planner.reporting.document import Block, Column, Figure, Quantity, Section, Table
 
 Period = Mapping[str, Any]
+_MOST_CHARTED = 6
 
 
 def over_time(plan: Plan) -> Section:
@@ -18,7 +19,7 @@ def over_time(plan: Plan) -> Section:
     periods: Sequence[Period] = plan.details.get("schedule", ())
     if not periods:
         return Section("over_time", "Over time", ())
-    blocks: list[Block] = [_figure(s, periods) for s in plan.services if s.replica_groups]
+    blocks: list[Block] = [_figure(s, periods) for s in costliest(plan.services, _MOST_CHARTED)]
     return Section("over_time", "Over time", (*blocks, _table(periods)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.comparison.findings import Findings
-from planner.comparison.naming import layout_name
+from planner.comparison.naming import costliest, layout_name
 from planner.plan import ReplicaGroup, ServicePlan
 from planner.reporting import rounding, schedule_section, service_charts
 from planner.reporting.document import (
@@ -20,6 +20,7 @@ from planner.reporting.document import (
     Value,
 )
 
+MOST_BARS = 12
 _METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "End to end"}
 _PARTS = {
     "weights_bytes": "Weights",
@@ -79,7 +80,8 @@ def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, Repl
 
 
 def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
-    return (_replicas(services), service_charts.demand_and_capacity(services), *_steps(services))
+    charted = costliest(services, MOST_BARS)
+    return (_replicas(services), service_charts.demand_and_capacity(charted), *_steps(services))
 
 
 def _replicas(services: tuple[ServicePlan, ...]) -> Table:
@@ -224,7 +226,8 @@ def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
         )
         for s, g in _each(services)
     )
-    bars = {layout_name(g): g.memory for _, g in _each(services) if g.memory}
+    charted = costliest(services, MOST_BARS)
+    bars = {layout_name(g): g.memory for _, g in _each(charted) if g.memory}
     table = Table("memory", "Parts of the memory", columns, rows)
     figure: tuple[Figure, ...] = (service_charts.memory(bars, _PARTS),) if bars else ()
     return (table, *figure)

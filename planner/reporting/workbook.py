@@ -14,6 +14,7 @@ _FORMATS = {
     Quantity.NUMBER: "#,##0.0000",
     Quantity.SHARE: "0.0 %",
 }
+_LONGEST_TEXT = 32_767
 _INPUT_COLOUR = "#FFF6D6"
 
 
@@ -62,7 +63,8 @@ class Sheet:
 
     def title(self, text: str) -> None:
         """The sheet's first line."""
-        self._page.write_string(0, 0, text, self._book.format(bold=True, font_size=13))
+        shape = self._book.format(bold=True, font_size=13)
+        self._page.write_string(0, 0, text[:_LONGEST_TEXT], shape)
 
     def heads(self, row: int, texts: Sequence[str]) -> None:
         """A row of column heads."""
@@ -71,8 +73,9 @@ class Sheet:
             self._page.write_string(row, column, text, shape)
 
     def text(self, row: int, column: int, text: str, *, strong: bool = False) -> None:
-        """Text, whatever it begins with."""
-        self._page.write_string(row, column, text, self._book.format(bold=strong))
+        """Text, whatever it begins with; cut where a cell can hold no more."""
+        shape = self._book.format(bold=strong)
+        self._page.write_string(row, column, text[:_LONGEST_TEXT], shape)
 
     def number(
         self,
