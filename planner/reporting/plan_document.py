@@ -23,6 +23,7 @@ from planner.reporting.document import (
     Table,
 )
 
+_MOST_NAMED = 4
 _PROOF = {
     "optimal": "proven cheapest for the printed candidates, capacities and prices",
     "feasible": "not proven cheapest: the solver stopped early",
@@ -62,17 +63,24 @@ def headline(plan: Plan) -> str:
         return plan.infeasibility.summary if plan.infeasibility else _PROOF[plan.status] + "."
     owned = [_told(n) for n in rented(plan) if n.term == Term.OWNED]
     hired = [_told(n) for n in rented(plan) if n.term != Term.OWNED]
-    run = " and ".join(
-        f"{g.replicas} x [{layout_name(g)}]" for s in plan.services for g in s.replica_groups
+    run = _listed(
+        [f"{g.replicas} x [{layout_name(g)}]" for s in plan.services for g in s.replica_groups]
     )
     steps = [
-        f"keep {' and '.join(owned)}" if owned else "",
-        f"rent {' and '.join(hired)}" if hired else "",
+        f"keep {_listed(owned)}" if owned else "",
+        f"rent {_listed(hired)}" if hired else "",
     ]
     sentence = f"{', '.join(step for step in steps if step)} and run {run}"
     return (
         f"{sentence[0].upper()}{sentence[1:]}: {rounding.usd(plan.totals.usd_per_month)} per month."
     )
+
+
+def _listed(names: list[str]) -> str:
+    """The first few, joined; how many more there are."""
+    if len(names) > _MOST_NAMED:
+        names = [*names[:_MOST_NAMED], f"{len(names) - _MOST_NAMED} more"]
+    return " and ".join(names)
 
 
 def _told(node: NodeCount) -> str:
@@ -123,18 +131,28 @@ def _key_facts(plan: Plan) -> Facts:
             f"{rounding.count(totals.gpus)} in use, {rounding.count(totals.nodes)} nodes",
         ),
     ]
-    for service in plan.services:
+    return Facts((*facts, *_targets(plan)))
+
+
+def _targets(plan: Plan) -> Iterator[Fact]:
+    """Each target beside its prediction; for many services, how many targets are met."""
+    predictions = [
+        (service, key, target_s, service_sections.predicted_s(service, key))
+        for service in plan.services
+        for key, target_s in service.targets.items()
+    ]
+    if len(plan.services) > _MOST_NAMED:
+        met = sum(p is not None and p <= target_s for _, _, target_s, p in predictions)
+        note = f"of {rounding.count(len(predictions))} targets"
+        yield Fact("Targets met", Cell(met, Quantity.COUNT), note)
+        return
+    for service, key, target_s, predicted_s in predictions:
         prefix = f"{service.name}: " if len(plan.services) > 1 else ""
-        for key, target_s in service.targets.items():
-            worst = service_sections.predicted_s(service, key)
-            facts.append(
-                Fact(
-                    f"{prefix}{service_sections.metric_title(key)}",
-                    Cell(worst, Quantity.SECONDS),
-                    f"target {rounding.seconds(target_s)}",
-                )
-            )
-    return Facts(tuple(facts))
+        yield Fact(
+            f"{prefix}{service_sections.metric_title(key)}",
+            Cell(predicted_s, Quantity.SECONDS),
+            f"target {rounding.seconds(target_s)}",
+        )
 
 
 def _proof(plan: Plan) -> str:

@@ -185,3 +185,14 @@ def test_a_free_fleet_divides_nothing_by_zero():
     assert "Cost_per_month" in book.defined_names
     assert "Cost_per_million_tokens" not in book.defined_names
     assert html.render(plan_document(findings_for(free)))
+
+
+def test_many_services_are_summed_up():
+    (one,) = build.plan().services
+    names = [f"s{i}" for i in range(9)]
+    shared = {k: v for k, v in build.SCENARIO.items() if k != "name"}
+    question = build.scenario(services=[{**shared, "name": n} for n in names])
+    many = build.plan(question, services=[one.model_copy(update={"name": n}) for n in names])
+    text = markdown.render(plan_document(findings_for(many)))
+    assert "- Targets met: **18** (of 18 targets)" in text
+    assert "and 5 more: $43,800 per month" in text
