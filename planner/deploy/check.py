@@ -13,7 +13,7 @@ from planner.deploy.commands import ENGINES, parse
 from planner.deploy.dialect import Dialect
 from planner.deploy.names import unique_labels
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
-from planner.deploy.resolve import deployment_of, group_name
+from planner.deploy.resolve import deployment_of, group_name, tokens_a_step
 from planner.deploy.terms import Degrees
 from planner.deploy.timetable import replicas_by_hour
 from planner.deployment import Deployment
@@ -91,9 +91,10 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
     _same(one.name, "drafted tokens", module.drafts(told), wanted.setting("draft_tokens", 0))
     _same(one.name, "KV cache type", told["kv_cache"], dialect.kv_cache(group.kv_cache, gpu.vendor))
-    limits = engine.on(gpu)
-    for name in ("max_num_seqs", "max_num_batched_tokens"):
-        _same(one.name, name, int(told[name]), wanted.setting(name, getattr(limits, name)))
+    sequences = wanted.setting("max_num_seqs", engine.on(gpu).max_num_seqs)
+    _same(one.name, "sequences at once", int(told["max_num_seqs"]), sequences)
+    tokens = tokens_a_step(deployment, int(told["max_model_len_tokens"]))
+    _same(one.name, "tokens a step", int(told["max_num_batched_tokens"]), tokens)
     fraction = group.settings.get("memory_fraction")
     if fraction is not None:
         _same(one.name, "memory fraction", float(told["memory_fraction"]), float(fraction))

@@ -49,7 +49,7 @@ def must_hold_whole_gpus(plan: Plan) -> None:
     for gpu in {g.gpu for s in plan.services for g in s.replica_groups}:
         asked = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        if asked > rented:
+        if rented and asked > rented:
             raise InputError(
                 "replicas of this plan share GPUs, and launch files give each its own",
                 found=f"{asked} replicas' GPUs on {rented}x {gpu}",

@@ -24,6 +24,7 @@ from planner.fleet.candidates import service_model
 from planner.plan import Plan, ReplicaGroup, ServicePlan
 from planner.scenario import Service
 from planner.serving.lengths import lengths_of
+from planner.sizing.coefficients import memory_coefficients
 from planner.sizing.memory import memory_fraction
 from planner.sizing.precision import weights_for
 
@@ -81,6 +82,7 @@ def _launch(
     dialect = Dialect(engine.name, engine.version, context.catalog.root)
     limits = engine.on(gpu)
     checkpoint, quantization = _weights(service, deployment, dialect, context)
+    longest = _longest(service, deployment, context)
     runtime = dialect.runtime(gpu)
     per_replica = group.routed_qps / group.replicas
     prefix = settings.prefix_caching
@@ -99,9 +101,9 @@ def _launch(
         quantization=quantization,
         dtype=dialect.dtype(deployment.weights.name),
         kv_cache=dialect.kv_cache(group.kv_cache, gpu.vendor),
-        max_model_len_tokens=_longest(service, deployment, context),
+        max_model_len_tokens=longest,
         max_num_seqs=settings.max_num_seqs or limits.max_num_seqs,
-        max_num_batched_tokens=settings.max_num_batched_tokens or limits.max_num_batched_tokens,
+        max_num_batched_tokens=tokens_a_step(deployment, longest),
         memory_fraction=memory_fraction(deployment),
         prefix_caching=engine.prefix_caching if prefix is None else prefix,
         draft_tokens=settings.draft_tokens,
@@ -217,6 +219,17 @@ def _longest(service: Service, deployment: Deployment, context: _Context) -> int
             f"service {service.name!r}: requests beyond the model's {limit} tokens will be refused"
         )
     return min(longest, limit) if limit else longest
+
+
+def tokens_a_step(deployment: Deployment, longest_tokens: int) -> int:
+    """The token budget of one step: the setting, or the engine's on this GPU.
+
+    An engine that does not split prompts refuses one above its budget, which then grows to the longest.
+    """
+    limits = deployment.engine.on(deployment.gpu)
+    budget = deployment.settings.max_num_batched_tokens or limits.max_num_batched_tokens
+    whole = memory_coefficients(deployment.engine).unchunked_prompt_tokens > 0
+    return max(budget, longest_tokens) if whole else budget
 
 
 def _nodes(group: ReplicaGroup, plan: Plan) -> int:

@@ -97,6 +97,12 @@ def _target_warnings(
             )
         if launch.is_local and target != "docker-compose":
             warnings.append(f"{launch.name}: {launch.checkpoint} must exist on every node")
+    warnings += [
+        f"service {s.name!r} is split by length, and nothing here routes by it: send each length to its "
+        "replicas in front of them"
+        for s in plan.scenario.services
+        if s.buckets is not None
+    ]
     if target == "kubernetes":
         warnings += [
             f"service {s.name!r} has unlike replicas, and a Kubernetes Service gives each the same "

@@ -170,3 +170,24 @@ def test_a_plan_of_unknown_hardware_names_what_is_wrong(plan_file, tmp_path, cap
     plan_file.write_text(json.dumps(data))
     assert deploy(plan_file, "--target", "vllm", "-o", tmp_path / "out") == 2
     assert "unknown GPU" in capsys.readouterr().err
+
+
+def test_replicas_that_share_a_gpu_are_refused(tmp_path, capsys):
+    small = group(replicas=2, tensor_parallel=1)
+    plan = fleet(service("a", (small,)), nodes=(plan_builder.node(gpus_per_node=1, count=1),))
+    path = tmp_path / "plan.json"
+    path.write_text(plan.to_json())
+    assert deploy(path, "--target", "vllm", "-o", tmp_path / "out") == 2
+    assert "share GPUs" in capsys.readouterr().err
+
+
+def test_a_described_model_needs_a_checkpoint(tmp_path, capsys):
+    shape = {"name": "mine", "layers": 16, "hidden": 2048, "heads": 32, "vocab": 32000}
+    shape |= {"intermediate": 8192, "max_context": 8192}
+    path = tmp_path / "plan.json"
+    layout = group(weights="bf16", tensor_parallel=1)
+    path.write_text(fleet(service("a", (layout,), shape)).to_json())
+    assert deploy(path, "--target", "vllm", "-o", tmp_path / "out") == 2
+    assert "--checkpoint a=REPOSITORY" in capsys.readouterr().err
+    words = ["--checkpoint", "a=me/mine"]
+    assert deploy(path, "--target", "vllm", "-o", tmp_path / "out", *words) == 0

@@ -339,3 +339,33 @@ def test_unlike_replicas_behind_one_service_are_pointed_out(catalog):
     told = launch_files(plan, catalog, "kubernetes", CHOICES)
     assert any("unlike replicas" in w for w in told.warnings)
     assert "unlike replicas" in told.files["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "option", "tokens"),
+    [
+        ("vllm", "0.6.6", "--max-num-batched-tokens", "30000"),  # V0 runs prompts whole
+        ("vllm", "0.19.0", "--max-num-batched-tokens", "8192"),
+        ("tensorrt-llm", "1.2.0", "--max_num_tokens", "30000"),
+        ("sglang", "0.5.9", "--chunked-prefill-size", "8192"),
+    ],
+)
+def test_prompts_that_are_not_split_fit_a_step(catalog, engine, version, option, tokens):
+    layout = group(
+        engine=engine,
+        engine_version=version,
+        weights="bf16",
+        settings={"max_model_len_tokens": 30000},
+    )
+    target = {"tensorrt-llm": "trtllm"}.get(engine, engine)
+    assert f"{option} {tokens}" in script(
+        written(fleet(service("long", (layout,))), catalog, target)
+    )
+
+
+def test_length_buckets_need_a_router_of_their_own(catalog):
+    plan = fleet(
+        service("chat", (group(), group(tensor_parallel=2))), buckets={"prompt_tokens": [500]}
+    )
+    told = launch_files(plan, catalog, "llm-d", CHOICES)
+    assert any("split by length" in w for w in told.warnings)

@@ -26,7 +26,7 @@ def group(replicas: int = 2, **changes: Any) -> ReplicaGroup:
     return build.group(**{"replicas": replicas, "gpus": replicas * size, **given})
 
 
-def service(name: str, groups: tuple[ReplicaGroup, ...], model: str = LLAMA) -> dict[str, Any]:
+def service(name: str, groups: tuple[ReplicaGroup, ...], model: Any = LLAMA) -> dict[str, Any]:
     return {"name": name, "model": model, "groups": groups}
 
 
@@ -62,7 +62,7 @@ def fleet(*services: dict[str, Any], nodes: tuple[Any, ...] | None = None, **sha
     planned = tuple(
         ServicePlan(
             name=s["name"],
-            model=s["model"],
+            model=s["model"] if isinstance(s["model"], str) else s["model"]["name"],
             rate_qps=50,
             served_qps=50,
             targets={"ttft_p99": 2.0, "tpot_p99": 0.1},
