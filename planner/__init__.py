@@ -4,11 +4,14 @@
 and ``explain`` do what the commands of the same names do. All of them are loaded on first use.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_API = ("batch", "compare", "explain", "report", "solve", "sweep")
+if TYPE_CHECKING:
+    from planner.api import batch, compare, explain, report, solve, sweep
 
-__all__ = ["__version__", *_API]
+    __version__: str
+
+__all__ = ["__version__", "batch", "compare", "explain", "report", "solve", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,7 +22,7 @@ def __getattr__(name: str) -> Any:
             return version("llm-fleet-planner")
         except PackageNotFoundError:  # a source tree that was never installed
             return "0.0.0"
-    if name in _API:
+    if name in __all__:
         from planner import api
 
         return getattr(api, name)
