@@ -58,7 +58,11 @@ class StepBreakdown(Part):
 
 
 class ReplicaGroup(Part):
-    """Identical replicas of one deployment serving one service."""
+    """Identical replicas of one deployment serving one service.
+
+    ``gpu_share``: of its one GPU, where several replicas stand on a cut one; memory and predictions
+    are those of that share.
+    """
 
     gpu: str
     engine: str
@@ -85,6 +89,7 @@ class ReplicaGroup(Part):
     step: StepBreakdown | None = None
     evidence: str
     notes: tuple[str, ...] = ()
+    gpu_share: float = 1.0
 
     @property
     def label(self) -> str:

@@ -21,6 +21,7 @@ from planner.catalog.support import check_support, compute_precision
 from planner.deployment import Deployment, EngineSettings
 from planner.evidence import Evidence
 from planner.fleet.buckets import Bucket, buckets_of
+from planner.fleet.derating import derating
 from planner.performance import guard
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
@@ -206,17 +207,19 @@ def _try(whole: Deployment, context: _Context, gpu_share: float = 1.0) -> Candid
     for detail, miss in _below_floors(floors, context):
         return Rejection(TOO_SLOW, label, detail, miss)
     service = context.service
+    worse = derating(steps, service.assurance)
 
     def held(lengths: JointLengths) -> Capacity:
-        return replica_capacity(
-            steps,
+        capacity = replica_capacity(
+            worse.slowed(steps),
             memory,
             deployment,
             lengths,
-            service.slo,
+            worse.tightened(service.slo),
             arrival_cv=max(1.0, service.arrivals.cv),
             prefix_hit_share=service.assumptions.prefix_hit_share,
         )
+        return replace(capacity, qps=capacity.qps / worse.demand)
 
     by_bucket = {b.key: held(b.lengths) for b in context.buckets}
     capacity = max(by_bucket.values(), key=lambda c: c.qps)
@@ -226,6 +229,7 @@ def _try(whole: Deployment, context: _Context, gpu_share: float = 1.0) -> Candid
     if service.buckets is None:
         _guard(label, floors, capacity, context)
     _, note = compute_precision(deployment.gpu, deployment.weights)
+    cut = f"on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
     return Candidate(
         key=f"{service.name}: {label}",
         service=service.name,
@@ -234,7 +238,7 @@ def _try(whole: Deployment, context: _Context, gpu_share: float = 1.0) -> Candid
         memory=memory,
         steps=steps,
         evidence=steps.evidence,
-        notes=(note,) if note else (),
+        notes=tuple(n for n in (note, cut) if n),
         bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
         gpu_share=gpu_share,
     )

@@ -19,6 +19,9 @@ def packing_checks(plan: Plan) -> Iterator[Check]:
     """
     groups = [g for s in plan.services for g in s.replica_groups]
     for gpu in sorted({g.gpu for g in groups}):
+        if any(g.gpu == gpu and g.gpu_share < 1 for g in groups):
+            yield skipped("packing", f"{gpu}: a filling", "replicas share GPUs")
+            continue
         nodes = sorted(
             (n.gpus_per_node for n in plan.nodes if n.gpu == gpu for _ in range(n.count)),
             reverse=True,

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.fleet.candidates import enumerate_candidates
+from planner.fleet.purchases import existing_offers
 from planner.framing import problem_of
 from planner.performance.factors import Calibration
 from planner.plan import Plan
@@ -72,13 +73,15 @@ def _optimality(
 ) -> Iterator[Check]:
     """The cost against a bound by arithmetic alone, over every candidate of the scenario."""
     objective = plan.objective_usd_per_hour
-    if objective is None:
+    if objective is None or plan.scenario.serve != "all":
         return
+    known = {o.key: o for o in (*offers, *existing_offers(plan.scenario, catalog))}
+    everything = tuple(known.values())
     sets = {
-        s.name: enumerate_candidates(s, catalog, offers, calibration)
+        s.name: enumerate_candidates(s, catalog, everything, calibration, plan.scenario.sharing.gpu)
         for s in plan.scenario.services
     }
-    problem = problem_of(plan.scenario, sets, tuple(offers), catalog)
+    problem = problem_of(plan.scenario, sets, everything, catalog)
     bound = fluid_bound_usd_per_hour(problem)
     above = (
         f"{100 * (objective / bound - 1):.1f} % above it" if 0 < bound < math.inf else "no bound"
