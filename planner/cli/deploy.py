@@ -40,6 +40,13 @@ TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
     help="A container image instead of the recorded one.",
 )
 @click.option(
+    "--node-label",
+    "node_labels",
+    multiple=True,
+    metavar="GPU=LABEL=VALUE",
+    help="The label of nodes with that GPU, instead of the one its vendor's discovery sets.",
+)
+@click.option(
     "--autoscaler",
     type=click.Choice(["keda", "hpa", "none"]),
     default="keda",
@@ -83,6 +90,7 @@ def command(
     checkpoints: tuple[str, ...],
     draft_models: tuple[str, ...],
     images: tuple[str, ...],
+    node_labels: tuple[str, ...],
     autoscaler: Literal["keda", "hpa", "none"],
     burst: float,
     prometheus: str,
@@ -107,7 +115,7 @@ def command(
     """
     from planner.catalog.store import load_catalog
     from planner.deploy.check import check_files
-    from planner.deploy.choices import Choices
+    from planner.deploy.choices import Choices, read_node_label
     from planner.deploy.folder import read_folder, write_folder
     from planner.deploy.targets import launch_files
     from planner.plan import read_plan
@@ -117,6 +125,10 @@ def command(
         checkpoints=_pairs("--checkpoint", checkpoints),
         draft_models=_pairs("--draft-model", draft_models),
         images=_pairs("--image", images),
+        node_labels={
+            gpu: read_node_label(label)
+            for gpu, label in _pairs("--node-label", node_labels).items()
+        },
         trust_remote_code=trust_remote_code,
         autoscaler=autoscaler,
         prometheus_url=prometheus,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +12,9 @@ from planner.errors import InputError, nearest
 from planner.plan import Plan
 
 SHOWN = 5
+_NAME = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL = re.compile(rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_NAME}\Z")
+_LABEL_VALUE = re.compile(rf"^({_NAME})\Z")
 
 
 @dataclass(frozen=True)
@@ -18,13 +22,14 @@ class Choices:
     """What a plan leaves open.
 
     ``checkpoints`` and ``draft_models``: by service, instead of the scenario's model. ``images``: by
-    engine. ``burst``: how far autoscaling may go beyond the plan's replicas, as a factor.
-    ``timezone``: of the hours in a scenario's load.
+    engine. ``node_labels``: (label, value) of nodes by GPU. ``burst``: how far autoscaling may go
+    beyond the plan's replicas, as a factor. ``timezone``: of the hours in a scenario's load.
     """
 
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     draft_models: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
+    node_labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     trust_remote_code: bool = False
     autoscaler: Literal["keda", "hpa", "none"] = "keda"
     prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
@@ -69,10 +74,24 @@ def must_be_known(plan: Plan, choices: Choices) -> None:
                     allowed=", ".join(services[:SHOWN]),
                     action=nearest(name, services),
                 )
+    gpus = sorted({g.gpu for s in plan.services for g in s.replica_groups})
+    for gpu in choices.node_labels:
+        if gpu not in gpus:
+            raise InputError("the plan has no such GPU", found=gpu, allowed=", ".join(gpus))
     for engine, image in choices.images.items():
         if engine not in ENGINES:
             raise InputError("unknown engine", found=engine, allowed=", ".join(ENGINES))
         _pinned(image)
+
+
+def read_node_label(text: str) -> tuple[str, str]:
+    """Read ``LABEL=VALUE`` as Kubernetes takes it; InputError otherwise."""
+    label, separator, value = text.partition("=")
+    if not (separator and _LABEL.match(label) and _LABEL_VALUE.match(value)):
+        raise InputError(
+            "not a node label", found=text, allowed="LABEL=VALUE as Kubernetes takes it"
+        )
+    return label, value
 
 
 def _pinned(image: str) -> str:

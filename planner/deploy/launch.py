@@ -37,10 +37,11 @@ class Launch:
 
     ``name`` is a DNS label. ``checkpoint`` is what the engine loads, ``served_name`` what clients ask
     for. ``quantization`` is None where the checkpoint's own config says it. ``nodes`` of ``node_gpus``
-    GPUs make one replica. ``queue_threshold``: requests waiting at one replica that still start within
-    the TTFT target. ``drain_s``: how long requests in flight may take to finish [s]. ``rate_qps`` and
-    ``capacity_qps`` are per replica [requests/s]. ``by_hour``: replicas in each hour of the day, empty
-    where they do not vary; ``replicas`` is then the most.
+    GPUs make one replica; ``node_label`` is what nodes with the GPU carry. ``queue_threshold``: requests
+    waiting at one replica that still start within the TTFT target. ``rate_qps`` and ``capacity_qps`` are
+    per replica [requests/s]. ``drain_s``: how long requests in flight may take to finish [s].
+    ``by_hour``: replicas in each hour of the day, empty where they do not vary; ``replicas`` is then the
+    most.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Launch:
     replicas: int
     nodes: int
     image: str
+    node_label: tuple[str, str]
     program: tuple[str, ...]
     keep_entrypoint: bool
     start_up_s: float

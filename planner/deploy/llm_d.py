@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner.deploy.choices import Choices
+from planner.deploy.dialect import llm_d_components
 from planner.deploy.documents import to_yaml, to_yaml_stream
 from planner.deploy.kubernetes import kustomization, service_labels
 from planner.deploy.launch import Launch
@@ -52,13 +53,17 @@ def _router_values(label: str, launches: list[Launch]) -> dict[str, Any]:
             found=", ".join(engines),
             action="solve again with one engine for this service, or use --target kubernetes",
         )
+    chart = llm_d_components(launches[0].dialect.root)["router_chart"]
     path = launches[0].dialect.any_runtime().metrics_path or "/metrics"
     return {
         "router": {
             "extraServicePorts": [
                 {"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8081}
             ],
-            "epp": {"metricsDataSource": {"scheme": "http", "path": path}},
+            "epp": {
+                "image": {"tag": chart.version},
+                "metricsDataSource": {"scheme": "http", "path": path},
+            },
             "modelServers": {
                 "type": SERVER_TYPES[engines[0]],
                 "protocol": "http",

@@ -93,7 +93,7 @@ def _cluster_needs(launches: tuple[Launch, ...]) -> list[str]:
     dialect = launches[0].dialect
     components = llm_d_components(dialect.root)
     resources = sorted({dialect.device(launch.gpu.vendor).resource for launch in launches})
-    labels = sorted({"=".join(dialect.node_label(launch.gpu.name)) for launch in launches})
+    labels = sorted({"=".join(launch.node_label) for launch in launches})
     needs = [
         f"- a device plugin that offers {', '.join(f'`{r}`' for r in resources)}",
         f"- nodes labelled {', '.join(f'`{label}`' for label in labels)}",

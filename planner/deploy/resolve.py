@@ -112,6 +112,7 @@ def _launch(
         nodes=_nodes(group, context.plan),
         image=context.choices.images.get(engine.name)
         or (runtime.image.format(version=engine.version) if runtime else ""),
+        node_label=context.choices.node_labels.get(gpu.name) or dialect.node_label(gpu.name),
         program=tuple(dialect.any_runtime().program.split()),
         keep_entrypoint=dialect.any_runtime().entrypoint == "keep",
         start_up_s=service.feeding.start_up or engine.start_up_s,

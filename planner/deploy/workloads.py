@@ -116,7 +116,7 @@ def _template(launch: Launch, labels: Mapping[str, str], role: Role, started: Co
             "prometheus.io/port": str(HTTP_PORT),
             "prometheus.io/path": path,
         }
-    label, value = launch.dialect.node_label(launch.gpu.name)
+    label, value = launch.node_label
     resource = launch.dialect.device(launch.gpu.vendor).resource
     return {
         "metadata": pod,

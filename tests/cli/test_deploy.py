@@ -157,6 +157,10 @@ def test_a_read_only_place_is_refused(plan_file, tmp_path, capsys):
         (["--image", "vlm=x:1"], "unknown engine"),
         (["--image", "vllm=x:latest"], "not pinned"),
         (["--burst", "0.5"], "0.5 is not in the range"),
+        (["--node-label", "l4=a=b"], "no such GPU"),
+        (["--node-label", "h100-sxm-80gb=a"], "not a node label"),
+        (["--node-label", "h100-sxm-80gb=a=b c"], "not a node label"),
+        (["--node-label", "h100-sxm-80gb=a=b\n"], "not a node label"),
     ],
 )
 def test_wrong_choices_are_told(words, told, plan_file, tmp_path, capsys):
@@ -191,3 +195,24 @@ def test_a_described_model_needs_a_checkpoint(tmp_path, capsys):
     assert "--checkpoint a=REPOSITORY" in capsys.readouterr().err
     words = ["--checkpoint", "a=me/mine"]
     assert deploy(path, "--target", "vllm", "-o", tmp_path / "out", *words) == 0
+
+
+def test_nodes_may_be_labelled_otherwise(plan_file, tmp_path):
+    label = "h100-sxm-80gb=cloud.google.com/gke-accelerator=nvidia-h100-80gb"
+    words = ["--target", "kubernetes", "-o", tmp_path / "out", "--node-label", label]
+    assert deploy(plan_file, *words) == 0
+    text = (tmp_path / "out" / "chat.group.yaml").read_text()
+    assert "cloud.google.com/gke-accelerator: nvidia-h100-80gb" in text
+    assert "nvidia.com/gpu.product" not in text
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_guide_run(repository, tmp_path):
+    guide = (repository / "docs" / "deploy.md").read_text(encoding="utf-8")
+    commands = guide.split("```sh\n", 1)[1].split("```", 1)[0].splitlines()
+    assert len(commands) == 2
+    for command in commands:
+        words = command.replace("planner", f"{sys.executable} -m planner", 1).split()
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "manifests" / "kustomization.yaml").is_file()
