@@ -14,6 +14,7 @@ from planner.errors import InputError, nearest
 from planner.fleet.alternatives import AlternativeFleet, best_structures
 from planner.fleet.assurance import uncertainty
 from planner.fleet.candidates import Candidate
+from planner.fleet.derating import sigma_of_cv
 from planner.fleet.frontier import (
     FrontierPoint,
     ResilienceStep,
@@ -22,20 +23,14 @@ from planner.fleet.frontier import (
     trace_frontier,
 )
 from planner.fleet.problem import Resilience
-from planner.fleet.robustness import (
-    QuantileFleet,
-    ReplicaUncertainty,
-    SizeChance,
-    fleets_by_probability,
-    sigma_of_cv,
-    size_chances,
-)
+from planner.fleet.robustness import SizeChance, size_chances
 from planner.fleet.shadow import ShadowValue, shadow_values
 from planner.scenario import Scenario, Service, Target
-from planner.scenario_fleet import Failures
+from planner.scenario_fleet import Assurance, Failures
 
 Progress = Callable[[str], None]
 MOST_TIMES_PLANNED = 5
+PROBABILITIES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,14 @@ class ServiceAssurance:
 
 
 @dataclass(frozen=True)
+class SizedFor:
+    """The cheapest fleet sized to hold every target with a probability."""
+
+    probability: float
+    decided: Decided
+
+
+@dataclass(frozen=True)
 class Frontiers:
     """Everything asked for around one decision; what was not asked for stays empty."""
 
@@ -61,7 +64,7 @@ class Frontiers:
     alternatives: tuple[AlternativeFleet, ...] = ()
     limits: tuple[ShadowValue, ...] = ()
     assurance: tuple[ServiceAssurance, ...] = ()
-    sized_for: tuple[QuantileFleet, ...] = ()
+    sized_for: tuple[SizedFor, ...] = ()
 
 
 def explore(
@@ -110,7 +113,7 @@ def explore(
         found = replace(
             found,
             assurance=assurance_of(decided, demand_cv),
-            sized_for=sized_for_probability(decider, decided, demand_cv),
+            sized_for=sized_for_probabilities(decider, scenario, demand_cv),
         )
     if "alternatives" in questions:
         progress("other fleets")
@@ -259,16 +262,14 @@ def assurance_of(decided: Decided, demand_cv: float) -> tuple[ServiceAssurance, 
     return tuple(tables)
 
 
-def sized_for_probability(
-    decider: Decider, decided: Decided, demand_cv: float
-) -> tuple[QuantileFleet, ...]:
-    """The cheapest fleet at each probability to hold, with every kind's capacity derated to it."""
-    services = {s.name: s for s in decided.scenario.services}
-
-    def uncertainty_of(kind: str) -> ReplicaUncertainty:
-        candidate = decided.candidates[kind]
-        return uncertainty(candidate, services[candidate.service])
-
-    return fleets_by_probability(
-        decided.problem, decider.solve, uncertainty_of, sigma_of_cv(demand_cv)
-    )
+def sized_for_probabilities(
+    decider: Decider, scenario: Scenario, demand_cv: float
+) -> tuple[SizedFor, ...]:
+    """The cheapest fleet at each probability to hold every target."""
+    sized = []
+    for probability in PROBABILITIES:
+        assurance = Assurance(probability=probability, demand_cv=demand_cv)
+        services = tuple(s.model_copy(update={"assurance": assurance}) for s in scenario.services)
+        decided = decider.decide(scenario.model_copy(update={"services": services}))
+        sized.append(SizedFor(probability, decided))
+    return tuple(sized)

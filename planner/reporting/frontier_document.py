@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from planner.comparison.deciding import Decided
-from planner.comparison.frontiers import Frontiers, ServiceAssurance
+from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
 from planner.fleet.problem import Problem, Solution
 from planner.reporting import charts, rounding
 from planner.reporting.document import (
@@ -18,8 +18,6 @@ from planner.reporting.document import (
     Section,
     Table,
 )
-
-QUANTILES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
 def frontier_document(found: Frontiers) -> Document:
@@ -133,14 +131,15 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
             Column("price_usd_per_hour", "Price of it", Quantity.USD_PER_HOUR),
             Column("gpus_rented", "GPUs", Quantity.COUNT),
         )
+        costs = [f.decided.solution.objective_usd_per_hour for f in found.sized_for]
         rows = tuple(
             (
                 f.probability,
-                f.usd_per_hour,
-                f.price_usd_per_hour,
-                None if f.usd_per_hour is None else _billed(found.decided.problem, f.solution),
+                cost,
+                None if cost is None or costs[0] is None else cost - costs[0],
+                None if cost is None else _billed(f.decided.problem, f.decided.solution),
             )
-            for f in found.sized_for
+            for f, cost in zip(found.sized_for, costs, strict=True)
         )
         blocks.append(Table("sized_for", "Solved again for a probability", columns, rows))
     return tuple(blocks)
@@ -150,7 +149,7 @@ def _milestones(table: ServiceAssurance) -> dict[int, str]:
     """Sizes worth a row: as planned, and the first to reach each quantile."""
     shown = {
         next(c.replicas for c in table.chances if c.probability >= q): f"first with {100 * q:g} %"
-        for q in QUANTILES
+        for q in PROBABILITIES
         if any(c.probability >= q for c in table.chances)
     }
     planned = table.planned_replicas
