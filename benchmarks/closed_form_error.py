@@ -129,7 +129,7 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
         return None
     process = "poisson" if point.cv == 1 else "gamma"
     started = time.perf_counter()
-    for effort in (1, 3, 9):
+    for effort in (1, 4):
         simulated = simulated_capacity(
             steps,
             limits,
@@ -155,6 +155,23 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
     )
 
 
+def _evaluate(arguments: tuple[int, int]) -> Outcome | None:
+    return evaluate(*arguments)
+
+
+def line(o: Outcome) -> str:
+    """One point in words."""
+    p = o.point
+    return (
+        f"{o.error:+7.1%} ±{o.half_width:5.1%} closed {o.closed_qps:8.3f} sim "
+        f"{o.simulated_qps:8.3f} {p.engine:6} {p.layout[0].split('/')[1][:16]:16} "
+        f"{p.layout[1][:6]} p {p.prompt[0]:5.0f}/{p.prompt[1]:.1f} "
+        f"o {p.output[0]:4.0f}/{p.output[1]:.1f} cv {p.cv} ttft {p.ttft_s:.2f} "
+        f"tpot {p.tpot_s * 1e3:.0f} p{p.percentile:g} n {o.concurrency:.0f} "
+        f"{o.limits[0]}|{o.limits[1]} {o.seconds:.1f}s #{p.seed}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--points", type=int, default=40)
@@ -163,18 +180,12 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
     seeds = [(options.seed * 100_000 + i, options.requests) for i in range(options.points)]
+    outcomes = []
     with Pool(options.processes) as pool:
-        outcomes = [o for o in pool.starmap(evaluate, seeds, chunksize=1) if o]
-    for o in sorted(outcomes, key=lambda o: o.error):
-        p = o.point
-        print(
-            f"{o.error:+7.1%} ±{o.half_width:5.1%} closed {o.closed_qps:8.3f} sim "
-            f"{o.simulated_qps:8.3f} {p.engine:6} {p.layout[0].split('/')[1][:16]:16} "
-            f"{p.layout[1][:6]} p {p.prompt[0]:5.0f}/{p.prompt[1]:.1f} "
-            f"o {p.output[0]:4.0f}/{p.output[1]:.1f} cv {p.cv} ttft {p.ttft_s:.2f} "
-            f"tpot {p.tpot_s * 1e3:.0f} p{p.percentile:g} n {o.concurrency:.0f} "
-            f"{o.limits[0]}|{o.limits[1]} {o.seconds:.1f}s #{p.seed}"
-        )
+        for outcome in pool.imap_unordered(_evaluate, seeds):
+            if outcome is not None:
+                outcomes.append(outcome)
+                print(line(outcome), flush=True)
     for title, chosen in GROUPS.items():
         errors = np.array([abs(o.error) for o in outcomes if chosen(o)])
         if len(errors):

@@ -99,11 +99,14 @@ def _mean_tpot(s: SteadyState) -> tuple[Floats, Floats, Floats]:
     lam = s.rate_qps[:, None]
     load = np.minimum(lam * s.prefill_s, 0.98)
     cv2 = s.arrival_cv**2
-    noise = lam * s.prefill_s**2 * (c.prefill_spread + cv2 - 1) / (1 - load) ** 2
+    swing = np.minimum(lam * s.marginal_s, 0.98)
+    noise = lam * s.marginal_s**2 * (c.prefill_spread + cv2 - 1) / (1 - swing) ** 2
     own = c.own_s @ c.nodes.prompt_weight
     queued = s.queue_wait_s**2 * (2 / np.maximum(s.busy, 1e-3) - 1) / c.prompts_per_step**2
-    queued = (lam * s.prefill_s) ** 2 * (queued + own**2 * (c.prefill_spread - 1))
-    queued = (queued + s.behind_s * s.prefill_s * (c.prefill_spread + (cv2 - 1))) / (1 - load) ** 2
+    queued = (lam * s.marginal_s) ** 2 * (queued + own**2 * (c.prefill_spread - 1))
+    queued = (queued + s.behind_s * s.marginal_s * (c.prefill_spread + (cv2 - 1))) / (
+        1 - swing
+    ) ** 2
     undisturbed = 1 / (1 + s.behind_s / (np.maximum(c.steps_per_request, _TINY) * c.decode_s))
     decode = step * (undisturbed * (1 - load))[:, :, None]
     met = decode * (load / (1 - load))[:, :, None]

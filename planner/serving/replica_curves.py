@@ -73,10 +73,11 @@ class ReplicaCurves:
     """Step times of one replica by batch, for one length distribution.
 
     state: requests in the system, the last one is ``slots``; decode_s: D; prefill_s: delta for the
-    mean prompt, by state, prefill_shared_s: when prompts fill the steps, prefill_spread: E[delta^2] over
-    its square; prompts_per_step: that a step has room for; own_s: the own prefill's steps, by (state,
-    prompt node), own_at_output_s: by (state, output node); queue_s and queue_second_moment: the prefill
-    queue's service time and E[S^2]; full_step_s: a step with all the prompt tokens it can take,
+    mean prompt, by state, prefill_pair_s, _four_s, _shared_s: per prompt when two, four, or as many as fit
+    share a step, prefill_spread: E[delta^2] over its square; prompts_per_step: that a step has room for;
+    own_s: the own prefill's steps, by (state, prompt node), own_at_output_s: by (state, output node);
+    queue_s and queue_second_moment: the prefill queue's service time and E[S^2]; full_step_s: a step with
+    all the prompt tokens it can take,
     longest_step_s: what a decode step cannot exceed; residual_s: mean rest of the prompt in service;
     gap_s: how long a decode step gets when a prompt of each node is in it, by (state, node); slots,
     slot_bound: the largest batch and what bounds it; steps_per_request: E[o - 1] in steps;
@@ -88,6 +89,8 @@ class ReplicaCurves:
     width: Floats
     decode_s: Floats
     prefill_s: Floats
+    prefill_pair_s: Floats
+    prefill_four_s: Floats
     prefill_shared_s: Floats
     prefill_spread: float
     prompts_per_step: Floats
@@ -134,15 +137,16 @@ def replica_curves(
     n = np.broadcast_to(batch[:, None], chunk.shape)
     mean_prompt = float(nodes.prompt_weight @ prompt[:count_of_prompts])
     full = np.maximum(budget, mean_prompt)
+    pair, four = np.minimum(2 * mean_prompt, full), np.minimum(4 * mean_prompt, full)
     ranks = limits.ranks  # one prompt keeps one rank busy, and the others wait
     parts = [
         (state[:, None], 0.0 * state[:, None], 0.0 * state[:, None]),
         (n, ranks * chunk, ranks * chunk * (done + count * chunk / 2 + 0.5)),
         (n, ranks * last, ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)),
-        (batch[:, None], full, full * (done.mean() + mean_prompt / 2)),
+        *((batch[:, None], t, t * (done.mean() + mean_prompt / 2)) for t in (pair, four, full)),
     ]
     priced = _price(steps, parts, context)
-    decode, chunk_s, last_s, full_s = priced
+    decode, chunk_s, last_s, pair_s, four_s, full_s = priced
     decode = decode[:, 0]
     full_s = full_s[:, 0]
     base = np.where(batch > 0, decode, 0.0) if not first else np.zeros_like(decode)
@@ -156,6 +160,10 @@ def replica_curves(
     w = nodes.prompt_weight
     mean_delta = delta @ w
     shared = np.maximum(full_s - base, 0.0) / per_step
+    pair_s, four_s = (
+        np.maximum(seconds[:, 0] - base, 0.0) / np.maximum(tokens[:, 0] / mean_prompt, 1.0)
+        for seconds, tokens in ((pair_s, pair), (four_s, four))
+    )
     work = np.where(first, shared, np.maximum(shared + base / per_step, _TINY))
     spread = np.maximum((delta**2) @ w / np.maximum(mean_delta, _TINY) ** 2, 1.0)
     spread = np.full_like(spread, max(float(np.median(spread)), nodes.prompt_second_moment))
@@ -167,6 +175,8 @@ def replica_curves(
         width=width,
         decode_s=decode,
         prefill_s=mean_delta,
+        prefill_pair_s=pair_s,
+        prefill_four_s=four_s,
         prefill_shared_s=shared,
         prefill_spread=float(spread.max()),
         prompts_per_step=per_step,

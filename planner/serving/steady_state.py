@@ -16,7 +16,8 @@ prefills it meets form a delay busy period, in which the number of arrivals has 
 
     F = (1 - rho^2 + lambda^2 E[delta^2] + (CV^2 - 1) E[min(o, o')] / E[o]) / (1 - rho)^2     (3)
 
-with rho = lambda delta; each factor of (1) is raised to 1 / F and the mean restored.
+with rho = lambda delta (of one request more: prompts that share a step add little); each factor of (1)
+is raised to 1 / F and the mean restored.
 
 Time to first token, given n: the queue for prefill (GI/G/1, exponential tail), the rest of the running
 step, the own prefill and what shares its step; and the queue for a slot when n >= c. Time per output
@@ -51,7 +52,8 @@ class SteadyState:
     """Probabilities and conditional times over (rate, state); see the module's docstring.
 
     share: probability of each state, the last one holding all that wait for a slot; step_s: T(n);
-    prefill_s: delta(n); behind_s: prefill work queued behind a request when its own ends;
+    prefill_s: delta(n), marginal_s: what one request more adds; behind_s: prefill work queued behind a
+    request when its own ends;
     waiting_share: share of requests that wait for a slot; drain_qps: how fast that queue empties beyond
     its arrivals; load: of the prefill queue, busy: chance to wait in it, queue_wait_s: the mean of that
     wait; stable: whether the rate can last; waiting: requests without a slot.
@@ -62,6 +64,7 @@ class SteadyState:
     share: Floats
     step_s: Floats
     prefill_s: Floats
+    marginal_s: Floats
     behind_s: Floats
     waiting_share: Floats
     drain_qps: Floats
@@ -77,8 +80,9 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
     """Solve (1) to (3) for an array of rates [requests/s]."""
     lam = np.asarray(rate_qps, dtype=float)[:, None]
     c = curves
-    prefill = _prefill_work(c, lam, arrival_cv)
+    prefill, marginal = _prefill_work(c, lam, arrival_cv)
     load = np.minimum(lam * prefill, 0.98)
+    swing = np.minimum(lam * marginal, 0.98)
     busy, chance, wait = _prefill_queue(c, lam, arrival_cv)
     mean_own = c.own_s @ c.nodes.prompt_weight
     later = lam * (mean_own + wait / c.prompts_per_step)
@@ -86,8 +90,8 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
     alone = np.maximum(c.steps_per_request, _TINY) * c.decode_s
     step = np.minimum(c.decode_s * (1 + behind / alone) / (1 - load), c.longest_step_s)
     more = (arrival_cv**2 - 1) * c.overlap
-    bursts = (lam * prefill) ** 2 * c.prefill_spread
-    spread = (1 - load**2 + bursts + more) / (1 - load) ** 2
+    bursts = (lam * marginal) ** 2 * c.prefill_spread
+    spread = (1 - swing**2 + bursts + more) / (1 - swing) ** 2
     power = 1 / np.maximum(spread, 0.2)
     work = lam * np.maximum(c.steps_per_request * step, _TINY)
     share, queue, last, ratio = _distribution(c, work, power)
@@ -101,6 +105,7 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
         share=share,
         step_s=step,
         prefill_s=prefill,
+        marginal_s=marginal,
         behind_s=behind,
         waiting_share=queue + last,
         drain_qps=drain,
@@ -133,17 +138,40 @@ def _renewals(arrival_cv: float) -> tuple[Floats, Floats]:
     return grid, np.maximum([float(w.mean()) for w in within] - grid, 0.0)
 
 
-def _prefill_work(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> Floats:
-    """delta: what one prefill adds when the prompts that arrive during a step share the next one [s]."""
-    prefill = np.broadcast_to(c.prefill_s, (len(lam), len(c.state)))
+def _prefill_work(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> tuple[Floats, Floats]:
+    """delta [s]: what one prefill adds when the prompts that arrive during a step share the next one,
+    on average, and of one request more, which finds a prefill under way more often than not.
+    """
+    room = np.maximum(c.prompts_per_step, 1.0)
+    step = c.decode_s + c.prefill_s
     for _ in range(SHARING_STEPS):
-        step = c.decode_s / (1 - np.minimum(lam * prefill, 0.95))
-        arrivals = lam * np.maximum(step, c.own_s[:, 0])
+        arrivals = lam * step
         together = arrivals / -np.expm1(-arrivals) + companions(arrival_cv, arrivals)
-        together = np.minimum(np.maximum(together, 1.0), np.maximum(c.prompts_per_step, 1.0))
-        found = c.prefill_shared_s + (c.prefill_s - c.prefill_shared_s) / together
-        prefill = np.sqrt(prefill * found)  # damped: more sharing shortens steps, hence shares less
-    return prefill
+        together = np.minimum(together, room)
+        prefill = _shared_by(c, together)
+        # with sharing the first form contracts, without it the second is exact
+        sharing = 1 / together
+        step = (c.decode_s + arrivals * prefill) ** (1 - sharing) * (
+            c.decode_s / (1 - np.minimum(lam * prefill, 0.98))
+        ) ** sharing
+    alone = np.exp(-arrivals * np.minimum(room - 1, 1.0))
+    beside = np.where(
+        together < 2,
+        2 * c.prefill_pair_s - c.prefill_s,
+        2 * c.prefill_four_s - c.prefill_pair_s,
+    )
+    marginal = alone * c.prefill_s + (1 - alone) * np.maximum(beside, 0.0)
+    return prefill, np.minimum(marginal, prefill)
+
+
+def _shared_by(c: ReplicaCurves, together: Floats) -> Floats:
+    """What a prompt adds when ``together`` of them share its step [s], between the priced numbers."""
+    doublings = np.log2(np.maximum(together, 1.0))
+    most = np.maximum(np.log2(np.maximum(c.prompts_per_step, 1.0)) - 2, 0.1)
+    few = c.prefill_s + (c.prefill_pair_s - c.prefill_s) * np.minimum(doublings, 1.0)
+    some = c.prefill_pair_s + (c.prefill_four_s - c.prefill_pair_s) * (doublings - 1)
+    many = c.prefill_four_s + (c.prefill_shared_s - c.prefill_four_s) * (doublings - 2) / most
+    return np.where(doublings <= 1, few, np.where(doublings <= 2, some, many))
 
 
 def _distribution(
@@ -233,6 +261,8 @@ def at_one_rate(s: SteadyState, copies: int) -> SteadyState:
                 "width",
                 "decode_s",
                 "prefill_s",
+                "prefill_pair_s",
+                "prefill_four_s",
                 "prefill_shared_s",
                 "prompts_per_step",
                 "own_s",
@@ -260,6 +290,7 @@ def at_one_rate(s: SteadyState, copies: int) -> SteadyState:
         share=states(s.share),
         step_s=states(s.step_s),
         prefill_s=states(s.prefill_s),
+        marginal_s=states(s.marginal_s),
         behind_s=states(s.behind_s),
         load=states(s.load),
         busy=states(s.busy),
