@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from planner.asking import Asking
 from planner.catalog.store import Catalog, load_catalog
 from planner.scenario import Scenario
-from planner.scenario_reader import check_names, find_scenario, read_scenario
+from planner.scenario_names import check_names
+from planner.scenario_reader import find_scenario, read_scenario
 
 if TYPE_CHECKING:
     from planner.batches.run import BatchResult

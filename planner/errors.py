@@ -15,6 +15,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_VERY_CLOSE = 0.75
+
 
 class PlannerError(Exception):
     """One clear message: what is wrong, where, what was found, what is allowed, what to do next.
@@ -79,10 +81,20 @@ class PhysicsBreach(PlannerError):
     exit_code = 70
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return "did you mean X?" for the closest of ``names``, or None when nothing is close."""
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Return "did you mean X?" for the closest of ``names``, or None when nothing is close.
+
+    Closeness is difflib's ratio, of at least ``cutoff``. Where nothing is very close, a known name with
+    something added ("l4-24gb") means that name.
+    """
+    asked = name.lower()
     lowered = {n.lower(): n for n in names}
-    match = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    begun = [n for n in lowered if n and asked.startswith(f"{n}-")]
+    match = (
+        difflib.get_close_matches(asked, lowered, n=1, cutoff=max(cutoff, _VERY_CLOSE))
+        or sorted(begun, key=len)[-1:]
+        or difflib.get_close_matches(asked, lowered, n=1, cutoff=cutoff)
+    )
     return f"did you mean {lowered[match[0]]!r}?" if match else None
 
 

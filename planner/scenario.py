@@ -21,9 +21,12 @@ from planner.documents import (
     Positive,
     Seconds,
     Share,
+    SomeNames,
     as_tuple,
+    field_error,
 )
 from planner.scenario_fleet import (
+    Assurance,
     Buckets,
     Carbon,
     Existing,
@@ -38,11 +41,23 @@ from planner.scenario_fleet import (
 )
 from planner.units import parse_duration_s
 
+MAX_RATE_QPS = 1e7  # beyond any service on earth, and well within exact arithmetic
+MAX_TARGET_S = 604_800.0  # a week
+MAX_TOKENS = 1e8  # of a request; a thousand times the longest context
+Tokens = Annotated[float, Field(ge=1, le=MAX_TOKENS)]
+
 
 def _length(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"mean": float(value)}
     return value
+
+
+def _probability(key: Any) -> float:
+    try:
+        return float(key)
+    except (TypeError, ValueError):
+        raise ValueError(f"quantiles map a probability to tokens, found {key!r}") from None
 
 
 class Lengths(Document):
@@ -53,18 +68,20 @@ class Lengths(Document):
     as pairs when both lengths name it).
     """
 
-    mean: Positive | None = None
+    mean: Tokens | None = None
     cv: Annotated[float, Field(ge=0, le=20)] = 0.0
-    quantiles: dict[float, Positive] | None = None
+    quantiles: dict[float, Annotated[float, Field(gt=0, le=MAX_TOKENS)]] | None = None
     trace: str | None = None
-    max: Positive | None = None
+    max: Tokens | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _keys_as_numbers(cls, value: Any) -> Any:
         if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
-            quantiles = {float(k): v for k, v in value["quantiles"].items()}
-            return {**value, "quantiles": quantiles}
+            return {
+                **value,
+                "quantiles": {_probability(k): v for k, v in value["quantiles"].items()},
+            }
         return value
 
     @model_validator(mode="after")
@@ -76,6 +93,8 @@ class Lengths(Document):
             )
         if self.cv and self.mean is None:
             raise ValueError("cv needs mean")
+        if self.max is not None and self.mean is not None and self.max < self.mean:
+            raise ValueError(f"max ({self.max:g}) must not be below mean ({self.mean:g})")
         if self.quantiles is not None:
             points = sorted(self.quantiles.items())
             if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
@@ -104,6 +123,19 @@ class Target(Document):
         return f"{self.metric}_p{self.percentile:g}"
 
 
+def _target_s(key: str, raw: Any) -> float:
+    """A target's duration [s]; complains at its own field."""
+    try:
+        seconds = parse_duration_s(raw)
+    except ValueError as error:
+        raise field_error(key, raw, str(error).partition(", found ")[0]) from None
+    if not 0 < seconds <= MAX_TARGET_S:
+        raise field_error(
+            key, raw, f"the target must be longer than 0 and at most {MAX_TARGET_S:,.0f} s"
+        )
+    return seconds
+
+
 class Slo(Document):
     """Latency targets, written as ``{ttft_p99: 2s, tpot_p99: 100ms}``.
 
@@ -126,15 +158,10 @@ class Slo(Document):
             if match is None:
                 rest[key] = raw
                 continue
-            try:
-                seconds = parse_duration_s(raw)
-            except ValueError as error:
-                raise ValueError(f"{key}: {error}") from None
-            if seconds <= 0:
-                raise ValueError(f"{key} must be longer than 0, found {raw!r}")
-            targets.append(
-                Target(metric=match[1], percentile=float(match[2]), seconds=seconds)  # type: ignore[arg-type]
-            )
+            percentile, seconds = float(match[2]), _target_s(str(key), raw)
+            if percentile <= 0:
+                raise field_error(str(key), raw, "a percentile lies between 0 and 100")
+            targets.append(Target(metric=match[1], percentile=percentile, seconds=seconds))  # type: ignore[arg-type]
         if not targets:
             raise ValueError("give at least one target such as ttft_p99: 2s or tpot_p99: 100ms")
         return {"targets": tuple(targets), **rest}
@@ -160,6 +187,16 @@ class Arrivals(Document):
     process: Literal["poisson", "gamma", "weibull", "constant"] = "poisson"
     cv: Annotated[float, Field(ge=0, le=50)] = 1.0
 
+    @model_validator(mode="after")
+    def _cv_is_the_process_own(self) -> Arrivals:
+        fixed = {"poisson": (1.0,), "constant": (0.0, 1.0)}.get(self.process)
+        if fixed is not None and self.cv not in fixed:
+            raise ValueError(
+                f"a {self.process} process has a CV of its own, found cv {self.cv:g}: "
+                "give process gamma or weibull with it"
+            )
+        return self
+
 
 class Settings(Document):
     """Engine settings a scenario may pin; anything left out is the engine version's default."""
@@ -177,13 +214,13 @@ class Search(Document):
     """What may be tried. ``gpus: all`` means every GPU the price list offers."""
 
     gpus: AllOrNames = "all"
-    engines: Names = ("vllm",)
+    engines: SomeNames = ("vllm",)
     tensor_parallel: Degrees = (1, 2, 4, 8)
     pipeline_parallel: Degrees = (1,)
     data_parallel: Degrees = (1,)
     expert_parallel: Degrees = (1,)
-    weights: Names = ("bf16", "fp8", "int4")
-    kv_cache: Names = ("bf16", "fp8")
+    weights: SomeNames = ("bf16", "fp8", "int4")
+    kv_cache: SomeNames = ("bf16", "fp8")
     settings: Settings = Settings()
 
 
@@ -194,7 +231,7 @@ class Prices(Document):
     one provider is ``{acme: 0.8}``.
     """
 
-    terms: Names = ("on-demand",)
+    terms: SomeNames = ("on-demand",)
     providers: AllOrNames = "all"
     regions: AllOrNames = "all"
     file: str | None = None
@@ -249,7 +286,7 @@ class Service(Document):
 
     name: str = "service"
     model: str | dict[str, Any]
-    rate: Annotated[float, Field(gt=0)]
+    rate: Annotated[float, Field(gt=0, le=MAX_RATE_QPS)]
     prompt_tokens: LengthSpec
     output_tokens: LengthSpec
     length_correlation: Annotated[float, Field(ge=-1, le=1)] = 0.0
@@ -263,6 +300,7 @@ class Service(Document):
     max_deployments: Annotated[int, Field(ge=1)] = 1
     load: Load | None = None
     buckets: Buckets | None = None
+    assurance: Assurance | None = None
 
 
 class Scenario(Document):
@@ -296,7 +334,12 @@ class Scenario(Document):
         if "services" in value:
             shared = {k: value[k] for k in value if k in Service.model_fields and k not in own}
             services = value["services"]
-            if isinstance(services, (list, tuple)) and all(isinstance(s, dict) for s in services):
+            if isinstance(services, list):
+                services = tuple(services)
+            if not isinstance(services, tuple) or any(isinstance(s, str) for s in services):
+                message = "services must be a list, each entry with its own model, rate, ..."
+                raise field_error("services", services, message)
+            if all(isinstance(s, dict) for s in services):
                 services = tuple(
                     {"name": f"service-{i + 1}", **shared, **s} for i, s in enumerate(services)
                 )
@@ -312,5 +355,5 @@ class Scenario(Document):
         names = [s.name for s in self.services]
         double = sorted({n for n in names if names.count(n) > 1})
         if double:
-            raise ValueError(f"two services share the name {double[0]!r}")
+            raise field_error("services", None, f"two services share the name {double[0]!r}")
         return self

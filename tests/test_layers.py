@@ -14,7 +14,15 @@ PACKAGE = Path(planner.__file__).parent
 FLOORS = [
     {"errors", "units", "evidence"},
     {"catalog"},
-    {"documents", "scenario", "scenario_fleet", "scenario_reader"},
+    {
+        "documents",
+        "scenario",
+        "scenario_fleet",
+        "scenario_source",
+        "scenario_complaints",
+        "scenario_names",
+        "scenario_reader",
+    },
     {"deployment"},
     {"sizing"},
     {"performance"},

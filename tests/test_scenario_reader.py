@@ -7,11 +7,11 @@ from planner.scenario import Scenario
 from planner.scenario_reader import (
     MAX_SCENARIO_BYTES,
     find_scenario,
-    parse_source,
     read_scenario,
     shipped_scenarios,
     validate,
 )
+from planner.scenario_source import parse_source
 
 GOOD = """\
 model: meta-llama/Meta-Llama-3-70B-Instruct
@@ -57,12 +57,12 @@ def test_json_round_trip():
         (("rate: 50", "rate: .nan"), 2, ["number", "nan"]),
         (("rate: 50", "rate: yes"), 2, ["must be a number", "True"]),
         (("rate: 50", "rat: 50"), 2, ["unknown field 'rat'", "did you mean 'rate'?"]),
-        (("2s", "0"), 5, ["ttft_p99 must be longer than 0"]),
+        (("2s", "0"), 5, ["slo.ttft_p99", "must be longer than 0"]),
         (("2s", "2 parsecs"), 5, ["ttft_p99", "parsecs"]),
         (("ttft_p99: 2s, tpot_p99: 100ms", "ttft: 2s"), 5, ["ttft_p99: 2s"]),
         (("1000", "{mean: 3, quantiles: {0.5: 2}}"), 3, ["exactly one of"]),
         (("1000", "{quantiles: {0.1: 20, 0.9: 10}}"), 3, ["must not decrease"]),
-        (("1000", "0"), 3, ["greater than 0"]),
+        (("1000", "0"), 3, ["greater than or equal to 1"]),
     ],
 )
 def test_one_message_names_line_and_field(change, line, words):

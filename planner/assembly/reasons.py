@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from planner.fleet.candidates import TOO_SLOW, Rejection
+from planner.fleet.problem import Solution
 from planner.fleet.rivals import Rival
 from planner.plan import Alternative, Infeasibility, RejectionGroup, Relaxation, Totals
 from planner.solved import Solved
 
 EXAMPLES = 3
+ROUNDING = 1e-6  # sums of floats that differ by less are equal
+ALIKE = 0.005  # prices per GPU that differ by less are told as the same
 
 
 def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alternative:
@@ -25,27 +28,50 @@ def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alter
         if n
     ]
     return Alternative(
-        label="; ".join(groups),
+        label="; ".join(groups) or "no fleet",
         gpus=billed,
         usd_per_hour=cost,
-        reason=_why_it_lost(rival, billed, cost, totals),
+        reason=_why_it_lost(rival, solved, billed, cost, totals),
         detail={"restricted_to": rival.name, "status": solution.status},
     )
 
 
-def _why_it_lost(rival: Rival, gpus: int, cost: float, totals: Totals | None) -> str:
+def serves_as_much(rival: Rival, solved: Solved) -> bool:
+    """Whether the narrower choice carries all that the plan carries (it may not when stock is short)."""
+    return _carried(rival.solution) >= _carried(solved.solution) * (1 - ROUNDING)
+
+
+def _carried(solution: Solution) -> float:
+    """Requests/s over all demands, summed over periods."""
+    return sum(solution.routed_qps.values())
+
+
+def _why_it_lost(
+    rival: Rival, solved: Solved, gpus: int, cost: float, totals: Totals | None
+) -> str:
     if totals is None:
         return "no plan to compare with"
-    each, own = cost / gpus, totals.usd_per_hour / totals.gpus_rented
+    if not serves_as_much(rival, solved):
+        part = _carried(rival.solution) / _carried(solved.solution)
+        return f"serves only {100 * part:.0f} % of the requests that the plan serves"
     if rival.name == "native precision":
         return "the checkpoint's own precision; quality is not modelled"
-    if cost <= totals.usd_per_hour * (1 + 1e-9):
+    if cost <= totals.usd_per_hour * (1 + ROUNDING):
         return "costs the same; the tie went to fewer GPUs, then to the lower TPOT"
-    if gpus > totals.gpus_rented and each >= own:
-        return f"needs {gpus} GPUs where {totals.gpus_rented} do, and each costs more"
-    if gpus > totals.gpus_rented:
-        return f"cheaper per GPU, but it takes {gpus} where {totals.gpus_rented} do"
-    return f"fewer or as many GPUs, but each costs {each / own:.1f} times as much"
+    rented = totals.gpus_rented
+    ratio = (cost / gpus) / (totals.usd_per_hour / rented)
+    if abs(ratio - 1) < ALIKE:
+        return f"the same price per GPU, but it takes {gpus} where {rented} do"
+    if gpus > rented and ratio > 1:
+        return f"needs {gpus} GPUs where {rented} do, and each costs more"
+    if gpus > rented:
+        return f"cheaper per GPU, but it takes {gpus} where {rented} do"
+    fewer = "as many GPUs" if gpus == rented else f"only {gpus} GPU{'s' if gpus > 1 else ''}"
+    return f"{fewer}, but each costs {_times(ratio)}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f} times as much" if ratio >= 1.5 else f"{100 * (ratio - 1):.0f} % more"
 
 
 def rejection_groups(solved: Solved) -> Iterator[RejectionGroup]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planner.assembly.bill import share_of_cost
+from planner.catalog.model import ModelSpec
 from planner.fleet.candidates import Candidate
 from planner.performance.guard import floors
 from planner.plan import NodeCount, Prediction, ReplicaGroup, ServicePlan, StepBreakdown
@@ -32,7 +33,7 @@ def service_plan(service: Service, solved: Solved, nodes: tuple[NodeCount, ...])
     served = mean_served_qps(service.name, solved)
     return ServicePlan(
         name=service.name,
-        model=chosen[0][0].deployment.model.name if chosen else _name_of(service),
+        model=_name_of(service, chosen[0][0].deployment.model if chosen else None),
         rate_qps=service.rate,
         served_qps=served,
         targets={t.key: t.seconds for t in service.slo.targets},
@@ -46,10 +47,11 @@ def service_plan(service: Service, solved: Solved, nodes: tuple[NodeCount, ...])
     )
 
 
-def _name_of(service: Service) -> str:
-    if isinstance(service.model, str):
-        return service.model
-    return str(service.model.get("name", "inline model"))
+def _name_of(service: Service, model: ModelSpec | None) -> str:
+    """The checkpoint that was asked for, not the catalog's relative with the same config."""
+    if not isinstance(service.model, str):
+        return model.name if model else str(service.model.get("name", "inline model"))
+    return model.asked_as(service.model) if model else service.model
 
 
 def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> dict[str, float]:
@@ -93,6 +95,7 @@ def _group(
         step=_step(at),
         evidence=candidate.evidence.value,
         notes=candidate.notes,
+        gpu_share=candidate.gpu_share,
     )
 
 

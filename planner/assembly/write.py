@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from planner import __version__
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
-from planner.assembly.reasons import alternative_of, infeasibility_of, rejection_groups
+from planner.assembly.reasons import (
+    alternative_of,
+    infeasibility_of,
+    rejection_groups,
+    serves_as_much,
+)
 from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
 from planner.fleet.purchases import offer_key
 from planner.performance.factors import Calibration
 from planner.plan import Plan, Provenance, Run, SolverReport, Verification
+from planner.scenario import Arrivals
 from planner.schedule import schedule
 from planner.solved import Effort, Solved
 
@@ -39,7 +45,9 @@ def assemble(
         services=services,
         nodes=nodes,
         totals=totals,
-        alternatives=tuple(alternative_of(r, solved, totals) for r in solved.rivals),
+        alternatives=tuple(
+            alternative_of(r, solved, totals) for r in solved.rivals if serves_as_much(r, solved)
+        ),
         native_precision=alternative_of(solved.native, solved, totals) if solved.native else None,
         rejections=tuple(rejection_groups(solved)),
         infeasibility=infeasibility_of(solved),
@@ -62,13 +70,25 @@ def _assumptions(solved: Solved) -> Iterator[str]:
     for service in solved.scenario.services:
         share = service.assumptions.prefix_hit_share
         label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
-        yield (
-            f"{label}{service.arrivals.process} arrivals with CV {service.arrivals.cv:g}, open loop"
-        )
+        yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for answers)"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
+        if service.assurance is not None:
+            yield (
+                f"{label}sized to hold every target with a probability of "
+                f"{100 * service.assurance.probability:g} %, the forecast off by a CV of "
+                f"{service.assurance.demand_cv:g}; latency is told as predicted"
+            )
     yield "output quality at lower precision is not modelled"
     yield "prices are list prices; availability and quotas are not checked"
+
+
+def _arrivals(arrivals: Arrivals) -> str:
+    if arrivals.process == "constant":
+        return "evenly spaced arrivals"
+    if arrivals.process == "poisson":
+        return "Poisson arrivals"
+    return f"{arrivals.process} arrivals with CV {arrivals.cv:g}"
 
 
 def _solver(solved: Solved, effort: Effort) -> SolverReport:

@@ -55,7 +55,9 @@ def answer(task: Task, settings: Settings) -> Row:
 def _solve(task: Task, settings: Settings) -> Plan:
     from planner.assembly.write import assemble
     from planner.errors import InputError
-    from planner.scenario_reader import Source, check_names, parse_source, validate
+    from planner.scenario_names import check_names
+    from planner.scenario_reader import validate, with_files_beside
+    from planner.scenario_source import Source, parse_source
     from planner.solved import Effort
     from planner.solving import solve_scenario
 
@@ -65,7 +67,8 @@ def _solve(task: Task, settings: Settings) -> Plan:
     source = parse_source(task.text, task.file)
     if task.changes:
         source = Source(source.path, changed(source.data, task.changes), source.lines)
-    scenario = validate(source, default_name=Path(task.file).stem)
+    file = Path(task.file)
+    scenario = with_files_beside(validate(source, default_name=file.stem), file.parent)
     check_names(scenario, catalog, source)
     effort = Effort(
         settings.verify,
@@ -77,7 +80,7 @@ def _solve(task: Task, settings: Settings) -> Plan:
         explain=False,
     )
     started = time.monotonic()
-    solved = solve_scenario(scenario, catalog, factors, effort, base=Path(task.file).parent)
+    solved = solve_scenario(scenario, catalog, factors, effort, base=file.parent)
     return assemble(solved, catalog, factors, effort, time.monotonic() - started)
 
 

@@ -25,6 +25,8 @@ class Ledger:
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
         self.path = folder / NAME
+        if folder.exists() and not folder.is_dir():
+            raise OutputError("this is a file", where=str(folder), action="name a folder with -o")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)

@@ -168,3 +168,11 @@ class ModelSpec:
 
     def __hash__(self) -> int:
         return hash((self.name, self.architecture, self.native_weights))
+
+    def asked_as(self, name: str) -> str:
+        """The checkpoint meant by ``name``: that repository where it is an alias, else the model's own.
+
+        Several checkpoints share one config (a base model and its fine-tunes); short names are labels.
+        """
+        repositories = (a for a in self.aliases if "/" in a and a.lower() == name.lower())
+        return next(repositories, self.name)

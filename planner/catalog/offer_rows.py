@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from planner.catalog.offer import Offer, Term
 from planner.catalog.tables import IsoDate, Row, read_rows
-from planner.errors import CatalogError, PlannerError
+from planner.errors import CatalogError, PlannerError, nearest
 
 MAX_USD_PER_HOUR = 100_000.0
 
@@ -37,10 +37,12 @@ def read_offers(
     path: Path,
     error: type[PlannerError] = CatalogError,
     resolve_gpu: Callable[[str], str | None] | None = None,
+    gpu_names: Iterable[str] = (),
 ) -> tuple[Offer, ...]:
     """Return every offer of a price file, in file order.
 
-    ``resolve_gpu`` turns a written GPU name into its canonical one; ``None`` from it is an error.
+    ``resolve_gpu`` turns a written GPU name into its canonical one; ``None`` from it is an error that
+    names the nearest of ``gpu_names``.
     Raises ``error`` with file, line and column when a cell is wrong or an offer is listed twice.
     """
     offers: dict[str, Offer] = {}
@@ -52,6 +54,7 @@ def read_offers(
                 where=f"{path}:{line}:gpu",
                 found=row.gpu,
                 allowed="a name listed by: planner catalog gpus",
+                action=nearest(row.gpu, gpu_names),
             )
         offer = Offer(**{**row.__dict__, "gpu": gpu})
         if offer.key in offers:

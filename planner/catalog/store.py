@@ -127,7 +127,7 @@ class Catalog:
 
     def read_prices(self, path: Path, error: type[PlannerError] = InputError) -> tuple[Offer, ...]:
         """Return the offers of a price file, with its GPU names resolved to catalog names."""
-        return read_offers(path, error, self._canonical_gpu)
+        return read_offers(path, error, self._canonical_gpu, self._gpu_by_name)
 
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""
@@ -171,6 +171,10 @@ class Catalog:
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:
         files = sorted((self.root / "prices").glob("offers_*.csv"))
+        if not files:
+            raise CatalogError(
+                "no price file", where=str(self.root / "prices"), allowed="offers_*.csv"
+            )
         return tuple(offer for file in files for offer in self.read_prices(file, CatalogError))
 
     @cached_property
@@ -187,6 +191,8 @@ class Catalog:
 
 
 def _looks_like_path(text: str) -> bool:
+    if not text:
+        return False
     return text.endswith(".json") or text.startswith(("/", "./", "../", "~")) or Path(text).exists()
 
 
@@ -203,6 +209,6 @@ def _look_up(
             allowed=", ".join(names) if len(names) <= 30 else f"{len(names)} names",
             action=f"did you mean one of {', '.join(like)}?"
             if like and name
-            else nearest(name, known) or f"list them with: planner catalog {command}",
+            else nearest(name, (*known, *names)) or f"list them with: planner catalog {command}",
         )
     return found

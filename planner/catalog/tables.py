@@ -124,7 +124,9 @@ def _check_header(
                 where=f"{path}:1:{column}",
                 found=column,
                 allowed=", ".join(known),
-                action=nearest(column, known),
+                action="separate columns with commas"
+                if len(header) == 1 and re.search(r"[;\t|]", column)
+                else nearest(column, known),
             )
     if len(set(header)) != len(header):
         raise error("a column is named twice", where=f"{path}:1", found=",".join(header))
@@ -163,7 +165,8 @@ def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
         return _ALLOWED[kind]
     if kind in _COMPARISONS:
         text, key = _COMPARISONS[kind]
-        return f"{text} {context[key]}"
+        bound = context[key]
+        return f"{text} {bound:g}" if isinstance(bound, float) else f"{text} {bound}"
     if "expected" in context:
         return str(context["expected"])
     return message.removeprefix("Value error, ")
@@ -179,8 +182,8 @@ def read_text(path: Path, limit_bytes: int, error: type[PlannerError]) -> str:
             raise error(
                 "the file is too large",
                 where=str(path),
-                found=f"{size} bytes",
-                allowed=f"at most {limit_bytes} bytes",
+                found=f"{size:,} bytes",
+                allowed=f"at most {limit_bytes:,} bytes",
             )
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

@@ -95,7 +95,8 @@ def command(
             return 130
     told = ", ".join(f"{n} {status}" for status, n in sorted(result.counts.items()))
     reused = f" ({result.reused} kept from before)" if result.reused else ""
-    click.echo(f"{len(result.rows)} scenarios{reused}: {told}")
+    many = "" if len(result.rows) == 1 else "s"
+    click.echo(f"{len(result.rows)} scenario{many}{reused}: {told}")
     click.echo(f"rows.jsonl, rows.csv and summary.html are in {output}")
     return result.exit_code
 

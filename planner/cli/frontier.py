@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from planner.cli.numbers import FiniteRange
 from planner.cli.options import catalog_options, progress
 
 FORMATS = ("table", "json", "md", "html", "csv")
@@ -32,21 +33,21 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 )
 @click.option(
     "--step",
-    type=click.FloatRange(0.01, 0.9),
+    type=FiniteRange(0.01, 0.9),
     default=0.25,
     show_default=True,
     help="Each bound is this share below what the last fleet achieved.",
 )
 @click.option(
     "--demand-cv",
-    type=click.FloatRange(0, 5),
+    type=FiniteRange(0, 5),
     default=0.0,
     show_default=True,
     help="Uncertainty of the demand forecast, as a coefficient of variation.",
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.5,
     show_default=True,
     help="The most an alternative may cost above the cheapest, as a share.",
@@ -61,7 +62,7 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 @click.option("--solver", type=click.Choice(["highs", "cbc"]), default="highs", show_default=True)
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     help="Seconds each solve may take.",

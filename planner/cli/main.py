@@ -5,6 +5,7 @@ Every failure a user can cause ends in one message on stderr and the exit code o
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -14,6 +15,7 @@ import click
 
 from planner.errors import PlannerError, nearest
 
+OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
     "solve": "find the cheapest fleet that holds the targets",
     "explain": "derive the plan step by step, beside the textbook sizing",
@@ -108,19 +110,28 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.Abort:
         click.echo("interrupted", err=True)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+    except SystemExit:  # click's answer to a reader that closed the pipe
         return 0
+    except OSError as error:
+        if error.errno not in OUTPUT_ERRORS:
+            return _bug(error)
+        click.echo(f"error: cannot write the result: {error.strerror}", err=True)
+        return 2
     except Exception as error:
-        if os.environ.get("PLANNER_DEBUG"):
-            raise
-        click.echo(
-            f"internal error: {type(error).__name__}: {error}\n"
-            "  next:    this is a bug; run again with PLANNER_DEBUG=1 and report what it prints",
-            err=True,
-        )
-        return 70
+        return _bug(error)
     return code if isinstance(code, int) else 0
+
+
+def _bug(error: Exception) -> int:
+    """Tell a failure that no user caused; raise it again under PLANNER_DEBUG."""
+    if os.environ.get("PLANNER_DEBUG"):
+        raise error
+    click.echo(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "  next:    this is a bug; run again with PLANNER_DEBUG=1 and report what it prints",
+        err=True,
+    )
+    return 70
 
 
 def run() -> None:

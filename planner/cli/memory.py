@@ -9,6 +9,7 @@ import click
 from planner.cli.memory_calculators import measured_vs_theory, nanochat, rule_of_thumb, training
 from planner.cli.memory_fits import fits
 from planner.cli.memory_output import POSITIVE, deliver, output_options, read_catalog
+from planner.cli.numbers import FiniteRange
 
 
 @click.group(
@@ -31,7 +32,7 @@ from planner.cli.memory_output import POSITIVE, deliver, output_options, read_ca
 @click.option("--engine-version", help="The engine's version.  [default: the catalog's]")
 @click.option(
     "--memory-fraction",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="gpu_memory_utilization, mem_fraction_static or free_gpu_memory_fraction.",
 )
 @click.option("--max-num-seqs", type=POSITIVE, help="Most sequences in a step.")

@@ -7,9 +7,10 @@ from dataclasses import replace
 import click
 
 from planner.cli.memory_output import POSITIVE, deliver, output_options, read_catalog
+from planner.cli.numbers import FiniteRange
 from planner.errors import InputError
 
-_NUMBER = click.FloatRange(min=0, min_open=True)
+_NUMBER = FiniteRange(min=0, min_open=True)
 
 
 @click.command(name="rule-of-thumb", short_help="the simple formula, beside the exact answer")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from planner.cli.numbers import FiniteRange
 from planner.plan import Plan
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -34,19 +35,21 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
         ),
         click.option(
             "--time-limit",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             default=60.0,
             show_default=True,
             help="Seconds the solver may take.",
         ),
         click.option(
             "--gap",
-            type=click.FloatRange(min=0, max=1, max_open=True),
+            type=FiniteRange(min=0, max=1, max_open=True),
             default=0.0,
             show_default=True,
             help="Relative gap at which the solver may stop.",
         ),
-        click.option("--seed", type=int, default=0, show_default=True, help="Random seed."),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+        ),
     )
     return _stack(options)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from planner.cli.numbers import FiniteRange
 from planner.cli.options import catalog_options
 from planner.units import parse_duration_s
 
@@ -60,13 +61,13 @@ class Overload(Exception):
 @click.option("--trace", help="Play this trace's requests at their own times instead.")
 @click.option(
     "--kv-pool-tokens",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     help="With --trace: a replica's KV pool as its engine printed it, instead of the predicted one.",
 )
 @click.option("--duration", callback=_duration, help="Measured time, e.g. 30m (default: by need).")
 @click.option(
     "--rate-scale",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="Arrivals this many times as fast.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from planner.cli.numbers import FiniteRange
 from planner.cli.options import catalog_options
 
 NOTHING_USABLE = 2
@@ -24,7 +25,7 @@ NOTHING_USABLE = 2
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option(
     "--level",
-    type=click.FloatRange(0.1, 0.99),
+    type=FiniteRange(0.1, 0.99),
     default=0.8,
     show_default=True,
     help="Level of the prediction intervals.",

@@ -45,7 +45,9 @@ def _derive(q: Question) -> Derivation:
         _arithmetic(q),
         _chosen(q),
     )
-    return Derivation(q.service.name, q.model.name, rows, _verdict(q))
+    asked = q.service.model
+    name = q.model.asked_as(asked) if isinstance(asked, str) else q.model.name
+    return Derivation(q.service.name, name, rows, _verdict(q))
 
 
 def _arithmetic(q: Question) -> Row:

@@ -47,7 +47,7 @@ def batch_document(
     total = f"All solved scenarios together: {gpus:,} GPUs at ${cost:,.2f} per hour."
     return Document(
         title="Batch of scenarios",
-        headline=f"{len(rows)} scenarios: {told}.",
+        headline=f"{len(rows):,} scenario{'' if len(rows) == 1 else 's'}: {told}.",
         sections=(
             Section("totals", "Totals", (Paragraph(total),)),
             Section("ranking", "Cheapest first", _tables("ranking", _RANKING, solved)),

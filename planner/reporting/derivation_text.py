@@ -29,7 +29,7 @@ def render_derivations(
         for row in d.rows:
             table.add_row(row.topic, _cell(row.textbook), _cell(row.honest))
         parts += [Text(f"{d.service}: {d.model}", style="bold cyan"), table]
-        parts.append(Text.assemble(("Why they differ: ", "bold"), d.verdict, "\n"))
+        parts.append(Text.assemble(("In a sentence: ", "bold"), d.verdict, "\n"))
     options = tuple(beside)
     if options:
         table = Table(box=SIMPLE_HEAD, show_edge=False)
@@ -58,7 +58,7 @@ def markdown_derivations(derivations: Iterable[Derivation], beside: Iterable[Bes
         lines += [
             f"| {row.topic} | {_line(row.textbook)} | {_line(row.honest)} |" for row in d.rows
         ]
-        lines += ["", f"Why they differ: {d.verdict}", ""]
+        lines += ["", f"In a sentence: {d.verdict}", ""]
     for b in beside:
         cost = say.usd_per_hour(b.usd_per_hour)
         lines.append(f"- {b.scenario}: {b.answer}, {say.count(b.gpus)} GPUs, {cost}")

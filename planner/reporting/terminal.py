@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -11,10 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from planner.plan import NodeCount, Plan, ReplicaGroup, ServicePlan
+from planner.plan import NodeCount, Plan, Provenance, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
+from planner.reporting.memory_tables import PART_NAMES
 
 _METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
+_HEADLINE_SERVICES = 4
 
 
 def render_plan(plan: Plan) -> RenderableType:
@@ -53,14 +55,32 @@ def _headline(plan: Plan) -> RenderableType:
         "optimal": "proven cheapest for the printed candidates, capacities and prices",
         "feasible": f"not proven cheapest: the gap is {say.share(plan.gap)}",
     }.get(plan.status, plan.status)
-    groups = [g for s in plan.services for g in s.replica_groups]
-    what = "; ".join(g.label for g in groups[:3]) + (" ..." if len(groups) > 3 else "")
+    gpus = plan.totals.gpus_rented
     return Group(
-        Text.assemble((f"{name}: ", "bold"), (what, "bold green")),
+        Text.assemble((f"{name}: ", "bold"), (_fleet(plan.services), "bold green")),
         Text(
-            f"{plan.totals.gpus_rented} GPUs, {say.usd_per_hour(plan.totals.usd_per_hour)}, {proof}"
+            f"{say.count(gpus)} GPU{'' if gpus == 1 else 's'}, "
+            f"{say.usd_per_hour(plan.totals.usd_per_hour)}, {proof}"
         ),
+        *_shortfall(plan.services),
     )
+
+
+def _shortfall(services: tuple[ServicePlan, ...]) -> Iterator[Text]:
+    """What is not served, where stock or budget is short and the scenario allows it."""
+    asked, served = sum(s.rate_qps for s in services), sum(s.served_qps for s in services)
+    if served < asked * (1 - 1e-6):
+        yield Text(f"Only {say.qps(served)} of {say.qps(asked)} are served.", style="bold red")
+
+
+def _fleet(services: tuple[ServicePlan, ...]) -> str:
+    """The chosen replicas in a line, by service where there are several."""
+    shown = services[:_HEADLINE_SERVICES]
+    groups = [" + ".join(g.label for g in s.replica_groups) or "nothing" for s in shown]
+    if len(services) > 1:
+        groups = [f"{s.name} {label}" for s, label in zip(shown, groups, strict=True)]
+    left = len(services) - len(shown)
+    return "; ".join(groups) + (f"; {left} more services" if left else "")
 
 
 def _infeasibility(plan: Plan) -> list[RenderableType]:
@@ -84,7 +104,7 @@ def _nodes(nodes: Iterable[NodeCount]) -> Table:
     for n in nodes:
         gpus = f"{n.gpus_per_node}x {n.gpu}" + (f" ({n.idle_gpus} idle)" if n.idle_gpus else "")
         table.add_row(
-            str(n.count),
+            say.count(n.count),
             f"{n.provider} {n.instance_type}, {n.region}, {n.term}",
             gpus,
             say.usd_per_hour(n.usd_per_hour_each),
@@ -125,7 +145,8 @@ def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
     source = "simulated" if p.method == "simulated" else "from the closed form"
     parts.append(
         _dim(
-            f"Percentiles are {source}; the model interval holds with {say.share(p.interval_level)}."
+            f"Percentiles are {source}; model intervals are meant to hold in "
+            f"{say.share(p.interval_level)} of cases."
         )
     )
     parts += [_section("Memory of one GPU"), _memory(service.replica_groups)]
@@ -134,7 +155,7 @@ def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
         parts.append(
             _dim(
                 f"Physics allows no TTFT below {say.seconds(f.get('ttft_s'))}, no TPOT below "
-                f"{say.seconds(f.get('tpot_s'))} and no fewer than "
+                f"{say.seconds(f.get('tpot_s'))}; the arithmetic alone fills "
                 f"{say.significant(f.get('gpus_for_arithmetic_alone'))} of these GPUs."
             )
         )
@@ -190,7 +211,7 @@ def _latency(service: ServicePlan) -> Table:
 def _memory(groups: tuple[ReplicaGroup, ...]) -> Table:
     parts = [k for k in groups[0].memory if k.endswith("_bytes") and k != "total_bytes"]
     rows = {_part(p): _reader(p) for p in (*parts, "total_bytes")}
-    rows["KV tokens a replica"] = lambda g: say.count(g.kv_pool_tokens)
+    rows["KV tokens, whole replica"] = lambda g: say.count(g.kv_pool_tokens)
     return _upright(groups, rows)
 
 
@@ -199,7 +220,8 @@ def _reader(part: str) -> Callable[[ReplicaGroup], str]:
 
 
 def _part(key: str) -> str:
-    return key.removesuffix("_bytes").replace("_", " ").replace("kv", "KV").replace("cuda", "CUDA")
+    name = key.removesuffix("_bytes")
+    return "CUDA-visible memory" if name == "total" else PART_NAMES.get(name, name)
 
 
 def _upright(
@@ -219,7 +241,7 @@ def _verification(plan: Plan) -> list[RenderableType]:
     v = plan.verification
     if v.method == "none" or not v.rounds:
         return []
-    table = _table(">round", "deployment", ">closed form", ">simulated", "holds", "note")
+    table = _table(">round", "deployment", ">closed form", ">vouched for", "holds", "note")
     for r in v.rounds:
         table.add_row(
             str(r.round),
@@ -273,15 +295,21 @@ def _footnotes(plan: Plan) -> list[RenderableType]:
         parts.append(_section("Assumed"))
         parts += [Text(f"  - {a}") for a in plan.assumptions]
     p = plan.provenance
-    dates = f"prices of {p.price_dates[0]} to {p.price_dates[1]}, " if p.price_dates else ""
     parts.append(
         Text(
-            f"\n{dates}catalog {p.catalog_digest[:12]}, calibration {p.calibration}, "
-            f"planner {p.planner_version}",
+            f"\n{_dates(p)}catalog {p.catalog_digest[:12]}, planner {p.planner_version}\n"
+            f"calibration: {p.calibration}",
             style="dim",
         )
     )
     return parts
+
+
+def _dates(provenance: Provenance) -> str:
+    if provenance.price_dates is None:
+        return ""
+    first, last = provenance.price_dates
+    return f"prices of {first}, " if first == last else f"prices of {first} to {last}, "
 
 
 def _table(*columns: str) -> Table:

@@ -12,6 +12,7 @@ from planner.errors import InputError, nearest
 LARGEST = 100_000_000
 MOST_LAYERS = 1_000
 MOST_EXPERTS = 16_384
+SPELLING = 0.85  # how alike a present field must be to stand for a missing one
 
 
 class ConfigFields:
@@ -24,8 +25,9 @@ class ConfigFields:
 
     def error(self, key: str, what: str, found: object, allowed: str) -> InputError:
         """An error about ``key``, ready to raise."""
+        shown = repr(found) if isinstance(found, str) else found
         return InputError(
-            f"field {self.path}{key!s}: {what}", where=self.where, found=found, allowed=allowed
+            f"field {self.path}{key!s}: {what}", where=self.where, found=shown, allowed=allowed
         )
 
     def has(self, key: str) -> bool:
@@ -148,10 +150,11 @@ class ConfigFields:
             )
 
     def _missing(self, keys: Sequence[str]) -> InputError:
-        hints = [h for k in keys if (h := nearest(k, [str(x) for x in self.values]))]
+        others = [str(x) for x in self.values if x not in keys]
+        hints = [h for k in keys if (h := nearest(k, others, cutoff=SPELLING))]
         return InputError(
             f"field {self.path}{keys[0]} is missing",
             where=self.where,
-            allowed=" or ".join(keys),
+            allowed=" or ".join(keys) if len(keys) > 1 else None,
             action=hints[0] if hints else None,
         )
