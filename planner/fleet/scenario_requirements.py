@@ -25,6 +25,7 @@ from planner.fleet.requirements import (
 from planner.scenario import Limits, Scenario, Search, Target
 
 NO_TARGET_S = 3600.0
+PREDICTION = 0.5
 Path = tuple[str | int, ...]
 
 
@@ -62,6 +63,14 @@ def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requ
         for j, target in enumerate(service.slo.targets):
             path = ("services", i, "slo", "targets", j, "seconds")
             yield _target(f"{prefix}{target.key}", target, path)
+        if service.assurance is not None and service.assurance.probability > PREDICTION:
+            yield Requirement(
+                name=f"{prefix}assurance.probability",
+                current=service.assurance.probability,
+                loosest=PREDICTION,
+                edit=_editor(("services", i, "assurance", "probability")),
+                write=lambda v: f"{100 * v:.3g} %",
+            )
     if others:
         yield _rate(
             others, f"rate of {'the other' if listed else 'all'} {len(others)} services", None

@@ -12,7 +12,8 @@ from planner.catalog.store import Catalog
 from planner.catalog.support import check_support
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import PlannerError
-from planner.fleet.candidates import service_model
+from planner.fleet.candidates import service_model, share_of_gpu
+from planner.fleet.derating import derating
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors, floors
 from planner.performance.model import step_model
@@ -80,9 +81,10 @@ def rebuilt(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployme
     """The deployment a replica group names; raises PlannerError for what the catalog lacks."""
     settings: dict[str, Any] = dict(group.settings)
     model = service_model(service, catalog)
+    whole = catalog.gpu(group.gpu)
     return Deployment(
         model=model,
-        gpu=catalog.gpu(group.gpu),
+        gpu=share_of_gpu(whole, group.gpu_share) if group.gpu_share < 1 else whole,
         engine=catalog.engine(group.engine, group.engine_version),
         tensor_parallel=group.tensor_parallel,
         pipeline_parallel=group.pipeline_parallel,
@@ -164,15 +166,16 @@ def _capacity(
 ) -> Iterator[Check]:
     """The capacity is the closed form's or lower, as the simulator's corrections leave it."""
     steps = step_model(deployment, calibration)
+    worse = derating(steps, service.assurance)
     closed_form = replica_capacity(
-        steps,
+        worse.slowed(steps),
         memory_layout(deployment),
         deployment,
         lengths,
-        service.slo,
+        worse.tightened(service.slo),
         arrival_cv=max(1.0, service.arrivals.cv),
         prefix_hit_share=service.assumptions.prefix_hit_share,
     )
     statement = f"{label} capacity, recomputed [requests/s]"
-    yield at_most("capacity", statement, group.capacity_qps, closed_form.qps)
+    yield at_most("capacity", statement, group.capacity_qps, closed_form.qps / worse.demand)
     yield same("capacity", f"{label} evidence", group.evidence, steps.evidence.value)
