@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from zoneinfo import available_timezones
 
 from planner.deploy.commands import ENGINES
 from planner.errors import InputError, nearest
@@ -74,6 +75,7 @@ def must_be_known(plan: Plan, choices: Choices) -> None:
                     allowed=", ".join(services[:SHOWN]),
                     action=nearest(name, services),
                 )
+    _must_be_places(choices)
     gpus = sorted({g.gpu for s in plan.services for g in s.replica_groups})
     for gpu in choices.node_labels:
         if gpu not in gpus:
@@ -82,6 +84,24 @@ def must_be_known(plan: Plan, choices: Choices) -> None:
         if engine not in ENGINES:
             raise InputError("unknown engine", found=engine, allowed=", ".join(ENGINES))
         _pinned(image)
+
+
+def _must_be_places(choices: Choices) -> None:
+    if not choices.prometheus_url.startswith(("http://", "https://")):
+        raise InputError(
+            "not the address of a Prometheus",
+            found=choices.prometheus_url,
+            allowed="http://HOST:PORT",
+        )
+    zone = choices.timezone
+    known = {"UTC"} if zone == "UTC" else available_timezones()
+    if known and zone not in known:
+        raise InputError(
+            "unknown time zone",
+            found=zone,
+            allowed="a name of the tz database such as UTC or Europe/Paris",
+            action=nearest(zone, known),
+        )
 
 
 def read_node_label(text: str) -> tuple[str, str]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from planner import __version__
+from planner.deploy.choices import Choices
 from planner.deploy.dialect import llm_d_components
 from planner.deploy.kubernetes import service_labels
 from planner.deploy.launch import Launch
+from planner.deploy.scaling import adapted_metric, can_scale
 from planner.deploy.scripts import script_name, script_roles
 from planner.plan import Plan
 
 
-def readme(plan: Plan, launches: tuple[Launch, ...], target: str, warnings: tuple[str, ...]) -> str:
+def readme(
+    plan: Plan,
+    launches: tuple[Launch, ...],
+    target: str,
+    choices: Choices,
+    warnings: tuple[str, ...],
+) -> str:
     """Markdown for one folder of launch files."""
     lines = [
         f"# {_plain(plan.scenario.name)}: launch files for {target}",
@@ -26,7 +34,7 @@ def readme(plan: Plan, launches: tuple[Launch, ...], target: str, warnings: tupl
         "engine; pin `search.settings.max_model_len_tokens` in the scenario and solve again to allow it.",
         "",
         *_nodes(plan),
-        *_start(launches, target),
+        *_start(launches, target, choices),
     ]
     if warnings:
         lines += ["", "## Before you start", "", *(f"- {_plain(w)}" for w in warnings)]
@@ -56,7 +64,7 @@ def _nodes(plan: Plan) -> list[str]:
     return ["The plan rents:", "", *lines, ""] if lines else []
 
 
-def _start(launches: tuple[Launch, ...], target: str) -> list[str]:
+def _start(launches: tuple[Launch, ...], target: str, choices: Choices) -> list[str]:
     title = ["## Start", ""]
     if target == "docker-compose":
         return [
@@ -67,9 +75,9 @@ def _start(launches: tuple[Launch, ...], target: str) -> list[str]:
             *_block("HF_TOKEN=... docker compose -f machine-1.compose.yaml up -d"),
         ]
     if target == "kubernetes":
-        return [*title, *_cluster_needs(launches), *_block("kubectl apply -k .")]
+        return [*title, *_cluster_needs(launches, choices), *_block("kubectl apply -k .")]
     if target == "llm-d":
-        return [*title, *_cluster_needs(launches), *_llm_d(launches)]
+        return [*title, *_cluster_needs(launches, choices), *_llm_d(launches)]
     return [
         *title,
         "`fleet.yaml` lists how many replicas of each script the plan runs.",
@@ -89,7 +97,7 @@ def _script_lines(launch: Launch) -> list[str]:
     ]
 
 
-def _cluster_needs(launches: tuple[Launch, ...]) -> list[str]:
+def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
     dialect = launches[0].dialect
     components = llm_d_components(dialect.root)
     resources = sorted({dialect.device(launch.gpu.vendor).resource for launch in launches})
@@ -97,13 +105,27 @@ def _cluster_needs(launches: tuple[Launch, ...]) -> list[str]:
     needs = [
         f"- a device plugin that offers {', '.join(f'`{r}`' for r in resources)}",
         f"- nodes labelled {', '.join(f'`{label}`' for label in labels)}",
-        "- KEDA and a Prometheus that scrapes annotated pods (or write with `--autoscaler none`)",
+        *_autoscaler_needs(launches, choices),
         "- for gated models: `kubectl create secret generic hf-token --from-literal=token=...`",
     ]
     if any(launch.nodes > 1 for launch in launches):
         chart = components["leader_worker_set_chart"]
         needs.append(f"- LeaderWorkerSet: `{chart.reference}` {chart.version}")
     return ["The cluster needs:", "", *needs, ""]
+
+
+def _autoscaler_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
+    scaled = [launch for launch in launches if can_scale(launch, choices)]
+    if choices.autoscaler == "none" or not scaled:
+        return []
+    if choices.autoscaler == "keda":
+        return [
+            f"- KEDA, and a Prometheus at {_plain(choices.prometheus_url)} that scrapes annotated pods "
+            "(or write again with `--autoscaler none`)"
+        ]
+    metrics = sorted({adapted_metric(launch) for launch in scaled})
+    listed = ", ".join(f"`{metric}`" for metric in metrics)
+    return [f"- a metrics adapter that offers {listed} of each pod"]
 
 
 def _llm_d(launches: tuple[Launch, ...]) -> list[str]:

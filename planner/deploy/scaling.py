@@ -28,6 +28,11 @@ def can_scale(launch: Launch, choices: Choices) -> bool:
     return kind == "gauge" or (kind == "seconds" and choices.autoscaler == "keda")
 
 
+def adapted_metric(launch: Launch) -> str:
+    """The queue's metric as a Prometheus adapter offers it to a HorizontalPodAutoscaler."""
+    return launch.dialect.any_runtime().queue_metric.replace(":", "_")
+
+
 def most_replicas(launch: Launch, choices: Choices) -> int:
     """How far autoscaling may go."""
     return math.ceil(launch.replicas * choices.burst)
@@ -74,7 +79,6 @@ def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> dict[str, A
 
 
 def _pod_autoscaler(launch: Launch, choices: Choices) -> dict[str, Any]:
-    metric = launch.dialect.any_runtime().queue_metric.replace(":", "_")
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -88,7 +92,7 @@ def _pod_autoscaler(launch: Launch, choices: Choices) -> dict[str, Any]:
                 {
                     "type": "Pods",
                     "pods": {
-                        "metric": {"name": metric},
+                        "metric": {"name": adapted_metric(launch)},
                         "target": {
                             "type": "AverageValue",
                             "averageValue": str(launch.queue_threshold),

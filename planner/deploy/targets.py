@@ -43,7 +43,7 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
     files = dict(_render(plan, resolved, target, choices))
     check_files(plan, catalog, target, files, choices)
     warnings = (*resolved.warnings, *_target_warnings(plan, resolved, target, choices))
-    files["README.md"] = readme(plan, resolved.launches, target, warnings)
+    files["README.md"] = readme(plan, resolved.launches, target, choices, warnings)
     return LaunchFiles(target, files, warnings)
 
 

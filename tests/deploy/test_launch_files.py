@@ -369,3 +369,18 @@ def test_length_buckets_need_a_router_of_their_own(catalog):
     )
     told = launch_files(plan, catalog, "llm-d", CHOICES)
     assert any("split by length" in w for w in told.warnings)
+
+
+@pytest.mark.parametrize(
+    ("autoscaler", "told", "not_told"),
+    [
+        ("keda", "KEDA, and a Prometheus at http://", "metrics adapter"),
+        ("hpa", "offers `vllm_num_requests_waiting` of each pod", "KEDA"),
+        ("none", "device plugin", "KEDA"),
+    ],
+)
+def test_the_readme_names_what_the_cluster_needs(catalog, autoscaler, told, not_told):
+    plan = fleet(service("chat", (group(),)))
+    text = written(plan, catalog, "kubernetes", autoscaler=autoscaler)["README.md"]
+    assert told in text
+    assert not_told not in text
