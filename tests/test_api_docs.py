@@ -7,6 +7,8 @@ import sys
 import pytest
 
 import planner
+from planner.errors import InputError, OutputError
+from planner.plan import read_plan
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -57,3 +59,66 @@ def test_types_are_shipped(repository):
 
 def test_the_version_is_the_packages():
     assert re.match(r"^\d+\.\d+\.\d+", planner.__version__)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A question answered in a moment."""
+    path = tmp_path_factory.mktemp("scenario") / "small.yaml"
+    path.write_text(
+        "model: Qwen/Qwen3-4B\nrate: 2\nprompt_tokens: 300\noutput_tokens: 100\n"
+        "slo: {ttft_p99: 2s, tpot_p99: 100ms}\n"
+        "search: {gpus: [l4, l40s], tensor_parallel: [1], weights: [bf16], kv_cache: [bf16]}\n"
+    )
+    return path
+
+
+def test_compare_ranks_what_the_command_ranks(small):
+    compared = planner.compare(small, {"gpu": ("l4", "l40s")}, verify="none")
+    costs = [option.totals.usd_per_hour for option in compared.ranked]
+    assert costs == sorted(costs)
+    best = planner.solve(small, verify="none")
+    assert compared.winner.totals.usd_per_hour == best.totals.usd_per_hour
+    with pytest.raises(InputError, match="unknown axis"):
+        planner.compare(small, {"colour": ("red",)})
+
+
+def test_sweep_takes_numbers(small):
+    swept = planner.sweep(small, "price_factor", [1, 2], price_of="l4")
+    assert [point.value for point in swept.points] == [1.0, 2.0]
+    with pytest.raises(InputError, match="unknown axis"):
+        planner.sweep(small, "colour", [1.0])
+
+
+@pytest.mark.parametrize("suffix", ["md", "csv", "json"])
+def test_report_takes_its_format_from_the_name(small, suffix, tmp_path):
+    path = tmp_path / f"report.{suffix}"
+    plan = planner.report(small, path, quick=True, verify="none")
+    assert plan.status == "optimal"
+    assert path.read_text()
+    if suffix == "json":
+        assert read_plan(path) == plan
+        again = planner.report(path, tmp_path / "again.json")
+        assert again == plan
+    with pytest.raises(OutputError, match="no such format"):
+        planner.report(plan, tmp_path / "report.docx", quick=True)
+
+
+def test_batch_grids_and_resumes(small, tmp_path):
+    first = planner.batch(small, tmp_path / "out", grid={"rate": [1, 2]}, jobs=1)
+    again = planner.batch(small, tmp_path / "out", grid={"rate": [1, 2, 3]}, jobs=1, resume=True)
+    assert (len(first.rows), len(again.rows), again.reused) == (2, 3, 2)
+    with pytest.raises(InputError):
+        planner.batch(tmp_path / "none", tmp_path / "other")
+
+
+def test_prices_beside_the_scenario_are_found_from_anywhere(small, tmp_path, monkeypatch):
+    folder = tmp_path / "asked"
+    folder.mkdir()
+    text = small.read_text() + "prices: {file: prices.csv}\n"
+    (folder / "asked.yaml").write_text(text)
+    (folder / "prices.csv").write_text("nonsense\n1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as told:  # found, read, and refused for what it holds
+        planner.compare(folder / "asked.yaml", {"gpu": ("l4",)}, verify="none")
+    assert str(folder / "prices.csv") in str(told.value)
