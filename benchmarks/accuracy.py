@@ -55,7 +55,7 @@ def write_page(fit: ShippedFit, catalog: Catalog) -> None:
         image = f"![{figure.title}](accuracy/{figure.key}.svg)"
         text = re.sub(caption, lambda found, image=image: f"{image}\n\n{found[0]}", text)  # type: ignore[misc]
     memory = memory_accuracy_markdown(memory_accuracy(catalog))
-    PAGE.write_text(f"{NOTE}{text}\n{memory.rstrip()}\n", encoding="utf-8")
+    PAGE.write_text(f"{NOTE}{text}\n## Memory\n\n{memory.rstrip()}\n", encoding="utf-8")
 
 
 def _figures(page: Document) -> list[Figure]:

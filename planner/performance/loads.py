@@ -220,9 +220,13 @@ def _softmax_shapes(mixer: SoftmaxAttention, heads: float, tp: int) -> tuple[flo
 
 
 def _add_indexer(reads: _Reads, indexer: SparseIndexer, count: int, ratio: int) -> None:
-    """Every cached key is scored by the indexer, whatever the attention then reads."""
+    """Every cached key is scored by the indexer, whatever the attention then reads.
+
+    Its small kernels (projections, quantisation, scores, top-k) are about as many as MLA's own.
+    """
     if indexer.shared:
         return
+    reads.latent += count
     flops = 2 * indexer.heads * indexer.head_dim
     reads.context_bytes += count * indexer_key_bytes(indexer) / ratio
     reads.context_flops += count * flops / ratio

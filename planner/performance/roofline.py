@@ -49,6 +49,7 @@ class Loads:
     activation_bytes_per_token: one pass over the residual stream (and routed copies) of all layers.
     reductions: collectives per step; reduction_bytes_per_token over the busiest link, of local
     tokens; exchange_bytes_per_token likewise of all the replica's tokens (expert dispatch).
+    latent_layers: layers with latent attention, plus those with a sparse indexer.
     spread_layers: expert layers whose experts are spread whole over ranks (expert parallelism).
     """
 

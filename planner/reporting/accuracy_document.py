@@ -94,6 +94,8 @@ _METHOD = (
     "Factors are bounded by physics and shared along a hierarchy (all, engine, GPU generation, "
     "weight format, pairs of these); priors.yaml states each factor's bounds, prior and source, "
     "fitted.yaml what the measurements moved. No factor knows a model by name.",
+    "Prior values and unrecorded conditions (KV precision, spread of lengths) were set with these "
+    "measurements in sight, so left-out errors are a little kinder than a blind test would be.",
     "Repeated runs of one configuration differ by up to 19 % in TPOT (90th percentile), KV precision "
     "and server flags are not recorded, and some pairs of runs with the same recorded settings "
     "differ by 20 to 30 %: no model of the recorded settings can be closer than that there.",
