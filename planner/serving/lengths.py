@@ -58,11 +58,6 @@ class JointLengths:
         return float((self.output.astype(float) ** 2).mean())
 
     @property
-    def prompt_output_moment(self) -> float:
-        """E[p o] [tokens^2]."""
-        return float((self.prompt.astype(float) * self.output).mean())
-
-    @property
     def mean_context_in_flight(self) -> float:
         """Mean tokens in the cache of a decoding request, over time [tokens].
 
@@ -80,20 +75,12 @@ class JointLengths:
         """The longest prompt and output together [tokens]."""
         return int((self.prompt + self.output).max())
 
-    @property
-    def max_prompt(self) -> int:
-        return int(self.prompt.max())
-
     def sample(self, n: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Draw ``n`` pairs with replacement."""
         if len(self.prompt) == 1:
             return np.repeat(self.prompt, n), np.repeat(self.output, n)
         chosen = rng.integers(0, len(self.prompt), n)
         return self.prompt[chosen], self.output[chosen]
-
-    def without_cached(self, share: float) -> Ints:
-        """Prompt tokens left to compute when ``share`` of each prompt is in the prefix cache."""
-        return np.maximum(1, np.round(self.prompt * (1 - share))).astype(np.int64)
 
 
 def constant(prompt_tokens: int, output_tokens: int) -> JointLengths:

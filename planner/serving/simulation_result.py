@@ -35,10 +35,7 @@ class TimeSeries:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A percentile with its confidence interval [s]; ``enough``: whether the run was long enough.
-
-    beyond_share: share of requests beyond a target, with the half-width of its interval.
-    """
+    """A percentile with its confidence interval [s]; ``enough``: whether the run was long enough."""
 
     value_s: float
     low_s: float
