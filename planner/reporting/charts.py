@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, cycle
 from typing import TYPE_CHECKING
 
 from planner.comparison.findings import FrontierPoint, Purchase, WhatIf
@@ -35,6 +36,29 @@ def ways_to_pay(purchases: Sequence[Purchase]) -> Figure:
     bars = {p.way: p.usd_three_years for p in purchases if p.usd_three_years is not None}
     planned = next((p.way for p in purchases if p.planned), "")
     return _bars("ways-to-pay", "Cost over three years, USD", bars, rounding.usd, planned)
+
+
+def cumulative(purchases: Sequence[Purchase]) -> Figure:
+    """What each way to pay has cost by the end of each month; lines cross where one breaks even."""
+    paid = {p.way: list(accumulate(p.cash_flow_usd)) for p in purchases if p.cash_flow_usd}
+    planned = next((p.way for p in purchases if p.planned), "")
+    description = "; ".join(
+        f"{way}: {rounding.usd(flow[len(flow) // 3])} after {len(flow) // 3} months, "
+        f"{rounding.usd(flow[-1])} after {len(flow) - 1}"
+        for way, flow in paid.items()
+    )
+
+    def paint(axes: Axes) -> None:
+        for (way, flow), colour in zip(paid.items(), cycle(canvas.SERIES)):
+            width = 2.6 if way == planned else 1.5
+            axes.plot([usd / 1e3 for usd in flow], color=colour, lw=width, label=way)
+        axes.set_xticks(range(0, len(next(iter(paid.values()))), 6))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("months from now")
+        axes.set_ylabel("thousand USD")
+        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+
+    return figures.figure("cumulative", "Paid so far", description, paint, 3.2)
 
 
 def sensitivity(base: WhatIf, what_ifs: Sequence[WhatIf]) -> Figure:

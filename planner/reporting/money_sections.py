@@ -33,6 +33,7 @@ def cost(findings: Findings) -> Section:
         blocks.append(_ways(findings))
         if sum(p.usd_three_years is not None for p in findings.purchases) > 1:
             blocks.append(charts.ways_to_pay(findings.purchases))
+            blocks.append(charts.cumulative(findings.purchases))
     return Section("cost", "Cost", tuple(blocks))
 
 

@@ -166,7 +166,7 @@ def _proof(plan: Plan) -> str:
 
 
 def _infeasibility(why: Infeasibility) -> list[Block]:
-    blocks: list[Block] = [Paragraph(why.summary)]
+    blocks: list[Block] = []
     if why.conflict:
         blocks += [Paragraph("These requirements cannot all hold:"), Items(why.conflict)]
     if why.relaxations:
