@@ -20,6 +20,7 @@ from planner.deployment import Deployment
 from planner.errors import OutputError
 from planner.plan import Plan, ReplicaGroup
 from planner.scenario import Service
+from planner.sizing.memory import memory_fraction
 
 READERS: Mapping[str, Callable[[Mapping[str, str]], Iterator[Started]]] = {
     "docker-compose": read_compose,
@@ -95,9 +96,8 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     _same(one.name, "sequences at once", int(told["max_num_seqs"]), sequences)
     tokens = tokens_a_step(deployment, int(told["max_model_len_tokens"]))
     _same(one.name, "tokens a step", int(told["max_num_batched_tokens"]), tokens)
-    fraction = group.settings.get("memory_fraction")
-    if fraction is not None:
-        _same(one.name, "memory fraction", float(told["memory_fraction"]), float(fraction))
+    fraction = memory_fraction(deployment)
+    _same(one.name, "memory fraction", float(told["memory_fraction"]), fraction)
     pinned = group.settings.get("max_model_len_tokens")
     if pinned is not None:
         _same(one.name, "longest request", int(told["max_model_len_tokens"]), int(pinned))
@@ -114,10 +114,10 @@ def _check_weights(
         return
     weights = wanted.deployment.weights.name
     spelling = dialect.weights(weights, wanted.deployment.gpu.vendor)
-    if weights != wanted.deployment.model.native_weights and spelling is not None:
-        _same(one.name, "quantisation", told.get("quantization"), spelling.value)
-    elif dialect.dtype(weights) is not None:
-        _same(one.name, "weight type", told.get("dtype"), dialect.dtype(weights))
+    quantised = weights != wanted.deployment.model.native_weights and spelling is not None
+    wanted_flag = spelling.value if quantised and spelling is not None else None
+    _same(one.name, "quantisation", told.get("quantization"), wanted_flag)
+    _same(one.name, "weight type", told.get("dtype"), dialect.dtype(weights))
 
 
 def _check_safety(one: Started, told: Mapping[str, Any], choices: Choices) -> None:

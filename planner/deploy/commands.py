@@ -142,4 +142,4 @@ def _safe_positional(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value)

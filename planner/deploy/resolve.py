@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from planner.catalog.store import Catalog
 from planner.deploy.choices import (
@@ -18,6 +17,7 @@ from planner.deploy.dialect import Dialect
 from planner.deploy.launch import Launch
 from planner.deploy.names import unique_labels
 from planner.deploy.timetable import replicas_by_hour
+from planner.deploy.weights import weights_to_load
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError
 from planner.fleet.candidates import service_model
@@ -81,7 +81,11 @@ def _launch(
     engine, gpu, settings = deployment.engine, deployment.gpu, deployment.settings
     dialect = Dialect(engine.name, engine.version, context.catalog.root)
     limits = engine.on(gpu)
-    checkpoint, quantization = _weights(service, deployment, dialect, context)
+    loaded = weights_to_load(
+        service, deployment, dialect, context.catalog, context.choices.checkpoints
+    )
+    if loaded.warning:
+        context.warnings.append(loaded.warning)
     longest = _longest(service, deployment, context)
     runtime = dialect.runtime(gpu)
     per_replica = group.routed_qps / group.replicas
@@ -91,15 +95,15 @@ def _launch(
         service=service.name,
         dialect=dialect,
         gpu=gpu,
-        checkpoint=checkpoint,
+        checkpoint=loaded.checkpoint,
         served_name=planned.model,
         tensor_parallel=group.tensor_parallel,
         pipeline_parallel=group.pipeline_parallel,
         data_parallel=group.data_parallel,
         expert_parallel=group.expert_parallel,
         weights=deployment.weights.name,
-        quantization=quantization,
-        dtype=dialect.dtype(deployment.weights.name),
+        quantization=loaded.quantization,
+        dtype=loaded.dtype,
         kv_cache=dialect.kv_cache(group.kv_cache, gpu.vendor),
         max_model_len_tokens=longest,
         max_num_seqs=settings.max_num_seqs or limits.max_num_seqs,
@@ -145,54 +149,6 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
         kv_cache=catalog.kv_format(group.kv_cache),
         settings=EngineSettings(**{k: v for k, v in group.settings.items() if k in known}),  # type: ignore[arg-type]
     )
-
-
-def _weights(
-    service: Service, deployment: Deployment, dialect: Dialect, context: _Context
-) -> tuple[str, str | None]:
-    """The checkpoint to load, and the quantisation to ask for (None: the checkpoint says it)."""
-    model, weights = deployment.model, deployment.weights.name
-    given = context.choices.checkpoints.get(service.name)
-    if given is not None:
-        return given, None
-    own = _own_checkpoint(service, context.catalog)
-    if own is None:
-        raise InputError(
-            "the scenario describes the model's shape and names no checkpoint to load",
-            where=f"service {service.name!r}",
-            action=f"name one: --checkpoint {service.name}=REPOSITORY",
-        )
-    if weights == model.native_weights:
-        return own, None
-    spelling = dialect.weights(weights, deployment.gpu.vendor)
-    if spelling is None or not spelling.value:
-        if spelling is None and dialect.dtype(weights) is not None:
-            return own, None
-        raise InputError(
-            f"{dialect.engine} {dialect.version} does not quantise {model.native_weights} weights to "
-            f"{weights} at load",
-            where=f"service {service.name!r}",
-            found=own,
-            action=f"name a {weights} checkpoint: --checkpoint {service.name}=REPOSITORY",
-        )
-    if spelling.checkpoint == "quantised":
-        context.warnings.append(
-            f"service {service.name!r}: {weights} weights need a checkpoint in that format, and "
-            f"{own} is {model.native_weights}; {dialect.engine} will refuse to start until you name "
-            f"one: --checkpoint {service.name}=REPOSITORY"
-        )
-    return own, spelling.value
-
-
-def _own_checkpoint(service: Service, catalog: Catalog) -> str | None:
-    asked = service.model
-    if not isinstance(asked, str):
-        return None
-    if asked.lower() in {n.lower() for entry in catalog.model_index() for n in entry.names}:
-        return catalog.model(asked).asked_as(asked)
-    path = Path(asked).expanduser()
-    folder = path.parent if path.suffix == ".json" else path
-    return str(folder.resolve())
 
 
 def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> str | None:

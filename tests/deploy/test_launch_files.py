@@ -284,7 +284,7 @@ def test_a_checkpoint_speaks_for_its_own_precision(catalog):
 
 def test_tensorrt_llm_does_not_quantise_in_silence(catalog):
     plan = fleet(service("chat", (group(engine="tensorrt-llm", weights="fp8"),)))
-    with pytest.raises(InputError, match="does not quantise bf16 weights to fp8") as told:
+    with pytest.raises(InputError, match="does not make fp8 weights of a bf16 checkpoint") as told:
         written(plan, catalog, "trtllm")
     assert "--checkpoint chat=" in str(told.value)
     files = written(plan, catalog, "trtllm", checkpoints={"chat": "nvidia/Llama-FP8"})
@@ -384,3 +384,15 @@ def test_the_readme_names_what_the_cluster_needs(catalog, autoscaler, told, not_
     text = written(plan, catalog, "kubernetes", autoscaler=autoscaler)["README.md"]
     assert told in text
     assert not_told not in text
+
+
+def test_a_quantised_checkpoint_is_not_served_for_another_precision(catalog):
+    widened = group(tensor_parallel=8, weights="bf16", engine_version="0.19.0")
+    plan = fleet(service("v3", (widened,), DEEPSEEK))
+    with pytest.raises(InputError, match="does not make bf16 weights of a fp8_block checkpoint"):
+        written(plan, catalog, "vllm")
+    files = written(plan, catalog, "vllm", checkpoints={"v3": "me/DeepSeek-V3-bf16"})
+    assert "me/DeepSeek-V3-bf16" in script(files)
+    other = fleet(service("oss", (group(tensor_parallel=1, weights="fp8"),), GPT_OSS))
+    with pytest.raises(InputError, match="does not make fp8 weights of a mxfp4 checkpoint"):
+        written(other, catalog, "vllm")

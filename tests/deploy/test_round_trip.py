@@ -45,7 +45,7 @@ def layouts(draw, engine, model):
         st.fixed_dictionaries(
             {},
             optional={
-                "memory_fraction": st.sampled_from([0.5, 0.85, 0.925]),
+                "memory_fraction": st.floats(0.1, 0.99),
                 "max_num_seqs": st.integers(1, 4096),
                 "max_num_batched_tokens": st.integers(256, 65536),
                 "max_model_len_tokens": st.integers(16, 8192),
