@@ -69,7 +69,7 @@ def test_look_ups_agree_with_the_model(layout, prefill):
         )
         errors.append(table.step_s(step) / exact - 1)
     assert abs(np.mean(errors)) < 0.004
-    assert np.max(np.abs(errors)) < 0.03
+    assert np.max(np.abs(errors)) < 0.04
 
 
 def test_beyond_the_lattice_the_model_itself_is_asked():
