@@ -29,8 +29,10 @@ def check_cluster(
         if item["kind"] == "ScaledObject":
             most, by_hour = replicas[name]
             _hold(item["spec"]["maxReplicaCount"] >= most, name, "maxReplicaCount")
-            for hour, wanted in enumerate(by_hour or (most,)):
-                _hold(_floor_at(hour, item["spec"]) == max(1, wanted), name, "replicas by hour")
+            least = max(1, min(by_hour, default=most))
+            _hold(item["spec"]["minReplicaCount"] == least, name, "minReplicaCount")
+            for hour, wanted in enumerate(by_hour):
+                _hold(wanted <= _floor_at(hour, item["spec"]) <= most, name, "replicas by hour")
         elif item["kind"] == "HorizontalPodAutoscaler":
             _hold(item["spec"]["minReplicas"] == replicas[name][0], name, "minReplicas")
             _hold(item["spec"]["maxReplicas"] >= replicas[name][0], name, "maxReplicas")

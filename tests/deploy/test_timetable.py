@@ -108,3 +108,17 @@ def test_shifts_cover_what_is_above_the_least():
     assert list(shifts((2,) * 24)) == []
     assert list(shifts((1,) * 22 + (3, 3))) == [Shift(22, 24, 3)]
     assert Shift(0, 6, 2).cron(start_up_s=150) == ("57 23 * * *", "0 6 * * *")
+
+
+def test_a_long_start_up_begins_the_evening_before():
+    plan = timed([3] * 6 + [1] * 18)
+    (asked,) = plan.scenario.services
+    slow = asked.model_copy(
+        update={"feeding": asked.feeding.model_copy(update={"start_up": 2700.0})}
+    )
+    plan = plan.model_copy(
+        update={"scenario": plan.scenario.model_copy(update={"services": (slow,)})}
+    )
+    files = launch_files(plan, CATALOG, "kubernetes", Choices()).files
+    (cron,) = (t for t in scaled_object(files)["triggers"] if t["type"] == "cron")
+    assert cron["metadata"]["start"] == "15 23 * * *"
