@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +10,13 @@ from planner.reporting.document import Quantity, letter
 
 _FORMATS = {
     Quantity.USD: "$#,##0.00;[Red]-$#,##0.00",
+    Quantity.USD_PER_HOUR: "$#,##0.0000",
     Quantity.COUNT: "#,##0",
     Quantity.NUMBER: "#,##0.0000",
     Quantity.SHARE: "0.0 %",
 }
 _LONGEST_TEXT = 32_767
+_HEAD_HEIGHT = 30
 _INPUT_COLOUR = "#FFF6D6"
 
 
@@ -66,15 +68,17 @@ class Sheet:
         shape = self._book.format(bold=True, font_size=13)
         self._page.write_string(0, 0, text[:_LONGEST_TEXT], shape)
 
-    def heads(self, row: int, texts: Sequence[str]) -> None:
-        """A row of column heads."""
-        shape = self._book.format(bold=True, bottom=1, text_wrap=True, valign="top")
+    def heads(self, row: int, texts: Sequence[str], numbers: Collection[int] = ()) -> None:
+        """A row of column heads; those over ``numbers`` stand to the right like them."""
+        self._page.set_row(row, _HEAD_HEIGHT)
         for column, text in enumerate(texts):
+            side = {"align": "right"} if column in numbers else _indent(column)
+            shape = self._book.format(bold=True, bottom=1, text_wrap=True, valign="bottom", **side)
             self._page.write_string(row, column, text, shape)
 
     def text(self, row: int, column: int, text: str, *, strong: bool = False) -> None:
         """Text, whatever it begins with; cut where a cell can hold no more."""
-        shape = self._book.format(bold=strong)
+        shape = self._book.format(bold=strong, **_indent(column))
         self._page.write_string(row, column, text[:_LONGEST_TEXT], shape)
 
     def number(
@@ -127,3 +131,8 @@ class Sheet:
     def _named(self, name: str | None, row: int, column: int) -> None:
         if name is not None:
             self._book.define(name, f"='{self._name}'!${letter(column)}${row + 1}")
+
+
+def _indent(column: int) -> dict[str, Any]:
+    """Text keeps a distance from the number to its left."""
+    return {"align": "left", "indent": 1} if column else {}

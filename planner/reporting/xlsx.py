@@ -55,7 +55,7 @@ def _inputs(sheet: Sheet, plan: Plan, findings: Findings) -> None:
 
     output_tokens = tokens(totals.usd_per_million_output_tokens)
     sheet.title("What the numbers rest on")
-    sheet.heads(2, ("Input", "Value", "Unit"))
+    sheet.heads(2, ("Input", "Value", "Unit"), numbers=(1,))
     rows = (
         ("Hours per month", "Hours_per_month", HOURS_PER_MONTH, "h", Quantity.COUNT),
         ("Hours per year", "Hours_per_year", HOURS_PER_YEAR, "h", Quantity.COUNT),
@@ -87,7 +87,11 @@ def _infeasible(sheet: Sheet, plan: Plan) -> None:
     sheet.title(headline(plan))
     if plan.infeasibility is None:
         return
-    sheet.heads(2, ("Requirement", "Now", "Would be feasible at", "USD per hour then", "GPUs then"))
+    sheet.heads(
+        2,
+        ("Requirement", "Now", "Would be feasible at", "USD per hour then", "GPUs then"),
+        numbers=(3, 4),
+    )
     for i, r in enumerate(plan.infeasibility.relaxations):
         for column, text in enumerate((r.requirement, r.current, r.relaxed)):
             sheet.text(3 + i, column, text)
@@ -120,7 +124,7 @@ def _texts(sheet: Sheet, plan: Plan) -> None:
 def _sources(sheet: Sheet, plan: Plan, findings: Findings) -> None:
     """Where every price comes from, and what reproduces the plan."""
     sheet.title("Prices and origin")
-    sheet.heads(2, ("Price of", "USD per node-hour", "Date", "Confidence", "Source"))
+    sheet.heads(2, ("Price of", "USD per node-hour", "Date", "Confidence", "Source"), numbers=(1,))
     row = 3
     for n in rented(plan):
         sheet.text(row, 0, f"{n.provider} {n.region} {n.instance_type} {n.term}")

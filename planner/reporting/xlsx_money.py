@@ -21,6 +21,7 @@ def write_order(sheet: Sheet, plan: Plan) -> None:
         _ORDER_TOP - 1,
         ("Provider", "Region", "Instance type", "Term", "GPU", "GPUs per node", "Nodes",
          "USD per node-hour", "Share of time", "USD per hour", "GPUs"),
+        numbers=range(5, 11),
     )  # fmt: skip
     for i, n in enumerate(rented(plan)):
         row = _ORDER_TOP + i
@@ -28,7 +29,7 @@ def write_order(sheet: Sheet, plan: Plan) -> None:
             sheet.text(row, column, text)
         sheet.number(row, 5, n.gpus_per_node, Quantity.COUNT)
         sheet.number(row, 6, n.count, Quantity.COUNT, is_input=True)
-        sheet.number(row, 7, n.usd_per_hour_each, Quantity.USD, is_input=True)
+        sheet.number(row, 7, n.usd_per_hour_each, Quantity.USD_PER_HOUR, is_input=True)
         sheet.number(row, 8, n.hours_share, Quantity.SHARE, is_input=True)
         line = row + 1
         sheet.formula(row, 9, f"=G{line}*H{line}*I{line}", n.usd_per_hour, Quantity.USD)
@@ -80,7 +81,8 @@ def write_totals(sheet: Sheet, plan: Plan) -> None:
         if value is None or (not totals.usd_per_hour and "million" in name):
             continue  # a free fleet does not tell how many tokens it serves
         sheet.text(top + i, 0, label, strong=True)
-        sheet.formula(top + i, 1, formula, value, Quantity.USD, name=name)
+        unit = Quantity.USD_PER_HOUR if "million" in name else Quantity.USD
+        sheet.formula(top + i, 1, formula, value, unit, name=name)
     after = top + len(lines)
     for i, (label, name, column, count) in enumerate(
         (
@@ -104,6 +106,7 @@ def write_options(sheet: Sheet, plan: Plan) -> None:
         2,
         ("Option", "GPUs", "USD per hour", "USD per month", "USD per year", "More per month",
          "Against the plan", "Why not"),
+        numbers=range(1, 7),
     )  # fmt: skip
     own = plan.totals.usd_per_hour
     others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
@@ -135,7 +138,9 @@ def write_cash_flow(sheet: Sheet, findings: Findings) -> None:
     """Month by month for every way to pay; the plan's own column follows its cost."""
     sheet.title("Cash flow by month, USD")
     ways = [p for p in findings.purchases if p.cash_flow_usd]
-    sheet.heads(_FLOW_TOP - 1, ("Month", *(p.way for p in ways), "Discount factor"))
+    sheet.heads(
+        _FLOW_TOP - 1, ("Month", *(p.way for p in ways), "Discount factor"), range(len(ways) + 2)
+    )
     months = len(ways[0].cash_flow_usd) if ways else 0
     discount = letter(1 + len(ways))
     rate = findings.discount_rate or 0.0
@@ -185,6 +190,7 @@ def write_ways(sheet: Sheet, findings: Findings) -> None:
             "Present value, 3 years",
             "What",
         ),
+        numbers=range(2, 7),
     )
     known = [p for p in findings.purchases if p.cash_flow_usd]
     for i, way in enumerate(findings.purchases):
