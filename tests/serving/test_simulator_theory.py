@@ -69,7 +69,8 @@ def test_decode_is_processor_sharing_whatever_the_lengths(load, spread):
     lengths = JointLengths(np.array([1, 1]), output)
     service = 0.2
     rate = load / service
-    requests = open_loop(lengths, Arrivals(), rate, 60_000 / rate, 1)
+    count = 50_000 if load > 0.5 else 15_000
+    requests = open_loop(lengths, Arrivals(), rate, count / rate, 1)
     limits = ReplicaLimits(Scheduler.CHUNKED_PREFILL, 10_000, 10**6)
     result = simulate([ReplicaGroup(Shared(), limits, 1)], requests)
     stay = (result.end_s - result.first_token_s)[1000:]
