@@ -117,7 +117,7 @@ def compare(
 
     axes = axes_of(f"{axis}={','.join(map(str, values))}" for axis, values in vary.items())
     asking = Asking.with_options(**options)
-    return compared(asking.read(scenario), axes, asking.solve_again())
+    return compared(asking.read(scenario), axes, asking.solve_again(), check=asking.check)
 
 
 def sweep(

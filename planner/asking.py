@@ -52,6 +52,12 @@ class Asking:
         prices = scenario.prices.model_copy(update={"file": absolute})
         return scenario.model_copy(update={"prices": prices})
 
+    def check(self, scenario: Scenario) -> None:
+        """Raise InputError when the scenario names what the catalogs do not have."""
+        from planner.scenario_names import check_names
+
+        check_names(scenario, self.catalog)
+
     def solve(self, scenario: Scenario) -> Plan:
         """The cheapest fleet for ``scenario``, with everything a plan tells."""
         from planner.api import solve

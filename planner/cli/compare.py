@@ -55,7 +55,9 @@ def command(
     asking = Asking.with_options(catalogs, **settings)
     question = asking.read(scenario)
     with progress() as report:
-        comparison = compare(question, axes, asking.solve_again(), counted(report))
+        comparison = compare(
+            question, axes, asking.solve_again(), counted(report), check=asking.check
+        )
     document, winner = comparison_document(comparison), comparison.winner
     write_document(
         document,

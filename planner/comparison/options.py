@@ -78,14 +78,19 @@ def compare(
     axes: Mapping[str, Sequence[str]],
     solve: Solve,
     progress: Progress | None = None,
+    check: Callable[[Scenario], None] | None = None,
 ) -> Comparison:
     """Solve the scenario once under each combination of the axes' values.
 
+    ``check`` raises InputError for a name that does not exist, before anything is solved;
     ``progress(done, total, label)`` is called before each solve. An option that cannot be asked
     (a provider without such an offer) carries its refusal; when none can, the first InputError is
     raised. Raises what else ``solve`` raises.
     """
     choices = grid(axes)
+    if check is not None:
+        for choice in choices:
+            check(restrict(scenario, choice))
     options: list[Option] = []
     refusals: list[InputError] = []
     for done, choice in enumerate(choices):

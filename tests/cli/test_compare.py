@@ -93,6 +93,9 @@ def test_exit_3_when_nothing_is_feasible(capsys):
         (("--vary", "tensor_parallel=2,2"), "same value twice"),
         ((), "Missing option '--vary'"),
         (("--vary", "gpu=a", "-o", "/none/x.txt"), "folder does not exist"),
+        (("--vary", "gpu=h100-sxm-80gb,h100-sxn-80gb"), "did you mean 'h100-sxm-80gb'?"),
+        (("--vary", "provider=aws,awz"), "did you mean 'aws'?"),
+        (("--vary", "engine=vlm,vllm"), "did you mean 'vllm'?"),
     ],
 )
 def test_bad_input_exits_2_with_one_message(capsys, args, message):
