@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.store import Catalog
+from planner.fleet.asked import Outcome
 from planner.fleet.buckets import buckets_of, served_lengths
 from planner.fleet.candidates import (
     enumerate_candidates,
     guard_latency,
     lower_precision,
 )
-from planner.fleet.infeasible import Explanation, Outcome, explain
+from planner.fleet.infeasible import Explanation, explain
 from planner.fleet.market import admitted_offers
 from planner.fleet.problem import Problem, ReplicaKind, Solution
 from planner.fleet.purchases import existing_offers

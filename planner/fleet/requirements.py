@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from planner.fleet.infeasible import Outcome, Requirement
+from planner.fleet.asked import Outcome, Requirement
 from planner.fleet.problem import FleetLimits, NodeOffer, Problem, Resilience, Solution
 
 MAX_SEPARATE_SERVICES = 6

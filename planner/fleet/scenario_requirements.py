@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from planner.fleet.infeasible import Requirement
+from planner.fleet.asked import Requirement
 from planner.fleet.requirements import (
     MAX_SEPARATE_SERVICES,
     SMALLEST_SHARE,
@@ -97,6 +97,7 @@ def _target(name: str, target: Target, path: Path) -> Requirement[Scenario]:
         loosest=max(NO_TARGET_S, target.seconds),
         edit=_editor(path),
         write=lambda v: f"{v:.3g} s" if v >= 1 else f"{1000 * v:.3g} ms",
+        trades_off=True,
     )
 
 

@@ -78,9 +78,11 @@ def test_a_target_below_the_floor_exits_3_and_says_by_how_much(solve):
     code, plan, err = solve(ttft="1ms")
     assert code == 3, err
     assert plan.infeasibility.conflict == ("ttft_p99: 1 ms",)
-    (alone,) = [r for r in plan.infeasibility.relaxations if r.requirement == "ttft_p99"]
-    number, unit = alone.relaxed.split()
-    assert float(number) * {"ms": 1e-3, "s": 1.0}[unit] > 0.005
+    alone = [r for r in plan.infeasibility.relaxations if r.requirement == "ttft_p99"]
+    assert alone
+    for relaxation in alone:
+        number, unit = relaxation.relaxed.split()
+        assert float(number) * {"ms": 1e-3, "s": 1.0}[unit] > 0.005
 
 
 def test_a_relaxation_told_is_one_that_works(solve):

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -5,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.fleet.infeasible import Outcome, Requirement, explain, smallest_conflict
+from planner.fleet.asked import Outcome, Requirement
+from planner.fleet.conflict import smallest_conflict
+from planner.fleet.infeasible import explain
 from planner.fleet.problem import Cap, Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
 from planner.fleet.program import solve
 from planner.fleet.requirements import outcome_of, problem_requirements
@@ -248,3 +251,29 @@ def test_conflicts_of_random_fleets_are_smallest_and_relaxations_tight(problem):
             )
             if (stricter - requirement.current) * (value - requirement.current) > 0:
                 assert at([*values[:i], stricter, *values[i + 1 :]]).proved_infeasible
+
+
+@given(floor=st.floats(0.05, 2), knee=st.floats(1.5, 50))
+@settings(max_examples=60, deadline=None)
+def test_a_dear_target_is_told_with_the_strictest_that_is_not(floor, knee):
+    """Cost falls from very dear at the floor to 10 beyond ``knee`` times the floor."""
+
+    def cost(seconds):
+        return 10.0 * max(1.0, (knee * floor / seconds) ** 3)
+
+    def solve_at(q):
+        holds = q["ttft"] >= floor
+        return Outcome("optimal", cost(q["ttft"])) if holds else Outcome("infeasible")
+
+    target = dataclasses.replace(threshold("ttft", 0.01, 3600.0), trades_off=True)
+    explanation = explain({"ttft": 0.01}, [target], solve_at)
+    told = sorted(explanation.relaxations, key=lambda r: float(r.relaxed))
+    assert float(told[0].relaxed) <= floor * 1.021
+    if cost(floor * 1.021) > 12.5:
+        least, affordable = told
+        value = float(affordable.relaxed)
+        assert affordable.usd_per_hour == pytest.approx(cost(value))
+        assert cost(value) <= 12.5 * (1 + 1e-9)
+        assert cost(value / 1.4) > 12.5 or value / 1.4 < float(least.relaxed)
+    else:
+        assert len(told) <= 2
