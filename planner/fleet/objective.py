@@ -8,6 +8,7 @@ from dataclasses import replace
 from planner.fleet.columns import Columns
 from planner.fleet.linear import LinearProgram, Terms, combine
 from planner.fleet.migration import overlap_cost
+from planner.fleet.neighbourhoods import FIRST_SHARE, improve, worth_it
 from planner.fleet.solver import Effort, Outcome, minimise
 
 KEPT = 1e-9  # how far a later objective may push an earlier one, relative
@@ -58,7 +59,7 @@ def minimise_in_order(columns: Columns, effort: Effort, deadline: float) -> Outc
             return replace(outcome, objective=None, bound=None)
         proved = proved and outcome.status == "optimal"
         _hold(columns.model, "served", terms, outcome)
-    first = minimise(columns.model, cost(columns), until(effort, deadline))
+    first = _cheapest(columns, effort, deadline)
     if not proved and first.status == "optimal":
         first = replace(first, status="feasible")
     if first.status != "optimal" or effort.gap > 0:
@@ -66,6 +67,16 @@ def minimise_in_order(columns: Columns, effort: Effort, deadline: float) -> Outc
     _hold(columns.model, "cost", cost(columns), first)
     second = minimise(columns.model, tie_break(columns), until(effort, deadline))
     return first if second.values is None else replace(first, values=second.values)
+
+
+def _cheapest(columns: Columns, effort: Effort, deadline: float) -> Outcome:
+    """The least cost; where only a gap is asked for, part of the time goes into better fleets."""
+    whole = until(effort, deadline)
+    if not worth_it(columns, effort):
+        return minimise(columns.model, cost(columns), whole)
+    part = replace(whole, time_limit_s=whole.time_limit_s * FIRST_SHARE)
+    found = minimise(columns.model, cost(columns), part)
+    return improve(columns, cost(columns), found, effort, deadline)
 
 
 def _hold(model: LinearProgram, name: str, terms: Terms, outcome: Outcome) -> None:

@@ -1,0 +1,107 @@
+"""A better fleet near a known one: free a few services, or a few periods, and solve just those again.
+
+Where a gap is asked for, the solver alone often has a good bound long before it has a good fleet. The
+bound stays the solver's; only the fleet improves, so nothing that was proved is lost. The next
+neighbourhood grows when one was solved easily and shrinks when it was not.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from planner.fleet.columns import Columns
+from planner.fleet.linear import LinearProgram, Terms
+from planner.fleet.solver import Effort, Outcome, minimise, relative_gap
+
+FIRST_SHARE = 0.35  # of the time: the solver on the whole program
+LEAST_FREE = 150  # whole columns freed at first
+GROW, SHRINK = 1.3, 0.7
+SECONDS = 1.5  # for one neighbourhood
+FINE = 0.1  # of the gap asked for: how closely a neighbourhood is solved
+
+Block = tuple[str, int]  # a service in a period
+
+
+def improve(
+    columns: Columns, objective: Terms, found: Outcome, effort: Effort, deadline: float
+) -> Outcome:
+    """``found`` with a cheaper fleet where one is near; stops at the gap asked for or the deadline."""
+    blocks = _blocks(columns)
+    best = found
+    rng = random.Random(effort.seed)
+    free_columns = float(LEAST_FREE)
+    rounds = _rounds(columns, blocks, rng)
+    while best.values is not None and best.objective is not None and best.bound is not None:
+        if relative_gap(best.objective, best.bound) <= effort.gap:
+            return replace(best, status="optimal")
+        seconds = deadline - time.monotonic()
+        if seconds <= 0.05:
+            break
+        free = next(rounds)(free_columns)
+        fixed = {i for block, members in blocks.items() if block not in free for i in members}
+        near = LinearProgram(
+            [
+                replace(c, low=best.values[i], high=best.values[i]) if i in fixed else c
+                for i, c in enumerate(columns.model.columns)
+            ],
+            columns.model.rows,
+        )
+        limited = replace(effort, time_limit_s=min(SECONDS, seconds), gap=effort.gap * FINE)
+        outcome = minimise(near, objective, limited)
+        free_columns *= GROW if outcome.status == "optimal" else SHRINK
+        free_columns = max(free_columns, 20.0)
+        if outcome.objective is not None and outcome.objective < best.objective - 1e-9:
+            best = replace(outcome, bound=best.bound, status="feasible")
+    return best
+
+
+def worth_it(columns: Columns, effort: Effort) -> bool:
+    """Whether the program is asked for a gap only and has blocks enough to choose from."""
+    whole = sum(len(members) for members in _blocks(columns).values())
+    return effort.gap > 0 and whole > 2 * LEAST_FREE
+
+
+def _blocks(columns: Columns) -> dict[Block, list[int]]:
+    """The whole columns of each service and period: what it runs, and for all periods what it picks."""
+    blocks: dict[Block, list[int]] = {}
+    for kind in columns.problem.kinds:
+        for g in sorted(columns.services.users[kind.key])[:1]:
+            for e in columns.hosts[kind.key]:
+                for t in columns.problem.periods:
+                    own = blocks.setdefault((g, t), [])
+                    own.extend(columns.replicas[kind.key, e, t])
+    return blocks
+
+
+class _Chooser:
+    """Picks blocks at random until about so many columns are free."""
+
+    def __init__(self, blocks: dict[Block, list[int]], by: int, rng: random.Random) -> None:
+        self._blocks, self._by, self._rng = blocks, by, rng
+
+    def __call__(self, columns: float) -> set[Block]:
+        names = sorted({block[self._by] for block in self._blocks}, key=str)
+        self._rng.shuffle(names)
+        free: set[Block] = set()
+        count = 0
+        for name in names:
+            if count >= columns and free:
+                break
+            own = [b for b in self._blocks if b[self._by] == name]
+            free.update(own)
+            count += sum(len(self._blocks[b]) for b in own)
+        return free
+
+
+def _rounds(
+    columns: Columns, blocks: dict[Block, list[int]], rng: random.Random
+) -> Iterator[_Chooser]:
+    """Services, and where there are several periods, periods in turn."""
+    ways = [_Chooser(blocks, 0, rng)]
+    if len(columns.problem.period_hours) > 1:
+        ways.append(_Chooser(blocks, 1, rng))
+    while True:
+        yield from ways
