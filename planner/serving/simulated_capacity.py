@@ -95,7 +95,7 @@ def simulated_capacity(
     others = sorted(seen, key=lambda r: abs(r - near))[1]
     slope = abs((seen[near][0] - seen[others][0]) / math.log(near / others))
     error = seen[near][1] / max(slope, 1e-6) + math.log(high / low) / 2
-    return SimulatedCapacity(at, error, miss(high)[2], len(seen))
+    return SimulatedCapacity(at, min(error, 1.0), miss(high)[2], len(seen))
 
 
 def _worst(study: Study, slo: Slo) -> tuple[float, float, str]:
