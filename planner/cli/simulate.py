@@ -64,6 +64,11 @@ class Overload(Exception):
     type=FiniteRange(min=1),
     help="With --trace: a replica's KV pool as its engine printed it, instead of the predicted one.",
 )
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1, max=100_000),
+    help="Closed loop: keep this many requests in flight per service, as load tests do.",
+)
 @click.option("--duration", callback=_duration, help="Measured time, e.g. 30m (default: by need).")
 @click.option(
     "--rate-scale",
@@ -115,6 +120,7 @@ def command(
     plan: str | None,
     trace: str | None,
     kv_pool_tokens: float | None,
+    concurrency: int | None,
     duration: float | None,
     rate_scale: float,
     replications: int,
@@ -160,6 +166,7 @@ def command(
                 answer,
                 trace,
                 kv_pool_tokens,
+                concurrency,
                 duration,
                 rate_scale,
                 replications,
@@ -188,6 +195,7 @@ def _checks(
     plan: Plan,
     trace: str | None,
     kv_pool_tokens: float | None,
+    concurrency: int | None,
     duration_s: float | None,
     rate_scale: float,
     replications: int,
@@ -203,6 +211,7 @@ def _checks(
     from planner.serving.service_simulation import (
         Scaling,
         check_service,
+        closed_loop_service,
         excess_rate,
         replay_service,
         window_for,
@@ -219,6 +228,8 @@ def _checks(
     services = {s.name: s for s in plan.scenario.services}
     if scaling and (trace is not None or len(services) > 1):
         raise InputError("--scale works for one service with its own arrivals")
+    if concurrency is not None and (trace is not None or scaling):
+        raise InputError("--concurrency sends its own requests: leave out --trace and --scale")
     if trace is not None and len(services) > 1:
         raise InputError("--trace plays one service, the scenario has several", found=len(services))
     checks = {}
@@ -238,6 +249,11 @@ def _checks(
                 seed=seed,
                 kv_pool_tokens=kv_pool_tokens,
                 progress=advance,
+            )
+            continue
+        if concurrency is not None:
+            checks[planned.name] = closed_loop_service(
+                service, placed, concurrency, seed=seed, progress=advance
             )
             continue
         _refuse(excess_rate(service, placed, rate_scale * sum(p.rate_qps for p in placed)))

@@ -31,6 +31,7 @@ SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
 WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
 LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
 SEARCH_RUNS = 6
+CLOSED_LOOP_ROUNDS = 10  # requests sent, as a multiple of those in flight
 STEADY_SHARE = 0.9  # of the ceiling: beyond it stays grow with the length of the run
 OVERLOAD_FACTOR = 6  # times the expected number of requests in flight: the fleet does not keep up
 FEWEST_BACKLOG = 1000
@@ -266,6 +267,33 @@ def replay_service(
     span = float(requests.arrival_s[-1])
     rate = len(requests) / max(span, 1e-9)
     return judge(service, Study((run,)), rate, Window(0.0, span, 0.0))
+
+
+def closed_loop_service(
+    service: Service,
+    placed: Sequence[Placed],
+    concurrency: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Check:
+    """Keep ``concurrency`` requests in flight, as load tests do, for ten rounds of them.
+
+    Every request counts, the burst at the start included; ``rate_qps`` is the throughput that came out.
+    """
+    count = CLOSED_LOOP_ROUNDS * concurrency
+    prompt, output = lengths_of(service).sample(count, np.random.default_rng(seed))
+    run = simulate(
+        groups_of(service, placed),
+        Requests(np.zeros(count), prompt, output),
+        service.feeding,
+        seed=seed,
+        concurrency=concurrency,
+        prefix_hit_share=service.assumptions.prefix_hit_share,
+        progress=progress,
+    )
+    rate = count / max(run.end_of_run_s, 1e-9)
+    return judge(service, Study((run,)), rate, Window(0.0, run.end_of_run_s, 0.0))
 
 
 def judge(

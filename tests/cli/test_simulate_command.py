@@ -69,6 +69,14 @@ def test_a_trace_is_played(scenario, capsys):
     assert "requests measured" in capsys.readouterr().out
 
 
+def test_a_closed_loop_finds_its_own_rate(scenario, capsys):
+    rates = []
+    for concurrency in ("4", "32"):
+        main(["simulate", scenario, "--concurrency", concurrency, "--format", "json"])
+        rates.append(json.loads(capsys.readouterr().out)["services"][0]["rate_qps"])
+    assert 0 < rates[0] < rates[1]
+
+
 def test_a_rate_beyond_the_fleet_is_said(scenario, capsys):
     assert main(["simulate", scenario, "--rate-scale", "100"]) == 3
     assert "grow without end" in capsys.readouterr().err
@@ -93,6 +101,7 @@ def test_scaling_up_helps_after_the_start_up(scenario, capsys):
         (["--scale", "soon"], "TIME:REPLICAS"),
         (["--scale", "5m:0"], "at least one replica"),
         (["--trace", "nowhere.csv"], "no such trace"),
+        (["--concurrency", "4", "--trace", "azure_code_2023"], "leave out"),
         (["--requests", "r.xyz"], "unknown table format"),
     ],
 )
