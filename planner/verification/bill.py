@@ -10,6 +10,7 @@ from planner.fleet.money import token_cost, usd_per_month, usd_per_year
 from planner.plan import NodeCount, Plan
 from planner.serving.lengths import lengths_of
 from planner.verification.check import Check, Verdict, at_least, equal, one_of, skipped, told
+from planner.verification.standing import schedule_of
 
 
 def bill_checks(plan: Plan) -> Iterator[Check]:
@@ -94,7 +95,7 @@ def _counts(plan: Plan) -> Iterator[Check]:
         used = sum(g.gpus for g in groups if g.gpu == gpu)
         idle = sum(n.idle_gpus for n in plan.nodes if n.gpu == gpu)
         statement = f"{gpu}: rented GPUs are used or idle"
-        if len(plan.details.get("schedule", ())) > 1 or plan.scenario.sharing.gpu:
+        if len(schedule_of(plan)) > 1 or plan.scenario.sharing.gpu:
             yield skipped("sums", statement, "the fleet changes over time or GPUs are shared")
         else:
             yield equal("sums", statement, used + idle, rented)

@@ -77,6 +77,8 @@ def _zones_lost(plan: Plan, count: int) -> Iterator[Check]:
 
 
 def _replicas_needed(service: ServicePlan, group: ReplicaGroup) -> int:
+    if group.capacity_qps <= 0:
+        return group.replicas + 1
     return math.ceil(_busiest(service) / group.capacity_qps - 1e-9)
 
 

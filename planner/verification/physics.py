@@ -11,7 +11,7 @@ import numpy as np
 from planner.catalog.store import Catalog
 from planner.catalog.support import check_support
 from planner.deployment import Deployment, EngineSettings
-from planner.errors import PlannerError
+from planner.errors import InputError, PlannerError
 from planner.fleet.candidates import service_model, share_of_gpu
 from planner.fleet.derating import derating
 from planner.performance.factors import Calibration
@@ -50,7 +50,9 @@ def partition_checks(plan: Plan) -> Iterator[Check]:
                 group.memory.get("total_bytes"),
                 math.fsum(parts.values()),
             )
-            yield at_least("physics", f"{label} smallest memory part", min(parts.values()), 0.0)
+            yield at_least(
+                "physics", f"{label} smallest memory part", min(parts.values(), default=0.0), 0.0
+            )
 
 
 def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> Iterator[Check]:
@@ -79,6 +81,14 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
 
 def rebuilt(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
     """The deployment a replica group names; raises PlannerError for what the catalog lacks."""
+    degrees = (
+        group.tensor_parallel,
+        group.pipeline_parallel,
+        group.data_parallel,
+        group.expert_parallel,
+    )
+    if min(degrees) < 1:
+        raise InputError("a replica has at least one GPU along each axis", found=degrees)
     settings: dict[str, Any] = dict(group.settings)
     model = service_model(service, catalog)
     whole = catalog.gpu(group.gpu)

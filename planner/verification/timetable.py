@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.plan import Plan, ReplicaGroup
 from planner.verification.check import Check, at_least, at_most, equal, same, skipped
 from planner.verification.physics import rebuilt
-from planner.verification.standing import Standing, standing
+from planner.verification.standing import Period, Standing, schedule_of, standing
 
 FAMILY = "timetable"
 
 
 def timetable_checks(plan: Plan, catalog: Catalog) -> Iterator[Check]:
     """Every period of the plan's schedule; nothing for a fleet that never changes."""
-    schedule: list[Mapping[str, Any]] = plan.details.get("schedule", [])
+    schedule = schedule_of(plan)
     if not schedule:
         return
     try:
@@ -30,10 +29,10 @@ def timetable_checks(plan: Plan, catalog: Catalog) -> Iterator[Check]:
     for entry, nodes in zip(schedule, periods, strict=True):
         yield from _period(plan, entry, groups, nodes)
     for kind, group in groups.items():
-        most = max(entry["replicas"].get(kind, 0) for entry in schedule)
+        most = max(entry.replicas.get(kind, 0) for entry in schedule)
         yield equal(FAMILY, f"most replicas of {kind}", group.replicas, most)
     if plan.totals is not None:
-        hours = [entry["hours"] for entry in schedule]
+        hours = [entry.hours for entry in schedule]
         paid = math.fsum(h * p.usd_per_hour for h, p in zip(hours, periods, strict=True))
         yield at_least(
             FAMILY,
@@ -44,9 +43,9 @@ def timetable_checks(plan: Plan, catalog: Catalog) -> Iterator[Check]:
 
 
 def _period(
-    plan: Plan, entry: Mapping[str, Any], groups: Mapping[str, ReplicaGroup], nodes: Standing
+    plan: Plan, entry: Period, groups: Mapping[str, ReplicaGroup], nodes: Standing
 ) -> Iterator[Check]:
-    when, running = entry["period"], entry["replicas"]
+    when, running = entry.period, entry.replicas
     unknown = (*sorted({*running} - {*groups}), *nodes.unknown)
     yield same(FAMILY, f"{when}: what runs is in the plan", ", ".join(unknown) or "yes", "yes")
     if unknown:
@@ -63,19 +62,21 @@ def _period(
             for kind, n in running.items()
             if kind.startswith(f"{service.name}: ")
         )
-        unserved = entry["unserved_qps"].get(service.name, 0.0)
-        needed = entry["busiest_qps"][service.name] - unserved
+        unserved = entry.unserved_qps.get(service.name, 0.0)
+        needed = entry.busiest_qps.get(service.name, 0.0) - unserved
         yield at_least(FAMILY, f"{when}: {service.name} is carried [requests/s]", carried, needed)
     if plan.scenario.sharing.gpu:
         return
     for gpu in sorted({g.gpu for g in groups.values()}):
         used = sum(
-            n * groups[kind].gpus // groups[kind].replicas
-            for kind, n in running.items()
-            if groups[kind].gpu == gpu
+            n * _gpus_each(groups[kind]) for kind, n in running.items() if groups[kind].gpu == gpu
         )
         statement = f"{when}: {gpu} in use within those rented"
         yield at_most(FAMILY, statement, used, nodes.gpus(gpu=gpu))
+
+
+def _gpus_each(group: ReplicaGroup) -> int:
+    return group.tensor_parallel * group.pipeline_parallel * group.data_parallel
 
 
 def _groups_by_kind(plan: Plan, catalog: Catalog) -> dict[str, ReplicaGroup]:

@@ -4,6 +4,7 @@ import pytest
 
 from planner.api import solve
 from planner.catalog.store import load_catalog
+from planner.errors import InputError
 from planner.performance.factors import load_calibration
 from planner.plan import Plan
 from planner.scenario import Scenario
@@ -108,3 +109,24 @@ def test_a_plan_must_survive_what_the_scenario_names(catalog, lost, word):
 
     families, _ = failed(changed(without, claim), catalog)
     assert "failures" in families
+
+
+@pytest.mark.parametrize(
+    "schedule", ["monday", [1], [{"period": "00:00"}], [{"period": "00:00", "hours": 0}], {"a": 1}]
+)
+def test_a_schedule_that_is_none_is_refused(daily, catalog, schedule):
+    plan = changed(daily, lambda document: document["details"].update(schedule=schedule))
+    with pytest.raises(InputError, match="schedule cannot be read"):
+        failed(plan, catalog)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("replicas", 0), ("capacity_qps", 0.0), ("memory", {}), ("tensor_parallel", 0), ("gpus", 0)],
+)
+def test_nothing_in_a_group_makes_verification_stumble(daily, catalog, field, value):
+    def change(document):
+        document["services"][0]["replica_groups"][0][field] = value
+
+    families, _ = failed(changed(daily, change), catalog)
+    assert families
