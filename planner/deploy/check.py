@@ -91,6 +91,8 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     if one.gpus is not None:
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
     _same(one.name, "drafted tokens", module.drafts(told), wanted.setting("draft_tokens", 0))
+    adapters = int(told.get("lora_adapters", 0))
+    _same(one.name, "LoRA adapters", adapters, wanted.setting("lora_adapters", 0))
     _same(one.name, "KV cache type", told["kv_cache"], dialect.kv_cache(group.kv_cache, gpu.vendor))
     sequences = wanted.setting("max_num_seqs", engine.on(gpu).max_num_seqs)
     _same(one.name, "sequences at once", int(told["max_num_seqs"]), sequences)

@@ -1,4 +1,4 @@
-"""What a plan leaves open to who deploys it, and which plans and choices cannot be deployed."""
+"""What a plan leaves open to who deploys it."""
 
 from __future__ import annotations
 
@@ -36,31 +36,6 @@ class Choices:
     prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
     burst: float = 1.5
     timezone: str = "UTC"
-
-
-def must_have_fleet(plan: Plan) -> None:
-    """Refuse a plan without a single replica, with its own reason."""
-    if any(g.replicas for s in plan.services for g in s.replica_groups):
-        return
-    reason = plan.infeasibility.summary if plan.infeasibility else f"its status is {plan.status}"
-    raise InputError(
-        "the plan has no fleet: there is nothing to deploy",
-        found=reason,
-        action="relax the scenario and solve again; planner report shows the ways out",
-    )
-
-
-def must_hold_whole_gpus(plan: Plan) -> None:
-    """Refuse a plan whose replicas share GPUs."""
-    for gpu in {g.gpu for s in plan.services for g in s.replica_groups}:
-        asked = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
-        rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        if rented and asked > rented:
-            raise InputError(
-                "replicas of this plan share GPUs, and launch files give each its own",
-                found=f"{asked} replicas' GPUs on {rented}x {gpu}",
-                action="solve without sharing.gpu, or cut the GPUs (MIG) and start these by hand",
-            )
 
 
 def must_be_known(plan: Plan, choices: Choices) -> None:

@@ -19,7 +19,7 @@ def check_cluster(
 ) -> None:
     """Hold the objects against one another, and autoscaling against the plan.
 
-    ``replicas``: by name, the most replicas and those of each hour (empty where they do not vary).
+    ``replicas``: by name, those of the busiest hour and of each hour (empty where they do not vary).
     """
     groups = {n: read_yaml_stream(t) for n, t in files.items() if n.endswith(".group.yaml")}
     objects = [o for listed in groups.values() for o in listed]
@@ -27,7 +27,8 @@ def check_cluster(
     for item in objects:
         name = item["metadata"]["name"]
         if item["kind"] == "ScaledObject":
-            most, by_hour = replicas[name]
+            busiest, by_hour = replicas[name]
+            most = max(busiest, *by_hour) if by_hour else busiest
             _hold(item["spec"]["maxReplicaCount"] >= most, name, "maxReplicaCount")
             least = max(1, min(by_hour, default=most))
             _hold(item["spec"]["minReplicaCount"] == least, name, "minReplicaCount")

@@ -40,8 +40,8 @@ class Launch:
     GPUs make one replica; ``node_label`` is what nodes with the GPU carry. ``queue_threshold``: requests
     waiting at one replica that still start within the TTFT target. ``rate_qps`` and ``capacity_qps`` are
     per replica [requests/s]. ``drain_s``: how long requests in flight may take to finish [s].
-    ``by_hour``: replicas in each hour of the day, empty where they do not vary; ``replicas`` is then the
-    most.
+    ``replicas`` run in the busiest hour; ``by_hour`` in each hour of the day, empty where they do not
+    vary.
     """
 
     name: str
@@ -65,6 +65,8 @@ class Launch:
     prefix_caching: bool
     draft_tokens: int
     draft_model: str | None
+    lora_adapters: int
+    lora_rank: int
     replicas: int
     nodes: int
     image: str
@@ -88,6 +90,11 @@ class Launch:
     def least_replicas(self) -> int:
         """What must run at any time; a server stays up where the plan would switch the last one off."""
         return max(1, min(self.by_hour, default=self.replicas))
+
+    @property
+    def most_replicas(self) -> int:
+        """What runs at most; another hour than the busiest may want more of this deployment."""
+        return max(self.replicas, *self.by_hour) if self.by_hour else self.replicas
 
     @property
     def is_local(self) -> bool:

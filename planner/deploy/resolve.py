@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from planner.catalog.store import Catalog
-from planner.deploy.choices import (
-    Choices,
-    must_be_known,
-    must_have_fleet,
-    must_hold_whole_gpus,
-)
+from planner.deploy.choices import Choices, must_be_known
 from planner.deploy.commands import ENGINES
 from planner.deploy.dialect import Dialect
 from planner.deploy.launch import Launch
 from planner.deploy.names import unique_labels
+from planner.deploy.soundness import must_be_deployable
 from planner.deploy.timetable import replicas_by_hour
 from planner.deploy.weights import weights_to_load
 from planner.deployment import Deployment, EngineSettings
@@ -29,6 +26,7 @@ from planner.sizing.memory import memory_fraction
 from planner.sizing.precision import weights_for
 
 MIN_DRAIN_S = 30
+DAY_S = 86_400.0  # what waits longer is told as a day
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,8 @@ def resolve(plan: Plan, catalog: Catalog, choices: Choices) -> Resolved:
     Raises InputError when there is nothing to deploy, when a choice names an unknown service or
     engine, or when an engine has no way to say what the plan needs.
     """
-    must_have_fleet(plan)
+    must_be_deployable(plan)
     must_be_known(plan, choices)
-    must_hold_whole_gpus(plan)
     groups = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas > 0]
     names = unique_labels(group_name(s, g) for s, g in groups)
     asked = {s.name: s for s in plan.scenario.services}
@@ -56,7 +53,21 @@ def resolve(plan: Plan, catalog: Catalog, choices: Choices) -> Resolved:
         _launch(name, asked[s.name], s, g, _Context(plan, catalog, choices, warnings))
         for name, (s, g) in zip(names, groups, strict=True)
     )
+    warnings += _left_out(
+        plan, {f"{s.name}: {_label(asked[s.name], g, catalog)}" for s, g in groups}
+    )
     return Resolved(launches, tuple(dict.fromkeys(warnings)))
+
+
+def _label(service: Service, group: ReplicaGroup, catalog: Catalog) -> str:
+    return deployment_of(service, group, catalog).label
+
+
+def _left_out(plan: Plan, keys: set[str]) -> Iterator[str]:
+    """Deployments of quieter hours, which the plan lists in its schedule alone."""
+    for key in dict.fromkeys(k for p in plan.details.get("schedule", ()) for k in p["replicas"]):
+        if key not in keys and any(p["replicas"].get(key) for p in plan.details["schedule"]):
+            yield f"{key} runs outside the busiest hour alone, and no files are written for it"
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,8 @@ def _launch(
         prefix_caching=engine.prefix_caching if prefix is None else prefix,
         draft_tokens=settings.draft_tokens,
         draft_model=_draft_model(service, deployment, context.choices),
+        lora_adapters=settings.lora_adapters,
+        lora_rank=settings.lora_rank,
         replicas=group.replicas,
         nodes=_nodes(group, context.plan),
         image=context.choices.images.get(engine.name)
@@ -119,11 +132,11 @@ def _launch(
         node_label=context.choices.node_labels.get(gpu.name) or dialect.node_label(gpu.name),
         program=tuple(dialect.any_runtime().program.split()),
         keep_entrypoint=dialect.any_runtime().entrypoint == "keep",
-        start_up_s=service.feeding.start_up or engine.start_up_s,
+        start_up_s=min(service.feeding.start_up or engine.start_up_s, DAY_S),
         queue_threshold=_queue_threshold(planned, group, per_replica),
         rate_qps=per_replica,
         capacity_qps=group.capacity_qps,
-        drain_s=math.ceil(max(MIN_DRAIN_S, group.predicted.e2e_p99_s or 0.0)),
+        drain_s=math.ceil(min(max(MIN_DRAIN_S, group.predicted.e2e_p99_s or 0.0), DAY_S)),
         by_hour=replicas_by_hour(context.plan, f"{service.name}: {deployment.label}"),
         trust_remote_code=context.choices.trust_remote_code,
     )
@@ -212,5 +225,5 @@ def _queue_threshold(planned: ServicePlan, group: ReplicaGroup, rate_qps: float)
     targets = [seconds for key, seconds in planned.targets.items() if key.startswith("ttft")]
     if not targets:
         return max(1, round(group.concurrency / 10))
-    slack_s = min(targets) - (group.predicted.ttft_p50_s or 0.0)
+    slack_s = min(*targets, DAY_S) - (group.predicted.ttft_p50_s or 0.0)
     return max(1, math.floor(rate_qps * max(slack_s, 0.0)))

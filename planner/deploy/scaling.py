@@ -35,7 +35,7 @@ def adapted_metric(launch: Launch) -> str:
 
 def most_replicas(launch: Launch, choices: Choices) -> int:
     """How far autoscaling may go."""
-    return math.ceil(launch.replicas * choices.burst)
+    return math.ceil(launch.most_replicas * choices.burst)
 
 
 def _scaled_object(launch: Launch, choices: Choices) -> dict[str, Any]:

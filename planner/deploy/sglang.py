@@ -23,6 +23,8 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     if launch.expert_parallel > 1:
         told["expert_parallel"] = launch.expert_parallel
     told |= limits(launch)
+    if launch.lora_adapters:
+        told["lora_targets"] = "all"
     if launch.draft_tokens:
         told |= _speculation(launch)
     told["metrics"] = True

@@ -44,6 +44,9 @@ def limits(launch: Launch) -> dict[str, Any]:
         "memory_fraction": launch.memory_fraction,
         "prefix_caching": launch.prefix_caching,
     }
+    if launch.lora_adapters:
+        adapters = {"lora_adapters": launch.lora_adapters, "lora_rank": launch.lora_rank}
+        told |= {"lora": True, **adapters}
     return {**told, "trust_remote_code": True} if launch.trust_remote_code else told
 
 

@@ -396,3 +396,19 @@ def test_a_quantised_checkpoint_is_not_served_for_another_precision(catalog):
     other = fleet(service("oss", (group(tensor_parallel=1, weights="fp8"),), GPT_OSS))
     with pytest.raises(InputError, match="does not make fp8 weights of a mxfp4 checkpoint"):
         written(other, catalog, "vllm")
+
+
+def test_adapters_have_their_room(catalog):
+    settings = {"lora_adapters": 4, "lora_rank": 32}
+    plan = fleet(service("chat", (group(weights="bf16", settings=settings),)))
+    text = script(written(plan, catalog, "vllm"))
+    assert "--enable-lora" in text
+    assert "--max-loras 4" in text
+    assert "--max-lora-rank 32" in text
+    other = group(engine="sglang", weights="bf16", settings=settings)
+    text = script(written(fleet(service("chat", (other,))), catalog, "sglang"))
+    assert "--max-loras-per-batch 4" in text
+    assert "--lora-target-modules all" in text
+    third = group(engine="tensorrt-llm", weights="bf16", settings=settings)
+    with pytest.raises(InputError, match="has no option for lora"):
+        written(fleet(service("chat", (third,))), catalog, "trtllm")

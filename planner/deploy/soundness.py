@@ -1,0 +1,108 @@
+"""Which plans can be deployed at all: those with a fleet of whole GPUs that agrees with itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from planner.errors import InputError
+from planner.plan import Plan, ReplicaGroup
+
+MAX_SETTING = 10**9
+_KINDS = {
+    "memory_fraction": float,
+    "max_num_seqs": int,
+    "max_num_batched_tokens": int,
+    "max_model_len_tokens": int,
+    "prefix_caching": bool,
+    "draft_tokens": int,
+    "draft_acceptance": float,
+    "lora_adapters": int,
+    "lora_rank": int,
+}
+
+
+def must_be_deployable(plan: Plan) -> None:
+    """Raise InputError, with the reason, for a plan that launch files cannot hold."""
+    _must_have_fleet(plan)
+    _must_agree(plan)
+    _must_hold_whole_gpus(plan)
+
+
+def _must_have_fleet(plan: Plan) -> None:
+    if any(g.replicas for s in plan.services for g in s.replica_groups):
+        return
+    reason = plan.infeasibility.summary if plan.infeasibility else f"its status is {plan.status}"
+    raise InputError(
+        "the plan has no fleet: there is nothing to deploy",
+        found=reason,
+        action="relax the scenario and solve again; planner report shows the ways out",
+    )
+
+
+def _must_agree(plan: Plan) -> None:
+    asked = {s.name for s in plan.scenario.services}
+    for service in plan.services:
+        if service.name not in asked:
+            raise _contradiction(f"services: {service.name!r}", "the scenario has no such service")
+        for number, group in enumerate(service.replica_groups):
+            where = f"services: {service.name!r}: replica group {number + 1}"
+            if min(_degrees(group)) < 1 or group.replicas < 0:
+                raise _contradiction(where, "a count below 1")
+            each = group.tensor_parallel * group.pipeline_parallel * group.data_parallel
+            _must_be_settings(group, where)
+            if group.gpus != group.replicas * each:
+                raise _contradiction(
+                    where, f"{group.replicas} replicas of {each} on {group.gpus} GPUs"
+                )
+    for node in plan.nodes:
+        if node.gpus_per_node < 1 or node.count < 0:
+            raise _contradiction(f"nodes: {node.instance_type!r}", "a count below 1")
+    for period in plan.details.get("schedule", ()):
+        if not _is_period(period):
+            raise _contradiction("details: schedule", "a period without replicas by deployment")
+
+
+def _must_be_settings(group: ReplicaGroup, where: str) -> None:
+    given = {name: value for name, value in group.settings.items() if value is not None}
+    for name, value in given.items():
+        kind = _KINDS.get(name)
+        if kind is None:
+            raise _contradiction(f"{where}: settings", f"an unknown setting, {name!r}")
+        whole_for_real = kind is float and type(value) is int
+        if not (type(value) is kind or whole_for_real) or not 0 <= value <= MAX_SETTING:
+            raise _contradiction(f"{where}: settings.{name}", str(value))
+
+
+def _degrees(group: ReplicaGroup) -> tuple[int, ...]:
+    return (
+        group.tensor_parallel,
+        group.pipeline_parallel,
+        group.data_parallel,
+        group.expert_parallel,
+    )
+
+
+def _is_period(period: Any) -> bool:
+    if not isinstance(period, Mapping) or not isinstance(period.get("replicas"), Mapping):
+        return False
+    counts = period["replicas"].values()
+    return "period" in period and all(type(n) is int and n >= 0 for n in counts)
+
+
+def _contradiction(where: str, found: str) -> InputError:
+    return InputError(
+        "the plan contradicts itself", where=where, found=found, action="solve the scenario again"
+    )
+
+
+def _must_hold_whole_gpus(plan: Plan) -> None:
+    for gpu in {g.gpu for s in plan.services for g in s.replica_groups}:
+        asked = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
+        rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
+        if rented and asked > rented:
+            raise InputError(
+                "replicas of this plan share GPUs, and launch files give each its own",
+                found=f"{asked} replicas' GPUs on {rented}x {gpu}",
+                action="solve without sharing.gpu, or cut the GPUs (MIG) and start these by hand",
+            )
