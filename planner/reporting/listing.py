@@ -10,13 +10,14 @@ from rich.text import Text
 
 from planner.reporting import csv_table, markdown, rich_document
 from planner.reporting.document import Table
+from planner.reporting.rich_table import FittedTable
 
 
 def print_listing(table: Table, console: Console | None = None) -> None:
     """Print the table on ``console`` (standard output by default)."""
     console = console or rich_document.console()
     console.print(Text(table.title, style="bold cyan"))
-    console.print(rich_document.table(table))
+    console.print(FittedTable(table))
     if table.note:
         console.print(Text(table.note, style="dim"))
 

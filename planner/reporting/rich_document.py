@@ -7,9 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from planner.reporting.document import (
@@ -19,13 +17,12 @@ from planner.reporting.document import (
     Figure,
     Items,
     Paragraph,
-    Quantity,
     Table,
     written,
 )
+from planner.reporting.rich_table import FittedTable
 
 WIDE = 160  # columns of a page that no terminal bounds
-_LINE = 26
 
 
 def show(document: Document) -> None:
@@ -63,7 +60,7 @@ def _block(block: Block, heading: str) -> Iterator[RenderableType]:
         case Table():
             if block.title != heading:
                 yield Text(block.title, style="bold")
-            yield table(block)
+            yield FittedTable(block)
             if block.note:
                 yield Text(block.note, style="dim")
         case Facts(facts):
@@ -77,23 +74,3 @@ def _block(block: Block, heading: str) -> Iterator[RenderableType]:
                 yield Text(f"  {f'{i}.' if ordered else '-'} {item}")
         case Figure():
             return
-
-
-def table(source: Table) -> RichTable:
-    """One table: numbers and row heads keep their line, other text and column heads wrap."""
-    source = source.shown()
-    drawn = RichTable(box=SIMPLE_HEAD, show_edge=False)
-    rows = [[written(c.value, c.quantity) for c in cells] for cells in source.cells()]
-    for i, column in enumerate(source.columns):
-        right = column.quantity is not Quantity.TEXT
-        longest = max((len(row[i]) for row in rows), default=0)
-        keeps_line = longest <= _LINE and (i == 0 or right)
-        drawn.add_column(
-            Text(column.title, justify="left"),
-            justify="right" if right else "left",
-            overflow="fold",
-            min_width=longest if keeps_line else None,
-        )
-    for row in rows:
-        drawn.add_row(*map(Text, row))
-    return drawn
