@@ -188,6 +188,12 @@ class Arrivals(Document):
     cv: Annotated[float, Field(ge=0, le=50)] = 1.0
 
     @model_validator(mode="after")
+    def _cv_fits_the_process(self) -> Arrivals:
+        if self.process == "poisson" and self.cv != 1:
+            raise ValueError("a poisson process has cv 1; give process: gamma or weibull with a cv")
+        return self
+
+    @model_validator(mode="after")
     def _cv_is_the_process_own(self) -> Arrivals:
         fixed = {"poisson": (1.0,), "constant": (0.0, 1.0)}.get(self.process)
         if fixed is not None and self.cv not in fixed:

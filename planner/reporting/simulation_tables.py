@@ -22,7 +22,7 @@ from planner.reporting.document import (
     Value,
 )
 from planner.serving.service_simulation import Check
-from planner.serving.simulation_result import SimulationResult, Study
+from planner.serving.simulation_result import SimulationResult, Study, TargetOutcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,14 +39,18 @@ _METRICS = (
 def simulation_document(checks: dict[str, Check]) -> Document:
     """``planner simulate``: one section of findings per service."""
     good = all(c.holds for c in checks.values())
-    missed = [f"{name}: {o.key}" for name, c in checks.items() for o in c.outcomes if not o.holds]
+    outcomes = [(name, o) for name, c in checks.items() for o in c.outcomes if not o.holds]
+    missed = [f"{name}: {o.key}" for name, o in outcomes if o.missed]
+    unsure = [f"{name}: {o.key}" for name, o in outcomes if not o.missed]
     over = [name for name, c in checks.items() if c.study.overloaded]
     if over:
         headline = f"Overloaded: {', '.join(over)} cannot keep up with the arrivals"
     elif good:
         headline = "Every target holds in the simulator"
-    else:
+    elif missed:
         headline = "Missed in the simulator: " + ", ".join(missed)
+    else:
+        headline = "Met, but the run is too short to be sure of: " + ", ".join(unsure)
     sections = [
         Section(f"service-{i}", name, tuple(_blocks(c, suffix=f"_{i}" if i else "")))
         for i, (name, c) in enumerate(checks.items())
@@ -93,11 +97,16 @@ def _targets(check: Check, suffix: str) -> Table:
         Column("holds", "Holds"),
     )
     rows = tuple(
-        (o.key, o.required, o.met, o.met_low, o.met_high, "yes" if o.holds else "no")
-        for o in check.outcomes
+        (o.key, o.required, o.met, o.met_low, o.met_high, _verdict(o)) for o in check.outcomes
     )
     note = "A target holds when the lower bound of the share (95 %) meets it."
     return Table(f"targets{suffix}", "Targets", columns, rows, note)
+
+
+def _verdict(outcome: TargetOutcome) -> str:
+    if outcome.holds:
+        return "yes"
+    return "no" if outcome.missed else "not sure"
 
 
 def _percentiles(study: Study, suffix: str) -> Table:

@@ -20,6 +20,7 @@ Bools = NDArray[np.bool_]
 BATCHES = 20
 CONFIDENCE = 0.95
 NARROW = 0.05  # of the estimate: an interval that is narrow enough even when it reaches the maximum
+RULE_OF_THREE = 3.0
 FEWEST_BEYOND = 10  # requests beyond a percentile before it is called known
 
 
@@ -48,7 +49,8 @@ class Estimate:
 class TargetOutcome:
     """How one requirement fared: the share of requests that met it, with its interval's bounds.
 
-    holds: the lower bound meets the required share.
+    holds: the lower bound meets the required share; missed: the estimate itself falls short. A run
+    that shows neither is too short to tell.
     """
 
     key: str
@@ -60,6 +62,10 @@ class TargetOutcome:
     @property
     def holds(self) -> bool:
         return self.met_low >= self.required
+
+    @property
+    def missed(self) -> bool:
+        return self.met < self.required
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,14 +217,17 @@ class Study:
         required = target.percentile / 100
         if target.metric == "itl":
             shares = [r.gap_share_within(target.seconds) for r in self.runs]
+            count = sum(sum(r.gap_counts.values()) for r in self.runs)
         else:
             parts = self.batches(target.metric)
             shares = [float((p <= target.seconds).mean()) for p in parts]
-        return _outcome(target.key, required, shares)
+            count = sum(len(p) for p in parts)
+        return _outcome(target.key, required, shares, count)
 
     def goodput(self, slo: Slo) -> TargetOutcome:
         """The share of requests that met every target at once."""
         shares: list[float] = []
+        count = 0
         each = max(1, BATCHES // len(self.runs))
         for run in self.runs:
             met = np.ones(len(run.arrival_s), dtype=bool)
@@ -228,7 +237,8 @@ class Study:
             met &= ~run.shed
             parts = np.array_split(met[run.measured], each)
             shares.extend(float(p.mean()) for p in parts if len(p))
-        return _outcome("goodput", slo.goodput or 0.0, shares)
+            count += int(run.measured.sum())
+        return _outcome("goodput", slo.goodput or 0.0, shares, count)
 
     def outcomes(self, slo: Slo) -> tuple[TargetOutcome, ...]:
         """Every requirement of ``slo``: goodput alone when it is asked for, else each target."""
@@ -237,12 +247,17 @@ class Study:
         return tuple(self.outcome(t) for t in slo.targets)
 
 
-def _outcome(key: str, required: float, shares: Sequence[float]) -> TargetOutcome:
+def _outcome(key: str, required: float, shares: Sequence[float], count: int) -> TargetOutcome:
+    """The mean share with its t-interval; ``count`` requests prove at most 1 - 3 / count of anything.
+
+    (The rule of three: no failure among n leaves a failure share of up to 3 / n at 95 %.)
+    """
     if not shares:
         return TargetOutcome(key, required, 0.0, 0.0, 1.0)
     mean = float(np.mean(shares))
     half = half_width(shares)
-    return TargetOutcome(key, required, mean, max(0.0, mean - half), min(1.0, mean + half))
+    low = max(0.0, min(mean - half, 1 - RULE_OF_THREE / max(count, 1)))
+    return TargetOutcome(key, required, mean, low, min(1.0, mean + half))
 
 
 def half_width(shares: Sequence[float]) -> float:

@@ -25,7 +25,7 @@ def scenario(tmp_path):
 
 
 def test_a_plan_that_holds_exits_0_and_reports_targets(scenario, capsys):
-    assert main(["simulate", scenario, "--duration", "2m", "--format", "json"]) == 0
+    assert main(["simulate", scenario, "--duration", "3m", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["holds"] is True
     (service,) = found["services"]
@@ -45,7 +45,7 @@ def test_the_same_seed_prints_the_same(scenario, capsys):
 def test_requests_and_series_are_written_whole(scenario, tmp_path, capsys):
     requests, series = tmp_path / "r.csv", tmp_path / "s.parquet"
     files = ["--requests", str(requests), "--series", str(series)]
-    assert main(["simulate", scenario, "--duration", "60s", *files]) == 0
+    assert main(["simulate", scenario, "--duration", "3m", *files]) == 0
     rows = list(csv.DictReader(requests.read_text().splitlines()))
     assert float(rows[0]["ttft_s"]) > 0
     assert {"wait_s", "tpot_s", "e2e_s", "preemptions", "longest_gap_s"} <= set(rows[0])
@@ -59,7 +59,7 @@ def test_requests_and_series_are_written_whole(scenario, tmp_path, capsys):
 def test_a_plan_file_is_played_without_solving(scenario, tmp_path, capsys):
     plan = tmp_path / "plan.json"
     assert main(["solve", scenario, "--verify", "none", "--format", "json", "-o", str(plan)]) == 0
-    assert main(["simulate", scenario, "--plan", str(plan), "--duration", "60s"]) == 0
+    assert main(["simulate", scenario, "--plan", str(plan), "--duration", "3m"]) == 0
     assert "Every target holds" in capsys.readouterr().out
 
 
@@ -67,6 +67,11 @@ def test_a_trace_is_played(scenario, capsys):
     trace = ["--trace", "azure_conversation_2023", "--duration", "60s"]
     assert main(["simulate", scenario, *trace]) in (0, 3)
     assert "requests measured" in capsys.readouterr().out
+
+
+def test_a_run_too_short_for_its_percentile_says_so(scenario, capsys):
+    assert main(["simulate", scenario, "--duration", "30s"]) == 3
+    assert "too short to be sure" in capsys.readouterr().out
 
 
 def test_a_closed_loop_finds_its_own_rate(scenario, capsys):
