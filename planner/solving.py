@@ -29,6 +29,8 @@ from planner.serving.capacity import operating_point
 from planner.serving.lengths import lengths_of
 from planner.solved import Effort, Operating, Progress, Solved
 
+RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
+
 
 def solve_scenario(
     scenario: Scenario,
@@ -117,10 +119,15 @@ def operating(solved: Solved) -> dict[str, Operating]:
 
 
 def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
-    """Price what was not chosen: every other GPU type alone, and native precision alone."""
+    """Price what was not chosen: every other GPU type alone, and native precision alone.
+
+    A rival that is not proved in a few seconds is shown at the best cost found.
+    """
+
+    brief = replace(effort, time_limit_s=min(effort.time_limit_s, RIVAL_SECONDS))
 
     def again(problem: Problem) -> Solution:
-        return decide(problem, effort)
+        return decide(problem, brief)
 
     def is_native(kind: ReplicaKind) -> bool:
         return not lower_precision(solved.by_key[kind.key].deployment, catalog)

@@ -20,11 +20,14 @@ def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alter
     """What the narrower choice costs, and the plainest reason it lost."""
     problem, solution = rival.problem, rival.solution
     gpus = {o.key: o.gpus_per_node for o in problem.offers}
-    billed = sum(n * gpus[key] for (key, _), n in solution.billed.items())
+    billed = max(
+        sum(n * gpus[key] for (key, q), n in solution.billed.items() if q == t)
+        for t in problem.periods
+    )
     cost = solution.objective_usd_per_hour or 0.0
     groups = [
         f"{n}x ({solved.by_key[kind].deployment.label})"
-        for (kind, _), n in sorted(solution.replicas.items())
+        for kind, n in sorted(solution.most_replicas().items())
         if n
     ]
     return Alternative(

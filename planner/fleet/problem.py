@@ -247,3 +247,10 @@ class Solution:
     constraints: int = 0
     kinds_after_dominance: int = 0
     overlap_node_hours: Mapping[str, float] = field(default_factory=dict)
+
+    def most_replicas(self) -> dict[str, int]:
+        """Replicas of each kind in the period with the most."""
+        most: dict[str, int] = {}
+        for (kind, _), count in self.replicas.items():
+            most[kind] = max(most.get(kind, 0), count)
+        return most

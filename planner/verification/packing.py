@@ -18,6 +18,9 @@ def packing_checks(plan: Plan) -> Iterator[Check]:
     nodes of one link domain and a rest.
     """
     groups = [g for s in plan.services for g in s.replica_groups]
+    if len(plan.details.get("schedule", ())) > 1 and len(groups) > 1:
+        yield skipped("packing", "groups in nodes", "groups are busiest at different times")
+        return
     for gpu in sorted({g.gpu for g in groups}):
         if any(g.gpu == gpu and g.gpu_share < 1 for g in groups):
             yield skipped("packing", f"{gpu}: a filling", "replicas share GPUs")
