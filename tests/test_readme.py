@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from planner.scenario_reader import parse_source, validate
+from planner.scenario_reader import validate
+from planner.scenario_source import parse_source
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OUTPUT = re.compile(r"<!-- output: (.+?) -->\n```text\n(.*?)```", re.DOTALL)
