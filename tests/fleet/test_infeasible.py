@@ -209,8 +209,19 @@ def tight_problems(draw):
 
 
 @given(problem=tight_problems())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_conflicts_of_random_fleets_are_smallest_and_relaxations_tight(problem):
+    check_explanation(problem)
+
+
+@pytest.mark.slow
+@given(problem=tight_problems())
+@settings(max_examples=300, deadline=None)
+def test_conflicts_of_many_random_fleets_are_smallest_and_relaxations_tight(problem):
+    check_explanation(problem)
+
+
+def check_explanation(problem):
     def attempt(asked):
         return outcome_of(asked, solve(asked))
 
