@@ -87,7 +87,9 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
         group.expert_parallel,
     )
     _same(one.name, "parallel degrees", module.degrees(told), asked)
-    _same(one.name, "replicas", one.replicas, group.replicas)
+    least = max(1, min(wanted.by_hour, default=group.replicas))
+    if one.replicas != least:  # the least to begin with where the clock adds the rest
+        _same(one.name, "replicas", one.replicas, group.replicas)
     if one.gpus is not None:
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
     _same(one.name, "drafted tokens", module.drafts(told), wanted.setting("draft_tokens", 0))

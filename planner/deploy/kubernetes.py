@@ -9,7 +9,7 @@ from planner.deploy.choices import Choices
 from planner.deploy.documents import to_yaml, to_yaml_stream
 from planner.deploy.launch import Launch
 from planner.deploy.names import unique_labels
-from planner.deploy.scaling import scaling_objects
+from planner.deploy.scaling import first_replicas, scaling_objects
 from planner.deploy.workloads import PART_OF, ROLE, SERVER, workload_objects
 
 
@@ -18,7 +18,8 @@ def kubernetes_files(launches: tuple[Launch, ...], choices: Choices) -> dict[str
     labels = service_labels(launches)
     files: dict[str, str] = {}
     for launch in launches:
-        objects = workload_objects(launch, {PART_OF: labels[launch.service]})
+        first = first_replicas(launch, choices)
+        objects = workload_objects(launch, {PART_OF: labels[launch.service]}, first)
         objects += scaling_objects(launch, choices)
         files[f"{launch.name}.group.yaml"] = to_yaml_stream(objects)
     for label in labels.values():

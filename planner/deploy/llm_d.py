@@ -10,7 +10,7 @@ from planner.deploy.documents import to_yaml, to_yaml_stream
 from planner.deploy.kubernetes import kustomization, service_labels
 from planner.deploy.launch import Launch
 from planner.deploy.names import dns_label
-from planner.deploy.scaling import scaling_objects
+from planner.deploy.scaling import first_replicas, scaling_objects
 from planner.deploy.words import HTTP_PORT
 from planner.deploy.workloads import PART_OF, ROLE, SERVER, workload_objects
 from planner.errors import InputError
@@ -24,7 +24,8 @@ def llm_d_files(launches: tuple[Launch, ...], choices: Choices) -> dict[str, str
     labels = service_labels(launches)
     files: dict[str, str] = {}
     for launch in launches:
-        objects = workload_objects(launch, _labels(launch, labels[launch.service]))
+        first = first_replicas(launch, choices)
+        objects = workload_objects(launch, _labels(launch, labels[launch.service]), first)
         objects += scaling_objects(launch, choices)
         files[f"{launch.name}.group.yaml"] = to_yaml_stream(objects)
     files["kustomization.yaml"] = to_yaml(kustomization(sorted(files)))

@@ -43,8 +43,9 @@ def readme(
 
 def _row(launch: Launch) -> str:
     nodes = f" on {launch.nodes} nodes" if launch.nodes > 1 else ""
+    by_hour = f"{launch.least_replicas} to {launch.most_replicas} by the hour"
     cells = (
-        str(launch.replicas),
+        by_hour if launch.by_hour else str(launch.replicas),
         _plain(launch.service),
         f"{launch.gpus}x {launch.gpu.name}{nodes}",
         f"{launch.dialect.engine} {launch.dialect.version}",

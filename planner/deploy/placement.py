@@ -34,7 +34,8 @@ class Host:
 def hosts(plan: Plan, launches: tuple[Launch, ...]) -> tuple[Host, ...]:
     """Fill the plan's nodes with its replicas.
 
-    Raises InputError when a replica spans nodes, or when the replicas do not fit the nodes.
+    Raises InputError when a replica spans nodes, or when the replicas do not fit the nodes: those of
+    services that are busy at different hours need not.
     """
     machines = [
         _Machine(node.gpu, node.gpus_per_node) for node in plan.nodes for _ in range(node.count)
@@ -66,6 +67,8 @@ def _place(launch: Launch, machines: list[_Machine]) -> None:
             "the plan's nodes do not hold its replicas",
             where=f"service {launch.service!r}",
             found=f"no room for {launch.gpus}x {launch.gpu.name}",
-            action="planner verify PLAN.json says what is wrong with the plan",
+            action="use --target kubernetes or llm-d, which follow the hours"
+            if launch.by_hour
+            else "planner verify PLAN.json says what is wrong with the plan",
         )
     min(fitting, key=lambda m: (m.free, m.gpus)).held.append(launch)

@@ -28,6 +28,12 @@ def can_scale(launch: Launch, choices: Choices) -> bool:
     return kind == "gauge" or (kind == "seconds" and choices.autoscaler == "keda")
 
 
+def first_replicas(launch: Launch, choices: Choices) -> int:
+    """What is asked for at once: the least where the clock adds the rest, else what the plan runs."""
+    clocked = launch.by_hour and choices.autoscaler == "keda" and can_scale(launch, choices)
+    return launch.least_replicas if clocked else launch.replicas
+
+
 def adapted_metric(launch: Launch) -> str:
     """The queue's metric as a Prometheus adapter offers it to a HorizontalPodAutoscaler."""
     return launch.dialect.any_runtime().queue_metric.replace(":", "_")

@@ -97,10 +97,12 @@ def _contradiction(where: str, found: str) -> InputError:
 
 
 def _must_hold_whole_gpus(plan: Plan) -> None:
+    if not plan.scenario.sharing.gpu:
+        return
     for gpu in {g.gpu for s in plan.services for g in s.replica_groups}:
         asked = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        if rented and asked > rented:
+        if asked > rented:
             raise InputError(
                 "replicas of this plan share GPUs, and launch files give each its own",
                 found=f"{asked} replicas' GPUs on {rented}x {gpu}",

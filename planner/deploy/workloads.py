@@ -23,11 +23,11 @@ SHARED_MEMORY = "16Gi"
 MODEL_CACHE = "/models"
 
 
-def workload_objects(launch: Launch, labels: Mapping[str, str]) -> list[Json]:
+def workload_objects(launch: Launch, labels: Mapping[str, str], replicas: int) -> list[Json]:
     """ConfigMap (when the engine reads a file), pods and disruption budget of one launch.
 
-    ``labels`` go on every pod beside the launch's own. Raises InputError for TensorRT-LLM across
-    nodes, which MPI starts outside a cluster's own means.
+    ``labels`` go on every pod beside the launch's own; ``replicas`` are asked for at once. Raises
+    InputError for TensorRT-LLM across nodes, which MPI starts outside a cluster's own means.
     """
     if launch.nodes > 1 and launch.dialect.engine == "tensorrt-llm":
         raise InputError(
@@ -39,9 +39,9 @@ def workload_objects(launch: Launch, labels: Mapping[str, str]) -> list[Json]:
     config = next(iter(started.values())).config
     objects = [_config_map(launch, config)] if config is not None else []
     if launch.nodes == 1:
-        pods = _deployment(launch, labels, started[Role.SINGLE])
+        pods = _deployment(launch, labels, started[Role.SINGLE], replicas)
     else:
-        pods = _leader_worker_set(launch, labels, started)
+        pods = _leader_worker_set(launch, labels, started, replicas)
     return [*objects, pods, _disruption_budget(launch)]
 
 
@@ -64,13 +64,13 @@ def metadata(launch: Launch) -> Json:
     }
 
 
-def _deployment(launch: Launch, labels: Mapping[str, str], started: Command) -> Json:
+def _deployment(launch: Launch, labels: Mapping[str, str], started: Command, replicas: int) -> Json:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata(launch),
         "spec": {
-            "replicas": launch.replicas,
+            "replicas": replicas,
             "selector": {"matchLabels": {INSTANCE: launch.name}},
             "strategy": {
                 "type": "RollingUpdate",
@@ -82,14 +82,14 @@ def _deployment(launch: Launch, labels: Mapping[str, str], started: Command) -> 
 
 
 def _leader_worker_set(
-    launch: Launch, labels: Mapping[str, str], started: Mapping[Role, Command]
+    launch: Launch, labels: Mapping[str, str], started: Mapping[Role, Command], replicas: int
 ) -> Json:
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",
         "metadata": metadata(launch),
         "spec": {
-            "replicas": launch.replicas,
+            "replicas": replicas,
             "rolloutStrategy": {
                 "type": "RollingUpdate",
                 "rollingUpdateConfiguration": {"maxSurge": 0, "maxUnavailable": 1},

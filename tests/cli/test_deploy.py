@@ -181,7 +181,8 @@ def test_a_plan_of_unknown_hardware_names_what_is_wrong(plan_file, tmp_path, cap
 
 def test_replicas_that_share_a_gpu_are_refused(tmp_path, capsys):
     small = group(replicas=2, tensor_parallel=1)
-    plan = fleet(service("a", (small,)), nodes=(plan_builder.node(gpus_per_node=1, count=1),))
+    node = plan_builder.node(gpus_per_node=1, count=1)
+    plan = fleet(service("a", (small,)), nodes=(node,), sharing={"gpu": [0.5]})
     path = tmp_path / "plan.json"
     path.write_text(plan.to_json())
     assert deploy(path, "--target", "vllm", "-o", tmp_path / "out") == 2

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jsonschema
+import plan_builder as build
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from planner.deploy.documents import read_yaml_stream
 from planner.deploy.resolve import deployment_of
 from planner.deploy.targets import launch_files
 from planner.deploy.timetable import Shift, shifts
-from planner.errors import OutputError
+from planner.errors import InputError, OutputError
 
 CATALOG = load_catalog()
 SCHEMA = jsonschema.Draft202012Validator(
@@ -122,3 +123,32 @@ def test_a_long_start_up_begins_the_evening_before():
     files = launch_files(plan, CATALOG, "kubernetes", Choices()).files
     (cron,) = (t for t in scaled_object(files)["triggers"] if t["type"] == "cron")
     assert cron["metadata"]["start"] == "15 23 * * *"
+
+
+def test_services_busy_at_different_hours_may_share_their_nodes():
+    day, night = [3] * 12 + [1] * 12, [1] * 12 + [3] * 12
+    both = fleet(
+        service("day", (group(replicas=3),)),
+        service("night", (group(replicas=3),)),
+        nodes=(build.node(count=2),),
+    )
+    labels = {
+        s.name: deployment_of(s, planned.replica_groups[0], CATALOG).label
+        for s, planned in zip(both.scenario.services, both.services, strict=True)
+    }
+    schedule = [
+        {
+            "period": f"{h:02d}:00",
+            "hours": 1.0,
+            "replicas": {f"day: {labels['day']}": day[h], f"night: {labels['night']}": night[h]},
+        }
+        for h in range(24)
+    ]
+    plan = both.model_copy(update={"details": {"schedule": schedule}})
+    files = launch_files(plan, CATALOG, "kubernetes", Choices()).files
+    for name in ("day", "night"):
+        deployment = next(iter(read_yaml_stream(files[f"{name}.group.yaml"])))
+        assert deployment["spec"]["replicas"] == 1  # the clock adds the rest
+    with pytest.raises(InputError, match="do not hold its replicas") as told:
+        launch_files(plan, CATALOG, "docker-compose", Choices())
+    assert "follow the hours" in str(told.value)

@@ -30,11 +30,17 @@ def service(name: str, groups: tuple[ReplicaGroup, ...], model: Any = LLAMA) -> 
     return {"name": name, "model": model, "groups": groups}
 
 
-def fleet(*services: dict[str, Any], nodes: tuple[Any, ...] | None = None, **shared: Any) -> Plan:
-    """A plan of these services on enough nodes of eight."""
+def fleet(
+    *services: dict[str, Any],
+    nodes: tuple[Any, ...] | None = None,
+    sharing: dict[str, Any] | None = None,
+    **shared: Any,
+) -> Plan:
+    """A plan of these services on enough nodes of eight; ``shared``: what each service also asks."""
     asked = Scenario.model_validate(
         {
             "name": "fleet",
+            "sharing": sharing or {},
             "services": [
                 {
                     "name": s["name"],
