@@ -20,6 +20,7 @@ from planner.fleet.problem import Problem, Solution
 
 By = Literal["gpu", "kind", "offer"]
 MAX_SOLVES = 60
+SERVED_ALIKE_QPS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ def best_structures(
     """Return up to ``count`` fleets of different structure, the cheapest (the optimum) first.
 
     ``tolerance``: the most a fleet may cost above the cheapest, as a share of it; ``base``: the
-    solution of ``problem`` when it is already known. Stops after ``MAX_SOLVES`` solves.
+    solution of ``problem`` when it is already known. Where not all must be served, a fleet that
+    serves less than the cheapest is no alternative to it. Stops after ``MAX_SOLVES`` solves.
     """
     found: list[AlternativeFleet] = []
     tried: set[frozenset[str]] = {frozenset()}
@@ -70,6 +72,8 @@ def best_structures(
         extra = cost / cheapest - 1 if cheapest else 0.0
         if extra > tolerance:
             break
+        if found and _unserved_qps(solution) > _unserved_qps(found[0].solution) + SERVED_ALIKE_QPS:
+            continue
         if not any(f.structure <= structure for f in found):
             found.append(AlternativeFleet(smaller, solution, structure, without, extra))
         for thing in sorted(structure):
@@ -78,6 +82,10 @@ def best_structures(
                 tried.add(larger)
                 push(larger)
     return tuple(found)
+
+
+def _unserved_qps(solution: Solution) -> float:
+    return sum(solution.unserved_qps.values())
 
 
 def _structure(problem: Problem, solution: Solution, by: By) -> Iterator[str]:

@@ -104,3 +104,22 @@ def test_an_infeasible_problem_has_no_alternative():
     assert best_structures(problem, solve, count=3, tolerance=1.0) == ()
     known = solve(dataclasses.replace(problem, offers=(NodeOffer("near", "h100", 1, 3.0),)))
     assert known.objective_usd_per_hour == 15.0
+
+
+def test_a_fleet_that_serves_less_is_no_alternative():
+    problem = Problem(
+        demands=(Demand("chat", "chat", (9.0,), max_kinds=1),),
+        kinds=(
+            ReplicaKind("big", "h100", 1, {"chat": 5.0}),
+            ReplicaKind("small", "a10g", 1, {"chat": 1.0}),
+            ReplicaKind("middle", "l40s", 1, {"chat": 3.0}),
+        ),
+        offers=(
+            NodeOffer("h", "h100", 1, 3.0),
+            NodeOffer("a", "a10g", 1, 0.5, max_nodes=4),
+            NodeOffer("l", "l40s", 1, 4.0),
+        ),
+        serve_all=False,
+    )
+    found = best_structures(problem, solve, count=5, tolerance=5.0)
+    assert [sorted(f.structure) for f in found] == [["h100"], ["l40s"]]
