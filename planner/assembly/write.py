@@ -19,6 +19,7 @@ from planner.assembly.reasons import (
 )
 from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
+from planner.fleet.candidates import lower_precision
 from planner.fleet.purchases import offer_key
 from planner.performance.factors import Calibration
 from planner.plan import Plan, Provenance, Run, SolverReport, Verification
@@ -51,7 +52,7 @@ def assemble(
         native_precision=alternative_of(solved.native, solved, totals) if solved.native else None,
         rejections=tuple(rejection_groups(solved)),
         infeasibility=infeasibility_of(solved),
-        assumptions=tuple(_assumptions(solved)),
+        assumptions=tuple(_assumptions(solved, catalog, effort)),
         warnings=(*solved.warnings, *liabilities(nodes, solved.offers, scenario.horizon)),
         solver=_solver(solved, effort),
         verification=Verification(
@@ -66,7 +67,7 @@ def assemble(
     )
 
 
-def _assumptions(solved: Solved) -> Iterator[str]:
+def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str]:
     for service in solved.scenario.services:
         share = service.assumptions.prefix_hit_share
         label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
@@ -79,8 +80,19 @@ def _assumptions(solved: Solved) -> Iterator[str]:
                 f"{100 * service.assurance.probability:g} %, the forecast off by a CV of "
                 f"{service.assurance.demand_cv:g}; latency is told as predicted"
             )
-    yield "output quality at lower precision is not modelled"
+    yield from _precision(solved, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"
+
+
+def _precision(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str]:
+    """What is given up where a chosen deployment is below the checkpoint's own precision."""
+    yield "output quality at lower precision is not modelled"
+    if effort.rivals and solved.native is None:
+        chosen = (solved.by_key[kind].deployment for kind in solved.replicas())
+        own = {d.model.native_weights for d in chosen if any(lower_precision(d, catalog))}
+        if own:
+            told = ", ".join(sorted(own))
+            yield f"nothing in the search holds the targets at the checkpoint's own precision ({told})"
 
 
 def _arrivals(arrivals: Arrivals) -> str:

@@ -19,6 +19,7 @@ from planner.cli.options import catalog_options, progress, solve_options
     show_default=True,
     help="How the derivation is told.",
 )
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
 def command(
     scenario: str,
     verify: str,
@@ -29,6 +30,7 @@ def command(
     catalogs: str | None,
     calibration: str | None,
     style: str,
+    output: str | None,
 ) -> int:
     """Derive the plan for SCENARIO, formula by formula, beside the sizing by memory alone.
 
@@ -54,19 +56,19 @@ def command(
             seed=seed,
             progress=report,
         )
-    if style == "json":
-        import dataclasses
-        import json
-
-        click.echo(json.dumps(dataclasses.asdict(explained), indent=2, ensure_ascii=False))
-    elif style == "md":
-        from planner.reporting.derivation_text import markdown_derivations
-
-        click.echo(markdown_derivations(explained.derivations, explained.beside), nl=False)
-    else:
+    if style == "table" and output is None:
         from rich.console import Console
 
         from planner.reporting.derivation_text import render_derivations
 
         Console().print(render_derivations(explained.derivations, explained.beside))
+        return explained.exit_code
+    from planner.reporting.derivation_text import derivations_as
+    from planner.reporting.files import write_file
+
+    text = derivations_as(style, explained.derivations, explained.beside)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_file(output, text)
     return explained.exit_code

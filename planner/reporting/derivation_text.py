@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +17,7 @@ from planner.reporting import rounding as say
 
 TEXTBOOK = "by memory alone (textbook)"
 HONEST = "what the targets need"
+_PAGE = 120  # columns of a file
 
 
 def render_derivations(
@@ -48,6 +52,21 @@ def render_derivations(
             )
         parts.append(table)
     return Group(*parts)
+
+
+def derivations_as(
+    style: str, derivations: Sequence[Derivation], beside: Sequence[Beside] = ()
+) -> str:
+    """The same as text: "table" (of a wide page), "md", or "json" with every row's parts."""
+    if style == "md":
+        return markdown_derivations(derivations, beside)
+    if style == "json":
+        parts = {"derivations": derivations, "beside": beside}
+        told = {name: [asdict(d) for d in given] for name, given in parts.items()}
+        return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    page = io.StringIO()
+    Console(file=page, width=_PAGE).print(render_derivations(derivations, beside))
+    return page.getvalue()
 
 
 def markdown_derivations(derivations: Iterable[Derivation], beside: Iterable[Beside] = ()) -> str:
