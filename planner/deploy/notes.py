@@ -60,6 +60,7 @@ def _nodes(plan: Plan) -> list[str]:
     lines = [
         f"- {n.count}x {_plain(n.instance_type)} ({n.gpus_per_node}x {n.gpu}), "
         f"{_plain(n.provider)} {_plain(n.region)}, {n.term}"
+        + (f", {n.hours_share:.0%} of the time" if n.hours_share < 1 else "")
         for n in plan.nodes
     ]
     return ["The plan rents:", "", *lines, ""] if lines else []

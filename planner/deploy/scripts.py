@@ -40,6 +40,7 @@ def script_roles(launch: Launch) -> tuple[Role, ...]:
 
 
 def _fleet_entry(launch: Launch) -> dict[str, object]:
+    by_hour = {"replicas_by_hour": list(launch.by_hour)} if launch.by_hour else {}
     return {
         "name": launch.name,
         "service": launch.service,
@@ -47,6 +48,7 @@ def _fleet_entry(launch: Launch) -> dict[str, object]:
         "version": launch.dialect.version,
         "gpu": launch.gpu.name,
         "replicas": launch.replicas,
+        **by_hour,
         "gpus_per_replica": launch.gpus,
         "nodes_per_replica": launch.nodes,
         "scripts": [script_name(launch.name, role) for role in script_roles(launch)],
