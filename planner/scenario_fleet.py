@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from planner.catalog.offer import Term
 from planner.documents import Document, NotNegative, Positive, Share, as_tuple
 
 HOURS_A_DAY = 24
@@ -99,6 +100,10 @@ class Horizon(Document):
     def _stages_fit(self) -> Horizon:
         if self.months % self.stages:
             raise ValueError("stages must divide months")
+        terms = [t.value for t in Term]
+        unknown = [t for t in self.lead_time_months if t not in terms]
+        if unknown:
+            raise ValueError(f"unknown term {unknown[0]!r}; a lead time is of {', '.join(terms)}")
         return self
 
 

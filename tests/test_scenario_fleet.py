@@ -29,6 +29,7 @@ BASE = {
         (Buckets, {"prompt_tokens": [500, 500]}, "rise"),
         (Buckets, {"prompt_tokens": list(range(1, 40))}, "32 buckets"),
         (Horizon, {"months": 12, "stages": 5}, "divide"),
+        (Horizon, {"lead_time_months": {"yearly": 1}}, "unknown term 'yearly'"),
     ],
 )
 def test_a_document_that_makes_no_sense_is_refused(
