@@ -165,8 +165,10 @@ def replica_curves(
         for seconds, tokens in ((pair_s, pair), (four_s, four))
     )
     work = np.where(first, shared, np.maximum(shared + base / per_step, _TINY))
-    spread = np.maximum((delta**2) @ w / np.maximum(mean_delta, _TINY) ** 2, 1.0)
-    spread = np.full_like(spread, max(float(np.median(spread)), nodes.prompt_second_moment))
+    coarse = float((nodes.prompt**2) @ w / (nodes.prompt @ w) ** 2) - 1
+    finer = (nodes.prompt_second_moment - 1) / coarse if coarse > 0 else 1.0  # lost within nodes
+    uneven = (delta**2) @ w / np.maximum(mean_delta, _TINY) ** 2 - 1
+    spread = np.full_like(uneven, 1 + max(float(np.median(uneven)), 0.0) * finer)
     gap = last_s if not first else own
     decode = np.where(state > 0, decode, idle_step)
     return ReplicaCurves(
