@@ -62,6 +62,7 @@ class Deployment:
 
     @property
     def gpus(self) -> int:
+        """GPUs of one replica; expert parallelism reuses the same ones."""
         return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
 
     @property

@@ -78,6 +78,7 @@ class Solved:
 
     @property
     def has_fleet(self) -> bool:
+        """Whether the solver found anything to rent."""
         return self.solution.status in ("optimal", "feasible")
 
     def replicas(self) -> dict[str, int]:

@@ -36,6 +36,7 @@ class WeightFormat:
 
     @property
     def is_native_16bit(self) -> bool:
+        """Whether weights are kept in a plain 16-bit float."""
         return self.name in ("bf16", "fp16")
 
 
@@ -50,4 +51,5 @@ class KvFormat:
 
     @property
     def bytes_per_value(self) -> float:
+        """Bytes of one value with its share of the scales [B]."""
         return (self.bits + (self.scale_bits / self.group if self.group else 0.0)) / 8

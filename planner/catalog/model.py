@@ -121,6 +121,7 @@ class Tensor:
 
     @property
     def values(self) -> int:
+        """How many numbers all copies hold."""
         return self.rows * self.cols * self.copies
 
 

@@ -41,6 +41,7 @@ class Offer:
 
     @property
     def usd_per_gpu_hour(self) -> float:
+        """The price of one of its GPUs [USD/h]."""
         return self.usd_per_hour / self.gpu_count
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from planner.cli.output_options import output_options
 from planner.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from planner.reporting.document import Table
 
 Named = TypeVar("Named")
-Listing = Callable[..., Any]
 
 
 @click.group(name="catalog", short_help="list models, GPUs, offers and engines")
@@ -35,26 +35,7 @@ def command() -> None:
     """
 
 
-def _options(listing: Listing) -> Listing:
-    options = (
-        click.option(
-            "--format",
-            "style",
-            type=click.Choice(["table", "json", "csv", "md"]),
-            default="table",
-            show_default=True,
-            help="How the list is written.",
-        ),
-        click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file."),
-        click.option(
-            "--catalogs",
-            type=click.Path(exists=True, file_okay=False),
-            help="Use this folder instead of the shipped catalogs.",
-        ),
-    )
-    for option in reversed(options):
-        listing = option(listing)
-    return listing
+_options = output_options("table", "json", "csv", "md")
 
 
 def _listing(

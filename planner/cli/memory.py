@@ -8,7 +8,7 @@ import click
 
 from planner.cli.memory_calculators import measured_vs_theory, nanochat, rule_of_thumb, training
 from planner.cli.memory_fits import fits
-from planner.cli.memory_output import POSITIVE, deliver, output_options, read_catalog
+from planner.cli.memory_output import POSITIVE, deliver, memory_options, read_catalog
 from planner.cli.numbers import FiniteRange
 
 
@@ -45,7 +45,7 @@ from planner.cli.numbers import FiniteRange
     "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
 )
 @click.option("--concurrency", type=POSITIVE, default=1, show_default=True, help="Sequences.")
-@output_options
+@memory_options
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int | None:
     """Size a model: parameters, weights, KV cache, and the memory of each GPU.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from planner.cli.memory_output import POSITIVE, deliver, output_options, read_catalog
+from planner.cli.memory_output import POSITIVE, deliver, memory_options, read_catalog
 from planner.cli.numbers import FiniteRange
 from planner.errors import InputError
 
@@ -24,7 +24,7 @@ _NUMBER = FiniteRange(min=0, min_open=True)
 @click.option("--batch", type=POSITIVE, default=1, show_default=True, help="Sequences.")
 @click.option("--model", help="A model whose exact size stands beside the rule.")
 @click.option("--card-gb", type=_NUMBER, help="A card's memory: walk the decision tree for it.")
-@output_options
+@memory_options
 def rule_of_thumb(
     params: float | None,
     size: float,
@@ -91,7 +91,7 @@ def rule_of_thumb(
 @click.option("--dp", type=POSITIVE, default=1, show_default=True, help="Data-parallel ranks.")
 @click.option("--lora-rank", type=POSITIVE, default=16, show_default=True, help="Adapter rank.")
 @click.option("--gpu", default="h100-sxm-80gb", show_default=True, help="The GPU to fit on.")
-@output_options
+@memory_options
 def training(
     model: str,
     method: str,
@@ -150,7 +150,7 @@ def training(
 @click.option("--batch-size", type=POSITIVE, default=1, show_default=True, help="Sequences.")
 @click.option("--max-seq-len", type=POSITIVE, default=1024, show_default=True, help="Tokens.")
 @click.option("--dtype", default="bfloat16", show_default=True, help="bfloat16, fp16 or fp32.")
-@output_options
+@memory_options
 def nanochat(
     depth: int,
     batch_size: int,
@@ -191,7 +191,7 @@ def nanochat(
     help="Memory beside the weights.",
 )
 @click.option("--driver-mib", type=_NUMBER, help="What the driver reports [MiB].")
-@output_options
+@memory_options
 def measured_vs_theory(
     model: str,
     weights: str,

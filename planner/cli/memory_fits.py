@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.memory_output import POSITIVE, deliver, output_options, read_catalog
+from planner.cli.memory_output import POSITIVE, deliver, memory_options, read_catalog
 
 
 @click.command(name="fits", short_help="which GPUs hold a model, which models a GPU holds")
@@ -22,7 +22,7 @@ from planner.cli.memory_output import POSITIVE, deliver, output_options, read_ca
     "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
 )
 @click.option("--concurrency", type=POSITIVE, default=8, show_default=True, help="Sequences.")
-@output_options
+@memory_options
 def fits(
     model: str | None,
     gpu: str | None,

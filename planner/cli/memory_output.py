@@ -1,42 +1,20 @@
-"""Options and output shared by the ``planner memory`` commands."""
+"""What the ``planner memory`` commands share: positive numbers, the catalog, and their output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from planner.cli.output_options import output_options
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
     from planner.reporting.document import Document
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 POSITIVE = click.IntRange(min=1)
-
-
-def output_options(command: Command) -> Command:
-    """How the result is told, and from which catalogs."""
-    options = (
-        click.option(
-            "--format",
-            "style",
-            type=click.Choice(["table", "json", "md"]),
-            default="table",
-            show_default=True,
-            help="How the result is written.",
-        ),
-        click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file."),
-        click.option(
-            "--catalogs",
-            type=click.Path(exists=True, file_okay=False),
-            help="Use this folder instead of the shipped catalogs.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+memory_options = output_options("table", "json", "md")
 
 
 def read_catalog(folder: str | None) -> Catalog:

@@ -40,6 +40,7 @@ class Question:
 
     @property
     def groups(self) -> tuple[ReplicaGroup, ...]:
+        """The service's replica groups; none when there is no fleet."""
         return self.answer.replica_groups if self.answer else ()
 
     @property

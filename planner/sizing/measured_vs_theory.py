@@ -23,6 +23,7 @@ class OverheadPoint:
 
     @property
     def mib_per_token(self) -> float:
+        """Overhead per token [MiB]."""
         return self.overhead_gib * GIB / MIB / self.tokens
 
 

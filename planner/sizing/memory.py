@@ -41,6 +41,7 @@ class Overheads:
 
     @property
     def total_bytes(self) -> float:
+        """Everything beside weights and KV pool [B]."""
         return (
             self.activations_bytes
             + self.cuda_graphs_bytes

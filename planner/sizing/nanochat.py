@@ -39,11 +39,13 @@ class NanochatMemory:
 
     @property
     def total_bytes(self) -> float:
+        """The sum of the parts [B]."""
         parts = (self.weights_bytes, self.kv_bytes, self.activations_bytes, self.framework_bytes)
         return sum(parts)
 
     @property
     def recommended_bytes(self) -> float:
+        """The sum with the guide's buffer on top [B]."""
         return self.total_bytes * BUFFER
 
     def in_gb(self) -> dict[str, float]:

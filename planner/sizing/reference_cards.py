@@ -21,6 +21,7 @@ class Card:
 
     @property
     def label(self) -> str:
+        """How lists name it."""
         return f"{self.name} ({self.memory_gb:g} GB)"
 
 

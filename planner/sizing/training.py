@@ -56,6 +56,7 @@ class TrainingJob:
 
     @property
     def gpus(self) -> int:
+        """GPUs the job runs on."""
         return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
 
 
@@ -82,6 +83,7 @@ class TrainingMemory:
 
     @property
     def total_bytes(self) -> float:
+        """The sum of the parts, per GPU [B]."""
         return sum(self.parts_bytes().values())
 
     def parts_bytes(self) -> dict[str, float]:

@@ -1,0 +1,72 @@
+"""What stands beside a plan: alternatives that serve as much, native precision, the asked model."""
+
+import pytest
+
+from planner.api import solve
+from planner.reporting.terminal import render_plan
+from planner.scenario_reader import validate
+from planner.scenario_source import parse_source
+
+TWO = """\
+serve: by-priority
+limits: {stock: {h100-sxm-80gb: 2, l4: 2}}
+search: {gpus: [h100-sxm-80gb, l4], tensor_parallel: [1, 2]}
+slo: {ttft_p99: 2s, tpot_p99: 80ms}
+prompt_tokens: 500
+output_tokens: 200
+services:
+  - {name: big, model: Qwen/Qwen2.5-Coder-32B-Instruct, rate: 20, priority: 1}
+  - {name: small, model: Qwen/Qwen2.5-Coder-7B-Instruct, rate: 5, priority: 2}
+"""
+
+
+def solved(text):
+    return solve(validate(parse_source(text, "test.yaml")), verify="none")
+
+
+@pytest.fixture(scope="module")
+def short():
+    return solved(TWO)
+
+
+def told(plan):
+    import io
+
+    from rich.console import Console
+
+    page = io.StringIO()
+    Console(file=page, width=200).print(render_plan(plan))
+    return page.getvalue()
+
+
+def test_a_fleet_that_serves_less_is_no_alternative(short):
+    served = sum(s.served_qps for s in short.services)
+    assert 0 < served < 25
+    assert all(a.gpus > 0 for a in short.alternatives)
+    assert not any("l4" in a.label and "h100" not in a.label for a in short.alternatives)
+    assert f"Only {served:.3g} req/s of 25 req/s are served." in told(short)
+
+
+def test_the_checkpoint_asked_for_is_told_and_not_its_relative(short):
+    assert [s.model for s in short.services] == [
+        "Qwen/Qwen2.5-Coder-32B-Instruct",
+        "Qwen/Qwen2.5-Coder-7B-Instruct",
+    ]
+    assert "big " in told(short).splitlines()[0]
+
+
+def test_a_short_name_is_told_by_the_catalog(catalog):
+    model = catalog.model("qwen2.5-7b-instruct")
+    assert model.asked_as("qwen2.5-7b-instruct") == model.name
+    assert model.asked_as("qwen/qwen2.5-coder-7b-instruct") == "Qwen/Qwen2.5-Coder-7B-Instruct"
+
+
+def test_no_plan_at_native_precision_is_said():
+    plan = solved(
+        "model: meta-llama/Llama-3.1-8B-Instruct\nrate: 2\nprompt_tokens: 500\noutput_tokens: 100\n"
+        "slo: {tpot_p99: 80ms}\nallow_lower_precision: true\n"
+        "search: {gpus: [l4], weights: [fp8], kv_cache: [bf16], tensor_parallel: [1]}\n"
+    )
+    assert plan.native_precision is None
+    assert any("own precision (bf16)" in a for a in plan.assumptions)
+    assert "1 GPU, " in told(plan)
