@@ -62,5 +62,5 @@ def refuse(launch: Launch, what: str) -> InputError:
     return InputError(
         f"{launch.dialect.engine} {launch.dialect.version} cannot be told: {what}",
         where=f"service {launch.service!r}, {launch.gpus}x {launch.gpu.name} a replica",
-        action="narrow the parallel degrees under search and solve again",
+        action="change search (degrees, settings) and solve again",
     )

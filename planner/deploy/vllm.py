@@ -11,6 +11,9 @@ from planner.deploy.terms import Degrees, limits, opening, refuse, reject_partia
 
 def settings(launch: Launch, role: Role) -> dict[str, Any]:
     """What ``vllm serve`` is told for one process of the replica."""
+    tokens, sequences = launch.max_num_batched_tokens, launch.max_num_seqs
+    if tokens < sequences:
+        raise refuse(launch, f"{tokens} tokens a step for {sequences} sequences at once")
     told = opening(launch)
     told["tensor_parallel"] = launch.tensor_parallel
     if launch.pipeline_parallel > 1:

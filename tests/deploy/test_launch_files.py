@@ -412,3 +412,12 @@ def test_adapters_have_their_room(catalog):
     third = group(engine="tensorrt-llm", weights="bf16", settings=settings)
     with pytest.raises(InputError, match="has no option for lora"):
         written(fleet(service("chat", (third,))), catalog, "trtllm")
+
+
+def test_what_vllm_would_refuse_at_start_is_refused_here(catalog):
+    crowded = group(weights="bf16", settings={"max_num_seqs": 4096, "max_num_batched_tokens": 2048})
+    with pytest.raises(InputError, match="2048 tokens a step for 4096 sequences"):
+        written(fleet(service("chat", (crowded,))), catalog, "vllm")
+    odd = group(weights="bf16", settings={"lora_adapters": 1, "lora_rank": 12})
+    with pytest.raises(InputError, match="not a value of --max-lora-rank"):
+        written(fleet(service("chat", (odd,))), catalog, "vllm")
