@@ -172,7 +172,7 @@ def _api(plan: Plan, catalog: Catalog, traffic: Traffic) -> _Way | Purchase:
     if len(plan.services) != 1:
         return Purchase("API", "only worked out for plans of one service")
     model = plan.services[0].model
-    rows = [r for r in catalog.api_prices() if r.model.lower() == model.lower()]
+    rows = _api_rows(model, catalog)
     if not rows:
         return Purchase("API", f"no API price of {model}")
 
@@ -183,12 +183,22 @@ def _api(plan: Plan, catalog: Catalog, traffic: Traffic) -> _Way | Purchase:
     told = Purchase(
         way="API",
         what=f"{row.provider}: {row.input_usd_per_million:g} USD per million input tokens, "
-        f"{row.output_usd_per_million:g} per million output tokens",
+        f"{row.output_usd_per_million:g} per million output tokens"
+        + ("" if row.model.lower() == model.lower() else f", for its relative {row.model}"),
         as_of=row.as_of,
         source=row.source,
         confidence=row.confidence,
     )
     return _Way(told, {m: called(price(row), traffic, m) for m in HORIZONS})
+
+
+def _api_rows(model: str, catalog: Catalog) -> list[ApiPriceRow]:
+    """Prices of the model itself; else of checkpoints that share its config, and so its cost to serve."""
+    prices = catalog.api_prices()
+    own = [r for r in prices if r.model.lower() == model.lower()]
+    shared = ({n.lower() for n in entry.names} for entry in catalog.model_index())
+    relatives = next((names for names in shared if model.lower() in names), set())
+    return own or [r for r in prices if r.model.lower() in relatives]
 
 
 def _told(plan: Plan, way: str) -> Purchase:

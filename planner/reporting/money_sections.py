@@ -26,7 +26,8 @@ def cost(findings: Findings) -> Section:
             "Cost of the plan",
             unit_columns,
             (tuple(getattr(totals, c.key) for c in unit_columns),),
-            note="Cost per million tokens is at mean demand, not at capacity.",
+            note="Cost per million tokens is at mean demand, not at capacity; per input, per output and per "
+            "any token each divide the whole cost, so they do not add up.",
         )
     ]
     if findings.purchases:
