@@ -187,7 +187,7 @@ def _residuals(fit: Fit, shifts: Floats, samples: Sequence[Sample]) -> ResidualT
         kind: tuple(round(float(q) * widen, 4) for q in np.quantile(values, levels))
         for kind, values in kinds.items()
     }
-    return ResidualTable(levels=levels, quantiles={"fitted": table})
+    return ResidualTable(levels=levels, quantiles={"own": table})
 
 
 def _candidates(points: Sequence[Point]) -> list[Point]:

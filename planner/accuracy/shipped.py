@@ -31,6 +31,7 @@ from planner.performance.calibration_files import (
     Provenance,
     ResidualTable,
     ShiftRow,
+    TraitsRow,
     read_priors,
 )
 from planner.performance.factors import Calibration, Residuals, assemble
@@ -114,7 +115,9 @@ def carrier_rows(samples: Sequence[Sample]) -> tuple[CarrierRow, ...]:
     found = {
         (sample.model_name, tuple(sorted(sample.traits.as_dict().items()))) for sample in samples
     }
-    return tuple(CarrierRow(model=model, traits=dict(traits)) for model, traits in sorted(found))
+    return tuple(
+        CarrierRow(model=model, traits=TraitsRow(**dict(traits))) for model, traits in sorted(found)
+    )
 
 
 def errors_of_fit(done: ShippedFit) -> dict[str, float]:

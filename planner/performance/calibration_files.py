@@ -44,6 +44,23 @@ class RelativeRow(_Document):
     source: str
 
 
+class ResidualTable(_Document):
+    """Quantiles of log(measured / predicted): distance -> kind -> one value per level."""
+
+    levels: Annotated[tuple[float, ...], Field(min_length=2)]
+    quantiles: dict[str, dict[str, tuple[float, ...]]]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ResidualTable:
+        rows = [values for kinds in self.quantiles.values() for values in kinds.values()]
+        for values in (self.levels, *rows):
+            if len(values) != len(self.levels) or list(values) != sorted(values):
+                raise ValueError("levels and quantiles are equally many numbers in rising order")
+        if not (self.levels[0] > 0 and self.levels[-1] < 1):
+            raise ValueError("levels lie between 0 and 1")
+        return self
+
+
 class PriorsFile(_Document):
     """``priors.yaml``."""
 
@@ -52,6 +69,7 @@ class PriorsFile(_Document):
     as_of: date
     generations: dict[str, str]
     factors: dict[str, PriorRow]
+    residuals: ResidualTable
     relatives: tuple[RelativeRow, ...] = ()
 
     @model_validator(mode="after")
@@ -71,18 +89,26 @@ class ShiftRow(_Document):
     deviation: Annotated[float, Field(ge=0)] = 0.0
 
 
-class ResidualTable(_Document):
-    """Quantiles of log(measured / predicted): distance -> kind -> one value per level."""
+class TraitsRow(_Document):
+    """The fields of ``planner.performance.traits.Traits``."""
 
-    levels: tuple[float, ...]
-    quantiles: dict[str, dict[str, tuple[float, ...]]]
+    engine: str
+    gpu: str
+    generation: str
+    vendor: str
+    dense_format: str
+    expert_format: str
+    experts: str
+    mixer: str
+    link: str
+    release: str = ""
 
 
 class CarrierRow(_Document):
     """One measured combination: the model and the traits of its deployment."""
 
     model: str
-    traits: dict[str, str]
+    traits: TraitsRow
 
 
 class Provenance(_Document):

@@ -75,9 +75,11 @@ class Scale:
 class Residuals:
     """Quantiles of log(measured / predicted) at ``levels``, by kind and by distance from the data.
 
-    Distances: "fitted" (this model on this engine, GPU and format is among the measurements),
+    Distances: "fitted" (this model on this engine, GPU and format is among the measurements), "own"
+    (among a person's own, with enough of them for residuals of their own),
     "calibrated" (its kernel families are, on this engine and GPU), "relative" (this engine and GPU
-    generation are), "distant" (neither). All but the first come from cross-validation.
+    generation are), "distant" (neither). All but the first come from cross-validation; "unmeasured",
+    from the priors, stands in for any that is missing.
     """
 
     levels: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -85,16 +87,10 @@ class Residuals:
 
     def interval(self, value: float, kind: str, distance: str, level: float) -> Interval:
         """Return the interval around a prediction; interpolated between the stored quantiles."""
-        table = self.quantiles.get(distance, {}).get(kind) or _WIDE[kind]
+        table = self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
         low = _interpolate((1 - level) / 2, self.levels, table)
         high = _interpolate((1 + level) / 2, self.levels, table)
         return Interval(level, value * math.exp(min(low, 0.0)), value * math.exp(max(high, 0.0)))
-
-
-_WIDE = {
-    "tpot": (-0.6, -0.45, -0.2, 0.0, 0.2, 0.45, 0.6),
-    "ttft": (-1.2, -0.9, -0.45, 0.0, 0.45, 0.9, 1.2),
-}
 
 
 @dataclass(frozen=True)
@@ -102,14 +98,14 @@ class Calibration:
     """Priors with shifts laid over them; ``factors`` gives those of one deployment.
 
     ``carriers``: model name and traits of the measurements behind the shifts, which decide the
-    evidence grade and the width of intervals.
+    evidence grade and the width of intervals; "fitted", or "own" where a person's residuals apply.
     """
 
     scales: Mapping[str, Scale]
     origins: Mapping[str, float]
     generations: Mapping[str, str]
     shifts: Mapping[str, Mapping[When, float]]
-    carriers: frozenset[tuple[str, Traits]]
+    carriers: Mapping[tuple[str, Traits], str]
     residuals: Residuals
     sources: tuple[str, ...]
 
@@ -146,13 +142,14 @@ class Calibration:
 
     def evidence(self, model: str, traits: Traits) -> Evidence:
         """Return ``calibrated`` when this engine, GPU and kernel families were measured."""
-        near = self.distance(model, traits) in ("fitted", "calibrated")
+        near = self.distance(model, traits) in ("fitted", "own", "calibrated")
         return Evidence.CALIBRATED if near else Evidence.MODELLED
 
     def distance(self, model: str, traits: Traits) -> str:
         """Return how far a deployment lies from the measurements (see ``Residuals``)."""
-        if (model, traits) in self.carriers:
-            return "fitted"
+        exact = self.carriers.get((model, traits))
+        if exact is not None:
+            return exact
         measured = [carrier for _, carrier in self.carriers if carrier.engine == traits.engine]
         if any((c.gpu, c.kernels) == (traits.gpu, traits.kernels) for c in measured):
             return "calibrated"
@@ -188,8 +185,8 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
         scale, x0 = scales[known.factor], origins[known.factor]
         moved = scale.position(min(scale.value(x0) * known.times, scale.high)) - x0
         _add(shifts[known.factor], known.when, moved)
-    carriers: set[tuple[str, Traits]] = set()
-    residuals = Residuals()
+    carriers: dict[tuple[str, Traits], str] = {}
+    residuals = Residuals(priors.residuals.levels, priors.residuals.quantiles)
     sources = [priors.source]
     for layer in layers:
         for shift in layer.shifts:
@@ -198,7 +195,9 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
                     "unknown factor", found=shift.factor, allowed=", ".join(sorted(scales))
                 )
             _add(shifts[shift.factor], shift.when, shift.shift)
-        carriers |= {(row.model, Traits(**row.traits)) for row in layer.carriers}
+        own = layer.residuals is not None and "own" in layer.residuals.quantiles
+        for row in layer.carriers:
+            carriers[row.model, Traits(**row.traits.model_dump())] = "own" if own else "fitted"
         if layer.residuals is not None:
             quantiles = {d: dict(kinds) for d, kinds in residuals.quantiles.items()}
             for distance, kinds in layer.residuals.quantiles.items():
@@ -210,7 +209,7 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
         origins=origins,
         generations=priors.generations,
         shifts=shifts,
-        carriers=frozenset(carriers),
+        carriers=carriers,
         residuals=residuals,
         sources=tuple(sources),
     )
