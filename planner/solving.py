@@ -45,7 +45,7 @@ def solve_scenario(
     """Decide the cheapest fleet for ``scenario``.
 
     ``base``: folder that relative paths in the scenario are resolved against. ``sized``: candidates
-    remembered between solves; shares of one GPU are sized anew. Raises InputError for names and files
+    remembered between solves. Raises InputError for names and files
     that do not exist, SolverError when the solver fails.
     """
     progress("sizing candidates")
@@ -55,8 +55,8 @@ def solve_scenario(
     )
     shares = scenario.sharing.gpu
     sets = {
-        s.name: sized.candidates(s, offers)
-        if sized is not None and not shares
+        s.name: sized.candidates(s, offers, shares)
+        if sized is not None
         else enumerate_candidates(s, catalog, offers, calibration, shares)
         for s in scenario.services
     }
@@ -156,7 +156,8 @@ def _explain(
             *admitted_offers(scenario.prices, catalog, base),
             *existing_offers(scenario, catalog),
         )
-        sets = {s.name: before.candidates(s, offers) for s in scenario.services}
+        shares = scenario.sharing.gpu
+        sets = {s.name: before.candidates(s, offers, shares) for s in scenario.services}
         problem = problem_of(scenario, sets, offers, catalog)
         return outcome_of(problem, decide(problem, effort))
 

@@ -10,6 +10,7 @@ from planner.catalog.store import Catalog
 from planner.fleet.candidates import Candidate
 from planner.fleet.market import admitted_offers
 from planner.fleet.problem import Problem, Solution
+from planner.fleet.purchases import existing_offers
 from planner.fleet.sized_before import SizedBefore
 from planner.framing import decide, problem_of
 from planner.scenario import Scenario
@@ -46,8 +47,12 @@ class Decider:
 
     def decide(self, scenario: Scenario) -> Decided:
         """Size the candidates of ``scenario`` and solve its program."""
-        offers = admitted_offers(scenario.prices, self.catalog, self.base)
-        sets = {s.name: self.sized.candidates(s, offers) for s in scenario.services}
+        offers = (
+            *admitted_offers(scenario.prices, self.catalog, self.base),
+            *existing_offers(scenario, self.catalog),
+        )
+        shares = scenario.sharing.gpu
+        sets = {s.name: self.sized.candidates(s, offers, shares) for s in scenario.services}
         problem = problem_of(scenario, sets, offers, self.catalog)
         by_key = {c.key: c for s in sets.values() for c in s.candidates}
         return Decided(scenario, problem, self.solve(problem), by_key)

@@ -26,7 +26,9 @@ class SizedBefore:
         self._calibration = calibration
         self._known: dict[tuple[object, ...], CandidateSet] = {}
 
-    def candidates(self, service: Service, offers: Iterable[Offer]) -> CandidateSet:
+    def candidates(
+        self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[float, ...] = ()
+    ) -> CandidateSet:
         """What ``enumerate_candidates`` returns, in the order of GPU, engine and precision."""
         asked = service.model_dump_json(exclude=_IRRELEVANT)
         largest: dict[str, Offer] = {}
@@ -37,7 +39,7 @@ class SizedBefore:
         names = sorted(largest) if search.gpus == "all" else search.gpus
         gpus = dict.fromkeys(self._catalog.gpu(name).name for name in names)
         parts = [
-            self._part(service, asked, engine, gpu, largest.get(gpu), weights, kv_cache)
+            self._part(service, asked, engine, gpu, largest.get(gpu), weights, kv_cache, gpu_shares)
             for gpu, engine, weights, kv_cache in itertools.product(
                 gpus, search.engines, search.weights, search.kv_cache
             )
@@ -55,10 +57,11 @@ class SizedBefore:
         largest: Offer | None,
         weights: str,
         kv_cache: str,
+        gpu_shares: tuple[float, ...],
     ) -> CandidateSet:
         node = largest.gpu_count if largest else 0
         rest = service.search.model_dump_json(exclude={"gpus", "engines", "weights", "kv_cache"})
-        key = (asked, rest, engine, gpu, node, weights, kv_cache)
+        key = (asked, rest, engine, gpu, node, weights, kv_cache, gpu_shares)
         if key not in self._known:
             narrow = service.search.model_copy(
                 update={
@@ -73,5 +76,6 @@ class SizedBefore:
                 self._catalog,
                 (largest,) if largest else (),
                 self._calibration,
+                gpu_shares,
             )
         return self._known[key]
