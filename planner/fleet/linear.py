@@ -1,4 +1,4 @@
-"""A mixed-integer linear program as plain values: columns, named rows, an objective.
+"""A mixed-integer linear program as plain values: columns and named rows.
 
 The decision is written here once and handed to any solver; a row keeps the name of its constraint
 family and the key it was written for, so that a conflict can be told in the user's words.
@@ -47,11 +47,10 @@ class Row:
 
 @dataclass(slots=True)
 class LinearProgram:
-    """Columns and rows in the order they were added; minimised over ``objective``."""
+    """Columns and rows, in the order they were added."""
 
     columns: list[Column] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    objective: dict[int, float] = field(default_factory=dict)
 
     def integer(self, *label: Hashable, high: float | None = None) -> int:
         """Add a whole-numbered column from 0 to ``high``; return its index."""

@@ -1,8 +1,4 @@
-"""Which offers a scenario admits, and the few of them that can matter.
-
-Where nothing limits how many nodes of one kind can be rented, an offer is pointless when another
-gives the same GPU in the same node size under the same kind of term for less.
-"""
+"""Which offers a scenario admits, at its own prices."""
 
 from __future__ import annotations
 
@@ -11,13 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
-from planner.catalog.offer import Offer, Term
+from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.errors import InputError, nearest
-from planner.fleet.problem import NodeOffer
 from planner.scenario import Prices
-
-_COMMITTED = frozenset({Term.ONE_YEAR, Term.THREE_YEAR, Term.CAPACITY_BLOCK, Term.OWNED})
 
 
 def admitted_offers(
@@ -79,32 +72,4 @@ def _canonical(name: str, names: Set[str], catalog: Catalog) -> str:
         found=name,
         allowed="a GPU, provider or term among the admitted offers, or all",
         action=nearest(name, names),
-    )
-
-
-def cheapest_offers(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """The cheapest offer of each (GPU, node size, committed or not, spot or not); ties by key."""
-    best: dict[tuple[str, int, bool, bool], Offer] = {}
-    for offer in sorted(offers, key=lambda o: (o.usd_per_hour, o.key)):
-        kind = (offer.gpu, offer.gpu_count, offer.term in _COMMITTED, offer.term is Term.SPOT)
-        best.setdefault(kind, offer)
-    return tuple(sorted(best.values(), key=lambda o: o.key))
-
-
-def node_offers(offers: Iterable[Offer], catalog: Catalog) -> tuple[NodeOffer, ...]:
-    """The program's view of ``offers``: size, price, zone, and power at full draw [kW]."""
-    tdp_kw: Mapping[str, float] = {g.name: g.tdp_w / 1000 for g in catalog.gpus()}
-    return tuple(
-        NodeOffer(
-            key=o.key,
-            gpu=o.gpu,
-            gpus_per_node=o.gpu_count,
-            usd_per_hour=o.usd_per_hour,
-            zone=o.region,
-            pool=f"{o.provider}/{o.region}",
-            committed=o.term in _COMMITTED,
-            spot=o.term is Term.SPOT,
-            power_kw=tdp_kw.get(o.gpu, 0.0) * o.gpu_count,
-        )
-        for o in offers
     )
