@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -56,12 +56,11 @@ def _headline(plan: Plan) -> RenderableType:
         "feasible": f"not proven cheapest: the gap is {say.share(plan.gap)}",
     }.get(plan.status, plan.status)
     gpus = plan.totals.gpus_rented
+    at_most = "up to " if plan.details.get("schedule") else ""
+    rented = f"{at_most}{say.count(gpus)} GPU{'' if gpus == 1 else 's'}"
     return Group(
         Text.assemble((f"{name}: ", "bold"), (_fleet(plan.services), "bold green")),
-        Text(
-            f"{say.count(gpus)} GPU{'' if gpus == 1 else 's'}, "
-            f"{say.usd_per_hour(plan.totals.usd_per_hour)}, {proof}"
-        ),
+        Text(f"{rented}, {say.usd_per_hour(plan.totals.usd_per_hour)}, {proof}"),
         *_shortfall(plan.services),
     )
 
@@ -99,8 +98,10 @@ def _infeasibility(plan: Plan) -> list[RenderableType]:
     return parts
 
 
-def _nodes(nodes: Iterable[NodeCount]) -> Table:
-    table = _table(">nodes", "of", "GPUs", ">each", ">total")
+def _nodes(nodes: Sequence[NodeCount]) -> Table:
+    varies = any(n.hours_share < 1 for n in nodes)
+    paid = (">hours paid",) if varies else ()
+    table = _table(">nodes", "of", "GPUs", ">each", *paid, ">total")
     for n in nodes:
         gpus = f"{n.gpus_per_node}x {n.gpu}" + (f" ({n.idle_gpus} idle)" if n.idle_gpus else "")
         table.add_row(
@@ -108,6 +109,7 @@ def _nodes(nodes: Iterable[NodeCount]) -> Table:
             f"{n.provider} {n.instance_type}, {n.region}, {n.term}",
             gpus,
             say.usd_per_hour(n.usd_per_hour_each),
+            *((say.share(n.hours_share),) if varies else ()),
             say.usd_per_hour(n.usd_per_hour),
         )
     return table
@@ -134,13 +136,17 @@ def _totals(plan: Plan) -> RenderableType:
 
 
 def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
-    rate = f"{say.qps(service.rate_qps)} of {service.model}"
+    rate = say.qps(service.rate_qps)
+    if service.busiest_qps is not None:
+        rate += f" on average, {say.qps(service.busiest_qps)} at most,"
+    rate += f" of {service.model}"
     title = f"Service {service.name}: {rate}" if many else rate
     parts: list[RenderableType] = [_section(title), _groups(service)]
     if service.served_qps < service.rate_qps * (1 - 1e-9):
         short = f"  Only {say.qps(service.served_qps)} of {say.qps(service.rate_qps)} is served."
         parts.append(Text(short, style="bold red"))
-    parts += [_section("Predicted latency at the planned load"), _latency(service)]
+    load = "planned" if service.busiest_qps is None else "highest"
+    parts += [_section(f"Predicted latency at the {load} load"), _latency(service)]
     p = service.replica_groups[0].predicted
     source = "simulated" if p.method == "simulated" else "from the closed form"
     parts.append(
@@ -318,6 +324,9 @@ def _table(*columns: str) -> Table:
     for title in columns:
         right = title.startswith(">")
         table.add_column(
-            title.removeprefix(">"), justify="right" if right else "left", no_wrap=right
+            title.removeprefix(">"),
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
         )
     return table
