@@ -66,7 +66,7 @@ def _blocks(check: Check, suffix: str) -> list[Block]:
         f"{say.qps(check.rate_qps)} arrive; {measured:,} requests measured over "
         f"{say.seconds(check.window.measured_s)} after a warm-up of "
         f"{say.seconds(check.window.warm_up_s)}, {len(study.runs)} "
-        f"{'replication' if len(study.runs) == 1 else 'replications'}, {run.replicas} replicas; "
+        f"{'replication' if len(study.runs) == 1 else 'replications'}, {run.replicas} replica{'' if run.replicas == 1 else 's'}; "
         f"the last ended after {say.seconds(run.end_of_run_s)}"
     )
     if check.window.slice_share < 1:

@@ -274,11 +274,13 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[str, Floats]
     if target is None:
         text = ", ".join(f"{t.key} {t.seconds:g} s" for t in slo.targets)
         return _none(key, f"an idle replica does not meet {text} often enough")
+    need = needs[target.metric]
+    why = "is under" if target.seconds < need else "leaves no room above"
     return _none(
         key,
-        f"{key} of {target.seconds:.3g} s is under the {needs[target.metric]:.3g} s that a replica "
-        f"without any other request needs",
-        {key: needs[target.metric]},
+        f"{key} of {target.seconds:.3g} s {why} the {need:.3g} s that a replica without any other "
+        "request needs",
+        {key: need},
     )
 
 
