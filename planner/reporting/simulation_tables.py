@@ -62,11 +62,12 @@ def _blocks(check: Check, suffix: str) -> list[Block]:
     study = check.study
     run = study.runs[0]
     measured = sum(int(r.measured.sum()) for r in study.runs)
+    replicas = f"{run.replicas} replica{'' if run.replicas == 1 else 's'}"
+    runs = f"{len(study.runs)} replication{'' if len(study.runs) == 1 else 's'}"
     text = (
         f"{say.qps(check.rate_qps)} arrive; {measured:,} requests measured over "
         f"{say.seconds(check.window.measured_s)} after a warm-up of "
-        f"{say.seconds(check.window.warm_up_s)}, {len(study.runs)} "
-        f"{'replication' if len(study.runs) == 1 else 'replications'}, {run.replicas} replica{'' if run.replicas == 1 else 's'}; "
+        f"{say.seconds(check.window.warm_up_s)}, {runs}, {replicas}; "
         f"the last ended after {say.seconds(run.end_of_run_s)}"
     )
     if check.window.slice_share < 1:
