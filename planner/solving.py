@@ -18,7 +18,7 @@ from planner.fleet.market import admitted_offers
 from planner.fleet.problem import Problem, ReplicaKind, Solution
 from planner.fleet.purchases import existing_offers
 from planner.fleet.requirements import outcome_of
-from planner.fleet.rivals import rival, rival_gpus
+from planner.fleet.rivals import rival, rival_gpus, unprotected
 from planner.fleet.scenario_requirements import scenario_requirements
 from planner.fleet.sized_before import SizedBefore
 from planner.framing import calendar_for, decide, problem_of
@@ -139,11 +139,9 @@ def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
         native = None
     else:
         native = rival(solved.problem, "native precision", is_native, again)
-    return replace(
-        solved,
-        rivals=rival_gpus(solved.problem, again, count=effort.rivals, without=only),
-        native=native,
-    )
+    bare = unprotected(solved.problem, again)
+    others = rival_gpus(solved.problem, again, count=effort.rivals, without=only)
+    return replace(solved, rivals=(*((bare,) if bare else ()), *others), native=native)
 
 
 def _explain(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from planner.fleet.candidates import TOO_SLOW, Rejection
 from planner.fleet.problem import Solution
-from planner.fleet.rivals import Rival
+from planner.fleet.rivals import UNPROTECTED, Rival
 from planner.plan import Alternative, Infeasibility, RejectionGroup, Relaxation, Totals
 from planner.solved import Solved
 
@@ -57,6 +57,9 @@ def _why_it_lost(
     if not serves_as_much(rival, solved):
         part = _carried(rival.solution) / _carried(solved.solution)
         return f"serves only {100 * part:.0f} % of the requests that the plan serves"
+    if rival.name == UNPROTECTED:
+        price = totals.usd_per_hour - cost
+        return f"survives no failure; surviving what the scenario names costs ${price:,.2f}/h"
     if rival.name == "native precision":
         return "the checkpoint's own precision; quality is not modelled"
     if cost <= totals.usd_per_hour * (1 + ROUNDING):

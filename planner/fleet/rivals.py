@@ -11,7 +11,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from planner.fleet.problem import Problem, ReplicaKind, Solution
+from planner.fleet.problem import Problem, ReplicaKind, Resilience, Solution
+
+UNPROTECTED = "no failure survived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,19 @@ def rival(
     smaller = dataclasses.replace(problem, kinds=kinds)
     solution = solve(smaller)
     return Rival(name, smaller, solution) if solution.status in ("optimal", "feasible") else None
+
+
+def unprotected(problem: Problem, solve: Callable[[Problem], Solution]) -> Rival | None:
+    """The fleet that need survive nothing, whose cost tells the price of resilience.
+
+    None where nothing may fail anyway, or no such fleet was found.
+    """
+    if problem.resilience == Resilience():
+        return None
+    smaller = dataclasses.replace(problem, resilience=Resilience())
+    solution = solve(smaller)
+    found = solution.status in ("optimal", "feasible")
+    return Rival(UNPROTECTED, smaller, solution) if found else None
 
 
 def rival_gpus(

@@ -3,9 +3,12 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner import api
 from planner.fleet.frontier import levels_of, resilience_steps
 from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind, Resilience
 from planner.fleet.program import solve
+from planner.fleet.rivals import unprotected
+from planner.scenario import Scenario
 
 
 def fleet(rate, zones=("a", "b")):
@@ -47,3 +50,32 @@ def test_what_no_fleet_survives_has_no_price():
     assert steps["one zone"].usd_per_hour is None
     assert steps["one zone"].price_usd_per_hour is None
     assert steps["one zone"].fleet.status == "infeasible"
+
+
+def test_the_unprotected_rival_is_the_fleet_that_survives_nothing():
+    problem = fleet(24.0, zones=("a",))
+    assert unprotected(problem, solve) is None
+    hardy = dataclasses.replace(problem, resilience=Resilience(nodes=1))
+    bare = unprotected(hardy, solve)
+    assert bare.problem.resilience == Resilience()
+    assert bare.solution.objective_usd_per_hour == 40.0
+    assert solve(hardy).objective_usd_per_hour == 60.0
+
+
+def test_a_plan_that_survives_a_loss_tells_what_that_costs():
+    scenario = Scenario.model_validate(
+        {
+            "model": "meta-llama/Llama-3.1-8B-Instruct",
+            "rate": 60,
+            "prompt_tokens": 700,
+            "output_tokens": 200,
+            "slo": {"ttft_p99": "2s", "tpot_p99": "80ms"},
+            "search": {"gpus": ("l40s",), "tensor_parallel": (1,), "weights": ("bf16",)},
+            "failures": {"replicas": 1},
+        }
+    )
+    plan = api.solve(scenario, verify="none")
+    (bare,) = [a for a in plan.alternatives if a.reason.startswith("survives no failure")]
+    price = plan.totals.usd_per_hour - bare.usd_per_hour
+    assert price > 0
+    assert f"${price:,.2f}/h" in bare.reason
