@@ -10,6 +10,7 @@ from planner.fleet.linear import LinearProgram, Terms, combine
 from planner.fleet.migration import overlap_cost
 from planner.fleet.neighbourhoods import FIRST_SHARE, improve, worth_it
 from planner.fleet.solver import Effort, Outcome, minimise
+from planner.fleet.tightening import tighten
 
 KEPT = 1e-9  # how far a later objective may push an earlier one, relative
 
@@ -74,6 +75,7 @@ def _cheapest(columns: Columns, effort: Effort, deadline: float) -> Outcome:
     whole = until(effort, deadline)
     if not worth_it(columns, effort):
         return minimise(columns.model, cost(columns), whole)
+    tighten(columns, cost(columns), whole)
     part = replace(whole, time_limit_s=whole.time_limit_s * FIRST_SHARE)
     found = minimise(columns.model, cost(columns), part)
     return improve(columns, cost(columns), found, effort, deadline)

@@ -109,6 +109,26 @@ def minimise(program: LinearProgram, objective: Terms, effort: Effort) -> Outcom
     return Outcome("optimal" if close else "feasible", values, reached, bound, seconds)
 
 
+def relaxation(
+    program: LinearProgram, objective: Terms, effort: Effort
+) -> tuple[list[float], list[float]] | None:
+    """Values of the columns and dual values of the rows of a program without whole numbers.
+
+    None where the solver does not end with an optimum.
+    """
+    problem, columns = _to_pulp(program, objective)
+    run = _run_highs if effort.solver == "highs" else _run_cbc
+    proved, incumbent, _ = run(problem, effort)
+    if proved != "optimal" or not incumbent:
+        return None
+    rows = problem.constraints()
+    named = {r.name: r for r in (rows.values() if isinstance(rows, dict) else rows)}
+    duals = [
+        float(named[f"r{k}"].pi or 0.0) if row.terms else 0.0 for k, row in enumerate(program.rows)
+    ]
+    return [float(c.varValue or 0.0) for c in columns], duals
+
+
 def solver_version(solver: str) -> str:
     """The version of the solver that runs, as it tells it."""
     if solver == "highs":
