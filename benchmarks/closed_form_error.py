@@ -12,13 +12,14 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import Pool
 
 import numpy as np
 
-from planner.catalog.store import load_catalog
+from planner.catalog.store import Catalog, load_catalog
 from planner.deployment import Deployment
-from planner.performance.factors import load_calibration
+from planner.performance.factors import Calibration, load_calibration
 from planner.performance.model import step_model
 from planner.scenario import Arrivals, Lengths, Slo
 from planner.serving.capacity import capacity_within
@@ -100,9 +101,15 @@ def draw(seed: int) -> Point:
     )
 
 
+@cache
+def _data() -> tuple[Catalog, Calibration]:
+    catalog = load_catalog()
+    return catalog, load_calibration(catalog)
+
+
 def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
     point = draw(seed)
-    catalog = load_catalog()
+    catalog, calibration = _data()
     name, gpu, tp, weights = point.layout
     model = catalog.model(name)
     deployment = Deployment(
@@ -113,7 +120,7 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
         weights_for(model, weights, catalog.weight_format),
         catalog.kv_format("bf16"),
     )
-    steps = step_model(deployment, load_calibration(catalog))
+    steps = step_model(deployment, calibration)
     memory = memory_layout(deployment)
     if not memory.fits:
         return None
@@ -180,6 +187,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
     seeds = [(options.seed * 100_000 + i, options.requests) for i in range(options.points)]
+    _data()  # once, before the processes part
     outcomes = []
     with Pool(options.processes) as pool:
         for outcome in pool.imap_unordered(_evaluate, seeds):
