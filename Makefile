@@ -28,5 +28,6 @@ bench:            ## medians of the benchmarks
 accuracy:         ## docs/accuracy.md from the measurements
 	$(BIN)/python -m benchmarks.accuracy
 
-docs:             ## the generated pages: CLI reference and accuracy
+docs:             ## the generated pages: CLI and scenario reference, accuracy
 	$(BIN)/python -m benchmarks.cli_reference docs/cli.md
+	$(BIN)/python -m benchmarks.scenario_reference docs/scenario.md

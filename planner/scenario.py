@@ -233,6 +233,8 @@ class Search(Document):
 class Prices(Document):
     """Which offers count. Government regions only when ``regions`` names them.
 
+    ``terms``: on-demand, spot, 1-year, 3-year, capacity-block. ``file``: a price list of one's own,
+    with the columns of ``catalogs/README.md``; it replaces the catalog's.
     ``factors``: multiplies prices by GPU, provider, term, or "all"; a negotiated discount of 20 % at
     one provider is ``{acme: 0.8}``.
     """
@@ -286,6 +288,9 @@ class Feeding(Document):
 class Service(Document):
     """One model under one workload with its targets.
 
+    ``rate``: mean requests per second. ``allow_lower_precision``: permits weights or KV cache below the
+    checkpoint's own precision. ``priority``: the higher is served first where ``serve`` says so.
+    ``max_deployments``: how many kinds of replica may share the service.
     ``length_correlation``: between prompt and output lengths (of their normal scores); request
     traces bring their own pairs.
     """

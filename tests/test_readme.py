@@ -4,12 +4,14 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from planner.scenario_reader import validate
 from planner.scenario_source import parse_source
 
+README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OUTPUT = re.compile(r"<!-- output: (.+?) -->\n```text\n(.*?)```", re.DOTALL)
 
@@ -86,7 +88,7 @@ def test_shown_output_is_what_the_command_prints(repository, request):
 
 @pytest.mark.parametrize(
     "page",
-    ["architecture", "nomenclature", "optimisation", "accuracy", "serving", "errata"],
+    re.findall(r"`docs/(\w+)\.md`", README.read_text(encoding="utf-8")),
 )
 def test_pages_the_readme_names_exist(repository, page):
     assert (repository / "docs" / f"{page}.md").is_file()
