@@ -122,7 +122,7 @@ def read_points(path: Path, error: type[PlannerError] = InputError) -> PointTabl
 def _check_header(path: Path, header: list[str], error: type[PlannerError]) -> None:
     missing = [name for name in REQUIRED if name not in header]
     if missing:
-        hints = [hint for name in missing if (hint := nearest(name, header))]
+        hints = [hint for name in missing if (hint := nearest(name, header, cutoff=0.8))]
         raise error(
             f"missing column{'s' if len(missing) > 1 else ''}: {', '.join(missing)}",
             where=str(path),

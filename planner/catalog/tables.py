@@ -33,6 +33,8 @@ _ALLOWED = {
     "finite_number": "a finite number",
     "missing": "a value",
     "string_type": "text",
+    **dict.fromkeys(("model_type", "dict_type", "dataclass_type"), "a mapping of fields"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
     **dict.fromkeys(_UNKNOWN_FIELD, "the fields that catalogs/README.md lists"),
 }
 _COMPARISONS = {
@@ -255,7 +257,7 @@ def validate_document(
         first = (unknown or errors)[0]
         raise error(
             "unknown field" if unknown else "invalid field",
-            where=f"{path}: {'.'.join(map(str, first['loc']))}",
+            where=": ".join(filter(None, (str(path), ".".join(map(str, first["loc"]))))),
             found=_found(first),
             allowed=_allowed(first["type"], first.get("ctx", {}), first["msg"]),
         ) from None
