@@ -16,10 +16,10 @@ from planner.fleet.columns import Columns
 from planner.fleet.linear import LinearProgram, Terms
 from planner.fleet.solver import Effort, Outcome, minimise, relative_gap
 
-FIRST_SHARE = 0.35  # of the time: the solver on the whole program
+FIRST_SHARE = 0.25  # of the time: the solver on the whole program
 LEAST_FREE = 150  # whole columns freed at first
 GROW, SHRINK = 1.3, 0.7
-SECONDS = 1.5  # for one neighbourhood
+SECONDS = 0.5  # for one neighbourhood: many small ones do better than a few large
 FINE = 0.1  # of the gap asked for: how closely a neighbourhood is solved
 
 Block = tuple[str, int]  # a service in a period
