@@ -95,8 +95,10 @@ def _counts(plan: Plan) -> Iterator[Check]:
         used = sum(g.gpus for g in groups if g.gpu == gpu)
         idle = sum(n.idle_gpus for n in plan.nodes if n.gpu == gpu)
         statement = f"{gpu}: rented GPUs are used or idle"
-        if len(schedule_of(plan)) > 1 or plan.scenario.sharing.gpu:
-            yield skipped("sums", statement, "the fleet changes over time or GPUs are shared")
+        if schedule_of(plan):
+            continue
+        if plan.scenario.sharing.gpu:
+            yield skipped("sums", statement, "replicas share GPUs")
         else:
             yield equal("sums", statement, used + idle, rented)
     for group in groups:

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from planner.plan import Plan, ReplicaGroup
 from planner.verification.check import Check, Verdict, skipped
+from planner.verification.standing import Standing, schedule_of, standing
 
 MAX_STATES = 200_000
 
 
 def packing_checks(plan: Plan) -> Iterator[Check]:
+    """Every GPU type of a fleet that never changes; ``timetable`` packs each period of one that does."""
+    if schedule_of(plan):
+        return
+    running = [(g, g.replicas) for s in plan.services for g in s.replica_groups]
+    (always,) = standing(plan)
+    yield from packing_of(running, always)
+
+
+def packing_of(
+    running: Sequence[tuple[ReplicaGroup, int]], nodes: Standing, when: str = ""
+) -> Iterator[Check]:
     """Per GPU type: each group of linked GPUs lies within one node, or fills whole nodes.
 
-    A pipeline stage (TP times attention DP) is one group; a group larger than a node takes whole
-    nodes of one link domain and a rest.
+    ``running``: replicas of each group. A pipeline stage (TP times attention DP) is one group; a group
+    larger than a node takes whole nodes of one link domain and a rest.
     """
-    groups = [g for s in plan.services for g in s.replica_groups]
-    if len(plan.details.get("schedule", ())) > 1 and len(groups) > 1:
-        yield skipped("packing", "groups in nodes", "groups are busiest at different times")
-        return
-    for gpu in sorted({g.gpu for g in groups}):
-        if any(g.gpu == gpu and g.gpu_share < 1 for g in groups):
-            yield skipped("packing", f"{gpu}: a filling", "replicas share GPUs")
+    for gpu in sorted({g.gpu for g, _ in running}):
+        if any(g.gpu == gpu and g.gpu_share < 1 for g, _ in running):
+            yield skipped("packing", f"{when}{gpu}: a filling", "replicas share GPUs")
             continue
-        nodes = sorted(
-            (n.gpus_per_node for n in plan.nodes if n.gpu == gpu for _ in range(n.count)),
-            reverse=True,
-        )
+        sizes = [n.gpus_per_node for n, count in nodes.nodes if n.gpu == gpu for _ in range(count)]
         pieces = Counter[int]()
-        for group in groups:
+        for group, replicas in running:
             if group.gpu == gpu:
-                pieces.update(_pieces(group, max(nodes, default=1)))
-        statement = f"{gpu}: {_listed(pieces)} in nodes of {_listed(Counter(nodes))} GPUs"
-        packed = fits(pieces, nodes)
+                pieces.update(_pieces(group, replicas, max(sizes, default=1)))
+        statement = f"{when}{gpu}: {_listed(pieces)} in nodes of {_listed(Counter(sizes))} GPUs"
+        packed = fits(pieces, sizes)
         if packed is None:
             yield skipped("packing", statement, f"undecided after {MAX_STATES} fillings")
         else:
@@ -54,9 +59,9 @@ def fits(pieces: Counter[int], nodes: list[int]) -> bool | None:
     return _first_fit(pieces, nodes) or _exhaustive(pieces, nodes)
 
 
-def _pieces(group: ReplicaGroup, node_gpus: int) -> Counter[int]:
+def _pieces(group: ReplicaGroup, replicas: int, node_gpus: int) -> Counter[int]:
     whole, rest = divmod(group.tensor_parallel * group.data_parallel, node_gpus)
-    stages = group.replicas * group.pipeline_parallel
+    stages = replicas * group.pipeline_parallel
     pieces = Counter({node_gpus: whole * stages, rest: stages})
     return Counter({size: n for size, n in pieces.items() if size and n})
 

@@ -9,6 +9,7 @@ from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.plan import Plan, ReplicaGroup
 from planner.verification.check import Check, at_least, at_most, equal, same, skipped
+from planner.verification.packing import packing_of
 from planner.verification.physics import rebuilt
 from planner.verification.standing import Period, Standing, schedule_of, standing
 
@@ -65,6 +66,7 @@ def _period(
         unserved = entry.unserved_qps.get(service.name, 0.0)
         needed = entry.busiest_qps.get(service.name, 0.0) - unserved
         yield at_least(FAMILY, f"{when}: {service.name} is carried [requests/s]", carried, needed)
+    yield from packing_of([(groups[k], n) for k, n in running.items() if n], nodes, f"{when}: ")
     if plan.scenario.sharing.gpu:
         return
     for gpu in sorted({g.gpu for g in groups.values()}):
