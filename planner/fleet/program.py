@@ -78,7 +78,7 @@ from planner.fleet.dominance import without_dominated
 from planner.fleet.objective import minimise_in_order
 from planner.fleet.problem import Problem, Solution
 from planner.fleet.reading import read_solution
-from planner.fleet.solver import Effort, solver_version
+from planner.fleet.solver import Effort, solver_version, usable
 
 
 def solve(
@@ -95,6 +95,7 @@ def solve(
     ``gap``: relative gap at which to stop; status "optimal" means proved within it. Raises
     InputError for an unknown solver or a senseless limit, SolverError when the solver fails.
     """
+    solver = usable(solver)
     effort = Effort(time_limit_s, gap, solver, seed, threads)
     started = time.monotonic()
     deadline = started + time_limit_s

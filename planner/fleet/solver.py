@@ -7,6 +7,7 @@ status here follows from the incumbent, the dual bound and the gap alone.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import math
 import re
 import subprocess
@@ -127,6 +128,13 @@ def relaxation(
         float(named[f"r{k}"].pi or 0.0) if row.terms else 0.0 for k, row in enumerate(program.rows)
     ]
     return [float(c.varValue or 0.0) for c in columns], duals
+
+
+def usable(solver: str) -> str:
+    """The solver that can run: CBC, which PuLP brings along, where HiGHS is not installed."""
+    if solver == "highs" and importlib.util.find_spec("highspy") is None:
+        return "cbc"
+    return solver
 
 
 def solver_version(solver: str) -> str:
