@@ -71,11 +71,6 @@ class Commitment:
     term_months: int
     upfront_usd: float = 0.0
 
-    def charged_usd(self, horizon_months: int) -> float:
-        """What falls on the horizon, pro rata, with terms renewed until it ends [USD]."""
-        monthly = usd_per_month(self.usd_per_hour) + self.upfront_usd / self.term_months
-        return monthly * horizon_months
-
     def residual_liability_usd(self, horizon_months: int) -> float:
         """What remains owed when the horizon ends within a term [USD]; paid upfronts are not owed."""
         return usd_per_month(self.usd_per_hour) * self.months_beyond(horizon_months)
