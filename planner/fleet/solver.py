@@ -22,6 +22,7 @@ from planner.fleet.linear import LinearProgram, Terms, value
 
 SOLVERS = ("highs", "cbc")
 PROVED_GAP = 1e-6
+_scheduled: int | None = None  # threads HiGHS's scheduler of this process was started with
 _CBC_BOUND = re.compile(r"^Lower bound:\s+(\S+)", re.MULTILINE)
 _CBC_VERSION = re.compile(r"Version:\s*(\S+)")
 
@@ -179,7 +180,7 @@ def _run_highs(problem: Any, effort: Effort) -> tuple[str, bool, float | None]:
     import highspy
     import pulp
 
-    highspy.Highs.resetGlobalScheduler(True)
+    _schedule(highspy.Highs, effort.threads)
     try:
         problem.solve(
             pulp.HiGHS(
@@ -203,6 +204,14 @@ def _run_highs(problem: Any, effort: Effort) -> tuple[str, bool, float | None]:
     if bound is not None and not math.isfinite(bound):
         bound = None
     return ("optimal" if status == states.kOptimal else "stopped"), incumbent, bound
+
+
+def _schedule(highs: Any, threads: int) -> None:
+    """HiGHS refuses another number of threads in one process until its scheduler is reset (80 ms)."""
+    global _scheduled
+    if _scheduled not in (None, threads):
+        highs.resetGlobalScheduler(True)
+    _scheduled = threads
 
 
 def _run_cbc(problem: Any, effort: Effort) -> tuple[str, bool, float | None]:

@@ -176,3 +176,8 @@ def test_wrong_calls_are_refused() -> None:
 def test_every_family_that_build_writes_is_named_once_per_row() -> None:
     columns = build(melange(whole=True))
     assert set(columns.model.families()) == {"demand", "capacity", "whole", "packing"}
+
+
+def test_threads_may_change_from_solve_to_solve() -> None:
+    for threads in (1, 2, 1):
+        assert solve(melange(whole=False), threads=threads).status == "optimal"
