@@ -79,7 +79,7 @@ def test_one_message_names_line_and_field(change, line, words):
     ["", "- 1", "rate: [", "a: 1\na: 2", "&a [*a]", "!!python/object/apply:os.system [ls]", "\0"],
 )
 def test_what_is_no_scenario_is_refused(text):
-    with pytest.raises(InputError, match="my.yaml"):
+    with pytest.raises(InputError, match=r"my\.yaml"):
         read(text)
 
 
