@@ -74,13 +74,15 @@ def weights_to_load(
 
 
 def own_checkpoint(service: Service, catalog: Catalog) -> str | None:
-    """The repository of a catalog model, the folder of a model given by path, or None."""
+    """The repository that was asked for, the folder of a model given by path, or None.
+
+    A checkpoint that shares its config with the catalog's own name is loaded under its own.
+    """
     asked = service.model
     if not isinstance(asked, str):
         return None
-    known = {n.lower(): entry.name for entry in catalog.model_index() for n in entry.names}
-    if asked.lower() in known:
-        return known[asked.lower()]
+    if asked.lower() in {n.lower() for entry in catalog.model_index() for n in entry.names}:
+        return catalog.model(asked).asked_as(asked)
     path = Path(asked).expanduser()
     folder = path.parent if path.suffix == ".json" else path
     return str(folder.resolve())
