@@ -1,9 +1,12 @@
-"""The chosen fleet played in the simulator; what proved optimistic corrected, and decided again.
+"""The chosen fleet played in the simulator; capacities that prove wrong corrected, and decided again.
 
 A round simulates every service at its planned rate with its planned replicas. Where a target fails,
 the share of the rate that would have held becomes the new capacity of the kinds involved, and the
 program is solved again; it may then choose a candidate that was never played, which the next round
-plays. Rounds are bounded and all recorded.
+plays. Where every target holds, the same fleet is played at the rates that fewer replicas would get:
+the closed form takes arrivals as split at random, and a router that looks does better. What held
+there raises the capacity, once per kind. Rounds are bounded and all recorded; the cheapest fleet that
+held is the answer.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from planner.fleet.candidates import guard_latency
-from planner.fleet.problem import Problem
+from planner.fleet.problem import Problem, Solution
 from planner.framing import decide
 from planner.plan import VerificationRound
 from planner.scenario import Service
@@ -23,6 +26,7 @@ MAX_ROUNDS = 8
 MARGIN = (
     0.98  # capacities are corrected to a little under what held, so that a round makes progress
 )
+MAX_TRIALS = 4
 MORE_CAPACITY = 1.10
 MAX_NEAR_WINNERS = 5
 
@@ -33,39 +37,113 @@ def checked(
     operating: Callable[[Solved], dict[str, Operating]],
     progress: Progress,
 ) -> Solved:
-    """Simulate, correct and solve again until the fleet holds or the rounds are used up.
+    """Simulate, correct and solve again until nothing cheaper holds or the rounds are used up.
 
     ``operating`` predicts the chosen candidates at the load they get. The result's ``rounds`` say
-    what was played; its note says when the last fleet was not confirmed.
+    what was played; its note says when no fleet was confirmed.
     """
     rounds: list[VerificationRound] = []
     played: set[str] = set()
+    raised: set[str] = set()
+    held: Solved | None = None
     for number in range(1, MAX_ROUNDS + 1):
         progress(f"simulating the chosen fleet, round {number}")
         checks = {s.name: _check(solved, s, effort) for s in solved.scenario.services}
         played |= set(solved.replicas())
         shares = {name: _share(solved, name, c, effort) for name, c in checks.items() if c}
         rounds += [_round(number, solved, n, c, shares[n]) for n, c in checks.items() if c]
-        solved = _with_simulated(replace(solved, rounds=tuple(rounds)), checks)
+        solved = _with_simulated(solved, checks)
         if all(share >= 1 for share in shares.values()):
-            return replace(
-                solved,
-                near_winners=tuple(_near_winners(solved, played, effort)),
-                verification_note="every target holds in the simulator at the planned load",
-            )
-        problem = _corrected(solved, shares)
+            held = solved
+            problem = _raised(solved, checks, raised, effort)
+        else:
+            problem = _corrected(solved, shares)
         solution = decide(problem, effort)
-        if solution.status not in ("optimal", "feasible"):
-            return replace(
-                solved,
-                verification_note="with the simulated capacities no fleet is left; the printed one "
-                "misses a target in the simulator",
-            )
+        if solution.status not in ("optimal", "feasible") or not _is_news(solution, held):
+            break
         solved = replace(solved, problem=problem, solution=solution)
         solved = replace(solved, operating=operating(solved))
+    if held is None:
+        note = "no fleet was confirmed in the simulator; the printed one misses a target there"
+        return replace(
+            solved,
+            rounds=tuple(rounds),
+            verification_note=note,
+            warnings=(*solved.warnings, note),
+        )
     return replace(
-        solved,
-        verification_note=f"not confirmed in {MAX_ROUNDS} rounds; the last fleet is unplayed",
+        held,
+        rounds=tuple(rounds),
+        near_winners=tuple(_near_winners(held, played, effort)),
+        verification_note="every target holds in the simulator at the planned load",
+    )
+
+
+def _is_news(solution: Solution, held: Solved | None) -> bool:
+    """Whether a solution is worth playing: nothing has held yet, or it is cheaper than what has."""
+    if held is None:
+        return True
+    cost, known = solution.objective_usd_per_hour, held.solution.objective_usd_per_hour
+    return cost is not None and known is not None and cost < known * (1 - 1e-9)
+
+
+def _raised(
+    solved: Solved, checks: dict[str, Check | None], raised: set[str], effort: Effort
+) -> Problem:
+    """Raise capacities to what the played fleet held at the rates that fewer replicas would get.
+
+    The share of fewer replicas doubles from one while the targets hold, ``MAX_TRIALS`` times at most.
+    Kinds are noted in ``raised`` and never raised again. Fleets over time are left as they are.
+    """
+    problem = solved.problem
+    if len(problem.period_hours) > 1:
+        return problem
+    for service in solved.scenario.services:
+        check, counts = checks[service.name], solved.replicas()
+        kinds = {k for k in counts if solved.by_key[k].service == service.name}
+        replicas = sum(counts[k] for k in kinds)
+        if check is None or replicas < 2 or kinds & raised:
+            continue
+        raised |= kinds
+        scale = _largest_scale(solved, service, check, replicas, effort)
+        if scale > 1:
+            problem = _with_capacities(problem, solved, service.name, kinds, scale)
+    return problem
+
+
+def _largest_scale(
+    solved: Solved, service: Service, check: Check, replicas: int, effort: Effort
+) -> float:
+    """The largest tried multiple of the planned rate at which every target still holds."""
+    placed = _placed(solved, service)
+    scale, fewer = 1.0, 1
+    for _ in range(MAX_TRIALS):
+        if fewer >= replicas:
+            break
+        more = replicas / (replicas - fewer)
+        trial = check_service(
+            service, placed, window=check.window, rate_scale=more, seed=effort.seed, percentiles=()
+        )
+        if not trial.holds:
+            break
+        scale, fewer = more, 2 * fewer
+    return scale
+
+
+def _with_capacities(
+    problem: Problem, solved: Solved, service: str, kinds: set[str], scale: float
+) -> Problem:
+    """Count what one replica was seen to carry, a hair more so that rounding does not cost one."""
+    counts, rates = solved.replicas(), solved.routed_qps(service)
+    seen = {k: rates.get(k, 0.0) / counts[k] * scale * (1 + 1e-9) for k in kinds}
+    return replace(
+        problem,
+        kinds=tuple(
+            replace(k, capacity_qps={service: max(seen[k.key], k.capacity_qps[service])})
+            if k.key in kinds
+            else k
+            for k in problem.kinds
+        ),
     )
 
 

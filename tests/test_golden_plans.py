@@ -61,3 +61,19 @@ def test_the_main_plan_holds_in_the_simulator(catalog):
         assert group.predicted.ttft_p99_s <= service.targets["ttft_p99"]
         assert group.predicted.tpot_p99_s <= service.targets["tpot_p99"]
         assert set(group.predicted.simulation_intervals) >= {"ttft_p99_s", "tpot_p99_s"}
+
+
+@pytest.mark.slow
+def test_a_router_that_looks_needs_fewer_replicas_than_a_random_split(catalog):
+    """Capacities are raised to what the played fleet held, and the plan verifies by playing again."""
+    from planner.fleet.market import admitted_offers
+    from planner.performance.factors import load_calibration
+    from planner.verification.verify import failures, verify
+
+    closed = solve("rag_long_prompts", catalogs=catalog, verify="none")
+    played = solve("rag_long_prompts", catalogs=catalog, verify="simulate")
+    assert played.totals.usd_per_hour <= closed.totals.usd_per_hour
+    assert played.verification.rounds[-1].holds
+    assert "every target holds" in played.verification.note
+    offers = admitted_offers(played.scenario.prices, catalog)
+    assert not failures(verify(played, catalog, load_calibration(catalog), offers))

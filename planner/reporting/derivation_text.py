@@ -61,8 +61,10 @@ def derivations_as(
     if style == "md":
         return markdown_derivations(derivations, beside)
     if style == "json":
-        parts = {"derivations": derivations, "beside": beside}
-        told = {name: [asdict(d) for d in given] for name, given in parts.items()}
+        told = {
+            "derivations": [asdict(d) for d in derivations],
+            "beside": [asdict(b) for b in beside],
+        }
         return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
     page = io.StringIO()
     Console(file=page, width=_PAGE).print(render_derivations(derivations, beside))

@@ -34,6 +34,7 @@ from planner.verification.check import (
     skipped,
 )
 from planner.verification.promises import prediction_of
+from planner.verification.replay import capacity_checks
 
 MEMORY_TOLERANCE = 1e-3
 
@@ -174,7 +175,7 @@ def _capacity(
     plan: Plan,
     calibration: Calibration,
 ) -> Iterator[Check]:
-    """The capacity is the closed form's or lower, as the simulator's corrections leave it."""
+    """The capacity is the closed form's or lower, or holds when it is played again."""
     steps = step_model(deployment, calibration)
     worse = derating(steps, service.assurance)
     closed_form = replica_capacity(
@@ -186,6 +187,15 @@ def _capacity(
         arrival_cv=max(1.0, service.arrivals.cv),
         prefix_hit_share=service.assumptions.prefix_hit_share,
     )
-    statement = f"{label} capacity, recomputed [requests/s]"
-    yield at_most("capacity", statement, group.capacity_qps, closed_form.qps / worse.demand)
+    others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]
+    yield from capacity_checks(
+        label,
+        service,
+        group,
+        deployment,
+        steps,
+        closed_form.qps / worse.demand,
+        others,
+        plan.provenance.seed,
+    )
     yield same("capacity", f"{label} evidence", group.evidence, steps.evidence.value)

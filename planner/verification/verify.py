@@ -8,11 +8,14 @@ and the cost is held against a bound that needs no solver.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
-from planner.fleet.candidates import enumerate_candidates
+from planner.errors import PlannerError
+from planner.fleet.candidates import CandidateSet, enumerate_candidates
+from planner.fleet.problem import Problem
 from planner.fleet.purchases import existing_offers
 from planner.framing import problem_of
 from planner.performance.factors import Calibration
@@ -22,7 +25,7 @@ from planner.verification.bound import fluid_bound_usd_per_hour
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, same, skipped
 from planner.verification.failures import failure_checks
 from planner.verification.packing import packing_checks
-from planner.verification.physics import partition_checks, physics_checks
+from planner.verification.physics import partition_checks, physics_checks, rebuilt
 from planner.verification.promises import promise_checks
 from planner.verification.timetable import timetable_checks
 
@@ -81,7 +84,7 @@ def _optimality(
         s.name: enumerate_candidates(s, catalog, everything, calibration, plan.scenario.sharing.gpu)
         for s in plan.scenario.services
     }
-    problem = problem_of(plan.scenario, sets, everything, catalog)
+    problem = _as_counted(problem_of(plan.scenario, sets, everything, catalog), plan, sets, catalog)
     bound = fluid_bound_usd_per_hour(problem)
     above = (
         f"{100 * (objective / bound - 1):.1f} % above it" if 0 < bound < math.inf else "no bound"
@@ -91,6 +94,32 @@ def _optimality(
         f"cost [USD/h] against replicas and nodes that could be split ({above})",
         objective,
         bound,
+    )
+
+
+def _as_counted(
+    problem: Problem, plan: Plan, sets: Mapping[str, CandidateSet], catalog: Catalog
+) -> Problem:
+    """The problem with the plan's own capacities where the simulator raised them."""
+    raised: dict[str, float] = {}
+    for asked, service in zip(plan.scenario.services, plan.services, strict=False):
+        for group in service.replica_groups:
+            try:
+                deployment = rebuilt(asked, group, catalog)
+            except PlannerError:  # told by the checks of its physics
+                continue
+            for candidate in sets[asked.name].candidates:
+                if candidate.deployment == deployment:
+                    raised[candidate.key] = group.capacity_qps
+    return replace(
+        problem,
+        kinds=tuple(
+            replace(
+                k,
+                capacity_qps={d: max(c, raised.get(k.key, 0.0)) for d, c in k.capacity_qps.items()},
+            )
+            for k in problem.kinds
+        ),
     )
 
 

@@ -1,0 +1,52 @@
+"""A capacity above the closed form must be earned again: the group is played at that rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from planner.deployment import Deployment
+from planner.performance.steps import StepModel
+from planner.plan import ReplicaGroup
+from planner.scenario import Service
+from planner.serving.service_simulation import Placed, check_service
+from planner.sizing.memory import memory_layout
+from planner.verification.check import Check, Verdict, at_most
+
+SLACK = 1e-6
+
+
+def capacity_checks(
+    label: str,
+    service: Service,
+    group: ReplicaGroup,
+    deployment: Deployment,
+    steps: StepModel,
+    closed_form_qps: float,
+    others: Sequence[ReplicaGroup],
+    seed: int,
+) -> Iterator[Check]:
+    """The capacity is at most the closed form's, or holds when the fleet is played at it again.
+
+    ``others``: all groups of the service; a mix is not played, since its shares would have to be
+    found again.
+    """
+    statement = f"{label} capacity, recomputed [requests/s]"
+    if group.capacity_qps <= closed_form_qps * (1 + SLACK) or len(others) > 1:
+        yield at_most("capacity", statement, group.capacity_qps, closed_form_qps)
+        return
+    placed = Placed(
+        deployment,
+        memory_layout(deployment),
+        steps,
+        group.replicas,
+        group.capacity_qps * group.replicas,
+    )
+    played = check_service(service, [placed], seed=seed, percentiles=())
+    told = ", ".join(f"{o.key} met by {100 * o.met_low:.2f} % or more" for o in played.outcomes)
+    yield Check(
+        "capacity",
+        f"{label} capacity of {group.capacity_qps:.4g} requests/s, above the closed form's "
+        f"{closed_form_qps:.4g}, holds when played again",
+        Verdict.HOLDS if played.holds else Verdict.FAILS,
+        told,
+    )
