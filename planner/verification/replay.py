@@ -8,11 +8,12 @@ from planner.deployment import Deployment
 from planner.performance.steps import StepModel
 from planner.plan import ReplicaGroup
 from planner.scenario import Service
-from planner.serving.service_simulation import Placed, check_service
+from planner.serving.service_simulation import Placed, check_service, excess_rate
 from planner.sizing.memory import memory_layout
 from planner.verification.check import Check, Verdict, at_most
 
 SLACK = 1e-6
+MOST_TIMES = 4.0
 
 
 def capacity_checks(
@@ -27,20 +28,18 @@ def capacity_checks(
 ) -> Iterator[Check]:
     """The capacity is at most the closed form's, or holds when the fleet is played at it again.
 
+    What no replica could ever finish, or ``MOST_TIMES`` the closed form, is refused without playing.
     ``others``: all groups of the service; a mix is not played, since its shares would have to be
     found again.
     """
     statement = f"{label} capacity, recomputed [requests/s]"
-    if group.capacity_qps <= closed_form_qps * (1 + SLACK) or len(others) > 1:
+    rate = group.capacity_qps * group.replicas
+    placed = Placed(deployment, memory_layout(deployment), steps, group.replicas, rate)
+    earned = group.capacity_qps <= closed_form_qps * (1 + SLACK)
+    beyond = group.capacity_qps > MOST_TIMES * closed_form_qps
+    if earned or beyond or len(others) > 1 or excess_rate(service, [placed], rate):
         yield at_most("capacity", statement, group.capacity_qps, closed_form_qps)
         return
-    placed = Placed(
-        deployment,
-        memory_layout(deployment),
-        steps,
-        group.replicas,
-        group.capacity_qps * group.replicas,
-    )
     played = check_service(service, [placed], seed=seed, percentiles=())
     told = ", ".join(f"{o.key} met by {100 * o.met_low:.2f} % or more" for o in played.outcomes)
     yield Check(
