@@ -161,7 +161,8 @@ class Slo(Document):
             percentile, seconds = float(match[2]), _target_s(str(key), raw)
             if percentile <= 0:
                 raise field_error(str(key), raw, "a percentile lies between 0 and 100")
-            targets.append(Target(metric=match[1], percentile=percentile, seconds=seconds))  # type: ignore[arg-type]
+            named = {"metric": match[1], "percentile": percentile, "seconds": seconds}
+            targets.append(Target.model_validate(named))
         if not targets:
             raise ValueError("give at least one target such as ttft_p99: 2s or tpot_p99: 100ms")
         return {"targets": tuple(targets), **rest}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from planner.errors import InputError, nearest
@@ -35,7 +35,7 @@ from planner.scenario_fleet import (
 )
 from planner.scenario_source import Loc, Source
 
-_DOCUMENTS: dict[str, type] = {
+_DOCUMENTS: dict[str, type[BaseModel]] = {
     "search": Search,
     "prices": Prices,
     "limits": Limits,
@@ -149,7 +149,7 @@ def _wording(detail: ErrorDetails, loc: Loc) -> tuple[str, str | None, str | Non
 def _fields_of(parent: str) -> list[str]:
     document = _DOCUMENTS.get(parent)
     if document is not None:
-        return list(document.model_fields)  # type: ignore[attr-defined]
+        return list(document.model_fields)
     if parent == "slo":
         return ["ttft_p99", "tpot_p99", "ttft_p50", "tpot_p50", "itl_p99", "e2e_p99", "goodput"]
     return [*Service.model_fields, *(f for f in Scenario.model_fields if f != "name")]

@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator
+from typing import cast
 
 from planner import __version__
 from planner.assembly.bill import nodes_of, totals_of
@@ -22,7 +23,7 @@ from planner.catalog.store import Catalog
 from planner.fleet.candidates import lower_precision
 from planner.fleet.purchases import offer_key
 from planner.performance.factors import Calibration
-from planner.plan import Plan, Provenance, Run, SolverReport, Verification
+from planner.plan import Plan, Provenance, Run, SolverReport, Status, Verification
 from planner.scenario import Arrivals
 from planner.schedule import schedule
 from planner.solved import Effort, Solved
@@ -39,7 +40,7 @@ def assemble(
     totals = totals_of(scenario, services, nodes) if has_fleet else None
     return Plan(
         scenario=scenario,
-        status=solution.status,  # type: ignore[arg-type]
+        status=cast(Status, solution.status),
         objective_usd_per_hour=solution.objective_usd_per_hour if has_fleet else None,
         bound_usd_per_hour=solution.bound_usd_per_hour,
         gap=solution.gap,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from planner.cli.options import catalog_options, progress, solve_options
@@ -22,15 +24,10 @@ from planner.cli.options import catalog_options, progress, solve_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
 def command(
     scenario: str,
-    verify: str,
-    solver: str,
     time_limit: float,
-    gap: float,
-    seed: int,
-    catalogs: str | None,
-    calibration: str | None,
     style: str,
     output: str | None,
+    **settings: Any,
 ) -> int:
     """Derive the plan for SCENARIO, formula by formula, beside the sizing by memory alone.
 
@@ -45,17 +42,7 @@ def command(
     from planner.api import explain
 
     with progress() as report:
-        explained = explain(
-            scenario,
-            catalogs=catalogs,
-            calibration=calibration,
-            verify=verify,
-            solver=solver,
-            time_limit_s=time_limit,
-            gap=gap,
-            seed=seed,
-            progress=report,
-        )
+        explained = explain(scenario, time_limit_s=time_limit, progress=report, **settings)
     if style == "table" and output is None:
         from rich.console import Console
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from planner.cli.options import FORMATS, catalog_options, deliver, progress, solve_options
@@ -22,15 +24,10 @@ from planner.cli.options import FORMATS, catalog_options, deliver, progress, sol
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
 def command(
     scenario: str,
-    verify: str,
-    solver: str,
     time_limit: float,
-    gap: float,
-    seed: int,
-    catalogs: str | None,
-    calibration: str | None,
     style: str,
     output: str | None,
+    **settings: Any,
 ) -> int:
     """Find the cheapest fleet for SCENARIO: a YAML file, or the name of a shipped scenario.
 
@@ -46,16 +43,6 @@ def command(
     from planner.api import solve
 
     with progress() as report:
-        plan = solve(
-            scenario,
-            catalogs=catalogs,
-            calibration=calibration,
-            verify=verify,
-            solver=solver,
-            time_limit_s=time_limit,
-            gap=gap,
-            seed=seed,
-            progress=report,
-        )
+        plan = solve(scenario, time_limit_s=time_limit, progress=report, **settings)
     deliver(plan, style, output)
     return plan.exit_code

@@ -104,13 +104,19 @@ def _quotas(offers: list[NodeOffer]) -> Iterator[Requirement[Problem]]:
             name=f"quota of {offer.key}",
             current=offer.max_nodes or 0,
             loosest=UNLIMITED_GPUS,
-            edit=lambda problem, nodes, key=offer.key: _with_quota(  # type: ignore[misc]
-                problem, frozenset({key}), int(nodes)
-            ),
+            edit=_quota_editor(offer.key),
             write=lambda v: f"{v:.0f} nodes",
             whole=True,
-            enough=lambda outcome, key=offer.key: outcome.nodes.get(key, 0),  # type: ignore[misc]
+            enough=_nodes_used(offer.key),
         )
+
+
+def _quota_editor(key: str) -> Callable[[Problem, float], Problem]:
+    return lambda problem, nodes: _with_quota(problem, frozenset({key}), int(nodes))
+
+
+def _nodes_used(key: str) -> Callable[[Outcome], float]:
+    return lambda outcome: outcome.nodes.get(key, 0)
 
 
 def _with_quota(problem: Problem, keys: frozenset[str], nodes: int | None) -> Problem:

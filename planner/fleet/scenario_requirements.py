@@ -173,8 +173,12 @@ def _of_search(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
     for field in ("providers", "regions"):
         names = getattr(scenario.prices, field)
         if names != "all":
-            widen = _editor(("prices", field), lambda _: "all")
-            yield switch(f"prices.{field}", _joined(names), "all", lambda s, e=widen: e(s, 1))  # type: ignore[misc]
+            yield switch(f"prices.{field}", _joined(names), "all", _any_price(field))
+
+
+def _any_price(field: str) -> Callable[[Scenario], Scenario]:
+    widen = _editor(("prices", field), lambda _: "all")
+    return lambda scenario: widen(scenario, 1)
 
 
 def _number(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from planner.fleet.problem import Cap, FleetLimits, Problem, Solution
 
@@ -119,7 +120,7 @@ def _more_cap(limits: FleetLimits, cap: Cap) -> Callable[[float], FleetLimits]:
 
 def _more(limits: FleetLimits, field: str) -> Callable[[float], FleetLimits]:
     def enlarged(units: float) -> FleetLimits:
-        change: dict[str, float] = {field: getattr(limits, field) + units}
-        return dataclasses.replace(limits, **change)  # type: ignore[arg-type]
+        change: dict[str, Any] = {field: getattr(limits, field) + units}
+        return dataclasses.replace(limits, **change)
 
     return enlarged

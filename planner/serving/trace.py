@@ -210,8 +210,8 @@ def _json_lines(path: Path, file: Iterator[str]) -> _Rows:
 def read_time_s(cell: object, where: str) -> float:
     """Seconds from a number or a date and time (taken as UTC); InputError naming ``where``."""
     try:
-        value = float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        value = float(str(cell))
+    except ValueError:
         try:
             text = str(cell)
             stamp, _, fraction = text.partition(".")
@@ -232,8 +232,8 @@ def read_time_s(cell: object, where: str) -> float:
 
 def _tokens(cell: object, where: str, what: str) -> int:
     try:
-        number = float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        number = float(str(cell))
+    except ValueError:
         number = math.nan
     if isinstance(cell, bool) or not number.is_integer() or not 1 <= number <= MAX_TOKENS:
         raise InputError(
