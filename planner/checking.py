@@ -3,9 +3,10 @@
 A round simulates every service at its planned rate with its planned replicas. Where a target fails,
 the share of the rate that would have held becomes the new capacity of the kinds involved, and the
 program is solved again; it may then choose a candidate that was never played, which the next round
-plays. Where every target holds, the same fleet is played at the rates that fewer replicas would get:
-the closed form takes arrivals as split at random, and a router that looks does better. What held
-there raises the capacity, once per kind. Rounds are bounded and all recorded; the cheapest fleet that
+plays. Where every target holds, the same fleet is played at the rates that fewer replicas would get,
+as much worse than predicted as the scenario asks to be assured against: the closed form takes arrivals
+as split at random, and a router that looks does better. What held there raises the capacity, once per
+kind. Rounds are bounded and all recorded; the cheapest fleet that
 held is the answer.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from planner.fleet.assured_play import play_assured
 from planner.fleet.candidates import guard_latency
 from planner.fleet.problem import Problem, Solution
 from planner.framing import decide
@@ -121,8 +123,8 @@ def _largest_scale(
         if fewer >= replicas:
             break
         more = replicas / (replicas - fewer)
-        trial = check_service(
-            service, placed, window=check.window, rate_scale=more, seed=effort.seed, percentiles=()
+        trial = play_assured(
+            service, placed, window=check.window, rate_scale=more, seed=effort.seed
         )
         if not trial.holds:
             break

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from planner.deployment import Deployment
+from planner.fleet.assured_play import play_assured
 from planner.performance.steps import StepModel
 from planner.plan import ReplicaGroup
 from planner.scenario import Service
-from planner.serving.service_simulation import Placed, check_service, excess_rate
+from planner.serving.service_simulation import Placed, excess_rate
 from planner.sizing.memory import memory_layout
 from planner.verification.check import Check, Verdict, at_most
 
@@ -40,7 +41,7 @@ def capacity_checks(
     if earned or beyond or len(others) > 1 or excess_rate(service, [placed], rate):
         yield at_most("capacity", statement, group.capacity_qps, closed_form_qps)
         return
-    played = check_service(service, [placed], seed=seed, percentiles=())
+    played = play_assured(service, [placed], seed=seed)
     told = ", ".join(f"{o.key} met by {100 * o.met_low:.2f} % or more" for o in played.outcomes)
     yield Check(
         "capacity",

@@ -1,0 +1,43 @@
+"""A fleet played as much worse than predicted as its service asks to be assured against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from planner.fleet.derating import derating
+from planner.scenario import Service
+from planner.serving.service_simulation import Check, Placed, Window, check_service
+
+
+def play_assured(
+    service: Service,
+    placed: Sequence[Placed],
+    *,
+    window: Window | None = None,
+    rate_scale: float = 1.0,
+    seed: int = 0,
+) -> Check:
+    """Simulate a service at ``rate_scale`` times its rate, with steps, TTFT and demand derated.
+
+    Without an assurance this is the plain simulation. ``window``: how long to play; with an
+    assurance the window is found again, since slower replicas keep their requests longer. Several
+    deployments share the tightest TTFT targets and the highest demand among theirs.
+    """
+    if service.assurance is None:
+        return check_service(
+            service, placed, window=window, rate_scale=rate_scale, seed=seed, percentiles=()
+        )
+    worse = [derating(p.steps, service.assurance) for p in placed]
+    slower = [
+        replace(p, steps=w.slowed(p.steps), rate_qps=p.rate_qps * rate_scale)
+        for p, w in zip(placed, worse, strict=True)
+    ]
+    slo = max(worse, key=lambda w: w.ttft).tightened(service.slo)
+    return check_service(
+        service.model_copy(update={"slo": slo}),
+        slower,
+        rate_scale=max(w.demand for w in worse),
+        seed=seed,
+        percentiles=(),
+    )
