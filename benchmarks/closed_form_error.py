@@ -136,19 +136,17 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
         return None
     process = "poisson" if point.cv == 1 else "gamma"
     started = time.perf_counter()
-    for effort in (1, 4):
-        simulated = simulated_capacity(
-            steps,
-            limits,
-            lengths,
-            slo,
-            Arrivals(process=process, cv=point.cv),
-            closed,
-            requests=requests * effort,
-            seed=seed,
-        )
-        if simulated.half_width < NARROW:
-            break
+    simulated = simulated_capacity(
+        steps,
+        limits,
+        lengths,
+        slo,
+        Arrivals(process=process, cv=point.cv),
+        closed,
+        requests=requests,
+        seed=seed,
+        half_width=NARROW,
+    )
     if simulated.qps <= 0:
         return None
     return Outcome(

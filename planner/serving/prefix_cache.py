@@ -1,47 +1,67 @@
-"""Prompt blocks kept after use, evicted least recently used, as far as the KV pool has room."""
+"""Prompt blocks that requests share, held once in a replica's pool and kept after use while room lasts."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class PrefixCache:
-    """Which prompt blocks a replica remembers.
+    """Prompt blocks of one replica by their ids.
 
-    ``block_tokens``: tokens one id stands for (512 in Mooncake traces). Blocks live in the prompts of
-    running sequences and in what the pool has free; beyond that the least recently used is evicted.
-    The pool itself counts shared blocks once per sequence, so the estimate of hits is careful.
+    ``block_tokens``: tokens one id stands for (512 in Mooncake traces); ``unit_blocks``: KV blocks that
+    takes. A block that running sequences use is held, once however many they are; one that nobody uses
+    any more is kept in the free part of the pool, and the least recently used gives way first.
     """
 
-    def __init__(self, block_tokens: int) -> None:
+    def __init__(self, block_tokens: int, unit_blocks: int = 1) -> None:
         self.block_tokens = block_tokens
-        self._blocks: OrderedDict[int, None] = OrderedDict()
+        self.unit_blocks = unit_blocks
+        self._users: dict[int, int] = {}
+        self._kept: OrderedDict[int, None] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._blocks)
+        return len(self._users) + len(self._kept)
 
-    def match(self, prefix: Sequence[int], free_tokens: float) -> int:
-        """Tokens of the longest cached prefix, after evicting what ``free_tokens`` cannot hold."""
-        blocks = self._blocks
-        room = max(0, int(free_tokens // self.block_tokens))
-        while len(blocks) > room:
-            blocks.popitem(last=False)
-        return self.blocks_held(prefix) * self.block_tokens
+    @property
+    def held_blocks(self) -> int:
+        """KV blocks in use by running sequences."""
+        return len(self._users) * self.unit_blocks
 
-    def blocks_held(self, prefix: Sequence[int]) -> int:
-        """Blocks of the longest cached prefix."""
-        blocks = self._blocks
+    def knows(self, block: int) -> bool:
+        return block in self._users or block in self._kept
+
+    def blocks_held(self, prefix: Iterable[int]) -> int:
+        """Ids of the longest known prefix."""
         hits = 0
         for block in prefix:
-            if block not in blocks:
+            if block not in self._users and block not in self._kept:
                 break
             hits += 1
         return hits
 
-    def insert(self, prefix: Sequence[int]) -> None:
-        """Remember a prompt's blocks as most recently used, the first block last to go."""
-        blocks = self._blocks
-        for block in reversed(prefix):
-            blocks[block] = None
-            blocks.move_to_end(block)
+    def kept_among(self, prefix: Sequence[int]) -> int:
+        """KV blocks that using these known ids would take out of the free part of the pool."""
+        return sum(block in self._kept for block in prefix) * self.unit_blocks
+
+    def use(self, blocks: Iterable[int]) -> None:
+        """One sequence more uses these ids."""
+        users, kept = self._users, self._kept
+        for block in blocks:
+            kept.pop(block, None)
+            users[block] = users.get(block, 0) + 1
+
+    def leave(self, blocks: Sequence[int]) -> None:
+        """One sequence less uses these ids; the last one's stay, its first block longest."""
+        users, kept = self._users, self._kept
+        for block in reversed(blocks):
+            users[block] -= 1
+            if not users[block]:
+                del users[block]
+                kept[block] = None
+
+    def shrink(self, free_blocks: float) -> None:
+        """Forget what the free part of the pool cannot keep."""
+        kept = self._kept
+        while kept and len(kept) * self.unit_blocks > free_blocks:
+            kept.popitem(last=False)

@@ -69,7 +69,6 @@ class Replica:
         self._phases = [0] * self._block
         self.pool_blocks = limits.kv_pool_bytes / self._unit_bytes
         self.used_blocks = 0.0
-        self._prefix_tokens = 0  # of running prompts, whose blocks others may share
 
     # ---- what a scheduler asks
 
@@ -165,16 +164,33 @@ class Replica:
 
     def look_up_prefix(self, sequence: Sequence) -> int:
         """Tokens of a waiting sequence that the prefix cache holds now (at least one is computed)."""
-        if sequence.kept:
-            return min(sequence.kept * self._block, sequence.prompt + sequence.generated - 1)
-        if self.cache is None or not sequence.prefix or sequence.generated:
-            return sequence.cached
-        room = self.free_blocks * self._block + self._prefix_tokens
-        hit = self.cache.match(sequence.prefix, room)
-        return min(hit, sequence.prompt - 1)
+        cached = sequence.cached
+        cache = self.cache
+        if cache is not None and sequence.prefix:
+            sequence.found = cache.blocks_held(sequence.prefix)
+            cached = min(sequence.found * cache.block_tokens, sequence.prompt)
+            if cached < sequence.prompt - sequence.prompt % cache.block_tokens:
+                return cached
+        cached += sequence.kept * self._block
+        return min(cached, sequence.prompt + sequence.generated - 1)
 
-    def admit(self, sequence: Sequence, cached: int, blocks: float) -> None:
-        """Take the head of the queue into the batch with ``blocks`` of the pool beside its fixed part."""
+    def admission_blocks(self, sequence: Sequence, tokens: int) -> float:
+        """What a sequence just looked up takes from the free pool when it holds ``tokens`` tokens.
+
+        Its fixed part and its own blocks; what it shares counts only where nobody uses it now.
+        """
+        taken = self.fixed_blocks(sequence) + self.blocks_for(tokens)
+        if not sequence.found or self.cache is None:
+            return taken
+        shared = self._sharable(sequence, sequence.found)
+        return taken - len(shared) * self.cache.unit_blocks + self.cache.kept_among(shared)
+
+    def blocks_beyond(self, sequence: Sequence, tokens: int) -> int:
+        """Blocks of its own that a running sequence lacks to hold ``tokens`` tokens."""
+        return self._own_blocks(sequence, tokens) - sequence.blocks
+
+    def admit(self, sequence: Sequence, cached: int, tokens: int) -> None:
+        """Take the head of the queue into the batch, holding ``tokens`` tokens of the pool."""
         self.waiting.popleft()
         sequence.cached = cached
         sequence.pending = sequence.prompt + sequence.generated - cached
@@ -184,16 +200,44 @@ class Replica:
         self._orders += 1
         self.used_blocks += sequence.fixed
         sequence.kept = 0
-        if sequence.prefix:
-            self._prefix_tokens += sequence.prompt
-        self.hold(sequence, int(blocks))
+        if sequence.found and self.cache is not None:
+            sequence.shared = self._sharable(sequence, sequence.found)
+            before = self.cache.held_blocks
+            self.cache.use(sequence.shared)
+            self.used_blocks += self.cache.held_blocks - before
+        self.hold(sequence, tokens)
         self.prefilling.append(sequence)
         self._admitted.append(sequence)
 
-    def hold(self, sequence: Sequence, blocks: int) -> None:
-        """Let a prefilling sequence own ``blocks`` blocks in all."""
+    def hold(self, sequence: Sequence, tokens: int) -> None:
+        """Let a prefilling sequence hold ``tokens`` tokens of the pool in all."""
+        blocks = self._own_blocks(sequence, tokens)
         self.used_blocks += blocks - sequence.blocks
         sequence.blocks = blocks
+        self._evict_kept()
+
+    def _sharable(self, sequence: Sequence, ids: int) -> list[int]:
+        """The first ids of its prompt that are whole blocks of the prefix cache."""
+        assert self.cache is not None
+        return list(sequence.prefix[: min(ids, sequence.prompt // self.cache.block_tokens)])
+
+    def _own_blocks(self, sequence: Sequence, tokens: int) -> int:
+        blocks = self.blocks_for(tokens)
+        if sequence.shared and self.cache is not None:
+            blocks -= len(sequence.shared) * self.cache.unit_blocks
+        return blocks
+
+    def _share(self, sequence: Sequence) -> None:
+        """What a sequence has computed of its prompt becomes the cache's, unless another did the same."""
+        cache = self.cache
+        assert cache is not None
+        done = min(sequence.prompt, sequence.prompt + sequence.generated - sequence.pending)
+        whole = done // cache.block_tokens
+        fresh = [b for b in sequence.prefix[sequence.found : whole] if not cache.knows(b)]
+        sequence.found = max(sequence.found, whole)
+        cache.use(fresh)
+        sequence.shared += fresh
+        sequence.blocks -= len(fresh) * cache.unit_blocks
 
     def preempt_latest(self, requeue_last: bool = False) -> None:
         """Push the most recently admitted sequence back to the queue's head (or end); it starts over."""
@@ -238,13 +282,13 @@ class Replica:
                     self._finish(sequence, observer)
         for sequence, tokens in step.chunks:
             sequence.pending -= tokens
+            if self.cache is not None and sequence.prefix:
+                self._share(sequence)
             if sequence.pending == 0:
                 self._end_prefill(sequence, observer)
 
     def _end_prefill(self, sequence: Sequence, observer: Observer) -> None:
         self.prefilling.remove(sequence)
-        if self.cache is not None and sequence.prefix:
-            self.cache.insert(sequence.prefix)
         sequence.generated += 1
         if sequence.generated == 1:
             observer.first_token(sequence)
@@ -275,7 +319,7 @@ class Replica:
         sequence.generated = context - sequence.prompt + 1
         if not self._reserves:
             self._phases[sequence.base % self._block] -= 1
-            sequence.blocks = self.blocks_for(context)
+            sequence.blocks = self._own_blocks(sequence, context)
 
     def _advance(self, steps: int) -> None:
         if not self._reserves:
@@ -287,11 +331,15 @@ class Replica:
         self._tick = tick
 
     def _evict_kept(self) -> None:
-        """The next sequence's kept blocks stay only as far as the pool has room for them."""
+        """Blocks nobody uses stay only as far as the pool has room; the next sequence's own go last."""
+        free = self.free_blocks
         if self.waiting:
             head = self.waiting[0]
-            if head.kept > self.free_blocks:
-                head.kept = max(0, int(self.free_blocks))
+            if head.kept > free:
+                head.kept = max(0, int(free))
+            free -= head.kept
+        if self.cache is not None:
+            self.cache.shrink(free)
 
     def _tick_after(self, steps: int) -> int:
         if self._yield == 1.0:
@@ -307,8 +355,12 @@ class Replica:
         observer.finished(sequence)
 
     def _release(self, sequence: Sequence) -> None:
-        if sequence.prefix:
-            self._prefix_tokens -= sequence.prompt
+        if sequence.shared and self.cache is not None:
+            before = self.cache.held_blocks
+            self.cache.leave(sequence.shared)
+            self.used_blocks += self.cache.held_blocks - before
+            sequence.shared = []
+        sequence.found = 0
         self.used_blocks -= sequence.blocks + sequence.fixed
         sequence.blocks = 0
         sequence.fixed = 0.0

@@ -7,8 +7,10 @@ class Sequence:
     """A request inside a replica.
 
     prompt, output: its lengths [tokens]; generated: tokens sampled so far when it last (re)started;
-    pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks held; kept:
-    blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks.
+    pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks of its own;
+    kept: blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks;
+    found: how many of them the cache held when last asked; shared: those it uses, whose blocks the cache
+    counts once for all.
     """
 
     __slots__ = (
@@ -17,6 +19,7 @@ class Sequence:
         "cached",
         "end_tick",
         "fixed",
+        "found",
         "generated",
         "index",
         "kept",
@@ -26,6 +29,7 @@ class Sequence:
         "preemptions",
         "prefix",
         "prompt",
+        "shared",
     )
 
     def __init__(
@@ -46,6 +50,8 @@ class Sequence:
         self.pending = prompt - cached
         self.blocks = 0
         self.kept = 0
+        self.found = 0
+        self.shared: list[int] = []
         self.fixed = 0.0
         self.base = 0
         self.end_tick = -1

@@ -12,23 +12,34 @@ from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits
 from planner.serving.replica_groups import ReplicaGroup
 from planner.serving.requests import open_loop
-from planner.serving.simulation_result import Study
+from planner.serving.simulation_result import SimulationResult, Study
 from planner.serving.simulator import simulate
 
-MAX_RUNS = 14
+MAX_RUNS = 12
+BRACKET = 0.015  # the two rates that are played again lie this far on either side
+MOST_REPLICATIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCapacity:
     """The rate at which the targets just hold [requests/s], and the Monte-Carlo half-width of it.
 
-    half_width: relative; limited_by: the requirement that fails first.
+    half_width: relative; limited_by: the requirement that fails first; runs: how many were played.
     """
 
     qps: float
     half_width: float
     limited_by: str
     runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """log(late share / allowed share) at a rate, its standard error, and the worst requirement."""
+
+    value: float
+    error: float
+    key: str
 
 
 def simulated_capacity(
@@ -42,39 +53,22 @@ def simulated_capacity(
     requests: int = 6000,
     seed: int = 0,
     tolerance: float = 0.01,
+    half_width: float = math.inf,
 ) -> SimulatedCapacity:
     """Search the rate around ``start`` (a closed-form capacity) with common random numbers.
 
-    Raises ValueError when ``start`` holds at no rate.
+    The search brackets the rate to ``tolerance``; where the answer is less certain than
+    ``half_width``, two rates around it are replicated, twice as often each time, up to
+    ``MOST_REPLICATIONS``. Raises ValueError when ``start`` holds at no rate.
     """
     if start.qps <= 0:
         raise ValueError("there is no rate to start from")
     stay = start.concurrency / start.qps
-    group = ReplicaGroup(steps, limits, 1)
-    seen: dict[float, tuple[float, float, str]] = {}
-
-    def miss(qps: float) -> tuple[float, float, str]:
-        """log(late share / allowed share), its standard error, and the worst requirement."""
-        if qps not in seen:
-            warm_up = 3 * stay
-            measured = max(requests / qps, 8 * stay)
-            drawn = open_loop(lengths, arrivals, qps, warm_up + measured + stay, seed)
-            backlog = int(20 * start.concurrency) + 2000
-            run = simulate(
-                [group],
-                drawn,
-                warm_up_s=warm_up,
-                measured_until_s=warm_up + measured,
-                max_backlog=backlog,
-            )
-            seen[qps] = _worst(Study((run,)), slo)
-        return seen[qps]
-
+    played = _Played(steps, limits, lengths, slo, arrivals, start.concurrency, stay, requests, seed)
     low, high = 0.0, math.inf
     qps = start.qps
-    while len(seen) < MAX_RUNS and (low == 0.0 or high / low > 1 + tolerance):
-        value = miss(qps)[0]
-        if value <= 0:
+    while len(played.runs) < MAX_RUNS and (low == 0.0 or high / low > 1 + tolerance):
+        if played.miss(qps).value <= 0:
             low = max(low, qps)
         else:
             high = min(high, qps)
@@ -83,26 +77,88 @@ def simulated_capacity(
         elif low == 0.0:
             qps = high / 1.06
         else:
-            below, above = miss(low)[0], miss(high)[0]
+            below, above = played.miss(low).value, played.miss(high).value
             cut = min(0.8, max(0.2, -below / max(above - below, 1e-9)))
             qps = low * (high / low) ** cut
     if low == 0.0:
-        return SimulatedCapacity(0.0, math.inf, miss(high)[2], len(seen))
+        return SimulatedCapacity(0.0, math.inf, played.miss(high).key, played.count)
     if high == math.inf:
-        return SimulatedCapacity(low, math.inf, "none", len(seen))
+        return SimulatedCapacity(low, math.inf, "none", played.count)
     at = math.sqrt(low * high)
-    near = min(seen, key=lambda r: abs(r - at))
-    others = sorted(seen, key=lambda r: abs(r - near))[1]
-    slope = abs((seen[near][0] - seen[others][0]) / math.log(near / others))
-    error = seen[near][1] / max(slope, 1e-6) + math.log(high / low) / 2
-    return SimulatedCapacity(at, min(error, 1.0), miss(high)[2], len(seen))
+    near = min(played.runs, key=lambda r: abs(r - at))
+    others = sorted(played.runs, key=lambda r: abs(r - near))[1]
+    slope = abs((played.miss(near).value - played.miss(others).value) / math.log(near / others))
+    error = played.miss(near).error / max(slope, 1e-6) + math.log(high / low) / 2
+    found = SimulatedCapacity(at, min(error, 1.0), played.miss(high).key, played.count)
+    replications = 2
+    while found.half_width > half_width and replications <= MOST_REPLICATIONS:
+        found = _replicated(played, found.qps, replications)
+        replications *= 2
+    return found
 
 
-def _worst(study: Study, slo: Slo) -> tuple[float, float, str]:
-    if study.overloaded:
-        return 5.0, 0.0, "overload"
-    found = []
-    for o in study.outcomes(slo):
-        late, allowed = max(1 - o.met, 1e-6), 1 - o.required
-        found.append((math.log(late / allowed), (o.met_high - o.met) / late, o.key))
-    return max(found)
+def _replicated(played: _Played, qps: float, replications: int) -> SimulatedCapacity:
+    """Where the line through two rates around ``qps`` crosses zero, from more runs of both."""
+    below, above = qps * (1 - BRACKET), qps * (1 + BRACKET)
+    low, high = (played.miss(rate, replications) for rate in (below, above))
+    span = math.log(above / below)
+    slope = max((high.value - low.value) / span, 1e-3)
+    move = min(max(-low.value / slope, -2 * span), 3 * span)
+    error = (low.error + high.error) / 2 / slope
+    return SimulatedCapacity(below * math.exp(move), min(error, 1.0), high.key, played.count)
+
+
+class _Played:
+    """Runs of one replica by rate, with common random numbers over the rates."""
+
+    def __init__(
+        self,
+        steps: StepModel,
+        limits: ReplicaLimits,
+        lengths: JointLengths,
+        slo: Slo,
+        arrivals: Arrivals,
+        concurrency: float,
+        stay_s: float,
+        requests: int,
+        seed: int,
+    ) -> None:
+        self.runs: dict[float, list[SimulationResult]] = {}
+        self._group = ReplicaGroup(steps, limits, 1)
+        self._lengths = lengths
+        self._slo = slo
+        self._arrivals = arrivals
+        self._backlog = int(20 * concurrency) + 2000
+        self._stay_s = stay_s
+        self._requests = requests
+        self._seed = seed
+
+    @property
+    def count(self) -> int:
+        return sum(len(runs) for runs in self.runs.values())
+
+    def miss(self, qps: float, replications: int = 1) -> _Miss:
+        """How far the worst requirement is from holding at ``qps``, from that many runs."""
+        runs = self.runs.setdefault(qps, [])
+        while len(runs) < replications:
+            runs.append(self._play(qps, self._seed + 7919 * len(runs)))
+        study = Study(tuple(runs))
+        if study.overloaded:
+            return _Miss(5.0, 0.0, "overload")
+        found = []
+        for o in study.outcomes(self._slo):
+            late, allowed = max(1 - o.met, 1e-6), 1 - o.required
+            found.append((math.log(late / allowed), (o.met_high - o.met) / late, o.key))
+        return _Miss(*max(found))
+
+    def _play(self, qps: float, seed: int) -> SimulationResult:
+        warm_up = 3 * self._stay_s
+        measured = max(self._requests / qps, 8 * self._stay_s)
+        total = warm_up + measured + self._stay_s
+        return simulate(
+            [self._group],
+            open_loop(self._lengths, self._arrivals, qps, total, seed),
+            warm_up_s=warm_up,
+            measured_until_s=warm_up + measured,
+            max_backlog=self._backlog,
+        )

@@ -18,6 +18,7 @@ import numpy as np
 from planner.catalog.engine import Scheduler
 from planner.errors import InputError
 from planner.scenario import Feeding
+from planner.serving.limits import ReplicaLimits
 from planner.serving.prefix_cache import PrefixCache
 from planner.serving.replica import Replica
 from planner.serving.replica_groups import DecodePool, Pool, ReplicaGroup
@@ -139,7 +140,7 @@ class _Simulation:
                 if decodes and scheduler is Scheduler.PREFILL_FIRST:
                     scheduler = Scheduler.CHUNKED_PREFILL
                 caches = limits.prefix_caching and self._requests.prefix is not None
-                cache = PrefixCache(self._requests.block_tokens) if caches else None
+                cache = self._cache(limits) if caches else None
                 replica = TimedReplica(
                     len(self._replicas),
                     Replica(limits, composer(scheduler), cache),
@@ -157,6 +158,11 @@ class _Simulation:
             pool.routers.append(Router(self._feeding.routing, seed))
             pool.served.append(0.0)
         return pool
+
+    def _cache(self, limits: ReplicaLimits) -> PrefixCache:
+        tokens = self._requests.block_tokens
+        grows = limits.kv_block_bytes > 0
+        return PrefixCache(tokens, tokens // limits.kv_block_tokens if grows else 0)
 
     def _sample_step(self) -> float:
         span = float(self._requests.arrival_s[-1]) if self._concurrency is None else 0.0

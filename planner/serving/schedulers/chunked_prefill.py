@@ -42,12 +42,12 @@ class ChunkedPrefill:
             if tokens <= 0:
                 return
             done = sequence.prompt + sequence.generated - sequence.pending
-            blocks = replica.blocks_for(done + tokens)
-            if blocks - sequence.blocks > free:
+            need = replica.blocks_beyond(sequence, done + tokens)
+            if need > free:
                 replica.preempt_latest()
                 return
-            free -= blocks - sequence.blocks
-            replica.hold(sequence, blocks)
+            free -= need
+            replica.hold(sequence, done + tokens)
             step.add_chunk(sequence, tokens)
             budget -= tokens
         while admit and replica.waiting and budget > 0 and replica.running < limits.max_num_seqs:
@@ -55,11 +55,10 @@ class ChunkedPrefill:
             cached = replica.look_up_prefix(sequence)
             left = sequence.prompt + sequence.generated - cached
             tokens = min(left, budget, limits.chunk_tokens)
-            blocks = replica.blocks_for(cached + tokens)
-            need = blocks + replica.fixed_blocks(sequence)
-            if need > free:
+            need_at_once = replica.admission_blocks(sequence, cached + tokens)
+            if need_at_once > free:
                 return
-            free -= need
-            replica.admit(sequence, cached, blocks)
+            free -= need_at_once
+            replica.admit(sequence, cached, cached + tokens)
             step.add_chunk(sequence, tokens)
             budget -= tokens

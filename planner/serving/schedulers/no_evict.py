@@ -47,9 +47,8 @@ class NoEvict:
             tokens = left if fits else min(budget, limits.chunk_tokens)
             if tokens <= 0 or not (fits or limits.chunked):
                 return
-            worst = replica.blocks_for(sequence.total)
-            if worst + replica.fixed_blocks(sequence) > replica.free_blocks:
+            if replica.admission_blocks(sequence, sequence.total) > replica.free_blocks:
                 return
-            replica.admit(sequence, cached, worst)
+            replica.admit(sequence, cached, sequence.total)
             step.add_chunk(sequence, tokens)
             budget -= tokens

@@ -71,19 +71,17 @@ class PrefillFirst:
             sequence = replica.waiting[0]
             cached = replica.look_up_prefix(sequence)
             left = sequence.prompt + sequence.generated - cached
-            prompt_blocks = replica.blocks_for(sequence.prompt + sequence.generated)
+            held = sequence.prompt + sequence.generated
             output = min(sequence.output - sequence.generated, LONGEST_EXPECTED_OUTPUT_TOKENS)
-            need = (
-                prompt_blocks
-                + replica.fixed_blocks(sequence)
-                + output * self._blocks_per_token(replica)
+            need = replica.admission_blocks(sequence, held) + output * self._blocks_per_token(
+                replica
             )
             alone = replica.running == 0
             if need > free and not alone:
                 return
             free -= need
             tokens = min(left, budget, limits.chunk_tokens)
-            replica.admit(sequence, cached, prompt_blocks)
+            replica.admit(sequence, cached, held)
             step.add_chunk(sequence, tokens)
             budget -= tokens
 
