@@ -208,15 +208,17 @@ def _with_simulated(solved: Solved, checks: dict[str, Check | None]) -> Solved:
 
 
 def _corrected(solved: Solved, shares: dict[str, float]) -> Problem:
-    """Lower the capacity of every kind whose service missed a target."""
+    """Lower the capacity of every kind whose service missed a target; drop it if no rate held."""
     counts = solved.replicas()
     kinds = []
     for kind in solved.problem.kinds:
         service = solved.by_key[kind.key].service
-        if kind.key in counts and shares.get(service, 1.0) < 1:
-            routed = solved.routed_qps(service).get(kind.key, 0.0)
-            held = MARGIN * shares[service] * routed / counts[kind.key]
-            kind = replace(kind, capacity_qps={service: max(held, 1e-9)})
+        share = shares.get(service, 1.0)
+        if kind.key in counts and share < 1:
+            held = MARGIN * share * solved.routed_qps(service).get(kind.key, 0.0) / counts[kind.key]
+            if held <= 0:
+                continue
+            kind = replace(kind, capacity_qps={service: held})
         kinds.append(kind)
     return replace(solved.problem, kinds=tuple(kinds))
 
