@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from planner import scenario as s
 from planner import scenario_fleet as f
+from planner import scenario_pools as p
 from planner.units import parse_duration_s
 
 INTRODUCTION = """\
@@ -43,6 +44,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`feeding`", s.Feeding, ()),
     ("`search`", s.Search, ()),
     ("`search.settings`", s.Settings, ()),
+    ("`search.disaggregation`", p.Disaggregation, ()),
+    ("`search.disaggregation.kv_link`", p.KvLink, ()),
     ("`assumptions`", s.Assumptions, ()),
     ("`load`", f.Load, ()),
     ("`buckets`", f.Buckets, ()),

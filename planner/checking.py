@@ -21,7 +21,8 @@ from planner.fleet.problem import Problem, Solution
 from planner.framing import decide
 from planner.plan import VerificationRound
 from planner.scenario import Service
-from planner.serving.service_simulation import Check, Placed, check_service, held_share
+from planner.serving.placed import Placed
+from planner.serving.service_simulation import Check, check_service, held_share
 from planner.solved import Effort, Operating, Progress, Solved
 
 MAX_ROUNDS = 8
@@ -158,7 +159,7 @@ def _check(solved: Solved, service: Service, effort: Effort) -> Check | None:
 def _placed(solved: Solved, service: Service) -> list[Placed]:
     rates = solved.routed_qps(service.name)
     return [
-        Placed(c.deployment, c.memory, c.steps, count, rates.get(c.key, 0.0))
+        Placed(c.deployment, c.memory, c.steps, count, rates.get(c.key, 0.0), c.prefill)
         for c, count in ((solved.by_key[k], n) for k, n in solved.replicas().items())
         if c.service == service.name
     ]
@@ -176,7 +177,7 @@ def _round(number: int, solved: Solved, name: str, check: Check, share: float) -
     failed = [o.key for o in check.outcomes if not o.holds]
     return VerificationRound(
         round=number,
-        deployment="; ".join(f"{counts[k]}x ({solved.by_key[k].deployment.label})" for k in kinds),
+        deployment="; ".join(f"{counts[k]}x ({solved.by_key[k].label})" for k in kinds),
         closed_form_qps=min(solved.by_key[k].capacity.qps for k in kinds),
         simulated_qps=per_replica * share,
         holds=share >= 1,
@@ -243,7 +244,5 @@ def _near_winners(solved: Solved, played: set[str], effort: Effort) -> Iterable[
         winners = {k for (k, _), n in solution.replicas.items() if n and k not in played}
         if not winners:
             return
-        yield from (
-            f"{solved.by_key[k].deployment.label}: {found:.2f} USD/h" for k in sorted(winners)
-        )
+        yield from (f"{solved.by_key[k].label}: {found:.2f} USD/h" for k in sorted(winners))
         problem = replace(problem, kinds=tuple(k for k in problem.kinds if k.key not in winners))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.fleet.buckets import buckets_of
-from planner.fleet.candidates import CandidateSet, group_gpus
+from planner.fleet.candidates import CandidateSet
 from planner.fleet.periods import Calendar, calendar_of, start_up_hours
 from planner.fleet.problem import (
     Demand,
@@ -40,9 +40,9 @@ def problem_of(
         ReplicaKind(
             key=c.key,
             gpu=c.deployment.gpu.name,
-            gpus=c.deployment.gpus,
+            gpus=c.gpus,
             capacity_qps=dict(c.bucket_qps),
-            group_gpus=group_gpus(c.deployment),
+            group_sizes=c.group_sizes,
             tpot_s=c.capacity.tpot_mean_s,
             gpu_share=c.gpu_share,
         )

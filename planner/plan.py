@@ -7,13 +7,22 @@ A Plan holds only values: no live objects, nothing recomputed on load. ``Plan.to
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from planner.errors import InputError
 from planner.scenario import Scenario
+from planner.serving.pools import degrees_label, pools_label
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_PLAN_BYTES = 64 * 1024 * 1024
@@ -57,11 +66,52 @@ class StepBreakdown(Part):
     total_s: float
 
 
+class PrefillPool(Part):
+    """The prompts' side of units that prefill and decode apart.
+
+    One unit has ``replicas`` that prefill and ``decode_replicas`` of the replica group's own layout,
+    all ``within`` one "node" or "zone". ``link_gb_s``: of one GPU, ``link``: what it is; ``transfer_s``:
+    a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica.
+    """
+
+    tensor_parallel: int
+    pipeline_parallel: int = 1
+    data_parallel: int = 1
+    expert_parallel: int = 1
+    replicas: int
+    decode_replicas: int
+    within: Literal["node", "zone"]
+    link: str
+    link_gb_s: float
+    link_latency_s: float
+    link_evidence: str
+    transfer_s: float
+    memory: dict[str, float]
+    kv_pool_tokens: float
+    evidence: str
+
+    @property
+    def degrees(self) -> tuple[int, int, int, int]:
+        """TP, PP, DP and EP of one prefill replica."""
+        return (
+            self.tensor_parallel,
+            self.pipeline_parallel,
+            self.data_parallel,
+            self.expert_parallel,
+        )
+
+    @property
+    def gpus_each(self) -> int:
+        """GPUs of one prefill replica."""
+        return math.prod(self.degrees[:3])
+
+
 class ReplicaGroup(Part):
     """Identical replicas of one deployment serving one service.
 
     ``gpu_share``: of its one GPU, where several replicas stand on a cut one; memory and predictions
-    are those of that share.
+    are those of that share. ``prefill``: the other pool, where prompts run apart; a replica is then a
+    unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
     """
 
     gpu: str
@@ -90,22 +140,49 @@ class ReplicaGroup(Part):
     evidence: str
     notes: tuple[str, ...] = ()
     gpu_share: float = 1.0
+    prefill: PrefillPool | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_a_pool_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Replicas that do both read as they always did."""
+        told: dict[str, Any] = write(self)
+        if self.prefill is None:
+            told.pop("prefill", None)
+        return told
+
+    @property
+    def degrees(self) -> tuple[int, int, int, int]:
+        """TP, PP, DP and EP of one replica, or of one that decodes."""
+        return (
+            self.tensor_parallel,
+            self.pipeline_parallel,
+            self.data_parallel,
+            self.expert_parallel,
+        )
+
+    @property
+    def gpus_each(self) -> int:
+        """GPUs of one replica, or of one unit of both pools."""
+        own = math.prod(self.degrees[:3])
+        if self.prefill is None:
+            return own
+        return self.prefill.replicas * self.prefill.gpus_each + self.prefill.decode_replicas * own
+
+    @property
+    def parallel(self) -> str:
+        """How one replica is cut: ``TP4``, or ``2P (TP2) + 3D (TP4) in a node``."""
+        if self.prefill is None:
+            return degrees_label(self.degrees)
+        p = self.prefill
+        pools = pools_label(p.replicas, p.degrees, p.decode_replicas, self.degrees)
+        return f"{pools} in a {p.within}"
 
     @property
     def label(self) -> str:
         """Readable name: ``8x (4x h100-sxm-80gb TP4 fp8, KV bf16)``."""
         per_replica = self.gpus // self.replicas if self.replicas else 0
-        parallel = f"TP{self.tensor_parallel}" + "".join(
-            f" {tag}{degree}"
-            for tag, degree in (
-                ("PP", self.pipeline_parallel),
-                ("DP", self.data_parallel),
-                ("EP", self.expert_parallel),
-            )
-            if degree > 1
-        )
         return (
-            f"{self.replicas}x ({per_replica}x {self.gpu} {parallel} "
+            f"{self.replicas}x ({per_replica}x {self.gpu} {self.parallel} "
             f"{self.weights}, KV {self.kv_cache})"
         )
 

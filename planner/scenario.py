@@ -11,7 +11,13 @@ import itertools
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from planner.documents import (
     AllOrNames,
@@ -39,6 +45,7 @@ from planner.scenario_fleet import (
     Sharing,
     Spot,
 )
+from planner.scenario_pools import Disaggregation, asked
 from planner.units import parse_duration_s
 
 MAX_RATE_QPS = 1e7  # beyond any service on earth, and well within exact arithmetic
@@ -218,7 +225,12 @@ class Settings(Document):
 
 
 class Search(Document):
-    """What may be tried. ``gpus: all`` means every GPU the price list offers."""
+    """What may be tried. ``gpus: all`` means every GPU the price list offers.
+
+    ``disaggregation``: also deployments with prefill and decode on replicas of their own (``true`` for
+    the defaults). ``spanning_nodes``: nodes that the attention-DP ranks of one replica may fill
+    together, with all-to-all between them over the network; a TP group stays in one node.
+    """
 
     gpus: AllOrNames = "all"
     engines: SomeNames = ("vllm",)
@@ -229,6 +241,18 @@ class Search(Document):
     weights: SomeNames = ("bf16", "fp8", "int4")
     kv_cache: SomeNames = ("bf16", "fp8")
     settings: Settings = Settings()
+    disaggregation: Annotated[Disaggregation | None, BeforeValidator(asked)] = None
+    spanning_nodes: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A plan of a search that asks for neither reads as it always did."""
+        told: dict[str, Any] = write(self)
+        if told.get("disaggregation") is None:
+            told.pop("disaggregation", None)
+        if told.get("spanning_nodes") == 1:
+            told.pop("spanning_nodes")
+        return told
 
 
 class Prices(Document):

@@ -25,8 +25,8 @@ from planner.framing import calendar_for, decide, problem_of
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepBatch
 from planner.scenario import Scenario
-from planner.serving.capacity import operating_point
 from planner.serving.lengths import lengths_of
+from planner.serving.placed import Placed
 from planner.solved import Effort, Operating, Progress, Solved
 
 RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
@@ -99,17 +99,19 @@ def operating(solved: Solved) -> dict[str, Operating]:
         candidate, service = solved.by_key[key], services[solved.by_key[key].service]
         buckets = buckets_of(service.name, lengths_of(service), service.buckets)
         lengths = served_lengths(buckets, solved.demand_qps(key))
-        point = operating_point(
-            candidate.steps,
-            candidate.memory,
-            candidate.deployment,
+        rate = rates.get(key, 0.0)
+        placed = Placed(
+            candidate.deployment, candidate.memory, candidate.steps, count, rate, candidate.prefill
+        )
+        point = placed.point(
             lengths,
             service.slo,
-            rates.get(key, 0.0) / count,
-            arrival_cv=max(1.0, service.arrivals.cv),
-            prefix_hit_share=service.assumptions.prefix_hit_share,
+            rate / count,
+            max(1.0, service.arrivals.cv),
+            service.assumptions.prefix_hit_share,
         )
-        n = max(point.concurrency, 1.0)
+        decoding = candidate.prefill.decode_replicas if candidate.prefill else 1
+        n = max(point.concurrency / decoding, 1.0)
         step = candidate.steps.step_times(
             StepBatch(n, n * lengths.mean_context_in_flight, sampled_tokens=n)
         )

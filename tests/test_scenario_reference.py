@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from planner import scenario, scenario_fleet
+from planner import scenario, scenario_fleet, scenario_pools
 from planner.documents import Document
 
 
@@ -35,7 +35,7 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
 
 @pytest.mark.parametrize(
     "document",
-    [*documents(scenario), *documents(scenario_fleet)],
+    [*documents(scenario), *documents(scenario_fleet), *documents(scenario_pools)],
     ids=lambda document: document.__name__,
 )
 def test_no_field_is_left_out(page, document):

@@ -21,7 +21,7 @@ def nodes_of(solved: Solved) -> Iterator[NodeCount]:
     used: dict[str, float] = defaultdict(float)
     for kind, n in solved.replicas().items():
         candidate = solved.by_key[kind]
-        used[candidate.deployment.gpu.name] += n * candidate.deployment.gpus * candidate.gpu_share
+        used[candidate.deployment.gpu.name] += n * candidate.gpus * candidate.gpu_share
     levels = [(offers[key], *level) for key, paid in rented(solved) for level in paid]
     total: dict[str, int] = defaultdict(int)
     for offer, n, _ in levels:
@@ -81,5 +81,5 @@ def share_of_cost(candidate: Candidate, solved: Solved, nodes: tuple[NodeCount, 
     for (kind, period), n in solved.solution.replicas.items():
         other = solved.by_key[kind]
         if other.deployment.gpu.name == gpu:
-            used[kind] += n * other.deployment.gpus * other.gpu_share * hours[period]
+            used[kind] += n * other.gpus * other.gpu_share * hours[period]
     return rent * used[candidate.key] / sum(used.values())

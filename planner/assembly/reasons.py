@@ -26,7 +26,7 @@ def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alter
     )
     cost = solution.objective_usd_per_hour or 0.0
     groups = [
-        f"{n}x ({solved.by_key[kind].deployment.label})"
+        f"{n}x ({solved.by_key[kind].label})"
         for kind, n in sorted(solution.most_replicas().items())
         if n
     ]

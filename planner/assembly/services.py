@@ -6,10 +6,20 @@ from planner.assembly.bill import share_of_cost
 from planner.catalog.model import ModelSpec
 from planner.fleet.candidates import Candidate
 from planner.performance.guard import floors
-from planner.plan import NodeCount, Prediction, ReplicaGroup, ServicePlan, StepBreakdown
+from planner.plan import (
+    NodeCount,
+    Prediction,
+    PrefillPool,
+    ReplicaGroup,
+    ServicePlan,
+    StepBreakdown,
+)
 from planner.scenario import Service
 from planner.schedule import mean_served_qps
-from planner.serving.lengths import lengths_of
+from planner.serving.lengths import JointLengths, lengths_of
+from planner.serving.pools import degrees
+from planner.serving.unit_point import unit_of
+from planner.sizing.layout import MemoryLayout
 from planner.solved import Operating, Solved
 
 INTERVAL_LEVEL = 0.8
@@ -23,11 +33,11 @@ def service_plan(service: Service, solved: Solved, nodes: tuple[NodeCount, ...])
         for kind, count in solved.replicas().items()
         if solved.by_key[kind].service == service.name
     ]
+    lengths = lengths_of(service)
     groups = tuple(
-        _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes)
+        _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes, lengths)
         for candidate, count in chosen
     )
-    lengths = lengths_of(service)
     capacity = sum(g.capacity_qps * g.replicas for g in groups)
     busiest = sum(routed.values())
     served = mean_served_qps(service.name, solved)
@@ -58,15 +68,21 @@ def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> 
     """The least a plan with this deployment could do [s, GPUs]."""
     floor = floors(candidate.deployment)
     gpus = candidate.deployment.gpus * rate / floor.requests_per_s(prompt, output)
+    prompts = floors(candidate.prefill.deployment) if candidate.prefill else floor
     return {
-        "ttft_s": floor.ttft_s(prompt),
+        "ttft_s": prompts.ttft_s(prompt),
         "tpot_s": floor.tpot_s(prompt + output / 2),
         "gpus_for_arithmetic_alone": gpus,
     }
 
 
 def _group(
-    candidate: Candidate, count: int, routed: float, solved: Solved, nodes: tuple[NodeCount, ...]
+    candidate: Candidate,
+    count: int,
+    routed: float,
+    solved: Solved,
+    nodes: tuple[NodeCount, ...],
+    lengths: JointLengths,
 ) -> ReplicaGroup:
     d, at = candidate.deployment, solved.operating[candidate.key]
     return ReplicaGroup(
@@ -81,7 +97,7 @@ def _group(
         kv_cache=d.kv_cache.name,
         settings=_settings(candidate),
         replicas=count,
-        gpus=count * d.gpus,
+        gpus=count * candidate.gpus,
         usd_per_hour=share_of_cost(candidate, solved, nodes),
         capacity_qps=solved.capacity_qps(candidate.key),
         routed_qps=routed,
@@ -89,18 +105,45 @@ def _group(
         utilisation=at.point.utilisation,
         kv_used_share=at.point.kv_used_share,
         limited_by=candidate.capacity.limited_by,
-        memory={**_memory(candidate), "total_bytes": candidate.memory.total_bytes},
+        memory={**_memory(candidate.memory), "total_bytes": candidate.memory.total_bytes},
         kv_pool_tokens=candidate.memory.kv_pool_tokens,
         predicted=_prediction(candidate, at),
         step=_step(at),
         evidence=candidate.evidence.value,
         notes=candidate.notes,
         gpu_share=candidate.gpu_share,
+        prefill=_prefill(candidate, lengths),
     )
 
 
-def _memory(candidate: Candidate) -> dict[str, float]:
-    return {f"{name}_bytes": size for name, size in candidate.memory.parts_bytes().items()}
+def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
+    """The other pool of a unit, told beside the one that decodes."""
+    pool = candidate.prefill
+    if pool is None:
+        return None
+    tp, pp, dp, ep = degrees(pool.deployment)
+    unit = unit_of(pool, candidate.deployment, candidate.memory, candidate.steps)
+    return PrefillPool(
+        tensor_parallel=tp,
+        pipeline_parallel=pp,
+        data_parallel=dp,
+        expert_parallel=ep,
+        replicas=pool.replicas,
+        decode_replicas=pool.decode_replicas,
+        within=pool.within,
+        link=pool.link.kind,
+        link_gb_s=pool.link.gb_s,
+        link_latency_s=pool.link.latency_s,
+        link_evidence=pool.link.evidence.value,
+        transfer_s=unit.transfer.link(lengths).mean_s,
+        memory={**_memory(pool.memory), "total_bytes": pool.memory.total_bytes},
+        kv_pool_tokens=pool.memory.kv_pool_tokens,
+        evidence=pool.steps.evidence.value,
+    )
+
+
+def _memory(layout: MemoryLayout) -> dict[str, float]:
+    return {f"{name}_bytes": size for name, size in layout.parts_bytes().items()}
 
 
 def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:

@@ -31,7 +31,8 @@ class Conditions:
     ``capability_below``: CUDA compute capability of an NVIDIA device, such as "8.9".
     ``model_architectures`` and ``except_architectures``: the config's architecture is, or is not,
     among these. ``features``: what the model has. ``misaligned_block``: a feed-forward or expert
-    width of one rank is no multiple of the weight format's block.
+    width of one rank is no multiple of the weight format's block. ``disaggregated``: the rule is about
+    prefill and decode in pools of their own.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -49,6 +50,7 @@ class Conditions:
     except_architectures: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
     misaligned_block: bool = False
+    disaggregated: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class _Layout:
     gpu: GpuSpec
     tensor_parallel: int
     expert_ranks: int
+    disaggregated: bool
 
     @cached_property
     def features(self) -> frozenset[str]:
@@ -119,13 +122,17 @@ def check_support(
     tensor_parallel: int,
     data_parallel: int = 1,
     expert_parallel: int = 1,
+    disaggregated: bool = False,
 ) -> tuple[str, ...]:
     """Return every reason why the deployment would not launch; empty when it would.
 
     Experts are divided over ``tensor_parallel * data_parallel / expert_parallel`` ranks each.
+    ``disaggregated``: the deployment is one pool of a unit that prefills and decodes apart.
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
-    layout = _Layout(engine, model, weights, kv_cache, gpu, tensor_parallel, expert_ranks)
+    layout = _Layout(
+        engine, model, weights, kv_cache, gpu, tensor_parallel, expert_ranks, disaggregated
+    )
     name = engine.name
     about_engine = (r for r in rules if not r.when.engines or name in r.when.engines)
     return tuple(rule.reason for rule in about_engine if _applies(rule.when, layout))
@@ -142,6 +149,7 @@ def _applies(when: Conditions, layout: _Layout) -> bool:
         and _gpu_meets(when, layout.gpu)
         and _version_meets(layout.engine.version, when.since, when.before)
         and (not when.features or layout.features.issuperset(when.features))
+        and (not when.disaggregated or layout.disaggregated)
         and (not when.misaligned_block or layout.has_misaligned_block)
     )
 

@@ -12,16 +12,9 @@ T = TypeVar("T")
 
 def layout_name(group: ReplicaGroup) -> str:
     """A replica's layout without counts: ``4x h100-sxm-80gb vllm TP4 fp8, KV bf16``."""
-    degrees = (
-        ("TP", group.tensor_parallel),
-        ("PP", group.pipeline_parallel),
-        ("DP", group.data_parallel),
-        ("EP", group.expert_parallel),
-    )
-    parallel = " ".join(f"{tag}{n}" for tag, n in degrees if n > 1 or tag == "TP")
-    per_replica = group.tensor_parallel * group.pipeline_parallel * group.data_parallel
     return (
-        f"{per_replica}x {group.gpu} {group.engine} {parallel} {group.weights}, KV {group.kv_cache}"
+        f"{group.gpus_each}x {group.gpu} {group.engine} {group.parallel} {group.weights}, "
+        f"KV {group.kv_cache}"
     )
 
 

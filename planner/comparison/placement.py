@@ -7,8 +7,9 @@ from planner.fleet.candidates import deployments
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
 from planner.plan import ReplicaGroup
+from planner.pools_of_plan import prefill_of
 from planner.scenario import Search, Service
-from planner.serving.service_simulation import Placed
+from planner.serving.placed import Placed
 from planner.sizing.memory import memory_layout
 
 
@@ -38,4 +39,5 @@ def placed(
         step_model(deployment, calibration),
         group.replicas,
         group.routed_qps,
+        prefill_of(deployment, group, calibration),
     )

@@ -49,7 +49,7 @@ def _must_agree(plan: Plan) -> None:
             where = f"services: {service.name!r}: replica group {number + 1}"
             if min(_degrees(group)) < 1 or group.replicas < 0:
                 raise _contradiction(where, "a count below 1")
-            each = group.tensor_parallel * group.pipeline_parallel * group.data_parallel
+            each = group.gpus_each
             _must_be_settings(group, where)
             if group.gpus != group.replicas * each:
                 raise _contradiction(

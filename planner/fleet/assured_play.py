@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from planner.fleet.derating import derating
 from planner.scenario import Service
-from planner.serving.service_simulation import Check, Placed, Window, check_service
+from planner.serving.placed import Placed
+from planner.serving.service_simulation import Check, Window, check_service
 
 
 def play_assured(
@@ -30,7 +31,7 @@ def play_assured(
         )
     worse = [derating(p.steps, service.assurance) for p in placed]
     slower = [
-        replace(p, steps=w.slowed(p.steps), rate_qps=p.rate_qps * rate_scale)
+        replace(p.with_steps(w.slowed), rate_qps=p.rate_qps * rate_scale)
         for p, w in zip(placed, worse, strict=True)
     ]
     slo = max(worse, key=lambda w: w.ttft).tightened(service.slo)

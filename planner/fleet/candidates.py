@@ -22,6 +22,7 @@ from planner.deployment import Deployment, EngineSettings
 from planner.evidence import Evidence
 from planner.fleet.buckets import Bucket, buckets_of
 from planner.fleet.derating import derating
+from planner.fleet.node_groups import group_gpus, node_groups
 from planner.performance import guard
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
@@ -29,6 +30,7 @@ from planner.performance.steps import StepModel
 from planner.scenario import Service
 from planner.serving.capacity import Capacity, replica_capacity
 from planner.serving.lengths import JointLengths, lengths_of
+from planner.serving.pools import Prefill
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
@@ -51,6 +53,8 @@ class Candidate:
 
     ``bucket_qps``: the rate it holds of each length bucket it can serve [requests/s] (the service's
     name where it is not split). ``gpu_share``: of its one GPU; ``deployment.gpu`` is then that share.
+    ``prefill``: the other pool of a disaggregated unit, whose answers ``deployment`` writes; a replica
+    is then a whole unit. ``group_sizes``: GPUs that must each stay in one node or link domain.
     """
 
     key: str
@@ -63,6 +67,18 @@ class Candidate:
     notes: tuple[str, ...] = ()
     bucket_qps: Mapping[str, float] = field(default_factory=dict)
     gpu_share: float = 1.0
+    prefill: Prefill | None = None
+    group_sizes: tuple[int, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica, or of one unit of both pools."""
+        return self.prefill.gpus(self.deployment) if self.prefill else self.deployment.gpus
+
+    @property
+    def label(self) -> str:
+        """A short readable name of one replica or unit."""
+        return self.prefill.label(self.deployment) if self.prefill else self.deployment.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,9 @@ class CandidateSet:
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class Context:
+    """What every deployment of one service is tried under. ``largest_node``: GPUs by GPU type."""
+
     service: Service
     catalog: Catalog
     calibration: Calibration
@@ -117,18 +135,29 @@ def enumerate_candidates(
     lengths = lengths_of(service)
     median = float(np.quantile(lengths.prompt, 0.5))
     buckets = buckets_of(service.name, lengths, service.buckets)
-    context = _Context(service, catalog, calibration, lengths, buckets, median, largest)
+    context = Context(service, catalog, calibration, lengths, buckets, median, largest)
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
-    for deployment in deployments(service, catalog, tuple(largest)):
-        shares = (1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,)
-        for share in shares:
-            tried = _try(deployment, context, share)
-            if isinstance(tried, Candidate):
-                candidates.append(tried)
-            else:
-                rejections.append(tried)
+    for tried in _tried(context, gpu_shares):
+        if isinstance(tried, Candidate):
+            candidates.append(tried)
+        else:
+            rejections.append(tried)
     return CandidateSet(service.name, tuple(candidates), tuple(rejections))
+
+
+def _tried(context: Context, gpu_shares: tuple[float, ...]) -> Iterator[Candidate | Rejection]:
+    """Replicas that do both, then units of two pools where the search asks for them."""
+    service, pools = context.service, context.service.search.disaggregation
+    if pools is None or pools.colocated:
+        for deployment in deployments(service, context.catalog, tuple(context.largest_node)):
+            shares = (1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,)
+            for share in shares:
+                yield _try(deployment, context, share)
+    if pools is not None:
+        from planner.fleet.disaggregated import units
+
+        yield from units(context, pools)
 
 
 def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> Iterator[Deployment]:
@@ -176,11 +205,6 @@ def service_model(service: Service, catalog: Catalog) -> ModelSpec:
     return parse_inline(service.model, where=service.name)
 
 
-def group_gpus(deployment: Deployment) -> int:
-    """GPUs that must share one node or link domain: a pipeline stage with all its ranks."""
-    return deployment.tensor_parallel * deployment.data_parallel
-
-
 def share_of_gpu(gpu: GpuSpec, share: float) -> GpuSpec:
     """The GPU as a replica on ``share`` of it sees it: memory, bandwidth, arithmetic in proportion."""
     return replace(
@@ -194,12 +218,12 @@ def share_of_gpu(gpu: GpuSpec, share: float) -> GpuSpec:
     )
 
 
-def _try(whole: Deployment, context: _Context, gpu_share: float = 1.0) -> Candidate | Rejection:
+def _try(whole: Deployment, context: Context, gpu_share: float = 1.0) -> Candidate | Rejection:
     deployment, label = whole, whole.label
     if gpu_share < 1:
         deployment = replace(whole, gpu=share_of_gpu(whole.gpu, gpu_share))
         label = f"{whole.label} on {gpu_share:.3g} of a GPU"
-    for reason, detail, miss in _ruled_out(deployment, context):
+    for reason, detail, miss in ruled_out(deployment, context, context.lengths.max_total):
         return Rejection(reason, label, detail, miss)
     memory = memory_layout(deployment)
     steps = step_model(deployment, context.calibration)
@@ -241,15 +265,24 @@ def _try(whole: Deployment, context: _Context, gpu_share: float = 1.0) -> Candid
         notes=tuple(n for n in (note, cut) if n),
         bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
         gpu_share=gpu_share,
+        group_sizes=groups_in(deployment, context),
     )
 
 
-def _ruled_out(
-    deployment: Deployment, context: _Context
+def groups_in(deployment: Deployment, context: Context) -> tuple[int, ...]:
+    """``node_groups`` in the largest node offered, as far as the search lets ranks span nodes."""
+    node = context.largest_node.get(deployment.gpu.name, 0)
+    return node_groups(deployment, node, context.service.search.spanning_nodes) if node else ()
+
+
+def ruled_out(
+    deployment: Deployment, context: Context, longest: int, *, disaggregated: bool = False
 ) -> Iterator[tuple[str, str, float | None]]:
-    """(reason, numbers, miss) of each check that fails, cheap checks first."""
+    """(reason, numbers, miss) of each check that fails, cheap checks first.
+
+    ``longest``: tokens of one request that the replica must hold; ``disaggregated``: it is one pool.
+    """
     model, gpu = deployment.model, deployment.gpu
-    longest = context.lengths.max_total
     if model.max_context_tokens and longest > model.max_context_tokens:
         detail = f"{longest} tokens, the model takes {model.max_context_tokens}"
         yield TOO_LONG, detail, longest / model.max_context_tokens
@@ -259,7 +292,7 @@ def _ruled_out(
         )
     yield from ((ILLEGAL, told, None) for told in legal_reasons(deployment))
     group, largest = group_gpus(deployment), context.largest_node.get(gpu.name, 0)
-    if group > largest:
+    if group > largest and not groups_in(deployment, context):
         detail = f"{group} GPUs in one node, the largest {gpu.name} offer has {largest}"
         yield NOT_OFFERED, detail, group / largest if largest else None
     yield from (
@@ -274,6 +307,7 @@ def _ruled_out(
             tensor_parallel=deployment.tensor_parallel,
             data_parallel=deployment.data_parallel,
             expert_parallel=deployment.expert_parallel,
+            disaggregated=disaggregated,
         )
     )
     memory = memory_layout(deployment)
@@ -304,7 +338,7 @@ def _lower_precision(deployment: Deployment, catalog: Catalog) -> Iterator[str]:
         yield f"{deployment.kv_cache.name} KV cache, the checkpoint's own is {own.name}"
 
 
-def _below_floors(floors: guard.Floors, context: _Context) -> Iterator[tuple[str, float]]:
+def _below_floors(floors: guard.Floors, context: Context) -> Iterator[tuple[str, float]]:
     """Targets that no real replica of this layout could meet for the median request."""
     prompt, share = context.median_prompt_tokens, context.service.assumptions.prefix_hit_share
     least = {"ttft": floors.ttft_s(prompt, prompt * share), "tpot": floors.tpot_s(prompt)}
@@ -327,7 +361,7 @@ def _latency_miss(capacity: Capacity, service: Service) -> float | None:
     return worst if worst > 1 else None
 
 
-def _guard(where: str, floors: guard.Floors, capacity: Capacity, context: _Context) -> None:
+def _guard(where: str, floors: guard.Floors, capacity: Capacity, context: Context) -> None:
     """Raise PhysicsBreach where the capacity beats the arithmetic at peak."""
     lengths = context.lengths
     share = context.service.assumptions.prefix_hit_share
@@ -342,12 +376,13 @@ def guard_latency(candidate: Candidate, latency_s: Mapping[str, float], service:
     """
     if service.buckets is not None:
         return
-    floors, lengths = guard.floors(candidate.deployment), lengths_of(service)
-    share = service.assumptions.prefix_hit_share
+    lengths, share = lengths_of(service), service.assumptions.prefix_hit_share
     prompt = float(np.quantile(lengths.prompt, 0.5))
+    decode = guard.floors(candidate.deployment)
+    prefill = guard.floors(candidate.prefill.deployment) if candidate.prefill else decode
     for key, floor in (
-        ("ttft_p50", floors.ttft_s(prompt, prompt * share)),
-        ("tpot_p50", floors.tpot_s(prompt)),
+        ("ttft_p50", prefill.ttft_s(prompt, prompt * share)),
+        ("tpot_p50", decode.tpot_s(prompt)),
     ):
         if key in latency_s:
-            guard.check(latency_s[key], floor, key, where=candidate.deployment.label)
+            guard.check(latency_s[key], floor, key, where=candidate.label)

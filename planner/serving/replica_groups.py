@@ -7,11 +7,14 @@ from collections.abc import Callable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
+from planner.deployment import Deployment
 from planner.performance.steps import StepModel
-from planner.serving.limits import ReplicaLimits
+from planner.serving.limits import ReplicaLimits, replica_limits
+from planner.serving.pools import Prefill
 from planner.serving.routing import Router
 from planner.serving.sequence import Sequence
 from planner.serving.timed_replica import TimedReplica
+from planner.sizing.layout import MemoryLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class ReplicaGroup:
     weight: share of the requests this group gets (normalised over groups). ready_s: when each replica
     starts to accept requests [s], empty for all from the start (an engine start-up after a scaling
     event is its time plus the start-up time); retire_s: when each stops accepting, empty for never.
+    decode: where the answers are written, for replicas that only prefill.
     """
 
     steps: StepModel
@@ -29,18 +33,48 @@ class ReplicaGroup:
     weight: float = 1.0
     ready_s: tuple[float, ...] = ()
     retire_s: tuple[float, ...] = ()
+    decode: DecodePool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecodePool:
-    """Replicas that only decode; the groups of the simulation then only prefill.
+    """Replicas that write the answers to prompts which another group has prefilled.
 
-    The KV cache of a prompt travels at ``link_gb_s`` per GPU [GB/s] after ``link_latency_s`` [s].
+    The KV cache of a prompt travels at ``link_gb_s`` per GPU [GB/s], one prompt after the other from
+    each rank of a prefill replica, and arrives ``link_latency_s`` [s] later. units: failure domains that
+    the replicas of both pools are dealt to evenly; a prompt is decoded in the one it was prefilled in.
     """
 
     group: ReplicaGroup
     link_gb_s: float
     link_latency_s: float = 0.0
+    units: int = 1
+
+    def sent_s(self, sender: ReplicaLimits, prompt_tokens: int) -> float:
+        """How long the KV cache of a prompt is on the link [s]; the fuller GPU of the two sets it."""
+        mine, theirs = sender, self.group.limits
+        held = max(mine.sequence_bytes(prompt_tokens), theirs.sequence_bytes(prompt_tokens))
+        return held / (self.link_gb_s * 1e9)
+
+
+@dataclass(slots=True)
+class Handover:
+    """Where one prefill replica's prompts go, and until when its link is taken [s].
+
+    decoders: numbers of the decode replicas of its failure domain.
+    """
+
+    decode: DecodePool
+    pool: Pool
+    decoders: frozenset[int]
+    free_s: float = 0.0
+
+    def arrival_s(self, sender: ReplicaLimits, prompt_tokens: int, now_s: float) -> float:
+        """When a prompt that is ready now has arrived, after those before it [s]."""
+        sent = self.decode.sent_s(sender, prompt_tokens)
+        start = max(now_s, self.free_s)
+        self.free_s = start + sent / sender.ranks
+        return start + sent + self.decode.link_latency_s
 
 
 @dataclass(slots=True)
@@ -66,3 +100,22 @@ class Pool:
             return None
         self.served[best] += 1
         return self.routers[best].choose(options, sequence)
+
+
+def unit_group(
+    prefill: Prefill,
+    decode: Deployment,
+    memory: MemoryLayout,
+    steps: StepModel,
+    units: int,
+    weight: float,
+) -> ReplicaGroup:
+    """``units`` of two pools as the simulator plays them."""
+    answers = ReplicaGroup(steps, replica_limits(decode, memory), units * prefill.decode_replicas)
+    return ReplicaGroup(
+        prefill.steps,
+        replica_limits(prefill.deployment, prefill.memory),
+        units * prefill.replicas,
+        weight=weight,
+        decode=DecodePool(answers, prefill.link.gb_s, prefill.link.latency_s, units),
+    )

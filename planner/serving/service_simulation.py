@@ -12,18 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planner.deployment import Deployment
 from planner.errors import InputError
-from planner.performance.steps import StepModel
 from planner.scenario import Service
-from planner.serving.capacity import ceiling_qps, operating_point
 from planner.serving.lengths import JointLengths, lengths_of
 from planner.serving.limits import replica_limits
-from planner.serving.replica_groups import ReplicaGroup
+from planner.serving.placed import Placed
+from planner.serving.replica_groups import ReplicaGroup, unit_group
 from planner.serving.requests import Requests, arrival_cv, open_loop
 from planner.serving.simulation_result import Estimate, Study, TargetOutcome
 from planner.serving.simulator import simulate
-from planner.sizing.layout import MemoryLayout
 
 REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
 MOST_REQUESTS = 40_000  # played in one check, warm-up included; a larger fleet is cut to a slice
@@ -36,17 +33,6 @@ STEADY_SHARE = 0.9  # of the ceiling: beyond it stays grow with the length of th
 OVERLOAD_FACTOR = 6  # times the expected number of requests in flight: the fleet does not keep up
 FEWEST_BACKLOG = 1000
 CLEARLY_TOO_MUCH = 1.15  # times the closed form's ceiling
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Replicas of one deployment, and the part of the service's rate they get [requests/s]."""
-
-    deployment: Deployment
-    memory: MemoryLayout
-    steps: StepModel
-    replicas: int
-    rate_qps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +101,10 @@ def window_for(
 def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> float:
     """Mean stay of a request [s] in steady state, at most near the highest rate that has one."""
     share = service.assumptions.prefix_hit_share
-    limits = replica_limits(placed.deployment, placed.memory)
-    most = STEADY_SHARE * ceiling_qps(placed.steps, limits, lengths, share)
-    point = operating_point(
-        placed.steps,
-        placed.memory,
-        placed.deployment,
-        lengths,
-        service.slo,
-        min(placed.rate_qps / placed.replicas, most),
-        arrival_cv=max(1.0, arrival_cv(service.arrivals)),
-        prefix_hit_share=share,
-    )
+    most = STEADY_SHARE * placed.ceiling_qps(lengths, share)
+    rate = min(placed.rate_qps / placed.replicas, most)
+    cv = max(1.0, arrival_cv(service.arrivals))
+    point = placed.point(lengths, service.slo, rate, cv, share)
     return max(point.concurrency / max(point.qps, 1e-9), 0.1)
 
 
@@ -139,10 +117,7 @@ def excess_rate(
     """Why no simulation is needed: the rate is clearly more than the replicas can ever finish."""
     lengths = lengths or lengths_of(service)
     share = service.assumptions.prefix_hit_share
-    most = sum(
-        p.replicas * ceiling_qps(p.steps, replica_limits(p.deployment, p.memory), lengths, share)
-        for p in placed
-    )
+    most = sum(p.replicas * p.ceiling_qps(lengths, share) for p in placed)
     if rate_qps <= CLEARLY_TOO_MUCH * most:
         return None
     return (
@@ -173,15 +148,12 @@ def groups_of(service: Service, placed: Sequence[Placed], share: float = 1.0) ->
     """The simulator's groups, ``share`` of the replicas of each."""
     groups = []
     for p in placed:
+        count, weight = max(1, round(p.replicas * share)), max(p.rate_qps, 1e-9)
+        if p.prefill is not None:
+            groups.append(unit_group(p.prefill, p.deployment, p.memory, p.steps, count, weight))
+            continue
         limits = replica_limits(p.deployment, p.memory)
-        groups.append(
-            ReplicaGroup(
-                p.steps,
-                limits,
-                max(1, round(p.replicas * share)),
-                weight=max(p.rate_qps, 1e-9),
-            )
-        )
+        groups.append(ReplicaGroup(p.steps, limits, count, weight=weight))
     return groups
 
 
@@ -208,6 +180,8 @@ def check_service(
     lengths = lengths_of(service)
     window = window or window_for(service, placed, lengths)
     if scaling:
+        if any(p.prefill for p in placed):
+            raise InputError("units of prefill and decode pools cannot be scaled while they run")
         window = replace(window, slice_share=1.0)
     groups = groups_of(service, placed, window.slice_share)
     if scaling:
@@ -215,7 +189,8 @@ def check_service(
         engine = placed[0].deployment.engine
         start_up = engine.start_up_s if start_up is None else start_up
         groups[0] = with_scaling(groups[0], scaling, start_up)
-    kept = 1.0 if scaling else sum(g.replicas for g in groups) / sum(p.replicas for p in placed)
+    units = sum(g.decode.units if g.decode else g.replicas for g in groups)
+    kept = 1.0 if scaling else units / sum(p.replicas for p in placed)
     rate = sum(p.rate_qps for p in placed) * rate_scale
     in_flight = rate * kept * window.tail_s
     backlog = int(OVERLOAD_FACTOR * in_flight) + FEWEST_BACKLOG
@@ -255,7 +230,7 @@ def replay_service(
     """
     groups = groups_of(service, placed)
     if kv_pool_tokens is not None:
-        groups = [replace(g, limits=g.limits.with_pool_tokens(kv_pool_tokens)) for g in groups]
+        groups = [_with_pool(g, kv_pool_tokens) for g in groups]
     run = simulate(
         groups,
         requests,
@@ -267,6 +242,14 @@ def replay_service(
     span = float(requests.arrival_s[-1])
     rate = len(requests) / max(span, 1e-9)
     return judge(service, Study((run,)), rate, Window(0.0, span, 0.0))
+
+
+def _with_pool(group: ReplicaGroup, tokens: float) -> ReplicaGroup:
+    """The group with a pool of ``tokens`` on each replica that writes answers."""
+    if group.decode is not None:
+        answers = _with_pool(group.decode.group, tokens)
+        return replace(group, decode=replace(group.decode, group=answers))
+    return replace(group, limits=group.limits.with_pool_tokens(tokens))
 
 
 def closed_loop_service(

@@ -21,7 +21,7 @@ from planner.scenario import Feeding
 from planner.serving.limits import ReplicaLimits
 from planner.serving.prefix_cache import PrefixCache
 from planner.serving.replica import Replica
-from planner.serving.replica_groups import DecodePool, Pool, ReplicaGroup
+from planner.serving.replica_groups import Handover, Pool, ReplicaGroup
 from planner.serving.requests import Requests
 from planner.serving.routing import Router
 from planner.serving.schedulers.registry import composer
@@ -43,7 +43,6 @@ def simulate(
     warm_up_s: float = 0.0,
     measured_until_s: float = math.inf,
     prefix_hit_share: float = 0.0,
-    decode_pool: DecodePool | None = None,
     concurrency: int | None = None,
     max_backlog: int = MAX_BACKLOG,
     progress: Callable[[int], None] | None = None,
@@ -66,7 +65,6 @@ def simulate(
         feeding or Feeding(),
         seed,
         prefix_hit_share,
-        decode_pool,
         concurrency,
         max_backlog,
         progress,
@@ -83,7 +81,6 @@ class _Simulation:
         feeding: Feeding,
         seed: int,
         prefix_hit_share: float,
-        decode_pool: DecodePool | None,
         concurrency: int | None,
         max_backlog: int,
         progress: Callable[[int], None] | None,
@@ -96,7 +93,6 @@ class _Simulation:
         self._longest = int((requests.prompt_tokens + requests.output_tokens).max())
         self._feeding = feeding
         self._share = prefix_hit_share
-        self._decode_pool = decode_pool
         self._concurrency = concurrency
         self._max_backlog = max_backlog
         self._progress = progress
@@ -105,14 +101,16 @@ class _Simulation:
         self._replicas: list[TimedReplica] = []
         self._windows: list[tuple[float, float]] = []
         self._ends: list[tuple[float, int]] = []
-        self._later: list[tuple[float, int, Sequence, bool]] = []
+        self._later: list[tuple[float, int, Sequence, Handover | None]] = []
+        self._handovers: dict[int, Handover] = {}
         self._tie = 0
         self._next = 0
         self._in_system = 0
         self._area = 0.0
         self._clock = 0.0
-        self._entry = self._build(groups, seed, prefill_only=decode_pool is not None)
-        self._decode = None if decode_pool is None else self._build([decode_pool.group], seed + 1)
+        self._entry = self._build(groups, seed)
+        for group, members in zip(groups, self._entry.groups, strict=True):
+            self._add_decode_pool(group, members, seed + 1)
         self._scales = any(w != (0.0, math.inf) for w in self._windows)
         self._admission_s = float(getattr(groups[0].steps, "admission_s", 0.0))
         self._pool_units = sum(r.core.pool_blocks for r in self._replicas)
@@ -122,9 +120,23 @@ class _Simulation:
 
     # ---- construction
 
-    def _build(self, groups: Many[ReplicaGroup], seed: int, prefill_only: bool = False) -> Pool:
+    def _add_decode_pool(
+        self, group: ReplicaGroup, prefilling: list[TimedReplica], seed: int
+    ) -> None:
+        decode = group.decode
+        if decode is None:
+            return
+        pool = self._build([decode.group], seed, decodes=True)
+        (decoding,) = pool.groups
+        units = decode.units
+        for i, replica in enumerate(prefilling):
+            unit = i * units // len(prefilling)
+            near = (d.number for j, d in enumerate(decoding) if j * units // len(decoding) == unit)
+            self._handovers[replica.number] = Handover(decode, pool, frozenset(near))
+            replica.on_end = self._hand_over
+
+    def _build(self, groups: Many[ReplicaGroup], seed: int, decodes: bool = False) -> Pool:
         pool = Pool([], [], [])
-        decodes = bool(self._replicas)
         for group in groups:
             limits = group.limits
             table = StepTable(
@@ -147,7 +159,7 @@ class _Simulation:
                     table,
                     self._journal,
                 )
-                replica.on_end = self._hand_over if prefill_only else self._leave
+                replica.on_end = self._leave
                 members.append(replica)
                 self._replicas.append(replica)
                 ready = group.ready_s[i] if i < len(group.ready_s) else 0.0
@@ -217,14 +229,14 @@ class _Simulation:
 
     def _take_next(self, now: float) -> None:
         if self._later and self._later[0][0] <= now:
-            _, _, sequence, decodes = heappop(self._later)
-            self._route(sequence, now, decodes)
+            _, _, sequence, handover = heappop(self._later)
+            self._route(sequence, now, handover)
             return
         index = self._next
         self._next += 1
         self._in_system += 1
         self._area += self._admission_s  # it arrived that long ago
-        self._route(self._sequence(index), now, decodes=False)
+        self._route(self._sequence(index), now)
         if self._progress is not None and index % 1000 == 0:
             self._progress(index)
 
@@ -236,23 +248,27 @@ class _Simulation:
         self._next += 1
         self._in_system += 1
         self._arrivals[index] = now
-        self._push(now + self._admission_s, self._sequence(index), decodes=False)
+        self._push(now + self._admission_s, self._sequence(index))
 
-    def _push(self, at_s: float, sequence: Sequence, decodes: bool) -> None:
+    def _push(self, at_s: float, sequence: Sequence, handover: Handover | None = None) -> None:
         self._tie += 1
-        heappush(self._later, (at_s, self._tie, sequence, decodes))
+        heappush(self._later, (at_s, self._tie, sequence, handover))
 
     def _sequence(self, index: int) -> Sequence:
         prompt = self._prompts[index]
         prefix = () if self._requests.prefix is None else self._requests.prefix[index]
         cached = 0 if prefix else min(int(prompt * self._share), prompt - 1)
-        output = 1 if self._decode_pool is not None else self._outputs[index]
-        return Sequence(index, prompt, output, prefix, cached)
+        return Sequence(index, prompt, self._outputs[index], prefix, cached)
 
-    def _route(self, sequence: Sequence, now: float, decodes: bool) -> None:
-        pool = self._decode if decodes and self._decode is not None else self._entry
+    def _route(self, sequence: Sequence, now: float, handover: Handover | None = None) -> None:
+        pool = self._entry if handover is None else handover.pool
         accepting = None
-        if self._scales:
+        if handover is not None and handover.decode.units > 1:
+
+            def accepting(replica: TimedReplica) -> bool:
+                return replica.number in handover.decoders
+
+        elif self._scales:
 
             def accepting(replica: TimedReplica) -> bool:
                 ready, retire = self._windows[replica.number]
@@ -260,11 +276,13 @@ class _Simulation:
 
         replica = pool.choose(sequence, accepting)
         if replica is None:
-            self._wait_for_a_replica(sequence, now, decodes, pool)
+            self._wait_for_a_replica(sequence, now, handover, pool)
             return
         core = replica.core
+        if replica.number in self._handovers:
+            sequence.output = 1
         limit = self._feeding.max_queue
-        full = limit is not None and len(core.waiting) >= limit and not decodes
+        full = limit is not None and len(core.waiting) >= limit and handover is None
         if full or not core.can_ever_hold(sequence):
             self._refuse(sequence)
             return
@@ -275,12 +293,12 @@ class _Simulation:
             heappush(self._ends, (replica.step_end_s, replica.number))
 
     def _wait_for_a_replica(
-        self, sequence: Sequence, now: float, decodes: bool, pool: Pool
+        self, sequence: Sequence, now: float, handover: Handover | None, pool: Pool
     ) -> None:
         numbers = [r.number for members in pool.groups for r in members]
         ready = [self._windows[n][0] for n in numbers if self._windows[n][0] > now]
         if ready:
-            self._push(min(ready), sequence, decodes)
+            self._push(min(ready), sequence, handover)
         else:
             self._refuse(sequence)
 
@@ -296,18 +314,16 @@ class _Simulation:
             self._send(now)
 
     def _hand_over(self, sequence: Sequence, now: float) -> None:
-        """A prefilled prompt's KV cache travels to the decode pool."""
+        """A prefilled prompt's KV cache travels to the decode pool, which then yields every token."""
         index = sequence.index
-        output = self._outputs[index]
-        pool = self._decode_pool
-        if pool is None or output == 1:
-            self._leave(sequence, now)
-            return
-        self._journal.end_s[index] = -1.0
-        held = pool.group.limits.sequence_bytes(sequence.prompt)
-        travel = pool.link_latency_s + held / (pool.link_gb_s * 1e9)
-        moved = Sequence(index, sequence.prompt, output, (), sequence.prompt, generated=1)
-        self._push(now + travel, moved, decodes=True)
+        journal = self._journal
+        sender = journal.replica[index]
+        handover = self._handovers[sender]
+        journal.first_s[index] = journal.end_s[index] = -1.0
+        limits = self._replicas[sender].core.limits
+        prompt = sequence.prompt
+        moved = Sequence(index, prompt, self._outputs[index], (), prompt - 1)
+        self._push(handover.arrival_s(limits, prompt, now), moved, handover)
 
     def _tick(self, now: float) -> None:
         """Advance the area under requests in flight, and sample the fleet."""

@@ -102,8 +102,7 @@ def _counts(plan: Plan) -> Iterator[Check]:
         else:
             yield equal("sums", statement, used + idle, rented)
     for group in groups:
-        per_replica = group.tensor_parallel * group.pipeline_parallel * group.data_parallel
-        yield equal("sums", f"GPUs of {group.label}", group.gpus, group.replicas * per_replica)
+        yield equal("sums", f"GPUs of {group.label}", group.gpus, group.replicas * group.gpus_each)
 
 
 def _tokens(plan: Plan, cost: float) -> Iterator[Check]:

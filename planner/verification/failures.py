@@ -69,7 +69,7 @@ def _zones_lost(plan: Plan, count: int) -> Iterator[Check]:
                 by_zone[node.region] = zone + node.count * node.gpus_per_node
         left = sum(sorted(by_zone.values(), reverse=True)[count:])
         needed = sum(
-            _replicas_needed(s, s.replica_groups[0]) * _gpus_each(s.replica_groups[0])
+            _replicas_needed(s, s.replica_groups[0]) * s.replica_groups[0].gpus_each
             for s in alone
             if s.replica_groups[0].gpu == gpu
         )
@@ -80,10 +80,6 @@ def _replicas_needed(service: ServicePlan, group: ReplicaGroup) -> int:
     if group.capacity_qps <= 0:
         return group.replicas + 1
     return math.ceil(_busiest(service) / group.capacity_qps - 1e-9)
-
-
-def _gpus_each(group: ReplicaGroup) -> int:
-    return group.tensor_parallel * group.pipeline_parallel * group.data_parallel
 
 
 def _busiest(service: ServicePlan) -> float:

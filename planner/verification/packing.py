@@ -27,7 +27,8 @@ def packing_of(
     """Per GPU type: each group of linked GPUs lies within one node, or fills whole nodes.
 
     ``running``: replicas of each group. A pipeline stage (TP times attention DP) is one group; a group
-    larger than a node takes whole nodes of one link domain and a rest.
+    larger than a node takes whole nodes of one link domain and a rest. A unit of two pools is one group
+    where it stands in a node, and as many as its replicas have where it stands in a zone.
     """
     for gpu in sorted({g.gpu for g, _ in running}):
         if any(g.gpu == gpu and g.gpu_share < 1 for g, _ in running):
@@ -60,10 +61,24 @@ def fits(pieces: Counter[int], nodes: list[int]) -> bool | None:
 
 
 def _pieces(group: ReplicaGroup, replicas: int, node_gpus: int) -> Counter[int]:
-    whole, rest = divmod(group.tensor_parallel * group.data_parallel, node_gpus)
-    stages = replicas * group.pipeline_parallel
-    pieces = Counter({node_gpus: whole * stages, rest: stages})
-    return Counter({size: n for size, n in pieces.items() if size and n})
+    pool = group.prefill
+    if pool is None:
+        return _stages(group.degrees, replicas, node_gpus)
+    if pool.within == "node":
+        return Counter({group.gpus_each: replicas})
+    prompts = _stages(pool.degrees, replicas * pool.replicas, node_gpus)
+    return prompts + _stages(group.degrees, replicas * pool.decode_replicas, node_gpus)
+
+
+def _stages(degrees: tuple[int, int, int, int], replicas: int, node_gpus: int) -> Counter[int]:
+    tp, pp, dp, _ = degrees
+    whole, rest = divmod(tp * dp, node_gpus)
+    stages = replicas * pp
+    pieces = Counter[int]()
+    for size, n in ((node_gpus, whole * stages), (rest, stages)):
+        if size and n:
+            pieces[size] += n
+    return pieces
 
 
 def _first_fit(pieces: Counter[int], nodes: list[int]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from planner.errors import InputError, PlannerError
 from planner.fleet.candidates import service_model, share_of_gpu
 from planner.fleet.derating import derating
 from planner.performance.factors import Calibration
-from planner.performance.guard import Floors, floors
+from planner.performance.guard import floors
 from planner.performance.model import step_model
 from planner.plan import Plan, ReplicaGroup
+from planner.pools_of_plan import prefill_of
 from planner.scenario import Service
 from planner.serving.capacity import replica_capacity
 from planner.serving.lengths import JointLengths, lengths_of
+from planner.serving.placed import Placed
+from planner.serving.pools import Prefill
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import is_below_native, weights_for
@@ -33,6 +36,7 @@ from planner.verification.check import (
     same,
     skipped,
 )
+from planner.verification.pools import link_checks, unit_checks
 from planner.verification.promises import prediction_of
 from planner.verification.replay import capacity_checks
 
@@ -43,17 +47,23 @@ def partition_checks(plan: Plan) -> Iterator[Check]:
     """Each group's memory parts sum to the whole, and none is negative; needs no catalog."""
     for service in plan.services:
         for group in service.replica_groups:
-            parts = {k: v for k, v in group.memory.items() if k != "total_bytes"}
             label = f"{service.name}: {group.label}"
-            yield equal(
-                "physics",
-                f"{label} memory parts sum to the GPU [bytes]",
-                group.memory.get("total_bytes"),
-                math.fsum(parts.values()),
-            )
-            yield at_least(
-                "physics", f"{label} smallest memory part", min(parts.values(), default=0.0), 0.0
-            )
+            yield from _partition(label, group.memory)
+            if group.prefill is not None:
+                yield from _partition(f"{label} prefill", group.prefill.memory)
+
+
+def _partition(label: str, memory: Mapping[str, float]) -> Iterator[Check]:
+    parts = {k: v for k, v in memory.items() if k != "total_bytes"}
+    yield equal(
+        "physics",
+        f"{label} memory parts sum to the GPU [bytes]",
+        memory.get("total_bytes"),
+        math.fsum(parts.values()),
+    )
+    yield at_least(
+        "physics", f"{label} smallest memory part", min(parts.values(), default=0.0), 0.0
+    )
 
 
 def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> Iterator[Check]:
@@ -67,17 +77,35 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
             label = f"{planned.name}: {group.label}"
             try:
                 deployment = rebuilt(service, group, catalog)
+                prefill = prefill_of(deployment, group, calibration)
                 lengths = lengths_of(service)
             except PlannerError as error:
                 yield skipped("physics", label, error.what)
                 continue
-            yield from _layout(label, deployment, group, service, catalog)
+            apart = prefill is not None
+            yield from _layout(label, deployment, group.memory, service, catalog, apart)
+            if prefill is not None and group.prefill is not None:
+                role, told = f"{label} prefill", group.prefill.memory
+                yield from _layout(role, prefill.deployment, told, service, catalog, apart)
+                yield from link_checks(label, service, group.prefill, deployment)
             if service.buckets is not None or plan.scenario.sharing.gpu:
                 reason = "the group serves some lengths only, or shares of a GPU"
                 yield skipped("capacity", f"{label} floors and capacity", reason)
                 continue
-            yield from _floors(label, group, floors(deployment), lengths, service)
-            yield from _capacity(label, deployment, group, lengths, service, plan, calibration)
+            yield from _floors(label, group, deployment, prefill, lengths, service)
+            if prefill is None:
+                yield from _capacity(label, deployment, group, lengths, service, plan, calibration)
+            else:
+                steps = step_model(deployment, calibration)
+                placed = Placed(
+                    deployment,
+                    memory_layout(deployment),
+                    steps,
+                    group.replicas,
+                    group.capacity_qps * group.replicas,
+                    prefill,
+                )
+                yield from unit_checks(label, service, group, placed, lengths, plan)
 
 
 def rebuilt(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
@@ -108,7 +136,12 @@ def rebuilt(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployme
 
 
 def _layout(
-    label: str, deployment: Deployment, group: ReplicaGroup, service: Service, catalog: Catalog
+    label: str,
+    deployment: Deployment,
+    told: Mapping[str, float],
+    service: Service,
+    catalog: Catalog,
+    disaggregated: bool,
 ) -> Iterator[Check]:
     reasons = (
         *legal_reasons(deployment),
@@ -122,6 +155,7 @@ def _layout(
             tensor_parallel=deployment.tensor_parallel,
             data_parallel=deployment.data_parallel,
             expert_parallel=deployment.expert_parallel,
+            disaggregated=disaggregated,
         ),
     )
     yield same("physics", f"{label} launches", "; ".join(reasons) or "yes", "yes")
@@ -134,7 +168,7 @@ def _layout(
     memory = memory_layout(deployment)
     yield same("physics", f"{label} fits", "; ".join(memory.reasons) or "yes", "yes")
     for part, size in memory.parts_bytes().items():
-        found = group.memory.get(f"{part}_bytes", 0.0)
+        found = told.get(f"{part}_bytes", 0.0)
         near = math.isclose(found, size, rel_tol=MEMORY_TOLERANCE, abs_tol=1.0)
         verdict = Verdict.HOLDS if near else Verdict.FAILS
         statement = f"{label} {part} [bytes per GPU]"
@@ -142,24 +176,38 @@ def _layout(
     yield equal(
         "physics",
         f"{label} GPU memory [bytes]",
-        group.memory.get("total_bytes"),
+        told.get("total_bytes"),
         deployment.gpu.visible_bytes,
     )
 
 
 def _floors(
-    label: str, group: ReplicaGroup, floor: Floors, lengths: JointLengths, service: Service
+    label: str,
+    group: ReplicaGroup,
+    deployment: Deployment,
+    prefill: Prefill | None,
+    lengths: JointLengths,
+    service: Service,
 ) -> Iterator[Check]:
+    floor = floors(deployment)
+    prompts = floors(prefill.deployment) if prefill else floor
     share = service.assumptions.prefix_hit_share
     prompt = float(np.quantile(lengths.prompt, 0.5))
-    least = {"ttft": floor.ttft_s(prompt, prompt * share), "tpot": floor.tpot_s(prompt)}
+    least = {"ttft": prompts.ttft_s(prompt, prompt * share), "tpot": floor.tpot_s(prompt)}
     for metric, seconds in least.items():
         for percentile in ("p50", "p99"):
             predicted = prediction_of(group.predicted, f"{metric}_{percentile}")
             if predicted is not None:
                 statement = f"{label} {metric}_{percentile} above its floor [s]"
                 yield at_least("physics", statement, predicted, seconds)
-    ceiling = floor.requests_per_s(lengths.mean_prompt * (1 - share), lengths.mean_output)
+    new = lengths.mean_prompt * (1 - share)
+    if prefill is None:
+        ceiling = floor.requests_per_s(new, lengths.mean_output)
+    else:
+        ceiling = min(
+            prefill.replicas * prompts.requests_per_s(new, 1),
+            prefill.decode_replicas * floor.requests_per_s(0.0, lengths.mean_output),
+        )
     yield at_most(
         "physics", f"{label} capacity below the arithmetic at peak [requests/s]",
         group.capacity_qps, ceiling,
@@ -176,11 +224,11 @@ def _capacity(
     calibration: Calibration,
 ) -> Iterator[Check]:
     """The capacity is the closed form's or lower, or holds when it is played again."""
-    steps = step_model(deployment, calibration)
+    steps, memory = step_model(deployment, calibration), memory_layout(deployment)
     worse = derating(steps, service.assurance)
     closed_form = replica_capacity(
         worse.slowed(steps),
-        memory_layout(deployment),
+        memory,
         deployment,
         lengths,
         worse.tightened(service.slo),
@@ -192,8 +240,7 @@ def _capacity(
         label,
         service,
         group,
-        deployment,
-        steps,
+        Placed(deployment, memory, steps, group.replicas, group.capacity_qps * group.replicas),
         closed_form.qps / worse.demand,
         others,
         plan.provenance.seed,

@@ -6,8 +6,9 @@ from planner.catalog.store import Catalog
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
 from planner.plan import ServicePlan
+from planner.pools_of_plan import prefill_of
 from planner.scenario import Service
-from planner.serving.service_simulation import Placed
+from planner.serving.placed import Placed
 from planner.sizing.memory import memory_layout
 from planner.verification.physics import rebuilt
 
@@ -19,6 +20,7 @@ def placements(
     placed = []
     for group in planned.replica_groups:
         deployment = rebuilt(service, group, catalog)
+        prefill = prefill_of(deployment, group, calibration)
         placed.append(
             Placed(
                 deployment,
@@ -26,6 +28,7 @@ def placements(
                 step_model(deployment, calibration),
                 group.replicas,
                 group.routed_qps,
+                prefill,
             )
         )
     return tuple(placed)

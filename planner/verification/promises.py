@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from planner.plan import Plan, Prediction, ReplicaGroup, ServicePlan
-from planner.scenario import Service
+from planner.scenario import Search, Service
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
 from planner.verification.standing import standing
 
@@ -70,6 +70,7 @@ def _kind(group: ReplicaGroup) -> tuple[object, ...]:
         group.expert_parallel,
         group.weights,
         group.kv_cache,
+        None if group.prefill is None else (group.parallel, group.prefill.link),
     )
 
 
@@ -110,9 +111,18 @@ def _search(
             "data_parallel",
             "expert_parallel",
         ):
-            degrees = tuple(map(str, getattr(search, field)))
+            degrees = tuple(map(str, _degrees(search, field, group)))
             yield one_of("search", f"{label} {field}", str(getattr(group, field)), degrees)
         yield one_of("search", f"{label} evidence", group.evidence, EVIDENCE)
+
+
+def _degrees(search: Search, field: str, group: ReplicaGroup) -> tuple[int, ...]:
+    """What the search allows along one axis; a decode pool may have degrees of its own."""
+    pools = search.disaggregation
+    if group.prefill and pools and field == "tensor_parallel" and pools.decode_tensor_parallel:
+        return pools.decode_tensor_parallel
+    degrees: tuple[int, ...] = getattr(search, field)
+    return degrees
 
 
 def _limits(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.deployment import Deployment
 from planner.fleet.assured_play import play_assured
-from planner.performance.steps import StepModel
 from planner.plan import ReplicaGroup
 from planner.scenario import Service
-from planner.serving.service_simulation import Placed, excess_rate
-from planner.sizing.memory import memory_layout
+from planner.serving.placed import Placed
+from planner.serving.service_simulation import excess_rate
 from planner.verification.check import Check, Verdict, at_most
 
 SLACK = 1e-6
@@ -21,8 +19,7 @@ def capacity_checks(
     label: str,
     service: Service,
     group: ReplicaGroup,
-    deployment: Deployment,
-    steps: StepModel,
+    placed: Placed,
     closed_form_qps: float,
     others: Sequence[ReplicaGroup],
     seed: int,
@@ -30,15 +27,13 @@ def capacity_checks(
     """The capacity is at most the closed form's, or holds when the fleet is played at it again.
 
     What no replica could ever finish, or ``MOST_TIMES`` the closed form, is refused without playing.
-    ``others``: all groups of the service; a mix is not played, since its shares would have to be
-    found again.
+    ``placed``: the group at that rate; ``others``: all groups of the service; a mix is not played,
+    since its shares would have to be found again.
     """
     statement = f"{label} capacity, recomputed [requests/s]"
-    rate = group.capacity_qps * group.replicas
-    placed = Placed(deployment, memory_layout(deployment), steps, group.replicas, rate)
     earned = group.capacity_qps <= closed_form_qps * (1 + SLACK)
     beyond = group.capacity_qps > MOST_TIMES * closed_form_qps
-    if earned or beyond or len(others) > 1 or excess_rate(service, [placed], rate):
+    if earned or beyond or len(others) > 1 or excess_rate(service, [placed], placed.rate_qps):
         yield at_most("capacity", statement, group.capacity_qps, closed_form_qps)
         return
     played = play_assured(service, [placed], seed=seed)

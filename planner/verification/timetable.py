@@ -71,14 +71,10 @@ def _period(
         return
     for gpu in sorted({g.gpu for g in groups.values()}):
         used = sum(
-            n * _gpus_each(groups[kind]) for kind, n in running.items() if groups[kind].gpu == gpu
+            n * groups[kind].gpus_each for kind, n in running.items() if groups[kind].gpu == gpu
         )
         statement = f"{when}: {gpu} in use within those rented"
         yield at_most(FAMILY, statement, used, nodes.gpus(gpu=gpu))
-
-
-def _gpus_each(group: ReplicaGroup) -> int:
-    return group.tensor_parallel * group.pipeline_parallel * group.data_parallel
 
 
 def _groups_by_kind(plan: Plan, catalog: Catalog) -> dict[str, ReplicaGroup]:

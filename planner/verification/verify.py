@@ -26,6 +26,7 @@ from planner.verification.check import Check, Verdict, at_least, at_most, equal,
 from planner.verification.failures import failure_checks
 from planner.verification.packing import packing_checks
 from planner.verification.physics import partition_checks, physics_checks, rebuilt
+from planner.verification.pools import same_pools
 from planner.verification.promises import promise_checks
 from planner.verification.timetable import timetable_checks
 
@@ -109,7 +110,7 @@ def _as_counted(
             except PlannerError:  # told by the checks of its physics
                 continue
             for candidate in sets[asked.name].candidates:
-                if candidate.deployment == deployment:
+                if candidate.deployment == deployment and same_pools(candidate.prefill, group):
                     raised[candidate.key] = group.capacity_qps
     return replace(
         problem,

@@ -8,7 +8,7 @@ from planner.fleet.candidates import enumerate_candidates
 from planner.fleet.market import admitted_offers
 from planner.performance.factors import load_calibration
 from planner.scenario_reader import read_scenario
-from planner.serving.service_simulation import Placed
+from planner.serving.placed import Placed
 
 SCENARIO = """
 model: meta-llama/Llama-3.1-8B-Instruct

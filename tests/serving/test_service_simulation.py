@@ -11,9 +11,9 @@ from planner.performance.model import step_model
 from planner.scenario import Service
 from planner.serving.capacity import replica_capacity
 from planner.serving.lengths import lengths_of
+from planner.serving.placed import Placed
 from planner.serving.requests import from_trace
 from planner.serving.service_simulation import (
-    Placed,
     Scaling,
     check_service,
     excess_rate,

@@ -1,0 +1,26 @@
+"""Which GPUs of a replica must share a node, and how many nodes it fills."""
+
+from __future__ import annotations
+
+from planner.deployment import Deployment
+from planner.performance.loads import link_of
+
+
+def group_gpus(deployment: Deployment) -> int:
+    """GPUs that must share one node or link domain: a pipeline stage with all its ranks."""
+    return deployment.tensor_parallel * deployment.data_parallel
+
+
+def node_groups(deployment: Deployment, node_gpus: int, spanning_nodes: int) -> tuple[int, ...]:
+    """GPUs of a replica that must each share a node of ``node_gpus``; empty where it cannot stand.
+
+    Attention-DP ranks may fill whole nodes together, up to ``spanning_nodes`` of them.
+    """
+    stage, stages = group_gpus(deployment), deployment.pipeline_parallel
+    if stage <= node_gpus:
+        return (stage,) * stages
+    fills = stage % node_gpus == 0 and node_gpus % deployment.tensor_parallel == 0
+    nodes = stage // node_gpus
+    if fills and nodes <= spanning_nodes and link_of(deployment).kind == "network":
+        return (node_gpus,) * (nodes * stages)
+    return ()

@@ -1,0 +1,298 @@
+"""The closed form of a disaggregated unit: P prefill replicas, a KV link, D decode replicas.
+
+Each pool is the closed form of one replica (``steady_state``): prefill replicas see answers of one
+token, decode replicas see prompts that are cached but for their last token. A request's first token
+leaves the decode pool, so that
+
+    TTFT = prefill queue and prefill + link queue and KV transfer + decode admission and first step
+    E2E  = the same with the decode replica's whole stay;  TPOT and ITL are the decode pool's own.
+
+Chances to be late add up by convolution, P(A + B > t) = sum_i w_i P(A > t - b_i) with b_i quantiles of
+the decode side; prompt and transfer grow together and are kept together in A. Tails are tabled once
+for each pool over a ladder of rates, made monotone in the rate, and read off for every pair and ratio:
+a unit with more replicas, or a faster link, never holds less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.performance.steps import StepModel
+from planner.scenario import Slo, Target
+from planner.serving.capacity import ceiling_qps
+from planner.serving.latency_tails import late_ends, late_first_tokens, long_gaps, slow_answers
+from planner.serving.lengths import JointLengths
+from planner.serving.limits import ReplicaLimits
+from planner.serving.replica_curves import ReplicaCurves, replica_curves
+from planner.serving.steady_state import SteadyState, steady_state
+
+Floats = NDArray[np.float64]
+
+LADDER = np.concatenate([np.geomspace(1e-3, 0.3, 5), np.linspace(0.42, 0.98, 9), [0.995]])
+TIMES = 33  # of a target, growing as squares, at which the prefill side is tabled
+DECODE_TIMES = 40  # up to a target, in proportion, at which the decode side is inverted
+EDGES = np.array([0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0])
+BUSIEST_LINK = 0.95
+LEVELS, POINTS = 5, 17  # the bracket of a capacity shrinks 16-fold on each level
+_TINY = 1e-12
+_LEAST = 1e-9
+SUMMED = ("ttft", "e2e")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The KV link as the closed form sees it: seconds a prompt takes on it, and after it [s]."""
+
+    mean_s: float
+    second_moment_s2: float
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrefillTails:
+    """One prefill replica by rate: log P(prefill and transfer > time) for each summed target.
+
+    ``late`` by target key over (rate, time); ``limits``: rates beyond which something gives
+    way, by its name [requests/s]; ``ranks``: attention-DP ranks that send at the same time.
+    """
+
+    rate_qps: Floats
+    late: Mapping[str, Floats]
+    limits: Mapping[str, float]
+    link: Link
+    ranks: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeTails:
+    """One decode replica by rate: quantiles [s] for summed targets, log lateness for the others."""
+
+    rate_qps: Floats
+    quantiles: Mapping[str, Floats]
+    late: Mapping[str, Floats]
+    limits: Mapping[str, float]
+    ranks: int
+
+
+def prefill_tails(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    slo: Slo,
+    transfer: Transfer,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> PrefillTails:
+    """Table one prefill replica whose prompts then take ``transfer``."""
+    curves = prefill_curves(steps, limits, lengths, transfer, prefix_hit_share)
+    ceiling = ceiling_qps(steps, _alone(limits), prompts_alone(lengths), prefix_hit_share)
+    rates = ceiling * LADDER
+    state = steady_state(curves, rates, arrival_cv)
+    shares = np.linspace(0, 1, TIMES) ** 2
+    late = {}
+    for target in _summed(slo):
+        found = [_mean(state, late_first_tokens(state, target.seconds * x)) for x in shares]
+        late[target.key] = _tabled(np.stack(found, axis=1))
+    link = transfer.link(lengths)
+    held = limits.kv_pool_bytes - limits.sequence_bytes(int(lengths.prompt.max()))
+    waiting = (link.mean_s / limits.ranks + link.latency_s) * _mean_bytes(limits, lengths)
+    bounds = {
+        "prefill throughput": _last_stable(state),
+        "kv link": BUSIEST_LINK * limits.ranks / max(link.mean_s, _TINY),
+        "prefill kv pool": max(held, 0.0) / max(waiting, _TINY),
+    }
+    return PrefillTails(rates, late, bounds, link, limits.ranks)
+
+
+def decode_tails(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    slo: Slo,
+    arrival_cv: float = 1.0,
+) -> DecodeTails:
+    """Table one decode replica."""
+    curves = replica_curves(steps, limits, lengths, prefix_hit_share=1.0)
+    rates = LADDER * ceiling_qps(steps, limits, lengths, 1.0)
+    state = steady_state(curves, rates, arrival_cv)
+    quantiles, late = {}, {}
+    for target in slo.targets:
+        if target.metric in SUMMED:
+            quantiles[target.key] = _quantiles_by_rate(state, target)
+        else:
+            slow = slow_answers if target.metric == "tpot" else long_gaps
+            late[target.key] = _tabled(_mean(state, slow(state, target.seconds))[:, None])[:, 0]
+    bounds = {"decode throughput": _last_stable(state)}
+    return DecodeTails(rates, quantiles, late, bounds, limits.ranks)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How long a prompt's KV cache is on the link: the fuller GPU of the two sides sets it."""
+
+    prefill: ReplicaLimits
+    decode: ReplicaLimits
+    gb_s: float
+    latency_s: float
+
+    def seconds(self, prompt_tokens: Floats) -> Floats:
+        """Time on the link by prompt [s], latency left out."""
+        sides = [_sequence_bytes(x, prompt_tokens) for x in (self.prefill, self.decode)]
+        return np.asarray(np.maximum(*sides) / (self.gb_s * 1e9))
+
+    def link(self, lengths: JointLengths) -> Link:
+        """Its moments over requests."""
+        each = self.seconds(lengths.prompt.astype(float))
+        return Link(float(each.mean()), float((each**2).mean()), self.latency_s)
+
+
+def unit_qps(
+    prefill: PrefillTails, decode: DecodeTails, slo: Slo, replicas: int, decode_replicas: int
+) -> tuple[float, str]:
+    """The highest rate of a unit at which every target holds [requests/s], and what stops a higher.
+
+    0 with the worst target where even an idle unit misses one.
+    """
+    bounds = {name: replicas * qps for name, qps in prefill.limits.items()}
+    bounds |= {name: decode_replicas * qps for name, qps in decode.limits.items()}
+    bound = min(bounds, key=lambda name: bounds[name])
+    low, high = 0.0, bounds[bound]
+    if high <= 0:
+        return 0.0, bound
+
+    def margins(rates: Floats) -> dict[str, Floats]:
+        return _margins(prefill, decode, slo, rates, replicas, decode_replicas)
+
+    least = margins(np.array([high * LADDER[0]]))
+    worst = max(least, key=lambda key: float(least[key][0]))
+    if least[worst][0] > 0:
+        return 0.0, worst
+    found = bound
+    for _ in range(LEVELS):
+        rates = np.linspace(low, high, POINTS)
+        each = margins(rates)
+        fails = np.flatnonzero(np.max(np.stack(list(each.values())), axis=0) > 0)
+        if not len(fails):
+            return high, found
+        at = int(fails[0])
+        found = max(each, key=lambda key: float(each[key][at]))
+        low, high = float(rates[max(at - 1, 0)]), float(rates[at])
+    return low, found
+
+
+def _margins(
+    prefill: PrefillTails,
+    decode: DecodeTails,
+    slo: Slo,
+    rates: Floats,
+    replicas: int,
+    decode_replicas: int,
+) -> dict[str, Floats]:
+    """Late share over allowed share, minus 1, by rate."""
+    mine, theirs = rates / replicas, rates / decode_replicas
+    wait = link_wait_s(prefill.link, mine, prefill.ranks)
+    late = {}
+    for target in slo.targets:
+        if target.metric in SUMMED:
+            left = target.seconds - wait[:, None] - _at(decode, decode.quantiles, target, theirs)
+            late[target.key] = _beyond(prefill, target, mine, left)
+        else:
+            late[target.key] = np.exp(np.interp(theirs, decode.rate_qps, decode.late[target.key]))
+    if slo.goodput is not None:
+        met = np.prod([1 - np.minimum(x, 1.0) for x in late.values()], axis=0)
+        return {"goodput": (1 - met) / (1 - slo.goodput) - 1}
+    return {t.key: late[t.key] / (1 - t.percentile / 100) - 1 for t in slo.targets}
+
+
+def link_wait_s(link: Link, rate_qps: Floats, ranks: int) -> Floats:
+    """Mean wait behind earlier prompts on the link of one prefill replica (M/G/1) [s]."""
+    busy = np.minimum(rate_qps * link.mean_s / ranks, 0.98)
+    residual = link.second_moment_s2 / max(2 * link.mean_s, _TINY)
+    return np.asarray(busy / (1 - busy) * residual / ranks)
+
+
+def _at(decode: DecodeTails, table: Mapping[str, Floats], target: Target, rates: Floats) -> Floats:
+    """Quantiles of the decode side by (rate, probability)."""
+    columns = table[target.key].T
+    return np.stack([np.interp(rates, decode.rate_qps, column) for column in columns], axis=1)
+
+
+def _beyond(prefill: PrefillTails, target: Target, rates: Floats, left_s: Floats) -> Floats:
+    """P(prefill side > what the decode side left), averaged over the decode side's quantiles."""
+    table = prefill.late[target.key]
+    rows = np.stack([np.interp(rates, prefill.rate_qps, column) for column in table.T], axis=1)
+    place = np.sqrt(np.clip(left_s / target.seconds, 0.0, 1.0)) * (TIMES - 1)
+    below = np.minimum(place.astype(int), TIMES - 2)
+    here = np.arange(len(rates))[:, None]
+    part = place - below
+    logs = rows[here, below] * (1 - part) + rows[here, below + 1] * part
+    late = np.where(left_s > 0, np.exp(logs), 1.0)
+    return np.asarray(late @ np.diff(EDGES))
+
+
+def _quantiles_by_rate(state: SteadyState, target: Target) -> Floats:
+    """The decode side's part of a summed target at the middle of each probability bin [s]."""
+    late = late_first_tokens if target.metric == "ttft" else late_ends
+    least = min(float(state.curves.decode_s[0]) / 4, target.seconds / 4)
+    times = np.geomspace(least, target.seconds, DECODE_TIMES)
+    tails = np.exp(_tabled(np.stack([_mean(state, late(state, t)) for t in times], axis=1)))
+    middle = (EDGES[1:] + EDGES[:-1]) / 2
+    found = [np.interp(middle, 1 - row, times, left=0.0, right=target.seconds) for row in tails]
+    return np.asarray(np.maximum.accumulate(np.stack(found), axis=0))
+
+
+def _mean(state: SteadyState, late: Floats) -> Floats:
+    return np.asarray((state.share * late).sum(axis=1))
+
+
+def _tabled(late: Floats) -> Floats:
+    """Logarithms, never falling with the rate (rows) nor rising with time (columns)."""
+    rising = np.maximum.accumulate(np.maximum(late, _LEAST), axis=0)
+    return np.asarray(np.log(np.minimum.accumulate(rising, axis=1)))
+
+
+def _last_stable(state: SteadyState) -> float:
+    unstable = np.flatnonzero(~state.stable)
+    last = len(state.rate_qps) - 1 if not len(unstable) else int(unstable[0]) - 1
+    return float(state.rate_qps[last]) if last >= 0 else 0.0
+
+
+def _summed(slo: Slo) -> list[Target]:
+    return [t for t in slo.targets if t.metric in SUMMED]
+
+
+def prompts_alone(lengths: JointLengths) -> JointLengths:
+    """What a prefill replica is asked for: the prompts, and one token each."""
+    return JointLengths(lengths.prompt, np.ones_like(lengths.output))
+
+
+def prefill_curves(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    transfer: Transfer,
+    prefix_hit_share: float,
+) -> ReplicaCurves:
+    """Curves of a replica that decodes nothing, each prompt's transfer added to its own prefill."""
+    curves = replica_curves(steps, _alone(limits), prompts_alone(lengths), prefix_hit_share)
+    sent = transfer.seconds(curves.nodes.prompt) + transfer.latency_s
+    return replace(curves, own_s=curves.own_s + sent)
+
+
+def _alone(limits: ReplicaLimits) -> ReplicaLimits:
+    """Nothing decodes beside a prompt, so there is one state to price."""
+    return replace(limits, max_num_seqs=1)
+
+
+def _sequence_bytes(limits: ReplicaLimits, tokens: Floats) -> Floats:
+    blocks = np.ceil(tokens / limits.kv_block_tokens)
+    fixed = limits.state_bytes + sum(b * np.minimum(tokens, w) for w, b in limits.windows)
+    return np.asarray(fixed + blocks * limits.kv_block_bytes)
+
+
+def _mean_bytes(limits: ReplicaLimits, lengths: JointLengths) -> float:
+    return float(_sequence_bytes(limits, lengths.prompt.astype(float)).mean())

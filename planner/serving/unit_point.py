@@ -1,0 +1,205 @@
+"""A disaggregated unit at a rate: its two pools' states, its percentiles, and how busy it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.deployment import Deployment
+from planner.performance.steps import StepModel
+from planner.scenario import Slo
+from planner.serving.capacity import Capacity, ceiling_qps
+from planner.serving.latency_tails import late_ends, late_first_tokens, slow_answers
+from planner.serving.lengths import JointLengths
+from planner.serving.limits import ReplicaLimits, replica_limits
+from planner.serving.pool_capacity import (
+    Transfer,
+    decode_tails,
+    link_wait_s,
+    prefill_curves,
+    prefill_tails,
+    prompts_alone,
+    unit_qps,
+)
+from planner.serving.pools import Prefill, decode_limits
+from planner.serving.replica_curves import replica_curves
+from planner.serving.steady_state import SteadyState, at_one_rate, steady_state
+from planner.sizing.layout import MemoryLayout
+
+Floats = NDArray[np.float64]
+
+REPORTED = (50.0, 99.0)
+CLOSEST = 0.99  # of the ceiling: a point beyond it has no steady state
+SAMPLES = 200
+GRID = 64
+WIDEST_S = 1e4
+_LATE = {"ttft": late_first_tokens, "tpot": slow_answers, "e2e": late_ends}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one disaggregated unit is made of, as the closed form takes it."""
+
+    prefill_steps: StepModel
+    prefill: ReplicaLimits
+    replicas: int
+    decode_steps: StepModel
+    decode: ReplicaLimits
+    decode_replicas: int
+    gb_s: float
+    latency_s: float
+
+    @property
+    def transfer(self) -> Transfer:
+        """The KV link between its pools."""
+        return Transfer(self.prefill, self.decode, self.gb_s, self.latency_s)
+
+
+def unit_of(
+    prefill: Prefill,
+    deployment: Deployment,
+    memory: MemoryLayout,
+    steps: StepModel,
+    prefill_steps: StepModel | None = None,
+) -> Unit:
+    """The unit of a prefill side and a decode deployment; ``prefill_steps`` instead of its own."""
+    return Unit(
+        prefill_steps or prefill.steps,
+        replica_limits(prefill.deployment, prefill.memory),
+        prefill.replicas,
+        steps,
+        decode_limits(deployment, memory),
+        prefill.decode_replicas,
+        prefill.link.gb_s,
+        prefill.link.latency_s,
+    )
+
+
+def unit_capacity(
+    unit: Unit,
+    lengths: JointLengths,
+    slo: Slo,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> Capacity:
+    """The highest rate of one unit at which every target holds, and what happens there."""
+    mine = prefill_tails(
+        unit.prefill_steps, unit.prefill, lengths, slo, unit.transfer, arrival_cv, prefix_hit_share
+    )
+    theirs = decode_tails(unit.decode_steps, unit.decode, lengths, slo, arrival_cv)
+    qps, bound = unit_qps(mine, theirs, slo, unit.replicas, unit.decode_replicas)
+    least = min(
+        unit.replicas * float(mine.rate_qps[0]), unit.decode_replicas * float(theirs.rate_qps[0])
+    )
+    point = unit_point(unit, lengths, slo, qps or least, arrival_cv, prefix_hit_share, bound)
+    if qps > 0:
+        return point
+    return Capacity(0.0, 0.0, 0.0, 0.0, point.latency_s, bound, reason=f"misses {bound} when idle")
+
+
+def unit_ceiling_qps(unit: Unit, lengths: JointLengths, prefix_hit_share: float = 0.0) -> float:
+    """The rate beyond which one of the pools' queues grows without end [requests/s]."""
+    prompts = prompts_alone(lengths)
+    mine = ceiling_qps(unit.prefill_steps, unit.prefill, prompts, prefix_hit_share)
+    theirs = ceiling_qps(unit.decode_steps, unit.decode, lengths, 1.0)
+    sent = unit.transfer.link(lengths).mean_s / unit.prefill.ranks
+    return min(unit.replicas * min(mine, 1 / max(sent, 1e-12)), unit.decode_replicas * theirs)
+
+
+def unit_point(
+    unit: Unit,
+    lengths: JointLengths,
+    slo: Slo,
+    rate_qps: float,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+    limited_by: str = "",
+) -> Capacity:
+    """What one unit does at ``rate_qps`` [requests/s]; ``latency_s`` is worked out when asked for."""
+    ceiling = unit_ceiling_qps(unit, lengths, prefix_hit_share)
+    rate = min(rate_qps, CLOSEST * ceiling)
+    each, every = rate / unit.replicas, rate / unit.decode_replicas
+    curves = prefill_curves(
+        unit.prefill_steps, unit.prefill, lengths, unit.transfer, prefix_hit_share
+    )
+    mine = steady_state(curves, np.array([each]), arrival_cv)
+    answers = replica_curves(unit.decode_steps, unit.decode, lengths, prefix_hit_share=1.0)
+    theirs = steady_state(answers, np.array([every]), arrival_cv)
+    link = unit.transfer.link(lengths)
+    wait = float(link_wait_s(link, np.array([each]), unit.prefill.ranks)[0])
+    own = float(mine.curves.own_s[0] @ mine.curves.nodes.prompt_weight)
+    queued = float((mine.share[0] * mine.queue_wait_s[0]).sum())
+    share = theirs.share[0]
+    batch = float((share * np.minimum(answers.state, answers.slots)).sum())
+    entering = float((share * answers.own_s.mean(axis=1)).sum())
+    deciding = batch + float(theirs.waiting[0]) + every * entering
+    return Capacity(
+        qps=rate_qps,
+        concurrency=rate * (own + queued + wait) + unit.decode_replicas * deciding,
+        kv_used_share=min(1.0, batch * answers.kv_bytes_per_request / answers.kv_pool_bytes),
+        utilisation=min(1.0, rate_qps / ceiling),
+        latency_s=UnitLatencies(mine, theirs, wait, slo),
+        limited_by=limited_by,
+        tpot_mean_s=float((share * theirs.step_s[0]).sum()) / answers.tokens_per_step,
+    )
+
+
+class UnitLatencies(Mapping[str, float]):
+    """Percentiles [s] of a unit by key, worked out when first asked for."""
+
+    def __init__(self, prefill: SteadyState, decode: SteadyState, wait_s: float, slo: Slo) -> None:
+        self._prefill = prefill
+        self._decode = decode
+        self._wait_s = wait_s
+        self._wanted: dict[str, set[float]] = {m: set(REPORTED) for m in _LATE}
+        for target in slo.targets:
+            if target.metric in _LATE:
+                self._wanted[target.metric].add(target.percentile)
+        if decode.curves.nodes.output.max() <= 1:
+            del self._wanted["tpot"]
+        self._known: dict[str, dict[str, float]] = {}
+
+    def _of(self, metric: str) -> dict[str, float]:
+        if metric not in self._known:
+            found = _spread(self._decode, metric)
+            if metric != "tpot":
+                before = _spread(self._prefill, "ttft") + self._wait_s
+                found = (before[:, None] + found[None, :]).ravel()
+            wanted = sorted(self._wanted[metric])
+            values = np.quantile(found, np.array(wanted) / 100)
+            self._known[metric] = {
+                f"{metric}_p{p:g}": float(v) for p, v in zip(wanted, values, strict=True)
+            }
+        return self._known[metric]
+
+    def __getitem__(self, key: str) -> float:
+        metric = key.partition("_")[0]
+        if metric not in self._wanted:
+            raise KeyError(key)
+        return self._of(metric)[key]
+
+    def __iter__(self) -> Iterator[str]:
+        for metric in self._wanted:
+            yield from self._of(metric)
+
+    def __len__(self) -> int:
+        return sum(len(self._of(metric)) for metric in self._wanted)
+
+
+def _spread(state: SteadyState, metric: str) -> Floats:
+    """Equally likely values of a latency [s], from its distribution function, in two passes."""
+    copies = at_one_rate(state, GRID)
+    low, high = float(state.curves.decode_s[0]) / 4, WIDEST_S
+    wanted = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    for _ in range(2):
+        times = np.geomspace(low, high, GRID)
+        late = (copies.share * _LATE[metric](copies, times)).sum(axis=1)
+        met = 1 - np.minimum.accumulate(late)
+        low = times[max(int(np.argmax(met > wanted[0])) - 1, 0)]
+        reached = met >= wanted[-1]
+        high = times[int(np.argmax(reached))] if reached.any() else WIDEST_S
+        high = max(high, low * 1.01)
+    return np.asarray(np.interp(wanted, met, times))

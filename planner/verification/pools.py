@@ -1,0 +1,87 @@
+"""Units of prefill and decode pools, re-checked: the link, the ratio, and what the unit holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.deployment import Deployment
+from planner.evidence import weakest
+from planner.fleet.derating import derating
+from planner.fleet.disaggregated import kv_link
+from planner.plan import Plan, PrefillPool, ReplicaGroup
+from planner.scenario import Service
+from planner.serving.lengths import JointLengths
+from planner.serving.placed import Placed
+from planner.serving.pools import Prefill, degrees
+from planner.serving.unit_point import unit_capacity, unit_of
+from planner.verification.check import Check, Verdict, equal, one_of, same
+from planner.verification.replay import capacity_checks
+
+
+def same_pools(prefill: Prefill | None, group: ReplicaGroup) -> bool:
+    """Whether a candidate's prefill side is the one a replica group tells of."""
+    told = group.prefill
+    if prefill is None or told is None:
+        return prefill is None and told is None
+    return (
+        degrees(prefill.deployment),
+        prefill.replicas,
+        prefill.decode_replicas,
+        prefill.within,
+    ) == (told.degrees, told.replicas, told.decode_replicas, told.within)
+
+
+def link_checks(
+    label: str, service: Service, pool: PrefillPool, decode: Deployment
+) -> Iterator[Check]:
+    """The unit is one the search allows, over a link that the catalog or the scenario names."""
+    asked = service.search.disaggregation
+    if asked is None:
+        yield Check("search", f"{label} prefill and decode apart", Verdict.FAILS, "not asked for")
+        return
+    ratio = f"{pool.replicas}P{pool.decode_replicas}D"
+    yield one_of("search", f"{label} ratio", ratio, asked.ratios)
+    yield one_of("search", f"{label} place", pool.within, asked.within)
+    degrees = asked.prefill_tensor_parallel or service.search.tensor_parallel
+    allowed = tuple(map(str, degrees))
+    yield one_of("search", f"{label} prefill tensor_parallel", str(pool.tensor_parallel), allowed)
+    gpus = pool.replicas * pool.gpus_each + pool.decode_replicas * decode.gpus
+    joined = kv_link(decode, gpus, pool.within, asked)
+    rate, latency = (joined.gb_s, joined.latency_s) if joined else (None, None)
+    yield equal("physics", f"{label} KV link [GB/s per GPU]", pool.link_gb_s, rate)
+    yield equal("physics", f"{label} KV link latency [s]", pool.link_latency_s, latency)
+    known = joined.evidence.value if joined else "none"
+    yield same("physics", f"{label} KV link evidence", pool.link_evidence, known)
+
+
+def unit_checks(
+    label: str,
+    service: Service,
+    group: ReplicaGroup,
+    placed: Placed,
+    lengths: JointLengths,
+    plan: Plan,
+) -> Iterator[Check]:
+    """The unit's capacity is the closed form's or lower, or holds when it is played again."""
+    prefill, steps = placed.prefill, placed.steps
+    assert prefill is not None
+    worse = derating(steps, service.assurance)
+    unit = unit_of(
+        prefill,
+        placed.deployment,
+        placed.memory,
+        worse.slowed(steps),
+        worse.slowed(prefill.steps),
+    )
+    closed_form = unit_capacity(
+        unit,
+        lengths,
+        worse.tightened(service.slo),
+        max(1.0, service.arrivals.cv),
+        service.assumptions.prefix_hit_share,
+    )
+    others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]
+    held = closed_form.qps / worse.demand
+    yield from capacity_checks(label, service, group, placed, held, others, plan.provenance.seed)
+    grades = (prefill.steps.evidence, steps.evidence, prefill.link.evidence)
+    yield same("capacity", f"{label} evidence", group.evidence, weakest(grades).value)
