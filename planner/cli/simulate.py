@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
 from planner.cli.numbers import FiniteRange
 from planner.cli.options import catalog_options
 from planner.units import parse_duration_s
-
-if TYPE_CHECKING:
-    from planner.asking import Asking
-    from planner.plan import Plan
-    from planner.serving.service_simulation import Check
 
 MISSED = 3
 
@@ -49,10 +43,6 @@ def _scaling(
         if events[-1][1] < 1:
             raise click.BadParameter("at least one replica must remain", param=param)
     return tuple(events)
-
-
-class Overload(Exception):
-    """The rate is so far beyond the fleet that a simulation would only grow a queue."""
 
 
 @click.command(name="simulate", short_help="play a plan under load and print its percentiles")
@@ -136,8 +126,9 @@ def command(
 ) -> int:
     """Play the plan of SCENARIO step by step and hold its percentiles against the targets.
 
-    Without --plan the scenario is solved first (closed form). Exit codes: 0 every target holds, 2
-    invalid input, 3 a target is missed or the rate cannot be held.
+    Without --plan the scenario is solved first (closed form); with it the plan's fleet meets SCENARIO's
+    load and targets, which may differ from those it was planned for. Exit codes: 0 every target holds,
+    2 invalid input, 3 a target is missed or the rate cannot be held.
 
     \b
     Examples:
@@ -154,26 +145,28 @@ def command(
         simulation_document,
     )
     from planner.reporting.tables_out import table_format, write_table
+    from planner.serving.service_simulation import Scaling
+    from planner.verification.play import Overload, Play, play, under
 
     for wanted in filter(None, (requests_file, series_file)):
         table_format(wanted)
     asking = Asking.with_options(catalogs, calibration=calibration, verify="none", seed=seed)
     answer = asking.plan_of(plan or scenario)
+    if plan is not None:
+        answer = under(answer, asking.read(scenario))
+    how = Play(
+        trace=trace,
+        kv_pool_tokens=kv_pool_tokens,
+        concurrency=concurrency,
+        duration_s=duration,
+        rate_scale=rate_scale,
+        replications=replications,
+        seed=seed,
+        scaling=tuple(Scaling(at_s, count) for at_s, count in scaling),
+    )
     try:
         with _bar() as advance:
-            checks = _checks(
-                asking,
-                answer,
-                trace,
-                kv_pool_tokens,
-                concurrency,
-                duration,
-                rate_scale,
-                replications,
-                seed,
-                scaling,
-                advance,
-            )
+            checks = play(answer, how, asking.catalog, asking.calibration(), advance)
     except Overload as overload:
         click.echo(f"cannot be held: {overload}", err=True)
         return MISSED
@@ -188,94 +181,6 @@ def command(
         data=lambda: simulation_data(checks),
     )
     return 0 if all(c.holds for c in checks.values()) else MISSED
-
-
-def _checks(
-    asking: Asking,
-    plan: Plan,
-    trace: str | None,
-    kv_pool_tokens: float | None,
-    concurrency: int | None,
-    duration_s: float | None,
-    rate_scale: float,
-    replications: int,
-    seed: int,
-    scaling: tuple[tuple[float, int], ...],
-    advance: Callable[[int], None],
-) -> dict[str, Check]:
-    from dataclasses import replace
-
-    from planner.errors import InputError
-    from planner.serving.lengths import lengths_of
-    from planner.serving.requests import from_trace
-    from planner.serving.service_simulation import (
-        Scaling,
-        check_service,
-        closed_loop_service,
-        excess_rate,
-        replay_service,
-        window_for,
-    )
-    from planner.serving.trace import read_trace
-    from planner.verification.placement import placements
-
-    if not plan.services:
-        raise InputError(
-            "the plan has no fleet to simulate",
-            found=plan.status,
-            action="solve a scenario that has a plan first",
-        )
-    services = {s.name: s for s in plan.scenario.services}
-    if scaling and (trace is not None or len(services) > 1):
-        raise InputError("--scale works for one service with its own arrivals")
-    if concurrency is not None and (trace is not None or scaling):
-        raise InputError("--concurrency sends its own requests: leave out --trace and --scale")
-    if trace is not None and len(services) > 1:
-        raise InputError("--trace plays one service, the scenario has several", found=len(services))
-    checks = {}
-    for planned in plan.services:
-        service = services[planned.name]
-        placed = placements(planned, service, asking.catalog, asking.calibration())
-        if trace is not None:
-            recorded = read_trace(trace)
-            model = placed[0].deployment.model
-            if model.max_context_tokens:
-                recorded.check_context(model.max_context_tokens, model.name)
-            requests = from_trace(recorded, rate_scale, duration_s)
-            checks[planned.name] = replay_service(
-                service,
-                placed,
-                requests,
-                seed=seed,
-                kv_pool_tokens=kv_pool_tokens,
-                progress=advance,
-            )
-            continue
-        if concurrency is not None:
-            checks[planned.name] = closed_loop_service(
-                service, placed, concurrency, seed=seed, progress=advance
-            )
-            continue
-        _refuse(excess_rate(service, placed, rate_scale * sum(p.rate_qps for p in placed)))
-        window = window_for(service, placed, lengths_of(service))
-        if duration_s is not None:
-            window = replace(window, measured_s=duration_s)
-        checks[planned.name] = check_service(
-            service,
-            placed,
-            window=window,
-            rate_scale=rate_scale,
-            replications=replications,
-            seed=seed,
-            scaling=tuple(Scaling(at, count) for at, count in scaling),
-            progress=advance,
-        )
-    return checks
-
-
-def _refuse(reason: str | None) -> None:
-    if reason is not None:
-        raise Overload(reason)
 
 
 @contextmanager

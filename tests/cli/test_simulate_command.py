@@ -63,6 +63,17 @@ def test_a_plan_file_is_played_without_solving(scenario, tmp_path, capsys):
     assert "Every target holds" in capsys.readouterr().out
 
 
+def test_a_plan_meets_the_load_of_the_scenario_that_is_named(scenario, tmp_path, capsys):
+    plan, busier, other = (tmp_path / n for n in ("plan.json", "busier.yaml", "other.yaml"))
+    assert main(["solve", scenario, "--verify", "none", "--format", "json", "-o", str(plan)]) == 0
+    busier.write_text(SCENARIO.replace("rate: 4", "rate: 6"))
+    main(["simulate", str(busier), "--plan", str(plan), "--duration", "3m", "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["services"][0]["rate_qps"] == pytest.approx(6)
+    other.write_text(SCENARIO.replace("Meta-Llama-3-8B", "Meta-Llama-3-70B"))
+    assert main(["simulate", str(other), "--plan", str(plan)]) == 2
+    assert "serves other models" in capsys.readouterr().err
+
+
 def test_a_trace_is_played(scenario, capsys):
     trace = ["--trace", "azure_conversation_2023", "--duration", "60s"]
     assert main(["simulate", scenario, *trace]) in (0, 3)

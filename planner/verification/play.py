@@ -1,0 +1,172 @@
+"""A plan's fleet played in the simulator: its own load or another's, a trace, a load test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from planner.catalog.store import Catalog
+from planner.errors import InputError
+from planner.performance.factors import Calibration
+from planner.plan import Plan, ServicePlan
+from planner.scenario import Scenario, Service
+from planner.serving.lengths import lengths_of
+from planner.serving.requests import from_trace
+from planner.serving.service_simulation import (
+    Check,
+    Placed,
+    Scaling,
+    check_service,
+    closed_loop_service,
+    excess_rate,
+    replay_service,
+    window_for,
+)
+from planner.serving.trace import read_trace
+from planner.verification.placement import placements
+
+
+class Overload(Exception):
+    """The rate is so far beyond the fleet that a simulation would only grow a queue."""
+
+
+@dataclass(frozen=True)
+class Play:
+    """What to send and for how long.
+
+    trace: a trace's requests at their own times, with ``kv_pool_tokens`` in a replica's pool instead
+    of the predicted ones; concurrency: a closed loop of so many requests in flight; duration_s:
+    measured time [s], by need when None; rate_scale: times the planned rate; scaling: replicas added
+    or taken away on the way.
+    """
+
+    trace: str | None = None
+    kv_pool_tokens: float | None = None
+    concurrency: int | None = None
+    duration_s: float | None = None
+    rate_scale: float = 1.0
+    replications: int = 1
+    seed: int = 0
+    scaling: tuple[Scaling, ...] = ()
+
+
+def play(
+    plan: Plan,
+    how: Play,
+    catalog: Catalog,
+    calibration: Calibration,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Check]:
+    """Play every service of ``plan`` and judge its targets.
+
+    Raises InputError for a plan without a fleet and for what cannot be played together, Overload when
+    the replicas could never finish what arrives.
+    """
+    if not plan.services:
+        raise InputError(
+            "the plan has no fleet to simulate",
+            found=plan.status,
+            action="solve a scenario that has a plan first",
+        )
+    services = {s.name: s for s in plan.scenario.services}
+    _check_together(how, len(services))
+    return {
+        planned.name: _played(
+            services[planned.name],
+            placements(planned, services[planned.name], catalog, calibration),
+            how,
+            progress,
+        )
+        for planned in plan.services
+    }
+
+
+def under(plan: Plan, scenario: Scenario) -> Plan:
+    """The fleet of ``plan`` under the load and the targets of ``scenario``.
+
+    Every replica group's rate grows with its service's. Services are paired by name, or the one with
+    the one. Raises InputError unless both serve the same models.
+    """
+    had = {s.name: s for s in plan.scenario.services}
+    asked = {s.name: s for s in scenario.services}
+    if len(had) == len(asked) == 1:
+        asked = dict(zip(had, asked.values(), strict=True))
+    if {n: s.model for n, s in had.items()} != {n: s.model for n, s in asked.items()}:
+        raise InputError(
+            "the plan serves other models than the scenario asks for",
+            where="--plan",
+            found=_models(had.values()),
+            allowed=_models(asked.values()),
+            action="solve the scenario and give the plan that comes out",
+        )
+    services = tuple(s.model_copy(update={"name": name}) for name, s in asked.items())
+    return plan.model_copy(
+        update={
+            "scenario": scenario.model_copy(update={"services": services}),
+            "services": tuple(
+                _scaled(p, asked[p.name].rate / had[p.name].rate) for p in plan.services
+            ),
+        }
+    )
+
+
+def _models(services: Iterable[Service]) -> str:
+    names = (s.model if isinstance(s.model, str) else s.model.name for s in services)
+    return ", ".join(sorted(names))
+
+
+def _scaled(planned: ServicePlan, factor: float) -> ServicePlan:
+    groups = tuple(
+        g.model_copy(update={"routed_qps": g.routed_qps * factor}) for g in planned.replica_groups
+    )
+    return planned.model_copy(update={"replica_groups": groups})
+
+
+def _check_together(how: Play, services: int) -> None:
+    if how.scaling and (how.trace is not None or services > 1):
+        raise InputError("--scale works for one service with its own arrivals")
+    if how.concurrency is not None and (how.trace is not None or how.scaling):
+        raise InputError("--concurrency sends its own requests: leave out --trace and --scale")
+    if how.trace is not None and services > 1:
+        raise InputError("--trace plays one service, the scenario has several", found=services)
+
+
+def _played(
+    service: Service,
+    placed: Sequence[Placed],
+    how: Play,
+    progress: Callable[[int], None] | None,
+) -> Check:
+    if how.trace is not None:
+        recorded = read_trace(how.trace)
+        model = placed[0].deployment.model
+        if model.max_context_tokens:
+            recorded.check_context(model.max_context_tokens, model.name)
+        return replay_service(
+            service,
+            placed,
+            from_trace(recorded, how.rate_scale, how.duration_s),
+            seed=how.seed,
+            kv_pool_tokens=how.kv_pool_tokens,
+            progress=progress,
+        )
+    if how.concurrency is not None:
+        return closed_loop_service(
+            service, placed, how.concurrency, seed=how.seed, progress=progress
+        )
+    too_much = excess_rate(service, placed, how.rate_scale * sum(p.rate_qps for p in placed))
+    if too_much is not None:
+        raise Overload(too_much)
+    window = window_for(service, placed, lengths_of(service))
+    if how.duration_s is not None:
+        window = replace(window, measured_s=how.duration_s)
+    return check_service(
+        service,
+        placed,
+        window=window,
+        rate_scale=how.rate_scale,
+        replications=how.replications,
+        seed=how.seed,
+        scaling=how.scaling,
+        progress=progress,
+    )
