@@ -34,6 +34,7 @@ from planner.scenario_fleet import (
     Spot,
 )
 from planner.scenario_source import Loc, Source
+from planner.units import counted
 
 _DOCUMENTS: dict[str, type[BaseModel]] = {
     "search": Search,
@@ -83,7 +84,7 @@ def complaint(error: ValidationError, source: Source) -> InputError:
     loc = _own_path(detail, source)
     message, allowed, action = _wording(detail, loc)
     if len(details) > 1 and len({d["loc"][:3] for d in details}) > 1:
-        action = "; ".join(filter(None, [action, f"{len(details) - 1} more problems follow"]))
+        action = "; ".join(filter(None, [action, _more(len(details) - 1)]))
     found = None if detail["type"] == "missing" else _written(detail)
     if detail["type"] == "field":
         found = detail["ctx"]["found"]
@@ -94,6 +95,10 @@ def complaint(error: ValidationError, source: Source) -> InputError:
     return InputError(
         message, where=source.where(*loc), found=found, allowed=allowed, action=action
     )
+
+
+def _more(count: int) -> str:
+    return f"{counted(count, 'more problem')} follow{'s' if count == 1 else ''}"
 
 
 def _own_path(detail: ErrorDetails, source: Source) -> Loc:

@@ -70,3 +70,8 @@ def _parse(
     if not math.isfinite(number) or number < 0:
         raise ValueError(f"expected a finite, non-negative value, found {value!r}")
     return number * factors[unit]
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: ``1 card``, ``2 cards``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,5 +1,7 @@
 """The two walkthroughs, figure by figure, with textbook rounding where the textbook rounds."""
 
+import math
+
 import pytest
 
 from planner.api import explain, solve
@@ -101,3 +103,33 @@ def test_rounded_parameters(exact, rounded):
 def test_textbook_rounding():
     assert whole_gigabytes(335.5e9) == 336e9
     assert whole_gigabytes(3.8e9) == 3.8e9
+
+
+@pytest.mark.parametrize("name", ["fleet_growth", "fleet_short_stock"])
+def test_replicas_follow_from_what_they_really_get(name, catalog):
+    plan = solve(name, catalogs=catalog, verify="none")
+    for service, derivation in zip(plan.services, derive(plan, catalog), strict=True):
+        (group,) = service.replica_groups
+        row = {r.topic: r.honest for r in derivation.rows}
+        flight = row["Requests in flight"]
+        assert flight.numbers.startswith(f"{group.routed_qps:.4g}/s")
+        assert ("at its busiest" in flight.numbers) == (name == "fleet_growth")
+        needed = math.ceil(group.routed_qps / group.capacity_qps - 1e-6)
+        spare = group.replicas - needed
+        kept = f" and {spare} to spare" if spare else ""
+        assert row["What really holds"].numbers.endswith(f"-> {needed}{kept}")
+
+
+def test_layers_that_stop_growing_are_told(rows):
+    row, _, _ = rows("gpt_oss_120b")
+    assert row["KV cache per token"].honest.note == "18 of 36 layers stop growing at 128 tokens"
+
+
+def test_the_parts_of_a_step_are_those_of_the_plan(rows, catalog):
+    row, _, _ = rows("llama70b_qps50")
+    (service,) = solve("llama70b_qps50", catalogs=catalog, verify="none").services
+    (group,) = service.replica_groups
+    speed = row["Speed of one replica"].honest
+    assert f"weights {1e3 * group.step.weights_s:.1f}, " in speed.numbers
+    assert speed.result == f"{1e3 * group.step.total_s:.1f} ms a step"
+    assert speed.note.endswith("limited by tpot_p99")

@@ -10,6 +10,7 @@ from planner.fleet.problem import Solution
 from planner.fleet.rivals import UNPROTECTED, Rival
 from planner.plan import Alternative, Infeasibility, RejectionGroup, Relaxation, Totals
 from planner.solved import Solved
+from planner.units import counted
 
 EXAMPLES = 3
 ROUNDING = 1e-6  # sums of floats that differ by less are equal
@@ -65,14 +66,15 @@ def _why_it_lost(
     if cost <= totals.usd_per_hour * (1 + ROUNDING):
         return "costs the same; the tie went to fewer GPUs, then to the lower TPOT"
     rented = totals.gpus_rented
+    of_plan = f"{rented} {'does' if rented == 1 else 'do'}"
     ratio = (cost / gpus) / (totals.usd_per_hour / rented)
     if abs(ratio - 1) < ALIKE:
-        return f"the same price per GPU, but it takes {gpus} where {rented} do"
+        return f"the same price per GPU, but it takes {gpus} where {of_plan}"
     if gpus > rented and ratio > 1:
-        return f"needs {gpus} GPUs where {rented} do, and each costs more"
+        return f"needs {gpus} GPUs where {of_plan}, and each costs more"
     if gpus > rented:
-        return f"cheaper per GPU, but it takes {gpus} where {rented} do"
-    fewer = "as many GPUs" if gpus == rented else f"only {gpus} GPU{'s' if gpus > 1 else ''}"
+        return f"cheaper per GPU, but it takes {gpus} where {of_plan}"
+    fewer = "as many GPUs" if gpus == rented else f"only {counted(gpus, 'GPU')}"
     return f"{fewer}, but each costs {_times(ratio)}"
 
 

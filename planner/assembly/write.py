@@ -123,7 +123,7 @@ def _provenance(
 ) -> Provenance:
     billed = {offer_key(key) for key, _ in solved.solution.billed}
     used = [o for o in solved.offers if o.key in billed]
-    dates = sorted(o.as_of for o in (used or solved.offers))
+    dates = sorted(filter(None, (o.as_of for o in (used or solved.offers))))
     text = json.dumps(solved.scenario.model_dump(mode="json"), sort_keys=True)
     return Provenance(
         planner_version=__version__,

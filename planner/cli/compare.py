@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counted, progress, solve_options
+from planner.cli.options import catalog_options, counting, progress, solve_options
 
 FORMATS = ("table", "json", "md", "html", "csv")
 
@@ -56,7 +56,7 @@ def command(
     question = asking.read(scenario)
     with progress() as report:
         comparison = compare(
-            question, axes, asking.solve_again(), counted(report), check=asking.check
+            question, axes, asking.solve_again(), counting(report), check=asking.check
         )
     document, winner = comparison_document(comparison), comparison.winner
     write_document(

@@ -11,7 +11,7 @@ from planner.cli.options import catalog_options, progress, solve_options
 
 @click.command(name="explain", short_help="derive the plan step by step")
 @click.argument("scenario")
-@solve_options(verify="none")
+@solve_options(verify="simulate")
 @catalog_options
 @click.option(
     "--format",

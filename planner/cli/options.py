@@ -93,7 +93,7 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def counted(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
+def counting(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
     """Progress over many solves: ``3/20 rate 30``."""
     return lambda done, total, label: report(f"{done + 1}/{total} {label}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counted, progress, solve_options
+from planner.cli.options import catalog_options, counting, progress, solve_options
 
 FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 
@@ -61,6 +61,6 @@ def command(
             write_plan(plan, style, output)
             return plan.exit_code
         solve = None if quick else asking.solve_again(verify="none", explain=False)
-        findings = gather(plan, asking.catalog, asking.calibration(), solve, counted(report))
+        findings = gather(plan, asking.catalog, asking.calibration(), solve, counting(report))
     write_findings(findings, style, output, table=table)
     return plan.exit_code

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counted, progress, solve_options
+from planner.cli.options import catalog_options, counting, progress, solve_options
 from planner.errors import InputError
 
 FORMATS = ("table", "json", "md", "html", "csv")
@@ -92,7 +92,7 @@ def command(
     question = asking.read(scenario)
     with progress() as report:
         solve = asking.solve_again(explain=False)
-        swept = sweep(question, axis, values, solve, refinements=refine, progress=counted(report))
+        swept = sweep(question, axis, values, solve, refinements=refine, progress=counting(report))
     document = sweep_document(swept)
     write_document(
         document,

@@ -1,11 +1,12 @@
-"""The rows about memory: weights, KV cache, requests in flight, cards."""
+"""The rows about memory: weights, KV cache, cards."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from planner.catalog.model import LatentAttention, SoftmaxAttention
-from planner.derivation.question import REFERENCE_GPUS, Question
+from planner.catalog.model import LatentAttention, RecurrentMixer, SoftmaxAttention
+from planner.derivation.question import Question
 from planner.derivation.rows import Row, Step
 from planner.derivation.textbook import rounded_up
 from planner.sizing.precision import weight_bytes, weights_for
@@ -37,36 +38,47 @@ def weights(q: Question) -> Row:
 
 def kv_per_token(q: Question) -> Row:
     """The architecture's own formula; MLA is told apart from GQA, and its replication named."""
-    layers = len(q.model.layers)
-    mixer = next(
-        (
-            x.mixer
-            for x in q.model.layers
-            if isinstance(x.mixer, (SoftmaxAttention, LatentAttention))
-        ),
-        None,
-    )
+    mixers = [
+        x.mixer for x in q.model.layers if isinstance(x.mixer, (SoftmaxAttention, LatentAttention))
+    ]
+    mixer = mixers[0] if mixers else None
+    note = ""
     if isinstance(mixer, LatentAttention):
         formula = "L x (kv_lora_rank + qk_rope_head_dim) x 2 B"
-        numbers = f"L = {layers}, ({mixer.kv_lora_rank} + {mixer.qk_rope_head_dim})"
-        gqa = 2 * layers * mixer.heads * mixer.v_head_dim * 2
+        numbers = f"L = {len(mixers)}, ({mixer.kv_lora_rank} + {mixer.qk_rope_head_dim})"
+        gqa = 2 * len(mixers) * mixer.heads * mixer.v_head_dim * 2
         note = f"MLA, not the GQA formula, which would give {gqa:,} B"
     elif mixer is not None:
-        formula, note = "2 x L x kv_heads x head_dim x 2 B", ""
-        numbers = f"L = {layers}, {mixer.kv_heads} x {mixer.head_dim}, K and V"
+        formula = "2 x L x kv_heads x head_dim x 2 B"
+        numbers = f"L = {len(mixers)}, {mixer.kv_heads} x {mixer.head_dim}, K and V"
     else:
-        formula, numbers, note = "no attention layers", f"L = {layers}", ""
+        formula, numbers = "no attention layers", f"L = {len(q.model.layers)}"
     result = f"{q.textbook.kv_token_bytes:,.0f} B"
-    remark = note
-    if q.copies > 1:
-        remark = (
-            f"every rank of TP{q.copies} holds the same latent: {q.copies} copies of each token"
-        )
+    remark = (
+        f"every rank of TP{q.copies} holds the same latent: {q.copies} copies of each token"
+        if q.copies > 1
+        else "; ".join(filter(None, (note, *_not_growing(q))))
+    )
     return Row(
         "KV cache per token",
         Step(formula, numbers, result, note),
         Step(formula, numbers, result, remark),
     )
+
+
+def _not_growing(q: Question) -> Iterator[str]:
+    """What the formula leaves out: layers that stop at a window, and those that keep a state."""
+    layers = len(q.model.layers)
+    windows = Counter(
+        x.mixer.window
+        for x in q.model.layers
+        if isinstance(x.mixer, SoftmaxAttention) and x.mixer.window is not None
+    )
+    for window, count in sorted(windows.items()):
+        yield f"{count} of {layers} layers stop growing at {window:,} tokens"
+    states = sum(isinstance(x.mixer, RecurrentMixer) for x in q.model.layers)
+    if states:
+        yield f"{states} of {layers} layers keep a constant state instead"
 
 
 def kv_per_request(q: Question) -> Row:
@@ -87,31 +99,6 @@ def kv_per_request(q: Question) -> Row:
             f"{grown[0]:,.0f} to {grown[1]:,.1f} MB",
         ),
     )
-
-
-def concurrency(q: Question) -> Row:
-    """A guessed response time, against Little's law at the predicted latency."""
-    rate, response = q.service.rate, q.service.assumptions.response_time
-    output = q.lengths.mean_output
-    book = Step(
-        "rate x assumed response time",
-        f"{rate:g}/s x {response:g} s",
-        f"{q.textbook.in_flight:,.0f} requests",
-        f"{response:g} s for {output:,.0f} tokens is {1e3 * response / output:.0f} ms a token",
-    )
-    ttft, tpot = q.service.slo.target("ttft"), q.service.slo.target("tpot")
-    slowest = (ttft.seconds if ttft else 0.0) + ((output - 1) * tpot.seconds if tpot else 0.0)
-    note = f"the targets allow up to {slowest:,.0f} s and {rate * slowest:,.0f} in flight"
-    if not q.groups:
-        return Row("Requests in flight", book, Step("Little's law", "", "-", note))
-    flight = sum(g.concurrency * g.replicas for g in q.groups)
-    honest = Step(
-        "Little's law at the predicted latency",
-        f"{rate:g}/s x {flight / rate:,.1f} s",
-        f"{flight:,.0f} requests",
-        note,
-    )
-    return Row("Requests in flight", book, honest)
 
 
 def kv_pool(q: Question) -> Row:
@@ -158,7 +145,7 @@ def cards(q: Question) -> Iterator[Row]:
 
 def _cards_by_memory(q: Question, name: str) -> Row:
     fits = []
-    for gpu in REFERENCE_GPUS:
+    for gpu in (card.gpu for card in q.reference):
         count = q.textbook.cards(name, q.card_bytes(gpu))
         fits.append(f"{count}x {gpu} TP={count} ({count * q.card_bytes(gpu) / GB:g} GB)")
     book = Step(

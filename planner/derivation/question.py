@@ -13,9 +13,8 @@ from planner.scenario import Service
 from planner.serving.lengths import JointLengths, lengths_of
 from planner.sizing.kv_cache import kv_bytes_per_token
 from planner.sizing.parameters import ParameterCount, count_parameters
+from planner.sizing.reference_cards import Card, textbook_cards
 from planner.units import GB
-
-REFERENCE_GPUS = ("h100-sxm-80gb", "a100-sxm-80gb")  # the cards the textbook compares
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,8 @@ class Question:
     """One service of a plan, ready to be derived.
 
     ``card``, ``cards``: the GPU type and count that the scenario's stock fixes, ("", 0) otherwise;
-    ``copies``: how many ranks hold the same MLA latent under the widest searched TP.
+    ``copies``: how many ranks hold the same MLA latent under the widest searched TP; ``reference``:
+    the cards the textbook counts in, the first of them the unit of arithmetic.
     """
 
     service: Service
@@ -37,11 +37,17 @@ class Question:
     card: str
     cards: int
     copies: int
+    reference: tuple[Card, ...]
 
     @property
     def groups(self) -> tuple[ReplicaGroup, ...]:
         """The service's replica groups; none when there is no fleet."""
         return self.answer.replica_groups if self.answer else ()
+
+    @property
+    def planned_qps(self) -> float:
+        """What the groups get together when each is at its busiest [requests/s]."""
+        return sum(g.routed_qps for g in self.groups)
 
     @property
     def tokens(self) -> float:
@@ -64,8 +70,8 @@ class Question:
 
     @property
     def reference_cards(self) -> float:
-        """That arithmetic in reference GPUs at 100 % of their BF16 peak."""
-        return self.arithmetic_flops_s / self.catalog.gpu(REFERENCE_GPUS[0]).peak_flops("bf16")
+        """That arithmetic in cards of the first reference at 100 % of their BF16 peak."""
+        return self.arithmetic_flops_s / self.catalog.gpu(self.reference[0].gpu).peak_flops("bf16")
 
 
 def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
@@ -97,4 +103,5 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
         card=card,
         cards=cards,
         copies=max(service.search.tensor_parallel) if latent else 1,
+        reference=textbook_cards(catalog),
     )

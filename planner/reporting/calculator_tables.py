@@ -20,7 +20,7 @@ from planner.sizing.nanochat import NanochatMemory
 from planner.sizing.quick_answers import QuickAnswer, QuickPool
 from planner.sizing.rules_of_thumb import BUFFER, BYTES_PER_PARAMETER, weights_gb
 from planner.sizing.training import TrainingJob, TrainingMemory
-from planner.units import GB, GIB
+from planner.units import GB, GIB, counted
 
 
 def quick_document(answer: QuickAnswer) -> Document:
@@ -156,7 +156,7 @@ def training_document(
         (Column("what", "what"), Column("gb", "GB", Quantity.NUMBER)),
         (
             (
-                f"exact, over {memory.gpus} GPU{'s' if memory.gpus > 1 else ''}",
+                f"exact, over {counted(memory.gpus, 'GPU')}",
                 say.fixed(whole, 0),
             ),
             (f"rule of thumb for {job.method.value} fine-tuning", rule),
@@ -173,8 +173,8 @@ def training_document(
         fit = f"; {verdict} on {gpu}, {cards} at this TP, PP and ZeRO stage"
     return Document(
         title=f"{model}: {job.method.value} fine-tuning with {job.optimizer}",
-        headline=f"{say.fixed(memory.total_bytes / GIB)} GiB on each of {memory.gpus} "
-        f"GPU{'s' if memory.gpus > 1 else ''}{fit}",
+        headline=f"{say.fixed(memory.total_bytes / GIB)} GiB on each of "
+        f"{counted(memory.gpus, 'GPU')}{fit}",
         sections=(
             Section(
                 "parts",

@@ -18,6 +18,7 @@ from planner.reporting.document import (
     Table,
 )
 
+ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the plan was played."
 _GRADES = {
     "measured": "a measurement of this very configuration",
     "calibrated": "same engine and GPU, a model of the same kernel family",
@@ -44,7 +45,8 @@ def alternatives(findings: Findings) -> Section:
             (a.label, a.gpus, a.usd_per_hour, a.usd_per_hour / base - 1 if base else None, a.reason)
             for a in others
         )
-        blocks.append(Table("alternatives", "Plans that lost", columns, rows))
+        note = ALTERNATIVES_NOTE if plan.verification.rounds else ""
+        blocks.append(Table("alternatives", "Plans that lost", columns, rows, note))
         blocks.append(charts.cost_by_option(plan, others))
     blocks += _frontier(findings)
     if plan.rejections:

@@ -8,6 +8,7 @@ from typing import Any
 from planner.reporting import rounding as say
 from planner.reporting.document import Column, Document, Quantity, Section, Table
 from planner.sizing.fits import Fit, Question, Verdict
+from planner.units import counted
 
 
 def fits_document(fits: Sequence[Fit], ask: Question, *, by_model: bool) -> Document:
@@ -68,11 +69,7 @@ def _fits_table(fits: Sequence[Fit], weights: str, by_model: bool) -> Table:
     }
     left_out = len(grid) - len(held)
     kind = "model" if by_model else "GPU"
-    note = (
-        f"{left_out} {kind}{'s' if left_out != 1 else ''} hold nothing and are left out."
-        if left_out
-        else ""
-    )
+    note = f"Left out, because nothing fits: {counted(left_out, kind)}." if left_out else ""
     return Table(
         f"fits_{weights or 'models'}",
         f"Weights in {weights}" if weights else "By weight format",

@@ -173,7 +173,7 @@ def _infeasibility(why: Infeasibility) -> list[Block]:
         blocks.append(
             Table(
                 "relaxations",
-                "Ways out, one at a time",
+                "Ways out, each enough by itself",
                 (
                     Column("requirement", "Requirement"),
                     Column("current", "Now"),

@@ -13,7 +13,9 @@ from rich.text import Text
 
 from planner.plan import NodeCount, Plan, Provenance, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
+from planner.reporting.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.memory_tables import PART_NAMES
+from planner.units import counted
 
 _METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
 _HEADLINE_SERVICES = 4
@@ -55,13 +57,13 @@ def _headline(plan: Plan) -> RenderableType:
         "optimal": "proven cheapest for the printed candidates, capacities and prices",
         "feasible": f"not proven cheapest: the gap is {say.share(plan.gap)}",
     }.get(plan.status, plan.status)
-    gpus = plan.totals.gpus_rented
     at_most = "up to " if plan.details.get("schedule") else ""
-    rented = f"{at_most}{say.count(gpus)} GPU{'' if gpus == 1 else 's'}"
+    rented = f"{at_most}{counted(plan.totals.gpus_rented, 'GPU')}"
     return Group(
         Text.assemble((f"{name}: ", "bold"), (_fleet(plan.services), "bold green")),
         Text(f"{rented}, {say.usd_per_hour(plan.totals.usd_per_hour)}, {proof}"),
         *_shortfall(plan.services),
+        *(Text(w, style="bold yellow") for w in plan.warnings if w == plan.verification.note),
     )
 
 
@@ -94,7 +96,7 @@ def _infeasibility(plan: Plan) -> list[RenderableType]:
         for r in why.relaxations:
             cost = say.usd_per_hour(r.usd_per_hour)
             table.add_row(r.requirement, r.current, r.relaxed, cost, say.count(r.gpus))
-        parts += [_section("Cheapest way out, one at a time"), table]
+        parts += [_section("Cheapest ways out, each enough by itself"), table]
     return parts
 
 
@@ -130,7 +132,8 @@ def _totals(plan: Plan) -> RenderableType:
     proof = (
         f"Solver {plan.solver.name} {plan.solver.version}: {plan.solver.status}, "
         f"bound {bound}, gap {say.share(plan.gap)}; "
-        f"{plan.solver.candidates} candidates, {plan.solver.candidates_after_dominance} after dominance."
+        f"{counted(plan.solver.candidates, 'candidate')}, {plan.solver.candidates_after_dominance} after "
+        "dominance."
     )
     return Group(Text(), table, _dim(proof))
 
@@ -280,7 +283,10 @@ def _alternatives(plan: Plan) -> list[RenderableType]:
             say.relative(base, a.usd_per_hour),
             a.reason,
         )
-    return [_section("Best alternatives"), table]
+    parts: list[RenderableType] = [_section("Best alternatives"), table]
+    if plan.verification.rounds:
+        parts.append(_dim(ALTERNATIVES_NOTE))
+    return parts
 
 
 def _rejections(plan: Plan) -> list[RenderableType]:
@@ -294,9 +300,10 @@ def _rejections(plan: Plan) -> list[RenderableType]:
 
 def _footnotes(plan: Plan) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    if plan.warnings:
+    warnings = [w for w in plan.warnings if w != plan.verification.note]
+    if warnings:
         parts.append(_section("Warnings"))
-        parts += [Text(f"  - {w}", style="yellow") for w in plan.warnings]
+        parts += [Text(f"  - {w}", style="yellow") for w in warnings]
     if plan.assumptions:
         parts.append(_section("Assumed"))
         parts += [Text(f"  - {a}") for a in plan.assumptions]

@@ -1,4 +1,4 @@
-"""The short list of cards that quick calculators recommend from (``catalogs/memory/cards.csv``)."""
+"""The cards that quick calculators and textbooks count in (``catalogs/memory/cards.csv``)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from pydantic import Field
 
 from planner.catalog.store import Catalog
 from planner.catalog.tables import IsoDate, Row, read_rows
+from planner.errors import CatalogError
+
+FILE = "memory/cards.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card and its marketed memory [GB]; ``quick_list``: whether the quick calculator offers it."""
+    """A card and its marketed memory [GB]; ``quick_list``: whether the quick calculator offers it.
+
+    ``gpu``: its name in the catalog, "" where it has none; ``textbook_rank``: its place among the
+    cards that a derivation counts in, None for the others.
+    """
 
     name: str
     memory_gb: float
     quick_list: bool
     note: str
+    gpu: str = ""
+    textbook_rank: int | None = None
 
     @property
     def label(self) -> str:
@@ -32,14 +41,27 @@ class CardRow(Row):
     memory_gb: float = Field(gt=0)
     quick_list: bool
     note: str = ""
+    gpu: str = ""
+    textbook_rank: int | None = Field(default=None, ge=1)
     source: str
     as_of: IsoDate
 
 
 def reference_cards(catalog: Catalog) -> tuple[Card, ...]:
     """Return every card of the list, in its order; raises CatalogError when the table is wrong."""
-    rows = read_rows(catalog.root / "memory" / "cards.csv", CardRow)
-    return tuple(Card(row.card, row.memory_gb, row.quick_list, row.note) for _, row in rows)
+    rows = read_rows(catalog.root / FILE, CardRow)
+    return tuple(
+        Card(row.card, row.memory_gb, row.quick_list, row.note, row.gpu, row.textbook_rank)
+        for _, row in rows
+    )
+
+
+def textbook_cards(catalog: Catalog) -> tuple[Card, ...]:
+    """Return the cards a derivation counts in, by rank; raises CatalogError where none is ranked."""
+    ranked = [c for c in reference_cards(catalog) if c.textbook_rank is not None]
+    if not ranked:
+        raise CatalogError("no card has a textbook_rank", where=str(catalog.root / FILE))
+    return tuple(sorted(ranked, key=lambda c: c.textbook_rank or 0))
 
 
 def cards_that_hold(catalog: Catalog, needed_gb: float) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def under(plan: Plan, scenario: Scenario) -> Plan:
 
 
 def _models(services: Iterable[Service]) -> str:
-    names = (s.model if isinstance(s.model, str) else s.model.name for s in services)
+    names = (s.model if isinstance(s.model, str) else "a model of its own" for s in services)
     return ", ".join(sorted(names))
 
 
