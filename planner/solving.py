@@ -18,7 +18,7 @@ from planner.fleet.market import admitted_offers
 from planner.fleet.problem import Problem, ReplicaKind, Solution
 from planner.fleet.purchases import existing_offers
 from planner.fleet.requirements import outcome_of
-from planner.fleet.rivals import rival, rival_gpus, unprotected
+from planner.fleet.rivals import TOGETHER, rival, rival_gpus, unprotected
 from planner.fleet.scenario_requirements import scenario_requirements
 from planner.fleet.sized_before import SizedBefore
 from planner.framing import calendar_for, decide, problem_of
@@ -142,8 +142,16 @@ def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
     else:
         native = rival(solved.problem, "native precision", is_native, again)
     bare = unprotected(solved.problem, again)
+    together = None
+    if any(solved.by_key[key].prefill for key in chosen):
+
+        def does_both(kind: ReplicaKind) -> bool:
+            return solved.by_key[kind.key].prefill is None
+
+        together = rival(solved.problem, TOGETHER, does_both, again)
     others = rival_gpus(solved.problem, again, count=effort.rivals, without=only)
-    return replace(solved, rivals=(*((bare,) if bare else ()), *others), native=native)
+    first = tuple(r for r in (bare, together) if r)
+    return replace(solved, rivals=(*first, *others), native=native)
 
 
 def _explain(

@@ -294,6 +294,8 @@ def ruled_out(
     group, largest = group_gpus(deployment), context.largest_node.get(gpu.name, 0)
     if group > largest and not groups_in(deployment, context):
         detail = f"{group} GPUs in one node, the largest {gpu.name} offer has {largest}"
+        if context.service.search.spanning_nodes > 1:
+            detail += "; ranks that span nodes fill them whole, with whole experts (EP = TP x DP)"
         yield NOT_OFFERED, detail, group / largest if largest else None
     yield from (
         (UNSUPPORTED, told, None)

@@ -14,13 +14,17 @@ def group_gpus(deployment: Deployment) -> int:
 def node_groups(deployment: Deployment, node_gpus: int, spanning_nodes: int) -> tuple[int, ...]:
     """GPUs of a replica that must each share a node of ``node_gpus``; empty where it cannot stand.
 
-    Attention-DP ranks may fill whole nodes together, up to ``spanning_nodes`` of them.
+    Attention-DP ranks may fill whole nodes together, up to ``spanning_nodes`` of them, where each
+    holds whole experts: cut ones would send every token to every rank over the network.
     """
     stage, stages = group_gpus(deployment), deployment.pipeline_parallel
     if stage <= node_gpus:
         return (stage,) * stages
     fills = stage % node_gpus == 0 and node_gpus % deployment.tensor_parallel == 0
+    whole_experts = deployment.expert_parallel == stage
     nodes = stage // node_gpus
-    if fills and nodes <= spanning_nodes and link_of(deployment).kind == "network":
+    if not (fills and whole_experts and nodes <= spanning_nodes):
+        return ()
+    if link_of(deployment).kind == "network":
         return (node_gpus,) * (nodes * stages)
     return ()

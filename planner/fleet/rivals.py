@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from planner.fleet.problem import Problem, ReplicaKind, Resilience, Solution
 
 UNPROTECTED = "no failure survived"
+TOGETHER = "prefill and decode together"
 
 
 @dataclass(frozen=True, slots=True)

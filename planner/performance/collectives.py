@@ -44,6 +44,32 @@ def link(gpu: GpuSpec, ranks: int) -> Link:
     return Link("pcie", gpu.pcie_gb_s * 1e9, ring)
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One expert dispatch or combine, in terms of the link that all ranks share.
+
+    steps: latency steps over that link's hops; share: bytes a GPU sends per byte of all ranks' tokens.
+    """
+
+    steps: float
+    share: float
+
+
+def expert_exchange(gpu: GpuSpec, ranks: int, experts_per_token: int) -> Exchange:
+    """What a dispatch or combine over ``ranks`` GPUs costs on their slowest link.
+
+    Within a node or link domain every rank gathers all tokens, ``(n - 1) / n`` of them. Across nodes a
+    token goes to the ranks of its own experts alone (all-to-all): ``k (n - m) / n`` copies of it cross
+    the network, with m ranks in a node; all messages leave at once, so that is one step and not a ring.
+    """
+    joined = link(gpu, ranks)
+    if joined.kind != "network":
+        return Exchange(1.0, gather_share(ranks))
+    near = max(NODE_GPUS, gpu.link_domain)
+    crossing = experts_per_token * (ranks - near) / ranks
+    return Exchange(1.0 / joined.hops, min(crossing / ranks, gather_share(ranks)))
+
+
 def reduction_share(ranks: int) -> float:
     """Bytes an all-reduce sends per GPU and message byte: ``2 (n - 1) / n`` (ring, bandwidth-optimal)."""
     return 2.0 * (ranks - 1) / ranks

@@ -17,7 +17,7 @@ from planner.catalog.model import (
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
-from planner.performance.collectives import Link, gather_share, link, reduction_share
+from planner.performance.collectives import Link, expert_exchange, link, reduction_share
 from planner.performance.roofline import Gemm, Loads
 from planner.sizing.kv_cache import indexer_key_bytes
 from planner.sizing.precision import stored_format, tensor_bytes
@@ -66,6 +66,8 @@ def loads_of(deployment: Deployment) -> Loads:
     exchanges = 2 * expert_layers if dp > 1 else 0
     reductions = (blocks - (expert_layers if exchanges else 0)) if tp > 1 else 0
     network = link_of(deployment)
+    inner = link(gpu, tp) if network.kind == "network" else network  # TP stays within a node
+    exchange = expert_exchange(gpu, tp * dp, top_k)
     message = model.hidden_size * _ACTIVATION_BYTES
     routed_rows = expert_layers * top_k / tp
     return Loads(
@@ -94,10 +96,18 @@ def loads_of(deployment: Deployment) -> Loads:
         window_pair_flops=reads.window_pair_flops / stages,
         attention_peak_flops_s=wide,
         activation_bytes_per_token=message * (len(model.layers) + routed_rows) / stages,
-        reductions=reductions / stages,
-        reduction_bytes_per_token=message * reductions * reduction_share(tp) / stages,
-        exchanges=exchanges / stages,
-        exchange_bytes_per_token=message * exchanges * gather_share(tp * dp) / stages,
+        reductions=reductions * _on(network, inner) / stages,
+        reduction_bytes_per_token=message
+        * reductions
+        * reduction_share(tp)
+        * (network.bytes_s / inner.bytes_s)
+        / stages,
+        exchanges=exchanges * exchange.steps / stages,
+        exchange_bytes_per_token=message
+        * exchanges
+        * exchange.share
+        * _dispatched_share(network, compute_precision(routed, gpu))
+        / stages,
         link_bytes_s=network.bytes_s,
         link_hops=network.hops,
         bandwidth_bytes_s=gpu.bandwidth_bytes_s,
@@ -125,6 +135,19 @@ def kernel_formats(deployment: Deployment) -> tuple[WeightFormat, WeightFormat]:
 def link_of(deployment: Deployment) -> Link:
     """Return the slowest link the ranks of one pipeline stage cross."""
     return link(deployment.gpu, deployment.gpus // deployment.pipeline_parallel)
+
+
+def _dispatched_share(network: Link, precision: str) -> float:
+    """Bytes of a dispatch and a combine over two 16-bit ones: FP8 experts are sent FP8 tokens.
+
+    So do the all-to-all kernels used across nodes (DeepEP: FP8 dispatch, BF16 combine).
+    """
+    return 0.75 if network.kind == "network" and precision == "fp8" else 1.0
+
+
+def _on(shared: Link, inner: Link) -> float:
+    """Latency steps of ``inner`` in those of the link that is priced."""
+    return inner.hops / shared.hops if shared.hops else 1.0
 
 
 @dataclass(slots=True)

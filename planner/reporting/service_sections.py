@@ -19,6 +19,7 @@ from planner.reporting.document import (
     Table,
     Value,
 )
+from planner.reporting.pools import Pool, link_told, pools_of
 
 MOST_BARS = 12
 _METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "End to end"}
@@ -118,7 +119,10 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
         )
         for s, g in _each(services)
     )
-    return Table("replicas", "Replicas", columns, rows)
+    links = [
+        f"{layout_name(g)}: KV cache over {link_told(g)}." for _, g in _each(services) if g.prefill
+    ]
+    return Table("replicas", "Replicas", columns, rows, " ".join(links))
 
 
 def _steps(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:
@@ -208,6 +212,12 @@ def _floor(key: str, value: float) -> str:
     return f"{key.replace('_', ' ').replace('gpus', 'GPUs')} {rounding.significant(value)}"
 
 
+def _pool_name(group: ReplicaGroup, pool: Pool) -> str:
+    """The layout, and which of its pools where it has two."""
+    name = layout_name(group)
+    return f"{name}: {pool.title}" if pool.title else name
+
+
 def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     columns = (
         Column("service", "Service", optional=True),
@@ -219,15 +229,16 @@ def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     rows = tuple(
         (
             s.name,
-            layout_name(g),
-            *(g.memory.get(key) for key in _PARTS),
-            g.memory.get("total_bytes"),
-            g.kv_pool_tokens,
+            _pool_name(g, pool),
+            *(pool.memory.get(key) for key in _PARTS),
+            pool.memory.get("total_bytes"),
+            pool.kv_pool_tokens,
         )
         for s, g in _each(services)
+        for pool in pools_of(g)
     )
     charted = costliest(services, MOST_BARS)
-    bars = {layout_name(g): g.memory for _, g in _each(charted) if g.memory}
+    bars = {_pool_name(g, p): p.memory for _, g in _each(charted) for p in pools_of(g) if p.memory}
     table = Table("memory", "Parts of the memory", columns, rows)
     figure: tuple[Figure, ...] = (service_charts.memory(bars, _PARTS),) if bars else ()
     return (table, *figure)

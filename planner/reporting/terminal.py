@@ -15,6 +15,7 @@ from planner.plan import NodeCount, Plan, Provenance, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
 from planner.reporting.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.memory_tables import PART_NAMES
+from planner.reporting.pools import link_told, pools_of
 from planner.units import counted
 
 _METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
@@ -176,10 +177,12 @@ def _dim(text: str) -> RenderableType:
 
 
 def _groups(service: ServicePlan) -> Table:
+    units = any(g.prefill for g in service.replica_groups)
+    links: dict[str, Callable[[ReplicaGroup], str]] = {"KV link": link_told} if units else {}
     return _upright(
         service.replica_groups,
         {
-            "replicas": lambda g: say.count(g.replicas),
+            "units of both pools" if units else "replicas": lambda g: say.count(g.replicas),
             "one replica holds": lambda g: say.qps(g.capacity_qps),
             "one replica gets": lambda g: say.qps(
                 g.routed_qps / g.replicas if g.replicas else None
@@ -188,6 +191,7 @@ def _groups(service: ServicePlan) -> Table:
             "busy": lambda g: say.share(g.utilisation),
             "requests in flight, each": lambda g: say.count(round(g.concurrency, 1)),
             "KV pool in use": lambda g: say.share(g.kv_used_share),
+            **links,
         },
     )
 
@@ -219,13 +223,21 @@ def _latency(service: ServicePlan) -> Table:
 
 def _memory(groups: tuple[ReplicaGroup, ...]) -> Table:
     parts = [k for k in groups[0].memory if k.endswith("_bytes") and k != "total_bytes"]
-    rows = {_part(p): _reader(p) for p in (*parts, "total_bytes")}
-    rows["KV tokens, whole replica"] = lambda g: say.count(g.kv_pool_tokens)
-    return _upright(groups, rows)
+    table = Table(box=SIMPLE_HEAD, pad_edge=True, show_edge=False)
+    table.add_column("")
+    columns = [pool for g in groups for pool in pools_of(g)]
+    for g in groups:
+        for pool in pools_of(g):
+            table.add_column(pool.title or _layout(g), justify="right")
+    for part in (*parts, "total_bytes"):
+        table.add_row(_part(part), *(say.gib(pool.memory.get(part)) for pool in columns))
+    table.add_row("KV tokens, whole replica", *(say.count(p.kv_pool_tokens) for p in columns))
+    return table
 
 
-def _reader(part: str) -> Callable[[ReplicaGroup], str]:
-    return lambda g: say.gib(g.memory.get(part))
+def _layout(group: ReplicaGroup) -> str:
+    """A group without its count."""
+    return group.label.partition("x ")[2].strip("()")
 
 
 def _part(key: str) -> str:
@@ -240,7 +252,7 @@ def _upright(
     table = Table(box=SIMPLE_HEAD, pad_edge=True, show_edge=False)
     table.add_column("")
     for g in groups:
-        table.add_column(g.label.partition("x ")[2].strip("()"), justify="right")
+        table.add_column(_layout(g), justify="right")
     for title, read in rows.items():
         table.add_row(title, *(read(g) for g in groups))
     return table

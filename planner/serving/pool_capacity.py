@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.performance.steps import StepModel
+from planner.evidence import Evidence, Interval
+from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario import Slo, Target
 from planner.serving.capacity import ceiling_qps
 from planner.serving.latency_tails import late_ends, late_first_tokens, long_gaps, slow_answers
@@ -116,8 +117,8 @@ def decode_tails(
     arrival_cv: float = 1.0,
 ) -> DecodeTails:
     """Table one decode replica."""
-    curves = replica_curves(steps, limits, lengths, prefix_hit_share=1.0)
-    rates = LADDER * ceiling_qps(steps, limits, lengths, 1.0)
+    curves = decode_curves(steps, limits, lengths)
+    rates = LADDER * decode_ceiling_qps(steps, limits, lengths)
     state = steady_state(curves, rates, arrival_cv)
     quantiles, late = {}, {}
     for target in slo.targets:
@@ -128,6 +129,42 @@ def decode_tails(
             late[target.key] = _tabled(_mean(state, slow(state, target.seconds))[:, None])[:, 0]
     bounds = {"decode throughput": _last_stable(state)}
     return DecodeTails(rates, quantiles, late, bounds, limits.ranks)
+
+
+@dataclass(frozen=True, slots=True)
+class JoiningSteps:
+    """A step model for sequences that arrive with their KV cache: a new token is a decoded one."""
+
+    steps: StepModel
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.steps.evidence
+
+    def step_times(self, batch: StepBatch) -> StepTimes:
+        return self.steps.step_times(_decoded(batch))
+
+    def step_seconds(self, batch: StepBatch) -> Number:
+        return self.steps.step_seconds(_decoded(batch))
+
+    def interval(self, seconds: float, kind: str, level: float = 0.8) -> Interval:
+        return self.steps.interval(seconds, kind, level)
+
+
+def _decoded(batch: StepBatch) -> StepBatch:
+    sequences = batch.decode_sequences + batch.prefill_tokens
+    context = batch.decode_context_tokens + batch.prefill_context_tokens
+    return StepBatch(sequences, context, sampled_tokens=sequences)
+
+
+def decode_curves(steps: StepModel, limits: ReplicaLimits, lengths: JointLengths) -> ReplicaCurves:
+    """Curves of a replica that only decodes."""
+    return replica_curves(JoiningSteps(steps), limits, lengths, prefix_hit_share=1.0)
+
+
+def decode_ceiling_qps(steps: StepModel, limits: ReplicaLimits, lengths: JointLengths) -> float:
+    """The rate beyond which a decode replica's queue grows without end [requests/s]."""
+    return ceiling_qps(JoiningSteps(steps), limits, lengths, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,11 +139,16 @@ def replica_curves(
     full = np.maximum(budget, mean_prompt)
     pair, four = np.minimum(2 * mean_prompt, full), np.minimum(4 * mean_prompt, full)
     ranks = limits.ranks  # one prompt keeps one rank busy, and the others wait
+    busy = [np.minimum(np.maximum(t, ranks * mean_prompt), full) for t in (pair, four)]
+    together = [np.maximum(t / mean_prompt, 1.0) for t in (pair, four, full)]
     parts = [
-        (state[:, None], 0.0 * state[:, None], 0.0 * state[:, None]),
-        (n, ranks * chunk, ranks * chunk * (done + count * chunk / 2 + 0.5)),
-        (n, ranks * last, ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)),
-        *((batch[:, None], t, t * (done.mean() + mean_prompt / 2)) for t in (pair, four, full)),
+        (state[:, None], 0.0 * state[:, None], 0.0 * state[:, None], 0.0),
+        (n, ranks * chunk, ranks * chunk * (done + count * chunk / 2 + 0.5), 1.0),
+        (n, ranks * last, ranks * last * (done + (count - 1) * chunk + (last + 1) / 2), 1.0),
+        *(
+            (batch[:, None], t, t * (done.mean() + mean_prompt / 2), p if ranks > 1 else 1.0)
+            for t, p in zip((*busy, full), together, strict=True)
+        ),
     ]
     priced = _price(steps, parts, context)
     decode, chunk_s, last_s, pair_s, four_s, full_s = priced
@@ -161,8 +166,8 @@ def replica_curves(
     mean_delta = delta @ w
     shared = np.maximum(full_s - base, 0.0) / per_step
     pair_s, four_s = (
-        np.maximum(seconds[:, 0] - base, 0.0) / np.maximum(tokens[:, 0] / mean_prompt, 1.0)
-        for seconds, tokens in ((pair_s, pair), (four_s, four))
+        np.maximum(seconds[:, 0] - base, 0.0) / prompts[:, 0]
+        for seconds, prompts in zip((pair_s, four_s), together, strict=False)
     )
     work = np.where(first, shared, np.maximum(shared + base / per_step, _TINY))
     coarse = float((nodes.prompt**2) @ w / (nodes.prompt @ w) ** 2) - 1
@@ -205,12 +210,11 @@ def replica_curves(
 
 
 def _price(
-    steps: StepModel, parts: list[tuple[Floats, Floats, Floats]], context: float
+    steps: StepModel, parts: list[tuple[Floats, Floats, Floats, Floats | float]], context: float
 ) -> list[Floats]:
-    """Step times of several tables of (batch, prompt tokens, attended pairs) in one call."""
+    """Step times of several tables of (batch, prompt tokens, attended pairs, prompts) in one call."""
     tables = [tuple(np.broadcast_arrays(*part)) for part in parts]
-    n, tokens, pairs = (np.concatenate([t[i].ravel() for t in tables]) for i in range(3))
-    some = (tokens > 0).astype(float)
+    n, tokens, pairs, some = (np.concatenate([t[i].ravel() for t in tables]) for i in range(4))
     batch = StepBatch(n, n * context, tokens, some, pairs, n + some)
     seconds = np.asarray(steps.step_seconds(batch), dtype=float)
     cuts = np.cumsum([t[0].size for t in tables])[:-1]

@@ -145,6 +145,7 @@ class _Simulation:
                 limits.max_num_seqs,
                 max(limits.max_num_batched_tokens, 0 if limits.chunked else self._longest),
                 limits.ranks,
+                joins=decodes,
             )
             members = []
             for i in range(group.replicas):

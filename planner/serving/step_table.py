@@ -28,7 +28,8 @@ class StepTable:
 
     longest_tokens: the longest context any sequence reaches; largest_batch and largest_prefill bound
     the lattice (steps beyond them are priced by the model itself); ranks: attention-DP ranks, the
-    busiest of which decides how long a step with few prompts takes.
+    busiest of which decides how long a step with few prompts takes. joins: what starts here arrives with
+    its KV cache, so that its one token is computed like any token that is decoded.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class StepTable:
         largest_batch: int,
         largest_prefill: int,
         ranks: int = 1,
+        joins: bool = False,
     ) -> None:
         self._steps = steps
+        self._joins = joins
         self._ranks = ranks
         self._knots = _knots(longest_tokens, CONTEXT_KNOTS)
         self._rows: dict[int, tuple[list[float], list[float]]] = {}
@@ -62,6 +65,8 @@ class StepTable:
         """Seconds of one step (of the first, when it stands for a run)."""
         if not step.prefill:
             return self.decode_s(step.decode, step.context)
+        if self._joins and step.prefill == step.prefill_sequences:
+            return self.decode_s(step.decode + step.prefill, step.context + step.pairs)
         tokens: float = step.prefill * step.imbalance(self._ranks)
         batch = step.decode
         batches, prefills, knots = self._batches, self._prefills, self._coarse

@@ -17,6 +17,8 @@ from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.serving.pool_capacity import (
     Transfer,
+    decode_ceiling_qps,
+    decode_curves,
     decode_tails,
     link_wait_s,
     prefill_curves,
@@ -25,7 +27,6 @@ from planner.serving.pool_capacity import (
     unit_qps,
 )
 from planner.serving.pools import Prefill, decode_limits
-from planner.serving.replica_curves import replica_curves
 from planner.serving.steady_state import SteadyState, at_one_rate, steady_state
 from planner.sizing.layout import MemoryLayout
 
@@ -104,7 +105,7 @@ def unit_ceiling_qps(unit: Unit, lengths: JointLengths, prefix_hit_share: float 
     """The rate beyond which one of the pools' queues grows without end [requests/s]."""
     prompts = prompts_alone(lengths)
     mine = ceiling_qps(unit.prefill_steps, unit.prefill, prompts, prefix_hit_share)
-    theirs = ceiling_qps(unit.decode_steps, unit.decode, lengths, 1.0)
+    theirs = decode_ceiling_qps(unit.decode_steps, unit.decode, lengths)
     sent = unit.transfer.link(lengths).mean_s / unit.prefill.ranks
     return min(unit.replicas * min(mine, 1 / max(sent, 1e-12)), unit.decode_replicas * theirs)
 
@@ -126,7 +127,7 @@ def unit_point(
         unit.prefill_steps, unit.prefill, lengths, unit.transfer, prefix_hit_share
     )
     mine = steady_state(curves, np.array([each]), arrival_cv)
-    answers = replica_curves(unit.decode_steps, unit.decode, lengths, prefix_hit_share=1.0)
+    answers = decode_curves(unit.decode_steps, unit.decode, lengths)
     theirs = steady_state(answers, np.array([every]), arrival_cv)
     link = unit.transfer.link(lengths)
     wait = float(link_wait_s(link, np.array([each]), unit.prefill.ranks)[0])

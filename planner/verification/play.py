@@ -11,10 +11,10 @@ from planner.performance.factors import Calibration
 from planner.plan import Plan, ServicePlan
 from planner.scenario import Scenario, Service
 from planner.serving.lengths import lengths_of
+from planner.serving.placed import Placed
 from planner.serving.requests import from_trace
 from planner.serving.service_simulation import (
     Check,
-    Placed,
     Scaling,
     check_service,
     closed_loop_service,
