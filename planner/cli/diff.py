@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, progress, solve_options
+from planner.cli.options import catalog_options, counting, progress, solve_options
 from planner.errors import InputError
 
 FORMATS = ("table", "json", "md", "html", "csv")
@@ -23,6 +24,12 @@ EXIT_INCREASED = 1
     metavar="PERCENT",
     help="Exit with 1 when the cost per hour rose by more than this, such as 5%.",
 )
+@click.option(
+    "--split",
+    "wants_parts",
+    is_flag=True,
+    help="Solve the steps between too, and say what each cause added.",
+)
 @solve_options(verify="simulate")
 @catalog_options
 @click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
@@ -31,6 +38,7 @@ def command(
     old: str,
     new: str,
     limit: str | None,
+    wants_parts: bool,
     catalogs: str | None,
     style: str,
     output: str | None,
@@ -44,9 +52,11 @@ def command(
     Examples:
       planner diff last.json now.json --fail-on-increase 5%
       planner diff last.json scenario.yaml --format md -o difference.md
+      planner diff last.json scenario.yaml --split
     """
     from planner.asking import Asking
     from planner.comparison.differences import diff
+    from planner.comparison.splitting import split
     from planner.reporting.deliver import prepare, records, write_document
     from planner.reporting.difference_document import difference_document, headline
 
@@ -59,8 +69,13 @@ def command(
         before = asking.plan_of(old)
         report(f"reading {new}")
         after = asking.plan_of(new)
-    difference = diff(before, after)
-    document = difference_document(difference)
+        difference = diff(before, after)
+        parts = (
+            split(difference.old, after, asking.solve_again(), counting(report))
+            if wants_parts and difference.changes
+            else ()
+        )
+    document = difference_document(difference, parts)
     write_document(
         document,
         style,
@@ -70,6 +85,7 @@ def command(
             "headline": headline(difference),
             "increase": difference.increase,
             "causes": [{"kind": c.kind, "detail": c.detail} for c in difference.causes],
+            "parts": [asdict(p) for p in parts],
             "changes": records(document, "values"),
         },
     )

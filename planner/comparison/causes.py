@@ -18,6 +18,9 @@ _KIND: Mapping[str, str] = {
     "max_deployments": "search",
     "assumptions": "assumptions",
 }
+_UNASKED = ("services", "name", "description")  # of a scenario: what it holds and what it is called
+_OF_SCENARIO = tuple(f for f in Scenario.model_fields if f not in (*_UNASKED, "prices"))
+KINDS = ("model", "demand", "SLO", "assumptions", "search", "price", *_OF_SCENARIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,13 @@ class Cause:
 
     kind: str
     detail: str
+
+
+def kind_of(field: str, *, of_service: bool = True) -> str:
+    """Which kind of cause a field of a service is, or one of the scenario itself ("" for a name)."""
+    if of_service:
+        return "" if field == "name" else _KIND.get(field, "demand")
+    return "" if field in _UNASKED else "price" if field == "prices" else field
 
 
 def causes(old: Plan, new: Plan) -> Iterator[Cause]:
@@ -56,11 +66,11 @@ def _question_causes(old: Scenario, new: Scenario) -> Iterator[Cause]:
         left, right = a.model_dump(mode="json"), b.model_dump(mode="json")
         for field, value, other in matched(left, right):
             if value != other:
-                yield Cause(_KIND.get(field, "demand"), f"{name}: {_told(field, value, other)}")
+                yield Cause(kind_of(field), f"{name}: {_told(field, value, other)}")
     left, right = old.model_dump(mode="json"), new.model_dump(mode="json")
     for field in left:
-        if field not in ("services", "name", "description") and left[field] != right[field]:
-            kind = "price" if field == "prices" else field
+        if field not in _UNASKED and left[field] != right[field]:
+            kind = kind_of(field, of_service=False)
             yield Cause(kind, _told(field, left[field], right[field]))
 
 
@@ -81,6 +91,8 @@ def _told(field: str, old: object, new: object) -> str:
             if old.get(key) != new.get(key)
         ]
         return "; ".join(parts)
+    if field.startswith("slo.") and not field.endswith("goodput"):
+        old, new = (v if v is None else f"{_plain(v)} s" for v in (old, new))
     return f"{field} {_plain(old)} -> {_plain(new)}"
 
 

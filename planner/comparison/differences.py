@@ -62,7 +62,11 @@ class Difference:
 
 
 def diff(old: Plan, new: Plan) -> Difference:
-    """Compare two plans; equal plans, whatever their runs, give no changes."""
+    """Compare two plans; equal plans, whatever their runs, give no changes.
+
+    The only service of one is the only service of the other, whatever their names.
+    """
+    old = paired(old, new)
     changes = (
         *_values("plan", {"status": old.status}, {"status": new.status}, "text"),
         *_totals(old, new),
@@ -72,6 +76,17 @@ def diff(old: Plan, new: Plan) -> Difference:
         *_lines("warning", old.warnings, new.warnings),
     )
     return Difference(old, new, changes, tuple(causes(old, new)))
+
+
+def paired(old: Plan, new: Plan) -> Plan:
+    """The old plan with its only service called as the only service of the new one."""
+    mine, other = old.scenario.services, new.scenario.services
+    if not len(mine) == len(other) == 1 or mine[0].name == other[0].name:
+        return old
+    name = {"name": other[0].name}
+    scenario = old.scenario.model_copy(update={"services": (mine[0].model_copy(update=name),)})
+    services = tuple(s.model_copy(update=name) for s in old.services)
+    return old.model_copy(update={"scenario": scenario, "services": services})
 
 
 def _totals(old: Plan, new: Plan) -> Iterator[Change]:

@@ -9,6 +9,8 @@ from planner.plan import NodeCount, Plan, ReplicaGroup, ServicePlan
 
 T = TypeVar("T")
 
+ROUNDING = 1e-6  # of a rate: less than this is not told
+
 
 def layout_name(group: ReplicaGroup) -> str:
     """A replica's layout without counts: ``4x h100-sxm-80gb vllm TP4 fp8, KV bf16``."""
@@ -78,3 +80,9 @@ def matched(old: Mapping[str, T], new: Mapping[str, T]) -> Iterator[tuple[str, T
     """Every key of either mapping with both values, None where absent; the old order first."""
     for key in (*old, *(k for k in new if k not in old)):
         yield key, old.get(key), new.get(key)
+
+
+def headroom_qps(service: ServicePlan) -> float:
+    """What a service's replicas hold beyond its busiest demand [requests/s]; rounding is none."""
+    spare = service.headroom_qps
+    return spare if spare > ROUNDING * busiest_qps(service) else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planner.comparison.naming import busiest_qps, layout_name
+from planner.comparison.naming import busiest_qps, headroom_qps, layout_name
 from planner.comparison.options import Comparison, Option
 from planner.plan import Plan, ReplicaGroup
 from planner.reporting import charts, rounding
@@ -207,7 +207,7 @@ def _figures(option: Option) -> tuple[Value, ...]:
         *(value for name in _LATENCIES for value in _worst(groups, name)),
         max((g.step.collectives_s for g in groups if g.step), default=None),
         max((g.step.collectives_s / g.step.total_s for g in groups if g.step), default=None),
-        min((s.headroom_qps for s in plan.services), default=None),
+        min((headroom_qps(s) for s in plan.services), default=None),
         _spare_after_failure_qps(plan),
         "; ".join(dict.fromkeys(g.evidence for g in groups)),
     )

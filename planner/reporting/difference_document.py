@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planner.comparison.differences import Change, Difference
+from planner.comparison.splitting import Part
 from planner.reporting import rounding
 from planner.reporting.document import (
     Block,
@@ -16,11 +17,15 @@ from planner.reporting.document import (
     written,
 )
 
+_ORDER = (
+    "The causes are changed in this order, each on top of those above it, and solved again; joint effects "
+    "fall to the later one. The parts sum to the difference."
+)
 _KIND = {"+": "added", "-": "removed", "~": "changed"}
 
 
-def difference_document(difference: Difference) -> Document:
-    """Causes first, then every change."""
+def difference_document(difference: Difference, parts: tuple[Part, ...] = ()) -> Document:
+    """Causes first, with what each added where that was worked out, then every change."""
     causes = Table(
         "causes",
         "Causes",
@@ -50,10 +55,23 @@ def difference_document(difference: Difference) -> Document:
         headline=headline(difference),
         sections=(
             Section("causes", "Why", cause_blocks if difference.changes else ()),
+            Section("parts", "How much of it", (_parts_table(difference, parts),) if parts else ()),
             Section("changes", "What changed", (changes,) if difference.changes else (same,)),
         ),
         data=(values_table(difference),),
     )
+
+
+def _parts_table(difference: Difference, parts: tuple[Part, ...]) -> Table:
+    old = difference.old.totals
+    columns = (
+        Column("causes", "Cause"),
+        Column("added", "Added", Quantity.USD_PER_HOUR),
+        Column("usd_per_hour", "Cost after it", Quantity.USD_PER_HOUR),
+    )
+    start = ("the old plan", None, old.usd_per_hour if old else None)
+    rows = tuple((" and ".join(p.causes), p.added_usd_per_hour, p.usd_per_hour) for p in parts)
+    return Table("parts", "Added by each cause", columns, (start, *rows), note=_ORDER)
 
 
 def values_table(difference: Difference) -> Table:

@@ -109,7 +109,11 @@ def sensitivity(findings: Findings) -> Section:
         "sensitivity",
         "Sensitivity",
         (
-            Paragraph("Each row changes one input and solves again; the rest stays as asked."),
+            Paragraph(
+                "Each row changes one input and solves again by the closed form; the rest stays as "
+                f"asked. Differences are against {rounding.usd_per_hour(base.usd_per_hour)} for what "
+                "was asked, solved the same way."
+            ),
             charts.sensitivity(base, findings.what_ifs),
             Table("sensitivity", "Each change by itself", columns, tuple(rows)),
         ),

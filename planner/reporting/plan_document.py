@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.catalog.offer import Term
 from planner.comparison.findings import Findings
 from planner.comparison.naming import layout_name, rented
-from planner.plan import Infeasibility, NodeCount, Plan
+from planner.plan import Infeasibility, NodeCount, Plan, Totals
 from planner.reporting import evidence_sections, money_sections, rounding, service_sections
 from planner.reporting.document import (
     Block,
@@ -22,6 +22,7 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.units import counted
 
 _MOST_NAMED = 4
 _PROOF = {
@@ -128,10 +129,15 @@ def _key_facts(plan: Plan) -> Facts:
         Fact(
             "GPUs",
             Cell(totals.gpus_rented, Quantity.COUNT),
-            f"{rounding.count(totals.gpus)} in use, {rounding.count(totals.nodes)} nodes",
+            f"{_in_use(plan, totals)}, {counted(totals.nodes, 'node')}",
         ),
     ]
     return Facts((*facts, *_targets(plan)))
+
+
+def _in_use(plan: Plan, totals: Totals) -> str:
+    """How many of the rented GPUs run; over time groups peak apart and share them."""
+    return "at most" if plan.details.get("schedule") else f"{rounding.count(totals.gpus)} in use"
 
 
 def _targets(plan: Plan) -> Iterator[Fact]:

@@ -15,6 +15,8 @@ from planner.units import GIB
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_FULL = 0.98  # of its capacity: a replica that gets more stands at it
+
 
 def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:
     """Each service's demand against what its replicas hold, and hold with one of them failed."""
@@ -143,16 +145,17 @@ def latency_curve(curve: LatencyCurve) -> Figure:
         ):
             axes.plot(rates, values, color=colour, lw=1.8)
             axes.annotate(
-                name, (rates[0], values[0]), xytext=(3, 5), textcoords="offset points", color=colour
+                name, (rates[0], values[0]), xytext=(3, 9), textcoords="offset points", color=colour
             )
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: rounding.seconds(value))
         axes.yaxis.set_minor_formatter("")
         axes.axvline(operating, color=canvas.ACCENT, lw=1.2, ls="--")
         axes.axvline(capacity, color=canvas.WARN, lw=1.2, ls=":")
+        full = operating > _FULL * capacity
         for x, text, colour in (
-            (operating, "now", canvas.ACCENT),
-            (capacity, "capacity", canvas.WARN),
+            (operating, "" if full else "now", canvas.ACCENT),
+            (capacity, "now, at capacity" if full else "capacity", canvas.WARN),
         ):
             axes.annotate(
                 text, (x, 0.02), xycoords=("data", "axes fraction"), xytext=(3, 0),

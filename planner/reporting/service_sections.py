@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.comparison.findings import Findings
-from planner.comparison.naming import costliest, layout_name
+from planner.comparison.naming import costliest, headroom_qps, layout_name
 from planner.plan import ReplicaGroup, ServicePlan
 from planner.reporting import rounding, schedule_section, service_charts
 from planner.reporting.document import (
@@ -114,7 +114,7 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
             g.concurrency,
             g.kv_used_share,
             _limit(g.limited_by),
-            s.headroom_qps,
+            headroom_qps(s),
             g.evidence,
         )
         for s, g in _each(services)
