@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from planner.fleet.columns import Columns
@@ -23,17 +23,22 @@ SECONDS = 0.5  # for one neighbourhood: many small ones do better than a few lar
 FINE = 0.1  # of the gap asked for: how closely a neighbourhood is solved
 
 Block = tuple[str, int]  # a service in a period
+Blocks = Mapping[Block, Sequence[int]]  # the columns of each
 
 
 def improve(
-    columns: Columns, objective: Terms, found: Outcome, effort: Effort, deadline: float
+    program: LinearProgram,
+    objective: Terms,
+    blocks: Blocks,
+    found: Outcome,
+    effort: Effort,
+    deadline: float,
 ) -> Outcome:
     """``found`` with a cheaper fleet where one is near; stops at the gap asked for or the deadline."""
-    blocks = _blocks(columns)
     best = found
     rng = random.Random(effort.seed)
     free_columns = float(LEAST_FREE)
-    rounds = _rounds(columns, blocks, rng)
+    rounds = _rounds(blocks, rng)
     while best.values is not None and best.objective is not None and best.bound is not None:
         if relative_gap(best.objective, best.bound) <= effort.gap:
             return replace(best, status="optimal")
@@ -45,9 +50,9 @@ def improve(
         near = LinearProgram(
             [
                 replace(c, low=best.values[i], high=best.values[i]) if i in fixed else c
-                for i, c in enumerate(columns.model.columns)
+                for i, c in enumerate(program.columns)
             ],
-            columns.model.rows,
+            program.rows,
         )
         limited = replace(effort, time_limit_s=min(SECONDS, seconds), gap=effort.gap * FINE)
         outcome = minimise(near, objective, limited)
@@ -60,11 +65,11 @@ def improve(
 
 def worth_it(columns: Columns, effort: Effort) -> bool:
     """Whether the program is asked for a gap only and has blocks enough to choose from."""
-    whole = sum(len(members) for members in _blocks(columns).values())
+    whole = sum(len(members) for members in blocks_of(columns).values())
     return effort.gap > 0 and whole > 2 * LEAST_FREE
 
 
-def _blocks(columns: Columns) -> dict[Block, list[int]]:
+def blocks_of(columns: Columns) -> Blocks:
     """The whole columns of each service and period: what it runs, and for all periods what it picks."""
     blocks: dict[Block, list[int]] = {}
     for kind in columns.problem.kinds:
@@ -79,7 +84,7 @@ def _blocks(columns: Columns) -> dict[Block, list[int]]:
 class _Chooser:
     """Picks blocks at random until about so many columns are free."""
 
-    def __init__(self, blocks: dict[Block, list[int]], by: int, rng: random.Random) -> None:
+    def __init__(self, blocks: Blocks, by: int, rng: random.Random) -> None:
         self._blocks, self._by, self._rng = blocks, by, rng
 
     def __call__(self, columns: float) -> set[Block]:
@@ -96,12 +101,10 @@ class _Chooser:
         return free
 
 
-def _rounds(
-    columns: Columns, blocks: dict[Block, list[int]], rng: random.Random
-) -> Iterator[_Chooser]:
+def _rounds(blocks: Blocks, rng: random.Random) -> Iterator[_Chooser]:
     """Services, and where there are several periods, periods in turn."""
     ways = [_Chooser(blocks, 0, rng)]
-    if len(columns.problem.period_hours) > 1:
+    if len({t for _, t in blocks}) > 1:
         ways.append(_Chooser(blocks, 1, rng))
     while True:
         yield from ways

@@ -6,11 +6,12 @@ import time
 from dataclasses import replace
 
 from planner.fleet.columns import Columns
+from planner.fleet.covering import cheapest_of_covers
+from planner.fleet.generation import generate
 from planner.fleet.linear import LinearProgram, Terms, combine
 from planner.fleet.migration import overlap_cost
-from planner.fleet.neighbourhoods import FIRST_SHARE, improve, worth_it
+from planner.fleet.neighbourhoods import FIRST_SHARE, blocks_of, improve, worth_it
 from planner.fleet.solver import Effort, Outcome, minimise
-from planner.fleet.tightening import tighten
 
 KEPT = 1e-9  # how far a later objective may push an earlier one, relative
 
@@ -71,14 +72,18 @@ def minimise_in_order(columns: Columns, effort: Effort, deadline: float) -> Outc
 
 
 def _cheapest(columns: Columns, effort: Effort, deadline: float) -> Outcome:
-    """The least cost; where only a gap is asked for, part of the time goes into better fleets."""
-    whole = until(effort, deadline)
+    """The least cost; where only a gap is asked for, most of the time goes into better fleets."""
+    whole, terms = until(effort, deadline), cost(columns)
     if not worth_it(columns, effort):
-        return minimise(columns.model, cost(columns), whole)
-    tighten(columns, cost(columns), whole)
+        return minimise(columns.model, terms, whole)
+    made = generate(columns, terms, whole)
+    if made is not None:
+        found = cheapest_of_covers(made, effort, deadline)
+        if found.values is not None:
+            return found
     part = replace(whole, time_limit_s=whole.time_limit_s * FIRST_SHARE)
-    found = minimise(columns.model, cost(columns), part)
-    return improve(columns, cost(columns), found, effort, deadline)
+    found = minimise(columns.model, terms, part)
+    return improve(columns.model, terms, blocks_of(columns), found, effort, deadline)
 
 
 def _hold(model: LinearProgram, name: str, terms: Terms, outcome: Outcome) -> None:

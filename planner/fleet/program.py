@@ -57,9 +57,9 @@ Constraints, one function each
               sum_e n[d,e,t] - (the f worst losses) >= N[d,t] y[g,d] where a service picks one kind
     reroute   demand and capacity once more on n - l, for each f atoms, where demand holds
 
-  tightening
+  generation
     knapsack  sum_d price[d] n[d,t] >= the cheapest whole cover of s at those prices, where only a
-              gap is asked for; implied by cover
+              gap is asked for; implied by cover. The bound itself comes from the same prices
 
 Objective, in this order
     1. unserved rate, the highest weight first (only where not all must be served)

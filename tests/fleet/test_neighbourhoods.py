@@ -9,7 +9,7 @@ from dataclasses import replace
 import fleet_instances
 import pytest
 
-from planner.fleet.neighbourhoods import improve, worth_it
+from planner.fleet.neighbourhoods import blocks_of, improve, worth_it
 from planner.fleet.objective import cost
 from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind
 from planner.fleet.program import build, solve
@@ -29,7 +29,9 @@ def test_it_reaches_a_bound_that_can_be_reached(make: Callable[[int], Problem], 
     poor = minimise(columns.model, objective, Effort(gap=0.9))
     start = replace(poor, bound=best.objective, status="feasible")
     effort = Effort(gap=1e-6)
-    found = improve(columns, objective, start, effort, time.monotonic() + 5)
+    found = improve(
+        columns.model, objective, blocks_of(columns), start, effort, time.monotonic() + 5
+    )
     assert found.status == "optimal"
     assert found.objective == pytest.approx(best.objective, abs=1e-5)
     assert found.bound == best.objective
