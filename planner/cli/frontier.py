@@ -41,9 +41,8 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 @click.option(
     "--demand-cv",
     type=FiniteRange(0, 5),
-    default=0.0,
-    show_default=True,
-    help="Uncertainty of the demand forecast, as a coefficient of variation.",
+    help="Uncertainty of the demand forecast, as a coefficient of variation.  [default: the "
+    "scenario's]",
 )
 @click.option(
     "--tolerance",
@@ -77,7 +76,7 @@ def command(
     target: str | None,
     factors: str,
     step: float,
-    demand_cv: float,
+    demand_cv: float | None,
     tolerance: float,
     count: int,
     solver: str,

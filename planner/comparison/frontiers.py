@@ -76,7 +76,7 @@ def explore(
     target: str | None = None,
     factors: tuple[float, float] = (0.25, 4.0),
     step_share: float = 0.25,
-    demand_cv: float = 0.0,
+    demand_cv: float | None = None,
     tolerance: float = 0.5,
     count: int = 5,
     progress: Progress = lambda _message: None,
@@ -84,7 +84,8 @@ def explore(
     """Decide ``scenario`` and answer the ``questions``: "latency", "resilience", "assurance", ...
 
     ``factors``: tightest and loosest bound to walk, as factors on the target; without a fleet as
-    asked, only the latency frontier is worked out. Raises InputError for an unknown service or
+    asked, only the latency frontier is worked out. ``demand_cv``: uncertainty of every forecast; each
+    service's own when None. Raises InputError for an unknown service or
     target.
     """
     asked, bound = target_of(scenario, service, target)
@@ -236,7 +237,14 @@ def price_of_resilience(
     return resilience_steps(levels, cheapest_surviving)
 
 
-def assurance_of(decided: Decided, demand_cv: float) -> tuple[ServiceAssurance, ...]:
+def _forecast_cv(service: Service, demand_cv: float | None) -> float:
+    """How uncertain a forecast is taken to be: as said here, or as the service says."""
+    if demand_cv is not None:
+        return demand_cv
+    return service.assurance.demand_cv if service.assurance is not None else 0.0
+
+
+def assurance_of(decided: Decided, demand_cv: float | None) -> tuple[ServiceAssurance, ...]:
     """For each service on one replica kind: how sure its number of replicas is in the busiest period."""
     tables = []
     for service in decided.scenario.services:
@@ -250,7 +258,7 @@ def assurance_of(decided: Decided, demand_cv: float) -> tuple[ServiceAssurance, 
             unsure,
             gpus_per_replica=candidate.deployment.gpus,
             rate_qps=max(map(sum, zip(*rates, strict=True))),
-            demand_sigma=sigma_of_cv(demand_cv),
+            demand_sigma=sigma_of_cv(_forecast_cv(service, demand_cv)),
             up_to=0.99,
             max_replicas=MOST_TIMES_PLANNED * (decided.used[kinds[0]] + 1),
         )
@@ -263,13 +271,21 @@ def assurance_of(decided: Decided, demand_cv: float) -> tuple[ServiceAssurance, 
 
 
 def sized_for_probabilities(
-    decider: Decider, scenario: Scenario, demand_cv: float
+    decider: Decider, scenario: Scenario, demand_cv: float | None
 ) -> tuple[SizedFor, ...]:
     """The cheapest fleet at each probability to hold every target."""
     sized = []
     for probability in PROBABILITIES:
-        assurance = Assurance(probability=probability, demand_cv=demand_cv)
-        services = tuple(s.model_copy(update={"assurance": assurance}) for s in scenario.services)
+        services = tuple(
+            s.model_copy(
+                update={
+                    "assurance": Assurance(
+                        probability=probability, demand_cv=_forecast_cv(s, demand_cv)
+                    )
+                }
+            )
+            for s in scenario.services
+        )
         decided = decider.decide(scenario.model_copy(update={"services": services}))
         sized.append(SizedFor(probability, decided))
     return tuple(sized)

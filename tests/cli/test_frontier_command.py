@@ -106,3 +106,14 @@ def test_an_unknown_target_names_those_there_are(scenario):
 def test_a_range_of_factors_is_two_positive_numbers(text):
     with pytest.raises(InputError, match="range of factors"):
         read_factors(text)
+
+
+def test_the_forecast_is_as_uncertain_as_the_scenario_says():
+    def chances(*more):
+        told = run("chat_8b_assured", "--show", "assurance", "--format", "json", *more)
+        assert told.return_value == 0
+        return told.stdout
+
+    as_said = chances()
+    assert chances("--demand-cv", "0.15") == as_said
+    assert chances("--demand-cv", "0") != as_said
