@@ -35,7 +35,7 @@ FLOORS = [
     {"verification", "derivation", "comparison"},
     {"deploy"},
     {"reporting"},
-    {"api", "asking", "batches"},
+    {"api", "asking", "batches", "workers"},
     {"cli", "__main__"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counting, progress, solve_options
+from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
 
 FORMATS = ("table", "json", "md", "html", "csv")
 
@@ -23,12 +23,14 @@ FORMATS = ("table", "json", "md", "html", "csv")
     "Give it twice for a grid.",
 )
 @solve_options(verify="simulate")
+@jobs_option
 @catalog_options
 @click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(), help="Write to a file.")
 def command(
     scenario: str,
     vary: tuple[str, ...],
+    jobs: int | None,
     catalogs: str | None,
     style: str,
     output: str | None,
@@ -48,16 +50,15 @@ def command(
     from planner.comparison.restriction import axes_of
     from planner.reporting.comparison_document import comparison_document, verdict
     from planner.reporting.deliver import prepare, records, write_document
+    from planner.workers import cores, solving_ahead
 
     axes = axes_of(vary)
     prepare(style, output)
     settings["time_limit_s"] = settings.pop("time_limit")
     asking = Asking.with_options(catalogs, **settings)
     question = asking.read(scenario)
-    with progress() as report:
-        comparison = compare(
-            question, axes, asking.solve_again(), counting(report), check=asking.check
-        )
+    with progress() as report, solving_ahead(asking, jobs or cores()) as solve:
+        comparison = compare(question, axes, solve, counting(report), check=asking.check)
     document, winner = comparison_document(comparison), comparison.winner
     write_document(
         document,

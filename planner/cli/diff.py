@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counting, progress, solve_options
+from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
 from planner.errors import InputError
 
 FORMATS = ("table", "json", "md", "html", "csv")
@@ -31,6 +31,7 @@ EXIT_INCREASED = 1
     help="Solve the steps between too, and say what each cause added.",
 )
 @solve_options(verify="simulate")
+@jobs_option
 @catalog_options
 @click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(), help="Write to a file.")
@@ -39,6 +40,7 @@ def command(
     new: str,
     limit: str | None,
     wants_parts: bool,
+    jobs: int | None,
     catalogs: str | None,
     style: str,
     output: str | None,
@@ -56,9 +58,10 @@ def command(
     """
     from planner.asking import Asking
     from planner.comparison.differences import diff
-    from planner.comparison.splitting import split
+    from planner.comparison.splitting import Part, split
     from planner.reporting.deliver import prepare, records, write_document
     from planner.reporting.difference_document import difference_document, headline
+    from planner.workers import cores, solving_ahead
 
     allowed = None if limit is None else _share(limit)
     prepare(style, output)
@@ -70,11 +73,10 @@ def command(
         report(f"reading {new}")
         after = asking.plan_of(new)
         difference = diff(before, after)
-        parts = (
-            split(difference.old, after, asking.solve_again(), counting(report))
-            if wants_parts and difference.changes
-            else ()
-        )
+        parts: tuple[Part, ...] = ()
+        if wants_parts and difference.changes:
+            with solving_ahead(asking, jobs or cores()) as solve:
+                parts = split(difference.old, after, solve, counting(report))
     document = difference_document(difference, parts)
     write_document(
         document,

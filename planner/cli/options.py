@@ -54,6 +54,15 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
     return _stack(options)
 
 
+def jobs_option(command: Command) -> Command:
+    """How many processes solve."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1, max=256),
+        help="Processes that solve.  [default: the processor's cores]",
+    )(command)
+
+
 def catalog_options(command: Command) -> Command:
     """Where data comes from."""
     return _stack(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counting, progress, solve_options
+from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
 
 FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 
@@ -27,6 +27,7 @@ FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
     help="Solve nothing again: leave out other rental terms and the sensitivity.",
 )
 @solve_options(verify="simulate")
+@jobs_option
 @catalog_options
 def command(
     source: str,
@@ -34,6 +35,7 @@ def command(
     output: str | None,
     table: str,
     quick: bool,
+    jobs: int | None,
     catalogs: str | None,
     **settings: Any,
 ) -> int:
@@ -50,6 +52,7 @@ def command(
     from planner.asking import Asking
     from planner.comparison.gathering import gather
     from planner.reporting.deliver import prepare, write_findings, write_plan
+    from planner.workers import cores, solving_ahead
 
     prepare(style, output)
     settings["time_limit_s"] = settings.pop("time_limit")
@@ -60,7 +63,12 @@ def command(
         if style == "json":
             write_plan(plan, style, output)
             return plan.exit_code
-        solve = None if quick else asking.solve_again(verify="none", explain=False)
-        findings = gather(plan, asking.catalog, asking.calibration(), solve, counting(report))
+        if quick:
+            findings = gather(plan, asking.catalog, asking.calibration())
+        else:
+            with solving_ahead(asking, jobs or cores(), verify="none", explain=False) as solve:
+                findings = gather(
+                    plan, asking.catalog, asking.calibration(), solve, counting(report)
+                )
     write_findings(findings, style, output, table=table)
     return plan.exit_code

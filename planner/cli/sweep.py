@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counting, progress, solve_options
+from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
 from planner.errors import InputError
 
 FORMATS = ("table", "json", "md", "html", "csv")
@@ -42,6 +42,7 @@ def _ranges(command: Any) -> Any:
     help="How often to halve each interval in which the choice flips.",
 )
 @solve_options(verify="none")
+@jobs_option
 @catalog_options
 @click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(), help="Write to a file.")
@@ -51,6 +52,7 @@ def command(
     price_of: str | None,
     steps: int,
     refine: int,
+    jobs: int | None,
     catalogs: str | None,
     style: str,
     output: str | None,
@@ -73,6 +75,7 @@ def command(
     from planner.reporting.extras import need
     from planner.reporting.files import write_file
     from planner.reporting.sweep_document import cost_figure, flips_records, sweep_document
+    from planner.workers import cores, solving_ahead
 
     given = {name: text for name in _RANGES if (text := settings.pop(name)) is not None}
     if len(given) != 1:
@@ -90,8 +93,7 @@ def command(
     settings["time_limit_s"] = settings.pop("time_limit")
     asking = Asking.with_options(catalogs, **settings)
     question = asking.read(scenario)
-    with progress() as report:
-        solve = asking.solve_again(explain=False)
+    with progress() as report, solving_ahead(asking, jobs or cores(), explain=False) as solve:
         swept = sweep(question, axis, values, solve, refinements=refine, progress=counting(report))
     document = sweep_document(swept)
     write_document(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.catalog.store import Catalog
+from planner.comparison.ahead import Solve
 from planner.comparison.findings import Distribution, FrontierPoint, LatencyCurve, LatencyPoint
 from planner.comparison.naming import costliest, layout_name
-from planner.comparison.options import Progress, Solve
+from planner.comparison.options import Progress
 from planner.comparison.placement import placed
 from planner.comparison.restriction import with_target
 from planner.errors import InputError

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from planner.catalog.store import Catalog
+from planner.comparison.ahead import Solve, expect
 from planner.comparison.curves import distributions, frontier, latency_curves
 from planner.comparison.findings import BreakEven, Findings, Purchase
-from planner.comparison.options import Progress, Solve
+from planner.comparison.options import Progress
 from planner.comparison.purchases import purchases
 from planner.comparison.resized import resized_against_api
-from planner.comparison.sensitivity import RATE, RATE_FACTORS, sensitivity
+from planner.comparison.sensitivity import RATE, RATE_FACTORS, questions, sensitivity
 from planner.derivation.derive import derive
 from planner.fleet.money import break_even_rate_of_fixed_fleet_qps
 from planner.performance.factors import Calibration
@@ -38,6 +39,8 @@ def gather(
             "and derivation are worked out with here."
         )
     rate = next(r.value for r in catalog.ownership() if r.item == "capital_rate_per_year")
+    if solve is not None and plan.totals is not None:
+        expect(solve, questions(plan))
     ways = purchases(plan, catalog, rate, solve, progress)
     findings = Findings(
         plan=plan,
@@ -50,6 +53,7 @@ def gather(
     )
     if solve is None or plan.totals is None:
         return findings
+    faster = frontier(plan, solve, progress)
     baseline, what_ifs = sensitivity(plan, solve, progress)
     asked = sum(s.rate for s in plan.scenario.services)
     rates = [w.usd_per_hour for w in what_ifs if w.input == RATE]
@@ -60,7 +64,7 @@ def gather(
         break_even=(*findings.break_even, *((resized,) if resized else ())),
         baseline=baseline,
         what_ifs=what_ifs,
-        frontier=frontier(plan, solve, progress),
+        frontier=faster,
         distributions=distributions(plan, catalog, calibration),
     )
 

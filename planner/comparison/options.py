@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from planner.comparison.ahead import Solve, expect
 from planner.comparison.restriction import grid, restrict
 from planner.errors import InputError
 from planner.plan import Plan, ReplicaGroup, Totals
 from planner.scenario import Scenario
 
-Solve = Callable[[Scenario], Plan]
 Progress = Callable[[int, int, str], None]
 
 
@@ -91,6 +92,7 @@ def compare(
     if check is not None:
         for choice in choices:
             check(restrict(scenario, choice))
+    expect(solve, _questions(scenario, choices))
     options: list[Option] = []
     refusals: list[InputError] = []
     for done, choice in enumerate(choices):
@@ -104,6 +106,12 @@ def compare(
     if len(refusals) == len(options):
         raise refusals[0]
     return Comparison(scenario, tuple(axes), tuple(options))
+
+
+def _questions(scenario: Scenario, choices: Sequence[Mapping[str, str]]) -> Iterator[Scenario]:
+    for choice in choices:
+        with suppress(InputError):
+            yield restrict(scenario, choice)
 
 
 def _rank(option: Option) -> tuple[float, int, float]:

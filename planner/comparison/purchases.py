@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from planner.catalog.money_rows import ApiPriceRow
 from planner.catalog.offer import Term
 from planner.catalog.store import Catalog
+from planner.comparison.ahead import Solve
 from planner.comparison.findings import THREE_YEARS, Purchase
 from planner.comparison.naming import rented as rented_offers
-from planner.comparison.options import Progress, Solve
+from planner.comparison.options import Progress
 from planner.comparison.owned import Option, buy
 from planner.comparison.restriction import restrict
 from planner.errors import InputError

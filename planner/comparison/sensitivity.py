@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from planner.comparison import restriction
+from planner.comparison.ahead import Solve, expect
 from planner.comparison.findings import WhatIf
 from planner.comparison.naming import choice_of
-from planner.comparison.options import Progress, Solve
+from planner.comparison.options import Progress
 from planner.errors import InputError
 from planner.plan import Plan
 from planner.scenario import Scenario
@@ -31,12 +33,21 @@ def sensitivity(
     than InputError: a question that can no longer be asked has no cost.
     """
     moves = (("As asked", "", _unmoved), *_moves(plan))
+    expect(solve, questions(plan))
     answers = []
     for done, move in enumerate(moves):
         if progress is not None:
             progress(done, len(moves), f"{move[0]} {move[1]}")
         answers.append(_what_if(move, plan.scenario, solve))
     return answers[0], tuple(answers[1:])
+
+
+def questions(plan: Plan) -> Iterator[Scenario]:
+    """Every question that is solved; those that cannot be asked are left out."""
+    yield plan.scenario
+    for _, _, moved in _moves(plan):
+        with suppress(InputError):
+            yield moved(plan.scenario)
 
 
 def _what_if(move: Move, question: Scenario, solve: Solve) -> WhatIf:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from planner.comparison.ahead import Solve, expect
 from planner.comparison.causes import KINDS, kind_of
 from planner.comparison.naming import matched
-from planner.comparison.options import Progress, Solve
+from planner.comparison.options import Progress
 from planner.errors import InputError
 from planner.plan import Plan
 from planner.scenario import Scenario, Service
@@ -42,6 +43,7 @@ def split(old: Plan, new: Plan, solve: Solve, progress: Progress | None = None) 
     if old.totals is None or new.totals is None:
         return ()
     steps = list(_steps(old.scenario, new.scenario))
+    expect(solve, (scenario for _, scenario in steps))
     costs: list[tuple[str, float | None]] = []
     for done, (kind, scenario) in enumerate(steps):
         if progress is not None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from planner.comparison import restriction
+from planner.comparison.ahead import Solve, expect
 from planner.comparison.naming import choice_of
-from planner.comparison.options import Progress, Solve
+from planner.comparison.options import Progress
 from planner.errors import InputError, nearest
 from planner.plan import Plan
 from planner.scenario import Scenario
@@ -167,9 +168,12 @@ def sweep(
             progress(done, total, f"{axis.name} {value:.6g}")
         return Point(value, solve(axis.move(scenario, value)))
 
+    expect(solve, (axis.move(scenario, value) for value in sorted(set(values))))
     points = [answer(v, i, len(values)) for i, v in enumerate(sorted(set(values)))]
     for _ in range(refinements):
         flips = [(a, b) for a, b in pairwise(points) if a.choice != b.choice]
-        middles = [answer((a.value + b.value) / 2, i, len(flips)) for i, (a, b) in enumerate(flips)]
+        between = [(a.value + b.value) / 2 for a, b in flips]
+        expect(solve, (axis.move(scenario, value) for value in between))
+        middles = [answer(value, i, len(between)) for i, value in enumerate(between)]
         points = sorted([*points, *middles], key=lambda p: p.value)
     return Sweep(scenario, axis, tuple(points))

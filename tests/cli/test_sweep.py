@@ -28,7 +28,7 @@ def solved(monkeypatch):
 
 
 def run(capsys, *args):
-    code = main(["sweep", "llama70b_qps50", *args])
+    code = main(["sweep", "llama70b_qps50", "--jobs", "1", *args])
     out = capsys.readouterr()
     return code, out.out, out.err
 
