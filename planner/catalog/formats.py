@@ -34,11 +34,6 @@ class WeightFormat:
     overrides: tuple[tuple[str, WeightFormat], ...] = ()
     expert_padding: tuple[int, int] = (1, 1)
 
-    @property
-    def is_native_16bit(self) -> bool:
-        """Whether weights are kept in a plain 16-bit float."""
-        return self.name in ("bf16", "fp16")
-
 
 @dataclass(frozen=True, slots=True)
 class KvFormat:

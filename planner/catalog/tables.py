@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any, TypeVar
 
 import yaml
@@ -83,7 +84,8 @@ def read_rows(
         lines.append(line)
         cells.append(record)
     try:
-        rows = TypeAdapter(list[row_type]).validate_python(cells)  # type: ignore[valid-type]
+        many: Any = GenericAlias(list, (row_type,))
+        rows: list[RowType] = TypeAdapter(many).validate_python(cells)
     except ValidationError as problem:
         raise _cell_error(path, lines, problem, error) from None
     return list(zip(lines, rows, strict=True))
@@ -197,8 +199,8 @@ def read_text(path: Path, limit_bytes: int, error: type[PlannerError]) -> str:
     return text
 
 
-class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A safe loader that refuses a key given twice."""
+class _UniqueKeys(yaml.constructor.SafeConstructor):
+    """Safe construction that refuses a key given twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[Any] = set()
@@ -216,12 +218,16 @@ class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: 
         return super().construct_mapping(node, deep)
 
 
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER: Any = type("_UniqueKeyLoader", (_UniqueKeys, _SAFE_LOADER), {})
+
+
 def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
     """Return the content of a YAML file; nothing in it is executed, duplicate keys are errors."""
     text = read_text(path, MAX_YAML_BYTES, error)
     try:
         _refuse_aliases(text)
-        return yaml.load(text, Loader=_UniqueKeyLoader)
+        return yaml.load(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -233,7 +239,7 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
 def _refuse_aliases(text: str) -> None:
     """Aliases can multiply a small file into an endless document, so none are read."""
     if re.search(r"(^|[\s\[{,:-])\*\w", text):
-        for event in yaml.parse(text, Loader=_UniqueKeyLoader):
+        for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent):
                 mark: Any = event.start_mark
                 raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices, must_be_known
@@ -150,6 +151,7 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
             "no launch files for this engine", found=group.engine, allowed=", ".join(ENGINES)
         )
     known = {f.name for f in fields(EngineSettings)}
+    settings: dict[str, Any] = {k: v for k, v in group.settings.items() if k in known}
     return Deployment(
         model=model,
         gpu=catalog.gpu(group.gpu),
@@ -160,7 +162,7 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
         expert_parallel=group.expert_parallel,
         weights=weights_for(model, group.weights, catalog.weight_format),
         kv_cache=catalog.kv_format(group.kv_cache),
-        settings=EngineSettings(**{k: v for k, v in group.settings.items() if k in known}),  # type: ignore[arg-type]
+        settings=EngineSettings(**settings),
     )
 
 

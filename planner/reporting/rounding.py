@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import TypeGuard
 
-from planner.units import GB, GIB
+from planner.units import GIB
 
 UNKNOWN = "-"
 Number = float | int | None
@@ -69,11 +69,6 @@ def share(value: Number) -> str:
 def gib(size_bytes: Number) -> str:
     """Memory [bytes] in GiB (2**30 bytes), one decimal: ``67.3 GiB``."""
     return f"{size_bytes / GIB:,.1f} GiB" if _known(size_bytes) else UNKNOWN
-
-
-def gb(size_bytes: Number) -> str:
-    """Transfer volumes and bandwidths [bytes] in GB (1e9 bytes): ``140.0 GB``."""
-    return f"{size_bytes / GB:,.1f} GB" if _known(size_bytes) else UNKNOWN
 
 
 def count(value: Number) -> str:
