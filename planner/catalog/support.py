@@ -21,6 +21,7 @@ from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentM
 from planner.catalog.tables import IsoDate, read_yaml, validate_document
 
 Feature = Literal["moe", "latent-attention", "sparse-indexer", "recurrent"]
+Pools = Literal["", "apart", "unlike", "prefill-wider"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Conditions:
     ``since``/``before``: engine versions from (included) and to (excluded). ``capability_from`` and
     ``capability_below``: CUDA compute capability of an NVIDIA device, such as "8.9".
     ``model_architectures`` and ``except_architectures``: the config's architecture is, or is not,
-    among these. ``features``: what the model has. ``misaligned_block``: a feed-forward or expert
-    width of one rank is no multiple of the weight format's block. ``disaggregated``: the rule is about
-    prefill and decode in pools of their own.
+    among these. ``features``: what the model has. ``lacks``: what it does not have. ``misaligned_block``: a
+    feed-forward or expert width of one rank is no multiple of the weight format's block. ``pools``:
+    prefill and decode run "apart", with "unlike" tensor parallelism, or the "prefill-wider" one.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -50,7 +51,8 @@ class Conditions:
     except_architectures: tuple[str, ...] = ()
     features: tuple[Feature, ...] = ()
     misaligned_block: bool = False
-    disaggregated: bool = False
+    lacks: tuple[Feature, ...] = ()
+    pools: Pools = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class _Layout:
     gpu: GpuSpec
     tensor_parallel: int
     expert_ranks: int
-    disaggregated: bool
+    prefill_tensor_parallel: int | None
 
     @cached_property
     def features(self) -> frozenset[str]:
@@ -100,6 +102,15 @@ class _Layout:
         side = max(self.weights.block)
         return any(width % side for width in self._rank_widths())
 
+    def has_pools(self, wanted: Pools) -> bool:
+        """Whether prefill runs apart, and is cut as the rule says."""
+        prefill = self.prefill_tensor_parallel
+        if prefill is None:
+            return False
+        if wanted == "unlike":
+            return prefill != self.tensor_parallel
+        return wanted == "apart" or prefill > self.tensor_parallel
+
     def _rank_widths(self) -> set[float]:
         widths: set[float] = set()
         for mlp in {layer.mlp for layer in self.model.layers}:
@@ -122,16 +133,23 @@ def check_support(
     tensor_parallel: int,
     data_parallel: int = 1,
     expert_parallel: int = 1,
-    disaggregated: bool = False,
+    prefill_tensor_parallel: int | None = None,
 ) -> tuple[str, ...]:
     """Return every reason why the deployment would not launch; empty when it would.
 
     Experts are divided over ``tensor_parallel * data_parallel / expert_parallel`` ranks each.
-    ``disaggregated``: the deployment is one pool of a unit that prefills and decodes apart.
+    ``prefill_tensor_parallel``: of the pool that prefills for this one; None where one does both.
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
     layout = _Layout(
-        engine, model, weights, kv_cache, gpu, tensor_parallel, expert_ranks, disaggregated
+        engine,
+        model,
+        weights,
+        kv_cache,
+        gpu,
+        tensor_parallel,
+        expert_ranks,
+        prefill_tensor_parallel,
     )
     name = engine.name
     about_engine = (r for r in rules if not r.when.engines or name in r.when.engines)
@@ -149,7 +167,8 @@ def _applies(when: Conditions, layout: _Layout) -> bool:
         and _gpu_meets(when, layout.gpu)
         and _version_meets(layout.engine.version, when.since, when.before)
         and (not when.features or layout.features.issuperset(when.features))
-        and (not when.disaggregated or layout.disaggregated)
+        and (not when.lacks or layout.features.isdisjoint(when.lacks))
+        and (not when.pools or layout.has_pools(when.pools))
         and (not when.misaligned_block or layout.has_misaligned_block)
     )
 

@@ -11,11 +11,11 @@ from planner.deploy.choices import Choices
 from planner.deploy.cluster_check import check_cluster
 from planner.deploy.commands import ENGINES, parse
 from planner.deploy.dialect import Dialect
-from planner.deploy.names import unique_labels
+from planner.deploy.launch import PoolRole
+from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
-from planner.deploy.resolve import deployment_of, group_name, tokens_a_step
+from planner.deploy.resolve import deployment_of, tokens_a_step
 from planner.deploy.terms import Degrees
-from planner.deploy.timetable import replicas_by_hour
 from planner.deployment import Deployment
 from planner.errors import OutputError
 from planner.plan import Plan, ReplicaGroup
@@ -37,6 +37,7 @@ class _Wanted:
     group: ReplicaGroup
     deployment: Deployment
     by_hour: tuple[int, ...]
+    pool: PoolRole
 
     def setting(self, name: str, default: int) -> int:
         value = self.group.settings.get(name)
@@ -63,14 +64,11 @@ def check_files(
 
 def _wanted(plan: Plan, catalog: Catalog) -> dict[str, _Wanted]:
     asked = {s.name: s for s in plan.scenario.services}
-    groups = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas]
-    names = unique_labels(group_name(s, g) for s, g in groups)
     found = {}
-    for name, (planned, group) in zip(names, groups, strict=True):
-        service = asked[planned.name]
-        deployment = deployment_of(service, group, catalog)
-        by_hour = replicas_by_hour(plan, f"{service.name}: {deployment.label}")
-        found[name] = _Wanted(service, group, deployment, by_hour)
+    for piece in pieces(plan):
+        service = asked[piece.service.name]
+        deployment = deployment_of(service, piece.group, catalog)
+        found[piece.name] = _Wanted(service, piece.group, deployment, piece.by_hour, piece.pool)
     return found
 
 
@@ -92,6 +90,7 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
         _same(one.name, "replicas", one.replicas, group.replicas)
     if one.gpus is not None:
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
+    _same(one.name, "pool", module.pool(told), module.pool_told(wanted.pool))
     _same(one.name, "drafted tokens", module.drafts(told), wanted.setting("draft_tokens", 0))
     adapters = int(told.get("lora_adapters", 0))
     _same(one.name, "LoRA adapters", adapters, wanted.setting("lora_adapters", 0))

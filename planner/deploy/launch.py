@@ -17,6 +17,14 @@ class Role(StrEnum):
     WORKER = "worker"
 
 
+class PoolRole(StrEnum):
+    """Whether replicas prefill, decode, or do both."""
+
+    BOTH = "both"
+    PREFILL = "prefill"
+    DECODE = "decode"
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A value known only where the replica starts; ``times`` multiplies a rank."""
@@ -41,7 +49,8 @@ class Launch:
     waiting at one replica that still start within the TTFT target. ``rate_qps`` and ``capacity_qps`` are
     per replica [requests/s]. ``drain_s``: how long requests in flight may take to finish [s].
     ``replicas`` run in the busiest hour; ``by_hour`` in each hour of the day, empty where they do not
-    vary.
+    vary. ``pool``: one of the two pools of ``units`` that stand ``within`` a node or a zone; ``port``:
+    where the engine listens in a container.
     """
 
     name: str
@@ -80,6 +89,10 @@ class Launch:
     drain_s: int = 60
     by_hour: tuple[int, ...] = ()
     trust_remote_code: bool = False
+    pool: PoolRole = PoolRole.BOTH
+    units: int = 0
+    within: str = ""
+    port: int = 8000
 
     @property
     def gpus(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.dialect import llm_d_components
 from planner.deploy.documents import to_yaml, to_yaml_stream
 from planner.deploy.kubernetes import kustomization, service_labels
-from planner.deploy.launch import Launch
+from planner.deploy.launch import Launch, PoolRole
 from planner.deploy.names import dns_label
 from planner.deploy.scaling import first_replicas, scaling_objects
 from planner.deploy.words import HTTP_PORT
@@ -16,6 +17,9 @@ from planner.deploy.workloads import PART_OF, ROLE, SERVER, workload_objects
 from planner.errors import InputError
 
 GUIDE = "llm-d.ai/guide"
+BEHIND_SIDECAR = 8200  # where the sidecar expects the decode server
+PLUGINS_FILE = "pools-config.yaml"
+CONNECTORS = {"vllm": "nixlv2", "sglang": "sglang"}
 SERVER_TYPES = {"vllm": "vllm", "sglang": "sglang", "tensorrt-llm": "trtllm-serve"}
 
 
@@ -25,7 +29,10 @@ def llm_d_files(launches: tuple[Launch, ...], choices: Choices) -> dict[str, str
     files: dict[str, str] = {}
     for launch in launches:
         first = first_replicas(launch, choices)
-        objects = workload_objects(launch, _labels(launch, labels[launch.service]), first)
+        served = replace(launch, port=BEHIND_SIDECAR) if _has_sidecar(launch) else launch
+        objects = workload_objects(served, _labels(launch, labels[launch.service]), first)
+        if _has_sidecar(launch):
+            objects = [_with_sidecar(item, launch) for item in objects]
         objects += scaling_objects(launch, choices)
         files[f"{launch.name}.group.yaml"] = to_yaml_stream(objects)
     files["kustomization.yaml"] = to_yaml(kustomization(sorted(files)))
@@ -39,9 +46,77 @@ def _labels(launch: Launch, label: str) -> dict[str, str]:
     return {
         PART_OF: label,
         GUIDE: label,
-        "llm-d.ai/role": "decode",
+        "llm-d.ai/role": "prefill" if launch.pool is PoolRole.PREFILL else "decode",
         "llm-d.ai/model": dns_label(launch.served_name),
         "llm-d.ai/accelerator-vendor": launch.gpu.vendor,
+    }
+
+
+def _has_sidecar(launch: Launch) -> bool:
+    return launch.pool is PoolRole.DECODE
+
+
+def _with_sidecar(item: dict[str, Any], launch: Launch) -> dict[str, Any]:
+    """The proxy beside a decode server that has the prompt prefilled first."""
+    if item["kind"] != "Deployment":
+        return item
+    row = llm_d_components(launch.dialect.root)["disagg_sidecar"]
+    sidecar = {
+        "name": "routing-proxy",
+        "image": f"{row.reference}:{row.version}",
+        "args": [
+            f"--port={HTTP_PORT}",
+            f"--kv-connector={CONNECTORS[launch.dialect.engine]}",
+            "--secure-serving=false",
+        ],
+        "ports": [{"name": "sidecar", "containerPort": HTTP_PORT, "protocol": "TCP"}],
+        "restartPolicy": "Always",
+        "securityContext": {"allowPrivilegeEscalation": False, "runAsNonRoot": True},
+    }
+    item["spec"]["template"]["spec"]["initContainers"] = [sidecar]
+    return item
+
+
+def _pool_plugins() -> dict[str, Any]:
+    """Every prompt goes to a prefill server, its answer to a decode server, each the least busy."""
+    profiles = [
+        {
+            "name": role,
+            "plugins": [
+                {"pluginRef": plugin}
+                for plugin in (f"{role}-filter", "active-request-scorer", "max-score-picker")
+            ],
+        }
+        for role in ("prefill", "decode")
+    ]
+    handler = {
+        "type": "disagg-profile-handler",
+        "parameters": {"deciders": {"prefill": "always-disagg-pd-decider"}},
+    }
+    plugins = [
+        {"type": "always-disagg-pd-decider"},
+        handler,
+        *(
+            {"type": plugin}
+            for plugin in (
+                "prefill-filter",
+                "decode-filter",
+                "inflight-load-producer",
+                "active-request-scorer",
+                "max-score-picker",
+            )
+        ),
+    ]
+    config = {
+        "apiVersion": "llm-d.ai/v1",
+        "kind": "EndpointPickerConfig",
+        "plugins": plugins,
+        "schedulingProfiles": profiles,
+    }
+    return {
+        "replicas": 1,
+        "pluginsConfigFile": PLUGINS_FILE,
+        "pluginsCustomConfig": {PLUGINS_FILE: to_yaml(config)},
     }
 
 
@@ -64,6 +139,7 @@ def _router_values(label: str, launches: list[Launch]) -> dict[str, Any]:
             "epp": {
                 "image": {"tag": chart.version},
                 "metricsDataSource": {"scheme": "http", "path": path},
+                **(_pool_plugins() if any(_has_sidecar(one) for one in launches) else {}),
             },
             "modelServers": {
                 "type": SERVER_TYPES[engines[0]],

@@ -6,7 +6,8 @@ from planner import __version__
 from planner.deploy.choices import Choices
 from planner.deploy.dialect import llm_d_components
 from planner.deploy.kubernetes import service_labels
-from planner.deploy.launch import Launch
+from planner.deploy.launch import Launch, PoolRole
+from planner.deploy.routers import router_name
 from planner.deploy.scaling import adapted_metric, can_scale
 from planner.deploy.scripts import script_name, script_roles
 from planner.plan import Plan
@@ -43,10 +44,11 @@ def readme(
 
 def _row(launch: Launch) -> str:
     nodes = f" on {launch.nodes} nodes" if launch.nodes > 1 else ""
+    pool = "" if launch.pool is PoolRole.BOTH else f" ({launch.pool.value})"
     by_hour = f"{launch.least_replicas} to {launch.most_replicas} by the hour"
     cells = (
         by_hour if launch.by_hour else str(launch.replicas),
-        _plain(launch.service),
+        _plain(launch.service) + pool,
         f"{launch.gpus}x {launch.gpu.name}{nodes}",
         f"{launch.dialect.engine} {launch.dialect.version}",
         f"{launch.max_model_len_tokens} tokens",
@@ -82,10 +84,28 @@ def _start(launches: tuple[Launch, ...], target: str, choices: Choices) -> list[
         return [*title, *_cluster_needs(launches, choices), *_llm_d(launches)]
     return [
         *title,
+        *_pools(launches),
         "`fleet.yaml` lists how many replicas of each script the plan runs.",
         "",
         *_block(*(line for launch in launches for line in _script_lines(launch))),
     ]
+
+
+def _pools(launches: tuple[Launch, ...]) -> list[str]:
+    """How the two pools of a unit find each other."""
+    apart = [launch for launch in launches if launch.pool is PoolRole.DECODE]
+    if not apart:
+        return []
+    lines = [
+        "Prompts and answers run on servers of their own. Start both pools, then the router of "
+        + ", ".join(f"`{router_name(launch)}`" for launch in apart)
+        + " with their addresses; clients talk to it alone. KV caches travel over NIXL (UCX): the "
+        "image or environment needs the `nixl` library and the RDMA devices.",
+        "",
+    ]
+    if any(launch.within == "node" for launch in apart):
+        lines += ["Units of one node keep to it: give each unit a router of its own.", ""]
+    return lines
 
 
 def _script_lines(launch: Launch) -> list[str]:

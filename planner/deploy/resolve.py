@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from planner.catalog.store import Catalog
+from planner.comparison.naming import candidate_key
 from planner.deploy.choices import Choices, must_be_known
 from planner.deploy.commands import ENGINES
 from planner.deploy.dialect import Dialect
 from planner.deploy.launch import Launch
-from planner.deploy.names import unique_labels
+from planner.deploy.pieces import Piece, pieces
 from planner.deploy.soundness import must_be_deployable
-from planner.deploy.timetable import replicas_by_hour
 from planner.deploy.weights import weights_to_load
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError
@@ -46,22 +46,15 @@ def resolve(plan: Plan, catalog: Catalog, choices: Choices) -> Resolved:
     """
     must_be_deployable(plan)
     must_be_known(plan, choices)
-    groups = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas > 0]
-    names = unique_labels(group_name(s, g) for s, g in groups)
     asked = {s.name: s for s in plan.scenario.services}
     warnings: list[str] = []
     launches = tuple(
-        _launch(name, asked[s.name], s, g, _Context(plan, catalog, choices, warnings))
-        for name, (s, g) in zip(names, groups, strict=True)
+        _launch(piece, asked[piece.service.name], _Context(plan, catalog, choices, warnings))
+        for piece in pieces(plan)
     )
-    warnings += _left_out(
-        plan, {f"{s.name}: {_label(asked[s.name], g, catalog)}" for s, g in groups}
-    )
+    running = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas > 0]
+    warnings += _left_out(plan, {candidate_key(s.name, g) for s, g in running})
     return Resolved(launches, tuple(dict.fromkeys(warnings)))
-
-
-def _label(service: Service, group: ReplicaGroup, catalog: Catalog) -> str:
-    return deployment_of(service, group, catalog).label
 
 
 def _left_out(plan: Plan, keys: set[str]) -> Iterator[str]:
@@ -79,16 +72,8 @@ class _Context:
     warnings: list[str]
 
 
-def group_name(service: ServicePlan, group: ReplicaGroup) -> str:
-    """What a replica group is called before it is made a label."""
-    if len(service.replica_groups) == 1:
-        return service.name
-    return f"{service.name}-{group.gpu}-tp{group.tensor_parallel}"
-
-
-def _launch(
-    name: str, service: Service, planned: ServicePlan, group: ReplicaGroup, context: _Context
-) -> Launch:
+def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
+    planned, group = piece.service, piece.group
     deployment = deployment_of(service, group, context.catalog)
     engine, gpu, settings = deployment.engine, deployment.gpu, deployment.settings
     dialect = Dialect(engine.name, engine.version, context.catalog.root)
@@ -103,7 +88,7 @@ def _launch(
     per_replica = group.routed_qps / group.replicas
     prefix = settings.prefix_caching
     return Launch(
-        name=name,
+        name=piece.name,
         service=service.name,
         dialect=dialect,
         gpu=gpu,
@@ -138,8 +123,11 @@ def _launch(
         rate_qps=per_replica,
         capacity_qps=group.capacity_qps,
         drain_s=math.ceil(min(max(MIN_DRAIN_S, group.predicted.e2e_p99_s or 0.0), DAY_S)),
-        by_hour=replicas_by_hour(context.plan, f"{service.name}: {deployment.label}"),
+        by_hour=piece.by_hour,
         trust_remote_code=context.choices.trust_remote_code,
+        pool=piece.pool,
+        units=piece.units,
+        within=piece.within,
     )
 
 

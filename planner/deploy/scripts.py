@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from planner.deploy.commands import Command, command
 from planner.deploy.documents import to_yaml
-from planner.deploy.launch import Launch, Role
+from planner.deploy.launch import Launch, PoolRole, Role
+from planner.deploy.routers import router_scripts, side_channel
 from planner.deploy.words import shell_word
 
 FLEET_FILE = "fleet.yaml"
@@ -20,6 +21,7 @@ def script_files(launches: tuple[Launch, ...]) -> dict[str, str]:
             files[script_name(launch.name, role)] = _script(launch, role, started)
             if started.config is not None:
                 files[config_name(launch.name)] = to_yaml(started.config)
+    files |= router_scripts(launches)
     files[FLEET_FILE] = to_yaml({"replicas": [_fleet_entry(launch) for launch in launches]})
     return files
 
@@ -49,10 +51,18 @@ def _fleet_entry(launch: Launch) -> dict[str, object]:
         "gpu": launch.gpu.name,
         "replicas": launch.replicas,
         **by_hour,
+        **_unit(launch),
         "gpus_per_replica": launch.gpus,
         "nodes_per_replica": launch.nodes,
         "scripts": [script_name(launch.name, role) for role in script_roles(launch)],
     }
+
+
+def _unit(launch: Launch) -> dict[str, object]:
+    if launch.pool is PoolRole.BOTH:
+        return {}
+    each = launch.replicas // launch.units
+    return {"pool": launch.pool.value, "units": launch.units, "replicas_per_unit": each}
 
 
 def _script(launch: Launch, role: Role, started: Command) -> str:
@@ -66,8 +76,9 @@ def _script(launch: Launch, role: Role, started: Command) -> str:
         f"(capacity {launch.capacity_qps:.2f}).",
     ]
     if launch.replicas > 1 and launch.nodes == 1:
-        lines.append(f"# Several on one machine: give each its own PORT and {visible}.")
-    lines.append("set -eu")
+        own = "PORT, NIXL_PORT" if side_channel(launch) else "PORT"
+        lines.append(f"# Several on one machine: give each its own {own} and {visible}.")
+    lines += ["set -eu", *side_channel(launch)]
     if started.config is not None:
         lines.append('here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)')
     head = " ".join(["exec", *_mpi(launch), *started.program])

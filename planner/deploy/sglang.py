@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, Role
+from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
 from planner.deploy.terms import Degrees, limits, opening
 
 RENDEZVOUS_PORT = 20000
@@ -28,11 +28,26 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     if launch.draft_tokens:
         told |= _speculation(launch)
     told["metrics"] = True
+    if launch.pool is not PoolRole.BOTH:
+        told["pool"] = launch.pool.value
+        told["kv_backend"] = "nixl"
+    if launch.nodes > 1 and launch.expert_parallel > 1 and launch.data_parallel > 1:
+        told["all_to_all"] = "deepep"
     if role is not Role.SINGLE:
         told["node_count"] = launch.nodes
         told["node_rank"] = NODE_RANK if role is Role.WORKER else 0
         told["leader_address"] = LEADER_ADDRESS
     return told
+
+
+def pool(told: Mapping[str, Any]) -> str:
+    """Which pool these settings start."""
+    return str(told.get("pool", PoolRole.BOTH.value))
+
+
+def pool_told(wanted: PoolRole) -> str:
+    """What ``pool`` reads of a launch in that pool."""
+    return wanted.value
 
 
 def degrees(told: Mapping[str, Any]) -> Degrees:

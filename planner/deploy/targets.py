@@ -13,6 +13,7 @@ from planner.deploy.kubernetes import kubernetes_files
 from planner.deploy.llm_d import llm_d_files
 from planner.deploy.notes import readme
 from planner.deploy.resolve import Resolved, resolve
+from planner.deploy.routers import must_be_routable
 from planner.deploy.scaling import can_scale
 from planner.deploy.scripts import script_files
 from planner.errors import InputError
@@ -49,6 +50,7 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
 
 def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> dict[str, str]:
     launches = resolved.launches
+    must_be_routable(target, launches)
     if target in ENGINE_OF:
         _must_be_engine(plan, target)
         return script_files(launches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from planner.deploy.launch import CONFIG, Launch, Role
+from planner.deploy.launch import CONFIG, Launch, PoolRole, Role
 from planner.deploy.terms import Degrees, limits, opening, refuse
 
 
@@ -14,6 +14,8 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     del role
     if launch.data_parallel > 1 and launch.tensor_parallel > 1:
         raise refuse(launch, "attention data parallelism with tensor parallelism inside a rank")
+    if launch.pool is not PoolRole.BOTH:
+        raise refuse(launch, "prefill and decode in pools of their own (its orchestrator's file)")
     told = opening(launch)
     del told["served_name"]
     told["backend"] = "pytorch"
@@ -31,6 +33,17 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     known = launch.dialect.settings()
     told |= {name: True for name in ("metrics", "request_metrics") if name in known}
     return told
+
+
+def pool(told: Mapping[str, Any]) -> str:
+    """Which pool these settings start: its servers do both here."""
+    del told
+    return PoolRole.BOTH.value
+
+
+def pool_told(wanted: PoolRole) -> str:
+    """What ``pool`` reads of a launch in that pool."""
+    return wanted.value
 
 
 def degrees(told: Mapping[str, Any]) -> Degrees:

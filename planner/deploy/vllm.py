@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, Role, Variable
+from planner.deploy.launch import (
+    LEADER_ADDRESS,
+    NODE_RANK,
+    Launch,
+    PoolRole,
+    Role,
+    Variable,
+)
 from planner.deploy.terms import Degrees, limits, opening, refuse, reject_partial_experts
+
+NIXL = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
+ALL_TO_ALL = {
+    PoolRole.PREFILL: "deepep_high_throughput",
+    PoolRole.DECODE: "deepep_low_latency",
+    PoolRole.BOTH: "deepep_low_latency",
+}
 
 
 def settings(launch: Launch, role: Role) -> dict[str, Any]:
@@ -26,9 +40,23 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     told |= limits(launch)
     if launch.draft_tokens:
         told["speculation"] = _speculation(launch)
+    if launch.pool is not PoolRole.BOTH:
+        told["kv_transfer"] = NIXL
     if role is not Role.SINGLE:
         told |= _across_nodes(launch, role)
+        if launch.expert_parallel > 1 and launch.data_parallel > 1:
+            told["all_to_all"] = ALL_TO_ALL[launch.pool]
     return told
+
+
+def pool(told: Mapping[str, Any]) -> str:
+    """Whether a KV connector is set up; which pool it is, the router in front decides."""
+    return "apart" if told.get("kv_transfer") == NIXL else "both"
+
+
+def pool_told(wanted: PoolRole) -> str:
+    """What ``pool`` reads of a launch in that pool."""
+    return "both" if wanted is PoolRole.BOTH else "apart"
 
 
 def degrees(told: Mapping[str, Any]) -> Degrees:

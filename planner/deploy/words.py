@@ -18,7 +18,6 @@ _SHELL = {
     "LEADER_ADDRESS": '"${LEADER_ADDRESS:?address of the first node}"',
 }
 _CLUSTER = {
-    "PORT": str(HTTP_PORT),
     "CONFIG": CONFIG_PATH,
     "NODE_RANK": "$(LWS_WORKER_INDEX)",
     "LEADER_ADDRESS": "$(LWS_LEADER_ADDRESS)",
@@ -40,6 +39,8 @@ def container_word(word: Word, launch: Launch) -> str:
     """A word of a container's arguments, where ``$`` starts an expansion unless doubled."""
     if isinstance(word, str):
         return word.replace("$", "$$")
+    if word.name == "PORT":
+        return str(launch.port)
     return _CLUSTER[word.name] + _meeting_point(word, launch)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from planner.deploy.commands import Command, command
 from planner.deploy.documents import to_yaml
 from planner.deploy.launch import NODE_RANK, Launch, Role, Variable
-from planner.deploy.words import CONFIG_PATH, HTTP_PORT, container_word
+from planner.deploy.routers import side_channel_env
+from planner.deploy.words import CONFIG_PATH, container_word
 from planner.errors import InputError
 
 Json = dict[str, Any]
@@ -113,7 +114,7 @@ def _template(launch: Launch, labels: Mapping[str, str], role: Role, started: Co
     if serves and path:
         pod["annotations"] = {
             "prometheus.io/scrape": "true",
-            "prometheus.io/port": str(HTTP_PORT),
+            "prometheus.io/port": str(launch.port),
             "prometheus.io/path": path,
         }
     label, value = launch.node_label
@@ -144,6 +145,7 @@ def _container(launch: Launch, role: Role, started: Command, resource: str) -> J
                     "secretKeyRef": {"name": "hf-token", "key": "token", "optional": True}
                 },
             },
+            *side_channel_env(launch),
         ],
         "resources": {
             "limits": {resource: str(launch.node_gpus)},
@@ -182,7 +184,7 @@ def _serving(launch: Launch) -> Json:
     probe = {"httpGet": {"path": "/health", "port": "http"}, "timeoutSeconds": 5}
     patience = math.ceil(launch.start_up_s * START_UP_ALLOWANCE / PROBE_PERIOD_S)
     return {
-        "ports": [{"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}],
+        "ports": [{"name": "http", "containerPort": launch.port, "protocol": "TCP"}],
         "startupProbe": {
             **probe,
             "periodSeconds": PROBE_PERIOD_S,

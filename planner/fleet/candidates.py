@@ -276,11 +276,11 @@ def groups_in(deployment: Deployment, context: Context) -> tuple[int, ...]:
 
 
 def ruled_out(
-    deployment: Deployment, context: Context, longest: int, *, disaggregated: bool = False
+    deployment: Deployment, context: Context, longest: int, *, apart: bool = False
 ) -> Iterator[tuple[str, str, float | None]]:
     """(reason, numbers, miss) of each check that fails, cheap checks first.
 
-    ``longest``: tokens of one request that the replica must hold; ``disaggregated``: it is one pool.
+    ``longest``: tokens of one request that the replica must hold; ``apart``: it is one pool of two.
     """
     model, gpu = deployment.model, deployment.gpu
     if model.max_context_tokens and longest > model.max_context_tokens:
@@ -297,21 +297,9 @@ def ruled_out(
         if context.service.search.spanning_nodes > 1:
             detail += "; ranks that span nodes fill them whole, with whole experts (EP = TP x DP)"
         yield NOT_OFFERED, detail, group / largest if largest else None
-    yield from (
-        (UNSUPPORTED, told, None)
-        for told in check_support(
-            context.catalog.support_rules(),
-            engine=deployment.engine,
-            model=model,
-            weights=deployment.weights,
-            kv_cache=deployment.kv_cache,
-            gpu=gpu,
-            tensor_parallel=deployment.tensor_parallel,
-            data_parallel=deployment.data_parallel,
-            expert_parallel=deployment.expert_parallel,
-            disaggregated=disaggregated,
-        )
-    )
+    prefill = deployment.tensor_parallel if apart else None
+    told_apart = unsupported(deployment, context.catalog, prefill)
+    yield from ((UNSUPPORTED, told, None) for told in told_apart)
     memory = memory_layout(deployment)
     if not memory.fits:
         held = memory.total_bytes - memory.kv_pool_bytes - memory.outside_budget_bytes
@@ -323,6 +311,24 @@ def ruled_out(
             f"the pool has {memory.kv_pool_bytes / GIB:.1f} GiB"
         )
         yield NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
+
+
+def unsupported(
+    deployment: Deployment, catalog: Catalog, prefill_tensor_parallel: int | None = None
+) -> tuple[str, ...]:
+    """Why a deployment would not launch; ``prefill_tensor_parallel``: of a pool that prefills for it."""
+    return check_support(
+        catalog.support_rules(),
+        engine=deployment.engine,
+        model=deployment.model,
+        weights=deployment.weights,
+        kv_cache=deployment.kv_cache,
+        gpu=deployment.gpu,
+        tensor_parallel=deployment.tensor_parallel,
+        data_parallel=deployment.data_parallel,
+        expert_parallel=deployment.expert_parallel,
+        prefill_tensor_parallel=prefill_tensor_parallel,
+    )
 
 
 def lower_precision(deployment: Deployment, catalog: Catalog) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ A ratio that holds no more than a smaller one of the same pair is ruled out: its
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from planner.deployment import Deployment
@@ -16,12 +16,14 @@ from planner.evidence import Evidence, weakest
 from planner.fleet.candidates import (
     NOT_OFFERED,
     TOO_SLOW,
+    UNSUPPORTED,
     Candidate,
     Context,
     Rejection,
     deployments,
     groups_in,
     ruled_out,
+    unsupported,
 )
 from planner.fleet.derating import Derating, derating
 from planner.performance import guard
@@ -41,7 +43,7 @@ from planner.serving.pool_capacity import (
     unit_qps,
 )
 from planner.serving.pools import NODE, KvLink, Place, Prefill, decode_limits
-from planner.serving.unit_point import unit_of, unit_point
+from planner.serving.unit_point import tabled_point, unit_of, unit_point
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.memory import memory_layout
 
@@ -77,7 +79,14 @@ def units(context: Context, asked: Disaggregation) -> Iterator[Candidate | Rejec
         pools.append(kept)
     tables = _Tables(context)
     for mine, theirs in itertools.product(*pools):
-        if _alike(mine.deployment, theirs.deployment):
+        if not _alike(mine.deployment, theirs.deployment):
+            continue
+        degree = mine.deployment.tensor_parallel
+        refused = unsupported(theirs.deployment, context.catalog, degree)
+        if refused:
+            label = f"{mine.deployment.label} before {theirs.deployment.label}"
+            yield Rejection(UNSUPPORTED, label, refused[0])
+        else:
             for within in asked.within:
                 yield from _pair(context, asked, tables, mine, theirs, within)
 
@@ -98,7 +107,7 @@ def _layouts(
     longest = int(lengths.prompt.max()) if prefills else lengths.max_total
     for deployment in deployments(service, context.catalog, tuple(context.largest_node)):
         label = f"{deployment.label} as {role} pool"
-        reasons = ruled_out(deployment, context, longest, disaggregated=True)
+        reasons = ruled_out(deployment, context, longest, apart=True)
         found = next(reasons, None)
         if found is not None:
             yield Rejection(found[0], label, found[1], found[2])
@@ -195,7 +204,8 @@ def _pair(
         if len(found) == 1:
             held.append((replicas, decoders, qps))
         lengths = next(b.lengths for b in context.buckets if b.key == best)
-        yield _candidate(context, prefill, mine, theirs, lengths, (qps, bound), found)
+        tails = tables.of(lengths, mine, theirs, prefill)
+        yield _candidate(context, prefill, mine, theirs, lengths, (qps, bound), found, tails)
 
 
 def _candidate(
@@ -206,6 +216,7 @@ def _candidate(
     lengths: JointLengths,
     best: tuple[float, str],
     found: dict[str, tuple[float, str]],
+    tails: tuple[PrefillTails, DecodeTails],
 ) -> Candidate:
     service, d = context.service, theirs.deployment
     label = prefill.label(d)
@@ -217,7 +228,7 @@ def _candidate(
         key=f"{service.name}: {label}",
         service=service.name,
         deployment=d,
-        capacity=_point(prefill, theirs, lengths, service, worse, best),
+        capacity=_point(prefill, theirs, lengths, service, worse, best, tails),
         memory=theirs.memory,
         steps=theirs.steps,
         evidence=weakest((mine.steps.evidence, theirs.steps.evidence, prefill.link.evidence)),
@@ -242,6 +253,7 @@ def _point(
     service: Service,
     worse: Derating,
     best: tuple[float, str],
+    tails: tuple[PrefillTails, DecodeTails],
 ) -> Capacity:
     """The unit at its capacity, with the step times it was sized for."""
     qps, bound = best
@@ -252,16 +264,13 @@ def _point(
         worse.slowed(theirs.steps),
         worse.slowed(prefill.steps),
     )
-    point = unit_point(
-        unit,
-        lengths,
-        worse.tightened(service.slo),
-        qps * worse.demand,
-        max(1.0, service.arrivals.cv),
-        service.assumptions.prefix_hit_share,
-        bound,
-    )
-    return replace(point, qps=qps)
+    slo, cv = worse.tightened(service.slo), max(1.0, service.arrivals.cv)
+    rate, share = qps * worse.demand, service.assumptions.prefix_hit_share
+
+    def latency() -> Mapping[str, float]:
+        return unit_point(unit, lengths, slo, rate, cv, share).latency_s
+
+    return replace(tabled_point(*tails, unit, rate, bound, latency), qps=qps)
 
 
 def _guard(
@@ -299,6 +308,16 @@ class _Tables:
     ) -> tuple[float, str]:
         """Requests/s of one unit, and what stops a higher rate."""
         worse = derating(theirs.steps, self._service.assurance)
+        tails = self.of(lengths, mine, theirs, prefill)
+        slo = worse.tightened(self._service.slo)
+        qps, bound = unit_qps(*tails, slo, prefill.replicas, prefill.decode_replicas)
+        return qps / worse.demand, bound
+
+    def of(
+        self, lengths: JointLengths, mine: _Layout, theirs: _Layout, prefill: Prefill
+    ) -> tuple[PrefillTails, DecodeTails]:
+        """Both pools' tables for these lengths and this link."""
+        worse = derating(theirs.steps, self._service.assurance)
         slo = worse.tightened(self._service.slo)
         joined = prefill.link
         transfer = Transfer(mine.limits, theirs.limits, joined.gb_s, joined.latency_s)
@@ -313,6 +332,4 @@ class _Tables:
             self._decode[other] = decode_tails(
                 worse.slowed(theirs.steps), theirs.limits, lengths, slo, self._cv
             )
-        tails = self._prefill[one], self._decode[other]
-        qps, bound = unit_qps(*tails, slo, prefill.replicas, prefill.decode_replicas)
-        return qps / worse.demand, bound
+        return self._prefill[one], self._decode[other]

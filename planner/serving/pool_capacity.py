@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 LADDER = np.concatenate([np.geomspace(1e-3, 0.3, 5), np.linspace(0.42, 0.98, 9), [0.995]])
 TIMES = 33  # of a target, growing as squares, at which the prefill side is tabled
-DECODE_TIMES = 40  # up to a target, in proportion, at which the decode side is inverted
+DECODE_TIMES = 28  # up to a target, in proportion, at which the decode side is inverted
 EDGES = np.array([0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0])
 BUSIEST_LINK = 0.95
 LEVELS, POINTS = 5, 17  # the bracket of a capacity shrinks 16-fold on each level
@@ -58,7 +58,8 @@ class PrefillTails:
     """One prefill replica by rate: log P(prefill and transfer > time) for each summed target.
 
     ``late`` by target key over (rate, time); ``limits``: rates beyond which something gives
-    way, by its name [requests/s]; ``ranks``: attention-DP ranks that send at the same time.
+    way, by its name [requests/s]; ``ranks``: attention-DP ranks that send at the same time;
+    ``stay_s``: mean time in the pool, transfer included, by rate [s].
     """
 
     rate_qps: Floats
@@ -66,17 +67,25 @@ class PrefillTails:
     limits: Mapping[str, float]
     link: Link
     ranks: int
+    stay_s: Floats
+    ceiling_qps: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeTails:
-    """One decode replica by rate: quantiles [s] for summed targets, log lateness for the others."""
+    """One decode replica by rate: quantiles [s] for summed targets, log lateness for the others.
+
+    ``in_flight``: requests; ``kv_used``: share of its pool; ``tpot_s``: mean [s]; all by rate.
+    """
 
     rate_qps: Floats
     quantiles: Mapping[str, Floats]
     late: Mapping[str, Floats]
     limits: Mapping[str, float]
-    ranks: int
+    in_flight: Floats
+    kv_used: Floats
+    tpot_s: Floats
+    ceiling_qps: float
 
 
 def prefill_tails(
@@ -106,7 +115,9 @@ def prefill_tails(
         "kv link": BUSIEST_LINK * limits.ranks / max(link.mean_s, _TINY),
         "prefill kv pool": max(held, 0.0) / max(waiting, _TINY),
     }
-    return PrefillTails(rates, late, bounds, link, limits.ranks)
+    queued = (state.share * state.queue_wait_s).sum(axis=1)
+    stay = float(curves.own_s[0] @ curves.nodes.prompt_weight) + queued
+    return PrefillTails(rates, late, bounds, link, limits.ranks, stay, ceiling)
 
 
 def decode_tails(
@@ -118,7 +129,8 @@ def decode_tails(
 ) -> DecodeTails:
     """Table one decode replica."""
     curves = decode_curves(steps, limits, lengths)
-    rates = LADDER * decode_ceiling_qps(steps, limits, lengths)
+    ceiling = decode_ceiling_qps(steps, limits, lengths)
+    rates = LADDER * ceiling
     state = steady_state(curves, rates, arrival_cv)
     quantiles, late = {}, {}
     for target in slo.targets:
@@ -128,7 +140,18 @@ def decode_tails(
             slow = slow_answers if target.metric == "tpot" else long_gaps
             late[target.key] = _tabled(_mean(state, slow(state, target.seconds))[:, None])[:, 0]
     bounds = {"decode throughput": _last_stable(state)}
-    return DecodeTails(rates, quantiles, late, bounds, limits.ranks)
+    in_flight, kv_used, tpot = in_decode(state)
+    return DecodeTails(rates, quantiles, late, bounds, in_flight, kv_used, tpot, ceiling)
+
+
+def in_decode(state: SteadyState) -> tuple[Floats, Floats, Floats]:
+    """Requests in a decode replica, the share of its KV pool, and its mean TPOT [s], by rate."""
+    c = state.curves
+    batch = (state.share * np.minimum(c.state, c.slots)).sum(axis=1)
+    entering = (state.share * c.own_s.mean(axis=1)).sum(axis=1)
+    used = np.minimum(batch * c.kv_bytes_per_request / c.kv_pool_bytes, 1.0)
+    tpot = (state.share * state.step_s).sum(axis=1) / c.tokens_per_step
+    return batch + state.waiting + state.rate_qps * entering, used, tpot
 
 
 @dataclass(frozen=True, slots=True)

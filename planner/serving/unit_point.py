@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,13 @@ from planner.serving.latency_tails import late_ends, late_first_tokens, slow_ans
 from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.serving.pool_capacity import (
+    DecodeTails,
+    PrefillTails,
     Transfer,
     decode_ceiling_qps,
     decode_curves,
     decode_tails,
+    in_decode,
     link_wait_s,
     prefill_curves,
     prefill_tails,
@@ -133,19 +137,60 @@ def unit_point(
     wait = float(link_wait_s(link, np.array([each]), unit.prefill.ranks)[0])
     own = float(mine.curves.own_s[0] @ mine.curves.nodes.prompt_weight)
     queued = float((mine.share[0] * mine.queue_wait_s[0]).sum())
-    share = theirs.share[0]
-    batch = float((share * np.minimum(answers.state, answers.slots)).sum())
-    entering = float((share * answers.own_s.mean(axis=1)).sum())
-    deciding = batch + float(theirs.waiting[0]) + every * entering
+    in_flight, kv_used, tpot = in_decode(theirs)
     return Capacity(
         qps=rate_qps,
-        concurrency=rate * (own + queued + wait) + unit.decode_replicas * deciding,
-        kv_used_share=min(1.0, batch * answers.kv_bytes_per_request / answers.kv_pool_bytes),
+        concurrency=rate * (own + queued + wait) + unit.decode_replicas * float(in_flight[0]),
+        kv_used_share=float(kv_used[0]),
         utilisation=min(1.0, rate_qps / ceiling),
         latency_s=UnitLatencies(mine, theirs, wait, slo),
         limited_by=limited_by,
-        tpot_mean_s=float((share * theirs.step_s[0]).sum()) / answers.tokens_per_step,
+        tpot_mean_s=float(tpot[0]),
     )
+
+
+def tabled_point(
+    prefill: PrefillTails,
+    decode: DecodeTails,
+    unit: Unit,
+    rate_qps: float,
+    limited_by: str,
+    latency_s: Callable[[], Mapping[str, float]],
+) -> Capacity:
+    """As ``unit_point``, read off the pools' tables; ``latency_s`` is asked when somebody looks."""
+    mine, theirs = rate_qps / unit.replicas, rate_qps / unit.decode_replicas
+
+    def at(table: Floats) -> float:
+        return float(np.interp(theirs, decode.rate_qps, table))
+
+    stay = float(np.interp(mine, prefill.rate_qps, prefill.stay_s))
+    stay += float(link_wait_s(prefill.link, np.array([mine]), prefill.ranks)[0])
+    busy = max(mine / prefill.ceiling_qps, theirs / decode.ceiling_qps)
+    return Capacity(
+        qps=rate_qps,
+        concurrency=rate_qps * stay + unit.decode_replicas * at(decode.in_flight),
+        kv_used_share=at(decode.kv_used),
+        utilisation=min(1.0, busy),
+        latency_s=Deferred(latency_s),
+        limited_by=limited_by,
+        tpot_mean_s=at(decode.tpot_s),
+    )
+
+
+class Deferred(Mapping[str, float]):
+    """A mapping that is made when it is first read."""
+
+    def __init__(self, made: Callable[[], Mapping[str, float]]) -> None:
+        self._made = cache(made)
+
+    def __getitem__(self, key: str) -> float:
+        return self._made()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
 
 
 class UnitLatencies(Mapping[str, float]):

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from planner.catalog.store import Catalog
-from planner.catalog.support import check_support
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError, PlannerError
-from planner.fleet.candidates import service_model, share_of_gpu
+from planner.fleet.candidates import service_model, share_of_gpu, unsupported
 from planner.fleet.derating import derating
 from planner.performance.factors import Calibration
 from planner.performance.guard import floors
@@ -82,11 +81,11 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
             except PlannerError as error:
                 yield skipped("physics", label, error.what)
                 continue
-            apart = prefill is not None
-            yield from _layout(label, deployment, group.memory, service, catalog, apart)
+            degree = prefill.deployment.tensor_parallel if prefill else None
+            yield from _layout(label, deployment, group.memory, service, catalog, degree)
             if prefill is not None and group.prefill is not None:
                 role, told = f"{label} prefill", group.prefill.memory
-                yield from _layout(role, prefill.deployment, told, service, catalog, apart)
+                yield from _layout(role, prefill.deployment, told, service, catalog, degree)
                 yield from link_checks(label, service, group.prefill, deployment)
             if service.buckets is not None or plan.scenario.sharing.gpu:
                 reason = "the group serves some lengths only, or shares of a GPU"
@@ -141,22 +140,11 @@ def _layout(
     told: Mapping[str, float],
     service: Service,
     catalog: Catalog,
-    disaggregated: bool,
+    prefill_tensor_parallel: int | None,
 ) -> Iterator[Check]:
     reasons = (
         *legal_reasons(deployment),
-        *check_support(
-            catalog.support_rules(),
-            engine=deployment.engine,
-            model=deployment.model,
-            weights=deployment.weights,
-            kv_cache=deployment.kv_cache,
-            gpu=deployment.gpu,
-            tensor_parallel=deployment.tensor_parallel,
-            data_parallel=deployment.data_parallel,
-            expert_parallel=deployment.expert_parallel,
-            disaggregated=disaggregated,
-        ),
+        *unsupported(deployment, catalog, prefill_tensor_parallel),
     )
     yield same("physics", f"{label} launches", "; ".join(reasons) or "yes", "yes")
     if not service.allow_lower_precision:
