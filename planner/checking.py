@@ -1,29 +1,28 @@
 """The chosen fleet played in the simulator; capacities that prove wrong corrected, and decided again.
 
-A round simulates every service at its planned rate with its planned replicas. Where a target fails,
+A round simulates every service at its planned rate with its planned replicas; of a service split by
+length, every kind with the mix of buckets routed to it (``streams``). Where a target fails,
 the share of the rate that would have held becomes the new capacity of the kinds involved, and the
 program is solved again; it may then choose a candidate that was never played, which the next round
 plays. Where every target holds, the same fleet is played at the rates that fewer replicas would get,
 as much worse than predicted as the scenario asks to be assured against: the closed form takes arrivals
-as split at random, and a router that looks does better. What held there raises the capacity, once per
-kind. Rounds are bounded and all recorded; the cheapest fleet that
-held is the answer.
+as split at random, and a router that looks does better. What held there raises the capacity. Rounds
+are bounded and all recorded; the cheapest fleet that held is the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from planner.fleet.assured_play import play_assured
 from planner.fleet.candidates import guard_latency
 from planner.fleet.problem import Problem, Solution
 from planner.framing import decide
 from planner.plan import VerificationRound
-from planner.scenario import Service
-from planner.serving.placed import Placed
 from planner.serving.service_simulation import Check, check_service, held_share
 from planner.solved import Effort, Operating, Progress, Solved
+from planner.streams import Stream, streams_of
 
 MAX_ROUNDS = 8
 MARGIN = (
@@ -32,6 +31,15 @@ MARGIN = (
 MAX_TRIALS = 4
 MORE_CAPACITY = 1.10
 MAX_NEAR_WINNERS = 5
+
+
+@dataclass(frozen=True)
+class Played:
+    """A stream as it was simulated, and the share of its rate at which every target holds."""
+
+    stream: Stream
+    check: Check
+    share: float
 
 
 def checked(
@@ -47,20 +55,18 @@ def checked(
     """
     rounds: list[VerificationRound] = []
     played: set[str] = set()
-    raised: set[str] = set()
     held: Solved | None = None
     for number in range(1, MAX_ROUNDS + 1):
         progress(f"simulating the chosen fleet, round {number}")
-        checks = {s.name: _check(solved, s, effort) for s in solved.scenario.services}
         played |= set(solved.replicas())
-        shares = {name: _share(solved, name, c, effort) for name, c in checks.items() if c}
-        rounds += [_round(number, solved, n, c, shares[n]) for n, c in checks.items() if c]
-        solved = _with_simulated(solved, checks)
-        if all(share >= 1 for share in shares.values()):
+        found = [_play(stream, effort) for stream in streams_of(solved)]
+        rounds += [_round(number, solved, p) for p in found]
+        solved = _with_simulated(solved, found)
+        if all(p.share >= 1 for p in found):
             held = solved
-            problem = _raised(solved, checks, raised, effort)
+            problem = _raised(solved, found, effort)
         else:
-            problem = _corrected(solved, shares)
+            problem = _corrected(solved, found)
         solution = decide(problem, effort)
         if solution.status not in ("optimal", "feasible") or not _is_news(solution, held):
             break
@@ -90,42 +96,52 @@ def _is_news(solution: Solution, held: Solved | None) -> bool:
     return cost is not None and known is not None and cost < known * (1 - 1e-9)
 
 
-def _raised(
-    solved: Solved, checks: dict[str, Check | None], raised: set[str], effort: Effort
-) -> Problem:
+def _play(stream: Stream, effort: Effort) -> Played:
+    """Simulate a stream as planned, and find how much of it holds."""
+    placed = tuple(stream.placed.values())
+    check = check_service(stream.service, placed, lengths=stream.lengths, seed=effort.seed)
+    share = held_share(stream.service, placed, check, lengths=stream.lengths, seed=effort.seed)
+    return Played(stream, check, share)
+
+
+def _raised(solved: Solved, found: Iterable[Played], effort: Effort) -> Problem:
     """Raise capacities to what the played fleet held at the rates that fewer replicas would get.
 
     The share of fewer replicas doubles from one while the targets hold, ``MAX_TRIALS`` times at most.
-    Kinds are noted in ``raised`` and never raised again. Fleets over time are left as they are.
+    Fleets over time are left as they are.
     """
     problem = solved.problem
     if len(problem.period_hours) > 1:
         return problem
-    for service in solved.scenario.services:
-        check, counts = checks[service.name], solved.replicas()
-        kinds = {k for k in counts if solved.by_key[k].service == service.name}
-        replicas = sum(counts[k] for k in kinds)
-        if check is None or replicas < 2 or kinds & raised:
+    factors: dict[str, float] = {}
+    for played in found:
+        stream = played.stream
+        if stream.replicas < 2:
             continue
-        raised |= kinds
-        scale = _largest_scale(solved, service, check, replicas, effort)
-        if scale > 1:
-            problem = _with_capacities(problem, solved, service.name, kinds, scale)
-    return problem
+        scale = _largest_scale(played, effort)
+        if scale > 1:  # a hair more, so that rounding does not cost a replica
+            factors |= {
+                k: max(1.0, scale * load / stream.placed[k].replicas * (1 + 1e-9))
+                for k, load in stream.load.items()
+            }
+    return _scaled(problem, factors)
 
 
-def _largest_scale(
-    solved: Solved, service: Service, check: Check, replicas: int, effort: Effort
-) -> float:
+def _largest_scale(played: Played, effort: Effort) -> float:
     """The largest tried multiple of the planned rate at which every target still holds."""
-    placed = _placed(solved, service)
+    stream = played.stream
     scale, fewer = 1.0, 1
     for _ in range(MAX_TRIALS):
-        if fewer >= replicas:
+        if fewer >= stream.replicas:
             break
-        more = replicas / (replicas - fewer)
+        more = stream.replicas / (stream.replicas - fewer)
         trial = play_assured(
-            service, placed, window=check.window, rate_scale=more, seed=effort.seed
+            stream.service,
+            tuple(stream.placed.values()),
+            window=played.check.window,
+            rate_scale=more,
+            seed=effort.seed,
+            lengths=stream.lengths,
         )
         if not trial.holds:
             break
@@ -133,72 +149,67 @@ def _largest_scale(
     return scale
 
 
-def _with_capacities(
-    problem: Problem, solved: Solved, service: str, kinds: set[str], scale: float
-) -> Problem:
-    """Count what one replica was seen to carry, a hair more so that rounding does not cost one."""
-    counts, rates = solved.replicas(), solved.routed_qps(service)
-    seen = {k: rates.get(k, 0.0) / counts[k] * scale * (1 + 1e-9) for k in kinds}
+def _corrected(solved: Solved, found: Iterable[Played]) -> Problem:
+    """Lower the capacity of every kind whose stream missed a target; drop it if no rate held."""
+    return _scaled(
+        solved.problem,
+        {
+            k: MARGIN * played.share * load / played.stream.placed[k].replicas
+            for played in found
+            if played.share < 1
+            for k, load in played.stream.load.items()
+        },
+    )
+
+
+def _scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:
+    """The problem with capacities of kinds multiplied, for every demand alike; at 0 a kind is gone."""
     return replace(
         problem,
         kinds=tuple(
-            replace(k, capacity_qps={service: max(seen[k.key], k.capacity_qps[service])})
-            if k.key in kinds
+            replace(k, capacity_qps={d: c * factors[k.key] for d, c in k.capacity_qps.items()})
+            if k.key in factors
             else k
             for k in problem.kinds
+            if factors.get(k.key, 1.0) > 0
         ),
     )
 
 
-def _check(solved: Solved, service: Service, effort: Effort) -> Check | None:
-    """Simulate one service as planned; None where it has no replicas, or is split by length."""
-    placed = [] if service.buckets else _placed(solved, service)
-    return check_service(service, placed, seed=effort.seed) if placed else None
-
-
-def _placed(solved: Solved, service: Service) -> list[Placed]:
-    rates = solved.routed_qps(service.name)
-    return [
-        Placed(c.deployment, c.memory, c.steps, count, rates.get(c.key, 0.0), c.prefill)
-        for c, count in ((solved.by_key[k], n) for k, n in solved.replicas().items())
-        if c.service == service.name
-    ]
-
-
-def _share(solved: Solved, name: str, check: Check, effort: Effort) -> float:
-    service = next(s for s in solved.scenario.services if s.name == name)
-    return held_share(service, _placed(solved, service), check, seed=effort.seed)
-
-
-def _round(number: int, solved: Solved, name: str, check: Check, share: float) -> VerificationRound:
-    kinds = [k for k in solved.replicas() if solved.by_key[k].service == name]
-    counts, rates = solved.replicas(), solved.routed_qps(name)
-    per_replica = min(rates[k] / counts[k] for k in kinds)
-    failed = [o.key for o in check.outcomes if not o.holds]
+def _round(number: int, solved: Solved, played: Played) -> VerificationRound:
+    stream = played.stream
+    failed = [o.key for o in played.check.outcomes if not o.holds]
+    note = "holds at the planned load" if played.share >= 1 else f"misses {', '.join(failed)}"
+    mix = "the mix of lengths routed to it " if stream.service.buckets is not None else ""
     return VerificationRound(
         round=number,
-        deployment="; ".join(f"{counts[k]}x ({solved.by_key[k].label})" for k in kinds),
-        closed_form_qps=min(solved.by_key[k].capacity.qps for k in kinds),
-        simulated_qps=per_replica * share,
-        holds=share >= 1,
-        note="holds at the planned load" if share >= 1 else f"misses {', '.join(failed)}",
+        deployment="; ".join(
+            f"{p.replicas}x ({solved.by_key[k].label})" for k, p in stream.placed.items()
+        ),
+        closed_form_qps=min(_counted_qps(solved, k) for k in stream.placed),
+        simulated_qps=min(p.rate_qps / p.replicas for p in stream.placed.values()) * played.share,
+        holds=played.share >= 1,
+        note=mix + note,
     )
 
 
-def _with_simulated(solved: Solved, checks: dict[str, Check | None]) -> Solved:
+def _counted_qps(solved: Solved, key: str) -> float:
+    """What the closed form lets one replica carry of the mix it gets [requests/s]."""
+    capacities, rates = solved.by_key[key].bucket_qps, solved.demand_qps(key)
+    return sum(rates.values()) / sum(rate / capacities[d] for d, rate in rates.items())
+
+
+def _with_simulated(solved: Solved, found: Iterable[Played]) -> Solved:
     """Put the simulated percentiles in place of the closed form's, and keep its error."""
     operating = dict(solved.operating)
     errors: dict[str, float] = {}
-    for key, at in solved.operating.items():
-        check = checks[solved.by_key[key].service]
-        if check is None:
-            continue
+    for key, played in ((k, p) for p in found for k in p.stream.placed):
+        at, check = solved.operating[key], played.check
         simulated = {name: e.value_s for name, e in check.percentiles.items()}
         for name in simulated.keys() & at.point.latency_s.keys():
             if simulated[name] > 0:
                 errors[f"{key}: {name}"] = at.point.latency_s[name] / simulated[name] - 1
-        service = next(s for s in solved.scenario.services if s.name == solved.by_key[key].service)
-        guard_latency(solved.by_key[key], simulated, service)
+        guard_latency(solved.by_key[key], simulated, played.stream.service)
         operating[key] = replace(
             at,
             latency_s=simulated,
@@ -206,22 +217,6 @@ def _with_simulated(solved: Solved, checks: dict[str, Check | None]) -> Solved:
             simulation_intervals={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
         )
     return replace(solved, operating=operating, closed_form_error=errors)
-
-
-def _corrected(solved: Solved, shares: dict[str, float]) -> Problem:
-    """Lower the capacity of every kind whose service missed a target; drop it if no rate held."""
-    counts = solved.replicas()
-    kinds = []
-    for kind in solved.problem.kinds:
-        service = solved.by_key[kind.key].service
-        share = shares.get(service, 1.0)
-        if kind.key in counts and share < 1:
-            held = MARGIN * share * solved.routed_qps(service).get(kind.key, 0.0) / counts[kind.key]
-            if held <= 0:
-                continue
-            kind = replace(kind, capacity_qps={service: held})
-        kinds.append(kind)
-    return replace(solved.problem, kinds=tuple(kinds))
 
 
 def _near_winners(solved: Solved, played: set[str], effort: Effort) -> Iterable[str]:

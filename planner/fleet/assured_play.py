@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from planner.fleet.derating import derating
 from planner.scenario import Service
+from planner.serving.lengths import JointLengths
 from planner.serving.placed import Placed
 from planner.serving.service_simulation import Check, Window, check_service
 
@@ -18,6 +19,7 @@ def play_assured(
     window: Window | None = None,
     rate_scale: float = 1.0,
     seed: int = 0,
+    lengths: JointLengths | None = None,
 ) -> Check:
     """Simulate a service at ``rate_scale`` times its rate, with steps, TTFT and demand derated.
 
@@ -27,7 +29,13 @@ def play_assured(
     """
     if service.assurance is None:
         return check_service(
-            service, placed, window=window, rate_scale=rate_scale, seed=seed, percentiles=()
+            service,
+            placed,
+            window=window,
+            rate_scale=rate_scale,
+            seed=seed,
+            percentiles=(),
+            lengths=lengths,
         )
     worse = [derating(p.steps, service.assurance) for p in placed]
     slower = [
@@ -41,4 +49,5 @@ def play_assured(
         rate_scale=max(w.demand for w in worse),
         seed=seed,
         percentiles=(),
+        lengths=lengths,
     )

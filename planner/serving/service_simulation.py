@@ -167,17 +167,19 @@ def check_service(
     seed: int = 0,
     scaling: Sequence[Scaling] = (),
     percentiles: Sequence[tuple[str, float]] = (("ttft", 50.0), ("tpot", 50.0)),
+    lengths: JointLengths | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Check:
     """Simulate a service at ``rate_scale`` times its rate and judge its targets.
 
     Besides the targets' own percentiles those in ``percentiles`` are reported, and the 99th of TTFT,
-    TPOT and E2E. ``scaling``: replicas added or taken away on the way, with the engine's start-up. Raises
-    InputError for a rate of zero.
+    TPOT and E2E. ``scaling``: replicas added or taken away on the way, with the engine's start-up.
+    ``lengths``: of the requests sent here, where they are not all of the service's. Raises InputError
+    for a rate of zero.
     """
     if rate_scale <= 0:
         raise InputError("the rate scale must be positive", found=rate_scale)
-    lengths = lengths_of(service)
+    lengths = lengths or lengths_of(service)
     window = window or window_for(service, placed, lengths)
     if scaling:
         if any(p.prefill for p in placed):
@@ -308,6 +310,7 @@ def held_share(
     *,
     seed: int = 0,
     tolerance: float = 0.01,
+    lengths: JointLengths | None = None,
 ) -> float:
     """The largest share of the rate at which every target holds, at most 1; 0 when none does.
 
@@ -322,7 +325,13 @@ def held_share(
     share = 0.93
     for _ in range(SEARCH_RUNS):
         check = check_service(
-            service, placed, window=first.window, rate_scale=share, seed=seed, percentiles=()
+            service,
+            placed,
+            window=first.window,
+            rate_scale=share,
+            seed=seed,
+            percentiles=(),
+            lengths=lengths,
         )
         miss = _miss(check)
         if miss <= 0:
