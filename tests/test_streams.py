@@ -23,6 +23,7 @@ slo: {ttft_p99: 3s, tpot_p99: 80ms}
 search: {gpus: [l4, l40s], weights: [fp8], kv_cache: [fp8], tensor_parallel: [1]}
 allow_lower_precision: true
 buckets: {prompt_tokens: [1000, 4000]}
+max_deployments: 2
 limits: {stock: {l40s: 2}}
 """
 
@@ -39,7 +40,7 @@ def test_every_kind_is_played_with_what_is_routed_to_it(asked: Path, catalog: Ca
         read_scenario(asked, catalog),
         catalog,
         load_calibration(catalog),
-        Effort(verify="none", rivals=0),
+        Effort(verify="none", rivals=0, explain=False),
     )
     streams = streams_of(solved)
     assert [set(s.placed) for s in streams] == [{k} for k in solved.replicas()]
@@ -53,7 +54,7 @@ def test_every_kind_is_played_with_what_is_routed_to_it(asked: Path, catalog: Ca
 
 
 def test_the_mix_is_simulated_and_told(asked: Path, catalog: Catalog) -> None:
-    plan = api.solve(asked, catalogs=catalog, rivals=0)
+    plan = api.solve(asked, catalogs=catalog, rivals=0, explain=False)
     assert plan.status == "optimal"
     assert plan.verification.rounds
     assert all("mix of lengths" in r.note for r in plan.verification.rounds)
@@ -79,9 +80,9 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
         read_scenario(asked, catalog),
         catalog,
         load_calibration(catalog),
-        Effort(verify="none", rivals=0),
+        Effort(verify="none", rivals=0, explain=False),
     )
-    api.solve(asked, catalogs=catalog, rivals=0)
+    api.solve(asked, catalogs=catalog, rivals=0, explain=False)
     was = {k.key: k.capacity_qps for k in before.problem.kinds}
     now = {k.key: k.capacity_qps for k in decided[0].kinds}  # type: ignore[attr-defined]
     for key in before.replicas():
