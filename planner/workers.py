@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.asking import Asking
 from planner.comparison.ahead import SolveAhead
+from planner.interrupts import interrupts_ignored
 
 if TYPE_CHECKING:
     from planner.comparison.ahead import Solve
@@ -41,7 +41,7 @@ def solving_ahead(asking: Asking, jobs: int, **settings: Any) -> Iterator[Solve]
         yield solve
         return
     before = set(multiprocessing.active_children())
-    workers = ProcessPoolExecutor(
+    workers = _Workers(
         jobs - 1,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
@@ -58,9 +58,16 @@ def solving_ahead(asking: Asking, jobs: int, **settings: Any) -> Iterator[Solve]
                 child.terminate()
 
 
+class _Workers(ProcessPoolExecutor):
+    """Processes that Ctrl-C does not reach."""
+
+    def submit(self, *given: Any, **named: Any) -> Future[Any]:
+        with interrupts_ignored():
+            return super().submit(*given, **named)
+
+
 def _start(catalogs: Path, asking: dict[str, Any], settings: dict[str, Any]) -> None:
     global _solve
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks ends its workers
     _solve = Asking.with_options(catalogs, **asking).solve_again(**settings)
 
 

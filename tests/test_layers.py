@@ -12,7 +12,7 @@ import planner
 PACKAGE = Path(planner.__file__).parent
 
 FLOORS = [
-    {"errors", "units", "evidence"},
+    {"errors", "units", "evidence", "interrupts"},
     {"catalog"},
     {
         "documents",

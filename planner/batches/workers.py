@@ -16,6 +16,7 @@ from typing import Any
 from planner.batches.answers import Row, failed
 from planner.batches.tasks import Task
 from planner.errors import InputError, OutputError, nearest
+from planner.interrupts import interrupts_ignored
 
 ENGINES = ("local", "dask", "ray")
 CONNECT_S = 10
@@ -100,9 +101,10 @@ def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
         return
 
     def parallel(tasks: Sequence[Task], work: Work) -> Iterator[Row]:
-        rows = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            joblib.delayed(work)(t) for t in tasks
-        )
+        with interrupts_ignored():
+            rows = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
+                joblib.delayed(work)(t) for t in tasks
+            )
         yield from rows
 
     try:
