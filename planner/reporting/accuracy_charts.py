@@ -48,6 +48,8 @@ def tpot_scatter(
             )
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda ms, _: f"{ms:g}")
         axes.set_xlim(low, high)
         axes.set_ylim(low, high)
         axes.set_xlabel("measured TPOT, ms")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.reporting.document import Column, Document, Paragraph, Quantity, Section, Table
+from planner.units import counted
 
 SHOWN = 500
 
@@ -47,12 +48,14 @@ def batch_document(
     total = f"All solved scenarios together: {gpus:,} GPUs at ${cost:,.2f} per hour."
     return Document(
         title="Batch of scenarios",
-        headline=f"{len(rows):,} scenario{'' if len(rows) == 1 else 's'}: {told}.",
+        headline=f"{counted(len(rows), 'scenario')}: {told}.",
         sections=(
             Section("totals", "Totals", (Paragraph(total),)),
-            Section("ranking", "Cheapest first", _tables("ranking", _RANKING, solved)),
+            Section("ranking", "Cheapest first", _tables("ranking", "Solved", _RANKING, solved)),
             Section(
-                "others", "Without a plan", _tables("others", ("id", "status", "error"), others)
+                "others",
+                "Without a plan",
+                _tables("others", "Not solved", ("id", "status", "error"), others),
             ),
         ),
         data=(
@@ -66,13 +69,15 @@ def batch_document(
     )
 
 
-def _tables(key: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[Table, ...]:
+def _tables(
+    key: str, title: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> tuple[Table, ...]:
     if not rows:
         return ()
     columns = tuple(Column(n, _TITLES[n], _QUANTITY.get(n, Quantity.TEXT)) for n in names)
     shown = tuple(tuple(_value(r.get(n)) for n in names) for r in rows[:SHOWN])
     note = f"{len(rows) - SHOWN:,} more in rows.csv" if len(rows) > SHOWN else ""
-    return (Table(key, key, columns, shown, note),)
+    return (Table(key, title, columns, shown, note),)
 
 
 def _value(value: Any) -> float | int | str | None:
