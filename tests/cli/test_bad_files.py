@@ -1,23 +1,14 @@
-"""Bad input of every kind: one clear message, the right exit code, no traceback, no partial output."""
+"""Bad files of every kind: one clear message, the right exit code, no traceback, no partial output."""
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from cli_files import SCENARIO, write
 
-from planner.cli.main import main
+pytestmark = pytest.mark.usefixtures("own_folder")
 
-SCENARIO = """\
-model: meta-llama/Llama-3.1-8B-Instruct
-rate: 5
-prompt_tokens: 500
-output_tokens: 100
-slo: {ttft_p99: 1s, tpot_p99: 60ms}
-search: {gpus: [l4, l40s], tensor_parallel: [1]}
-"""
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -31,35 +22,6 @@ CONFIG = {
 }
 PRICES = "provider,region,instance_type,gpu,gpu_count,term,usd_per_hour,as_of,source\n"
 PRICE = "acme,dc-1,own-l4,l4,4,on-demand,2.0,2026-05-01,invoice\n"
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def refused(capsys):
-    """Run the command line; check what holds for every refusal; return the message."""
-
-    def run(*args, code=2):
-        found = main(args)
-        out, err = capsys.readouterr()
-        assert found == code, err or out
-        assert out == ""
-        assert err.startswith(("error: ", "Usage: "))
-        for word in ("Traceback", "internal error"):
-            assert word not in err
-        return err
-
-    return run
-
-
-def write(name, content):
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return str(path)
 
 
 SLO = "{ttft_p99: 1s, tpot_p99: 60ms}"
@@ -294,160 +256,3 @@ def test_catalogs_that_cannot_be_exit_4(refused, repository, file, content, word
     message = refused("solve", write("mine.yaml", SCENARIO), "--catalogs", folder, code=4)
     assert words in message
     assert str(Path("cat") / file) in message
-
-
-@pytest.fixture(scope="module")
-def plan_text(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plan")
-    (folder / "mine.yaml").write_text(SCENARIO)
-    asked = ("--verify", "none", "--format", "json", "-o", str(folder / "plan.json"))
-    assert main(("solve", str(folder / "mine.yaml"), *asked)) == 0
-    return (folder / "plan.json").read_text()
-
-
-@pytest.mark.parametrize("command", ["verify", "report", "diff", "deploy"])
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda text: text[:500], "not a JSON file"),
-        (lambda text: "", "not a JSON file"),
-        (lambda text: "[]", "no schema_version"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), "99"),
-        (lambda text: text.replace('"status": "optimal"', '"status": "great"', 1), "great"),
-        (lambda text: text.replace('"usd_per_month": ', '"usd_per_month": NaN, "x": '), "nan"),
-    ],
-    ids=["cut", "empty", "list", "newer", "status", "nan"],
-)
-def test_a_plan_that_is_none(refused, plan_text, command, change, words):
-    assert change(plan_text) != plan_text
-    plan = write("plan.json", change(plan_text))
-    more = {"diff": (plan,), "deploy": ("--target", "vllm", "-o", "launch")}
-    assert words in refused(command, plan, *more.get(command, ()))
-    assert not Path("launch").exists()
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
-        (("totals", "usd_per_hour"), 0.1, "the total is the sum over nodes"),
-        (("nodes", 0, "usd_per_hour_each"), 0.01, "price of"),
-        (("nodes", 0, "count"), 0, "GPUs rented"),
-        (("bound_usd_per_hour",), 99.0, "the bound does not exceed"),
-        (("services", 0, "replica_groups", 0, "capacity_qps"), 1e6, "arithmetic"),
-        (("services", 0, "replica_groups", 0, "predicted", "ttft_p99_s"), 1e-4, "floor"),
-        (("scenario", "services", 0, "rate"), 5000.0, "rate asked"),
-        (("provenance", "catalog_digest"), "0" * 64, "the catalog is the one"),
-    ],
-)
-def test_a_plan_that_was_tampered_with_fails_its_check(capsys, plan_text, path, value, words):
-    plan = json.loads(plan_text)
-    at = plan
-    for key in path[:-1]:
-        at = at[key]
-    at[path[-1]] = value
-    assert main(("verify", write("plan.json", json.dumps(plan)), "--failed-only")) == 2
-    out, err = capsys.readouterr()
-    assert words in out
-    assert err == ""
-
-
-OPTIONS = [
-    (("--seed", "-1"), "--seed"),
-    (("--time-limit", "nan"), "not a finite number"),
-    (("--time-limit", "inf"), "not a finite number"),
-    (("--time-limit", "0"), "--time-limit"),
-    (("--gap", "nan"), "not a finite number"),
-    (("--gap", "1"), "--gap"),
-    (("--solver", "abacus"), "'highs', 'cbc'"),
-    (("--format", "pdf"), "'table', 'json'"),
-    (("--catalogs", "nowhere"), "does not exist"),
-    (("--calibration", "mine.yaml"), "mine.yaml"),
-    (("--calibration", "nowhere"), "does not exist"),
-    (("--format", "json", "-o", "no/where/plan.json"), "does not exist"),
-    (("--format", "json", "-o", "."), "is a directory"),
-]
-
-
-@pytest.mark.parametrize(("options", "words"), OPTIONS, ids=[" ".join(o[0]) for o in OPTIONS])
-def test_options_that_cannot_be(refused, options, words):
-    scenario = write("mine.yaml", SCENARIO)
-    message = refused("solve", scenario, "--verify", "none", *options)
-    assert words in message
-
-
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (("memory",), "say what to size"),
-        (("memory", "--model", "Qwen/Qwen3-8B", "--gpu", "h1000"), "did you mean 'h100'"),
-        (("memory", "--model", "Qwen/Qwen3-8B", "--weights", "fp7"), "did you mean 'fp8'"),
-        (("memory", "--model", "Qwen/Qwen3-8B", "--gpu", "h100", "--tp", "3"), "do not divide"),
-        (("memory", "--check", "mine.yaml"), "no start-up log"),
-        (("memory", "--check", "nowhere.log"), "no such log file"),
-        (("memory", "rule-of-thumb", "--params", "nan", "--layers", "1"), "finite"),
-        (("catalog", "show", "h999"), "no GPU, model or engine"),
-        (("catalog", "gpus", "zzz"), "nothing matches"),
-        (("batch", "nowhere", "-o", "out"), "no such scenario"),
-        (("batch", "empty", "-o", "out"), "no scenario file matches"),
-        (("batch", "mine.yaml", "-o", "out", "--grid", "rate"), "not a grid axis"),
-        (("batch", "mine.yaml", "-o", "mine.yaml"), "this is a file"),
-        (("explain", "nowhere"), "no such scenario"),
-        (("explain", "mine.yaml", "--gap", "2"), "--gap"),
-        (("completion", "tcsh"), "'bash', 'zsh', 'fish'"),
-    ],
-)
-def test_other_commands_that_cannot_be(refused, args, words):
-    write("mine.yaml", SCENARIO)
-    Path("empty").mkdir()
-    assert words in refused(*args)
-
-
-@pytest.mark.parametrize(
-    ("limit", "words"),
-    [
-        ("{max_gpus: 1, max_cost_usd_per_hour: 0.0001}", "max_cost_usd_per_hour"),
-        ("{stock: {l4: 0, l40s: 0}}", "limits.stock.l40s: 0 GPUs"),
-    ],
-)
-def test_limits_that_contradict_the_demand_exit_3_and_say_so(capsys, limit, words):
-    scenario = write("mine.yaml", f"{SCENARIO}limits: {limit}\n")
-    assert main(("solve", scenario, "--verify", "none")) == 3
-    out, _ = capsys.readouterr()
-    assert "no fleet can meet this scenario" in out
-    assert words in out
-    assert "would work" in out
-
-
-def planner(command):
-    """The real entry point in a real shell."""
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m planner {command}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("command", ["catalog offers", "memory fits --model Qwen/Qwen3-8B"])
-def test_a_reader_that_goes_away_is_no_error(command):
-    done = planner(f"{command} | head -1")
-    assert done.stderr == ""
-    assert done.returncode == 0
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_told():
-    done = planner("catalog offers > /dev/full")
-    assert done.returncode == 2
-    assert done.stderr == "error: cannot write the result: No space left on device\n"
-
-
-def test_ctrl_c_says_interrupted(capsys, monkeypatch):
-    def interrupt(*_args, **_options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("planner.api.solve", interrupt)
-    assert main(("solve", write("mine.yaml", SCENARIO))) == 130
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.strip() == "interrupted"

@@ -1,0 +1,28 @@
+"""Commands run for their refusals, each test in a folder of its own."""
+
+import pytest
+
+from planner.cli.main import main
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run the command line; check what holds for every refusal; return the message."""
+
+    def run(*args, code=2):
+        found = main(args)
+        out, err = capsys.readouterr()
+        assert found == code, err or out
+        assert out == ""
+        assert err.startswith(("error: ", "Usage: "))
+        for word in ("Traceback", "internal error"):
+            assert word not in err
+        return err
+
+    return run
