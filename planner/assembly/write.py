@@ -81,8 +81,22 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
                 f"{100 * service.assurance.probability:g} %, the forecast off by a CV of "
                 f"{service.assurance.demand_cv:g}; latency is told as predicted"
             )
+    yield from _links(solved)
     yield from _precision(solved, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"
+
+
+def _links(solved: Solved) -> Iterator[str]:
+    """What is taken for granted about the link between the pools of chosen units."""
+    chosen = (solved.by_key[kind].prefill for kind in solved.replicas())
+    links = dict.fromkeys(pool.link for pool in chosen if pool is not None)
+    for link in links:
+        yield (
+            f"KV caches travel at {link.gb_s:g} GB/s a GPU ({link.kind}, its nominal rate unless "
+            f"stated), and wait {1e3 * link.latency_s:g} ms more until the answer may start (assumed)"
+        )
+    if links:
+        yield "a first token leaves the decode pool: TTFT holds prefill, KV transfer and a decode step"
 
 
 def _precision(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str]:

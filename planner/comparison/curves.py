@@ -16,7 +16,6 @@ from planner.fleet.frontier import trace_frontier
 from planner.performance.factors import Calibration
 from planner.plan import Plan, ReplicaGroup, ServicePlan
 from planner.scenario import Service
-from planner.serving.capacity import operating_point
 from planner.serving.lengths import lengths_of
 from planner.serving.service_simulation import check_service, window_for
 
@@ -50,15 +49,12 @@ def _curve(
     replica, lengths = placed(service, group, catalog, calibration), lengths_of(service)
     points = []
     for share in _SHARES:
-        at = operating_point(
-            replica.steps,
-            replica.memory,
-            replica.deployment,
+        at = replica.point(
             lengths,
             service.slo,
             share * group.capacity_qps,
-            arrival_cv=max(1.0, service.arrivals.cv),
-            prefix_hit_share=service.assumptions.prefix_hit_share,
+            max(1.0, service.arrivals.cv),
+            service.assumptions.prefix_hit_share,
         )
         latency_s = at.latency_s
         points.append(LatencyPoint(at.qps, latency_s["ttft_p99"], latency_s["tpot_p99"]))

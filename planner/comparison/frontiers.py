@@ -256,7 +256,7 @@ def assurance_of(decided: Decided, demand_cv: float | None) -> tuple[ServiceAssu
         unsure = uncertainty(candidate, service)
         chances = size_chances(
             unsure,
-            gpus_per_replica=candidate.deployment.gpus,
+            gpus_per_replica=candidate.gpus,
             rate_qps=max(map(sum, zip(*rates, strict=True))),
             demand_sigma=sigma_of_cv(_forecast_cv(service, demand_cv)),
             up_to=0.99,

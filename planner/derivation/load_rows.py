@@ -99,9 +99,10 @@ def speeds(q: Question) -> Iterator[Row]:
 
 def _reach(group: ReplicaGroup) -> str:
     """What the user feels when prompts interleave with decoding, and what ends the growth."""
+    between = "" if group.prefill else "with prompts in between "
     typical, slow = group.predicted.tpot_p50_s, group.predicted.tpot_p99_s
     felt = (
-        f"with prompts in between {1e3 * typical:.1f} ms a token (p50), {1e3 * slow:.1f} (p99); "
+        f"{between}{1e3 * typical:.1f} ms a token (p50), {1e3 * slow:.1f} (p99); "
         if typical is not None and slow is not None
         else ""
     )
@@ -109,7 +110,7 @@ def _reach(group: ReplicaGroup) -> str:
 
 
 def _named(q: Question, topic: str, group: ReplicaGroup) -> str:
-    return topic if len(q.groups) == 1 else f"{topic}, {group.gpu} TP{group.tensor_parallel}"
+    return topic if len(q.groups) == 1 else f"{topic}, {group.gpu} {group.parallel}"
 
 
 def chosen(q: Question) -> Row:

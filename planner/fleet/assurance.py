@@ -14,8 +14,8 @@ from planner.fleet.candidates import Candidate
 from planner.fleet.derating import Derating, model_sigma, ttft_excess
 from planner.fleet.robustness import ReplicaUncertainty
 from planner.scenario import Service
-from planner.serving.capacity import replica_capacity
 from planner.serving.lengths import lengths_of
+from planner.serving.placed import Placed
 
 DEVIATIONS = tuple(i / 2 for i in range(-6, 7))
 
@@ -23,19 +23,14 @@ DEVIATIONS = tuple(i / 2 for i in range(-6, 7))
 def uncertainty(candidate: Candidate, service: Service) -> ReplicaUncertainty:
     """The candidate's capacity as a function of the factor on its step times."""
     sigma, excess = model_sigma(candidate.steps), ttft_excess(candidate.steps)
-    lengths = lengths_of(service)
+    lengths, c = lengths_of(service), candidate
+    placed = Placed(c.deployment, c.memory, c.steps, 1, 0.0, c.prefill)
 
     def capacity_qps(factor: float) -> float:
         worse = Derating(factor, factor**excess)
-        return replica_capacity(
-            worse.slowed(candidate.steps),
-            candidate.memory,
-            candidate.deployment,
-            lengths,
-            worse.tightened(service.slo),
-            arrival_cv=max(1.0, service.arrivals.cv),
-            prefix_hit_share=service.assumptions.prefix_hit_share,
-        ).qps
+        slower = placed.with_steps(worse.slowed)
+        cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
+        return slower.capacity(lengths, worse.tightened(service.slo), cv, share).qps
 
     points = [(math.exp(sigma * d), capacity_qps(math.exp(sigma * d))) for d in DEVIATIONS]
     return ReplicaUncertainty(interpolated(points), sigma)

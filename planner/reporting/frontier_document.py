@@ -118,7 +118,7 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
                 tuple((c.replicas, c.gpus, c.probability, shown[c.replicas]) for c in table.chances
                       if c.replicas in shown),
                 note=(
-                    f"{table.candidate.deployment.label}: its step times are off by a factor with a "
+                    f"{table.candidate.label}: its step times are off by a factor with a "
                     f"standard deviation of {rounding.significant(table.model_sigma)} (of its log), "
                     "common to all replicas."
                 ),
@@ -211,9 +211,7 @@ def _limits(found: Frontiers) -> tuple[Block, ...]:
 
 
 def _fleet(decided: Decided) -> str:
-    return "; ".join(
-        f"{n}x ({decided.candidates[kind].deployment.label})" for kind, n in decided.used.items()
-    )
+    return "; ".join(f"{n}x ({decided.candidates[kind].label})" for kind, n in decided.used.items())
 
 
 def _billed(problem: Problem, solution: Solution) -> int:

@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
 from planner.scenario import Slo
-from planner.serving.capacity import Capacity, ceiling_qps, operating_point
+from planner.serving.capacity import (
+    Capacity,
+    ceiling_qps,
+    operating_point,
+    replica_capacity,
+)
 from planner.serving.lengths import JointLengths
 from planner.serving.limits import replica_limits
 from planner.serving.pools import Prefill
-from planner.serving.unit_point import unit_ceiling_qps, unit_of, unit_point
+from planner.serving.unit_point import unit_capacity, unit_ceiling_qps, unit_of, unit_point
 from planner.sizing.layout import MemoryLayout
 
 
@@ -44,6 +49,17 @@ class Placed:
             return unit_ceiling_qps(unit, lengths, prefix_hit_share)
         limits = replica_limits(self.deployment, self.memory)
         return ceiling_qps(self.steps, limits, lengths, prefix_hit_share)
+
+    def capacity(
+        self, lengths: JointLengths, slo: Slo, arrival_cv: float, prefix_hit_share: float
+    ) -> Capacity:
+        """The highest rate of one replica at which every target holds, by the closed form."""
+        if self.prefill is not None:
+            unit = unit_of(self.prefill, self.deployment, self.memory, self.steps)
+            return unit_capacity(unit, lengths, slo, arrival_cv, prefix_hit_share)
+        return replica_capacity(
+            self.steps, self.memory, self.deployment, lengths, slo, arrival_cv, prefix_hit_share
+        )
 
     def point(
         self,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from planner.catalog.store import Catalog
+from planner.comparison.naming import candidate_key
 from planner.errors import PlannerError
 from planner.plan import Plan, ReplicaGroup
 from planner.verification.check import Check, at_least, at_most, equal, same, skipped
@@ -81,7 +82,9 @@ def _groups_by_kind(plan: Plan, catalog: Catalog) -> dict[str, ReplicaGroup]:
     """Replica groups by the name the schedule gives them."""
     asked = {s.name: s for s in plan.scenario.services}
     return {
-        f"{s.name}: {rebuilt(asked[s.name], g, catalog).label}": g
+        candidate_key(s.name, g)
+        if g.prefill
+        else f"{s.name}: {rebuilt(asked[s.name], g, catalog).label}": g
         for s in plan.services
         for g in s.replica_groups
     }
