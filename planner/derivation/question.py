@@ -22,8 +22,9 @@ class Question:
     """One service of a plan, ready to be derived.
 
     ``card``, ``cards``: the GPU type and count that the scenario's stock fixes, ("", 0) otherwise;
-    ``copies``: how many ranks hold the same MLA latent under the widest searched TP; ``reference``:
-    the cards the textbook counts in, the first of them the unit of arithmetic.
+    ``copies``: how many ranks hold the same MLA latent, in the plan or, without one, under the widest
+    searched TP; ``reference``: the cards the textbook counts in, the first of them the unit of
+    arithmetic.
     """
 
     service: Service
@@ -83,10 +84,11 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
     stock = plan.scenario.limits.stock
     card, cards = next(iter(stock.items())) if len(stock) == 1 else ("", 0)
     overhead = (given.textbook_overhead_gb + cards * given.textbook_overhead_gb_per_gpu) * GB
+    answer = next((s for s in plan.services if s.name == service.name), None)
     latent = any(isinstance(layer.mixer, LatentAttention) for layer in model.layers)
     return Question(
         service=service,
-        answer=next((s for s in plan.services if s.name == service.name), None),
+        answer=answer,
         plan=plan,
         catalog=catalog,
         model=model,
@@ -102,6 +104,12 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
         ),
         card=card,
         cards=cards,
-        copies=max(service.search.tensor_parallel) if latent else 1,
+        copies=_copies(service, answer) if latent else 1,
         reference=textbook_cards(catalog),
     )
+
+
+def _copies(service: Service, answer: ServicePlan | None) -> int:
+    groups = answer.replica_groups if answer else ()
+    degrees = [g.tensor_parallel for g in groups] or service.search.tensor_parallel
+    return max(degrees)

@@ -178,13 +178,14 @@ def _dim(text: str) -> RenderableType:
 
 def _groups(service: ServicePlan) -> Table:
     units = any(g.prefill for g in service.replica_groups)
+    one = "one unit" if units else "one replica"
     links: dict[str, Callable[[ReplicaGroup], str]] = {"KV link": link_told} if units else {}
     return _upright(
         service.replica_groups,
         {
             "units of both pools" if units else "replicas": lambda g: say.count(g.replicas),
-            "one replica holds": lambda g: say.qps(g.capacity_qps),
-            "one replica gets": lambda g: say.qps(
+            f"{one} holds": lambda g: say.qps(g.capacity_qps),
+            f"{one} gets": lambda g: say.qps(
                 g.routed_qps / g.replicas if g.replicas else None
             ),
             "limited by": lambda g: g.limited_by,
