@@ -54,7 +54,11 @@ def assemble(
         rejections=tuple(rejection_groups(solved)),
         infeasibility=infeasibility_of(solved),
         assumptions=tuple(_assumptions(solved, catalog, effort)),
-        warnings=(*solved.warnings, *liabilities(nodes, solved.offers, scenario.horizon)),
+        warnings=(
+            *solved.warnings,
+            *solved.solution.restrictions,
+            *liabilities(nodes, solved.offers, scenario.horizon),
+        ),
         solver=_solver(solved, effort),
         verification=Verification(
             method="simulate" if solved.rounds else "none",

@@ -117,7 +117,8 @@ def limit(columns: Columns, kind: ReplicaKind, t: int) -> int:
         return alone
     largest = max((o.gpus_per_node for o in columns.problem.offers), default=1)
     sites = len(columns.hosts[kind.key]) + 1
-    return alone * sites + lost.replicas + lost.nodes * largest
+    per_node = math.ceil(largest / kind.gpu_share)
+    return alone * sites + lost.replicas + lost.nodes * per_node
 
 
 def whole(columns: Columns) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from planner.fleet.atoms import Failure
 from planner.fleet.linear import LinearProgram, Terms, total
 from planner.fleet.packing import Shape, Site
 from planner.fleet.problem import NodeOffer, Problem, ReplicaKind
@@ -24,7 +25,8 @@ class Columns:
     r[s,t].
     ``replicas`` are expressions: a service that picks one kind runs N[d,t] y[g,d] of it. ``sites``:
     offers by site; ``hosts``: sites that can hold a kind; ``routed``: demands with share variables.
-    ``removed``: existing nodes of an offer given up in the first period.
+    ``removed``: existing nodes of an offer given up in the first period. ``failures``: what must be
+    survived; ``restrictions``: in words, what was left out to keep the program small.
     """
 
     problem: Problem
@@ -40,6 +42,8 @@ class Columns:
     short: dict[tuple[str, int], int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     routed: set[str] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+    restrictions: set[str] = field(default_factory=set)
 
     def running(self, kind: ReplicaKind, t: int) -> dict[int, float]:
         """Replicas of a kind over all sites that can hold it."""

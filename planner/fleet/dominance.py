@@ -144,11 +144,13 @@ def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
     """Offers that no unlimited rival undercuts, in their order.
 
     A rival is equal in everything a limit or a failure looks at. It may have smaller nodes, so many of
-    which make up one, as long as every group of its GPU type fits into one of them.
+    which make up one, as long as every group of its GPU type fits into one of them; where nodes may
+    fail, every replica.
     """
     groups: dict[str, int] = defaultdict(int)
     for kind in problem.kinds:
-        groups[kind.gpu] = max(groups[kind.gpu], *kind.groups, 1)
+        together = (kind.gpus,) if problem.resilience.nodes else kind.groups
+        groups[kind.gpu] = max(groups[kind.gpu], *together, 1)
     rivals: dict[tuple[object, ...], list[NodeOffer]] = defaultdict(list)
     for o in sorted(problem.offers, key=lambda o: (o.usd_per_hour / o.gpus_per_node, o.key)):
         if o.max_nodes is None:

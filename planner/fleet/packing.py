@@ -126,34 +126,3 @@ def _fillings(sizes: tuple[int, ...], room: int) -> list[tuple[int, ...]]:
 
 def _covers(more: tuple[int, ...], less: tuple[int, ...]) -> bool:
     return more != less and all(a >= b for a, b in zip(more, less, strict=True))
-
-
-def mixtures(
-    kinds: tuple[ReplicaKind, ...], shape: Shape, most: int
-) -> tuple[tuple[tuple[str, int], ...], ...]:
-    """Every non-empty set of replicas that fits into one node, as (kind, count).
-
-    Where there are more than ``most``, only those of the fewest kinds are kept, single kinds always.
-    """
-    able = tuple(k for k in kinds if k.groups and k.gpus <= shape.gpus)
-    found: list[tuple[tuple[str, int], ...]] = []
-    for width in range(1, len(able) + 1):
-        more = [
-            tuple((k.key, n) for k, n in zip(chosen, counts, strict=True))
-            for chosen in itertools.combinations(able, width)
-            for counts in _counts(tuple(k.gpus for k in chosen), shape.gpus)
-        ]
-        if not more or (width > 1 and len(found) + len(more) > most):
-            break
-        found += more
-    return tuple(found)
-
-
-def _counts(sizes: tuple[int, ...], room: int) -> Iterable[tuple[int, ...]]:
-    """Counts of at least one of each size that fit into ``room`` together."""
-    if not sizes:
-        yield ()
-        return
-    for count in range(1, room // sizes[0] + 1):
-        for rest in _counts(sizes[1:], room - count * sizes[0]):
-            yield (count, *rest)

@@ -228,7 +228,7 @@ class Solution:
     kind, period); ``unserved_qps`` per (demand, period). ``objective`` and ``bound`` are mean
     USD per hour over the periods; ``gap`` is relative. ``kinds_after_dominance``: replica kinds
     that reached the solver. ``overlap_node_hours``: per offer, paid for nodes that overlap
-    while migrating, over the horizon [h].
+    while migrating, over the horizon [h]. ``restrictions``: in words, which fleets were not looked at.
     """
 
     status: str
@@ -247,6 +247,7 @@ class Solution:
     constraints: int = 0
     kinds_after_dominance: int = 0
     overlap_node_hours: Mapping[str, float] = field(default_factory=dict)
+    restrictions: tuple[str, ...] = ()
 
     def most_replicas(self) -> dict[str, int]:
         """Replicas of each kind in the period with the most."""

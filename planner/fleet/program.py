@@ -53,9 +53,10 @@ Constraints, one function each
   resilience
     mixture   n[d,e,t] = sum_p a[p,d] w[p,e,t], nodes filled <= (1 - R[o]) u, where nodes may fail
     exists    l = 1 where the replica, or the node filled that way, is there
-    survive   sum_d cap[s,d] n[d,t] - (the f worst losses) >= rate where cover holds, and
-              sum_e n[d,e,t] - (the f worst losses) >= N[d,t] y[g,d] where a service picks one kind
-    reroute   demand and capacity once more on n - l, for each f atoms, where demand holds
+    survive   sum_d cap[s,d] n[d,t] - (the f worst losses) >= rate where cover holds,
+              sum_e n[d,e,t] - (the f worst losses) >= N[d,t] y[g,d] where a service picks one kind, and
+              sum_d mu[d] n[d,t] - (the f worst losses) >= sum_s pi[s] (1 - r[s,t]) where demand holds,
+              at prices found when a failure breaks a fleet (``rerouting``)
 
   generation
     knapsack  sum_d price[d] n[d,t] >= the cheapest whole cover of s at those prices, where only a
@@ -70,15 +71,16 @@ Objective, in this order
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from planner.fleet import carrying, housing, limits, migration, resilience
 from planner.fleet.branching import branches, cheapest_branch
 from planner.fleet.columns import Columns, declare
 from planner.fleet.dominance import without_dominated
-from planner.fleet.objective import minimise_in_order
+from planner.fleet.objective import minimise_in_order, until
 from planner.fleet.problem import Problem, Solution
 from planner.fleet.reading import read_solution
-from planner.fleet.solver import Effort, solver_version, usable
+from planner.fleet.solver import Effort, Outcome, solver_version, usable
 
 
 def solve(
@@ -103,7 +105,7 @@ def solve(
     parts = branches(smaller)
     if len(parts) == 1:
         columns = build(smaller)
-        outcome = minimise_in_order(columns, effort, deadline)
+        outcome = cheapest(columns, effort, deadline)
     else:
         columns, outcome = cheapest_branch([build(p) for p in parts], effort, deadline)
     told = Solution(
@@ -117,8 +119,23 @@ def solve(
         variables=len(columns.model.columns),
         constraints=len(columns.model.rows),
         kinds_after_dominance=len(smaller.kinds),
+        restrictions=tuple(sorted(columns.restrictions)),
     )
     return told if outcome.values is None else read_solution(columns, outcome.values, told)
+
+
+def cheapest(columns: Columns, effort: Effort, deadline: float) -> Outcome:
+    """The cheapest fleet; where a failure breaks it, rows that show why join and it is asked again."""
+    while True:
+        outcome = minimise_in_order(columns, until(effort, deadline), deadline)
+        if outcome.values is None or not columns.failures:
+            return outcome
+        model = columns.model
+        model.rows = [r for r in model.rows if r.family != "order"]
+        if not resilience.withstand_more(columns, outcome.values, effort):
+            return outcome
+        if time.monotonic() >= deadline:
+            return replace(outcome, status="unknown", values=None, objective=None)
 
 
 def build(problem: Problem) -> Columns:

@@ -1,37 +1,34 @@
-"""Constraint families on failures: mixture, exists, survive, reroute, withstand.
+"""Constraint families on failures: mixture, exists, survive, withstand.
 
 One sort of thing may fail at a time (replicas, nodes, zones, or spot pools), so many of it at once,
 wherever that hurts most. Each thing that may fail is an ``Atom``: the replicas of each kind that go
 with it. A demand that its kinds serve alone must be covered after the worst losses, which needs no
 routing: the worst k losses sum to ``min k a + sum_i max(0, loss_i - a)`` over a level a (Bertsimas and
-Sim 2004, "The price of robustness"). Demands that share kinds get a routing of their own per failure.
+Sim 2004, "The price of robustness"). Demands that share kinds are covered together at prices that show
+where routing would fail (``rerouting``), so that losses are never listed set by set.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
 
+from planner.fleet.atoms import Atom, Failure
 from planner.fleet.carrying import covered, limit
 from planner.fleet.columns import Columns
 from planner.fleet.linear import Terms, combine, total
-from planner.fleet.packing import Site, mixtures
+from planner.fleet.mixtures import mixtures
+from planner.fleet.packing import Shape, Site
+from planner.fleet.rerouting import Prices, broken, first_prices, left_over, taken, worth
+from planner.fleet.solver import Effort
 
 MOST_MIXTURES = 3000  # ways to fill a node with replicas before kinds are kept apart
 
-
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """Something that fails as a whole: a name, and the replicas of each kind lost with it."""
-
-    name: str
-    lost: Mapping[str, Terms]
+Ways = dict[tuple[Site, int], list[tuple[int, dict[str, int]]]]  # columns and their replicas
 
 
-def mixture(columns: Columns) -> dict[tuple[Site, int], list[tuple[int, dict[str, int]]]]:
+def mixture(columns: Columns) -> Ways:
     """Where nodes may fail, replicas stand in nodes filled one way or another; (column, replicas)."""
-    found: dict[tuple[Site, int], list[tuple[int, dict[str, int]]]] = {}
+    found: Ways = {}
     if not columns.problem.resilience.nodes:
         return found
     for e, kinds in columns.tenants.items():
@@ -39,10 +36,13 @@ def mixture(columns: Columns) -> dict[tuple[Site, int], list[tuple[int, dict[str
             ways = found.setdefault((e, t), [])
             for shape in columns.shapes(e):
                 filled: dict[int, float] = {}
-                for way in mixtures(tuple(kinds), shape, MOST_MIXTURES):
+                listed = mixtures(kinds, shape, MOST_MIXTURES)
+                if not listed.whole:
+                    columns.restrictions.add(_restricted(e, shape))
+                for way in listed.mixtures:
                     column = columns.model.integer("mixture", e, shape, way, t)
-                    ways.append((column, dict(way)))
-                    filled[column] = 1.0
+                    ways.append((column, dict(way.replicas)))
+                    filled[column] = float(way.nodes)
                 terms = combine((1.0, filled), (-1.0, columns.room(e, t, shape)))
                 columns.model.row("mixture", (e, shape, t), terms, "<=", 0.0)
             for kind in kinds:
@@ -52,19 +52,40 @@ def mixture(columns: Columns) -> dict[tuple[Site, int], list[tuple[int, dict[str
     return found
 
 
+def _restricted(e: Site, shape: Shape) -> str:
+    return (
+        f"nodes of {shape.gpus} {e.gpu}: more than {MOST_MIXTURES} ways to fill one, so that only those of "
+        "the fewest kinds were looked at; the optimum is proved among fleets filled that way"
+    )
+
+
 def withstand(columns: Columns) -> None:
     """Write the failures the problem asks to survive."""
-    lost = columns.problem.resilience
     ways = mixture(columns)
     for t in columns.problem.periods:
-        if lost.replicas:
-            _survive(columns, t, "replicas", lost.replicas, _replicas(columns, t, lost.replicas))
-        if lost.nodes:
-            _survive(columns, t, "nodes", lost.nodes, _nodes(columns, t, lost.nodes, ways))
-        if lost.zones:
-            _survive(columns, t, "zones", lost.zones, _sites(columns, t, "zone"))
-        if lost.spot_pools:
-            _survive(columns, t, "spot_pools", lost.spot_pools, _sites(columns, t, "pool"))
+        for failure in _failures(columns, t, ways):
+            columns.failures.append(failure)
+            _survive(columns, failure)
+
+
+def _failures(columns: Columns, t: int, ways: Ways) -> Iterator[Failure]:
+    lost = columns.problem.resilience
+    if lost.replicas:
+        yield Failure("replicas", t, lost.replicas, _replicas(columns, t, lost.replicas))
+    if lost.nodes:
+        yield Failure("nodes", t, lost.nodes, _nodes(columns, t, lost.nodes, ways))
+    if lost.zones:
+        yield Failure("zones", t, lost.zones, _sites(columns, t, "zone"))
+    if lost.spot_pools:
+        yield Failure("spot_pools", t, lost.spot_pools, _sites(columns, t, "pool"))
+
+
+def withstand_more(columns: Columns, values: list[float], effort: Effort) -> bool:
+    """Add rows for the failures that break the fleet ``values`` describe; whether there were any."""
+    added = list(broken(columns, values, effort))
+    for failure, prices in added:
+        _survive_at(columns, failure, prices)
+    return bool(added)
 
 
 def _replicas(columns: Columns, t: int, most: int) -> list[Atom]:
@@ -84,7 +105,7 @@ def _nodes(
     columns: Columns,
     t: int,
     most: int,
-    ways: Mapping[tuple[Site, int], list[tuple[int, dict[str, int]]]],
+    ways: Ways,
 ) -> list[Atom]:
     """One atom per way a node is filled, and copy."""
     kinds = {k.key: k for k in columns.problem.kinds}
@@ -129,9 +150,10 @@ def _sites(columns: Columns, t: int, attribute: str) -> list[Atom]:
     ]
 
 
-def _survive(columns: Columns, t: int, sort: str, most: int, atoms: list[Atom]) -> None:
-    """Every demand holds after ``most`` of ``atoms`` fail at once."""
+def _survive(columns: Columns, failure: Failure) -> None:
+    """Every demand holds after the failure, wherever it strikes."""
     kinds = {k.key: k for k in columns.problem.kinds}
+    sort, t, most, atoms = failure.sort, failure.t, failure.most, failure.atoms
     for (g, d), chosen in columns.choices.items():
         if g in columns.services.one_kind and sort != "replicas":
             need = {chosen: -float(columns.services.alone(g, kinds[d], t) or 0)}
@@ -151,9 +173,17 @@ def _survive(columns: Columns, t: int, sort: str, most: int, atoms: list[Atom]) 
             ]
             left = combine((1.0, covered(columns, s.key, t)), (1.0, columns.unserved(s.key, t)))
             _less_the_worst(columns, (sort, s.key, t), left, losses, most, 1.0)
-    if any(columns.is_routed(s.key) for s in columns.problem.demands):
-        for number, failed in enumerate(_together(atoms, most)):
-            _route_after(columns, t, (sort, number), failed)
+    for prices in first_prices(columns, t):
+        _survive_at(columns, failure, prices)
+
+
+def _survive_at(columns: Columns, failure: Failure, prices: Prices) -> None:
+    """At these prices, what is left after the worst losses is worth what the shared demands are."""
+    number = len(columns.model.rows)
+    losses = [(a.name, taken(prices, a.lost)) for a in failure.atoms]
+    left = left_over(columns, failure.t, prices)
+    key = (failure.sort, "shared", failure.t, number)
+    _less_the_worst(columns, key, left, losses, failure.most, worth(prices))
 
 
 def _less_the_worst(
@@ -179,38 +209,3 @@ def _less_the_worst(
         terms = combine((1.0, loss), (-1.0, {level: 1.0, beyond: 1.0}))
         columns.model.row("survive", (*key, name), terms, "<=", 0.0)
     columns.model.row("survive", key, combine((1.0, left), (-1.0, worst)), ">=", need)
-
-
-def _together(atoms: list[Atom], most: int) -> Iterator[tuple[Atom, ...]]:
-    """Every set of atoms that may fail at once."""
-    yield from itertools.combinations(atoms, min(most, len(atoms)))
-
-
-def _route_after(
-    columns: Columns, t: int, failure: tuple[str, int], failed: tuple[Atom, ...]
-) -> None:
-    """Family reroute: a routing of its own carries every shared demand on what survives."""
-    load: dict[str, dict[int, float]] = {}
-    kinds = {k.key: k for k in columns.problem.kinds}
-    for s in columns.problem.demands:
-        if not columns.is_routed(s.key) or s.rates_qps[t] <= 0:
-            continue
-        shares: dict[int, float] = {}
-        for d, _ in columns.shares_of(s.key, t):
-            again = columns.model.continuous("share after", *failure, s.key, d, t, high=1.0)
-            shares[again] = 1.0
-            rate = s.rates_qps[t] / kinds[d].capacity_qps[s.key]
-            load.setdefault(d, {})[again] = rate
-            chosen = columns.choices.get((s.service, d))
-            if chosen is not None:
-                terms = {again: 1.0, chosen: -1.0}
-                columns.model.row("reroute", (*failure, s.key, d, t), terms, "<=", 0.0)
-        parts = combine((1.0, shares), (1.0, columns.unserved(s.key, t)))
-        columns.model.row("reroute", (*failure, s.key, t), parts, "==", 1.0)
-    for d, terms in load.items():
-        left = combine(
-            (1.0, terms),
-            (-1.0, columns.running(kinds[d], t)),
-            *((1.0, atom.lost[d]) for atom in failed if d in atom.lost),
-        )
-        columns.model.row("reroute", (*failure, d, t), left, "<=", 0.0)

@@ -9,7 +9,8 @@ from fleet_oracle import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.fleet.packing import Shape, cuts, group_gpus, mixtures, nested, patterns, share_of
+from planner.fleet.mixtures import mixtures
+from planner.fleet.packing import Shape, cuts, group_gpus, nested, patterns, share_of
 from planner.fleet.problem import ReplicaKind
 
 
@@ -92,8 +93,9 @@ def test_shares_of_a_gpu_are_fractions_never_rounded_down() -> None:
 
 def test_mixtures_are_every_set_of_replicas_that_fits() -> None:
     kinds = (ReplicaKind("one", "a", 1, {}), ReplicaKind("two", "a", 2, {}))
-    found = {tuple(sorted(m)) for m in mixtures(kinds, Shape(3, 3), most=100)}
-    assert found == {
+    listed = mixtures(kinds, Shape(3, 3), most=100)
+    assert listed.whole
+    assert {tuple(sorted(m.replicas)) for m in listed.mixtures} == {
         (("one", 1),),
         (("one", 2),),
         (("one", 3),),
@@ -101,4 +103,42 @@ def test_mixtures_are_every_set_of_replicas_that_fits() -> None:
         (("one", 1), ("two", 1)),
     }
     alone = mixtures(kinds, Shape(3, 3), most=4)
-    assert all(len(m) == 1 for m in alone)
+    assert not alone.whole
+    assert all(len(m.replicas) == 1 for m in alone.mixtures)
+
+
+def test_replicas_on_shares_of_gpus_fill_a_node() -> None:
+    kinds = (ReplicaKind("half", "a", 1, {}, gpu_share=0.5), ReplicaKind("one", "a", 1, {}))
+    listed = mixtures(kinds, Shape(2, 2), most=100)
+    assert {
+        (dict(m.replicas).get("half", 0), dict(m.replicas).get("one", 0)) for m in listed.mixtures
+    } == {
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (4, 0),
+        (0, 1),
+        (0, 2),
+        (1, 1),
+        (2, 1),
+    }
+    odd = mixtures((ReplicaKind("most", "a", 1, {}, gpu_share=0.6),), Shape(2, 2), most=100)
+    assert max(n for m in odd.mixtures for _, n in m.replicas) == 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "node", "reach", "nodes"),
+    [
+        ((4, 4), 4, 4, 2),
+        ((4, 4, 4), 8, 8, 2),
+        ((8, 8), 8, 8, 2),
+        ((8, 4), 4, 8, 3),
+        ((6, 6), 8, 8, 2),
+    ],
+)
+def test_a_replica_larger_than_a_node_takes_nodes_of_its_own(
+    sizes: tuple[int, ...], node: int, reach: int, nodes: int
+) -> None:
+    kind = ReplicaKind("wide", "a", sum(sizes), {}, group_sizes=sizes)
+    (only,) = mixtures((kind,), Shape(node, reach), most=100).mixtures
+    assert (only.replicas, only.nodes) == ((("wide", 1),), nodes)

@@ -18,6 +18,7 @@ MAKERS = [
     fleet_instances.packing,
     fleet_instances.periods,
     fleet_instances.redundancy,
+    fleet_instances.wide_and_small,
 ]
 SEEDS = range(12)
 every_kind = pytest.mark.parametrize("make", MAKERS, ids=lambda m: m.__name__)

@@ -170,3 +170,35 @@ def redundancy(seed: int) -> Problem:
     limits = FleetLimits(max_gpus=rng.choice([None, None, 8]))
     count = rng.choice([1, 1, 2]) if sort in ("replicas", "nodes") else 1
     return Problem(demands, kinds, offers, limits, resilience=Resilience(**{sort: count}))
+
+
+def wide_and_small(seed: int) -> Problem:
+    """Nodes may fail under replicas that take several nodes, and under replicas on shares of a GPU."""
+    rng = random.Random(f"wide and small {seed}")
+    keys = ["s0"] if rng.random() < 0.5 else ["s0", "s1"]
+    shared = len(keys) > 1 and rng.random() < 0.5
+    demands = tuple(
+        Demand(k, "s" if shared else k, (float(rng.randint(1, 4)),), max_kinds=None) for k in keys
+    )
+    sizes = [rng.choice([(4, ()), (4, (2, 2)), (6, (2, 2, 2)), (1, ()), (2, ())]) for _ in keys]
+    sizes.append((1, ()))
+    kinds = tuple(
+        ReplicaKind(
+            f"k{j}",
+            "a",
+            gpus,
+            {
+                k: float(rng.randint(2, 5))
+                for i, k in enumerate(keys)
+                if shared or i == j % len(keys)
+            },
+            group_sizes=groups,
+            gpu_share=rng.choice([0.5, 0.25, 0.6]) if gpus == 1 and j == len(keys) else 1.0,
+        )
+        for j, (gpus, groups) in enumerate(sizes)
+    )
+    offers = tuple(
+        NodeOffer(f"a{n}", "a", n, n * rng.randint(4, 8) / 2, link_gpus=rng.choice([0, 4]))
+        for n in rng.choice([(2,), (1, 2)])
+    )
+    return Problem(demands, kinds, offers, resilience=Resilience(nodes=rng.choice([1, 1, 2])))
