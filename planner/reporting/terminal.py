@@ -185,9 +185,7 @@ def _groups(service: ServicePlan) -> Table:
         {
             "units of both pools" if units else "replicas": lambda g: say.count(g.replicas),
             f"{one} holds": lambda g: say.qps(g.capacity_qps),
-            f"{one} gets": lambda g: say.qps(
-                g.routed_qps / g.replicas if g.replicas else None
-            ),
+            f"{one} gets": lambda g: say.qps(g.routed_qps / g.replicas if g.replicas else None),
             "limited by": lambda g: g.limited_by,
             "busy": lambda g: say.share(g.utilisation),
             "requests in flight, each": lambda g: say.count(round(g.concurrency, 1)),

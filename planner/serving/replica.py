@@ -63,11 +63,11 @@ class Replica:
         self._tick = 0
         self._yield = limits.tokens_per_step
         grows = limits.kv_block_bytes > 0
-        self._unit_bytes = limits.kv_block_bytes if grows else 1.0
+        self.unit_bytes = limits.kv_block_bytes if grows else 1.0
         self._weight = 1 if grows else 0
         self._block = limits.kv_block_tokens
         self._phases = [0] * self._block
-        self.pool_blocks = limits.kv_pool_bytes / self._unit_bytes
+        self.pool_blocks = limits.kv_pool_bytes / self.unit_bytes
         self.used_blocks = 0.0
 
     # ---- what a scheduler asks
@@ -93,7 +93,7 @@ class Replica:
         limits = self.limits
         if not limits.windows and not limits.state_bytes:
             return 0.0
-        return limits.fixed_bytes(sequence.total) / self._unit_bytes
+        return limits.fixed_bytes(sequence.total) / self.unit_bytes
 
     def worst_case_blocks(self, sequence: Sequence) -> float:
         """What the sequence will hold at its end."""

@@ -61,20 +61,32 @@ class DecodePool:
 class Handover:
     """Where one prefill replica's prompts go, and until when its link is taken [s].
 
-    decoders: numbers of the decode replicas of its failure domain.
+    decoders: numbers of the decode replicas of its failure domain. A prompt keeps its blocks in the
+    sender's pool until it has arrived.
     """
 
+    sender: TimedReplica
     decode: DecodePool
     pool: Pool
     decoders: frozenset[int]
     free_s: float = 0.0
 
-    def arrival_s(self, sender: ReplicaLimits, prompt_tokens: int, now_s: float) -> float:
+    def send(self, prompt_tokens: int, now_s: float) -> float:
         """When a prompt that is ready now has arrived, after those before it [s]."""
-        sent = self.decode.sent_s(sender, prompt_tokens)
+        core = self.sender.core
+        core.used_blocks += self._blocks(prompt_tokens)
+        sent = self.decode.sent_s(core.limits, prompt_tokens)
         start = max(now_s, self.free_s)
-        self.free_s = start + sent / sender.ranks
+        self.free_s = start + sent / core.limits.ranks
         return start + sent + self.decode.link_latency_s
+
+    def arrived(self, prompt_tokens: int) -> None:
+        """Give the prompt's blocks back."""
+        self.sender.core.used_blocks -= self._blocks(prompt_tokens)
+
+    def _blocks(self, prompt_tokens: int) -> float:
+        core = self.sender.core
+        return core.limits.sequence_bytes(prompt_tokens) / core.unit_bytes
 
 
 @dataclass(slots=True)

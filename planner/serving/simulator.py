@@ -132,7 +132,7 @@ class _Simulation:
         for i, replica in enumerate(prefilling):
             unit = i * units // len(prefilling)
             near = (d.number for j, d in enumerate(decoding) if j * units // len(decoding) == unit)
-            self._handovers[replica.number] = Handover(decode, pool, frozenset(near))
+            self._handovers[replica.number] = Handover(replica, decode, pool, frozenset(near))
             replica.on_end = self._hand_over
 
     def _build(self, groups: Many[ReplicaGroup], seed: int, decodes: bool = False) -> Pool:
@@ -231,6 +231,10 @@ class _Simulation:
     def _take_next(self, now: float) -> None:
         if self._later and self._later[0][0] <= now:
             _, _, sequence, handover = heappop(self._later)
+            if handover is not None:
+                handover.arrived(sequence.prompt)
+                if handover.sender.wake(now):
+                    heappush(self._ends, (now, handover.sender.number))
             self._route(sequence, now, handover)
             return
         index = self._next
@@ -318,13 +322,11 @@ class _Simulation:
         """A prefilled prompt's KV cache travels to the decode pool, which then yields every token."""
         index = sequence.index
         journal = self._journal
-        sender = journal.replica[index]
-        handover = self._handovers[sender]
+        handover = self._handovers[journal.replica[index]]
         journal.first_s[index] = journal.end_s[index] = -1.0
-        limits = self._replicas[sender].core.limits
         prompt = sequence.prompt
         moved = Sequence(index, prompt, self._outputs[index], (), prompt - 1)
-        self._push(handover.arrival_s(limits, prompt, now), moved, handover)
+        self._push(handover.send(prompt, now), moved, handover)
 
     def _tick(self, now: float) -> None:
         """Advance the area under requests in flight, and sample the fleet."""

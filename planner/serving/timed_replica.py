@@ -70,6 +70,13 @@ class TimedReplica:
         elif not blocked and self._step.steps > 1:
             self._cut(now_s)
 
+    def wake(self, now_s: float) -> bool:
+        """Begin again where nothing could run and something waits; whether there is a step to end now."""
+        if self._step is not None or not self.core.waiting:
+            return False
+        self.step_end_s = now_s
+        return True
+
     def finish_step(self) -> None:
         """Commit the step that ends now and begin the next one."""
         step, now = self._step, self.step_end_s

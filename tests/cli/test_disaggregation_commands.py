@@ -138,3 +138,33 @@ def test_no_link_fast_enough_is_infeasible_and_says_so(tmp_path, capsys):
     path.write_text(SCENARIO.replace("{ratios: [1P1D, 2P1D, 3P1D]}", asked))
     assert main(["solve", str(path), "--verify", "none"]) == 3
     assert "ttft_p99" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "failures: {nodes: 1}",
+        "failures: {zones: 1}",
+        "load: {hourly: [1,1,1,1,1,1,2,3,4,5,5,5,5,5,5,5,5,4,3,3,2,2,1,1], peak_ratio: 1.2}",
+        "assurance: {probability: 0.9, demand_cv: 0.1}",
+        "arrivals: {process: gamma, cv: 2}",
+        "buckets: {prompt_tokens: [3000], output_tokens: [200]}\nmax_deployments: 2",
+        "sharing: {nodes: false}",
+    ],
+)
+def test_units_stand_in_every_kind_of_fleet(more, tmp_path, capsys):
+    path, plan = tmp_path / "fleet.yaml", tmp_path / "plan.json"
+    path.write_text(SCENARIO.replace("{ratios", "{colocated: false, ratios") + more + "\n")
+    given = ["solve", str(path), "--verify", "none", "--format", "json", "-o", str(plan)]
+    assert main(given) == 0
+    assert all(g["prefill"] for g in json.loads(plan.read_text())["services"][0]["replica_groups"])
+    assert main(["verify", str(plan), "--failed-only"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("engine", ["sglang", "tensorrt-llm"])
+def test_other_engines_hold_apart_too(engine, tmp_path):
+    path, plan = tmp_path / "fleet.yaml", tmp_path / "plan.json"
+    path.write_text(SCENARIO.replace("search:", f"search:\n  engines: [{engine}]"))
+    assert main(["solve", str(path), "--format", "json", "-o", str(plan)]) == 0
+    assert any(r["holds"] for r in json.loads(plan.read_text())["verification"]["rounds"])
+    assert main(["verify", str(plan), "--failed-only"]) == 0

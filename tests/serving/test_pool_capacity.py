@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -205,3 +206,55 @@ def test_answers_of_one_token_are_yielded_by_the_decode_pool():
     group = ReplicaGroup(Affine(), limits(), 1, decode=DecodePool(answers, 25.0, 1.0))
     run = simulate([group], open_loop(lengths, Arrivals(), 1.0, 30.0, 1))
     assert (run.first_token_s - run.arrival_s).min() > 1.0
+
+
+def test_a_prompt_keeps_its_room_until_it_has_arrived():
+    lengths = constant(4000, 5)
+    answers = ReplicaGroup(Affine(), limits(), 1)
+    pool = DecodePool(answers, 0.4)  # a second a prompt
+    requests = open_loop(lengths, Arrivals(), 2.0, 5.0, 1)
+
+    def started(tokens: int) -> list[float]:
+        group = ReplicaGroup(Affine(), limits(pool_tokens=tokens), 1, decode=pool)
+        return sorted(simulate([group], requests).start_s)
+
+    tight, roomy = started(4500), started(10**6)
+    assert min(b - a for a, b in itertools.pairwise(tight)) >= 1.0
+    assert roomy[-1] < tight[-1]
+
+
+def test_prompts_of_a_full_pool_are_all_served():
+    group = ReplicaGroup(
+        Affine(),
+        limits(pool_tokens=9000),
+        1,
+        decode=DecodePool(ReplicaGroup(Affine(), limits(), 1), 2.0, 0.1),
+    )
+    run = simulate([group], requests_at(2.0, 120.0))
+    assert not np.isnan(run.end_s).any()
+    assert run.requests_area_s == pytest.approx((run.end_s - run.arrival_s).sum(), rel=1e-6)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.floats(0.5, 100),
+    st.sampled_from(list(Scheduler)),
+    st.sampled_from(["round-robin", "random", "least-loaded"]),
+)
+def test_nothing_is_lost_between_the_pools(prefill, decode, units, gb_s, scheduler, routing):
+    """Every request ends after its prompt arrived, and Little's law holds over both pools and the link."""
+    room = replace(limits(30_000), scheduler=scheduler, chunked=scheduler is not Scheduler.NO_EVICT)
+    answers = ReplicaGroup(Affine(), room, units * decode)
+    pool = DecodePool(answers, gb_s, 0.01, units)
+    group = ReplicaGroup(Affine(), room, units * prefill, decode=pool)
+    run = simulate([group], requests_at(1.5, 60.0), Feeding(routing=routing))
+    served = ~run.shed
+    assert not np.isnan(run.end_s[served]).any()
+    sent = np.array([pool.sent_s(room, int(p)) for p in run.prompt_tokens])
+    assert (run.first_token_s - run.start_s >= sent + 0.01)[served].all()
+    assert (run.end_s >= run.first_token_s)[served].all()
+    stays = (run.end_s - run.arrival_s)[served].sum()
+    assert run.requests_area_s == pytest.approx(stays, rel=1e-6)
