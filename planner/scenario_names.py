@@ -68,12 +68,40 @@ def _check_prices(prices: Prices, catalog: Catalog, source: Source) -> None:
             )
         return
     offers = catalog.offers()
+    _check_factors(prices, catalog, source)
     if prices.providers != "all":
         known = sorted({o.provider for o in offers})
         _one_of(source, ("prices", "providers"), prices.providers, known)
     if prices.regions != "all":
         known = sorted({o.region for o in offers})
         _one_of(source, ("prices", "regions"), prices.regions, known)
+
+
+def _check_factors(prices: Prices, catalog: Catalog, source: Source) -> None:
+    """Every factor names a GPU, provider or term, or all; GPUs also by an alias."""
+    from planner.catalog.offer import Term
+
+    offers = catalog.offers()
+    groups = (
+        ("all",),
+        sorted(t.value for t in Term),
+        sorted({o.provider for o in offers}),
+        sorted({o.gpu for o in offers}),
+    )
+    known = [name for group in groups for name in group]
+    for name in prices.factors:
+        if name in known:
+            continue
+        try:
+            catalog.gpu(name)
+        except InputError:
+            raise InputError(
+                f"unknown name {name!r}: a price factor is for a GPU, a provider, a term or all",
+                where=source.where("prices", "factors", name),
+                allowed="; ".join(", ".join(group[:SHOWN]) for group in groups)
+                + (", ..." if len(groups[-1]) > SHOWN else ""),
+                action=nearest(name, known),
+            ) from None
 
 
 def _one_of(source: Source, loc: Loc, names: Iterable[str], known: list[str]) -> None:

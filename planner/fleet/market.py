@@ -70,6 +70,6 @@ def _canonical(name: str, names: Set[str], catalog: Catalog) -> str:
         "a price factor names nothing on offer",
         where="prices.factors",
         found=name,
-        allowed="a GPU, provider or term among the admitted offers, or all",
+        allowed="what the admitted offers hold: " + ", ".join(sorted(names)[:24]),
         action=nearest(name, names),
     )

@@ -43,21 +43,16 @@ def scenario_requirements(
             _of_services(scenario, unserved),
             _of_limits(scenario.limits),
             _of_failures(scenario),
-            _of_search(scenario),
+            _of_search(scenario, unserved),
         )
         for requirement in part
     )
 
 
 def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requirement[Scenario]]:
-    few = len(scenario.services) <= MAX_SEPARATE_SERVICES
-    others: list[int] = []
-    listed = 0
-    for i, service in enumerate(scenario.services):
-        if not few and (service.name not in unserved or listed >= MAX_SEPARATE_SERVICES):
-            others.append(i)
-            continue
-        listed += 1
+    alone, others = _apart(scenario, unserved)
+    for i in alone:
+        service = scenario.services[i]
         prefix = "" if len(scenario.services) == 1 else f"{service.name}: "
         yield _rate([i], f"{prefix}rate", service.rate)
         for j, target in enumerate(service.slo.targets):
@@ -72,9 +67,8 @@ def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requ
                 write=lambda v: f"{100 * v:.3g} %",
             )
     if others:
-        yield _rate(
-            others, f"rate of {'the other' if listed else 'all'} {len(others)} services", None
-        )
+        which = f"{'the other' if alone else 'all'} {len(others)} services"
+        yield _rate(others, f"rate of {which}", None)
 
 
 def _rate(chosen: list[int], name: str, rate_qps: float | None) -> Requirement[Scenario]:
@@ -150,30 +144,53 @@ def _of_failures(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
             )
 
 
-def _of_search(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
-    named = [s.search.gpus for s in scenario.services if s.search.gpus != "all"]
-    if named:
-        gpus = sorted({gpu for names in named for gpu in names})
-        yield switch(
-            "search.gpus", _joined(gpus), "all", _in_every_service(("search", "gpus"), "all")
-        )
-    for field in ("tensor_parallel", "weights", "kv_cache"):
-        asked = {name for s in scenario.services for name in getattr(s.search, field)}
-        wider = tuple(sorted(asked | set(getattr(Search(), field))))
-        if any(set(getattr(s.search, field)) != set(wider) for s in scenario.services):
-            yield switch(
-                f"search.{field}",
-                _joined(sorted(asked)),
-                _joined(wider),
-                _in_every_service(("search", field), wider),
-            )
-    if not all(s.allow_lower_precision for s in scenario.services):
-        edit = _in_every_service(("allow_lower_precision",), True)
-        yield switch("allow_lower_precision", "false", "true", edit)
+def _of_search(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requirement[Scenario]]:
+    alone, others = _apart(scenario, unserved)
+    single = len(scenario.services) == 1
+    for i in alone:
+        prefix = "" if single else f"{scenario.services[i].name}: "
+        yield from _of_searches(scenario, prefix, [i])
+    if others:
+        which = f"{'the other' if alone else 'all'} {len(others)} services"
+        yield from _of_searches(scenario, f"{which}: ", others)
     for field in ("providers", "regions"):
         names = getattr(scenario.prices, field)
         if names != "all":
             yield switch(f"prices.{field}", _joined(names), "all", _any_price(field))
+
+
+def _of_searches(
+    scenario: Scenario, prefix: str, chosen: list[int]
+) -> Iterator[Requirement[Scenario]]:
+    """What the chosen services may try, as one requirement each for all of them."""
+    services = [scenario.services[i] for i in chosen]
+    named = [s.search.gpus for s in services if s.search.gpus != "all"]
+    if named:
+        gpus = sorted({gpu for names in named for gpu in names})
+        edit = _in_services(chosen, ("search", "gpus"), "all")
+        yield switch(f"{prefix}search.gpus", _joined(gpus), "all", edit)
+    for field in ("tensor_parallel", "weights", "kv_cache"):
+        asked = {name for s in services for name in getattr(s.search, field)}
+        wider = tuple(sorted(asked | set(getattr(Search(), field))))
+        if any(set(getattr(s.search, field)) != set(wider) for s in services):
+            yield switch(
+                f"{prefix}search.{field}",
+                _joined(sorted(asked)),
+                _joined(wider),
+                _in_services(chosen, ("search", field), wider),
+            )
+    if not all(s.allow_lower_precision for s in services):
+        edit = _in_services(chosen, ("allow_lower_precision",), True)
+        yield switch(f"{prefix}allow_lower_precision", "false", "true", edit)
+
+
+def _apart(scenario: Scenario, unserved: Collection[str]) -> tuple[list[int], list[int]]:
+    """Services told one by one, and those taken together: all apart where they are few."""
+    every = range(len(scenario.services))
+    if len(every) <= MAX_SEPARATE_SERVICES:
+        return list(every), []
+    alone = [i for i in every if scenario.services[i].name in unserved][:MAX_SEPARATE_SERVICES]
+    return alone, [i for i in every if i not in alone]
 
 
 def _any_price(field: str) -> Callable[[Scenario], Scenario]:
@@ -213,9 +230,9 @@ def _editor(
     return lambda scenario, value: _replaced(scenario, path, kind(value))
 
 
-def _in_every_service(path: Path, value: object) -> Callable[[Scenario], Scenario]:
+def _in_services(chosen: list[int], path: Path, value: object) -> Callable[[Scenario], Scenario]:
     def edit(scenario: Scenario) -> Scenario:
-        for i in range(len(scenario.services)):
+        for i in chosen:
             scenario = _replaced(scenario, ("services", i, *path), value)
         return scenario
 

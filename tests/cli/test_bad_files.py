@@ -82,6 +82,8 @@ ADDED = [
     ("prices: {terms: [weekly]}", ["prices.terms", "on-demand, spot"]),
     ("prices: {terms: []}", ["prices.terms", "the list is empty"]),
     ("prices: {factors: {aws: -1}}", ["prices.factors.aws"]),
+    ("prices: {factors: {awz: 0.8}}", ["prices.factors.awz", "on-demand", "did you mean 'aws'"]),
+    ("prices: {factors: {spott: 0.8}}", ["prices.factors.spott", "all; ", "did you mean 'spot'"]),
     ("prices: {file: no.csv}", ["no such price file"]),
     ("limits: {max_gpus: 0}", ["limits.max_gpus"]),
     ("limits: {stock: {h1000: 3}}", ["limits.stock.h1000", "did you mean 'h100'"]),

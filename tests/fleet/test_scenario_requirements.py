@@ -150,3 +150,19 @@ def test_sized_before_finds_what_is_enumerated_and_sizes_nothing_twice(monkeypat
     looser = service.model_copy(update={"slo": slo})
     with pytest.raises(AssertionError, match="sized again"):
         before.candidates(looser, offers)
+
+
+def test_what_a_service_may_try_is_named_with_the_service():
+    two = scenario(services=2)
+    names = {r.name: r for r in scenario_requirements(two)}
+    assert {"s0: search.gpus", "s1: search.gpus", "s1: allow_lower_precision"} <= names.keys()
+    widened = names["s1: search.gpus"].edit(two, 1)
+    assert widened.services[0].search.gpus == two.services[0].search.gpus
+    assert widened.services[1].search.gpus == "all"
+
+
+def test_in_a_large_fleet_the_services_that_cannot_be_served_are_named():
+    names = [r.name for r in scenario_requirements(scenario(services=9), unserved=("s7",))]
+    assert "s7: search.gpus" in names
+    assert "the other 8 services: search.gpus" in names
+    assert "the other 8 services: allow_lower_precision" in names
