@@ -43,7 +43,7 @@ def command(
     \b
     Examples:
       planner compare llama70b_qps50 --vary tensor_parallel=2,4
-      planner compare llama70b_qps50 --vary gpu=h100-sxm-80gb,l40s-48gb --vary weights=bf16,fp8
+      planner compare llama70b_qps50 --vary gpu=h100-sxm-80gb,l40s --vary weights=bf16,fp8
     """
     from planner.asking import Asking
     from planner.comparison.options import compare

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from planner.comparison.ahead import Solve, expect
@@ -91,7 +91,8 @@ def compare(
     choices = grid(axes)
     if check is not None:
         for choice in choices:
-            check(restrict(scenario, choice))
+            with _blamed_on(choice):
+                check(restrict(scenario, choice))
     expect(solve, _questions(scenario, choices))
     options: list[Option] = []
     refusals: list[InputError] = []
@@ -106,6 +107,16 @@ def compare(
     if len(refusals) == len(options):
         raise refusals[0]
     return Comparison(scenario, tuple(axes), tuple(options))
+
+
+@contextmanager
+def _blamed_on(choice: Mapping[str, str]) -> Iterator[None]:
+    """What is wrong with a restricted scenario is where the restriction was given."""
+    try:
+        yield
+    except InputError as error:
+        error.where = "--vary " + ", ".join(f"{axis}={value}" for axis, value in choice.items())
+        raise
 
 
 def _questions(scenario: Scenario, choices: Sequence[Mapping[str, str]]) -> Iterator[Scenario]:

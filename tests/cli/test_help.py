@@ -1,5 +1,6 @@
 """Every command explains itself, with examples that parse; docs/cli.md says the same."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -77,3 +78,11 @@ def test_version(capsys):
 
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"planner {planner.__version__}\n"
+
+
+def test_every_gpu_of_an_example_exists(catalog):
+    text = "\n".join(line for _, command in COMMANDS for line in _examples(command))
+    named = [n for found in re.findall(r"gpu[= ]([\w.,-]+)", text) for n in found.split(",")]
+    assert len(named) > 3
+    for name in named:
+        assert catalog.gpu(name)
