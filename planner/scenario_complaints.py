@@ -155,6 +155,8 @@ def _fields_of(parent: str) -> list[str]:
     document = _DOCUMENTS.get(parent)
     if document is not None:
         return list(document.model_fields)
+    if parent == "services":
+        return list(Service.model_fields)
     if parent == "slo":
         return ["ttft_p99", "tpot_p99", "ttft_p50", "tpot_p50", "itl_p99", "e2e_p99", "goodput"]
     return [*Service.model_fields, *(f for f in Scenario.model_fields if f != "name")]

@@ -213,8 +213,13 @@ class Study:
         )
 
     def outcome(self, target: Target) -> TargetOutcome:
-        """How one latency target fared; token gaps for itl, requests otherwise."""
+        """How one latency target fared; token gaps for itl, requests otherwise.
+
+        A target that is defined for no request, TPOT of one token, is met by all.
+        """
         required = target.percentile / 100
+        if self._undefined(target.metric):
+            return TargetOutcome(target.key, required, 1.0, 1.0, 1.0)
         if target.metric == "itl":
             shares = [r.gap_share_within(target.seconds) for r in self.runs]
             count = sum(sum(r.gap_counts.values()) for r in self.runs)
@@ -223,6 +228,11 @@ class Study:
             shares = [float((p <= target.seconds).mean()) for p in parts]
             count = sum(len(p) for p in parts)
         return _outcome(target.key, required, shares, count)
+
+    def _undefined(self, metric: str) -> bool:
+        lengths = [r.output_tokens[r.measured] for r in self.runs]
+        single = all((n <= 1).all() for n in lengths) and any(len(n) for n in lengths)
+        return single and metric in ("tpot", "itl")
 
     def goodput(self, slo: Slo) -> TargetOutcome:
         """The share of requests that met every target at once."""

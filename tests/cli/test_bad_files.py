@@ -138,6 +138,10 @@ ONE = "{name: a, model: meta-llama/Llama-3.1-8B-Instruct, rate: 1, prompt_tokens
         ("services: a\n", ["services must be a list"]),
         (f"slo: {{ttft_p99: 1s}}\nservices: [{ONE}, {ONE}]\n", ["share the name 'a'"]),
         (f"services: [{ONE}]\n", ["'slo' is required"]),
+        (
+            f"services: [{ONE[:-1]}, limits: 1}}]\n",
+            ["unknown field 'limits'", "buckets, assurance"],
+        ),
     ],
 )
 def test_a_file_that_is_no_scenario(refused, content, words):

@@ -92,6 +92,15 @@ def test_a_hopeless_rate_is_said_instead_of_simulated(deployment):
     assert excess_rate(own, [placed(deployment, 1, 1.0)], 1.0) is None
 
 
+def test_time_per_token_of_one_token_is_nobodys(deployment):
+    own = service(output_tokens=1, rate=4.0, slo={"ttft_p99": "1s", "tpot_p99": "1ms"})
+    check = check_service(own, [placed(deployment, 1, 4.0)])
+    assert {o.key: o.met for o in check.outcomes}["tpot_p99"] == 1
+    assert check.holds
+    late = service(output_tokens=2, rate=4.0, slo={"tpot_p99": "1ms"})
+    assert not check_service(late, [placed(deployment, 1, 4.0)]).holds
+
+
 def test_a_large_fleet_is_simulated_as_a_slice(deployment):
     own = service()
     rate = 0.7 * capacity(deployment, own)
