@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from planner.errors import PhysicsBreach
 from planner.fleet.assured_play import play_assured
 from planner.fleet.candidates import guard_latency
 from planner.fleet.problem import Problem, Solution
@@ -203,13 +204,14 @@ def _with_simulated(solved: Solved, found: Iterable[Played]) -> Solved:
     """Put the simulated percentiles in place of the closed form's, and keep its error."""
     operating = dict(solved.operating)
     errors: dict[str, float] = {}
+    for played in found:
+        _guard(solved, played)
     for key, played in ((k, p) for p in found for k in p.stream.placed):
         at, check = solved.operating[key], played.check
-        simulated = {name: e.value_s for name, e in check.percentiles.items()}
+        simulated = _simulated(check)
         for name in simulated.keys() & at.point.latency_s.keys():
             if simulated[name] > 0:
                 errors[f"{key}: {name}"] = at.point.latency_s[name] / simulated[name] - 1
-        guard_latency(solved.by_key[key], simulated, played.stream.service)
         operating[key] = replace(
             at,
             latency_s=simulated,
@@ -217,6 +219,22 @@ def _with_simulated(solved: Solved, found: Iterable[Played]) -> Solved:
             simulation_intervals={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
         )
     return replace(solved, operating=operating, closed_form_error=errors)
+
+
+def _guard(solved: Solved, played: Played) -> None:
+    """Raise PhysicsBreach where the percentiles of all kinds together beat the floors of each."""
+    breaches = []
+    for key in played.stream.placed:
+        try:
+            guard_latency(solved.by_key[key], _simulated(played.check), played.stream.service)
+        except PhysicsBreach as breach:
+            breaches.append(breach)
+    if len(breaches) == len(played.stream.placed):
+        raise breaches[0]
+
+
+def _simulated(check: Check) -> dict[str, float]:
+    return {name: estimate.value_s for name, estimate in check.percentiles.items()}
 
 
 def _near_winners(solved: Solved, played: set[str], effort: Effort) -> Iterable[str]:

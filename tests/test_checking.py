@@ -1,3 +1,5 @@
+import yaml
+
 from planner import api, checking
 
 SCENARIO = """
@@ -20,3 +22,19 @@ def test_what_holds_at_no_rate_is_given_up_and_the_next_is_tried(tmp_path, monke
     assert all(not r.holds for r in plan.verification.rounds)
     assert plan.totals.gpus < 10
     assert any("no fleet was confirmed" in w for w in plan.warnings)
+
+
+def test_the_percentiles_of_a_mix_may_beat_the_floor_of_its_slowest_kind(tmp_path, catalog):
+    asked = yaml.safe_load(SCENARIO) | {
+        "rate": 16,
+        "max_deployments": 2,
+        "search": {"gpus": ["l4", "l40s"], "tensor_parallel": [1], "weights": ["bf16"], "kv_cache": ["bf16"]},
+        "limits": {"stock": {"l40s": 1, "l4": 2}},
+        "slo": {"ttft_p99": "4s", "tpot_p99": "150ms"},
+        "output_tokens": 250,
+    }
+    path = tmp_path / "mixed.yaml"
+    path.write_text(yaml.safe_dump(asked))
+    plan = api.solve(path, catalogs=catalog, rivals=0, explain=False)
+    assert {g.gpu for s in plan.services for g in s.replica_groups} == {"l4", "l40s"}
+    assert plan.verification.rounds
