@@ -53,7 +53,10 @@ def _headline(plan: Plan) -> RenderableType:
     if plan.status == "infeasible":
         return Text.assemble((f"{name}: no fleet can meet this scenario", "bold red"))
     if plan.totals is None:
-        return Text.assemble((f"{name}: no plan was found (status {plan.status})", "bold yellow"))
+        return Text.assemble(
+            (f"{name}: no plan was found before the solver stopped", "bold yellow"),
+            "\nGive it longer with --time-limit.",
+        )
     proof = {
         "optimal": "proven cheapest for the printed candidates, capacities and prices",
         "feasible": f"not proven cheapest: the gap is {say.share(plan.gap)}",
