@@ -59,7 +59,7 @@ def purchases(
     if plan.totals is None:
         return ()
     traffic = _traffic(plan)
-    ways: list[_Way | Purchase] = [_planned(plan)]
+    ways: list[_Way | Purchase] = [_planned(plan, catalog)]
     if solve is not None:
         terms = [t for t in _TERMS if {n.term for n in plan.nodes} != {t.value}]
         for done, term in enumerate(terms):
@@ -99,12 +99,9 @@ def _side_by_side(
         )
 
 
-def _planned(plan: Plan) -> _Way:
-    assert plan.totals is not None
+def _planned(plan: Plan, catalog: Catalog) -> _Way:
     way = " + ".join(dict.fromkeys(n.term for n in plan.nodes))
-    told = replace(_told(plan, way), planned=True)
-    hourly = plan.totals.usd_per_hour
-    return _Way(told, {months: rented(way, hourly, months) for months in HORIZONS})
+    return _Way(replace(_told(plan, way), planned=True), _paid(plan, way, catalog))
 
 
 def _rent(plan: Plan, catalog: Catalog, term: Term, solve: Solve) -> _Way | Purchase:
@@ -115,23 +112,37 @@ def _rent(plan: Plan, catalog: Catalog, term: Term, solve: Solve) -> _Way | Purc
         return Purchase(term.value, error.what)
     if answer.totals is None:
         return Purchase(term.value, "no fleet is feasible with what is on offer")
-    told, hourly = _told(answer, term.value), answer.totals.usd_per_hour
-    term_months = _TERM_MONTHS.get(term)
-    if term_months is None:
-        return _Way(told, {m: rented(term.value, hourly, m) for m in HORIZONS})
+    return _Way(_told(answer, term.value), _paid(answer, term.value, catalog))
+
+
+def _paid(plan: Plan, way: str, catalog: Catalog) -> dict[int, WayToPay]:
+    """A fleet's payments over each horizon: commitments by their terms, the rest by the hour.
+
+    Nodes committed for part of the time only (a fleet that grows) are paid by the hour at their mean.
+    """
     shares = {
-        (o.provider, o.region, o.instance_type): o.upfront_share
-        for o in catalog.offers()
-        if o.term is term
+        (o.provider, o.region, o.instance_type, o.term): o.upfront_share for o in catalog.offers()
     }
-    upfront_hourly = sum(
-        n.usd_per_hour * shares.get((n.provider, n.region, n.instance_type), 0.0)
-        for n in answer.nodes
-    )
-    commitment = Commitment(
-        hourly - upfront_hourly, term_months, usd_per_month(upfront_hourly) * term_months
-    )
-    return _Way(told, {m: reserved(term.value, commitment, m) for m in HORIZONS})
+    committed: dict[int, tuple[float, float]] = {}
+    by_the_hour = 0.0
+    for n in plan.nodes:
+        months = _TERM_MONTHS.get(Term(n.term))
+        if months is None or n.hours_share < 1:
+            by_the_hour += n.usd_per_hour
+            continue
+        ahead = shares.get((n.provider, n.region, n.instance_type, Term(n.term)), 0.0)
+        recurring, upfront = committed.get(months, (0.0, 0.0))
+        recurring += n.usd_per_hour * (1 - ahead)
+        upfront += usd_per_month(n.usd_per_hour * ahead) * months
+        committed[months] = (recurring, upfront)
+    commitments = [Commitment(hourly, m, upfront) for m, (hourly, upfront) in committed.items()]
+    paid = {}
+    for months in HORIZONS:
+        ways = [reserved(way, c, months) for c in commitments]
+        ways.append(rented(way, by_the_hour, months))
+        flows = sorted((f for w in ways for f in w.flows), key=lambda f: (f.month, f.item))
+        paid[months] = WayToPay(way, tuple(flows), sum(w.liability_usd for w in ways))
+    return paid
 
 
 def _own(

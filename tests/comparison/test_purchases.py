@@ -92,3 +92,31 @@ def test_an_infeasible_plan_has_nothing_to_pay():
 def test_nodes_are_filled_with_whole_replicas(replicas, per_replica, node, expected):
     group = build.group(replicas=replicas, gpus=replicas * per_replica)
     assert nodes_for([group], node) == expected
+
+
+def test_a_planned_commitment_is_paid_as_committed():
+    offer = next(o for o in catalog().offers() if o.term == "3-year" and o.upfront_share == 1)
+    offered = {k: getattr(offer, k) for k in ("provider", "region", "instance_type")}
+    three = build.node(**offered, term="3-year", count=2, usd_per_hour_each=10.0)
+    hourly = build.node(count=1, usd_per_hour_each=7.0)
+    (planned, *_) = purchases(build.plan(nodes=(three, hourly)), catalog(), RATE)
+    assert planned.way == "3-year + on-demand"
+    assert planned.upfront_usd == pytest.approx(20 * 3 * 8760)
+    assert planned.usd_three_years == pytest.approx(27 * 3 * 8760)
+    assert planned.usd_one_year == pytest.approx(27 * 8760)
+    assert planned.cash_flow_usd[1] == pytest.approx(7 * 730)
+
+
+def test_a_planned_year_is_owed_month_by_month_and_renewed():
+    node = build.node(term="1-year", count=1, usd_per_hour_each=10.0)
+    (planned, *_) = purchases(build.plan(nodes=(node,)), catalog(), RATE)
+    assert planned.upfront_usd == 0
+    assert planned.usd_three_years == pytest.approx(10 * 3 * 8760)
+    assert planned.liability_usd == 0
+
+
+def test_nodes_committed_for_part_of_the_time_are_paid_at_their_mean():
+    node = build.node(term="3-year", count=1, usd_per_hour_each=10.0, hours_share=0.5)
+    (planned, *_) = purchases(build.plan(nodes=(node,)), catalog(), RATE)
+    assert planned.upfront_usd == 0
+    assert planned.usd_one_year == pytest.approx(5 * 8760)
