@@ -29,7 +29,11 @@ _LATE = {
 _REPORTED = (50.0, 99.0)
 _GRID = 32
 _WIDEST_S = 1e4
-_LADDER = np.concatenate([np.geomspace(1e-3, 0.3, 5), np.linspace(0.42, 0.98, 9), [0.995]])
+SATURATED = 0.95  # of the ceiling: no looser target gains more than the rest
+SLOT_SHARE = 0.5  # of the requests that may be late: more of them wait for a batch slot
+_LADDER = np.array([1e-3, 0.05, 0.2, 0.35, 0.5, 0.62, 0.74, 0.85, 0.94, 0.995])
+_FINE = 8
+_EXCESS = (-0.9, 9.0)  # late over allowed share minus 1, as far as it is interpolated
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,9 @@ class Capacity:
 
     concurrency: requests in flight (Little's law); kv_used_share and utilisation in [0, 1];
     ``latency_s``: predicted seconds by key such as ``ttft_p50``, ``ttft_p99``, ``tpot_p50``,
-    ``tpot_p99``, ``e2e_p99``; ``limited_by``: which target, pool or bound stops a higher rate
-    ("ttft_p99", "tpot_p99", "kv pool", "throughput", "max_num_seqs"); ``method``: "closed-form" or
+    ``tpot_p99``, ``e2e_p99``; ``limited_by``: what stops a higher rate. A target ("ttft_p99"), when a looser
+    one would give more; "throughput", when the rate is within 5 % of what the replica can finish at all;
+    "kv pool" or "max_num_seqs", when that limit of the batch is the reason. ``method``: "closed-form" or
     "simulated". A replica that cannot meet a target at any rate has ``qps`` 0 and ``reason`` set.
     """
 
@@ -100,16 +105,21 @@ def capacity_within(
     if not len(fails):
         return _at(curves, slo, float(rates[-1]), arrival_cv, bound, ceiling)
     low, high = rates[fails[0] - 1], rates[fails[0]]
-    fine = np.linspace(low, high, 9)
+    fine = np.linspace(low, high, _FINE)
     margins = _margins(steady_state(curves, fine, arrival_cv), slo)
     worst = np.max(np.stack(list(margins.values())), axis=0)
     worst[0], worst[-1] = min(worst[0], -1e-9), max(worst[-1], 1e-9)
     i = int(np.flatnonzero(worst > 0)[0])
-    share = -worst[i - 1] / (worst[i] - worst[i - 1])
-    qps = float(fine[i - 1] + share * (fine[i] - fine[i - 1]))
+    below, above = np.log1p(np.clip(worst[i - 1 : i + 1], _EXCESS[0], _EXCESS[1]))
+    qps = float(fine[i - 1] + (fine[i] - fine[i - 1]) * below / (below - above))
     key = max(margins, key=lambda k: float(margins[k][i]))
-    if key == "stable":
+    if key == "stable" or qps > SATURATED * ceiling:
         key = bound
+    elif key.startswith(("ttft", "e2e")):
+        allowed = next((1 - t.percentile / 100 for t in slo.targets if t.key == key), 1.0)
+        waiting = steady_state(curves, np.array([qps]), arrival_cv).waiting_share
+        if waiting[0] > SLOT_SHARE * allowed:
+            key = curves.slot_bound
     return _at(curves, slo, qps, arrival_cv, key, ceiling)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.serving.steady_state import SteadyState, companions
+from planner.serving.arrival_gaps import gap_beyond
+from planner.serving.prefill_sharing import echo, prefills_met
+from planner.serving.replica_curves import ReplicaCurves
+from planner.serving.steady_state import SteadyState
 
 Floats = NDArray[np.float64]
 
-HEAVY_PROMPTS = 1.3  # E[p^2] / E[p]^2 from which the residual of one prompt is told apart
-_UNIFORM_NODES = np.array([0.1127, 0.5, 0.8873])  # Gauss-Legendre on [0, 1]
-_UNIFORM_WEIGHTS = np.array([5, 8, 5]) / 18
 _NORMAL_NODES = np.array([-np.sqrt(3), 0.0, np.sqrt(3)])  # Gauss-Hermite for a standard normal
 _NORMAL_WEIGHTS = np.array([1, 4, 1]) / 6
 _TINY = 1e-12
@@ -25,18 +25,13 @@ def _by_rate(target_s: Floats | float) -> Floats:
 def late_first_tokens(s: SteadyState, target_s: Floats | float) -> Floats:
     """P(TTFT > target) by (rate, state); the target may be one per rate."""
     c = s.curves
-    later = s.rate_qps[:, None] * (c.decode_s / 2 + s.queue_wait_s)
-    later = (later + companions(s.arrival_cv, 2 * later)) * s.prefill_s
-    shared = np.where(c.prompts_per_step > 1, np.minimum(later, c.full_step_s / 2), 0.0)
-    own = c.own_s[None] + shared[:, :, None] + c.admission_s
-    weight = c.nodes.prompt_weight
-    return _late(s, _by_rate(target_s) - own, weight)
+    return _late(s, _by_rate(target_s) - c.own_s[None] - c.admission_s, c.nodes.prompt_weight)
 
 
 def late_ends(s: SteadyState, target_s: Floats | float) -> Floats:
     """P(E2E > target) by (rate, state)."""
     c = s.curves
-    free, met, variance = _mean_tpot(s)
+    free, met, variance = _mean_tpot(s, c.nodes.output)
     gaps = c.nodes.output - 1
     left = _by_rate(target_s) - c.own_at_output_s[None] - c.admission_s - (free + met) * gaps
     spread = np.sqrt(variance) * gaps
@@ -47,27 +42,16 @@ def late_ends(s: SteadyState, target_s: Floats | float) -> Floats:
 
 
 def _late(s: SteadyState, left_s: Floats, weight: Floats) -> Floats:
-    """P(wait + rest of the running step > left) by (rate, state), averaged over nodes."""
-    c = s.curves
-    rest = np.where(c.state > 0, c.decode_s, 0.0)[None, :, None]
-    chance = np.minimum(s.busy, 1.0)[:, :, None]
-    decay = chance / np.maximum(s.queue_wait_s, _TINY)[:, :, None]
+    """P(wait until the own step, and what others add to it, > left) by (rate, state), over nodes."""
+    c, sharing = s.curves, s.sharing
+    idle = np.where(c.state > 0, c.decode_s, 0.0)[None, :, None]
+    left = left_s - sharing.beside_s[:, :, None]
+    calm = np.clip(1 - left / np.maximum(idle, _TINY), 0.0, 1.0)
+    mean, variance = sharing.busy_wait_s, sharing.busy_variance_s2
+    busy = gamma_tail(left_s, mean[:, :, None], variance[:, :, None])
+    pause = sharing.in_pause[:, :, None]
+    late = pause * calm + (1 - pause) * busy
     slot_decay = s.drain_qps[:, None]
-    late = np.zeros(left_s.shape)
-    heavy = c.nodes.prompt_second_moment > HEAVY_PROMPTS
-    if heavy:
-        one = (1 - s.load)[:, :, None]
-        residual = c.residual_s[:, None]
-        rest_mean = s.queue_wait_s / np.maximum(s.busy, 1e-3) - one[:, :, 0] * residual[:, 0]
-        decay = np.maximum(1 - one, 1e-3) / np.maximum(rest_mean, _TINY)[:, :, None]
-    for node, node_weight in zip(_UNIFORM_NODES, _UNIFORM_WEIGHTS, strict=True):
-        left = left_s - node * rest
-        positive = np.maximum(left, 0)
-        over = np.exp(-positive * decay)
-        if heavy:
-            first = np.interp(positive / residual, c.nodes.residual, c.nodes.residual_tail)
-            over = one * first + (1 - one) * over
-        late += node_weight * np.where(left > 0, chance * over, 1.0)
     waits = s.waiting_share / np.maximum(s.share[:, -1], _TINY)
     left = left_s[:, -1]
     slot = np.where(left > 0, np.exp(-np.maximum(left, 0) * slot_decay), 1.0)
@@ -76,8 +60,8 @@ def _late(s: SteadyState, left_s: Floats, weight: Floats) -> Floats:
     return np.asarray(late @ weight)
 
 
-def _mean_tpot(s: SteadyState) -> tuple[Floats, Floats, Floats]:
-    """Per (rate, state, output node): a token's undisturbed time, and mean and variance of what
+def _mean_tpot(s: SteadyState, output: Floats) -> tuple[Floats, Floats, Floats]:
+    """Per (rate, state, ``output`` length): a token's undisturbed time, and mean and variance of what
     prefills add to it [s, s, s^2].
 
     The deviation of T(n + 1) from its mean shrinks by the averaging over the request's life, with n's
@@ -87,47 +71,65 @@ def _mean_tpot(s: SteadyState) -> tuple[Floats, Floats, Floats]:
     c = s.curves
     beside = np.minimum(np.arange(len(c.state)) + 1, len(c.state) - 1)
     away = np.maximum(c.state[beside] - c.state, 1.0)
-    seen = s.step_s + (s.step_s[:, beside] - s.step_s) / away
-    mean = (s.share * seen).sum(axis=1)[:, None, None]
     n_mean = (s.share * c.state).sum(axis=1)
     n_var = (s.share * c.state**2).sum(axis=1) - n_mean**2
+    more = np.maximum(n_var / np.maximum(n_mean, _TINY), 1.0)[:, None]  # seen by those in flight
+    seen = s.step_s + (s.step_s[:, beside] - s.step_s) / away * more
+    mean = (s.share * seen).sum(axis=1)[:, None, None]
     memory = np.maximum(n_var / np.maximum(n_mean, _TINY), 0.2)[:, None] * c.steps_per_request
-    steps = np.maximum((c.nodes.output - 1) / c.tokens_per_step, 1.0)
+    steps = np.maximum((output - 1) / c.tokens_per_step, 1.0)
     x = steps / np.maximum(memory, _TINY)
     shrink = np.sqrt(2 * (x - 1 + np.exp(-x)) / x**2)[:, None, :]
-    step = mean + (seen[:, :, None] - mean) * shrink
+    step = mean + (seen[:, :, None] - mean) * (shrink * _stretch(c, n_mean, n_var))
     lam = s.rate_qps[:, None]
-    load = np.minimum(lam * s.prefill_s, 0.98)
+    load = np.minimum(lam * s.sharing.prefill_s, 0.98)
     cv2 = s.arrival_cv**2
-    swing = np.minimum(lam * s.marginal_s, 0.98)
-    noise = lam * s.marginal_s**2 * (c.prefill_spread + cv2 - 1) / (1 - swing) ** 2
+    swing = np.minimum(lam * s.sharing.marginal_s, 0.98)
     own = c.own_s @ c.nodes.prompt_weight
-    queued = s.queue_wait_s**2 * (2 / np.maximum(s.busy, 1e-3) - 1) / c.prompts_per_step**2
-    queued = (lam * s.marginal_s) ** 2 * (queued + own**2 * (c.prefill_spread - 1))
-    queued = (queued + s.behind_s * s.marginal_s * (c.prefill_spread + (cv2 - 1))) / (
-        1 - swing
-    ) ** 2
-    undisturbed = 1 / (1 + s.behind_s / (np.maximum(c.steps_per_request, _TINY) * c.decode_s))
-    decode = step * (undisturbed * (1 - load))[:, :, None]
-    met = decode * (load / (1 - load))[:, :, None]
-    met = met + (s.behind_s / (1 - load))[:, :, None] / steps
-    variance = step * undisturbed[:, :, None] * np.maximum(noise, 0.0)[:, :, None] / steps
-    variance = variance + np.maximum(queued, 0.0)[:, :, None] / steps**2
+    # the last token waits for nobody: arrivals count until the step before it begins
+    counted = np.maximum(steps - 1, 0.0) / steps
+    decode = step * (c.decode_s / s.step_s)[:, :, None]
+    hits = prefills_met(c, s.sharing, lam, decode, steps, s.arrival_cv)
+    met = hits * s.sharing.prefill_s[:, :, None] / steps
+    behind = hits * (1 - load)[:, :, None] - lam[:, :, None] * decode * counted * steps
+    uneven = c.prefill_spread + cv2 - 1
+    waits = s.sharing.left_behind_s**2 * (2 / np.maximum(s.sharing.overflow, 1e-3) - 1)
+    queued = (lam**2 * (waits + own**2 * (c.prefill_spread - 1)))[:, :, None] + behind * uneven
+    each = (s.sharing.marginal_s[:, :, None] * echo(c, swing[:, :, None], steps)) ** 2 / steps
+    arrived = (lam / (1 - load))[:, :, None] * decode * counted * uneven
+    variance = each * np.maximum(arrived + queued / steps, 0.0)
     per_token = c.tokens_per_step
     return decode / per_token, met / per_token, variance / per_token**2
 
 
+def _stretch(c: ReplicaCurves, n_mean: Floats, n_var: Floats) -> Floats:
+    """How much more a decode step varies than by the batch alone, because contexts differ, by rate.
+
+    The tokens of n requests have the variance of n (1 + CV^2) equal ones; only reading them counts.
+    """
+    slope = np.gradient(c.decode_s, c.state) * np.maximum(c.state, 1.0)
+    reads = np.clip(c.context_s / np.maximum(slope, _TINY), 0.0, 1.0)
+    share = np.interp(n_mean, c.state, reads)
+    spread = np.maximum(n_var / np.maximum(n_mean, _TINY), 0.2)
+    more: Floats = np.sqrt(1 + share**2 * c.nodes.context_spread / spread)
+    return more[:, None, None]
+
+
 def slow_answers(s: SteadyState, target_s: Floats | float) -> Floats:
     """P(TPOT > target) among requests with two tokens or more, by (rate, state)."""
-    free, met, variance = _mean_tpot(s)
-    several = s.curves.nodes.output > 1
-    weight = s.curves.nodes.output_weight * several
-    if weight.sum() == 0:
-        return np.zeros(s.share.shape)
     c = s.curves
-    hits = (s.rate_qps[:, None] * c.decode_s)[:, :, None] * (c.nodes.output - 1) / c.tokens_per_step
+    several = c.nodes.answer > 1
+    if not several.any():
+        return np.zeros(s.share.shape)
+    answer, weight = c.nodes.answer[several], c.nodes.answer_weight[several]
+    free, met, variance = _mean_tpot(s, answer)
+    steps = np.maximum((answer - 1) / c.tokens_per_step - 1, 0.0)
+    hits = (s.rate_qps[:, None] * c.decode_s)[:, :, None] * steps
+    joined = s.sharing.joined[:, :, None]
+    none = gap_beyond(s.arrival_cv, joined + s.sharing.later[:, :, None] + hits)
+    none = none / gap_beyond(s.arrival_cv, joined)
     target = _by_rate(target_s)
-    late = compound_tail(target - free, met, variance, hits)
+    late = compound_tail(target - free, met, variance, none, _skewness(s))
     late = np.where(target < c.longest_step_s[None, :, None] / c.tokens_per_step, late, 0.0)
     return np.asarray(late @ (weight / weight.sum()))
 
@@ -145,12 +147,27 @@ def long_gaps(s: SteadyState, target_s: Floats | float) -> Floats:
     return weighted
 
 
-def compound_tail(x: Floats, mean: Floats, variance: Floats, hits: Floats) -> Floats:
-    """P(X > x) of a sum over Poisson ``hits``: nothing with probability exp(-hits), else a gamma."""
-    some = -np.expm1(-np.maximum(hits, 1e-9))
+def _skewness(s: SteadyState) -> Floats:
+    """Skewness over CV of the prefills met while decoding, a delay busy period: (1 - rho) c3 / c2^2 + 3 rho.
+
+    c_j = E[delta^j] / E[delta]^j (cumulants of the first passage of a compound Poisson process).
+    """
+    c = s.curves
+    rho = np.minimum(s.rate_qps[:, None] * s.sharing.marginal_s, 0.98)[:, :, None]
+    skew: Floats = (1 - rho) * c.prefill_third / c.prefill_spread**2 + 3 * rho
+    return np.clip(skew, 0.5, 6.0)
+
+
+def compound_tail(x: Floats, mean: Floats, variance: Floats, none: Floats, skew: Floats) -> Floats:
+    """P(X > x) of a sum that is empty with probability ``none``, else a gamma variable with a shift.
+
+    skew: skewness over CV, 2 for a gamma variable without a shift.
+    """
+    some = np.maximum(1 - none, 1e-9)
     given = mean / some
     spread = np.maximum((variance + mean**2) / some - given**2, 0.02 * given**2)
-    return np.where(x < 0, 1.0, some * gamma_tail(x, given, spread))
+    shift = given * (1 - 2 / skew) * some
+    return np.where(x < 0, 1.0, some * gamma_tail(x - shift, given - shift, spread))
 
 
 def gamma_tail(x: Floats, mean: Floats, variance: Floats) -> Floats:
@@ -164,4 +181,4 @@ def gamma_tail(x: Floats, mean: Floats, variance: Floats) -> Floats:
 def normal_tail(z: Floats) -> Floats:
     """P(N(0, 1) > z), to 2e-4 (Bowling et al. 2009, logistic approximation)."""
     z = np.clip(z, -8, 8)
-    return np.asarray(1 / (1 + np.exp(1.5976 * z + 0.07056 * z**3)))
+    return np.asarray(1 / (1 + np.exp(z * (1.5976 + 0.07056 * z * z))))

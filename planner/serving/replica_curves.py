@@ -2,104 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch, StepModel
+from planner.serving.length_nodes import LengthNodes, length_nodes
 from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits
 
 Floats = NDArray[np.float64]
 
-EXACT_STATES = 24  # batches 0, 1, ..., then in steps of 8 %
-STATE_GROWTH = 1.08
-_PROMPT_EDGES = np.array([0.0, 0.4, 0.75, 0.9, 0.97, 0.99, 0.995, 1.0])
-_OUTPUT_EDGES = np.array([0.0, 0.1, 0.3, 0.42, 0.5, 0.58, 0.75, 0.9, 0.97, 0.99, 0.995, 1.0])
+EXACT_STATES = 18  # batches 0, 1, ..., then in steps of 11 %
+STATE_GROWTH = 1.11
+FULLER = 1.25  # times the mean context, to see what it costs
+ALIKE = 1.02  # E[p^2] / E[p]^2 of prompts that fill a step in whole numbers
 _TINY = 1e-12
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LengthNodes:
-    """A few weighted prompts and answers that stand for the distribution, its tail included [tokens].
-
-    prompt_second_moment: E[p^2] / E[p]^2; overlap: E[min(o, o')] / E[o] of two independent answers.
-    residual, residual_tail: P(rest of the prompt in service > residual x its mean).
-    """
-
-    prompt: Floats
-    prompt_weight: Floats
-    output: Floats
-    output_weight: Floats
-    prompt_at_output: Floats
-    prompt_second_moment: float
-    overlap: float
-    residual: Floats
-    residual_tail: Floats
-
-
-@lru_cache(maxsize=256)
-def length_nodes(lengths: JointLengths) -> LengthNodes:
-    """Bin means between fixed probabilities."""
-    p, o = lengths.prompt.astype(float), lengths.output.astype(float)
-    prompt, prompt_weight, _ = _bins(p, p, _PROMPT_EDGES)
-    output, output_weight, at = _bins(o, p, _OUTPUT_EDGES)
-    spread = float((p**2).mean() / p.mean() ** 2)
-    left = np.arange(len(o), 0, -1) * 2.0 - 1
-    overlap = float((np.sort(o) * left).sum() / len(o) ** 2 / o.mean())
-    grid = np.linspace(0.0, float(p.max() / p.mean()), 40)
-    beyond = np.maximum(p[None, :] / p.mean() - grid[:, None], 0).mean(axis=1)
-    scale = spread / 2  # mean residual, in mean prompts
-    return LengthNodes(
-        prompt, prompt_weight, output, output_weight, at, spread, overlap, grid / scale, beyond
-    )
-
-
-def _bins(values: Floats, partner: Floats, edges: Floats) -> tuple[Floats, Floats, Floats]:
-    if values.min() == values.max():
-        return values[:1], np.ones(1), np.array([partner.mean()])
-    order = np.argsort(values, kind="stable")
-    cuts = np.unique(np.round(edges * len(values)).astype(int))
-    size = np.diff(cuts)
-    mean = np.add.reduceat(values[order], cuts[:-1]) / size
-    return mean, size / len(values), np.add.reduceat(partner[order], cuts[:-1]) / size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReplicaCurves:
     """Step times of one replica by batch, for one length distribution.
 
-    state: requests in the system, the last one is ``slots``; decode_s: D; prefill_s: delta for the
-    mean prompt, by state, prefill_pair_s, _four_s, _shared_s: per prompt when two, four, or as many as fit
-    share a step, prefill_spread: E[delta^2] over its square; prompts_per_step: that a step has room for;
-    own_s: the own prefill's steps, by (state, prompt node), own_at_output_s: by (state, output node);
-    queue_s and queue_second_moment: the prefill queue's service time and E[S^2]; full_step_s: a step with
-    all the prompt tokens it can take,
-    longest_step_s: what a decode step cannot exceed; residual_s: mean rest of the prompt in service;
-    gap_s: how long a decode step gets when a prompt of each node is in it, by (state, node); slots,
-    slot_bound: the largest batch and what bounds it; steps_per_request: E[o - 1] in steps;
-    overlap: E[min(o, o')] / E[o] of two answers, 1 when all are equally long.
+    state: requests in the system, the last one is ``slots``; decode_s: D, of which context_s for reading
+    KV; prefill_s: delta for the mean prompt, by state, prefill_pair_s, _four_s, _shared_s: per prompt when
+    two, four, or as many as fit share a step; prefill_spread, prefill_third: E[delta^k] / E[delta]^k;
+    prompts_per_step: that a step has room for; own_s: the own prefill's steps, by (state, prompt node),
+    own_at_output_s: by (state, output node); queue_s: a prompt's part of a full step; longest_step_s: what
+    a decode step cannot exceed; gap_s: how long a decode step gets when a prompt of each node is in it, by
+    (state, node); slots, slot_bound: the largest batch and what bounds it; steps_per_request: E[o - 1] in
+    steps; overlap: E[min(o, o')] / E[o] of two answers, 1 when all are equally long.
     """
 
     scheduler: Scheduler
     state: Floats
     width: Floats
     decode_s: Floats
+    context_s: Floats
     prefill_s: Floats
     prefill_pair_s: Floats
     prefill_four_s: Floats
     prefill_shared_s: Floats
     prefill_spread: float
+    prefill_third: float
     prompts_per_step: Floats
     own_s: Floats
     own_at_output_s: Floats
     queue_s: Floats
-    queue_second_moment: Floats
-    full_step_s: Floats
-    residual_s: Floats
     longest_step_s: Floats
     gap_s: Floats
     slots: float
@@ -137,22 +89,32 @@ def replica_curves(
     n = np.broadcast_to(batch[:, None], chunk.shape)
     mean_prompt = float(nodes.prompt_weight @ prompt[:count_of_prompts])
     full = np.maximum(budget, mean_prompt)
-    pair, four = np.minimum(2 * mean_prompt, full), np.minimum(4 * mean_prompt, full)
+    one, pair, four = (np.minimum(k * mean_prompt, full) for k in (1, 2, 4))
     ranks = limits.ranks  # one prompt keeps one rank busy, and the others wait
-    busy = [np.minimum(np.maximum(t, ranks * mean_prompt), full) for t in (pair, four)]
-    together = [np.maximum(t / mean_prompt, 1.0) for t in (pair, four, full)]
+    states, nothing = state[:, None], 0.0 * state[:, None]
+    chunk_pairs = ranks * chunk * (done + count * chunk / 2 + 0.5)
+    last_pairs = ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)
+    busy = [np.minimum(np.maximum(t, ranks * mean_prompt), full) for t in (one, pair, four)]
+    together = [np.maximum(t / mean_prompt, 1.0) for t in (one, pair, four, full)]
     parts = [
-        (state[:, None], 0.0 * state[:, None], 0.0 * state[:, None], 0.0),
-        (n, ranks * chunk, ranks * chunk * (done + count * chunk / 2 + 0.5), 1.0),
-        (n, ranks * last, ranks * last * (done + (count - 1) * chunk + (last + 1) / 2), 1.0),
+        (states, context, nothing, nothing, 0.0),
+        (states, FULLER * context, nothing, nothing, 0.0),
+        (n, context, ranks * chunk, chunk_pairs, 1.0),
+        (n, context, ranks * last, last_pairs, 1.0),
         *(
-            (batch[:, None], t, t * (done.mean() + mean_prompt / 2), p if ranks > 1 else 1.0)
+            (
+                batch[:, None],
+                context,
+                t,
+                t * (done.mean() + mean_prompt / 2),
+                p if ranks > 1 else 1.0,
+            )
             for t, p in zip((*busy, full), together, strict=True)
         ),
     ]
-    priced = _price(steps, parts, context)
-    decode, chunk_s, last_s, pair_s, four_s, full_s = priced
-    decode = decode[:, 0]
+    priced = _price(steps, parts)
+    decode, fuller, chunk_s, last_s, one_s, pair_s, four_s, full_s = priced
+    decode, fuller = decode[:, 0], fuller[:, 0]
     full_s = full_s[:, 0]
     base = np.where(batch > 0, decode, 0.0) if not first else np.zeros_like(decode)
     idle_step = decode[min(1, len(decode) - 1)]
@@ -160,20 +122,24 @@ def replica_curves(
     own, last_s, count = (a[:, :count_of_prompts] for a in (every_own, last_s, count))
     delta = np.maximum(own - count * base[:, None], 0.0)
     per_step = np.maximum(1.0, full[:, 0] / mean_prompt)
-    if not limits.chunked:
-        per_step = np.floor(per_step)
+    if not limits.chunked:  # the prompt that does not fit any more leaves half of itself empty
+        alike = nodes.prompt_second_moment < ALIKE
+        per_step = np.floor(per_step) if alike else np.maximum(1.0, per_step - 0.5)
+    fits_whole = bool((count == 1).all())
     w = nodes.prompt_weight
     mean_delta = delta @ w
     shared = np.maximum(full_s - base, 0.0) / per_step
+    # prompts of mixed lengths cost more than equal ones, the less so the more share a step
+    bent = mean_delta / np.maximum(one_s[:, 0] - base, _TINY) - 1 if fits_whole else 0.0
     pair_s, four_s = (
-        np.maximum(seconds[:, 0] - base, 0.0) / prompts[:, 0]
-        for seconds, prompts in zip((pair_s, four_s), together, strict=False)
+        np.maximum(seconds[:, 0] - base, 0.0) / prompts[:, 0] * (1 + np.clip(bent, 0.0, 1.0) / k)
+        for k, seconds, prompts in ((2, pair_s, together[1]), (4, four_s, together[2]))
     )
     work = np.where(first, shared, np.maximum(shared + base / per_step, _TINY))
     coarse = float((nodes.prompt**2) @ w / (nodes.prompt @ w) ** 2) - 1
     finer = (nodes.prompt_second_moment - 1) / coarse if coarse > 0 else 1.0  # lost within nodes
     uneven = (delta**2) @ w / np.maximum(mean_delta, _TINY) ** 2 - 1
-    spread = np.full_like(uneven, 1 + max(float(np.median(uneven)), 0.0) * finer)
+    spread = 1 + max(float(np.median(uneven)), 0.0) * finer
     gap = last_s if not first else own
     decode = np.where(state > 0, decode, idle_step)
     return ReplicaCurves(
@@ -181,18 +147,17 @@ def replica_curves(
         state=state,
         width=width,
         decode_s=decode,
+        context_s=(fuller - decode) / (FULLER - 1),
         prefill_s=mean_delta,
         prefill_pair_s=pair_s,
         prefill_four_s=four_s,
         prefill_shared_s=shared,
-        prefill_spread=float(spread.max()),
+        prefill_spread=spread,
+        prefill_third=_third(nodes, spread),
         prompts_per_step=per_step,
         own_s=own,
         own_at_output_s=every_own[:, count_of_prompts:],
         queue_s=work,
-        queue_second_moment=work**2 * spread,
-        full_step_s=full_s,
-        residual_s=work * spread / 2,
         longest_step_s=np.full_like(full_s, np.inf)
         if first
         else np.maximum(full_s, gap.max(axis=1)),
@@ -209,12 +174,21 @@ def replica_curves(
     )
 
 
-def _price(
-    steps: StepModel, parts: list[tuple[Floats, Floats, Floats, Floats | float]], context: float
-) -> list[Floats]:
-    """Step times of several tables of (batch, prompt tokens, attended pairs, prompts) in one call."""
+def _third(nodes: LengthNodes, spread: float) -> float:
+    """E[delta^3] / E[delta]^3, the prompt's own brought down as its second moment is."""
+    share = (spread - 1) / max(nodes.prompt_second_moment - 1, _TINY)
+    return float(1 + (nodes.prompt_third_moment - 1) * min(share, 1.0) ** 1.5)
+
+
+_Part = tuple[Floats | float, ...]
+
+
+def _price(steps: StepModel, parts: Sequence[_Part]) -> list[Floats]:
+    """Step times of several tables of (batch, context, prompt tokens, attended pairs, prompts)."""
     tables = [tuple(np.broadcast_arrays(*part)) for part in parts]
-    n, tokens, pairs, some = (np.concatenate([t[i].ravel() for t in tables]) for i in range(4))
+    n, context, tokens, pairs, some = (
+        np.concatenate([t[i].ravel() for t in tables]) for i in range(5)
+    )
     batch = StepBatch(n, n * context, tokens, some, pairs, n + some)
     seconds = np.asarray(steps.step_seconds(batch), dtype=float)
     cuts = np.cumsum([t[0].size for t in tables])[:-1]

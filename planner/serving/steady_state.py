@@ -8,33 +8,33 @@ so with Poisson arrivals the number of requests in the system has the product fo
 
 with T(k) the mean time of a decode step at batch k, prefill interference included:
 
-    T(k) = D(k) / (1 - lambda delta(k))                              (2)
+    T(k) = D(k) + delta(k) h(k) / E[o - 1]                           (2)
 
-D: decode-only step; delta: what one request's prefill adds; c: batch slots or KV room. Prefills stall
-decode while requests keep arriving, so n spreads more than (1) says: a request's decode work and the
-prefills it meets form a delay busy period, in which the number of arrivals has variance / mean
+D: decode-only step; delta: what one request's prefill adds; h: prefills that a request meets, both from
+``prefill_sharing``; c: batch slots or KV room. Prefills stall decode while requests keep arriving, so n
+spreads more than (1) says: a request's decode work and the prefills it meets form a delay busy period,
+in which the number of arrivals has variance / mean
 
     F = (1 - rho^2 + lambda^2 E[delta^2] + (CV^2 - 1) E[min(o, o')] / E[o]) / (1 - rho)^2     (3)
 
 with rho = lambda delta (of one request more: prompts that share a step add little); each factor of (1)
 is raised to 1 / F and the mean restored.
 
-Time to first token, given n: the queue for prefill (GI/G/1, exponential tail), the rest of the running
-step, the own prefill and what shares its step; and the queue for a slot when n >= c. Time per output
-token, given n: the average of D over the request's life, which shrinks the deviation of n, plus the
-prefills it meets, a gamma variable.
+Time to first token, given n: the rest of the running step, full steps, the own step and what others add
+to it; and the queue for a slot when n >= c. Time per output token, given n: the average of D over the
+request's life, which shrinks the deviation of n, plus the prefills it meets, a shifted gamma variable.
 
 Everything is an array over (rate, state); one call of the step model prices all of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.serving.prefill_sharing import PrefillSharing, prefill_sharing, prefills_met
 from planner.serving.replica_curves import ReplicaCurves
 
 Floats = NDArray[np.float64]
@@ -42,8 +42,6 @@ Floats = NDArray[np.float64]
 NEGLIGIBLE_SHARE = 1e-5
 ALMOST_POISSON = 1e-3
 NEWTON_STEPS = 4
-SHARING_STEPS = 4
-RENEWAL_SAMPLE = 40_000
 _TINY = 1e-12
 
 
@@ -52,25 +50,17 @@ class SteadyState:
     """Probabilities and conditional times over (rate, state); see the module's docstring.
 
     share: probability of each state, the last one holding all that wait for a slot; step_s: T(n);
-    prefill_s: delta(n), marginal_s: what one request more adds; behind_s: prefill work queued behind a
-    request when its own ends;
     waiting_share: share of requests that wait for a slot; drain_qps: how fast that queue empties beyond
-    its arrivals; load: of the prefill queue, busy: chance to wait in it, queue_wait_s: the mean of that
-    wait; stable: whether the rate can last; waiting: requests without a slot.
+    its arrivals; stable: whether the rate can last; waiting: requests without a slot.
     """
 
     curves: ReplicaCurves
     rate_qps: Floats
     share: Floats
     step_s: Floats
-    prefill_s: Floats
-    marginal_s: Floats
-    behind_s: Floats
+    sharing: PrefillSharing
     waiting_share: Floats
     drain_qps: Floats
-    load: Floats
-    busy: Floats
-    queue_wait_s: Floats
     stable: NDArray[np.bool_]
     waiting: Floats
     arrival_cv: float
@@ -80,15 +70,13 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
     """Solve (1) to (3) for an array of rates [requests/s]."""
     lam = np.asarray(rate_qps, dtype=float)[:, None]
     c = curves
-    prefill, marginal = _prefill_work(c, lam, arrival_cv)
-    load = np.minimum(lam * prefill, 0.98)
+    sharing = prefill_sharing(c, lam, arrival_cv)
+    prefill, marginal = sharing.prefill_s, sharing.marginal_s
     swing = np.minimum(lam * marginal, 0.98)
-    busy, chance, wait = _prefill_queue(c, lam, arrival_cv)
-    mean_own = c.own_s @ c.nodes.prompt_weight
-    later = lam * (mean_own + wait / c.prompts_per_step)
-    behind = prefill * (later + companions(arrival_cv, lam * mean_own + later))
-    alone = np.maximum(c.steps_per_request, _TINY) * c.decode_s
-    step = np.minimum(c.decode_s * (1 + behind / alone) / (1 - load), c.longest_step_s)
+    steps = np.array([max(c.steps_per_request, _TINY)])
+    decode = np.broadcast_to(c.decode_s, prefill.shape)[:, :, None]
+    hits = prefills_met(c, sharing, lam, decode, steps, arrival_cv)[:, :, 0]
+    step = np.minimum(c.decode_s + prefill * hits / steps, c.longest_step_s)
     more = (arrival_cv**2 - 1) * c.overlap
     bursts = (lam * marginal) ** 2 * c.prefill_spread
     spread = (1 - swing**2 + bursts + more) / (1 - swing) ** 2
@@ -97,81 +85,20 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
     share, queue, last, ratio = _distribution(c, work, power)
     service = c.slots / np.maximum(c.steps_per_request * step[:, -1], _TINY)
     drain = np.maximum(service - lam[:, 0], _TINY) * power[:, -1]
-    stable = (work[:, -1] < c.slots) & ((share * (busy < 1)).sum(axis=1) > 0.5)
+    stable = (work[:, -1] < c.slots) & ((share * (sharing.load < 1)).sum(axis=1) > 0.5)
     stable &= (share * lam * prefill).sum(axis=1) < 0.97
     return SteadyState(
         curves=c,
         rate_qps=lam[:, 0],
         share=share,
         step_s=step,
-        prefill_s=prefill,
-        marginal_s=marginal,
-        behind_s=behind,
+        sharing=sharing,
         waiting_share=queue + last,
         drain_qps=drain,
-        load=np.minimum(busy, 0.999),
-        busy=chance,
-        queue_wait_s=wait,
         stable=stable,
         waiting=queue / np.maximum(1 - ratio, _TINY),
         arrival_cv=arrival_cv,
     )
-
-
-def companions(arrival_cv: float, expected: Floats) -> Floats:
-    """Arrivals soon after one arrival, beyond the ``expected`` number for their time (gamma process)."""
-    if arrival_cv <= 1:
-        return np.zeros_like(expected)
-    counts, excess = _renewals(round(arrival_cv, 3))
-    return np.asarray(np.interp(expected, counts, excess))
-
-
-@lru_cache(maxsize=64)
-def _renewals(arrival_cv: float) -> tuple[Floats, Floats]:
-    """The renewal function of gamma gaps of mean 1, less its argument, from one fixed sample."""
-    rng = np.random.default_rng(0)
-    shape = 1 / arrival_cv**2
-    times = np.cumsum(rng.gamma(shape, 1 / shape, RENEWAL_SAMPLE))
-    grid = np.concatenate([[0.0], np.geomspace(1e-3, 30 * arrival_cv**2, 40)])
-    starts = np.arange(RENEWAL_SAMPLE * 3 // 4)
-    within = [np.searchsorted(times, times[starts] + x, side="right") - starts - 1 for x in grid]
-    return grid, np.maximum([float(w.mean()) for w in within] - grid, 0.0)
-
-
-def _prefill_work(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> tuple[Floats, Floats]:
-    """delta [s]: what one prefill adds when the prompts that arrive during a step share the next one,
-    on average, and of one request more, which finds a prefill under way more often than not.
-    """
-    room = np.maximum(c.prompts_per_step, 1.0)
-    step = c.decode_s + c.prefill_s
-    for _ in range(SHARING_STEPS):
-        arrivals = lam * step
-        together = arrivals / -np.expm1(-arrivals) + companions(arrival_cv, arrivals)
-        together = np.minimum(together, room)
-        prefill = _shared_by(c, together)
-        # with sharing the first form contracts, without it the second is exact
-        sharing = 1 / together
-        step = (c.decode_s + arrivals * prefill) ** (1 - sharing) * (
-            c.decode_s / (1 - np.minimum(lam * prefill, 0.98))
-        ) ** sharing
-    alone = np.exp(-arrivals * np.minimum(room - 1, 1.0))
-    beside = np.where(
-        together < 2,
-        2 * c.prefill_pair_s - c.prefill_s,
-        2 * c.prefill_four_s - c.prefill_pair_s,
-    )
-    marginal = alone * c.prefill_s + (1 - alone) * np.maximum(beside, 0.0)
-    return prefill, np.minimum(marginal, prefill)
-
-
-def _shared_by(c: ReplicaCurves, together: Floats) -> Floats:
-    """What a prompt adds when ``together`` of them share its step [s], between the priced numbers."""
-    doublings = np.log2(np.maximum(together, 1.0))
-    most = np.maximum(np.log2(np.maximum(c.prompts_per_step, 1.0)) - 2, 0.1)
-    few = c.prefill_s + (c.prefill_pair_s - c.prefill_s) * np.minimum(doublings, 1.0)
-    some = c.prefill_pair_s + (c.prefill_four_s - c.prefill_pair_s) * (doublings - 1)
-    many = c.prefill_four_s + (c.prefill_shared_s - c.prefill_four_s) * (doublings - 2) / most
-    return np.where(doublings <= 1, few, np.where(doublings <= 2, some, many))
 
 
 def _distribution(
@@ -215,28 +142,6 @@ def _distribution(
     return mass / total[:, None], queue / total, last / total, ratio
 
 
-def _prefill_queue(
-    c: ReplicaCurves, lam: Floats, arrival_cv: float
-) -> tuple[Floats, Floats, Floats]:
-    """Load of the prefill queue, chance to wait in it, and mean wait [s], by (rate, state).
-
-    GI/G/1 by two moments (Kraemer and Langenbach-Belz 1976; Whitt 1983, QNA, eqs. 44 and 49).
-    """
-    busy = lam * c.queue_s
-    rho = np.minimum(busy, 0.999)
-    ca2 = arrival_cv**2
-    cs2 = np.maximum(c.queue_second_moment / np.maximum(c.queue_s, _TINY) ** 2 - 1, 0.0)
-    if ca2 >= 1:
-        calm = np.ones_like(rho)
-        burst = 4 * rho / (ca2 + rho**2 * (4 * ca2 + cs2))
-        chance = rho + (ca2 - 1) * rho * (1 - rho) * burst
-    else:
-        calm = np.exp(-2 * (1 - rho) * (1 - ca2) ** 2 / (3 * rho * (ca2 + cs2 + 1e-3)))
-        chance = rho
-    wait = (ca2 + cs2) / 2 * rho / (1 - rho) * c.queue_s * calm
-    return busy, np.minimum(chance, 1.0), np.maximum(wait, _TINY)
-
-
 def _left(factor: Floats) -> Floats:
     """The factor at each interval's left end; the first step from 0 to 1 uses state 1 alone."""
     left = factor[:, :-1].copy()
@@ -260,6 +165,7 @@ def at_one_rate(s: SteadyState, copies: int) -> SteadyState:
                 "state",
                 "width",
                 "decode_s",
+                "context_s",
                 "prefill_s",
                 "prefill_pair_s",
                 "prefill_four_s",
@@ -268,9 +174,6 @@ def at_one_rate(s: SteadyState, copies: int) -> SteadyState:
                 "own_s",
                 "own_at_output_s",
                 "queue_s",
-                "queue_second_moment",
-                "full_step_s",
-                "residual_s",
                 "longest_step_s",
                 "gap_s",
             )
@@ -283,18 +186,14 @@ def at_one_rate(s: SteadyState, copies: int) -> SteadyState:
     def rates(values: Floats) -> Floats:
         return np.broadcast_to(values[0], (copies,))
 
+    parts = fields(PrefillSharing)
     return replace(
         s,
         curves=few,
         rate_qps=rates(s.rate_qps),
         share=states(s.share),
         step_s=states(s.step_s),
-        prefill_s=states(s.prefill_s),
-        marginal_s=states(s.marginal_s),
-        behind_s=states(s.behind_s),
-        load=states(s.load),
-        busy=states(s.busy),
-        queue_wait_s=states(s.queue_wait_s),
+        sharing=PrefillSharing(**{f.name: states(getattr(s.sharing, f.name)) for f in parts}),
         waiting_share=rates(s.waiting_share),
         drain_qps=rates(s.drain_qps),
         waiting=rates(s.waiting),

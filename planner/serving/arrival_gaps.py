@@ -1,0 +1,53 @@
+"""What follows an arrival of a bursty process, in mean gaps: gamma gaps with a CV, Poisson up to CV 1."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+RENEWAL_SAMPLE = 40_000
+
+
+def companions(arrival_cv: float, expected: Floats) -> Floats:
+    """Arrivals soon after one arrival, beyond the ``expected`` number for their time (gamma process)."""
+    if arrival_cv <= 1:
+        return np.zeros_like(expected)
+    grid, excess, _, _ = _renewals(round(arrival_cv, 3))
+    return np.asarray(np.interp(expected, grid, excess))
+
+
+def gap_within(arrival_cv: float, expected: Floats) -> Floats:
+    """E[min(gap, time)] in mean gaps, where ``expected`` requests arrive in that time on average."""
+    if arrival_cv <= 1:
+        return -np.expm1(-expected)
+    grid, _, within, _ = _renewals(round(arrival_cv, 3))
+    return np.asarray(np.interp(expected, grid, within))
+
+
+def gap_beyond(arrival_cv: float, expected: Floats) -> Floats:
+    """P(no arrival) in the time after an arrival in which ``expected`` requests arrive on average."""
+    if arrival_cv <= 1:
+        return np.exp(-expected)
+    grid, _, _, beyond = _renewals(round(arrival_cv, 3))
+    return np.asarray(np.interp(expected, grid, beyond))
+
+
+@lru_cache(maxsize=64)
+def _renewals(arrival_cv: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of gamma gaps of mean 1, from one fixed sample, by time: the renewal function less its argument,
+    E[min(gap, time)] and P(gap > time).
+    """
+    rng = np.random.default_rng(0)
+    shape = 1 / arrival_cv**2
+    gaps = rng.gamma(shape, 1 / shape, RENEWAL_SAMPLE)
+    times = np.cumsum(gaps)
+    grid = np.concatenate([[0.0], np.geomspace(1e-6, 30 * arrival_cv**2, 60)])
+    starts = np.arange(RENEWAL_SAMPLE * 3 // 4)
+    within = [np.searchsorted(times, times[starts] + x, side="right") - starts - 1 for x in grid]
+    excess = np.maximum([float(w.mean()) for w in within] - grid, 0.0)
+    shorter = np.array([float(np.minimum(gaps, x).mean()) for x in grid])
+    return grid, excess, shorter, np.array([float((gaps > x).mean()) for x in grid])
