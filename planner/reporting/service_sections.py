@@ -22,6 +22,7 @@ from planner.reporting.document import (
 from planner.reporting.pools import Pool, link_told, pools_of
 
 MOST_BARS = 12
+_LIMITS = {"throughput": "saturation", "kv pool": "KV pool", "max_num_seqs": "batch slots"}
 _METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "End to end"}
 _PARTS = {
     "weights_bytes": "Weights",
@@ -53,9 +54,11 @@ def metric_title(key: str) -> str:
     return f"{_METRICS.get(metric, metric)} p{percentile}"
 
 
-def _limit(reason: str) -> str:
-    """A target's key in words; other limits as they are."""
-    return metric_title(reason) if reason.partition("_p")[0] in _METRICS else reason
+def limit_title(reason: str) -> str:
+    """What stops a higher rate, in words."""
+    if reason.partition("_p")[0] in _METRICS:
+        return metric_title(reason)
+    return _LIMITS.get(reason, reason)
 
 
 def predicted_s(service: ServicePlan, key: str) -> float | None:
@@ -113,7 +116,7 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
             g.utilisation,
             g.concurrency,
             g.kv_used_share,
-            _limit(g.limited_by),
+            limit_title(g.limited_by),
             headroom_qps(s),
             g.evidence,
         )

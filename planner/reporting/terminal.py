@@ -16,6 +16,7 @@ from planner.reporting import rounding as say
 from planner.reporting.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.memory_tables import PART_NAMES
 from planner.reporting.pools import link_told, pools_of
+from planner.reporting.service_sections import limit_title
 from planner.units import counted
 
 _METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
@@ -189,7 +190,7 @@ def _groups(service: ServicePlan) -> Table:
             "units of both pools" if units else "replicas": lambda g: say.count(g.replicas),
             f"{one} holds": lambda g: say.qps(g.capacity_qps),
             f"{one} gets": lambda g: say.qps(g.routed_qps / g.replicas if g.replicas else None),
-            "limited by": lambda g: g.limited_by,
+            "limited by": lambda g: limit_title(g.limited_by),
             "busy": lambda g: say.share(g.utilisation),
             "requests in flight, each": lambda g: say.count(round(g.concurrency, 1)),
             "KV pool in use": lambda g: say.share(g.kv_used_share),

@@ -199,7 +199,8 @@ def _at(
 ) -> Capacity:
     s = steady_state(curves, np.array([qps]), arrival_cv)
     batch = float((s.share[0] * np.minimum(curves.state, curves.slots)).sum())
-    prefill = float((s.share[0] * curves.own_s.mean(axis=1)).sum())
+    own = curves.own_s @ curves.nodes.prompt_weight
+    prefill = float((s.share[0] * (own + s.sharing.wait_s[0])).sum())
     return Capacity(
         qps=qps,
         concurrency=batch + float(s.waiting[0]) + qps * prefill,

@@ -57,6 +57,11 @@ class PrefillSharing:
     overflow_s: Floats
 
     @property
+    def wait_s(self) -> Floats:
+        """Mean wait for the own step, and what others add to it [s]."""
+        return self.in_pause * self.beside_s + (1 - self.in_pause) * self.busy_wait_s
+
+    @property
     def left_behind_s(self) -> Floats:
         """Mean wait behind full steps [s]."""
         return self.overflow * self.overflow_s

@@ -136,7 +136,7 @@ def unit_point(
     link = unit.transfer.link(lengths)
     wait = float(link_wait_s(link, np.array([each]), unit.prefill.ranks)[0])
     own = float(mine.curves.own_s[0] @ mine.curves.nodes.prompt_weight)
-    queued = float((mine.share[0] * mine.queue_wait_s[0]).sum())
+    queued = float((mine.share[0] * mine.sharing.wait_s[0]).sum())
     in_flight, kv_used, tpot = in_decode(theirs)
     return Capacity(
         qps=rate_qps,
