@@ -115,7 +115,7 @@ def prefill_tails(
         "kv link": BUSIEST_LINK * limits.ranks / max(link.mean_s, _TINY),
         "prefill kv pool": max(held, 0.0) / max(waiting, _TINY),
     }
-    queued = (state.share * state.queue_wait_s).sum(axis=1)
+    queued = (state.share * state.sharing.wait_s).sum(axis=1)
     stay = float(curves.own_s[0] @ curves.nodes.prompt_weight) + queued
     return PrefillTails(rates, late, bounds, link, limits.ranks, stay, ceiling)
 
