@@ -29,7 +29,8 @@ from planner.serving.replica_curves import ReplicaCurves
 
 Floats = NDArray[np.float64]
 
-SHARING_STEPS = 2
+SHARING_STEPS = 3
+NO_TIME = 1e-7  # of a replica that waits for work, in mean gaps
 _TINY = 1e-12
 
 
@@ -123,10 +124,10 @@ def prefill_sharing(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> Prefill
 
 def _steps(c: ReplicaCurves, lam: Floats, room: Floats, arrival_cv: float) -> _Steps:
     """Iterate (4) by Newton's method."""
-    pause = np.maximum(lam * c.decode_s, _TINY)
+    pause = np.maximum(lam * np.where(c.state > 0, c.decode_s, 0.0), NO_TIME)
     beside_decode = 0.0 if c.scheduler is Scheduler.PREFILL_FIRST else pause
     fresh_pause = gap_within(arrival_cv, pause) / pause
-    together = np.ones(np.broadcast_shapes(lam.shape, room.shape))
+    together = np.clip(pause + lam * c.prefill_s, 1.0, room)
     in_pause = np.ones_like(together)
     for _ in range(SHARING_STEPS):
         busy = np.maximum(lam * together * _shared_by(c, together) + beside_decode, _TINY)

@@ -71,7 +71,7 @@ def replica_curves(
     """Price every state with one call of the step model."""
     nodes = length_nodes(lengths)
     kv_bytes = mean_kv_bytes(limits, lengths)
-    slots, bound = _slots(limits, kv_bytes)
+    slots, bound = _slots(limits, lengths, kv_bytes)
     state, width = _states(slots)
     context = lengths.mean_context_in_flight
     whole = np.concatenate([nodes.prompt, nodes.prompt_at_output])
@@ -213,8 +213,15 @@ def mean_kv_bytes(limits: ReplicaLimits, lengths: JointLengths) -> float:
     return float((held * stay).sum() / stay.sum())
 
 
-def _slots(limits: ReplicaLimits, kv_bytes: float) -> tuple[float, str]:
+def _slots(limits: ReplicaLimits, lengths: JointLengths, kv_bytes: float) -> tuple[float, str]:
+    """The largest batch, and what bounds it.
+
+    Where admission asks for a request's whole cache, half of that is free on average while one waits.
+    """
     room = limits.kv_pool_bytes / kv_bytes if kv_bytes > 0 else np.inf
+    if limits.scheduler is not Scheduler.CHUNKED_PREFILL and kv_bytes > 0:
+        total = float((lengths.prompt + lengths.output).mean()) - 1
+        room -= limits.sequence_bytes(round(total)) / kv_bytes / 2
     room = max(room, 1.0)
     if room < limits.max_num_seqs:
         return float(room), "kv pool"

@@ -86,7 +86,7 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
     service = c.slots / np.maximum(c.steps_per_request * step[:, -1], _TINY)
     drain = np.maximum(service - lam[:, 0], _TINY) * power[:, -1]
     stable = (work[:, -1] < c.slots) & ((share * (sharing.load < 1)).sum(axis=1) > 0.5)
-    stable &= (share * lam * prefill).sum(axis=1) < 0.97
+    stable &= (share * lam * c.prefill_shared_s).sum(axis=1) < 0.97
     return SteadyState(
         curves=c,
         rate_qps=lam[:, 0],
