@@ -99,18 +99,21 @@ def prefill_sharing(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> Prefill
     ragged = others * -np.expm1((1 - room) / np.maximum(given, _TINY))  # batches of geometric size
     shared = ragged + (np.minimum(others, room - 1) - ragged) / max(arrival_cv, 1.0) ** 2
 
+    # the busier, the fuller the steps; where one has room for several they are full or nothing waits
     tight = np.clip(2 - room, 0.0, 1.0)
-    service = tight * steps.busy / lam / together + (1 - tight) * c.queue_s
+    lone = tight * np.clip(1 - lam * c.queue_s, 0.0, 1.0)
+    service = lone * steps.busy / lam / together + (1 - lone) * c.queue_s
     load = lam * service
+    paused = np.minimum(steps.in_pause, tight * np.clip(1 - load, 1e-3, 1.0) + (1 - tight))
     overflow, overflow_s = _left_behind(c, room, load, service, arrival_cv)
     own = c.own_s @ c.nodes.prompt_weight + _with(c, shared)
     calm = steps.pause + 2 * companions(arrival_cv, steps.pause / 2)
-    seen = np.minimum(overflow / np.maximum(1 - steps.in_pause, _TINY), 1.0)
+    seen = np.minimum(overflow / np.maximum(1 - paused, _TINY), 1.0)
     busy_wait, busy_variance = _busy_wait(c, lam, room, steps, seen, overflow_s, arrival_cv)
     return PrefillSharing(
         prefill_s=prefill,
         marginal_s=marginal,
-        in_pause=steps.in_pause,
+        in_pause=paused,
         beside_s=_with(c, np.minimum(calm, room - 1)),
         busy_wait_s=busy_wait,
         busy_variance_s2=busy_variance,

@@ -94,6 +94,7 @@ def replica_curves(
     states, nothing = state[:, None], 0.0 * state[:, None]
     chunk_pairs = ranks * chunk * (done + count * chunk / 2 + 0.5)
     last_pairs = ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)
+    pieces = max(1.0, mean_prompt / limits.chunk_tokens) if limits.chunked else 1.0
     busy = [np.minimum(np.maximum(t, ranks * mean_prompt), full) for t in (one, pair, four)]
     together = [np.maximum(t / mean_prompt, 1.0) for t in (one, pair, four, full)]
     parts = [
@@ -107,7 +108,7 @@ def replica_curves(
                 context,
                 t,
                 t * (done.mean() + mean_prompt / 2),
-                p if ranks > 1 else 1.0,
+                p * pieces if ranks > 1 else 1.0,
             )
             for t, p in zip((*busy, full), together, strict=True)
         ),
