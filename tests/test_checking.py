@@ -28,7 +28,12 @@ def test_the_percentiles_of_a_mix_may_beat_the_floor_of_its_slowest_kind(tmp_pat
     asked = yaml.safe_load(SCENARIO) | {
         "rate": 16,
         "max_deployments": 2,
-        "search": {"gpus": ["l4", "l40s"], "tensor_parallel": [1], "weights": ["bf16"], "kv_cache": ["bf16"]},
+        "search": {
+            "gpus": ["l4", "l40s"],
+            "tensor_parallel": [1],
+            "weights": ["bf16"],
+            "kv_cache": ["bf16"],
+        },
         "limits": {"stock": {"l40s": 1, "l4": 2}},
         "slo": {"ttft_p99": "4s", "tpot_p99": "150ms"},
         "output_tokens": 250,

@@ -86,3 +86,9 @@ def headroom_qps(service: ServicePlan) -> float:
     """What a service's replicas hold beyond its busiest demand [requests/s]; rounding is none."""
     spare = service.headroom_qps
     return spare if spare > ROUNDING * busiest_qps(service) else 0.0
+
+
+def goodput_asked(plan: Plan, service: str) -> float | None:
+    """Share of the requests that must meet all targets at once; None where each target stands alone."""
+    asked = {s.name: s.slo.goodput for s in plan.scenario.services}
+    return asked.get(service)

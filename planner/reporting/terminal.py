@@ -11,12 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from planner.comparison.naming import goodput_asked
 from planner.plan import NodeCount, Plan, Provenance, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
 from planner.reporting.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.memory_tables import PART_NAMES
 from planner.reporting.pools import link_told, pools_of
-from planner.reporting.service_sections import limit_title
+from planner.reporting.service_sections import goodput_told, limit_title
 from planner.units import counted
 
 _METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
@@ -32,7 +33,8 @@ def render_plan(plan: Plan) -> RenderableType:
         parts += [_section("What to rent"), _nodes(plan.nodes), _totals(plan)]
     for service in plan.services:
         if service.replica_groups:
-            parts += _service(service, many=len(plan.services) > 1)
+            goodput = goodput_asked(plan, service.name)
+            parts += _service(service, many=len(plan.services) > 1, goodput=goodput)
     parts += _verification(plan)
     parts += _alternatives(plan)
     parts += _rejections(plan)
@@ -143,7 +145,7 @@ def _totals(plan: Plan) -> RenderableType:
     return Group(Text(), table, _dim(proof))
 
 
-def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
+def _service(service: ServicePlan, many: bool, goodput: float | None) -> list[RenderableType]:
     rate = say.qps(service.rate_qps)
     if service.busiest_qps is not None:
         rate += f" on average, {say.qps(service.busiest_qps)} at most,"
@@ -154,7 +156,9 @@ def _service(service: ServicePlan, many: bool) -> list[RenderableType]:
         short = f"  Only {say.qps(service.served_qps)} of {say.qps(service.rate_qps)} is served."
         parts.append(Text(short, style="bold red"))
     load = "planned" if service.busiest_qps is None else "highest"
-    parts += [_section(f"Predicted latency at the {load} load"), _latency(service)]
+    parts += [_section(f"Predicted latency at the {load} load"), _latency(service, goodput)]
+    if goodput is not None:
+        parts.append(_dim(goodput_told(goodput)))
     p = service.replica_groups[0].predicted
     source = "simulated" if p.method == "simulated" else "from the closed form"
     parts.append(
@@ -199,7 +203,7 @@ def _groups(service: ServicePlan) -> Table:
     )
 
 
-def _latency(service: ServicePlan) -> Table:
+def _latency(service: ServicePlan, goodput: float | None) -> Table:
     table = _table("", ">target", ">predicted", "model interval", "simulated", "evidence")
     for g in service.replica_groups:
         p = g.predicted
@@ -210,7 +214,7 @@ def _latency(service: ServicePlan) -> Table:
                 continue
             metric, _, percentile = key.removesuffix("_s").partition("_p")
             target = service.targets.get(key.removesuffix("_s"))
-            met = target is None or value <= target
+            met = target is None or goodput is not None or value <= target
             low_high = p.intervals.get(key)
             simulated = p.simulation_intervals.get(key)
             table.add_row(
