@@ -42,7 +42,7 @@ from planner.serving.pool_capacity import (
     prefill_tails,
     unit_qps,
 )
-from planner.serving.pools import NODE, KvLink, Place, Prefill, decode_limits
+from planner.serving.pools import NODE, ZONE, KvLink, Place, Prefill, decode_limits
 from planner.serving.unit_point import tabled_point, unit_of, unit_point
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.memory import memory_layout
@@ -87,8 +87,20 @@ def units(context: Context, asked: Disaggregation) -> Iterator[Candidate | Rejec
             label = f"{mine.deployment.label} before {theirs.deployment.label}"
             yield Rejection(UNSUPPORTED, label, refused[0])
         else:
-            for within in asked.within:
+            for within in _places(mine.deployment, theirs.deployment, asked):
                 yield from _pair(context, asked, tables, mine, theirs, within)
+
+
+def _places(a: Deployment, b: Deployment, asked: Disaggregation) -> tuple[Place, ...]:
+    """Where units are tried; in a node only where its link is faster than the zone's.
+
+    A unit that may spread over a zone fits wherever one that keeps to a node does.
+    """
+    if len(set(asked.within)) < 2:
+        return asked.within
+    near, far = (kv_link(b, a.gpus + b.gpus, place, asked) for place in (NODE, ZONE))
+    spread = near is not None and far is not None and far.gb_s >= near.gb_s
+    return (ZONE,) if spread else asked.within
 
 
 def _alike(a: Deployment, b: Deployment) -> bool:
@@ -113,7 +125,7 @@ def _layouts(
             yield Rejection(found[0], label, found[1], found[2])
             continue
         memory, steps = memory_layout(deployment), step_model(deployment, context.calibration)
-        missed = _below_floor(deployment, context, prefills)
+        missed = _below_floor(steps, deployment, context, prefills)
         if missed is not None:
             yield Rejection(TOO_SLOW, label, *missed)
             continue
@@ -122,10 +134,11 @@ def _layouts(
 
 
 def _below_floor(
-    deployment: Deployment, context: Context, prefills: bool
+    steps: CalibratedStepModel, deployment: Deployment, context: Context, prefills: bool
 ) -> tuple[str, float] | None:
     """A target that this pool could not meet for the median request, whatever the other does."""
-    floors, prompt = guard.floors(deployment), context.median_prompt_tokens
+    floors = guard.floors_of(steps.loads, deployment.settings.tokens_per_step)
+    prompt = context.median_prompt_tokens
     share = context.service.assumptions.prefix_hit_share
     metric = "ttft" if prefills else "tpot"
     least = floors.ttft_s(prompt, prompt * share) if prefills else floors.tpot_s(prompt)

@@ -179,9 +179,25 @@ def _of_searches(
                 _joined(wider),
                 _in_services(chosen, ("search", field), wider),
             )
+    yield from _of_pools(scenario, prefix, chosen)
     if not all(s.allow_lower_precision for s in services):
         edit = _in_services(chosen, ("allow_lower_precision",), True)
         yield switch(f"{prefix}allow_lower_precision", "false", "true", edit)
+
+
+def _of_pools(
+    scenario: Scenario, prefix: str, chosen: list[int]
+) -> Iterator[Requirement[Scenario]]:
+    """A stated KV link, and the wish for prefill and decode apart and nothing else."""
+    pools = {i: p for i in chosen if (p := scenario.services[i].search.disaggregation)}
+    name, where = f"{prefix}search.disaggregation", ("search", "disaggregation")
+    stated = sorted({p.kv_link.gb_s for p in pools.values() if p.kv_link.gb_s is not None})
+    if stated:
+        edit = _in_services(list(pools), (*where, "kv_link", "gb_s"), None)
+        yield switch(f"{name}.kv_link.gb_s", _joined(stated), "the catalog's", edit)
+    if not all(p.colocated for p in pools.values()):
+        edit = _in_services(list(pools), (*where, "colocated"), True)
+        yield switch(f"{name}.colocated", "false", "true", edit)
 
 
 def _apart(scenario: Scenario, unserved: Collection[str]) -> tuple[list[int], list[int]]:

@@ -150,6 +150,11 @@ def ceiling_qps(
     return _ceiling(replica_curves(steps, limits, lengths, prefix_hit_share))[0]
 
 
+def ceiling_of(curves: ReplicaCurves) -> float:
+    """As ``ceiling_qps``, from curves that are known already."""
+    return _ceiling(curves)[0]
+
+
 def _ceiling(c: ReplicaCurves) -> tuple[float, str]:
     """The rate at which some resource is used up [requests/s], and which."""
     state = np.maximum(c.state, 1.0)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from planner.evidence import Evidence, Interval
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario import Slo, Target
-from planner.serving.capacity import ceiling_qps
+from planner.serving.capacity import ceiling_of, ceiling_qps
 from planner.serving.latency_tails import late_ends, late_first_tokens, long_gaps, slow_answers
 from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits
@@ -33,9 +33,9 @@ from planner.serving.steady_state import SteadyState, steady_state
 
 Floats = NDArray[np.float64]
 
-LADDER = np.concatenate([np.geomspace(1e-3, 0.3, 5), np.linspace(0.42, 0.98, 9), [0.995]])
-TIMES = 33  # of a target, growing as squares, at which the prefill side is tabled
-DECODE_TIMES = 28  # up to a target, in proportion, at which the decode side is inverted
+LADDER = np.concatenate([[1e-3, 0.02], np.linspace(0.08, 0.96, 12), [0.985, 0.995]])
+TIMES = 25  # of a target, growing as squares, at which the prefill side is tabled
+DECODE_TIMES = 20  # up to a target, in proportion, at which the decode side is inverted
 EDGES = np.array([0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0])
 BUSIEST_LINK = 0.95
 LEVELS, POINTS = 5, 17  # the bracket of a capacity shrinks 16-fold on each level
@@ -55,7 +55,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PrefillTails:
-    """One prefill replica by rate: log P(prefill and transfer > time) for each summed target.
+    """One prefill replica by rate: log odds of prefill and transfer > time for each summed target.
 
     ``late`` by target key over (rate, time); ``limits``: rates beyond which something gives
     way, by its name [requests/s]; ``ranks``: attention-DP ranks that send at the same time;
@@ -73,7 +73,7 @@ class PrefillTails:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodeTails:
-    """One decode replica by rate: quantiles [s] for summed targets, log lateness for the others.
+    """One decode replica by rate: quantiles [s] for summed targets, log odds of lateness for the others.
 
     ``in_flight``: requests; ``kv_used``: share of its pool; ``tpot_s``: mean [s]; all by rate.
     """
@@ -99,7 +99,7 @@ def prefill_tails(
 ) -> PrefillTails:
     """Table one prefill replica whose prompts then take ``transfer``."""
     curves = prefill_curves(steps, limits, lengths, transfer, prefix_hit_share)
-    ceiling = ceiling_qps(steps, _alone(limits), prompts_alone(lengths), prefix_hit_share)
+    ceiling = ceiling_of(curves)  # its prompts queue for prefill alone, not for their transfer
     rates = ceiling * LADDER
     state = steady_state(curves, rates, arrival_cv)
     shares = np.linspace(0, 1, TIMES) ** 2
@@ -129,7 +129,7 @@ def decode_tails(
 ) -> DecodeTails:
     """Table one decode replica."""
     curves = decode_curves(steps, limits, lengths)
-    ceiling = decode_ceiling_qps(steps, limits, lengths)
+    ceiling = ceiling_of(curves)
     rates = LADDER * ceiling
     state = steady_state(curves, rates, arrival_cv)
     quantiles, late = {}, {}
@@ -261,7 +261,8 @@ def _margins(
             left = target.seconds - wait[:, None] - _at(decode, decode.quantiles, target, theirs)
             late[target.key] = _beyond(prefill, target, mine, left)
         else:
-            late[target.key] = np.exp(np.interp(theirs, decode.rate_qps, decode.late[target.key]))
+            odds = np.interp(theirs, decode.rate_qps, decode.late[target.key])
+            late[target.key] = _chance(odds)
     if slo.goodput is not None:
         met = np.prod([1 - np.minimum(x, 1.0) for x in late.values()], axis=0)
         return {"goodput": (1 - met) / (1 - slo.goodput) - 1}
@@ -290,7 +291,7 @@ def _beyond(prefill: PrefillTails, target: Target, rates: Floats, left_s: Floats
     here = np.arange(len(rates))[:, None]
     part = place - below
     logs = rows[here, below] * (1 - part) + rows[here, below + 1] * part
-    late = np.where(left_s > 0, np.exp(logs), 1.0)
+    late = np.where(left_s > 0, _chance(logs), 1.0)
     return np.asarray(late @ np.diff(EDGES))
 
 
@@ -299,7 +300,7 @@ def _quantiles_by_rate(state: SteadyState, target: Target) -> Floats:
     late = late_first_tokens if target.metric == "ttft" else late_ends
     least = min(float(state.curves.decode_s[0]) / 4, target.seconds / 4)
     times = np.geomspace(least, target.seconds, DECODE_TIMES)
-    tails = np.exp(_tabled(np.stack([_mean(state, late(state, t)) for t in times], axis=1)))
+    tails = _chance(_tabled(np.stack([_mean(state, late(state, t)) for t in times], axis=1)))
     middle = (EDGES[1:] + EDGES[:-1]) / 2
     found = [np.interp(middle, 1 - row, times, left=0.0, right=target.seconds) for row in tails]
     return np.asarray(np.maximum.accumulate(np.stack(found), axis=0))
@@ -310,9 +311,17 @@ def _mean(state: SteadyState, late: Floats) -> Floats:
 
 
 def _tabled(late: Floats) -> Floats:
-    """Logarithms, never falling with the rate (rows) nor rising with time (columns)."""
-    rising = np.maximum.accumulate(np.maximum(late, _LEAST), axis=0)
-    return np.asarray(np.log(np.minimum.accumulate(rising, axis=1)))
+    """Log odds, never falling with the rate (rows) nor rising with time (columns).
+
+    Between rates a chance goes from next to nothing to nearly one, much as its odds do.
+    """
+    rising = np.maximum.accumulate(np.clip(late, _LEAST, 1 - _LEAST), axis=0)
+    falling = np.minimum.accumulate(rising, axis=1)
+    return np.asarray(np.log(falling / (1 - falling)))
+
+
+def _chance(log_odds: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-log_odds)))
 
 
 def _last_stable(state: SteadyState) -> float:

@@ -258,3 +258,20 @@ def test_nothing_is_lost_between_the_pools(prefill, decode, units, gb_s, schedul
     assert (run.end_s >= run.first_token_s)[served].all()
     stays = (run.end_s - run.arrival_s)[served].sum()
     assert run.requests_area_s == pytest.approx(stays, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("targets", "key", "tolerance"),
+    [
+        ({"tpot_p99": "13ms"}, "tpot_p99", 0.03),
+        ({"tpot_p90": "16ms"}, "tpot_p90", 0.03),
+        ({"ttft_p99": "1.5s", "tpot_p99": "1s"}, "ttft_p99", 0.07),
+        ({"ttft_p90": "600ms", "tpot_p99": "1s"}, "ttft_p90", 0.07),
+        ({"e2e_p90": "5s", "tpot_p99": "1s"}, "e2e_p90", 0.12),
+    ],
+)
+def test_the_binding_target_is_met_and_no_more_at_capacity(targets, key, tolerance):
+    found = unit_capacity(unit(2, 1), LENGTHS, Slo.model_validate(targets))
+    assert found.limited_by == key
+    seconds = next(t.seconds for t in Slo.model_validate(targets).targets if t.key == key)
+    assert found.latency_s[key] == pytest.approx(seconds, rel=tolerance)
