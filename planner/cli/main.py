@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -135,8 +137,13 @@ def _bug(error: Exception) -> int:
 
 
 def run() -> None:
-    """The console script's entry point."""
+    """The console script's entry point; being told to stop is like Ctrl-C, so that workers end too."""
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
