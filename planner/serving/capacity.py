@@ -30,6 +30,7 @@ _REPORTED = (50.0, 99.0)
 _GRID = 32
 _WIDEST_S = 1e4
 SATURATED = 0.95  # of the ceiling: no looser target gains more than the rest
+FEW_WAIT = 0.02  # of the slots
 SLOT_SHARE = 0.5  # of the requests that may be late: more of them wait for a batch slot
 _LADDER = np.array([1e-3, 0.05, 0.2, 0.35, 0.5, 0.62, 0.74, 0.85, 0.94, 0.995])
 _FINE = 8
@@ -103,10 +104,12 @@ def capacity_within(
         return _under_the_floor(curves, slo, margins)
     fails = np.flatnonzero(worst > 0)
     if not len(fails):
-        return _at(curves, slo, float(rates[-1]), arrival_cv, bound, ceiling)
+        last = steady_state(curves, rates[-1:], arrival_cv)
+        return _at(last, slo, float(rates[-1]), bound, ceiling)
     low, high = rates[fails[0] - 1], rates[fails[0]]
     fine = np.linspace(low, high, _FINE)
-    margins = _margins(steady_state(curves, fine, arrival_cv), slo)
+    around = steady_state(curves, fine, arrival_cv)
+    margins = _margins(around, slo)
     worst = np.max(np.stack(list(margins.values())), axis=0)
     worst[0], worst[-1] = min(worst[0], -1e-9), max(worst[-1], 1e-9)
     i = int(np.flatnonzero(worst > 0)[0])
@@ -115,12 +118,9 @@ def capacity_within(
     key = max(margins, key=lambda k: float(margins[k][i]))
     if key == "stable" or qps > SATURATED * ceiling:
         key = bound
-    elif key.startswith(("ttft", "e2e")):
-        allowed = next((1 - t.percentile / 100 for t in slo.targets if t.key == key), 1.0)
-        waiting = steady_state(curves, np.array([qps]), arrival_cv).waiting_share
-        if waiting[0] > SLOT_SHARE * allowed:
-            key = curves.slot_bound
-    return _at(curves, slo, qps, arrival_cv, key, ceiling)
+    if not around.stable[i] or around.waiting[i] > FEW_WAIT * curves.slots:
+        around = steady_state(curves, np.array([qps]), arrival_cv)  # too steep to read between
+    return _at(around, slo, qps, key, ceiling)
 
 
 def operating_point(
@@ -140,7 +140,7 @@ def operating_point(
     curves = replica_curves(steps, replica_limits(deployment, memory), lengths, prefix_hit_share)
     ceiling, bound = _ceiling(curves)
     rate = min(rate_qps, ceiling * float(_LADDER[-1]))
-    return _at(curves, slo, rate, arrival_cv, bound, ceiling)
+    return _at(steady_state(curves, np.array([rate]), arrival_cv), slo, rate, bound, ceiling)
 
 
 def ceiling_qps(
@@ -194,34 +194,36 @@ def _cap(target: Target) -> float:
     return float("inf") if target.metric == "itl" else 1.0
 
 
-def _at(
-    curves: ReplicaCurves,
-    slo: Slo,
-    qps: float,
-    arrival_cv: float,
-    limited_by: str,
-    ceiling: float,
-) -> Capacity:
-    s = steady_state(curves, np.array([qps]), arrival_cv)
-    batch = float((s.share[0] * np.minimum(curves.state, curves.slots)).sum())
-    own = curves.own_s @ curves.nodes.prompt_weight
-    prefill = float((s.share[0] * (own + s.sharing.wait_s[0])).sum())
+def _at(s: SteadyState, slo: Slo, qps: float, limited_by: str, ceiling: float) -> Capacity:
+    """The operating point at ``qps``, read between the rates of ``s``."""
+    c = s.curves
+
+    def at(values: Floats) -> float:
+        return float(np.interp(qps, s.rate_qps, values))
+
+    if limited_by.startswith(("ttft", "e2e")):
+        allowed = next((1 - t.percentile / 100 for t in slo.targets if t.key == limited_by), 1.0)
+        if at(s.waiting_share) > SLOT_SHARE * allowed:
+            limited_by = c.slot_bound
+    batch = at((s.share * np.minimum(c.state, c.slots)).sum(axis=1))
+    own = c.own_s @ c.nodes.prompt_weight
+    prefill = at((s.share * (own + s.sharing.wait_s)).sum(axis=1))
     return Capacity(
         qps=qps,
-        concurrency=batch + float(s.waiting[0]) + qps * prefill,
-        kv_used_share=min(1.0, batch * curves.kv_bytes_per_request / curves.kv_pool_bytes),
+        concurrency=batch + at(s.waiting) + qps * prefill,
+        kv_used_share=min(1.0, batch * c.kv_bytes_per_request / c.kv_pool_bytes),
         utilisation=min(1.0, qps / ceiling),
-        latency_s=Latencies(s, slo),
+        latency_s=Latencies(c, qps, s.arrival_cv, slo),
         limited_by=limited_by,
-        tpot_mean_s=float((s.share[0] * s.step_s[0]).sum()) / curves.tokens_per_step,
+        tpot_mean_s=at((s.share * s.step_s).sum(axis=1)) / c.tokens_per_step,
     )
 
 
 class Latencies(Mapping[str, float]):
     """Percentiles [s] by key, worked out when first asked for: most candidates are never reported."""
 
-    def __init__(self, state: SteadyState, slo: Slo) -> None:
-        self._state = state
+    def __init__(self, curves: ReplicaCurves, qps: float, arrival_cv: float, slo: Slo) -> None:
+        self._at = curves, np.array([qps]), arrival_cv
         self._wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
         for target in slo.targets:
             self._wanted.setdefault(target.metric, set()).add(target.percentile)
@@ -230,7 +232,7 @@ class Latencies(Mapping[str, float]):
     def _of(self, metric: str) -> dict[str, float]:
         if metric not in self._known:
             wanted = np.array(sorted(self._wanted[metric]))
-            self._known[metric] = _percentiles(self._state, metric, wanted)
+            self._known[metric] = _percentiles(steady_state(*self._at), metric, wanted)
         return self._known[metric]
 
     def __getitem__(self, key: str) -> float:

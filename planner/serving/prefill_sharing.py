@@ -29,7 +29,7 @@ from planner.serving.replica_curves import ReplicaCurves
 
 Floats = NDArray[np.float64]
 
-SHARING_STEPS = 3
+SHARING_STEPS = 2
 NO_TIME = 1e-7  # of a replica that waits for work, in mean gaps
 _TINY = 1e-12
 
@@ -83,12 +83,44 @@ class _Steps:
     alone: Floats
 
 
+class _StepCost:
+    """What k prompts add to a step [s], by state: straight lines between one, two, four and a full step."""
+
+    def __init__(self, c: ReplicaCurves, room: Floats) -> None:
+        knots = [np.ones_like(room), np.minimum(2.0, room), np.minimum(4.0, room), room]
+        each = (c.prefill_s, c.prefill_pair_s, c.prefill_four_s, c.prefill_shared_s)
+        costs = [k * seconds for k, seconds in zip(knots, each, strict=True)]
+        self._one = costs[0]
+        self._slopes = [
+            np.maximum(more - cost, 0.0) / np.maximum(wide - knot, _TINY)
+            for cost, more, knot, wide in zip(costs, costs[1:], knots, knots[1:], strict=False)
+        ]
+
+    def of(self, others: Floats) -> Floats:
+        """What ``others`` add to the step of one prompt [s]."""
+        few, some, many = self._slopes
+        more: Floats = few * np.minimum(others, 1.0)
+        more = more + some * np.clip(others - 1, 0.0, 2.0)
+        return more + many * np.maximum(others - 3, 0.0)
+
+    def each(self, together: Floats) -> Floats:
+        """delta of ``together`` that share a step [s]."""
+        whole: Floats = self._one + self.of(together - 1)
+        return whole / together
+
+    def beside(self, together: Floats) -> Floats:
+        """What one prompt more adds [s]."""
+        few, some, many = self._slopes
+        return np.where(together < 2, few, np.where(together < 4, some, many))
+
+
 def prefill_sharing(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> PrefillSharing:
     """Solve (4) for request rates ``lam`` [requests/s] (a column) and every state."""
     room = np.maximum(c.prompts_per_step, 1.0)
-    steps = _steps(c, lam, room, arrival_cv)
+    cost = _StepCost(c, room)
+    steps = _steps(c, cost, lam, room, arrival_cv)
     together = steps.together
-    prefill, beside = _shared_by(c, together), _beside(c, together)
+    prefill, beside = cost.each(together), cost.beside(together)
     marginal = np.minimum(steps.alone * c.prefill_s + (1 - steps.alone) * beside, prefill)
     # what makes bursts is whole batches more, not one request more
     marginal = prefill - (prefill - marginal) / max(arrival_cv, 1.0) ** 2
@@ -106,15 +138,15 @@ def prefill_sharing(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> Prefill
     load = lam * service
     paused = np.minimum(steps.in_pause, tight * np.clip(1 - load, 1e-3, 1.0) + (1 - tight))
     overflow, overflow_s = _left_behind(c, room, load, service, arrival_cv)
-    own = c.own_s @ c.nodes.prompt_weight + _with(c, shared)
+    own = c.own_s @ c.nodes.prompt_weight + cost.of(shared)
     calm = steps.pause + 2 * companions(arrival_cv, steps.pause / 2)
     seen = np.minimum(overflow / np.maximum(1 - paused, _TINY), 1.0)
-    busy_wait, busy_variance = _busy_wait(c, lam, room, steps, seen, overflow_s, arrival_cv)
+    busy_wait, busy_variance = _busy_wait(c, cost, lam, room, steps, seen, overflow_s, arrival_cv)
     return PrefillSharing(
         prefill_s=prefill,
         marginal_s=marginal,
         in_pause=paused,
-        beside_s=_with(c, np.minimum(calm, room - 1)),
+        beside_s=cost.of(np.minimum(calm, room - 1)),
         busy_wait_s=busy_wait,
         busy_variance_s2=busy_variance,
         joined=window / 2 * shared / others,
@@ -125,7 +157,9 @@ def prefill_sharing(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> Prefill
     )
 
 
-def _steps(c: ReplicaCurves, lam: Floats, room: Floats, arrival_cv: float) -> _Steps:
+def _steps(
+    c: ReplicaCurves, cost: _StepCost, lam: Floats, room: Floats, arrival_cv: float
+) -> _Steps:
     """Iterate (4) by Newton's method."""
     pause = np.maximum(lam * np.where(c.state > 0, c.decode_s, 0.0), NO_TIME)
     beside_decode = 0.0 if c.scheduler is Scheduler.PREFILL_FIRST else pause
@@ -133,14 +167,14 @@ def _steps(c: ReplicaCurves, lam: Floats, room: Floats, arrival_cv: float) -> _S
     together = np.clip(pause + lam * c.prefill_s, 1.0, room)
     in_pause = np.ones_like(together)
     for _ in range(SHARING_STEPS):
-        busy = np.maximum(lam * together * _shared_by(c, together) + beside_decode, _TINY)
+        busy = np.maximum(lam * together * cost.each(together) + beside_decode, _TINY)
         before = gap_within(arrival_cv, busy)
         opens = in_pause * (gap_within(arrival_cv, pause + busy) - before) / pause
         opens = opens + (1 - in_pause) * (gap_within(arrival_cv, 2 * busy) - before) / busy
         in_pause = np.minimum(opens / fresh_pause, 1.0)
         fresh_busy = before / busy
         expected = 1 / (in_pause * fresh_pause + (1 - in_pause) * fresh_busy)
-        newton = 1 - np.minimum((1 - in_pause) * lam * _beside(c, together), 0.9)
+        newton = 1 - np.minimum((1 - in_pause) * lam * cost.beside(together), 0.9)
         together = np.clip(together + (expected - together) / newton, 1.0, room)
     alone = in_pause * fresh_pause**2 + (1 - in_pause) * fresh_busy**2
     alone = np.where(room > 1, alone, 1.0)
@@ -149,6 +183,7 @@ def _steps(c: ReplicaCurves, lam: Floats, room: Floats, arrival_cv: float) -> _S
 
 def _busy_wait(
     c: ReplicaCurves,
+    cost: _StepCost,
     lam: Floats,
     room: Floats,
     steps: _Steps,
@@ -162,7 +197,7 @@ def _busy_wait(
     ``left`` and the mean ``left_s``; and what those add that came in the same step and share the next.
     """
     together = steps.together
-    prompts_s = together * _shared_by(c, together)
+    prompts_s = together * cost.each(together)
     again = np.minimum(lam * prompts_s / together, 0.95)
     share = (lam * prompts_s / steps.busy) ** 2
     many = (together - 1) / together**2 / (1 - again**2)
@@ -173,7 +208,7 @@ def _busy_wait(
     rest_variance = rest**2 * (_gamma_rest(uneven) + np.maximum(heavy, 0.0))
     mates = 2 * lam * rest
     mates = np.minimum(mates + 2 * companions(arrival_cv, mates / 2), room - 1)
-    company = _with(c, mates)
+    company = cost.of(mates)
     each = company / np.maximum(mates, _TINY)
     full = left * left_s
     variance = (
@@ -202,29 +237,6 @@ def _left_behind(
     more = max(arrival_cv**2 - 1, 0.0) / max(spread, _TINY) / room
     chance = rho ** (1 + (room - 1) / max(spread, 1.0)) * (rho + more * (1 - rho))
     return chance, np.maximum(spread / 2 / (1 - rho) * service_s, _TINY)
-
-
-def _shared_by(c: ReplicaCurves, together: Floats) -> Floats:
-    """What a prompt adds when ``together`` of them share its step [s], between the priced numbers."""
-    doublings = np.log2(np.maximum(together, 1.0))
-    most = np.maximum(np.log2(np.maximum(c.prompts_per_step, 1.0)) - 2, 0.1)
-    few = c.prefill_s + (c.prefill_pair_s - c.prefill_s) * np.minimum(doublings, 1.0)
-    some = c.prefill_pair_s + (c.prefill_four_s - c.prefill_pair_s) * (doublings - 1)
-    many = c.prefill_four_s + (c.prefill_shared_s - c.prefill_four_s) * (doublings - 2) / most
-    return np.where(doublings <= 1, few, np.where(doublings <= 2, some, many))
-
-
-def _with(c: ReplicaCurves, others: Floats) -> Floats:
-    """What ``others`` add to the step of a prompt [s]."""
-    return np.maximum((1 + others) * _shared_by(c, 1 + others) - c.prefill_s, 0.0)
-
-
-def _beside(c: ReplicaCurves, together: Floats) -> Floats:
-    """What one prompt more adds to a step that ``together`` share [s]."""
-    few = 2 * c.prefill_pair_s - c.prefill_s
-    some = 2 * c.prefill_four_s - c.prefill_pair_s
-    beside = np.where(together < 2, few, np.where(together < 4, some, c.prefill_shared_s))
-    return np.maximum(beside, 0.0)
 
 
 def prefills_met(
