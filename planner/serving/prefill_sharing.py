@@ -99,14 +99,12 @@ class _StepCost:
     def of(self, others: Floats) -> Floats:
         """What ``others`` add to the step of one prompt [s]."""
         few, some, many = self._slopes
-        more: Floats = few * np.minimum(others, 1.0)
-        more = more + some * np.clip(others - 1, 0.0, 2.0)
-        return more + many * np.maximum(others - 3, 0.0)
+        more = few * np.minimum(others, 1.0) + some * np.clip(others - 1, 0.0, 2.0)
+        return np.asarray(more + many * np.maximum(others - 3, 0.0))
 
     def each(self, together: Floats) -> Floats:
         """delta of ``together`` that share a step [s]."""
-        whole: Floats = self._one + self.of(together - 1)
-        return whole / together
+        return np.asarray((self._one + self.of(together - 1)) / together)
 
     def beside(self, together: Floats) -> Floats:
         """What one prompt more adds [s]."""
