@@ -109,7 +109,7 @@ class _StepCost:
     def beside(self, together: Floats) -> Floats:
         """What one prompt more adds [s]."""
         few, some, many = self._slopes
-        return np.where(together < 2, few, np.where(together < 4, some, many))
+        return np.asarray(np.where(together < 2, few, np.where(together < 4, some, many)))
 
 
 def prefill_sharing(c: ReplicaCurves, lam: Floats, arrival_cv: float) -> PrefillSharing:
