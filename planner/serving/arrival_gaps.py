@@ -44,10 +44,12 @@ def _renewals(arrival_cv: float) -> tuple[Floats, Floats, Floats, Floats]:
     rng = np.random.default_rng(0)
     shape = 1 / arrival_cv**2
     gaps = rng.gamma(shape, 1 / shape, RENEWAL_SAMPLE)
+    gaps /= gaps.mean()
     times = np.cumsum(gaps)
     grid = np.concatenate([[0.0], np.geomspace(1e-6, 30 * arrival_cv**2, 60)])
     starts = np.arange(RENEWAL_SAMPLE * 3 // 4)
     within = [np.searchsorted(times, times[starts] + x, side="right") - starts - 1 for x in grid]
-    excess = np.maximum([float(w.mean()) for w in within] - grid, 0.0)
+    limit = (arrival_cv**2 - 1) / 2  # which it approaches from below
+    excess = np.clip([float(w.mean()) for w in within] - grid, 0.0, limit)
     shorter = np.array([float(np.minimum(gaps, x).mean()) for x in grid])
     return grid, excess, shorter, np.array([float((gaps > x).mean()) for x in grid])
