@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from planner.fleet.columns import Columns
-from planner.fleet.linear import LinearProgram, Terms
-from planner.fleet.solver import Effort, Outcome, minimise, relative_gap
+from planner.fleet.linear import LinearProgram, Terms, value
+from planner.fleet.parting import minimise_free
+from planner.fleet.solver import Effort, Outcome, relative_gap
 
 FIRST_SHARE = 0.25  # of the time: the solver on the whole program
 LEAST_FREE = 150  # whole columns freed at first
@@ -45,22 +46,32 @@ def improve(
         seconds = deadline - time.monotonic()
         if seconds <= 0.05:
             break
-        free = next(rounds)(free_columns)
-        fixed = {i for block, members in blocks.items() if block not in free for i in members}
-        near = LinearProgram(
-            [
-                replace(c, low=best.values[i], high=best.values[i]) if i in fixed else c
-                for i, c in enumerate(program.columns)
-            ],
-            program.rows,
-        )
+        chosen = next(rounds)(free_columns)
+        fixed = {
+            i: best.values[i]
+            for block, members in blocks.items()
+            if block not in chosen
+            for i in members
+        }
+        free = [i for i in range(len(program.columns)) if i not in fixed]
         limited = replace(effort, time_limit_s=min(SECONDS, seconds), gap=effort.gap * FINE)
-        outcome = minimise(near, objective, limited)
+        outcome = minimise_free(program, objective, free, program.rows, fixed, limited)
         free_columns *= GROW if outcome.status == "optimal" else SHRINK
         free_columns = max(free_columns, 20.0)
-        if outcome.objective is not None and outcome.objective < best.objective - 1e-9:
-            best = replace(outcome, bound=best.bound, status="feasible")
+        if outcome.values is not None:
+            best = _cheaper(best, [*zip(free, outcome.values, strict=True)], objective)
     return best
+
+
+def _cheaper(best: Outcome, changes: list[tuple[int, float]], objective: Terms) -> Outcome:
+    """The fleet with ``changes`` where it costs less."""
+    values = list(best.values or [])
+    for i, found in changes:
+        values[i] = found
+    reached = value(objective, values)
+    if best.objective is None or reached >= best.objective - 1e-9:
+        return best
+    return replace(best, values=values, objective=reached, status="feasible")
 
 
 def worth_it(columns: Columns, effort: Effort) -> bool:

@@ -7,11 +7,11 @@ program, and the cheapest of each make the cheapest whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from planner.fleet.linear import LinearProgram, Row, Terms
-from planner.fleet.solver import Effort, minimise
+from planner.fleet.solver import Effort, Outcome, minimise
 
 
 def part_by_part(
@@ -28,20 +28,36 @@ def part_by_part(
     values = [fixed.get(i, 0.0) for i in range(len(program.columns))]
     parts = _parts(program, fixed)
     for number, (members, rows) in enumerate(parts):
-        place = {i: n for n, i in enumerate(members)}
-        small = LinearProgram([program.columns[i] for i in members])
-        for row in rows:
-            held = sum(c * fixed[i] for i, c in row.terms.items() if i in fixed)
-            free = {place[i]: c for i, c in row.terms.items() if i not in fixed}
-            small.row(row.family, row.key, free, row.sense, row.right - held)
         seconds = max((deadline - time.monotonic()) / (len(parts) - number), 0.05)
-        terms = {place[i]: c for i, c in objective.items() if i in place}
-        outcome = minimise(small, terms, replace(effort, time_limit_s=seconds))
+        limited = replace(effort, time_limit_s=seconds)
+        outcome = minimise_free(program, objective, members, rows, fixed, limited)
         if outcome.values is None:
             return None
-        for i, n in place.items():
-            values[i] = outcome.values[n]
+        for i, found in zip(members, outcome.values, strict=True):
+            values[i] = found
     return values if all(row.holds(values) for row in program.rows) else None
+
+
+def minimise_free(
+    program: LinearProgram,
+    objective: Terms,
+    free: Sequence[int],
+    rows: Iterable[Row],
+    fixed: Mapping[int, float],
+    effort: Effort,
+) -> Outcome:
+    """The ``free`` columns' best values where ``rows`` hold with all others as ``fixed``, in their order.
+
+    Only the free columns reach the solver, and the objective is theirs alone.
+    """
+    place = {i: n for n, i in enumerate(free)}
+    small = LinearProgram([program.columns[i] for i in free])
+    for row in rows:
+        terms = {place[i]: c for i, c in row.terms.items() if i in place}
+        if terms:
+            held = sum(c * fixed[i] for i, c in row.terms.items() if i not in place)
+            small.row(row.family, row.key, terms, row.sense, row.right - held)
+    return minimise(small, {place[i]: c for i, c in objective.items() if i in place}, effort)
 
 
 def _parts(program: LinearProgram, fixed: Mapping[int, float]) -> list[tuple[list[int], list[Row]]]:
