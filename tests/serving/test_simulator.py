@@ -242,3 +242,12 @@ def test_one_token_answers_have_no_tpot():
 def test_rates_and_durations_must_be_positive():
     with pytest.raises(InputError, match="positive rate"):
         open_loop(LENGTHS, Arrivals(), 0.0, 10.0, 1)
+
+
+def test_a_chunked_prompt_waits_until_the_pool_has_room_for_all_of_it():
+    """vLLM asks for the whole prompt's blocks before it admits the first chunk."""
+    own = limits(pool_tokens=1_600, budget=256)
+    requests = Requests(np.array([0.0, 0.1]), np.array([800, 1_000]), np.array([100, 2]))
+    result = simulate([ReplicaGroup(Affine(), own, 1)], requests)
+    assert result.start_s[1] >= result.end_s[0]
+    assert not result.preemptions.any()

@@ -1,7 +1,8 @@
 """vLLM V1: one token budget per step, decodes first, prompts in chunks, preemption by recompute.
 
 Every running sequence gets its decode token, then unfinished prompts and the queue (FCFS) fill what
-is left of ``max_num_batched_tokens``. A chunk is admitted when the pool has blocks for that chunk.
+is left of ``max_num_batched_tokens``. A request is admitted when the pool has blocks for its whole
+prompt (``scheduler_reserve_full_isl``, on since 0.19), though it takes them chunk by chunk.
 When the pool cannot hold the next decode tokens, the latest sequence loses its KV and starts over
 from the head of the queue (vllm/v1/core/sched/scheduler.py).
 """
@@ -55,10 +56,9 @@ class ChunkedPrefill:
             cached = replica.look_up_prefix(sequence)
             left = sequence.prompt + sequence.generated - cached
             tokens = min(left, budget, limits.chunk_tokens)
-            need_at_once = replica.admission_blocks(sequence, cached + tokens)
-            if need_at_once > free:
+            if replica.admission_blocks(sequence, cached + left) > free:
                 return
-            free -= need_at_once
+            free -= replica.admission_blocks(sequence, cached + tokens)
             replica.admit(sequence, cached, cached + tokens)
             step.add_chunk(sequence, tokens)
             budget -= tokens
