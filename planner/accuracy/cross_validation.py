@@ -60,15 +60,12 @@ def engine_and_generation(sample: Sample) -> tuple[str, str]:
 
 
 def kernel_family(sample: Sample) -> tuple[str, ...]:
-    """Engine, stored format, arithmetic, experts or not, and attention kind.
+    """Engine, stored format with its arithmetic, experts or not, and attention kind.
 
     The arithmetic differs with the GPU for one format: MXFP4 is widened to 16 bits on Hopper and
     multiplied as it is on Blackwell.
     """
-    traits, loads = sample.traits, sample.loads
-    heavy = loads.expert if traits.experts == "moe" else loads.quantised
-    wide = heavy.peak_flops_s == loads.plain.peak_flops_s
-    return (traits.engine, *traits.kernels, "16-bit" if wide else "native")
+    return (sample.traits.engine, *sample.traits.kernels)
 
 
 def _engine_format(sample: Sample) -> tuple[str, str]:

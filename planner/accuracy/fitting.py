@@ -37,10 +37,10 @@ class FitSettings:
     ttft_weight: float = 0.25
     robust_at: float = 2.0
     base_spread: float = 1.0
-    level_spread: float = 0.5
+    level_spread: float = 0.8
     pair_spread: float = 0.5
-    iterations: int = 30
-    tolerance: float = 1e-3
+    iterations: int = 200
+    tolerance: float = 1e-5
 
 
 @dataclass(frozen=True, slots=True)

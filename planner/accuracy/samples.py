@@ -28,7 +28,7 @@ from planner.performance.traits import Traits
 from planner.serving.closed_loop import ClosedLoopRun
 
 Floats = NDArray[np.float64]
-GEMM_FIELDS = ("memory", "compute", "fill_tokens")
+GEMM_FIELDS = ("memory", "stream_bytes_s", "compute", "fill_tokens")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class GpuSpec:
 
     ``peak_tflops``: dense (never sparse) TFLOP/s or TOP/s by compute precision
     ("fp32", "fp16", "bf16", "fp8", "int8", "fp4"); a precision the device lacks is absent.
+    ``multiprocessors``: SMs or compute units that load for themselves; none where a DMA engine does.
     ``cuda_visible_gib``: what a process sees as total memory, a little under the driver's figure.
     ``link_gb_s``: per-direction bandwidth to peers [GB/s]; 0 = PCIe only. ``link_topology``:
     "switch", "mesh" (bandwidth scales with the peers used), "pair" (bridged pairs) or "none".
@@ -42,6 +43,7 @@ class GpuSpec:
     memory_evidence: str = "assumed"
     nic_gb_s: float = 0.0
     nic_evidence: str = "assumed"
+    multiprocessors: int | None = None
     aliases: tuple[str, ...] = ()
     note: str = ""
 

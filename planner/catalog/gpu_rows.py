@@ -25,6 +25,7 @@ class GpuRow(Row):
     memory_evidence: Literal["measured", "assumed"]
     marketed_memory_gb: float = Field(gt=0)
     memory_bandwidth_gb_s: float = Field(gt=0)
+    multiprocessors: int | None = Field(default=None, ge=1)
     fp32_tflops: float | None = Field(default=None, gt=0)
     fp16_tflops: float | None = Field(default=None, gt=0)
     bf16_tflops: float | None = Field(default=None, gt=0)
@@ -60,6 +61,7 @@ class GpuRow(Row):
             memory_evidence=self.memory_evidence,
             marketed_memory_gb=self.marketed_memory_gb,
             memory_bandwidth_gb_s=self.memory_bandwidth_gb_s,
+            multiprocessors=self.multiprocessors,
             peak_tflops={p: v for p, v in peaks.items() if v is not None},
             link_gb_s=self.link_gb_s,
             link_topology=self.link_topology,

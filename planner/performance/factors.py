@@ -27,12 +27,13 @@ from planner.performance.roofline import Factors, GemmFactors
 from planner.performance.traits import FAMILIES, Traits, traits_of
 
 When = tuple[tuple[str, str], ...]
-DENSE_FACTORS = ("gemm_memory", "gemm_compute", "gemm_fill_tokens")
-EXPERT_FACTORS = ("expert_memory", "expert_compute", "expert_fill_tokens")
+DENSE_FACTORS = ("gemm_memory", "gemm_stream_bytes_s", "gemm_compute", "gemm_fill_tokens")
+EXPERT_FACTORS = ("expert_memory", "expert_stream_bytes_s", "expert_compute", "expert_fill_tokens")
 SINGLE_FACTORS = (
     "expert_skew",
     "rank_imbalance",
     "attention_memory",
+    "attention_stream_bytes_s",
     "attention_compute",
     "activation_passes",
     "collective_latency_s",
@@ -156,9 +157,8 @@ class Calibration:
         near = any(c.generation == traits.generation for c in measured)
         return "relative" if near else "distant"
 
-    def _gemm(self, names: tuple[str, str, str], levels: Mapping[str, str]) -> GemmFactors:
-        memory, compute, fill = (self.value(name, levels) for name in names)
-        return GemmFactors(memory, compute, fill)
+    def _gemm(self, names: tuple[str, ...], levels: Mapping[str, str]) -> GemmFactors:
+        return GemmFactors(*(self.value(name, levels) for name in names))
 
 
 def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -111,6 +112,7 @@ def loads_of(deployment: Deployment) -> Loads:
         link_bytes_s=network.bytes_s,
         link_hops=network.hops,
         bandwidth_bytes_s=gpu.bandwidth_bytes_s,
+        multiprocessors=float(gpu.multiprocessors or math.inf),
         layers=len(model.layers) / stages,
         expert_layers=expert_layers / stages,
         latent_layers=reads.latent / stages,

@@ -28,12 +28,15 @@ class Gemm:
 
 @dataclass(frozen=True, slots=True)
 class GemmFactors:
-    """Achieved share of peak bandwidth and of peak flops (0 to 1), and the rows a tile wastes.
+    """What one kernel family achieves, and the rows a tile wastes.
 
-    fill_tokens: a product with n rows costs as much arithmetic as n + fill_tokens full ones.
+    memory, compute: share of peak bandwidth and of peak flops (0 to 1). stream_bytes_s: what one
+    multiprocessor pulls at most [B/s]; fill_tokens: a product with n rows costs as much arithmetic as
+    n + fill_tokens full ones.
     """
 
     memory: Number
+    stream_bytes_s: Number
     compute: Number
     fill_tokens: Number
 
@@ -77,6 +80,7 @@ class Loads:
     link_bytes_s: Number
     link_hops: Number
     bandwidth_bytes_s: Number
+    multiprocessors: Number
     layers: Number
     expert_layers: Number
     latent_layers: Number
@@ -97,6 +101,7 @@ class Factors:
     expert_skew: Number
     rank_imbalance: Number
     attention_memory: Number
+    attention_stream_bytes_s: Number
     attention_compute: Number
     activation_passes: Number
     collective_latency_s: Number
@@ -143,7 +148,7 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
         (w.plain, f.plain, tokens),
         (w.head, f.plain, batch.sampled_tokens / ranks),
     ):
-        read = gemm.weight_bytes / (bandwidth * kind.memory)
+        read = gemm.weight_bytes * _seconds_per_byte(w, kind.memory, kind.stream_bytes_s)
         arithmetic = (
             gemm.flops_per_token * (rows + kind.fill_tokens) / (gemm.peak_flops_s * kind.compute)
         )
@@ -151,7 +156,8 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
         linear = linear + _either(read, arithmetic, p)
 
     hit, imbalance = expert_hits(w, f, shared_tokens)
-    read = w.expert.weight_bytes * hit * imbalance / (bandwidth * f.expert.memory)
+    per_byte = _seconds_per_byte(w, f.expert.memory, f.expert.stream_bytes_s)
+    read = w.expert.weight_bytes * hit * imbalance * per_byte
     rows = shared_tokens * imbalance + f.expert.fill_tokens * hit * w.experts / w.experts_per_token
     arithmetic = w.expert.flops_per_token * rows / (w.expert.peak_flops_s * f.expert.compute)
     weights, compute = weights + read, compute + arithmetic
@@ -212,17 +218,27 @@ def _ranks_with_prompts(w: Loads, batch: StepBatch) -> Number:
     return told * some + (1.0 - told) * w.expert_token_share
 
 
+def _seconds_per_byte(w: Loads, memory: Number, stream_bytes_s: Number) -> Number:
+    """Time per byte read [s/B]: the memory's and the multiprocessors', one after the other.
+
+    A multiprocessor has only so many loads in flight, so a device with much bandwidth for each of
+    them reaches a smaller share of it: ``1 / (bandwidth * share) + 1 / (multiprocessors * stream)``.
+    """
+    return 1.0 / (w.bandwidth_bytes_s * memory) + 1.0 / (w.multiprocessors * stream_bytes_s)
+
+
 def _attention(
     w: Loads, f: Factors, batch: StepBatch, sequences: Number, prompt_tokens: Number, ranks: Number
 ) -> tuple[Number, Number]:
     context = batch.decode_context_tokens / ranks
     per_sequence = context / (sequences + 1e-9)
     windowed = sequences * smaller(per_sequence, w.window_tokens)
-    read = (
+    cached = (
         context * w.context_bytes_per_token
         + windowed * w.window_bytes_per_token
         + sequences * w.state_bytes_per_sequence
-    ) / (w.bandwidth_bytes_s * f.attention_memory)
+    )
+    read = cached * _seconds_per_byte(w, f.attention_memory, f.attention_stream_bytes_s)
     peak = w.attention_peak_flops_s * f.attention_compute
     decode = _either(read, context * w.context_flops_per_token / peak, f.overlap)
     pairs = batch.prefill_context_tokens / ranks

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from planner.catalog.formats import WeightFormat
+from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
 from planner.deployment import Deployment
+from planner.performance.arithmetic import compute_precision, sixteen_bit
 from planner.performance.loads import kernel_formats, link_of
 from planner.sizing.precision import format_family
 
@@ -18,8 +20,8 @@ FAMILIES = ("quantised", "plain", "expert")
 class Traits:
     """Engine, GPU and kernel families; each field is a level the hierarchy of factors may use.
 
-    dense_format, expert_format: the stored weights by kernel ("fp8", "fp8_block", "nvfp4", ...; "none"
-    without experts). experts: "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see
+    dense_format, expert_format: the weights by kernel ("fp8", "fp8_block", "nvfp4", ...; "mxfp4_wide"
+    where a device widens them to 16 bits before it multiplies; "none" without experts). experts: "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see
     ``collectives.Link.kind``. release: the year of the engine's release, as kernels mature.
     """
 
@@ -54,13 +56,13 @@ class Traits:
     def format_levels(self, family: str) -> dict[str, str]:
         """The levels of one family of matrix products: its ``format``, and the ``bits`` it belongs to."""
         name = {"quantised": self.dense_format, "expert": self.expert_format}.get(family, "bf16")
-        return {"format": name, "bits": format_family(name)}
+        return {"format": name, "bits": _bits(name)}
 
     @property
     def kernels(self) -> tuple[str, str, str]:
         """The kernel families: the bits of the format that carries most weights, experts, mixer."""
         heavy = self.expert_format if self.experts == "moe" else self.dense_format
-        return format_family(heavy), self.experts, self.mixer
+        return _bits(heavy), self.experts, self.mixer
 
 
 def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
@@ -73,8 +75,8 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
         gpu=gpu.name,
         generation=generations.get(gpu.compute_capability, gpu.architecture),
         vendor=gpu.vendor,
-        dense_format=_kernel_format(dense),
-        expert_format=_kernel_format(routed) if experts == "moe" else "none",
+        dense_format=_kernel_format(dense, gpu),
+        expert_format=_kernel_format(routed, gpu) if experts == "moe" else "none",
         experts=experts,
         mixer=mixer,
         link=link_of(deployment).kind,
@@ -82,10 +84,17 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
     )
 
 
-def _kernel_format(stored: WeightFormat) -> str:
-    """The family of a format; scales per block take kernels of their own."""
+def _kernel_format(stored: WeightFormat, gpu: GpuSpec) -> str:
+    """The family of a format; widened weights and scales per block take kernels of their own."""
     family = format_family(stored.name)
+    if stored.bits < 16 and compute_precision(stored, gpu) == sixteen_bit(gpu):
+        return f"{family}_wide"
     return f"{family}_block" if stored.block else family
+
+
+def _bits(kernel_format: str) -> str:
+    """What kernels of a format have in common, however it is scaled."""
+    return kernel_format.removesuffix("_block")
 
 
 def _model_traits(model: ModelSpec) -> tuple[str, str]:
