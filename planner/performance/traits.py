@@ -21,8 +21,9 @@ class Traits:
     """Engine, GPU and kernel families; each field is a level the hierarchy of factors may use.
 
     dense_format, expert_format: the weights by kernel ("fp8", "fp8_block", "nvfp4", ...; "mxfp4_wide"
-    where a device widens them to 16 bits before it multiplies; "none" without experts). experts: "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see
-    ``collectives.Link.kind``. release: the year of the engine's release, as kernels mature.
+    where a device widens them to 16 bits before it multiplies; "none" without experts). experts:
+    "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see ``collectives.Link.kind``.
+    release: the year of the engine's release, as kernels mature.
     """
 
     engine: str
