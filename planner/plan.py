@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from planner.errors import InputError
+from planner.plan_pools import PART, PrefillPool
 from planner.scenario import Scenario
 from planner.serving.pools import degrees_label, pools_label
 
@@ -33,7 +33,7 @@ Status = Literal["optimal", "feasible", "infeasible", "unknown"]
 class Part(BaseModel):
     """The base of every part of a plan: frozen, no unknown keys, finite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = PART
 
 
 class Prediction(Part):
@@ -64,46 +64,6 @@ class StepBreakdown(Part):
     collectives_s: float
     overhead_s: float
     total_s: float
-
-
-class PrefillPool(Part):
-    """The prompts' side of units that prefill and decode apart.
-
-    One unit has ``replicas`` that prefill and ``decode_replicas`` of the replica group's own layout,
-    all ``within`` one "node" or "zone". ``link_gb_s``: of one GPU, ``link``: what it is; ``transfer_s``:
-    a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica.
-    """
-
-    tensor_parallel: int
-    pipeline_parallel: int = 1
-    data_parallel: int = 1
-    expert_parallel: int = 1
-    replicas: int
-    decode_replicas: int
-    within: Literal["node", "zone"]
-    link: str
-    link_gb_s: float
-    link_latency_s: float
-    link_evidence: str
-    transfer_s: float
-    memory: dict[str, float]
-    kv_pool_tokens: float
-    evidence: str
-
-    @property
-    def degrees(self) -> tuple[int, int, int, int]:
-        """TP, PP, DP and EP of one prefill replica."""
-        return (
-            self.tensor_parallel,
-            self.pipeline_parallel,
-            self.data_parallel,
-            self.expert_parallel,
-        )
-
-    @property
-    def gpus_each(self) -> int:
-        """GPUs of one prefill replica."""
-        return math.prod(self.degrees[:3])
 
 
 class ReplicaGroup(Part):

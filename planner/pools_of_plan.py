@@ -9,7 +9,8 @@ from planner.errors import InputError
 from planner.evidence import Evidence
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
-from planner.plan import PrefillPool, ReplicaGroup
+from planner.plan import ReplicaGroup
+from planner.plan_pools import PrefillPool
 from planner.serving.pools import KvLink, Prefill
 from planner.sizing.memory import memory_layout
 

@@ -30,7 +30,7 @@ FLOORS = [
     {"serving"},
     {"accuracy"},
     {"fleet"},
-    {"plan"},
+    {"plan", "plan_pools"},
     {
         "solved",
         "schedule",

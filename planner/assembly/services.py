@@ -9,11 +9,11 @@ from planner.performance.guard import floors
 from planner.plan import (
     NodeCount,
     Prediction,
-    PrefillPool,
     ReplicaGroup,
     ServicePlan,
     StepBreakdown,
 )
+from planner.plan_pools import PrefillPool
 from planner.scenario import Service
 from planner.schedule import mean_served_qps
 from planner.serving.lengths import JointLengths, lengths_of

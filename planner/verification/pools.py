@@ -8,7 +8,8 @@ from planner.deployment import Deployment
 from planner.evidence import weakest
 from planner.fleet.derating import derating
 from planner.fleet.disaggregated import kv_link
-from planner.plan import Plan, PrefillPool, ReplicaGroup
+from planner.plan import Plan, ReplicaGroup
+from planner.plan_pools import PrefillPool
 from planner.scenario import Service
 from planner.serving.lengths import JointLengths
 from planner.serving.placed import Placed

@@ -10,7 +10,7 @@ from planner import __version__
 from planner.deploy.choices import Choices
 from planner.deploy.targets import launch_files
 from planner.errors import InputError
-from planner.plan import PrefillPool
+from planner.plan_pools import PrefillPool
 
 
 def units(engine="vllm", replicas=2, prefill=(3, 2), decode=(2, 4), **more):
