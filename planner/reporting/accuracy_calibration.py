@@ -31,7 +31,7 @@ def calibration_document(fit: OwnFit, written_to: str) -> Document:
         Section("next", "Measure next", (_next(fit),)),
     ]
     headline = (
-        f"{len(fit.samples)} points move {len(fit.learned)} factors; TPOT is "
+        f"{len(fit.samples)} points settle {len(fit.learned)} factors; TPOT is "
         f"{rounding.share(fit.error_after)} off instead of {rounding.share(fit.error_before)}."
     )
     footer = (f"Written to {written_to}; use it with: planner solve --calibration {written_to}",)
@@ -51,7 +51,8 @@ def _errors(fit: OwnFit) -> Facts:
 
 def _learned(rows: Sequence[Learned]) -> tuple[Block, ...]:
     if not rows:
-        return (Paragraph("Nothing: the points say too little about any one factor."),)
+        told = "Nothing: the points say too little about any one factor alone."
+        return (Paragraph(told),)
     columns = (
         Column("factor", "Factor"),
         Column("where", "Where"),
@@ -62,7 +63,7 @@ def _learned(rows: Sequence[Learned]) -> tuple[Block, ...]:
     cells = tuple(
         (row.parameter.factor, _level(row), row.before, row.after, row.certainty) for row in rows
     )
-    return (Table("learned", "Factors that moved", columns, cells),)
+    return (Table("learned", "Factors the points settle", columns, cells),)
 
 
 def _unlearned(rows: Sequence[Learned]) -> tuple[Block, ...]:
@@ -71,7 +72,7 @@ def _unlearned(rows: Sequence[Learned]) -> tuple[Block, ...]:
         return (Paragraph("Nothing is left at its shipped value."),)
     return (
         Paragraph(
-            "These points hardly depend on the following, which keep their shipped values: "
+            "The points say too little about each of these alone, so they stay near their shipped values: "
             + ", ".join(names)
         ),
     )
