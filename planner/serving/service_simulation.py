@@ -291,7 +291,7 @@ def judge(
     """Read the targets' outcomes and the wanted percentiles from a study."""
     outcomes = study.outcomes(service.slo)
     wanted = [*percentiles, *((m, 99.0) for m in ("ttft", "tpot", "e2e"))]
-    wanted += [(t.metric, t.percentile) for t in service.slo.targets if t.metric != "itl"]
+    wanted += [(t.metric, t.percentile) for t in service.slo.targets]
     found = {f"{m}_p{q:g}": study.percentile(m, q) for m, q in dict.fromkeys(wanted)}
     return Check(
         holds=not study.overloaded and all(o.holds for o in outcomes),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
@@ -147,14 +148,7 @@ class SimulationResult:
 
     def gap_percentile_s(self, percentile: float) -> float:
         """A percentile of the gaps between tokens, over all tokens [s] (bins of 1.2 %)."""
-        keys = sorted(self.gap_counts)
-        total = sum(self.gap_counts.values())
-        seen = 0
-        for key in keys:
-            seen += self.gap_counts[key]
-            if seen >= total * percentile / 100:
-                return float(SHORTEST_GAP_S * 10 ** ((key + 0.5) / GAP_BINS_PER_DECADE))
-        return math.nan
+        return _gap_at(self.gap_counts, percentile / 100)
 
     def gap_share_within(self, seconds: float) -> float:
         """Share of the token gaps that are at most ``seconds``."""
@@ -188,11 +182,13 @@ class Study:
         return out
 
     def percentile(self, metric: str, percentile: float) -> Estimate:
-        """A percentile over all runs with its interval.
+        """A percentile over all runs with its interval; of token gaps for itl, of requests otherwise.
 
         The share of requests at or below the estimate varies from batch to batch; the t-interval of
         that share, read back as percentiles, is the interval of the estimate.
         """
+        if metric == "itl":
+            return self._gap_percentile(percentile / 100)
         parts = self.batches(metric)
         if not parts:
             return Estimate(math.nan, math.nan, math.nan, 0, False)
@@ -210,6 +206,19 @@ class Study:
             high_s=high,
             requests=len(values),
             enough=known and len(parts) > 1 and len(values) * (1 - q) >= FEWEST_BEYOND,
+        )
+
+    def _gap_percentile(self, q: float) -> Estimate:
+        """As ``percentile``, with each run as one batch of gaps."""
+        counts = sum((Counter(r.gap_counts) for r in self.runs), Counter[int]())
+        value = _gap_at(counts, q)
+        half = half_width([r.gap_share_within(value) for r in self.runs])
+        return Estimate(
+            value_s=value,
+            low_s=_gap_at(counts, max(0.0, q - half)),
+            high_s=_gap_at(counts, min(1.0, q + half)),
+            requests=counts.total(),
+            enough=len(self.runs) > 1 and counts.total() * (1 - q) >= FEWEST_BEYOND,
         )
 
     def outcome(self, target: Target) -> TargetOutcome:
@@ -285,6 +294,17 @@ def _t_quantile(degrees: int) -> float:
     g2 = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     g3 = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
     return z + g1 / degrees + g2 / degrees**2 + g3 / degrees**3
+
+
+def _gap_at(counts: Mapping[int, int], q: float) -> float:
+    """The middle of the bin of gaps that reaches a share ``q`` of them [s]; nan without gaps."""
+    total = sum(counts.values())
+    seen = 0
+    for key in sorted(counts):
+        seen += counts[key]
+        if seen >= total * q:
+            return float(SHORTEST_GAP_S * 10 ** ((key + 0.5) / GAP_BINS_PER_DECADE))
+    return math.nan
 
 
 def _quantile(ordered: Floats, q: float) -> float:

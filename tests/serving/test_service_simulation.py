@@ -75,6 +75,15 @@ def test_well_under_capacity_every_target_holds(deployment):
     assert check.percentiles["ttft_p99"].value_s < 1
 
 
+def test_gaps_between_tokens_have_a_percentile_of_their_own(deployment):
+    own = service(slo={"itl_p99": "200ms"})
+    gaps = check_service(own, [placed(deployment, 2, 10.0)]).percentiles["itl_p99"]
+    assert gaps.low_s <= gaps.value_s <= gaps.high_s < 0.2
+    assert gaps.requests > 100 * 300, "every token gap counts, not one a request"
+    tighter = service(slo={"itl_p99": f"{1e3 * gaps.value_s / 2:.1f}ms"})
+    assert not check_service(tighter, [placed(deployment, 2, 10.0)]).holds
+
+
 def test_over_capacity_the_share_that_holds_is_found_and_does_hold(deployment):
     own = service()
     fleet = [placed(deployment, 2, 2 * 1.3 * capacity(deployment, own))]
