@@ -8,8 +8,6 @@ from typing import Any
 from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
 from planner.deploy.terms import Degrees, limits, opening
 
-RENDEZVOUS_PORT = 20000
-
 
 def settings(launch: Launch, role: Role) -> dict[str, Any]:
     """What ``sglang.launch_server`` is told for one process of the replica."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 
 from planner.deploy.commands import Word
 from planner.deploy.launch import Launch, Variable
@@ -42,16 +41,6 @@ def container_word(word: Word, launch: Launch) -> str:
     if word.name == "PORT":
         return str(launch.port)
     return _CLUSTER[word.name] + _meeting_point(word, launch)
-
-
-def plain_words(words: list[str], variables: Mapping[str, str]) -> list[str]:
-    """Container arguments with doubled dollars undone and variables filled in."""
-    filled = []
-    for word in words:
-        for name, value in variables.items():
-            word = word.replace(f"$({name})", value)
-        filled.append(word.replace("$$", "$"))
-    return filled
 
 
 def _meeting_point(word: Variable, launch: Launch) -> str:

@@ -134,12 +134,6 @@ def _kinds_that_need_least(
     return tuple(k for k in problem.kinds if k.key not in dropped)
 
 
-def _need_order(
-    kind: ReplicaKind, needs: dict[str, tuple[int, ...] | None]
-) -> tuple[float, tuple[float, ...]]:
-    return sum(needs[kind.key] or ()), _strength(kind)
-
-
 def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
     """Offers that no unlimited rival undercuts, in their order.
 

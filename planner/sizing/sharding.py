@@ -21,9 +21,7 @@ from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
 from planner.catalog.model import (
-    LatentAttention,
     ModelSpec,
-    SoftmaxAttention,
     Tensor,
 )
 from planner.deployment import Deployment
@@ -187,28 +185,3 @@ def allocated_bytes(size_bytes: float) -> float:
 def rope_table_bytes(model: ModelSpec) -> float:
     """The rotary table an engine builds beside the weights, replicated on every rank [B]."""
     return float(model.rope_values * ROPE_BYTES_PER_VALUE)
-
-
-def what_is_replicated(deployment: Deployment) -> dict[str, float]:
-    """Bytes [B] one rank holds beyond its even share of the stage, by tensor class."""
-    cut = Cut.of(deployment)
-    extra: defaultdict[str, float] = defaultdict(float)
-    for tensor, values in rank_tensors(deployment):
-        local = local_values(tensor, cut)
-        beyond = max(0.0, local / tensor.values - 1 / cut.ranks)
-        extra[tensor.klass] += tensor_bytes(tensor, deployment.weights) * beyond * (values / local)
-    return {klass: size for klass, size in extra.items() if size > 0}
-
-
-def replicates_kv(deployment: Deployment) -> bool:
-    """Whether TP ranks hold copies of the same KV entries (MLA, or fewer KV heads than ranks)."""
-    tp = deployment.tensor_parallel
-    for layer in deployment.model.layers:
-        match layer.mixer:
-            case LatentAttention():
-                return tp > 1
-            case SoftmaxAttention(kv_heads=heads) if tp > heads:
-                return True
-            case _:
-                continue
-    return False
