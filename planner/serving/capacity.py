@@ -232,7 +232,12 @@ class Latencies(Mapping[str, float]):
     def _of(self, metric: str) -> dict[str, float]:
         if metric not in self._known:
             wanted = np.array(sorted(self._wanted[metric]))
-            self._known[metric] = _percentiles(steady_state(*self._at), metric, wanted)
+            state = steady_state(*self._at)
+            found = _percentiles(state, metric, wanted)
+            if metric == "e2e":  # no request ends before its first token
+                first = _percentiles(state, "ttft", wanted).values()
+                found = {k: max(v, f) for (k, v), f in zip(found.items(), first, strict=True)}
+            self._known[metric] = found
         return self._known[metric]
 
     def __getitem__(self, key: str) -> float:

@@ -124,6 +124,7 @@ def test_one_token_answers_have_no_tpot():
     # one prefill is 0.008 + 0.08 + 0.002 s: about 11/s at full load
     assert 4 < found.qps < 11.5
     assert "tpot_p99" not in found.latency_s
+    assert found.latency_s["e2e_p99"] == pytest.approx(found.latency_s["ttft_p99"])
 
 
 def test_prefix_hits_raise_capacity():
