@@ -26,7 +26,7 @@ def test_what_holds_at_no_rate_is_given_up_and_the_next_is_tried(tmp_path, monke
 
 def test_the_percentiles_of_a_mix_may_beat_the_floor_of_its_slowest_kind(tmp_path, catalog):
     asked = yaml.safe_load(SCENARIO) | {
-        "rate": 16,
+        "rate": 20,
         "max_deployments": 2,
         "search": {
             "gpus": ["l4", "l40s"],

@@ -19,7 +19,7 @@ model: meta-llama/Llama-3.1-8B-Instruct
 rate: 8
 prompt_tokens: {mean: 2000, cv: 1.5}
 output_tokens: 60
-slo: {ttft_p99: 3s, tpot_p99: 80ms}
+slo: {ttft_p99: 4s, tpot_p99: 120ms}
 search: {gpus: [l4, l40s], weights: [fp8], kv_cache: [fp8], tensor_parallel: [1]}
 allow_lower_precision: true
 buckets: {prompt_tokens: [1000, 4000]}

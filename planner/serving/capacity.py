@@ -32,6 +32,7 @@ _WIDEST_S = 1e4
 SATURATED = 0.95  # of the ceiling: no looser target gains more than the rest
 FEW_WAIT = 0.02  # of the slots
 SLOT_SHARE = 0.5  # of the requests that may be late: more of them wait for a batch slot
+HALF_FULL = 0.5  # of the slots: below it they are not what a saturated replica lacks
 _LADDER = np.array([1e-3, 0.05, 0.2, 0.35, 0.5, 0.62, 0.74, 0.85, 0.94, 0.995])
 _FINE = 8
 _EXCESS = (-0.9, 9.0)  # late over allowed share minus 1, as far as it is interpolated
@@ -206,6 +207,8 @@ def _at(s: SteadyState, slo: Slo, qps: float, limited_by: str, ceiling: float) -
         if at(s.waiting_share) > SLOT_SHARE * allowed:
             limited_by = c.slot_bound
     batch = at((s.share * np.minimum(c.state, c.slots)).sum(axis=1))
+    if limited_by == c.slot_bound and max(batch / c.slots, at(s.waiting_share)) < HALF_FULL:
+        limited_by = "throughput"
     own = c.own_s @ c.nodes.prompt_weight
     prefill = at((s.share * (own + s.sharing.wait_s)).sum(axis=1))
     return Capacity(
