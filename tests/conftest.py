@@ -1,5 +1,6 @@
 """Shared fixtures: the shipped catalog, and the flag that regenerates golden files."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,11 @@ import pytest
 from planner.catalog.store import Catalog, load_catalog
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_configure():
+    """Output is as wide as without a terminal, also in parallel workers, which are told a width."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_addoption(parser):
