@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
 from planner.scenario import Slo, Target
+from planner.serving.latency_percentiles import LatencyPercentiles
 from planner.serving.latency_tails import late_ends, late_first_tokens, long_gaps, slow_answers
 from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits, replica_limits
@@ -216,48 +217,32 @@ def _at(s: SteadyState, slo: Slo, qps: float, limited_by: str, ceiling: float) -
         concurrency=batch + at(s.waiting) + qps * prefill,
         kv_used_share=min(1.0, batch * c.kv_bytes_per_request / c.kv_pool_bytes),
         utilisation=min(1.0, qps / ceiling),
-        latency_s=Latencies(c, qps, s.arrival_cv, slo),
+        latency_s=_latencies(c, qps, s.arrival_cv, slo),
         limited_by=limited_by,
         tpot_mean_s=at((s.share * s.step_s).sum(axis=1)) / c.tokens_per_step,
     )
 
 
-class Latencies(Mapping[str, float]):
-    """Percentiles [s] by key, worked out when first asked for: most candidates are never reported."""
+def _latencies(
+    curves: ReplicaCurves, qps: float, arrival_cv: float, slo: Slo
+) -> LatencyPercentiles:
+    """Percentiles [s] at one rate, those that are reported and those the targets name."""
+    wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
+    for target in slo.targets:
+        wanted.setdefault(target.metric, set()).add(target.percentile)
 
-    def __init__(self, curves: ReplicaCurves, qps: float, arrival_cv: float, slo: Slo) -> None:
-        self._at = curves, np.array([qps]), arrival_cv
-        self._wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
-        for target in slo.targets:
-            self._wanted.setdefault(target.metric, set()).add(target.percentile)
-        self._known: dict[str, dict[str, float]] = {}
+    def percentiles(metric: str, asked: Floats) -> list[float]:
+        state = steady_state(curves, np.array([qps]), arrival_cv)
+        found = _percentiles(state, metric, asked)
+        if metric != "e2e":
+            return found
+        first = _percentiles(state, "ttft", asked)  # no request ends before its first token
+        return [max(pair) for pair in zip(found, first, strict=True)]
 
-    def _of(self, metric: str) -> dict[str, float]:
-        if metric not in self._known:
-            wanted = np.array(sorted(self._wanted[metric]))
-            state = steady_state(*self._at)
-            found = _percentiles(state, metric, wanted)
-            if metric == "e2e":  # no request ends before its first token
-                first = _percentiles(state, "ttft", wanted).values()
-                found = {k: max(v, f) for (k, v), f in zip(found.items(), first, strict=True)}
-            self._known[metric] = found
-        return self._known[metric]
-
-    def __getitem__(self, key: str) -> float:
-        metric = key.partition("_")[0]
-        if metric not in self._wanted:
-            raise KeyError(key)
-        return self._of(metric)[key]
-
-    def __iter__(self) -> Iterator[str]:
-        for metric in self._wanted:
-            yield from self._of(metric)
-
-    def __len__(self) -> int:
-        return sum(len(self._of(metric)) for metric in self._wanted)
+    return LatencyPercentiles(wanted, percentiles)
 
 
-def _percentiles(s: SteadyState, metric: str, percentiles: Floats) -> dict[str, float]:
+def _percentiles(s: SteadyState, metric: str, percentiles: Floats) -> list[float]:
     """Percentiles of one latency [s], by three passes over its distribution function."""
     each = _GRID // len(percentiles)
     copies = at_one_rate(s, each * len(percentiles))
@@ -271,16 +256,16 @@ def _percentiles(s: SteadyState, metric: str, percentiles: Floats) -> dict[str, 
     allowed = (1 - percentiles / 100)[:, None]
     rows = np.arange(len(percentiles))
     if metric == "tpot" and s.curves.nodes.output.max() <= 1:
-        return {}
+        return []
     for _ in range(2):
         above = np.clip(np.argmax(tails <= allowed, axis=1), 1, points.shape[1] - 1)
         low, high = points[rows, above - 1], points[rows, above]
         points = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, each)
         tails = late(points.ravel()).reshape(points.shape)
-    found = {}
-    for row, percentile in enumerate(percentiles):
+    found = []
+    for row in rows:
         value = np.interp(-allowed[row, 0], -tails[row], points[row])
-        found[f"{metric}_p{percentile:g}"] = float(value)
+        found.append(float(value))
     return found
 
 

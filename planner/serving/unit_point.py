@@ -13,6 +13,7 @@ from planner.deployment import Deployment
 from planner.performance.steps import StepModel
 from planner.scenario import Slo
 from planner.serving.capacity import Capacity, ceiling_qps
+from planner.serving.latency_percentiles import LatencyPercentiles
 from planner.serving.latency_tails import late_ends, late_first_tokens, slow_answers
 from planner.serving.lengths import JointLengths
 from planner.serving.limits import ReplicaLimits, replica_limits
@@ -143,7 +144,7 @@ def unit_point(
         concurrency=rate * (own + queued + wait) + unit.decode_replicas * float(in_flight[0]),
         kv_used_share=float(kv_used[0]),
         utilisation=min(1.0, rate_qps / ceiling),
-        latency_s=UnitLatencies(mine, theirs, wait, slo),
+        latency_s=_latencies(mine, theirs, wait, slo),
         limited_by=limited_by,
         tpot_mean_s=float(tpot[0]),
     )
@@ -193,46 +194,25 @@ class Deferred(Mapping[str, float]):
         return len(self._made())
 
 
-class UnitLatencies(Mapping[str, float]):
-    """Percentiles [s] of a unit by key, worked out when first asked for."""
+def _latencies(
+    prefill: SteadyState, decode: SteadyState, wait_s: float, slo: Slo
+) -> LatencyPercentiles:
+    """Percentiles [s] of a unit: of TPOT its decode pool's, of the rest both pools' and the wait."""
+    wanted: dict[str, set[float]] = {m: set(REPORTED) for m in _LATE}
+    for target in slo.targets:
+        if target.metric in _LATE:
+            wanted[target.metric].add(target.percentile)
+    if decode.curves.nodes.output.max() <= 1:
+        del wanted["tpot"]
 
-    def __init__(self, prefill: SteadyState, decode: SteadyState, wait_s: float, slo: Slo) -> None:
-        self._prefill = prefill
-        self._decode = decode
-        self._wait_s = wait_s
-        self._wanted: dict[str, set[float]] = {m: set(REPORTED) for m in _LATE}
-        for target in slo.targets:
-            if target.metric in _LATE:
-                self._wanted[target.metric].add(target.percentile)
-        if decode.curves.nodes.output.max() <= 1:
-            del self._wanted["tpot"]
-        self._known: dict[str, dict[str, float]] = {}
+    def percentiles(metric: str, asked: Floats) -> list[float]:
+        found = _spread(decode, metric)
+        if metric != "tpot":
+            before = _spread(prefill, "ttft") + wait_s
+            found = (before[:, None] + found[None, :]).ravel()
+        return [float(value) for value in np.quantile(found, asked / 100)]
 
-    def _of(self, metric: str) -> dict[str, float]:
-        if metric not in self._known:
-            found = _spread(self._decode, metric)
-            if metric != "tpot":
-                before = _spread(self._prefill, "ttft") + self._wait_s
-                found = (before[:, None] + found[None, :]).ravel()
-            wanted = sorted(self._wanted[metric])
-            values = np.quantile(found, np.array(wanted) / 100)
-            self._known[metric] = {
-                f"{metric}_p{p:g}": float(v) for p, v in zip(wanted, values, strict=True)
-            }
-        return self._known[metric]
-
-    def __getitem__(self, key: str) -> float:
-        metric = key.partition("_")[0]
-        if metric not in self._wanted:
-            raise KeyError(key)
-        return self._of(metric)[key]
-
-    def __iter__(self) -> Iterator[str]:
-        for metric in self._wanted:
-            yield from self._of(metric)
-
-    def __len__(self) -> int:
-        return sum(len(self._of(metric)) for metric in self._wanted)
+    return LatencyPercentiles(wanted, percentiles)
 
 
 def _spread(state: SteadyState, metric: str) -> Floats:
