@@ -17,7 +17,7 @@ from planner.catalog.inline_model import parse_inline
 from planner.catalog.model import ModelSpec
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
-from planner.catalog.support import check_support, compute_precision
+from planner.catalog.support import compute_precision
 from planner.deployment import Deployment, EngineSettings
 from planner.evidence import Evidence
 from planner.fleet.buckets import Bucket, buckets_of
@@ -34,6 +34,7 @@ from planner.serving.pools import Prefill
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
+from planner.sizing.model_memory import support_reasons
 from planner.sizing.precision import is_below_native, weights_for
 from planner.units import GIB
 
@@ -298,7 +299,7 @@ def ruled_out(
             detail += "; ranks that span nodes fill them whole, with whole experts (EP = TP x DP)"
         yield NOT_OFFERED, detail, group / largest if largest else None
     prefill = deployment.tensor_parallel if apart else None
-    told_apart = unsupported(deployment, context.catalog, prefill)
+    told_apart = support_reasons(context.catalog, deployment, prefill)
     yield from ((UNSUPPORTED, told, None) for told in told_apart)
     memory = memory_layout(deployment)
     if not memory.fits:
@@ -311,24 +312,6 @@ def ruled_out(
             f"the pool has {memory.kv_pool_bytes / GIB:.1f} GiB"
         )
         yield NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
-
-
-def unsupported(
-    deployment: Deployment, catalog: Catalog, prefill_tensor_parallel: int | None = None
-) -> tuple[str, ...]:
-    """Why a deployment would not launch; ``prefill_tensor_parallel``: of a pool that prefills for it."""
-    return check_support(
-        catalog.support_rules(),
-        engine=deployment.engine,
-        model=deployment.model,
-        weights=deployment.weights,
-        kv_cache=deployment.kv_cache,
-        gpu=deployment.gpu,
-        tensor_parallel=deployment.tensor_parallel,
-        data_parallel=deployment.data_parallel,
-        expert_parallel=deployment.expert_parallel,
-        prefill_tensor_parallel=prefill_tensor_parallel,
-    )
 
 
 def lower_precision(deployment: Deployment, catalog: Catalog) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from planner.fleet.candidates import (
     deployments,
     groups_in,
     ruled_out,
-    unsupported,
 )
 from planner.fleet.derating import Derating, derating
 from planner.performance import guard
@@ -46,6 +45,7 @@ from planner.serving.pools import NODE, ZONE, KvLink, Place, Prefill, decode_lim
 from planner.serving.unit_point import tabled_point, unit_of, unit_point
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.memory import memory_layout
+from planner.sizing.model_memory import support_reasons
 
 NO_LINK = "no KV link between the pools is known"
 NO_GAIN = "a smaller unit of these pools holds as much"
@@ -82,7 +82,7 @@ def units(context: Context, asked: Disaggregation) -> Iterator[Candidate | Rejec
         if not _alike(mine.deployment, theirs.deployment):
             continue
         degree = mine.deployment.tensor_parallel
-        refused = unsupported(theirs.deployment, context.catalog, degree)
+        refused = support_reasons(context.catalog, theirs.deployment, degree)
         if refused:
             label = f"{mine.deployment.label} before {theirs.deployment.label}"
             yield Rejection(UNSUPPORTED, label, refused[0])

@@ -168,8 +168,13 @@ def check_size(name: str, value: int, limit: int) -> None:
         raise InputError(f"{name} is out of range", found=value, allowed=f"1 to {limit:,}")
 
 
-def support_reasons(catalog: Catalog, deployment: Deployment) -> tuple[str, ...]:
-    """Why the support rules hold this deployment back; empty when none does."""
+def support_reasons(
+    catalog: Catalog, deployment: Deployment, prefill_tensor_parallel: int | None = None
+) -> tuple[str, ...]:
+    """Why the support rules hold this deployment back; empty when none does.
+
+    ``prefill_tensor_parallel``: of a pool that prefills for it.
+    """
     return check_support(
         catalog.support_rules(),
         engine=deployment.engine,
@@ -180,6 +185,7 @@ def support_reasons(catalog: Catalog, deployment: Deployment) -> tuple[str, ...]
         tensor_parallel=deployment.tensor_parallel,
         data_parallel=deployment.data_parallel,
         expert_parallel=deployment.expert_parallel,
+        prefill_tensor_parallel=prefill_tensor_parallel,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError, PlannerError
-from planner.fleet.candidates import service_model, share_of_gpu, unsupported
+from planner.fleet.candidates import service_model, share_of_gpu
 from planner.fleet.derating import derating
 from planner.performance.factors import Calibration
 from planner.performance.guard import floors
@@ -25,6 +25,7 @@ from planner.serving.placed import Placed
 from planner.serving.pools import Prefill
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
+from planner.sizing.model_memory import support_reasons
 from planner.sizing.precision import is_below_native, weights_for
 from planner.verification.check import (
     Check,
@@ -144,7 +145,7 @@ def _layout(
 ) -> Iterator[Check]:
     reasons = (
         *legal_reasons(deployment),
-        *unsupported(deployment, catalog, prefill_tensor_parallel),
+        *support_reasons(catalog, deployment, prefill_tensor_parallel),
     )
     yield same("physics", f"{label} launches", "; ".join(reasons) or "yes", "yes")
     if not service.allow_lower_precision:
