@@ -35,12 +35,18 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
 
 @pytest.mark.parametrize(
     "document",
-    [*documents(scenario), *documents(scenario_fleet), *documents(scenario_pools)],
+    [
+        document
+        for document in (
+            *documents(scenario),
+            *documents(scenario_fleet),
+            *documents(scenario_pools),
+        )
+        if document is not scenario.Target  # written as ttft_p99: 2s
+    ],
     ids=lambda document: document.__name__,
 )
 def test_no_field_is_left_out(page, document):
-    if document is scenario.Target:
-        pytest.skip("targets are written as ttft_p99: 2s")
     for field in document.model_fields:
         if (document, field) not in {(scenario.Slo, "targets"), (scenario.Scenario, "services")}:
             assert f"| `{field}` |" in page

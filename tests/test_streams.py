@@ -8,6 +8,7 @@ import pytest
 
 from planner import api, checking
 from planner.catalog.store import Catalog
+from planner.fleet.problem import Problem, Solution
 from planner.performance.factors import load_calibration
 from planner.scenario_reader import read_scenario
 from planner.solved import Effort, Solved
@@ -66,12 +67,12 @@ def test_the_mix_is_simulated_and_told(asked: Path, catalog: Catalog) -> None:
 def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
     asked: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decided = []
+    decided: list[Problem] = []
     decide = checking.decide
 
-    def seen(problem: object, effort: object) -> object:
+    def seen(problem: Problem, effort: Effort) -> Solution:
         decided.append(problem)
-        return decide(problem, effort)  # type: ignore[arg-type]
+        return decide(problem, effort)
 
     monkeypatch.setattr(checking, "MAX_ROUNDS", 1)
     monkeypatch.setattr(checking, "held_share", lambda *_args, **_more: 0.5)
@@ -84,7 +85,7 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
     )
     api.solve(asked, catalogs=catalog, rivals=0, explain=False)
     was = {k.key: k.capacity_qps for k in before.problem.kinds}
-    now = {k.key: k.capacity_qps for k in decided[0].kinds}  # type: ignore[attr-defined]
+    now = {k.key: k.capacity_qps for k in decided[0].kinds}
     for key in before.replicas():
         ratios = [now[key][b] / c for b, c in was[key].items()]
         assert max(ratios) == pytest.approx(min(ratios))

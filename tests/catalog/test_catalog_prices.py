@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 
 import pytest
 
-from planner.catalog.offer import Term
+from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 
 CATALOG = load_catalog()
@@ -64,7 +64,7 @@ def test_a_device_hour_costs_what_its_class_does(gpu: str) -> None:
 
 
 def test_larger_machines_cost_more() -> None:
-    def family(offer):  # type: ignore[no-untyped-def]
+    def family(offer: Offer) -> tuple[str, str, str, Term]:
         return (offer.provider, offer.region, offer.gpu, offer.term)
 
     compared = 0

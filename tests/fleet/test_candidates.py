@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from planner.fleet.candidates import (
 from planner.performance.factors import Calibration, load_calibration
 from planner.performance.guard import floors
 from planner.scenario import Service
+from planner.serving.capacity import Capacity
 
 CATALOG = load_catalog()
 CALIBRATION = load_calibration(CATALOG)
@@ -166,8 +168,8 @@ def test_a_share_of_a_gpu_is_a_smaller_gpu() -> None:
 def test_a_prediction_that_beats_physics_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = room.replica_capacity
 
-    def boasting(*given: object, **named: object) -> object:
-        return replace(honest(*given, **named), qps=1e6)  # type: ignore[arg-type]
+    def boasting(*given: Any, **named: Any) -> Capacity:
+        return replace(honest(*given, **named), qps=1e6)
 
     monkeypatch.setattr(room, "replica_capacity", boasting)
     with pytest.raises(PhysicsBreach, match="capacity"):

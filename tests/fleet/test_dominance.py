@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import fleet_instances
 import pytest
@@ -75,8 +76,8 @@ def test_the_optimum_stays_on_many(make: Callable[[int], Problem]) -> None:
     assert sum(compare(make, seed) for seed in range(8, 100)) > 0
 
 
-def kind(key: str, gpus: int, qps: float, **more: object) -> ReplicaKind:
-    return ReplicaKind(key, more.pop("gpu", "a"), gpus, {"s": qps}, **more)  # type: ignore[arg-type]
+def kind(key: str, gpus: int, qps: float, **more: Any) -> ReplicaKind:
+    return ReplicaKind(key, more.pop("gpu", "a"), gpus, {"s": qps}, **more)
 
 
 @pytest.mark.parametrize(

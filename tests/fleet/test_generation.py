@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import fleet_instances
 import pytest
@@ -70,12 +71,12 @@ def test_knapsack_rows_exclude_no_best_fleet(make: Callable[[int], Problem]) -> 
     assert added > 0
 
 
-def small(**more: object) -> Problem:
+def small(**more: Any) -> Problem:
     demands = tuple(Demand(s, s, (7.0,)) for s in ("x", "y"))
     kinds = tuple(
         ReplicaKind(f"{s}{n}", "a", n, {s: 2.3 * n**0.9}) for s in ("x", "y") for n in (1, 2, 4)
     )
-    return Problem(demands, kinds, (NodeOffer("a", "a", 4, 3.0),), **more)  # type: ignore[arg-type]
+    return Problem(demands, kinds, (NodeOffer("a", "a", 4, 3.0),), **more)
 
 
 def test_covers_do_not_stand_for_replicas_where_more_of_them_help() -> None:

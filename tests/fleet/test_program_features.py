@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ def demand(*rates: float, key: str = "s", kinds: int | None = 1) -> Demand:
 
 
 def on(
-    gpu: str, qps: float, gpus: int = 1, key: str = "", s: str = "s", **more: float
+    gpu: str, qps: float, gpus: int = 1, key: str = "", s: str = "s", **more: Any
 ) -> ReplicaKind:
-    return ReplicaKind(key or f"{gpu}{gpus}{s}", gpu, gpus, {s: qps}, **more)  # type: ignore[arg-type]
+    return ReplicaKind(key or f"{gpu}{gpus}{s}", gpu, gpus, {s: qps}, **more)
 
 
 def test_small_replicas_share_a_gpu() -> None:
@@ -136,7 +137,7 @@ def test_spot_is_capped_by_share() -> None:
         {"demands": (demand(1.0), demand(1.0))},
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
-    given = {"demands": (demand(1.0),), "kinds": (), "offers": ()}
+def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"demands": (demand(1.0),), "kinds": (), "offers": ()}
     with pytest.raises(InputError):
-        Problem(**{**given, **wrong})  # type: ignore[arg-type]
+        Problem(**{**given, **wrong})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,13 +23,13 @@ def calibration(catalog: Catalog) -> Calibration:
     return load_calibration(catalog)
 
 
-def deployment(catalog: Catalog, model: str, gpu: str, tp: int, **kwargs: object) -> Deployment:
+def deployment(catalog: Catalog, model: str, gpu: str, tp: int, **kwargs: Any) -> Deployment:
     spec = catalog.model(model)
     card = catalog.gpu(gpu)
     weights = weights_for(spec, str(kwargs.pop("weights", "native")), catalog.weight_format)
     engine = catalog.engine(str(kwargs.pop("engine", "vllm"))).on(card)
     kv = catalog.kv_format("bf16")
-    return Deployment(spec, card, engine, tp, weights, kv, **kwargs)  # type: ignore[arg-type]
+    return Deployment(spec, card, engine, tp, weights, kv, **kwargs)
 
 
 def test_arrays_and_floats_agree(catalog: Catalog, calibration: Calibration) -> None:
