@@ -16,12 +16,9 @@ __all__ = ["__version__", "batch", "compare", "explain", "report", "solve", "swe
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from planner.version import package_version
 
-        try:
-            return version("llm-fleet-planner")
-        except PackageNotFoundError:  # a source tree that was never installed
-            return "0.0.0"
+        return package_version()
     if name in __all__:
         from planner import api
 

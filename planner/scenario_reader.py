@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from planner.errors import InputError, nearest
+from planner.package_data import shipped_folder
 from planner.scenario import Lengths, Scenario, Service
 from planner.scenario_complaints import complaint
 from planner.scenario_names import check_names
@@ -43,13 +44,7 @@ def find_scenario(name: str | Path) -> Path:
 
 def shipped_scenarios() -> dict[str, Path]:
     """Name and path of every scenario that travels with the package."""
-    import planner
-
-    package = Path(planner.__file__).parent
-    for folder in (package / "_data" / "scenarios", package.parent / "scenarios"):
-        if folder.is_dir():
-            return {p.stem: p for p in sorted(folder.glob("*.yaml"))}
-    return {}
+    return {p.stem: p for p in sorted(shipped_folder("scenarios").glob("*.yaml"))}
 
 
 def read_scenario(name: str | Path, catalog: Catalog | None = None) -> Scenario:

@@ -12,7 +12,7 @@ import planner
 PACKAGE = Path(planner.__file__).parent
 
 FLOORS = [
-    {"errors", "units", "evidence", "interrupts"},
+    {"errors", "units", "evidence", "interrupts", "version", "package_data"},
     {"catalog"},
     {
         "documents",

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Iterator
 from typing import cast
 
-from planner import __version__
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.reasons import (
@@ -27,6 +26,7 @@ from planner.plan import Plan, Provenance, Run, SolverReport, Status, Verificati
 from planner.scenario import Arrivals
 from planner.schedule import schedule
 from planner.solved import Effort, Solved
+from planner.version import package_version
 
 
 def assemble(
@@ -144,7 +144,7 @@ def _provenance(
     dates = sorted(filter(None, (o.as_of for o in (used or solved.offers))))
     text = json.dumps(solved.scenario.model_dump(mode="json"), sort_keys=True)
     return Provenance(
-        planner_version=__version__,
+        planner_version=package_version(),
         catalog_digest=catalog.digest(),
         scenario_digest=hashlib.sha256(text.encode()).hexdigest(),
         calibration="; ".join(calibration.sources),

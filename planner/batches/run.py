@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from planner import __version__
 from planner.batches.answers import COLUMNS, Row, Settings, answer
 from planner.batches.ledger import Ledger
 from planner.batches.tasks import collect
@@ -18,6 +17,7 @@ from planner.batches.workers import run
 from planner.catalog.store import load_catalog
 from planner.reporting.batch_document import batch_document
 from planner.reporting.deliver import write_document
+from planner.version import package_version
 
 Counted = Callable[[int, int, str], None]
 
@@ -90,7 +90,7 @@ def fingerprint(settings: Settings) -> str:
     catalog = load_catalog(Path(settings.catalogs) if settings.catalogs else None)
     calibration = Path(settings.calibration).read_text() if settings.calibration else ""
     stated = {k: v for k, v in asdict(settings).items() if k not in ("catalogs", "calibration")}
-    text = json.dumps([__version__, catalog.digest(), calibration, stated], sort_keys=True)
+    text = json.dumps([package_version(), catalog.digest(), calibration, stated], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -22,10 +22,10 @@ from planner.catalog.offer_rows import read_offers
 from planner.catalog.support import SupportRule, read_support
 from planner.catalog.tables import Row, read_rows
 from planner.errors import CatalogError, InputError, PlannerError, nearest
+from planner.package_data import shipped_folder
 
 Found = TypeVar("Found")
 PricedRow = TypeVar("PricedRow", bound=Row)
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def load_catalog(root: Path | None = None) -> Catalog:
@@ -34,8 +34,7 @@ def load_catalog(root: Path | None = None) -> Catalog:
     Raises CatalogError when the folder does not exist.
     """
     if root is None:
-        shipped = _PACKAGE / "_data" / "catalogs"
-        root = shipped if shipped.is_dir() else _PACKAGE.parent / "catalogs"
+        root = shipped_folder("catalogs")
     if not root.is_dir():
         raise CatalogError("no such catalog folder", where=str(root))
     return Catalog(root)

@@ -73,9 +73,9 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from planner import __version__
+        from planner.version import package_version
 
-        click.echo(f"planner {__version__}")
+        click.echo(f"planner {package_version()}")
         ctx.exit()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from planner import __version__
 from planner.deploy.choices import Choices
 from planner.deploy.dialect import llm_d_components
 from planner.deploy.kubernetes import service_labels
@@ -11,6 +10,7 @@ from planner.deploy.routers import router_name
 from planner.deploy.scaling import adapted_metric, can_scale
 from planner.deploy.scripts import script_name, script_roles
 from planner.plan import Plan
+from planner.version import package_version
 
 
 def readme(
@@ -24,7 +24,7 @@ def readme(
     lines = [
         f"# {_plain(plan.scenario.name)}: launch files for {target}",
         "",
-        f"Written by planner {__version__} from a plan with status {plan.status} "
+        f"Written by planner {package_version()} from a plan with status {plan.status} "
         f"(scenario digest {plan.provenance.scenario_digest[:12]}).",
         "",
         "| replicas | service | each | engine | longest request | rate each | capacity each |",

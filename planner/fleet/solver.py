@@ -19,6 +19,7 @@ from typing import Any
 
 from planner.errors import InputError, SolverError, nearest
 from planner.fleet.linear import LinearProgram, Terms, value
+from planner.fleet.solver_output import native_stdout_silenced
 
 SOLVERS = ("highs", "cbc")
 PROVED_GAP = 1e-6
@@ -182,15 +183,16 @@ def _run_highs(problem: Any, effort: Effort) -> tuple[str, bool, float | None]:
 
     _schedule(highspy.Highs, effort.threads)
     try:
-        problem.solve(
-            pulp.HiGHS(
-                msg=False,
-                gapRel=effort.gap,
-                threads=effort.threads,
-                timeLimit=effort.time_limit_s,
-                random_seed=effort.seed,
+        with native_stdout_silenced():
+            problem.solve(
+                pulp.HiGHS(
+                    msg=False,
+                    gapRel=effort.gap,
+                    threads=effort.threads,
+                    timeLimit=effort.time_limit_s,
+                    random_seed=effort.seed,
+                )
             )
-        )
     except (pulp.PulpError, KeyError) as error:
         raise SolverError(f"HiGHS stopped: {error}") from None
     model = problem.solverModel

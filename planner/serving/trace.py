@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import InputError, nearest
+from planner.package_data import shipped_folder
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -100,14 +101,10 @@ def trace_path(name: str) -> Path:
 
 def shipped_traces() -> dict[str, Path]:
     """Name and path of every excerpt that travels with the package."""
-    import planner
-
-    package = Path(planner.__file__).parent
-    for folder in (package / "_data" / "catalogs" / "traces", package.parent / "catalogs/traces"):
-        if folder.is_dir():
-            files = [p for p in sorted(folder.iterdir()) if p.suffix in (".csv", ".jsonl")]
-            return {p.stem: p for p in files}
-    return {}
+    folder = shipped_folder("catalogs") / "traces"
+    if not folder.is_dir():
+        return {}
+    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix in (".csv", ".jsonl")}
 
 
 def read_trace(name: str) -> Trace:
