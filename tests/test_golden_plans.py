@@ -10,6 +10,14 @@ from planner.scenario_reader import shipped_scenarios
 
 GOLDEN = Path(__file__).parent / "golden" / "plans"
 DIGITS = 5
+TOLERANCE = 0.02  # predictions may move by this much before a golden file is rewritten
+DECISION = ("status", "objective_usd_per_hour", "bound_usd_per_hour", "nodes", "totals")
+CHOSEN = (
+    *("gpu", "engine", "engine_version", "tensor_parallel", "pipeline_parallel", "data_parallel"),
+    *("expert_parallel", "weights", "kv_cache", "replicas", "gpus", "usd_per_hour", "gpu_share"),
+    *("limited_by", "evidence"),
+)
+NOT_COMPARED = ("step", "notes", "settings")
 
 
 def rounded(value):
@@ -23,19 +31,15 @@ def rounded(value):
     return value
 
 
-def summary(plan):
-    """The parts of a plan that a change should not move unnoticed."""
+def decision_of(plan):
+    """What is rented and run: it must not move by a digit unnoticed."""
     data = plan.model_dump(mode="json")
-    kept = ("status", "objective_usd_per_hour", "bound_usd_per_hour", "nodes", "totals")
-    out = {k: data[k] for k in kept}
+    out = {k: data[k] for k in DECISION}
     out["services"] = [
         {
             "name": s["name"],
             "served_qps": s["served_qps"],
-            "groups": [
-                {k: v for k, v in g.items() if k not in ("step", "notes", "settings")}
-                for g in s["replica_groups"]
-            ],
+            "groups": [{k: g[k] for k in CHOSEN} for g in s["replica_groups"]],
         }
         for s in data["services"]
     ]
@@ -45,10 +49,61 @@ def summary(plan):
     return rounded(out)
 
 
+def predictions_of(plan):
+    """What is expected of each replica group: a refit moves these by little."""
+    data = plan.model_dump(mode="json")
+    return rounded(
+        {
+            s["name"]: [
+                {k: v for k, v in g.items() if k not in (*CHOSEN, *NOT_COMPARED)}
+                for g in s["replica_groups"]
+            ]
+            for s in data["services"]
+        }
+    )
+
+
+def apart(old, new, where=""):
+    """Every place where two documents differ by more than the tolerance."""
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        return [d for k in old for d in apart(old[k], new[k], f"{where}.{k}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            d
+            for i, (a, b) in enumerate(zip(old, new, strict=True))
+            for d in apart(a, b, f"{where}[{i}]")
+        ]
+    numbers = (int, float)
+    if isinstance(old, numbers) and isinstance(new, numbers):
+        return [] if new == pytest.approx(old, rel=TOLERANCE, abs=1e-12) else [(where, old, new)]
+    return [] if old == new else [(where, old, new)]
+
+
+def test_the_tolerance_finds_what_moved():
+    old = {"a": [1.0, {"b": "x"}]}
+    assert not apart(old, {"a": [1.019, {"b": "x"}]})
+    assert apart(old, {"a": [1.021, {"b": "x"}]}) == [(".a[0]", 1.0, 1.021)]
+    assert apart(old, {"a": [1.0, {"b": "y"}]}) == [(".a[1].b", "x", "y")]
+    assert apart(old, {"a": [1.0]})
+
+
 @pytest.mark.parametrize("name", sorted(shipped_scenarios()))
-def test_golden_plan(name, catalog, golden):
+def test_golden_plan(name, catalog, golden, request):
     plan = solve(name, catalogs=catalog, verify="none")
-    golden(GOLDEN / f"{name}.json", json.dumps(summary(plan), indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(decision_of(plan), indent=1, ensure_ascii=False) + "\n"
+    golden(GOLDEN / f"{name}.json", text)
+    predictions, file = predictions_of(plan), GOLDEN / f"{name}.predictions.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    moved = apart(known, predictions)
+    if moved and request.config.getoption("--regenerate-golden"):
+        file.write_text(json.dumps(predictions, indent=1) + "\n", encoding="utf-8")
+        return
+    assert not moved
+
+
+def test_no_golden_plan_without_a_scenario():
+    known = {f"{n}{end}" for n in shipped_scenarios() for end in (".json", ".predictions.json")}
+    assert {p.name for p in GOLDEN.iterdir()} == known
 
 
 @pytest.mark.slow
