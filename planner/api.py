@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
-from planner.asking import Asking
-from planner.catalog.store import Catalog, load_catalog
+from planner.catalog.store import Catalog
 from planner.scenario import Scenario
-from planner.scenario_names import check_names
-from planner.scenario_reader import find_scenario, read_scenario
+from planner.scenario_reader import find_scenario
+from planner.session import Session
+from planner.solve_options import SolveKeywords, SolveOptions, Solver, Verify
 
 if TYPE_CHECKING:
     from planner.batches.run import BatchResult
@@ -28,8 +27,8 @@ def solve(
     *,
     catalogs: str | Path | Catalog | None = None,
     calibration: str | Path | None = None,
-    verify: str = "simulate",
-    solver: str = "highs",
+    verify: Verify = "simulate",
+    solver: Solver = "highs",
     time_limit_s: float = 60.0,
     gap: float = 0.0,
     seed: int = 0,
@@ -51,26 +50,10 @@ def solve(
     >>> plan.status
     'optimal'
     """
-    from planner.assembly.write import assemble
-    from planner.performance.factors import load_calibration
-    from planner.solved import Effort
-    from planner.solving import solve_scenario
-
-    started = time.monotonic()
+    options = SolveOptions(verify, solver, time_limit_s, gap, seed, rivals, explain)
     progress("reading catalogs")
-    catalog = catalogs if isinstance(catalogs, Catalog) else load_catalog(_path(catalogs))
-    base: Path | None = None
-    if isinstance(scenario, Scenario):
-        check_names(scenario, catalog)
-    else:
-        base = find_scenario(scenario).parent
-        scenario = read_scenario(scenario, catalog)
-    factors = load_calibration(catalog, _path(calibration))
-    effort = Effort(verify, solver, time_limit_s, gap, seed, rivals, explain)
-    solved = solve_scenario(
-        scenario, catalog, factors, effort, base=base, sized=sized, progress=progress
-    )
-    return assemble(solved, catalog, factors, effort, time.monotonic() - started)
+    session = Session.open(catalogs, calibration, options)
+    return session.solve(scenario, sized=sized, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -82,30 +65,50 @@ class Explained:
     exit_code: int
 
 
-def explain(scenario: str | Path, **options: Any) -> Explained:
+def explain(
+    scenario: str | Path,
+    *,
+    catalogs: str | Path | Catalog | None = None,
+    calibration: str | Path | None = None,
+    progress: Callable[[str], None] = lambda _message: None,
+    **options: Unpack[SolveKeywords],
+) -> Explained:
     """Derive a scenario's plan step by step; ``options`` are those of ``solve``.
 
     Scenarios named in its ``beside`` are solved too, for comparison.
     """
+    session = Session.open(catalogs, calibration, SolveOptions(**options))
+    return explain_in(session, scenario, progress)
+
+
+def explain_in(
+    session: Session,
+    scenario: str | Path,
+    progress: Callable[[str], None] = lambda _message: None,
+) -> Explained:
+    """What ``explain`` returns, with the catalogs and options of ``session``."""
     from planner.derivation.derive import beside, derive
 
-    catalog = options.pop("catalogs", None)
-    catalog = catalog if isinstance(catalog, Catalog) else load_catalog(_path(catalog))
-    plan = solve(scenario, catalogs=catalog, **options)
+    plan = session.solve(scenario, progress=progress)
     folder = find_scenario(scenario).parent
     others = (
         folder / f"{name}.yaml" if (folder / f"{name}.yaml").is_file() else Path(name)
         for name in plan.scenario.beside
     )
     return Explained(
-        derivations=derive(plan, catalog),
-        beside=tuple(beside(solve(other, catalogs=catalog, **options)) for other in others),
+        derivations=derive(plan, session.catalog),
+        beside=tuple(beside(session.solve(other)) for other in others),
         exit_code=plan.exit_code,
     )
 
 
 def compare(
-    scenario: Scenario | str | Path, vary: Mapping[str, Sequence[object]], **options: Any
+    scenario: Scenario | str | Path,
+    vary: Mapping[str, Sequence[object]],
+    *,
+    catalogs: str | Path | Catalog | None = None,
+    calibration: str | Path | None = None,
+    **options: Unpack[SolveKeywords],
 ) -> Comparison:
     """Solve a scenario under each combination of restrictions, ``{"tensor_parallel": (2, 4)}``.
 
@@ -116,8 +119,9 @@ def compare(
     from planner.comparison.restriction import axes_of
 
     axes = axes_of(f"{axis}={','.join(map(str, values))}" for axis, values in vary.items())
-    asking = Asking.with_options(**options)
-    return compared(asking.read(scenario), axes, asking.solve_again(), check=asking.check)
+    session = Session.open(catalogs, calibration, SolveOptions(**options))
+    solve_variant = session.solver_of_variants()
+    return compared(session.read(scenario), axes, solve_variant, check=session.check)
 
 
 def sweep(
@@ -127,7 +131,9 @@ def sweep(
     *,
     refinements: int = 0,
     price_of: str | None = None,
-    **options: Any,
+    catalogs: str | Path | Catalog | None = None,
+    calibration: str | Path | None = None,
+    **options: Unpack[SolveKeywords],
 ) -> Sweep:
     """Solve a scenario at each value of one input: rate, growth, ttft, price_factor, ...
 
@@ -139,10 +145,12 @@ def sweep(
     from planner.comparison.sweeps import sweep as swept
 
     moved = axis_named(axis, price_of)
-    asking = Asking.with_options(**{"verify": "none", **options})
+    stated: SolveKeywords = {"verify": "none", "explain": False}
+    stated.update(options)
+    session = Session.open(catalogs, calibration, SolveOptions(**stated))
     points = tuple(float(value) for value in values)
-    solve_again = asking.solve_again(explain=False)
-    return swept(asking.read(scenario), moved, points, solve_again, refinements=refinements)
+    solve_variant = session.solver_of_variants()
+    return swept(session.read(scenario), moved, points, solve_variant, refinements=refinements)
 
 
 def report(
@@ -152,7 +160,9 @@ def report(
     style: str | None = None,
     quick: bool = False,
     table: str = "order",
-    **options: Any,
+    catalogs: str | Path | Catalog | None = None,
+    calibration: str | Path | None = None,
+    **options: Unpack[SolveKeywords],
 ) -> Plan:
     """Write a report on a plan, a plan's JSON file, or a scenario solved first; return the plan.
 
@@ -163,14 +173,15 @@ def report(
     from planner.comparison.gathering import gather
     from planner.reporting.deliver import write_findings, write_plan
 
-    asking = Asking.with_options(**options)
-    plan = asking.plan_of(source)
+    session = Session.open(catalogs, calibration, SolveOptions(**options))
+    plan = session.plan_of(source)
     style = style or Path(path).suffix.removeprefix(".")
     if style == "json":
         write_plan(plan, style, str(path))
         return plan
-    solve_again = None if quick else asking.solve_again(verify="none", explain=False)
-    findings = gather(plan, asking.catalog, asking.calibration(), solve_again)
+    brief = replace(session.options, verify="none", explain=False)
+    solve_variant = None if quick else session.solver_of_variants(brief)
+    findings = gather(plan, session.catalog, session.factors, solve_variant)
     write_findings(findings, style, str(path), table=table)
     return plan
 
@@ -186,7 +197,9 @@ def batch(
     address: str | None = None,
     resume: bool = False,
     parquet: bool = False,
-    **options: Any,
+    catalogs: str | Path | None = None,
+    calibration: str | Path | None = None,
+    **options: Unpack[SolveKeywords],
 ) -> BatchResult:
     """Solve every scenario of a folder, or one scenario over a grid of values; a row each in ``out``.
 
@@ -194,8 +207,16 @@ def batch(
     ``solve``; catalogs are given as a folder, and ``verify`` is "none" unless given. Raises InputError
     when there is nothing to solve, OutputError when ``out`` cannot be written.
     """
-    from planner.batches.answers import Settings
+    from planner.batches.answers import BatchOptions
     from planner.batches.run import run_batch
+
+    stated: SolveKeywords = {"verify": "none", "rivals": 0, "explain": False}
+    stated.update(options)
+    batch_options = BatchOptions(
+        str(catalogs) if catalogs else None,
+        str(calibration) if calibration else None,
+        SolveOptions(**stated),
+    )
 
     axes = [f"{field}={','.join(map(str, values))}" for field, values in (grid or {}).items()]
     return run_batch(
@@ -203,14 +224,10 @@ def batch(
         out,
         pattern=pattern,
         grid=axes,
-        settings=Settings(**options),
+        options=batch_options,
         engine=engine,
         jobs=jobs,
         address=address,
         resume=resume,
         parquet=parquet,
     )
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)

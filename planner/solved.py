@@ -15,25 +15,11 @@ from planner.performance.steps import StepTimes
 from planner.plan import VerificationRound
 from planner.scenario import Scenario
 from planner.serving.capacity import Capacity
+from planner.solve_options import SolveOptions as Effort
+
+__all__ = ["Effort", "Operating", "Progress", "Solved"]
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How hard to try: solver, its limits and the seed, and what else to find out.
-
-    ``verify``: "simulate" or "none"; ``rivals``: how many other GPU types to price; ``explain``:
-    whether to look for the conflict and the ways out when no fleet exists.
-    """
-
-    verify: str = "simulate"
-    solver: str = "highs"
-    time_limit_s: float = 60.0
-    gap: float = 0.0
-    seed: int = 0
-    rivals: int = 5
-    explain: bool = True
 
 
 @dataclass(frozen=True)

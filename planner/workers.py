@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.asking import Asking
 from planner.comparison.ahead import SolveAhead
 from planner.interrupts import interrupts_ignored
+from planner.session import Session
+from planner.solve_options import SolveOptions
 
 if TYPE_CHECKING:
     from planner.comparison.ahead import Solve
@@ -30,13 +31,15 @@ def cores() -> int:
 
 
 @contextmanager
-def solving_ahead(asking: Asking, jobs: int, **settings: Any) -> Iterator[Solve]:
-    """``asking.solve_again(**settings)`` that answers expected questions with ``jobs`` processes.
+def solving_ahead(
+    session: Session, jobs: int, options: SolveOptions | None = None
+) -> Iterator[Solve]:
+    """``session.solver_of_variants(options)`` that solves expected scenarios in ``jobs`` processes.
 
     This process is one of them. When the block is left early, by an error or Ctrl-C, the others are
     ended at once.
     """
-    solve = asking.solve_again(**settings)
+    solve = session.solver_of_variants(options)
     if jobs <= 1:
         yield solve
         return
@@ -45,7 +48,11 @@ def solving_ahead(asking: Asking, jobs: int, **settings: Any) -> Iterator[Solve]
         jobs - 1,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
-        initargs=(asking.catalog.root, {**asking.settings}, settings),
+        initargs=(
+            session.catalog.root,
+            session.calibration_file,
+            options or session.options,
+        ),
     )
     finished = False
     try:
@@ -66,9 +73,9 @@ class _Workers(ProcessPoolExecutor):
             return super().submit(*given, **named)
 
 
-def _start(catalogs: Path, asking: dict[str, Any], settings: dict[str, Any]) -> None:
+def _start(catalogs: Path, calibration: Path | None, options: SolveOptions) -> None:
     global _solve
-    _solve = Asking.with_options(catalogs, **asking).solve_again(**settings)
+    _solve = Session.open(catalogs, calibration, options).solver_of_variants()
 
 
 def _answer(scenario: Scenario) -> Plan:

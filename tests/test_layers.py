@@ -32,6 +32,7 @@ FLOORS = [
     {"fleet"},
     {"plan", "plan_pools"},
     {
+        "solve_options",
         "solved",
         "schedule",
         "pools_of_plan",
@@ -44,7 +45,7 @@ FLOORS = [
     {"verification", "derivation", "comparison"},
     {"deploy"},
     {"reporting"},
-    {"api", "asking", "batches", "workers"},
+    {"api", "session", "batches", "workers"},
     {"cli", "__main__"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

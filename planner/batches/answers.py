@@ -9,39 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from planner.batches.tasks import Task, changed
-from planner.catalog.store import Catalog, load_catalog
-from planner.errors import PlannerError
-from planner.performance.factors import Calibration, load_calibration
+from planner.errors import InputError, PlannerError
 from planner.plan import Plan
+from planner.scenario_names import check_names
+from planner.scenario_reader import validate, with_files_beside
+from planner.scenario_source import Source, parse_source
+from planner.session import Session
+from planner.solve_options import BRIEF, SolveOptions
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How every scenario of a batch is solved; paths so that any worker can read them."""
+class BatchOptions:
+    """How every scenario of a batch is solved; paths, so that any worker can read them."""
 
     catalogs: str | None = None
     calibration: str | None = None
-    verify: str = "none"
-    solver: str = "highs"
-    time_limit_s: float = 60.0
-    gap: float = 0.0
-    seed: int = 0
+    solve: SolveOptions = BRIEF
 
 
 @lru_cache(maxsize=4)
-def _data(catalogs: str | None, calibration: str | None) -> tuple[Catalog, Calibration]:
+def _session(options: BatchOptions) -> Session:
     """Catalogs and factors, read once per worker."""
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
-    return catalog, load_calibration(catalog, Path(calibration) if calibration else None)
+    return Session.open(options.catalogs, options.calibration, options.solve)
 
 
-def answer(task: Task, settings: Settings) -> Row:
+def answer(task: Task, options: BatchOptions) -> Row:
     """Answer one task; a scenario that cannot be read or solved becomes a row that says why."""
     started = time.monotonic()
     try:
-        plan = _solve(task, settings)
+        plan = _solve(task, options)
         row = row_of(task, plan)
     except PlannerError as error:
         row = failed(task, "invalid" if error.exit_code == 2 else "failed", str(error))
@@ -52,36 +50,17 @@ def answer(task: Task, settings: Settings) -> Row:
     return row
 
 
-def _solve(task: Task, settings: Settings) -> Plan:
-    from planner.assembly.write import assemble
-    from planner.errors import InputError
-    from planner.scenario_names import check_names
-    from planner.scenario_reader import validate, with_files_beside
-    from planner.scenario_source import Source, parse_source
-    from planner.solved import Effort
-    from planner.solving import solve_scenario
-
+def _solve(task: Task, options: BatchOptions) -> Plan:
     if task.text is None:
         raise InputError(task.problem or "the scenario could not be read")
-    catalog, factors = _data(settings.catalogs, settings.calibration)
+    session = _session(options)
     source = parse_source(task.text, task.file)
     if task.changes:
         source = Source(source.path, changed(source.data, task.changes), source.lines)
     file = Path(task.file)
     scenario = with_files_beside(validate(source, default_name=file.stem), file.parent)
-    check_names(scenario, catalog, source)
-    effort = Effort(
-        settings.verify,
-        settings.solver,
-        settings.time_limit_s,
-        settings.gap,
-        settings.seed,
-        rivals=0,
-        explain=False,
-    )
-    started = time.monotonic()
-    solved = solve_scenario(scenario, catalog, factors, effort, base=file.parent)
-    return assemble(solved, catalog, factors, effort, time.monotonic() - started)
+    check_names(scenario, session.catalog, source)
+    return session.solve(scenario, base=file.parent)
 
 
 def row_of(task: Task, plan: Plan) -> Row:

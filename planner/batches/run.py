@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from planner.batches.answers import COLUMNS, Row, Settings, answer
+from planner.batches.answers import COLUMNS, BatchOptions, Row, answer
 from planner.batches.ledger import Ledger
 from planner.batches.tasks import collect
 from planner.batches.workers import run
@@ -52,7 +52,7 @@ def run_batch(
     *,
     pattern: str = "**/*.yaml",
     grid: Sequence[str] = (),
-    settings: Settings | None = None,
+    options: BatchOptions | None = None,
     engine: str = "local",
     jobs: int = 2,
     address: str | None = None,
@@ -66,13 +66,13 @@ def run_batch(
     ``rows.parquet``. One bad file never stops the rest. Raises InputError when there is nothing to
     do, OutputError when ``out`` cannot be written; finished rows are kept either way.
     """
-    settings = settings or Settings()
-    tasks = collect(source, pattern, grid, fingerprint(settings))
+    options = options or BatchOptions()
+    tasks = collect(source, pattern, grid, fingerprint(options))
     folder = Path(out)
     with Ledger(folder, resume=resume) as ledger:
         done = ledger.keep(t.key for t in tasks)
         left = [t for t in tasks if t.key not in done]
-        work = functools.partial(answer, settings=settings)
+        work = functools.partial(answer, options=options)
         finished = len(done)
         progress(finished, len(tasks), "")
         for row in run(left, work, engine=engine, jobs=jobs, address=address) if left else ():
@@ -85,12 +85,12 @@ def run_batch(
     return result
 
 
-def fingerprint(settings: Settings) -> str:
+def fingerprint(options: BatchOptions) -> str:
     """Digest of everything but the scenario that an answer depends on."""
-    catalog = load_catalog(Path(settings.catalogs) if settings.catalogs else None)
-    calibration = Path(settings.calibration).read_text() if settings.calibration else ""
-    stated = {k: v for k, v in asdict(settings).items() if k not in ("catalogs", "calibration")}
-    text = json.dumps([package_version(), catalog.digest(), calibration, stated], sort_keys=True)
+    catalog = load_catalog(Path(options.catalogs) if options.catalogs else None)
+    calibration = Path(options.calibration).read_text() if options.calibration else ""
+    stated = [package_version(), catalog.digest(), calibration, asdict(options.solve)]
+    text = json.dumps(stated, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

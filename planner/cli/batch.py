@@ -6,10 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import click
 
 from planner.cli.options import catalog_options, solve_options
+from planner.solve_options import SolveOptions
 
 
 @click.command(name="batch", short_help="solve many scenario files")
@@ -47,13 +49,9 @@ def command(
     address: str | None,
     resume: bool,
     parquet: bool,
-    verify: str,
-    solver: str,
-    time_limit: float,
-    gap: float,
-    seed: int,
     catalogs: str | None,
     calibration: str | None,
+    options: SolveOptions,
 ) -> int:
     """Solve every scenario under SOURCE that matches PATTERN, or one file over a --grid.
 
@@ -69,10 +67,11 @@ def command(
       planner batch llama70b_qps50 --grid rate=10,20,50,100 --grid slo.ttft_p99=1s,2s -o out/
       planner batch scenarios/ 'rag*.yaml' -o out/ --engine dask --address tcp://host:8786
     """
-    from planner.batches.answers import Settings
+    from planner.batches.answers import BatchOptions
     from planner.batches.run import run_batch
 
-    settings = Settings(catalogs, calibration, verify, solver, time_limit, gap, seed)
+    brief = replace(options, rivals=0, explain=False)
+    batch_options = BatchOptions(catalogs, calibration, brief)
     with _bar() as progress:
         try:
             result = run_batch(
@@ -80,7 +79,7 @@ def command(
                 output,
                 pattern=pattern,
                 grid=grid,
-                settings=settings,
+                options=batch_options,
                 engine=engine,
                 jobs=jobs,
                 address=address,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
+from planner.solve_options import SolveOptions
 
 FORMATS = ("table", "json", "md", "html", "csv")
 
@@ -34,7 +33,8 @@ def command(
     catalogs: str | None,
     style: str,
     output: str | None,
-    **settings: Any,
+    calibration: str | None,
+    options: SolveOptions,
 ) -> int:
     """Solve SCENARIO once under each restriction and say which wins, and why.
 
@@ -45,20 +45,19 @@ def command(
       planner compare llama70b_qps50 --vary tensor_parallel=2,4
       planner compare llama70b_qps50 --vary gpu=h100-sxm-80gb,l40s --vary weights=bf16,fp8
     """
-    from planner.asking import Asking
     from planner.comparison.options import compare
     from planner.comparison.restriction import axes_of
     from planner.reporting.comparison_document import comparison_document, verdict
     from planner.reporting.deliver import prepare, records, write_document
+    from planner.session import Session
     from planner.workers import cores, solving_ahead
 
     axes = axes_of(vary)
     prepare(style, output)
-    settings["time_limit_s"] = settings.pop("time_limit")
-    asking = Asking.with_options(catalogs, **settings)
-    question = asking.read(scenario)
-    with progress() as report, solving_ahead(asking, jobs or cores()) as solve:
-        comparison = compare(question, axes, solve, counting(report), check=asking.check)
+    session = Session.open(catalogs, calibration, options)
+    question = session.read(scenario)
+    with progress() as report, solving_ahead(session, jobs or cores()) as solve:
+        comparison = compare(question, axes, solve, counting(report), check=session.check)
     document, winner = comparison_document(comparison), comparison.winner
     write_document(
         document,

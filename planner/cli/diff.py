@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any
 
 import click
 
 from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
 from planner.errors import InputError
+from planner.solve_options import SolveOptions
 
 FORMATS = ("table", "json", "md", "html", "csv")
 EXIT_INCREASED = 1
@@ -44,7 +44,8 @@ def command(
     catalogs: str | None,
     style: str,
     output: str | None,
-    **settings: Any,
+    calibration: str | None,
+    options: SolveOptions,
 ) -> int:
     """Compare the plans OLD and NEW: plan files (.json), or scenarios to solve first.
 
@@ -56,26 +57,25 @@ def command(
       planner diff last.json scenario.yaml --format md -o difference.md
       planner diff last.json scenario.yaml --split
     """
-    from planner.asking import Asking
     from planner.comparison.differences import diff
     from planner.comparison.splitting import Part, split
     from planner.reporting.deliver import prepare, records, write_document
     from planner.reporting.difference_document import difference_document, headline
+    from planner.session import Session
     from planner.workers import cores, solving_ahead
 
     allowed = None if limit is None else _share(limit)
     prepare(style, output)
-    settings["time_limit_s"] = settings.pop("time_limit")
-    asking = Asking.with_options(catalogs, **settings)
+    session = Session.open(catalogs, calibration, options)
     with progress() as report:
         report(f"reading {old}")
-        before = asking.plan_of(old)
+        before = session.plan_of(old)
         report(f"reading {new}")
-        after = asking.plan_of(new)
+        after = session.plan_of(new)
         difference = diff(before, after)
         parts: tuple[Part, ...] = ()
         if wants_parts and difference.changes:
-            with solving_ahead(asking, jobs or cores()) as solve:
+            with solving_ahead(session, jobs or cores()) as solve:
                 parts = split(difference.old, after, solve, counting(report))
     document = difference_document(difference, parts)
     write_document(

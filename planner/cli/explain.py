@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from planner.cli.options import catalog_options, progress, solve_options
+from planner.solve_options import SolveOptions
 
 
 @click.command(name="explain", short_help="derive the plan step by step")
@@ -24,10 +23,11 @@ from planner.cli.options import catalog_options, progress, solve_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
 def command(
     scenario: str,
-    time_limit: float,
     style: str,
     output: str | None,
-    **settings: Any,
+    catalogs: str | None,
+    calibration: str | None,
+    options: SolveOptions,
 ) -> int:
     """Derive the plan for SCENARIO, formula by formula, beside the sizing by memory alone.
 
@@ -39,10 +39,12 @@ def command(
       planner explain llama70b_qps50
       planner explain deepseek_v3_8xh100_int4 --format md
     """
-    from planner.api import explain
+    from planner.api import explain_in
+    from planner.session import Session
 
     with progress() as report:
-        explained = explain(scenario, time_limit_s=time_limit, progress=report, **settings)
+        session = Session.open(catalogs, calibration, options)
+        explained = explain_in(session, scenario, report)
     if style == "table" and output is None:
         from rich.console import Console
 

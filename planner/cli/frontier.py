@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from planner.cli.numbers import FiniteRange
 from planner.cli.options import catalog_options, progress
+from planner.solve_options import Solver
 
 FORMATS = ("table", "json", "md", "html", "csv")
 QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
@@ -79,7 +78,7 @@ def command(
     demand_cv: float | None,
     tolerance: float,
     count: int,
-    solver: str,
+    solver: Solver,
     time_limit: float,
     catalogs: str | None,
     calibration: str | None,
@@ -96,23 +95,18 @@ def command(
       planner frontier llama70b_qps50 --show resilience --show limits
       planner frontier llama70b_qps50 --show assurance --demand-cv 0.1
     """
-    from planner.asking import Asking
     from planner.comparison.deciding import Decider
     from planner.comparison.frontiers import explore, read_factors
     from planner.fleet.sized_before import SizedBefore
-    from planner.performance.factors import load_calibration
     from planner.reporting.deliver import records, write_document
     from planner.reporting.frontier_document import frontier_document
-    from planner.solved import Effort
+    from planner.session import Session
+    from planner.solve_options import SolveOptions
 
-    asking = Asking.with_options(catalogs)
-    question = asking.read(scenario)
-    trusted = load_calibration(asking.catalog, Path(calibration) if calibration else None)
-    decider = Decider(
-        asking.catalog,
-        SizedBefore(asking.catalog, trusted),
-        Effort("none", solver, time_limit),
-    )
+    options = SolveOptions("none", solver, time_limit)
+    session = Session.open(catalogs, calibration, options)
+    question = session.read(scenario)
+    decider = Decider(session.catalog, SizedBefore(session.catalog, session.factors), options)
     with progress() as report:
         found = explore(
             decider,

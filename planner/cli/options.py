@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from planner.cli.numbers import FiniteRange
 from planner.plan import Plan
+from planner.solve_options import SolveOptions, Solver, Verify
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("table", "json", "md", "html", "csv", "xlsx")
 
 
 def solve_options(verify: str) -> Callable[[Command], Command]:
-    """How hard to solve and whether to simulate; ``verify`` is the command's default."""
+    """How hard to solve and whether to simulate, given to the command as ``options``.
+
+    ``verify`` is the command's default.
+    """
     options = (
         click.option(
             "--verify",
@@ -51,7 +56,24 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
             "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
         ),
     )
-    return _stack(options)
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_options(
+            *args: object,
+            verify: Verify,
+            solver: Solver,
+            time_limit: float,
+            gap: float,
+            seed: int,
+            **rest: object,
+        ) -> object:
+            stated = SolveOptions(verify, solver, time_limit, gap, seed)
+            return command(*args, options=stated, **rest)
+
+        return _stack(options)(cast(Command, with_options))
+
+    return decorate
 
 
 def jobs_option(command: Command) -> Command:

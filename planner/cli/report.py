@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import click
 
 from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
+from planner.solve_options import SolveOptions
 
 FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 
@@ -37,7 +38,8 @@ def command(
     quick: bool,
     jobs: int | None,
     catalogs: str | None,
-    **settings: Any,
+    calibration: str | None,
+    options: SolveOptions,
 ) -> int:
     """Report on a scenario (solved first) or on a plan written by: planner solve --format json.
 
@@ -49,26 +51,24 @@ def command(
       planner report plan.json --format xlsx -o report.xlsx
       planner report plan.json --format csv --table ways_to_pay
     """
-    from planner.asking import Asking
     from planner.comparison.gathering import gather
     from planner.reporting.deliver import prepare, write_findings, write_plan
+    from planner.session import Session
     from planner.workers import cores, solving_ahead
 
     prepare(style, output)
-    settings["time_limit_s"] = settings.pop("time_limit")
-    asking = Asking.with_options(catalogs, **settings)
+    session = Session.open(catalogs, calibration, options)
     with progress() as report:
         report(f"reading {source}")
-        plan = asking.plan_of(source)
+        plan = session.plan_of(source)
         if style == "json":
             write_plan(plan, style, output)
             return plan.exit_code
         if quick:
-            findings = gather(plan, asking.catalog, asking.calibration())
+            findings = gather(plan, session.catalog, session.factors)
         else:
-            with solving_ahead(asking, jobs or cores(), verify="none", explain=False) as solve:
-                findings = gather(
-                    plan, asking.catalog, asking.calibration(), solve, counting(report)
-                )
+            brief = replace(options, verify="none", explain=False)
+            with solving_ahead(session, jobs or cores(), brief) as solve:
+                findings = gather(plan, session.catalog, session.factors, solve, counting(report))
     write_findings(findings, style, output, table=table)
     return plan.exit_code

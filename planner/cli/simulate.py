@@ -136,7 +136,6 @@ def command(
       planner simulate mine.yaml --plan plan.json --rate-scale 1.2 --duration 30m
       planner simulate mine.yaml --trace trace.csv --requests requests.csv
     """
-    from planner.asking import Asking
     from planner.reporting.deliver import write_document
     from planner.reporting.simulation_tables import (
         requests_table,
@@ -146,14 +145,16 @@ def command(
     )
     from planner.reporting.tables_out import table_format, write_table
     from planner.serving.service_simulation import Scaling
+    from planner.session import Session
+    from planner.solve_options import SolveOptions
     from planner.verification.play import Overload, Play, play, under
 
     for wanted in filter(None, (requests_file, series_file)):
         table_format(wanted)
-    asking = Asking.with_options(catalogs, calibration=calibration, verify="none", seed=seed)
-    answer = asking.plan_of(plan or scenario)
+    session = Session.open(catalogs, calibration, SolveOptions(verify="none", seed=seed))
+    answer = session.plan_of(plan or scenario)
     if plan is not None:
-        answer = under(answer, asking.read(scenario))
+        answer = under(answer, session.read(scenario))
     how = Play(
         trace=trace,
         kv_pool_tokens=kv_pool_tokens,
@@ -166,7 +167,7 @@ def command(
     )
     try:
         with _bar() as advance:
-            checks = play(answer, how, asking.catalog, asking.calibration(), advance)
+            checks = play(answer, how, session.catalog, session.factors, advance)
     except Overload as overload:
         click.echo(f"cannot be held: {overload}", err=True)
         return MISSED

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from planner.cli.options import FORMATS, catalog_options, deliver, progress, solve_options
+from planner.solve_options import SolveOptions
 
 
 @click.command(name="solve", short_help="find the cheapest fleet that holds the targets")
@@ -24,10 +23,11 @@ from planner.cli.options import FORMATS, catalog_options, deliver, progress, sol
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
 def command(
     scenario: str,
-    time_limit: float,
     style: str,
     output: str | None,
-    **settings: Any,
+    catalogs: str | None,
+    calibration: str | None,
+    options: SolveOptions,
 ) -> int:
     """Find the cheapest fleet for SCENARIO: a YAML file, or the name of a shipped scenario.
 
@@ -40,9 +40,9 @@ def command(
       planner solve llama70b_qps50 --format json -o plan.json
       planner solve mine.yaml --verify none --time-limit 10
     """
-    from planner.api import solve
+    from planner.session import Session
 
     with progress() as report:
-        plan = solve(scenario, time_limit_s=time_limit, progress=report, **settings)
+        plan = Session.open(catalogs, calibration, options).solve(scenario, progress=report)
     deliver(plan, style, output)
     return plan.exit_code

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
 from planner.errors import InputError
+from planner.solve_options import SolveOptions
 
 FORMATS = ("table", "json", "md", "html", "csv")
 _RANGES = {
@@ -57,7 +59,9 @@ def command(
     style: str,
     output: str | None,
     chart: str | None,
-    **settings: Any,
+    calibration: str | None,
+    options: SolveOptions,
+    **ranges: str | None,
 ) -> int:
     """Solve SCENARIO along a range of one input: the cost curve, and where the choice flips.
 
@@ -69,15 +73,15 @@ def command(
       planner sweep llama70b_qps50 --ttft 0.5s..4s --format csv -o ttft.csv
       planner sweep llama70b_qps50 --price-factor 0.5..1.5 --price-of h100-sxm-80gb
     """
-    from planner.asking import Asking
     from planner.comparison.sweeps import axis_named, read_values, sweep
     from planner.reporting.deliver import prepare, records, write_document
     from planner.reporting.extras import need
     from planner.reporting.files import write_file
     from planner.reporting.sweep_document import cost_figure, flips_records, sweep_document
+    from planner.session import Session
     from planner.workers import cores, solving_ahead
 
-    given = {name: text for name in _RANGES if (text := settings.pop(name)) is not None}
+    given = {name: text for name in _RANGES if (text := ranges[name]) is not None}
     if len(given) != 1:
         raise InputError(
             "give exactly one range to sweep",
@@ -90,10 +94,9 @@ def command(
     prepare(style, output, chart)
     if chart is not None:
         need("matplotlib", "the chart")
-    settings["time_limit_s"] = settings.pop("time_limit")
-    asking = Asking.with_options(catalogs, **settings)
-    question = asking.read(scenario)
-    with progress() as report, solving_ahead(asking, jobs or cores(), explain=False) as solve:
+    session = Session.open(catalogs, calibration, replace(options, explain=False))
+    question = session.read(scenario)
+    with progress() as report, solving_ahead(session, jobs or cores()) as solve:
         swept = sweep(question, axis, values, solve, refinements=refine, progress=counting(report))
     document = sweep_document(swept)
     write_document(

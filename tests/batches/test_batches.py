@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from planner.batches.answers import COLUMNS, Settings, answer
+from planner.batches.answers import COLUMNS, BatchOptions, answer
 from planner.batches.ledger import Ledger
 from planner.batches.run import run_batch
 from planner.batches.tasks import Task, changed, collect, points_of
 from planner.batches.workers import run
 from planner.errors import InputError, OutputError
+from planner.solve_options import SolveOptions
 
 GOOD = """\
 model: meta-llama/Llama-3.1-8B-Instruct
@@ -84,7 +85,8 @@ def test_resume_keeps_what_is_done_and_redoes_what_changed(folder, tmp_path):
 def test_other_options_are_another_question(folder, tmp_path):
     out = tmp_path / "out"
     run_batch(folder, out, jobs=1)
-    again = run_batch(folder, out, jobs=1, resume=True, settings=Settings(gap=0.01))
+    other = BatchOptions(solve=SolveOptions("none", gap=0.01))
+    again = run_batch(folder, out, jobs=1, resume=True, options=other)
     assert again.reused == 0
 
 
@@ -288,7 +290,7 @@ def test_a_bug_becomes_a_row(monkeypatch, folder):
     import planner.batches.answers as answers
 
     monkeypatch.setattr(answers, "_solve", lambda *_: 1 / 0)
-    row = answer(collect(folder, "good0.yaml", (), "x")[0], Settings())
+    row = answer(collect(folder, "good0.yaml", (), "x")[0], BatchOptions())
     assert row["status"] == "failed"
     assert "ZeroDivisionError" in row["error"]
 
