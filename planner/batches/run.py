@@ -24,7 +24,11 @@ Counted = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What a batch came to. ``rows`` by id; ``reused``: rows kept from an earlier run."""
+    """What a batch came to.
+
+    ``rows`` by id, those of earlier runs in the same folder among them; ``reused``: how many of this
+    run's scenarios were solved before.
+    """
 
     rows: tuple[Row, ...]
     folder: Path
@@ -34,6 +38,11 @@ class BatchResult:
     def counts(self) -> dict[str, int]:
         """Rows by status."""
         return dict(Counter(str(r["status"]) for r in self.rows))
+
+    @property
+    def problems(self) -> tuple[Row, ...]:
+        """Rows without a plan: invalid, failed or crashed."""
+        return tuple(r for r in self.rows if r["status"] in ("invalid", "failed", "crashed"))
 
     @property
     def exit_code(self) -> int:
@@ -70,7 +79,7 @@ def run_batch(
     tasks = collect(source, pattern, grid, fingerprint(options))
     folder = Path(out)
     with Ledger(folder, resume=resume) as ledger:
-        done = ledger.keep(t.key for t in tasks)
+        done = ledger.keep({t.id: t.key for t in tasks})
         left = [t for t in tasks if t.key not in done]
         work = functools.partial(answer, options=options)
         finished = len(done)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from planner.batches.answers import Row, failed
@@ -20,6 +23,7 @@ from planner.interrupts import interrupts_ignored
 
 ENGINES = ("local", "dask", "ray")
 CONNECT_S = 10
+PARENT_CHECK_S = 1.0
 RAY_CHUNK = 16  # Ray's joblib backend returns lists only, so rows come in chunks
 
 Work = Callable[[Task], Row]
@@ -102,8 +106,9 @@ def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
 
     def parallel(tasks: Sequence[Task], work: Work) -> Iterator[Row]:
         with interrupts_ignored():
+            bound = partial(_while_parent_lives, os.getpid(), work)
             rows = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
-                joblib.delayed(work)(t) for t in tasks
+                joblib.delayed(bound)(t) for t in tasks
             )
         yield from rows
 
@@ -114,6 +119,26 @@ def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
 
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
         raise
+
+
+def _while_parent_lives(parent: int, work: Work, task: Task) -> Row:
+    """``work`` in a worker that ends when its parent does, however that ended."""
+    _watch(parent)
+    return work(task)
+
+
+@lru_cache(maxsize=1)
+def _watch(parent: int) -> None:
+    """Start the thread that ends this worker once its parent is another process."""
+    if os.getpid() == parent:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -165,11 +190,19 @@ def _ray(jobs: int, address: str | None) -> Iterator[Parallel]:
         )
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises kinds of its own, and of the libraries below it
+            ray.shutdown()
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            if address is None:
+                raise OutputError(
+                    "Ray did not start on this machine",
+                    found=said,
+                    action="try again, or use --engine local",
+                ) from None
             raise InputError(
                 "no Ray cluster answers",
                 where="--address",
-                found=f"{address} ({error})",
+                found=f"{address} ({said})",
                 action="start one with: ray start --head",
             ) from None
         register()

@@ -13,6 +13,8 @@ import click
 from planner.cli.options import catalog_options, solve_options
 from planner.solve_options import SolveOptions
 
+MOST_PROBLEMS = 5  # shown on stderr; rows.csv holds all
+
 
 @click.command(name="batch", short_help="solve many scenario files")
 @click.argument("source", type=click.Path(exists=False))
@@ -92,10 +94,15 @@ def command(
                 f"interrupted; finished rows are kept in {output}, go on with --resume", err=True
             )
             return 130
-    told = ", ".join(f"{n} {status}" for status, n in sorted(result.counts.items()))
+    counts = ", ".join(f"{n} {status}" for status, n in sorted(result.counts.items()))
     reused = f" ({result.reused} kept from before)" if result.reused else ""
     many = "" if len(result.rows) == 1 else "s"
-    click.echo(f"{len(result.rows)} scenario{many}{reused}: {told}")
+    click.echo(f"{len(result.rows)} scenario{many}{reused}: {counts}")
+    for row in result.problems[:MOST_PROBLEMS]:
+        click.echo(f"{row['id']}: {row['status']}: {row['error']}", err=True)
+    if len(result.problems) > MOST_PROBLEMS:
+        more = len(result.problems) - MOST_PROBLEMS
+        click.echo(f"and {more} more: see the column error of rows.csv", err=True)
     click.echo(f"rows.jsonl, rows.csv and summary.html are in {output}")
     return result.exit_code
 
