@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run test lint golden bench accuracy docs
+.PHONY: setup run test lint golden bench accuracy docs page
 
 setup:            ## a virtual environment with everything
 	python3 -m venv $(VENV)
@@ -25,9 +25,13 @@ golden:           ## rewrite golden files; read the diff before you commit it
 bench:            ## medians of the benchmarks
 	$(BIN)/python -m benchmarks
 
-accuracy:         ## docs/accuracy.md from the measurements (glibc keeps the fit's large arrays: half the time)
+accuracy:         ## docs/reference/accuracy.md from the measurements (glibc keeps the fit's large arrays: half the time)
 	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 $(BIN)/python -m benchmarks.accuracy
 
 docs:             ## the generated pages: CLI and scenario reference, accuracy
-	$(BIN)/python -m benchmarks.cli_reference docs/cli.md
-	$(BIN)/python -m benchmarks.scenario_reference docs/scenario.md
+	$(BIN)/python -m benchmarks.cli_reference docs/reference/cli.md
+	$(BIN)/python -m benchmarks.scenario_reference docs/reference/scenario.md
+	$(BIN)/python -m benchmarks.sizing_reference docs/concepts/sizing.md
+
+page:             ## planner/web/static from planner/web/page (needs node 20)
+	cd planner/web/page && npm ci && npx tsc --noEmit && npm run build

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 
 from benchmarks.generator import Size, fleet
-from planner.fleet.program import solve
+from planner.fleet.program.program import solve
 
 RUNS = 6  # seeds; the settings were tuned on the first
 

@@ -16,19 +16,19 @@ from planner.catalog.store import load_catalog
 from planner.deployment import Deployment
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
-from planner.scenario import Arrivals, Feeding, Lengths
-from planner.serving.lengths import joint_lengths
+from planner.scenario.schema import Arrivals, Lengths, Routing
 from planner.serving.limits import replica_limits
-from planner.serving.replica_groups import ReplicaGroup
-from planner.serving.requests import open_loop
-from planner.serving.simulator import simulate
+from planner.serving.simulation.replica_groups import SimulatedGroup
+from planner.serving.simulation.requests import open_loop
+from planner.serving.simulation.simulator import simulate
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import weights_for
+from planner.workload.lengths import joint_lengths
 
 LENGTHS = joint_lengths(Lengths(mean=1000, cv=0.7, max=8000), Lengths(mean=300, cv=0.7, max=2000))
 
 
-def group(replicas: int) -> ReplicaGroup:
+def group(replicas: int) -> SimulatedGroup:
     catalog = load_catalog()
     model = catalog.model("meta-llama/Meta-Llama-3-8B-Instruct")
     deployment = Deployment(
@@ -40,7 +40,7 @@ def group(replicas: int) -> ReplicaGroup:
         catalog.kv_format("bf16"),
     )
     steps = step_model(deployment, load_calibration(catalog))
-    return ReplicaGroup(steps, replica_limits(deployment, memory_layout(deployment)), replicas)
+    return SimulatedGroup(steps, replica_limits(deployment, memory_layout(deployment)), replicas)
 
 
 def replica_seconds() -> float:
@@ -58,7 +58,7 @@ def million() -> tuple[float, float]:
     rate = 32 * 10.0
     requests = open_loop(LENGTHS, Arrivals(), rate, 1_000_000 / rate, 1)
     started = time.process_time()
-    result = simulate([fleet], requests, Feeding(routing="least-loaded"))
+    result = simulate([fleet], requests, Routing(policy="least-loaded"))
     seconds = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024

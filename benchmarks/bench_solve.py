@@ -35,10 +35,10 @@ def solve_code(verify: str) -> str:
 def candidates_per_s() -> tuple[int, float]:
     """Deployments tried and how many a second, sizing and capacity included."""
     from planner.catalog.store import load_catalog
-    from planner.fleet.candidates import enumerate_candidates
-    from planner.fleet.market import admitted_offers
+    from planner.fleet.candidates.enumerate import enumerate_candidates
+    from planner.fleet.offers.admitted import admitted_offers
     from planner.performance.factors import load_calibration
-    from planner.scenario_reader import read_scenario
+    from planner.scenario.reader import read_scenario
 
     catalog = load_catalog()
     scenario = read_scenario("llama70b_qps50", catalog)

@@ -38,7 +38,7 @@ def main() -> dict[str, float]:
     deployment = Deployment(
         model=model,
         gpu=gpu,
-        engine=catalog.engine("vllm").on(gpu),
+        engine=catalog.engine("vllm"),
         tensor_parallel=8,
         weights=weights_for(model, "native", catalog.weight_format),
         kv_cache=catalog.kv_format("bf16"),

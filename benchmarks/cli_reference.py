@@ -1,4 +1,4 @@
-"""Writes docs/cli.md: the help of every command, as the commands print it.
+"""Writes docs/reference/cli.md: the help of every command, as the commands print it.
 
 python -m benchmarks.cli_reference [FILE]
 """

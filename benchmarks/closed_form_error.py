@@ -21,13 +21,13 @@ from planner.catalog.store import Catalog, load_catalog
 from planner.deployment import Deployment
 from planner.performance.factors import Calibration, load_calibration
 from planner.performance.model import step_model
-from planner.scenario import Arrivals, Lengths, Slo
-from planner.serving.capacity import capacity_within
-from planner.serving.lengths import joint_lengths
+from planner.scenario.schema import Arrivals, Lengths, Slo
+from planner.serving.closed_form.capacity import capacity_within
 from planner.serving.limits import replica_limits
-from planner.serving.simulated_capacity import simulated_capacity
+from planner.serving.simulation.capacity import simulated_capacity
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import weights_for
+from planner.workload.lengths import joint_lengths
 
 LAYOUTS = (
     ("meta-llama/Meta-Llama-3-70B-Instruct", "h100-sxm-80gb", 4, "bf16"),

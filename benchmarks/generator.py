@@ -11,7 +11,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from planner.fleet.problem import Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
+from planner.fleet.program.problem import Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
 
 TENSOR_PARALLEL = (1, 2, 4, 8)
 TYPICAL_SPEED = 15.0  # requests/s of a model of size 1 on a middling GPU

@@ -16,16 +16,16 @@ from planner.deployment import Deployment
 from planner.evidence import Evidence
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
-from planner.scenario import Arrivals, Feeding, Lengths, Slo
-from planner.serving.lengths import joint_lengths
+from planner.scenario.schema import Arrivals, Lengths, Routing, Slo
+from planner.serving.closed_form.unit_point import unit_capacity, unit_of, unit_point
 from planner.serving.pools import KvLink, Prefill
-from planner.serving.replica_groups import unit_group
-from planner.serving.requests import open_loop
-from planner.serving.simulation_result import Study
-from planner.serving.simulator import simulate
-from planner.serving.unit_point import unit_capacity, unit_of, unit_point
+from planner.serving.simulation.replica_groups import unit_group
+from planner.serving.simulation.requests import open_loop
+from planner.serving.simulation.simulation_result import Study
+from planner.serving.simulation.simulator import simulate
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import weights_for
+from planner.workload.lengths import joint_lengths
 
 DENSE = ("meta-llama/Llama-3.3-70B-Instruct", "h100-sxm-80gb", (3000, 300))
 MIXTURE = ("deepseek-ai/DeepSeek-V3", "h200-sxm-141gb", (2000, 500))
@@ -66,11 +66,11 @@ def main(requests: int) -> None:
                 for routing in ("random", "least-loaded"):
                     group = unit_group(pool, b, memory, answers, 1, 1.0)
                     warm = 0.05 * requests / rate
-                    run = simulate([group], sent, Feeding(routing=routing), warm_up_s=warm)
+                    run = simulate([group], sent, Routing(policy=routing), warm_up_s=warm)
                     for metric, q in KEYS:
                         key = f"{metric}_p{q}"
-                        played = Study((run,)).percentile(metric, q).value_s
-                        error = point.latency_s[key] / played - 1
+                        simulated = Study((run,)).percentile(metric, q).value_s
+                        error = point.latency_s[key] / simulated - 1
                         errors.setdefault((routing, key), []).append(error)
             print(f"{pool.label(b)}: {capacity.qps:.3g}/s, {capacity.limited_by}")
     for (routing, key), found in errors.items():

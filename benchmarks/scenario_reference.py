@@ -1,4 +1,4 @@
-"""Writes docs/scenario.md: every field of a scenario file, what it takes and its default.
+"""Writes docs/reference/scenario.md: every field of a scenario file, what it takes and its default.
 
 python -m benchmarks.scenario_reference [FILE]
 """
@@ -17,9 +17,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from planner import scenario as s
-from planner import scenario_fleet as f
-from planner import scenario_pools as p
+from planner.scenario import disaggregation as p
+from planner.scenario import fleet as f
+from planner.scenario import money as m
+from planner.scenario import schema as s
 from planner.units import parse_duration_s
 
 INTRODUCTION = """\
@@ -29,7 +30,8 @@ INTRODUCTION = """\
 
 A scenario is one YAML file. With one service its fields stand at the top; several services stand in a list
 under `services`, and what stands above them holds for each that does not say otherwise. Unknown fields are
-errors, numbers are plain numbers, durations are `2s`, `100ms`, `30m` or seconds. Only `model`, `rate`,
+errors, numbers are plain numbers (tokens also `8k`, a rate also `20/s`), durations are `2s`,
+`100ms`, `30m` or seconds. Only `model`, `rate`,
 `prompt_tokens`, `output_tokens` and `slo` are required. The files in `scenarios/` run as they stand.
 
 `model` is a name of the catalog (`planner catalog models`), the path of a `config.json` or of its folder,
@@ -41,11 +43,11 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`prompt_tokens`, `output_tokens`", s.Lengths, ()),
     ("`slo`", s.Slo, ("targets",)),
     ("`arrivals`", s.Arrivals, ()),
-    ("`feeding`", s.Feeding, ()),
+    ("`routing`", s.Routing, ()),
     ("`search`", s.Search, ()),
     ("`search.settings`", s.Settings, ()),
     ("`search.disaggregation`", p.Disaggregation, ()),
-    ("`search.disaggregation.kv_link`", p.KvLink, ()),
+    ("`search.disaggregation.kv_link`", p.KvLinkChoice, ()),
     ("`assumptions`", s.Assumptions, ()),
     ("`load`", f.Load, ()),
     ("`buckets`", f.Buckets, ()),
@@ -61,6 +63,12 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("an entry of `existing`", f.Existing, ()),
     ("`migration`", f.Migration, ()),
     ("`sharing`", f.Sharing, ()),
+    ("`ownership`", m.Ownership, ()),
+    ("a figure of `ownership` with its range", m.Ranged, ()),
+    ("`extras`", m.Extras, ()),
+    ("`extras.egress`", m.Egress, ()),
+    ("`extras.storage`", m.Storage, ()),
+    ("`extras.support`", m.Support, ()),
 )
 TARGETS = "| `METRIC_pNN` | duration; METRIC is {}, NN a percentile | at least one |"
 WORDS = {
@@ -96,9 +104,9 @@ def _accepts(field: FieldInfo) -> str:
     """The field's type and bounds in words."""
     if any(getattr(m, "func", None) is parse_duration_s for m in field.metadata):
         return "duration"
-    told = _type(field.annotation)
+    text = _type(field.annotation)
     bounds = list(_bounds(field.metadata))
-    return f"{told}, {' and '.join(bounds)}" if bounds else told
+    return f"{text}, {' and '.join(bounds)}" if bounds else text
 
 
 def _type(annotation: object) -> str:

@@ -4,12 +4,19 @@
 and ``explain`` do what the commands of the same names do. All of them are loaded on first use.
 """
 
+import warnings
 from typing import TYPE_CHECKING, Any
+
+from planner.other_package import packages_mixed as _packages_mixed
 
 if TYPE_CHECKING:
     from planner.api import batch, compare, explain, report, solve, sweep
 
     __version__: str
+
+_both = _packages_mixed()
+if _both is not None:
+    warnings.warn(_both, stacklevel=2)
 
 __all__ = ["__version__", "batch", "compare", "explain", "report", "solve", "sweep"]
 

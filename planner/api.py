@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from planner.catalog.store import Catalog
-from planner.scenario import Scenario
-from planner.scenario_reader import find_scenario
+from planner.scenario.reader import find_scenario
+from planner.scenario.schema import Scenario
 from planner.session import Session
-from planner.solve_options import SolveKeywords, SolveOptions, Solver, Verify
+from planner.solving.options import SolveKeywords, SolveOptions, Solver, Verify
 
 if TYPE_CHECKING:
     from planner.batches.run import BatchResult
     from planner.comparison.options import Comparison
     from planner.comparison.sweeps import Sweep
     from planner.derivation.rows import Beside, Derivation
-    from planner.fleet.sized_before import SizedBefore
-    from planner.plan import Plan
+    from planner.fleet.candidates.cache import SizedBefore
+    from planner.plan.schema import Plan
+    from planner.solving.result import Verify
 
 
 def solve(
@@ -91,13 +92,14 @@ def explain_in(
 
     plan = session.solve(scenario, progress=progress)
     folder = find_scenario(scenario).parent
+    unchanged = replace(session, changes=())
     others = (
         folder / f"{name}.yaml" if (folder / f"{name}.yaml").is_file() else Path(name)
-        for name in plan.scenario.beside
+        for name in plan.scenario.compare_with
     )
     return Explained(
         derivations=derive(plan, session.catalog),
-        beside=tuple(beside(session.solve(other)) for other in others),
+        beside=tuple(beside(unchanged.solve(other)) for other in others),
         exit_code=plan.exit_code,
     )
 
@@ -137,7 +139,7 @@ def sweep(
 ) -> Sweep:
     """Solve a scenario at each value of one input: rate, growth, ttft, price_factor, ...
 
-    ``refinements``: how often to halve each interval in which the choice flips. ``price_of``: the GPU,
+    ``refinements``: how often to halve each interval in which the choice changes. ``price_of``: the GPU,
     provider or term that ``price_factor`` moves. ``options`` are those of ``solve``; ``verify`` is
     "none" unless given. Latency targets are in seconds.
     """
@@ -170,7 +172,7 @@ def report(
     solves nothing again. ``table`` is the one CSV carries. Raises OutputError when the file cannot be
     written.
     """
-    from planner.comparison.gathering import gather
+    from planner.findings.gather import gather
     from planner.reporting.deliver import write_findings, write_plan
 
     session = Session.open(catalogs, calibration, SolveOptions(**options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from planner.catalog.engine import EngineSpec
@@ -14,7 +15,8 @@ from planner.catalog.model import ModelSpec
 class EngineSettings:
     """What the launch command would set; None means the engine version's own default.
 
-    ``lora_adapters``: adapters held at once, each of ``lora_rank`` on every linear layer.
+    ``lora_adapters``: adapters held at once, each of ``lora_rank`` on every linear layer. ``eager``:
+    no step is captured as a graph, so that the host launches every kernel.
     """
 
     memory_fraction: float | None = None
@@ -26,6 +28,7 @@ class EngineSettings:
     draft_acceptance: float = 0.0
     lora_adapters: int = 0
     lora_rank: int = 16
+    eager: bool = False
 
     @property
     def tokens_per_step(self) -> float:
@@ -67,16 +70,51 @@ class Deployment:
 
     @property
     def label(self) -> str:
-        """A short readable name: ``4x h100-sxm-80gb vllm TP4 fp8/bf16``."""
-        parallel = f"TP{self.tensor_parallel}"
-        for tag, degree in (
-            ("PP", self.pipeline_parallel),
-            ("DP", self.data_parallel),
-            ("EP", self.expert_parallel),
-        ):
-            if degree > 1:
-                parallel += f" {tag}{degree}"
-        return (
-            f"{self.gpus}x {self.gpu.name} {self.engine.name} {parallel} "
-            f"{self.weights.name}/{self.kv_cache.name}"
+        """The name of one replica on whole GPUs, see ``replica_name``."""
+        return replica_name(
+            self.gpus,
+            self.gpu.name,
+            self.engine.name,
+            degrees_label(self.degrees),
+            self.weights.name,
+            self.kv_cache.name,
         )
+
+    @property
+    def degrees(self) -> tuple[int, int, int, int]:
+        """TP, PP, DP and EP of one replica."""
+        return (
+            self.tensor_parallel,
+            self.pipeline_parallel,
+            self.data_parallel,
+            self.expert_parallel,
+        )
+
+
+def replica_name(
+    gpus: int,
+    gpu: str,
+    engine: str,
+    parallel: str,
+    weights: str,
+    kv_cache: str,
+    gpu_share: float = 1.0,
+) -> str:
+    """The one spelling of a replica's name: ``4x h100-sxm-80gb vllm TP4 fp8/bf16``.
+
+    parallel: parallel degrees as ``degrees_label`` or ``pools_label`` write them; weights, kv_cache:
+    formats by catalog name; gpu_share: of its one GPU, below 1 it reads ``... on 0.5 of a GPU``.
+    """
+    cut = f" on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
+    return f"{gpus}x {gpu} {engine} {parallel} {weights}/{kv_cache}{cut}"
+
+
+def replica_key(service: str, name: str) -> str:
+    """The one key of a service's replicas in programs, schedules and plans: ``chat: <name>``."""
+    return f"{service}: {name}"
+
+
+def degrees_label(degrees: Sequence[int]) -> str:
+    """``TP2 DP4 EP8``; TP is always named, the others from 2 on."""
+    named = zip(("TP", "PP", "DP", "EP"), degrees, strict=True)
+    return " ".join(f"{tag}{n}" for tag, n in named if n > 1 or tag == "TP")

@@ -12,12 +12,13 @@ class Evidence(StrEnum):
 
     MEASURED = "measured"  # a measurement of this very configuration
     CALIBRATED = "calibrated"  # same engine and GPU, model of the same kernel family
+    KERNELS = "measured kernels"  # summed from kernels measured on this GPU, by a method checked on others
     MODELLED = "modelled"  # roofline with factors borrowed from elsewhere
     ASSUMED = "assumed"  # a user's or a default assumption
 
     @property
     def rank(self) -> int:
-        """0 for the strongest grade, 3 for the weakest."""
+        """0 for the strongest grade, 4 for the weakest."""
         return list(Evidence).index(self)
 
 

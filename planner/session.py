@@ -10,14 +10,17 @@ from pathlib import Path
 
 from planner.assembly.write import assemble
 from planner.catalog.store import Catalog, load_catalog
-from planner.fleet.sized_before import SizedBefore
+from planner.errors import InputError
+from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.candidates.known import MOST_STATES, Known
 from planner.performance.factors import Calibration, load_calibration
-from planner.plan import Plan, read_plan
-from planner.scenario import Scenario
-from planner.scenario_names import check_names
-from planner.scenario_reader import find_scenario, read_scenario
-from planner.solve_options import DEFAULTS, SolveOptions
-from planner.solving import solve_scenario
+from planner.plan.schema import Plan, read_plan
+from planner.scenario.changes import FieldChange
+from planner.scenario.name_checks import check_names
+from planner.scenario.reader import find_scenario, read_scenario
+from planner.scenario.schema import Scenario
+from planner.solving.options import DEFAULTS, SolveOptions
+from planner.solving.pipeline import solve_scenario
 
 Progress = Callable[[str], None]
 
@@ -28,11 +31,17 @@ def _silent(_message: str) -> None:
 
 @dataclass(frozen=True)
 class Session:
-    """Catalogs, the file of one's own factors over the shipped ones, and how scenarios are solved."""
+    """Catalogs, the file of one's own factors over the shipped ones, and how scenarios are solved.
+
+    ``changes``: made to every scenario that is read from a file.
+    ``most_states``: replicas whose steady states are kept between solves, about 100 kB each.
+    """
 
     catalog: Catalog
     calibration_file: Path | None = None
     options: SolveOptions = DEFAULTS
+    changes: tuple[FieldChange, ...] = ()
+    most_states: int = MOST_STATES
 
     @classmethod
     def open(
@@ -40,6 +49,7 @@ class Session:
         catalogs: str | Path | Catalog | None = None,
         calibration: str | Path | None = None,
         options: SolveOptions | None = None,
+        changes: tuple[FieldChange, ...] = (),
     ) -> Session:
         """Load the catalogs, unless they are given loaded; the shipped ones without a folder.
 
@@ -48,18 +58,29 @@ class Session:
         if not isinstance(catalogs, Catalog):
             catalogs = load_catalog(Path(catalogs) if catalogs else None)
         file = Path(calibration) if calibration else None
-        return cls(catalogs, file, options or DEFAULTS)
+        return cls(catalogs, file, options or DEFAULTS, changes)
 
     @cached_property
     def factors(self) -> Calibration:
         """The step-time factors in force."""
         return load_calibration(self.catalog, self.calibration_file)
 
+    @cached_property
+    def known(self) -> Known:
+        """Of deployments, whatever they are asked to hold: shared by all solves of the session."""
+        return Known(self.most_states)
+
+    def with_options(self, options: SolveOptions) -> Session:
+        """The same catalogs and factors under other options; what is loaded is not read again."""
+        other = replace(self, options=options)
+        vars(other).update(factors=self.factors, known=self.known)  # where cached_property looks
+        return other
+
     def read(self, question: Scenario | str | Path) -> Scenario:
         """The scenario itself, or that of a file or shipped name with its price file made absolute."""
         if isinstance(question, Scenario):
             return question
-        scenario = read_scenario(question, self.catalog)
+        scenario = read_scenario(question, self.catalog, self.changes)
         file = scenario.prices.file
         if file is None or Path(file).is_absolute():
             return scenario
@@ -90,7 +111,7 @@ class Session:
             self.check(question)
         else:
             base = find_scenario(question).parent
-            question = read_scenario(question, self.catalog)
+            question = read_scenario(question, self.catalog, self.changes)
         solved = solve_scenario(
             question,
             self.catalog,
@@ -98,6 +119,7 @@ class Session:
             self.options,
             base=base,
             sized=sized,
+            known=self.known,
             progress=progress,
         )
         duration_s = time.monotonic() - started
@@ -108,8 +130,8 @@ class Session:
 
         ``options`` replace the session's; other GPU types are not priced either way.
         """
-        inner = replace(self, options=replace(options or self.options, rivals=0))
-        sized = SizedBefore(self.catalog, self.factors)
+        inner = self.with_options(replace(options or self.options, rivals=0))
+        sized = SizedBefore(self.catalog, self.factors, self.known)
         return lambda scenario: inner.solve(scenario, sized=sized)
 
     def plan_of(self, source: Plan | Scenario | str | Path) -> Plan:
@@ -117,5 +139,11 @@ class Session:
         if isinstance(source, Plan):
             return source
         if not isinstance(source, Scenario) and str(source).endswith(".json"):
+            if self.changes:
+                raise InputError(
+                    "a plan is not changed: its scenario was solved before",
+                    where=self.changes[0].option,
+                    action="give the scenario instead of the plan",
+                )
             return read_plan(source)
         return self.solve(self.read(source))

@@ -14,8 +14,9 @@ MIB = 1 << 20
 TERA = 1e12
 HOURS_PER_MONTH = 730.0
 HOURS_PER_YEAR = 8760.0
+DAY_S = 86_400.0
 
-_DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": DAY_S}
 _SIZE_BYTES = {
     "B": 1,
     "KB": 1_000,
@@ -72,6 +73,56 @@ def _parse(
     return number * factors[unit]
 
 
+CONTROL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f]")
+
+
+def printable(text: str) -> str:
+    """The text with control characters (ESC, BEL, ...) shown as U+FFFD; line ends and tabs stay."""
+    return CONTROL.sub("\ufffd", text)
+
+
+def control_in(data: object) -> str | None:
+    """The first control character in any text of JSON-like data, or None."""
+    rest = [data]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, str):
+            match = CONTROL.search(part)
+            if match is not None:
+                return match[0]
+        elif isinstance(part, dict):
+            rest += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            rest += part
+    return None
+
+
+_TOKENS = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([kKmM])(?:\s*tokens)?\s*$")
+_THOUSANDS = {"k": 1e3, "m": 1e6}
+_RATE = re.compile(
+    r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*"
+    r"(?:(?:(?:req|requests?)\s*)?(?:/|per)\s*(s|sec|second|m|min|minute|h|hour|d|day)|qps|rps)\s*$"
+)
+_RATE_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
+
+
+def parse_tokens(value: object) -> object:
+    """Return tokens from ``"8k"`` (k = 1,000, M = 1,000,000); anything else as it is, to be judged."""
+    match = _TOKENS.match(value) if isinstance(value, str) else None
+    return value if match is None else float(match[1]) * _THOUSANDS[match[2].lower()]
+
+
+def parse_rate_qps(value: object) -> object:
+    """Return requests per second [1/s] from ``"20/s"``, ``"1200/min"`` or ``"5 qps"``.
+
+    Anything else comes back as it is, to be judged.
+    """
+    match = _RATE.match(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    return float(match[1]) / _RATE_S[(match[2] or "s")[0]]
+
+
 def counted(count: int, noun: str) -> str:
-    """A number and its noun: ``1 card``, ``2 cards``."""
+    """A number and its noun: ``1 GPU``, ``2 GPUs``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

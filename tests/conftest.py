@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def pytest_configure():
-    """Output is as wide as without a terminal, also in parallel workers, which are told a width."""
+    """Output is as wide as without a terminal, also in parallel workers, which are reported a width."""
     os.environ.pop("COLUMNS", None)
 
 

@@ -1,4 +1,4 @@
-"""docs/api.md runs from top to bottom, and the package shows exactly what it promises."""
+"""docs/reference/python.md runs from top to bottom, and the package shows exactly what it promises."""
 
 import re
 import subprocess
@@ -8,21 +8,21 @@ import pytest
 
 import planner
 from planner.errors import InputError, OutputError
-from planner.plan import read_plan
+from planner.plan.schema import read_plan
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
 def test_every_example_runs(repository, tmp_path, monkeypatch, capsys):
-    text = (repository / "docs" / "api.md").read_text(encoding="utf-8")
+    text = (repository / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     documented = set(re.findall(r"^## (\w+)$", text, flags=re.MULTILINE))
     assert documented >= set(planner.__all__) - {"__version__"}
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for number, block in enumerate(blocks, start=1):
-        exec(compile(block, f"docs/api.md example {number}", "exec"), names)
+        exec(compile(block, f"docs/reference/python.md example {number}", "exec"), names)
     assert "did you mean" in capsys.readouterr().out
 
 
@@ -120,6 +120,6 @@ def test_prices_beside_the_scenario_are_found_from_anywhere(small, tmp_path, mon
     (folder / "asked.yaml").write_text(text)
     (folder / "prices.csv").write_text("nonsense\n1\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError) as told:  # found, read, and refused for what it holds
+    with pytest.raises(InputError) as stated:  # found, read, and refused for what it holds
         planner.compare(folder / "asked.yaml", {"gpu": ("l4",)}, verify="none")
-    assert str(folder / "prices.csv") in str(told.value)
+    assert str(folder / "prices.csv") in str(stated.value)

@@ -71,7 +71,7 @@ def test_deepseek_bf16_does_not_fit_sixteen_h100(rows):
     assert row["Weights"].textbook.result == "BF16 1342 GB"
     assert row["16x h100-sxm-80gb, BF16"].textbook.result == "does not fit"
     assert row["16x h100-sxm-80gb, BF16"].textbook.numbers.startswith("16x 80 = 1280 GB")
-    assert "1,342 GB and 16 cards have 1,280 GB" in verdict
+    assert "1,342 GB and 16 GPUs have 1,280 GB" in verdict
     assert explained.exit_code == 3
 
 
@@ -120,7 +120,7 @@ def test_replicas_follow_from_what_they_really_get(name, catalog):
         assert row["What really holds"].numbers.endswith(f"-> {needed}{kept}")
 
 
-def test_layers_that_stop_growing_are_told(rows):
+def test_layers_that_stop_growing_are_reported(rows):
     row, _, _ = rows("gpt_oss_120b")
     assert row["KV cache per token"].honest.note == "18 of 36 layers stop growing at 128 tokens"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from planner.api import solve
-from planner.scenario_reader import shipped_scenarios
+from planner.scenario.reader import shipped_scenarios
 
 GOLDEN = Path(__file__).parent / "golden" / "plans"
 DIGITS = 5
@@ -120,15 +120,15 @@ def test_the_main_plan_holds_in_the_simulator(catalog):
 
 @pytest.mark.slow
 def test_a_router_that_looks_needs_fewer_replicas_than_a_random_split(catalog):
-    """Capacities are raised to what the played fleet held, and the plan verifies by playing again."""
-    from planner.fleet.market import admitted_offers
+    """Capacities are raised to what the simulated fleet held, and the plan verifies by playing again."""
+    from planner.fleet.offers.admitted import admitted_offers
     from planner.performance.factors import load_calibration
     from planner.verification.verify import failures, verify
 
     closed = solve("rag_long_prompts", catalogs=catalog, verify="none")
-    played = solve("rag_long_prompts", catalogs=catalog, verify="simulate")
-    assert played.totals.usd_per_hour <= closed.totals.usd_per_hour
-    assert any(r.holds for r in played.verification.rounds)
-    assert "every target holds" in played.verification.note
-    offers = admitted_offers(played.scenario.prices, catalog)
-    assert not failures(verify(played, catalog, load_calibration(catalog), offers))
+    simulated = solve("rag_long_prompts", catalogs=catalog, verify="simulate")
+    assert simulated.totals.usd_per_hour <= closed.totals.usd_per_hour
+    assert any(r.holds for r in simulated.verification.rounds)
+    assert "every target holds" in simulated.verification.note
+    offers = admitted_offers(simulated.scenario.prices, catalog)
+    assert not failures(verify(simulated, catalog, load_calibration(catalog), offers))

@@ -1,84 +1,112 @@
-"""Data flows one way: a module imports only from its own floor or from floors above it."""
+"""Data flows one way: a module imports only from its own layer or from layers above it."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 import planner
 
 PACKAGE = Path(planner.__file__).parent
-
-FLOORS = [
-    {"errors", "units", "evidence", "interrupts", "version", "package_data"},
-    {"catalog"},
-    {
-        "documents",
-        "scenario",
-        "scenario_fleet",
-        "scenario_pools",
-        "scenario_source",
-        "scenario_complaints",
-        "scenario_names",
-        "scenario_reader",
-    },
-    {"deployment"},
-    {"sizing"},
-    {"performance"},
-    {"serving"},
-    {"accuracy"},
-    {"fleet"},
-    {"plan", "plan_pools"},
-    {
-        "solve_options",
-        "solved",
-        "schedule",
-        "pools_of_plan",
-        "framing",
-        "streams",
-        "checking",
-        "solving",
-        "assembly",
-    },
-    {"verification", "derivation", "comparison"},
-    {"deploy"},
-    {"reporting"},
-    {"api", "session", "batches", "workers"},
-    {"cli", "__main__"},
-]
-FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+REPOSITORY = Path(__file__).parents[1]
+LAYERS = yaml.safe_load((REPOSITORY / "docs/concepts/layers.yaml").read_text(encoding="utf-8"))
+LAYER_OF = {m: i for i, layer in enumerate(LAYERS) for m in layer["modules"]}
+MOST_FILES = 25
+OWN_IMPORTS = (
+    "cli",
+    "api",
+    "__init__",
+    "__main__",
+)  # imports inside functions keep their start light
 
 
 def _modules():
+    """Dotted name and file of every module but the package root, which hands on ``planner.api``."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        relative = path.relative_to(PACKAGE)
-        if relative.parts[0] != "__init__.py" and "_data" not in relative.parts:
-            yield path, relative.parts[0].removesuffix(".py")
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts != ("__init__",) and "_data" not in parts:
+            yield ".".join(("planner", *parts)).removesuffix(".__init__"), path
+
+
+MODULES = dict(_modules())
+
+
+def _imported(node):
+    if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        for alias in node.names:
+            full = f"{node.module}.{alias.name}"
+            yield full if full in MODULES else node.module
+    elif isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
 
 
 def _imports(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "planner" and len(parts) > 1 and parts[1] in FLOOR_OF:
-                yield parts[1]
+    found = {
+        name for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for name in _imported(n)
+    }
+    return {name for name in found if name == "planner" or name in MODULES}
 
 
-@pytest.mark.parametrize(
-    ("path", "room"), [pytest.param(*m, id=str(m[0].relative_to(PACKAGE))) for m in _modules()]
-)
-def test_a_module_imports_only_from_floors_above(path, room):
-    assert room in FLOOR_OF, f"{room} has no floor: add it to FLOORS and docs/architecture.md"
-    below = {r for r in _imports(path) if FLOOR_OF[r] > FLOOR_OF[room]}
-    assert not below, f"{room} must not import from {sorted(below)}"
+IMPORTS = {name: _imports(path) - {name} for name, path in MODULES.items()}
+
+
+def _layer(module):
+    return LAYER_OF.get(module.split(".")[1])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_its_own_layer_or_above(module):
+    assert _layer(module) is not None, f"{module} has no layer: add it to docs/concepts/layers.yaml"
+    assert "planner" not in IMPORTS[module], f"{module} imports the package root"
+    below = {m for m in IMPORTS[module] if _layer(m) > _layer(module)}
+    assert not below, f"{module} must not import from {sorted(below)}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    left = dict(IMPORTS)
+    while ready := [m for m, needs in left.items() if not needs & left.keys()]:
+        for module in ready:
+            del left[module]
+    assert not left, f"in circles, or importing from one: {sorted(left)}"
+
+
+def test_no_layer_without_a_module():
+    assert {m.split(".")[1] for m in MODULES} == set(LAYER_OF)
+
+
+def test_no_class_name_twice():
+    names = Counter(
+        node.name
+        for path in MODULES.values()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not {name: n for name, n in names.items() if n > 1}
+
+
+def test_no_folder_is_too_full():
+    folders = Counter(path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    assert not {str(folder): n for folder, n in folders.items() if n > MOST_FILES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_of_our_own_stand_at_the_top(module):
+    if module.split(".")[1] in OWN_IMPORTS:
+        return
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    inside = {
+        name
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+        for name in _imported(node)
+        if name in MODULES
+    }
+    assert not inside, f"{module} imports {sorted(inside)} inside a function"
 
 
 HEAVY = ("scipy", "pulp", "highspy", "matplotlib", "pandas", "pyarrow", "joblib", "jinja2", "numpy")
@@ -93,14 +121,24 @@ def test_help_imports_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", [p for p, _ in _modules()], ids=lambda p: p.name)
-def test_only_reporting_and_the_command_line_print(path):
-    room = path.relative_to(PACKAGE).parts[0]
-    if room in ("reporting", "cli"):
+@pytest.mark.parametrize("module", MODULES)
+def test_only_reporting_web_and_the_command_line_print(module):
+    if module.split(".")[1] in ("reporting", "web", "cli"):
         return
     calls = [
         n.lineno
-        for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for n in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "print"
     ]
-    assert not calls, f"{path} prints on lines {calls}"
+    assert not calls, f"{module} prints on lines {calls}"
+
+
+def test_the_architecture_page_is_written_from_the_list(golden):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.architecture_page"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+    )
+    golden(REPOSITORY / "docs" / "concepts" / "architecture.md", done.stdout)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from planner.scenario_reader import validate
-from planner.scenario_source import parse_source
+from planner.scenario.reader import validate
+from planner.scenario.yaml_source import parse_source
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -86,9 +86,20 @@ def test_shown_output_is_what_the_command_prints(repository, request):
             assert shown == real, f"{command}: run pytest --regenerate-golden tests/test_readme.py"
 
 
-@pytest.mark.parametrize(
-    "page",
-    re.findall(r"`docs/(\w+)\.md`", README.read_text(encoding="utf-8")),
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+PAGES = sorted(
+    p for p in [README, *README.parent.glob("*.md"), *README.parent.glob("docs/**/*.md")]
 )
-def test_pages_the_readme_names_exist(repository, page):
-    assert (repository / "docs" / f"{page}.md").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(README.parent)))
+def test_every_relative_link_leads_somewhere(page):
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_index_names_every_page():
+    index = README.parent / "docs" / "index.md"
+    named = {(index.parent / link).resolve() for link in LINK.findall(index.read_text())}
+    pages = {p.resolve() for p in index.parent.glob("*/*.md") if p.parent.name != "decisions"}
+    assert pages - named == set()

@@ -1,19 +1,22 @@
-"""docs/scenario.md names every field that a scenario file may hold."""
+"""docs/reference/scenario.md names every field that a scenario file may hold."""
 
 import subprocess
 import sys
 
 import pytest
 
-from planner import scenario, scenario_fleet, scenario_pools
-from planner.documents import Document
+from planner.scenario import disaggregation as scenario_pools
+from planner.scenario import fleet as scenario_fleet
+from planner.scenario import money as scenario_money
+from planner.scenario import schema as scenario
+from planner.scenario.fields import StrictDocument
 
 
 def documents(module):
     return [
         d
         for d in vars(module).values()
-        if isinstance(d, type) and issubclass(d, Document) and d.__module__ == module.__name__
+        if isinstance(d, type) and issubclass(d, StrictDocument) and d.__module__ == module.__name__
     ]
 
 
@@ -30,7 +33,7 @@ def page(repository):
 
 
 def test_the_page_is_what_the_documents_say(repository, golden, page):
-    golden(repository / "docs" / "scenario.md", page)
+    golden(repository / "docs" / "reference" / "scenario.md", page)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,7 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
         for document in (
             *documents(scenario),
             *documents(scenario_fleet),
+            *documents(scenario_money),
             *documents(scenario_pools),
         )
         if document is not scenario.Target  # written as ttft_p99: 2s

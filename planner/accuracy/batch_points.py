@@ -1,8 +1,8 @@
-"""Fixed batches on an older engine: do two cards differ as much as predicted?
+"""Fixed batches on an older engine: do two GPUs differ as much as predicted?
 
 ``catalogs/calibration/batch_points.csv`` holds medians of repeated runs in which a batch of equal
 prompts is computed in one step and then decoded together, on A100 and on H100. The engine of that day
-had host overheads that are gone, so its times are not fitted; the ratio of the two cards is a check
+had host overheads that are gone, so its times are not fitted; the ratio of the two GPUs is a check
 of the stated factors of a GPU generation that the shipped fit has no measurement of.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import Row, read_rows
+from planner.catalog.tables import TableRow, read_rows
 from planner.deployment import Deployment
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
@@ -38,7 +38,7 @@ class CardRatio:
     token_predicted: float
 
 
-class BatchRow(Row):
+class BatchRow(TableRow):
     """One line of ``batch_points.csv``; times in milliseconds."""
 
     model: str
@@ -61,7 +61,7 @@ def read_batch_points(path: Path) -> list[BatchRow]:
 
 
 def card_ratios(catalog: Catalog, calibration: Calibration) -> list[CardRatio]:
-    """Return the ratios of all rows that both cards have (larger batches were split by the engine)."""
+    """Return the ratios of all rows that both GPUs have (larger batches were split by the engine)."""
     rows = read_batch_points(catalog.root / "calibration" / "batch_points.csv")
     by_run: dict[tuple[str, int, int, int, int], dict[str, BatchRow]] = {}
     for row in rows:
@@ -95,7 +95,7 @@ def _seconds(row: BatchRow, catalog: Catalog, calibration: Calibration) -> tuple
     deployment = Deployment(
         model=model,
         gpu=gpu,
-        engine=catalog.engine("vllm").on(gpu),
+        engine=catalog.engine("vllm"),
         tensor_parallel=row.tensor_parallel,
         weights=catalog.weight_format(row.weights),
         kv_cache=catalog.kv_format("bf16"),

@@ -5,28 +5,33 @@ What a benchmark did not record is assumed, as data: ``catalogs/calibration/cond
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from planner.accuracy.points import Point
-from planner.catalog.engine import EngineSpec
+from planner.accuracy.acceptance import (
+    acceptance_of,
+    published_tokens_per_step,
+    read_acceptance,
+)
+from planner.accuracy.point import MeasuredPoint, PoolLayout
+from planner.catalog.engine import EngineSpec, version_key
 from planner.catalog.model import ModelSpec, MoeMlp
 from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
-from planner.deployment import Deployment
+from planner.deployment import Deployment, EngineSettings
 from planner.performance.factors import Calibration
 from planner.sizing.precision import format_family, weights_for
 
 
-class _Document(BaseModel):
+class _ConditionDocument(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Assumption(_Document):
+class Assumption(_ConditionDocument):
     """``use`` this value where every key of ``when`` matches; the first match wins."""
 
     when: dict[str, str]
@@ -34,43 +39,70 @@ class Assumption(_Document):
     source: str
 
 
-class Conditions(_Document):
-    """``conditions.yaml``: weight formats and KV precision of runs that do not say."""
+class SpeculationRow(_ConditionDocument):
+    """A recipe's drafted tokens and what a step of it yields, where every key of ``when`` matches."""
+
+    when: dict[str, str]
+    draft_tokens: int
+    tokens_per_step: float
+    source: str
+
+
+class RunConditions(_ConditionDocument):
+    """``conditions.yaml``: weight formats, KV precision and speculation of runs that do not say."""
 
     schema_version: int
     as_of: date
     weights: tuple[Assumption, ...]
     kv_cache: tuple[Assumption, ...]
     shortest_length: tuple[Assumption, ...]
+    speculation: tuple[SpeculationRow, ...]
+    streamed_steps: tuple[Assumption, ...]
+    first_burst_s: tuple[Assumption, ...]
+    handover_s: tuple[Assumption, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What a point was measured on, and how: lengths uniform in ``shortest_length`` to 1.0 of nominal.
 
-    shortest_length 1.0 means that every request had the nominal lengths.
+    shortest_length 1.0 means that every request had the nominal lengths. prefill: one replica of the
+    pool that prefills, where the answers are written by another. assumed: what the run did not record.
+    streamed_steps: decode steps whose tokens the server sends in one piece. first_burst_s: how much
+    longer the requests sent at the start of a closed loop wait for a server that has just begun [s].
+    handover_s: from a prompt's end on its prefill worker until a decode worker may schedule it, beside the
+    time its cache is on the link [s].
     """
 
     deployment: Deployment
     shortest_length: float
+    prefill: Deployment | None = None
+    assumed: tuple[str, ...] = ()
+    streamed_steps: float = 1.0
+    first_burst_s: float = 0.0
+    handover_s: float = 0.0
+
+    def nominal(self, tokens: int, is_mean: bool) -> int:
+        """The nominal length of lengths with that mean; ``tokens`` itself where it is nominal."""
+        return max(1, round(tokens * 2 / (1 + self.shortest_length))) if is_mean else tokens
 
 
 @lru_cache(maxsize=8)
-def read_conditions(path: Path) -> Conditions:
+def read_conditions(path: Path) -> RunConditions:
     """Return the assumptions; raises CatalogError."""
-    return validate_document(path, read_yaml(path), Conditions)
+    return validate_document(path, read_yaml(path), RunConditions)
 
 
-def deployment_of(point: Point, catalog: Catalog, calibration: Calibration) -> Deployment:
+def deployment_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -> Deployment:
     """Return the deployment a point was measured on; raises InputError for unknown names."""
     return setup_of(point, catalog, calibration).deployment
 
 
-def setup_of(point: Point, catalog: Catalog, calibration: Calibration) -> Setup:
+def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -> Setup:
     """Return deployment and lengths of a point; raises InputError for unknown names."""
     model = catalog.model(point.model)
     gpu = catalog.gpu(point.gpu)
-    engine = _engine(point, catalog).on(gpu)
+    engine = _engine(point, catalog)
     conditions = read_conditions(catalog.root / "calibration" / "conditions.yaml")
     facts = {
         "engine": engine.name,
@@ -81,7 +113,14 @@ def setup_of(point: Point, catalog: Catalog, calibration: Calibration) -> Setup:
         "native": format_family(model.native_weights),
         "maker": model.name.split("/", 1)[0],
         "lengths": f"{point.prompt_tokens}+{point.output_tokens}",
+        "load": str(point.load),
+        "speculative": point.speculative,
+        "pools": "two" if point.prefill else "one",
+        "benchmark": point.source.partition(" (")[0],
+        "model": model.name,
+        "release": ".".join(str(part) for part in version_key(point.engine_version)),
     }
+    speculation = _speculation(point, conditions, facts, catalog)
     name = _assumed(conditions.weights, facts) or point.weights
     kv = point.kv_cache or _assumed(conditions.kv_cache, facts) or "bf16"
     deployment = Deployment(
@@ -94,15 +133,89 @@ def setup_of(point: Point, catalog: Catalog, calibration: Calibration) -> Setup:
         pipeline_parallel=point.pipeline_parallel,
         data_parallel=point.data_parallel,
         expert_parallel=point.expert_parallel,
+        settings=_settings(point, speculation),
     )
     shortest = _assumed(conditions.shortest_length, facts) or "0.8"
-    return Setup(deployment, float(shortest))
+    return Setup(
+        deployment=deployment,
+        shortest_length=point.length_spread or float(shortest),
+        prefill=None if point.prefill is None else _prefill(deployment, point.prefill),
+        assumed=speculation.assumed,
+        streamed_steps=float(_assumed(conditions.streamed_steps, facts) or 1),
+        first_burst_s=float(_assumed(conditions.first_burst_s, facts) or 0),
+        handover_s=float(_assumed(conditions.handover_s, facts) or 0),
+    )
 
 
-def _engine(point: Point, catalog: Catalog) -> EngineSpec:
-    """The version that was measured; the newest on the day of the measurement when it is not told."""
-    if point.engine_version or not point.measured_on:
-        return catalog.engine(point.engine, point.engine_version or None)
+@dataclass(frozen=True, slots=True)
+class _Speculation:
+    """Drafted tokens, the share of them that is accepted, and which of the two is assumed."""
+
+    draft_tokens: int = 0
+    acceptance: float = 0.0
+    assumed: tuple[str, ...] = ()
+
+
+def _speculation(
+    point: MeasuredPoint, conditions: RunConditions, facts: dict[str, str], catalog: Catalog
+) -> _Speculation:
+    """What the run says, else what is published for its model, else the recipe of its engine."""
+    if not point.speculative:
+        return _Speculation()
+    recipe = next(
+        row
+        for row in conditions.speculation
+        if all(facts.get(key) == value for key, value in row.when.items())
+    )
+    drafted = point.draft_tokens or recipe.draft_tokens
+    assumed = () if point.draft_tokens else ("drafted tokens",)
+    if point.acceptance is not None:
+        text = point.acceptance
+        rate = text if text <= 1 else acceptance_of(min(text, drafted + 1.0), drafted)
+        return _Speculation(drafted, rate, assumed)
+    table = read_acceptance(catalog.root / "calibration" / "acceptance.csv")
+    known = None
+    if point.draft_tokens:
+        known = published_tokens_per_step(table, facts["model"], point.speculative, drafted)
+    share = acceptance_of(recipe.tokens_per_step, recipe.draft_tokens)
+    rate = share if known is None else acceptance_of(known, drafted)
+    return _Speculation(drafted, rate, (*assumed, "acceptance"))
+
+
+def _settings(point: MeasuredPoint, speculation: _Speculation) -> EngineSettings:
+    text = point.settings
+    return EngineSettings(
+        memory_fraction=text.memory_fraction,
+        max_num_seqs=text.max_num_seqs,
+        max_num_batched_tokens=text.max_num_batched_tokens,
+        max_model_len_tokens=text.max_model_len,
+        eager=text.eager,
+        draft_tokens=speculation.draft_tokens,
+        draft_acceptance=speculation.acceptance,
+    )
+
+
+def _prefill(decode: Deployment, pool: PoolLayout) -> Deployment:
+    return replace(
+        decode,
+        tensor_parallel=pool.tensor_parallel,
+        data_parallel=pool.data_parallel,
+        expert_parallel=pool.expert_parallel,
+        pipeline_parallel=1,
+        settings=replace(decode.settings, draft_tokens=0, draft_acceptance=0.0),
+    )
+
+
+def _engine(point: MeasuredPoint, catalog: Catalog) -> EngineSpec:
+    """The version that was measured; the newest on the day of the measurement when it is not known.
+
+    It keeps the measured release's own name: candidates and post-releases of one version differ.
+    """
+    if point.engine_version:
+        found = catalog.engine(point.engine, point.engine_version, oldest_stands_in=True)
+        return replace(found, version=point.engine_version)
+    if not point.measured_on:
+        return catalog.engine(point.engine, None)
     name = catalog.engine(point.engine).name
     versions = [spec for spec in catalog.engines() if spec.name == name]
     released = [spec for spec in versions if spec.as_of <= point.measured_on]

@@ -15,7 +15,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOutErrors:
     """Predictions of every sample by a fit that had not seen its group [s].
 
     sole: samples whose engine and format, or whose kernel family, only the left-out group carried.
@@ -32,7 +32,7 @@ def cross_validate(
     samples: Sequence[Sample],
     group_of: Callable[[Sample], object],
     balance: Floats | None = None,
-) -> LeftOut:
+) -> LeftOutErrors:
     """Leave each group out once, fit the rest from the priors, predict the group."""
     groups = np.array([repr(group_of(sample)) for sample in samples])
     formats = np.array([repr(_engine_format(sample)) for sample in samples])
@@ -46,7 +46,7 @@ def cross_validate(
         ttft[left], tpot[left] = first[left], each[left]
         sole_format[left] = ~np.isin(formats[left], formats[~left])
         sole_kernel[left] = ~np.isin(kernels[left], kernels[~left])
-    return LeftOut(ttft, tpot, sole_format, sole_kernel)
+    return LeftOutErrors(ttft, tpot, sole_format, sole_kernel)
 
 
 def model_and_gpu(sample: Sample) -> tuple[str, str]:

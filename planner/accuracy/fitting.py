@@ -145,6 +145,7 @@ class Fit:
     def _residuals(self, ttft: Floats, tpot: Floats, keep: NDArray[np.bool_]) -> Floats:
         s = self.settings
         late = np.log(ttft / self.stack.ttft_s)[keep] / s.sigma * s.ttft_weight
+        late = np.nan_to_num(late)  # what was not measured counts as met
         return np.concatenate([np.log(tpot / self.stack.tpot_s)[keep] / s.sigma, late])
 
     def _cost(self, shifts: Floats, keep: NDArray[np.bool_], weights: Floats) -> float:

@@ -1,7 +1,7 @@
 """How true the memory model is: what engines printed at start-up against what is planned for it.
 
 The facts are ``catalogs/calibration/memory_facts.csv``; ``memory_accuracy`` computes the table that
-``docs/accuracy.md`` carries, with every miss by name.
+``docs/reference/accuracy.md`` carries, with every miss by name.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import IsoDate, Row, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_rows
 from planner.deployment import Deployment, EngineSettings
 from planner.sizing.coefficients import GRAPH_COEFFICIENTS
 from planner.sizing.memory import stage_memory
 from planner.sizing.precision import weights_for
 from planner.units import GIB
 
-ANY_GPU = "h100-sxm-80gb"  # weights and KV per token do not depend on the card
+ANY_GPU = "h100-sxm-80gb"  # weights and KV per token do not depend on the GPU
 
 
-class MemoryFact(Row):
+class MemoryFact(TableRow):
     """One start-up: the layout, what was printed (GiB per GPU), and where it was seen.
 
-    ``pool_known``: card, version and memory fraction are known (the version's default counts).
+    ``pool_known``: GPU, version and memory fraction are known (the version's default counts).
     ``attention``: whether the printed tokens are capacity ("full", "latent") or not.
     ``weights_apart``: why the weights are compared apart, if they are. ``explains``: the reason of a
     known miss.
@@ -75,7 +75,7 @@ class MemoryFact(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MemoryComparison:
     """One fact and the planned-over-printed errors (minus one) of what it lets be compared."""
 
     fact: MemoryFact
@@ -123,7 +123,7 @@ class MemoryAccuracy:
 @dataclass(frozen=True, slots=True)
 class _Class:
     name: str
-    error: Callable[[Comparison], float | None]
+    error: Callable[[MemoryComparison], float | None]
     belongs: Callable[[MemoryFact], bool]
     median: float
     share: float
@@ -156,7 +156,7 @@ _CLASSES = (
         0.05,
     ),
     _Class(
-        "KV pool, card and fraction known",
+        "KV pool, GPU and fraction known",
         lambda c: c.pool,
         lambda f: f.pool_known,
         0.05,
@@ -188,14 +188,14 @@ def memory_facts(catalog: Catalog) -> tuple[MemoryFact, ...]:
     return tuple(row for _, row in rows)
 
 
-def compare(catalog: Catalog, fact: MemoryFact) -> Comparison:
+def compare(catalog: Catalog, fact: MemoryFact) -> MemoryComparison:
     """Plan the start-up a fact describes, and compare what it printed."""
     plan = stage_memory(_deployment(catalog, fact), fact.pipeline_stage)
     per_token = plan.kv.growing_bytes_per_token + sum(size for _, size in plan.kv.windows)
     printed_per_token = None
     if fact.kv_pool_gib and fact.kv_tokens:
         printed_per_token = fact.kv_pool_gib * GIB / fact.kv_tokens
-    return Comparison(
+    return MemoryComparison(
         fact,
         weights=_error((plan.weights_bytes + plan.adapters_bytes) / GIB, fact.weights_gib),
         kv_per_token=_error(per_token, printed_per_token),
@@ -225,7 +225,7 @@ def memory_accuracy(catalog: Catalog) -> MemoryAccuracy:
 
 
 def memory_accuracy_markdown(accuracy: MemoryAccuracy) -> str:
-    """The tables of ``docs/accuracy.md``: accuracy by class, then the misses by name."""
+    """The tables of ``docs/reference/accuracy.md``: accuracy by class, then the misses by name."""
     lines = [
         "| Quantity | rows | median error | 90 % of rows within | within tolerance | target | met |",
         "|---|---:|---:|---:|---:|---|---|",
@@ -253,7 +253,7 @@ def _deployment(catalog: Catalog, fact: MemoryFact) -> Deployment:
     gpu = catalog.gpu(fact.gpu or ANY_GPU)
     if fact.visible_gib is not None:
         gpu = replace(gpu, cuda_visible_gib=fact.visible_gib)
-    engine = catalog.engine(fact.engine, fact.engine_version or None)
+    engine = catalog.engine(fact.engine, fact.engine_version or None, oldest_stands_in=True)
     changes = dict(engine.memory)
     if fact.sampler == "fused":
         changes["sampler_bytes_per_logit"] = changes["fused_sampler_bytes_per_logit"]

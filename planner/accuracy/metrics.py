@@ -23,6 +23,13 @@ def percentage_errors(predicted: Floats, measured: Floats) -> dict[str, float]:
     }
 
 
+def errors_if_any(predicted: Floats, measured: Floats) -> dict[str, float | None]:
+    """Return ``percentage_errors``, each None over no points."""
+    if len(predicted):
+        return dict(percentage_errors(predicted, measured))
+    return dict.fromkeys(("mean_absolute_error_pct", "median_absolute_error_pct", "bias_pct"))
+
+
 def spearman(predicted: Sequence[float], measured: Sequence[float]) -> float | None:
     """Return the rank correlation, ties sharing their mean rank; None when one side is constant."""
     a, b = _ranks(predicted), _ranks(measured)

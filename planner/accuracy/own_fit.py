@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from planner.accuracy.fitting import Fit, FitSettings, Parameter
-from planner.accuracy.points import Point
+from planner.accuracy.points import LoadKind, MeasuredPoint
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.accuracy.shipped import carrier_rows
 from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.performance.calibration_files import (
+    FactorProvenance,
     FittedFile,
-    Provenance,
     ResidualTable,
     ShiftRow,
 )
@@ -52,7 +52,7 @@ class Learned:
 class Suggestion:
     """A measurement worth making next: it cuts the mean variance of log TPOT by ``gain`` (0 to 1)."""
 
-    point: Point
+    point: MeasuredPoint
     gain: float
 
 
@@ -62,7 +62,7 @@ class OwnFit:
 
     file: FittedFile
     samples: tuple[Sample, ...]
-    failures: tuple[tuple[Point, str], ...]
+    failures: tuple[tuple[MeasuredPoint, str], ...]
     learned: tuple[Learned, ...]
     unlearned: tuple[Learned, ...]
     error_before: float
@@ -71,7 +71,7 @@ class OwnFit:
 
 
 def fit_own(
-    points: Sequence[Point], catalog: Catalog, calibration: Calibration, fitted_on: str
+    points: Sequence[MeasuredPoint], catalog: Catalog, calibration: Calibration, fitted_on: str
 ) -> OwnFit:
     """Fit a person's points over ``calibration``.
 
@@ -81,8 +81,11 @@ def fit_own(
     if not samples:
         raise InputError(
             "none of the points can be used",
-            found=failures[0][1] if failures else "no points",
-            action="see the reasons above, row by row",
+            found=f"{len(failures)} of {len(points)} rejected" if points else "no points",
+            allowed="models, GPUs, engines and formats of the catalog",
+            action=f"the first: {'; '.join(' '.join(line.split()) for line in failures[0][1].splitlines())}"
+            if failures
+            else None,
         )
     candidates, _ = samples_of(_candidates(points), catalog, calibration)
     everything = [*samples, *candidates]
@@ -90,7 +93,7 @@ def fit_own(
     fit = _fit(everything, calibration)
     before = _tpot_error(fit, np.zeros(len(fit.parameters)), samples)
     result = fit.run(measured)
-    learned, unlearned = _told(fit, result.shifts, result.deviations, samples, calibration)
+    learned, unlearned = _text(fit, result.shifts, result.deviations, samples, calibration)
     return OwnFit(
         file=_file(fit, result.shifts, result.deviations, samples, fitted_on),
         samples=tuple(samples),
@@ -112,7 +115,7 @@ def _fit(samples: Sequence[Sample], calibration: Calibration) -> Fit:
     return Fit(Stack(samples, calibration), calibration, levels, spreads, SETTINGS)
 
 
-def _told(
+def _text(
     fit: Fit,
     shifts: Floats,
     deviations: Floats,
@@ -157,7 +160,7 @@ def _file(
     digest = hashlib.sha256(repr([sample.point for sample in samples]).encode()).hexdigest()
     return FittedFile(
         schema_version=1,
-        provenance=Provenance.model_validate(
+        provenance=FactorProvenance.model_validate(
             {
                 "source": "planner calibrate, over the shipped factors",
                 "fitted_on": fitted_on,
@@ -184,13 +187,14 @@ def _residuals(fit: Fit, shifts: Floats, samples: Sequence[Sample]) -> ResidualT
         "ttft": np.log([s.ttft_s for s in samples] / ttft[:count]),
     }
     table = {
-        kind: tuple(round(float(q) * widen, 4) for q in np.quantile(values, levels))
+        kind: tuple(round(float(q) * widen, 4) for q in np.nanquantile(values, levels))
         for kind, values in kinds.items()
+        if not np.isnan(values).all()
     }
     return ResidualTable(levels=levels, quantiles={"own": table})
 
 
-def _candidates(points: Sequence[Point]) -> list[Point]:
+def _candidates(points: Sequence[MeasuredPoint]) -> list[MeasuredPoint]:
     """Measurements a person could add: each deployment at a few concurrencies and lengths."""
     deployments = {
         replace(
@@ -204,6 +208,13 @@ def _candidates(points: Sequence[Point]) -> list[Point]:
             engine_version="",
             measured_on="",
             source="",
+            others=(),
+            load=LoadKind.CLOSED,
+            rate_qps=0.0,
+            requests=0,
+            length_spread=None,
+            mean_lengths=False,
+            lengths=None,
         )
         for p in points
     }
@@ -222,9 +233,9 @@ def _next(
     With covariance S of the shifts and rows g of the Jacobian (units of sigma), measuring i takes
     ``(g_j S g_i)**2 / (1 + g_i S g_i)`` off the variance of j.
     """
-    _, told = fit.linearise(shifts, measured)
+    _, text = fit.linearise(shifts, measured)
     _, offered = fit.linearise(shifts, ~measured)
-    covariance = np.linalg.inv(told.T @ told + np.diag([p.spread**-2.0 for p in fit.parameters]))
+    covariance = np.linalg.inv(text.T @ text + np.diag([p.spread**-2.0 for p in fit.parameters]))
     tpot = offered[: len(offered) // 2]
     joint = tpot @ covariance @ tpot.T
     variance = np.diag(joint)

@@ -1,69 +1,228 @@
-"""A point played the way it was measured: closed loop, everything sent at the start."""
+"""A point played the way it was measured.
+
+Closed loops and offline runs of one replica are composed once and priced with any step model
+(``planner.serving.simulation.closed_loop``); open loops, several replicas and disaggregated pools
+are simulated.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from planner.accuracy.conditions import Setup
-from planner.accuracy.points import Point
+from planner.accuracy.measures import TPOT, TTFT
+from planner.accuracy.outcome import (
+    Floats,
+    Outcome,
+    closed_outcome,
+    delayed,
+    delivered_s,
+    simulated_outcome,
+)
+from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.deployment import Deployment
+from planner.errors import InputError
 from planner.performance.model import CalibratedStepModel
-from planner.serving.closed_loop import ClosedLoopRun, play_closed_loop
+from planner.scenario.schema import Arrivals
 from planner.serving.limits import ReplicaLimits, replica_limits
+from planner.serving.simulation.closed_loop import (
+    ClosedLoopRun,
+    Ints,
+    benchmark_lengths,
+    play_requests,
+)
+from planner.serving.simulation.replica_groups import DecodePool, SimulatedGroup
+from planner.serving.simulation.requests import Requests, interarrival_times
+from planner.serving.simulation.simulator import simulate
 from planner.sizing.memory import memory_layout
 
 CONDENSED_ROWS = 24
 ROWS_FOR_FITS = 12
+SENT_PER_SLOT = 10  # requests of a closed loop over its concurrency, where the run does not say
+OPEN_LOOP_REQUESTS = 1000  # the default of load generators that send at a rate
+UNLIMITED_BYTES = 1e18
+_SEED = 0
 
 
 @dataclass(slots=True)
 class Playback:
-    """Plays points; runs whose scheduler sees the same are played once.
+    """Plays points; runs whose scheduler sees the same are simulated once.
 
     A pool that holds every request in flight at full length never binds, whatever its size, and a
-    measured run whose predicted pool is empty is played without a limit: the measurement exists.
+    measured run whose predicted pool is empty is simulated without a limit: the measurement exists.
     """
 
     rows: int = CONDENSED_ROWS
     runs: dict[Hashable, ClosedLoopRun] = field(default_factory=dict)
 
-    def run(self, setup: Setup, point: Point) -> ClosedLoopRun:
-        """Return the condensed run of a point."""
-        deployment, shortest = setup.deployment, setup.shortest_length
-        limits = replica_limits(deployment, memory_layout(deployment))
-        longest = point.prompt_tokens + point.output_tokens
-        in_flight = point.concurrency * limits.sequence_bytes(longest)
-        pool = limits.kv_pool_bytes
-        free = pool <= 0 or in_flight <= pool
+    def run(self, setup: Setup, point: MeasuredPoint) -> ClosedLoopRun:
+        """Return the condensed run of a point that one replica serves from a fixed number in flight.
+
+        Raises InputError for points that are not: open loops, several replicas, pools.
+        """
+        if not composable(point):
+            raise InputError(
+                "not a closed loop on one replica",
+                found=f"{point.load} loop, {point.replicas} replicas",
+                action="planner validate plays it; a fit takes closed loops and offline runs",
+            )
+        return self._composed(setup, point, condensed=True)
+
+    def outcome(
+        self,
+        setup: Setup,
+        point: MeasuredPoint,
+        steps: CalibratedStepModel,
+        prefill_steps: CalibratedStepModel | None = None,
+    ) -> Outcome:
+        """Return what a client would have measured of every request of the run."""
+        if composable(point):
+            run = self._composed(setup, point, condensed=False)
+            prompts, _ = lengths_of(setup, point)
+            outcome = closed_outcome(run, steps, int(prompts.sum()), point.gpus)
+        else:
+            outcome = _simulated(setup, point, steps, prefill_steps)
+        if point.load is LoadKind.CLOSED:
+            outcome = delayed(outcome, point.concurrency, setup.first_burst_s)
+        return replace(
+            outcome,
+            streamed_steps=setup.streamed_steps,
+            tokens_per_step=setup.deployment.settings.tokens_per_step,
+        )
+
+    def _composed(self, setup: Setup, point: MeasuredPoint, condensed: bool) -> ClosedLoopRun:
+        limits = limits_of(setup.deployment, setup, point)
+        free = limits.kv_pool_bytes >= UNLIMITED_BYTES
         key = (
             limits.scheduler,
             limits.max_num_seqs,
             limits.max_num_batched_tokens,
             limits.chunked,
+            limits.tokens_per_step,
+            limits.ranks,
             point.prompt_tokens,
             point.output_tokens,
             point.concurrency,
-            shortest,
-            None if free else (pool, limits.kv_block_bytes),
+            point.requests,
+            point.mean_lengths,
+            None if point.lengths is None else id(point.lengths),
+            setup.shortest_length,
+            None if free else (limits.kv_pool_bytes, limits.kv_block_bytes),
+            condensed,
         )
         if key not in self.runs:
-            limits = replace(limits, kv_pool_bytes=1e18) if free else limits
-            self.runs[key] = _play(limits, point, shortest).condensed(self.rows)
+            prompts, outputs = lengths_of(setup, point)
+            run = play_requests(limits, prompts, outputs, point.concurrency)
+            self.runs[key] = run.condensed(self.rows) if condensed else run
         return self.runs[key]
 
 
-def _play(limits: ReplicaLimits, point: Point, shortest: float) -> ClosedLoopRun:
-    return play_closed_loop(
-        limits, point.prompt_tokens, point.output_tokens, point.concurrency, spread=shortest
+def composable(point: MeasuredPoint) -> bool:
+    """Whether the steps of the run do not depend on how long they take."""
+    return point.load is not LoadKind.OPEN and point.replicas == 1 and point.prefill is None
+
+
+def lengths_of(setup: Setup, point: MeasuredPoint) -> tuple[Ints, Ints]:
+    """Prompt and output lengths of the requests in order: the run's own, or drawn as benchmarks do."""
+    if point.lengths is not None:
+        count = point.requests or len(point.lengths)
+        at = np.arange(count) % len(point.lengths)
+        return point.lengths.prompt_tokens[at], point.lengths.output_tokens[at]
+    count = point.requests or SENT_PER_SLOT * point.concurrency or OPEN_LOOP_REQUESTS
+    return benchmark_lengths(
+        setup.nominal(point.prompt_tokens, point.mean_lengths),
+        setup.nominal(point.output_tokens, point.mean_lengths),
+        count,
+        _SEED,
+        setup.shortest_length,
     )
 
 
-def measured_times(run: ClosedLoopRun, steps: CalibratedStepModel) -> tuple[float, float]:
+def limits_of(deployment: Deployment, setup: Setup, point: MeasuredPoint) -> ReplicaLimits:
+    """The scheduler's limits, without a pool's where it cannot bind or is predicted to be empty."""
+    limits = replica_limits(deployment, memory_layout(deployment))
+    prompts, outputs = point.prompt_tokens, point.output_tokens
+    if point.lengths is None:
+        longest = setup.nominal(prompts, point.mean_lengths) + setup.nominal(
+            outputs, point.mean_lengths
+        )
+    else:
+        longest = int((point.lengths.prompt_tokens + point.lengths.output_tokens).max())
+    in_flight = (point.concurrency or math.inf) * limits.sequence_bytes(longest)
+    pool = limits.kv_pool_bytes
+    return limits if 0 < pool < in_flight else replace(limits, kv_pool_bytes=UNLIMITED_BYTES)
+
+
+def _simulated(
+    setup: Setup,
+    point: MeasuredPoint,
+    steps: CalibratedStepModel,
+    prefill_steps: CalibratedStepModel | None,
+) -> Outcome:
+    """Play the point event by event.
+
+    An open loop that a client also limits to ``concurrency`` in flight is a closed loop once its
+    arrivals outrun the limit: whichever of the two keeps fewer requests in flight was measured.
+    """
+    decode = SimulatedGroup(steps, limits_of(setup.deployment, setup, point), point.replicas)
+    group = decode
+    if setup.prefill is not None and point.prefill is not None and prefill_steps is not None:
+        gpu = setup.deployment.gpu
+        sent = limits_of(setup.prefill, setup, point)
+        pool = DecodePool(decode, gpu.nic_gb_s or gpu.pcie_gb_s, setup.handover_s)
+        group = SimulatedGroup(prefill_steps, sent, point.prefill.workers, decode=pool)
+    requests = _requests(setup, point)
+    endless = len(requests) + 1
+    closed = point.load is not LoadKind.OPEN
+    result = simulate(
+        [group],
+        requests,
+        seed=_SEED,
+        concurrency=point.concurrency if closed else None,
+        max_backlog=endless,
+    )
+    in_flight = result.requests_area_s / max(result.end_of_run_s, 1e-9)
+    if not closed and point.concurrency and in_flight > point.concurrency:
+        result = simulate(
+            [group], requests, seed=_SEED, concurrency=point.concurrency, max_backlog=endless
+        )
+    return simulated_outcome(result, steps, point.gpus, point.decode_gpus)
+
+
+def _requests(setup: Setup, point: MeasuredPoint) -> Requests:
+    prompts, outputs = lengths_of(setup, point)
+    return Requests(_arrivals(point, len(prompts)), prompts, outputs)
+
+
+def _arrivals(point: MeasuredPoint, count: int) -> Floats:
+    """Arrival times [s]: the run's own where it recorded them, else a Poisson process at its rate."""
+    if point.load is not LoadKind.OPEN:
+        return np.zeros(count)
+    own = None if point.lengths is None else point.lengths.arrival_s
+    if own is not None and not point.rate_qps:
+        return own[:count]
+    gaps = interarrival_times(Arrivals(), point.rate_qps, count, np.random.default_rng(_SEED))
+    times = np.cumsum(gaps)
+    return np.asarray(times - times[0])
+
+
+def measured_times(
+    run: ClosedLoopRun, steps: CalibratedStepModel, first_burst_s: float = 0.0
+) -> tuple[float, float]:
     """Return mean TTFT and TPOT [s] as a client measures them.
 
     TTFT starts before the engine sees a request and ends when its first token is delivered,
-    ``delivery_steps`` decode steps after it was computed.
+    ``delivery_steps`` decode steps after it was computed; requests of the first burst wait longer.
     """
     result = run.evaluate(steps)
-    delivery = float(steps.factors.delivery_steps) * result.tpot_mean_s
-    return result.ttft_mean_s + steps.admission_s + delivery, result.tpot_mean_s
+    late = steps.admission_s + delivered_s(steps, result.tpot_mean_s)
+    return result.ttft_mean_s + late + run.first_share * first_burst_s, result.tpot_mean_s
+
+
+def needs_requests(point: MeasuredPoint) -> bool:
+    """Whether something was measured that means of TTFT and TPOT do not give."""
+    return not composable(point) or not set(point.measures) <= {TTFT, TPOT}

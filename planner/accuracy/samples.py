@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.accuracy.conditions import setup_of
+from planner.accuracy.measures import Measure
 from planner.accuracy.playback import ROWS_FOR_FITS, Playback
-from planner.accuracy.points import Point
+from planner.accuracy.points import LoadKind, MeasuredPoint
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.performance import roofline
@@ -25,9 +27,10 @@ from planner.performance.loads import loads_of
 from planner.performance.roofline import Factors, Gemm, GemmFactors, Loads
 from planner.performance.steps import StepBatch
 from planner.performance.traits import Traits
-from planner.serving.closed_loop import ClosedLoopRun
+from planner.serving.simulation.closed_loop import ClosedLoopRun
 
 Floats = NDArray[np.float64]
+_SPANS = {Measure("makespan_s"), Measure("output_tokens_per_s")}
 GEMM_FIELDS = ("memory", "stream_bytes_s", "compute", "fill_tokens")
 
 
@@ -58,38 +61,99 @@ SLOTS: tuple[Slot, ...] = (
 class Sample:
     """One measured run: what was measured [s], on what, and the steps it consisted of."""
 
-    point: Point
+    point: MeasuredPoint
     model_name: str
     traits: Traits
     loads: Loads
     run: ClosedLoopRun
+    first_burst_s: float = 0.0
 
     @property
     def ttft_s(self) -> float:
-        return self.point.ttft_ms / 1e3
+        """TTFT of requests in the steady state [s]: the median, else the mean without the first burst.
+
+        nan where neither was recorded.
+        """
+        median = self.point.measures.get(Measure("ttft", 50.0))
+        if median is not None and self.steady:
+            return median
+        return self.point.ttft_ms / 1e3 - self.run.first_share * self.first_burst_s
+
+    @property
+    def steady(self) -> bool:
+        """Whether ``ttft_s`` is of the requests that an answer released alone."""
+        return Measure("ttft", 50.0) in self.point.measures and len(self.run.steady_weight) > 0
+
+    @property
+    def ttft_weight(self) -> Floats:
+        """How often each row's step time enters what ``ttft_s`` measures."""
+        return self.run.steady_weight if self.steady else self.run.ttft_weight
 
     @property
     def tpot_s(self) -> float:
-        return self.point.tpot_ms / 1e3
+        """What the fit is to meet [s]: mean TPOT, else its median, else the makespan of the run."""
+        measure = self.point.typical("tpot")
+        return self.makespan_s if measure is None else self.point.measures[measure]
+
+    @property
+    def makespan_s(self) -> float:
+        """From the first request to the last answer [s]; nan where it was not recorded."""
+        known = self.point.measures
+        rate = known.get(Measure("output_tokens_per_s"), math.nan)
+        return known.get(Measure("makespan_s"), self.run.output_tokens / rate)
+
+    @property
+    def weights(self) -> Floats:
+        """How often each row's step time enters what ``tpot_s`` measures."""
+        return self.run.steps if self.point.typical("tpot") is None else self.run.tpot_weight
 
 
 def samples_of(
-    points: Sequence[Point], catalog: Catalog, calibration: Calibration
-) -> tuple[list[Sample], list[tuple[Point, str]]]:
-    """Return a sample of each point that can be played, and the others with the reason."""
+    points: Sequence[MeasuredPoint], catalog: Catalog, calibration: Calibration
+) -> tuple[list[Sample], list[tuple[MeasuredPoint, str]]]:
+    """Return a sample of each point that can be played, and the others with the reason.
+
+    An open loop stands for the closed loop with as many requests in flight, TPOT alone.
+    """
     playback = Playback(ROWS_FOR_FITS)
     samples, failures = [], []
     for point in points:
+        if point.typical("tpot") is None and not _SPANS & set(point.measures):
+            failures.append((point, "neither a TPOT nor the time of the whole run was measured"))
+            continue
         try:
             setup = setup_of(point, catalog, calibration)
-            run = playback.run(setup, point)
+            simulated = as_closed_loop(point)
+            run = playback.run(setup, simulated)
         except PlannerError as problem:
             failures.append((point, str(problem)))
             continue
         deployment = setup.deployment
         traits = calibration.traits(deployment)
-        samples.append(Sample(point, deployment.model.name, traits, loads_of(deployment), run))
+        samples.append(
+            Sample(
+                simulated,
+                deployment.model.name,
+                traits,
+                loads_of(deployment),
+                run,
+                setup.first_burst_s,
+            )
+        )
     return samples, failures
+
+
+def as_closed_loop(point: MeasuredPoint) -> MeasuredPoint:
+    """An open loop's equivalent for TPOT: in flight are rate x mean stay (Little's law), as measured."""
+    if point.load is not LoadKind.OPEN:
+        return point
+    known, tpot, ttft = point.measures, point.typical("tpot"), point.typical("ttft")
+    decoding = known[tpot] * (point.output_tokens - 1) if tpot is not None else 0.0
+    stay = decoding + (known[ttft] if ttft is not None else 0.0)
+    in_flight = max(1, round(point.rate_qps * stay))
+    return replace(
+        point, load=LoadKind.CLOSED, rate_qps=0.0, concurrency=in_flight, ttft_ms=math.nan
+    )
 
 
 class Stack:
@@ -102,12 +166,13 @@ class Stack:
         self.sample_of_row = np.repeat(np.arange(len(samples)), rows)
         self._starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
         self._batch = StepBatch(*(self._concatenate(f.name) for f in fields(StepBatch)))
-        self._ttft_weight = np.concatenate([sample.run.ttft_weight for sample in samples])
-        self._tpot_weight = np.concatenate([sample.run.tpot_weight for sample in samples])
+        self._ttft_weight = np.concatenate([sample.ttft_weight for sample in samples])
+        self._tpot_weight = np.concatenate([sample.weights for sample in samples])
         self._loads = _gather([sample.loads for sample in samples], self.sample_of_row)
-        self.cells: list[Traits] = sorted({sample.traits for sample in samples}, key=repr)
-        index = {cell: i for i, cell in enumerate(self.cells)}
-        self.cell_of_sample = np.array([index[sample.traits] for sample in samples])
+        cells = {repr(sample.traits): sample.traits for sample in samples}
+        self.cells: list[Traits] = [cells[name] for name in sorted(cells)]
+        index = {name: i for i, name in enumerate(sorted(cells))}
+        self.cell_of_sample = np.array([index[repr(sample.traits)] for sample in samples])
         self._cell_of_row = self.cell_of_sample[self.sample_of_row]
         self.ttft_s = np.array([sample.ttft_s for sample in samples])
         self.tpot_s = np.array([sample.tpot_s for sample in samples])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.accuracy.cross_validation import (
-    LeftOut,
+    LeftOutErrors,
     cross_validate,
     engine_and_generation,
     model_and_gpu,
@@ -27,8 +27,8 @@ from planner.catalog.store import Catalog
 from planner.errors import CatalogError
 from planner.performance.calibration_files import (
     CarrierRow,
+    FactorProvenance,
     FittedFile,
-    Provenance,
     ResidualTable,
     ShiftRow,
     TraitsRow,
@@ -48,8 +48,8 @@ class ShippedFit:
     result: FitResult
     ttft_s: Floats
     tpot_s: Floats
-    left_out: LeftOut
-    far: LeftOut
+    left_out: LeftOutErrors
+    far: LeftOutErrors
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -92,7 +92,7 @@ def fitted_file(done: ShippedFit, catalog: Catalog, fitted_on: str) -> FittedFil
         )
         if abs(shift) >= SMALLEST_SHIFT
     ]
-    provenance = Provenance.model_validate(
+    provenance = FactorProvenance.model_validate(
         {
             "source": f"least squares on catalogs/calibration/{TABLE}, over priors.yaml",
             "fitted_on": fitted_on,

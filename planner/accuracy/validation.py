@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from planner.accuracy.conditions import setup_of
-from planner.accuracy.metrics import mean_rank_correlation, percentage_errors
-from planner.accuracy.playback import Playback, measured_times
-from planner.accuracy.points import Point, PointRow, PointTable
+from planner.accuracy.conditions import Setup, setup_of
+from planner.accuracy.measures import MS, TPOT, TTFT, Measure
+from planner.accuracy.metrics import Floats, errors_if_any, mean_rank_correlation
+from planner.accuracy.playback import Playback, measured_times, needs_requests
+from planner.accuracy.points import MeasuredPoint, PointRow, PointTable
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
-from planner.evidence import Evidence, Interval
+from planner.evidence import Evidence, Interval, weakest
 from planner.performance.factors import Calibration
 from planner.performance.guard import check, floors
-from planner.performance.model import step_model
+from planner.performance.model import CalibratedStepModel, step_model
 
 LEVEL = 0.8
-MS = 1e3
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """Mean TTFT and TPOT of one point [ms] with their intervals."""
+class PointPrediction:
+    """Mean TTFT and TPOT of one point [ms] with their intervals, and every measure it recorded.
+
+    values: in seconds and tokens/s, by measure.
+    """
 
     ttft_ms: float
     tpot_ms: float
     ttft_interval: Interval
     tpot_interval: Interval
     evidence: Evidence
+    values: Mapping[Measure, float] = field(default_factory=dict)
 
-    def tokens_per_s_per_gpu(self, point: Point) -> float:
+    def tokens_per_s_per_gpu(self, point: MeasuredPoint) -> float:
         return point.tokens_per_s_per_gpu(self.ttft_ms, self.tpot_ms)
 
 
@@ -41,7 +46,7 @@ class ValidatedRow:
     """A row of the table with its prediction, or why it has none."""
 
     row: PointRow
-    prediction: Prediction | None
+    prediction: PointPrediction | None
     error: str | None
 
 
@@ -49,17 +54,20 @@ class ValidatedRow:
 class Errors:
     """Errors over a set of points [%]: per quantity the mean, the median and the bias.
 
+    tpot, ttft: of the means, or of the medians of points that recorded no mean; measures: of every
+    recorded quantity under its canonical name, with the number of points that have it.
     rank_correlation: Spearman of throughput per GPU within a workload (same model, prompt and output
     lengths), averaged over workloads; coverage: share of points inside their interval.
     """
 
     points: int
-    tpot: Mapping[str, float]
-    ttft: Mapping[str, float]
-    throughput: Mapping[str, float]
+    tpot: Mapping[str, float | None]
+    ttft: Mapping[str, float | None]
+    throughput: Mapping[str, float | None]
     rank_correlation: float | None
-    tpot_coverage: float
-    ttft_coverage: float
+    tpot_coverage: float | None
+    ttft_coverage: float | None
+    measures: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class Validation:
     def worst(self, count: int = 10) -> list[ValidatedRow]:
         """The rows whose TPOT is furthest off, worst first."""
         good = [row for row in self.rows if row.prediction is not None]
-        return sorted(good, key=_tpot_error, reverse=True)[:count]
+        return sorted(good, key=_error, reverse=True)[:count]
 
     @property
     def failures(self) -> list[ValidatedRow]:
@@ -89,7 +97,7 @@ def validate(
     predictor = Predictor(catalog, calibration, level)
     rows = tuple(_validated(row, predictor) for row in table.rows)
     pairs = [(r.row.point, r.prediction) for r in rows if r.row.point and r.prediction]
-    groups: dict[tuple[str, str, str, str], list[tuple[Point, Prediction]]] = {}
+    groups: dict[tuple[str, str, str, str], list[tuple[MeasuredPoint, PointPrediction]]] = {}
     for point, prediction in pairs:
         groups.setdefault(point.group, []).append((point, prediction))
     return Validation(
@@ -108,7 +116,7 @@ class Predictor:
         self._catalog, self._calibration, self._level = catalog, calibration, level
         self._playback = Playback()
 
-    def predict(self, point: Point) -> Prediction:
+    def predict(self, point: MeasuredPoint) -> PointPrediction:
         """Return the prediction of one point.
 
         Raises InputError for names or layouts the planner does not know, PhysicsBreach on a bug.
@@ -116,39 +124,104 @@ class Predictor:
         setup = setup_of(point, self._catalog, self._calibration)
         deployment = setup.deployment
         steps = step_model(deployment, self._calibration)
-        ttft_s, tpot_s = measured_times(self._playback.run(setup, point), steps)
+        values = self._values(setup, point, steps)
+        ttft_s, tpot_s = values[TTFT], values[TPOT]
         floor = floors(deployment)
         where = deployment.label
-        shortest = int(setup.shortest_length * point.prompt_tokens)
-        check(tpot_s, floor.tpot_s(0.0), "predicted TPOT", where=where)
-        check(ttft_s, floor.ttft_s(shortest), "predicted TTFT", where=where)
-        return Prediction(
+        if not math.isnan(tpot_s):
+            check(tpot_s, floor.tpot_s(0.0), "predicted TPOT", where=where)
+        if setup.prefill is None and point.lengths is None:
+            shortest = int(setup.shortest_length * point.prompt_tokens)
+            check(ttft_s, floor.ttft_s(shortest), "predicted TTFT", where=where)
+        return PointPrediction(
             ttft_ms=ttft_s * MS,
             tpot_ms=tpot_s * MS,
             ttft_interval=_in_ms(steps.interval(ttft_s, "ttft", self._level)),
             tpot_interval=_in_ms(steps.interval(tpot_s, "tpot", self._level)),
-            evidence=steps.evidence,
+            evidence=_grade(steps.evidence, setup),
+            values={measure: values[measure] for measure in point.measures},
         )
 
+    def _values(
+        self, setup: Setup, point: MeasuredPoint, steps: CalibratedStepModel
+    ) -> dict[Measure, float]:
+        """Everything the point measured, mean TTFT and TPOT in any case; seconds and tokens/s."""
+        if not needs_requests(point):
+            return dict(
+                zip(
+                    (TTFT, TPOT),
+                    measured_times(self._playback.run(setup, point), steps),
+                    strict=True,
+                )
+            )
+        first = None if setup.prefill is None else step_model(setup.prefill, self._calibration)
+        outcome = self._playback.outcome(setup, point, steps, first)
+        return {measure: outcome.value(measure) for measure in {TTFT, TPOT, *point.measures}}
 
-def errors_of(pairs: Sequence[tuple[Point, Prediction]]) -> Errors:
+
+def errors_of(pairs: Sequence[tuple[MeasuredPoint, PointPrediction]]) -> Errors:
     """Return the errors over some points and their predictions."""
-    points, predictions = [p for p, _ in pairs], [q for _, q in pairs]
-    tpot = np.array([q.tpot_ms for q in predictions])
-    ttft = np.array([q.ttft_ms for q in predictions])
-    tpot_measured = np.array([p.tpot_ms for p in points])
-    ttft_measured = np.array([p.ttft_ms for p in points])
-    rate = [q.tokens_per_s_per_gpu(p) for p, q in pairs]
-    rate_measured = [p.tokens_per_s_per_gpu(p.ttft_ms, p.tpot_ms) for p in points]
+    measured, predicted = _by_measure(pairs)
+    ttft, ttft_measured, ttft_intervals = _typical(pairs, "ttft")
+    tpot, tpot_measured, tpot_intervals = _typical(pairs, "tpot")
+    timed = [(p, q) for p, q in pairs if {TTFT, TPOT} <= set(p.measures) and p.concurrency]
+    rate = [q.tokens_per_s_per_gpu(p) for p, q in timed]
+    rate_measured = [p.tokens_per_s_per_gpu(p.ttft_ms, p.tpot_ms) for p, _ in timed]
     return Errors(
-        points=len(points),
-        tpot=percentage_errors(tpot, tpot_measured),
-        ttft=percentage_errors(ttft, ttft_measured),
-        throughput=percentage_errors(np.array(rate), np.array(rate_measured)),
-        rank_correlation=mean_rank_correlation((p.workload for p in points), rate, rate_measured),
-        tpot_coverage=_coverage([q.tpot_interval for q in predictions], tpot_measured.tolist()),
-        ttft_coverage=_coverage([q.ttft_interval for q in predictions], ttft_measured.tolist()),
+        points=len(pairs),
+        tpot=errors_if_any(tpot, tpot_measured),
+        ttft=errors_if_any(ttft, ttft_measured),
+        throughput=errors_if_any(np.array(rate), np.array(rate_measured)),
+        rank_correlation=mean_rank_correlation((p.workload for p, _ in timed), rate, rate_measured),
+        tpot_coverage=_coverage(tpot_intervals, tpot_measured.tolist()),
+        ttft_coverage=_coverage(ttft_intervals, ttft_measured.tolist()),
+        measures={
+            measure.name: {
+                "points": len(values),
+                **errors_if_any(np.array(predicted[measure]), np.array(values)),
+            }
+            for measure, values in measured.items()
+        },
     )
+
+
+def _grade(evidence: Evidence, setup: Setup) -> Evidence:
+    """The grade of the step times, or ``assumed`` where the run left out what its speed depends on."""
+    return weakest((evidence, Evidence.ASSUMED)) if setup.assumed else evidence
+
+
+def _by_measure(
+    pairs: Sequence[tuple[MeasuredPoint, PointPrediction]],
+) -> tuple[dict[Measure, list[float]], dict[Measure, list[float]]]:
+    """Measured and predicted values by measure, of the points that have both."""
+    measured: dict[Measure, list[float]] = {}
+    predicted: dict[Measure, list[float]] = {}
+    for point, prediction in pairs:
+        for measure, value in sorted(point.measures.items(), key=lambda item: item[0].name):
+            if prediction.values.get(measure, 0.0) > 0:
+                measured.setdefault(measure, []).append(value)
+                predicted.setdefault(measure, []).append(prediction.values[measure])
+    return measured, predicted
+
+
+def _typical(
+    pairs: Sequence[tuple[MeasuredPoint, PointPrediction]], metric: str
+) -> tuple[Floats, Floats, list[Interval]]:
+    """Predicted and measured mean (else median) of a latency [s], and the intervals around them."""
+    predicted, measured, intervals = [], [], []
+    for point, prediction in pairs:
+        measure = point.typical(metric)
+        if measure is None or not prediction.values[measure] > 0:
+            continue
+        mean = prediction.ttft_ms if metric == "ttft" else prediction.tpot_ms
+        around = prediction.ttft_interval if metric == "ttft" else prediction.tpot_interval
+        value = prediction.values[measure]
+        predicted.append(value)
+        measured.append(point.measures[measure])
+        intervals.append(
+            Interval(around.level, around.low * value / mean, around.high * value / mean)
+        )
+    return np.array(predicted), np.array(measured), intervals
 
 
 def _validated(row: PointRow, predictor: Predictor) -> ValidatedRow:
@@ -160,16 +233,21 @@ def _validated(row: PointRow, predictor: Predictor) -> ValidatedRow:
         return ValidatedRow(row, None, str(problem))
 
 
-def _coverage(intervals: Sequence[Interval], measured: Sequence[float]) -> float:
+def _coverage(intervals: Sequence[Interval], measured: Sequence[float]) -> float | None:
     inside = [i.low <= value <= i.high for i, value in zip(intervals, measured, strict=True)]
-    return sum(inside) / len(inside)
+    return sum(inside) / len(inside) if inside else None
 
 
 def _in_ms(interval: Interval) -> Interval:
     return Interval(interval.level, interval.low * MS, interval.high * MS)
 
 
-def _tpot_error(row: ValidatedRow) -> float:
+def _error(row: ValidatedRow) -> float:
+    """How far off the TPOT of a row is, as a share; its worst measure where it has no TPOT."""
     assert row.prediction is not None
     assert row.row.point is not None
-    return abs(row.prediction.tpot_ms / row.row.point.tpot_ms - 1)
+    point, values = row.row.point, row.prediction.values
+    tpot = point.typical("tpot")
+    chosen = [tpot] if tpot is not None else list(point.measures)
+    offs = [abs(values[m] / point.measures[m] - 1) for m in chosen if not math.isnan(values[m])]
+    return max(offs, default=0.0)

@@ -6,63 +6,107 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from planner.fleet.candidates import Candidate
-from planner.fleet.money import token_cost, usd_per_month, usd_per_year
-from planner.plan import NodeCount, ServicePlan, Totals
-from planner.scenario import Scenario
-from planner.schedule import rented
-from planner.serving.lengths import lengths_of
-from planner.solved import Solved
+from planner.fleet.candidates.candidate import Candidate
+from planner.fleet.offers.node_offers import offer_key
+from planner.money.ledger import charged
+from planner.money.rates import token_cost, usd_per_month, usd_per_year
+from planner.plan.money import Rental
+from planner.plan.schema import NodeCount, ServicePlan, Totals
+from planner.solving.result import Solved
+from planner.solving.schedule import rented
+from planner.workload.lengths import lengths_of
 
 
-def nodes_of(solved: Solved) -> Iterator[NodeCount]:
-    """Nodes by offer: those always paid, then those paid part of the time, level by level."""
+def nodes_of(solved: Solved, rentals: Iterable[Rental]) -> Iterator[NodeCount]:
+    """Nodes by offer: those always paid, then those paid part of the time, level by level.
+
+    ``rentals``: the same nodes by month. Idle GPUs are those of the period with the most of their type.
+    """
     offers = {o.key: o for o in solved.offers}
-    used: dict[str, float] = defaultdict(float)
-    for kind, n in solved.replicas().items():
+    factors = _charged(rentals, ends=solved.scenario.horizon.ends)
+    idle, standing = _idle_at_the_peak(solved)
+    for key, paid in rented(solved):
+        offer = offers[key]
+        for n, share in paid:
+            unused = min(idle[offer.gpu], standing[key], n * offer.gpu_count)
+            idle[offer.gpu] -= unused
+            standing[key] -= n * offer.gpu_count
+            yield NodeCount(
+                provider=offer.provider,
+                region=offer.region,
+                instance_type=offer.instance_type,
+                term=offer.term.value,
+                gpu=offer.gpu,
+                gpus_per_node=offer.gpu_count,
+                count=n,
+                usd_per_hour_each=offer.usd_per_hour,
+                usd_per_hour=n * offer.usd_per_hour * share * factors[key],
+                idle_gpus=unused,
+                price_as_of=offer.as_of,
+                price_source=offer.source,
+                price_confidence=offer.confidence,
+                hours_share=share,
+                charged=factors[key],
+                upfront_share=offer.upfront_share,
+            )
+
+
+def _charged(rentals: Iterable[Rental], *, ends: bool) -> dict[str, float]:
+    """What each offer's holdings are charged over what is held of them, by offer key."""
+    held: dict[str, float] = defaultdict(float)
+    paid: dict[str, float] = defaultdict(float)
+    for rental in rentals:
+        key = "/".join((rental.provider, rental.region, rental.instance_type, rental.term))
+        months = rental.count * rental.hours_per_month * rental.months
+        held[key] += months
+        paid[key] += months * charged(rental.months, rental.holding.term_months, ends=ends)
+    return {key: paid[key] / held[key] for key in held}
+
+
+def _idle_at_the_peak(solved: Solved) -> tuple[dict[str, int], dict[str, int]]:
+    """Idle GPUs by type, and GPUs standing by offer key, when the most GPUs of the type stand."""
+    offers = {o.key: o for o in solved.offers}
+    billed: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    used: dict[tuple[str, int], float] = defaultdict(float)
+    for (key, t), nodes in solved.solution.billed.items():
+        offer = offers[offer_key(key)]
+        billed[offer.gpu, t][offer.key] += nodes * offer.gpu_count
+    for (kind, t), n in solved.solution.replicas.items():
         candidate = solved.by_key[kind]
-        used[candidate.deployment.gpu.name] += n * candidate.gpus * candidate.gpu_share
-    levels = [(offers[key], *level) for key, paid in rented(solved) for level in paid]
-    total: dict[str, int] = defaultdict(int)
-    for offer, n, _ in levels:
-        total[offer.gpu] += n * offer.gpu_count
-    for offer, n, share in levels:
-        idle = max(0, total[offer.gpu] - math.ceil(used[offer.gpu] - 1e-9))
-        total[offer.gpu] -= min(idle, n * offer.gpu_count)
-        yield NodeCount(
-            provider=offer.provider,
-            region=offer.region,
-            instance_type=offer.instance_type,
-            term=offer.term.value,
-            gpu=offer.gpu,
-            gpus_per_node=offer.gpu_count,
-            count=n,
-            usd_per_hour_each=offer.usd_per_hour,
-            usd_per_hour=n * offer.usd_per_hour * share,
-            idle_gpus=min(idle, n * offer.gpu_count),
-            price_as_of=offer.as_of,
-            price_source=offer.source,
-            price_confidence=offer.confidence,
-            hours_share=share,
+        used[candidate.deployment.gpu.name, t] += n * candidate.gpus * candidate.gpu_share
+    idle: dict[str, int] = defaultdict(int)
+    standing: dict[str, int] = defaultdict(int)
+    for gpu in dict.fromkeys(gpu for gpu, _ in billed):
+        peak = max(
+            (t for name, t in billed if name == gpu),
+            key=lambda t: (sum(billed[gpu, t].values()), used[gpu, t]),
         )
+        standing.update(billed[gpu, peak])
+        most = sum(billed[gpu, peak].values())
+        idle[gpu] = max(0, most - math.ceil(used[gpu, peak] - 1e-9))
+    return idle, standing
 
 
 def totals_of(
-    scenario: Scenario, services: Iterable[ServicePlan], nodes: Iterable[NodeCount]
+    solved: Solved, services: Iterable[ServicePlan], nodes: Iterable[NodeCount]
 ) -> Totals:
-    """Sums over the plan, with the cost per million tokens at mean demand."""
-    nodes = tuple(nodes)
+    """Sums over the plan, with the cost per million tokens at mean demand; GPUs as most stand at once."""
+    nodes, services = tuple(nodes), tuple(services)
     cost = sum(n.usd_per_hour for n in nodes)
     served = {s.name: s.served_qps for s in services}
     rate = sum(served.values())
-    lengths = {s.name: lengths_of(s) for s in scenario.services}
+    lengths = {s.name: lengths_of(s) for s in solved.scenario.services}
     prompt = sum(served[n] * x.mean_prompt for n, x in lengths.items()) / rate if rate else 0.0
     output = sum(served[n] * x.mean_output for n, x in lengths.items()) / rate if rate else 0.0
     tokens = token_cost(cost, rate, prompt, output)
+    sizes = {o.key: o.gpu_count for o in solved.offers}
+    standing: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for (key, t), n in solved.solution.billed.items():
+        standing[t].append((n, n * sizes[offer_key(key)]))
     return Totals(
         gpus=sum(g.gpus for s in services for g in s.replica_groups),
-        gpus_rented=sum(n.count * n.gpus_per_node for n in nodes),
-        nodes=sum(n.count for n in nodes),
+        gpus_rented=max((sum(g for _, g in at) for at in standing.values()), default=0),
+        nodes=max((sum(n for n, _ in at) for at in standing.values()), default=0),
         usd_per_hour=cost,
         usd_per_month=usd_per_month(cost),
         usd_per_year=usd_per_year(cost),

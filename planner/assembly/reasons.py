@@ -1,20 +1,26 @@
-"""Why this and not that: alternatives, what was ruled out, why nothing works."""
+"""Why this and not that: alternatives, what was rejected, why nothing works."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from planner.fleet.candidates import TOO_SLOW, Rejection
-from planner.fleet.problem import Solution
-from planner.fleet.rivals import UNPROTECTED, Rival
-from planner.plan import Alternative, Infeasibility, RejectionGroup, Relaxation, Totals
-from planner.solved import Solved
+from planner.fleet.alternatives.narrower_choices import UNPROTECTED, Rival
+from planner.fleet.candidates.candidate import NO_PRICE, TOO_SLOW, Rejection
+from planner.fleet.program.problem import Solution
+from planner.plan.schema import (
+    Alternative,
+    Infeasibility,
+    RejectionGroup,
+    Relaxation,
+    Totals,
+)
+from planner.solving.result import Solved
 from planner.units import counted
 
 EXAMPLES = 3
 ROUNDING = 1e-6  # sums of floats that differ by less are equal
-ALIKE = 0.005  # prices per GPU that differ by less are told as the same
+EQUAL = 0.005  # prices per GPU that differ by less are reported as the same
 
 
 def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alternative:
@@ -36,7 +42,8 @@ def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alter
         gpus=billed,
         usd_per_hour=cost,
         reason=_why_it_lost(rival, solved, billed, cost, totals),
-        detail={"restricted_to": rival.name, "status": solution.status},
+        restricted_to=rival.name,
+        status=solution.status,
     )
 
 
@@ -65,10 +72,12 @@ def _why_it_lost(
         return "the checkpoint's own precision; quality is not modelled"
     if cost <= totals.usd_per_hour * (1 + ROUNDING):
         return "costs the same; the tie went to fewer GPUs, then to the lower TPOT"
+    if not totals.usd_per_hour:
+        return f"costs ${cost:,.2f}/h; the plan's GPUs run already, at no cost per hour"
     rented = totals.gpus_rented
     of_plan = f"{rented} {'does' if rented == 1 else 'do'}"
     ratio = (cost / gpus) / (totals.usd_per_hour / rented)
-    if abs(ratio - 1) < ALIKE:
+    if abs(ratio - 1) < EQUAL:
         return f"the same price per GPU, but it takes {gpus} where {of_plan}"
     if gpus > rented and ratio > 1:
         return f"needs {gpus} GPUs where {of_plan}, and each costs more"
@@ -104,9 +113,9 @@ def infeasibility_of(solved: Solved) -> Infeasibility | None:
     if why is None:
         return None
     nearest = _nearest_miss(solved, why.conflict)
-    told = f" Nearest miss: {nearest.label} ({nearest.detail})." if nearest else ""
+    stated = f" Nearest miss: {nearest.label} ({nearest.detail})." if nearest else ""
     return Infeasibility(
-        summary=why.summary + told,
+        summary=" ".join((*without_price(solved), why.summary)) + stated,
         conflict=why.conflict,
         relaxations=tuple(
             Relaxation(
@@ -119,6 +128,17 @@ def infeasibility_of(solved: Solved) -> Infeasibility | None:
             for r in why.relaxations
         ),
     )
+
+
+def without_price(solved: Solved) -> tuple[str, ...]:
+    """One sentence for each GPU type that the search names and that has no price."""
+    details = (
+        r.detail
+        for candidates in solved.candidates.values()
+        for r in candidates.rejections
+        if r.reason == NO_PRICE
+    )
+    return tuple(f"{detail[0].upper()}{detail[1:]}." for detail in dict.fromkeys(details))
 
 
 def _nearest_miss(solved: Solved, conflict: Iterable[str]) -> Rejection | None:

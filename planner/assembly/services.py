@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from planner.assembly.bill import share_of_cost
 from planner.catalog.model import ModelSpec
-from planner.fleet.candidates import Candidate
+from planner.catalog.store import Catalog
+from planner.fleet.candidates.candidate import Candidate
+from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
 from planner.performance.guard import floors
-from planner.plan import (
+from planner.plan.prefill_pool import PrefillPool
+from planner.plan.schema import (
     NodeCount,
     Prediction,
     ReplicaGroup,
     ServicePlan,
     StepBreakdown,
 )
-from planner.plan_pools import PrefillPool
-from planner.scenario import Service
-from planner.schedule import mean_served_qps
-from planner.serving.lengths import JointLengths, lengths_of
-from planner.serving.pools import degrees
-from planner.serving.unit_point import unit_of
+from planner.scenario.schema import Service
+from planner.serving.closed_form.unit_point import unit_of
 from planner.sizing.layout import MemoryLayout
-from planner.solved import Operating, Solved
+from planner.solving.result import Operating, Solved
+from planner.solving.schedule import mean_served_qps
+from planner.workload.lengths import JointLengths, lengths_of
 
 INTERVAL_LEVEL = 0.8
 
 
-def service_plan(service: Service, solved: Solved, nodes: tuple[NodeCount, ...]) -> ServicePlan:
+def service_plan(
+    service: Service, solved: Solved, nodes: tuple[NodeCount, ...], catalog: Catalog
+) -> ServicePlan:
     """Write out one service: its groups in the order of their keys, its headroom and floors."""
     routed = solved.routed_qps(service.name)
     chosen = [
@@ -35,7 +38,12 @@ def service_plan(service: Service, solved: Solved, nodes: tuple[NodeCount, ...])
     ]
     lengths = lengths_of(service)
     groups = tuple(
-        _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes, lengths)
+        _with_origin(
+            _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes, lengths),
+            weights_origin(
+                candidate.deployment, _name_of(service, candidate.deployment.model), catalog
+            ),
+        )
         for candidate, count in chosen
     )
     capacity = sum(g.capacity_qps * g.replicas for g in groups)
@@ -61,7 +69,7 @@ def _name_of(service: Service, model: ModelSpec | None) -> str:
     """The checkpoint that was asked for, not the catalog's relative with the same config."""
     if not isinstance(service.model, str):
         return model.name if model else str(service.model.get("name", "inline model"))
-    return model.asked_as(service.model) if model else service.model
+    return model.requested_as(service.model) if model else service.model
 
 
 def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> dict[str, float]:
@@ -109,10 +117,16 @@ def _group(
         kv_pool_tokens=candidate.memory.kv_pool_tokens,
         predicted=_prediction(candidate, at),
         step=_step(at),
-        evidence=candidate.evidence.value,
+        evidence=candidate.evidence,
         notes=candidate.notes,
         gpu_share=candidate.gpu_share,
         prefill=_prefill(candidate, lengths),
+    )
+
+
+def _with_origin(group: ReplicaGroup, origin: WeightsOrigin) -> ReplicaGroup:
+    return group.model_copy(
+        update={"checkpoint": origin.checkpoint, "quantise_yourself": origin.yourself}
     )
 
 
@@ -121,7 +135,7 @@ def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
     pool = candidate.prefill
     if pool is None:
         return None
-    tp, pp, dp, ep = degrees(pool.deployment)
+    tp, pp, dp, ep = pool.deployment.degrees
     unit = unit_of(pool, candidate.deployment, candidate.memory, candidate.steps)
     return PrefillPool(
         tensor_parallel=tp,
@@ -134,11 +148,11 @@ def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
         link=pool.link.kind,
         link_gb_s=pool.link.gb_s,
         link_latency_s=pool.link.latency_s,
-        link_evidence=pool.link.evidence.value,
+        link_evidence=pool.link.evidence,
         transfer_s=unit.transfer.link(lengths).mean_s,
         memory={**_memory(pool.memory), "total_bytes": pool.memory.total_bytes},
         kv_pool_tokens=pool.memory.kv_pool_tokens,
-        evidence=pool.steps.evidence.value,
+        evidence=pool.steps.evidence,
     )
 
 

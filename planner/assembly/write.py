@@ -7,25 +7,29 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator
-from typing import cast
 
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
+from planner.assembly.engine_basis import engine_basis
+from planner.assembly.prices import price_warnings
 from planner.assembly.reasons import (
     alternative_of,
     infeasibility_of,
     rejection_groups,
     serves_as_much,
+    without_price,
 )
+from planner.assembly.rentals import cash_of, rentals_of
+from planner.assembly.searched import searched
 from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
-from planner.fleet.candidates import lower_precision
-from planner.fleet.purchases import offer_key
+from planner.fleet.candidates.feasibility import lower_precision
+from planner.fleet.offers.node_offers import offer_key
 from planner.performance.factors import Calibration
-from planner.plan import Plan, Provenance, Run, SolverReport, Status, Verification
-from planner.scenario import Arrivals
-from planner.schedule import schedule
-from planner.solved import Effort, Solved
+from planner.plan.schema import Plan, Provenance, Run, SolverReport, Verification
+from planner.scenario.schema import Arrivals, Scenario
+from planner.solving.result import Effort, Solved
+from planner.solving.schedule import periods_of
 from planner.version import package_version
 
 
@@ -35,57 +39,83 @@ def assemble(
     """Write out what was decided; ``seconds``: wall time of the whole run [s]."""
     solution, scenario = solved.solution, solved.scenario
     has_fleet = solution.status in ("optimal", "feasible")
-    nodes = tuple(nodes_of(solved)) if has_fleet else ()
-    services = tuple(service_plan(s, solved, nodes) for s in scenario.services) if has_fleet else ()
-    totals = totals_of(scenario, services, nodes) if has_fleet else None
+    rentals = rentals_of(solved) if has_fleet else ()
+    nodes = tuple(nodes_of(solved, rentals)) if has_fleet else ()
+    services = (
+        tuple(service_plan(s, solved, nodes, catalog) for s in scenario.services)
+        if has_fleet
+        else ()
+    )
+    totals = totals_of(solved, services, nodes) if has_fleet else None
     return Plan(
         scenario=scenario,
-        status=cast(Status, solution.status),
+        status=solution.status,
         objective_usd_per_hour=solution.objective_usd_per_hour if has_fleet else None,
         bound_usd_per_hour=solution.bound_usd_per_hour,
         gap=solution.gap,
         services=services,
         nodes=nodes,
+        rentals=rentals,
         totals=totals,
+        cash=cash_of(rentals, scenario.horizon) if has_fleet else None,
         alternatives=tuple(
             alternative_of(r, solved, totals) for r in solved.rivals if serves_as_much(r, solved)
         ),
         native_precision=alternative_of(solved.native, solved, totals) if solved.native else None,
+        searched=searched(solved, catalog),
+        left_out=solved.left_out,
         rejections=tuple(rejection_groups(solved)),
         infeasibility=infeasibility_of(solved),
         assumptions=tuple(_assumptions(solved, catalog, effort)),
         warnings=(
+            *scenario.notes,
             *solved.warnings,
             *solved.solution.restrictions,
-            *liabilities(nodes, solved.offers, scenario.horizon),
+            *(without_price(solved) if has_fleet else ()),
+            *liabilities(rentals, scenario.horizon),
+            *price_warnings(nodes, solved.offers, catalog.offers()),
         ),
         solver=_solver(solved, effort),
         verification=Verification(
             method="simulate" if solved.rounds else "none",
             rounds=solved.rounds,
+            capacity_factors=_factors(solved) if solved.rounds else {},
             closed_form_error=dict(solved.closed_form_error),
             near_winners=solved.near_winners,
             note=solved.verification_note,
         ),
-        details={"schedule": schedule(solved)} if len(solved.problem.period_hours) > 1 else {},
+        periods=periods_of(solved) if has_fleet else (),
         provenance=_provenance(solved, catalog, calibration, effort, seconds),
     )
+
+
+def _factors(solved: Solved) -> dict[str, float]:
+    """What the simulator made of each kind's capacity, over the closed form; 0 where no rate held."""
+    counted = {k.key: k.capacity_qps for k in solved.problem.kinds}
+    factors = {
+        key: max(counted[key].values()) / max(candidate.bucket_qps.values())
+        if key in counted
+        else 0.0
+        for key, candidate in solved.by_key.items()
+    }
+    return {key: factor for key, factor in factors.items() if factor != 1}
 
 
 def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str]:
     for service in solved.scenario.services:
         share = service.assumptions.prefix_hit_share
         label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
-        yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for answers)"
+        yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
         if service.assurance is not None:
             yield (
                 f"{label}sized to hold every target with a probability of "
                 f"{100 * service.assurance.probability:g} %, the forecast off by a CV of "
-                f"{service.assurance.demand_cv:g}; latency is told as predicted"
+                f"{service.assurance.demand_cv:g}; latency is stated as predicted"
             )
     yield from _links(solved)
+    yield from engine_basis(solved, catalog)
     yield from _precision(solved, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"
 
@@ -110,8 +140,8 @@ def _precision(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str
         chosen = (solved.by_key[kind].deployment for kind in solved.replicas())
         own = {d.model.native_weights for d in chosen if any(lower_precision(d, catalog))}
         if own:
-            told = ", ".join(sorted(own))
-            yield f"nothing in the search holds the targets at the checkpoint's own precision ({told})"
+            stated = ", ".join(sorted(own))
+            yield f"nothing in the search holds the targets at the checkpoint's own precision ({stated})"
 
 
 def _arrivals(arrivals: Arrivals) -> str:
@@ -133,6 +163,7 @@ def _solver(solved: Solved, effort: Effort) -> SolverReport:
         candidates=len(solved.problem.kinds),
         candidates_after_dominance=s.kinds_after_dominance,
         gap_tolerance=effort.gap,
+        rivals=effort.rivals,
     )
 
 
@@ -142,11 +173,10 @@ def _provenance(
     billed = {offer_key(key) for key, _ in solved.solution.billed}
     used = [o for o in solved.offers if o.key in billed]
     dates = sorted(filter(None, (o.as_of for o in (used or solved.offers))))
-    text = json.dumps(solved.scenario.model_dump(mode="json"), sort_keys=True)
     return Provenance(
         planner_version=package_version(),
         catalog_digest=catalog.digest(),
-        scenario_digest=hashlib.sha256(text.encode()).hexdigest(),
+        scenario_digest=digest_of(solved.scenario),
         calibration="; ".join(calibration.sources),
         calibration_digest=_fingerprint(calibration),
         price_dates=(dates[0], dates[-1]) if dates else None,
@@ -158,6 +188,12 @@ def _provenance(
             solve_s=round(solved.solution.seconds, 3),
         ),
     )
+
+
+def digest_of(scenario: Scenario) -> str:
+    """The fingerprint of every field of a scenario."""
+    text = json.dumps(scenario.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _fingerprint(calibration: Calibration) -> str:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from planner.batches.tasks import Task, changed
+from planner.batches.tasks import Task
 from planner.errors import InputError, PlannerError
-from planner.plan import Plan
-from planner.scenario_names import check_names
-from planner.scenario_reader import validate, with_files_beside
-from planner.scenario_source import Source, parse_source
+from planner.plan.schema import Plan
+from planner.scenario.changes import changed
+from planner.scenario.reader import checked
+from planner.scenario.yaml_source import Source, parse_source
 from planner.session import Session
-from planner.solve_options import BRIEF, SolveOptions
+from planner.solving.options import BRIEF, SolveOptions
 
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
+FEW_STATES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,12 @@ class BatchOptions:
 
 @lru_cache(maxsize=4)
 def _session(options: BatchOptions) -> Session:
-    """Catalogs and factors, read once per worker."""
-    return Session.open(options.catalogs, options.calibration, options.solve)
+    """Catalogs and factors, read once per worker; little is kept of what its scenarios rarely share."""
+    session = Session.open(options.catalogs, options.calibration, options.solve)
+    return replace(session, most_states=FEW_STATES)
 
 
-def answer(task: Task, options: BatchOptions) -> Row:
+def answer(task: Task, options: BatchOptions) -> ResultRow:
     """Answer one task; a scenario that cannot be read or solved becomes a row that says why."""
     started = time.monotonic()
     try:
@@ -56,14 +58,14 @@ def _solve(task: Task, options: BatchOptions) -> Plan:
     session = _session(options)
     source = parse_source(task.text, task.file)
     if task.changes:
-        source = Source(source.path, changed(source.data, task.changes), source.lines)
+        data = changed(source.data, task.changes, where="--grid")
+        source = Source(source.path, data, source.lines)
     file = Path(task.file)
-    scenario = with_files_beside(validate(source, default_name=file.stem), file.parent)
-    check_names(scenario, session.catalog, source)
+    scenario = checked(source, file.parent, default_name=file.stem, catalog=session.catalog)
     return session.solve(scenario, base=file.parent)
 
 
-def row_of(task: Task, plan: Plan) -> Row:
+def row_of(task: Task, plan: Plan) -> ResultRow:
     """The plan in one line; unknown is None, never 0."""
     groups = [g for s in plan.services for g in s.replica_groups]
     totals = plan.totals
@@ -92,13 +94,13 @@ def row_of(task: Task, plan: Plan) -> Row:
     }
 
 
-def failed(task: Task, status: str, why: str) -> Row:
+def failed(task: Task, status: str, why: str) -> ResultRow:
     """The row of a task without a plan; ``status``: "invalid", "failed" or "crashed"."""
-    blank: Row = dict.fromkeys(COLUMNS)
+    blank: ResultRow = dict.fromkeys(COLUMNS)
     return {**blank, **_head(task), "status": status, "exit_code": 70, "error": why}
 
 
-def _head(task: Task) -> Row:
+def _head(task: Task) -> ResultRow:
     return {"id": task.id, "key": task.key, "file": task.file, "changes": dict(task.changes)}
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from planner.batches.answers import Row
+from planner.batches.answers import ResultRow
 from planner.batches.folder_lock import FolderLock
 from planner.errors import InputError, OutputError
 
@@ -53,14 +53,14 @@ class Ledger:
             self._lock.release()
             raise
 
-    def keep(self, keys: Mapping[str, str]) -> dict[str, Row]:
+    def keep(self, keys: Mapping[str, str]) -> dict[str, ResultRow]:
         """The finished rows of the scenarios to solve, by key; ``keys``: their keys by row id.
 
         Rows of a scenario that changed, and of workers that crashed, are dropped: they are solved
         again. Rows of scenarios that this run does not ask for stay, unless their file is gone.
         """
 
-        def stays(row: Row) -> bool:
+        def stays(row: ResultRow) -> bool:
             if row["id"] in keys:
                 return bool(row["key"] == keys[row["id"]] and row["status"] != "crashed")
             return Path(str(row.get("file", ""))).exists()
@@ -71,7 +71,7 @@ class Ledger:
             self.rows = kept
         return {r["key"]: r for r in kept if r["id"] in keys}
 
-    def append(self, row: Row) -> None:
+    def append(self, row: ResultRow) -> None:
         """Add one whole row; where it does not fit on the disk, the file is left as it was."""
         data = _line(row)
         try:
@@ -89,7 +89,7 @@ class Ledger:
             raise self._unwritable(error) from None
         self.rows.append(row)
 
-    def _replace(self, rows: Iterable[Row]) -> None:
+    def _replace(self, rows: Iterable[ResultRow]) -> None:
         """Put a new file with ``rows`` in place of the old one, which stays whole until then."""
         new = self.path.with_name(REPLACEMENT)
         try:
@@ -127,7 +127,7 @@ class Ledger:
         self.close()
 
 
-def _read(path: Path) -> tuple[list[Row], bool]:
+def _read(path: Path) -> tuple[list[ResultRow], bool]:
     """The rows of a file, the last of each id, and whether the file holds nothing else.
 
     Lines end with a newline alone: a name may hold other characters that Python's ``splitlines`` takes
@@ -140,7 +140,7 @@ def _read(path: Path) -> tuple[list[Row], bool]:
     except OSError as error:
         raise OutputError(f"cannot read: {error.strerror}", where=str(path)) from None
     *lines, rest = data.split(b"\n")
-    rows: dict[str, Row] = {}
+    rows: dict[str, ResultRow] = {}
     for line in lines:
         with contextlib.suppress(ValueError):
             row = json.loads(line)
@@ -160,5 +160,5 @@ def _write_all(file: int, data: bytes) -> None:
     os.fsync(file)
 
 
-def _line(row: Row) -> bytes:
+def _line(row: ResultRow) -> bytes:
     return (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")

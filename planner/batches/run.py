@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from planner.batches.answers import COLUMNS, BatchOptions, Row, answer
+from planner.batches.answers import COLUMNS, BatchOptions, ResultRow, answer
 from planner.batches.ledger import Ledger
 from planner.batches.tasks import collect
 from planner.batches.workers import run
 from planner.catalog.store import load_catalog
-from planner.reporting.batch_document import batch_document
 from planner.reporting.deliver import write_document
+from planner.reporting.formats.parquet import write_parquet
+from planner.reporting.studies.batch_document import batch_document
 from planner.version import package_version
 
 Counted = Callable[[int, int, str], None]
@@ -30,7 +31,7 @@ class BatchResult:
     run's scenarios were solved before.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
     folder: Path
     reused: int
 
@@ -40,7 +41,7 @@ class BatchResult:
         return dict(Counter(str(r["status"]) for r in self.rows))
 
     @property
-    def problems(self) -> tuple[Row, ...]:
+    def problems(self) -> tuple[ResultRow, ...]:
         """Rows without a plan: invalid, failed or crashed."""
         return tuple(r for r in self.rows if r["status"] in ("invalid", "failed", "crashed"))
 
@@ -108,6 +109,4 @@ def _summarise(result: BatchResult, parquet: bool) -> None:
     write_document(document, "csv", str(result.folder / "rows.csv"), table="rows")
     write_document(document, "html", str(result.folder / "summary.html"), table="rows")
     if parquet:
-        from planner.reporting.parquet import write_parquet
-
         write_parquet(result.folder / "rows.parquet", document.tables()["rows"])

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from planner.errors import InputError
-from planner.scenario_reader import MAX_SCENARIO_BYTES, find_scenario
+from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario
 
 MAX_TASKS = 1_000_000
 
@@ -88,34 +88,6 @@ def points_of(grid: Iterable[str]) -> Iterator[dict[str, Any]]:
         raise InputError("the grid is too large", found=f"{size:,}", allowed=f"{MAX_TASKS:,}")
     for combination in itertools.product(*axes.values()):
         yield dict(zip(axes, combination, strict=True))
-
-
-def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return scenario data with dotted fields set: ``slo.ttft_p99``, ``services.0.rate``."""
-    copy: dict[str, Any] = json.loads(json.dumps(data))
-    for dotted, value in changes.items():
-        *parents, last = dotted.split(".")
-        at: Any = copy
-        for part in parents:
-            if isinstance(at, list):
-                at = at[_index(part, at, dotted)]
-            else:
-                at = at.setdefault(part, {})
-                if not isinstance(at, (dict, list)):
-                    raise InputError("not a field that holds others", where="--grid", found=dotted)
-        if isinstance(at, list):
-            at[_index(last, at, dotted)] = value
-        else:
-            at[last] = value
-    return copy
-
-
-def _index(part: str, items: list[Any], dotted: str) -> int:
-    if not part.isdigit() or int(part) >= len(items):
-        raise InputError(
-            "no such list entry", where="--grid", found=dotted, allowed=f"0 to {len(items) - 1}"
-        )
-    return int(part)
 
 
 def _task(path: Path, name: str, changes: dict[str, Any], fingerprint: str) -> Task:

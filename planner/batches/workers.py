@@ -16,22 +16,22 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from planner.batches.answers import Row, failed
+from planner.batches.answers import ResultRow, failed
 from planner.batches.tasks import Task
 from planner.errors import InputError, OutputError, nearest
-from planner.interrupts import interrupts_ignored
+from planner.parallel.interrupts import interrupts_ignored
 
 ENGINES = ("local", "dask", "ray")
 CONNECT_S = 10
 PARENT_CHECK_S = 1.0
 RAY_CHUNK = 16  # Ray's joblib backend returns lists only, so rows come in chunks
 
-Work = Callable[[Task], Row]
+Work = Callable[[Task], ResultRow]
 
 
 def run(
     tasks: Sequence[Task], work: Work, *, engine: str, jobs: int, address: str | None
-) -> Iterator[Row]:
+) -> Iterator[ResultRow]:
     """Yield one row per task, in the order they finish.
 
     ``jobs``: workers, where this process starts them. Raises InputError for an unknown engine or an
@@ -41,10 +41,12 @@ def run(
         yield from _surviving(tasks, work, parallel, jobs)
 
 
-Parallel = Callable[[Sequence[Task], Work], Iterator[Row]]
+Parallel = Callable[[Sequence[Task], Work], Iterator[ResultRow]]
 
 
-def _surviving(tasks: Sequence[Task], work: Work, parallel: Parallel, jobs: int) -> Iterator[Row]:
+def _surviving(
+    tasks: Sequence[Task], work: Work, parallel: Parallel, jobs: int
+) -> Iterator[ResultRow]:
     """Everything at once; after a crash in groups; after another alone; then give the task up."""
     left = {t.id: t for t in tasks}
     for size in (len(tasks), 2 * jobs, 1):
@@ -104,7 +106,7 @@ def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
         yield lambda tasks, work: map(work, tasks)
         return
 
-    def parallel(tasks: Sequence[Task], work: Work) -> Iterator[Row]:
+    def parallel(tasks: Sequence[Task], work: Work) -> Iterator[ResultRow]:
         with interrupts_ignored():
             bound = partial(_while_parent_lives, os.getpid(), work)
             rows = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
@@ -121,7 +123,7 @@ def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
         raise
 
 
-def _while_parent_lives(parent: int, work: Work, task: Task) -> Row:
+def _while_parent_lives(parent: int, work: Work, task: Task) -> ResultRow:
     """``work`` in a worker that ends when its parent does, however that ended."""
     _watch(parent)
     return work(task)
@@ -167,7 +169,7 @@ def _dask(jobs: int, address: str | None) -> Iterator[Parallel]:
                 action="start one with: dask scheduler",
             ) from None
 
-        def parallel(tasks: Sequence[Task], work: Work) -> Iterator[Row]:
+        def parallel(tasks: Sequence[Task], work: Work) -> Iterator[ResultRow]:
             with joblib.parallel_config(backend="dask"):
                 yield from joblib.Parallel(return_as="generator_unordered")(
                     joblib.delayed(work)(t) for t in tasks
@@ -207,7 +209,7 @@ def _ray(jobs: int, address: str | None) -> Iterator[Parallel]:
             ) from None
         register()
 
-    def parallel(tasks: Sequence[Task], work: Work) -> Iterator[Row]:
+    def parallel(tasks: Sequence[Task], work: Work) -> Iterator[ResultRow]:
         chunk = RAY_CHUNK * jobs
         with warnings.catch_warnings(), joblib.parallel_config(backend="ray", n_jobs=jobs):
             warnings.simplefilter("ignore")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from planner.catalog.gpu import GpuSpec
 
 
 class Scheduler(StrEnum):
-    """How an engine admits and mixes work (``planner.serving.schedulers`` plays each)."""
+    """How an engine admits and mixes work (``planner.serving.simulation.schedulers`` plays each)."""
 
     CHUNKED_PREFILL = "chunked-prefill"  # vLLM V1: mixed steps under a token budget, recompute
     PREFILL_FIRST = "prefill-first"  # SGLang: whole prefills before decode, retraction
@@ -35,17 +35,20 @@ def version_key(version: str) -> tuple[int, ...]:
 class EngineLimits:
     """Defaults an engine takes on one class of GPUs; None keeps the engine's general default.
 
-    ``graphs_max_batch``: the largest batch captured as a CUDA graph, ``_tp4`` from four GPUs on.
+    ``graphs_max_batch``: the largest batch captured as a CUDA graph, ``_tp4`` from four GPUs on;
+    ``sampler_bytes_per_logit``: of the sampler's warm-up, where this class's kernels take another.
     """
 
     min_visible_gib: float = 0.0
     name_prefixes: tuple[str, ...] = ()
     except_prefixes: tuple[str, ...] = ()
+    compute_capabilities: tuple[str, ...] = ()
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     memory_fraction: float | None = None
     graphs_max_batch: int | None = None
     graphs_max_batch_tp4: int | None = None
+    sampler_bytes_per_logit: float | None = None
 
     def covers(self, gpu: GpuSpec) -> bool:
         """Whether ``gpu`` belongs to this class."""
@@ -53,12 +56,15 @@ class EngineLimits:
             gpu.cuda_visible_gib >= self.min_visible_gib
             and (not self.name_prefixes or gpu.name.startswith(self.name_prefixes))
             and not (self.except_prefixes and gpu.name.startswith(self.except_prefixes))
+            and (
+                not self.compute_capabilities or gpu.compute_capability in self.compute_capabilities
+            )
         )
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """An engine version with its defaults; ``on(gpu)`` gives those of one GPU.
+    """An engine version with its defaults; ``planner.sizing.batch_limits`` resolves them for a layout.
 
     ``memory_budget``: "total-fraction" (vLLM: fraction of visible memory for everything),
     "static-fraction" (SGLang: weights + KV only), "free-fraction" (TensorRT-LLM: of what is free
@@ -66,7 +72,19 @@ class EngineSpec:
     CUDA graphs count inside it. Memory coefficients (activations, graphs, context) are in
     ``catalogs/engines.yaml`` under ``memory`` and read by ``planner.sizing.memory``.
     ``mla_kv_padding_values``: an MLA cache row is padded to a multiple of that many values (0 = not).
-    ``hybrid_pages``: recurrent states live in pages of the attention cache, whose block grows to fit.
+    ``defaults_of``: the listed version whose defaults stand in for one that is not listed.
+    ``hybrid_pages``: recurrent states live in pages of the attention cache, whose block grows to fit;
+    ``caches_states``: prefix caching covers models with such layers unless it is turned off.
+    ``fused_sampler_models``: architectures that are installed with FlashInfer, which samples fused.
+    ``options_cover_ranks``: batch options are the whole replica's and each attention-DP rank takes its
+    part, else every rank takes them whole. ``max_num_seqs_drafting``: the option's default under
+    speculative decoding. ``max_num_seqs_of``: its default for some model architectures.
+    ``sequences_within_tokens``: a default of one batch limit stays within the
+    other: no more sequences than tokens of a step, no more tokens than sequences of the model length.
+    ``state_pool_ratio``: memory of recurrent states over that of the KV cache where the pool is split
+    between them (0 = one pool for both); ``state_slots_per_sequence``: states a running sequence takes
+    of such a pool while prefixes are cached. Hashing looks at name and version alone, so that an engine
+    is a cheap key of a cache.
     """
 
     name: str
@@ -87,19 +105,19 @@ class EngineSpec:
     gpu_limits: tuple[EngineLimits, ...] = ()
     note: str = ""
     hybrid_pages: bool = False
+    caches_states: bool = False
+    fused_sampler_models: tuple[str, ...] = ()
+    defaults_of: str = ""
+    options_cover_ranks: bool = False
+    max_num_seqs_drafting: int | None = None
+    sequences_within_tokens: bool = False
+    max_num_seqs_of: tuple[tuple[str, int], ...] = ()
+    state_pool_ratio: float = 0.0
+    state_slots_per_sequence: int = 1
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version))
 
     def limits_on(self, gpu: GpuSpec) -> EngineLimits | None:
         """Return the class of ``gpu``: the first that covers it."""
         return next((limits for limits in self.gpu_limits if limits.covers(gpu)), None)
-
-    def on(self, gpu: GpuSpec) -> EngineSpec:
-        """Return this version with the defaults it takes on ``gpu``."""
-        limits = self.limits_on(gpu)
-        if limits is None:
-            return self
-        return replace(
-            self,
-            max_num_seqs=limits.max_num_seqs or self.max_num_seqs,
-            max_num_batched_tokens=limits.max_num_batched_tokens or self.max_num_batched_tokens,
-            memory_fraction=limits.memory_fraction or self.memory_fraction,
-        )

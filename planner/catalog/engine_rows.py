@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,27 +11,29 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner.catalog.engine import EngineLimits, EngineSpec, Scheduler, version_key
 from planner.catalog.tables import read_yaml, validate_document
-from planner.errors import CatalogError
+from planner.errors import CatalogError, InputError
 
 
-class _Document(BaseModel):
+class _EngineDocument(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class LimitsRow(_Document):
+class LimitsRow(_EngineDocument):
     """Defaults of one class of GPUs; the first class that matches wins."""
 
     min_visible_gib: float = Field(default=0.0, ge=0)
     name_prefixes: tuple[str, ...] = ()
     except_prefixes: tuple[str, ...] = ()
+    compute_capabilities: tuple[str, ...] = ()
     max_num_seqs: int | None = Field(default=None, gt=0)
     max_num_batched_tokens: int | None = Field(default=None, gt=0)
     memory_fraction: float | None = Field(default=None, gt=0, le=1)
     graphs_max_batch: int | None = Field(default=None, gt=0)
     graphs_max_batch_tp4: int | None = Field(default=None, gt=0)
+    sampler_bytes_per_logit: float | None = Field(default=None, gt=0)
 
 
-class VersionRow(_Document):
+class VersionRow(_EngineDocument):
     """One version of an engine, with what it inherits already filled in."""
 
     version: str = Field(pattern=r"^\d+(\.\d+)+$")
@@ -46,6 +49,14 @@ class VersionRow(_Document):
     start_up_s: float = Field(ge=0)
     mla_kv_padding_values: int = Field(ge=0)
     hybrid_pages: bool = False
+    caches_states: bool = False
+    fused_sampler_models: tuple[str, ...] = ()
+    options_cover_ranks: bool = False
+    max_num_seqs_drafting: int | None = Field(default=None, gt=0)
+    sequences_within_tokens: bool = False
+    max_num_seqs_of: dict[str, int] = Field(default_factory=dict)
+    state_pool_ratio: float = Field(default=0.0, ge=0)
+    state_slots_per_sequence: int = Field(default=1, gt=0)
     memory: dict[str, float]
     source: str = Field(min_length=1)
     as_of: date
@@ -72,15 +83,27 @@ class VersionRow(_Document):
             gpu_limits=tuple(EngineLimits(**limits.model_dump()) for limits in self.gpu_limits),
             note=self.note,
             hybrid_pages=self.hybrid_pages,
+            caches_states=self.caches_states,
+            fused_sampler_models=self.fused_sampler_models,
+            options_cover_ranks=self.options_cover_ranks,
+            max_num_seqs_drafting=self.max_num_seqs_drafting,
+            sequences_within_tokens=self.sequences_within_tokens,
+            max_num_seqs_of=tuple(sorted(self.max_num_seqs_of.items())),
+            state_pool_ratio=self.state_pool_ratio,
+            state_slots_per_sequence=self.state_slots_per_sequence,
         )
 
 
-class EngineRow(_Document):
-    """An engine, its other names, and its versions from oldest to newest."""
+class EngineRow(_EngineDocument):
+    """An engine, its other names, and its versions from oldest to newest.
+
+    ``planned``: plans may choose it; otherwise its measured runs are predicted only.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
     default_version: str
+    planned: bool = True
     versions: tuple[VersionRow, ...] = Field(min_length=1)
 
 
@@ -90,19 +113,30 @@ class Engine:
     def __init__(self, row: EngineRow) -> None:
         self.name = row.name
         self.names = (row.name, *row.aliases)
+        self.planned = row.planned
         self.versions = tuple(version.spec(row.name) for version in row.versions)
         self.default = self.at(row.default_version)
 
-    def at(self, version: str) -> EngineSpec:
-        """Return the newest version listed that is not newer than ``version``; else the oldest.
+    def at(self, version: str, *, oldest_stands_in: bool = False) -> EngineSpec:
+        """Return the engine at ``version``, with the defaults of the newest listed one not newer.
 
-        A name without numbers ("nightly") means the newest.
+        ``defaults_of`` says which one stands in; a name without numbers ("nightly") means the newest.
+        Raises InputError for a version older than every listed one, unless ``oldest_stands_in``.
         """
         wanted = version_key(version)
         if not wanted:
             return self.versions[-1]
         older = [spec for spec in self.versions if version_key(spec.version) <= wanted]
-        return older[-1] if older else self.versions[0]
+        if not older and not oldest_stands_in:
+            raise InputError(
+                f"{self.name} {version} is older than what is known of it",
+                found=version,
+                allowed=f"{self.versions[0].version} or newer",
+            )
+        spec = older[-1] if older else self.versions[0]
+        if version_key(spec.version) == wanted:
+            return spec
+        return replace(spec, version=version, defaults_of=spec.version)
 
 
 def read_engines(path: Path) -> tuple[Engine, ...]:

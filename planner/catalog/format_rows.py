@@ -9,10 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.formats import KvFormat, WeightFormat
-from planner.catalog.tables import IsoDate, Row, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_rows
 
 
-class FormatRow(Row):
+class FormatRow(TableRow):
     """One number format; ``catalogs/README.md`` says what each column means."""
 
     kind: Literal["weights", "kv"]
@@ -27,6 +27,7 @@ class FormatRow(Row):
     zero_bits: float = Field(default=0.0, ge=0)
     pad_hidden: int = Field(default=1, gt=0)
     pad_width: int = Field(default=1, gt=0)
+    pad_by_gpu: str = Field(default="", pattern=r"^([a-z0-9-]+:\d+x\d+(;|$))*$")
     keeps: str = ""
     aliases: str = ""
     source: str
@@ -53,6 +54,9 @@ class FormatRow(Row):
             keeps=frozenset(filter(None, self.keeps.split(";"))),
             source=self.source,
             expert_padding=(self.pad_hidden, self.pad_width),
+            padding_by_gpu=tuple(
+                _padding(part) for part in filter(None, self.pad_by_gpu.split(";"))
+            ),
         )
 
     def kv_format(self) -> KvFormat:
@@ -60,6 +64,13 @@ class FormatRow(Row):
         return KvFormat(
             name=self.name, bits=self.bits, group=max(self.group, 0), scale_bits=self.scale_bits
         )
+
+
+def _padding(text: str) -> tuple[str, tuple[int, int]]:
+    """One entry of ``pad_by_gpu``: "hopper:256x1"."""
+    architecture, _, sizes = text.partition(":")
+    hidden, _, width = sizes.partition("x")
+    return architecture, (int(hidden), int(width))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ A format is a row of ``catalogs/formats.csv``; the enums here are the names the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class WeightFormat:
     precision where the GPU supports it natively ("bf16", "fp8", "int8", "fp4"), ``weight_only``
     formats always compute in 16 bits. ``keeps`` names the tensor classes that stay in 16 bits;
     ``overrides`` gives classes a format of their own (mixed checkpoints). ``expert_padding``: kernels
-    round the experts' hidden size and local width up to multiples of these.
+    round the experts' hidden size and local width up to multiples of these, ``padding_by_gpu`` where a
+    GPU generation's kernels differ.
     """
 
     name: str
@@ -33,6 +34,15 @@ class WeightFormat:
     source: str = ""
     overrides: tuple[tuple[str, WeightFormat], ...] = ()
     expert_padding: tuple[int, int] = (1, 1)
+    padding_by_gpu: tuple[tuple[str, tuple[int, int]], ...] = ()
+
+    def on(self, gpu_architecture: str) -> WeightFormat:
+        """The format with the padding its kernels of one GPU generation take."""
+        overrides = tuple((klass, other.on(gpu_architecture)) for klass, other in self.overrides)
+        padding = dict(self.padding_by_gpu).get(gpu_architecture, self.expert_padding)
+        if padding == self.expert_padding and overrides == self.overrides:
+            return self
+        return replace(self, expert_padding=padding, overrides=overrides)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,13 @@ class GpuSpec:
     ("fp32", "fp16", "bf16", "fp8", "int8", "fp4"); a precision the device lacks is absent.
     ``multiprocessors``: SMs or compute units that load for themselves; none where a DMA engine does.
     ``cuda_visible_gib``: what a process sees as total memory, a little under the driver's figure.
+    ``occupied_gib``: of it, what the system holds at start where it shares the device's memory.
     ``link_gb_s``: per-direction bandwidth to peers [GB/s]; 0 = PCIe only. ``link_topology``:
     "switch", "mesh" (bandwidth scales with the peers used), "pair" (bridged pairs) or "none".
     ``link_domain``: how many devices one fast-link domain joins. ``nic_gb_s``: this device's share of
     the network between nodes, per direction [GB/s]; 0 = unknown. ``memory_evidence`` and
-    ``nic_evidence``: the grade behind ``cuda_visible_gib`` and ``nic_gb_s``.
+    ``nic_evidence``: the grade behind ``cuda_visible_gib`` and ``nic_gb_s``. Hashing looks at name and
+    memory alone, so that a GPU is a cheap key of a cache.
     """
 
     name: str
@@ -46,11 +48,20 @@ class GpuSpec:
     multiprocessors: int | None = None
     aliases: tuple[str, ...] = ()
     note: str = ""
+    occupied_gib: float = 0.0
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.driver_memory_mib, self.cuda_visible_gib))
 
     @property
     def visible_bytes(self) -> float:
         """Memory a process may use at most [B]."""
         return self.cuda_visible_gib * GIB
+
+    @property
+    def free_bytes(self) -> float:
+        """Memory that is free when an engine starts [B]."""
+        return (self.cuda_visible_gib - self.occupied_gib) * GIB
 
     @property
     def driver_bytes(self) -> float:

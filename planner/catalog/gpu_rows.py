@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.tables import IsoDate, Row, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_rows
 
+BRIDGED = "-bridged"  # ends the name of a device in a node whose bridge joins it to others
 PRECISIONS = ("fp32", "fp16", "bf16", "fp8", "int8", "fp4")
 
 
-class GpuRow(Row):
+class GpuRow(TableRow):
     """One accelerator; ``catalogs/README.md`` says what each column means."""
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -25,6 +27,7 @@ class GpuRow(Row):
     memory_evidence: Literal["measured", "assumed"]
     marketed_memory_gb: float = Field(gt=0)
     memory_bandwidth_gb_s: float = Field(gt=0)
+    occupied_gib: float = Field(default=0.0, ge=0)
     multiprocessors: int | None = Field(default=None, ge=1)
     fp32_tflops: float | None = Field(default=None, gt=0)
     fp16_tflops: float | None = Field(default=None, gt=0)
@@ -35,6 +38,9 @@ class GpuRow(Row):
     link_gb_s: float = Field(ge=0)
     link_topology: Literal["switch", "mesh", "pair", "none"]
     link_domain: int = Field(ge=1)
+    bridge_gb_s: float = Field(default=0.0, ge=0)
+    bridge_topology: Literal["", "pair", "mesh"] = ""
+    bridge_domain: int = Field(default=1, ge=1)
     nic_gb_s: float = Field(ge=0)
     nic_evidence: Literal["published", "assumed"]
     pcie_gb_s: float = Field(ge=0)
@@ -61,6 +67,7 @@ class GpuRow(Row):
             memory_evidence=self.memory_evidence,
             marketed_memory_gb=self.marketed_memory_gb,
             memory_bandwidth_gb_s=self.memory_bandwidth_gb_s,
+            occupied_gib=self.occupied_gib,
             multiprocessors=self.multiprocessors,
             peak_tflops={p: v for p, v in peaks.items() if v is not None},
             link_gb_s=self.link_gb_s,
@@ -77,7 +84,26 @@ class GpuRow(Row):
             note=self.note,
         )
 
+    def bridged(self) -> GpuSpec | None:
+        """Return the accelerator in a node that has the bridge, under a name of its own."""
+        if not self.bridge_topology:
+            return None
+        return replace(
+            self.spec(),
+            name=f"{self.name}{BRIDGED}",
+            aliases=(),
+            link_gb_s=self.bridge_gb_s,
+            link_topology=self.bridge_topology,
+            link_domain=self.bridge_domain,
+        )
+
 
 def read_gpus(path: Path) -> tuple[GpuSpec, ...]:
     """Return every accelerator of ``catalogs/gpus.csv``, in file order."""
     return tuple(row.spec() for _, row in read_rows(path, GpuRow))
+
+
+def read_bridged_gpus(path: Path) -> tuple[GpuSpec, ...]:
+    """Return those that a bridge can join, as they are in a node that has it."""
+    found = (row.bridged() for _, row in read_rows(path, GpuRow))
+    return tuple(gpu for gpu in found if gpu is not None)

@@ -30,8 +30,8 @@ from planner.catalog.architectures.blocks import (
     shared_expert,
 )
 from planner.catalog.architectures.body import outer_tensors, shared_layers
-from planner.catalog.architectures.deepseek import latent_mixer
 from planner.catalog.architectures.fields import ConfigFields
+from planner.catalog.architectures.latent.deepseek import latent_mixer
 from planner.catalog.model import DenseMlp, Layer, Mixer, ModelSpec, MoeMlp, SoftmaxAttention
 from planner.errors import InputError, nearest
 

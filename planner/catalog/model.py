@@ -107,7 +107,8 @@ class Tensor:
     does: "split" (divided by TP), "kv" (divided by min(TP, kv heads)), "vocab" (rows padded and
     divided), "expert" (divided by EP or by TP inside each expert), "replicated". ``parts``: the most
     pieces a "split" or "kv" tensor can be cut into (its heads); 0 = no limit. ``fused``: tensors of a
-    layer with the same non-empty label live in one buffer (q, k and v; gate and up).
+    layer with the same non-empty label live in one buffer (q, k and v; gate and up). ``stored``: the
+    format a checkpoint keeps this one in, where it departs from its class's.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Tensor:
     shard: str = "split"
     parts: int = 0
     fused: str = ""
+    stored: str = ""
 
     @property
     def values(self) -> int:
@@ -144,6 +146,7 @@ class ModelSpec:
     ``native_classes`` names the tensor classes it stores otherwise, ("attention", "bf16") for example.
     ``native_kv`` is the KV format the checkpoint was calibrated for ("" = none). ``rope_values``: the
     rotary table an engine builds at start [values]. ``note`` says what is approximate, if anything.
+    ``head``: "lm" (logits over the vocabulary), "score" (a classifier's or reward model's) or "none".
 
     Hashing looks at the name alone, so that a model is a cheap key of a cache.
     """
@@ -166,11 +169,12 @@ class ModelSpec:
     native_kv: str = ""
     rope_values: int = 0
     note: str = ""
+    head: str = "lm"
 
     def __hash__(self) -> int:
         return hash((self.name, self.architecture, self.native_weights))
 
-    def asked_as(self, name: str) -> str:
+    def requested_as(self, name: str) -> str:
         """The checkpoint meant by ``name``: that repository where it is an alias, else the model's own.
 
         Several checkpoints share one config (a base model and its fine-tunes); short names are labels.

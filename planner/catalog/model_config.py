@@ -6,14 +6,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from planner.catalog.architectures.body import Parser
 from planner.catalog.architectures.fields import ConfigFields
-from planner.catalog.architectures.quantization import read_quantization
-from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS
+from planner.catalog.architectures.mistral_params import from_params, is_params
+from planner.catalog.architectures.multimodal.wrapped import section_at
+from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS, parser_of
 from planner.catalog.model import ModelSpec
+from planner.catalog.quantization.config import read_quantization
 from planner.errors import InputError, nearest
 
+INLINE = (
+    "describe it inline in a scenario: model: {layers: 32, hidden: 4096, heads: 32, kv_heads: 8, "
+    "intermediate: 14336, vocab: 128256}"
+)
+# Where files keep the text model, for what they say of its number formats.
+TEXT_SECTIONS = (
+    "text_config",
+    "llm_config",
+    "language_config",
+    "thinker_config.text_config",
+    "thinker_config",
+)
 BY_NAME = {name.lower(): name for name in PARSERS}
-DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+# Engines load a float32 checkpoint at 16 bits unless told otherwise (vLLM and SGLang `dtype: auto`).
+DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "bf16"}
 
 
 def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
@@ -26,14 +42,16 @@ def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
         raise InputError(
             "a model configuration is a mapping", where=where, found=type(config).__name__
         )
+    if is_params(config):
+        config = from_params(config, where)
     fields = ConfigFields(config, where)
-    architecture = _architecture(fields)
-    body = PARSERS[architecture](fields)
-    inner = fields.section("text_config") or fields
-    written = [f.text(key) for f in (fields, inner) for key in ("torch_dtype", "dtype")]
+    architecture, parser = _architecture(fields)
+    body = parser(fields)
+    nested = [section for name in TEXT_SECTIONS if (section := section_at(fields, name))]
+    written = [f.text(key) for f in (fields, *nested) for key in ("torch_dtype", "dtype")]
     dtype = DTYPES.get(next(filter(None, written), ""), "bf16")
-    holder = fields if fields.has("quantization_config") else inner
-    stored = read_quantization(holder, len(body.layers), dtype)
+    holder = next((f for f in (fields, *nested) if f.has("quantization_config")), fields)
+    stored = read_quantization(holder, body.layers, dtype)
     mtp = body.mtp
     if dict(stored.classes).get("mtp") == dtype:
         mtp = tuple(replace(tensor, klass="mtp") for tensor in mtp)
@@ -43,7 +61,7 @@ def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
         hidden_size=body.hidden,
         vocab_size=body.vocab,
         tied_embeddings=body.tied,
-        layers=body.layers,
+        layers=stored.layers,
         outer=body.outer,
         mtp=mtp,
         vision=body.vision,
@@ -54,23 +72,30 @@ def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
         native_kv=stored.kv,
         rope_values=body.rope_values,
         note=body.note,
+        head=body.head,
     )
 
 
-def _architecture(fields: ConfigFields) -> str:
+def _architecture(fields: ConfigFields) -> tuple[str, Parser]:
+    """The class a file names, and its parser."""
     listed = fields.items("architectures") or ()
     model_type = fields.text("model_type")
     for candidate in listed:
-        if isinstance(candidate, str) and candidate.lower() in BY_NAME:
-            return BY_NAME[candidate.lower()]
+        if not isinstance(candidate, str):
+            continue
+        name = BY_NAME.get(candidate.lower(), candidate)
+        parser = parser_of(name)
+        if parser is not None:
+            return name, parser
     if not listed and model_type in BY_MODEL_TYPE:
-        return BY_MODEL_TYPE[model_type]
+        name = BY_MODEL_TYPE[model_type]
+        return name, PARSERS[name]
     found = listed[0] if listed else model_type
     if not found:
         raise InputError(
             "neither `architectures` nor `model_type` is set",
             where=fields.where,
-            allowed="a config.json of a known architecture",
+            allowed="a config.json of a known architecture, or Mistral's params.json",
         )
     known = list(PARSERS) if listed else list(BY_MODEL_TYPE)
     raise InputError(
@@ -78,6 +103,5 @@ def _architecture(fields: ConfigFields) -> str:
         where=fields.where,
         found=found,
         allowed=f"one of {len(PARSERS)} known architectures",
-        action=nearest(str(found), known)
-        or "describe it inline: layers, hidden, heads, kv_heads, intermediate, vocab, ...",
+        action="; or ".join(filter(None, (nearest(str(found), known), INLINE))),
     )

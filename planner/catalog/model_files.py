@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.model import ModelSpec
-from planner.catalog.tables import IsoDate, Row, read_rows, read_text
+from planner.catalog.model_config import parse_config
+from planner.catalog.tables import IsoDate, TableRow, read_rows, read_text
 from planner.errors import CatalogError, InputError, PlannerError
 
 MAX_CONFIG_BYTES = 5_000_000
+CONFIG_NAMES = ("config.json", "params.json")
 
 
-class ModelEntry(Row):
+class ModelEntry(TableRow):
     """One line of ``catalogs/models/index.csv``."""
 
     name: str
@@ -45,21 +47,24 @@ def read_model_index(path: Path) -> tuple[ModelEntry, ...]:
 def load_model_file(
     path: Path, entry: ModelEntry | None = None, error: type[PlannerError] = InputError
 ) -> ModelSpec:
-    """Return the model of a ``config.json`` or of the folder that holds one.
+    """Return the model of a ``config.json`` or ``params.json``, or of the folder that holds one.
 
     Raises ``error`` when the file is missing, too large or not JSON, or when the config is not one
     the planner knows (see ``planner.catalog.model_config``).
     """
-    from planner.catalog.model_config import parse_config
-
     if path.is_dir():
-        path = path / "config.json"
+        files = [path / name for name in CONFIG_NAMES]
+        path = next((file for file in files if file.is_file()), files[0])
     text = read_text(path, MAX_CONFIG_BYTES, error)
     try:
         config = json.loads(text)
     except json.JSONDecodeError as problem:
         where = f"{path}:{problem.lineno}:{problem.colno}"
         raise error(f"not valid JSON: {problem.msg}", where=where) from None
+    except ValueError:
+        raise error(
+            "a number of the JSON has too many digits", where=str(path), allowed="at most 4,300"
+        ) from None
     except RecursionError:
         raise error("the JSON is nested too deeply", where=str(path)) from None
     if not isinstance(config, dict):
@@ -77,4 +82,4 @@ def load_model_file(
 
 
 def _name(path: Path) -> str:
-    return path.resolve().parent.name if path.name == "config.json" else path.stem
+    return path.resolve().parent.name if path.name in CONFIG_NAMES else path.stem

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from planner.catalog.tables import IsoDate, Row
+from planner.catalog.tables import IsoDate, TableRow
 
 Confidence = Literal["high", "medium", "low"]
 
 
-class ApiPriceRow(Row):
+class ApiPriceRow(TableRow):
     """What a hosted API charges for a model [USD per million tokens]."""
 
     provider: str
@@ -25,7 +25,16 @@ class ApiPriceRow(Row):
     note: str = ""
 
 
-class ServerRow(Row):
+class ProviderAliasRow(TableRow):
+    """Another name of a provider, as a source of prices writes it."""
+
+    alias: str
+    provider: str
+    as_of: IsoDate
+    source: str
+
+
+class ServerRow(TableRow):
     """A server that can be bought: price [USD] with its range, and power of the whole server [kW]."""
 
     name: str
@@ -42,7 +51,7 @@ class ServerRow(Row):
     note: str = ""
 
 
-class OwnershipRow(Row):
+class OwnershipRow(TableRow):
     """One default of what running an owned server costs, with its range; ``unit`` says in what."""
 
     item: str

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+MAX_TERM_MONTHS = 36
+
 
 class Term(StrEnum):
-    """How an offer is paid for."""
+    """How an offer is paid for. ``Term("6-month")`` is a commitment of six months, any of 1 to 36."""
 
     ON_DEMAND = "on-demand"
     SPOT = "spot"
@@ -16,13 +19,52 @@ class Term(StrEnum):
     CAPACITY_BLOCK = "capacity-block"
     OWNED = "owned"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Term | None:
+        """A commitment by its months; 12 and 36 of them are the years that have names."""
+        match = _BY_MONTHS.fullmatch(value) if isinstance(value, str) else None
+        if match is None or not 1 <= int(match[1]) <= MAX_TERM_MONTHS:
+            return None
+        named = _YEARS.get(int(match[1]))
+        if named is not None:
+            return cls(named)
+        term = str.__new__(cls, match[0])
+        term._name_ = term._value_ = match[0]
+        cls._value2member_map_[match[0]] = term
+        return term
+
+    @property
+    def months(self) -> int:
+        """How long it commits for; 0 where nothing is committed."""
+        match = _BY_MONTHS.fullmatch(self.value)
+        return int(match[1]) if match else _MONTHS.get(self.value, 0)
+
+    @classmethod
+    def named(cls, name: str) -> Term | None:
+        """The term of that name, or None."""
+        try:
+            return cls(name)
+        except ValueError:
+            return None
+
+
+_BY_MONTHS = re.compile(r"([1-9][0-9]?)-month")
+_MONTHS = {"capacity-block": 1, "1-year": 12, "3-year": 36}
+_YEARS = {12: "1-year", 36: "3-year"}
+TERM_NAMES = (*(term.value for term in Term), "N-month (1 to 36)")
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An instance type of a provider in a region, under a term, at a price [USD per instance-hour].
 
     ``upfront_share``: part of a commitment's total that is paid when it starts; ``usd_per_hour`` is
-    the total over the term's hours however it is paid.
+    the total over the term's hours however it is paid. ``tier``: hyperscaler, cloud or marketplace, ""
+    where it is not said; ``sla``: the published one; ``country``: ISO 3166 code; ``obtainability``:
+    what is known to stand in the way of getting it.
+
+    Of a quote: ``valid_until``, the last day it may be signed ("" where it does not end), and how many
+    nodes it may be signed for, ``min_nodes`` to ``max_nodes`` (None: any number).
     """
 
     provider: str
@@ -38,6 +80,18 @@ class Offer:
     government: bool = False
     note: str = ""
     upfront_share: float = 0.0
+    tier: str = ""
+    sla: str = ""
+    country: str = ""
+    obtainability: str = ""
+    valid_until: str = ""
+    min_nodes: int = 1
+    max_nodes: int | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it cannot be had in any number."""
+        return self.max_nodes is not None or self.min_nodes > 1
 
     @property
     def usd_per_gpu_hour(self) -> float:

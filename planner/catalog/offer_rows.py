@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from planner.catalog.offer import Offer, Term
-from planner.catalog.tables import IsoDate, Row, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_rows
 from planner.errors import CatalogError, PlannerError, nearest
 
 MAX_USD_PER_HOUR = 100_000.0
 
 
-class OfferRow(Row):
+class OfferRow(TableRow):
     """One offer; ``catalogs/README.md`` says what each column means."""
 
     provider: str
@@ -31,6 +31,19 @@ class OfferRow(Row):
     government: bool = False
     note: str = ""
     upfront_share: float = Field(default=0.0, ge=0, le=1)
+    tier: Literal["", "hyperscaler", "cloud", "marketplace"] = ""
+    sla: str = ""
+    country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    obtainability: str = ""
+    valid_until: IsoDate | Literal[""] = ""
+    min_nodes: int = Field(default=1, ge=1, le=100_000)
+    max_nodes: int | None = Field(default=None, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _numbers_rise(self) -> OfferRow:
+        if self.max_nodes is not None and self.max_nodes < self.min_nodes:
+            raise ValueError("max_nodes must not be below min_nodes")
+        return self
 
 
 def read_offers(

@@ -8,24 +8,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from planner.catalog.engine import EngineSpec
+from planner.catalog.engine import EngineSpec, version_key
+from planner.catalog.engine_classes import EngineClasses, read_engine_classes
 from planner.catalog.engine_rows import Engine, read_engines
 from planner.catalog.format_rows import FormatRow, Formats, read_formats
 from planner.catalog.formats import KvFormat, WeightFormat
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.gpu_rows import read_gpus
+from planner.catalog.gpu_rows import BRIDGED, read_bridged_gpus, read_gpus
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_files import ModelEntry, load_model_file, read_model_index
-from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ServerRow
+from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ProviderAliasRow, ServerRow
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
 from planner.catalog.support import SupportRule, read_support
-from planner.catalog.tables import Row, read_rows
+from planner.catalog.tables import TableRow, read_rows
 from planner.errors import CatalogError, InputError, PlannerError, nearest
 from planner.package_data import shipped_folder
 
 Found = TypeVar("Found")
-PricedRow = TypeVar("PricedRow", bound=Row)
+PricedRow = TypeVar("PricedRow", bound=TableRow)
 
 
 def load_catalog(root: Path | None = None) -> Catalog:
@@ -33,8 +34,7 @@ def load_catalog(root: Path | None = None) -> Catalog:
 
     Raises CatalogError when the folder does not exist.
     """
-    if root is None:
-        root = shipped_folder("catalogs")
+    root = root or shipped_folder("catalogs")
     if not root.is_dir():
         raise CatalogError("no such catalog folder", where=str(root))
     return Catalog(root)
@@ -95,12 +95,32 @@ class Catalog:
         """Return every version of every engine, oldest first."""
         return tuple(spec for engine in self._engines for spec in engine.versions)
 
-    def engine(self, name: str, version: str | None = None) -> EngineSpec:
-        """Return the engine at ``version`` (the newest listed one not newer), or at its default."""
+    def planned_engines(self) -> tuple[str, ...]:
+        """Return the names of the engines that a plan may choose."""
+        return tuple(engine.names[0] for engine in self._engines if engine.planned)
+
+    def engine(
+        self, name: str, version: str | None = None, *, oldest_stands_in: bool = False
+    ) -> EngineSpec:
+        """Return the engine at ``version`` (the newest listed one not newer), or at its default.
+
+        A version older than every listed one raises InputError, unless ``oldest_stands_in``.
+        """
         by_name = {alias: engine for engine in self._engines for alias in engine.names}
         names = (engine.name for engine in self._engines)
         engine = _look_up("engine", name, by_name, names, "engines")
-        return engine.default if version is None else engine.at(version)
+        if version is None:
+            return engine.default
+        return engine.at(version, oldest_stands_in=oldest_stands_in)
+
+    def engine_serving(self, name: str, architecture: str) -> EngineSpec:
+        """Return the engine at its default version, or at the first later one known to list the class."""
+        default = self.engine(name)
+        row = self._engine_classes.get((default.name, architecture))
+        if row is None or not row.absent_at or not row.first_seen:
+            return default
+        lacks = version_key(default.version) <= version_key(row.absent_at)
+        return self.engine(name, row.first_seen) if lacks else default
 
     def weight_format(self, name: str) -> WeightFormat:
         """Return the weight format of that name or alias."""
@@ -120,6 +140,10 @@ class Catalog:
         """Return every rule on what would not launch."""
         return self._support_rules
 
+    def engine_classes(self) -> EngineClasses:
+        """Return the model classes that engines list, by engine and class."""
+        return self._engine_classes
+
     def offers(self) -> tuple[Offer, ...]:
         """Return every offer of ``prices/``, by provider file."""
         return self._offers
@@ -131,6 +155,10 @@ class Catalog:
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""
         return self._priced("api.csv", ApiPriceRow)
+
+    def provider_aliases(self) -> tuple[ProviderAliasRow, ...]:
+        """Return other names of providers, as sources of prices write them."""
+        return self._priced("provider_aliases.csv", ProviderAliasRow)
 
     def servers(self) -> tuple[ServerRow, ...]:
         """Return the servers that can be bought."""
@@ -153,7 +181,14 @@ class Catalog:
 
     @cached_property
     def _gpu_by_name(self) -> dict[str, GpuSpec]:
-        return {n.lower(): gpu for gpu in self._gpus for n in (gpu.name, *gpu.aliases)}
+        alone = {n.lower(): gpu for gpu in self._gpus for n in (gpu.name, *gpu.aliases)}
+        bridged = {gpu.name: gpu for gpu in read_bridged_gpus(self.root / "gpus.csv")}
+        joined = {
+            f"{name}{BRIDGED}": bridged[f"{gpu.name}{BRIDGED}"]
+            for name, gpu in alone.items()
+            if f"{gpu.name}{BRIDGED}" in bridged
+        }
+        return alone | joined
 
     @cached_property
     def _formats(self) -> Formats:
@@ -166,6 +201,10 @@ class Catalog:
     @cached_property
     def _support_rules(self) -> tuple[SupportRule, ...]:
         return read_support(self.root / "support.yaml")
+
+    @cached_property
+    def _engine_classes(self) -> EngineClasses:
+        return read_engine_classes(self.root / "engine_classes.csv")
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:

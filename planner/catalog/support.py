@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ Pools = Literal["", "apart", "unlike", "prefill-wider"]
 
 
 @dataclass(frozen=True)
-class Conditions:
+class SupportConditions:
     """What must hold, all of it, for a rule to apply; empty means "any".
 
     ``since``/``before``: engine versions from (included) and to (excluded). ``capability_from`` and
@@ -62,13 +62,13 @@ class SupportRule:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     reason: str
-    when: Conditions
+    when: SupportConditions
     source: str
     as_of: IsoDate
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _AskedLayout:
     engine: EngineSpec
     model: ModelSpec
     weights: WeightFormat
@@ -78,21 +78,10 @@ class _Layout:
     expert_ranks: int
     prefill_tensor_parallel: int | None
 
-    @cached_property
+    @property
     def features(self) -> frozenset[str]:
         """What the model's layers hold."""
-        found: set[str] = set()
-        for layer in self.model.layers:
-            if isinstance(layer.mlp, MoeMlp):
-                found.add("moe")
-            if isinstance(layer.mixer, RecurrentMixer):
-                found.add("recurrent")
-            elif layer.mixer is not None:
-                if isinstance(layer.mixer, LatentAttention):
-                    found.add("latent-attention")
-                if layer.mixer.indexer is not None:
-                    found.add("sparse-indexer")
-        return frozenset(found)
+        return _features(self.model)
 
     @cached_property
     def has_misaligned_block(self) -> bool:
@@ -113,13 +102,29 @@ class _Layout:
 
     def _rank_widths(self) -> set[float]:
         widths: set[float] = set()
-        for mlp in {layer.mlp for layer in self.model.layers}:
+        for mlp in dict.fromkeys(layer.mlp for layer in self.model.layers):
             if isinstance(mlp, MoeMlp):
                 widths.add(mlp.width / self.expert_ranks)
                 widths.add(mlp.shared_width / self.tensor_parallel)
             elif mlp is not None:
                 widths.add(mlp.width / self.tensor_parallel)
         return widths
+
+
+@lru_cache(maxsize=256)
+def _features(model: ModelSpec) -> frozenset[str]:
+    found: set[str] = set()
+    for layer in model.layers:
+        if isinstance(layer.mlp, MoeMlp):
+            found.add("moe")
+        if isinstance(layer.mixer, RecurrentMixer):
+            found.add("recurrent")
+        elif layer.mixer is not None:
+            if isinstance(layer.mixer, LatentAttention):
+                found.add("latent-attention")
+            if layer.mixer.indexer is not None:
+                found.add("sparse-indexer")
+    return frozenset(found)
 
 
 def check_support(
@@ -141,7 +146,7 @@ def check_support(
     ``prefill_tensor_parallel``: of the pool that prefills for this one; None where one does both.
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
-    layout = _Layout(
+    layout = _AskedLayout(
         engine,
         model,
         weights,
@@ -156,7 +161,7 @@ def check_support(
     return tuple(rule.reason for rule in about_engine if _applies(rule.when, layout))
 
 
-def _applies(when: Conditions, layout: _Layout) -> bool:
+def _applies(when: SupportConditions, layout: _AskedLayout) -> bool:
     """Whether all but the engine's name holds; what is cheap to ask is asked first."""
     architecture = layout.model.architecture
     return (
@@ -177,7 +182,7 @@ def _among(value: str, allowed: tuple[str, ...]) -> bool:
     return not allowed or value in allowed
 
 
-def _gpu_meets(when: Conditions, gpu: GpuSpec) -> bool:
+def _gpu_meets(when: SupportConditions, gpu: GpuSpec) -> bool:
     if not (_among(gpu.vendor, when.vendors) and _among(gpu.architecture, when.gpu_architectures)):
         return False
     if not (when.capability_from or when.capability_below):

@@ -1,6 +1,6 @@
 """Reading catalog files: CSV tables and YAML documents, checked row by row.
 
-A bad cell is told as ``file:line:column``, with what was found and what is allowed. Shipped data
+A bad cell is reported as ``file:line:column``, with what was found and what is allowed. Shipped data
 raises ``CatalogError`` (exit 4), a user's own file ``InputError`` (exit 2): the caller says which.
 """
 
@@ -18,7 +18,8 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from planner.errors import CatalogError, PlannerError, nearest
+from planner.errors import CatalogError, PlannerError, header_found, nearest
+from planner.units import CONTROL
 
 MAX_TABLE_BYTES = 20_000_000
 MAX_YAML_BYTES = 2_000_000
@@ -61,13 +62,13 @@ def _iso_date(text: str) -> str:
 IsoDate = Annotated[str, AfterValidator(_iso_date)]
 
 
-class Row(BaseModel):
+class TableRow(BaseModel):
     """One line of a table; empty cells take the field's default, unknown columns are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-RowType = TypeVar("RowType", bound=Row)
+RowType = TypeVar("RowType", bound=TableRow)
 
 
 def read_rows(
@@ -92,7 +93,7 @@ def read_rows(
 
 
 def _records(
-    path: Path, row_type: type[Row], error: type[PlannerError]
+    path: Path, row_type: type[TableRow], error: type[PlannerError]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     text = read_text(path, MAX_TABLE_BYTES, error)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -118,15 +119,16 @@ def _records(
 
 
 def _check_header(
-    path: Path, header: list[str], row_type: type[Row], error: type[PlannerError]
+    path: Path, header: list[str], row_type: type[TableRow], error: type[PlannerError]
 ) -> None:
     known = row_type.model_fields
+    foreign = not set(header) & set(known)
     for column in header:
         if column not in known:
             raise error(
                 "unknown column",
-                where=f"{path}:1:{column}",
-                found=column,
+                where=f"{path}:1" if foreign else f"{path}:1:{column}",
+                found=header_found(header, known) if foreign else column,
                 allowed=", ".join(known),
                 action="separate columns with commas"
                 if len(header) == 1 and re.search(r"[;\t|]", column)
@@ -139,7 +141,7 @@ def _check_header(
         raise error(
             "a column is missing",
             where=f"{path}:1",
-            found=", ".join(header),
+            found=header_found(header, known),
             allowed=f"also {', '.join(missing)}",
         )
 
@@ -196,6 +198,14 @@ def read_text(path: Path, limit_bytes: int, error: type[PlannerError]) -> str:
         raise error(f"cannot read the file: {problem.strerror}", where=str(path)) from None
     if "\0" in text:
         raise error("not a text file: it holds NUL bytes", where=str(path))
+    control = CONTROL.search(text)
+    if control is not None:
+        raise error(
+            "the file holds a control character",
+            where=f"{path}:{text.count(chr(10), 0, control.start()) + 1}",
+            found=f"U+{ord(control[0]):04X}",
+            action="remove it",
+        )
     return text
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import click
 
-from planner.cli.options import catalog_options, solve_options
-from planner.solve_options import SolveOptions
+from planner.cli.shared.notes import note, shows_progress
+from planner.cli.shared.options import catalog_options, solve_options
+from planner.solving.options import SolveOptions
 
 MOST_PROBLEMS = 5  # shown on stderr; rows.csv holds all
 
@@ -39,6 +40,13 @@ MOST_PROBLEMS = 5  # shown on stderr; rows.csv holds all
 @click.option("--address", help="A running Dask scheduler or Ray cluster.")
 @click.option("--resume", is_flag=True, help="Keep finished rows and do the rest.")
 @click.option("--parquet", is_flag=True, help="Also write rows.parquet.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="With one file: change a field of it before anything else; may be repeated.",
+)
 @solve_options(verify="none")
 @catalog_options
 def command(
@@ -46,6 +54,7 @@ def command(
     pattern: str,
     output: str,
     grid: tuple[str, ...],
+    settings: tuple[str, ...],
     jobs: int,
     engine: str,
     address: str | None,
@@ -80,7 +89,7 @@ def command(
                 source,
                 output,
                 pattern=pattern,
-                grid=grid,
+                grid=(*(_one_value(text) for text in settings), *grid),
                 options=batch_options,
                 engine=engine,
                 jobs=jobs,
@@ -99,18 +108,26 @@ def command(
     many = "" if len(result.rows) == 1 else "s"
     click.echo(f"{len(result.rows)} scenario{many}{reused}: {counts}")
     for row in result.problems[:MOST_PROBLEMS]:
-        click.echo(f"{row['id']}: {row['status']}: {row['error']}", err=True)
+        note(f"{row['id']}: {row['status']}: {row['error']}")
     if len(result.problems) > MOST_PROBLEMS:
         more = len(result.problems) - MOST_PROBLEMS
-        click.echo(f"and {more} more: see the column error of rows.csv", err=True)
+        note(f"and {more} more: see the column error of rows.csv")
     click.echo(f"rows.jsonl, rows.csv and summary.html are in {output}")
     return result.exit_code
+
+
+def _one_value(text: str) -> str:
+    """``--set`` as a grid axis with one value, a list among them."""
+    from planner.scenario.changes import read_change
+
+    change = read_change(text)
+    return f"{change.field}={json.dumps(change.value, default=str)}"
 
 
 @contextlib.contextmanager
 def _bar() -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar on stderr; silent when stderr is not a terminal."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield lambda _done, _total, _label: None
         return
     from rich.console import Console

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from planner.cli.output_options import output_options
+from planner.cli.shared.output_options import output_options
+from planner.cli.subcommands.catalog_prices import prices
 from planner.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
-    from planner.reporting.catalog_details import Details
     from planner.reporting.document import Table
+    from planner.reporting.tables.catalog_details import Details
 
 Named = TypeVar("Named")
 
@@ -68,7 +69,7 @@ def _listing(
         output: str | None,
         catalogs: str | None,
     ) -> None:
-        from planner.reporting import catalog_tables
+        from planner.reporting.tables import catalog_tables
 
         catalog = _catalog(catalogs)
         found = _matching(entries(catalog), text, words)
@@ -111,7 +112,10 @@ _listing(
     "List offers, cheapest per GPU-hour first.",
     "h100-sxm-80gb aws",
     lambda catalog: catalog.offers(),
-    lambda offer: f"{offer.key} {offer.gpu} {'government' if offer.government else ''}",
+    lambda offer: (
+        f"{offer.key} {offer.gpu} {offer.tier} {offer.country} "
+        f"{'government' if offer.government else ''}"
+    ),
     limit=40,
 )
 _listing(
@@ -151,6 +155,9 @@ _listing(
 )
 
 
+command.add_command(prices)
+
+
 @command.command()
 @click.argument("name")
 @_options
@@ -174,7 +181,7 @@ def show(name: str, style: str, output: str | None, catalogs: str | None) -> Non
 
 
 def _details(catalog: Catalog, name: str) -> Details:
-    from planner.reporting.catalog_details import engine_details, gpu_details, model_details
+    from planner.reporting.tables.catalog_details import engine_details, gpu_details, model_details
 
     engine, _, version = name.replace("@", " ").partition(" ")
     tries: tuple[Callable[[], Details], ...] = (

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
-from planner.solve_options import SolveOptions
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.options import (
+    catalog_options,
+    counting,
+    jobs_option,
+    progress,
+    solve_options,
+)
+from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.paths import OUTPUT_FILE
+from planner.scenario.changes import FieldChange
+from planner.solving.options import SolveOptions
 
 FORMATS = ("table", "json", "md", "html", "csv")
 
 
 @click.command(name="compare", short_help="solve under several restrictions, side by side")
-@click.argument("scenario")
+@click.argument("scenario", type=SCENARIO)
+@set_option
 @click.option(
     "--vary",
     "vary",
@@ -24,14 +35,17 @@ FORMATS = ("table", "json", "md", "html", "csv")
 @solve_options(verify="simulate")
 @jobs_option
 @catalog_options
-@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("-o", "--output", type=click.Path(), help="Write to a file.")
+@format_option(*FORMATS)
+@table_option("options")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     scenario: str,
+    changes: tuple[FieldChange, ...],
     vary: tuple[str, ...],
     jobs: int | None,
     catalogs: str | None,
     style: str,
+    table: str,
     output: str | None,
     calibration: str | None,
     options: SolveOptions,
@@ -47,14 +61,14 @@ def command(
     """
     from planner.comparison.options import compare
     from planner.comparison.restriction import axes_of
-    from planner.reporting.comparison_document import comparison_document, verdict
+    from planner.parallel.process_pool import cores, solving_ahead
     from planner.reporting.deliver import prepare, records, write_document
+    from planner.reporting.studies.comparison_document import comparison_document, verdict
     from planner.session import Session
-    from planner.workers import cores, solving_ahead
 
     axes = axes_of(vary)
     prepare(style, output)
-    session = Session.open(catalogs, calibration, options)
+    session = Session.open(catalogs, calibration, options, changes)
     question = session.read(scenario)
     with progress() as report, solving_ahead(session, jobs or cores()) as solve:
         comparison = compare(question, axes, solve, counting(report), check=session.check)
@@ -63,7 +77,7 @@ def command(
         document,
         style,
         output,
-        table="options",
+        table=table,
         data=lambda: {
             "scenario": question.name,
             "axes": list(comparison.axes),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from planner.cli.numbers import FiniteRange
+from planner.cli.shared.numbers import FiniteRange
 from planner.errors import InputError
 
 TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
@@ -118,7 +118,7 @@ def command(
     from planner.deploy.choices import Choices, read_node_label
     from planner.deploy.folder import read_folder, write_folder
     from planner.deploy.targets import launch_files
-    from planner.plan import read_plan
+    from planner.plan.schema import read_plan
 
     catalog = load_catalog(Path(catalogs) if catalogs else None)
     choices = Choices(

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
-from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.options import (
+    catalog_options,
+    counting,
+    jobs_option,
+    progress,
+    solve_options,
+)
+from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import InputError
-from planner.solve_options import SolveOptions
+from planner.scenario.changes import FieldChange
+from planner.solving.options import SolveOptions
 
 FORMATS = ("table", "json", "md", "html", "csv")
 EXIT_INCREASED = 1
 
 
 @click.command(name="diff", short_help="what changed between two plans or scenarios, and why")
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", type=SCENARIO)
+@click.argument("new", type=SCENARIO)
+@set_option
 @click.option(
     "--fail-on-increase",
     "limit",
     metavar="PERCENT",
-    help="Exit with 1 when the cost per hour rose by more than this, such as 5%.",
+    help="Exit with 1 when the cost per hour or what is paid upfront rose by more than this: 5%.",
 )
 @click.option(
     "--split",
@@ -33,36 +44,42 @@ EXIT_INCREASED = 1
 @solve_options(verify="simulate")
 @jobs_option
 @catalog_options
-@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("-o", "--output", type=click.Path(), help="Write to a file.")
+@format_option(*FORMATS)
+@table_option("differences")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     old: str,
     new: str,
+    changes: tuple[FieldChange, ...],
     limit: str | None,
     wants_parts: bool,
     jobs: int | None,
     catalogs: str | None,
     style: str,
+    table: str,
     output: str | None,
     calibration: str | None,
     options: SolveOptions,
 ) -> int:
     """Compare the plans OLD and NEW: plan files (.json), or scenarios to solve first.
 
-    Exit codes: 0 compared, 1 the cost rose by more than --fail-on-increase, 2 invalid input.
+    --set changes NEW. CSV has a row for each cause, for what each added (--split) and for each
+    change; --table picks another table.
+    Exit codes: 0 compared, 1 cost or upfront rose by more than --fail-on-increase, 2 invalid input.
 
     \b
     Examples:
       planner diff last.json now.json --fail-on-increase 5%
       planner diff last.json scenario.yaml --format md -o difference.md
       planner diff last.json scenario.yaml --split
+      planner diff llama70b_qps50 llama70b_qps50 --set rate=80
     """
     from planner.comparison.differences import diff
-    from planner.comparison.splitting import Part, split
+    from planner.comparison.splitting import CostPart, split
+    from planner.parallel.process_pool import cores, solving_ahead
     from planner.reporting.deliver import prepare, records, write_document
-    from planner.reporting.difference_document import difference_document, headline
+    from planner.reporting.studies.difference_document import difference_document, headline
     from planner.session import Session
-    from planner.workers import cores, solving_ahead
 
     allowed = None if limit is None else _share(limit)
     prepare(style, output)
@@ -71,9 +88,9 @@ def command(
         report(f"reading {old}")
         before = session.plan_of(old)
         report(f"reading {new}")
-        after = session.plan_of(new)
+        after = replace(session, changes=changes).plan_of(new)
         difference = diff(before, after)
-        parts: tuple[Part, ...] = ()
+        parts: tuple[CostPart, ...] = ()
         if wants_parts and difference.changes:
             with solving_ahead(session, jobs or cores()) as solve:
                 parts = split(difference.old, after, solve, counting(report))
@@ -82,7 +99,7 @@ def command(
         document,
         style,
         output,
-        table="values",
+        table=table,
         data=lambda: {
             "headline": headline(difference),
             "increase": difference.increase,
@@ -91,8 +108,9 @@ def command(
             "changes": records(document, "values"),
         },
     )
-    if allowed is not None and difference.exceeds(allowed):
-        click.echo(f"the cost per hour rose by more than {limit}", err=True)
+    rose = difference.increased(allowed) if allowed is not None else ()
+    if rose:
+        click.echo(f"{' and '.join(rose)} rose by more than {limit}", err=True)
         return EXIT_INCREASED
     return 0
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.options import catalog_options, progress, solve_options
-from planner.solve_options import SolveOptions
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.options import catalog_options, progress, solve_options
+from planner.cli.shared.output_options import format_option
+from planner.cli.shared.paths import OUTPUT_FILE
+from planner.scenario.changes import FieldChange
+from planner.solving.options import SolveOptions
 
 
 @click.command(name="explain", short_help="derive the plan step by step")
-@click.argument("scenario")
+@click.argument("scenario", type=SCENARIO)
+@set_option
 @solve_options(verify="simulate")
 @catalog_options
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "md", "json"]),
-    default="table",
-    show_default=True,
-    help="How the derivation is told.",
-)
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
+@format_option("table", "md", "json", text="Output format.")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     scenario: str,
+    changes: tuple[FieldChange, ...],
     style: str,
     output: str | None,
     catalogs: str | None,
@@ -43,17 +42,16 @@ def command(
     from planner.session import Session
 
     with progress() as report:
-        session = Session.open(catalogs, calibration, options)
+        session = Session.open(catalogs, calibration, options, changes)
         explained = explain_in(session, scenario, report)
     if style == "table" and output is None:
-        from rich.console import Console
+        from planner.reporting.formats.rich_document import console
+        from planner.reporting.plan.derivation_text import render_derivations
 
-        from planner.reporting.derivation_text import render_derivations
-
-        Console().print(render_derivations(explained.derivations, explained.beside))
+        console().print(render_derivations(explained.derivations, explained.beside))
         return explained.exit_code
-    from planner.reporting.derivation_text import derivations_as
     from planner.reporting.files import write_file
+    from planner.reporting.plan.derivation_text import derivations_as
 
     text = derivations_as(style, explained.derivations, explained.beside)
     if output is None:

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.numbers import FiniteRange
-from planner.cli.options import catalog_options, progress
-from planner.solve_options import Solver
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.options import catalog_options, progress
+from planner.cli.shared.output_options import format_option
+from planner.cli.shared.paths import OUTPUT_FILE
+from planner.scenario.changes import FieldChange
+from planner.solving.options import Solver, Verify
 
 FORMATS = ("table", "json", "md", "html", "csv")
 QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 
 
 @click.command(name="frontier", short_help="cost against latency and resilience")
-@click.argument("scenario")
+@click.argument("scenario", type=SCENARIO)
+@set_option
 @click.option(
     "--show",
     type=click.Choice(QUESTIONS),
     multiple=True,
-    help="What to work out; repeat for several. Default: everything.",
+    help="Analyses to run; may be repeated.  [default: all]",
 )
-@click.option("--service", help="Service whose target is walked; the first by default.")
-@click.option("--target", help="Target to walk, such as ttft_p99; the first by default.")
+@click.option("--service", help="Service whose latency target is varied; the first by default.")
+@click.option("--target", help="Latency target to vary, such as ttft_p99; the first by default.")
 @click.option(
     "--range",
     "factors",
     metavar="LOW..HIGH",
     default="0.25..4",
     show_default=True,
-    help="Bounds to walk, as factors on the target.",
+    help="Range of the target, as factors on it.",
 )
 @click.option(
     "--step",
@@ -57,6 +62,14 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     show_default=True,
     help="Alternatives to list.",
 )
+@click.option(
+    "--verify",
+    type=click.Choice(["none", "simulate"]),
+    default="simulate",
+    show_default=True,
+    help="Check the fleet for the scenario as it is in the simulator, as solve does.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option("--solver", type=click.Choice(["highs", "cbc"]), default="highs", show_default=True)
 @click.option(
     "--time-limit",
@@ -66,10 +79,14 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     help="Seconds each solve may take.",
 )
 @catalog_options
-@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
+@format_option(*FORMATS)
+@click.option(
+    "--table", help="Which table CSV carries [default: the first]; all: each, as NAME.TABLE.csv."
+)
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     scenario: str,
+    changes: tuple[FieldChange, ...],
     show: tuple[str, ...],
     service: str | None,
     target: str | None,
@@ -78,14 +95,17 @@ def command(
     demand_cv: float | None,
     tolerance: float,
     count: int,
+    verify: Verify,
+    seed: int,
     solver: Solver,
     time_limit: float,
     catalogs: str | None,
     calibration: str | None,
     style: str,
+    table: str | None,
     output: str | None,
 ) -> int:
-    """Work out what surrounds the cheapest fleet for SCENARIO, by solving it again and again.
+    """Price the trade-offs around the cheapest fleet for SCENARIO, by solving it again and again.
 
     Exit codes: 0 the scenario is feasible, 2 invalid input, 3 infeasible, 5 no proof in time.
 
@@ -97,16 +117,18 @@ def command(
     """
     from planner.comparison.deciding import Decider
     from planner.comparison.frontiers import explore, read_factors
-    from planner.fleet.sized_before import SizedBefore
+    from planner.fleet.candidates.cache import SizedBefore
     from planner.reporting.deliver import records, write_document
-    from planner.reporting.frontier_document import frontier_document
+    from planner.reporting.studies.frontier_document import frontier_document
     from planner.session import Session
-    from planner.solve_options import SolveOptions
+    from planner.solving.options import SolveOptions
 
-    options = SolveOptions("none", solver, time_limit)
-    session = Session.open(catalogs, calibration, options)
+    options = SolveOptions(verify, solver, time_limit, seed=seed)
+    session = Session.open(catalogs, calibration, options, changes)
     question = session.read(scenario)
-    decider = Decider(session.catalog, SizedBefore(session.catalog, session.factors), options)
+    decider = Decider(
+        session.catalog, SizedBefore(session.catalog, session.factors, session.known), options
+    )
     with progress() as report:
         found = explore(
             decider,
@@ -126,10 +148,10 @@ def command(
         document,
         style,
         output,
-        table=next(iter(document.tables()), "latency"),
+        table=table or next(iter(document.tables()), "latency"),
         data=lambda: {
             "scenario": question.name,
-            **{table: records(document, table) for table in document.tables()},
+            **{key: records(document, key) for key in document.tables()},
         },
     )
     status = found.decided.solution.status

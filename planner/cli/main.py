@@ -7,33 +7,44 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
+from typing import TextIO
 
 import click
 
-from planner.errors import PlannerError, nearest
+from planner.cli.shared.notes import loud, note, quiet_option, with_quiet
+from planner.errors import PlannerError, ScenarioErrors, ScenarioWarning, nearest
+from planner.other_package import packages_mixed
+from planner.reporting.files import announcing
 
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
+    "init": "write a first scenario, commented",
     "solve": "find the cheapest fleet that holds the targets",
     "explain": "derive the plan step by step, beside the textbook sizing",
     "memory": "weights, KV cache and memory: what fits",
-    "simulate": "play a plan under load and print its percentiles",
+    "simulate": "simulate a plan under load and print its percentiles",
     "compare": "solve under several restrictions, side by side",
     "sweep": "cost over a range of rates, lengths, targets or prices",
     "diff": "what changed between two plans or scenarios, and why",
     "frontier": "cost against latency and resilience",
     "report": "write a report: html, md, csv, xlsx or json",
-    "verify": "re-check a plan without the solver",
+    "verify": "recompute a plan and prove its cost again",
     "deploy": "write launch commands and manifests that hold a plan",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",
+    "serve": "open the planner in a browser",
+    "mcp": "offer the planner as tools over MCP",
     "catalog": "list models, GPUs, offers and engines",
-    "validate": "predict measured points and print the error",
+    "validate": "list every problem of a scenario file",
+    "schema": "print the JSON Schema of a scenario file",
+    "accuracy": "predict measured points and print the error",
     "calibrate": "fit the latency model to your own measurements",
     "completion": "print a shell completion script",
 }
@@ -52,7 +63,7 @@ class LazyGroup(click.Group):
             return None
         command = importlib.import_module(f"planner.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
-        return command
+        return with_quiet(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -76,11 +87,15 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
         from planner.version import package_version
 
         click.echo(f"planner {package_version()}")
+        both = packages_mixed()
+        if both is not None:
+            click.echo(f"warning: {both}", err=True)
         ctx.exit()
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     expose_value=False,
@@ -99,10 +114,20 @@ def cli() -> None:
     """
 
 
+cli.params.append(quiet_option())
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code instead of raising."""
     try:
-        code = cli.main(args=args, prog_name="planner", standalone_mode=False)
+        with warnings.catch_warnings(), loud(), announcing(lambda path: note(f"wrote {path}")):
+            warnings.simplefilter("always", ScenarioWarning)
+            warnings.showwarning = _warn
+            code = cli.main(args=args, prog_name="planner", standalone_mode=False)
+    except ScenarioErrors as error:
+        for problem in error.shown:
+            click.echo(f"error: {problem}", err=True)
+        return error.exit_code
     except PlannerError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code
@@ -124,6 +149,21 @@ def main(args: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning about a scenario file in its own words; any other as Python writes it."""
+    if issubclass(category, ScenarioWarning):
+        note(f"warning: {message}")
+    else:
+        note(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
+
+
 def _bug(error: Exception) -> int:
     """Tell a failure that no user caused; raise it again under PLANNER_DEBUG."""
     if os.environ.get("PLANNER_DEBUG"):
@@ -139,6 +179,9 @@ def _bug(error: Exception) -> int:
 def run() -> None:
     """The console script's entry point; being told to stop is like Ctrl-C, so that workers end too."""
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # characters it cannot write become "?"
+            stream.reconfigure(errors="replace")
     sys.exit(main())
 
 

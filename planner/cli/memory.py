@@ -6,10 +6,16 @@ from typing import Any
 
 import click
 
-from planner.cli.memory_calculators import measured_vs_theory, nanochat, rule_of_thumb, training
-from planner.cli.memory_fits import fits
-from planner.cli.memory_output import POSITIVE, deliver, memory_options, read_catalog
-from planner.cli.numbers import FiniteRange
+from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
+from planner.cli.shared.names import GPU, MODEL
+from planner.cli.shared.numbers import FiniteRange
+from planner.cli.subcommands.memory_calculators import (
+    measured_vs_theory,
+    nanochat,
+    rule_of_thumb,
+    training,
+)
+from planner.cli.subcommands.memory_fits import fits
 
 
 @click.group(
@@ -18,12 +24,14 @@ from planner.cli.numbers import FiniteRange
     invoke_without_command=True,
 )
 @click.option(
-    "--model", help="A model of the catalog, a config.json, or the folder that holds one."
+    "--model",
+    type=MODEL,
+    help="A model of the catalog, a config.json, or the folder that holds one.",
 )
 @click.option("--check", "log", type=click.Path(), help="Compare with an engine's start-up log.")
 @click.option("--weights", help="Weight format: bf16, fp8, int4, ...  [default: the checkpoint's]")
 @click.option("--kv-cache", help="KV cache format: bf16, fp8, int8, nvfp4.  [default: bf16]")
-@click.option("--gpu", help="The GPU; without it only the model is sized.")
+@click.option("--gpu", type=GPU, help="The GPU; without it only the model is sized.")
 @click.option("--tp", type=POSITIVE, help="Tensor-parallel degree.  [default: 1]")
 @click.option("--pp", type=POSITIVE, default=1, show_default=True, help="Pipeline stages.")
 @click.option("--dp", type=POSITIVE, default=1, show_default=True, help="Attention-DP ranks.")
@@ -41,6 +49,7 @@ from planner.cli.numbers import FiniteRange
     "--lora-adapters", type=click.IntRange(0), default=0, help="LoRA adapters held at once."
 )
 @click.option("--lora-rank", type=POSITIVE, default=16, show_default=True, help="Their rank.")
+@click.option("--launch", is_flag=True, help="Print the command line that the sizing assumes.")
 @click.option(
     "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
 )
@@ -57,6 +66,7 @@ def command(ctx: click.Context, /, **options: Any) -> int | None:
       planner memory --model Qwen/Qwen3-8B
       planner memory --model Qwen/Qwen3-32B --weights fp8 --gpu h100 --tp 2
       planner memory --check vllm.log --gpu h100
+      planner memory --model Qwen/Qwen3-32B --gpu h100 --context 32768 --launch
       planner memory fits --model Qwen/Qwen3-8B
     """
     if ctx.invoked_subcommand is not None:
@@ -79,13 +89,13 @@ command.add_command(measured_vs_theory)
 
 def _size(options: dict[str, Any]) -> int:
     from planner.deployment import EngineSettings
-    from planner.reporting.memory_tables import model_document, model_mapping
-    from planner.sizing.model_memory import Layout, model_memory
+    from planner.reporting.tables.memory_tables import model_document, model_mapping
+    from planner.sizing.model_memory import SizingLayout, model_memory
 
     catalog = read_catalog(options["catalogs"])
     layout = None
     if options["gpu"] is not None:
-        layout = Layout(
+        layout = SizingLayout(
             gpu=catalog.gpu(options["gpu"]),
             engine=options["engine"] or "vllm",
             engine_version=options["engine_version"],
@@ -110,16 +120,30 @@ def _size(options: dict[str, Any]) -> int:
         context_tokens=options["context"],
         concurrency=options["concurrency"],
     )
-    deliver(model_document(result), model_mapping(result), options["style"], options["output"])
+    lines: tuple[str, ...] = ()
+    if options["launch"]:
+        from planner.deploy.sized import sized_command
+
+        if result.deployment is None:
+            raise click.UsageError(
+                "--launch needs --gpu: a command line is one engine's on one GPU"
+            )
+        lines = sized_command(catalog, result.deployment, options["model"], options["context"])
+    deliver(
+        model_document(result, lines),
+        model_mapping(result, lines),
+        options["style"],
+        options["output"],
+    )
     return 3 if result.holds is False else 0
 
 
 def _check(options: dict[str, Any]) -> int:
     from pathlib import Path
 
-    from planner.reporting.boot_tables import check_document, check_mapping
-    from planner.sizing.boot_check import Overrides, check_boot_log
-    from planner.sizing.boot_log import read_boot_log
+    from planner.reporting.tables.boot_tables import check_document, check_mapping
+    from planner.sizing.boot_log.check import Overrides, check_boot_log
+    from planner.sizing.boot_log.reader import read_boot_log
 
     log = read_boot_log(Path(options["log"]))
     catalog = read_catalog(options["catalogs"])

@@ -1,4 +1,4 @@
-"""``planner report``: a plan told so that procurement can sign it."""
+"""``planner report``: a report on a plan, for procurement."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from dataclasses import replace
 
 import click
 
-from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
-from planner.solve_options import SolveOptions
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.options import (
+    catalog_options,
+    counting,
+    jobs_option,
+    progress,
+    solve_options,
+)
+from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.paths import OUTPUT_FILE
+from planner.errors import InputError
+from planner.scenario.changes import FieldChange
+from planner.solving.options import SolveOptions
 
+MEMO_FORMATS = ("html", "md", "table")
 FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 
 
 @click.command(name="report", short_help="write a report: html, md, csv, xlsx or json")
-@click.argument("source", metavar="SCENARIO|PLAN.json")
-@click.option("--format", "style", type=click.Choice(FORMATS), default="html", show_default=True)
-@click.option("-o", "--output", type=click.Path(), help="Write to a file; stdout otherwise.")
-@click.option(
-    "--table",
-    default="order",
-    show_default=True,
-    help="Which table CSV carries: order, totals, ways_to_pay, sensitivity, replicas, latency, ...",
-)
+@click.argument("source", metavar="SCENARIO|PLAN.json", type=SCENARIO)
+@set_option
+@format_option(*FORMATS, default="html")
+@table_option("order", "order, totals, ways_to_pay, tornado, sensitivity, replicas, latency, ...")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file; stdout otherwise.")
+@click.option("--memo", is_flag=True, help="One page for approval instead: html, md or table.")
 @click.option(
     "--quick",
     is_flag=True,
@@ -32,9 +41,11 @@ FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 @catalog_options
 def command(
     source: str,
+    changes: tuple[FieldChange, ...],
     style: str,
     output: str | None,
     table: str,
+    memo: bool,
     quick: bool,
     jobs: int | None,
     catalogs: str | None,
@@ -50,25 +61,39 @@ def command(
       planner report llama70b_qps50 -o report.html
       planner report plan.json --format xlsx -o report.xlsx
       planner report plan.json --format csv --table ways_to_pay
+      planner report plan.json --memo -o approval.html
     """
-    from planner.comparison.gathering import gather
-    from planner.reporting.deliver import prepare, write_findings, write_plan
+    from planner.findings.gather import gather
+    from planner.parallel.process_pool import cores, solving_ahead
+    from planner.reporting.deliver import (
+        ALL_TABLES,
+        SOLVED_TABLES,
+        prepare,
+        write_findings,
+        write_plan,
+    )
     from planner.session import Session
-    from planner.workers import cores, solving_ahead
 
+    if memo and style not in MEMO_FORMATS:
+        raise InputError(
+            "a memo is no such format",
+            where="--memo",
+            found=style,
+            allowed=", ".join(MEMO_FORMATS),
+        )
     prepare(style, output)
-    session = Session.open(catalogs, calibration, options)
+    session = Session.open(catalogs, calibration, options, changes)
     with progress() as report:
         report(f"reading {source}")
         plan = session.plan_of(source)
         if style == "json":
             write_plan(plan, style, output)
             return plan.exit_code
-        if quick:
+        if quick or (style == "csv" and table not in (ALL_TABLES, *SOLVED_TABLES)):
             findings = gather(plan, session.catalog, session.factors)
         else:
             brief = replace(options, verify="none", explain=False)
             with solving_ahead(session, jobs or cores(), brief) as solve:
                 findings = gather(plan, session.catalog, session.factors, solve, counting(report))
-    write_findings(findings, style, output, table=table)
+    write_findings(findings, style, output, table=table, memo=memo)
     return plan.exit_code

@@ -1,4 +1,4 @@
-"""``planner simulate``: play a plan under load and print its percentiles."""
+"""``planner simulate``: simulate a plan under load and print its percentiles."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from contextlib import contextmanager
 
 import click
 
-from planner.cli.numbers import FiniteRange
-from planner.cli.options import catalog_options
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.notes import shows_progress
+from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.options import catalog_options
+from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.paths import OUTPUT_FILE
+from planner.scenario.changes import FieldChange
 from planner.units import parse_duration_s
 
 MISSED = 3
@@ -45,10 +50,11 @@ def _scaling(
     return tuple(events)
 
 
-@click.command(name="simulate", short_help="play a plan under load and print its percentiles")
-@click.argument("scenario")
+@click.command(name="simulate", short_help="simulate a plan under load and print its percentiles")
+@click.argument("scenario", type=SCENARIO)
+@set_option
 @click.option("--plan", type=click.Path(dir_okay=False), help="A plan written by planner solve.")
-@click.option("--trace", help="Play this trace's requests at their own times instead.")
+@click.option("--trace", help="Simulate this trace's requests at their own times instead.")
 @click.option(
     "--kv-pool-tokens",
     type=FiniteRange(min=1),
@@ -86,27 +92,22 @@ def _scaling(
 @click.option(
     "--requests",
     "requests_file",
-    type=click.Path(dir_okay=False),
+    type=OUTPUT_FILE,
     help="Write every request to this .csv or .parquet file.",
 )
 @click.option(
     "--series",
     "series_file",
-    type=click.Path(dir_okay=False),
+    type=OUTPUT_FILE,
     help="Write the fleet over time to this .csv or .parquet file.",
 )
 @catalog_options
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "md", "html", "csv"]),
-    default="table",
-    show_default=True,
-)
-@click.option("--table", default="percentiles", show_default=True, help="Which table CSV carries.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
+@format_option("table", "json", "md", "html", "csv")
+@table_option("percentiles")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     scenario: str,
+    changes: tuple[FieldChange, ...],
     plan: str | None,
     trace: str | None,
     kv_pool_tokens: float | None,
@@ -124,7 +125,7 @@ def command(
     table: str,
     output: str | None,
 ) -> int:
-    """Play the plan of SCENARIO step by step and hold its percentiles against the targets.
+    """Simulate the plan of SCENARIO request by request and compare its percentiles with the targets.
 
     Without --plan the scenario is solved first (closed form); with it the plan's fleet meets SCENARIO's
     load and targets, which may differ from those it was planned for. Exit codes: 0 every target holds,
@@ -137,21 +138,21 @@ def command(
       planner simulate mine.yaml --trace trace.csv --requests requests.csv
     """
     from planner.reporting.deliver import write_document
-    from planner.reporting.simulation_tables import (
+    from planner.reporting.tables.simulation_tables import (
         requests_table,
         series_table,
         simulation_data,
         simulation_document,
     )
     from planner.reporting.tables_out import table_format, write_table
-    from planner.serving.service_simulation import Scaling
+    from planner.serving.simulation.service_simulation import Scaling
     from planner.session import Session
-    from planner.solve_options import SolveOptions
+    from planner.solving.options import SolveOptions
     from planner.verification.play import Overload, Play, play, under
 
     for wanted in filter(None, (requests_file, series_file)):
         table_format(wanted)
-    session = Session.open(catalogs, calibration, SolveOptions(verify="none", seed=seed))
+    session = Session.open(catalogs, calibration, SolveOptions(verify="none", seed=seed), changes)
     answer = session.plan_of(plan or scenario)
     if plan is not None:
         answer = under(answer, session.read(scenario))
@@ -187,12 +188,10 @@ def command(
 @contextmanager
 def _bar() -> Iterator[Callable[[int], None]]:
     """A count of played requests on stderr; silent when stderr is not a terminal."""
-    import sys
-
-    if not sys.stderr.isatty():
-        yield lambda _played: None
+    if not shows_progress():
+        yield lambda _simulated_stream: None
         return
     from rich.console import Console
 
     with Console(stderr=True).status("simulating") as status:
-        yield lambda played: status.update(f"simulating: {played:,} requests played")
+        yield lambda simulated: status.update(f"simulating: {simulated:,} requests")

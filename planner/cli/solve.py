@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.options import FORMATS, catalog_options, deliver, progress, solve_options
-from planner.solve_options import SolveOptions
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.options import FORMATS, catalog_options, deliver, progress, solve_options
+from planner.cli.shared.output_options import format_option
+from planner.cli.shared.paths import OUTPUT_FILE
+from planner.scenario.changes import FieldChange
+from planner.solving.options import SolveOptions
 
 
 @click.command(name="solve", short_help="find the cheapest fleet that holds the targets")
-@click.argument("scenario")
+@click.argument("scenario", type=SCENARIO)
+@set_option
 @solve_options(verify="simulate")
 @catalog_options
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="How the plan is told.",
-)
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file.")
+@format_option(*FORMATS, text="Output format.")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     scenario: str,
+    changes: tuple[FieldChange, ...],
     style: str,
     output: str | None,
     catalogs: str | None,
@@ -43,6 +42,8 @@ def command(
     from planner.session import Session
 
     with progress() as report:
-        plan = Session.open(catalogs, calibration, options).solve(scenario, progress=report)
+        plan = Session.open(catalogs, calibration, options, changes).solve(
+            scenario, progress=report
+        )
     deliver(plan, style, output)
     return plan.exit_code

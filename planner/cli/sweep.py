@@ -1,4 +1,4 @@
-"""``planner sweep``: one input over a range, what the answer costs, and where the choice flips."""
+"""``planner sweep``: one input over a range, what the answer costs, and where the choice changes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from typing import Any
 
 import click
 
-from planner.cli.options import catalog_options, counting, jobs_option, progress, solve_options
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.options import (
+    catalog_options,
+    counting,
+    jobs_option,
+    progress,
+    solve_options,
+)
+from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import InputError
-from planner.solve_options import SolveOptions
+from planner.scenario.changes import FieldChange
+from planner.solving.options import SolveOptions
 
 FORMATS = ("table", "json", "md", "html", "csv")
 _RANGES = {
@@ -32,7 +42,8 @@ def _ranges(command: Any) -> Any:
 
 
 @click.command(name="sweep", short_help="cost over a range of rates, lengths, targets or prices")
-@click.argument("scenario")
+@click.argument("scenario", type=SCENARIO)
+@set_option
 @_ranges
 @click.option("--price-of", metavar="NAME", help="What --price-factor applies to; all prices.")
 @click.option("--steps", type=int, default=20, show_default=True, help="Points along the range.")
@@ -41,29 +52,32 @@ def _ranges(command: Any) -> Any:
     type=click.IntRange(0, 10),
     default=2,
     show_default=True,
-    help="How often to halve each interval in which the choice flips.",
+    help="How often to halve each interval in which the choice changes.",
 )
 @solve_options(verify="none")
 @jobs_option
 @catalog_options
-@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("-o", "--output", type=click.Path(), help="Write to a file.")
-@click.option("--chart", type=click.Path(), help="Also write the chart to this SVG file.")
+@format_option(*FORMATS)
+@table_option("points")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@click.option("--chart", type=OUTPUT_FILE, help="Also write the chart to this SVG file.")
 def command(
     scenario: str,
+    changes: tuple[FieldChange, ...],
     price_of: str | None,
     steps: int,
     refine: int,
     jobs: int | None,
     catalogs: str | None,
     style: str,
+    table: str,
     output: str | None,
     chart: str | None,
     calibration: str | None,
     options: SolveOptions,
     **ranges: str | None,
 ) -> int:
-    """Solve SCENARIO along a range of one input: the cost curve, and where the choice flips.
+    """Solve SCENARIO along a range of one input: the cost curve, and where the choice changes.
 
     Exit codes: 0 some point is feasible, 2 invalid input, 3 none is.
 
@@ -74,12 +88,12 @@ def command(
       planner sweep llama70b_qps50 --price-factor 0.5..1.5 --price-of h100-sxm-80gb
     """
     from planner.comparison.sweeps import axis_named, read_values, sweep
+    from planner.parallel.process_pool import cores, solving_ahead
     from planner.reporting.deliver import prepare, records, write_document
     from planner.reporting.extras import need
     from planner.reporting.files import write_file
-    from planner.reporting.sweep_document import cost_figure, flips_records, sweep_document
+    from planner.reporting.studies.sweep_document import cost_figure, flips_records, sweep_document
     from planner.session import Session
-    from planner.workers import cores, solving_ahead
 
     given = {name: text for name in _RANGES if (text := ranges[name]) is not None}
     if len(given) != 1:
@@ -94,7 +108,7 @@ def command(
     prepare(style, output, chart)
     if chart is not None:
         need("matplotlib", "the chart")
-    session = Session.open(catalogs, calibration, replace(options, explain=False))
+    session = Session.open(catalogs, calibration, replace(options, explain=False), changes)
     question = session.read(scenario)
     with progress() as report, solving_ahead(session, jobs or cores()) as solve:
         swept = sweep(question, axis, values, solve, refinements=refine, progress=counting(report))
@@ -103,7 +117,7 @@ def command(
         document,
         style,
         output,
-        table="points",
+        table=table,
         data=lambda: {
             "scenario": question.name,
             "axis": axis.name,
@@ -112,7 +126,7 @@ def command(
         },
     )
     if chart is not None:
-        from planner.reporting.canvas import standalone
+        from planner.reporting.charts.canvas import standalone
 
         write_file(chart, standalone(cost_figure(swept).draw()))
     return 0 if any(p.plan.totals for p in swept.points) else 3

@@ -1,4 +1,4 @@
-"""``planner validate``: how far the latency model is from measured points."""
+"""``planner validate``: every problem of a scenario file, without solving it."""
 
 from __future__ import annotations
 
@@ -6,71 +6,63 @@ from pathlib import Path
 
 import click
 
-from planner.cli.numbers import FiniteRange
-from planner.cli.options import catalog_options
+from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.notes import note
+from planner.scenario.changes import FieldChange
 
-NOTHING_USABLE = 2
+INVALID = 2
+TABLES = (".csv", ".tsv")
 
 
-@click.command(name="validate", short_help="predict measured points and print the error")
-@click.argument("points", type=click.Path(dir_okay=False))
+@click.command(name="validate", short_help="list every problem of a scenario file")
+@click.argument("scenario", type=SCENARIO)
+@set_option
 @click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json", "md"]),
-    default="table",
-    show_default=True,
-    help="How the result is told.",
+    "--catalogs",
+    type=click.Path(exists=True, file_okay=False),
+    help="Use this folder instead of the shipped catalogs.",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file.")
-@click.option(
-    "--level",
-    type=FiniteRange(0.1, 0.99),
-    default=0.8,
-    show_default=True,
-    help="Level of the prediction intervals.",
-)
-@catalog_options
+@click.pass_context
 def command(
-    points: str,
-    style: str,
-    output: str | None,
-    level: float,
-    catalogs: str | None,
-    calibration: str | None,
+    ctx: click.Context, /, scenario: str, changes: tuple[FieldChange, ...], catalogs: str | None
 ) -> int:
-    """Predict each measured run of POINTS, a CSV file, the way it was measured.
+    """List every problem of SCENARIO, with file, line and field, without solving it.
 
-    Runs are closed loops: concurrency requests in flight, all sent at the start. Columns: model
-    (catalog name, alias or config.json), gpu, engine, weights, tensor_parallel, prompt_tokens,
-    output_tokens, concurrency, ttft_ms, tpot_ms; optional engine_version, data_parallel,
-    expert_parallel, pipeline_parallel, gpus, kv_cache, measured_on. Others are ignored.
+    Warnings go to stderr. Exit codes: 0 the scenario is valid, 2 it is not, 4 catalog error.
 
-    Prints mean and median absolute percentage error, bias, rank correlation and interval coverage,
-    by model, GPU, engine and weights, and the worst points. Exit codes: 0 at least one row was
-    predicted, 2 none was or the file cannot be read, 4 catalog error.
+    A table of measured points (.csv) is passed on to: planner accuracy.
 
     \b
     Examples:
-      planner validate measured.csv
-      planner validate measured.csv --format json -o errors.json
+      planner validate mine.yaml
+      planner validate llama70b_qps50 --set rate=80
     """
-    from planner.accuracy.points import read_points
-    from planner.accuracy.validation import validate
     from planner.catalog.store import load_catalog
-    from planner.performance.factors import load_calibration
-    from planner.reporting.accuracy_tables import validation_document, validation_json
-    from planner.reporting.deliver import write_document
+    from planner.scenario.changes import with_changes
+    from planner.scenario.examination import examined
+    from planner.scenario.notes import notes_on
+    from planner.scenario.reader import find_scenario, name_of, read_source
 
-    table = read_points(Path(points))
+    if Path(scenario).suffix.lower() in TABLES:
+        return _accuracy(ctx, scenario, catalogs)
+    path = find_scenario(scenario)
+    source = with_changes(read_source(path), changes)
     catalog = load_catalog(Path(catalogs) if catalogs else None)
-    factors = load_calibration(catalog, Path(calibration) if calibration else None)
-    result = validate(table, catalog, factors, level)
-    for row in result.failures:
-        lines = "; ".join((row.error or "").splitlines())
-        click.echo(f"{points}:{row.row.line}: {lines}", err=True)
-    for warning in result.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    document = validation_document(result)
-    write_document(document, style, output, table="groups", data=lambda: validation_json(result))
-    return 0 if result.summary else NOTHING_USABLE
+    _, problems = examined(source, path.parent, name_of(path), catalog)
+    for warning in notes_on(source):
+        note(f"warning: {warning.text}")
+    for problem in problems:
+        click.echo(str(problem))
+    many = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
+    click.echo(f"{source.path}: {many if problems else 'valid'}")
+    return INVALID if problems else 0
+
+
+def _accuracy(ctx: click.Context, points: str, catalogs: str | None) -> int:
+    from planner.cli.accuracy import command as accuracy
+
+    note("warning: planner validate POINTS.csv is now called planner accuracy POINTS.csv")
+    given = ["--catalogs", catalogs] if catalogs else []
+    with accuracy.make_context("accuracy", [points, *given], parent=ctx.parent) as inner:
+        code = accuracy.invoke(inner)
+    return code if isinstance(code, int) else 0

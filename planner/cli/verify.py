@@ -1,4 +1,4 @@
-"""``planner verify``: re-check a plan's every number without the solver."""
+"""``planner verify``: recompute every number of a plan, and prove its cost again."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from planner.cli.options import catalog_options
+from planner.cli.shared.options import catalog_options
 
 if TYPE_CHECKING:
     from planner.catalog.offer import Offer
     from planner.catalog.store import Catalog
-    from planner.plan import Plan
+    from planner.plan.schema import Plan
     from planner.verification.check import Check
 
 FAILED = 2
 
 
-@click.command(name="verify", short_help="re-check a plan without the solver")
+@click.command(name="verify", short_help="recompute a plan and prove its cost again")
 @click.argument("plan", type=click.Path(dir_okay=False))
 @catalog_options
 @click.option(
@@ -31,7 +31,7 @@ FAILED = 2
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="How the checks are listed.",
+    help="Output format.",
 )
 @click.option("--failed-only", is_flag=True, help="List only what fails or was not checked.")
 def command(
@@ -39,9 +39,11 @@ def command(
 ) -> int:
     """Re-check PLAN, a JSON file written by planner solve.
 
-    Recomputes sums, prices, demand, latency targets, limits, packing, memory, floors and capacities
-    from the plan and the catalog. Exit codes: 0 every check holds, 2 a check fails or the file is no
-    plan, 4 catalog error.
+    Recomputes every value of the plan from its decision and the catalogs: sums, prices, demand, limits,
+    packing, memory, percentiles, alternatives. Solves the program again, so that a dearer fleet or a
+    bound that is not one fails; where the plan was checked in the simulator, simulates it again. What
+    cannot be recomputed is listed as not checked. Exit codes: 0 every check holds, 2 a check fails or
+    the file is no plan, 4 catalog error.
 
     \b
     Examples:
@@ -51,14 +53,15 @@ def command(
     """
     from planner.catalog.store import load_catalog
     from planner.performance.factors import load_calibration
-    from planner.plan import read_plan
+    from planner.plan.schema import read_plan
     from planner.verification.check import Verdict
     from planner.verification.verify import failures, verify
 
     answer = read_plan(plan)
     catalog = load_catalog(Path(catalogs) if catalogs else None)
     factors = load_calibration(catalog, Path(calibration) if calibration else None)
-    checks = verify(answer, catalog, factors, _price_list(answer, Path(plan).parent, catalog))
+    folder = Path(plan).parent
+    checks = verify(answer, catalog, factors, _price_list(answer, folder, catalog), folder)
     listed = [c for c in checks if not failed_only or c.verdict is not Verdict.HOLDS]
     click.echo(_as_json(listed) if style == "json" else _as_table(listed, checks))
     return FAILED if failures(checks) else 0
@@ -66,14 +69,12 @@ def command(
 
 def _price_list(plan: Plan, folder: Path, catalog: Catalog) -> Sequence[Offer] | None:
     """The offers the scenario admits and the nodes it has; None without its own price file."""
-    from planner.fleet.market import admitted_offers
-    from planner.fleet.purchases import existing_offers
+    from planner.fleet.offers.admitted import offers_of
 
     file = plan.scenario.prices.file
     if file is not None and not (folder / file).is_file():
         return None
-    rented = admitted_offers(plan.scenario.prices, catalog, folder)
-    return (*rented, *existing_offers(plan.scenario, catalog))
+    return offers_of(plan.scenario, catalog, folder)
 
 
 def _as_json(checks: Sequence[Check]) -> str:
@@ -90,6 +91,6 @@ def _as_table(listed: Sequence[Check], checks: Sequence[Check]) -> str:
         required = f" {check.required}" if check.required else ""
         lines.append(f"  {check.verdict:<11}  {check.statement}: {check.found}{required}")
     counts = Counter(str(c.verdict) for c in checks)
-    told = ", ".join(f"{verdict}: {n}" for verdict, n in counts.items())
-    lines.append(f"\n{len(checks)} checks; {told}")
+    text = ", ".join(f"{verdict}: {n}" for verdict, n in counts.items())
+    lines.append(f"\n{len(checks)} checks; {text}")
     return "\n".join(lines).lstrip("\n")

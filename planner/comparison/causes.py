@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from planner.comparison.naming import matched, offer_name, rented
-from planner.plan import Plan
-from planner.scenario import Scenario
+from planner.plan.labels import matched, offer_name, rented
+from planner.plan.schema import Plan
+from planner.scenario.schema import Scenario
 
 # Which kind of cause a changed field of a service is; every other field describes the demand.
 _KIND: Mapping[str, str] = {
     "model": "model",
+    "rate": "rate",
+    "prompt_tokens": "lengths",
+    "output_tokens": "lengths",
+    "length_correlation": "lengths",
+    "buckets": "lengths",
     "slo": "SLO",
     "search": "search",
     "allow_lower_precision": "search",
@@ -20,7 +25,17 @@ _KIND: Mapping[str, str] = {
 }
 _UNASKED = ("services", "name", "description")  # of a scenario: what it holds and what it is called
 _OF_SCENARIO = tuple(f for f in Scenario.model_fields if f not in (*_UNASKED, "prices"))
-KINDS = ("model", "demand", "SLO", "assumptions", "search", "price", *_OF_SCENARIO)
+KINDS = (
+    "model",
+    "rate",
+    "lengths",
+    "demand",
+    "SLO",
+    "assumptions",
+    "search",
+    "price",
+    *_OF_SCENARIO,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +54,7 @@ def kind_of(field: str, *, of_service: bool = True) -> str:
 
 
 def causes(old: Plan, new: Plan) -> Iterator[Cause]:
-    """Every input that differs: demand, model, SLO, search, limits, prices, calibration, catalog."""
+    """Every input that differs: of the question, of prices, calibration, catalog and planner."""
     yield from _question_causes(old.scenario, new.scenario)
     yield from _price_causes(old, new)
     a, b = old.provenance, new.provenance
@@ -66,12 +81,12 @@ def _question_causes(old: Scenario, new: Scenario) -> Iterator[Cause]:
         left, right = a.model_dump(mode="json"), b.model_dump(mode="json")
         for field, value, other in matched(left, right):
             if value != other:
-                yield Cause(kind_of(field), f"{name}: {_told(field, value, other)}")
+                yield Cause(kind_of(field), f"{name}: {_text(field, value, other)}")
     left, right = old.model_dump(mode="json"), new.model_dump(mode="json")
-    for field in left:
-        if field not in _UNASKED and left[field] != right[field]:
+    for field in dict.fromkeys((*left, *right)):
+        if field not in _UNASKED and left.get(field) != right.get(field):
             kind = kind_of(field, of_service=False)
-            yield Cause(kind, _told(field, left[field], right[field]))
+            yield Cause(kind, _text(field, left.get(field), right.get(field)))
 
 
 def _price_causes(old: Plan, new: Plan) -> Iterator[Cause]:
@@ -83,10 +98,10 @@ def _price_causes(old: Plan, new: Plan) -> Iterator[Cause]:
             yield Cause("price", f"{name}: {a:g} -> {b:g} USD per node-hour")
 
 
-def _told(field: str, old: object, new: object) -> str:
+def _text(field: str, old: object, new: object) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         parts = [
-            _told(f"{field}.{key}", old.get(key), new.get(key))
+            _text(f"{field}.{key}", old.get(key), new.get(key))
             for key in (*old, *(k for k in new if k not in old))
             if old.get(key) != new.get(key)
         ]

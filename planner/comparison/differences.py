@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planner.comparison.causes import Cause, causes
-from planner.comparison.naming import layout_name, matched, offer_name, rented
-from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.plan.labels import matched, offer_name, rented
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
 
 Mark = Literal["+", "-", "~"]
 Value = float | int | str | None
@@ -22,6 +22,13 @@ _TOTALS: tuple[tuple[str, str, str], ...] = (
     ("gpus", "GPUs in use", "count"),
     ("gpus_rented", "GPUs rented", "count"),
     ("nodes", "nodes", "count"),
+)
+_CASH: tuple[tuple[str, str], ...] = (
+    ("due_at_signature_usd", "due at signature"),
+    ("upfront_usd", "paid upfront"),
+    ("horizon_usd", "paid by the horizon"),
+    ("owed_after_usd", "owed after the horizon"),
+    ("paid_ahead_usd", "paid ahead for later"),
 )
 _LATENCIES = ("ttft_p50_s", "ttft_p99_s", "tpot_p50_s", "tpot_p99_s", "e2e_p99_s")
 
@@ -54,11 +61,22 @@ class Difference:
             return None
         return self.new.totals.usd_per_hour / self.old.totals.usd_per_hour - 1
 
-    def exceeds(self, limit: float) -> bool:
-        """Whether cost rose by more than ``limit`` (0.05: 5 %), or a plan was lost."""
+    def increased(self, limit: float) -> tuple[str, ...]:
+        """What rose by more than ``limit`` (0.05: 5 %): the cost per hour, what is paid upfront.
+
+        A plan that was lost counts as an increase.
+        """
         if self.new.totals is None:
-            return self.old.totals is not None
-        return self.increase is not None and self.increase > limit + 1e-9
+            return ("the cost per hour",) if self.old.totals is not None else ()
+        cost = self.increase is not None and self.increase > limit + 1e-9
+        before, after = self.old.cash, self.new.cash
+        ahead = (
+            before is not None
+            and after is not None
+            and after.upfront_usd > before.upfront_usd * (1 + limit + 1e-9)
+        )
+        named = (("the cost per hour", cost), ("what is paid upfront", ahead))
+        return tuple(name for name, rose in named if rose)
 
 
 def diff(old: Plan, new: Plan) -> Difference:
@@ -97,6 +115,13 @@ def _totals(old: Plan, new: Plan) -> Iterator[Change]:
             {name: getattr(new.totals, field, None)},
             quantity,
         )
+    for field, name in _CASH:
+        yield from _values(
+            "cash",
+            {name: getattr(old.cash, field)} if old.cash else {},
+            {name: getattr(new.cash, field)} if new.cash else {},
+            "usd",
+        )
 
 
 def _services(old: Plan, new: Plan) -> Iterator[Change]:
@@ -127,7 +152,7 @@ def _service(subject: str, a: ServicePlan, b: ServicePlan) -> Iterator[Change]:
 def _groups(
     subject: str, old: tuple[ReplicaGroup, ...], new: tuple[ReplicaGroup, ...]
 ) -> Iterator[Change]:
-    before, after = ({layout_name(g): g for g in groups} for groups in (old, new))
+    before, after = ({g.name: g for g in groups} for groups in (old, new))
     for name, a, b in matched(before, after):
         replicas = [{"replicas": g.replicas} if g else {} for g in (a, b)]
         yield from _values(f"{subject}, {name}", replicas[0], replicas[1], "count")

@@ -6,27 +6,27 @@ Everything here solves the same program again, with one bound, limit or choice c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from planner.comparison.deciding import Decided, Decider
 from planner.errors import InputError, nearest
-from planner.fleet.alternatives import AlternativeFleet, best_structures
-from planner.fleet.assurance import uncertainty
-from planner.fleet.candidates import Candidate
-from planner.fleet.derating import sigma_of_cv
-from planner.fleet.frontier import (
-    FrontierPoint,
+from planner.fleet.alternatives.frontier import (
+    FrontierSolution,
     ResilienceStep,
     levels_of,
     resilience_steps,
     trace_frontier,
 )
-from planner.fleet.problem import Resilience
-from planner.fleet.robustness import SizeChance, size_chances
-from planner.fleet.shadow import ShadowValue, shadow_values
-from planner.scenario import Scenario, Service, Target
-from planner.scenario_fleet import Assurance, Failures
+from planner.fleet.alternatives.k_cheapest import AlternativeFleet, best_structures
+from planner.fleet.alternatives.shadow_prices import ShadowValue, shadow_values
+from planner.fleet.candidates.assurance import uncertainty
+from planner.fleet.candidates.candidate import Candidate
+from planner.fleet.candidates.derating import sigma_of_cv
+from planner.fleet.candidates.robustness import SizeChance, size_chances
+from planner.fleet.program.problem import Resilience
+from planner.scenario.fleet import Assurance, Failures
+from planner.scenario.schema import Scenario, Service, Target
 
 Progress = Callable[[str], None]
 MOST_TIMES_PLANNED = 5
@@ -59,7 +59,7 @@ class Frontiers:
     decided: Decided
     target: Target
     service: Service
-    latency: tuple[FrontierPoint[Decided], ...] = ()
+    latency: tuple[FrontierSolution[Decided], ...] = ()
     resilience: tuple[ResilienceStep[Decided], ...] = ()
     alternatives: tuple[AlternativeFleet, ...] = ()
     limits: tuple[ShadowValue, ...] = ()
@@ -83,20 +83,24 @@ def explore(
 ) -> Frontiers:
     """Decide ``scenario`` and answer the ``questions``: "latency", "resilience", "assurance", ...
 
-    ``factors``: tightest and loosest bound to walk, as factors on the target; without a fleet as
+    The fleet as asked is the one ``planner solve`` finds, simulated where the decider's effort says so;
+    what the simulator made of capacities holds for the other questions, except at another latency.
+
+    ``factors``: tightest and loosest bound to try, as factors on the target; without a fleet as
     asked, only the latency frontier is worked out. ``demand_cv``: uncertainty of every forecast; each
     service's own when None. Raises InputError for an unknown service or
     target.
     """
-    asked, bound = target_of(scenario, service, target)
+    requested, bound = target_of(scenario, service, target)
     progress("as asked")
-    decided = decider.decide(scenario)
-    found = Frontiers(decided, bound, asked)
+    decided = decider.as_solved(scenario, progress)
+    known = decided.corrections
+    found = Frontiers(decided, bound, requested)
     if "latency" in questions:
         points = latency_frontier(
             decider,
             scenario,
-            asked,
+            requested,
             bound,
             loosest_s=bound.seconds * factors[1],
             tightest_s=bound.seconds * factors[0],
@@ -108,13 +112,13 @@ def explore(
         return found
     if "resilience" in questions:
         progress("the price of resilience")
-        found = replace(found, resilience=price_of_resilience(decider, scenario))
+        found = replace(found, resilience=price_of_resilience(decider, scenario, known))
     if "assurance" in questions:
         progress("the price of assurance")
         found = replace(
             found,
             assurance=assurance_of(decided, demand_cv),
-            sized_for=sized_for_probabilities(decider, scenario, demand_cv),
+            sized_for=sized_for_probabilities(decider, scenario, demand_cv, known),
         )
     if "alternatives" in questions:
         progress("other fleets")
@@ -182,7 +186,7 @@ def latency_frontier(
     tightest_s: float,
     step_share: float,
     progress: Progress = lambda _message: None,
-) -> tuple[FrontierPoint[Decided], ...]:
+) -> tuple[FrontierSolution[Decided], ...]:
     """Cost [USD/h] against the bound on one target [s], all else as asked.
 
     A fleet achieves the slowest of its replica kinds at their capacity.
@@ -221,7 +225,7 @@ def with_bound(scenario: Scenario, service: Service, target: Target, bound_s: fl
 
 
 def price_of_resilience(
-    decider: Decider, scenario: Scenario
+    decider: Decider, scenario: Scenario, corrections: Mapping[str, float]
 ) -> tuple[ResilienceStep[Decided], ...]:
     """What it costs to survive a replica, a node, a zone or a spot pool, whatever is asked now."""
 
@@ -230,7 +234,8 @@ def price_of_resilience(
             replicas=resilience.replicas, nodes=resilience.nodes, zones=resilience.zones
         )
         spot = scenario.spot.model_copy(update={"pools_lost": resilience.spot_pools})
-        decided = decider.decide(scenario.model_copy(update={"failures": failures, "spot": spot}))
+        requested = scenario.model_copy(update={"failures": failures, "spot": spot})
+        decided = decider.decide(requested, corrections)
         return decided.solution.objective_usd_per_hour, decided
 
     levels = levels_of(zones=True, spot="spot" in scenario.prices.terms)
@@ -253,7 +258,7 @@ def assurance_of(decided: Decided, demand_cv: float | None) -> tuple[ServiceAssu
             continue
         rates = [d.rates_qps for d in decided.problem.demands if d.service == service.name]
         candidate = decided.candidates[kinds[0]]
-        unsure = uncertainty(candidate, service)
+        unsure = uncertainty(candidate, service).times(decided.corrections.get(kinds[0], 1.0))
         chances = size_chances(
             unsure,
             gpus_per_replica=candidate.gpus,
@@ -271,7 +276,10 @@ def assurance_of(decided: Decided, demand_cv: float | None) -> tuple[ServiceAssu
 
 
 def sized_for_probabilities(
-    decider: Decider, scenario: Scenario, demand_cv: float | None
+    decider: Decider,
+    scenario: Scenario,
+    demand_cv: float | None,
+    corrections: Mapping[str, float],
 ) -> tuple[SizedFor, ...]:
     """The cheapest fleet at each probability to hold every target."""
     sized = []
@@ -286,6 +294,6 @@ def sized_for_probabilities(
             )
             for s in scenario.services
         )
-        decided = decider.decide(scenario.model_copy(update={"services": services}))
+        decided = decider.decide(scenario.model_copy(update={"services": services}), corrections)
         sized.append(SizedFor(probability, decided))
     return tuple(sized)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from planner.comparison.ahead import Solve, expect
 from planner.comparison.restriction import grid, restrict
 from planner.errors import InputError
-from planner.plan import Plan, ReplicaGroup, Totals
-from planner.scenario import Scenario
+from planner.plan.schema import Plan, ReplicaGroup, Totals
+from planner.scenario.schema import Scenario
+from planner.solving.lookahead import Solve, expect
 
 Progress = Callable[[int, int, str], None]
 

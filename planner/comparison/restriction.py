@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise, product
 
-from planner.catalog.offer import Term
+from planner.catalog.offer import TERM_NAMES, Term
 from planner.errors import InputError, nearest
-from planner.scenario import Lengths, Scenario, Service, Slo, Target
+from planner.scenario.schema import Lengths, Scenario, Service, Slo, Target
 
 MAX_OPTIONS = 100
 
@@ -177,7 +177,7 @@ def _check(axis: str, value: str) -> None:
     if axis == "tensor_parallel" and not (value.isdecimal() and 1 <= int(value) <= 1024):
         raise InputError("not a degree", where=f"--vary {axis}", found=value, allowed="1 to 1024")
     if axis == "term":
-        _one_of(value, [t.value for t in Term], axis)
+        _one_of(value, TERM_NAMES if Term.named(value) is None else (value,), axis)
 
 
 def _one_of(value: str, allowed: Iterable[str], axis: str) -> None:

@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from planner.comparison.ahead import Solve, expect
 from planner.comparison.causes import KINDS, kind_of
-from planner.comparison.naming import matched
 from planner.comparison.options import Progress
 from planner.errors import InputError
-from planner.plan import Plan
-from planner.scenario import Scenario, Service
+from planner.plan.labels import matched
+from planner.plan.schema import Plan
+from planner.scenario.schema import Scenario, Service
+from planner.solving.lookahead import Solve, expect
 
 SINCE_OLD = "data or settings since the old plan"
 OF_NEW = "data or settings of the new plan"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CostPart:
     """What the causes of one step added to the cost [USD/h], and the cost after it.
 
     Several causes share a step where no fleet exists between them.
@@ -34,7 +34,9 @@ class Part:
     usd_per_hour: float
 
 
-def split(old: Plan, new: Plan, solve: Solve, progress: Progress | None = None) -> tuple[Part, ...]:
+def split(
+    old: Plan, new: Plan, solve: Solve, progress: Progress | None = None
+) -> tuple[CostPart, ...]:
     """The parts of the difference in cost per hour; none when either plan has no cost.
 
     ``solve`` answers with today's catalogs and settings: what the old plan's question costs with them
@@ -89,13 +91,13 @@ def _cost(scenario: Scenario, solve: Solve) -> float | None:
     return totals.usd_per_hour if totals else None
 
 
-def _parts(start_usd_per_hour: float, costs: list[tuple[str, float | None]]) -> Iterator[Part]:
-    """Differences from step to step; a step without a fleet is told with the one after it."""
+def _parts(start_usd_per_hour: float, costs: list[tuple[str, float | None]]) -> Iterator[CostPart]:
+    """Differences from step to step; a step without a fleet is reported with the one after it."""
     last, waiting = start_usd_per_hour, []
     for kind, cost in costs:
         waiting.append(kind)
         if cost is None:
             continue
         if cost != last or len(waiting) > 1 or kind not in (SINCE_OLD, OF_NEW):
-            yield Part(tuple(dict.fromkeys(waiting)), cost - last, cost)
+            yield CostPart(tuple(dict.fromkeys(waiting)), cost - last, cost)
         last, waiting = cost, []

@@ -1,4 +1,4 @@
-"""One input moved over a range: what the answer costs along it, and where the choice flips."""
+"""One input moved over a range: what the answer costs along it, and where the choice changes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from planner.comparison import restriction
-from planner.comparison.ahead import Solve, expect
-from planner.comparison.naming import choice_of
 from planner.comparison.options import Progress
 from planner.errors import InputError, nearest
-from planner.plan import Plan
-from planner.scenario import Scenario
+from planner.plan.labels import choice_of
+from planner.plan.schema import Plan
+from planner.scenario.schema import Scenario
+from planner.solving.lookahead import Solve, expect
 from planner.units import parse_duration_s
 
 MAX_POINTS = 200
@@ -65,7 +65,7 @@ AXES: Mapping[str, Axis] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class SweepPoint:
     """The answer at one value of the swept input."""
 
     value: float
@@ -93,7 +93,7 @@ class Sweep:
 
     scenario: Scenario
     axis: Axis
-    points: tuple[Point, ...]
+    points: tuple[SweepPoint, ...]
 
     @property
     def flips(self) -> tuple[Flip, ...]:
@@ -163,10 +163,10 @@ def sweep(
     A flip is then known to a ``2**refinements``-th of the step. Raises what ``solve`` raises.
     """
 
-    def answer(value: float, done: int, total: int) -> Point:
+    def answer(value: float, done: int, total: int) -> SweepPoint:
         if progress is not None:
             progress(done, total, f"{axis.name} {value:.6g}")
-        return Point(value, solve(axis.move(scenario, value)))
+        return SweepPoint(value, solve(axis.move(scenario, value)))
 
     expect(solve, (axis.move(scenario, value) for value in sorted(set(values))))
     points = [answer(v, i, len(values)) for i, v in enumerate(sorted(set(values)))]

@@ -8,19 +8,21 @@ from typing import Any
 
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices
-from planner.deploy.cluster_check import check_cluster
-from planner.deploy.commands import ENGINES, parse
-from planner.deploy.dialect import Dialect
+from planner.deploy.cluster.consistency import check_cluster
+from planner.deploy.engines.command_line import ENGINES, parse
+from planner.deploy.engines.common import Degrees
+from planner.deploy.engines.dialect import Dialect
 from planner.deploy.launch import PoolRole
 from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
-from planner.deploy.resolve import deployment_of, tokens_a_step
-from planner.deploy.terms import Degrees
+from planner.deploy.resolve import deployment_to_launch, tokens_a_step
 from planner.deployment import Deployment
 from planner.errors import OutputError
-from planner.plan import Plan, ReplicaGroup
-from planner.scenario import Service
-from planner.sizing.memory import memory_fraction
+from planner.plan.schema import Plan, ReplicaGroup
+from planner.scenario.schema import Service
+from planner.sizing.batch_limits import limits_within
+from planner.sizing.memory import memory_fraction, memory_layout
+from planner.workload.lengths import lengths_of
 
 READERS: Mapping[str, Callable[[Mapping[str, str]], Iterator[Started]]] = {
     "docker-compose": read_compose,
@@ -63,11 +65,11 @@ def check_files(
 
 
 def _wanted(plan: Plan, catalog: Catalog) -> dict[str, _Wanted]:
-    asked = {s.name: s for s in plan.scenario.services}
+    requested = {s.name: s for s in plan.scenario.services}
     found = {}
     for piece in pieces(plan):
-        service = asked[piece.service.name]
-        deployment = deployment_of(service, piece.group, catalog)
+        service = requested[piece.service.name]
+        deployment = deployment_to_launch(service, piece.group, catalog)
         found[piece.name] = _Wanted(service, piece.group, deployment, piece.by_hour, piece.pool)
     return found
 
@@ -76,56 +78,70 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     group, deployment = wanted.group, wanted.deployment
     engine, gpu = deployment.engine, deployment.gpu
     dialect = Dialect(engine.name, engine.version, catalog.root)
-    told = parse(dialect, one.words, one.config)
+    stated = parse(dialect, one.words, one.config)
     module = ENGINES[engine.name]
-    asked = Degrees(
+    requested = Degrees(
         group.tensor_parallel,
         group.pipeline_parallel,
         group.data_parallel,
         group.expert_parallel,
     )
-    _same(one.name, "parallel degrees", module.degrees(told), asked)
+    _same(one.name, "parallel degrees", module.degrees(stated), requested)
     least = max(1, min(wanted.by_hour, default=group.replicas))
     if one.replicas != least:  # the least to begin with where the clock adds the rest
         _same(one.name, "replicas", one.replicas, group.replicas)
     if one.gpus is not None:
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
-    _same(one.name, "pool", module.pool(told), module.pool_told(wanted.pool))
-    _same(one.name, "drafted tokens", module.drafts(told), wanted.setting("draft_tokens", 0))
-    adapters = int(told.get("lora_adapters", 0))
+    _same(one.name, "pool", module.pool(stated), module.pool_text(wanted.pool))
+    _same(one.name, "drafted tokens", module.drafts(stated), wanted.setting("draft_tokens", 0))
+    adapters = int(stated.get("lora_adapters", 0))
     _same(one.name, "LoRA adapters", adapters, wanted.setting("lora_adapters", 0))
-    _same(one.name, "KV cache type", told["kv_cache"], dialect.kv_cache(group.kv_cache, gpu.vendor))
-    sequences = wanted.setting("max_num_seqs", engine.on(gpu).max_num_seqs)
-    _same(one.name, "sequences at once", int(told["max_num_seqs"]), sequences)
-    tokens = tokens_a_step(deployment, int(told["max_model_len_tokens"]))
-    _same(one.name, "tokens a step", int(told["max_num_batched_tokens"]), tokens)
+    _same(
+        one.name, "KV cache type", stated["kv_cache"], dialect.kv_cache(group.kv_cache, gpu.vendor)
+    )
+    sequences = limits_within(deployment, memory_layout(deployment)).max_num_seqs
+    _same(one.name, "sequences at once", int(stated["max_num_seqs"]), sequences)
+    tokens = tokens_a_step(deployment, int(stated["max_model_len_tokens"]))
+    _same(one.name, "tokens a step", int(stated["max_num_batched_tokens"]), tokens)
     fraction = memory_fraction(deployment)
-    _same(one.name, "memory fraction", float(told["memory_fraction"]), fraction)
-    pinned = group.settings.get("max_model_len_tokens")
+    _same(one.name, "memory fraction", float(stated["memory_fraction"]), fraction)
+    _check_context(one, int(stated["max_model_len_tokens"]), wanted)
+    _check_weights(one, stated, wanted, dialect, choices)
+    _check_safety(one, stated, choices)
+
+
+def _check_context(one: Started, context: int, wanted: _Wanted) -> None:
+    """The engine accepts what was pinned, or at least every request the model can take."""
+    pinned = wanted.deployment.settings.max_model_len_tokens
     if pinned is not None:
-        _same(one.name, "longest request", int(told["max_model_len_tokens"]), int(pinned))
-    _check_weights(one, told, wanted, dialect, choices)
-    _check_safety(one, told, choices)
+        _same(one.name, "longest request", context, pinned)
+    needed = lengths_of(wanted.service).max_total
+    limit = wanted.deployment.model.max_context_tokens or needed
+    if context < min(needed, limit):
+        _same(one.name, "longest request", context, needed)
 
 
 def _check_weights(
-    one: Started, told: Mapping[str, Any], wanted: _Wanted, dialect: Dialect, choices: Choices
+    one: Started, stated: Mapping[str, Any], wanted: _Wanted, dialect: Dialect, choices: Choices
 ) -> None:
-    given = choices.checkpoints.get(wanted.service.name)
+    given = choices.checkpoints.get(wanted.service.name) or wanted.group.checkpoint
     if given is not None:
-        _same(one.name, "checkpoint", told["model"], given)
+        _same(one.name, "checkpoint", stated["model"], given)
         return
     weights = wanted.deployment.weights.name
     spelling = dialect.weights(weights, wanted.deployment.gpu.vendor)
     quantised = weights != wanted.deployment.model.native_weights and spelling is not None
     wanted_flag = spelling.value if quantised and spelling is not None else None
-    _same(one.name, "quantisation", told.get("quantization"), wanted_flag)
-    _same(one.name, "weight type", told.get("dtype"), dialect.dtype(weights))
+    _same(one.name, "quantisation", stated.get("quantization"), wanted_flag)
+    _same(one.name, "weight type", stated.get("dtype"), dialect.dtype(weights))
 
 
-def _check_safety(one: Started, told: Mapping[str, Any], choices: Choices) -> None:
+def _check_safety(one: Started, stated: Mapping[str, Any], choices: Choices) -> None:
     _same(
-        one.name, "trust in remote code", bool(told["trust_remote_code"]), choices.trust_remote_code
+        one.name,
+        "trust in remote code",
+        bool(stated["trust_remote_code"]),
+        choices.trust_remote_code,
     )
     tag = one.image.rpartition("/")[2].partition(":")[2]
     if one.image and "@sha256:" not in one.image and tag in ("", "latest"):

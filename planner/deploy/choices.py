@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import available_timezones
 
-from planner.deploy.commands import ENGINES
+from planner.deploy.engines.command_line import ENGINES
 from planner.errors import InputError, nearest
-from planner.plan import Plan
+from planner.plan.schema import Plan
 
 SHOWN = 5
 _NAME = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.deploy.commands import command
-from planner.deploy.documents import to_yaml
+from planner.deploy.cluster.pods import MODEL_CACHE, SHARED_MEMORY, START_UP_ALLOWANCE
+from planner.deploy.cluster.yaml_text import to_yaml
+from planner.deploy.engines.command_line import command
 from planner.deploy.launch import Launch, Role
 from planner.deploy.placement import Host, hosts
+from planner.deploy.quoting import CONFIG_PATH, HTTP_PORT, container_word
 from planner.deploy.scripts import config_name
-from planner.deploy.words import CONFIG_PATH, HTTP_PORT, container_word
-from planner.deploy.workloads import MODEL_CACHE, SHARED_MEMORY, START_UP_ALLOWANCE
 from planner.errors import InputError
-from planner.plan import Plan
+from planner.plan.schema import Plan
 
 GROUP = "planner.group"
 HEALTH = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{HTTP_PORT}/health', timeout=5)"
@@ -84,8 +84,8 @@ def _service(launch: Launch, port: int, devices: range) -> dict[str, Any]:
 def _with_devices(service: dict[str, Any], launch: Launch, ids: list[str]) -> dict[str, Any]:
     device = launch.dialect.device(launch.gpu.vendor)
     if launch.gpu.vendor == "nvidia":
-        asked = {"driver": device.compose_driver, "device_ids": ids, "capabilities": ["gpu"]}
-        return {**service, "deploy": {"resources": {"reservations": {"devices": [asked]}}}}
+        requested = {"driver": device.compose_driver, "device_ids": ids, "capabilities": ["gpu"]}
+        return {**service, "deploy": {"resources": {"reservations": {"devices": [requested]}}}}
     if launch.gpu.vendor == "amd":
         environment = {**service["environment"], device.visible_variable: ",".join(ids)}
         return {

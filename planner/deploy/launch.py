@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from planner.catalog.gpu import GpuSpec
-from planner.deploy.dialect import Dialect
+from planner.deploy.engines.dialect import Dialect
 
 
 class Role(StrEnum):
@@ -26,25 +26,28 @@ class PoolRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class EnvironmentVariable:
     """A value known only where the replica starts; ``times`` multiplies a rank."""
 
     name: str
     times: int = 1
 
 
-PORT = Variable("PORT")
-CONFIG = Variable("CONFIG")
-NODE_RANK = Variable("NODE_RANK")
-LEADER_ADDRESS = Variable("LEADER_ADDRESS")
+PORT = EnvironmentVariable("PORT")
+CONFIG = EnvironmentVariable("CONFIG")
+NODE_RANK = EnvironmentVariable("NODE_RANK")
+LEADER_ADDRESS = EnvironmentVariable("LEADER_ADDRESS")
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """One replica group: the same replica ``replicas`` times.
 
+    ``quantise_yourself``: no public checkpoint in ``weights`` is known.
+
     ``name`` is a DNS label. ``checkpoint`` is what the engine loads, ``served_name`` what clients ask
-    for. ``quantization`` is None where the checkpoint's own config says it. ``nodes`` of ``node_gpus``
+    for. ``max_model_len_tokens``: the longest request accepted, ``planned_tokens``: that the plan expects.
+    ``quantization`` is None where the checkpoint's own config says it. ``nodes`` of ``node_gpus``
     GPUs make one replica; ``node_label`` is what nodes with the GPU carry. ``queue_threshold``: requests
     waiting at one replica that still start within the TTFT target. ``rate_qps`` and ``capacity_qps`` are
     per replica [requests/s]. ``drain_s``: how long requests in flight may take to finish [s].
@@ -68,6 +71,7 @@ class Launch:
     dtype: str | None
     kv_cache: str
     max_model_len_tokens: int
+    planned_tokens: int
     max_num_seqs: int
     max_num_batched_tokens: int
     memory_fraction: float
@@ -92,6 +96,7 @@ class Launch:
     pool: PoolRole = PoolRole.BOTH
     units: int = 0
     within: str = ""
+    quantise_yourself: bool = False
     port: int = 8000
 
     @property

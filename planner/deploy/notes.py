@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from planner.deploy.choices import Choices
-from planner.deploy.dialect import llm_d_components
-from planner.deploy.kubernetes import service_labels
+from planner.deploy.cluster.autoscaling import adapted_metric, can_scale
+from planner.deploy.cluster.kubernetes import service_labels
+from planner.deploy.cluster.routers import router_name
+from planner.deploy.engines.dialect import llm_d_components
 from planner.deploy.launch import Launch, PoolRole
-from planner.deploy.routers import router_name
-from planner.deploy.scaling import adapted_metric, can_scale
 from planner.deploy.scripts import script_name, script_roles
-from planner.plan import Plan
+from planner.plan.schema import Plan
 from planner.version import package_version
 
 
@@ -27,12 +27,14 @@ def readme(
         f"Written by planner {package_version()} from a plan with status {plan.status} "
         f"(scenario digest {plan.provenance.scenario_digest[:12]}).",
         "",
-        "| replicas | service | each | engine | longest request | rate each | capacity each |",
-        "|---:|---|---|---|---:|---:|---:|",
+        "| replicas | service | each | engine | planned up to | accepted up to | rate each | capacity each |",
+        "|---:|---|---|---|---:|---:|---:|---:|",
         *(_row(launch) for launch in launches),
         "",
-        "A request of more tokens than the longest, prompt and output together, is refused by the "
-        "engine; pin `search.settings.max_model_len_tokens` in the scenario and solve again to allow it.",
+        "The plan is sized for requests of the scenario's lengths, prompt and output together, up to the "
+        "first length; the engine accepts requests up to the second and refuses longer ones. It is the "
+        "model's context where that costs no capacity; pin `search.settings.max_model_len_tokens` in the "
+        "scenario and solve again for another.",
         "",
         *_nodes(plan),
         *_start(launches, target, choices),
@@ -51,6 +53,7 @@ def _row(launch: Launch) -> str:
         _plain(launch.service) + pool,
         f"{launch.gpus}x {launch.gpu.name}{nodes}",
         f"{launch.dialect.engine} {launch.dialect.version}",
+        f"{launch.planned_tokens} tokens",
         f"{launch.max_model_len_tokens} tokens",
         f"{launch.rate_qps:.2f}/s",
         f"{launch.capacity_qps:.2f}/s",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from planner.comparison.naming import candidate_key
+from planner.deploy.cluster.names import unique_labels
+from planner.deploy.cluster.timetable import replicas_by_hour
 from planner.deploy.launch import PoolRole
-from planner.deploy.names import unique_labels
-from planner.deploy.timetable import replicas_by_hour
-from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def _of(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> Iterator[Piece
     name = service.name
     if len(service.replica_groups) > 1:
         name = f"{service.name}-{group.gpu}-tp{group.tensor_parallel}"
-    by_hour = replicas_by_hour(plan, candidate_key(service.name, group))
+    by_hour = replicas_by_hour(plan, group.key(service.name))
     prefill = group.prefill
     if prefill is None:
         yield Piece(name, service, group, PoolRole.BOTH, by_hour)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from planner.deploy.launch import Launch
 from planner.errors import InputError
-from planner.plan import Plan
+from planner.plan.schema import Plan
 
 
 @dataclass

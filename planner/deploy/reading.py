@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from planner.deploy.cluster.yaml_text import read_yaml_stream
 from planner.deploy.compose import GROUP
-from planner.deploy.documents import read_yaml_stream
+from planner.deploy.quoting import CONFIG_PATH
 from planner.deploy.scripts import FLEET_FILE, config_name
-from planner.deploy.words import CONFIG_PATH
 from planner.errors import OutputError
 
 
@@ -78,11 +78,11 @@ def read_compose(files: Mapping[str, str]) -> Iterator[Started]:
                     serves=True,
                 )
             )
-    for alike in found.values():
-        first = alike[0]
-        if any((s.words, s.gpus, s.image) != (first.words, first.gpus, first.image) for s in alike):
+    for equal in found.values():
+        first = equal[0]
+        if any((s.words, s.gpus, s.image) != (first.words, first.gpus, first.image) for s in equal):
             raise OutputError("replicas of one group differ", where=first.name)
-        yield _with_replicas(first, sum(s.replicas for s in alike))
+        yield _with_replicas(first, sum(s.replicas for s in equal))
 
 
 def read_manifests(files: Mapping[str, str]) -> Iterator[Started]:
@@ -143,8 +143,8 @@ def _after_program(words: list[str]) -> list[str]:
 
 def _devices(service: Mapping[str, Any]) -> list[str]:
     if "deploy" in service:
-        (asked,) = service["deploy"]["resources"]["reservations"]["devices"]
-        return list(asked["device_ids"])
+        (requested,) = service["deploy"]["resources"]["reservations"]["devices"]
+        return list(requested["device_ids"])
     visible = (v for k, v in service["environment"].items() if k.endswith("VISIBLE_DEVICES"))
     return str(next(visible)).split(",")
 

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from planner.catalog.store import Catalog
-from planner.comparison.naming import candidate_key
 from planner.deploy.choices import Choices, must_be_known
-from planner.deploy.commands import ENGINES
-from planner.deploy.dialect import Dialect
+from planner.deploy.engines.checkpoint import weights_to_load
+from planner.deploy.engines.command_line import ENGINES
+from planner.deploy.engines.dialect import Dialect
 from planner.deploy.launch import Launch
 from planner.deploy.pieces import Piece, pieces
 from planner.deploy.soundness import must_be_deployable
-from planner.deploy.weights import weights_to_load
-from planner.deployment import Deployment, EngineSettings
+from planner.deployment import Deployment
 from planner.errors import InputError
-from planner.fleet.candidates import service_model
-from planner.plan import Plan, ReplicaGroup, ServicePlan
-from planner.scenario import Service
-from planner.serving.lengths import lengths_of
-from planner.sizing.coefficients import memory_coefficients
-from planner.sizing.memory import memory_fraction
-from planner.sizing.precision import weights_for
+from planner.plan.rebuild import deployment_of
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.scenario.schema import Service
+from planner.sizing.batch_limits import batch_limits, limits_within, prefix_caching
+from planner.sizing.context import default_context, runs_prompts_whole
+from planner.sizing.memory import memory_fraction, memory_layout
+from planner.workload.lengths import lengths_of
 
 MIN_DRAIN_S = 30
-DAY_S = 86_400.0  # what waits longer is told as a day
+DAY_S = 86_400.0  # what waits longer is reported as a day
 
 
 @dataclass(frozen=True)
@@ -46,21 +44,21 @@ def resolve(plan: Plan, catalog: Catalog, choices: Choices) -> Resolved:
     """
     must_be_deployable(plan)
     must_be_known(plan, choices)
-    asked = {s.name: s for s in plan.scenario.services}
+    requested = {s.name: s for s in plan.scenario.services}
     warnings: list[str] = []
     launches = tuple(
-        _launch(piece, asked[piece.service.name], _Context(plan, catalog, choices, warnings))
+        _launch(piece, requested[piece.service.name], _Context(plan, catalog, choices, warnings))
         for piece in pieces(plan)
     )
     running = [(s, g) for s in plan.services for g in s.replica_groups if g.replicas > 0]
-    warnings += _left_out(plan, {candidate_key(s.name, g) for s, g in running})
+    warnings += _left_out(plan, {g.key(s.name) for s, g in running})
     return Resolved(launches, tuple(dict.fromkeys(warnings)))
 
 
 def _left_out(plan: Plan, keys: set[str]) -> Iterator[str]:
     """Deployments of quieter hours, which the plan lists in its schedule alone."""
-    for key in dict.fromkeys(k for p in plan.details.get("schedule", ()) for k in p["replicas"]):
-        if key not in keys and any(p["replicas"].get(key) for p in plan.details["schedule"]):
+    for key in dict.fromkeys(k for p in plan.periods for k in p.replicas):
+        if key not in keys and any(p.replicas.get(key) for p in plan.periods):
             yield f"{key} runs outside the busiest hour alone, and no files are written for it"
 
 
@@ -74,19 +72,16 @@ class _Context:
 
 def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
     planned, group = piece.service, piece.group
-    deployment = deployment_of(service, group, context.catalog)
+    deployment = deployment_to_launch(service, group, context.catalog)
     engine, gpu, settings = deployment.engine, deployment.gpu, deployment.settings
     dialect = Dialect(engine.name, engine.version, context.catalog.root)
-    limits = engine.on(gpu)
-    loaded = weights_to_load(
-        service, deployment, dialect, context.catalog, context.choices.checkpoints
-    )
+    given = context.choices.checkpoints.get(service.name) or group.checkpoint
+    loaded = weights_to_load(service, deployment, dialect, context.catalog, given)
     if loaded.warning:
         context.warnings.append(loaded.warning)
     longest = _longest(service, deployment, context)
     runtime = dialect.runtime(gpu)
     per_replica = group.routed_qps / group.replicas
-    prefix = settings.prefix_caching
     return Launch(
         name=piece.name,
         service=service.name,
@@ -101,12 +96,14 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         weights=deployment.weights.name,
         quantization=loaded.quantization,
         dtype=loaded.dtype,
+        quantise_yourself=bool(loaded.warning),
         kv_cache=dialect.kv_cache(group.kv_cache, gpu.vendor),
         max_model_len_tokens=longest,
-        max_num_seqs=settings.max_num_seqs or limits.max_num_seqs,
+        planned_tokens=lengths_of(service).max_total,
+        max_num_seqs=limits_within(deployment, memory_layout(deployment)).max_num_seqs,
         max_num_batched_tokens=tokens_a_step(deployment, longest),
         memory_fraction=memory_fraction(deployment),
-        prefix_caching=engine.prefix_caching if prefix is None else prefix,
+        prefix_caching=prefix_caching(deployment),
         draft_tokens=settings.draft_tokens,
         draft_model=_draft_model(service, deployment, context.choices),
         lora_adapters=settings.lora_adapters,
@@ -118,7 +115,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         node_label=context.choices.node_labels.get(gpu.name) or dialect.node_label(gpu.name),
         program=tuple(dialect.any_runtime().program.split()),
         keep_entrypoint=dialect.any_runtime().entrypoint == "keep",
-        start_up_s=min(service.feeding.start_up or engine.start_up_s, DAY_S),
+        start_up_s=min(service.routing.start_up or engine.start_up_s, DAY_S),
         queue_threshold=_queue_threshold(planned, group, per_replica),
         rate_qps=per_replica,
         capacity_qps=group.capacity_qps,
@@ -131,27 +128,13 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
     )
 
 
-def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
-    """The layout that a replica group of the plan stands for."""
-    model = service_model(service, catalog)
+def deployment_to_launch(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
+    """The layout of a replica group whose engine can be launched; raises InputError for another."""
     if group.engine not in ENGINES:
         raise InputError(
             "no launch files for this engine", found=group.engine, allowed=", ".join(ENGINES)
         )
-    known = {f.name for f in fields(EngineSettings)}
-    settings: dict[str, Any] = {k: v for k, v in group.settings.items() if k in known}
-    return Deployment(
-        model=model,
-        gpu=catalog.gpu(group.gpu),
-        engine=catalog.engine(group.engine, group.engine_version),
-        tensor_parallel=group.tensor_parallel,
-        pipeline_parallel=group.pipeline_parallel,
-        data_parallel=group.data_parallel,
-        expert_parallel=group.expert_parallel,
-        weights=weights_for(model, group.weights, catalog.weight_format),
-        kv_cache=catalog.kv_format(group.kv_cache),
-        settings=EngineSettings(**settings),
-    )
+    return deployment_of(service, group, catalog)
 
 
 def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> str | None:
@@ -167,18 +150,27 @@ def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> 
 
 
 def _longest(service: Service, deployment: Deployment, context: _Context) -> int:
-    """The longest request served [tokens]: pinned, or the scenario's longest in whole KV blocks."""
+    """The longest request the engine is started for [tokens]: pinned, or ``default_context``.
+
+    Raises InputError where the pinned one is shorter than the service's requests.
+    """
+    needed = lengths_of(service).max_total
     pinned = deployment.settings.max_model_len_tokens
     if pinned is not None:
+        if pinned < needed:
+            raise InputError(
+                "the plan pins a context that its requests exceed",
+                where=f"service {service.name!r}: settings.max_model_len_tokens",
+                found=f"{pinned} tokens, requests of up to {needed}",
+                action="pin a longer one, or give prompt_tokens.max and output_tokens.max, and solve again",
+            )
         return pinned
-    block = deployment.engine.kv_block_tokens
-    longest = math.ceil(lengths_of(service).max_total / block) * block
     limit = deployment.model.max_context_tokens
-    if limit and longest > limit:
+    if limit and needed > limit:
         context.warnings.append(
             f"service {service.name!r}: requests beyond the model's {limit} tokens will be refused"
         )
-    return min(longest, limit) if limit else longest
+    return default_context(deployment, memory_layout(deployment), needed)
 
 
 def tokens_a_step(deployment: Deployment, longest_tokens: int) -> int:
@@ -186,10 +178,8 @@ def tokens_a_step(deployment: Deployment, longest_tokens: int) -> int:
 
     An engine that does not split prompts refuses one above its budget, which then grows to the longest.
     """
-    limits = deployment.engine.on(deployment.gpu)
-    budget = deployment.settings.max_num_batched_tokens or limits.max_num_batched_tokens
-    whole = memory_coefficients(deployment.engine).unchunked_prompt_tokens > 0
-    return max(budget, longest_tokens) if whole else budget
+    budget = batch_limits(deployment).max_num_batched_tokens
+    return max(budget, longest_tokens) if runs_prompts_whole(deployment) else budget
 
 
 def _nodes(group: ReplicaGroup, plan: Plan) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from planner.deploy.commands import Command, command
-from planner.deploy.documents import to_yaml
+from planner.deploy.cluster.routers import router_scripts, side_channel
+from planner.deploy.cluster.yaml_text import to_yaml
+from planner.deploy.engines.command_line import Command, command
 from planner.deploy.launch import Launch, PoolRole, Role
-from planner.deploy.routers import router_scripts, side_channel
-from planner.deploy.words import shell_word
+from planner.deploy.quoting import shell_word
+from planner.plan.schema import QUANTISE_YOURSELF
 
 FLEET_FILE = "fleet.yaml"
 _PLACE = {Role.SINGLE: "", Role.LEADER: " (first node)", Role.WORKER: " (each further node)"}
@@ -75,6 +76,10 @@ def _script(launch: Launch, role: Role, started: Command) -> str:
         f"# The plan runs {launch.replicas} of these, each at {launch.rate_qps:.2f} requests/s "
         f"(capacity {launch.capacity_qps:.2f}).",
     ]
+    if launch.quantise_yourself:
+        lines.append(
+            f"# No public {_one_line(launch.weights)} checkpoint of it is known: {QUANTISE_YOURSELF}."
+        )
     if launch.replicas > 1 and launch.nodes == 1:
         own = "PORT, NIXL_PORT" if side_channel(launch) else "PORT"
         lines.append(f"# Several on one machine: give each its own {own} and {visible}.")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from planner.errors import InputError
-from planner.plan import Plan, ReplicaGroup
+from planner.plan.schema import Plan, ReplicaGroup
 
 MAX_SETTING = 10**9
 _KINDS = {
@@ -15,6 +12,7 @@ _KINDS = {
     "max_num_batched_tokens": int,
     "max_model_len_tokens": int,
     "prefix_caching": bool,
+    "eager": bool,
     "draft_tokens": int,
     "draft_acceptance": float,
     "lora_adapters": int,
@@ -41,9 +39,9 @@ def _must_have_fleet(plan: Plan) -> None:
 
 
 def _must_agree(plan: Plan) -> None:
-    asked = {s.name for s in plan.scenario.services}
+    requested = {s.name for s in plan.scenario.services}
     for service in plan.services:
-        if service.name not in asked:
+        if service.name not in requested:
             raise _contradiction(f"services: {service.name!r}", "the scenario has no such service")
         for number, group in enumerate(service.replica_groups):
             where = f"services: {service.name!r}: replica group {number + 1}"
@@ -58,9 +56,9 @@ def _must_agree(plan: Plan) -> None:
     for node in plan.nodes:
         if node.gpus_per_node < 1 or node.count < 0:
             raise _contradiction(f"nodes: {node.instance_type!r}", "a count below 1")
-    for period in plan.details.get("schedule", ()):
-        if not _is_period(period):
-            raise _contradiction("details: schedule", "a period without replicas by deployment")
+    for period in plan.periods:
+        if min(period.replicas.values(), default=0) < 0:
+            raise _contradiction(f"periods: {period.period!r}", "a count below 0")
 
 
 def _must_be_settings(group: ReplicaGroup, where: str) -> None:
@@ -83,13 +81,6 @@ def _degrees(group: ReplicaGroup) -> tuple[int, ...]:
     )
 
 
-def _is_period(period: Any) -> bool:
-    if not isinstance(period, Mapping) or not isinstance(period.get("replicas"), Mapping):
-        return False
-    counts = period["replicas"].values()
-    return "period" in period and all(type(n) is int and n >= 0 for n in counts)
-
-
 def _contradiction(where: str, found: str) -> InputError:
     return InputError(
         "the plan contradicts itself", where=where, found=found, action="solve the scenario again"
@@ -99,12 +90,12 @@ def _contradiction(where: str, found: str) -> InputError:
 def _must_hold_whole_gpus(plan: Plan) -> None:
     if not plan.scenario.sharing.gpu:
         return
-    for gpu in {g.gpu for s in plan.services for g in s.replica_groups}:
-        asked = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
+    for gpu in dict.fromkeys(g.gpu for s in plan.services for g in s.replica_groups):
+        requested = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        if asked > rented:
+        if requested > rented:
             raise InputError(
                 "replicas of this plan share GPUs, and launch files give each its own",
-                found=f"{asked} replicas' GPUs on {rented}x {gpu}",
+                found=f"{requested} replicas' GPUs on {rented}x {gpu}",
                 action="solve without sharing.gpu, or cut the GPUs (MIG) and start these by hand",
             )

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from planner.catalog.store import Catalog
 from planner.deploy.check import check_files
 from planner.deploy.choices import Choices
+from planner.deploy.cluster.autoscaling import can_scale
+from planner.deploy.cluster.kubernetes import kubernetes_files
+from planner.deploy.cluster.llm_d import llm_d_files
+from planner.deploy.cluster.routers import must_be_routable
 from planner.deploy.compose import compose_files
-from planner.deploy.kubernetes import kubernetes_files
-from planner.deploy.llm_d import llm_d_files
 from planner.deploy.notes import readme
 from planner.deploy.resolve import Resolved, resolve
-from planner.deploy.routers import must_be_routable
-from planner.deploy.scaling import can_scale
 from planner.deploy.scripts import script_files
 from planner.errors import InputError
-from planner.plan import Plan
+from planner.plan.schema import Plan
 
 ENGINE_OF = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm"}
 TARGETS = (*ENGINE_OF, "docker-compose", "kubernetes", "llm-d")
@@ -113,10 +113,10 @@ def _target_warnings(
             if len(s.replica_groups) > 1
         ]
         warnings += [
-            f"service {s.name!r} is planned for {s.feeding.routing} routing, and a Kubernetes Service "
+            f"service {s.name!r} is planned for {s.routing.policy} routing, and a Kubernetes Service "
             "picks at random: put a router in front, or use --target llm-d"
             for s in plan.scenario.services
-            if s.feeding.routing != "random"
+            if s.routing.policy != "random"
             and sum(launch.replicas for launch in resolved.launches if launch.service == s.name) > 1
         ]
     return tuple(warnings)

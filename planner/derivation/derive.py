@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from planner.catalog.store import Catalog
 from planner.derivation import load_rows, memory_rows
-from planner.derivation.question import Question, question
+from planner.derivation.question import DerivationInputs, question
 from planner.derivation.rows import Beside, Derivation
-from planner.plan import Plan
+from planner.plan.schema import Plan
 from planner.units import GB, counted
 
 
@@ -31,7 +31,7 @@ def beside(plan: Plan) -> Beside:
     )
 
 
-def _derive(q: Question) -> Derivation:
+def _derive(q: DerivationInputs) -> Derivation:
     rows = (
         memory_rows.weights(q),
         memory_rows.kv_per_token(q),
@@ -44,25 +44,25 @@ def _derive(q: Question) -> Derivation:
         *load_rows.speeds(q),
         load_rows.chosen(q),
     )
-    asked = q.service.model
-    name = q.model.asked_as(asked) if isinstance(asked, str) else q.model.name
+    requested = q.service.model
+    name = q.model.requested_as(requested) if isinstance(requested, str) else q.model.name
     return Derivation(q.service.name, name, rows, _verdict(q))
 
 
-def _verdict(q: Question) -> str:
+def _verdict(q: DerivationInputs) -> str:
     """Why the columns differ, or that they agree, in a sentence."""
     if q.cards and not q.groups:
         memory = q.cards * q.card_bytes(q.card) / GB
         weights = min(q.textbook.weights_bytes(n) for n in q.formats) / GB
         if weights > memory:
             return (
-                f"Both columns agree: the weights alone are {weights:,.0f} GB and {q.cards} cards "
-                f"have {memory:,.0f} GB. More cards or fewer bits a weight are the way out."
+                f"Both columns agree: the weights alone are {weights:,.0f} GB and {q.cards} GPUs "
+                f"have {memory:,.0f} GB. More GPUs or fewer bits a weight are the way out."
             )
     if q.copies > 1:
         return (
-            "The textbook divides the KV cache over the cards, but MLA keeps one latent per token "
-            f"that every TP rank holds whole: {q.copies} cards store the same tokens, so the pool is "
+            "The textbook divides the KV cache over the GPUs, but MLA keeps one latent per token "
+            f"that every TP rank holds whole: {q.copies} GPUs store the same tokens, so the pool is "
             "that many times smaller than it looks."
         )
     counts = sorted({q.textbook.cards(n, q.card_bytes(q.reference[0].gpu)) for n in q.formats})

@@ -6,20 +6,20 @@ import math
 from collections.abc import Iterator
 
 from planner.deployment import Deployment
-from planner.derivation.question import Question
-from planner.derivation.rows import Row, Step
+from planner.derivation.question import DerivationInputs
+from planner.derivation.rows import DerivationRow, DerivationStep
 from planner.performance.guard import floors
-from planner.plan import ReplicaGroup
+from planner.plan.schema import ReplicaGroup
 from planner.units import TERA
 
 SLACK = 1e-6  # of a replica: sums of floats
 
 
-def concurrency(q: Question) -> Row:
+def concurrency(q: DerivationInputs) -> DerivationRow:
     """A guessed response time, against Little's law at the predicted latency."""
     rate, response = q.service.rate, q.service.assumptions.response_time
     output = q.lengths.mean_output
-    book = Step(
+    book = DerivationStep(
         "rate x assumed response time",
         f"{rate:g}/s x {response:g} s",
         f"{q.textbook.in_flight:,.0f} requests",
@@ -30,23 +30,25 @@ def concurrency(q: Question) -> Row:
     planned = q.planned_qps or rate
     note = f"the targets allow up to {slowest:,.0f} s and {planned * slowest:,.0f} in flight"
     if not q.groups:
-        return Row("Requests in flight", book, Step("Little's law", "", "-", note))
+        return DerivationRow(
+            "Requests in flight", book, DerivationStep("Little's law", "", "-", note)
+        )
     flight = sum(g.concurrency * g.replicas for g in q.groups)
-    honest = Step(
+    honest = DerivationStep(
         "Little's law at the predicted latency",
         f"{planned:.4g}/s{_at_its_busiest(q)} x {flight / planned:,.1f} s",
         f"{flight:,.0f} requests",
         note,
     )
-    return Row("Requests in flight", book, honest)
+    return DerivationRow("Requests in flight", book, honest)
 
 
-def _at_its_busiest(q: Question) -> str:
+def _at_its_busiest(q: DerivationInputs) -> str:
     answer = q.answer
     return " at its busiest" if answer is not None and answer.busiest_qps is not None else ""
 
 
-def arithmetic(q: Question) -> Row:
+def arithmetic(q: DerivationInputs) -> DerivationRow:
     """What the demand computes, whatever the memory: simple count, then the physical floor."""
     unit = q.reference[0]
     reference = Deployment(
@@ -59,14 +61,14 @@ def arithmetic(q: Question) -> Row:
     )
     ceiling = floors(reference).requests_per_s(q.lengths.mean_prompt, q.lengths.mean_output)
     active = f"{q.parameters.active / 1e9:.2f} B"
-    honest = Step(
+    honest = DerivationStep(
         "rate x tokens x 2 x active parameters",
         f"{q.service.rate:g}/s x {q.tokens:,.0f} x 2 x {active}",
         f"{_short(q.arithmetic_flops_s / 1e3 / TERA)} PFLOP/s",
         f"{_short(q.reference_cards)} {unit.name}s at 100 % of BF16 peak; "
         f"{_short(q.service.rate / ceiling)} when the embedding and unsampled heads are left out",
     )
-    return Row("Arithmetic the demand needs", None, honest)
+    return DerivationRow("Arithmetic the demand needs", None, honest)
 
 
 def _short(value: float) -> str:
@@ -74,7 +76,7 @@ def _short(value: float) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
-def speeds(q: Question) -> Iterator[Row]:
+def speeds(q: DerivationInputs) -> Iterator[DerivationRow]:
     """Where a decode step of each replica spends its time, and which target that brings close."""
     for group in q.groups:
         step = group.step
@@ -87,14 +89,14 @@ def speeds(q: Question) -> Iterator[Row]:
             "collectives": step.collectives_s,
             "overhead": step.overhead_s,
         }
-        told = ", ".join(f"{name} {1e3 * s:.1f}" for name, s in parts.items() if s > 0)
-        honest = Step(
+        text = ", ".join(f"{name} {1e3 * s:.1f}" for name, s in parts.items() if s > 0)
+        honest = DerivationStep(
             "a decode step: memory beside arithmetic, then the rest",
-            f"{group.concurrency:,.0f} in flight; {told} ms",
+            f"{group.concurrency:,.0f} in flight; {text} ms",
             f"{1e3 * step.total_s:.1f} ms a step",
             _reach(group),
         )
-        yield Row(_named(q, "Speed of one replica", group), None, honest)
+        yield DerivationRow(_named(q, "Speed of one replica", group), None, honest)
 
 
 def _reach(group: ReplicaGroup) -> str:
@@ -109,26 +111,28 @@ def _reach(group: ReplicaGroup) -> str:
     return f"{felt}{group.capacity_qps:.2f}/s hold, limited by {group.limited_by}"
 
 
-def _named(q: Question, topic: str, group: ReplicaGroup) -> str:
+def _named(q: DerivationInputs, topic: str, group: ReplicaGroup) -> str:
     return topic if len(q.groups) == 1 else f"{topic}, {group.gpu} {group.parallel}"
 
 
-def chosen(q: Question) -> Row:
+def chosen(q: DerivationInputs) -> DerivationRow:
     """The plan in a line, or why there is none."""
     if not q.groups or q.plan.totals is None:
         why = q.plan.infeasibility.summary if q.plan.infeasibility else q.plan.status
-        return Row("What really holds", None, Step("integer program", "", "no fleet", why))
-    honest = Step(
+        return DerivationRow(
+            "What really holds", None, DerivationStep("integer program", "", "no fleet", why)
+        )
+    honest = DerivationStep(
         "cheapest replicas whose capacity covers the rate",
         "; ".join(_count(q, g) for g in q.groups),
         "; ".join(g.label for g in q.groups),
         f"{q.plan.totals.usd_per_hour:,.2f} USD/h"
         + (" for all services" if len(q.plan.services) > 1 else ""),
     )
-    return Row("What really holds", None, honest)
+    return DerivationRow("What really holds", None, honest)
 
 
-def _count(q: Question, group: ReplicaGroup) -> str:
+def _count(q: DerivationInputs, group: ReplicaGroup) -> str:
     """Rate over capacity, rounded up, and what is kept beyond it."""
     needed = math.ceil(group.routed_qps / group.capacity_qps - SLACK)
     spare = group.replicas - needed

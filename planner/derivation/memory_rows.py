@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from planner.catalog.model import LatentAttention, RecurrentMixer, SoftmaxAttention
-from planner.derivation.question import Question
-from planner.derivation.rows import Row, Step
+from planner.derivation.question import DerivationInputs
+from planner.derivation.rows import DerivationRow, DerivationStep
 from planner.derivation.textbook import rounded_up
 from planner.sizing.precision import weight_bytes, weights_for
 from planner.units import GB
 
 
-def weights(q: Question) -> Row:
+def weights(q: DerivationInputs) -> DerivationRow:
     """Parameters times bytes, against every tensor in its stored format."""
     book = ", ".join(f"{n.upper()} {q.textbook.weights_bytes(n) / GB:.0f} GB" for n in q.formats)
     look_up = q.catalog.weight_format
@@ -24,10 +24,10 @@ def weights(q: Question) -> Row:
     note = f"the checkpoint is natively {weights_for(q.model, 'native', look_up).name}"
     if q.parameters.mtp:
         note += f"; {q.parameters.mtp / 1e9:.1f} B more in MTP modules"
-    return Row(
+    return DerivationRow(
         "Weights",
-        Step("P x bytes", f"P = {q.textbook.parameters / 1e9:g} B", book),
-        Step(
+        DerivationStep("P x bytes", f"P = {q.textbook.parameters / 1e9:g} B", book),
+        DerivationStep(
             "sum over tensors of values x stored bytes",
             f"P = {q.parameters.total:,}, active {q.parameters.active:,}",
             exact,
@@ -36,8 +36,8 @@ def weights(q: Question) -> Row:
     )
 
 
-def kv_per_token(q: Question) -> Row:
-    """The architecture's own formula; MLA is told apart from GQA, and its replication named."""
+def kv_per_token(q: DerivationInputs) -> DerivationRow:
+    """The architecture's own formula; MLA is distinguished from GQA, and its replication named."""
     mixers = [
         x.mixer for x in q.model.layers if isinstance(x.mixer, (SoftmaxAttention, LatentAttention))
     ]
@@ -59,14 +59,14 @@ def kv_per_token(q: Question) -> Row:
         if q.copies > 1
         else "; ".join(filter(None, (note, *_not_growing(q))))
     )
-    return Row(
+    return DerivationRow(
         "KV cache per token",
-        Step(formula, numbers, result, note),
-        Step(formula, numbers, result, remark),
+        DerivationStep(formula, numbers, result, note),
+        DerivationStep(formula, numbers, result, remark),
     )
 
 
-def _not_growing(q: Question) -> Iterator[str]:
+def _not_growing(q: DerivationInputs) -> Iterator[str]:
     """What the formula leaves out: layers that stop at a window, and those that keep a state."""
     layers = len(q.model.layers)
     windows = Counter(
@@ -81,19 +81,19 @@ def _not_growing(q: Question) -> Iterator[str]:
         yield f"{states} of {layers} layers keep a constant state instead"
 
 
-def kv_per_request(q: Question) -> Row:
+def kv_per_request(q: DerivationInputs) -> DerivationRow:
     """A whole request from the first moment, against a cache that grows."""
     t = q.textbook
     prompt = q.lengths.mean_prompt
     grown = (t.kv_token_bytes * prompt / 1e6, t.kv_token_bytes * q.tokens / 1e6)
-    return Row(
+    return DerivationRow(
         "KV cache per request",
-        Step(
+        DerivationStep(
             "(prompt + output) x per token",
             f"{q.tokens:,.0f} tokens x {t.kv_token_kb:,.0f} KB",
             f"{t.kv_request_bytes / 1e6:,.0f} MB",
         ),
-        Step(
+        DerivationStep(
             "grows from prompt to prompt + output",
             f"{prompt:,.0f} to {q.tokens:,.0f} tokens",
             f"{grown[0]:,.0f} to {grown[1]:,.1f} MB",
@@ -101,65 +101,65 @@ def kv_per_request(q: Question) -> Row:
     )
 
 
-def kv_pool(q: Question) -> Row:
+def kv_pool(q: DerivationInputs) -> DerivationRow:
     """KV cache of everything in flight."""
     t = q.textbook
-    book = Step(
+    book = DerivationStep(
         "per request x in flight",
         f"{t.kv_request_bytes / 1e6:,.0f} MB x {t.in_flight:,.0f}",
         f"{t.kv_bytes / GB:,.1f} GB",
     )
     if not q.groups:
-        return Row("KV cache in total", book, None)
+        return DerivationRow("KV cache in total", book, None)
     pool = sum(g.kv_pool_tokens * g.replicas for g in q.groups)
     held = sum(g.kv_used_share * g.kv_pool_tokens * g.replicas for g in q.groups)
-    honest = Step(
+    honest = DerivationStep(
         "tokens held at the planned load",
         f"{held:,.0f} of {pool:,.0f} tokens",
         f"{held * t.kv_token_bytes / GB:,.1f} GB at BF16",
     )
-    return Row("KV cache in total", book, honest)
+    return DerivationRow("KV cache in total", book, honest)
 
 
-def total(q: Question) -> Row:
-    """The sum the textbook buys cards for."""
+def total(q: DerivationInputs) -> DerivationRow:
+    """The sum the textbook buys GPUs for."""
     given = q.service.assumptions
     each = given.textbook_overhead_gb_per_gpu
     results = (
         f"{n.upper()} about {rounded_up(q.textbook.total_bytes(n) / GB, 10):.0f} GB"
         for n in q.formats
     )
-    other = f"other = {given.textbook_overhead_gb:g} GB" + (
-        f" + {each:g} GB a card" if each else ""
-    )
-    return Row(
-        "Memory in total", Step("weights + KV cache + other", other, ", ".join(results)), None
+    other = f"other = {given.textbook_overhead_gb:g} GB" + (f" + {each:g} GB a GPU" if each else "")
+    return DerivationRow(
+        "Memory in total",
+        DerivationStep("weights + KV cache + other", other, ", ".join(results)),
+        None,
     )
 
 
-def cards(q: Question) -> Iterator[Row]:
-    """How many cards memory asks for, or what the given ones leave for the KV cache."""
+def cards(q: DerivationInputs) -> Iterator[DerivationRow]:
+    """How many GPUs memory asks for, or what the given ones leave for the KV cache."""
     for name in q.formats:
         yield _given_cards(q, name) if q.cards else _cards_by_memory(q, name)
 
 
-def _cards_by_memory(q: Question, name: str) -> Row:
+def _cards_by_memory(q: DerivationInputs, name: str) -> DerivationRow:
     fits = []
     for gpu in (card.gpu for card in q.reference):
         count = q.textbook.cards(name, q.card_bytes(gpu))
         fits.append(f"{count}x {gpu} TP={count} ({count * q.card_bytes(gpu) / GB:g} GB)")
-    book = Step(
+    book = DerivationStep(
         "smallest power of two that holds it",
         f"{q.textbook.total_bytes(name) / GB:,.1f} GB",
         "; ".join(fits),
     )
-    return Row(f"Cards by memory, {name.upper()}", book, None)
+    return DerivationRow(f"Cards by memory, {name.upper()}", book, None)
 
 
-def _given_cards(q: Question, name: str) -> Row:
+def _given_cards(q: DerivationInputs, name: str) -> DerivationRow:
     t, memory = q.textbook, q.card_bytes(q.card)
     left = q.cards * memory - t.weights_bytes(name) - t.overhead_bytes
-    book = Step(
+    book = DerivationStep(
         "cards x memory - weights - other",
         f"{q.cards}x {memory / GB:g} = {q.cards * memory / GB:g} GB, "
         f"- {t.weights_bytes(name) / GB:,.0f} - {t.overhead_bytes / GB:g}",
@@ -168,11 +168,11 @@ def _given_cards(q: Question, name: str) -> Row:
     honest = None
     if left > 0 and q.copies > 1:
         distinct = left / q.copies
-        honest = Step(
+        honest = DerivationStep(
             "MLA KV is replicated on every TP rank",
             f"{left / GB:,.0f} GB / {q.copies}",
             f"{distinct / GB:,.0f} GB distinct, {distinct / t.kv_token_bytes:,.0f} tokens",
             f"not {left / t.kv_token_bytes / 1e6:,.2f} million tokens, unless attention DP or "
             "context parallelism shards the cache",
         )
-    return Row(f"{q.cards}x {q.card}, {name.upper()}", book, honest)
+    return DerivationRow(f"{q.cards}x {q.card}, {name.upper()}", book, honest)

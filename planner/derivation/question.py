@@ -7,23 +7,25 @@ from dataclasses import dataclass
 from planner.catalog.model import LatentAttention, ModelSpec
 from planner.catalog.store import Catalog
 from planner.derivation.textbook import Textbook, rounded_parameters
-from planner.fleet.candidates import service_model
-from planner.plan import Plan, ReplicaGroup, ServicePlan
-from planner.scenario import Service
-from planner.serving.lengths import JointLengths, lengths_of
-from planner.sizing.kv_cache import kv_bytes_per_token
+from planner.fleet.candidates.deployments import service_model
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.scenario.name_checks import NATIVE
+from planner.scenario.schema import Service
+from planner.sizing.cache.kv_cache import kv_bytes_per_token
 from planner.sizing.parameters import ParameterCount, count_parameters
-from planner.sizing.reference_cards import Card, textbook_cards
+from planner.sizing.precision import format_family
+from planner.sizing.reference_gpus import Card, textbook_cards
 from planner.units import GB
+from planner.workload.lengths import JointLengths, lengths_of
 
 
 @dataclass(frozen=True)
-class Question:
+class DerivationInputs:
     """One service of a plan, ready to be derived.
 
     ``card``, ``cards``: the GPU type and count that the scenario's stock fixes, ("", 0) otherwise;
     ``copies``: how many ranks hold the same MLA latent, in the plan or, without one, under the widest
-    searched TP; ``reference``: the cards the textbook counts in, the first of them the unit of
+    searched TP; ``reference``: the GPUs the textbook counts in, the first of them the unit of
     arithmetic.
     """
 
@@ -61,7 +63,7 @@ class Question:
         return tuple(self.textbook.bits)
 
     def card_bytes(self, name: str) -> float:
-        """Marketed memory of a card, which is what the textbook counts [B]."""
+        """Marketed memory of a GPU, which is what the textbook counts [B]."""
         return self.catalog.gpu(name).marketed_memory_gb * GB
 
     @property
@@ -71,11 +73,11 @@ class Question:
 
     @property
     def reference_cards(self) -> float:
-        """That arithmetic in cards of the first reference at 100 % of their BF16 peak."""
+        """That arithmetic in GPUs of the first reference at 100 % of their BF16 peak."""
         return self.arithmetic_flops_s / self.catalog.gpu(self.reference[0].gpu).peak_flops("bf16")
 
 
-def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
+def question(service: Service, plan: Plan, catalog: Catalog) -> DerivationInputs:
     """Gather what the derivation of ``service`` reads."""
     model = service_model(service, catalog)
     count = count_parameters(model)
@@ -86,7 +88,7 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
     overhead = (given.textbook_overhead_gb + cards * given.textbook_overhead_gb_per_gpu) * GB
     answer = next((s for s in plan.services if s.name == service.name), None)
     latent = any(isinstance(layer.mixer, LatentAttention) for layer in model.layers)
-    return Question(
+    return DerivationInputs(
         service=service,
         answer=answer,
         plan=plan,
@@ -96,7 +98,7 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
         lengths=lengths,
         textbook=Textbook(
             parameters=rounded_parameters(count.total),
-            bits={n: catalog.weight_format(n).bits for n in service.search.weights},
+            bits={n: catalog.weight_format(n).bits for n in _formats(service, model)},
             kv_token_bytes=kv_bytes_per_token(model, catalog.kv_format("bf16")),
             tokens=lengths.mean_prompt + lengths.mean_output,
             in_flight=service.rate * given.response_time,
@@ -107,6 +109,13 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> Question:
         copies=_copies(service, answer) if latent else 1,
         reference=textbook_cards(catalog),
     )
+
+
+def _formats(service: Service, model: ModelSpec) -> tuple[str, ...]:
+    """The searched weight formats by a name of their own; the checkpoint's where no other means it."""
+    own = format_family(model.native_weights)
+    named = tuple(w for w in service.search.weights if w != NATIVE)
+    return named if own in named or NATIVE not in service.search.weights else (own, *named)
 
 
 def _copies(service: Service, answer: ServicePlan | None) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DerivationStep:
     """One line of a derivation: formula, the numbers put in, the result, and a remark."""
 
     formula: str
@@ -16,12 +16,12 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DerivationRow:
     """One topic, told both ways; a side is None where that way of sizing says nothing."""
 
     topic: str
-    textbook: Step | None
-    honest: Step | None
+    textbook: DerivationStep | None
+    honest: DerivationStep | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Derivation:
 
     service: str
     model: str
-    rows: tuple[Row, ...]
+    rows: tuple[DerivationRow, ...]
     verdict: str
 
 

@@ -1,7 +1,7 @@
 """Sizing by memory alone, as textbooks do it, with their rounding.
 
 Weights of a rounded parameter count, a KV cache for the requests of a guessed response time, a flat
-overhead, and the smallest power of two of cards that holds the sum. Right about what fits, silent
+overhead, and the smallest power of two of GPUs that holds the sum. Right about what fits, silent
 about what is fast enough.
 """
 
@@ -20,7 +20,7 @@ class Textbook:
 
     parameters: rounded count; bits: bits per weight by format name; kv_token_bytes: exact KV bytes of
     one token; tokens: prompt plus output; in_flight: rate times guessed response time; overhead_bytes:
-    everything else, of all cards together.
+    everything else, of all GPUs together.
     """
 
     parameters: int
@@ -54,7 +54,7 @@ class Textbook:
         return self.weights_bytes(name) + self.kv_bytes + self.overhead_bytes
 
     def cards(self, name: str, card_bytes: float) -> int:
-        """The smallest power of two of cards whose memory holds the total."""
+        """The smallest power of two of GPUs whose memory holds the total."""
         count = 1
         while self.total_bytes(name) > count * card_bytes:
             count *= 2

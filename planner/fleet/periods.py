@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import InputError
-from planner.scenario import Service
-from planner.scenario_fleet import Horizon, Load
-from planner.serving.workload_tables import read_rates
+from planner.scenario.fleet import Horizon, Load
+from planner.scenario.schema import Service
 from planner.units import HOURS_PER_MONTH
+from planner.workload.length_tables import read_rates
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,8 @@ class Calendar:
 
     ``hours``: how long each lasts in the horizon [h]; ``billed_hours``: how long its fleet is paid, which
     includes starting it before a rise; ``month``: the first month of its stage (0 = now).
-    ``sizing_qps`` and ``mean_qps``: busiest-window and mean rate by service and period [requests/s].
+    ``sizing_qps``: rate of the busiest window, in the last month of the stage; ``mean_qps``: mean rate
+    over its months; by service and period [requests/s].
     """
 
     labels: tuple[str, ...]
@@ -170,13 +171,13 @@ def _staged(
     horizon: Horizon,
     start_up_hours: float,
 ) -> Calendar:
-    """The cycle repeated in each stage of the horizon, grown."""
+    """The cycle repeated in each stage: sized as grown by its last month, paid as grown on average."""
     size = len(next(iter(cycle.values())).mean_qps)
     stages = horizon.stages if varies or horizon.stages > 1 or horizon.growth_per_month else 1
     months = horizon.months // stages
     stage_hours = months * HOURS_PER_MONTH if varies or stages > 1 else 1.0
     total = sum(weights) * (DAY if varies else 1)
-    labels, hours, month, growth = [], [], [], []
+    labels, hours, month, last, mean = [], [], [], [], []
     for stage in range(stages):
         first = stage * months
         for slot in range(size):
@@ -185,15 +186,15 @@ def _staged(
             labels.append(_label(first, day, hour, stages, varies, len(weights)))
             hours.append(stage_hours * share)
             month.append(first)
-            growth.append(first + months - 1)
-    factor = [(1 + horizon.growth_per_month) ** m for m in growth]
+            last.append(horizon.growth(first + months))
+            mean.append(horizon.mean_growth(first + 1, first + months))
     return Calendar(
         labels=tuple(labels),
         hours=tuple(hours),
         billed_hours=_billed(hours, cycle, min(start_up_hours, 1.0)) if varies else tuple(hours),
         month=tuple(month),
-        sizing_qps={n: _grown(h.busiest_qps, factor, stages) for n, h in cycle.items()},
-        mean_qps={n: _grown(h.mean_qps, factor, stages) for n, h in cycle.items()},
+        sizing_qps={n: _grown(h.busiest_qps, last, stages) for n, h in cycle.items()},
+        mean_qps={n: _grown(h.mean_qps, mean, stages) for n, h in cycle.items()},
     )
 
 
@@ -215,7 +216,7 @@ def _billed(
 def start_up_hours(services: Sequence[Service], engine_start_up_s: Mapping[str, float]) -> float:
     """The longest start-up of any service on any engine it may use [h]."""
     seconds = [
-        s.feeding.start_up if s.feeding.start_up is not None else engine_start_up_s[e]
+        s.routing.start_up if s.routing.start_up is not None else engine_start_up_s[e]
         for s in services
         for e in s.search.engines
     ]

@@ -13,11 +13,11 @@ from planner.catalog.tables import read_yaml, validate_document
 from planner.errors import CatalogError, PlannerError
 
 
-class _Document(BaseModel):
+class _FactorDocument(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class PriorRow(_Document):
+class PriorRow(_FactorDocument):
     """One factor: its bounds, its prior value and who may shift it."""
 
     unit: str
@@ -35,7 +35,7 @@ class PriorRow(_Document):
         return self
 
 
-class RelativeRow(_Document):
+class RelativeRow(_FactorDocument):
     """A stated difference of hardware or software nobody measured here: the prior times ``times``."""
 
     factor: str
@@ -44,7 +44,7 @@ class RelativeRow(_Document):
     source: str
 
 
-class ResidualTable(_Document):
+class ResidualTable(_FactorDocument):
     """Quantiles of log(measured / predicted): distance -> kind -> one value per level."""
 
     levels: Annotated[tuple[float, ...], Field(min_length=2)]
@@ -61,7 +61,7 @@ class ResidualTable(_Document):
         return self
 
 
-class PriorsFile(_Document):
+class PriorsFile(_FactorDocument):
     """``priors.yaml``."""
 
     schema_version: int
@@ -80,7 +80,7 @@ class PriorsFile(_Document):
         return self
 
 
-class ShiftRow(_Document):
+class ShiftRow(_FactorDocument):
     """One learned shift of a factor's x at one level of the hierarchy."""
 
     factor: str
@@ -89,7 +89,7 @@ class ShiftRow(_Document):
     deviation: Annotated[float, Field(ge=0)] = 0.0
 
 
-class TraitsRow(_Document):
+class TraitsRow(_FactorDocument):
     """The fields of ``planner.performance.traits.Traits``."""
 
     engine: str
@@ -104,14 +104,14 @@ class TraitsRow(_Document):
     release: str = ""
 
 
-class CarrierRow(_Document):
+class CarrierRow(_FactorDocument):
     """One measured combination: the model and the traits of its deployment."""
 
     model: str
     traits: TraitsRow
 
 
-class Provenance(_Document):
+class FactorProvenance(_FactorDocument):
     """Where a fitted file comes from."""
 
     source: str
@@ -121,11 +121,11 @@ class Provenance(_Document):
     errors: dict[str, float] = Field(default_factory=dict)
 
 
-class FittedFile(_Document):
+class FittedFile(_FactorDocument):
     """``fitted.yaml``, or a user's own calibration."""
 
     schema_version: int
-    provenance: Provenance
+    provenance: FactorProvenance
     shifts: tuple[ShiftRow, ...]
     carriers: tuple[CarrierRow, ...] = ()
     residuals: ResidualTable | None = None

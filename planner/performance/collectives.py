@@ -11,7 +11,7 @@ NODE_GPUS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Interconnect:
     """The slowest link a group of ranks crosses.
 
     kind: "none" (one rank), "switch", "mesh", "pcie" or "network"; bytes_s: per direction and
@@ -23,7 +23,7 @@ class Link:
     hops: float
 
 
-def link(gpu: GpuSpec, ranks: int) -> Link:
+def link(gpu: GpuSpec, ranks: int) -> Interconnect:
     """Return the link that ``ranks`` devices share.
 
     A switch gives every pair the full rate; a mesh's rate grows with the peers used; bridged pairs
@@ -32,16 +32,16 @@ def link(gpu: GpuSpec, ranks: int) -> Link:
     the network (ring).
     """
     if ranks <= 1:
-        return Link("none", gpu.bandwidth_bytes_s, 0.0)
+        return Interconnect("none", gpu.bandwidth_bytes_s, 0.0)
     fast = gpu.link_gb_s * 1e9
     tree, ring = math.log2(ranks), float(ranks - 1)
     if fast and ranks <= gpu.link_domain:
         if gpu.link_topology == "mesh":
-            return Link("mesh", fast * (ranks - 1) / (gpu.link_domain - 1), tree)
-        return Link("switch", fast, tree)
+            return Interconnect("mesh", fast * (ranks - 1) / (gpu.link_domain - 1), tree)
+        return Interconnect("switch", fast, tree)
     if ranks > max(NODE_GPUS, gpu.link_domain) and gpu.nic_gb_s:
-        return Link("network", gpu.nic_gb_s * 1e9, ring)
-    return Link("pcie", gpu.pcie_gb_s * 1e9, ring)
+        return Interconnect("network", gpu.nic_gb_s * 1e9, ring)
+    return Interconnect("pcie", gpu.pcie_gb_s * 1e9, ring)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from planner.catalog.store import Catalog
@@ -23,6 +23,8 @@ from planner.performance.calibration_files import (
     read_fitted,
     read_priors,
 )
+from planner.performance.kernels.correction import Corrections, load_corrections
+from planner.performance.kernels.model import KernelSteps, kernel_steps
 from planner.performance.roofline import Factors, GemmFactors
 from planner.performance.traits import FAMILIES, Traits, traits_of
 
@@ -48,6 +50,7 @@ SINGLE_FACTORS = (
     "sequence_overhead_s",
     "prefill_step_overhead_s",
     "prefill_layer_launch_s",
+    "eager_layer_launch_s",
     "overlap",
     "admission_s",
     "delivery_steps",
@@ -77,10 +80,10 @@ class Residuals:
     """Quantiles of log(measured / predicted) at ``levels``, by kind and by distance from the data.
 
     Distances: "fitted" (this model on this engine, GPU and format is among the measurements), "own"
-    (among a person's own, with enough of them for residuals of their own),
-    "calibrated" (its kernel families are, on this engine and GPU), "relative" (this engine and GPU
-    generation are), "distant" (neither). All but the first come from cross-validation; "unmeasured",
-    from the priors, stands in for any that is missing.
+    (among a person's own, with enough of them for residuals of their own), "kernels" (priced by
+    kernels measured on this GPU), "calibrated" (its kernel families are, on this engine and GPU),
+    "relative" (this engine and GPU generation are), "distant" (neither). All but the first come from
+    cross-validation; "unmeasured", from the priors, stands in for any that is missing.
     """
 
     levels: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -93,6 +96,23 @@ class Residuals:
         high = _interpolate((1 + level) / 2, self.levels, table)
         return Interval(level, value * math.exp(min(low, 0.0)), value * math.exp(max(high, 0.0)))
 
+    def margin(self, kind: str, distance: str, level: float) -> float:
+        """What a prediction times holds in ``level`` of all cases (one-sided), at least 1."""
+        table = self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
+        return max(1.0, math.exp(_interpolate(level, self.levels, table)))
+
+
+@dataclass(frozen=True)
+class KernelPrices:
+    """Measured kernels under a catalog's root, with the correction fitted over them."""
+
+    root: Path
+    corrections: Corrections
+
+    def steps(self, deployment: Deployment, traits: Traits) -> KernelSteps | None:
+        """Step times of a deployment, None where its kernels were not measured."""
+        return kernel_steps(deployment, traits, self.root, self.corrections)
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -100,6 +120,7 @@ class Calibration:
 
     ``carriers``: model name and traits of the measurements behind the shifts, which decide the
     evidence grade and the width of intervals; "fitted", or "own" where a person's residuals apply.
+    own: engines and GPUs that a person measured. kernels: prices what the measurements do not carry.
     """
 
     scales: Mapping[str, Scale]
@@ -109,6 +130,14 @@ class Calibration:
     carriers: Mapping[tuple[str, Traits], str]
     residuals: Residuals
     sources: tuple[str, ...]
+    own: frozenset[tuple[str, str]] = frozenset()
+    kernels: KernelPrices | None = None
+    _known: dict[tuple[str, ...], Factors] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _distances: dict[tuple[str, Traits], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def factors(self, deployment: Deployment) -> Factors:
         """Return the factors of a deployment."""
@@ -119,7 +148,13 @@ class Calibration:
         return traits_of(deployment, self.generations)
 
     def factors_for(self, traits: Traits) -> Factors:
-        """Return the factors of any deployment with these traits."""
+        """Return the factors of any deployment with these traits, looked up once for each."""
+        key = traits.levels_key()  # traits that compare equal may differ in levels
+        if key not in self._known:
+            self._known[key] = self._factors_for(traits)
+        return self._known[key]
+
+    def _factors_for(self, traits: Traits) -> Factors:
         common = traits.levels()
         families = {family: common | traits.format_levels(family) for family in FAMILIES}
         return Factors(
@@ -141,13 +176,35 @@ class Calibration:
                 x += amount
         return x
 
+    def kernel_steps(self, deployment: Deployment) -> KernelSteps | None:
+        """Step times from measured kernels, unless fitted factors hold for this very deployment.
+
+        Those of a model measured on its engine, GPU and release stay, and so do a person's own on the
+        engine and GPU they measured.
+        """
+        traits = self.traits(deployment)
+        fitted = (deployment.model.name, traits) in self.carriers
+        if self.kernels is None or fitted or (traits.engine, traits.gpu) in self.own:
+            return None
+        return self.kernels.steps(deployment, traits)
+
     def evidence(self, model: str, traits: Traits) -> Evidence:
         """Return ``calibrated`` when this engine, GPU and kernel families were measured."""
-        near = self.distance(model, traits) in ("fitted", "own", "calibrated")
+        near = self._distance(model, traits) in ("fitted", "own", "calibrated")
         return Evidence.CALIBRATED if near else Evidence.MODELLED
 
     def distance(self, model: str, traits: Traits) -> str:
-        """Return how far a deployment lies from the measurements (see ``Residuals``)."""
+        """Return how far a deployment lies from the measurements (see ``Residuals``).
+
+        ``fitted-amd`` and the like where the vendor's layer brings residuals of its own.
+        """
+        if (model, traits) not in self._distances:
+            distance = self._distance(model, traits)
+            own = f"{distance}-{traits.vendor}"
+            self._distances[model, traits] = own if own in self.residuals.quantiles else distance
+        return self._distances[model, traits]
+
+    def _distance(self, model: str, traits: Traits) -> str:
         exact = self.carriers.get((model, traits))
         if exact is not None:
             return exact
@@ -162,22 +219,35 @@ class Calibration:
 
 
 def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibration:
-    """Return the shipped calibration, with a user's own shifts over it when given.
+    """Return the shipped calibration, vendors' layers over it, and a user's own shifts when given.
 
     Raises CatalogError for a bad shipped file and InputError for a bad user file.
     """
     folder = catalog.root / "calibration"
     priors = read_priors(folder / "priors.yaml")
-    layers = []
-    if (folder / "fitted.yaml").exists():
-        layers.append(read_fitted(folder / "fitted.yaml"))
+    layers = [read_fitted(path) for path in sorted(folder.glob("fitted*.yaml"))]
+    shipped = len(layers)
     if user_file is not None:
         layers.append(read_fitted(user_file, InputError))
-    return assemble(priors, layers)
+    found = assemble(priors, layers, own_from=shipped)
+    known = load_corrections(folder)
+    if known is None:
+        return found
+    quantiles = {d: dict(kinds) for d, kinds in found.residuals.quantiles.items()}
+    if known.residuals is not None:
+        quantiles |= known.residuals.quantiles
+    return replace(
+        found,
+        kernels=KernelPrices(catalog.root, known),
+        residuals=Residuals(found.residuals.levels, quantiles),
+    )
 
 
-def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
-    """Lay fitted files over the priors; later files add their shifts to earlier ones."""
+def assemble(priors: PriorsFile, layers: Iterable[FittedFile], own_from: int = 1) -> Calibration:
+    """Lay fitted files over the priors; later files add their shifts to earlier ones.
+
+    own_from: the first of the layers that a person fitted to measurements of their own.
+    """
     scales = {name: Scale(p.low, p.high) for name, p in priors.factors.items()}
     origins = {name: scales[name].position(p.value) for name, p in priors.factors.items()}
     shifts: dict[str, dict[When, float]] = {name: {} for name in scales}
@@ -188,7 +258,10 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
     carriers: dict[tuple[str, Traits], str] = {}
     residuals = Residuals(priors.residuals.levels, priors.residuals.quantiles)
     sources = [priors.source]
-    for layer in layers:
+    measured: set[tuple[str, str]] = set()
+    for index, layer in enumerate(layers):
+        if index >= own_from:
+            measured |= {(row.traits.engine, row.traits.gpu) for row in layer.carriers}
         for shift in layer.shifts:
             if shift.factor not in scales:
                 raise InputError(
@@ -212,6 +285,7 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile]) -> Calibration:
         carriers=carriers,
         residuals=residuals,
         sources=tuple(sources),
+        own=frozenset(measured),
     )
 
 

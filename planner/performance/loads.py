@@ -18,9 +18,9 @@ from planner.catalog.model import (
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
-from planner.performance.collectives import Link, expert_exchange, link, reduction_share
+from planner.performance.collectives import Interconnect, expert_exchange, link, reduction_share
 from planner.performance.roofline import Gemm, Loads
-from planner.sizing.kv_cache import indexer_key_bytes
+from planner.sizing.cache.entries import indexer_key_bytes
 from planner.sizing.precision import stored_format, tensor_bytes
 from planner.sizing.sharding import rank_tensors
 
@@ -121,6 +121,8 @@ def loads_of(deployment: Deployment) -> Loads:
         data_parallel=float(dp),
         pipeline_parallel=float(stages),
         tokens_per_sequence=1.0 + deployment.settings.draft_tokens,
+        uncaptured=1.0 if deployment.settings.eager else 0.0,
+        draft_layers=float(deployment.settings.draft_tokens) / stages,
     )
 
 
@@ -134,12 +136,12 @@ def kernel_formats(deployment: Deployment) -> tuple[WeightFormat, WeightFormat]:
     return dense or BF16, routed or BF16
 
 
-def link_of(deployment: Deployment) -> Link:
+def link_of(deployment: Deployment) -> Interconnect:
     """Return the slowest link the ranks of one pipeline stage cross."""
     return link(deployment.gpu, deployment.gpus // deployment.pipeline_parallel)
 
 
-def _dispatched_share(network: Link, precision: str) -> float:
+def _dispatched_share(network: Interconnect, precision: str) -> float:
     """Bytes of a dispatch and a combine over two 16-bit ones: FP8 experts are sent FP8 tokens.
 
     So do the all-to-all kernels used across nodes (DeepEP: FP8 dispatch, BF16 combine).
@@ -147,7 +149,7 @@ def _dispatched_share(network: Link, precision: str) -> float:
     return 0.75 if network.kind == "network" and precision == "fp8" else 1.0
 
 
-def _on(shared: Link, inner: Link) -> float:
+def _on(shared: Interconnect, inner: Interconnect) -> float:
     """Latency steps of ``inner`` in those of the link that is priced."""
     return inner.hops / shared.hops if shared.hops else 1.0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.deployment import Deployment
 from planner.evidence import Evidence, Interval
 from planner.performance import roofline
 from planner.performance.factors import Calibration, Residuals
+from planner.performance.kernels.model import KernelSteps
 from planner.performance.loads import loads_of
 from planner.performance.roofline import Factors, Loads
 from planner.performance.steps import Number, StepBatch, StepTimes
@@ -18,6 +19,7 @@ class CalibratedStepModel:
     """Step times of one replica; see ``planner.performance.steps.StepModel``.
 
     admission_s: time from a request's arrival until the engine may schedule it [s], part of TTFT.
+    kernels: prices the steps where set, and the factors of a roofline do where it is None.
     """
 
     loads: Loads
@@ -25,18 +27,38 @@ class CalibratedStepModel:
     evidence: Evidence
     distance: str
     residuals: Residuals
+    kernels: KernelSteps | None = None
 
     @property
     def admission_s(self) -> float:
-        return float(self.factors.admission_s)
+        """Time from a request's arrival until the engine may schedule it [s], part of TTFT."""
+        return float(self.factors.admission_s) if self.kernels is None else self.kernels.admission_s
+
+    @property
+    def delivery_steps(self) -> float:
+        """Decode steps between the computation of a first token and its delivery."""
+        if self.kernels is None:
+            return float(self.factors.delivery_steps)
+        return self.kernels.delivery_steps
 
     def step_times(self, batch: StepBatch) -> StepTimes:
         """Named parts of the step's time [s]."""
+        if self.kernels is not None:
+            times = self.kernels.step_times(batch)
+            return replace(times, total_s=self._whole(batch, times.total_s))
         return roofline.step_times(self.loads, self.factors, batch)
 
     def step_seconds(self, batch: StepBatch) -> Number:
         """Total time of the step [s]."""
+        if self.kernels is not None:
+            return self._whole(batch, self.kernels.step_seconds(batch))
         return roofline.step_times(self.loads, self.factors, batch).total_s
+
+    def _whole(self, batch: StepBatch, seconds: Number) -> Number:
+        """The kernels' time, and what they know nothing of: drafts, launches without graphs [s]."""
+        if not self.loads.draft_layers and not self.loads.uncaptured:
+            return seconds
+        return roofline.beside_kernels(self.loads, self.factors, batch, seconds)
 
     def interval(self, seconds: float, kind: str, level: float = 0.8) -> Interval:
         """The prediction interval around a predicted ``kind`` ("ttft" or "tpot") of ``seconds`` [s]."""
@@ -46,10 +68,14 @@ class CalibratedStepModel:
 def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
     """Return the step model of a deployment under a calibration."""
     traits = calibration.traits(deployment)
+    kernels = calibration.kernel_steps(deployment)
+    name = deployment.model.name
+    measured = kernels is not None and kernels.measured
     return CalibratedStepModel(
         loads=loads_of(deployment),
         factors=calibration.factors_for(traits),
-        evidence=calibration.evidence(deployment.model.name, traits),
-        distance=calibration.distance(deployment.model.name, traits),
+        evidence=Evidence.KERNELS if measured else calibration.evidence(name, traits),
+        distance="kernels" if measured else calibration.distance(name, traits),
         residuals=calibration.residuals,
+        kernels=kernels,
     )

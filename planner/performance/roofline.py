@@ -54,6 +54,8 @@ class Loads:
     tokens; exchange_bytes_per_token likewise of all the replica's tokens (expert dispatch).
     latent_layers: layers with latent attention, plus those with a sparse indexer.
     spread_layers: expert layers whose experts are spread whole over ranks (expert parallelism).
+    uncaptured: share of the steps without prompts that the host launches kernel by kernel (eager: 1).
+    draft_layers: layers that draft, one token after the other: each costs a layer of the model and a head.
     """
 
     quantised: Gemm
@@ -89,6 +91,8 @@ class Loads:
     data_parallel: Number
     pipeline_parallel: Number
     tokens_per_sequence: Number
+    uncaptured: Number = 0.0
+    draft_layers: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ class Factors:
     sequence_overhead_s: Number
     prefill_step_overhead_s: Number
     prefill_layer_launch_s: Number
+    eager_layer_launch_s: Number
     overlap: Number
     admission_s: Number
     delivery_steps: Number
@@ -143,17 +148,21 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
     weights: Number = 0.0
     compute: Number = 0.0
     linear: Number = 0.0
+    head: Number = 0.0
     for gemm, kind, rows in (
         (w.quantised, f.quantised, tokens),
         (w.plain, f.plain, tokens),
-        (w.head, f.plain, batch.sampled_tokens / ranks),
+        (w.head, f.plain, batch.sampled_tokens / ranks * w.tokens_per_sequence),
     ):
         read = gemm.weight_bytes * _seconds_per_byte(w, kind.memory, kind.stream_bytes_s)
         arithmetic = (
             gemm.flops_per_token * (rows + kind.fill_tokens) / (gemm.peak_flops_s * kind.compute)
         )
         weights, compute = weights + read, compute + arithmetic
-        linear = linear + _either(read, arithmetic, p)
+        part = _either(read, arithmetic, p)
+        linear = linear + part
+        if gemm is w.head:
+            head = part
 
     hit, imbalance = expert_hits(w, f, shared_tokens)
     per_byte = _seconds_per_byte(w, f.expert.memory, f.expert.stream_bytes_s)
@@ -180,7 +189,11 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
         + prefilling * f.prefill_step_overhead_s
     )
     device = linear + attention + moved + collectives + overhead
-    launch = prefilling * w.layers * f.prefill_layer_launch_s
+    one_layer = (device - head) / w.layers
+    deciding = sequences / (sequences + 1e-9)
+    device = device + deciding * w.draft_layers * (one_layer + head)
+    alone = (1.0 - prefilling) * w.uncaptured * f.eager_layer_launch_s
+    launch = w.layers * (prefilling * f.prefill_layer_launch_s + alone)
     stages = w.pipeline_parallel
     return StepTimes(
         weights_s=weights * stages,
@@ -190,6 +203,20 @@ def step_times(loads: Loads, factors: Factors, batch: StepBatch) -> StepTimes:
         overhead_s=overhead * stages,
         total_s=_either(device, launch, p) * stages,
     )
+
+
+def beside_kernels(loads: Loads, factors: Factors, batch: StepBatch, seconds: Number) -> Number:
+    """A step priced by other means, with its drafts and with the launches of a step without graphs [s].
+
+    Each drafted token takes a layer's share of the step and a pass over the head.
+    """
+    w, f = loads, factors
+    head = w.head.weight_bytes / (w.bandwidth_bytes_s * f.plain.memory)
+    deciding = batch.decode_sequences / (batch.decode_sequences + 1e-9)
+    drafts = deciding * w.draft_layers * (seconds / w.layers + head)
+    prefilling = batch.prefill_tokens / (batch.prefill_tokens + 1.0)
+    launch = (1.0 - prefilling) * w.uncaptured * w.layers * f.eager_layer_launch_s
+    return _either(seconds + drafts, launch, f.overlap)
 
 
 def expert_hits(loads: Loads, factors: Factors, tokens: Number) -> tuple[Number, Number]:
@@ -213,9 +240,9 @@ def _ranks_with_prompts(w: Loads, batch: StepBatch) -> Number:
     The batch counts the busiest rank's prompt tokens times the ranks; experts see the real ones.
     """
     prompts = batch.prefill_sequences
-    told = prompts / (prompts + 1e-6)
+    text = prompts / (prompts + 1e-6)
     some: Number = -smaller(-smaller(w.expert_token_share, prompts), -1.0)
-    return told * some + (1.0 - told) * w.expert_token_share
+    return text * some + (1.0 - text) * w.expert_token_share
 
 
 def _seconds_per_byte(w: Loads, memory: Number, stream_bytes_s: Number) -> Number:
@@ -240,7 +267,8 @@ def _attention(
     )
     read = cached * _seconds_per_byte(w, f.attention_memory, f.attention_stream_bytes_s)
     peak = w.attention_peak_flops_s * f.attention_compute
-    decode = _either(read, context * w.context_flops_per_token / peak, f.overlap)
+    scored = context * w.context_flops_per_token * w.tokens_per_sequence
+    decode = _either(read, scored / peak, f.overlap)
     pairs = batch.prefill_context_tokens / ranks
     attended = pairs / (prompt_tokens + 1e-9)
     near = prompt_tokens * smaller(attended, w.window_tokens)

@@ -59,6 +59,10 @@ class StepModel(Protocol):
     def evidence(self) -> Evidence:
         """The grade behind its factors for this deployment."""
 
+    @property
+    def admission_s(self) -> float:
+        """Time from a request's arrival until the engine may schedule it [s], part of TTFT."""
+
     def step_times(self, batch: StepBatch) -> StepTimes:
         """Named parts of the step's time [s]; vectorised over arrays in ``batch``."""
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
+from planner.catalog.model import (
+    LatentAttention,
+    ModelSpec,
+    MoeMlp,
+    RecurrentMixer,
+    SoftmaxAttention,
+)
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
 from planner.performance.loads import kernel_formats, link_of
@@ -23,7 +30,8 @@ class Traits:
     dense_format, expert_format: the weights by kernel ("fp8", "fp8_block", "nvfp4", ...; "mxfp4_wide"
     where a device widens them to 16 bits before it multiplies; "none" without experts). experts:
     "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see ``collectives.Link.kind``.
-    release: the year of the engine's release, as kernels mature.
+    release: the year of the engine's release, as kernels mature; quarter: its quarter ("2026Q2");
+    indexer: "sparse" where attention picks its tokens first. Neither tells measured combinations apart.
     """
 
     engine: str
@@ -36,6 +44,8 @@ class Traits:
     mixer: str
     link: str
     release: str = ""
+    quarter: str = field(default="", compare=False)
+    indexer: str = field(default="none", compare=False)
 
     def levels(self) -> dict[str, str]:
         """The levels common to every factor; ``format`` is added by kernel family."""
@@ -48,11 +58,17 @@ class Traits:
             "mixer": self.mixer,
             "link": self.link,
             "release": self.release,
+            "quarter": self.quarter,
+            "indexer": self.indexer,
         }
 
+    def levels_key(self) -> tuple[str, ...]:
+        """Everything that a factor may depend on: every field, those left out of comparisons too."""
+        return tuple(str(getattr(self, f.name)) for f in fields(self))
+
     def as_dict(self) -> dict[str, str]:
-        """Every field by name."""
-        return asdict(self)
+        """Every field that tells combinations apart, by name."""
+        return {f.name: str(getattr(self, f.name)) for f in fields(self) if f.compare}
 
     def format_levels(self, family: str) -> dict[str, str]:
         """The levels of one family of matrix products: its ``format``, and the ``bits`` it belongs to."""
@@ -82,12 +98,31 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
         mixer=mixer,
         link=link_of(deployment).kind,
         release=deployment.engine.as_of[:4],
+        quarter=_quarter(deployment.engine.as_of),
+        indexer="sparse" if _has_indexer(deployment.model) else "none",
     )
 
 
+def _has_indexer(model: ModelSpec) -> bool:
+    attentions = (layer.mixer for layer in model.layers)
+    return any(
+        mixer.indexer is not None
+        for mixer in attentions
+        if isinstance(mixer, (LatentAttention, SoftmaxAttention))
+    )
+
+
+def _quarter(day: str) -> str:
+    """The quarter of an ISO date: "2026-05-14" is in "2026Q2"."""
+    return f"{day[:4]}Q{(int(day[5:7]) + 2) // 3}"
+
+
 def _kernel_format(stored: WeightFormat, gpu: GpuSpec) -> str:
-    """The family of a format; widened weights and scales per block take kernels of their own."""
-    family = format_family(stored.name)
+    """The family of a format; widened weights and scales per block take kernels of their own.
+
+    float16 runs on the units and kernels of bfloat16.
+    """
+    family = "bf16" if stored.compute == "fp16" else format_family(stored.name)
     if stored.bits < 16 and compute_precision(stored, gpu) == sixteen_bit(gpu):
         return f"{family}_wide"
     return f"{family}_block" if stored.block else family
@@ -98,6 +133,7 @@ def _bits(kernel_format: str) -> str:
     return kernel_format.removesuffix("_block")
 
 
+@lru_cache(maxsize=256)
 def _model_traits(model: ModelSpec) -> tuple[str, str]:
     mixers = {type(layer.mixer) for layer in model.layers}
     experts = "moe" if any(isinstance(layer.mlp, MoeMlp) for layer in model.layers) else "dense"

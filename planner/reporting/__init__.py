@@ -1,1 +1,1 @@
-"""How it is told: one plan, many renderings; rounding lives in one module."""
+"""How it is presented: one plan, many renderings; rounding lives in one module."""

@@ -5,18 +5,34 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from planner.errors import OutputError
+from planner.errors import InputError, OutputError
+from planner.findings.schema import Findings
+from planner.plan.schema import Plan
 from planner.reporting.document import Document, Value
 from planner.reporting.extras import need
 from planner.reporting.files import check_target, write_file
-
-if TYPE_CHECKING:
-    from planner.comparison.findings import Findings
-    from planner.plan import Plan
+from planner.reporting.formats import csv_table, html, markdown, rich_document
+from planner.reporting.plan import spreadsheet
+from planner.reporting.plan.memo import memo as memo_of
+from planner.reporting.plan.plan_document import plan_document
 
 DEFAULT_TABLE = "order"
+ALL_TABLES = "all"
+SOLVED_TABLES = frozenset(
+    {
+        "ways_to_pay",
+        "break_even",
+        "regret",
+        "sensitivity",
+        "tornado",
+        "price_ladder",
+        "price_ranges",
+        "frontier",
+    }
+)
 
 
 _PACKAGES = {"html": ("jinja2", "matplotlib"), "xlsx": ("xlsxwriter",)}
@@ -36,24 +52,29 @@ def write_plan(plan: Plan, style: str, output: str | None, *, table: str = DEFAU
 
     Raises OutputError when the file cannot be written or a package is missing.
     """
-    from planner.comparison.findings import Findings
-
     write_findings(Findings(plan), style, output, table=table)
 
 
 def write_findings(
-    findings: Findings, style: str, output: str | None, *, table: str = DEFAULT_TABLE
+    findings: Findings,
+    style: str,
+    output: str | None,
+    *,
+    table: str = DEFAULT_TABLE,
+    memo: bool = False,
 ) -> None:
-    """Tell a plan with what was found out around it. Raises OutputError as ``write_plan``."""
+    """Write a plan with what was found out around it, or the one-page ``memo`` of it.
+
+    Raises OutputError as ``write_plan``.
+    """
+    if memo:
+        write_document(memo_of(findings), style, output, table=table)
+        return
     if style == "json":
         send(findings.plan.to_json(), output)
     elif style == "xlsx":
-        from planner.reporting.xlsx import render
-
-        send(render(findings), output)
+        send(spreadsheet.render(findings), output)
     else:
-        from planner.reporting.plan_document import plan_document
-
         write_document(plan_document(findings), style, output, table=table)
 
 
@@ -69,26 +90,34 @@ def write_document(
     if style == "json" and data is not None:
         send(json.dumps(data(), indent=2, ensure_ascii=False, allow_nan=False) + "\n", output)
     elif style == "html":
-        from planner.reporting import html
-
         send(html.render(document), output)
     elif style == "md":
-        from planner.reporting import markdown
-
         send(markdown.render(document), output)
     elif style == "csv":
-        from planner.reporting import csv_table
-
-        send(csv_table.render(csv_table.pick(document, table)), output)
+        _write_csv(document, output, table)
     elif style == "table":
-        from planner.reporting import rich_document
-
         if output is None:
             rich_document.show(document)
         else:
             write_file(output, rich_document.text(document))
     else:
         raise OutputError("this result has no such format", found=style)
+
+
+def _write_csv(document: Document, output: str | None, table: str) -> None:
+    """One table; or each in a file of its own, named after it, beside ``output``."""
+    if table != ALL_TABLES:
+        send(csv_table.render(csv_table.pick(document, table)), output)
+        return
+    if output is None:
+        raise InputError(
+            "several tables cannot be one CSV",
+            where=f"--table {ALL_TABLES}",
+            action="add -o NAME.csv: each table is written as NAME.TABLE.csv",
+        )
+    path = Path(output)
+    for key, each in document.tables().items():
+        write_file(path.with_suffix(f".{key}{path.suffix or '.csv'}"), csv_table.render(each))
 
 
 def records(document: Document, table: str) -> list[dict[str, Value]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from planner.reporting import rounding
+from planner.units import printable
 
 Value = float | int | str | None
 
@@ -47,7 +48,7 @@ def written(value: Value, quantity: Quantity) -> str:
     """The value as a person reads it; "-" when unknown."""
     if value is None or value == "":
         return rounding.UNKNOWN
-    return value if isinstance(value, str) else _WRITE[quantity](value)
+    return printable(value) if isinstance(value, str) else _WRITE[quantity](value)
 
 
 def letter(index: int) -> str:
@@ -146,6 +147,13 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """Lines to copy as they stand, a command for example."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A chart: what it shows in words (for those who cannot see it), and how to draw it as SVG."""
 
@@ -155,7 +163,7 @@ class Figure:
     draw: Callable[[], str]
 
 
-Block = Table | Facts | Paragraph | Items | Figure
+Block = Table | Facts | Paragraph | Items | Code | Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +177,17 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole report. ``headline``: the answer in one sentence; ``data``: tables for machines only."""
+    """A whole report. ``headline``: the answer in one sentence; ``data``: tables for machines only.
+
+    ``compact``: to be printed on one page.
+    """
 
     title: str
     headline: str
     sections: tuple[Section, ...]
     footer: tuple[str, ...] = ()
     data: tuple[Table, ...] = ()
+    compact: bool = False
 
     def tables(self) -> dict[str, Table]:
         """Every table by key, in order."""

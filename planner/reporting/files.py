@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from planner.errors import OutputError
+
+_on_write: ContextVar[Callable[[str], None] | None] = ContextVar("on_write", default=None)
+
+
+@contextlib.contextmanager
+def announcing(say: Callable[[str], None]) -> Iterator[None]:
+    """While inside, ``say`` is called with the path of each file that is written."""
+    token = _on_write.set(say)
+    try:
+        yield
+    finally:
+        _on_write.reset(token)
 
 
 def write_file(path: str | Path, content: str | bytes) -> None:
@@ -33,6 +48,9 @@ def write_file(path: str | Path, content: str | bytes) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write: {error.strerror}", where=str(path)) from None
+    say = _on_write.get()
+    if say is not None:
+        say(str(path))
 
 
 def check_target(path: str | Path) -> None:

@@ -8,14 +8,14 @@ import json
 from rich.console import Console
 from rich.text import Text
 
-from planner.reporting import csv_table, markdown, rich_document
 from planner.reporting.document import Table
-from planner.reporting.rich_table import FittedTable
+from planner.reporting.formats import csv_table, markdown, rich_document
+from planner.reporting.formats.rich_table import FittedTable
 
 
 def print_listing(table: Table, console: Console | None = None) -> None:
     """Print the table on ``console`` (standard output by default)."""
-    console = console or rich_document.console()
+    console = console or rich_document.console(piped=rich_document.WIDE)
     console.print(Text(table.title, style="bold cyan"))
     console.print(FittedTable(table))
     if table.note:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from planner.errors import OutputError
-from planner.reporting import csv_table
 from planner.reporting.document import Table
 from planner.reporting.files import write_file
-from planner.reporting.parquet import write_parquet
+from planner.reporting.formats import csv_table
+from planner.reporting.formats.parquet import write_parquet
 
 
 def table_format(path: str | Path) -> str:

@@ -1,1 +1,1 @@
-"""Under load: a replica's scheduler played step by step, and its fast closed form."""
+"""Under load: a replica's scheduler simulated step by step, and its fast closed form."""

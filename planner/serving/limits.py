@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from planner.catalog.engine import Scheduler
 from planner.deployment import Deployment
+from planner.sizing.batch_limits import limits_within, prefix_caching, state_pool_share
 from planner.sizing.layout import MemoryLayout
 
 
@@ -72,27 +73,25 @@ class ReplicaLimits:
 def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimits:
     """The limits that the engine's defaults, the settings and the memory layout give a replica.
 
-    Attention-DP ranks run their own scheduler over their own pool; their limits add up. SGLang
-    divides its chunk and its running requests over the ranks, so they do not.
+    Attention-DP ranks run their own scheduler over their own pool; what each may do adds up. Where an
+    engine keeps recurrent states apart, the pool is what it leaves for the KV cache.
     """
     engine, settings = deployment.engine, deployment.settings
-    ranks = memory.kv_ranks
-    scale = 1 if engine.scheduler is Scheduler.PREFILL_FIRST else ranks
-    kv = memory.kv
-    caching = engine.prefix_caching if settings.prefix_caching is None else settings.prefix_caching
+    ranks, kv = memory.kv_ranks, memory.kv
+    batch = limits_within(deployment, memory)
+    split = state_pool_share(deployment) if kv.state_bytes_per_sequence else 0.0
     return ReplicaLimits(
         scheduler=engine.scheduler,
-        max_num_seqs=(settings.max_num_seqs or engine.max_num_seqs) * scale,
-        max_num_batched_tokens=(settings.max_num_batched_tokens or engine.max_num_batched_tokens)
-        * scale,
-        kv_pool_bytes=memory.kv_pool_bytes * ranks,
+        max_num_seqs=batch.rank_sequences * ranks,
+        max_num_batched_tokens=batch.rank_tokens * ranks,
+        kv_pool_bytes=memory.kv_pool_bytes * ranks * (1 - split),
         kv_block_tokens=int(kv.block_tokens),
         kv_block_bytes=float(kv.growing_bytes_per_token * kv.block_tokens),
         windows=tuple((int(w), float(b)) for w, b in kv.windows),
-        state_bytes=float(kv.state_bytes_per_sequence),
+        state_bytes=0.0 if split else float(kv.state_bytes_per_sequence),
         chunked=engine.scheduler is not Scheduler.NO_EVICT,
         ranks=ranks,
-        prefix_caching=caching,
+        prefix_caching=prefix_caching(deployment),
         draft_tokens=settings.draft_tokens,
         tokens_per_step=settings.tokens_per_step,
     )

@@ -7,18 +7,24 @@ from dataclasses import dataclass, replace
 
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
-from planner.scenario import Slo
-from planner.serving.capacity import (
+from planner.scenario.schema import Slo
+from planner.serving.closed_form.capacity import (
     Capacity,
     ceiling_qps,
+    lasts_at,
     operating_point,
     replica_capacity,
 )
-from planner.serving.lengths import JointLengths
+from planner.serving.closed_form.unit_point import (
+    unit_capacity,
+    unit_ceiling_qps,
+    unit_of,
+    unit_point,
+)
 from planner.serving.limits import replica_limits
 from planner.serving.pools import Prefill
-from planner.serving.unit_point import unit_capacity, unit_ceiling_qps, unit_of, unit_point
 from planner.sizing.layout import MemoryLayout
+from planner.workload.lengths import JointLengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,15 @@ class Placed:
             return unit_ceiling_qps(unit, lengths, prefix_hit_share)
         limits = replica_limits(self.deployment, self.memory)
         return ceiling_qps(self.steps, limits, lengths, prefix_hit_share)
+
+    def keeps_up(
+        self, lengths: JointLengths, rate_qps: float, arrival_cv: float, prefix_hit_share: float
+    ) -> bool:
+        """Whether one replica keeps up with ``rate_qps`` [requests/s], whatever its latency."""
+        if self.prefill is not None:
+            return rate_qps < self.ceiling_qps(lengths, prefix_hit_share)
+        limits = replica_limits(self.deployment, self.memory)
+        return lasts_at(self.steps, limits, lengths, rate_qps, arrival_cv, prefix_hit_share)
 
     def capacity(
         self, lengths: JointLengths, slo: Slo, arrival_cv: float, prefix_hit_share: float

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from planner.catalog.engine import Scheduler
-from planner.deployment import Deployment
+from planner.deployment import Deployment, degrees_label, replica_name
 from planner.evidence import Evidence
 from planner.performance.steps import StepModel
 from planner.serving.limits import ReplicaLimits, replica_limits
@@ -34,7 +34,7 @@ class KvLink:
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """The prompts' side of a disaggregated unit, beside a decode deployment that is told elsewhere.
+    """The prompts' side of a disaggregated unit, beside a decode deployment that is reported elsewhere.
 
     ``replicas`` of this deployment and ``decode_replicas`` of the other make one unit, which stands
     within one ``within``: "node" or "zone". ``memory`` holds prompts alone, until they are handed over.
@@ -55,30 +55,29 @@ class Prefill:
     def label(self, decode: Deployment) -> str:
         """``16x h100-sxm-80gb vllm 2P (TP2) + 3D (TP4) in a zone fp8/bf16``."""
         d = self.deployment
-        return (
-            f"{self.gpus(decode)}x {d.gpu.name} {d.engine.name} "
-            f"{pools_label(self.replicas, degrees(d), self.decode_replicas, degrees(decode))} "
-            f"in a {self.within} {d.weights.name}/{d.kv_cache.name}"
+        parallel = pools_label(
+            self.replicas, d.degrees, self.decode_replicas, decode.degrees, self.within
+        )
+        return replica_name(
+            self.gpus(decode),
+            d.gpu.name,
+            d.engine.name,
+            parallel,
+            d.weights.name,
+            d.kv_cache.name,
         )
 
 
-def degrees(deployment: Deployment) -> tuple[int, int, int, int]:
-    """TP, PP, DP and EP of a deployment."""
-    d = deployment
-    return d.tensor_parallel, d.pipeline_parallel, d.data_parallel, d.expert_parallel
-
-
 def pools_label(
-    prefill: int, prefill_degrees: Sequence[int], decode: int, decode_degrees: Sequence[int]
+    prefill: int,
+    prefill_degrees: Sequence[int],
+    decode: int,
+    decode_degrees: Sequence[int],
+    within: Place,
 ) -> str:
-    """``2P (TP2) + 3D (TP4)``: replicas of each pool of a unit, and how each is cut."""
-    return f"{prefill}P ({degrees_label(prefill_degrees)}) + {decode}D ({degrees_label(decode_degrees)})"
-
-
-def degrees_label(degrees: Sequence[int]) -> str:
-    """``TP2 DP4 EP8``; TP is always told, the others from 2 on."""
-    named = zip(("TP", "PP", "DP", "EP"), degrees, strict=True)
-    return " ".join(f"{tag}{n}" for tag, n in named if n > 1 or tag == "TP")
+    """``2P (TP2) + 3D (TP4) in a zone``: replicas of each pool of a unit, how each is cut, and where."""
+    prompts, tokens = degrees_label(prefill_degrees), degrees_label(decode_degrees)
+    return f"{prefill}P ({prompts}) + {decode}D ({tokens}) in a {within}"
 
 
 def decode_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimits:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from planner.catalog.model import Layer, MoeMlp, RecurrentMixer, SoftmaxAttention
 from planner.deployment import Deployment
+from planner.sizing.batch_limits import batch_limits
 from planner.sizing.coefficients import MemoryCoefficients
 
 ENCODER_WIDTHS = 5  # a patch's hidden state and its four-fold feed-forward
 ACTIVATION_BYTES = 2  # activations are 16-bit in every weight format
-
-
-def batch_limits(deployment: Deployment) -> tuple[int, int]:
-    """Return the engine's ``(max_num_seqs, max_num_batched_tokens)`` for this deployment.
-
-    The deployment's own settings come first, then the engine's defaults on this GPU.
-    """
-    engine = deployment.engine.on(deployment.gpu)
-    settings = deployment.settings
-    return (
-        settings.max_num_seqs or engine.max_num_seqs,
-        settings.max_num_batched_tokens or engine.max_num_batched_tokens,
-    )
 
 
 def activation_bytes(deployment: Deployment, coefficients: MemoryCoefficients) -> float:
@@ -29,11 +17,23 @@ def activation_bytes(deployment: Deployment, coefficients: MemoryCoefficients) -
     ``max(encoder, cache + forward, cache + sampler)``: the tower's outputs (the encoder cache) stay
     alive while the language model is profiled.
     """
-    sequences, _ = batch_limits(deployment)
-    sampler = coefficients.sampler_bytes_per_logit * sequences * deployment.model.vocab_size
+    sequences = batch_limits(deployment).rank_sequences
+    sampler = sampler_bytes_per_logit(deployment, coefficients)
+    sampler *= sequences * deployment.model.vocab_size
     forward = forward_bytes(deployment, _profile_tokens(deployment, coefficients), coefficients)
     cache, encoder = _vision_bytes(deployment, coefficients)
     return max(encoder, cache + forward, cache + sampler)
+
+
+def sampler_bytes_per_logit(deployment: Deployment, coefficients: MemoryCoefficients) -> float:
+    """Peak of the sampler's warm-up [B per sequence and vocabulary entry]; 0 where nothing is sampled."""
+    if deployment.model.head != "lm":
+        return 0.0
+    if deployment.model.architecture in deployment.engine.fused_sampler_models:
+        return coefficients.fused_sampler_bytes_per_logit
+    limits = deployment.engine.limits_on(deployment.gpu)
+    own = limits.sampler_bytes_per_logit if limits else None
+    return coefficients.sampler_bytes_per_logit if own is None else own
 
 
 def forward_bytes(deployment: Deployment, tokens: float, coefficients: MemoryCoefficients) -> float:
@@ -42,14 +42,15 @@ def forward_bytes(deployment: Deployment, tokens: float, coefficients: MemoryCoe
     ``2 tokens (c h + w)``: ``h`` hidden size, ``c`` hidden copies alive, ``w`` the widest values one
     token needs inside a block on this rank (gated MLP: both projections and their product).
     """
-    width = max(_block_values(layer, deployment) for layer in deployment.model.layers)
+    layers = {id(layer): layer for layer in deployment.model.layers}.values()
+    width = max(_block_values(layer, deployment) for layer in layers)
     hidden = coefficients.forward_hidden_copies * deployment.model.hidden_size
     return ACTIVATION_BYTES * tokens * (hidden + width)
 
 
 def _profile_tokens(deployment: Deployment, coefficients: MemoryCoefficients) -> int:
     """Tokens of the start-up profile's forward pass."""
-    _, budget = batch_limits(deployment)
+    budget = batch_limits(deployment).rank_tokens
     longest = deployment.settings.max_model_len_tokens or deployment.model.max_context_tokens
     if budget < longest <= coefficients.unchunked_prompt_tokens:
         return longest
@@ -97,10 +98,11 @@ def _vision_bytes(deployment: Deployment, coefficients: MemoryCoefficients) -> t
     tower = deployment.model.vision
     if not tower:
         return 0.0, 0.0
-    _, tokens = batch_limits(deployment)
+    tokens = batch_limits(deployment).rank_tokens
     if any(".merger" in tensor.name for tensor in tower):
         tokens = max(tokens, int(coefficients.encoder_tokens))
     cache = ACTIVATION_BYTES * tokens * deployment.model.hidden_size
-    hidden = min(min(t.rows, t.cols) for t in tower if ".attn." in t.name and t.cols > 1)
+    sizes = (min(t.rows, t.cols) for t in tower if ".attn." in t.name and t.cols > 1)
+    hidden = min(sizes, default=0)
     patches = tokens * coefficients.encoder_patches_per_token
     return cache, cache + ACTIVATION_BYTES * patches * ENCODER_WIDTHS * hidden

@@ -31,7 +31,7 @@ class MemoryCoefficients:
     reserve_*: what SGLang leaves aside when it chooses ``mem_fraction_static`` itself [MiB]:
     a base, per token of a prompt chunk, per sequence of the largest graph (and once more times
     attention-DP ranks), per GPU of the replica, for a draft model, and at least ``reserve_floor_mib``
-    on cards above ``reserve_floor_above_gib``; no base = not used.
+    on GPUs above ``reserve_floor_above_gib``; no base = not used.
     """
 
     sampler_bytes_per_logit: float

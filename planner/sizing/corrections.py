@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import IsoDate, Row, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_rows
 
 
-class CorrectionRow(Row):
-    """A note to print with a calculator's answer about ``subject``; ``docs/errata.md`` has them all."""
+class CorrectionRow(TableRow):
+    """A note to print with a calculator's answer about ``subject``; see ``docs/reference/errata.md``."""
 
     calculator: str
     subject: str

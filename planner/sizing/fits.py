@@ -12,6 +12,7 @@ from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
+from planner.sizing.dtypes import as_launched
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import check_size, support_reasons
@@ -21,7 +22,7 @@ PRECISIONS = ("bf16", "fp8", "int4")
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
-class Verdict(StrEnum):
+class FitVerdict(StrEnum):
     """FITS: the asked sequences are held; TIGHT: at least one of them; NOT: not even one."""
 
     FITS = "fits"
@@ -30,8 +31,8 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """How a model fits on ``gpus`` cards of one kind in one weight format, asked for as ``precision``.
+class GpuFit:
+    """How a model fits on ``gpus`` GPUs of one kind in one weight format, asked for as ``precision``.
 
     ``tokens`` and ``sequences``: what the KV pool holds, in tokens and in sequences of the asked
     context; ``reason``: why it does not fit. ``layout``: "TP4", "TP2 PP3", or "-".
@@ -42,7 +43,7 @@ class Fit:
     gpus: int
     precision: str
     weights: str
-    verdict: Verdict
+    verdict: FitVerdict
     tokens: float
     sequences: int
     layout: str
@@ -50,7 +51,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FitQuestion:
     """What has to be held: ``concurrency`` sequences of ``context_tokens``, on which engine."""
 
     engine: EngineSpec
@@ -66,11 +67,11 @@ def question(
     kv_cache: str = "bf16",
     context_tokens: int = 4096,
     concurrency: int = 8,
-) -> Question:
+) -> FitQuestion:
     """Build a question from names; raises InputError for unknown names and absurd sizes."""
     check_size("context", context_tokens, 100_000_000)
     check_size("concurrency", concurrency, 10_000_000)
-    return Question(
+    return FitQuestion(
         catalog.engine(engine), catalog.kv_format(kv_cache), context_tokens, concurrency
     )
 
@@ -78,12 +79,12 @@ def question(
 def gpus_that_fit(
     catalog: Catalog,
     model: ModelSpec,
-    ask: Question,
+    ask: FitQuestion,
     *,
     precisions: Sequence[str] = PRECISIONS,
     gpus: Iterable[GpuSpec] | None = None,
     counts: Sequence[int] = COUNTS,
-) -> list[Fit]:
+) -> list[GpuFit]:
     """Try a model on every GPU of the catalog, in every count and precision."""
     formats = _formats(catalog, model, precisions)
     return [
@@ -97,11 +98,11 @@ def gpus_that_fit(
 def models_that_fit(
     catalog: Catalog,
     gpu: GpuSpec,
-    ask: Question,
+    ask: FitQuestion,
     *,
     precisions: Sequence[str] = PRECISIONS,
     counts: Sequence[int] = (1,),
-) -> list[Fit]:
+) -> list[GpuFit]:
     """Try every model of the catalog on one kind of GPU."""
     return [
         _fit(catalog, model, gpu, count, name, fmt, ask)
@@ -124,12 +125,13 @@ def _fit(
     count: int,
     precision: str,
     fmt: WeightFormat,
-    ask: Question,
-) -> Fit:
+    ask: FitQuestion,
+) -> GpuFit:
     """The first legal layout over ``count`` GPUs that fits, wide tensor parallelism first; else tight."""
     reason = ""
-    tight: Fit | None = None
-    for deployment in _layouts(model, gpu, count, fmt, ask):
+    tight: GpuFit | None = None
+    for named in _layouts(model, gpu, count, fmt, ask):
+        deployment = as_launched(named, catalog.weight_format, catalog.kv_format)
         reasons = legal_reasons(deployment) or support_reasons(catalog, deployment)
         if reasons:
             reason = reason or reasons[0]
@@ -139,27 +141,27 @@ def _fit(
         if not held:
             reason = memory.reasons[0] if memory.reasons else "the pool holds not one sequence"
             continue
-        fit = Fit(
+        fit = GpuFit(
             model=model.name,
             gpu=gpu.name,
             gpus=count,
             precision=precision,
-            weights=fmt.name,
-            verdict=Verdict.FITS if held >= ask.concurrency else Verdict.TIGHT,
+            weights=deployment.weights.name,
+            verdict=FitVerdict.FITS if held >= ask.concurrency else FitVerdict.TIGHT,
             tokens=memory.kv_pool_tokens,
             sequences=held,
             layout=_label(deployment),
         )
-        if fit.verdict is Verdict.FITS:
+        if fit.verdict is FitVerdict.FITS:
             return fit
         tight = tight or fit
-    return tight or Fit(
-        model.name, gpu.name, count, precision, fmt.name, Verdict.NOT, 0.0, 0, "-", reason
+    return tight or GpuFit(
+        model.name, gpu.name, count, precision, fmt.name, FitVerdict.NOT, 0.0, 0, "-", reason
     )
 
 
 def _layouts(
-    model: ModelSpec, gpu: GpuSpec, count: int, fmt: WeightFormat, ask: Question
+    model: ModelSpec, gpu: GpuSpec, count: int, fmt: WeightFormat, ask: FitQuestion
 ) -> Iterator[Deployment]:
     for stages in range(1, count + 1):
         if count % stages == 0:

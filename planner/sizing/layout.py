@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from planner.sizing.kv_cache import KvLayout
+from planner.sizing.cache.layout import KvLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,17 @@ class MemoryLayout:
         }
 
     def max_sequences(self, tokens_per_sequence: float) -> int:
-        """How many sequences of that many tokens the replica's pool holds at once."""
-        return int(self.kv_pool_bytes // self._bytes_for(tokens_per_sequence)) * self.kv_ranks
+        """How many sequences of that many tokens an engine admits to the replica's pool at once."""
+        return int(self.kv_pool_bytes // self.reserved_bytes(tokens_per_sequence)) * self.kv_ranks
+
+    def concurrency(self, tokens_per_sequence: float) -> float:
+        """The pool over what one such request reserves, as engines print it [sequences]."""
+        return self.kv_pool_bytes / self.reserved_bytes(tokens_per_sequence) * self.kv_ranks
+
+    def reserved_bytes(self, tokens: float) -> float:
+        """What an engine counts for one request of that many tokens before it admits it [B]."""
+        return max(self.kv.reserved_for(tokens), 1.0)
 
     def longest_sequence_tokens(self) -> float:
         """How many tokens one sequence may have alone in the pool [tokens]; inf when none grow."""
         return self.kv.tokens_in(self.kv_pool_bytes)
-
-    def _bytes_for(self, tokens: float) -> float:
-        return max(float(self.kv.bytes_for(tokens)), 1.0)

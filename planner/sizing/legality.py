@@ -8,6 +8,7 @@ quantised kernels.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
 from planner.catalog.model import DenseMlp, ModelSpec, MoeMlp, SoftmaxAttention, Tensor
@@ -18,6 +19,7 @@ from planner.sizing.sharding import Cut
 ROW_PARALLEL = ("down_proj.weight", "o_proj.weight", "out_proj.weight", "o_b_proj.weight")
 
 
+@lru_cache(maxsize=8192)
 def legal_reasons(deployment: Deployment) -> tuple[str, ...]:
     """Why this layout cannot be launched; empty when it can."""
     model, tp = deployment.model, deployment.tensor_parallel

@@ -17,10 +17,13 @@ from functools import lru_cache
 
 from planner.catalog.gpu import GpuSpec
 from planner.deployment import Deployment
-from planner.sizing.activations import activation_bytes, batch_limits
+from planner.sizing.activations import activation_bytes
 from planner.sizing.adapters import lora_bytes
+from planner.sizing.admission import as_admitted
+from planner.sizing.batch_limits import batch_limits, default_memory_fraction
+from planner.sizing.cache.kv_cache import kv_layout
+from planner.sizing.cache.layout import KvLayout
 from planner.sizing.coefficients import MemoryCoefficients, memory_coefficients
-from planner.sizing.kv_cache import KvLayout, kv_layout
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.sharding import rank_weight_bytes, rope_table_bytes
@@ -56,8 +59,8 @@ def memory_layout(deployment: Deployment) -> MemoryLayout:
 
     The parts sum to the CUDA-visible memory. A layout that cannot be, or does not fit, has
     ``fits=False`` and reasons with the numbers; where nothing is left for a pool, or the layout cannot
-    be launched, the pool is 0 and ``outside_budget_bytes`` is the rest of the card, negative when even
-    the whole card is too small.
+    be launched, the pool is 0 and ``outside_budget_bytes`` is the rest of the GPU, negative when even
+    the whole GPU is too small.
     Raises CatalogError when the engine has no memory coefficients.
     """
     stages = range(max(1, min(deployment.pipeline_parallel, len(deployment.model.layers))))
@@ -69,7 +72,7 @@ def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
     """Partition the memory of one GPU of a pipeline stage; see ``memory_layout``."""
     overheads = overheads_of(deployment, memory_coefficients(deployment.engine))
     weights = rank_weight_bytes(deployment, stage)
-    kv = kv_layout(deployment, stage)
+    kv = as_admitted(deployment, kv_layout(deployment, stage))
     pool, shortfalls = _pool(deployment, weights, overheads)
     impossible = (*legal_reasons(deployment), *shortfalls)
     pool = 0.0 if impossible else pool
@@ -94,7 +97,7 @@ def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
 
 def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Overheads:
     """Return activations, graphs, context and rotary tables of one GPU."""
-    sequences, _ = batch_limits(deployment)
+    sequences = batch_limits(deployment).rank_sequences
     largest = min(2 * sequences, graphs_max_batch(deployment, coefficients))
     sizes = sum(size <= largest for size in GRAPH_SIZES)
     doublings = math.log2(max(1, deployment.tensor_parallel))
@@ -148,8 +151,8 @@ def memory_fraction(deployment: Deployment) -> float:
         return deployment.settings.memory_fraction
     c = memory_coefficients(deployment.engine)
     if not c.reserve_base_mib:
-        return deployment.engine.on(deployment.gpu).memory_fraction
-    _, chunk = batch_limits(deployment)
+        return default_memory_fraction(deployment)
+    chunk = batch_limits(deployment).max_num_batched_tokens  # read before ranks take their part
     gpus = deployment.tensor_parallel * deployment.pipeline_parallel * deployment.data_parallel
     reserve_mib = (
         c.reserve_base_mib
@@ -176,12 +179,12 @@ def _pool(
     graphs = overheads.cuda_graphs_bytes
     loaded = weights + overheads.adapters_bytes
     if deployment.engine.memory_budget == "static-fraction":
-        free_before = visible - overheads.context_bytes
+        free_before = deployment.gpu.free_bytes - overheads.context_bytes
         pool = fraction * free_before - loaded
         runtime = overheads.activations_bytes + graphs
         spare = free_before * (1 - fraction) - runtime
     elif deployment.engine.memory_budget == "free-fraction":
-        free = visible - weights - overheads.total_bytes
+        free = deployment.gpu.free_bytes - weights - overheads.total_bytes
         pool = fraction * free
         spare = (1 - fraction) * free
     else:
@@ -189,7 +192,21 @@ def _pool(
         inside = graphs if deployment.engine.graphs_inside_budget else 0.0
         pool = budget - loaded - overheads.activations_bytes - overheads.context_bytes - inside
         spare = visible - budget - (graphs - inside)
+        if budget > deployment.gpu.free_bytes:
+            return pool, (_occupied(deployment, fraction),)
     return pool, _shortfalls(deployment, weights, pool, spare)
+
+
+def _occupied(deployment: Deployment, fraction: float) -> str:
+    """Why an engine does not start where the system shares the device's memory."""
+    gpu = deployment.gpu
+    free, budget = gpu.free_bytes / GIB, fraction * gpu.cuda_visible_gib
+    most = int(100 * free / gpu.cuda_visible_gib) / 100
+    return (
+        f"memory fraction {fraction:g} asks for {budget:.1f} GiB and about {free:.1f} GiB of the "
+        f"{gpu.cuda_visible_gib:.1f} GiB that {gpu.name} shares with the system are free at start: "
+        f"set at most {most:g}"
+    )
 
 
 def _shortfalls(
@@ -214,7 +231,7 @@ def _one_request(deployment: Deployment, kv: KvLayout, pool: float) -> tuple[str
     longest = deployment.settings.max_model_len_tokens
     if longest is None or pool <= 0:
         return ()
-    needed = float(kv.bytes_for(longest))
+    needed = kv.reserved_for(longest)
     if needed <= pool:
         return ()
     return (
@@ -225,7 +242,9 @@ def _one_request(deployment: Deployment, kv: KvLayout, pool: float) -> tuple[str
 
 def _pool_tokens(kv: KvLayout, pool_bytes: float) -> float:
     """Tokens the pool holds when every layer that keeps tokens keeps them all."""
-    per_token = kv.growing_bytes_per_token + sum(window for _, window in kv.windows)
+    per_token = kv.growing_bytes_per_token
+    if not kv.window_blocks:  # windows in blocks of their own hold running sums beside tokens
+        per_token += sum(window for _, window in kv.windows)
     if per_token <= 0:
         return 0.0
     return math.floor(pool_bytes / (per_token * kv.block_tokens)) * float(kv.block_tokens)

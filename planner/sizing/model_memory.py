@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from planner.catalog.engine import EngineSpec
+from planner.catalog.engine_classes import listing_reasons
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.catalog.support import check_support
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError
-from planner.sizing.kv_cache import kv_bytes_per_token, kv_layout, state_bytes_per_sequence
+from planner.sizing.batch_limits import batch_limits, limits_within
+from planner.sizing.cache.kv_cache import kv_bytes_per_token, kv_layout, state_bytes_per_sequence
+from planner.sizing.cache.layout import KvLayout
+from planner.sizing.dtypes import as_launched
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_fraction, memory_layout
@@ -23,12 +28,13 @@ KV_FORMATS = ("bf16", "fp8", "int8", "nvfp4")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SizingLayout:
     """Where a model is to run: the GPU, the engine, the parallel degrees and its settings."""
 
     gpu: GpuSpec
     engine: str = "vllm"
     engine_version: str | None = None
+    oldest_stands_in: bool = False
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
     data_parallel: int = 1
@@ -69,7 +75,9 @@ class ModelMemory:
         """Whether the pool holds the asked context and concurrency; None without a layout."""
         if self.layout is None:
             return None
-        return self.layout.fits and self.kv_needed_bytes <= self.layout.kv_pool_bytes
+        per_rank = math.ceil(self.concurrency / self.layout.kv_ranks)
+        reserved = per_rank * self.layout.reserved_bytes(self.context_tokens)
+        return self.layout.fits and reserved <= self.layout.kv_pool_bytes
 
     @property
     def longest_context_tokens(self) -> int | None:
@@ -82,8 +90,17 @@ class ModelMemory:
 
     @property
     def max_sequences(self) -> int | None:
-        """How many sequences of ``context_tokens`` fit at once."""
-        return None if self.layout is None else self.layout.max_sequences(self.context_tokens)
+        """How many sequences of ``context_tokens`` fit at once; None where they take no cache."""
+        if self.layout is None or not self.layout.kv.reserved_for(self.context_tokens):
+            return None
+        return self.layout.max_sequences(self.context_tokens)
+
+    @property
+    def sequences_held(self) -> float | None:
+        """The pool over what one request of ``context_tokens`` reserves, as engines print it."""
+        if self.layout is None or not self.layout.kv.reserved_for(self.context_tokens):
+            return None
+        return self.layout.concurrency(self.context_tokens)
 
 
 def model_memory(
@@ -92,7 +109,7 @@ def model_memory(
     *,
     weights: str = "native",
     kv_cache: str = "bf16",
-    layout: Layout | None = None,
+    layout: SizingLayout | None = None,
     context_tokens: int = 4096,
     concurrency: int = 1,
 ) -> ModelMemory:
@@ -107,14 +124,14 @@ def model_memory(
     kv_format = catalog.kv_format(kv_cache)
     deployment = None
     memory = None
-    needed = kv_bytes_per_token(model, kv_format) * context_tokens
+    whole = _whole(catalog, model, kv_cache)
     if layout is not None:
         deployment = deployment_of(catalog, model, weights, kv_cache, layout)
         memory = memory_layout(deployment)
         per_rank = math.ceil(concurrency / layout.data_parallel)
         needed_bytes = per_rank * float(memory.kv.bytes_for(context_tokens))
     else:
-        needed_bytes = concurrency * (needed + state_bytes_per_sequence(model))
+        needed_bytes = concurrency * float(whole.bytes_for(context_tokens))
     formats = {name: catalog.kv_format(name) for name in KV_FORMATS}
     return ModelMemory(
         model=model,
@@ -124,7 +141,7 @@ def model_memory(
         weights_bytes=weight_bytes(model, weight_format),
         vision_bytes=sum(tensor_bytes(t, weight_format) for t in model.vision),
         kv_bytes_per_token={n: kv_bytes_per_token(model, f) for n, f in formats.items()},
-        kv_growing_bytes_per_token=_growing(catalog, model, kv_cache),
+        kv_growing_bytes_per_token=whole.growing_bytes_per_token,
         state_bytes_per_sequence=state_bytes_per_sequence(model),
         context_tokens=context_tokens,
         concurrency=concurrency,
@@ -137,13 +154,13 @@ def model_memory(
 
 
 def deployment_of(
-    catalog: Catalog, model: ModelSpec, weights: str, kv_cache: str, layout: Layout
+    catalog: Catalog, model: ModelSpec, weights: str, kv_cache: str, layout: SizingLayout
 ) -> Deployment:
     """Return the deployment of a layout; raises InputError when it cannot be launched."""
-    deployment = Deployment(
+    named = Deployment(
         model=model,
         gpu=layout.gpu,
-        engine=catalog.engine(layout.engine, layout.engine_version),
+        engine=_engine(catalog, model, layout),
         tensor_parallel=layout.tensor_parallel,
         weights=weights_for(model, weights, catalog.weight_format),
         kv_cache=catalog.kv_format(kv_cache),
@@ -152,6 +169,7 @@ def deployment_of(
         expert_parallel=layout.expert_parallel,
         settings=layout.settings,
     )
+    deployment = as_launched(named, catalog.weight_format, catalog.kv_format)
     reasons = legal_reasons(deployment)
     if reasons:
         raise InputError(
@@ -160,6 +178,14 @@ def deployment_of(
             action="change --tp, --pp, --dp or --ep",
         )
     return deployment
+
+
+def _engine(catalog: Catalog, model: ModelSpec, layout: SizingLayout) -> EngineSpec:
+    """The version that was asked for, else the default one that serves the model's class."""
+    if layout.engine_version is None:
+        return catalog.engine_serving(layout.engine, model.architecture)
+    oldest = layout.oldest_stands_in
+    return catalog.engine(layout.engine, layout.engine_version, oldest_stands_in=oldest)
 
 
 def check_size(name: str, value: int, limit: int) -> None:
@@ -175,7 +201,10 @@ def support_reasons(
 
     ``prefill_tensor_parallel``: of a pool that prefills for it.
     """
-    return check_support(
+    listing = listing_reasons(
+        catalog.engine_classes(), deployment.engine, deployment.model.architecture
+    )
+    return listing + check_support(
         catalog.support_rules(),
         engine=deployment.engine,
         model=deployment.model,
@@ -189,30 +218,43 @@ def support_reasons(
     )
 
 
-def _growing(catalog: Catalog, model: ModelSpec, kv_cache: str) -> float:
-    """Bytes per token of the layers that keep every token, the whole model's [B]."""
-    anywhere = Layout(gpu=catalog.gpus()[0])
-    whole = Deployment(
-        model=model,
-        gpu=anywhere.gpu,
-        engine=catalog.engine("vllm"),
-        tensor_parallel=1,
-        weights=catalog.weight_format("bf16"),
-        kv_cache=catalog.kv_format(kv_cache),
+def _whole(catalog: Catalog, model: ModelSpec, kv_cache: str) -> KvLayout:
+    """What one sequence keeps of the whole model, token by token (no engine, no blocks)."""
+    anywhere = SizingLayout(gpu=catalog.gpus()[0])
+    paged = kv_layout(
+        Deployment(
+            model=model,
+            gpu=anywhere.gpu,
+            engine=replace(catalog.engine(anywhere.engine), hybrid_pages=False),
+            tensor_parallel=1,
+            weights=catalog.weight_format("bf16"),
+            kv_cache=catalog.kv_format(kv_cache),
+        )
     )
-    return kv_layout(whole).growing_bytes_per_token
+    states = state_bytes_per_sequence(model)
+    return replace(paged, block_tokens=1, state_bytes_per_sequence=states)
 
 
 def _warnings(catalog: Catalog, deployment: Deployment) -> list[str]:
-    weights, gpu = deployment.weights, deployment.gpu
+    weights, gpu, engine = deployment.weights, deployment.gpu, deployment.engine
     found = [f"would not launch: {reason}" for reason in support_reasons(catalog, deployment)]
     if weights.bits < 16 and not weights.weight_only and not gpu.peak_flops(weights.compute):
         found.append(
             f"{gpu.name} has no {weights.compute.upper()} units: {weights.name} saves memory alone and "
             "computes in 16 bits"
         )
+    if engine.defaults_of:
+        found.append(
+            f"{engine.name} {engine.version} is not listed: the defaults of {engine.defaults_of} stand in"
+        )
     if gpu.memory_evidence != "measured":
         found.append(f"the visible memory of {gpu.name} is assumed, not seen in a log")
+    own, limits = batch_limits(deployment), limits_within(deployment, memory_layout(deployment))
+    if limits.max_num_seqs < own.max_num_seqs:
+        found.append(
+            f"recurrent states bound the sequences at once: start {deployment.engine.name} with at most "
+            f"{limits.max_num_seqs:,} instead of {own.max_num_seqs:,}"
+        )
     if deployment.model.note:
         found.append(f"model: {deployment.model.note}")
     return found

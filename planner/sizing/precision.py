@@ -12,6 +12,7 @@ from planner.catalog.model import ModelSpec, MoeMlp, Tensor
 from planner.sizing.parameters import model_tensors
 
 BYTES_16BIT = 2.0
+BITS_16BIT = 16.0
 LINEAR_CLASSES = frozenset({"attention", "mlp", "shared_expert", "recurrent", "indexer", "mtp"})
 NEVER_QUANTISED = frozenset({"norm", "bias", "router", "conv", "gate"})
 
@@ -20,8 +21,9 @@ def stored_format(tensor: Tensor, fmt: WeightFormat) -> WeightFormat | None:
     """The format ``tensor`` is stored in under ``fmt``; None when it stays in 16 bits."""
     if fmt.bits >= 16:
         return fmt
+    own = f"={tensor.stored}" if tensor.stored else tensor.klass
     for klass, other in fmt.overrides:
-        if klass == tensor.klass:
+        if klass == own:
             return stored_format(tensor, other) if other.overrides else other
     if tensor.klass in NEVER_QUANTISED or tensor.klass in fmt.keeps:
         return None
@@ -64,12 +66,34 @@ def format_family(name: str) -> str:
     return name.split("_", 1)[0]
 
 
-def is_below_native(model: ModelSpec, fmt: WeightFormat, native: WeightFormat) -> bool:
-    """Whether ``fmt`` stores the model in fewer bits than its checkpoint does.
+def is_below_native(
+    model: ModelSpec, fmt: WeightFormat, lookup: Callable[[str], WeightFormat]
+) -> bool:
+    """Whether ``fmt`` loses precision that the model's checkpoint holds, in any class of its tensors.
 
-    ``native`` is the format of ``model.native_weights``.
+    A class loses where it is stored in fewer bits, or in another quantised format of as many: weights
+    quantised twice (MXFP4 to INT4) are not the checkpoint's. Formats of one family count as equal.
     """
-    return fmt.bits < native.bits and format_family(fmt.name) != format_family(native.name)
+    native = _native(model, lookup)
+    if format_family(fmt.name) == format_family(native.name):
+        return False
+    return any(_loses(klass, fmt, native) for klass in _classes(model))
+
+
+@lru_cache(maxsize=512)
+def _classes(model: ModelSpec) -> frozenset[str]:
+    """The classes of the language model's tensors."""
+    return frozenset(tensor.klass for tensor in model_tensors(model))
+
+
+def _loses(klass: str, fmt: WeightFormat, native: WeightFormat) -> bool:
+    tensor = Tensor("any", klass, 1, 1)
+    stored, held = stored_format(tensor, fmt), stored_format(tensor, native)
+    bits = stored.bits if stored else BITS_16BIT
+    own = held.bits if held else BITS_16BIT
+    if bits != own or stored is None or held is None:
+        return bits < own
+    return bits < BITS_16BIT and format_family(stored.name) != format_family(held.name)
 
 
 def weights_for(model: ModelSpec, name: str, lookup: Callable[[str], WeightFormat]) -> WeightFormat:
@@ -84,13 +108,13 @@ def weights_for(model: ModelSpec, name: str, lookup: Callable[[str], WeightForma
     return _native(model, lookup)
 
 
-def _is_own(model: ModelSpec, name: str, asked: WeightFormat) -> bool:
+def _is_own(model: ModelSpec, name: str, requested: WeightFormat) -> bool:
     """Whether ``name`` speaks of the checkpoint's own format."""
     native = format_family(model.native_weights)
     if name == "fp4":
         return native in ("nvfp4", "mxfp4")
-    exact = "_" in asked.name and asked.name != model.native_weights
-    return not exact and format_family(asked.name) == native
+    exact = "_" in requested.name and requested.name != model.native_weights
+    return not exact and format_family(requested.name) == native
 
 
 def _for_dense(model: ModelSpec, fmt: WeightFormat) -> WeightFormat:
@@ -109,7 +133,9 @@ def _native(model: ModelSpec, lookup: Callable[[str], WeightFormat]) -> WeightFo
     overrides: list[tuple[str, WeightFormat]] = []
     for klass, name in model.native_classes:
         keeps.discard(klass)
-        if name in ("bf16", "fp16"):
+        if klass.startswith("="):
+            overrides.append((klass, lookup(name)))
+        elif name in ("bf16", "fp16"):
             keeps.add(klass)
         elif name != base.name:
             overrides.append((klass, lookup(name)))

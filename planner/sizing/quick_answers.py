@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
+from planner.sizing.cache.kv_cache import kv_bytes_per_token
 from planner.sizing.corrections import corrections
-from planner.sizing.kv_cache import kv_bytes_per_token
 from planner.sizing.model_memory import check_size
-from planner.sizing.nanochat import NanochatMemory, nanochat_parameters
 from planner.sizing.parameters import count_parameters
-from planner.sizing.reference_cards import cards_that_hold
+from planner.sizing.reference_gpus import cards_that_hold
 from planner.sizing.rules_of_thumb import (
     BUFFER,
     VLLM_UTILISATION,
@@ -23,6 +22,7 @@ from planner.sizing.rules_of_thumb import (
     tokens_in_pool,
     vllm_pool_gb,
 )
+from planner.sizing.training.nanochat import NanochatMemory, nanochat_parameters
 from planner.units import GB
 
 NANOCHAT_RELEASED_VOCABULARY = 65_536
@@ -30,7 +30,7 @@ NANOCHAT_RELEASED_VOCABULARY = 65_536
 
 @dataclass(frozen=True, slots=True)
 class QuickPool:
-    """The rule's KV pool on one card, and what it holds: ``sequences`` of the asked length."""
+    """The rule's KV pool on one GPU, and what it holds: ``sequences`` of the asked length."""
 
     pool_gb: float
     bytes_per_token: float
@@ -40,9 +40,9 @@ class QuickPool:
 
 @dataclass(frozen=True, slots=True)
 class QuickAnswer:
-    """The rule's estimate, the cards that hold it, and the exact parts [GB] where the model is known.
+    """The rule's estimate, the GPUs that hold it, and the exact parts [GB] where the model is known.
 
-    ``pool`` and ``steps`` (the decision tree) are there when a card was named.
+    ``pool`` and ``steps`` (the decision tree) are there when a GPU was named.
     """
 
     estimate: QuickEstimate

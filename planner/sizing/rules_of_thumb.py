@@ -1,7 +1,8 @@
 """The simple formulas people size with, as their authors state them. The exact answer stands elsewhere.
 
-Every function reproduces one published rule under its own assumptions; ``docs/errata.md`` says where a
-rule or its published figures are wrong. GB = 1e9 bytes unless a name says otherwise.
+Every function reproduces one published rule under its own assumptions;
+``docs/reference/errata.md`` says where a rule or its published figures are wrong.
+GB = 1e9 bytes unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def decision_tree(
     rate_qps: float | None = None,
     capacity_qps: float | None = None,
 ) -> tuple[Advice, ...]:
-    """The three questions of a deployment, in order: weights on one card, KV cache, throughput.
+    """The three questions of a deployment, in order: weights on one GPU, KV cache, throughput.
 
     The throughput step is asked only when both rates are given [requests/s].
     """
@@ -131,7 +132,7 @@ def decision_tree(
     enough_kv = kv_needed_gb <= kv_available_gb
     steps = [
         Advice(
-            "do the weights fit on one card?",
+            "do the weights fit on one GPU?",
             one_card,
             "quantisation would save more memory" if one_card else "use tensor parallelism",
         ),

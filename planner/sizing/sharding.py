@@ -126,9 +126,10 @@ def _rank_tensors(model: ModelSpec, cut: Cut, stage: int) -> tuple[tuple[Tensor,
 def rank_weight_bytes(deployment: Deployment, stage: int | None = None) -> float:
     """Bytes [B] of weights on one GPU, as the framework's allocator holds them."""
     cut = Cut.of(deployment)
+    weights = deployment.weights.on(deployment.gpu.architecture)
     if stage is None:
-        stage = _heaviest_stage(deployment.model, cut, deployment.weights)
-    return _stage_bytes(deployment.model, cut, stage, deployment.weights)
+        stage = _heaviest_stage(deployment.model, cut, weights)
+    return _stage_bytes(deployment.model, cut, stage, weights)
 
 
 @lru_cache(maxsize=8192)

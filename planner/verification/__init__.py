@@ -1,1 +1,1 @@
-"""A plan re-checked without the solver: every sum, price, constraint, packing and floor."""
+"""A plan checked: every sum, price, constraint and prediction recomputed, its cost proved again."""

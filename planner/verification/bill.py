@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from planner.catalog.offer import Offer, Term
 from planner.errors import PlannerError
-from planner.fleet.money import token_cost, usd_per_month, usd_per_year
-from planner.plan import NodeCount, Plan
-from planner.serving.lengths import lengths_of
-from planner.verification.check import Check, Verdict, at_least, equal, one_of, skipped, told
-from planner.verification.standing import schedule_of
+from planner.money.rates import token_cost, usd_per_month, usd_per_year
+from planner.plan.schema import NodeCount, Plan
+from planner.verification.check import (
+    Check,
+    Verdict,
+    at_least,
+    at_most,
+    equal,
+    number_text,
+    one_of,
+    skipped,
+)
+from planner.verification.standing import standing
+from planner.workload.lengths import lengths_of
 
 
 def bill_checks(plan: Plan) -> Iterator[Check]:
@@ -23,7 +33,7 @@ def bill_checks(plan: Plan) -> Iterator[Check]:
             "money",
             f"{node.count}x {_name(node)} cost their price each",
             node.usd_per_hour,
-            node.count * node.usd_per_hour_each * node.hours_share,
+            node.count * node.usd_per_hour_each * node.hours_share * node.charged,
         )
         yield at_least("money", f"{_name(node)} price [USD/h]", node.usd_per_hour_each, 0.0)
     cost = sum(n.usd_per_hour for n in plan.nodes)
@@ -69,6 +79,10 @@ def price_checks(plan: Plan, offers: Sequence[Offer]) -> Iterator[Check]:
             node.usd_per_hour_each,
             nearest.usd_per_hour,
         )
+        yield equal(
+            "prices", f"share of {name} paid upfront", node.upfront_share, nearest.upfront_share
+        )
+        yield from _quoted(node.count, nearest, name)
         if nearest.term is Term.OWNED:
             continue
         yield one_of("prices", f"term of {name}", node.term, prices.terms)
@@ -78,6 +92,14 @@ def price_checks(plan: Plan, offers: Sequence[Offer]) -> Iterator[Check]:
                 yield one_of("prices", f"{field} of {name}", word, allowed)
 
 
+def _quoted(count: int, offer: Offer, name: str) -> Iterator[Check]:
+    """A quote is for so many nodes."""
+    if offer.min_nodes > 1:
+        yield at_least("prices", f"nodes of {name} its quote is for", count, offer.min_nodes)
+    if offer.max_nodes is not None:
+        yield at_most("prices", f"nodes of {name} its quote is for", count, offer.max_nodes)
+
+
 def _counts(plan: Plan) -> Iterator[Check]:
     totals = plan.totals
     assert totals is not None
@@ -85,22 +107,20 @@ def _counts(plan: Plan) -> Iterator[Check]:
     yield equal("sums", "GPUs used", totals.gpus, sum(g.gpus for g in groups))
     yield equal(
         "sums",
-        "GPUs rented",
+        "GPUs rented at once",
         totals.gpus_rented,
-        sum(n.count * n.gpus_per_node for n in plan.nodes),
+        max(at.gpus() for at in standing(plan)),
     )
-    yield equal("sums", "nodes", totals.nodes, sum(n.count for n in plan.nodes))
+    most = max(sum(n for _, n in at.nodes) for at in standing(plan))
+    yield equal("sums", "nodes at once", totals.nodes, most)
     for gpu in sorted({n.gpu for n in plan.nodes} | {g.gpu for g in groups}):
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        used = sum(g.gpus for g in groups if g.gpu == gpu)
+        used = math.ceil(sum(g.gpus * g.gpu_share for g in groups if g.gpu == gpu) - 1e-9)
         idle = sum(n.idle_gpus for n in plan.nodes if n.gpu == gpu)
         statement = f"{gpu}: rented GPUs are used or idle"
-        if schedule_of(plan):
+        if plan.varies:
             continue
-        if plan.scenario.sharing.gpu:
-            yield skipped("sums", statement, "replicas share GPUs")
-        else:
-            yield equal("sums", statement, used + idle, rented)
+        yield equal("sums", statement, used + idle, rented)
     for group in groups:
         yield equal("sums", f"GPUs of {group.label}", group.gpus, group.replicas * group.gpus_each)
 
@@ -127,7 +147,7 @@ def _tokens(plan: Plan, cost: float) -> Iterator[Check]:
         if found is not None or word == "output":
             yield equal("money", f"{statement}, {word}", found, required)
     if not plan.nodes:
-        yield Check("money", "a plan rents something", Verdict.FAILS, told(0))
+        yield Check("money", "a plan rents something", Verdict.FAILS, number_text(0))
 
 
 def _name(node: NodeCount) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from planner.fleet.problem import Demand, Problem
+from planner.fleet.program.problem import Demand, Problem
 
 
 def fluid_bound_usd_per_hour(problem: Problem) -> float:

@@ -39,7 +39,9 @@ def equal(family: str, statement: str, found: float | None, required: float | No
         holds = found is required
     else:
         holds = math.isclose(found, required, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-9)
-    return Check(family, statement, _verdict(holds), told(found), f"= {told(required)}")
+    return Check(
+        family, statement, _verdict(holds), number_text(found), f"= {number_text(required)}"
+    )
 
 
 def same(family: str, statement: str, found: object, required: object) -> Check:
@@ -50,13 +52,13 @@ def same(family: str, statement: str, found: object, required: object) -> Check:
 def at_most(family: str, statement: str, found: float, limit: float) -> Check:
     """The plan's number does not exceed a limit, beyond the relative tolerance."""
     holds = found <= limit + RELATIVE_TOLERANCE * abs(limit) + 1e-12
-    return Check(family, statement, _verdict(holds), told(found), f"<= {told(limit)}")
+    return Check(family, statement, _verdict(holds), number_text(found), f"<= {number_text(limit)}")
 
 
 def at_least(family: str, statement: str, found: float, limit: float) -> Check:
     """The plan's number reaches a limit, but for the relative tolerance."""
     holds = found >= limit - RELATIVE_TOLERANCE * abs(limit) - 1e-12
-    return Check(family, statement, _verdict(holds), told(found), f">= {told(limit)}")
+    return Check(family, statement, _verdict(holds), number_text(found), f">= {number_text(limit)}")
 
 
 def one_of(family: str, statement: str, found: str, allowed: tuple[str, ...]) -> Check:
@@ -71,7 +73,7 @@ def skipped(family: str, statement: str, reason: str) -> Check:
     return Check(family, statement, Verdict.SKIPPED, reason)
 
 
-def told(number: float | None) -> str:
+def number_text(number: float | None) -> str:
     """A number with seven significant digits; "-" when there is none."""
     return "-" if number is None else f"{number:.7g}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from planner.plan import Plan, ReplicaGroup, ServicePlan
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
 from planner.verification.check import Check, at_least, at_most, skipped
 
 FAMILY = "failures"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from planner.plan import Plan, ReplicaGroup
+from planner.plan.schema import Plan, ReplicaGroup
 from planner.verification.check import Check, Verdict, skipped
-from planner.verification.standing import Standing, schedule_of, standing
+from planner.verification.standing import Standing, standing
 
 MAX_STATES = 200_000
+MAX_NODES = 10_000  # beyond, best fit alone decides
+WHOLE = 100_000  # parts of a GPU that shares are counted in
 
 
 def packing_checks(plan: Plan) -> Iterator[Check]:
     """Every GPU type of a fleet that never changes; ``timetable`` packs each period of one that does."""
-    if schedule_of(plan):
+    if plan.varies:
         return
     running = [(g, g.replicas) for s in plan.services for g in s.replica_groups]
     (always,) = standing(plan)
@@ -31,15 +34,18 @@ def packing_of(
     where it stands in a node, and as many as its replicas have where it stands in a zone.
     """
     for gpu in sorted({g.gpu for g, _ in running}):
-        if any(g.gpu == gpu and g.gpu_share < 1 for g, _ in running):
-            yield skipped("packing", f"{when}{gpu}: a filling", "replicas share GPUs")
-            continue
-        sizes = [n.gpus_per_node for n, count in nodes.nodes if n.gpu == gpu for _ in range(count)]
-        pieces = Counter[int]()
+        sizes = Counter[int]()
+        for node, count in nodes.nodes:
+            if node.gpu == gpu:
+                sizes[node.gpus_per_node] += count
+        pieces, shares = Counter[int](), Counter[int]()
         for group, replicas in running:
-            if group.gpu == gpu:
+            if group.gpu == gpu and group.gpu_share < 1:
+                shares[max(1, math.floor(group.gpu_share * WHOLE))] += replicas
+            elif group.gpu == gpu:
                 pieces.update(_pieces(group, replicas, max(sizes, default=1)))
-        statement = f"{when}{gpu}: {_listed(pieces)} in nodes of {_listed(Counter(sizes))} GPUs"
+        pieces[1] += _cut_gpus(shares)
+        statement = f"{when}{gpu}: {_listed(pieces)} in nodes of {_listed(sizes)} GPUs"
         packed = fits(pieces, sizes)
         if packed is None:
             yield skipped("packing", statement, f"undecided after {MAX_STATES} fillings")
@@ -49,15 +55,25 @@ def packing_of(
             yield Check("packing", statement, verdict, found, "a filling")
 
 
-def fits(pieces: Counter[int], nodes: list[int]) -> bool | None:
-    """Whether pieces (count by size) fit into nodes (free GPUs each); None when undecided.
+def _cut_gpus(shares: Counter[int]) -> int:
+    """The fewest GPUs that hold replicas on shares of one, by share in parts of ``WHOLE``."""
+    gpus = math.ceil(sum(size * count for size, count in shares.items()) / WHOLE)
+    while not fits(shares, Counter({WHOLE: gpus})):
+        gpus += 1
+    return gpus
 
-    First-fit decreasing settles most cases; where it fails, every filling of one node after the
+
+def fits(pieces: Counter[int], nodes: Counter[int]) -> bool | None:
+    """Whether pieces (count by size) fit into nodes (count by free GPUs); None when undecided.
+
+    Best-fit decreasing settles most cases; where it fails, every filling of one node after the
     other is tried.
     """
-    if sum(size * count for size, count in pieces.items()) > sum(nodes):
+    if sum(n * size for size, n in pieces.items()) > sum(n * size for size, n in nodes.items()):
         return False
-    return _first_fit(pieces, nodes) or _exhaustive(pieces, nodes)
+    if _best_fit(pieces, nodes):
+        return True
+    return _exhaustive(pieces, list(nodes.elements())) if nodes.total() <= MAX_NODES else None
 
 
 def _pieces(group: ReplicaGroup, replicas: int, node_gpus: int) -> Counter[int]:
@@ -81,14 +97,23 @@ def _stages(degrees: tuple[int, int, int, int], replicas: int, node_gpus: int) -
     return pieces
 
 
-def _first_fit(pieces: Counter[int], nodes: list[int]) -> bool:
-    free = sorted(nodes)
-    for size in sorted(pieces.elements(), reverse=True):
-        slot = next((i for i, f in enumerate(free) if f >= size), None)
-        if slot is None:
+def _best_fit(pieces: Counter[int], nodes: Counter[int]) -> bool:
+    """Large pieces first, each where it leaves the least; by counts, however many there are."""
+    free = Counter(nodes)
+    for size in sorted((s for s, n in pieces.items() if n), reverse=True):
+        left = pieces[size]
+        for room in sorted(f for f, n in free.items() if n and f >= size):
+            each = room // size
+            filled = min(free[room], left // each)
+            free[room] -= filled
+            free[room - each * size] += filled
+            left -= filled * each
+            if left and free[room]:
+                free[room] -= 1
+                free[room - left * size] += 1
+                left = 0
+        if left:
             return False
-        free[slot] -= size
-        free.sort()
     return True
 
 
@@ -122,4 +147,5 @@ def _fillings(
 
 
 def _listed(sizes: Counter[int]) -> str:
-    return ", ".join(f"{n} of {size}" for size, n in sorted(sizes.items(), reverse=True)) or "none"
+    counted = sorted(((size, n) for size, n in sizes.items() if n), reverse=True)
+    return ", ".join(f"{n} of {size}" for size, n in counted) or "none"

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
 from planner.catalog.store import Catalog
-from planner.deployment import Deployment, EngineSettings
-from planner.errors import InputError, PlannerError
-from planner.fleet.candidates import service_model, share_of_gpu
-from planner.fleet.derating import derating
+from planner.deployment import Deployment
+from planner.errors import PlannerError
+from planner.fleet.candidates.derating import derating
 from planner.performance.factors import Calibration
 from planner.performance.guard import floors
-from planner.performance.model import step_model
-from planner.plan import Plan, ReplicaGroup
-from planner.pools_of_plan import prefill_of
-from planner.scenario import Service
-from planner.serving.capacity import replica_capacity
-from planner.serving.lengths import JointLengths, lengths_of
+from planner.plan.rebuild import placed
+from planner.plan.schema import Plan, ReplicaGroup
+from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.pools import Prefill
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
-from planner.sizing.precision import is_below_native, weights_for
+from planner.sizing.precision import is_below_native
 from planner.verification.check import (
     Check,
     Verdict,
@@ -34,11 +29,11 @@ from planner.verification.check import (
     at_most,
     equal,
     same,
-    skipped,
 )
 from planner.verification.pools import link_checks, unit_checks
 from planner.verification.promises import prediction_of
 from planner.verification.replay import capacity_checks
+from planner.workload.lengths import JointLengths, lengths_of
 
 MEMORY_TOLERANCE = 1e-3
 
@@ -68,77 +63,51 @@ def _partition(label: str, memory: Mapping[str, float]) -> Iterator[Check]:
 
 def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> Iterator[Check]:
     """Every replica group against what its deployment can do at all."""
-    asked = {s.name: s for s in plan.scenario.services}
+    requested = {s.name: s for s in plan.scenario.services}
     for planned in plan.services:
-        service = asked.get(planned.name)
+        service = requested.get(planned.name)
         if service is None:
             continue
         for group in planned.replica_groups:
             label = f"{planned.name}: {group.label}"
             try:
-                deployment = rebuilt(service, group, catalog)
-                prefill = prefill_of(deployment, group, calibration)
+                one = placed(
+                    service, group, catalog, calibration, group.capacity_qps * group.replicas
+                )
                 lengths = lengths_of(service)
             except PlannerError as error:
-                yield skipped("physics", label, error.what)
+                yield Check("physics", f"{label} can be rebuilt", Verdict.FAILS, error.what)
                 continue
+            deployment, prefill = one.deployment, one.prefill
             degree = prefill.deployment.tensor_parallel if prefill else None
             yield from _layout(label, deployment, group.memory, service, catalog, degree)
             if prefill is not None and group.prefill is not None:
-                role, told = f"{label} prefill", group.prefill.memory
-                yield from _layout(role, prefill.deployment, told, service, catalog, degree)
+                role, text = f"{label} prefill", group.prefill.memory
+                yield from _layout(role, prefill.deployment, text, service, catalog, degree)
                 yield from link_checks(label, service, group.prefill, deployment)
-            if service.buckets is not None or plan.scenario.sharing.gpu:
-                reason = "the group serves some lengths only, or shares of a GPU"
-                yield skipped("capacity", f"{label} floors and capacity", reason)
+            if service.buckets is not None:  # recomputed by length, where routes are checked
                 continue
+            yield from _context(label, deployment, lengths)
             yield from _floors(label, group, deployment, prefill, lengths, service)
             if prefill is None:
-                yield from _capacity(label, deployment, group, lengths, service, plan, calibration)
+                yield from _capacity(label, one, group, lengths, service, plan)
             else:
-                steps = step_model(deployment, calibration)
-                placed = Placed(
-                    deployment,
-                    memory_layout(deployment),
-                    steps,
-                    group.replicas,
-                    group.capacity_qps * group.replicas,
-                    prefill,
-                )
-                yield from unit_checks(label, service, group, placed, lengths, plan)
+                yield from unit_checks(label, service, group, one, lengths, plan)
 
 
-def rebuilt(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:
-    """The deployment a replica group names; raises PlannerError for what the catalog lacks."""
-    degrees = (
-        group.tensor_parallel,
-        group.pipeline_parallel,
-        group.data_parallel,
-        group.expert_parallel,
-    )
-    if min(degrees) < 1:
-        raise InputError("a replica has at least one GPU along each axis", found=degrees)
-    settings: dict[str, Any] = dict(group.settings)
-    model = service_model(service, catalog)
-    whole = catalog.gpu(group.gpu)
-    return Deployment(
-        model=model,
-        gpu=share_of_gpu(whole, group.gpu_share) if group.gpu_share < 1 else whole,
-        engine=catalog.engine(group.engine, group.engine_version),
-        tensor_parallel=group.tensor_parallel,
-        pipeline_parallel=group.pipeline_parallel,
-        data_parallel=group.data_parallel,
-        expert_parallel=group.expert_parallel,
-        weights=weights_for(model, group.weights, catalog.weight_format),
-        kv_cache=catalog.kv_format(group.kv_cache),
-        settings=EngineSettings(**settings),
-    )
+def _context(label: str, deployment: Deployment, lengths: JointLengths) -> Iterator[Check]:
+    """The longest request against the context the engine is started for, and the model's own."""
+    allowed = (deployment.settings.max_model_len_tokens, deployment.model.max_context_tokens)
+    limits = [limit for limit in allowed if limit]
+    if limits:
+        name = f"{label} longest request within the context [tokens]"
+        yield at_most("physics", name, float(lengths.max_total), float(min(limits)))
 
 
 def _layout(
     label: str,
     deployment: Deployment,
-    told: Mapping[str, float],
+    text: Mapping[str, float],
     service: Service,
     catalog: Catalog,
     prefill_tensor_parallel: int | None,
@@ -150,14 +119,14 @@ def _layout(
     yield same("physics", f"{label} launches", "; ".join(reasons) or "yes", "yes")
     if not service.allow_lower_precision:
         native = catalog.weight_format(deployment.model.native_weights)
-        below = is_below_native(deployment.model, deployment.weights, native)
+        below = is_below_native(deployment.model, deployment.weights, catalog.weight_format)
         verdict = Verdict.FAILS if below else Verdict.HOLDS
         statement = f"{label} keeps the checkpoint's precision ({native.name})"
         yield Check("search", statement, verdict, deployment.weights.name)
     memory = memory_layout(deployment)
     yield same("physics", f"{label} fits", "; ".join(memory.reasons) or "yes", "yes")
     for part, size in memory.parts_bytes().items():
-        found = told.get(f"{part}_bytes", 0.0)
+        found = text.get(f"{part}_bytes", 0.0)
         near = math.isclose(found, size, rel_tol=MEMORY_TOLERANCE, abs_tol=1.0)
         verdict = Verdict.HOLDS if near else Verdict.FAILS
         statement = f"{label} {part} [bytes per GPU]"
@@ -165,7 +134,7 @@ def _layout(
     yield equal(
         "physics",
         f"{label} GPU memory [bytes]",
-        told.get("total_bytes"),
+        text.get("total_bytes"),
         deployment.gpu.visible_bytes,
     )
 
@@ -205,33 +174,28 @@ def _floors(
 
 def _capacity(
     label: str,
-    deployment: Deployment,
+    one: Placed,
     group: ReplicaGroup,
     lengths: JointLengths,
     service: Service,
     plan: Plan,
-    calibration: Calibration,
 ) -> Iterator[Check]:
-    """The capacity is the closed form's or lower, or holds when it is played again."""
-    steps, memory = step_model(deployment, calibration), memory_layout(deployment)
-    worse = derating(steps, service.assurance)
-    closed_form = replica_capacity(
-        worse.slowed(steps),
-        memory,
-        deployment,
+    """The capacity is the closed form's or lower, or holds when it is simulated again."""
+    worse = derating(one.steps, service.assurance)
+    closed_form = one.with_steps(worse.slowed).capacity(
         lengths,
         worse.tightened(service.slo),
-        arrival_cv=max(1.0, service.arrivals.cv),
-        prefix_hit_share=service.assumptions.prefix_hit_share,
+        max(1.0, service.arrivals.cv),
+        service.assumptions.prefix_hit_share,
     )
     others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]
     yield from capacity_checks(
         label,
         service,
         group,
-        Placed(deployment, memory, steps, group.replicas, group.capacity_qps * group.replicas),
+        one,
         closed_form.qps / worse.demand,
         others,
         plan.provenance.seed,
     )
-    yield same("capacity", f"{label} evidence", group.evidence, steps.evidence.value)
+    yield same("capacity", f"{label} evidence", group.evidence, one.steps.evidence.value)

@@ -8,22 +8,25 @@ from dataclasses import dataclass, replace
 from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.performance.factors import Calibration
-from planner.plan import Plan, ServicePlan
-from planner.scenario import Scenario, Service
-from planner.serving.lengths import lengths_of
+from planner.plan.rebuild import placed
+from planner.plan.schema import Plan, ServicePlan
+from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed
-from planner.serving.requests import from_trace
-from planner.serving.service_simulation import (
-    Check,
+from planner.serving.simulation.requests import from_trace
+from planner.serving.simulation.service_simulation import (
     Scaling,
+    SimulatedService,
+    Window,
     check_service,
     closed_loop_service,
     excess_rate,
     replay_service,
     window_for,
 )
-from planner.serving.trace import read_trace
-from planner.verification.placement import placements
+from planner.workload.lengths import lengths_of
+from planner.workload.trace import read_trace
+
+MOST_SENT = 5_000_000  # requests of one simulation: about 2 GB
 
 
 class Overload(Exception):
@@ -56,7 +59,7 @@ def play(
     catalog: Catalog,
     calibration: Calibration,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Check]:
+) -> dict[str, SimulatedService]:
     """Play every service of ``plan`` and judge its targets.
 
     Raises InputError for a plan without a fleet and for what cannot be played together, Overload when
@@ -71,9 +74,12 @@ def play(
     services = {s.name: s for s in plan.scenario.services}
     _check_together(how, len(services))
     return {
-        planned.name: _played(
+        planned.name: _simulated_stream(
             services[planned.name],
-            placements(planned, services[planned.name], catalog, calibration),
+            [
+                placed(services[planned.name], g, catalog, calibration)
+                for g in planned.replica_groups
+            ],
             how,
             progress,
         )
@@ -88,23 +94,23 @@ def under(plan: Plan, scenario: Scenario) -> Plan:
     the one. Raises InputError unless both serve the same models.
     """
     had = {s.name: s for s in plan.scenario.services}
-    asked = {s.name: s for s in scenario.services}
-    if len(had) == len(asked) == 1:
-        asked = dict(zip(had, asked.values(), strict=True))
-    if {n: s.model for n, s in had.items()} != {n: s.model for n, s in asked.items()}:
+    requested = {s.name: s for s in scenario.services}
+    if len(had) == len(requested) == 1:
+        requested = dict(zip(had, requested.values(), strict=True))
+    if {n: s.model for n, s in had.items()} != {n: s.model for n, s in requested.items()}:
         raise InputError(
             "the plan serves other models than the scenario asks for",
             where="--plan",
             found=_models(had.values()),
-            allowed=_models(asked.values()),
+            allowed=_models(requested.values()),
             action="solve the scenario and give the plan that comes out",
         )
-    services = tuple(s.model_copy(update={"name": name}) for name, s in asked.items())
+    services = tuple(s.model_copy(update={"name": name}) for name, s in requested.items())
     return plan.model_copy(
         update={
             "scenario": scenario.model_copy(update={"services": services}),
             "services": tuple(
-                _scaled(p, asked[p.name].rate / had[p.name].rate) for p in plan.services
+                _scaled(p, requested[p.name].rate / had[p.name].rate) for p in plan.services
             ),
         }
     )
@@ -131,12 +137,26 @@ def _check_together(how: Play, services: int) -> None:
         raise InputError("--trace plays one service, the scenario has several", found=services)
 
 
-def _played(
+def _check_work(how: Play, window: Window, rate_qps: float) -> None:
+    """Refuse a duration whose requests would not fit in memory."""
+    rate_qps *= how.rate_scale * window.slice_share
+    requests = rate_qps * window.total_s * how.replications
+    if requests > MOST_SENT:
+        raise InputError(
+            "so long a simulation sends too many requests",
+            where="--duration",
+            found=f"about {requests:.2g} requests",
+            allowed=f"at most {MOST_SENT:,}",
+            action=f"simulate {window.measured_s * MOST_SENT / requests / 3600:.3g}h or less",
+        )
+
+
+def _simulated_stream(
     service: Service,
     placed: Sequence[Placed],
     how: Play,
     progress: Callable[[int], None] | None,
-) -> Check:
+) -> SimulatedService:
     if how.trace is not None:
         recorded = read_trace(how.trace)
         model = placed[0].deployment.model
@@ -160,6 +180,7 @@ def _played(
     window = window_for(service, placed, lengths_of(service))
     if how.duration_s is not None:
         window = replace(window, measured_s=how.duration_s)
+        _check_work(how, window, sum(p.rate_qps for p in placed))
     return check_service(
         service,
         placed,

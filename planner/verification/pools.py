@@ -6,48 +6,36 @@ from collections.abc import Iterator
 
 from planner.deployment import Deployment
 from planner.evidence import weakest
-from planner.fleet.derating import derating
-from planner.fleet.disaggregated import kv_link
-from planner.plan import Plan, ReplicaGroup
-from planner.plan_pools import PrefillPool
-from planner.scenario import Service
-from planner.serving.lengths import JointLengths
+from planner.fleet.candidates.derating import derating
+from planner.fleet.candidates.disaggregated import kv_link
+from planner.plan.prefill_pool import PrefillPool
+from planner.plan.schema import Plan, ReplicaGroup
+from planner.scenario.schema import Service
+from planner.serving.closed_form.unit_point import unit_capacity, unit_of
 from planner.serving.placed import Placed
-from planner.serving.pools import Prefill, degrees
-from planner.serving.unit_point import unit_capacity, unit_of
 from planner.verification.check import Check, Verdict, equal, one_of, same
 from planner.verification.replay import capacity_checks
-
-
-def same_pools(prefill: Prefill | None, group: ReplicaGroup) -> bool:
-    """Whether a candidate's prefill side is the one a replica group tells of."""
-    told = group.prefill
-    if prefill is None or told is None:
-        return prefill is None and told is None
-    return (
-        degrees(prefill.deployment),
-        prefill.replicas,
-        prefill.decode_replicas,
-        prefill.within,
-    ) == (told.degrees, told.replicas, told.decode_replicas, told.within)
+from planner.workload.lengths import JointLengths
 
 
 def link_checks(
     label: str, service: Service, pool: PrefillPool, decode: Deployment
 ) -> Iterator[Check]:
     """The unit is one the search allows, over a link that the catalog or the scenario names."""
-    asked = service.search.disaggregation
-    if asked is None:
-        yield Check("search", f"{label} prefill and decode apart", Verdict.FAILS, "not asked for")
+    requested = service.search.disaggregation
+    if requested is None:
+        yield Check(
+            "search", f"{label} disaggregated prefill and decode", Verdict.FAILS, "not asked for"
+        )
         return
     ratio = f"{pool.replicas}P{pool.decode_replicas}D"
-    yield one_of("search", f"{label} ratio", ratio, asked.ratios)
-    yield one_of("search", f"{label} place", pool.within, asked.within)
-    degrees = asked.prefill_tensor_parallel or service.search.tensor_parallel
+    yield one_of("search", f"{label} ratio", ratio, requested.ratios)
+    yield one_of("search", f"{label} place", pool.within, requested.within)
+    degrees = requested.prefill_tensor_parallel or service.search.tensor_parallel
     allowed = tuple(map(str, degrees))
     yield one_of("search", f"{label} prefill tensor_parallel", str(pool.tensor_parallel), allowed)
     gpus = pool.replicas * pool.gpus_each + pool.decode_replicas * decode.gpus
-    joined = kv_link(decode, gpus, pool.within, asked)
+    joined = kv_link(decode, gpus, pool.within, requested)
     rate, latency = (joined.gb_s, joined.latency_s) if joined else (None, None)
     yield equal("physics", f"{label} KV link [GB/s per GPU]", pool.link_gb_s, rate)
     yield equal("physics", f"{label} KV link latency [s]", pool.link_latency_s, latency)
@@ -63,7 +51,7 @@ def unit_checks(
     lengths: JointLengths,
     plan: Plan,
 ) -> Iterator[Check]:
-    """The unit's capacity is the closed form's or lower, or holds when it is played again."""
+    """The unit's capacity is the closed form's or lower, or holds when it is simulated again."""
     prefill, steps = placed.prefill, placed.steps
     assert prefill is not None
     worse = derating(steps, service.assurance)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from planner.plan import Plan, Prediction, ReplicaGroup, ServicePlan
-from planner.scenario import Search, Service
+from planner.catalog.offer import Term
+from planner.fleet.candidates.layouts import degrees_allowed
+from planner.fleet.candidates.mixing import most_kinds
+from planner.plan.schema import Plan, Prediction, ReplicaGroup, ServicePlan
+from planner.scenario.schema import Search, Service
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
 from planner.verification.standing import standing
 
-EVIDENCE = ("measured", "calibrated", "modelled", "assumed")
+INTERPOLATED = 2e-3  # relative: capacities are interpolated between rates
 
 
 def promise_checks(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
@@ -17,29 +20,33 @@ def promise_checks(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[
 
     ``canonical_gpu`` turns a GPU name of the scenario into the catalog's.
     """
-    asked = {s.name: s for s in plan.scenario.services}
+    requested = {s.name: s for s in plan.scenario.services}
     yield same(
         "demand",
         "every service of the scenario is planned",
         sorted(s.name for s in plan.services),
-        sorted(asked),
+        sorted(requested),
     )
     for planned in plan.services:
-        if planned.name in asked:
-            yield from _demand(planned, asked[planned.name], plan.scenario.serve == "all")
-            yield from _latency(planned, asked[planned.name])
-            yield from _search(planned, asked[planned.name], canonical_gpu)
+        if planned.name in requested:
+            most = most_kinds(plan.scenario, requested[planned.name], canonical_gpu)
+            all_served = plan.scenario.serve == "all"
+            yield from _demand(planned, requested[planned.name], most, all_served)
+            yield from _latency(planned, requested[planned.name])
+            yield from _search(planned, requested[planned.name], canonical_gpu)
     yield from _limits(plan, canonical_gpu)
 
 
-def _demand(planned: ServicePlan, asked: Service, all_served: bool) -> Iterator[Check]:
+def _demand(
+    planned: ServicePlan, requested: Service, most: int, all_served: bool
+) -> Iterator[Check]:
     name, groups = planned.name, planned.replica_groups
-    yield equal("demand", f"{name}: rate asked [requests/s]", planned.rate_qps, asked.rate)
+    yield equal("demand", f"{name}: rate asked [requests/s]", planned.rate_qps, requested.rate)
     routed = sum(g.routed_qps for g in groups)
     busiest = planned.served_qps if planned.busiest_qps is None else planned.busiest_qps
     yield equal("demand", f"{name}: what is served is routed", busiest, routed)
     if all_served:
-        yield at_least("demand", f"{name}: served [requests/s]", planned.served_qps, asked.rate)
+        yield at_least("demand", f"{name}: served [requests/s]", planned.served_qps, requested.rate)
     for group in groups:
         yield at_most(
             "demand",
@@ -50,7 +57,7 @@ def _demand(planned: ServicePlan, asked: Service, all_served: bool) -> Iterator[
         yield at_most("demand", f"{name}: {group.label} utilisation", group.utilisation, 1.0)
         yield at_most("demand", f"{name}: {group.label} KV pool used", group.kv_used_share, 1.0)
     kinds = len({_kind(g) for g in groups})
-    yield at_most("demand", f"{name}: kinds of replicas", kinds, asked.max_deployments)
+    yield at_most("demand", f"{name}: kinds of replicas", kinds, most)
     capacity = sum(g.replicas * g.capacity_qps for g in groups)
     yield equal(
         "demand",
@@ -74,10 +81,10 @@ def _kind(group: ReplicaGroup) -> tuple[object, ...]:
     )
 
 
-def _latency(planned: ServicePlan, asked: Service) -> Iterator[Check]:
-    targets = {t.key: t.seconds for t in asked.slo.targets}
+def _latency(planned: ServicePlan, requested: Service) -> Iterator[Check]:
+    targets = {t.key: t.seconds for t in requested.slo.targets}
     yield same("latency", f"{planned.name}: targets asked", planned.targets, targets)
-    if asked.slo.goodput is not None:
+    if requested.slo.goodput is not None:
         return
     for group in planned.replica_groups:
         for key, seconds in targets.items():
@@ -86,7 +93,8 @@ def _latency(planned: ServicePlan, asked: Service) -> Iterator[Check]:
             if predicted is None:
                 yield Check("latency", statement, Verdict.FAILS, "no prediction", f"<= {seconds:g}")
             else:
-                yield at_most("latency", statement, predicted, seconds)
+                allowed = seconds * (1 + INTERPOLATED)
+                yield at_most("latency", statement, predicted, allowed)
 
 
 def prediction_of(predicted: Prediction, key: str) -> float | None:
@@ -96,33 +104,26 @@ def prediction_of(predicted: Prediction, key: str) -> float | None:
 
 
 def _search(
-    planned: ServicePlan, asked: Service, canonical_gpu: Callable[[str], str]
+    planned: ServicePlan, requested: Service, canonical_gpu: Callable[[str], str]
 ) -> Iterator[Check]:
-    search = asked.search
+    search = requested.search
     for group in planned.replica_groups:
         label = f"{planned.name}: {group.label}"
         if search.gpus != "all":
             allowed = tuple(canonical_gpu(g) for g in search.gpus)
             yield one_of("search", f"{label} GPU", group.gpu, allowed)
         yield one_of("search", f"{label} engine", group.engine, search.engines)
-        for field in (
-            "tensor_parallel",
-            "pipeline_parallel",
-            "data_parallel",
-            "expert_parallel",
-        ):
-            degrees = tuple(map(str, _degrees(search, field, group)))
-            yield one_of("search", f"{label} {field}", str(getattr(group, field)), degrees)
-        yield one_of("search", f"{label} evidence", group.evidence, EVIDENCE)
+        axes = zip(group.degrees, _degrees(search, group).items(), strict=True)
+        for degree, (field, degrees) in axes:
+            yield one_of("search", f"{label} {field}", str(degree), tuple(map(str, degrees)))
 
 
-def _degrees(search: Search, field: str, group: ReplicaGroup) -> tuple[int, ...]:
-    """What the search allows along one axis; a decode pool may have degrees of its own."""
+def _degrees(search: Search, group: ReplicaGroup) -> dict[str, tuple[int, ...]]:
+    """What the search allows along each axis; a decode pool may have TP degrees of its own."""
     pools = search.disaggregation
-    if group.prefill and pools and field == "tensor_parallel" and pools.decode_tensor_parallel:
-        return pools.decode_tensor_parallel
-    degrees: tuple[int, ...] = getattr(search, field)
-    return degrees
+    if group.prefill and pools and pools.decode_tensor_parallel:
+        search = search.model_copy(update={"tensor_parallel": pools.decode_tensor_parallel})
+    return degrees_allowed(search, group.tensor_parallel, group.data_parallel)
 
 
 def _limits(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
@@ -148,6 +149,10 @@ def _limits(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
             named["gpu"] = canonical_gpu(named["gpu"])
         statement = f"GPUs rented within the quota of {', '.join(named.values()) or 'all'}"
         yield at_most("limits", statement, most(**named), quota.max_gpus)
+    vendors = plan.scenario.prices.max_vendors
+    if vendors is not None:
+        paid = {n.provider for n in plan.nodes if n.term != Term.OWNED}
+        yield at_most("limits", "vendors within max_vendors", len(paid), vendors)
     share = plan.scenario.spot.max_share
     if share < 1:
         excess = max(p.gpus(term="spot") - share * p.gpus() for p in periods)

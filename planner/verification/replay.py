@@ -1,14 +1,14 @@
-"""A capacity above the closed form must be earned again: the group is played at that rate."""
+"""A capacity above the closed form must be earned again: the group is simulated at that rate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.fleet.assured_play import play_assured
-from planner.plan import ReplicaGroup
-from planner.scenario import Service
+from planner.plan.schema import ReplicaGroup
+from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.serving.service_simulation import excess_rate
+from planner.serving.simulation.service_simulation import excess_rate
+from planner.solving.assured_play import play_assured
 from planner.verification.check import Check, Verdict, at_most
 
 SLACK = 1e-6
@@ -24,7 +24,7 @@ def capacity_checks(
     others: Sequence[ReplicaGroup],
     seed: int,
 ) -> Iterator[Check]:
-    """The capacity is at most the closed form's, or holds when the fleet is played at it again.
+    """The capacity is at most the closed form's, or holds when the fleet is simulated at it again.
 
     What no replica could ever finish, or ``MOST_TIMES`` the closed form, is refused without playing.
     ``placed``: the group at that rate; ``others``: all groups of the service; a mix is not played,
@@ -36,12 +36,12 @@ def capacity_checks(
     if earned or beyond or len(others) > 1 or excess_rate(service, [placed], placed.rate_qps):
         yield at_most("capacity", statement, group.capacity_qps, closed_form_qps)
         return
-    played = play_assured(service, [placed], seed=seed)
-    told = ", ".join(f"{o.key} met by {100 * o.met_low:.2f} % or more" for o in played.outcomes)
+    simulated = play_assured(service, [placed], seed=seed)
+    text = ", ".join(f"{o.key} met by {100 * o.met_low:.2f} % or more" for o in simulated.outcomes)
     yield Check(
         "capacity",
         f"{label} capacity of {group.capacity_qps:.4g} requests/s, above the closed form's "
-        f"{closed_form_qps:.4g}, holds when played again",
-        Verdict.HOLDS if played.holds else Verdict.FAILS,
-        told,
+        f"{closed_form_qps:.4g}, holds when simulated again",
+        Verdict.HOLDS if simulated.holds else Verdict.FAILS,
+        text,
     )

@@ -4,39 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import Field, TypeAdapter, ValidationError
-
-from planner.errors import InputError
-from planner.plan import NodeCount, Part, Plan
-
-
-class Period(Part):
-    """One entry of a plan's schedule: its hours, demand, replicas by kind and nodes by offer."""
-
-    period: str
-    hours: float = Field(gt=0)
-    mean_qps: dict[str, float]
-    busiest_qps: dict[str, float]
-    replicas: dict[str, int]
-    nodes: dict[str, int]
-    unserved_qps: dict[str, float]
-
-
-def schedule_of(plan: Plan) -> tuple[Period, ...]:
-    """The plan's timetable; empty for a fleet that never changes.
-
-    Raises InputError when it is not one.
-    """
-    try:
-        return TypeAdapter(tuple[Period, ...]).validate_python(plan.details.get("schedule", ()))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            "the plan's schedule cannot be read",
-            where=".".join(map(str, ("details", "schedule", *first["loc"]))),
-            found=first["input"],
-            allowed=first["msg"],
-        ) from None
+from planner.fleet.offers.node_offers import offer_key
+from planner.plan.schema import NodeCount, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +32,12 @@ class Standing:
 
 def standing(plan: Plan) -> tuple[Standing, ...]:
     """One entry per period of the plan's schedule; one in all for a fleet that never changes."""
-    schedule = schedule_of(plan)
-    if not schedule:
+    if not plan.varies:
         return (Standing("always", tuple((n, n.count) for n in plan.nodes)),)
     priced = {_offer_key(n): n for n in plan.nodes}
     periods = []
-    for entry in schedule:
-        offers = {offer: offer.partition(" from month ")[0] for offer in entry.nodes}
+    for entry in plan.periods:
+        offers = {offer: offer_key(offer) for offer in entry.nodes}
         known = {offer: priced[key] for offer, key in offers.items() if key in priced}
         nodes = tuple((node, entry.nodes[offer]) for offer, node in known.items())
         periods.append(Standing(entry.period, nodes, tuple(sorted({*offers} - {*known}))))

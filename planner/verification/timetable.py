@@ -5,28 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from planner.catalog.store import Catalog
-from planner.comparison.naming import candidate_key
-from planner.errors import PlannerError
-from planner.plan import Plan, ReplicaGroup
+from planner.plan.periods import Period
+from planner.plan.schema import Plan, ReplicaGroup
 from planner.verification.check import Check, at_least, at_most, equal, same, skipped
 from planner.verification.packing import packing_of
-from planner.verification.physics import rebuilt
-from planner.verification.standing import Period, Standing, schedule_of, standing
+from planner.verification.standing import Standing, standing
 
 FAMILY = "timetable"
 
 
-def timetable_checks(plan: Plan, catalog: Catalog) -> Iterator[Check]:
+def timetable_checks(plan: Plan) -> Iterator[Check]:
     """Every period of the plan's schedule; nothing for a fleet that never changes."""
-    schedule = schedule_of(plan)
-    if not schedule:
+    schedule = plan.periods
+    if not plan.varies:
         return
-    try:
-        groups = _groups_by_kind(plan, catalog)
-    except PlannerError as error:
-        yield skipped(FAMILY, "the periods of the schedule", error.what)
-        return
+    groups = {g.key(s.name): g for s in plan.services for g in s.replica_groups}
     periods = standing(plan)
     for entry, nodes in zip(schedule, periods, strict=True):
         yield from _period(plan, entry, groups, nodes)
@@ -52,17 +45,15 @@ def _period(
     yield same(FAMILY, f"{when}: what runs is in the plan", ", ".join(unknown) or "yes", "yes")
     if unknown:
         return
-    asked = {s.name: s for s in plan.scenario.services}
+    requested = {s.name: s for s in plan.scenario.services}
     for service in plan.services:
-        if asked[service.name].buckets is not None:
+        if requested[service.name].buckets is not None:
             yield skipped(
                 FAMILY, f"{when}: {service.name} is carried", "capacity differs by bucket"
             )
             continue
         carried = math.fsum(
-            n * groups[kind].capacity_qps
-            for kind, n in running.items()
-            if kind.startswith(f"{service.name}: ")
+            running.get(g.key(service.name), 0) * g.capacity_qps for g in service.replica_groups
         )
         unserved = entry.unserved_qps.get(service.name, 0.0)
         needed = entry.busiest_qps.get(service.name, 0.0) - unserved
@@ -76,15 +67,3 @@ def _period(
         )
         statement = f"{when}: {gpu} in use within those rented"
         yield at_most(FAMILY, statement, used, nodes.gpus(gpu=gpu))
-
-
-def _groups_by_kind(plan: Plan, catalog: Catalog) -> dict[str, ReplicaGroup]:
-    """Replica groups by the name the schedule gives them."""
-    asked = {s.name: s for s in plan.scenario.services}
-    return {
-        candidate_key(s.name, g)
-        if g.prefill
-        else f"{s.name}: {rebuilt(asked[s.name], g, catalog).label}": g
-        for s in plan.services
-        for g in s.replica_groups
-    }

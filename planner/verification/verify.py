@@ -1,44 +1,55 @@
-"""``verify``: every statement of a plan, re-checked without the solver.
+"""``verify``: every statement of a plan, re-checked.
 
-What the solver proved (that no cheaper fleet exists, or none at all) cannot be re-checked by
-arithmetic; the certificate's own numbers (objective, bound, gap, status) are checked for consistency,
-and the cost is held against a bound that needs no solver.
+Sums, demand, limits, packing and physics are checked by arithmetic that shares nothing with the
+program. Then every value of the plan is recomputed from its decision and the catalogs, and the program is
+solved again, so that neither a dearer fleet nor a bound of one's own passes. What no one can recompute is
+marked in the plan as not verified, and listed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from planner.assembly.write import assemble, digest_of
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
-from planner.fleet.candidates import CandidateSet, enumerate_candidates
-from planner.fleet.problem import Problem
-from planner.fleet.purchases import existing_offers
-from planner.framing import problem_of
+from planner.fleet.offers.node_offers import existing_offers
 from planner.performance.factors import Calibration
-from planner.plan import Plan
+from planner.plan.schema import Plan
+from planner.solving.pipeline import UNEXPLAINED, solve_scenario
 from planner.verification.bill import bill_checks, price_checks
 from planner.verification.bound import fluid_bound_usd_per_hour
+from planner.verification.cash import cash_checks
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, same, skipped
+from planner.verification.compare import not_verified_checks, restated_checks
+from planner.verification.counts import count_checks
 from planner.verification.failures import failure_checks
 from planner.verification.packing import packing_checks
-from planner.verification.physics import partition_checks, physics_checks, rebuilt
-from planner.verification.pools import same_pools
+from planner.verification.physics import partition_checks, physics_checks
 from planner.verification.promises import promise_checks
+from planner.verification.proof import proof_checks
+from planner.verification.restate import effort_of, framed, restated
+from planner.verification.routes import route_checks
 from planner.verification.timetable import timetable_checks
 
 
 def verify(
-    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer] | None
+    plan: Plan,
+    catalog: Catalog,
+    calibration: Calibration,
+    offers: Sequence[Offer] | None,
+    base: Path | None = None,
 ) -> tuple[Check, ...]:
     """Return every check made of ``plan``, in a fixed order.
 
-    ``offers``: the price list the plan was solved with, None when it is not at hand.
+    offers: the price list the plan was solved with, None when it is not at hand; base: folder that a
+    relative path in its scenario is resolved against.
     """
-    return tuple(_checks(plan, catalog, calibration, offers))
+    return tuple(checks(plan, catalog, calibration, offers, base))
 
 
 def failures(checks: Sequence[Check]) -> tuple[Check, ...]:
@@ -46,9 +57,22 @@ def failures(checks: Sequence[Check]) -> tuple[Check, ...]:
     return tuple(c for c in checks if c.verdict is Verdict.FAILS)
 
 
-def _checks(
-    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer] | None
+def checks(
+    plan: Plan,
+    catalog: Catalog,
+    calibration: Calibration,
+    offers: Sequence[Offer] | None,
+    base: Path | None = None,
 ) -> Iterator[Check]:
+    """As ``verify``, one check after the other: cheap ones first.
+
+    Without a fleet in the plan its scenario is solved again.
+    """
+    yield from not_verified_checks(plan)
+    counts = tuple(count_checks(plan))
+    yield from counts
+    if failures(counts):
+        return
     yield from certificate_checks(plan)
     yield same(
         "certificate",
@@ -56,37 +80,59 @@ def _checks(
         plan.provenance.catalog_digest,
         catalog.digest(),
     )
+    digest = digest_of(plan.scenario)
+    answered = plan.provenance.scenario_digest == digest
+    yield same(
+        "certificate",
+        "the scenario is the one that was solved",
+        plan.provenance.scenario_digest,
+        digest,
+    )
     if plan.totals is None:
+        if offers is None:
+            yield skipped("prices", "what the scenario admits", "the price list is not at hand")
+        elif answered:
+            yield from _without_a_fleet(plan, catalog, calibration, base)
         return
     yield from bill_checks(plan)
-    if offers is None:
-        yield skipped("prices", "prices of the nodes", "the price list is not at hand")
-    else:
-        yield from price_checks(plan, offers)
-        yield from _optimality(plan, catalog, calibration, offers)
+    yield from cash_checks(plan)
     yield from promise_checks(plan, lambda name: catalog.gpu(name).name)
     yield from packing_checks(plan)
     yield from failure_checks(plan)
-    yield from timetable_checks(plan, catalog)
+    yield from timetable_checks(plan)
     yield from partition_checks(plan)
     yield from physics_checks(plan, catalog, calibration)
+    if offers is None:
+        yield skipped(
+            "prices", "prices, bound and all that follows", "the price list is not at hand"
+        )
+        return
+    owned = existing_offers(plan.scenario, catalog)
+    yield from price_checks(plan, (*offers, *owned))
+    if not answered:
+        yield skipped("recomputed", "the plan, from its decision", "its scenario is another one")
+        return
+    yield from _recomputed(plan, catalog, calibration, offers)
 
 
-def _optimality(
+def _recomputed(
     plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer]
 ) -> Iterator[Check]:
-    """The cost against a bound by arithmetic alone, over every candidate of the scenario."""
+    """All that follows from the plan's decision, and the proof that the decision is the cheapest."""
+    try:
+        frame = framed(plan, catalog, calibration, offers)
+        again = restated(plan, frame, catalog, calibration)
+    except (PlannerError, ArithmeticError) as error:  # what a plan claims may divide by nothing
+        found = str(error).replace("\n", "; ")
+        yield Check("recomputed", "the plan, from its decision", Verdict.FAILS, found)
+        return
+    yield from restated_checks(plan, again.plan)
+    yield from route_checks(plan, again.solved.problem, again.solved.solution)
+    yield from proof_checks(plan, again.solved, frame.problem, effort_of(plan))
     objective = plan.objective_usd_per_hour
     if objective is None or plan.scenario.serve != "all":
         return
-    known = {o.key: o for o in (*offers, *existing_offers(plan.scenario, catalog))}
-    everything = tuple(known.values())
-    sets = {
-        s.name: enumerate_candidates(s, catalog, everything, calibration, plan.scenario.sharing.gpu)
-        for s in plan.scenario.services
-    }
-    problem = _as_counted(problem_of(plan.scenario, sets, everything, catalog), plan, sets, catalog)
-    bound = fluid_bound_usd_per_hour(problem)
+    bound = fluid_bound_usd_per_hour(again.solved.problem)
     above = (
         f"{100 * (objective / bound - 1):.1f} % above it" if 0 < bound < math.inf else "no bound"
     )
@@ -98,30 +144,23 @@ def _optimality(
     )
 
 
-def _as_counted(
-    problem: Problem, plan: Plan, sets: Mapping[str, CandidateSet], catalog: Catalog
-) -> Problem:
-    """The problem with the plan's own capacities where the simulator raised them."""
-    raised: dict[str, float] = {}
-    for asked, service in zip(plan.scenario.services, plan.services, strict=False):
-        for group in service.replica_groups:
-            try:
-                deployment = rebuilt(asked, group, catalog)
-            except PlannerError:  # told by the checks of its physics
-                continue
-            for candidate in sets[asked.name].candidates:
-                if candidate.deployment == deployment and same_pools(candidate.prefill, group):
-                    raised[candidate.key] = group.capacity_qps
-    return replace(
-        problem,
-        kinds=tuple(
-            replace(
-                k,
-                capacity_qps={d: max(c, raised.get(k.key, 0.0)) for d, c in k.capacity_qps.items()},
-            )
-            for k in problem.kinds
-        ),
-    )
+def _without_a_fleet(
+    plan: Plan, catalog: Catalog, calibration: Calibration, base: Path | None
+) -> Iterator[Check]:
+    """A plan without a fleet: its scenario solved again, and explained again."""
+    text = plan.infeasibility
+    explain = text is not None and text.summary != UNEXPLAINED
+    effort = replace(effort_of(plan), explain=explain)
+    try:
+        solved = solve_scenario(plan.scenario, catalog, calibration, effort, base=base)
+        again = assemble(solved, catalog, calibration, effort, 0.0)
+    except PlannerError as error:
+        yield Check("recomputed", "the scenario, solved again", Verdict.FAILS, error.what)
+        return
+    if plan.status == "infeasible":
+        yield same("certificate", "no fleet exists, solved again", plan.status, again.status)
+    if plan.status == again.status:
+        yield from restated_checks(plan, again)
 
 
 def certificate_checks(plan: Plan) -> Iterator[Check]:
@@ -140,7 +179,6 @@ def certificate_checks(plan: Plan) -> Iterator[Check]:
             Verdict.HOLDS if explained else Verdict.FAILS,
             plan.infeasibility.summary if plan.infeasibility else "nothing",
         )
-        yield skipped("certificate", "no fleet exists", "only the solver can prove that")
     if objective is None or bound is None:
         if plan.status == "optimal":
             yield Check("certificate", "an optimal plan has a bound", Verdict.FAILS, "none")

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from planner.accuracy.own_fit import fit_own
-from planner.accuracy.points import Point
+from planner.accuracy.points import MeasuredPoint
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import Catalog, load_catalog
 from planner.cli.calibrate import command
@@ -24,19 +25,19 @@ def catalog() -> Catalog:
     return load_catalog()
 
 
-def point(concurrency: int, ttft_ms: float = 1.0, tpot_ms: float = 1.0) -> Point:
-    return Point(MODEL, "l40s", "vllm", "fp8", 1, 1024, 256, concurrency, ttft_ms, tpot_ms)
+def point(concurrency: int, ttft_ms: float = 1.0, tpot_ms: float = 1.0) -> MeasuredPoint:
+    return MeasuredPoint(MODEL, "l40s", "vllm", "fp8", 1, 1024, 256, concurrency, ttft_ms, tpot_ms)
 
 
 @pytest.fixture(scope="module")
-def measured(catalog: Catalog) -> list[Point]:
+def measured(catalog: Catalog) -> list[MeasuredPoint]:
     """A card that is 1.4 times as slow as predicted; a test's own numbers, not a measurement."""
     predictor = Predictor(catalog, load_calibration(catalog))
     found = [(n, predictor.predict(point(n))) for n in (1, 4, 16, 64)]
     return [point(n, p.ttft_ms * SLOWER, p.tpot_ms * SLOWER) for n, p in found]
 
 
-def csv_of(tmp_path: Path, points: list[Point]) -> Path:
+def csv_of(tmp_path: Path, points: list[MeasuredPoint]) -> Path:
     names = (
         "model,gpu,engine,weights,tensor_parallel,prompt_tokens,output_tokens,concurrency,"
         "ttft_ms,tpot_ms"
@@ -48,7 +49,7 @@ def csv_of(tmp_path: Path, points: list[Point]) -> Path:
 
 
 def test_a_handful_of_points_improves_their_engine_and_gpu(
-    catalog: Catalog, measured: list[Point], tmp_path: Path
+    catalog: Catalog, measured: list[MeasuredPoint], tmp_path: Path
 ) -> None:
     shipped = load_calibration(catalog)
     own = tmp_path / "own.yaml"
@@ -62,14 +63,14 @@ def test_a_handful_of_points_improves_their_engine_and_gpu(
     after = Predictor(catalog, calibrated).predict(point(32))
     assert after.tpot_ms / before.tpot_ms == pytest.approx(SLOWER, rel=0.1)
     assert after.evidence is Evidence.CALIBRATED
-    elsewhere = Point(MODEL, "h100-sxm-80gb", "vllm", "fp8", 1, 1024, 256, 32, 1.0, 1.0)
+    elsewhere = MeasuredPoint(MODEL, "h100-sxm-80gb", "vllm", "fp8", 1, 1024, 256, 32, 1.0, 1.0)
     assert Predictor(catalog, calibrated).predict(elsewhere).tpot_ms == pytest.approx(
         Predictor(catalog, shipped).predict(elsewhere).tpot_ms
     )
 
 
 def test_points_the_model_already_predicts_move_nothing(catalog: Catalog) -> None:
-    calibration = load_calibration(catalog)
+    calibration = replace(load_calibration(catalog), kernels=None)
     found = Predictor(catalog, calibration).predict(point(16))
     fit = fit_own([point(16, found.ttft_ms, found.tpot_ms)], catalog, calibration, "2026-01-01")
     assert all(abs(row.shift) < 0.01 for row in fit.file.shifts)
@@ -77,7 +78,7 @@ def test_points_the_model_already_predicts_move_nothing(catalog: Catalog) -> Non
 
 
 def test_the_suggested_measurement_is_one_that_was_not_made(
-    catalog: Catalog, measured: list[Point]
+    catalog: Catalog, measured: list[MeasuredPoint]
 ) -> None:
     fit = fit_own(measured[:1], catalog, load_calibration(catalog), "2026-01-01")
     gains = [suggestion.gain for suggestion in fit.next_measurements]
@@ -86,15 +87,22 @@ def test_the_suggested_measurement_is_one_that_was_not_made(
 
 
 def test_no_usable_point_is_an_error(catalog: Catalog) -> None:
-    unknown = Point("nobody/nothing", "l40s", "vllm", "fp8", 1, 1024, 256, 8, 1.0, 1.0)
+    unknown = MeasuredPoint("nobody/nothing", "l40s", "vllm", "fp8", 1, 1024, 256, 8, 1.0, 1.0)
     with pytest.raises(InputError, match="none of the points"):
         fit_own([unknown], catalog, load_calibration(catalog), "2026-01-01")
 
 
-def test_result_files_need_to_be_told_where_they_were_measured(tmp_path: Path) -> None:
+def test_result_files_need_to_be_reported_where_they_were_measured(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    path.write_text(json.dumps({"mean_ttft_ms": 10}))
-    with pytest.raises(InputError, match="does not say where"):
+    run = {
+        "mean_ttft_ms": 10,
+        "max_concurrency": 4,
+        "completed": 40,
+        "total_input_tokens": 4000,
+        "total_output_tokens": 400,
+    }
+    path.write_text(json.dumps(run))
+    with pytest.raises(InputError, match="does not say the model"):
         CliRunner().invoke(
             command,
             [str(path), "-o", str(tmp_path / "own.yaml")],

@@ -12,7 +12,7 @@ from planner.accuracy.conditions import deployment_of
 from planner.accuracy.cross_validation import cross_validate, model_and_gpu
 from planner.accuracy.fitting import Fit, FitSettings, balance, shipped_hierarchy
 from planner.accuracy.playback import measured_times
-from planner.accuracy.points import Point
+from planner.accuracy.points import MeasuredPoint
 from planner.accuracy.samples import Sample, Stack, samples_of
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.calibration_files import PriorsFile, dump_fitted, read_fitted, read_priors
@@ -48,7 +48,7 @@ def slower(sample: Sample, times: float) -> Sample:
 def samples(catalog: Catalog, calibration: Calibration) -> list[Sample]:
     """Two models on two cards, all 1.3 times as slow as the priors say."""
     points = [
-        Point(model, gpu, "vllm", "bf16", tp, 1024, 256, n, 1.0, 1.0)
+        MeasuredPoint(model, gpu, "vllm", "bf16", tp, 1024, 256, n, 1.0, 1.0)
         for model in ("Qwen/Qwen3-8B", "Qwen/Qwen3-32B")
         for gpu in ("h100-sxm-80gb", "h200-sxm-141gb")
         for tp in (1, 4)
@@ -113,7 +113,7 @@ def test_a_left_out_group_is_not_seen(
     assert not np.allclose(again.tpot_s[others], honest.tpot_s[others], rtol=1e-3)
 
 
-def test_balance_lets_groups_count_alike() -> None:
+def test_balance_lets_groups_count_equally() -> None:
     weights = balance(["a"] * 8 + ["b"] * 2)
     assert weights[:8].sum() == pytest.approx(weights[8:].sum())
 

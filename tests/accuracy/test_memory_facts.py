@@ -29,7 +29,7 @@ def test_the_groups_are_large_enough_to_mean_something(accuracy: MemoryAccuracy)
     assert rows["KV bytes per token, full attention and MLA"] >= 40
     assert rows["BF16 weights per GPU"] >= 30
     assert rows["quantised weights per GPU"] >= 15
-    assert rows["KV pool, card and fraction known"] >= 30
+    assert rows["KV pool, GPU and fraction known"] >= 30
 
 
 def test_every_miss_has_a_reason(accuracy: MemoryAccuracy) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from planner.accuracy.points import Point
+from planner.accuracy.points import MeasuredPoint
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import load_catalog
-from planner.cli.validate import command
+from planner.cli.accuracy import command
 from planner.performance.factors import load_calibration
 
 HEADER = "model,gpu,engine,weights,tensor_parallel,prompt_tokens,output_tokens,concurrency,ttft_ms,tpot_ms"
@@ -26,11 +26,11 @@ def test_json_has_summary_groups_and_every_row(tmp_path: Path) -> None:
     points = write(tmp_path, ROW, ROW.replace("h200-sxm-141gb", "h2000"), ROW.replace("9.06", "x"))
     result = CliRunner().invoke(command, [points, "--format", "json"], standalone_mode=False)
     assert result.return_value == 0
-    told = json.loads(result.stdout)
-    assert set(told) == {"summary", "groups", "rows"}
-    assert told["summary"]["points"] == 1
-    assert len(told["rows"]) == 3
-    good, unknown, broken = told["rows"]
+    text = json.loads(result.stdout)
+    assert set(text) == {"summary", "groups", "rows"}
+    assert text["summary"]["points"] == 1
+    assert len(text["rows"]) == 3
+    good, unknown, broken = text["rows"]
     assert good["error"] is None
     low, high = good["interval"]["tpot_ms"]
     assert low < good["predicted_tpot_ms"] < high
@@ -42,7 +42,7 @@ def test_json_has_summary_groups_and_every_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", ["table", "md"])
-def test_people_are_told_the_errors(tmp_path: Path, style: str) -> None:
+def test_users_are_reported_the_errors(tmp_path: Path, style: str) -> None:
     result = CliRunner().invoke(
         command, [write(tmp_path, ROW), "--format", style], standalone_mode=False
     )
@@ -64,7 +64,7 @@ def test_every_engine_and_gpu_gets_a_prediction_with_borrowed_factors(
     catalog = load_catalog()
     predictor = Predictor(catalog, load_calibration(catalog))
     prediction = predictor.predict(
-        Point("Qwen/Qwen3-30B-A3B", gpu, engine, "fp8", 4, 1024, 1024, 16, 100.0, 10.0)
+        MeasuredPoint("Qwen/Qwen3-30B-A3B", gpu, engine, "fp8", 4, 1024, 1024, 16, 100.0, 10.0)
     )
     assert prediction.tpot_ms > 0
     assert prediction.tpot_interval.low < prediction.tpot_ms < prediction.tpot_interval.high

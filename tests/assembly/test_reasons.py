@@ -3,9 +3,9 @@
 import pytest
 
 from planner.api import solve
-from planner.reporting.terminal import render_plan
-from planner.scenario_reader import validate
-from planner.scenario_source import parse_source
+from planner.reporting.plan.terminal import render_plan
+from planner.scenario.reader import validate
+from planner.scenario.yaml_source import parse_source
 
 TWO = """\
 serve: by-priority
@@ -15,7 +15,7 @@ slo: {ttft_p99: 2s, tpot_p99: 80ms}
 prompt_tokens: 500
 output_tokens: 200
 services:
-  - {name: big, model: Qwen/Qwen2.5-Coder-32B-Instruct, rate: 20, priority: 1}
+  - {name: big, model: Qwen/Qwen2.5-Coder-32B-Instruct, rate: 40, priority: 1}
   - {name: small, model: Qwen/Qwen2.5-Coder-7B-Instruct, rate: 5, priority: 2}
 """
 
@@ -29,7 +29,7 @@ def short():
     return solved(TWO)
 
 
-def told(plan):
+def stated(plan):
     import io
 
     from rich.console import Console
@@ -41,24 +41,24 @@ def told(plan):
 
 def test_a_fleet_that_serves_less_is_no_alternative(short):
     served = sum(s.served_qps for s in short.services)
-    assert 0 < served < 25
+    assert 0 < served < 45
     assert all(a.gpus > 0 for a in short.alternatives)
     assert not any("l4" in a.label and "h100" not in a.label for a in short.alternatives)
-    assert f"Only {served:.3g} req/s of 25 req/s are served." in told(short)
+    assert f"Only {served:.3g} req/s of 45 req/s are served." in stated(short)
 
 
-def test_the_checkpoint_asked_for_is_told_and_not_its_relative(short):
+def test_the_checkpoint_requested_for_is_reported_and_not_its_relative(short):
     assert [s.model for s in short.services] == [
         "Qwen/Qwen2.5-Coder-32B-Instruct",
         "Qwen/Qwen2.5-Coder-7B-Instruct",
     ]
-    assert "big " in told(short).splitlines()[0]
+    assert "big " in stated(short).splitlines()[0]
 
 
-def test_a_short_name_is_told_by_the_catalog(catalog):
+def test_a_short_name_is_reported_by_the_catalog(catalog):
     model = catalog.model("qwen2.5-7b-instruct")
-    assert model.asked_as("qwen2.5-7b-instruct") == model.name
-    assert model.asked_as("qwen/qwen2.5-coder-7b-instruct") == "Qwen/Qwen2.5-Coder-7B-Instruct"
+    assert model.requested_as("qwen2.5-7b-instruct") == model.name
+    assert model.requested_as("qwen/qwen2.5-coder-7b-instruct") == "Qwen/Qwen2.5-Coder-7B-Instruct"
 
 
 def test_no_plan_at_native_precision_is_said():
@@ -69,4 +69,4 @@ def test_no_plan_at_native_precision_is_said():
     )
     assert plan.native_precision is None
     assert any("own precision (bf16)" in a for a in plan.assumptions)
-    assert "1 GPU, " in told(plan)
+    assert "1 GPU, " in stated(plan)

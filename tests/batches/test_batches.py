@@ -12,10 +12,11 @@ import pytest
 from planner.batches.answers import COLUMNS, BatchOptions, answer
 from planner.batches.ledger import Ledger
 from planner.batches.run import run_batch
-from planner.batches.tasks import Task, changed, collect, points_of
+from planner.batches.tasks import Task, collect, points_of
 from planner.batches.workers import run
 from planner.errors import InputError, OutputError
-from planner.solve_options import SolveOptions
+from planner.scenario.changes import changed
+from planner.solving.options import SolveOptions
 
 GOOD = """\
 model: meta-llama/Llama-3.1-8B-Instruct
@@ -274,9 +275,9 @@ def test_ctrl_c_leaves_whole_rows(tmp_path):
         assert batch.poll() is None, batch.stderr.read()
         time.sleep(0.05)
     batch.send_signal(signal.SIGINT)
-    _, told = batch.communicate(timeout=60)
-    assert batch.returncode == 130, told
-    assert "go on with --resume" in told
+    _, stated = batch.communicate(timeout=60)
+    assert batch.returncode == 130, stated
+    assert "go on with --resume" in stated
     text = rows.read_text()
     assert text.endswith("\n")
     done = [json.loads(line)["id"] for line in text.splitlines()]

@@ -71,7 +71,7 @@ def test_format_names_are_unique() -> None:
 
 def test_engines() -> None:
     engines = CATALOG.engines()
-    assert {engine.name for engine in engines} == {"vllm", "sglang", "tensorrt-llm"}
+    assert {engine.name for engine in engines} == {"vllm", "sglang", "tensorrt-llm", "atom"}
     assert {engine.scheduler for engine in engines} == set(Scheduler)
     for engine in engines:
         assert 0.5 <= engine.memory_fraction <= 1

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from planner.catalog.store import Catalog, load_catalog
-from planner.catalog.tables import MAX_YAML_BYTES, Row, read_rows, read_yaml
+from planner.catalog.tables import MAX_YAML_BYTES, TableRow, read_rows, read_yaml
 from planner.errors import CatalogError, InputError
 
 
-class Pair(Row):
+class Pair(TableRow):
     key: str
     value: float = 0.0
 

@@ -32,6 +32,13 @@ GOOD = dict(
             "false",
             "",
             "",
+            "cloud",
+            "99.5% per VM",
+            "SE",
+            "",
+            "2027-01-31",
+            "1",
+            "64",
         ),
         strict=True,
     )
@@ -56,9 +63,9 @@ def answer(content: bytes, suffix: str) -> None:
                 for offer in CATALOG.read_prices(path):
                     assert 0 < offer.usd_per_hour <= 100_000
                     assert 1 <= offer.gpu_count <= 1024
-        except InputError as told:
-            if str(path) not in str(told):
-                raise AssertionError("the message does not name the file") from told
+        except InputError as stated:
+            if str(path) not in str(stated):
+                raise AssertionError("the message does not name the file") from stated
 
 
 @given(st.binary(max_size=300))

@@ -30,24 +30,29 @@ def test_unknown_engine_lists_the_known_ones(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        ("0.19.0", "0.19.0"),
-        ("0.18.0", "0.17.0"),
-        ("v0.12.0rc1", "0.12.0"),
-        ("0.1", "0.6.6"),
-        ("nightly-dev", "0.25.0"),
-    ],
+    ("wanted", "defaults_of"),
+    [("0.19.0", ""), ("v0.12.0rc1", ""), ("0.18.0", "0.17.0"), ("0.10.0", "0.9.2")],
 )
-def test_engine_version_is_the_newest_not_newer(catalog: Catalog, wanted: str, found: str) -> None:
-    assert catalog.engine("vllm", wanted).version == found
+def test_the_nearest_older_version_is_in_for_one_that_is_not_listed(
+    catalog: Catalog, wanted: str, defaults_of: str
+) -> None:
+    engine = catalog.engine("vllm", wanted)
+    assert engine.defaults_of == defaults_of
+    if defaults_of:
+        assert engine.version == wanted  # rules are judged at the version that was asked for
+        assert engine.memory == catalog.engine("vllm", defaults_of).memory
 
 
-def test_engine_defaults_depend_on_the_gpu(catalog: Catalog) -> None:
-    vllm = catalog.engine("vllm")
-    assert vllm.on(catalog.gpu("h100")).max_num_batched_tokens == 8192
-    assert vllm.on(catalog.gpu("a100-sxm-80gb")).max_num_batched_tokens == 2048
-    assert vllm.on(catalog.gpu("l4")).max_num_seqs == 256
+def test_a_version_older_than_every_listed_one_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(InputError, match="older") as caught:
+        catalog.engine("vllm", "0.1")
+    assert "0.6.6" in str(caught.value)
+    assert catalog.engine("vllm", "0.1", oldest_stands_in=True).defaults_of == "0.6.6"
+
+
+def test_a_version_without_numbers_is_the_newest(catalog: Catalog) -> None:
+    newest = [spec for spec in catalog.engines() if spec.name == "vllm"][-1]
+    assert catalog.engine("vllm", "nightly-dev") == newest
 
 
 def test_engine_alias(catalog: Catalog) -> None:

@@ -24,8 +24,12 @@ with (Path(__file__).parent / "gpu_units.csv").open(encoding="utf-8", newline=""
         for row in csv.DictReader(_file)
     }
 
-INLINE_ECC = {"t4", "t4g", "a10", "a10g", "a40", "l4", "l40", "l40s", "b300-sxm-288gb"}
-HALF_RATE_FP8 = {"rtx-5080", "rtx-5090"}  # FP8 with FP32 accumulation runs at half rate
+INLINE_ECC = {"t4", "t4g", "a10", "a10g", "a40", "l4", "l40", "l40s", "b300-sxm-288gb", "a16"}
+HALF_RATE_FP8 = {
+    "rtx-5080",
+    "rtx-5090",
+    "rtx-5070-ti",
+}  # FP8 with FP32 accumulation runs at half rate
 RACK = {"gb200", "gb300"}
 PCIE_X16_GB_S = {0.0, 15.75, 31.5, 63.0, 126.0}
 LINK_GB_S = {
@@ -117,3 +121,14 @@ def test_links_power_and_dates_are_plausible(gpu: GpuSpec) -> None:
     assert gpu.peak_flops("fp32") <= gpu.peak_flops("fp16") or gpu.vendor == "google"
     assert 0 <= (date.fromisoformat(gpu.as_of) - date(2026, 1, 1)).days < 366
     assert gpu.source
+
+
+def test_a_bridge_is_there_only_where_a_node_has_it() -> None:
+    alone, joined = CATALOG.gpu("h100-nvl"), CATALOG.gpu("h100-nvl-bridged")
+    assert (alone.link_topology, alone.link_gb_s) == ("none", 0)
+    assert (joined.link_topology, joined.link_gb_s, joined.link_domain) == ("pair", 300, 2)
+    assert joined.name == "h100-nvl-94gb-bridged"
+    assert joined not in CATALOG.gpus()
+    offered = {o.instance_type: o.gpu for o in CATALOG.offers() if o.provider == "hyperstack"}
+    assert offered["n3-H100x8"] == "h100-pcie-80gb"
+    assert offered["n3-H100x8-NVLink"] == "h100-pcie-80gb-bridged"

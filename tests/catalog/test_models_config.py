@@ -78,7 +78,7 @@ def test_neither_architecture_nor_model_type():
         parse_config([1], "m", "config.json")
 
 
-def test_model_type_stands_in_for_a_missing_architecture():
+def test_model_type_is_in_for_a_missing_architecture():
     assert parse(architectures=None, model_type="llama").layers == parse().layers
     assert set(BY_MODEL_TYPE.values()) <= set(PARSERS)
 
@@ -177,14 +177,19 @@ def test_the_checkpoints_own_precision(name, weights, classes, kv):
     assert model.native_kv == kv
 
 
-def test_an_ignore_list_of_a_few_layers_does_not_unquantise_a_class():
+def test_an_ignore_list_of_a_few_layers_leaves_those_matrices_alone():
     section = {
         "quant_method": "compressed-tensors",
         "config_groups": {"g": {"weights": {"num_bits": 8, "type": "float"}}},
         "ignore": ["model.layers.0.self_attn.q_proj", "lm_head"],
     }
     model = parse(num_hidden_layers=8, quantization_config=section)
-    assert dict(model.native_classes) == {"head": "bf16"}
+    assert dict(model.native_classes) == {"=bf16": "bf16", "head": "bf16"}
+    first, *others = model.layers
+    kept = {tensor.name for tensor in first.tensors if tensor.stored == "bf16"}
+    # q, k and v live in one buffer, which an engine keeps in one format
+    assert kept == {f"self_attn.{part}_proj.weight" for part in "qkv"}
+    assert not any(tensor.stored for layer in others for tensor in layer.tensors)
 
 
 def test_names_and_aliases_resolve():
@@ -253,3 +258,9 @@ def test_junk_anywhere_inside_a_configuration_is_an_input_error(seed):
         holder[last] = rng.choice(JUNK)
         with contextlib.suppress(InputError):
             count_parameters(parse_config(config, "m", "config.json"))
+
+
+def test_a_window_as_long_as_the_context_is_no_window():
+    style = {"sliding_window": 8192, "max_position_embeddings": 8192}
+    assert parse(**style).layers[0].mixer.window is None
+    assert parse(**{**style, "sliding_window": 4096}).layers[0].mixer.window == 4096

@@ -27,7 +27,7 @@ def test_a_plan_for_an_inline_model(tmp_path):
     assert weights_gb == pytest.approx(2 * 8.03, rel=0.005)
 
 
-def test_a_mistake_in_an_inline_model_is_told(tmp_path):
+def test_a_mistake_in_an_inline_model_is_reported(tmp_path):
     path = tmp_path / "inline.yaml"
     path.write_text(SCENARIO.replace("kv_heads: 8", "kv_head: 8"))
     with pytest.raises(InputError, match="kv_heads"):

@@ -73,6 +73,7 @@ def test_bf16_launches_everywhere_on_current_nvidia(
     ("given", "reason"),
     [
         ({"gpu": "p100-sxm"}, "7.0"),
+        ({"gpu": "t4"}, "as float16"),
         ({"gpu": "v100-sxm-32gb", "version": "0.21"}, "Volta"),
         ({"engine": "sglang", "gpu": "gaudi-3"}, "Gaudi"),
         ({"engine": "tensorrt-llm", "gpu": "mi300x"}, "NVIDIA"),
@@ -80,10 +81,13 @@ def test_bf16_launches_everywhere_on_current_nvidia(
         ({"engine": "tensorrt-llm", "weights": "nvfp4"}, "Blackwell"),
         ({"engine": "tensorrt-llm", "gpu": "b200-sxm-180gb", "weights": "int4"}, "Blackwell"),
         ({"engine": "sglang", "weights": "nvfp4"}, "Blackwell"),
-        ({"weights": "int4", "gpu": "mi300x"}, "AWQ"),
+        ({"weights": "int4", "gpu": "mi300x", "version": "0.17.0"}, "AWQ"),
         ({"weights": "mxfp4", "version": "0.9.2"}, "0.10.1"),
-        ({"kv_cache": "nvfp4", "gpu": "b200-sxm-180gb"}, "TensorRT-LLM's alone"),
-        ({"model": LATENT, "kv_cache": "fp8", "gpu": "a100-sxm-80gb"}, "Hopper"),
+        ({"kv_cache": "nvfp4", "gpu": "b200-sxm-180gb"}, "came with 0.20"),
+        (
+            {"model": LATENT, "kv_cache": "fp8", "gpu": "a100-sxm-80gb", "version": "0.16.0"},
+            "Hopper",
+        ),
         ({"model": SPARSE, "gpu": "a100-sxm-80gb"}, "Hopper"),
         ({"model": SPARSE, "version": "0.9.2"}, "0.11"),
         ({"model": MOE_1536, "weights": "fp8_block", "tensor_parallel": 8}, "multiple of 128"),
@@ -109,7 +113,7 @@ def test_what_does_not_launch_says_why(
         {"model": LATENT, "weights": "fp8_block", "tensor_parallel": 16},
         {"model": LATENT, "kv_cache": "fp8"},
         {"gpu": "gaudi-3"},
-        {"gpu": "t4", "weights": "int4"},
+        {"gpu": "t4", "weights": "int4", "kv_cache": "fp16"},
     ],
 )
 def test_what_launches(catalog: Catalog, given: dict[str, Any]) -> None:

@@ -126,7 +126,7 @@ ONE = "{name: a, model: meta-llama/Llama-3.1-8B-Instruct, rate: 1, prompt_tokens
         ("model:\tx\n\trate: 4\n", ["broken.yaml:1", "not valid YAML"]),
         ("model: a: b\n", ["broken.yaml:1", "not valid YAML"]),
         ("rate: [", ["not valid YAML"]),
-        (f"{SCENARIO}---\n{SCENARIO}", ["another document"]),
+        (f"{SCENARIO}---\n{SCENARIO}", ["two YAML documents"]),
         ("model: !!python/object/apply:os.system [ls]\n", ["constructor"]),
         ("a: &a [*a]\n", ["too large or too deeply nested"]),
         ("a: " + "[" * 5000 + "]" * 5000, ["too deeply nested"]),

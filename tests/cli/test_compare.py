@@ -12,7 +12,7 @@ from planner.cli.main import main
 def solved(monkeypatch):
     """Solving is not under test here: TP2 needs four nodes, TP4 three, TP8 is infeasible."""
 
-    def solve(scenario, **_):
+    def solve(_session, scenario, **_):
         (degree,) = scenario.services[0].search.tensor_parallel[:1]
         if degree == 8:
             return build.infeasible_plan(scenario)
@@ -23,7 +23,7 @@ def solved(monkeypatch):
         )
 
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr("planner.api.solve", solve)
+    monkeypatch.setattr("planner.session.Session.solve", solve)
 
 
 def run(capsys, *args):
@@ -52,10 +52,10 @@ def test_options_stand_side_by_side(capsys):
 
 def test_json_has_exact_figures_and_the_winner(capsys):
     code, out, _ = run(capsys, "--vary", "tensor_parallel=2,4", "--format", "json")
-    told = json.loads(out)
+    text = json.loads(out)
     assert code == 0
-    assert told["winner"] == {"tensor_parallel": "4"}
-    first = told["options"][0]
+    assert text["winner"] == {"tensor_parallel": "4"}
+    first = text["options"][0]
     assert first["tensor_parallel"] == "2"
     assert first["usd_per_month"] == 80 * 730
     assert first["collectives_share"] == pytest.approx(0.0045 / 0.0193)

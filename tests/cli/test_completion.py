@@ -53,3 +53,10 @@ def test_commands_complete():
 def test_options_and_their_values_complete():
     assert "--target" in complete("planner deploy --")
     assert complete("planner deploy --target k") == ["kubernetes"]
+
+
+def test_names_complete():
+    assert complete("planner solve llama70b_q") == ["llama70b_qps50", "llama70b_q"]
+    assert complete("planner memory --gpu h100-s") == ["h100-sxm-80gb"]
+    assert "Qwen/Qwen3-8B" in complete("planner memory --model qwen/qwen3-8")
+    assert complete("planner solve x --set slo.ttft_p9") == ["slo.ttft_p99="]

@@ -60,17 +60,17 @@ REFUSALS = {
     "not JSON": ("nonsense", "not a JSON file"),
     "not a plan": ("{}", "not a plan"),
     "another version": ('{"schema_version": 99}', "another version"),
-    "half a plan": ('{"schema_version": 1, "status": "optimal"}', "Field required"),
+    "half a plan": ('{"schema_version": 2, "status": "optimal"}', "Field required"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_what_is_not_a_plan_is_refused(case, tmp_path, capsys):
-    text, told = REFUSALS[case]
+    text, stated = REFUSALS[case]
     path = tmp_path / "plan.json"
     path.write_text(text)
     assert deploy(path, "--target", "vllm", "-o", tmp_path / "out") == 2
-    assert told in capsys.readouterr().err
+    assert stated in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -149,7 +149,7 @@ def test_a_read_only_place_is_refused(plan_file, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "stated"),
     [
         (["--checkpoint", "chat"], "needs NAME=VALUE"),
         (["--checkpoint", "caht=me/model"], "did you mean 'chat'"),
@@ -166,9 +166,9 @@ def test_a_read_only_place_is_refused(plan_file, tmp_path, capsys):
         (["--node-label", "h100-sxm-80gb=a=b\n"], "not a node label"),
     ],
 )
-def test_wrong_choices_are_told(words, told, plan_file, tmp_path, capsys):
+def test_wrong_choices_are_reported(words, stated, plan_file, tmp_path, capsys):
     assert deploy(plan_file, "--target", "kubernetes", "-o", tmp_path / "out", *words) == 2
-    assert told in capsys.readouterr().err
+    assert stated in capsys.readouterr().err
 
 
 def test_a_plan_of_unknown_hardware_names_what_is_wrong(plan_file, tmp_path, capsys):
@@ -212,7 +212,7 @@ def test_nodes_may_be_labelled_otherwise(plan_file, tmp_path):
 
 @pytest.mark.slow
 def test_the_commands_of_the_guide_run(repository, tmp_path):
-    guide = (repository / "docs" / "deploy.md").read_text(encoding="utf-8")
+    guide = (repository / "docs" / "guides" / "deploy.md").read_text(encoding="utf-8")
     commands = guide.split("```sh\n", 1)[1].split("```", 1)[0].splitlines()
     assert len(commands) == 2
     for command in commands:

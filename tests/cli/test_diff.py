@@ -32,7 +32,7 @@ def test_changes_and_causes(capsys, files):
     code, out, err = run(capsys, files["old"], files["new"])
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
-    assert "Cost $60.00/h -> $80.00/h (+33 %) (because of: demand)." in flat
+    assert "Cost $60.00/h -> $80.00/h (+33 %) (because of: rate)." in flat
     assert "chat: rate 50 -> 60" in flat
     assert "3 -> 4 (+33 %)" in flat
 
@@ -40,11 +40,16 @@ def test_changes_and_causes(capsys, files):
 def test_markdown_json_and_csv(capsys, files):
     out = run(capsys, files["old"], files["new"], "--format", "md")[1]
     assert "| ~ | total | cost per hour | $60.00 -> $80.00 (+33 %) |" in out
-    told = json.loads(run(capsys, files["old"], files["new"], "--format", "json")[1])
-    assert told["increase"] == pytest.approx(1 / 3)
-    assert told["causes"] == [{"kind": "demand", "detail": "chat: rate 50 -> 60"}]
+    stated = json.loads(run(capsys, files["old"], files["new"], "--format", "json")[1])
+    assert stated["increase"] == pytest.approx(1 / 3)
+    assert stated["causes"] == [{"kind": "rate", "detail": "chat: rate 50 -> 60"}]
     text = run(capsys, files["old"], files["new"], "--format", "csv")[1]
-    row = next(csv.DictReader(io.StringIO(text, newline="")))
+    cause, row, *_ = csv.DictReader(io.StringIO(text, newline=""))
+    assert (cause["kind"], cause["subject"], cause["name"]) == (
+        "cause",
+        "rate",
+        "chat: rate 50 -> 60",
+    )
     assert (row["kind"], float(row["old"]), float(row["new"])) == ("changed", 60, 80)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from planner.cli.main import main
-from planner.plan import read_plan
+from planner.plan.schema import read_plan
 
 SCENARIO = """
 name: small
@@ -66,11 +66,11 @@ def test_contradictory_limits_exit_3_and_name_themselves(solve, limits, named):
     code, plan, err = solve(limits=limits)
     assert code == 3, err
     assert plan.status == "infeasible"
-    told = plan.infeasibility
-    text = " ".join(told.conflict)
+    stated = plan.infeasibility
+    text = " ".join(stated.conflict)
     assert all(name in text for name in named), text
-    assert told.relaxations
-    assert all(r.usd_per_hour is None or r.usd_per_hour > 0 for r in told.relaxations)
+    assert stated.relaxations
+    assert all(r.usd_per_hour is None or r.usd_per_hour > 0 for r in stated.relaxations)
     assert plan.objective_usd_per_hour is None
 
 
@@ -85,7 +85,7 @@ def test_a_target_below_the_floor_exits_3_and_says_by_how_much(solve):
         assert float(number) * {"ms": 1e-3, "s": 1.0}[unit] > 0.005
 
 
-def test_a_relaxation_told_is_one_that_works(solve):
+def test_a_relaxation_reported_is_one_that_works(solve):
     _, plan, _ = solve(limits="{max_cost_usd_per_hour: 1.5}")
     (budget,) = [
         r for r in plan.infeasibility.relaxations

@@ -31,7 +31,7 @@ def run(*arguments):
 
 
 @pytest.fixture(scope="module")
-def told(scenario):
+def stated(scenario):
     result = run(
         scenario,
         "--format",
@@ -49,40 +49,40 @@ def told(scenario):
     return json.loads(result.stdout)
 
 
-def test_every_question_is_answered(told):
-    assert set(told) == {
+def test_every_question_is_answered(stated):
+    assert set(stated) == {
         "scenario", "latency", "resilience", "assurance_small", "sized_for", "alternatives", "limits",
     }  # fmt: skip
 
 
-def test_the_latency_frontier_has_no_dominated_point(told):
-    points = [(p["usd_per_hour"], p["bound_s"]) for p in told["latency"]]
+def test_the_latency_frontier_has_no_dominated_point(stated):
+    points = [(p["usd_per_hour"], p["bound_s"]) for p in stated["latency"]]
     assert len(points) >= 2
     assert points == sorted(points)
     assert [b for _, b in points] == sorted((b for _, b in points), reverse=True)
-    assert all(p["achieved_s"] <= p["bound_s"] for p in told["latency"])
+    assert all(p["achieved_s"] <= p["bound_s"] for p in stated["latency"])
 
 
-def test_resilience_and_assurance_never_save_money(told):
-    prices = [row["price_usd_per_hour"] for row in told["resilience"]]
+def test_resilience_and_assurance_never_save_money(stated):
+    prices = [row["price_usd_per_hour"] for row in stated["resilience"]]
     assert prices[0] == 0
     assert min(prices) >= 0
-    sized = [row["usd_per_hour"] for row in told["sized_for"]]
+    sized = [row["usd_per_hour"] for row in stated["sized_for"]]
     assert sized == sorted(sized)
-    chances = [row["probability"] for row in told["assurance_small"]]
+    chances = [row["probability"] for row in stated["assurance_small"]]
     assert chances == sorted(chances)
 
 
-def test_alternatives_differ_and_cost_no_less(told):
-    made_of = [row["made_of"] for row in told["alternatives"]]
+def test_alternatives_differ_and_cost_no_less(stated):
+    made_of = [row["made_of"] for row in stated["alternatives"]]
     assert len(set(made_of)) == len(made_of) >= 2
-    assert [r["extra"] for r in told["alternatives"]] == sorted(
-        r["extra"] for r in told["alternatives"]
+    assert [r["extra"] for r in stated["alternatives"]] == sorted(
+        r["extra"] for r in stated["alternatives"]
     )
 
 
-def test_limits_are_valued_per_unit(told):
-    assert {row["limit"] for row in told["limits"]} == {"stock.l40s"}
+def test_limits_are_valued_per_unit(stated):
+    assert {row["limit"] for row in stated["limits"]} == {"stock.l40s"}
 
 
 def test_the_table_names_the_decision(scenario):
@@ -110,9 +110,9 @@ def test_a_range_of_factors_is_two_positive_numbers(text):
 
 def test_the_forecast_is_as_uncertain_as_the_scenario_says():
     def chances(*more):
-        told = run("chat_8b_assured", "--show", "assurance", "--format", "json", *more)
-        assert told.return_value == 0
-        return told.stdout
+        stated = run("chat_8b_assured", "--show", "assurance", "--format", "json", *more)
+        assert stated.return_value == 0
+        return stated.stdout
 
     as_said = chances()
     assert chances("--demand-cv", "0.15") == as_said

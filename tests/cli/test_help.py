@@ -1,4 +1,4 @@
-"""Every command explains itself, with examples that parse; docs/cli.md says the same."""
+"""Every command explains itself, with examples that parse; docs/reference/cli.md says the same."""
 
 import re
 import shlex
@@ -70,7 +70,7 @@ def test_the_cli_reference_is_what_the_commands_say(repository, golden):
         text=True,
         check=True,
     )
-    golden(repository / "docs" / "cli.md", done.stdout)
+    golden(repository / "docs" / "reference" / "cli.md", done.stdout)
 
 
 def test_version(capsys):

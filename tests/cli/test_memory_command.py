@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -51,29 +52,29 @@ def config(tmp_path: Path, **changes: Any) -> str:
 
 
 def test_json_of_a_model() -> None:
-    told = as_json("--model", "Qwen/Qwen3-8B")
-    assert told["model"] == "Qwen/Qwen3-8B"
-    assert told["architecture"] == "Qwen3ForCausalLM"
-    assert told["parameters"] == {
+    stated = as_json("--model", "Qwen/Qwen3-8B")
+    assert stated["model"] == "Qwen/Qwen3-8B"
+    assert stated["architecture"] == "Qwen3ForCausalLM"
+    assert stated["parameters"] == {
         "total": 8_190_735_360,
         "active": 8_190_735_360,
         "mtp": 0,
         "vision": 0,
     }
-    assert told["kv_bytes_per_token"]["bf16"] == 147_456
-    assert told["kv_bytes_per_token"]["fp8"] == 73_728
-    assert told["memory"]["weights_bytes"] == 2 * 8_190_735_360
+    assert stated["kv_bytes_per_token"]["bf16"] == 147_456
+    assert stated["kv_bytes_per_token"]["fp8"] == 73_728
+    assert stated["memory"]["weights_bytes"] == 2 * 8_190_735_360
 
 
 def test_json_on_a_gpu_is_a_partition() -> None:
-    told = as_json("--model", "Qwen/Qwen3-32B", "--gpu", "h100", "--tp", "2", "--weights", "fp8",
+    stated = as_json("--model", "Qwen/Qwen3-32B", "--gpu", "h100", "--tp", "2", "--weights", "fp8",
                    "--context", "8192", "--concurrency", "32")["memory"]  # fmt: skip
     parts = ("weights", "kv_pool", "activations", "cuda_graphs", "context", "adapters")
-    total = sum(told[f"{part}_bytes"] for part in parts) + told["outside_budget_bytes"]
-    assert total == pytest.approx(told["total_bytes"])
-    assert told["holds"] is True
-    assert told["max_sequences"] >= 32
-    assert told["free_bytes"] == told["kv_pool_bytes"] - told["kv_needed_bytes"]
+    total = sum(stated[f"{part}_bytes"] for part in parts) + stated["outside_budget_bytes"]
+    assert total == pytest.approx(stated["total_bytes"])
+    assert stated["holds"] is True
+    assert stated["max_sequences"] >= 32
+    assert stated["free_bytes"] == stated["kv_pool_bytes"] - stated["kv_needed_bytes"]
 
 
 def test_a_config_file_and_its_folder(tmp_path: Path) -> None:
@@ -112,15 +113,15 @@ def test_tables_stay_within_the_terminal(
 
 
 def test_fits_covers_every_gpu_count_and_precision() -> None:
-    told = as_json("fits", "--model", "Qwen/Qwen3-8B")
-    rows = told["fits"]
+    stated = as_json("fits", "--model", "Qwen/Qwen3-8B")
+    rows = stated["fits"]
     assert {row["gpus"] for row in rows} == set(range(1, 9))
     assert {row["precision"] for row in rows} == {"bf16", "fp8", "int4"}
     assert {"h100-sxm-80gb", "l4", "rtx-4090"} <= {row["gpu"] for row in rows}
     assert {row["verdict"] for row in rows} == {"fits", "tight", "not"}
     for row in rows:
         assert (row["tokens_left"] > 0) == (row["verdict"] != "not")
-        assert (row["sequences_left"] >= told["concurrency"]) == (row["verdict"] == "fits")
+        assert (row["sequences_left"] >= stated["concurrency"]) == (row["verdict"] == "fits")
         assert bool(row["reason"]) == (row["verdict"] == "not")
 
 
@@ -131,12 +132,12 @@ def test_fits_by_gpu_lists_models() -> None:
     assert verdicts["Qwen/Qwen3-32B", "bf16"] == "not"
 
 
-def test_rule_of_thumb_stands_beside_the_exact_answer() -> None:
-    told = as_json("rule-of-thumb", "--model", "Qwen/Qwen3-8B", "--card-gb", "24")
-    assert told["kv_gb"] == pytest.approx(4 * told["exact"]["kv_gb"])
-    assert "4.0 times" in told["notes"][0]
-    assert told["decision_tree"][0]["holds"] is True
-    assert any("437,000" in note for note in told["notes"])
+def test_rule_of_thumb_is_beside_the_exact_answer() -> None:
+    stated = as_json("rule-of-thumb", "--model", "Qwen/Qwen3-8B", "--card-gb", "24")
+    assert stated["kv_gb"] == pytest.approx(4 * stated["exact"]["kv_gb"])
+    assert "4.0 times" in stated["notes"][0]
+    assert stated["decision_tree"][0]["holds"] is True
+    assert any("437,000" in note for note in stated["notes"])
     plain = as_json("rule-of-thumb", "--params", "7e9", "--bytes", "2", "--layers", "32",
                     "--hidden", "4096", "--seq", "2048", "--batch", "1")  # fmt: skip
     assert round(plain["total_gb"], 2) == 18.09
@@ -145,38 +146,38 @@ def test_rule_of_thumb_stands_beside_the_exact_answer() -> None:
 
 
 def test_training_json() -> None:
-    told = as_json("training", "--model", "Qwen/Qwen3-8B", "--zero", "3", "--dp", "8")
+    stated = as_json("training", "--model", "Qwen/Qwen3-8B", "--zero", "3", "--dp", "8")
     params = 8_190_735_360
-    assert told["per_gpu"]["weights_bytes"] == pytest.approx(2 * params / 8)
-    assert told["per_gpu"]["optimizer_bytes"] == pytest.approx(12 * params / 8)
-    assert "x 4" in told["notes"][0]
-    assert told["rule_of_thumb_gb"] == [pytest.approx(params * 12 / 1e9)] * 2
-    assert told["cards"] == 2
+    assert stated["per_gpu"]["weights_bytes"] == pytest.approx(2 * params / 8)
+    assert stated["per_gpu"]["optimizer_bytes"] == pytest.approx(12 * params / 8)
+    assert "x 4" in stated["notes"][0]
+    assert stated["rule_of_thumb_gb"] == [pytest.approx(params * 12 / 1e9)] * 2
+    assert stated["cards"] == 2
 
 
 def test_nanochat_json() -> None:
-    told = as_json("nanochat", "--depth", "20")
-    assert round(told["total_gb"], 2) == 1.98
-    assert round(told["recommended_gb"], 1) == 2.4
-    assert any("522.0 M" in note for note in told["notes"])
-    assert any("561.0 M" in note for note in told["notes"])
+    stated = as_json("nanochat", "--depth", "20")
+    assert round(stated["total_gb"], 2) == 1.98
+    assert round(stated["recommended_gb"], 1) == 2.4
+    assert any("522.0 M" in note for note in stated["notes"])
+    assert any("561.0 M" in note for note in stated["notes"])
 
 
 def test_measured_vs_theory_json() -> None:
-    told = as_json(
+    stated = as_json(
         "measured-vs-theory", "--model", "Qwen/Qwen3-8B", "--stated-gib", "14.383",
         "--measured-gib", "14.883", "--overhead", "10:0.014", "--overhead", "200:0.121",
         "--driver-mib", "16808",
     )  # fmt: skip
-    assert round(100 * told["measured_over_stated"], 2) == 3.48
-    assert told["measured_over_exact"] < 0
-    assert any("below the exact weights" in note for note in told["notes"])
+    assert round(100 * stated["measured_over_stated"], 2) == 3.48
+    assert stated["measured_over_exact"] < 0
+    assert any("below the exact weights" in note for note in stated["notes"])
 
 
 def test_check_json_names_every_part() -> None:
-    told = as_json("--check", str(LOGS / "vllm_0.10.2_qwen3_30b.log"))
-    parts = {part["part"]: part for part in told["parts"]}
-    assert told["gpu"] == "h100-sxm-80gb"
+    stated = as_json("--check", str(LOGS / "vllm_0.10.2_qwen3_30b.log"))
+    parts = {part["part"]: part for part in stated["parts"]}
+    assert stated["gpu"] == "h100-sxm-80gb"
     for part in ("weights", "KV cache pool", "KV cache per token", "activations"):
         assert abs(parts[part]["difference"]) < 0.02, part
 
@@ -276,3 +277,25 @@ def test_the_real_entry_point(tmp_path: Path) -> None:
                          check=False)  # fmt: skip
     assert bad.returncode == 2
     assert bad.stderr.startswith("error: unknown model")
+
+
+def test_the_command_line_that_a_sizing_assumes() -> None:
+    stated = as_json(
+        "--model", "Qwen/Qwen3-32B", "--gpu", "h100", "--tp", "2", "--context", "32768", "--launch"
+    )
+    words = " ".join(line.rstrip(" \\").strip() for line in stated["launch"]).split()
+    assert words[:3] == ["vllm", "serve", "Qwen/Qwen3-32B"]
+    options = dict(itertools.pairwise(words))
+    assert options["--tensor-parallel-size"] == "2"
+    assert options["--max-model-len"] == "32768"
+    assert float(options["--gpu-memory-utilization"]) == stated["memory"]["memory_fraction"]
+
+
+def test_a_launch_without_a_gpu_is_refused() -> None:
+    result = run("--model", "Qwen/Qwen3-32B", "--launch")
+    assert "--gpu" in str(result.exception)
+
+
+def test_fits_takes_the_cards_one_has() -> None:
+    stated = as_json("fits", "--model", "Qwen/Qwen3-8B", "--mine", "2x rtx-3090, 1x rtx-4090")
+    assert {fit["gpu"] for fit in stated["fits"]} == {"rtx-3090", "rtx-4090", "all 3 as rtx-4090"}

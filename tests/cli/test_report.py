@@ -24,7 +24,7 @@ def run(capsys, *args):
 def test_html_from_a_plan(capsys, plan_file, tmp_path):
     page = tmp_path / "report.html"
     code, out, err = run(capsys, plan_file, "--quick", "-o", str(page))
-    assert (code, out, err) == (0, "", "")
+    assert (code, out, err) == (0, "", f"wrote {page}\n")
     text = page.read_text()
     assert text.startswith("<!DOCTYPE html>")
     for section in ("decision", "order", "cost", "latency", "memory", "alternatives", "sources"):
@@ -50,21 +50,21 @@ def test_a_spreadsheet(capsys, plan_file, tmp_path):
 
 
 def test_sensitivity_solves_each_change_once(capsys, plan_file, monkeypatch):
-    asked = []
+    requested = []
 
-    def solve(scenario, **settings):
-        asked.append((scenario, settings["verify"]))
+    def solve(session, scenario, **settings):
+        requested.append((scenario, session.options.verify))
         return build.plan(scenario)
 
-    monkeypatch.setattr("planner.api.solve", solve)
+    monkeypatch.setattr("planner.session.Session.solve", solve)
     out = run(capsys, plan_file, "--format", "csv", "--table", "sensitivity")[1]
     rows = list(csv.DictReader(out.splitlines()))
     assert {r["input"] for r in rows} >= {"Request rate", "TTFT target", "TPOT target"}
-    assert {verify for _, verify in asked} == {"none"}
-    assert {s.services[0].rate for s, _ in asked} >= {25, 40, 50, 60, 75, 100}
+    assert {verify for _, verify in requested} == {"none"}
+    assert {s.services[0].rate for s, _ in requested} >= {25, 40, 50, 60, 75, 100}
 
 
-def test_an_infeasible_plan_is_told_and_exits_3(capsys, tmp_path):
+def test_an_infeasible_plan_is_reported_and_exits_3(capsys, tmp_path):
     path = tmp_path / "plan.json"
     path.write_text(build.infeasible_plan().to_json())
     code, out, _ = run(capsys, str(path), "--format", "md")
@@ -77,7 +77,7 @@ def test_an_infeasible_plan_is_told_and_exits_3(capsys, tmp_path):
     [
         (("--table", "orders", "--format", "csv"), "did you mean 'order'?"),
         (("-o", "/none/report.html"), "folder does not exist"),
-        (("-o", "/tmp"), "is a folder"),
+        (("-o", "/tmp"), "is a directory"),
         (("--format", "pdf"), "pdf"),
     ],
 )
@@ -91,7 +91,7 @@ def test_bad_input_exits_2(capsys, plan_file, args, message):
     ("module", "style"), [("matplotlib", "html"), ("jinja2", "html"), ("xlsxwriter", "xlsx")]
 )
 def test_missing_extras_say_what_to_install(capsys, plan_file, monkeypatch, module, style):
-    from planner.reporting import html
+    from planner.reporting.formats import html
 
     html._template.cache_clear()
     monkeypatch.setitem(sys.modules, module, None)
@@ -114,7 +114,7 @@ def test_what_cannot_be_written_is_said_before_any_work(capsys, monkeypatch):
     def solve(*_, **__):
         raise AssertionError("solved before looking at the output")
 
-    monkeypatch.setattr("planner.api.solve", solve)
+    monkeypatch.setattr("planner.session.Session.solve", solve)
     assert run(capsys, "llama70b_qps50", "-o", "/none/report.html")[0] == 2
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     code, _, err = run(capsys, "llama70b_qps50", "--format", "xlsx")

@@ -56,7 +56,7 @@ def test_requests_and_series_are_written_whole(scenario, tmp_path, capsys):
     capsys.readouterr()
 
 
-def test_a_plan_file_is_played_without_solving(scenario, tmp_path, capsys):
+def test_a_plan_file_is_simulated_without_solving(scenario, tmp_path, capsys):
     plan = tmp_path / "plan.json"
     assert main(["solve", scenario, "--verify", "none", "--format", "json", "-o", str(plan)]) == 0
     assert main(["simulate", scenario, "--plan", str(plan), "--duration", "3m"]) == 0
@@ -74,7 +74,7 @@ def test_a_plan_meets_the_load_of_the_scenario_that_is_named(scenario, tmp_path,
     assert "serves other models" in capsys.readouterr().err
 
 
-def test_a_trace_is_played(scenario, capsys):
+def test_a_trace_is_simulated(scenario, capsys):
     trace = ["--trace", "azure_conversation_2023", "--duration", "60s"]
     assert main(["simulate", scenario, *trace]) in (0, 3)
     assert "requests measured" in capsys.readouterr().out

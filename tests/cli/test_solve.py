@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from planner.plan import read_plan
+from planner.plan.schema import read_plan
 
 PLAN_KEYS = (
     *("schema_version", "scenario", "status", "objective_usd_per_hour", "bound_usd_per_hour"),
@@ -96,7 +96,12 @@ def test_the_terminal_report_starts_with_the_decision():
     done = planner("solve", "llama70b_qps50", "--verify", "none")
     assert done.returncode == 0
     assert done.stdout.startswith("llama70b_qps50: ")
-    for words in ("What to rent", "Predicted latency", "Best alternatives", "What was ruled out"):
+    for words in (
+        "What to rent",
+        "Predicted latency",
+        "Alternatives considered",
+        "Rejected configurations",
+    ):
         assert words in done.stdout
     assert "\x1b[" not in done.stdout
 

@@ -12,7 +12,7 @@ from planner.cli.main import main
 def solved(monkeypatch):
     """A cheap GPU below 40 requests/s, a big one from there, nothing above 150."""
 
-    def solve(scenario, **_):
+    def solve(_session, scenario, **_):
         rate = scenario.services[0].rate
         if rate > 150:
             return build.infeasible_plan(scenario)
@@ -24,7 +24,7 @@ def solved(monkeypatch):
         )
 
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr("planner.api.solve", solve)
+    monkeypatch.setattr("planner.session.Session.solve", solve)
 
 
 def run(capsys, *args):
@@ -44,10 +44,10 @@ def test_cost_and_flips_in_the_terminal(capsys):
 
 def test_json_and_csv_are_exact(capsys):
     args = ("--rate", "10..90", "--steps", "3", "--refine", "1")
-    told = json.loads(run(capsys, *args, "--format", "json")[1])
-    assert [p["rate_qps"] for p in told["points"]] == [10, 30, 50, 90]
-    assert [p["usd_per_hour"] for p in told["points"]] == [40, 80, 120, 200]
-    assert [(f["low"], f["high"]) for f in told["flips"]] == [(30, 50)]
+    stated = json.loads(run(capsys, *args, "--format", "json")[1])
+    assert [p["rate_qps"] for p in stated["points"]] == [10, 30, 50, 90]
+    assert [p["usd_per_hour"] for p in stated["points"]] == [40, 80, 120, 200]
+    assert [(f["low"], f["high"]) for f in stated["flips"]] == [(30, 50)]
     rows = list(csv.DictReader(io.StringIO(run(capsys, *args, "--format", "csv")[1], newline="")))
     assert [float(r["usd_per_month"]) for r in rows] == [h * 730 for h in (40, 80, 120, 200)]
     assert "l40s" in rows[0]["choice"]

@@ -2,6 +2,7 @@ import plan_builder as build
 import pytest
 
 from planner.comparison.differences import diff
+from planner.plan.money import Cash
 
 
 def of(difference, subject, name):
@@ -18,7 +19,7 @@ def test_the_same_plan_has_no_differences_whatever_its_run():
     assert found.changes == ()
     assert found.causes == ()
     assert found.increase == 0
-    assert not found.exceeds(0)
+    assert found.increased(0) == ()
 
 
 def test_more_demand_shows_as_cost_replicas_and_cause():
@@ -32,10 +33,10 @@ def test_more_demand_shows_as_cost_replicas_and_cause():
     assert of(found, "service chat", "rate") == [("~", 50.0, 60.0)]
     assert of(found, "service chat, 4x h100", "replicas") == [("~", 5, 6)]
     assert of(found, "acme us-east-1 h100x8 on-demand", "nodes") == [("~", 3, 4)]
-    assert [(c.kind, c.detail) for c in found.causes] == [("demand", "chat: rate 50 -> 60")]
+    assert [(c.kind, c.detail) for c in found.causes] == [("rate", "chat: rate 50 -> 60")]
     assert found.increase == pytest.approx(1 / 3)
-    assert found.exceeds(0.05)
-    assert not found.exceeds(0.34)
+    assert found.increased(0.05) == ("the cost per hour",)
+    assert found.increased(0.34) == ()
 
 
 def test_another_gpu_shows_as_removed_and_added():
@@ -52,7 +53,7 @@ def test_another_gpu_shows_as_removed_and_added():
     ("changed", "kind"),
     [
         ({"model": "other"}, "model"),
-        ({"output_tokens": 600}, "demand"),
+        ({"output_tokens": 600}, "lengths"),
         ({"slo": {"ttft_p99": "1s"}}, "SLO"),
         ({"search": {"tensor_parallel": [8]}}, "search"),
         ({"prices": {"terms": ["spot"]}}, "price"),
@@ -76,18 +77,18 @@ def test_prices_catalog_date_calibration_and_version_are_causes():
         },
     )
     found = diff(build.plan(), new)
-    told = {c.kind: c.detail for c in found.causes}
-    assert told["price"] == "acme us-east-1 h100x8 on-demand: 20 -> 25 USD per node-hour"
-    assert told["catalog date"] == "prices of 2026-10-01 -> 2026-11-01 to 2026-11-02"
-    assert {"catalog", "calibration", "planner"} < set(told)
+    text = {c.kind: c.detail for c in found.causes}
+    assert text["price"] == "acme us-east-1 h100x8 on-demand: 20 -> 25 USD per node-hour"
+    assert text["catalog date"] == "prices of 2026-10-01 -> 2026-11-01 to 2026-11-02"
+    assert {"catalog", "calibration", "planner"} < set(text)
 
 
 def test_a_lost_plan_exceeds_any_limit():
     found = diff(build.plan(), build.infeasible_plan())
     assert of(found, "plan", "status") == [("~", "optimal", "infeasible")]
     assert found.increase is None
-    assert found.exceeds(1000)
-    assert not diff(build.infeasible_plan(), build.infeasible_plan()).exceeds(0)
+    assert found.increased(1000)
+    assert not diff(build.infeasible_plan(), build.infeasible_plan()).increased(0)
 
 
 def test_assumptions_and_warnings_are_listed():
@@ -109,3 +110,25 @@ def test_nodes_paid_part_of_the_time_are_one_offer():
     found = diff(build.plan(), build.plan(nodes=levels))
     assert of(found, "acme us-east-1 h100x8 on-demand", "nodes") == [("~", 3, 6)]
     assert of(found, "total", "cost per hour") == [("~", 60.0, 80.0)]
+
+
+def signed(upfront_usd, **changes):
+    cash = Cash(
+        by_month=(upfront_usd, 0.0),
+        due_at_signature_usd=upfront_usd,
+        upfront_usd=upfront_usd,
+        horizon_usd=upfront_usd,
+        accrued_usd=upfront_usd,
+        owed_after_usd=0.0,
+        paid_ahead_usd=0.0,
+    )
+    return build.plan(cash=cash, **changes)
+
+
+def test_a_prepayment_is_an_increase_where_the_cost_per_hour_is_not():
+    found = diff(signed(0.0), signed(625_446.0))
+    assert found.increase == 0
+    assert found.increased(0.05) == ("what is paid upfront",)
+    assert diff(signed(100.0), signed(104.0)).increased(0.05) == ()
+    lines = {(c.subject, c.name): (c.old, c.new) for c in found.changes}
+    assert lines["cash", "paid upfront"] == (0, 625_446)

@@ -53,6 +53,6 @@ def test_ties_go_to_fewer_gpus_then_lower_tpot():
     assert comparison.winner.choice == {"weights": "fp8"}
 
 
-def test_when_no_option_can_even_be_asked_the_first_reason_is_raised():
+def test_when_no_option_can_even_be_requested_the_first_reason_is_raised():
     with pytest.raises(InputError, match="no offer is left"):
         compare(plan_builder.scenario(), {"tensor_parallel": ("1",)}, solve)

@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from planner.catalog.store import load_catalog
-from planner.deploy.commands import ENGINES
-from planner.deploy.dialect import (
+from planner.deploy.engines.command_line import ENGINES
+from planner.deploy.engines.dialect import (
     FOLDER,
     ComponentRow,
     DeviceRow,
@@ -20,7 +20,7 @@ from planner.deploy.dialect import (
 )
 
 CATALOG = load_catalog()
-VERSIONS = [(e.name, e.version) for e in CATALOG.engines()]
+VERSIONS = [(e.name, e.version) for e in CATALOG.engines() if e.name in CATALOG.planned_engines()]
 TABLES = {
     "vllm": OptionRow,
     "sglang": OptionRow,

@@ -17,18 +17,18 @@ from planner.errors import InputError
 CHOICES = Choices()
 
 
-def test_vllm_is_told_the_whole_plan(catalog):
+def test_vllm_is_reported_the_whole_plan(catalog):
     plan = fleet(service("chat", (group(weights="fp8", kv_cache="fp8"),)))
     words = options(script(written(plan, catalog, "vllm")))
     assert words[:3] == ["vllm", "serve", LLAMA]
-    told = dict(itertools.pairwise(words))
-    assert told["--tensor-parallel-size"] == "4"
-    assert told["--quantization"] == "fp8"
-    assert told["--kv-cache-dtype"] == "fp8"
-    assert told["--max-model-len"] == "1504"  # 1,000 + 500 in whole blocks of 16
-    assert told["--max-num-seqs"] == "1024"  # vLLM's own default on an H100
-    assert told["--max-num-batched-tokens"] == "8192"
-    assert told["--gpu-memory-utilization"] == "0.9"
+    stated = dict(itertools.pairwise(words))
+    assert stated["--tensor-parallel-size"] == "4"
+    assert stated["--quantization"] == "fp8"
+    assert stated["--kv-cache-dtype"] == "fp8"
+    assert stated["--max-model-len"] == "8192"  # the model's own: no more KV is reserved
+    assert stated["--max-num-seqs"] == "1024"  # vLLM's own default on an H100
+    assert stated["--max-num-batched-tokens"] == "8192"
+    assert stated["--gpu-memory-utilization"] == "0.9"
     assert "--trust-remote-code" not in words
 
 
@@ -260,8 +260,10 @@ def test_a_checkpoint_speaks_for_its_own_precision(catalog):
 
 def test_tensorrt_llm_does_not_quantise_in_silence(catalog):
     plan = fleet(service("chat", (group(engine="tensorrt-llm", weights="fp8"),)))
-    with pytest.raises(InputError, match="does not make fp8 weights of a bf16 checkpoint") as told:
+    with pytest.raises(
+        InputError, match="does not make fp8 weights of a bf16 checkpoint"
+    ) as stated:
         written(plan, catalog, "trtllm")
-    assert "--checkpoint chat=" in str(told.value)
+    assert "--checkpoint chat=" in str(stated.value)
     files = written(plan, catalog, "trtllm", checkpoints={"chat": "nvidia/Llama-FP8"})
     assert "trtllm-serve nvidia/Llama-FP8" in script(files)

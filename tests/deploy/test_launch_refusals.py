@@ -12,7 +12,7 @@ CHOICES = Choices()
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_remote_code_is_trusted_only_when_asked(catalog, target):
+def test_remote_code_is_trusted_only_when_requested(catalog, target):
     engine = {"sglang": "sglang", "trtllm": "tensorrt-llm"}.get(target, "vllm")
     plan = fleet(service("chat", (group(engine=engine, weights="bf16"),)))
     for trusted in (False, True):
@@ -25,9 +25,9 @@ def test_remote_code_is_trusted_only_when_asked(catalog, target):
 @pytest.mark.parametrize("target", ["docker-compose", "kubernetes", "llm-d"])
 def test_an_image_that_is_not_recorded_must_be_named(catalog, target):
     plan = fleet(service("chat", (group(gpu="gaudi-3", tensor_parallel=4, weights="bf16"),)))
-    with pytest.raises(InputError, match="no image") as told:
+    with pytest.raises(InputError, match="no image") as stated:
         written(plan, catalog, target)
-    assert "--image vllm=NAME:VERSION" in str(told.value)
+    assert "--image vllm=NAME:VERSION" in str(stated.value)
     if target != "docker-compose":
         files = written(plan, catalog, target, images={"vllm": "registry.example/gaudi:1.22"})
         assert "habana.ai/gaudi: '4'" in "".join(files.values())
@@ -56,9 +56,9 @@ def test_the_engine_of_the_plan_decides(catalog):
 
 def test_unlike_replicas_behind_one_service_are_pointed_out(catalog):
     plan = fleet(service("chat", (group(), group(gpu="h200-sxm-141gb", tensor_parallel=2))))
-    told = launch_files(plan, catalog, "kubernetes", CHOICES)
-    assert any("unlike replicas" in w for w in told.warnings)
-    assert "unlike replicas" in told.files["README.md"]
+    stated = launch_files(plan, catalog, "kubernetes", CHOICES)
+    assert any("unlike replicas" in w for w in stated.warnings)
+    assert "unlike replicas" in stated.files["README.md"]
 
 
 @pytest.mark.parametrize(
@@ -87,23 +87,23 @@ def test_length_buckets_need_a_router_of_their_own(catalog):
     plan = fleet(
         service("chat", (group(), group(tensor_parallel=2))), buckets={"prompt_tokens": [500]}
     )
-    told = launch_files(plan, catalog, "llm-d", CHOICES)
-    assert any("split by length" in w for w in told.warnings)
+    stated = launch_files(plan, catalog, "llm-d", CHOICES)
+    assert any("split by length" in w for w in stated.warnings)
 
 
 @pytest.mark.parametrize(
-    ("autoscaler", "told", "not_told"),
+    ("autoscaler", "stated", "not_stated"),
     [
         ("keda", "KEDA, and a Prometheus at http://", "metrics adapter"),
         ("hpa", "offers `vllm_num_requests_waiting` of each pod", "KEDA"),
         ("none", "device plugin", "KEDA"),
     ],
 )
-def test_the_readme_names_what_the_cluster_needs(catalog, autoscaler, told, not_told):
+def test_the_readme_names_what_the_cluster_needs(catalog, autoscaler, stated, not_stated):
     plan = fleet(service("chat", (group(),)))
     text = written(plan, catalog, "kubernetes", autoscaler=autoscaler)["README.md"]
-    assert told in text
-    assert not_told not in text
+    assert stated in text
+    assert not_stated not in text
 
 
 def test_a_quantised_checkpoint_is_not_served_for_another_precision(catalog):
@@ -141,3 +141,10 @@ def test_what_vllm_would_refuse_at_start_is_refused_here(catalog):
     odd = group(weights="bf16", settings={"lora_adapters": 1, "lora_rank": 12})
     with pytest.raises(InputError, match="not a value of --max-lora-rank"):
         written(fleet(service("chat", (odd,))), catalog, "vllm")
+
+
+def test_a_pinned_context_shorter_than_the_requests_is_refused(catalog):
+    plan = fleet(service("chat", (group(settings={"max_model_len_tokens": 500}),)))
+    with pytest.raises(InputError, match="its requests exceed") as refused:
+        launch_files(plan, catalog, "vllm", CHOICES)
+    assert "1500" in str(refused.value)

@@ -1,4 +1,4 @@
-"""Launch files of units that prefill and decode apart: both pools, their router, and what is refused."""
+"""Launch files of disaggregated prefill and decode: both pools, their router, and what is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from planner import __version__
 from planner.deploy.choices import Choices
 from planner.deploy.targets import launch_files
 from planner.errors import InputError
-from planner.plan_pools import PrefillPool
+from planner.plan.prefill_pool import PrefillPool
 
 
 def units(engine="vllm", replicas=2, prefill=(3, 2), decode=(2, 4), **more):
@@ -65,7 +65,7 @@ def test_each_pool_runs_its_own_layout_as_often_as_the_units_say(catalog):
     assert "toy_proxy_server.py" in files["route-chat.sh"]
 
 
-def test_sglang_is_told_its_pool_and_llm_d_its_role(catalog):
+def test_sglang_is_reported_its_pool_and_llm_d_its_role(catalog):
     plan = fleet(service("chat", (units("sglang"),), LLAMA))
     files = written("sglang", plan, catalog)
     for pool in ("prefill", "decode"):

@@ -15,7 +15,7 @@ from launch_plans import DEEPSEEK, GPT_OSS, LLAMA, VERSIONS, fleet, group, servi
 from planner.catalog.store import load_catalog
 from planner.deploy.check import check_files
 from planner.deploy.choices import Choices
-from planner.deploy.documents import read_yaml_stream
+from planner.deploy.cluster.yaml_text import read_yaml_stream
 from planner.deploy.targets import TARGETS, launch_files
 from planner.errors import InputError, OutputError
 
@@ -48,7 +48,7 @@ def layouts(draw, engine, model):
                 "memory_fraction": st.floats(0.1, 0.99),
                 "max_num_seqs": st.integers(1, 4096),
                 "max_num_batched_tokens": st.integers(256, 65536),
-                "max_model_len_tokens": st.integers(16, 8192),
+                "max_model_len_tokens": st.integers(1500, 8192),
                 "prefix_caching": st.booleans(),
             },
         )

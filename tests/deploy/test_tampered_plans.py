@@ -3,6 +3,7 @@
 import copy
 import json
 
+import plan_builder as build
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from planner.catalog.store import load_catalog
 from planner.deploy.choices import Choices
 from planner.deploy.targets import launch_files
 from planner.errors import InputError, OutputError, PlannerError
-from planner.plan import read_plan
+from planner.plan.schema import read_plan
 
 CATALOG = load_catalog()
 PLAN = json.loads(
@@ -20,13 +21,7 @@ PLAN = json.loads(
         service("chat", (group(weights="fp8", settings={"max_num_seqs": 64}),)),
         service("code", (group(tensor_parallel=8, pipeline_parallel=2), group(gpu="mi300x"))),
     )
-    .model_copy(
-        update={
-            "details": {
-                "schedule": [{"period": "00:00", "hours": 24.0, "replicas": {"chat: x": 2}}]
-            }
-        }
-    )
+    .model_copy(update={"periods": (build.period("00:00", {"chat: x": 2}, hours=24.0),)})
     .to_json()
 )
 VALUES = [0, -1, 1, 7, 10**9, 1e308, None, "", "x", True, [], {}, "a\nb", "../x", 0.5]
@@ -46,7 +41,7 @@ def _leaves(value, path=()):
         yield path
 
 
-LEAVES = [p for p in _leaves(PLAN) if p[0] in ("services", "nodes", "scenario", "details")]
+LEAVES = [p for p in _leaves(PLAN) if p[0] in ("services", "nodes", "scenario", "periods")]
 
 
 @settings(max_examples=150, deadline=None)
@@ -74,7 +69,7 @@ def test_any_edit_is_deployed_or_refused(tmp_path_factory, edits, target):
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "stated"),
     [
         (("services", 0, "name"), "other", "the scenario has no such service"),
         (("services", 0, "replica_groups", 0, "gpus"), 3, "2 replicas of 4 on 3 GPUs"),
@@ -82,10 +77,11 @@ def test_any_edit_is_deployed_or_refused(tmp_path_factory, edits, target):
         (("services", 0, "replica_groups", 0, "settings", "max_num_seqs"), "x", "max_num_seqs"),
         (("services", 0, "replica_groups", 0, "settings"), {"magic": 1}, "an unknown setting"),
         (("nodes", 0, "gpus_per_node"), 0, "a count below 1"),
-        (("details", "schedule", 0, "replicas"), {"chat: x": "two"}, "schedule"),
+        (("periods", 0, "replicas"), {"chat: x": "two"}, "periods.0.replicas"),
+        (("periods", 0, "replicas"), {"chat: x": -1}, "a count below 0"),
     ],
 )
-def test_a_contradiction_is_named(tmp_path, path, value, told):
+def test_a_contradiction_is_named(tmp_path, path, value, stated):
     edited = copy.deepcopy(PLAN)
     place = edited
     for key in path[:-1]:
@@ -95,4 +91,4 @@ def test_a_contradiction_is_named(tmp_path, path, value, told):
     file.write_text(json.dumps(edited))
     with pytest.raises(InputError) as refusal:
         launch_files(read_plan(file), CATALOG, "vllm", Choices())
-    assert told in str(refusal.value)
+    assert stated in str(refusal.value)

@@ -10,7 +10,8 @@ import yaml
 
 from planner.api import solve
 from planner.catalog.store import Catalog
-from planner.plan import Plan
+from planner.plan.periods import Period
+from planner.plan.schema import Plan
 
 BUCKETS = {
     "model": "meta-llama/Llama-3.1-8B-Instruct",
@@ -44,20 +45,20 @@ def shipped(name: str, catalog: Catalog) -> Plan:
     return solve(name, catalogs=catalog, verify="none")
 
 
-def written(asked: dict[str, Any], folder: Path, catalog: Catalog) -> Plan:
+def written(requested: dict[str, Any], folder: Path, catalog: Catalog) -> Plan:
     path = folder / "asked.yaml"
-    path.write_text(yaml.safe_dump(asked))
+    path.write_text(yaml.safe_dump(requested))
     return solve(path, catalogs=catalog, verify="none")
 
 
-def nodes(entry: dict[str, Any]) -> int:
-    return sum(entry["nodes"].values())
+def nodes(period: Period) -> int:
+    return sum(period.nodes.values())
 
 
 def test_services_share_gpus_over_a_day(catalog: Catalog) -> None:
     plan = shipped("fleet_day_and_night", catalog)
     assert plan.status == "optimal"
-    hours = plan.details["schedule"]
+    hours = plan.periods
     assert len(hours) == 24
     peaks = sum(g.gpus for s in plan.services for g in s.replica_groups)
     assert plan.totals is not None
@@ -73,14 +74,14 @@ def test_services_share_gpus_over_a_day(catalog: Catalog) -> None:
 def test_a_fleet_grows_stage_by_stage_on_top_of_what_runs(catalog: Catalog) -> None:
     plan = shipped("fleet_growth", catalog)
     assert plan.status == "optimal"
-    stages = plan.details["schedule"]
-    assert [s["period"] for s in stages] == ["month 1", "month 7", "month 13", "month 19"]
+    stages = plan.periods
+    assert [s.period for s in stages] == ["month 1", "month 7", "month 13", "month 19"]
     counts = [nodes(s) for s in stages]
     assert counts == sorted(counts)
-    assert all(any("existing" in o for o in s["nodes"]) for s in stages)
-    assert not any("3-year" in o for o in stages[0]["nodes"])
+    assert all(any("existing" in o for o in s.nodes) for s in stages)
+    assert not any("3-year" in o for o in stages[0].nodes)
     (group,) = plan.services[0].replica_groups
-    last = stages[-1]["busiest_qps"][plan.services[0].name]
+    last = stages[-1].busiest_qps[plan.services[0].name]
     assert group.capacity_qps * (group.replicas - 1) >= last * (1 - 1e-9)  # one may be lost
 
 

@@ -6,16 +6,16 @@ import re
 from pathlib import Path
 
 import planner.fleet
-from planner.fleet import program
+from planner.fleet.program import program
 
 CODE = Path(planner.fleet.__file__).parent
-DOCS = CODE.parents[1] / "docs" / "optimisation.md"
+DOCS = CODE.parents[1] / "docs" / "concepts" / "optimisation.md"
 ROW = re.compile(r"""(?:\.row\(|_cap\(\s*columns,)\s*"([a-z_]+)\"""")
 
 
 def families() -> set[str]:
     found = set()
-    for path in CODE.glob("*.py"):
+    for path in CODE.rglob("*.py"):
         found |= set(ROW.findall(path.read_text(encoding="utf-8")))
     return found
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from planner.errors import InputError
 from planner.fleet.periods import DAY, Hourly, calendar_of, hourly_of, reduce_days, start_up_hours
-from planner.scenario import Service
-from planner.scenario_fleet import Horizon
+from planner.scenario.fleet import Horizon
+from planner.scenario.schema import Service
 
 FLAT = Horizon()
 PROFILE = [2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 10, 10, 9, 9, 9, 10, 9, 8, 7, 6, 5, 4, 3, 3]
@@ -52,13 +52,13 @@ def test_a_rate_that_does_not_vary_is_one_period() -> None:
 def test_a_day_has_its_hours_and_its_mean_is_the_rate() -> None:
     calendar = calendar_of([service(load={"hourly": PROFILE, "peak_ratio": 1.5})], FLAT)
     assert len(calendar.hours) == DAY
-    assert sum(calendar.hours) == pytest.approx(12 * 730)
+    assert sum(calendar.hours) == pytest.approx(FLAT.months * 730)
     assert np.mean(calendar.mean_qps["chat"]) == pytest.approx(12.0)
     assert max(calendar.sizing_qps["chat"]) == pytest.approx(12 * 10 / np.mean(PROFILE) * 1.5)
     assert calendar.labels[9] == "09:00"
 
 
-def test_a_flat_service_stands_beside_one_that_varies() -> None:
+def test_a_flat_service_is_beside_one_that_varies() -> None:
     calendar = calendar_of([service("a"), service("b", load={"hourly": PROFILE})], FLAT)
     assert set(calendar.sizing_qps["a"]) == {12.0}
     assert len(set(calendar.sizing_qps["b"])) > 5
@@ -69,11 +69,11 @@ def test_a_series_is_sized_on_its_busiest_window_and_keeps_its_peak_hour(tmp_pat
     days = np.concatenate([np.array(PROFILE) * rng.uniform(0.6, 1.2) for _ in range(14)])
     days[5 * DAY + 11] *= 3
     name = write_series(tmp_path / "rates.csv", days)
-    asked = service(load={"series": name, "days": 3})
-    hourly = hourly_of(asked)
+    requested = service(load={"series": name, "days": 3})
+    hourly = hourly_of(requested)
     assert hourly.mean_qps.mean() == pytest.approx(12.0)
     assert hourly.busiest_qps == pytest.approx(hourly.mean_qps * 2 / (7 / 6))
-    calendar = calendar_of([asked], FLAT)
+    calendar = calendar_of([requested], FLAT)
     assert len(calendar.hours) == 3 * DAY
     assert max(calendar.sizing_qps["chat"]) == pytest.approx(hourly.busiest_qps.max(), abs=0)
     weighted = np.average(calendar.mean_qps["chat"], weights=calendar.hours)
@@ -118,8 +118,8 @@ def test_the_busiest_hour_of_every_service_survives_verbatim(
 
 
 def test_rising_hours_pay_for_the_start_and_hours_are_only_moved() -> None:
-    asked = [service(load={"hourly": PROFILE})]
-    plain, started = calendar_of(asked, FLAT), calendar_of(asked, FLAT, start_up_hours=0.25)
+    requested = [service(load={"hourly": PROFILE})]
+    plain, started = calendar_of(requested, FLAT), calendar_of(requested, FLAT, start_up_hours=0.25)
     assert sum(started.billed_hours) == pytest.approx(sum(plain.billed_hours))
     assert plain.billed_hours == plain.hours == started.hours
     unit = plain.hours[0]
@@ -137,7 +137,16 @@ def test_growth_compounds_and_stages_are_sized_for_their_last_month() -> None:
     assert calendar.sizing_qps["chat"] == pytest.approx([12 * 1.1**m for m in (2, 5, 8, 11)])
 
 
+def test_a_stage_pays_for_the_mean_of_its_months_not_for_its_last() -> None:
+    horizon = Horizon(months=12, stages=4, growth_per_month=0.1)
+    calendar = calendar_of([service()], horizon)
+    months = [12 * 1.1**m for m in range(12)]
+    by_stage = [sum(months[i : i + 3]) / 3 for i in (0, 3, 6, 9)]
+    assert calendar.mean_qps["chat"] == pytest.approx(by_stage)
+    assert np.mean(calendar.mean_qps["chat"]) == pytest.approx(np.mean(months))
+
+
 def test_the_longest_start_up_counts() -> None:
-    asked = [service("a"), service("b", feeding={"start_up": "15m"})]
-    assert start_up_hours(asked, {"vllm": 120.0}) == pytest.approx(0.25)
-    assert start_up_hours(asked[:1], {"vllm": 120.0}) == pytest.approx(120 / 3600)
+    requested = [service("a"), service("b", routing={"start_up": "15m"})]
+    assert start_up_hours(requested, {"vllm": 120.0}) == pytest.approx(0.25)
+    assert start_up_hours(requested[:1], {"vllm": 120.0}) == pytest.approx(120 / 3600)

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner import api
-from planner.fleet.frontier import levels_of, resilience_steps
-from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind, Resilience
-from planner.fleet.program import solve
-from planner.fleet.rivals import unprotected
-from planner.scenario import Scenario
+from planner.fleet.alternatives.frontier import levels_of, resilience_steps
+from planner.fleet.alternatives.narrower_choices import unprotected
+from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind, Resilience
+from planner.fleet.program.program import solve
+from planner.scenario.schema import Scenario
 
 
 def fleet(rate, zones=("a", "b")):

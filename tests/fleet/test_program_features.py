@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from planner.errors import InputError
-from planner.fleet.problem import Cap, Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
-from planner.fleet.program import solve
+from planner.fleet.program.problem import Cap, Demand, FleetLimits, NodeOffer, Problem, ReplicaKind
+from planner.fleet.program.program import solve
 
 
 def demand(*rates: float, key: str = "s", kinds: int | None = 1) -> Demand:
@@ -38,7 +38,7 @@ def test_shares_that_do_not_add_up_take_a_gpu_each() -> None:
     assert solve(problem).billed == {("a", 0): 3}
 
 
-def test_a_share_stands_beside_a_whole_group() -> None:
+def test_a_share_is_beside_a_whole_group() -> None:
     kinds = (on("a", 1.0, gpu_share=0.5, s="x"), on("a", 1.0, gpus=3, s="y"))
     demands = (demand(2.0, key="x"), demand(1.0, key="y"))
     problem = Problem(demands, kinds, (NodeOffer("a", "a", 4, 1.0),))

@@ -8,8 +8,8 @@ import fleet_instances
 import pytest
 from fleet_oracle import cheapest
 
-from planner.fleet.problem import Problem
-from planner.fleet.program import solve
+from planner.fleet.program.problem import Problem
+from planner.fleet.program.program import solve
 
 KINDS = [
     fleet_instances.mixes,

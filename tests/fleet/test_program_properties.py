@@ -9,8 +9,8 @@ from dataclasses import replace
 import fleet_instances
 import pytest
 
-from planner.fleet.problem import Problem, Solution
-from planner.fleet.program import solve
+from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.program import solve
 
 MAKERS = [
     fleet_instances.mixes,
@@ -19,6 +19,7 @@ MAKERS = [
     fleet_instances.periods,
     fleet_instances.redundancy,
     fleet_instances.wide_and_small,
+    fleet_instances.places,
 ]
 SEEDS = range(12)
 every_kind = pytest.mark.parametrize("make", MAKERS, ids=lambda m: m.__name__)

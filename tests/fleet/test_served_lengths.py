@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.fleet.buckets import buckets_of, served_lengths
-from planner.scenario import Scenario
-from planner.serving.lengths import lengths_of
+from planner.fleet.candidates.buckets import buckets_of, served_lengths
+from planner.scenario.schema import Scenario
+from planner.workload.lengths import lengths_of
 
 SERVICE = Scenario.model_validate(
     {

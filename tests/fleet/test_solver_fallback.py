@@ -2,9 +2,9 @@
 
 import importlib.util
 
-from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind
-from planner.fleet.program import solve
-from planner.fleet.solver import usable
+from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind
+from planner.fleet.program.program import solve
+from planner.fleet.program.solver import usable
 
 PROBLEM = Problem(
     demands=(Demand("s", "s", (10.0,)),),

@@ -40,7 +40,7 @@ def built(
     return Deployment(
         model=spec,
         gpu=card,
-        engine=CATALOG.engine(engine).on(card),
+        engine=CATALOG.engine(engine),
         tensor_parallel=tp,
         weights=weights_for(spec, weights, CATALOG.weight_format),
         kv_cache=CATALOG.kv_format("bf16"),

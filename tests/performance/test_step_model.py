@@ -27,7 +27,7 @@ def deployment(catalog: Catalog, model: str, gpu: str, tp: int, **kwargs: Any) -
     spec = catalog.model(model)
     card = catalog.gpu(gpu)
     weights = weights_for(spec, str(kwargs.pop("weights", "native")), catalog.weight_format)
-    engine = catalog.engine(str(kwargs.pop("engine", "vllm"))).on(card)
+    engine = catalog.engine(str(kwargs.pop("engine", "vllm")))
     kv = catalog.kv_format("bf16")
     return Deployment(spec, card, engine, tp, weights, kv, **kwargs)
 

@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from planner.catalog.store import Catalog
-from planner.sizing import kv_cache, rules_of_thumb
+from planner.sizing import rules_of_thumb
+from planner.sizing.cache import kv_cache
 from planner.sizing.measured_vs_theory import compare_with_measurement
-from planner.sizing.nanochat import nanochat_memory, nanochat_parameters
 from planner.sizing.parameters import count_parameters
 from planner.sizing.precision import weight_bytes
-from planner.sizing.reference_cards import cards_that_hold, reference_cards
+from planner.sizing.reference_gpus import cards_that_hold, reference_cards
+from planner.sizing.training.nanochat import nanochat_memory, nanochat_parameters
 from planner.units import GB, GIB
 
 PUBLISHED: dict[str, Any] = yaml.safe_load(

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import planner.reporting
-from planner.reporting import html
-from planner.reporting.canvas import DARK, LIGHT
-from planner.reporting.plan_document import plan_document
+from planner.reporting.charts.canvas import DARK, LIGHT
+from planner.reporting.formats import html
+from planner.reporting.plan.plan_document import plan_document
 
 CSS = (Path(planner.reporting.__file__).parent / "templates" / "page.css").read_text()
 TEXT_COLOURS = ("--ink", "--muted", "--accent", "--warn")

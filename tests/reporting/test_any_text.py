@@ -9,9 +9,9 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.reporting import csv_table, html, markdown
 from planner.reporting.document import Column, Document, Paragraph, Quantity, Section, Table
-from planner.reporting.workbook import Workbook
+from planner.reporting.formats import csv_table, html, markdown
+from planner.reporting.formats.workbook import Workbook
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 TRICKY = st.sampled_from(

@@ -6,11 +6,11 @@ import pytest
 from planner.comparison.differences import diff
 from planner.comparison.options import compare
 from planner.comparison.sweeps import axis_named, sweep
-from planner.reporting import markdown
-from planner.reporting.comparison_document import comparison_document
-from planner.reporting.difference_document import difference_document
-from planner.reporting.plan_document import plan_document
-from planner.reporting.sweep_document import sweep_document
+from planner.reporting.formats import markdown
+from planner.reporting.plan.plan_document import plan_document
+from planner.reporting.studies.comparison_document import comparison_document
+from planner.reporting.studies.difference_document import difference_document
+from planner.reporting.studies.sweep_document import sweep_document
 
 
 def by_degree(scenario):

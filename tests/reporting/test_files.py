@@ -5,9 +5,9 @@ import pytest
 
 from planner.errors import InputError, OutputError
 from planner.reporting import extras
-from planner.reporting.csv_table import pick
 from planner.reporting.files import write_file
-from planner.reporting.plan_document import plan_document
+from planner.reporting.formats.csv_table import pick
+from planner.reporting.plan.plan_document import plan_document
 
 
 def test_a_file_is_written_whole(tmp_path):

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import openpyxl
 import pytest
 
-from planner.reporting import csv_table, html, markdown, rich_document, xlsx
-from planner.reporting.plan_document import plan_document
+from planner.reporting.formats import csv_table, html, markdown, rich_document
+from planner.reporting.plan import spreadsheet as xlsx
+from planner.reporting.plan.plan_document import plan_document
 
 
 class Elements(HTMLParser):

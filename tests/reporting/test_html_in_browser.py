@@ -3,17 +3,13 @@
 import json
 import os
 import re
-import shutil
-import subprocess
 
 import pytest
+from browser import CHROMIUM, chromium
 
-from planner.reporting import html
-from planner.reporting.plan_document import plan_document
+from planner.reporting.formats import html
+from planner.reporting.plan.plan_document import plan_document
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -22,22 +18,6 @@ pytestmark = [
     ),
 ]
 LIGHT, DARK = "--blink-settings=preferredColorScheme=1", "--blink-settings=preferredColorScheme=0"
-
-
-def chromium(page, folder, *options):
-    return subprocess.run(
-        [
-            CHROMIUM or "chromium",
-            *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-            *("--disable-background-networking", "--no-first-run", "--disable-sync"),
-            f"--user-data-dir={folder}/profile",
-            *options,
-            page.as_uri(),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every command in docs/reports.md runs as it stands, in order."""
+"""Every command in docs/guides/reports.md runs as it stands, in order."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ from planner.cli.main import main
 
 @pytest.mark.slow
 def test_commands_of_the_documentation_run(repository, tmp_path, monkeypatch, capsys):
-    text = (repository / "docs" / "reports.md").read_text(encoding="utf-8")
+    text = (repository / "docs" / "guides" / "reports.md").read_text(encoding="utf-8")
     commands = [
         line
         for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -23,6 +23,7 @@ def test_commands_of_the_documentation_run(repository, tmp_path, monkeypatch, ca
         assert program == "planner"
         assert main(words) == 0, f"{command}\n{capsys.readouterr().err}"
     assert {p.name for p in tmp_path.iterdir()} == {
+        "approval.html",
         "cost.svg",
         "last.json",
         "report.html",

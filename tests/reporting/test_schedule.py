@@ -4,35 +4,29 @@ import openpyxl
 import plan_builder as build
 import pytest
 
-from planner.comparison.findings import Findings
-from planner.reporting import html, markdown, xlsx
-from planner.reporting.plan_document import plan_document
+from planner.findings.schema import Findings
+from planner.reporting.formats import html, markdown
+from planner.reporting.plan import spreadsheet as xlsx
+from planner.reporting.plan.plan_document import plan_document
 
 
 def period(label, hours, mean, busiest, replicas):
     key = "chat: 4x h100-sxm-80gb vllm TP4 fp8/bf16"
-    return {
-        "period": label,
-        "hours": hours,
-        "mean_qps": {"chat": mean},
-        "busiest_qps": {"chat": busiest},
-        "replicas": {key: replicas},
-        "nodes": {"acme/us-east-1/h100x8/on-demand": replicas},
-        "unserved_qps": {},
-    }
+    nodes = {"acme/us-east-1/h100x8/on-demand": replicas}
+    return build.period(
+        label, {key: replicas}, hours=hours, mean_qps=mean, busiest_qps=busiest, nodes=nodes
+    )
 
 
 @pytest.fixture
 def varied():
     return build.plan(
         nodes=(build.node(count=2), build.node(count=3, hours_share=0.5)),
-        details={
-            "schedule": [period("day", 12.0, 50.0, 52.5, 5), period("night", 12.0, 10.0, 12.0, 2)]
-        },
+        periods=(period("day", 12.0, 50.0, 52.5, 5), period("night", 12.0, 10.0, 12.0, 2)),
     )
 
 
-def test_the_timetable_is_told(varied):
+def test_the_timetable_is_reported(varied):
     table = plan_document(Findings(varied)).tables()["schedule"]
     rows = [[c.value for c in row] for row in table.cells()]
     assert rows == [["day", 12, 50, 52.5, 0, 5, 5], ["night", 12, 10, 12, 0, 2, 2]]
@@ -45,10 +39,9 @@ def test_demand_and_capacity_over_time_are_drawn(varied):
 
 
 def test_replicas_of_unknown_names_leave_capacity_out(varied):
-    schedule = [{**p, "replicas": {"chat: something": 2}} for p in varied.details["schedule"]]
-    page = html.render(
-        plan_document(Findings(varied.model_copy(update={"details": {"schedule": schedule}})))
-    )
+    unknown = {"replicas": {"chat: something": 2}}
+    periods = tuple(p.model_copy(update=unknown) for p in varied.periods)
+    page = html.render(plan_document(Findings(varied.model_copy(update={"periods": periods}))))
     assert "asks for 52.5 req/s in 2 periods" in page
     assert "capacity reaches" not in page
 
@@ -71,4 +64,6 @@ def test_a_plan_without_periods_has_no_timetable():
 
 def test_the_spreadsheet_counts_the_share_of_time(varied):
     book = openpyxl.load_workbook(io.BytesIO(xlsx.render(Findings(varied))))
-    assert book["Summary"]["J5"].value == "=G5*H5*I5"
+    hours = [book["Summary"][f"K{line}"].value for line in (6, 7)]
+    assert book["Summary"]["O6"].value == "=G6*H6*K6*IF(Need_ends=1,N6,J6)"
+    assert hours == [730, 365]

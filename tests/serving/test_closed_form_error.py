@@ -1,4 +1,4 @@
-"""The closed form's capacity against the simulator's; docs/serving.md has the large grid."""
+"""The closed form's capacity against the simulator's; docs/concepts/serving.md has the large grid."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import pytest
 
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch
-from planner.scenario import Arrivals, Lengths, Slo
-from planner.serving.capacity import capacity_within
-from planner.serving.lengths import joint_lengths
+from planner.scenario.schema import Arrivals, Lengths, Slo
+from planner.serving.closed_form.capacity import capacity_within
 from planner.serving.limits import ReplicaLimits
-from planner.serving.simulated_capacity import simulated_capacity
+from planner.serving.simulation.capacity import simulated_capacity
+from planner.workload.lengths import joint_lengths
 
 
 class Affine:
+    admission_s = 0.0
+
     def __init__(self, rng: np.random.Generator) -> None:
         self.base = float(np.exp(rng.uniform(np.log(0.005), np.log(0.03))))
         self.sequence = self.base * float(rng.uniform(0.002, 0.01))

@@ -7,16 +7,18 @@ import pytest
 
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch
-from planner.scenario import Arrivals, Feeding
-from planner.serving.lengths import JointLengths, constant
+from planner.scenario.schema import Arrivals, Routing
 from planner.serving.limits import ReplicaLimits
-from planner.serving.replica_groups import ReplicaGroup
-from planner.serving.requests import Requests, open_loop
-from planner.serving.simulator import simulate
+from planner.serving.simulation.replica_groups import SimulatedGroup
+from planner.serving.simulation.requests import Requests, open_loop
+from planner.serving.simulation.simulator import simulate
+from planner.workload.lengths import JointLengths, constant
 
 
 class PerToken:
     """A step takes as long as its prompt tokens say; decode is not used."""
+
+    admission_s = 0.0
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -28,6 +30,8 @@ class PerToken:
 class Shared:
     """A decode step takes time in proportion to its batch: pure processor sharing."""
 
+    admission_s = 0.0
+
     def step_seconds(self, b: StepBatch):
         return 0.001 * b.decode_sequences + 1e-9 * b.prefill_tokens
 
@@ -38,7 +42,7 @@ def one_server() -> ReplicaLimits:
 
 def waits(lengths: JointLengths, rate: float, seconds_per_token: float, n: int, seed: int = 3):
     requests = open_loop(lengths, Arrivals(), rate, n / rate, seed)
-    result = simulate([ReplicaGroup(PerToken(seconds_per_token), one_server(), 1)], requests)
+    result = simulate([SimulatedGroup(PerToken(seconds_per_token), one_server(), 1)], requests)
     return result.latency_s("wait")[n // 20 :]
 
 
@@ -72,7 +76,7 @@ def test_decode_is_processor_sharing_whatever_the_lengths(load, spread):
     count = 50_000 if load > 0.5 else 15_000
     requests = open_loop(lengths, Arrivals(), rate, count / rate, 1)
     limits = ReplicaLimits(Scheduler.CHUNKED_PREFILL, 10_000, 10**6)
-    result = simulate([ReplicaGroup(Shared(), limits, 1)], requests)
+    result = simulate([SimulatedGroup(Shared(), limits, 1)], requests)
     stay = (result.end_s - result.first_token_s)[1000:]
     assert stay.mean() == pytest.approx(service / (1 - load), rel=0.06)
 
@@ -80,7 +84,7 @@ def test_decode_is_processor_sharing_whatever_the_lengths(load, spread):
 def test_random_splitting_of_poisson_arrivals_gives_the_single_server_wait():
     requests = open_loop(constant(100, 1), Arrivals(), 24.0, 2500.0, 1)
     result = simulate(
-        [ReplicaGroup(PerToken(0.001), one_server(), 4)], requests, Feeding(routing="random")
+        [SimulatedGroup(PerToken(0.001), one_server(), 4)], requests, Routing(policy="random")
     )
     assert result.latency_s("wait").mean() == pytest.approx(0.6 * 0.1 / 0.8, rel=0.06)
 
@@ -88,9 +92,9 @@ def test_random_splitting_of_poisson_arrivals_gives_the_single_server_wait():
 def test_joining_the_shortest_queue_beats_turns_beats_chance():
     lengths = JointLengths(np.array([50, 150]), np.array([1, 1]))
     requests = open_loop(lengths, Arrivals(), 32.0, 1000.0, 1)
-    group = [ReplicaGroup(PerToken(0.001), one_server(), 4)]
+    group = [SimulatedGroup(PerToken(0.001), one_server(), 4)]
     mean = {
-        policy: simulate(group, requests, Feeding(routing=policy)).latency_s("wait").mean()
+        policy: simulate(group, requests, Routing(policy=policy)).latency_s("wait").mean()
         for policy in ("least-loaded", "round-robin", "random")
     }
     assert mean["least-loaded"] < mean["round-robin"] < mean["random"]
@@ -114,11 +118,11 @@ def test_the_same_seed_gives_proportional_gaps_at_every_rate():
 
 def test_constant_arrivals_never_wait_below_full_load():
     requests = open_loop(constant(100, 1), Arrivals(process="constant"), 9.0, 100.0, 1)
-    result = simulate([ReplicaGroup(PerToken(0.001), one_server(), 1)], requests)
+    result = simulate([SimulatedGroup(PerToken(0.001), one_server(), 1)], requests)
     assert result.latency_s("wait").max() < 1e-9
 
 
 def test_requests_are_required():
     empty = Requests(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
     with pytest.raises(Exception, match="no requests"):
-        simulate([ReplicaGroup(Shared(), one_server(), 1)], empty)
+        simulate([SimulatedGroup(Shared(), one_server(), 1)], empty)

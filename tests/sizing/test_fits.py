@@ -6,9 +6,9 @@ import pytest
 
 from planner.catalog.store import Catalog
 from planner.errors import InputError
-from planner.sizing.fits import Verdict, gpus_that_fit, models_that_fit, question
-from planner.sizing.kv_cache import kv_bytes_per_token
-from planner.sizing.model_memory import Layout, model_memory
+from planner.sizing.cache.kv_cache import kv_bytes_per_token
+from planner.sizing.fits import FitVerdict, gpus_that_fit, models_that_fit, question
+from planner.sizing.model_memory import SizingLayout, model_memory
 from planner.sizing.quick_answers import quick_answer
 
 
@@ -28,11 +28,11 @@ def test_the_70b_walk_through_by_precision(catalog: Catalog) -> None:
     gpu = catalog.gpu("h100-sxm-80gb")
     fits = gpus_that_fit(catalog, model, ask, gpus=(gpu,), counts=(1, 2, 4))
     verdicts = {(fit.precision, fit.gpus): fit.verdict for fit in fits}
-    assert verdicts["bf16", 1] is Verdict.NOT
-    assert verdicts["bf16", 2] is Verdict.TIGHT  # 65.7 GiB of weights a card leave some 3 GiB
-    assert verdicts["bf16", 4] is Verdict.FITS
-    assert verdicts["fp8", 2] is Verdict.FITS
-    assert verdicts["int4", 1] is Verdict.FITS
+    assert verdicts["bf16", 1] is FitVerdict.NOT
+    assert verdicts["bf16", 2] is FitVerdict.TIGHT  # 65.7 GiB of weights a card leave some 3 GiB
+    assert verdicts["bf16", 4] is FitVerdict.FITS
+    assert verdicts["fp8", 2] is FitVerdict.FITS
+    assert verdicts["int4", 1] is FitVerdict.FITS
 
 
 def test_odd_counts_use_pipeline_stages(catalog: Catalog) -> None:
@@ -67,9 +67,9 @@ def test_absurd_questions_are_refused(catalog: Catalog) -> None:
         question(catalog, engine="nonsense")
 
 
-def test_the_asked_cache_is_weighed_against_the_pool(catalog: Catalog) -> None:
+def test_the_requested_cache_is_weighed_against_the_pool(catalog: Catalog) -> None:
     model = catalog.model("Qwen/Qwen3-8B")
-    layout = Layout(gpu=catalog.gpu("l4"))
+    layout = SizingLayout(gpu=catalog.gpu("l4"))
     one = model_memory(catalog, model, layout=layout, context_tokens=4096)
     assert one.max_sequences is not None
     fits = model_memory(
@@ -93,7 +93,7 @@ def test_without_a_gpu_only_the_model_is_sized(catalog: Catalog) -> None:
 
 
 def test_fp8_on_a_card_without_fp8_units_is_said(catalog: Catalog) -> None:
-    layout = Layout(gpu=catalog.gpu("a100-sxm-80gb"))
+    layout = SizingLayout(gpu=catalog.gpu("a100-sxm-80gb"))
     result = model_memory(catalog, catalog.model("Qwen/Qwen3-8B"), weights="fp8", layout=layout)
     assert any("FP8" in warning for warning in result.warnings)
 
@@ -125,3 +125,10 @@ def test_a_named_card_adds_the_pool_and_the_decision_tree(catalog: Catalog) -> N
     assert [step.holds for step in answer.steps] == [True, True]
     small = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"), card_gb=10)
     assert [step.holds for step in small.steps] == [False, False]
+
+
+def test_gpus_without_bfloat16_hold_models_in_float16(catalog: Catalog) -> None:
+    ask = question(catalog)
+    gpu, model = catalog.gpu("t4"), catalog.model("meta-llama/Llama-3.1-8B-Instruct")
+    found = gpus_that_fit(catalog, model, ask, gpus=(gpu,), precisions=("bf16",), counts=(2,))
+    assert [(f.weights, f.verdict) for f in found] == [("fp16", FitVerdict.FITS)]

@@ -167,10 +167,10 @@ def test_an_illegal_tensor_parallel_degree_is_a_reason() -> None:
 
 
 def test_a_model_length_beyond_the_pool_is_refused_as_the_engine_refuses_it() -> None:
-    asked = EngineSettings(max_model_len_tokens=29_000, memory_fraction=0.9)
+    requested = EngineSettings(max_model_len_tokens=29_000, memory_fraction=0.9)
     engine = CATALOG.engine("vllm", "0.6.6")
     card = CATALOG.gpu("rtx-3090")
-    layout = memory_layout(deployment(gpu=card, engine=engine, settings=asked))
+    layout = memory_layout(deployment(gpu=card, engine=engine, settings=requested))
     assert not layout.fits
     assert "one request of 29,000 tokens needs 3.54 GiB" in layout.reasons[0]
     assert layout.kv_pool_bytes > 0

@@ -1,4 +1,4 @@
-"""Every command of docs/memory.md runs."""
+"""Every command of docs/guides/memory.md runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from planner.cli.main import cli
 
-TEXT = (Path(__file__).parents[2] / "docs" / "memory.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "guides" / "memory.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
 

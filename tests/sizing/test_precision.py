@@ -75,7 +75,7 @@ def test_whole_models_shrink(name):
 
 
 @pytest.mark.parametrize(
-    ("model_name", "asked", "concrete"),
+    ("model_name", "requested", "concrete"),
     [
         ("deepseek-v3", "fp8", "fp8_block"),
         ("llama-3-70b", "fp8", "fp8"),
@@ -88,8 +88,8 @@ def test_whole_models_shrink(name):
         ("deepseek-v3", "bf16", "bf16"),
     ],
 )
-def test_friendly_names_mean_the_checkpoints_own_variant(model_name, asked, concrete):
-    assert weights(CATALOG.model(model_name), asked).name == concrete
+def test_friendly_names_mean_the_checkpoints_own_variant(model_name, requested, concrete):
+    assert weights(CATALOG.model(model_name), requested).name == concrete
 
 
 def test_a_mixed_checkpoint_stores_each_class_in_its_own_format():
@@ -112,9 +112,25 @@ def test_the_deepseek_checkpoint_is_671_gb_and_a_little():
     assert weight_bytes(model, weights(model, "fp8")) / 1e9 == pytest.approx(671, rel=0.005)
 
 
+def is_below(name: str, fmt: str) -> bool:
+    model = CATALOG.model(name)
+    return is_below_native(model, weights(model, fmt), CATALOG.weight_format)
+
+
 def test_below_native_needs_permission():
-    model = CATALOG.model("deepseek-v3")
-    native = weights(model, "native")
-    assert is_below_native(model, weights(model, "int4"), native)
-    assert not is_below_native(model, weights(model, "fp8"), native)
-    assert not is_below_native(model, weights(model, "bf16"), native)
+    assert is_below("deepseek-v3", "int4")
+    assert not is_below("deepseek-v3", "fp8")
+    assert not is_below("deepseek-v3", "bf16")
+
+
+def test_weights_quantised_twice_are_below_native():
+    assert is_below("gpt-oss-120b", "int4")  # as many bits as MXFP4, of other values
+    assert is_below("gpt-oss-120b", "fp8")  # attention is in 16 bits in the checkpoint
+    assert not is_below("gpt-oss-120b", "mxfp4")
+    assert not is_below("gpt-oss-120b", "bf16")
+    assert is_below("deepseek-v3", "int8")
+
+
+def test_every_checkpoint_permits_its_own_format_and_more_bits():
+    for entry in CATALOG.model_index():
+        assert not is_below(entry.name, "native"), entry.name

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fleet_oracle import allowed_kinds, carries, fits, within_limits
 
-from planner.fleet.problem import NodeOffer, Problem, ReplicaKind
+from planner.fleet.program.problem import NodeOffer, Problem, ReplicaKind
 
 Item = tuple[NodeOffer, tuple[int, ...], int]  # nodes that fail together, with replicas per kind
 Fleet = tuple[Item, ...]

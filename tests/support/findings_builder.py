@@ -1,7 +1,6 @@
 """What is found out around a hand-made plan; figures follow from their definitions."""
 
-from planner.comparison.findings import (
-    THREE_YEARS,
+from planner.findings.schema import (
     BreakEven,
     Findings,
     LatencyCurve,
@@ -9,31 +8,55 @@ from planner.comparison.findings import (
     Purchase,
     WhatIf,
 )
-from planner.fleet.money import CashFlow, present_value_usd
+from planner.money.rates import CashFlow, present_value_usd
+from planner.plan.money import Rental
 
 RATE = 0.08
+MONTHS = 36
+
+
+def rental(node):
+    """A node held over the whole horizon."""
+    named = ("provider", "region", "instance_type", "term", "gpu", "gpus_per_node", "count")
+    return Rental(
+        **{name: getattr(node, name) for name in named},
+        usd_per_hour_each=node.usd_per_hour_each,
+        from_month=1,
+        months=MONTHS,
+        hours_per_month=730 * node.hours_share,
+    )
 
 
 def purchase(way, hourly, **more):
     """A rented way to pay at ``hourly``, its figures as the definitions give them."""
     month = hourly * 730
-    flow = (0.0, *([month] * THREE_YEARS))
+    flow = (0.0, *([month] * MONTHS))
+    held = Rental(
+        provider="acme", region="us-east-1", instance_type="h100x8", term=way, gpu="h100-sxm-80gb",
+        gpus_per_node=8, count=1, usd_per_hour_each=hourly, from_month=1, months=MONTHS,
+    )  # fmt: skip
     return Purchase(
-        way=way,
-        what=f"3 x h100x8 ({way})",
-        upfront_usd=0.0,
-        usd_per_month=month,
-        usd_one_year=12 * month,
-        usd_three_years=36 * month,
-        present_value_usd=present_value_usd(
-            [CashFlow(m, usd, "") for m, usd in enumerate(flow)], RATE
-        ),
-        liability_usd=0.0,
-        cash_flow_usd=flow,
-        as_of="2026-10-01",
-        source="https://acme.example/prices",
-        confidence="high",
-        **more,
+        **{
+            "way": way,
+            "what": f"3 x h100x8 ({way})",
+            "cost_usd": MONTHS * month,
+            "usd_per_month": month,
+            "left_usd": 0.0,
+            "due_at_signature_usd": 0.0,
+            "upfront_usd": 0.0,
+            "first_year_usd": 12 * month,
+            "cash_usd": MONTHS * month,
+            "owed_usd": 0.0,
+            "present_value_usd": present_value_usd(
+                [CashFlow(m, usd, "") for m, usd in enumerate(flow)], RATE
+            ),
+            "cash_flow_usd": flow,
+            "as_of": "2026-10-01",
+            "source": "https://acme.example/prices",
+            "confidence": "high",
+            "rentals": (held,),
+            **more,
+        }
     )
 
 
@@ -41,7 +64,12 @@ def findings_for(plan):
     return Findings(
         plan=plan,
         purchases=(
-            purchase("on-demand", 60.0, planned=True),
+            purchase(
+                "on-demand",
+                60.0,
+                planned=True,
+                rentals=tuple(rental(n) for n in plan.nodes),
+            ),
             purchase("spot", 21.7),
             Purchase("3-year", "no 3-year offer of h100-sxm-80gb fits"),
         ),

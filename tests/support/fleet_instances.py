@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from planner.fleet.problem import (
+from planner.fleet.program.problem import (
     Demand,
     FleetLimits,
     NodeOffer,
@@ -202,3 +202,68 @@ def wide_and_small(seed: int) -> Problem:
         for n in rng.choice([(2,), (1, 2)])
     )
     return Problem(demands, kinds, offers, resilience=Resilience(nodes=rng.choice([1, 1, 2])))
+
+
+def several_losses(seed: int) -> Problem:
+    """One or two services that must survive losses of two or three sorts, each on its own."""
+    rng = random.Random(f"several losses {seed}")
+    keys = ["s0"] if rng.random() < 0.7 else ["s0", "s1"]
+    most = rng.choice([1, 1, None])
+    demands = tuple(Demand(k, k, (float(rng.randint(1, 4)),), max_kinds=most) for k in keys)
+    kinds = tuple(
+        ReplicaKind(
+            f"k{j}", "a", rng.choice([1, 1, 2]), {keys[j % len(keys)]: float(rng.randint(2, 4))}
+        )
+        for j in range(rng.randint(len(keys), 2))
+    )
+    sorts = rng.sample(["replicas", "nodes", "zones", "spot_pools"], rng.choice([2, 2, 3]))
+    offers = tuple(
+        NodeOffer(
+            f"{zone}-{term}",
+            "a",
+            2,
+            rng.randint(4, 20) / 2,
+            zone=zone,
+            pool="a",
+            spot=term == "spot",
+        )
+        for zone in (("z1", "z2") if "zones" in sorts else ("z1",))
+        for term in (("on-demand", "spot") if "spot_pools" in sorts else ("on-demand",))
+    )
+    return Problem(demands, kinds, offers, resilience=Resilience(**dict.fromkeys(sorts, 1)))
+
+
+def places(seed: int) -> Problem:
+    """Many zones or spot pools of unlike prices and node sizes, some of which may fail."""
+    rng = random.Random(f"places {seed}")
+    sort = rng.choice(["zones", "spot_pools"])
+    most = rng.choice([1, 1, None])
+    keys = ["s0"] if rng.random() < 0.6 else ["s0", "s1"]
+    demands = tuple(Demand(k, k, (float(rng.randint(1, 6)),), max_kinds=most) for k in keys)
+    kinds = tuple(
+        ReplicaKind(
+            f"k{j}",
+            rng.choice("ab") if len(keys) == 1 else "a",
+            rng.choice([1, 2]),
+            {keys[j % len(keys)]: float(rng.randint(2, 5))},
+        )
+        for j in range(2)
+    )
+    offers = tuple(
+        NodeOffer(
+            f"{gpu}-{zone}-{size}",
+            gpu,
+            size,
+            size * rng.randint(4, 16) / 4,
+            zone=f"z{zone}",
+            pool=gpu,
+            spot=sort == "spot_pools",
+            power_kw=float(size),
+        )
+        for gpu in sorted({k.gpu for k in kinds})
+        for zone in range(rng.randint(3, 7))
+        for size in rng.sample([1, 2, 4, 8], 2)
+    )
+    limits = FleetLimits(max_gpus=rng.choice([None, None, 16]))
+    others = rng.choice([{}, {}, {"replicas": 1}, {"nodes": 1}])
+    return Problem(demands, kinds, offers, limits, resilience=Resilience(**{sort: 1}, **others))

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import linprog
 
-from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind
+from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind
 
 SLACK = 1e-7
 

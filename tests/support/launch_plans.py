@@ -6,8 +6,8 @@ from typing import Any
 
 import plan_builder as build
 
-from planner.plan import Plan, ReplicaGroup, ServicePlan
-from planner.scenario import Scenario
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.scenario.schema import Scenario
 
 LLAMA = "meta-llama/Meta-Llama-3-70B-Instruct"
 DEEPSEEK = "deepseek-ai/DeepSeek-V3"
@@ -37,7 +37,7 @@ def fleet(
     **shared: Any,
 ) -> Plan:
     """A plan of these services on enough nodes of eight; ``shared``: what each service also asks."""
-    asked = Scenario.model_validate(
+    requested = Scenario.model_validate(
         {
             "name": "fleet",
             "sharing": sharing or {},
@@ -64,7 +64,7 @@ def fleet(
             build.node(gpu=name, instance_type=f"{name}-8", count=-(-n // 8), idle_gpus=-n % 8)
             for name, n in sorted(gpus.items())
         )
-    plan = build.plan(asked, groups=tuple(groups), nodes=nodes)
+    plan = build.plan(requested, groups=tuple(groups), nodes=nodes)
     planned = tuple(
         ServicePlan(
             name=s["name"],

@@ -3,7 +3,7 @@
 import shlex
 
 from planner.deploy.choices import Choices
-from planner.deploy.documents import read_yaml_stream
+from planner.deploy.cluster.yaml_text import read_yaml_stream
 from planner.deploy.targets import launch_files
 
 

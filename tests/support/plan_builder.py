@@ -1,11 +1,12 @@
-"""Plans made by hand for tests of what is told about a plan; the figures are plausible, not solved."""
+"""Plans made by hand for tests of what is reported about a plan; the figures are plausible, not solved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from planner.plan import (
+from planner.plan.periods import Period
+from planner.plan.schema import (
     Alternative,
     Infeasibility,
     NodeCount,
@@ -21,7 +22,7 @@ from planner.plan import (
     StepBreakdown,
     Totals,
 )
-from planner.scenario import Scenario
+from planner.scenario.schema import Scenario
 from planner.units import GIB, HOURS_PER_MONTH, HOURS_PER_YEAR
 
 SCENARIO = {
@@ -37,6 +38,27 @@ SCENARIO = {
 
 def scenario(**changes: Any) -> Scenario:
     return Scenario.model_validate({**SCENARIO, **changes})
+
+
+def period(
+    name: str,
+    replicas: dict[str, int],
+    *,
+    hours: float = 1.0,
+    mean_qps: float = 1.0,
+    busiest_qps: float = 1.0,
+    nodes: dict[str, int] | None = None,
+    service: str = "chat",
+) -> Period:
+    return Period(
+        period=name,
+        hours=hours,
+        mean_qps={service: mean_qps},
+        busiest_qps={service: busiest_qps},
+        replicas=replicas,
+        nodes=nodes or {},
+        unserved_qps={},
+    )
 
 
 def group(**changes: Any) -> ReplicaGroup:
@@ -164,14 +186,12 @@ def plan(
                 gpus=24,
                 usd_per_hour=66.0,
                 reason="needs 24 GPUs: each replica holds only 4.2 req/s",
-                detail={"ttft_p99_s": 1.2, "tpot_p99_s": 0.071},
             ),
             Alternative(
                 label="9x (8x a100-sxm-80gb TP8 int4, KV bf16)",
                 gpus=72,
                 usd_per_hour=129.6,
                 reason="costs $69.60/h more",
-                detail={"ttft_p99_s": 1.9, "tpot_p99_s": 0.062},
             ),
         ),
         "rejections": (
@@ -187,7 +207,7 @@ def plan(
         "solver": SolverReport(
             name="HiGHS",
             version="1.15.1",
-            status="Optimal",
+            status="optimal",
             variables=14,
             constraints=9,
             candidates=210,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.fleet.problem import Demand, NodeOffer, Problem, ReplicaKind
-from planner.fleet.program import solve
+from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind
+from planner.fleet.program.program import solve
 from planner.verification.bound import fluid_bound_usd_per_hour
 
 

@@ -1,10 +1,13 @@
 import itertools
 from collections import Counter
 
+import plan_builder as build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.verification.packing import fits
+from planner.verification.check import Verdict
+from planner.verification.packing import fits, packing_of
+from planner.verification.standing import Standing
 
 
 def by_trying_everything(pieces, nodes):
@@ -24,11 +27,33 @@ def by_trying_everything(pieces, nodes):
 )
 @settings(max_examples=300, deadline=None)
 def test_fits_agrees_with_trying_every_assignment(pieces, nodes):
-    assert fits(Counter(pieces), nodes) is by_trying_everything(pieces, nodes)
+    assert fits(Counter(pieces), Counter(nodes)) is by_trying_everything(pieces, nodes)
 
 
 def test_first_fit_misses_what_the_search_finds():
     """3 + 3 + 2 and 2 + 2 + 2 + 2 fill two nodes of eight; largest first leaves no room."""
-    assert fits(Counter([3, 3, 2, 2, 2, 2, 2]), [8, 8]) is True
-    assert fits(Counter([5, 5, 5]), [8, 8]) is False
-    assert fits(Counter([3] * 5), [8, 8]) is False
+    assert fits(Counter([3, 3, 2, 2, 2, 2, 2]), Counter([8, 8])) is True
+    assert fits(Counter([5, 5, 5]), Counter([8, 8])) is False
+    assert fits(Counter([3] * 5), Counter([8, 8])) is False
+
+
+def test_millions_of_pieces_are_packed_by_counts():
+    assert fits(Counter({4: 2_000_000, 8: 1_000_000}), Counter({8: 2_000_000})) is True
+    assert fits(Counter({8: 1_000_001}), Counter({8: 1_000_000, 4: 2})) is None
+    assert fits(Counter({8: 1_000_001}), Counter({8: 1_000_000})) is False
+
+
+def shared(share, replicas, nodes):
+    group = build.group(
+        gpu="l40s", tensor_parallel=1, gpu_share=share, replicas=replicas, gpus=replicas
+    )
+    node = build.node(gpu="l40s", gpus_per_node=1, count=nodes)
+    (check,) = packing_of([(group, replicas)], Standing("always", ((node, nodes),)))
+    return check.verdict
+
+
+def test_replicas_on_shares_fill_whole_gpus():
+    assert shared(0.5, 4, 2) is Verdict.HOLDS
+    assert shared(0.5, 5, 2) is Verdict.FAILS
+    assert shared(1 / 3, 6, 2) is Verdict.HOLDS
+    assert shared(0.4, 3, 1) is Verdict.FAILS

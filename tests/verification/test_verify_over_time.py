@@ -6,8 +6,8 @@ from planner.api import solve
 from planner.catalog.store import load_catalog
 from planner.errors import InputError
 from planner.performance.factors import load_calibration
-from planner.plan import Plan
-from planner.scenario import Scenario
+from planner.plan.schema import Plan, read_plan
+from planner.scenario.schema import Scenario
 from planner.verification.check import Verdict
 from planner.verification.verify import failures, verify
 
@@ -53,13 +53,13 @@ def changed(plan, change):
 def test_a_daily_plan_holds_in_every_period(daily, catalog):
     families, checks = failed(daily, catalog)
     assert families == set()
-    told = [c for c in checks if c.family == "timetable"]
-    assert len([c for c in told if "is carried" in c.statement]) == len(daily.details["schedule"])
-    assert all(c.verdict is Verdict.HOLDS for c in told)
+    text = [c for c in checks if c.family == "timetable"]
+    assert len([c for c in text if "is carried" in c.statement]) == len(daily.periods)
+    assert all(c.verdict is Verdict.HOLDS for c in text)
 
 
 def _busiest(document):
-    return max(document["details"]["schedule"], key=lambda e: e["busiest_qps"]["chat"])
+    return max(document["periods"], key=lambda e: e["busiest_qps"]["chat"])
 
 
 def _fewer_replicas(document):
@@ -114,10 +114,12 @@ def test_a_plan_must_survive_what_the_scenario_names(catalog, lost, word):
 @pytest.mark.parametrize(
     "schedule", ["monday", [1], [{"period": "00:00"}], [{"period": "00:00", "hours": 0}], {"a": 1}]
 )
-def test_a_schedule_that_is_none_is_refused(daily, catalog, schedule):
-    plan = changed(daily, lambda document: document["details"].update(schedule=schedule))
-    with pytest.raises(InputError, match="schedule cannot be read"):
-        failed(plan, catalog)
+def test_a_schedule_that_is_none_is_refused(daily, tmp_path, schedule):
+    document = {**json.loads(daily.to_json()), "periods": schedule}
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="periods"):
+        read_plan(path)
 
 
 @pytest.mark.parametrize(

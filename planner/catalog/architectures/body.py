@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from planner.catalog.architectures.blocks import Tensors, embedding, head, linear, norm
-from planner.catalog.architectures.fields import ConfigFields
+from planner.catalog.architectures.class_table import Head
+from planner.catalog.architectures.fields import LARGEST, ConfigFields
 from planner.catalog.model import Layer
 
 
@@ -24,6 +25,7 @@ class Body:
     max_context_tokens: int = 0
     rope_values: int = 0
     note: str = ""
+    head: Head = "lm"
 
 
 Parser = Callable[[ConfigFields], Body]
@@ -66,7 +68,7 @@ def rope_table_values(fields: ConfigFields, rotary_dim: int) -> int:
     YaRN tables cover ``factor`` times the original positions (vLLM ``rotary_embedding``).
     """
     positions = context_length(fields)
-    scaling = fields.section("rope_scaling")
+    scaling = fields.section("rope_scaling") or fields.section("rope_parameters")
     if (
         scaling is not None
         and scaling.values.get("type", scaling.values.get("rope_type")) == "yarn"
@@ -98,6 +100,8 @@ def attention_windows(fields: ConfigFields, layers: int, *, pattern: int = 0) ->
     if not fields.has("sliding_window") or not fields.flag("use_sliding_window", True):
         return [None] * layers
     window = fields.count("sliding_window", minimum=0) or None
+    if window is not None and window >= (context_length(fields) or LARGEST):
+        window = None  # as long as the longest context: nothing ever leaves it
     types = fields.items("layer_types", layers)
     if types is not None:
         return [window if kind == "sliding_attention" else None for kind in types]

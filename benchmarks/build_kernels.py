@@ -1,0 +1,473 @@
+"""Reduce tables of measured kernel latencies to ``catalogs/kernels/``.
+
+``python -m benchmarks.build_kernels FOLDER`` reads the parquet files of FOLDER (one per operation, a row
+per GPU, engine, version, kernel and shape) and writes one ``.npz`` per GPU and engine:
+
+- per shape the newest version's row, and of several kernels the fastest, on a common ladder of tokens,
+  contexts or message sizes, interpolated in the logarithms; ends are continued (see ``_along``);
+- latencies as ``round(STEPS * ln(ns))`` in 16 bits, differences along the ladder, deflated;
+- products that every engine takes from the same libraries hold one table per GPU, the fastest engine's:
+  tables taken without CUDA graphs include the host's launch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from planner.catalog.store import Catalog, load_catalog
+from planner.performance.collectives import NODE_GPUS
+from planner.performance.kernels.modules import MODULE_KEYS, module_key
+from planner.performance.kernels.table import STEPS
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Arrays = dict[str, NDArray[np.generic]]
+ROOT = Path(__file__).resolve().parents[1] / "catalogs" / "kernels"
+ENGINES = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm", "nccl": "nccl"}
+TOKENS = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
+TOKENS += (4096, 8192, 16384, 32768)
+FEW_TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+CONTEXTS = (16, 128, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
+PROMPTS = (16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+PROMPT_BATCHES = (1, 4, 16)
+MESSAGES = tuple(2**i for i in range(8, 28))
+ROUTING = "power_law_1.01"  # beyond a node's ranks, engines move experts until ranks are level
+WIDEST_SPREAD = 64
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a table; text is held as codes into ``words``. ``ns``: latency [ns]."""
+
+    values: dict[str, NDArray[np.int64]]
+    words: dict[str, list[str]]
+    ns: Floats
+
+    def equal(self, name: str, word: str) -> Bools:
+        """Rows whose text column ``name`` is ``word``."""
+        known = self.words[name]
+        return self.values[name] == (known.index(word) if word in known else -1)
+
+    def take(self, rows: Bools | NDArray[np.int64]) -> Columns:
+        """The rows of a mask or of indices."""
+        return Columns({n: v[rows] for n, v in self.values.items()}, self.words, self.ns[rows])
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How a table becomes an operation of the catalog.
+
+    keys: columns that make a shape. axes: the ladder of each of the one or two axis columns.
+    rise: exponent with which latency continues beyond the last measured value of each axis.
+    shared: engines run the same kernels, the fastest table holds for all. peers: on cards
+    joined by PCIe alone the fastest of all engines and versions holds: of the machines that measured
+    them, some let cards reach their peers.
+    """
+
+    table: str
+    name: str
+    keys: tuple[str, ...]
+    axes: tuple[tuple[str, tuple[int, ...]], ...]
+    rise: tuple[float, ...]
+    shared: bool = False
+    peers: bool = False
+    keep: Callable[[Columns], Bools] | None = None
+    total: bool = False
+
+
+def _decode(c: Columns) -> Bools:
+    return c.equal("phase", "generation")
+
+
+def _context(c: Columns) -> Bools:
+    return c.equal("phase", "context")
+
+
+def _routing(c: Columns) -> Bools:
+    tensor, expert = c.values["moe_tp_size"], c.values["moe_ep_size"]
+    narrow = (tensor * expert <= WIDEST_SPREAD) & ((expert <= 8) | (tensor == 1))
+    return narrow & np.where(
+        expert <= NODE_GPUS, c.equal("distribution", ROUTING), c.equal("distribution", "balanced")
+    )
+
+
+def _half(c: Columns) -> Bools:
+    return c.equal("nccl_dtype", "half")
+
+
+def _fresh(c: Columns) -> Bools:
+    return c.values["step"] == 0
+
+
+_GEN = (("batch_size", BATCHES), ("step", CONTEXTS))
+_CTX = (("batch_size", PROMPT_BATCHES), ("isl", PROMPTS))
+_ATTENTION = ("kv_cache_dtype", "num_heads", "num_key_value_heads", "head_dim", "window_size")
+_MODULE = ("kv_cache_dtype", "gemm_type", *MODULE_KEYS, "num_heads")
+_MOE = (
+    "moe_dtype",
+    "hidden_size",
+    "inter_size",
+    "topk",
+    "num_experts",
+    "moe_tp_size",
+    "moe_ep_size",
+)
+_RECURRENT = ("num_k_heads", "num_v_heads", "d_model")
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("gemm", "gemm", ("gemm_dtype", "n", "k"), (("m", TOKENS),), (1.0,), shared=True),
+    Operation(
+        "moe", "moe", _MOE, (("num_tokens", FEW_TOKENS),), (1.0,), shared=True, keep=_routing
+    ),
+    Operation("generation_attention", "decode_attention", _ATTENTION, _GEN, (1.0, 1.0)),
+    Operation("context_attention", "prompt_attention", _ATTENTION, _CTX, (1.0, 2.0), keep=_fresh),
+    Operation(
+        "generation_mla",
+        "decode_mla",
+        ("kv_cache_dtype", "num_heads"),
+        _GEN,
+        (1.0, 1.0),
+        shared=True,
+    ),
+    Operation(
+        "context_mla",
+        "prompt_mla",
+        ("kv_cache_dtype", "num_heads"),
+        _CTX,
+        (1.0, 2.0),
+        shared=True,
+        keep=_fresh,
+    ),
+    Operation(
+        "mla_bmm",
+        "mla_bmm",
+        ("bmm_dtype", "num_heads"),
+        (("num_tokens", FEW_TOKENS),),
+        (1.0,),
+        shared=True,
+    ),
+    Operation("mla_generation_module", "decode_mla_module", _MODULE, _GEN, (1.0, 1.0), shared=True),
+    Operation(
+        "mla_context_module",
+        "prompt_mla_module",
+        _MODULE,
+        _CTX,
+        (1.0, 2.0),
+        shared=True,
+        keep=_fresh,
+    ),
+    Operation(
+        "dsa_generation_module", "decode_sparse_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    Operation(
+        "dsa_context_module",
+        "prompt_sparse_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    Operation("msa_generation_module", "decode_msa_module", _MODULE, _GEN, (1.0, 1.0), shared=True),
+    Operation(
+        "msa_context_module",
+        "prompt_msa_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    Operation(
+        "dsv4_csa_generation_module", "decode_csa_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    Operation(
+        "dsv4_csa_context_module",
+        "prompt_csa_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    Operation(
+        "dsv4_hca_generation_module", "decode_hca_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    Operation(
+        "dsv4_hca_context_module",
+        "prompt_hca_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    Operation(
+        "gdn",
+        "decode_gdn",
+        _RECURRENT,
+        (("batch_size", BATCHES),),
+        (1.0,),
+        shared=True,
+        keep=_decode,
+        total=True,
+    ),
+    Operation(
+        "gdn",
+        "prompt_gdn",
+        _RECURRENT,
+        (("num_tokens", FEW_TOKENS),),
+        (1.0,),
+        shared=True,
+        keep=_context,
+        total=True,
+    ),
+    Operation(
+        "custom_allreduce",
+        "all_reduce",
+        ("num_gpus",),
+        (("message_size", MESSAGES),),
+        (1.0,),
+        peers=True,
+    ),
+    Operation("nccl", "gather", ("num_gpus",), (("message_size", MESSAGES),), (1.0,), keep=_half),
+)
+
+
+def main(folder: Path) -> int:
+    """Write every file; print their sizes."""
+    found: dict[tuple[str, str], Arrays] = {}
+    for operation in OPERATIONS:
+        for place, arrays in reduced(operation, folder).items():
+            found.setdefault(place, {}).update(arrays)
+    _share(found)
+    cards = {card.name for card in load_catalog().gpus()}
+    ROOT.mkdir(parents=True, exist_ok=True)
+    total = 0
+    for (gpu, engine), arrays in sorted(found.items()):
+        if engine == "nccl" or gpu not in cards:
+            continue
+        path = ROOT / f"{gpu}.{engine}.npz"
+        np.savez_compressed(path, **arrays)
+        total += path.stat().st_size
+        print(f"{path.name:44} {path.stat().st_size / 1024:8.0f} KiB")
+    print(f"{total / 2**20:.1f} MiB")
+    return 0
+
+
+def reduced(operation: Operation, folder: Path) -> dict[tuple[str, str], Arrays]:
+    """Return the arrays of one operation by (GPU, engine)."""
+    columns = _read(operation, folder)
+    gpu, engine = columns.values["gpu"], columns.values["engine"]
+    gpus, engines = columns.words["gpu"], columns.words["engine"]
+    lone = {card.name for card in load_catalog().gpus() if not card.link_gb_s}
+    joined = np.array([operation.shared or (operation.peers and name in lone) for name in gpus])
+    place = gpu * (len(engines) + 1) + np.where(joined[gpu], len(engines), engine)
+    result: dict[tuple[str, str], Arrays] = {}
+    for group in np.unique(place):
+        own = columns.take(place == group)
+        first = int(own.values["gpu"][0])
+        arrays = _ladders(operation, own, bool(joined[first]))
+        for one in np.unique(own.values["engine"]):
+            name = ENGINES.get(engines[one])
+            if arrays and name:
+                result[gpus[first], name] = arrays
+    return result
+
+
+def _read(operation: Operation, folder: Path) -> Columns:
+    path = folder / f"{operation.table}_perf.parquet"
+    wanted = {"gpu", "engine", "engine_version", "kernel_source", "step", "distribution"}
+    wanted |= {"moe_tp_size", "moe_ep_size", "phase", "nccl_dtype", "model", "compress_ratio"}
+    wanted |= {*operation.keys, *(name for name, _ in operation.axes)}
+    schema = pq.ParquetFile(path).schema_arrow
+    values, words = {}, {}
+    table = pq.read_table(path, columns=[n for n in schema.names if n in wanted or n == "latency"])
+    for name in table.column_names:
+        if name == "latency":
+            continue
+        column = table[name].combine_chunks()
+        if str(column.type) == "string":
+            coded = column.dictionary_encode()
+            values[name] = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+            words[name] = coded.dictionary.to_pylist()
+        else:
+            numbers = column.to_numpy(zero_copy_only=False).astype(float)
+            values[name] = np.nan_to_num(numbers).astype(np.int64)
+    if "model" in words:
+        values |= _module_values(values, words)
+    columns = Columns(values, words, table["latency"].to_numpy().astype(float) * 1e6)
+    good = np.isfinite(columns.ns) & (columns.ns > 0)
+    if operation.keep is not None:
+        good &= operation.keep(columns)
+    return columns.take(good)
+
+
+def _module_values(
+    values: dict[str, NDArray[np.int64]], words: dict[str, list[str]]
+) -> dict[str, NDArray[np.int64]]:
+    """What identifies an attention module: its dimensions, from the model it was measured for."""
+    catalog = load_catalog()
+    kernels = words["kernel_source"]
+    skips = np.array(["skip_indexer" in name for name in kernels])[values["kernel_source"]]
+    ratios = values.get("compress_ratio", np.ones(len(skips), dtype=np.int64))
+    keys = np.full((len(skips), len(MODULE_KEYS)), -1, dtype=np.int64)
+    for code, name in enumerate(words["model"]):
+        for ratio in np.unique(ratios[values["model"] == code]):
+            for shared in (False, True):
+                own = (values["model"] == code) & (ratios == ratio) & (skips == shared)
+                keys[own] = _module_of(catalog, name, int(ratio), shared)
+    return dict(zip(MODULE_KEYS, keys.T, strict=True))
+
+
+def _module_of(catalog: Catalog, name: str, ratio: int, shared: bool) -> tuple[int, ...]:
+    model = catalog.model(name)
+    for layer in model.layers:
+        key = module_key(model.hidden_size, layer.mixer)
+        if key is not None and key[MODULE_KEYS.index("ratio")] == ratio:
+            return (*key[:-1], int(shared))
+    return (-1,) * len(MODULE_KEYS)
+
+
+def _codes(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    code = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        code = code * (int(column.max(initial=0)) + 1) + column
+        code = np.unique(code, return_inverse=True)[1]
+    return code
+
+
+def _ladders(operation: Operation, columns: Columns, shared: bool) -> Arrays:
+    """Newest and fastest per point, then one ladder (or grid) per shape."""
+    if not len(columns.ns):
+        return {}
+    axes = [name for name, _ in operation.axes]
+    key = [columns.values[name] for name in (*operation.keys, *axes)]
+    source = _codes([*key, columns.values["engine"]])
+    version = _version_rank(columns)
+    newest = np.full(source.max() + 1, -1)
+    np.maximum.at(newest, source, version)
+    if not (operation.peers and shared):
+        columns = columns.take(version == newest[source])
+    point = _codes([columns.values[name] for name in (*operation.keys, *axes)])
+    if operation.total:
+        columns, point = _summed(columns, point)
+        if not len(columns.ns):
+            return {}
+    order = np.lexsort((columns.ns, point))
+    columns = columns.take(order[np.concatenate([[True], np.diff(point[order]) > 0])])
+    shape = _codes([columns.values[name] for name in operation.keys])
+    order = np.argsort(shape, kind="stable")
+    bounds = np.flatnonzero(np.concatenate([[True], np.diff(shape[order]) > 0, [True]]))
+    keys, grids = [], []
+    for start, end in itertools.pairwise(bounds):
+        rows = columns.take(order[start:end])
+        grid = _grid(operation, [rows.values[name] for name in axes], rows.ns)
+        if grid is not None:
+            keys.append([_cell(rows, name) for name in operation.keys])
+            grids.append(grid)
+    return _packed(operation, keys, grids) if keys else {}
+
+
+def _cell(rows: Columns, name: str) -> str | int:
+    value = int(rows.values[name][0])
+    return rows.words[name][value] if name in rows.words else value
+
+
+def _summed(columns: Columns, point: NDArray[np.int64]) -> tuple[Columns, NDArray[np.int64]]:
+    """Add a module's kernels: the convolution, and the fastest recurrence."""
+    names = columns.words["kernel_source"]
+    is_convolution = np.array([name.startswith("causal_conv") for name in names])
+    convolution = is_convolution[columns.values["kernel_source"]]
+    total = np.zeros(point.max() + 1)
+    for part in (convolution, ~convolution):
+        best = np.full(point.max() + 1, np.inf)
+        np.minimum.at(best, point[part], columns.ns[part])
+        total += best
+    good = np.isfinite(total[point])
+    return Columns(columns.values, columns.words, total[point]).take(good), point[good]
+
+
+def _version_rank(columns: Columns) -> NDArray[np.int64]:
+    names = columns.words["engine_version"]
+    ordered = sorted(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
+    return np.array([ordered.index(name) for name in names])[columns.values["engine_version"]]
+
+
+def _grid(operation: Operation, at: list[NDArray[np.int64]], ns: Floats) -> Floats | None:
+    """Put measured values on the common ladders; None where there are too few."""
+    if len(operation.axes) == 1:
+        if len(ns) < 4:
+            return None
+        return _along(at[0], ns, operation.axes[0][1], operation.rise[0])
+    (_, outer), (_, inner) = operation.axes
+    lines = {}
+    for value in np.unique(at[0]):
+        own = at[0] == value
+        if own.sum() >= 3:
+            lines[int(value)] = np.exp(_along(at[1][own], ns[own], inner, operation.rise[1]))
+    if not lines:
+        return None
+    known = np.array(sorted(lines))
+    stack = np.array([lines[value] for value in known])
+    each = [_along(known, stack[:, j], outer, operation.rise[0]) for j in range(len(inner))]
+    return np.array(each).T
+
+
+def _along(at: NDArray[np.int64], ns: Floats, ladder: Iterable[int], rise: float) -> Floats:
+    """Log latency on the ladder: interpolated in both logarithms, flat before the first value,
+    ``x ** rise`` after the last."""
+    order = np.argsort(at)
+    x, y = np.log(np.maximum(at[order].astype(float), 1.0)), np.log(ns[order])
+    wanted = np.log(np.array(tuple(ladder), dtype=float))
+    values = np.interp(wanted, x, y)
+    beyond = wanted > x[-1]
+    values[beyond] += rise * (wanted[beyond] - x[-1])
+    return values
+
+
+def _packed(operation: Operation, keys: list[list[str | int]], grids: list[Floats]) -> Arrays:
+    words: list[str] = []
+    rows = []
+    for key in keys:
+        words += [value for value in key if isinstance(value, str) and value not in words]
+        rows.append([words.index(v) if isinstance(v, str) else v for v in key])
+    codes = np.round(np.array(grids) * STEPS).astype(np.int64).reshape(len(grids), -1)
+    deltas = np.diff(codes, axis=1, prepend=0)
+    meta = {
+        "keys": list(operation.keys),
+        "words": words,
+        "axes": [list(ladder) for _, ladder in operation.axes],
+    }
+    name = operation.name
+    return {
+        f"{name}.meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8),
+        f"{name}.keys": np.array(rows, dtype=np.int32),
+        f"{name}.high": (deltas >> 8).astype(np.int8),
+        f"{name}.low": (deltas & 255).astype(np.uint8),
+    }
+
+
+def _share(found: dict[tuple[str, str], Arrays]) -> None:
+    """What all engines run alike belongs to every engine of the GPU."""
+    common = {operation.name for operation in OPERATIONS if operation.shared} | {"gather"}
+    for (gpu, engine), arrays in found.items():
+        for (other, _), more in found.items():
+            if other == gpu and engine != "nccl":
+                for name, array in more.items():
+                    if name.split(".")[0] in common:
+                        arrays.setdefault(name, array)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

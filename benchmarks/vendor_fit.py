@@ -1,0 +1,43 @@
+"""Refit the layers over the shipped fit: ``python -m benchmarks.vendor_fit [amd] [nvidia]``.
+
+``make accuracy`` runs this after the shipped fit, over which the layer lies; it takes a few minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from planner.accuracy.vendor_fit import (
+    LAYERS,
+    FactorLayer,
+    fit_vendor,
+    layer_errors,
+    layer_file,
+    layer_path,
+)
+from planner.catalog.store import Catalog, load_catalog
+from planner.performance.calibration_files import dump_fitted
+
+
+def main(vendors: tuple[str, ...]) -> int:
+    """Fit and write the layers of the vendors named, of all when none is."""
+    for layer in LAYERS:
+        if not vendors or layer.vendor in vendors:
+            write_layer(load_catalog(), layer)
+    return 0
+
+
+def write_layer(catalog: Catalog, layer: FactorLayer) -> None:
+    """Fit one layer, write it beside the shipped fit and print its errors."""
+    done = fit_vendor(catalog, layer)
+    document = layer_file(done, catalog, datetime.now(UTC).date().isoformat())
+    vendor = layer.vendor
+    header = f"# Fitted by `python -m benchmarks.vendor_fit {vendor}`, to lie over fitted.yaml.\n"
+    layer_path(catalog, vendor).write_text(header + dump_fitted(document), encoding="utf-8")
+    for name, value in layer_errors(done).items():
+        print(f"{vendor} {name:40} {100 * value:5.1f} %")
+
+
+if __name__ == "__main__":
+    sys.exit(main(tuple(sys.argv[1:])))

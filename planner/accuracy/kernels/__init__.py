@@ -1,0 +1,1 @@
+"""The correction fitted over measured kernels, and what the tables cover."""

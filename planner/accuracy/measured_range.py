@@ -1,0 +1,109 @@
+"""What was measured of an engine: its newest version, and how many requests were in flight, by GPU.
+
+Read from the tables of measured points in ``catalogs/calibration/``, of which only a row's engine,
+version, GPU, date and concurrency count here.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from planner.catalog.engine import version_key
+from planner.catalog.store import Catalog
+from planner.catalog.tables import MAX_TABLE_BYTES, read_text
+from planner.errors import CatalogError, InputError
+
+TABLES = "*_points.csv"
+PRE_RELEASE = re.compile(r"rc|dev|alpha|beta")
+COLUMNS = frozenset({"engine", "gpu", "concurrency"})
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRun:
+    """One measured run; ``version`` and ``measured_on`` are empty where they were not recorded."""
+
+    engine: str
+    gpu: str
+    concurrency: float
+    version: str = ""
+    measured_on: str = ""
+
+    @property
+    def is_release(self) -> bool:
+        """Whether the version is one that was released, not a candidate or a nightly build."""
+        return bool(version_key(self.version)) and not PRE_RELEASE.search(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyRange:
+    """The fewest and most requests in flight at one replica [requests], and whether on this GPU."""
+
+    least: float
+    most: float
+    on_gpu: bool
+
+
+def newest_measured(catalog: Catalog, engine: str, *, releases: bool = False) -> MeasuredRun | None:
+    """The run of the newest recorded version of an engine; None where no version was recorded.
+
+    ``releases``: candidates and nightly builds do not count.
+    """
+    every = _runs_of(catalog, engine)
+    runs = (r for r in every if (r.is_release if releases else version_key(r.version)))
+    return max(runs, key=lambda r: (version_key(r.version), r.measured_on), default=None)
+
+
+def measured_concurrency(catalog: Catalog, engine: str, gpu: str) -> ConcurrencyRange | None:
+    """Requests in flight at a replica in the measured runs of an engine.
+
+    On this GPU where there are such runs, else on any; None where the engine was not measured.
+    """
+    runs = _runs_of(catalog, engine)
+    here = [r for r in runs if _gpu_name(catalog, r.gpu) == gpu]
+    found = [r.concurrency for r in here or runs]
+    return ConcurrencyRange(min(found), max(found), bool(here)) if found else None
+
+
+def _runs_of(catalog: Catalog, engine: str) -> list[MeasuredRun]:
+    runs = _runs(catalog.root)
+    named = {name for name in {r.engine for r in runs} if _engine_name(catalog, name) == engine}
+    return [r for r in runs if r.engine in named]
+
+
+def _engine_name(catalog: Catalog, name: str) -> str:
+    try:
+        return catalog.engine(name).name
+    except InputError:
+        return name
+
+
+def _gpu_name(catalog: Catalog, name: str) -> str:
+    try:
+        return catalog.gpu(name).name
+    except InputError:
+        return name
+
+
+@lru_cache(maxsize=4)
+def _runs(root: Path) -> tuple[MeasuredRun, ...]:
+    tables = sorted((root / "calibration").glob(TABLES))
+    return tuple(run for path in tables for run in _rows(path))
+
+
+def _rows(path: Path) -> Iterator[MeasuredRun]:
+    """The runs of one table that say how many requests were in flight."""
+    reader = csv.DictReader(read_text(path, MAX_TABLE_BYTES, CatalogError).splitlines())
+    if not set(reader.fieldnames or ()) >= COLUMNS:
+        return
+    for row in reader:
+        try:
+            concurrency = float(row["concurrency"])
+        except ValueError:
+            continue
+        version, measured_on = row.get("engine_version") or "", row.get("measured_on") or ""
+        yield MeasuredRun(row["engine"], row["gpu"], concurrency, version, measured_on)

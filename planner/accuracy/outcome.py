@@ -1,0 +1,147 @@
+"""What a played run would have measured: any mean, percentile or total, as a client sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.accuracy.measures import Measure
+from planner.performance.model import CalibratedStepModel
+from planner.serving.simulation.closed_loop import ClosedLoopRun
+from planner.serving.simulation.simulation_result import SimulationResult
+from planner.serving.simulation.timed_replica import GAP_BINS_PER_DECADE, SHORTEST_GAP_S
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Latencies of every request, gaps between tokens with how often each occurred [s], and totals.
+
+    tpot_s is nan for answers of one token. gpus: of the whole run; decode_gpus: those that write answers.
+    streamed_steps: decode steps whose tokens a client receives in one piece.
+    """
+
+    ttft_s: Floats
+    tpot_s: Floats
+    e2e_s: Floats
+    gaps_s: Floats
+    gap_counts: Floats
+    makespan_s: float
+    prompt_tokens: int
+    output_tokens: int
+    gpus: int
+    decode_gpus: int
+    streamed_steps: float = 1.0
+    tokens_per_step: float = 1.0
+
+    def value(self, measure: Measure) -> float:
+        """The measure of this run, in seconds or tokens/s; nan where it is undefined."""
+        if not measure.is_latency:
+            return self._total(measure.metric)
+        if measure.metric == "itl":
+            return self._gap(measure.percentile)
+        values = {"ttft": self.ttft_s, "tpot": self.tpot_s, "e2e": self.e2e_s}[measure.metric]
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return float("nan")
+        if measure.percentile is None:
+            return float(values.mean())
+        return float(np.percentile(values, measure.percentile))
+
+    def _total(self, metric: str) -> float:
+        tokens = self.output_tokens
+        return {
+            "makespan_s": self.makespan_s,
+            "output_tokens_per_s": tokens / self.makespan_s,
+            "tokens_per_s_per_gpu": (tokens + self.prompt_tokens) / self.makespan_s / self.gpus,
+            "output_tokens_per_s_per_gpu": tokens / self.makespan_s / self.decode_gpus,
+        }[metric]
+
+    def _gap(self, percentile: float | None) -> float:
+        """Gaps between the pieces a client receives; several steps in one piece average out."""
+        if self.streamed_steps > 1:
+            per_step = self.value(Measure("tpot", percentile)) * self.tokens_per_step
+            return per_step * self.streamed_steps
+        total = float(self.gap_counts.sum())
+        if not total:
+            return float("nan")
+        if percentile is None:
+            return float(self.gaps_s @ self.gap_counts) / total
+        order = np.argsort(self.gaps_s, kind="stable")
+        reached = np.cumsum(self.gap_counts[order])
+        at = int(np.searchsorted(reached, total * percentile / 100))
+        return float(self.gaps_s[order][min(at, len(order) - 1)])
+
+
+def delayed(outcome: Outcome, requests: int, seconds: float) -> Outcome:
+    """The outcome when its first ``requests`` waited ``seconds`` longer, and the run with them."""
+    if not seconds:
+        return outcome
+    more = np.where(np.arange(len(outcome.ttft_s)) < requests, seconds, 0.0)
+    return replace(
+        outcome,
+        ttft_s=outcome.ttft_s + more,
+        e2e_s=outcome.e2e_s + more,
+        makespan_s=outcome.makespan_s + seconds,
+    )
+
+
+def delivered_s(steps: CalibratedStepModel, tpot_s: float) -> float:
+    """Time between a first token's computation and its delivery, ``delivery_steps`` tokens later [s]."""
+    return steps.delivery_steps * tpot_s
+
+
+def closed_outcome(
+    run: ClosedLoopRun, steps: CalibratedStepModel, prompt_tokens: int, gpus: int
+) -> Outcome:
+    """The outcome of a closed loop on one replica; ``run`` must not be condensed.
+
+    A token is a gap after the step before it in which the replica decoded; steps of prompts alone
+    lengthen the gap they fall into. Under speculation the tokens of a step arrive together.
+    """
+    seconds = np.asarray(steps.step_seconds(run.batch), dtype=float)
+    times = run.request_times(steps)
+    late = steps.admission_s + delivered_s(steps, float(np.nanmean(times.tpot_s)))
+    decode = np.asarray(run.batch.decode_sequences, dtype=float)
+    clock = np.cumsum(run.steps * seconds)
+    decoded = np.flatnonzero(decode > 0)
+    since = np.concatenate([[0.0], clock[decoded][:-1]])
+    gaps = np.where(run.steps[decoded] == 1, clock[decoded] - since, seconds[decoded])
+    return Outcome(
+        ttft_s=times.ttft_s + late,
+        tpot_s=times.tpot_s,
+        e2e_s=times.end_s - times.sent_s + late,
+        gaps_s=gaps,
+        gap_counts=decode[decoded] * run.steps[decoded],
+        makespan_s=float(clock[-1]) + late,
+        prompt_tokens=prompt_tokens,
+        output_tokens=run.output_tokens,
+        gpus=gpus,
+        decode_gpus=gpus,
+    )
+
+
+def simulated_outcome(
+    result: SimulationResult, steps: CalibratedStepModel, gpus: int, decode_gpus: int
+) -> Outcome:
+    """The outcome of a simulated run; ``steps``: of the replicas that write the answers."""
+    tpot = result.latency_s("tpot")
+    late = delivered_s(steps, float(np.nanmean(np.where(np.isfinite(tpot), tpot, np.nan))))
+    keys = np.array(sorted(result.gap_counts), dtype=float)
+    counts = np.array([result.gap_counts[int(key)] for key in keys], dtype=float)
+    ends = result.end_s[~np.isnan(result.end_s)]
+    return Outcome(
+        ttft_s=result.latency_s("ttft") + late,
+        tpot_s=tpot,
+        e2e_s=result.latency_s("e2e") + late,
+        gaps_s=SHORTEST_GAP_S * 10 ** ((keys + 0.5) / GAP_BINS_PER_DECADE),
+        gap_counts=counts,
+        makespan_s=float(ends.max()) + late,
+        prompt_tokens=int(result.prompt_tokens.sum()),
+        output_tokens=int(result.output_tokens.sum()),
+        gpus=gpus,
+        decode_gpus=decode_gpus,
+    )

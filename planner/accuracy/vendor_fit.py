@@ -1,0 +1,227 @@
+"""Layers of shifts for one vendor's devices, fitted over the shipped factors.
+
+Devices of another vendor share little with the measurements behind ``fitted.yaml``: their kernels are
+others'. Every shift of a layer names the vendor, a generation or a device, so that predictions
+for all other devices stay as they are; what no run of the vendor speaks of keeps the stated prior of
+its ``relatives``. A layer may also be of a few factors of one engine alone: how long SGLang's first tokens
+take to arrive shows in medians of TTFT, which the shipped table does not have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from planner.accuracy.cross_validation import LeftOutErrors, cross_validate, model_and_gpu
+from planner.accuracy.fitting import Fit, FitResult, FitSettings, balance
+from planner.accuracy.playback import composable
+from planner.accuracy.points import MeasuredPoint, read_points
+from planner.accuracy.samples import Floats, Sample, Stack, samples_of
+from planner.accuracy.shipped import SMALLEST_SHIFT, carrier_rows
+from planner.catalog.store import Catalog
+from planner.errors import CatalogError
+from planner.performance.calibration_files import (
+    FactorProvenance,
+    FittedFile,
+    PriorsFile,
+    ResidualTable,
+    ShiftRow,
+    read_fitted,
+    read_priors,
+)
+from planner.performance.factors import Residuals, assemble
+
+TABLES = ("serving_points.csv", "percentile_points.csv", "median_points.csv", "offline_points.csv")
+SETTINGS = FitSettings(sigma=0.2, level_spread=0.8, pair_spread=1.0, iterations=100)
+DATED = (
+    "gemm_stream_bytes_s",
+    "expert_stream_bytes_s",
+    "expert_compute",
+    "attention_memory",
+    "kernel_gap_s",
+    "step_overhead_s",
+    "prefill_layer_launch_s",
+)
+INDEXED = (
+    "attention_memory",
+    "attention_compute",
+    "latent_layer_kernels",
+    "prefill_layer_launch_s",
+)
+_DEVICES = {"gpu", "generation", "vendor"}
+
+
+@dataclass(frozen=True, slots=True)
+class FactorLayer:
+    """Whose runs a layer is fitted to, and which factors it may shift (all when empty).
+
+    engines: all when empty. A layer of some factors brings no residuals and no carriers of its own.
+    """
+
+    vendor: str
+    engines: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
+
+
+LAYERS = (
+    FactorLayer("amd"),
+    FactorLayer("nvidia", engines=("sglang",), factors=("admission_s", "delivery_steps")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VendorFit:
+    """The layer's fit, what it predicts in sample, and of groups it had not seen [s]."""
+
+    layer: FactorLayer
+    samples: tuple[Sample, ...]
+    result: FitResult
+    ttft_s: Floats
+    tpot_s: Floats
+    before: tuple[Floats, Floats]
+    left_out: LeftOutErrors | None
+
+    @property
+    def vendor(self) -> str:
+        return self.layer.vendor
+
+
+def fit_vendor(catalog: Catalog, layer: FactorLayer, settings: FitSettings = SETTINGS) -> VendorFit:
+    """Fit every run on the vendor's devices that needs no simulation; raises CatalogError."""
+    folder = catalog.root / "calibration"
+    priors = read_priors(folder / "priors.yaml")
+    calibration = assemble(priors, [read_fitted(folder / "fitted.yaml")])
+    samples, _ = samples_of(vendor_points(catalog, layer), catalog, calibration)
+    if not samples:
+        raise CatalogError("no run on this vendor's devices", where=str(folder), found=layer.vendor)
+    spreads = {name: row.spread for name, row in priors.factors.items()}
+    stack = Stack(samples, calibration)
+    fit = Fit(stack, calibration, hierarchy(priors, layer), spreads, settings)
+    weights = balance([sample.point.group for sample in samples])
+    result = fit.run(balance=weights)
+    ttft, tpot = fit.predict(result.shifts)
+    before = fit.predict(np.zeros(len(fit.parameters)))
+    left_out = None if layer.factors else cross_validate(fit, samples, model_and_gpu, weights)
+    return VendorFit(layer, tuple(samples), result, ttft, tpot, before, left_out)
+
+
+def vendor_points(catalog: Catalog, layer: FactorLayer) -> list[MeasuredPoint]:
+    """A layer's runs in the shipped tables: on the vendor's devices, no speculation, one replica."""
+    folder = catalog.root / "calibration"
+    points = [p for table in TABLES for p in read_points(folder / table, CatalogError).points]
+    return [
+        p
+        for p in points
+        if composable(p)
+        and not p.speculative
+        and catalog.gpu(p.gpu).vendor == layer.vendor
+        and (not layer.engines or p.engine in layer.engines)
+    ]
+
+
+def hierarchy(priors: PriorsFile, layer: FactorLayer) -> Mapping[str, Sequence[tuple[str, ...]]]:
+    """The levels of each factor: the vendor, its generations, and the base's levels within each.
+
+    A layer of some factors has them by engine and generation, and by engine and device.
+    """
+    levels: dict[str, list[tuple[str, ...]]] = {}
+    for name, row in priors.factors.items():
+        if layer.factors:
+            own = [("engine", "generation"), ("engine", "gpu")] if name in layer.factors else []
+            levels[name] = list[tuple[str, ...]](own)
+            continue
+        released: list[tuple[str, ...]] = (
+            [("engine", "generation", "quarter")] if name in DATED else []
+        )
+        if name in INDEXED:
+            released += [("indexer", "vendor"), ("generation", "indexer")]
+            released += [("engine", "generation", "indexer")]
+        within = [
+            keys if _DEVICES & set(keys) else tuple(sorted((*keys, "generation")))
+            for keys in row.varies_by
+            if "release" not in keys
+        ]
+        levels[name] = list(dict.fromkeys([("vendor",), ("generation",), *within, *released]))
+    return levels
+
+
+def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
+    """Return the document to ship."""
+    folder = catalog.root / "calibration"
+    digest = hashlib.sha256(b"".join((folder / table).read_bytes() for table in TABLES))
+    shifts = [
+        ShiftRow(
+            factor=parameter.factor,
+            when=dict(parameter.when),
+            shift=round(float(shift), 4),
+            deviation=round(float(deviation), 3),
+        )
+        for parameter, shift, deviation in zip(
+            done.result.parameters, done.result.shifts, done.result.deviations, strict=True
+        )
+        if abs(shift) >= SMALLEST_SHIFT
+    ]
+    return FittedFile(
+        schema_version=1,
+        provenance=FactorProvenance.model_validate(
+            {
+                "source": f"least squares on runs on {done.vendor} devices, over fitted.yaml",
+                "fitted_on": fitted_on,
+                "points": len(done.samples),
+                "data_sha256": digest.hexdigest(),
+                "errors": {name: round(value, 4) for name, value in layer_errors(done).items()},
+            }
+        ),
+        shifts=tuple(sorted(shifts, key=lambda row: (row.factor, sorted(row.when.items())))),
+        carriers=() if done.left_out is None else carrier_rows(done.samples),
+        residuals=None if done.left_out is None else _residuals(done, done.left_out),
+    )
+
+
+def layer_errors(done: VendorFit) -> dict[str, float]:
+    """Return the headline errors as shares of one."""
+    tpot = np.array([sample.tpot_s for sample in done.samples])
+    ttft = np.array([sample.ttft_s for sample in done.samples])
+    rows = [
+        ("ttft_before", done.before[0], ttft),
+        ("ttft_in_sample", done.ttft_s, ttft),
+        ("tpot_before", done.before[1], tpot),
+        ("tpot_in_sample", done.tpot_s, tpot),
+    ]
+    if done.left_out is not None:
+        rows.append(("tpot_left_out", done.left_out.tpot_s, tpot))
+    shares: dict[str, float] = {}
+    for name, predicted, measured in rows:
+        off = np.abs(predicted / measured - 1)
+        shares[f"{name}_mean"] = float(np.nanmean(off))
+        shares[f"{name}_median"] = float(np.nanmedian(off))
+    return shares
+
+
+def _residuals(done: VendorFit, left_out: LeftOutErrors) -> ResidualTable:
+    """Quantiles of this vendor's own residuals, at the distances ``Calibration`` tells apart."""
+    levels = Residuals().levels
+    tpot = np.array([sample.tpot_s for sample in done.samples])
+    ttft = np.array([sample.ttft_s for sample in done.samples])
+    quantiles = {}
+    for distance, first, each in (
+        ("fitted", done.ttft_s, done.tpot_s),
+        ("calibrated", left_out.ttft_s, left_out.tpot_s),
+        ("relative", left_out.ttft_s, left_out.tpot_s),
+    ):
+        quantiles[f"{distance}-{done.vendor}"] = {
+            kind: tuple(
+                round(float(q), 4) for q in np.nanquantile(np.log(measured / predicted), levels)
+            )
+            for kind, measured, predicted in (("tpot", tpot, each), ("ttft", ttft, first))
+        }
+    return ResidualTable(levels=levels, quantiles=quantiles)
+
+
+def layer_path(catalog: Catalog, vendor: str) -> Path:
+    """Where the layer of a vendor lies."""
+    return catalog.root / "calibration" / f"fitted_{vendor}.yaml"

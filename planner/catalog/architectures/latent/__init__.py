@@ -1,0 +1,1 @@
+"""Latent attention: DeepSeek, Kimi-K2, GLM-5, LongCat."""

@@ -1,0 +1,1 @@
+"""Layers that carry a state: Mamba, gated delta rule, lightning and Kimi delta attention."""

@@ -1,0 +1,81 @@
+"""Public checkpoints of the catalog's models in other number formats, and what engines quantise at load.
+
+``models/quantised.csv`` lists the first, ``engine_options/formats.csv`` the second.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from planner.catalog.engine import EngineSpec, version_key
+from planner.catalog.tables import IsoDate, TableRow, read_rows
+
+SPELLINGS = Path("engine_options") / "formats.csv"
+CHECKPOINTS = Path("models") / "quantised.csv"
+
+
+class SpellingRow(TableRow):
+    """The value for one format; ``checkpoint``: "any" means the engine quantises at load."""
+
+    engine: str
+    kind: Literal["weights", "kv", "dtype"]
+    format: str
+    vendor: str = ""
+    value: str = ""
+    checkpoint: Literal["", "any", "quantised"] = ""
+    since: str = ""
+    until: str = ""
+    source: str = Field(min_length=1)
+    as_of: IsoDate
+
+    def holds(self, version: str) -> bool:
+        """Whether ``version`` of the engine spells it so."""
+        at = version_key(version)
+        return version_key(self.since) <= at and (not self.until or at <= version_key(self.until))
+
+
+class CheckpointRow(TableRow):
+    """A public checkpoint that holds the weights of ``base`` in another ``format``."""
+
+    base: str
+    format: str
+    checkpoint: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    as_of: IsoDate
+    note: str = ""
+
+
+@lru_cache(maxsize=4)
+def spellings(root: Path) -> tuple[SpellingRow, ...]:
+    """How every engine spells every format, of the catalog in folder ``root``."""
+    return tuple(row for _, row in read_rows(root / SPELLINGS, SpellingRow))
+
+
+@lru_cache(maxsize=4)
+def quantised_checkpoints(root: Path) -> tuple[CheckpointRow, ...]:
+    """Every public quantised checkpoint that the catalog in folder ``root`` lists."""
+    return tuple(row for _, row in read_rows(root / CHECKPOINTS, CheckpointRow))
+
+
+def public_checkpoint(root: Path, base: str, weights: str) -> str | None:
+    """The repository with the weights of checkpoint ``base`` in that format; None where none is known."""
+    known = (
+        row.checkpoint
+        for row in quantised_checkpoints(root)
+        if (row.base.lower(), row.format) == (base.lower(), weights)
+    )
+    return next(known, None)
+
+
+def made_at_load(root: Path, engine: EngineSpec, weights: str) -> bool:
+    """Whether the engine makes weights in that format of a 16-bit checkpoint as it starts."""
+    return any(
+        row.checkpoint == "any"
+        for row in spellings(root)
+        if (row.engine, row.kind, row.format) == (engine.name, "weights", weights)
+        and row.holds(engine.version)
+    )

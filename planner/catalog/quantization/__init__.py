@@ -1,0 +1,1 @@
+"""What a checkpoint says of the formats of its weights."""

@@ -1,0 +1,89 @@
+"""``planner accuracy``: how far the latency model is from measured points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from planner.cli.shared.measured import read_measured, setting_of, setting_options
+from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.options import catalog_options
+from planner.cli.shared.output_options import format_option
+from planner.cli.shared.paths import OUTPUT_FILE
+
+NOTHING_USABLE = 2
+
+
+@click.command(name="accuracy", short_help="predict measured points and print the error")
+@click.argument("points", type=click.Path(dir_okay=False))
+@format_option("table", "json", "md", text="Output format.")
+@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to this file.")
+@click.option(
+    "--level",
+    type=FiniteRange(0.1, 0.99),
+    default=0.8,
+    show_default=True,
+    help="Level of the prediction intervals.",
+)
+@setting_options
+@catalog_options
+def command(
+    points: str,
+    style: str,
+    output: str | None,
+    level: float,
+    catalogs: str | None,
+    calibration: str | None,
+    **given: Any,
+) -> int:
+    """Predict each measured run of POINTS, the way it was measured.
+
+    POINTS is a table (CSV), or a result file (.json, .jsonl, .yaml, or a printed table in .txt) of
+    vllm bench serve, SGLang bench_serving, GuideLLM, genai-perf, AIPerf, inference-perf,
+    llm-optimizer, InferenceX or llm-d-benchmark, which needs --gpu, --engine and --weights.
+
+    Columns of a table: model (catalog name, alias or config.json), gpu, engine, weights, tensor_parallel,
+    prompt_tokens, output_tokens, concurrency, and what was measured: ttft_ms and tpot_ms (means),
+    ttft_p50_ms, tpot_p99_ms, itl_p99_ms, e2e_p99_s, makespan_s, output_tokens_per_s,
+    tokens_per_s_per_gpu (prompt and output). Others are optional, blank where not recorded, or ignored:
+
+    \b
+      engine_version, measured_on, kv_cache, data_parallel, expert_parallel, pipeline_parallel, gpus
+      load (closed, open, offline), rate, requests, length_spread, lengths_file
+      max_num_seqs, max_num_batched_tokens, memory_fraction, max_model_len, eager
+      speculative (mtp:3), acceptance
+      prefill_workers, prefill_tensor_parallel, prefill_expert_parallel, prefill_attention_dp,
+      prefill_gpus, and decode_* likewise
+
+    A closed loop has concurrency requests in flight, all sent at the start; an open loop sends at a
+    rate; offline sends all requests at once. Prints mean and median absolute percentage error, bias,
+    rank correlation and interval coverage by measured quantity and by model, GPU, engine and weights,
+    and the worst points; JSON rows carry predicted_<column> for every measured column. Exit codes:
+    0 at least one row was predicted, 2 none was or the file cannot be read, 4 catalog error.
+
+    \b
+    Examples:
+      planner accuracy measured.csv
+      planner accuracy measured.csv --format json -o errors.json
+      planner accuracy run.json --gpu l40s --engine vllm --weights fp8
+    """
+    from planner.accuracy.validation import validate
+    from planner.catalog.store import load_catalog
+    from planner.performance.factors import load_calibration
+    from planner.reporting.accuracy.accuracy_tables import validation_document, validation_json
+    from planner.reporting.deliver import write_document
+
+    table = read_measured(Path(points), setting_of(given))
+    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    factors = load_calibration(catalog, Path(calibration) if calibration else None)
+    result = validate(table, catalog, factors, level)
+    for row in result.failures:
+        lines = "; ".join((row.error or "").splitlines())
+        click.echo(f"{points}:{row.row.line}: {lines}", err=True)
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    document = validation_document(result)
+    write_document(document, style, output, table="groups", data=lambda: validation_json(result))
+    return 0 if result.summary else NOTHING_USABLE

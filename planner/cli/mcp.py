@@ -1,0 +1,29 @@
+"""``planner mcp``: the planner as tools of the Model Context Protocol."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="mcp", short_help="offer the planner as tools over MCP")
+@click.option(
+    "--catalogs",
+    type=click.Path(exists=True, file_okay=False),
+    help="Use this folder instead of the shipped catalogs.",
+)
+def command(catalogs: str | None) -> int:
+    """Offer solve, compare, memory, explain and check as tools, on standard input and output.
+
+    For programs that speak the Model Context Protocol; scenarios are given as YAML text and cannot name
+    files. Answers carry evidence grades, intervals and assumptions.
+
+    \b
+    Examples:
+      planner mcp
+      planner mcp --catalogs my-catalogs
+    """
+    from planner.session import Session
+    from planner.web.mcp_server import create_server
+
+    create_server(Session.open(catalogs)).run("stdio")
+    return 0

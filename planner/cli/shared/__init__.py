@@ -1,0 +1,1 @@
+"""Options, numbers and completion that several commands share."""

@@ -1,0 +1,142 @@
+"""Options and output shared by the commands that solve."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import click
+
+from planner.cli.shared.notes import shows_progress
+from planner.cli.shared.numbers import FiniteRange
+from planner.plan.schema import Plan
+from planner.solving.options import SolveOptions, Solver, Verify
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FORMATS = ("table", "json", "md", "html", "csv", "xlsx")
+
+
+def solve_options(verify: str) -> Callable[[Command], Command]:
+    """How hard to solve and whether to simulate, given to the command as ``options``.
+
+    ``verify`` is the command's default.
+    """
+    options = (
+        click.option(
+            "--verify",
+            type=click.Choice(["none", "simulate"]),
+            default=verify,
+            show_default=True,
+            help="Check the chosen plan in the simulator, and solve again where it fails.",
+        ),
+        click.option(
+            "--solver",
+            type=click.Choice(["highs", "cbc"]),
+            default="highs",
+            show_default=True,
+            help="Integer-programming solver.",
+        ),
+        click.option(
+            "--time-limit",
+            type=FiniteRange(min=0, min_open=True),
+            default=60.0,
+            show_default=True,
+            help="Seconds the solver may take.",
+        ),
+        click.option(
+            "--gap",
+            type=FiniteRange(min=0, max=1, max_open=True),
+            default=0.0,
+            show_default=True,
+            help="Relative gap at which the solver may stop.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+        ),
+    )
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_options(
+            *args: object,
+            verify: Verify,
+            solver: Solver,
+            time_limit: float,
+            gap: float,
+            seed: int,
+            **rest: object,
+        ) -> object:
+            stated = SolveOptions(verify, solver, time_limit, gap, seed)
+            return command(*args, options=stated, **rest)
+
+        return _stack(options)(cast(Command, with_options))
+
+    return decorate
+
+
+def jobs_option(command: Command) -> Command:
+    """How many processes solve."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1, max=256),
+        help="Processes that solve.  [default: the processor's cores]",
+    )(command)
+
+
+def catalog_options(command: Command) -> Command:
+    """Where data comes from."""
+    return _stack(
+        (
+            click.option(
+                "--catalogs",
+                type=click.Path(exists=True, file_okay=False),
+                help="Use this folder instead of the shipped catalogs.",
+            ),
+            click.option(
+                "--calibration",
+                type=click.Path(exists=True, dir_okay=False),
+                help="Factors fitted by: planner calibrate.",
+            ),
+        )
+    )(command)
+
+
+def _stack(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done on stderr; silent when stderr is not a terminal."""
+    if not shows_progress():
+        yield lambda _message: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading catalogs") as status:
+        yield status.update
+
+
+def counting(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
+    """Progress over many solves: ``3/20 rate 30``."""
+    return lambda done, total, label: report(f"{done + 1}/{total} {label}")
+
+
+def deliver(plan: Plan, style: str, output: str | None) -> None:
+    """Print the plan, or write it to ``output``, in the asked style."""
+    if style == "table" and output is None:
+        from planner.reporting.formats.rich_document import console
+        from planner.reporting.plan.terminal import print_plan
+
+        print_plan(plan, console())
+        return
+    from planner.reporting.deliver import write_plan
+
+    write_plan(plan, style, output)

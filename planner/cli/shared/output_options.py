@@ -1,0 +1,102 @@
+"""Options of the commands that print a result and solve nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from planner.cli.shared.paths import OUTPUT_FILE
+from planner.errors import OutputError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+SUFFIXES = {
+    ".json": "json",
+    ".md": "md",
+    ".markdown": "md",
+    ".html": "html",
+    ".htm": "html",
+    ".csv": "csv",
+    ".xlsx": "xlsx",
+    ".txt": "table",
+}
+
+
+class FormatOption(click.Option):
+    """``--format``; where it is not given, the suffix of ``-o FILE`` says the format."""
+
+    def __init__(self, *names: Any, **settings: Any) -> None:
+        text = settings.get("help") or "Output format."
+        settings["help"] = f"{text} Taken from the suffix of -o where it is not given."
+        super().__init__(*names, **settings)
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[Any, ParameterSource]:
+        """The format given, else that of the suffix; OutputError where this command has no such."""
+        value, source = super().consume_value(ctx, opts)
+        if source is not ParameterSource.DEFAULT or not isinstance(opts.get("output"), str):
+            return value, source
+        suffix = Path(opts["output"]).suffix.lower()
+        style = SUFFIXES.get(suffix)
+        if style is None:
+            return value, source
+        allowed = self.type.choices if isinstance(self.type, click.Choice) else ()
+        if style not in allowed:
+            raise OutputError(
+                "this command does not write that format",
+                where=f"-o {opts['output']}",
+                found=suffix,
+                allowed=", ".join(s for s, f in SUFFIXES.items() if f in allowed),
+                action="name another file, or the format with --format",
+            )
+        return style, source
+
+
+def format_option(
+    *styles: str, default: str = "table", text: str | None = None
+) -> Callable[[Command], Command]:
+    """``--format`` with those styles."""
+    return click.option(
+        "--format",
+        "style",
+        cls=FormatOption,
+        type=click.Choice(styles),
+        default=default,
+        show_default=True,
+        help=text,
+    )
+
+
+def table_option(default: str, tables: str = "") -> Callable[[Command], Command]:
+    """``--table``: which of a result's tables CSV carries, or each in a file of its own."""
+    named = f": {tables}" if tables else ""
+    return click.option(
+        "--table",
+        default=default,
+        show_default=True,
+        help=f"Which table CSV carries{named}; all with -o NAME.csv writes each as NAME.TABLE.csv.",
+    )
+
+
+def output_options(*styles: str) -> Callable[[Command], Command]:
+    """Output format. (``styles``, the first by default), where to, and from which catalogs."""
+    options = (
+        format_option(*styles, default=styles[0]),
+        click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file."),
+        click.option(
+            "--catalogs",
+            type=click.Path(exists=True, file_okay=False),
+            help="Use this folder instead of the shipped catalogs.",
+        ),
+    )
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,1 @@
+"""Commands under a command: planner memory fits, planner catalog prices."""

@@ -1,0 +1,1 @@
+"""Cluster manifests: Kubernetes, LeaderWorkerSet, KEDA and llm-d objects."""

@@ -1,0 +1,56 @@
+"""Plain Kubernetes manifests: pods, disruption budgets, autoscaling and one Service per service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from planner.deploy.choices import Choices
+from planner.deploy.cluster.autoscaling import first_replicas, scaling_objects
+from planner.deploy.cluster.names import unique_labels
+from planner.deploy.cluster.pods import PART_OF, ROLE, SERVER, workload_objects
+from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
+from planner.deploy.launch import Launch
+
+
+def kubernetes_files(launches: tuple[Launch, ...], choices: Choices) -> dict[str, str]:
+    """A file per replica group, a file per Service, and the kustomization that lists them."""
+    labels = service_labels(launches)
+    files: dict[str, str] = {}
+    for launch in launches:
+        first = first_replicas(launch, choices)
+        objects = workload_objects(launch, {PART_OF: labels[launch.service]}, first)
+        objects += scaling_objects(launch, choices)
+        files[f"{launch.name}.group.yaml"] = to_yaml_stream(objects)
+    for label in labels.values():
+        files[f"{label}.service.yaml"] = to_yaml(_service(label))
+    files["kustomization.yaml"] = to_yaml(kustomization(sorted(files)))
+    return files
+
+
+def service_labels(launches: tuple[Launch, ...]) -> dict[str, str]:
+    """The DNS label of every service, in the plan's order."""
+    services = list(dict.fromkeys(launch.service for launch in launches))
+    return dict(zip(services, unique_labels(services), strict=True))
+
+
+def kustomization(resources: Sequence[str]) -> dict[str, Any]:
+    """What ``kubectl apply -k`` reads."""
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": list(resources),
+    }
+
+
+def _service(label: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": label, "labels": {"app.kubernetes.io/managed-by": "planner"}},
+        "spec": {
+            "type": "ClusterIP",
+            "selector": {PART_OF: label, ROLE: SERVER},
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+        },
+    }

@@ -1,0 +1,66 @@
+"""What every engine is given alike, and what each makes of parallel degrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from planner.deploy.launch import PORT, Launch
+from planner.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Degrees:
+    """Parallel degrees of one replica, in the plan's terms."""
+
+    tensor_parallel: int
+    pipeline_parallel: int
+    data_parallel: int
+    expert_parallel: int
+
+
+def opening(launch: Launch) -> dict[str, Any]:
+    """What is served, under which name and address."""
+    return {
+        "model": launch.checkpoint,
+        "served_name": launch.served_name,
+        "host": "0.0.0.0",
+        "port": PORT,
+    }
+
+
+def limits(launch: Launch) -> dict[str, Any]:
+    """Formats, sizes and permissions; engines differ only in how they spell these."""
+    stated: dict[str, Any] = {}
+    if launch.dtype is not None:
+        stated["dtype"] = launch.dtype
+    if launch.quantization is not None:
+        stated["quantization"] = launch.quantization
+    stated |= {
+        "kv_cache": launch.kv_cache,
+        "max_model_len_tokens": launch.max_model_len_tokens,
+        "max_num_seqs": launch.max_num_seqs,
+        "max_num_batched_tokens": launch.max_num_batched_tokens,
+        "memory_fraction": launch.memory_fraction,
+        "prefix_caching": launch.prefix_caching,
+    }
+    if launch.lora_adapters:
+        adapters = {"lora_adapters": launch.lora_adapters, "lora_rank": launch.lora_rank}
+        stated |= {"lora": True, **adapters}
+    return {**stated, "trust_remote_code": True} if launch.trust_remote_code else stated
+
+
+def reject_partial_experts(launch: Launch) -> None:
+    """Refuse an expert-parallel degree other than all ranks of a stage."""
+    ranks = launch.tensor_parallel * launch.data_parallel
+    if launch.expert_parallel != ranks:
+        raise refuse(launch, f"expert parallel {launch.expert_parallel} over {ranks} ranks")
+
+
+def refuse(launch: Launch, what: str) -> InputError:
+    """The error for a layout this engine cannot be told."""
+    return InputError(
+        f"{launch.dialect.engine} {launch.dialect.version} cannot be told: {what}",
+        where=f"service {launch.service!r}, {launch.gpus}x {launch.gpu.name} a replica",
+        action="change search (degrees, settings) and solve again",
+    )

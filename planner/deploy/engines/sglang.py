@@ -1,0 +1,72 @@
+"""SGLang's terms: TP counts every rank of a stage, and attention divides it by DP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from planner.deploy.engines.common import Degrees, limits, opening
+from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
+
+
+def settings(launch: Launch, role: Role) -> dict[str, Any]:
+    """What ``sglang.launch_server`` is given for one process of the replica."""
+    stated = opening(launch)
+    stated["tensor_parallel"] = launch.tensor_parallel * launch.data_parallel
+    if launch.pipeline_parallel > 1:
+        stated["pipeline_parallel"] = launch.pipeline_parallel
+    if launch.data_parallel > 1:
+        stated["data_parallel"] = launch.data_parallel
+        stated["attention_data_parallel"] = True
+    if launch.expert_parallel > 1:
+        stated["expert_parallel"] = launch.expert_parallel
+    stated |= limits(launch)
+    if launch.lora_adapters:
+        stated["lora_targets"] = "all"
+    if launch.draft_tokens:
+        stated |= _speculation(launch)
+    stated["metrics"] = True
+    if launch.pool is not PoolRole.BOTH:
+        stated["pool"] = launch.pool.value
+        stated["kv_backend"] = "nixl"
+    if launch.nodes > 1 and launch.expert_parallel > 1 and launch.data_parallel > 1:
+        stated["all_to_all"] = "deepep"
+    if role is not Role.SINGLE:
+        stated["node_count"] = launch.nodes
+        stated["node_rank"] = NODE_RANK if role is Role.WORKER else 0
+        stated["leader_address"] = LEADER_ADDRESS
+    return stated
+
+
+def pool(stated: Mapping[str, Any]) -> str:
+    """Which pool these settings start."""
+    return str(stated.get("pool", PoolRole.BOTH.value))
+
+
+def pool_text(wanted: PoolRole) -> str:
+    """What ``pool`` reads of a launch in that pool."""
+    return wanted.value
+
+
+def degrees(stated: Mapping[str, Any]) -> Degrees:
+    """The parallel degrees that these settings launch."""
+    dp = int(stated.get("data_parallel", 1)) if stated.get("attention_data_parallel") else 1
+    return Degrees(
+        int(stated["tensor_parallel"]) // dp,
+        int(stated.get("pipeline_parallel", 1)),
+        dp,
+        int(stated.get("expert_parallel", 1)),
+    )
+
+
+def drafts(stated: Mapping[str, Any]) -> int:
+    """Tokens drafted per step."""
+    return int(stated.get("draft_steps", 0))
+
+
+def _speculation(launch: Launch) -> dict[str, Any]:
+    steps = {"draft_steps": launch.draft_tokens, "draft_width": 1}
+    drafted = {**steps, "draft_tokens": launch.draft_tokens + 1}
+    if launch.draft_model is None:
+        return {"draft_algorithm": "NEXTN", **drafted}
+    return {"draft_algorithm": "EAGLE", "draft_model": launch.draft_model, **drafted}

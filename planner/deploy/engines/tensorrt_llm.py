@@ -1,0 +1,70 @@
+"""TensorRT-LLM's terms: attention DP takes the whole TP group, and a YAML file holds the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from planner.deploy.engines.common import Degrees, limits, opening, refuse
+from planner.deploy.launch import CONFIG, Launch, PoolRole, Role
+
+
+def settings(launch: Launch, role: Role) -> dict[str, Any]:
+    """What ``trtllm-serve`` is given; its processes on several nodes are started by MPI alike."""
+    del role
+    if launch.data_parallel > 1 and launch.tensor_parallel > 1:
+        raise refuse(launch, "attention data parallelism with tensor parallelism inside a rank")
+    if launch.pool is not PoolRole.BOTH:
+        raise refuse(launch, "prefill and decode in pools of their own (its orchestrator's file)")
+    stated = opening(launch)
+    del stated["served_name"]
+    stated["backend"] = "pytorch"
+    stated["config_file"] = CONFIG
+    stated["tensor_parallel"] = launch.tensor_parallel * launch.data_parallel
+    if launch.pipeline_parallel > 1:
+        stated["pipeline_parallel"] = launch.pipeline_parallel
+    if launch.data_parallel > 1:
+        stated["attention_data_parallel"] = True
+    if launch.expert_parallel > 1:
+        stated["expert_parallel"] = launch.expert_parallel
+    stated |= limits(launch)
+    if launch.draft_tokens:
+        stated |= _speculation(launch)
+    known = launch.dialect.settings()
+    stated |= {name: True for name in ("metrics", "request_metrics") if name in known}
+    return stated
+
+
+def pool(stated: Mapping[str, Any]) -> str:
+    """Which pool these settings start: its servers do both here."""
+    del stated
+    return PoolRole.BOTH.value
+
+
+def pool_text(wanted: PoolRole) -> str:
+    """What ``pool`` reads of a launch in that pool."""
+    return wanted.value
+
+
+def degrees(stated: Mapping[str, Any]) -> Degrees:
+    """The parallel degrees that these settings launch."""
+    ranks = int(stated["tensor_parallel"])
+    tp, dp = (1, ranks) if stated.get("attention_data_parallel") else (ranks, 1)
+    return Degrees(
+        tp, int(stated.get("pipeline_parallel", 1)), dp, int(stated.get("expert_parallel", 1))
+    )
+
+
+def drafts(stated: Mapping[str, Any]) -> int:
+    """Tokens drafted per step."""
+    return int(stated.get("draft_layers", stated.get("draft_tokens", 0)))
+
+
+def _speculation(launch: Launch) -> dict[str, Any]:
+    if launch.draft_model is None:
+        return {"draft_algorithm": "MTP", "draft_layers": launch.draft_tokens}
+    return {
+        "draft_algorithm": "DraftTarget",
+        "draft_tokens": launch.draft_tokens,
+        "draft_model": launch.draft_model,
+    }

@@ -1,0 +1,1 @@
+"""What a report says beside the plan: curves, sensitivity, ways to pay, owned servers."""

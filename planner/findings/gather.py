@@ -1,0 +1,148 @@
+"""Find out what a report says around a plan; every part that cannot be found is said so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from planner.catalog.offer import Term
+from planner.catalog.store import Catalog
+from planner.comparison.options import Progress
+from planner.derivation.derive import derive
+from planner.findings.api_break_even import resized_against_api
+from planner.findings.energy import energy_of
+from planner.findings.latency_curves import distributions, frontier, latency_curves
+from planner.findings.ownership_terms import terms_of
+from planner.findings.price_ladder import ladder
+from planner.findings.regret import regrets
+from planner.findings.schema import BreakEven, Findings, Purchase
+from planner.findings.sensitivity import RATE, RATE_FACTORS, questions, sensitivity
+from planner.findings.tornado import swings
+from planner.findings.ways_to_pay import purchases
+from planner.fleet.offers.admitted import offers_of_file
+from planner.money.rates import break_even_rate_of_fixed_fleet_qps
+from planner.performance.factors import Calibration
+from planner.plan.schema import Plan
+from planner.solving.lookahead import Solve, expect
+from planner.units import HOURS_PER_MONTH, counted
+
+
+def gather(
+    plan: Plan,
+    catalog: Catalog,
+    calibration: Calibration,
+    solve: Solve | None = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Everything a report needs besides the plan; what solves or simulates only with ``solve``.
+
+    A plan written under other catalogs keeps its own numbers; the notes say that the ways to pay
+    come from newer prices. Raises what ``solve`` raises, other than InputError.
+    """
+    notes = []
+    if plan.provenance.catalog_digest != catalog.digest():
+        notes.append(
+            "The plan was made with other catalog data than what other ways to pay, sensitivity "
+            "and derivation are worked out with here."
+        )
+    if not plan.rentals and any(Term(n.term).months for n in plan.nodes):
+        notes.append(
+            "The plan does not say when its commitments begin nor what of them is paid upfront; "
+            "solve its scenario again for its cash."
+        )
+    terms = terms_of(plan.scenario, catalog)
+    rate = terms.value("discount_rate")
+    if solve is not None and plan.totals is not None:
+        expect(solve, questions(plan))
+    ways = purchases(plan, catalog, rate, solve, progress)
+    findings = Findings(
+        plan=plan,
+        purchases=ways,
+        discount_rate=rate,
+        break_even=tuple(_break_even(plan, ways)),
+        quotes=offers_of_file(plan.scenario, catalog),
+        energy=energy_of(plan, catalog),
+        curves=latency_curves(plan, catalog, calibration),
+        derivations=derive(plan, catalog) if plan.totals is not None else (),
+        notes=tuple(notes),
+    )
+    if solve is None or plan.totals is None:
+        return findings
+    faster = frontier(plan, solve, progress)
+    baseline, what_ifs = sensitivity(plan, solve, progress)
+    served = sum(s.served_qps for s in plan.services)
+    rates = [w.usd_per_hour for w in what_ifs if w.input == RATE]
+    costs = {served * factor: cost for factor, cost in zip(RATE_FACTORS, rates, strict=True)}
+    resized = resized_against_api(plan, ways, costs)
+    return replace(
+        findings,
+        break_even=(*findings.break_even, *((resized,) if resized else ())),
+        baseline=baseline,
+        what_ifs=what_ifs,
+        swings=swings(plan, ways, terms, solve, progress),
+        ladder=ladder(plan, catalog, solve, progress),
+        regrets=regrets(plan, what_ifs, solve, progress),
+        frontier=faster,
+        distributions=distributions(plan, catalog, calibration),
+    )
+
+
+def _break_even(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[BreakEven]:
+    if plan.totals is None or not ways:
+        return
+    base, months = ways[0], plan.scenario.horizon.months
+    for way in ways[1:]:
+        if way.usd_per_month is None:
+            continue
+        if way.way == "API":
+            yield _against_api(plan, way)
+            continue
+        if way.owned is not None:
+            yield BreakEven(
+                "owned against the plan, nothing sold",
+                _month(way.kept_break_even_month, months),
+                "by what was paid until then, in present values",
+            )
+            yield BreakEven(
+                "owned against the plan, servers sold then",
+                _month(way.sold_break_even_month, months),
+                "the same, less what the servers are worth at their age",
+            )
+        saving = (base.present_value_usd or 0.0) - (way.present_value_usd or 0.0)
+        yield BreakEven(
+            f"{way.way} against the plan",
+            _when(way, months),
+            f"{abs(saving):,.0f} USD {'less' if saving > 0 else 'more'} in present value "
+            f"over {counted(months, 'month')}",
+        )
+
+
+def _month(month: int | None, months: int) -> str:
+    if month is None:
+        return f"never within {counted(months, 'month')}"
+    return f"month {month}" if month else "at once"
+
+
+def _when(way: Purchase, months: int) -> str:
+    """The month from which a way has cost less, by what was paid until then, and with what is left."""
+    month = way.break_even_month
+    if month is None and way.pays_off:
+        return f"month {months}, only with what it leaves counted ({way.left_usd or 0.0:,.0f} USD)"
+    return _month(month, months)
+
+
+def _against_api(plan: Plan, api: Purchase) -> BreakEven:
+    """The rate from which the planned fleet costs no more than the API, were it filled that far."""
+    assert plan.totals is not None
+    assert api.usd_per_month is not None
+    rate = sum(s.served_qps for s in plan.services)
+    per_request = api.usd_per_month / (HOURS_PER_MONTH * 3600 * rate)
+    even = break_even_rate_of_fixed_fleet_qps(plan.totals.usd_per_hour, per_request)
+    capacity = sum(g.capacity_qps * g.replicas for s in plan.services for g in s.replica_groups)
+    if even <= rate:
+        note = "the planned demand is above it: the fleet is cheaper"
+    elif even <= capacity:
+        note = "the fleet could serve it, but the planned demand is below: the API is cheaper"
+    else:
+        note = f"more than the {capacity:.3g} requests/s the fleet holds: the API is cheaper"
+    return BreakEven("this fleet against the API", f"{even:.3g} requests/s", note)

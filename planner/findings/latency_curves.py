@@ -1,0 +1,143 @@
+"""How latency behaves around a plan: over the rate, over the requests, and against the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.catalog.store import Catalog
+from planner.comparison.options import Progress
+from planner.comparison.restriction import with_target
+from planner.errors import InputError
+from planner.findings.schema import Distribution, FrontierPoint, LatencyCurve, LatencyPoint
+from planner.fleet.alternatives.frontier import trace_frontier
+from planner.performance.factors import Calibration
+from planner.plan.labels import costliest
+from planner.plan.rebuild import placed
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.scenario.schema import Service
+from planner.serving.simulation.service_simulation import check_service, window_for
+from planner.solving.lookahead import Solve
+from planner.workload.lengths import lengths_of
+
+_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+_PERCENTILES = (1, 2, *range(5, 95, 5), 95, 96, 97, 98, 99, 99.5)
+_REQUESTS = 4000
+MOST_CHARTED = 6
+_LOOSEST, _TIGHTEST, _STEP, _POINTS = 1.5, 0.2, 0.2, 8
+
+
+def latency_curves(
+    plan: Plan, catalog: Catalog, calibration: Calibration
+) -> tuple[LatencyCurve, ...]:
+    """TTFT and TPOT p99 over the rate of one replica of each group, in closed form.
+
+    A group whose names this catalog no longer knows is left out.
+    """
+    curves = []
+    for service, answer in _answered(plan):
+        for group in answer.replica_groups:
+            try:
+                curves.append(_curve(service, group, catalog, calibration))
+            except InputError:
+                continue
+    return tuple(curves)
+
+
+def _curve(
+    service: Service, group: ReplicaGroup, catalog: Catalog, calibration: Calibration
+) -> LatencyCurve:
+    replica, lengths = placed(service, group, catalog, calibration), lengths_of(service)
+    points = []
+    for share in _SHARES:
+        at = replica.point(
+            lengths,
+            service.slo,
+            share * group.capacity_qps,
+            max(1.0, service.arrivals.cv),
+            service.assumptions.prefix_hit_share,
+        )
+        latency_s = at.latency_s
+        points.append(LatencyPoint(at.qps, latency_s["ttft_p99"], latency_s["tpot_p99"]))
+    return LatencyCurve(
+        service=service.name,
+        layout=group.name,
+        points=tuple(points),
+        operating_qps=group.routed_qps / group.replicas,
+        capacity_qps=group.capacity_qps,
+    )
+
+
+def distributions(
+    plan: Plan, catalog: Catalog, calibration: Calibration
+) -> tuple[Distribution, ...]:
+    """TTFT and TPOT of every service's requests, simulated as planned; left out where names are gone."""
+    found = []
+    for service, answer in _answered(plan):
+        try:
+            fleet = [placed(service, g, catalog, calibration) for g in answer.replica_groups]
+        except InputError:
+            continue
+        window = window_for(service, fleet, lengths_of(service), _REQUESTS)
+        study = check_service(service, fleet, window=window, seed=plan.provenance.seed).study
+        found += [
+            Distribution(
+                service.name,
+                metric,
+                tuple((q / 100, study.percentile(metric, q).value_s) for q in _PERCENTILES),
+            )
+            for metric in ("ttft", "tpot")
+        ]
+    return tuple(found)
+
+
+def frontier(
+    plan: Plan, solve: Solve, progress: Progress | None = None
+) -> tuple[FrontierPoint, ...]:
+    """The cheapest fleet under ever tighter TPOT targets; only for plans of one service with one.
+
+    No fleet of the scenario is both cheaper and faster than a point, up to the step of a fifth.
+    """
+    service = plan.scenario.services[0]
+    target = service.slo.target("tpot")
+    if plan.totals is None or len(plan.services) != 1 or target is None:
+        return ()
+    requested: list[float] = []
+
+    def cheapest_under(bound_s: float) -> tuple[float, float, Plan] | None:
+        if progress is not None:
+            progress(len(requested), _POINTS, f"TPOT target {1e3 * bound_s:.0f} ms")
+        requested.append(bound_s)
+        try:
+            answer = solve(with_target(plan.scenario, "tpot", bound_s))
+        except InputError:
+            return None
+        known = [g.predicted.tpot_p99_s for s in answer.services for g in s.replica_groups]
+        if answer.totals is None or not known or None in known:
+            return None
+        achieved = max(t for t in known if t is not None)
+        return answer.totals.usd_per_hour, min(achieved, bound_s), answer
+
+    points = trace_frontier(
+        cheapest_under,
+        loosest=_LOOSEST * target.seconds,
+        tightest=_TIGHTEST * target.seconds,
+        step_share=_STEP,
+        max_points=_POINTS,
+    )
+    return tuple(
+        FrontierPoint(
+            p.bound,
+            p.achieved,
+            p.usd_per_hour,
+            p.fleet.totals.gpus_rented if p.fleet.totals else 0,
+            "; ".join(g.name for s in p.fleet.services for g in s.replica_groups),
+        )
+        for p in points
+    )
+
+
+def _answered(plan: Plan) -> Iterator[tuple[Service, ServicePlan]]:
+    """The costliest services with their questions: a page of charts, not a book."""
+    questions = {s.name: s for s in plan.scenario.services}
+    for answer in costliest(plan.services, MOST_CHARTED):
+        yield questions[answer.name], answer

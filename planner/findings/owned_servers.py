@@ -1,0 +1,122 @@
+"""A fleet on servers of one's own: how many, what they cost, what is rented until they arrive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from planner.catalog.money_rows import ServerRow
+from planner.catalog.store import Catalog
+from planner.findings.ownership_terms import OwnershipTerms, terms_of
+from planner.findings.schema import OwnedFleet, Purchase
+from planner.money.ledger import SALE, CashLedger
+from planner.money.ownership import OwnedServer
+from planner.money.ways_to_pay import WayToPay, bought
+from planner.plan.money import Rental
+from planner.plan.schema import Plan, ReplicaGroup
+
+RESALE_AT_MONTHS = 36  # the age at which the catalog knows what servers are sold for
+
+
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What is rented by the hour until servers are delivered: in words, as nodes, in payments."""
+
+    what: str
+    rentals: tuple[Rental, ...]
+    ledger: CashLedger
+
+
+def buy(
+    fleet: Plan, gpu: str, meanwhile: Meanwhile, catalog: Catalog, months: int, *, ends: bool
+) -> Iterator[tuple[Purchase, WayToPay]]:
+    """Each server type that could carry ``fleet`` over a horizon of ``months``.
+
+    Prices and running costs are the scenario's own, else the catalog's.
+    """
+    groups = [g for s in fleet.services for g in s.replica_groups]
+    load = sum(g.utilisation * g.gpus for g in groups) / sum(g.gpus for g in groups)
+    terms = terms_of(fleet.scenario, catalog)
+    for row in catalog.servers():
+        servers = nodes_for(groups, row.gpus)
+        if catalog.gpu(row.gpu).name != gpu or servers is None or not terms.admits(row):
+            continue
+        used = min(1.0, load) if terms.utilization is None else terms.utilization
+        owned = OwnedFleet(_server(row, terms), servers, used, meanwhile.rentals)
+        way = paid(owned, meanwhile.ledger, months, ends=ends)
+        price = terms.price(row)
+        low, high = (
+            paid(at_price(owned, usd), meanwhile.ledger, months, ends=ends).ledger.cost_usd
+            for usd in (price.low, price.high)
+        )
+        described = _text(owned, row, meanwhile, way.ledger)
+        yield replace(described, low_usd=low, high_usd=high), way
+
+
+def paid(owned: OwnedFleet, meanwhile: CashLedger, months: int, *, ends: bool) -> WayToPay:
+    """What the servers cost over a horizon of ``months``."""
+    return bought(
+        "owned",
+        owned.server,
+        owned.servers,
+        months,
+        utilisation=owned.utilisation,
+        ends=ends,
+        meanwhile=meanwhile,
+    )
+
+
+def at_price(owned: OwnedFleet, usd: float) -> OwnedFleet:
+    """The same servers at another price [USD]."""
+    return replace(owned, server=replace(owned.server, price_usd=usd))
+
+
+def _text(owned: OwnedFleet, row: ServerRow, meanwhile: Meanwhile, ledger: CashLedger) -> Purchase:
+    """The purchase in words, what the servers are worth at the horizon among them."""
+    price = owned.servers * owned.server.price_usd
+    sold = -math.fsum(f.usd for f in ledger.flows if f.item == SALE and f.month == ledger.months)
+    worth = sold if ledger.ends else ledger.left_usd
+    return Purchase(
+        way="owned",
+        what=f"{owned.servers} x {row.name} at {owned.server.price_usd:,.0f} USD; for "
+        f"{owned.server.lead_time_months} months until delivery {meanwhile.what}; "
+        f"{'sold for' if ledger.ends else 'worth'} {worth:,.0f} USD at month {ledger.months} "
+        f"({100 * worth / price:.0f} % of the price)",
+        as_of=row.as_of,
+        source=row.source,
+        confidence=row.confidence,
+        owned=owned,
+    )
+
+
+def nodes_for(groups: Iterable[ReplicaGroup], gpus_per_node: int) -> int | None:
+    """Nodes of that size the groups' replicas fill; None when a replica does not fit in one."""
+    share = 0.0
+    for group in groups:
+        per_replica = group.gpus // group.replicas
+        if per_replica > gpus_per_node:
+            return None
+        share += group.replicas / (gpus_per_node // per_replica)
+    return math.ceil(share - 1e-9)
+
+
+def _server(row: ServerRow, terms: OwnershipTerms) -> OwnedServer:
+    return OwnedServer(
+        name=row.name,
+        gpu=row.gpu,
+        gpus=row.gpus,
+        price_usd=terms.price(row).value,
+        life_years=terms.value("life"),
+        residual_share=terms.value("residual"),
+        max_power_kw=row.max_power_kw,
+        idle_power_kw=row.idle_power_kw,
+        pue=terms.value("pue"),
+        tariff_usd_per_kwh=terms.value("tariff"),
+        colocation_usd_per_kw_month=terms.value("colocation"),
+        network_share_per_year=terms.value("network"),
+        maintenance_share_per_year=terms.value("maintenance"),
+        staff_usd_per_year=terms.value("staff"),
+        lead_time_months=round(terms.value("lead_time")),
+        resale=((RESALE_AT_MONTHS, terms.value("resale")),),
+    )

@@ -1,0 +1,101 @@
+"""The cheapest fleet under each narrower choice: one GPU type alone, native precision alone.
+
+Each is the same program with fewer replica kinds, solved to the same proof, so that "why not the
+others" is a price and not an opinion.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from planner.fleet.program.problem import Problem, ReplicaKind, Resilience, Solution
+
+UNPROTECTED = "no failure survived"
+TOGETHER = "prefill and decode together"
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What the choice was narrowed to, the narrowed problem, and its cheapest fleet."""
+
+    name: str
+    problem: Problem
+    solution: Solution
+
+
+def rival(
+    problem: Problem,
+    name: str,
+    keep: Callable[[ReplicaKind], bool],
+    solve: Callable[[Problem], Solution],
+) -> Rival | None:
+    """Solve ``problem`` with the kinds that ``keep`` admits; None when none can serve it."""
+    kinds = tuple(k for k in problem.kinds if keep(k))
+    if not kinds:
+        return None
+    smaller = dataclasses.replace(problem, kinds=kinds)
+    solution = solve(smaller)
+    return Rival(name, smaller, solution) if solution.status in ("optimal", "feasible") else None
+
+
+def unprotected(problem: Problem, solve: Callable[[Problem], Solution]) -> Rival | None:
+    """The fleet that need survive nothing, whose cost tells the price of resilience.
+
+    None where nothing may fail anyway, or no such fleet was found.
+    """
+    if problem.resilience == Resilience():
+        return None
+    smaller = dataclasses.replace(problem, resilience=Resilience())
+    solution = solve(smaller)
+    found = solution.status in ("optimal", "feasible")
+    return Rival(UNPROTECTED, smaller, solution) if found else None
+
+
+def rival_gpus(
+    problem: Problem,
+    solve: Callable[[Problem], Solution],
+    *,
+    count: int,
+    without: Iterable[str] = (),
+) -> tuple[Rival, ...]:
+    """The cheapest fleets of one GPU type each, cheapest first, leaving out the types in ``without``.
+
+    Only the ``count + 2`` types with the lowest fluid bound (rate over capacity times the cheapest
+    GPU-hour, summed over demands) are solved.
+    """
+    left_out = set(without)
+    types = sorted(
+        {k.gpu for k in problem.kinds} - left_out, key=lambda g: _fluid_bound(problem, g)
+    )
+    found = (rival(problem, g, _only(g), solve) for g in types[: count + 2])
+    ranked = sorted(
+        (r for r in found if r is not None),
+        key=lambda r: (r.solution.objective_usd_per_hour or math.inf, r.name),
+    )
+    return tuple(ranked[:count])
+
+
+def _only(gpu: str) -> Callable[[ReplicaKind], bool]:
+    return lambda kind: kind.gpu == gpu
+
+
+def _fluid_bound(problem: Problem, gpu: str) -> tuple[float, str]:
+    """Cost [USD/h] if replicas and nodes could be split at will; infinite where a demand is left."""
+    price = min(
+        (o.usd_per_hour / o.gpus_per_node for o in problem.offers if o.gpu == gpu), default=math.inf
+    )
+    cost = 0.0
+    for demand in problem.demands:
+        best = min(
+            (
+                k.gpus / k.capacity_qps[demand.key]
+                for k in problem.kinds
+                if k.gpu == gpu and k.capacity_qps.get(demand.key, 0) > 0
+            ),
+            default=math.inf,
+        )
+        cost += max(demand.rates_qps) * best * price
+    return (cost, gpu)

@@ -1,0 +1,104 @@
+"""Candidates of services that are asked again with another rate, target or wider search.
+
+Explaining why no fleet exists solves dozens of slightly different questions; most of their
+deployments have been sized under the very same service before.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from planner.catalog.offer import Offer
+from planner.catalog.store import Catalog
+from planner.fleet.candidates.candidate import CandidateSet
+from planner.fleet.candidates.deployments import service_model
+from planner.fleet.candidates.enumerate import enumerate_candidates, prepare_candidates
+from planner.fleet.candidates.known import Known
+from planner.performance.factors import Calibration
+from planner.scenario.schema import Service
+from planner.sizing.precision import weights_for
+
+_IRRELEVANT = {"rate", "search", "priority", "max_deployments"}
+
+
+class SizedBefore:
+    """Sizes a service's candidates, once per GPU, engine and precision for the same question.
+
+    ``known``: of deployments, shared with other solves of this catalog and calibration.
+    """
+
+    def __init__(
+        self, catalog: Catalog, calibration: Calibration, known: Known | None = None
+    ) -> None:
+        self._catalog = catalog
+        self.calibration = calibration
+        self._deployments = known or Known()
+        self._known: dict[tuple[object, ...], CandidateSet] = {}
+
+    def candidates(
+        self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[float, ...] = ()
+    ) -> CandidateSet:
+        """What ``enumerate_candidates`` returns, in the order of GPU, engine and precision."""
+        requested = service.model_dump_json(exclude=_IRRELEVANT)
+        largest: dict[str, Offer] = {}
+        for offer in offers:
+            if offer.gpu not in largest or offer.gpu_count > largest[offer.gpu].gpu_count:
+                largest[offer.gpu] = offer
+        search = service.search
+        names = sorted(largest) if search.gpus == "all" else search.gpus
+        gpus = dict.fromkeys(self._catalog.gpu(name).name for name in names)
+        model, known = service_model(service, self._catalog), self._catalog.weight_format
+        formats = {weights_for(model, name, known): name for name in reversed(search.weights)}
+        rest = search.model_dump_json(exclude={"gpus", "engines", "weights", "kv_cache"})
+        spanned = tuple(
+            itertools.product(gpus, search.engines, reversed(formats.values()), search.kv_cache)
+        )
+        keys = [
+            (requested, rest, *part, _node(largest.get(part[0])), gpu_shares) for part in spanned
+        ]
+        if sum(key not in self._known for key in keys) > 1:
+            every = tuple(largest.values())
+            prepare_candidates(
+                service, self._catalog, every, self.calibration, gpu_shares, self._deployments
+            )
+        parts = [
+            self._part(service, key, part, largest.get(part[0]), gpu_shares)
+            for key, part in zip(keys, spanned, strict=True)
+        ]
+        by_key = {c.key: c for part in parts for c in part.candidates}
+        rejections = dict.fromkeys(r for part in parts for r in part.rejections)
+        return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
+
+    def _part(
+        self,
+        service: Service,
+        key: tuple[object, ...],
+        part: tuple[str, str, str, str],
+        largest: Offer | None,
+        gpu_shares: tuple[float, ...],
+    ) -> CandidateSet:
+        gpu, engine, weights, kv_cache = part
+        if key not in self._known:
+            narrow = service.search.model_copy(
+                update={
+                    "gpus": (gpu,),
+                    "engines": (engine,),
+                    "weights": (weights,),
+                    "kv_cache": (kv_cache,),
+                }
+            )
+            self._known[key] = enumerate_candidates(
+                service.model_copy(update={"search": narrow}),
+                self._catalog,
+                (largest,) if largest else (),
+                self.calibration,
+                gpu_shares,
+                self._deployments,
+            )
+        return self._known[key]
+
+
+def _node(largest: Offer | None) -> int:
+    """GPUs of the largest node offered."""
+    return largest.gpu_count if largest else 0

@@ -1,0 +1,112 @@
+"""What a service may run or may not: candidates, rejections, and what they are sized under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from planner.catalog.store import Catalog
+from planner.deployment import (
+    Deployment,
+)
+from planner.evidence import Evidence
+from planner.fleet.candidates.buckets import Bucket
+from planner.fleet.candidates.deployments import (
+    name_on_share,
+)
+from planner.fleet.candidates.known import Known
+from planner.performance.factors import Calibration
+from planner.performance.steps import StepModel
+from planner.scenario.schema import Service
+from planner.serving.closed_form.capacity import Capacity
+from planner.serving.pools import Prefill
+from planner.sizing.layout import MemoryLayout
+from planner.workload.lengths import JointLengths
+
+NOT_PERMITTED = "precision below the checkpoint's own"
+ILLEGAL = "layout cannot be cut that way"
+NO_PRICE = "no offer has the GPU"
+NOT_OFFERED = "no offer with enough linked GPUs"
+UNSUPPORTED = "would not launch"
+NO_MEMORY = "does not fit in memory"
+NO_LONGEST = "longest request does not fit"
+TOO_SLOW = "misses a latency target at any rate"
+TOO_LONG = "requests exceed the context"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A deployment that can serve ``service`` at ``capacity.qps`` per replica within its targets.
+
+    ``bucket_qps``: the rate it holds of each length bucket it can serve [requests/s] (the service's
+    name where it is not split). ``gpu_share``: of its one GPU; ``deployment.gpu`` is then that share.
+    ``prefill``: the other pool of a disaggregated unit, whose answers ``deployment`` writes; a replica
+    is then a whole unit. ``group_sizes``: GPUs that must each stay in one node or link domain.
+    """
+
+    key: str
+    service: str
+    deployment: Deployment
+    capacity: Capacity
+    memory: MemoryLayout
+    steps: StepModel
+    evidence: Evidence
+    notes: tuple[str, ...] = ()
+    bucket_qps: Mapping[str, float] = field(default_factory=dict)
+    gpu_share: float = 1.0
+    prefill: Prefill | None = None
+    group_sizes: tuple[int, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica, or of one unit of both pools."""
+        return self.prefill.gpus(self.deployment) if self.prefill else self.deployment.gpus
+
+    @property
+    def label(self) -> str:
+        """The name of one replica or unit, see ``replica_name``."""
+        if self.prefill:
+            return self.prefill.label(self.deployment)
+        return name_on_share(self.deployment, self.gpu_share)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A deployment that was rejected: the ``reason`` it shares with others, and its own numbers.
+
+    ``miss``: how far it is from passing, as found over allowed (1.3 = 30 % over); None where that
+    has no meaning.
+    """
+
+    reason: str
+    label: str
+    detail: str
+    miss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSet:
+    """What a service may run, in the order it was tried, and what it may not."""
+
+    service: str
+    candidates: tuple[Candidate, ...]
+    rejections: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every deployment of one service is tried under. ``largest_node``: GPUs by GPU type.
+
+    ``required``: all that the service requires of a replica, as one text; ``load``: its lengths.
+    """
+
+    service: Service
+    catalog: Catalog
+    calibration: Calibration
+    lengths: JointLengths
+    buckets: tuple[Bucket, ...]
+    median_prompt_tokens: float
+    largest_node: Mapping[str, int]
+    known: Known
+    required: str
+    load: bytes

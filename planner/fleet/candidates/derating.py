@@ -1,0 +1,118 @@
+"""Sizing for a probability: how much worse than predicted things may turn out, and still hold.
+
+One error is common to all replicas: every step takes ``factor`` times as long, lognormal with the
+spread of the TPOT interval. TTFT is known less well; what its interval is wider by tightens the TTFT
+targets in the same direction. Demand exceeds its forecast by another lognormal factor.
+
+For a probability with normal quantile ``z`` the two errors are taken at the most likely point of
+that distance, ``z sigma / sqrt(sigma_model^2 + sigma_demand^2)`` standard deviations each (a
+first-order reliability method; exact where the capacity goes as a power of the step time).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from planner.evidence import Evidence, Interval
+from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
+from planner.scenario.fleet import Assurance
+from planner.scenario.schema import Slo
+
+LEVEL = 0.8
+LEAST_SIGMA = 1e-6
+NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class SlowedSteps:
+    """A step model every step of which takes ``factor`` times as long; so does admission."""
+
+    steps: StepModel
+    factor: float
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.steps.evidence
+
+    @property
+    def admission_s(self) -> float:
+        return self.factor * self.steps.admission_s
+
+    def step_times(self, batch: StepBatch) -> StepTimes:
+        t = self.steps.step_times(batch)
+        f = self.factor
+        return StepTimes(
+            f * t.weights_s,
+            f * t.kv_s,
+            f * t.compute_s,
+            f * t.collectives_s,
+            f * t.overhead_s,
+            f * t.total_s,
+        )
+
+    def step_seconds(self, batch: StepBatch) -> Number:
+        return self.factor * self.steps.step_seconds(batch)
+
+    def interval(self, seconds: float, kind: str, level: float = LEVEL) -> Interval:
+        return self.steps.interval(seconds, kind, level)
+
+
+@dataclass(frozen=True, slots=True)
+class Derating:
+    """Factors of at least 1 on step times, on TTFT beyond that, and on demand."""
+
+    steps: float = 1.0
+    ttft: float = 1.0
+    demand: float = 1.0
+
+    def slowed(self, steps: StepModel) -> StepModel:
+        """The step model as slow as it may turn out."""
+        return SlowedSteps(steps, self.steps) if self.steps != 1 else steps
+
+    def tightened(self, slo: Slo) -> Slo:
+        """The SLO with its TTFT targets divided by what TTFT may be worse by."""
+        if self.ttft == 1:
+            return slo
+        targets = tuple(
+            t.model_copy(update={"seconds": t.seconds / self.ttft}) if t.metric == "ttft" else t
+            for t in slo.targets
+        )
+        return slo.model_copy(update={"targets": targets})
+
+
+def derating(steps: StepModel, assurance: Assurance | None) -> Derating:
+    """What to size for: the prediction itself, or as much worse as the assurance asks."""
+    if assurance is None:
+        return Derating()
+    model, demand = model_sigma(steps), sigma_of_cv(assurance.demand_cv)
+    distance = NORMAL.inv_cdf(assurance.probability) / math.hypot(model, demand)
+    slower = math.exp(distance * model * model)
+    return Derating(slower, slower ** ttft_excess(steps), math.exp(distance * demand * demand))
+
+
+def model_sigma(steps: StepModel, metric: str = "tpot") -> float:
+    """Standard deviation of the log of a latency, from its prediction interval."""
+    return max(lognormal_sigma(steps.interval(1.0, metric, LEVEL)), LEAST_SIGMA)
+
+
+def ttft_excess(steps: StepModel) -> float:
+    """By how much more (as a power) TTFT may be off than the step times."""
+    return max(0.0, model_sigma(steps, "ttft") / model_sigma(steps) - 1)
+
+
+def lognormal_sigma(interval: Interval) -> float:
+    """Standard deviation of the log of a lognormal whose central interval this is.
+
+    ``ln(high / low) / (2 z)``, with ``z`` the normal quantile at ``(1 + level) / 2``. Raises
+    ValueError when the interval reaches zero.
+    """
+    if interval.low <= 0:
+        raise ValueError(f"a lognormal interval lies above zero: {interval!r}")
+    return math.log(interval.high / interval.low) / (2 * NORMAL.inv_cdf((1 + interval.level) / 2))
+
+
+def sigma_of_cv(cv: float) -> float:
+    """Standard deviation of the log of a lognormal with this coefficient of variation."""
+    return math.sqrt(math.log1p(cv * cv))

@@ -1,0 +1,347 @@
+"""Units of two pools: every pair of layouts, place and ratio a search spans, sized as one candidate.
+
+A unit has P prefill and D decode replicas of one GPU type, engine and precision, within one node or
+one zone; its capacity is what the tighter of its pools holds (``planner.serving.closed_form.pool_capacity``).
+A ratio that holds no more than a smaller one of the same pair is rejected: its groups are a superset.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from planner.deployment import Deployment
+from planner.evidence import Evidence, weakest
+from planner.fleet.candidates.candidate import (
+    NOT_OFFERED,
+    TOO_SLOW,
+    UNSUPPORTED,
+    Candidate,
+    Context,
+    Rejection,
+)
+from planner.fleet.candidates.deployments import deployments
+from planner.fleet.candidates.derating import Derating, derating
+from planner.fleet.candidates.feasibility import groups_in, refusal
+from planner.performance import guard
+from planner.performance.collectives import link
+from planner.performance.model import CalibratedStepModel
+from planner.scenario.disaggregation import Disaggregation
+from planner.scenario.schema import Service
+from planner.serving.closed_form.capacity import Capacity
+from planner.serving.closed_form.pool_capacity import (
+    DecodeTails,
+    PrefillTails,
+    Transfer,
+    decode_tails,
+    prefill_tails,
+    unit_qps,
+)
+from planner.serving.closed_form.unit_point import tabled_point, unit_of, unit_point
+from planner.serving.limits import ReplicaLimits, replica_limits
+from planner.serving.pools import NODE, ZONE, KvLink, Place, Prefill, decode_limits
+from planner.sizing.layout import MemoryLayout
+from planner.sizing.memory import memory_layout
+from planner.sizing.model_memory import support_reasons
+from planner.workload.lengths import JointLengths
+
+NO_LINK = "no KV link between the pools is known"
+NO_GAIN = "a smaller unit of these pools holds as much"
+EQUAL = 1e-5  # capacities that differ by less are equal
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """One pool's replica: how it is cut, its memory, its steps and what its scheduler may do."""
+
+    deployment: Deployment
+    memory: MemoryLayout
+    steps: CalibratedStepModel
+    limits: ReplicaLimits
+    groups: tuple[int, ...]
+
+
+def units(context: Context, requested: Disaggregation) -> Iterator[Candidate | Rejection]:
+    """Every unit of the search, as a candidate or with the reason that rules it out."""
+    pools: list[list[_Layout]] = []
+    for role, degrees in (
+        ("prefill", requested.prefill_tensor_parallel),
+        ("decode", requested.decode_tensor_parallel),
+    ):
+        kept: list[_Layout] = []
+        for tried in _layouts(context, role, degrees):
+            if isinstance(tried, Rejection):
+                yield tried
+            else:
+                kept.append(tried)
+        pools.append(kept)
+    tables = _Tables(context)
+    for mine, theirs in itertools.product(*pools):
+        if not _equal(mine.deployment, theirs.deployment):
+            continue
+        degree = mine.deployment.tensor_parallel
+        refused = support_reasons(context.catalog, theirs.deployment, degree)
+        if refused:
+            label = f"{mine.deployment.label} before {theirs.deployment.label}"
+            yield Rejection(UNSUPPORTED, label, refused[0])
+        else:
+            for within in _places(mine.deployment, theirs.deployment, requested):
+                yield from _pair(context, requested, tables, mine, theirs, within)
+
+
+def _places(a: Deployment, b: Deployment, requested: Disaggregation) -> tuple[Place, ...]:
+    """Where units are tried; in a node only where its link is faster than the zone's.
+
+    A unit that may spread over a zone fits wherever one that keeps to a node does.
+    """
+    if len(set(requested.within)) < 2:
+        return requested.within
+    near, far = (kv_link(b, a.gpus + b.gpus, place, requested) for place in (NODE, ZONE))
+    spread = near is not None and far is not None and far.gb_s >= near.gb_s
+    return (ZONE,) if spread else requested.within
+
+
+def _equal(a: Deployment, b: Deployment) -> bool:
+    """Whether one may hand its KV cache to the other: the same GPU type, engine and formats."""
+    return (a.gpu, a.engine, a.weights, a.kv_cache) == (b.gpu, b.engine, b.weights, b.kv_cache)
+
+
+def _layouts(
+    context: Context, role: str, degrees: tuple[int, ...] | None
+) -> Iterator[_Layout | Rejection]:
+    service, lengths = context.service, context.lengths
+    if degrees is not None:
+        search = service.search.model_copy(update={"tensor_parallel": degrees})
+        service = service.model_copy(update={"search": search})
+    prefills = role == "prefill"
+    longest = int(lengths.prompt.max()) if prefills else lengths.max_total
+    for deployment in deployments(service, context.catalog, tuple(context.largest_node)):
+        label = f"{deployment.label} as {role} pool"
+        found = refusal(deployment, context, longest, apart=True)
+        if found is not None:
+            yield Rejection(found[0], label, found[1], found[2])
+            continue
+        memory = memory_layout(deployment)
+        steps = context.known.steps(deployment, context.calibration)
+        missed = _below_floor(steps, deployment, context, prefills)
+        if missed is not None:
+            yield Rejection(TOO_SLOW, label, *missed)
+            continue
+        limits = (replica_limits if prefills else decode_limits)(deployment, memory)
+        yield _Layout(deployment, memory, steps, limits, groups_in(deployment, context))
+
+
+def _below_floor(
+    steps: CalibratedStepModel, deployment: Deployment, context: Context, prefills: bool
+) -> tuple[str, float] | None:
+    """A target that this pool could not meet for the median request, whatever the other does."""
+    floors = guard.floors_of(steps.loads, deployment.settings.tokens_per_step)
+    prompt = context.median_prompt_tokens
+    share = context.service.assumptions.prefix_hit_share
+    metric = "ttft" if prefills else "tpot"
+    least = floors.ttft_s(prompt, prompt * share) if prefills else floors.tpot_s(prompt)
+    for target in context.service.slo.targets:
+        if target.metric == metric and target.percentile >= 50 and least > target.seconds:
+            detail = (
+                f"{target.key} cannot be below {least:.4g} s, the target is {target.seconds:g} s"
+            )
+            return detail, least / target.seconds
+    return None
+
+
+def kv_link(
+    deployment: Deployment, gpus: int, within: Place, requested: Disaggregation
+) -> KvLink | None:
+    """The link between the pools of a unit of ``gpus``; None where the catalog has none.
+
+    Within a node what joins its GPUs (NVLink, or PCIe), across nodes the GPU's share of the network,
+    both at their nominal rate; a stated one replaces either.
+    """
+    gpu, text = deployment.gpu, requested.kv_link
+    if text.gb_s is not None:
+        return KvLink(text.gb_s, text.latency, "stated", Evidence.ASSUMED)
+    if within == NODE:
+        joined = link(gpu, gpus)
+        return KvLink(joined.bytes_s / 1e9, text.latency, joined.kind, Evidence.MODELLED)
+    if not gpu.nic_gb_s:
+        return None
+    known = Evidence.MODELLED if gpu.nic_evidence == "published" else Evidence.ASSUMED
+    return KvLink(gpu.nic_gb_s, text.latency, "network", known)
+
+
+def _pair(
+    context: Context,
+    requested: Disaggregation,
+    tables: _Tables,
+    mine: _Layout,
+    theirs: _Layout,
+    within: Place,
+) -> Iterator[Candidate | Rejection]:
+    """Every ratio of one pair of layouts in one kind of place, smallest units first."""
+    d, largest = theirs.deployment, context.largest_node.get(theirs.deployment.gpu.name, 0)
+    held: list[tuple[int, int, float]] = []
+    for replicas, decoders in sorted(requested.counts, key=lambda c: (sum(c), c)):
+        gpus = replicas * mine.deployment.gpus + decoders * d.gpus
+        joined = kv_link(d, gpus, within, requested)
+        if joined is None:
+            detail = f"{d.gpu.name} has no network rate in the catalog: give kv_link.gb_s"
+            yield Rejection(NO_LINK, d.label, detail)
+            return
+        prefill = Prefill(
+            mine.deployment, mine.memory, mine.steps, replicas, decoders, joined, within
+        )
+        label = prefill.label(d)
+        if within == NODE and gpus > largest:
+            detail = f"{gpus} GPUs in one node, the largest {d.gpu.name} offer has {largest}"
+            yield Rejection(NOT_OFFERED, label, detail, gpus / max(largest, 1))
+            continue
+        found = {b.key: tables.capacity(b.lengths, mine, theirs, prefill) for b in context.buckets}
+        best = max(found, key=lambda key: found[key][0])
+        qps, bound = found[best]
+        if qps <= 0:
+            yield Rejection(TOO_SLOW, label, f"an idle unit misses {bound}")
+            continue
+        smaller = next(
+            (
+                h
+                for h in held
+                if h[0] <= replicas and h[1] <= decoders and h[2] >= qps * (1 - EQUAL)
+            ),
+            None,
+        )
+        if smaller is not None:
+            yield Rejection(NO_GAIN, label, f"{smaller[0]}P{smaller[1]}D holds {smaller[2]:.4g}/s")
+            continue
+        if len(found) == 1:
+            held.append((replicas, decoders, qps))
+        lengths = next(b.lengths for b in context.buckets if b.key == best)
+        tails = tables.of(lengths, mine, theirs, prefill)
+        yield _candidate(context, prefill, mine, theirs, lengths, (qps, bound), found, tails)
+
+
+def _candidate(
+    context: Context,
+    prefill: Prefill,
+    mine: _Layout,
+    theirs: _Layout,
+    lengths: JointLengths,
+    best: tuple[float, str],
+    found: dict[str, tuple[float, str]],
+    tails: tuple[PrefillTails, DecodeTails],
+) -> Candidate:
+    service, d = context.service, theirs.deployment
+    label = prefill.label(d)
+    worse = derating(theirs.steps, service.assurance)
+    if service.buckets is None:
+        _guard(label, prefill, d, lengths, best[0], service)
+    groups = prefill.replicas * mine.groups + prefill.decode_replicas * theirs.groups
+    return Candidate(
+        key=f"{service.name}: {label}",
+        service=service.name,
+        deployment=d,
+        capacity=_point(prefill, theirs, lengths, service, worse, best, tails),
+        memory=theirs.memory,
+        steps=theirs.steps,
+        evidence=weakest((mine.steps.evidence, theirs.steps.evidence, prefill.link.evidence)),
+        notes=(_text(prefill.link),),
+        bucket_qps={key: qps for key, (qps, _) in found.items() if qps > 0},
+        prefill=prefill,
+        group_sizes=(prefill.gpus(d),) if prefill.within == NODE else groups,
+    )
+
+
+def _text(joined: KvLink) -> str:
+    return (
+        f"KV cache over {joined.kind} at {joined.gb_s:g} GB/s a GPU and "
+        f"{1e3 * joined.latency_s:g} ms ({joined.evidence.value})"
+    )
+
+
+def _point(
+    prefill: Prefill,
+    theirs: _Layout,
+    lengths: JointLengths,
+    service: Service,
+    worse: Derating,
+    best: tuple[float, str],
+    tails: tuple[PrefillTails, DecodeTails],
+) -> Capacity:
+    """The unit at its capacity, with the step times it was sized for."""
+    qps, bound = best
+    unit = unit_of(
+        prefill,
+        theirs.deployment,
+        theirs.memory,
+        worse.slowed(theirs.steps),
+        worse.slowed(prefill.steps),
+    )
+    slo, cv = worse.tightened(service.slo), max(1.0, service.arrivals.cv)
+    rate, share = qps * worse.demand, service.assumptions.prefix_hit_share
+
+    def latency() -> Mapping[str, float]:
+        return unit_point(unit, lengths, slo, rate, cv, share).latency_s
+
+    return replace(tabled_point(*tails, unit, rate, bound, latency), qps=qps)
+
+
+def _guard(
+    where: str,
+    prefill: Prefill,
+    decode: Deployment,
+    lengths: JointLengths,
+    qps: float,
+    service: Service,
+) -> None:
+    """Raise PhysicsBreach where a pool is said to do more than its arithmetic at peak."""
+    share = service.assumptions.prefix_hit_share
+    prompts = guard.floors(prefill.deployment).requests_per_s(lengths.mean_prompt * (1 - share), 1)
+    answers = guard.floors(decode).requests_per_s(0.0, lengths.mean_output)
+    for what, ceiling in (
+        ("prefill capacity", prefill.replicas * prompts),
+        ("decode capacity", prefill.decode_replicas * answers),
+    ):
+        guard.check(qps, ceiling, what, where=where, at_most=True)
+
+
+class _Tables:
+    """Each pool's tails, tabled once for the pairs, ratios and places that read them."""
+
+    def __init__(self, context: Context) -> None:
+        service = context.service
+        self._service = service
+        self._cv = max(1.0, service.arrivals.cv)
+        self._share = service.assumptions.prefix_hit_share
+        self._prefill: dict[tuple[object, ...], PrefillTails] = {}
+        self._decode: dict[tuple[object, ...], DecodeTails] = {}
+
+    def capacity(
+        self, lengths: JointLengths, mine: _Layout, theirs: _Layout, prefill: Prefill
+    ) -> tuple[float, str]:
+        """Requests/s of one unit, and what stops a higher rate."""
+        worse = derating(theirs.steps, self._service.assurance)
+        tails = self.of(lengths, mine, theirs, prefill)
+        slo = worse.tightened(self._service.slo)
+        qps, bound = unit_qps(*tails, slo, prefill.replicas, prefill.decode_replicas)
+        return qps / worse.demand, bound
+
+    def of(
+        self, lengths: JointLengths, mine: _Layout, theirs: _Layout, prefill: Prefill
+    ) -> tuple[PrefillTails, DecodeTails]:
+        """Both pools' tables for these lengths and this link."""
+        worse = derating(theirs.steps, self._service.assurance)
+        slo = worse.tightened(self._service.slo)
+        joined = prefill.link
+        transfer = Transfer(mine.limits, theirs.limits, joined.gb_s, joined.latency_s)
+        sent = transfer.link(lengths).mean_s
+        one = (id(lengths), mine.deployment, worse, sent, joined.latency_s)
+        if one not in self._prefill:
+            self._prefill[one] = prefill_tails(
+                worse.slowed(mine.steps), mine.limits, lengths, slo, transfer, self._cv, self._share
+            )
+        other = (id(lengths), theirs.deployment, worse)
+        if other not in self._decode:
+            self._decode[other] = decode_tails(
+                worse.slowed(theirs.steps), theirs.limits, lengths, slo, self._cv
+            )
+        return self._prefill[one], self._decode[other]

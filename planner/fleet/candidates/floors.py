@@ -1,0 +1,56 @@
+"""Candidates against physical floors: targets no layout could meet, and predictions that beat them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from planner.fleet.candidates.candidate import (
+    Candidate,
+    Context,
+)
+from planner.performance import guard
+from planner.scenario.schema import Service
+from planner.serving.closed_form.capacity import Capacity
+from planner.workload.lengths import lengths_of
+
+
+def below_floors(floors: guard.Floors, context: Context) -> Iterator[tuple[str, float]]:
+    """Targets that no real replica of this layout could meet for the median request."""
+    prompt, share = context.median_prompt_tokens, context.service.assumptions.prefix_hit_share
+    least = {"ttft": floors.ttft_s(prompt, prompt * share), "tpot": floors.tpot_s(prompt)}
+    for target in context.service.slo.targets:
+        floor = least.get(target.metric, 0.0)
+        if target.percentile >= 50 and floor > target.seconds:
+            detail = (
+                f"{target.key} cannot be below {floor:.4g} s, the target is {target.seconds:g} s"
+            )
+            yield detail, floor / target.seconds
+
+
+def guard_capacity(where: str, floors: guard.Floors, capacity: Capacity, context: Context) -> None:
+    """Raise PhysicsBreach where the capacity beats the arithmetic at peak."""
+    lengths = context.lengths
+    share = context.service.assumptions.prefix_hit_share
+    ceiling = floors.requests_per_s(lengths.mean_prompt * (1 - share), lengths.mean_output)
+    guard.check(capacity.qps, ceiling, "capacity", where=where, at_most=True)
+
+
+def guard_latency(candidate: Candidate, latency_s: Mapping[str, float], service: Service) -> None:
+    """Raise PhysicsBreach where a predicted median beats the floor of the median request.
+
+    Where a service is split by length, its median request is not that of one replica kind.
+    """
+    if service.buckets is not None:
+        return
+    lengths, share = lengths_of(service), service.assumptions.prefix_hit_share
+    prompt = float(np.quantile(lengths.prompt, 0.5))
+    decode = guard.floors(candidate.deployment)
+    prefill = guard.floors(candidate.prefill.deployment) if candidate.prefill else decode
+    for key, floor in (
+        ("ttft_p50", prefill.ttft_s(prompt, prompt * share)),
+        ("tpot_p50", decode.tpot_s(prompt)),
+    ):
+        if key in latency_s:
+            guard.check(latency_s[key], floor, key, where=candidate.label)

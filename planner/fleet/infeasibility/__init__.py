@@ -1,0 +1,1 @@
+"""Why no fleet exists: the smallest conflict and its cheapest relaxations."""

@@ -1,0 +1,1 @@
+"""Offers a scenario admits, and the nodes they come as."""

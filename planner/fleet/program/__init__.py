@@ -1,0 +1,1 @@
+"""The integer program: data, variables, constraints, objective, solver, solution."""

@@ -1,0 +1,1 @@
+"""How large programs are solved: by kind, columns, covers, neighbourhoods."""

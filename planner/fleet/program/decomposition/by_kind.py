@@ -1,0 +1,94 @@
+"""A service that picks one kind, over time or after failures: one small program per kind.
+
+Mixing all kinds in one relaxation makes its bound weak (a tenth of each), and the search long. Kept
+apart, each program is small; the cheapest optimum is the answer, and no bound is above the least of
+theirs. Kinds whose relaxation already costs more than a known plan need no search at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from planner.fleet.program.demand_index import Services
+from planner.fleet.program.dominance import without_dominated
+from planner.fleet.program.linear_program import LinearProgram
+from planner.fleet.program.objective import cost, minimise_in_order, tie_break, until
+from planner.fleet.program.problem import Problem, Status
+from planner.fleet.program.solver import SolverLimits, SolverResult, minimise, relative_gap
+from planner.fleet.program.variables import Columns
+
+EQUAL = 1e-9  # relative difference below which two plans cost the same
+
+
+def branches(problem: Problem) -> list[Problem]:
+    """One problem per kind where a single service picks one and the program is hard; else the problem."""
+    services = Services.of(problem)
+    hard = len(problem.period_hours) > 1 or problem.resilience.by_place
+    if not hard or len(services.demands) != 1 or not services.one_kind:
+        return [problem]
+    every = problem.limits.max_spot_share is not None  # idle GPUs of any type lower the spot share
+    alone = (
+        replace(
+            problem,
+            kinds=(kind,),
+            offers=tuple(o for o in problem.offers if every or o.gpu == kind.gpu or o.existing),
+        )
+        for kind in problem.kinds
+    )
+    return [without_dominated(p) for p in alone] or [problem]
+
+
+def cheapest_branch(
+    parts: list[Columns], effort: SolverLimits, deadline: float
+) -> tuple[Columns, SolverResult]:
+    """The cheapest of the programs, tried in the order of their relaxations' bounds."""
+    relaxed = [(_relaxed_bound(p, until(effort, deadline)), i) for i, p in enumerate(parts)]
+    hopeful = sorted((bound, i) for bound, i in relaxed if bound is not None)
+    best, kept = SolverResult("infeasible", None, None, None, 0.0), parts[0]
+    bounds: list[float] = []
+    unproved = False
+    for bound, i in hopeful:
+        if best.objective is not None and bound > best.objective * (1 - effort.gap + EQUAL):
+            bounds.append(bound)
+            break
+        outcome = minimise_in_order(parts[i], until(effort, deadline), deadline)
+        if outcome.status != "infeasible":
+            bounds.append(bound if outcome.bound is None else max(bound, outcome.bound))
+            unproved = unproved or outcome.status != "optimal"
+        if _is_better(parts[i], outcome, kept, best):
+            best, kept = outcome, parts[i]
+    if best.objective is None:
+        status: Status = "unknown" if unproved else "infeasible"
+        return kept, replace(best, status=status, bound=min(bounds, default=None))
+    least = min(bounds)
+    closed = relative_gap(best.objective, least) <= max(effort.gap, 1e-6)
+    return kept, replace(
+        best, bound=min(least, best.objective), status="optimal" if closed else "feasible"
+    )
+
+
+def _relaxed_bound(columns: Columns, effort: SolverLimits) -> float | None:
+    """The cost of the program without whole numbers; None where even that is infeasible."""
+    relaxed = LinearProgram(
+        [replace(c, integer=False) for c in columns.model.columns], columns.model.rows
+    )
+    outcome = minimise(relaxed, cost(columns), effort)
+    if outcome.status == "infeasible":
+        return None
+    return outcome.objective if outcome.status == "optimal" else 0.0
+
+
+def _is_better(mine: Columns, outcome: SolverResult, theirs: Columns, best: SolverResult) -> bool:
+    """Whether a branch's plan is cheaper, or as cheap with fewer GPUs and then a lower TPOT."""
+    if outcome.objective is None or outcome.values is None:
+        return False
+    if best.objective is None or best.values is None:
+        return True
+    if abs(outcome.objective - best.objective) > EQUAL * best.objective:
+        return outcome.objective < best.objective
+    return _ties(mine, outcome.values) < _ties(theirs, best.values)
+
+
+def _ties(columns: Columns, values: list[float]) -> tuple[int, float]:
+    gpus = sum(c * values[i] for i, c in tie_break(columns).items())
+    return round(gpus), max((k.tpot_s for k in columns.problem.kinds), default=0.0)

@@ -1,0 +1,188 @@
+"""Replica kinds and offers that can never be part of a cheapest fleet are dropped before the solver.
+
+A kind is dropped for another of the same GPU type when, in the place of each of its replicas, a
+whole number of replicas of the other fits, group by group, on no more GPUs and with at least its
+capacity for every demand. Swapping one for the other keeps every constraint and never costs more.
+Where a service picks one kind for itself, what counts is all its replicas together: a kind is
+dropped for another whose groups divide its own and that needs no more GPUs in any period.
+Capacity per dollar is not dominance. An offer is dropped for an unlimited one that is equal in all
+that a limit or a failure looks at, whose nodes, one or several for one, cost no more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from planner.fleet.offers.places import useful_places
+from planner.fleet.program.demand_index import Services
+from planner.fleet.program.packing import Shape, nested, share_of
+from planner.fleet.program.problem import NodeOffer, Problem, ReplicaKind
+
+EQUAL = 1e-12  # relative: eight times an eighth is the whole
+
+Rule = Callable[[ReplicaKind, ReplicaKind], bool]
+
+
+def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
+    """The same problem with fewer kinds and offers and the same optimum.
+
+    ``ties``: also keep what only the order among equally cheap plans could prefer.
+    """
+    racks = {o.gpu for o in problem.offers if o.link_gpus > o.gpus_per_node}
+    kept = _kept(problem.kinds, lambda b, w: dominates(b, w, ties=ties, rack=b.gpu in racks))
+    smaller = replace(problem, kinds=kept)
+    smaller = replace(smaller, offers=_offers(smaller))
+    smaller = replace(smaller, offers=useful_places(smaller))
+    if problem.resilience.by_place:
+        return smaller
+    return replace(smaller, kinds=_kinds_that_need_least(smaller, racks, ties))
+
+
+def dominates(
+    better: ReplicaKind, worse: ReplicaKind, *, ties: bool = True, rack: bool = False
+) -> bool:
+    """Whether replicas of ``better`` may stand in for each replica of ``worse`` at no loss.
+
+    ``rack``: groups of this GPU may span nodes; then one replica stands in for one.
+    """
+    if better.gpu != worse.gpu or better.gpus > worse.gpus:
+        return False
+    times = _stand_ins(better, worse)
+    if rack:
+        times = min(times, 1)
+    return (
+        times > 0
+        and (not ties or better.tpot_s <= worse.tpot_s or times * _size(better) < _size(worse))
+        and all(
+            times * better.capacity_qps.get(s, 0.0) >= capacity
+            for s, capacity in worse.capacity_qps.items()
+        )
+    )
+
+
+def _stand_ins(better: ReplicaKind, worse: ReplicaKind) -> int:
+    """Replicas of ``better`` that fit into the groups, or the share of a GPU, of one of ``worse``."""
+    if better.gpu_share < 1:
+        return worse.gpus * math.floor(share_of(worse) / share_of(better))
+    if worse.gpu_share < 1:
+        return 0
+    mine, theirs = better.groups, worse.groups
+    if len(mine) == 1:
+        return sum(g // mine[0] for g in theirs)
+    matched = zip(sorted(mine, reverse=True), sorted(theirs, reverse=True), strict=False)
+    return int(len(mine) <= len(theirs) and all(a <= b for a, b in matched))
+
+
+def _size(kind: ReplicaKind) -> float:
+    return kind.gpus * kind.gpu_share
+
+
+def _kept(kinds: tuple[ReplicaKind, ...], rule: Rule) -> tuple[ReplicaKind, ...]:
+    """Kinds that no kept one dominates, in their order; of equals the first stays."""
+    rivals: dict[tuple[str, frozenset[str]], list[ReplicaKind]] = defaultdict(list)
+    for kind in kinds:
+        rivals[kind.gpu, frozenset(kind.capacity_qps)].append(kind)
+    kept = {k.key for group in rivals.values() for k in _best(sorted(group, key=_strength), rule)}
+    return tuple(k for k in kinds if k.key in kept)
+
+
+def _best(kinds: Iterable[ReplicaKind], rule: Rule) -> list[ReplicaKind]:
+    best: list[ReplicaKind] = []
+    for kind in kinds:
+        if not any(rule(b, kind) for b in best):
+            best.append(kind)
+    return best
+
+
+def _strength(kind: ReplicaKind) -> tuple[float, ...]:
+    """A dominating kind sorts before what it dominates."""
+    together = sum(kind.capacity_qps.values())
+    return (
+        _size(kind),
+        len(kind.groups),
+        max(kind.groups, default=0),
+        -together,
+        kind.tpot_s,
+    )
+
+
+def _kinds_that_need_least(
+    problem: Problem, racks: set[str], ties: bool
+) -> tuple[ReplicaKind, ...]:
+    """Where a service picks one kind, drop kinds whose replicas together need as many GPUs or more."""
+    services = Services.of(problem)
+    dropped: set[str] = set()
+    for g in services.one_kind:
+        needs = {k.key: services.gpus_alone(g, k) for k in services.kinds_of[g]}
+
+        def rule(
+            b: ReplicaKind, w: ReplicaKind, needs: dict[str, tuple[int, ...] | None] = needs
+        ) -> bool:
+            mine, theirs = needs[b.key], needs[w.key]
+            if mine is None or theirs is None:
+                return theirs is None
+            fits = len(set(b.groups)) == 1 and all(x % b.groups[0] == 0 for x in w.groups or (1,))
+            fewer = all(x <= y for x, y in zip(mine, theirs, strict=True))
+            tie = mine == theirs and b.tpot_s > w.tpot_s
+            return b.gpu == w.gpu and b.gpu not in racks and fits and fewer and not (ties and tie)
+
+        best = _best(
+            sorted(services.kinds_of[g], key=lambda k: (sum(needs[k.key] or ()), _strength(k))),
+            rule,
+        )
+        dropped |= {k.key for k in services.kinds_of[g]} - {k.key for k in best}
+    return tuple(k for k in problem.kinds if k.key not in dropped)
+
+
+def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
+    """Offers that no unlimited rival undercuts, in their order.
+
+    A rival is equal in everything a limit or a failure looks at. It may have smaller nodes, so many of
+    which make up one, as long as every group of its GPU type fits into one of them and sizes nest: three
+    nodes of 4 hold fewer groups of 3 than one of 12. Where nodes may fail, replicas count as groups.
+    """
+    groups: dict[str, set[int]] = defaultdict(lambda: {1})
+    for kind in problem.kinds:
+        groups[kind.gpu].update((kind.gpus,) if problem.resilience.nodes else kind.groups)
+    rivals: dict[tuple[object, ...], list[NodeOffer]] = defaultdict(list)
+    for o in sorted(problem.offers, key=lambda o: (o.usd_per_hour / o.gpus_per_node, o.key)):
+        if o.max_nodes is None and o.min_nodes <= 1:
+            rivals[_equal(problem, o)].append(o)
+    return tuple(
+        o
+        for o in problem.offers
+        if not any(
+            _undercuts(problem, rival, o, groups[o.gpu]) for rival in rivals[_equal(problem, o)]
+        )
+    )
+
+
+def _equal(problem: Problem, o: NodeOffer) -> tuple[object, ...]:
+    """What must be equal to compare two offers."""
+    lost = problem.resilience
+    zone = o.zone if lost.zones else ""
+    pool = (o.zone, o.pool) if lost.spot_pools and o.spot else ()
+    when = (o.committed, o.spot, o.periods, o.reserve_share)
+    vendor = o.vendor if problem.limits.max_vendors is not None else ""
+    return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0, vendor)
+
+
+def _undercuts(problem: Problem, rival: NodeOffer, o: NodeOffer, groups: set[int]) -> bool:
+    """Whether nodes of ``rival`` can take the place of each of ``o``, at no cost, ``groups`` included."""
+    if rival.key == o.key or o.gpus_per_node % rival.gpus_per_node:
+        return False
+    times = o.gpus_per_node // rival.gpus_per_node
+    fits = rival.gpus_per_node >= max(groups) and nested(groups, (Shape.of(rival), Shape.of(o)))
+    if times > 1 and not fits:
+        return False
+    counted = [
+        (c.per_node.get(rival.key, 0.0), c.per_node.get(o.key, 0.0)) for c in problem.limits.caps
+    ]
+    pairs = [(rival.usd_per_hour, o.usd_per_hour), (rival.power_kw, o.power_kw), *counted]
+    if any(times * mine > theirs + EQUAL * theirs for mine, theirs in pairs):
+        return False
+    same = times == 1 and all(mine == theirs for mine, theirs in pairs) and o.max_nodes is None
+    return not same or rival.key < o.key

@@ -1,0 +1,271 @@
+"""The fleet decision as plain numbers: what is demanded, what can run, what can be rented.
+
+Nothing here knows about models or latency: a replica kind is a number of GPUs and a capacity per
+demand. That keeps the program testable by brute force and re-checkable without a solver.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from planner.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A service, or one length bucket of it. ``rates_qps``: mean rate per period [requests/s].
+
+    ``service`` groups buckets; ``max_kinds`` caps how many replica kinds a service may mix;
+    ``whole``: the bucket goes to one GPU type entirely; ``weight``: value of serving one request
+    when stock is short (every request of a higher weight comes first).
+    """
+
+    key: str
+    service: str
+    rates_qps: tuple[float, ...]
+    max_kinds: int | None = None
+    whole: bool = False
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaKind:
+    """One deployment: ``gpus`` of type ``gpu`` per replica, and the rate it holds per demand key.
+
+    ``capacity_qps`` has an entry for each demand it may serve [requests/s]. ``group_gpus``: GPUs that
+    must share one node or link domain (the TP group), 0 = all of them; ``group_sizes`` instead lists
+    groups that differ (prefill and decode pools). ``gpu_share``: of its one GPU, where several small
+    replicas share it. ``tpot_s`` breaks ties.
+    """
+
+    key: str
+    gpu: str
+    gpus: int
+    capacity_qps: Mapping[str, float]
+    group_gpus: int = 0
+    tpot_s: float = 0.0
+    group_sizes: tuple[int, ...] = ()
+    gpu_share: float = 1.0
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Sizes of the GPU groups that must each stay within one node or link domain [GPUs].
+
+        A replica on a share of a GPU has none: it stands on a GPU that is cut.
+        """
+        if self.gpu_share < 1:
+            return ()
+        if self.group_sizes:
+            return self.group_sizes
+        size = self.group_gpus or self.gpus
+        whole, rest = divmod(self.gpus, size)
+        return (size,) * whole + ((rest,) if rest else ())
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOffer:
+    """Something that can be rented or is owned: a node of ``gpus_per_node`` GPUs at a price.
+
+    ``committed``: paid in every period whether used or not; ``spot``: may be lost at once with its
+    whole (``pool``, ``zone``); ``max_nodes``: stock or quota of this offer, None = unlimited.
+    ``link_gpus``: GPUs of one link domain when it spans nodes (an NVLink rack), 0 = the node's own.
+    ``periods``: when it can run and is paid, None = always. ``reserve_share``: of its GPUs kept idle
+    against interruptions. ``existing``: nodes that run before the first period. ``min_nodes``: where
+    any are billed, no fewer than these; ``vendor``: whom ``max_vendors`` counts, "" = nobody.
+    """
+
+    key: str
+    gpu: str
+    gpus_per_node: int
+    usd_per_hour: float
+    zone: str = ""
+    pool: str = ""
+    committed: bool = False
+    spot: bool = False
+    max_nodes: int | None = None
+    power_kw: float = 0.0
+    link_gpus: int = 0
+    periods: tuple[int, ...] | None = None
+    reserve_share: float = 0.0
+    existing: int = 0
+    min_nodes: int = 1
+    vendor: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any number can be billed, and none runs already."""
+        return self.max_nodes is None and self.min_nodes <= 1 and not self.existing
+
+    def runs_in(self, period: int) -> bool:
+        """Whether the offer can run, and is paid, in that period."""
+        return self.periods is None or period in self.periods
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A limit in every period: ``sum per_node[offer] * nodes billed <= limit``.
+
+    A quota, a region's or provider's GPUs, carbon [kg/h]: ``key`` names it in the scenario's words.
+    """
+
+    key: str
+    limit: float
+    per_node: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLimits:
+    """Caps on the whole fleet in every period; None = no cap. ``stock``: GPUs by type.
+
+    GPUs count as billed: a rented node of eight counts eight, used or not. ``max_vendors``: how many
+    may be paid at all.
+    """
+
+    max_gpus: int | None = None
+    max_usd_per_hour: float | None = None
+    max_power_kw: float | None = None
+    max_spot_share: float | None = None
+    stock: Mapping[str, int] = field(default_factory=dict)
+    caps: tuple[Cap, ...] = ()
+    max_vendors: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resilience:
+    """What may fail without missing a target: so many at once of one sort, wherever it hurts most.
+
+    ``replicas``, ``nodes``, ``zones``, or whole ``spot_pools`` in a zone; sorts do not fail together.
+    """
+
+    replicas: int = 0
+    nodes: int = 0
+    zones: int = 0
+    spot_pools: int = 0
+
+    @property
+    def by_place(self) -> bool:
+        """Whether it matters where replicas stand: nodes, zones or spot pools may fail."""
+        return bool(self.nodes or self.zones or self.spot_pools)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs.
+
+    ``share_nodes``: whether services may stand in one node. ``overlap_hours``: how long removed
+    existing nodes run beside what replaces them in the first period [h].
+
+    Raises InputError when a number makes no sense (a negative price, a rate that is not finite).
+    """
+
+    demands: tuple[Demand, ...]
+    kinds: tuple[ReplicaKind, ...]
+    offers: tuple[NodeOffer, ...]
+    limits: FleetLimits = FleetLimits()
+    period_hours: tuple[float, ...] = (1.0,)
+    resilience: Resilience = Resilience()
+    serve_all: bool = True
+    share_nodes: bool = True
+    overlap_hours: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, things in (
+            ("demand", self.demands),
+            ("kind", self.kinds),
+            ("offer", self.offers),
+        ):
+            keys = [t.key for t in things]
+            if len(set(keys)) != len(keys):
+                double = next(k for k in keys if keys.count(k) > 1)
+                raise InputError(f"two {name}s share a key", found=double)
+        if not self.period_hours or any(not _positive(h) for h in self.period_hours):
+            raise InputError("periods must last more than 0 hours", found=self.period_hours)
+        for demand in self.demands:
+            if len(demand.rates_qps) != len(self.period_hours):
+                raise InputError(
+                    "one rate per period is needed",
+                    where=demand.key,
+                    found=f"{len(demand.rates_qps)} rates",
+                    allowed=f"{len(self.period_hours)} rates",
+                )
+            if any(not _at_least_zero(r) for r in demand.rates_qps):
+                raise InputError(
+                    "rates must be finite and not negative",
+                    where=demand.key,
+                    found=demand.rates_qps,
+                )
+        for kind in self.kinds:
+            if kind.gpus < 1 or any(not _at_least_zero(c) for c in kind.capacity_qps.values()):
+                raise InputError(
+                    "a replica needs GPUs and finite capacities", where=kind.key, found=kind.gpus
+                )
+            if not 0 < kind.gpu_share <= 1 or (kind.gpu_share < 1 and kind.gpus != 1):
+                raise InputError(
+                    "only a replica on one GPU can take a share of it",
+                    where=kind.key,
+                    found=f"{kind.gpu_share} of {kind.gpus} GPUs",
+                )
+        for offer in self.offers:
+            if not _at_least_zero(offer.usd_per_hour) or offer.gpus_per_node < 1:
+                raise InputError(
+                    "an offer needs a price of at least 0 and at least one GPU",
+                    where=offer.key,
+                    found=f"{offer.usd_per_hour} USD/h for {offer.gpus_per_node} GPUs",
+                )
+
+    @property
+    def periods(self) -> range:
+        """Indexes of the periods."""
+        return range(len(self.period_hours))
+
+
+def _positive(number: float) -> bool:
+    return math.isfinite(number) and number > 0
+
+
+def _at_least_zero(number: float) -> bool:
+    return math.isfinite(number) and number >= 0
+
+
+Status = Literal["optimal", "feasible", "infeasible", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What the solver proved. ``status``: "optimal", "feasible", "infeasible" or "unknown".
+
+    ``replicas``: replicas per (kind, period); ``nodes``: running nodes per (offer, kind or "" when
+    pooled, period); ``billed``: nodes paid per (offer, period); ``routed_qps``: rate per (demand,
+    kind, period); ``unserved_qps`` per (demand, period). ``objective`` and ``bound`` are mean
+    USD per hour over the periods; ``gap`` is relative. ``kinds_after_dominance``: replica kinds
+    that reached the solver. ``overlap_node_hours``: per offer, paid for nodes that overlap
+    while migrating, over the horizon [h]. ``restrictions``: in words, which fleets were not looked at.
+    """
+
+    status: Status
+    objective_usd_per_hour: float | None
+    bound_usd_per_hour: float | None
+    gap: float | None
+    replicas: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    nodes: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
+    billed: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    routed_qps: Mapping[tuple[str, str, int], float] = field(default_factory=dict)
+    unserved_qps: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    solver: str = ""
+    solver_version: str = ""
+    seconds: float = 0.0
+    variables: int = 0
+    constraints: int = 0
+    kinds_after_dominance: int = 0
+    overlap_node_hours: Mapping[str, float] = field(default_factory=dict)
+    restrictions: tuple[str, ...] = ()
+
+    def most_replicas(self) -> dict[str, int]:
+        """Replicas of each kind in the period with the most."""
+        most: dict[str, int] = {}
+        for (kind, _), count in self.replicas.items():
+            most[kind] = max(most.get(kind, 0), count)
+        return most

@@ -1,0 +1,210 @@
+"""The sets and the variables of the fleet program: what is decided, before any constraint.
+
+``declare`` turns a problem into sites and columns; ``planner.fleet.program.program`` states the
+formulation, and each family of constraints is one module of ``planner.fleet.program.constraints``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from planner.fleet.program.demand_index import Services
+from planner.fleet.program.failure_domains import Failure
+from planner.fleet.program.linear_program import LinearProgram, Terms, total
+from planner.fleet.program.packing import Shape, Site
+from planner.fleet.program.problem import NodeOffer, Problem, ReplicaKind
+
+
+@dataclass(slots=True)
+class Columns:
+    """Where each decision stands among the columns of ``model``.
+
+    ``nodes`` u[o,e,t], ``replicas`` n[d,e,t], ``shares`` x[s,d,t], ``choices`` y[g,d], ``short``
+    r[s,t].
+    ``replicas`` are expressions: a service that picks one kind runs (N[d,t] + f1) y[g,d] of it.
+    ``sites``: offers by site; ``hosts``: sites that can hold a kind; ``routed``: demands with share
+    variables. ``removed``: existing nodes of an offer given up in the first period. ``failures``: what
+    must be survived; ``restrictions``: in words, what was left out to keep the program small.
+    """
+
+    problem: Problem
+    sites: dict[Site, list[NodeOffer]]
+    services: Services
+    hosts: dict[str, list[Site]]
+    tenants: dict[Site, list[ReplicaKind]]
+    model: LinearProgram = field(default_factory=LinearProgram)
+    nodes: dict[tuple[str, Site, int], int] = field(default_factory=dict)
+    replicas: dict[tuple[str, Site, int], Terms] = field(default_factory=dict)
+    shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    choices: dict[tuple[str, str], int] = field(default_factory=dict)
+    short: dict[tuple[str, int], int] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    routed: set[str] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+    restrictions: set[str] = field(default_factory=set)
+
+    def running(self, kind: ReplicaKind, t: int) -> dict[int, float]:
+        """Replicas of a kind over all sites that can hold it."""
+        return total(self.replicas[kind.key, e, t] for e in self.hosts[kind.key])
+
+    def billed(self, t: int, weights: Mapping[str, float]) -> dict[int, float]:
+        """``sum weights[o] u[o,t]`` over the offers named, in the periods they run."""
+        terms: dict[int, float] = {}
+        for e, offers in self.sites.items():
+            for offer in offers:
+                if offer.key in weights and offer.runs_in(t):
+                    column = self.nodes[offer.key, e, t]
+                    terms[column] = terms.get(column, 0.0) + weights[offer.key]
+        return terms
+
+    def placed(self, kind: ReplicaKind) -> bool:
+        """Whether it is decided how many replicas of a service's one kind stand at each site."""
+        return len(self.hosts[kind.key]) > 1 or self.problem.resilience.by_place
+
+    def room(self, e: Site, t: int, shape: Shape) -> dict[int, float]:
+        """Nodes of a shape at a site that replicas may use: all but the reserve of each offer."""
+        return total(
+            {self.nodes[o.key, e, t]: 1.0 - o.reserve_share}
+            for o in self.sites[e]
+            if o.runs_in(t) and Shape.of(o) == shape
+        )
+
+    def shapes(self, e: Site) -> list[Shape]:
+        """The shapes of the nodes offered at a site."""
+        return sorted({Shape.of(o) for o in self.sites[e]})
+
+    def is_routed(self, demand: str) -> bool:
+        """Whether the demand's requests are routed by share variables."""
+        return demand in self.routed
+
+    def shares_of(self, demand: str, t: int) -> list[tuple[str, int]]:
+        """(kind, column) of the demand's shares in period ``t``."""
+        return [
+            (k.key, self.shares[demand, k.key, t])
+            for k in self.services.kinds_of[self.services.service_of[demand]]
+            if (demand, k.key, t) in self.shares
+        ]
+
+    def unserved(self, demand: str, t: int) -> dict[int, float]:
+        """r[s,t] as an expression; empty where all must be served."""
+        column = self.short.get((demand, t))
+        return {} if column is None else {column: 1.0}
+
+
+def declare(problem: Problem) -> Columns:
+    """Sets and variables of ``problem``."""
+    services = Services.of(problem)
+    sites = _sites(problem, services)
+    reach = {e: max(Shape.of(o).reach for o in offers) for e, offers in sites.items()}
+    hosts = {
+        k.key: [
+            e
+            for e in sites
+            if e.gpu == k.gpu
+            and max(k.groups, default=1) <= reach[e]
+            and e.tenant in ("", _tenant(services, k))
+        ]
+        for k in problem.kinds
+    }
+    tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
+    for kind in problem.kinds:
+        for e in hosts[kind.key]:
+            tenants[e].append(kind)
+    columns = Columns(problem, sites, services, hosts, tenants)
+    _node_columns(columns)
+    for g in services.demands:
+        if g in services.one_kind:
+            _one_kind_columns(columns, g)
+    for kind in problem.kinds:
+        if not services.users[kind.key] & services.one_kind:
+            _replica_columns(columns, kind)
+    for g in services.demands:
+        if g not in services.one_kind:
+            _mixed_columns(columns, g)
+    return columns
+
+
+def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
+    """Offers by site: zones and pools told apart where they may fail, services where they do not share."""
+    lost = problem.resilience
+    tenants = [""]
+    if not problem.share_nodes:
+        tenants = sorted({_tenant(services, k) for k in problem.kinds})
+    sites: dict[Site, list[NodeOffer]] = {}
+    for offer in problem.offers:
+        zone = offer.zone if lost.zones else ""
+        pool = f"{offer.zone} {offer.pool}" if lost.spot_pools and offer.spot else ""
+        for tenant in tenants:
+            sites.setdefault(Site(offer.gpu, zone, pool, tenant), []).append(offer)
+    return sites
+
+
+def _tenant(services: Services, kind: ReplicaKind) -> str:
+    return "+".join(sorted(services.users[kind.key]))
+
+
+def _node_columns(columns: Columns) -> None:
+    """u[o,e,t]: one column for all its periods when the offer is committed."""
+    for e, offers in columns.sites.items():
+        for offer in offers:
+            column = None
+            for t in columns.problem.periods:
+                if not offer.runs_in(t):
+                    continue
+                if column is None or not offer.committed:
+                    column = columns.model.integer("nodes", offer.key, e, t, high=offer.max_nodes)
+                columns.nodes[offer.key, e, t] = column
+
+
+def _one_kind_columns(columns: Columns, g: str) -> None:
+    """y[g,d], and n[d,e,t] = (N[d,t] + f1) y[g,d] without a column of its own where one site holds d."""
+    problem = columns.problem
+    for kind in columns.services.kinds_of[g]:
+        needs = [columns.services.running(g, kind, t) for t in problem.periods]
+        hosts = columns.hosts[kind.key]
+        if None in needs or not hosts:
+            for e in hosts:
+                columns.replicas.update({(kind.key, e, t): {} for t in problem.periods})
+            continue
+        chosen = columns.model.binary("uses", g, kind.key)
+        columns.choices[g, kind.key] = chosen
+        for t, need in enumerate(needs):
+            for e in hosts:
+                columns.replicas[kind.key, e, t] = (
+                    {columns.model.integer("replicas", kind.key, e, t): 1.0}
+                    if columns.placed(kind)
+                    else {chosen: float(need or 0)}
+                )
+
+
+def _replica_columns(columns: Columns, kind: ReplicaKind) -> None:
+    for e in columns.hosts[kind.key]:
+        for t in columns.problem.periods:
+            column = columns.model.integer("replicas", kind.key, e, t)
+            columns.replicas[kind.key, e, t] = {column: 1.0}
+
+
+def _mixed_columns(columns: Columns, g: str) -> None:
+    """y where the mix is capped, x where kinds are shared between demands, r where some may go unserved."""
+    problem, model = columns.problem, columns.model
+    services = columns.services
+    kinds, demands = services.kinds_of[g], services.demands[g]
+    if any(d.max_kinds is not None for d in demands):
+        columns.choices.update({(g, k.key): model.binary("uses", g, k.key) for k in kinds})
+    shared = (
+        len(demands) > 1 or any(len(services.users[k.key]) > 1 for k in kinds) or demands[0].whole
+    )
+    for demand in demands:
+        if shared:
+            columns.routed.add(demand.key)
+        for t in problem.periods:
+            if demand.rates_qps[t] <= 0:
+                continue
+            if not problem.serve_all:
+                columns.short[demand.key, t] = model.continuous("short", demand.key, t, high=1.0)
+            if shared:
+                for kind in kinds:
+                    if kind.capacity_qps.get(demand.key, 0.0) > 0:
+                        column = model.continuous("share", demand.key, kind.key, t, high=1.0)
+                        columns.shares[demand.key, kind.key, t] = column

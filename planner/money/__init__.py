@@ -1,0 +1,1 @@
+"""What a fleet costs: rates, ownership, ways to pay."""

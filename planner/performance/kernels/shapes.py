@@ -1,0 +1,89 @@
+"""The matrix products one GPU of a deployment runs in a step, by shape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from planner.catalog.formats import WeightFormat
+from planner.catalog.model import Layer, ModelSpec, Tensor
+from planner.deployment import Deployment
+from planner.performance.arithmetic import compute_precision, sixteen_bit
+from planner.sizing.precision import format_family, stored_format
+from planner.sizing.sharding import Cut, local_values
+
+_NO_PRODUCT = frozenset({"embedding", "vision", "mtp", "norm", "bias", "conv", "expert", "head"})
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product of one GPU: ``rows`` outputs of ``columns`` inputs a token, ``stored`` weights.
+
+    klass: role of its weights ("attention", "mlp", ...); see ``catalog.model.Tensor``.
+    """
+
+    rows: int
+    columns: int
+    stored: WeightFormat | None
+    klass: str
+
+
+def layer_counts(model: ModelSpec) -> Iterator[tuple[Layer, int]]:
+    """Each distinct decoder layer and how often it occurs."""
+    kept = {id(layer): layer for layer in model.layers}
+    counts = Counter(id(layer) for layer in model.layers)
+    for key, layer in kept.items():
+        yield layer, counts[key]
+
+
+def products(layer: Layer, deployment: Deployment) -> list[Product]:
+    """The dense products of one layer; tensors fused into one buffer are one product."""
+    cut, hidden = Cut.of(deployment), deployment.model.hidden_size
+    groups: dict[tuple[str, int], list[Tensor]] = {}
+    for index, tensor in enumerate(layer.tensors):
+        if tensor.klass not in _NO_PRODUCT and tensor.cols > 1:
+            label = tensor.fused or str(index)
+            groups.setdefault((label, tensor.cols), []).append(tensor)
+    found = []
+    for tensors in groups.values():
+        first = tensors[0]
+        stored = stored_format(first, deployment.weights)
+        share = [local_values(tensor, cut) / tensor.values for tensor in tensors]
+        rows = sum(t.rows * t.copies * part for t, part in zip(tensors, share, strict=True))
+        columns = first.cols
+        if first.rows == hidden and not first.fused:  # its input is what tensor parallelism divides
+            rows, columns = first.rows * first.copies, round(first.cols * share[0])
+        found.append(Product(max(round(rows), 1), max(columns, 1), stored, first.klass))
+    return found
+
+
+def head(deployment: Deployment) -> Product:
+    """The product that turns a hidden state into logits."""
+    model, cut = deployment.model, Cut.of(deployment)
+    klass = "embedding" if model.tied_embeddings else "head"
+    tensor = next(t for t in model.outer if t.klass == klass)
+    rows = round(local_values(tensor, cut) / tensor.cols)
+    return Product(rows, tensor.cols, stored_format(tensor, deployment.weights), klass)
+
+
+def kernel_names(
+    stored: WeightFormat | None, deployment: Deployment, routed: bool
+) -> tuple[str, ...]:
+    """Names that kernel tables give products of a stored format on this GPU, best first."""
+    gpu = deployment.gpu
+    if stored is None or stored.bits >= 16:
+        return ("bfloat16",)
+    family = format_family(stored.name)
+    wide = compute_precision(stored, gpu) == sixteen_bit(gpu)
+    if family == "fp8":
+        if wide:
+            return ()
+        return ("fp8_block",) if stored.block else ("fp8", "fp8_block")
+    if not routed:
+        return {"nvfp4": () if wide else ("nvfp4",), "int8": ("sq",)}.get(family, ())
+    if family == "mxfp4":
+        return ("w4a16_mxfp4",) if wide else ("w4a8_mxfp4_mxfp8", "w4a16_mxfp4")
+    if family == "nvfp4":
+        return ("int4_wo",) if wide else ("nvfp4",)
+    return ("int4_wo",) if family == "int4" else ()

@@ -1,0 +1,457 @@
+"""The kernels of all layers of a deployment, added up into the curves of ``components.Components``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from planner.catalog.gpu import GpuSpec
+from planner.catalog.model import (
+    LatentAttention,
+    Layer,
+    Mixer,
+    MoeMlp,
+    RecurrentMixer,
+    SoftmaxAttention,
+)
+from planner.catalog.store import Catalog
+from planner.deployment import Deployment
+from planner.performance.arithmetic import compute_precision, sixteen_bit
+from planner.performance.collectives import NODE_GPUS
+from planner.performance.kernels import lookup
+from planner.performance.kernels.components import (
+    COMPONENTS,
+    CONTEXTS,
+    PROMPT_SEQUENCES,
+    PROMPTS,
+    SEQUENCES,
+    TOKENS,
+    Components,
+    Floats,
+)
+from planner.performance.kernels.modules import module_key
+from planner.performance.kernels.shapes import Product, head, kernel_names, layer_counts, products
+from planner.performance.kernels.table import FOLDER, KernelTable, kernel_table
+from planner.performance.loads import kernel_formats, link_of, loads_of
+from planner.sizing.precision import stored_format
+
+LIKE_BALANCE = 0.5
+ACTIVATION_PASSES = 8.0
+ROUTED_PASSES = 3.0
+RECURRENT_SHARE, RECURRENT_LAUNCH_S, RECURRENT_PASSES = 0.7, 8e-6, 40.0
+DIRECT_TOKENS, NETWORK_SHARE, EXCHANGE_LATENCY_S = 512.0, 0.9, 30e-6
+MODULE_CLASSES = ("attention", "indexer", "gate")
+NS = 1e-9
+TINY_S = 1e-12
+
+
+@lru_cache(maxsize=2048)
+def components(deployment: Deployment, root: Path) -> Components | None:
+    """Return the components of a deployment; None where its kernels were not measured."""
+    table = kernel_table(root, deployment.gpu.name, deployment.engine.name)
+    return _Sum(deployment, table).components() if table is not None else None
+
+
+@lru_cache(maxsize=2048)
+def borrowed(deployment: Deployment, root: Path) -> Components | None:
+    """Components of a GPU without tables, from the GPU of its compute capability that has them.
+
+    Each curve is multiplied by how much longer its bytes and arithmetic take at peak, collectives by
+    the ratio of the links' rates. None where no such GPU has tables.
+    """
+    like = _relative(deployment.gpu, deployment.engine.name, root)
+    table = None if like is None else kernel_table(root, like.name, deployment.engine.name)
+    if like is None or table is None:
+        return None
+    near = replace(deployment, gpu=like)
+    own, known = _Sum(deployment, table).components(), _Sum(near, table).components()
+    if own is None or known is None or own.least is None or known.least is None:
+        return None
+    bandwidth = like.bandwidth_bytes_s / deployment.gpu.bandwidth_bytes_s
+    wide = (gpu.peak_flops(sixteen_bit(gpu)) for gpu in (like, deployment.gpu))
+    peak = next(wide) / next(wide)
+    sent = link_of(near).bytes_s / link_of(deployment).bytes_s
+    local = known.local * _ratio(own.least.local, known.least.local)
+    shared = known.shared * _ratio(own.least.shared, known.least.shared)
+    local[5], shared[5] = own.local[5], own.shared[5]
+    local[6], shared[6] = known.local[6] * sent, known.shared[6] * sent
+    return replace(
+        own,
+        local=local,
+        shared=shared,
+        head=known.head * _ratio(own.least.head, known.least.head),
+        decode=known.decode * bandwidth,
+        prompt=known.prompt * peak,
+    )
+
+
+def _relative(gpu: GpuSpec, engine: str, root: Path) -> GpuSpec | None:
+    """The nearest GPU with tables of the same compute capability and a like balance.
+
+    GPUs of one generation whose arithmetic is cut down (GeForce, export models) reach other shares of
+    their peaks and are no relatives.
+    """
+    known = [
+        card
+        for card in _cards(root)
+        if card.compute_capability == gpu.compute_capability
+        and (root / FOLDER / f"{card.name}.{engine}.npz").exists()
+        and abs(np.subtract(*_apart(card, gpu))) < LIKE_BALANCE
+    ]
+    return min(known, key=lambda card: float(np.abs(_apart(card, gpu)).sum()), default=None)
+
+
+@lru_cache(maxsize=4)
+def _cards(root: Path) -> tuple[GpuSpec, ...]:
+    return Catalog(root).gpus()
+
+
+def _apart(card: GpuSpec, gpu: GpuSpec) -> tuple[float, float]:
+    """Logarithms of the ratios of two GPUs' bandwidths and 16-bit peaks."""
+    bandwidth = np.log(card.bandwidth_bytes_s / gpu.bandwidth_bytes_s)
+    peak = np.log(card.peak_flops(sixteen_bit(card)) / gpu.peak_flops(sixteen_bit(gpu)))
+    return float(bandwidth), float(peak)
+
+
+def _ratio(own: Floats, known: Floats) -> Floats:
+    return np.divide(own, known, out=np.ones_like(own), where=known > 0)
+
+
+class _Unknown(Exception):
+    """A kernel of the deployment has no table."""
+
+
+class _Sum:
+    """Adds up the kernels of all layers."""
+
+    def __init__(self, deployment: Deployment, table: KernelTable) -> None:
+        self._d, self._table = deployment, table
+        self._loads = loads_of(deployment)
+        self._local = np.zeros((len(COMPONENTS), len(TOKENS)))
+        self._shared = np.zeros_like(self._local)
+        self._least_local = np.zeros_like(self._local)
+        self._least_shared = np.zeros_like(self._local)
+        self._least_decode = np.zeros((len(SEQUENCES), len(CONTEXTS)))
+        self._decode = np.zeros((len(SEQUENCES), len(CONTEXTS)))
+        self._prompt = np.zeros((len(PROMPT_SEQUENCES), len(PROMPTS)))
+        self._exchange = np.zeros(len(TOKENS))
+        self._least_prompt = np.zeros_like(self._prompt)
+        self._kv = "bfloat16" if deployment.kv_cache.bits >= 16 else "fp8"
+        self._bandwidth = deployment.gpu.bandwidth_bytes_s
+
+    def components(self) -> Components | None:
+        try:
+            for layer, count in layer_counts(self._d.model):
+                self._layer(layer, count)
+            logits, least_logits = self._product(head(self._d))
+            self._collectives()
+        except _Unknown:
+            return None
+        self._activations()
+        least = self._gathered(
+            self._least_local,
+            self._least_shared,
+            least_logits,
+            self._least_decode,
+            self._least_prompt,
+            None,
+        )
+        return self._gathered(self._local, self._shared, logits, self._decode, self._prompt, least)
+
+    def _gathered(
+        self,
+        local: Floats,
+        shared: Floats,
+        logits: Floats,
+        decode: Floats,
+        prompt: Floats,
+        least: Components | None,
+    ) -> Components:
+        stages = float(self._d.pipeline_parallel)
+        layers = self._d.model.layers
+        return Components(
+            loads=self._loads,
+            local=_rising(local / stages),
+            shared=_rising(shared / stages),
+            head=_rising(logits[None, :] / stages),
+            decode=_rising(_rising(decode / stages + TINY_S).T).T,
+            prompt=_rising(_rising(prompt / stages + TINY_S).T).T,
+            exchange=_rising(self._exchange[None, :] / stages),
+            norms=sum(_normalises(layer) for layer in layers) / stages,
+            recurrent=sum(isinstance(y.mixer, RecurrentMixer) for y in layers) / stages,
+            least=least,
+        )
+
+    def _layer(self, layer: Layer, count: int) -> None:
+        whole = layer.mixer is not None and self._module(layer, count)
+        for product in products(layer, self._d):
+            if whole and product.klass in MODULE_CLASSES:
+                continue
+            wide = product.stored is None or product.stored.bits >= 16
+            seconds, least = self._product(product)
+            self._local[1 if wide else 0] += count * seconds
+            self._least_local[1 if wide else 0] += count * least
+        if layer.mixer is not None and not whole:
+            self._attention(layer, layer.mixer, count)
+        if isinstance(layer.mlp, MoeMlp):
+            self._experts(layer.mlp, count)
+
+    def _product(self, product: Product) -> tuple[Floats, Floats]:
+        """Seconds over TOKENS, and the least that the weights' bytes and the arithmetic take."""
+        gpu, stored = self._d.gpu, product.stored
+        bits = 16.0 if stored is None else float(stored.bits)
+        for kernel in kernel_names(stored, self._d, routed=False):
+            found = lookup.product(self._table, kernel, product.rows, product.columns)
+            if found is not None:
+                break
+        else:
+            raise _Unknown
+        precision = sixteen_bit(gpu) if stored is None else compute_precision(stored, gpu)
+        values = float(product.rows) * product.columns
+        floor = np.maximum(
+            values * bits / 8 / self._bandwidth,
+            2 * values * TOKENS / gpu.peak_flops(precision),
+        )
+        return np.maximum(_on_tokens(*found), floor), floor
+
+    def _experts(self, mlp: MoeMlp, count: int) -> None:
+        d = self._d
+        _, routed = kernel_formats(d)
+        peak = d.gpu.peak_flops(compute_precision(routed, d.gpu))
+        ranks = d.tensor_parallel * d.data_parallel
+        hidden = mlp.latent or d.model.hidden_size
+        shape = lookup.Experts(
+            hidden=hidden,
+            width=mlp.width,
+            top_k=mlp.top_k,
+            count=mlp.experts,
+            tensor=max(1, ranks // d.expert_parallel),
+            spread=d.expert_parallel,
+            bytes_per_value=routed.bits / 8,
+        )
+        names = kernel_names(routed, d, routed=True)
+        found = lookup.experts(self._table, names, shape)
+        if found is None:
+            raise _Unknown
+        matrices = 3.0 if mlp.gated else 2.0
+        values = matrices * hidden * mlp.width * mlp.experts / ranks
+        share = mlp.top_k / mlp.experts
+        floor = np.maximum(
+            share * values * shape.bytes_per_value / self._bandwidth,
+            2 * share * values * TOKENS / peak,
+        )
+        self._shared[2] += count * np.maximum(_on_tokens(*found), floor)
+        self._least_shared[2] += count * floor
+
+    def _module(self, layer: Layer, count: int) -> bool:
+        """Add a latent or sparse attention measured as a whole; whether there is one."""
+        mixer = layer.mixer
+        key = module_key(self._d.model.hidden_size, mixer)
+        if key is None or isinstance(mixer, RecurrentMixer) or mixer is None:
+            return False
+        dense, _ = kernel_formats(self._d)
+        stored = next(
+            (stored_format(t, self._d.weights) for t in layer.tensors if t.klass == "attention"),
+            dense,
+        )
+        names = kernel_names(stored, self._d, routed=False) or ("bfloat16",)
+        heads = max(1, mixer.heads // self._d.tensor_parallel)
+        decode = lookup.module(self._table, "decode", self._kv, names[0], key, heads)
+        prompt = lookup.module(self._table, "prompt", self._kv, names[0], key, heads)
+        if decode is None or prompt is None:
+            return False
+        self._decode += count * np.maximum(NS * np.exp(decode[1]), self._module_least(layer, mixer))
+        self._least_decode += count * self._module_least(layer, mixer)
+        least = self._module_arithmetic(layer)
+        self._prompt += count * np.maximum(NS * np.exp(prompt[1]), least)
+        self._least_prompt += count * least
+        return True
+
+    def _module_arithmetic(self, layer: Layer) -> Floats:
+        """Arithmetic of the module's projections at peak [s]."""
+        gpu, seconds = self._d.gpu, 0.0
+        for product in products(layer, self._d):
+            if product.klass in MODULE_CLASSES:
+                stored = product.stored
+                precision = sixteen_bit(gpu) if stored is None else compute_precision(stored, gpu)
+                seconds += 2.0 * product.rows * product.columns / gpu.peak_flops(precision)
+        least: Floats = PROMPT_SEQUENCES[:, None] * PROMPTS[None, :] * seconds
+        return least
+
+    def _module_least(self, layer: Layer, mixer: Mixer) -> Floats:
+        """Bytes of the module's weights and of the cache at peak bandwidth [s]."""
+        weights = 0.0
+        for product in products(layer, self._d):
+            if product.klass in MODULE_CLASSES:
+                bits = 16.0 if product.stored is None else float(product.stored.bits)
+                weights += product.rows * product.columns * bits / 8
+        cached = 0.0
+        if isinstance(mixer, LatentAttention) and mixer.indexer is None:
+            values = mixer.kv_lora_rank + mixer.qk_rope_head_dim
+            cached = values * self._d.kv_cache.bytes_per_value
+        read = weights + SEQUENCES[:, None] * CONTEXTS[None, :] * cached
+        least: Floats = read / self._bandwidth
+        return least
+
+    def _attention(self, layer: Layer, mixer: Mixer, count: int) -> None:
+        if (
+            isinstance(mixer, SoftmaxAttention)
+            and mixer.indexer is None
+            and mixer.compress_ratio == 1
+        ):
+            self._heads(mixer, count)
+        elif isinstance(mixer, LatentAttention) and mixer.indexer is None:
+            self._latent(mixer, count)
+        elif isinstance(mixer, RecurrentMixer) and mixer.kind == "gated-delta":
+            self._gated_delta(layer, mixer, count)
+        elif isinstance(mixer, RecurrentMixer):
+            self._recurrent(mixer, count)
+        else:
+            raise _Unknown
+
+    def _heads(self, mixer: SoftmaxAttention, count: int) -> None:
+        tp = self._d.tensor_parallel
+        shape = lookup.Heads(
+            max(1, mixer.heads // tp),
+            max(1, mixer.kv_heads // tp),
+            mixer.head_dim,
+            mixer.window or 0,
+        )
+        decode = lookup.attention(self._table, "decode_attention", self._kv, shape)
+        prompt = lookup.attention(self._table, "prompt_attention", self._kv, shape)
+        if decode is None or prompt is None:
+            raise _Unknown
+        values = shape.kv_heads * (mixer.head_dim + mixer.v_head_dim)
+        read = values * self._d.kv_cache.bytes_per_value / self._bandwidth
+        length = CONTEXTS if mixer.window is None else np.minimum(CONTEXTS, mixer.window)
+        floor = SEQUENCES[:, None] * length[None, :] * read
+        self._decode += count * np.maximum(NS * np.exp(decode[1]), floor)
+        self._least_decode += count * floor
+        self._prompt += count * NS * np.exp(prompt[1])
+
+    def _latent(self, mixer: LatentAttention, count: int) -> None:
+        """Attention over the latent and the two products that absorb its projections."""
+        heads = max(1, mixer.heads // self._d.tensor_parallel)
+        decode = lookup.by_heads(self._table, "decode_mla", self._kv, heads)
+        prompt = lookup.by_heads(self._table, "prompt_mla", self._kv, heads)
+        merge = lookup.by_heads(self._table, "mla_bmm", "bfloat16", heads)
+        if decode is None or prompt is None or merge is None:
+            raise _Unknown
+        both = 2 * _on_log(merge[0][0], merge[1], SEQUENCES)
+        values = mixer.kv_lora_rank + mixer.qk_rope_head_dim
+        cached = values * self._d.kv_cache.bytes_per_value / self._bandwidth
+        least = SEQUENCES[:, None] * CONTEXTS[None, :] * cached
+        self._decode += count * np.maximum(NS * np.exp(decode[1]) + both[:, None], least)
+        self._least_decode += count * least
+        self._prompt += count * NS * np.exp(prompt[1])
+
+    def _gated_delta(self, layer: Layer, mixer: RecurrentMixer, count: int) -> None:
+        tp = self._d.tensor_parallel
+        parts = next(
+            (t.parts for t in layer.tensors if t.klass == "recurrent" and t.parts), mixer.heads
+        )
+        key = (max(1, parts // tp), max(1, mixer.heads // tp), self._d.model.hidden_size)
+        decode = lookup.ladder(self._table, "decode_gdn", *key)
+        prompt = lookup.ladder(self._table, "prompt_gdn", *key)
+        if decode is None or prompt is None:
+            raise _Unknown
+        self._decode += count * NS * np.exp(decode[1])[:, None]
+        tokens = np.log(PROMPT_SEQUENCES[:, None] * PROMPTS[None, :])
+        self._prompt += count * NS * np.exp(np.interp(tokens, np.log(prompt[0]), prompt[1]))
+
+    def _recurrent(self, mixer: RecurrentMixer, count: int) -> None:
+        """A recurrence nobody measured: its state read and written, or a scan over the prompt's tokens."""
+        ranks = min(self._d.tensor_parallel, max(mixer.heads, 1))
+        state = mixer.state_values * mixer.state_bytes_per_value + 2.0 * mixer.conv_values
+        moved = 2.0 * state / ranks / (RECURRENT_SHARE * self._bandwidth)
+        self._decode += count * (SEQUENCES[:, None] * moved + RECURRENT_LAUNCH_S)
+        each = 2.0 * self._d.model.hidden_size * RECURRENT_PASSES / ranks / self._bandwidth
+        tokens = PROMPT_SEQUENCES[:, None] * PROMPTS[None, :]
+        self._prompt += count * (tokens * each + 3 * RECURRENT_LAUNCH_S)
+
+    def _activations(self) -> None:
+        """Norms, rotary embedding, activation and quantisation move the residual stream at bandwidth."""
+        d = self._d
+        message = 2.0 * d.model.hidden_size
+        moved = len(d.model.layers) * message * ACTIVATION_PASSES
+        self._local[5] += TOKENS * moved / self._bandwidth
+        for layer, count in layer_counts(d.model):
+            if isinstance(layer.mlp, MoeMlp):
+                ranks = d.tensor_parallel * d.data_parallel
+                routed = message * layer.mlp.top_k / ranks * ROUTED_PASSES
+                self._shared[5] += TOKENS * count * routed / self._bandwidth
+
+    def _collectives(self) -> None:
+        """All-reduces inside the tensor-parallel group, and the exchange between attention-DP ranks."""
+        d = self._d
+        joined = link_of(d)
+        hidden = d.model.hidden_size
+        blocks = sum((y.mixer is not None) + (y.mlp is not None) for y in d.model.layers)
+        moe = sum(isinstance(layer.mlp, MoeMlp) for layer in d.model.layers)
+        spread = d.data_parallel > 1 and moe > 0
+        reductions = (blocks - (moe if spread else 0)) if d.tensor_parallel > 1 else 0
+        if reductions:
+            reduce = self._message("all_reduce", d.tensor_parallel, hidden)
+            self._local[6] += reductions * reduce
+        if spread:
+            ranks = d.tensor_parallel * d.data_parallel
+            if joined.kind == "network":
+                self._exchange += moe * self._across_nodes(ranks, joined.bytes_s)
+            else:
+                self._shared[6] += 2 * moe * self._message("gather", ranks, hidden)
+
+    def _across_nodes(self, ranks: int, bytes_s: float) -> Floats:
+        """Dispatch and combine of one layer between nodes [s] over the tokens of all ranks.
+
+        Up to DIRECT_TOKENS of a rank each copy goes straight to its expert's rank: ``k (n - m) / n``
+        copies a token cross the network, n ranks in nodes of m. Beyond, one copy goes to each node with
+        an expert of it and is passed on inside: ``(N - 1) (1 - (1 - 1/N)**k)`` of N nodes. FP8 experts
+        are sent FP8 tokens and return 16 bits. (DeepEP's low-latency and normal kernels.)
+        """
+        d = self._d
+        _, routed = kernel_formats(d)
+        moe = next(y.mlp for y in d.model.layers if isinstance(y.mlp, MoeMlp))
+        near = min(ranks, max(NODE_GPUS, d.gpu.link_domain))
+        nodes = ranks / near
+        straight = moe.top_k * (ranks - near) / ranks
+        relayed = (nodes - 1) * (1.0 - (1.0 - 1.0 / nodes) ** moe.top_k)
+        own = TOKENS / ranks
+        copies = np.where(own > DIRECT_TOKENS, min(relayed, straight), straight)
+        out = 1.0 if compute_precision(routed, d.gpu) in ("fp8", "fp4") else 2.0
+        sent = own * copies * d.model.hidden_size * (out + 2.0)
+        return sent / (NETWORK_SHARE * bytes_s) + 2 * EXCHANGE_LATENCY_S
+
+    def _message(self, name: str, ranks: int, hidden: int) -> Floats:
+        """Seconds over TOKENS of a collective of ``hidden`` 16-bit values a token."""
+        found = lookup.ladder(self._table, name, ranks)
+        if found is None:
+            raise _Unknown
+        size, logs = found
+        return _on_log(size, logs, TOKENS * hidden)
+
+
+def _normalises(layer: Layer) -> bool:
+    """Whether queries and keys pass a norm of their own outside a measured module."""
+    names = [t.name for t in layer.tensors if t.klass == "norm"]
+    return any("q_norm" in name for name in names) and any("k_norm" in name for name in names)
+
+
+def _rising(curves: Floats) -> Floats:
+    """Measured ladders made to rise: more tokens never take less time."""
+    found: Floats = np.maximum.accumulate(curves, axis=1)
+    return found
+
+
+def _on_tokens(ladder: Floats, logs: Floats) -> Floats:
+    return _on_log(ladder, logs, TOKENS)
+
+
+def _on_log(ladder: Floats, logs: Floats, at: Floats) -> Floats:
+    """Seconds at ``at``: linear in both logarithms, in proportion beyond the ladder."""
+    x = np.log(at)
+    found = np.interp(x, np.log(ladder), logs) + np.maximum(x - np.log(ladder[-1]), 0.0)
+    seconds: Floats = NS * np.exp(found)
+    return seconds

@@ -1,0 +1,94 @@
+"""The measured kernels of one GPU and engine: latencies by operation and shape.
+
+``catalogs/kernels/<gpu>.<engine>.npz`` is written by ``benchmarks/build_kernels.py``. Latencies lie on a
+ladder (tokens, message elements) or a grid (sequences x context) and are kept as logarithms of
+nanoseconds. A file is read when the first deployment on its GPU and engine is priced.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Floats = NDArray[np.float64]
+STEPS = 400.0
+FOLDER = "kernels"
+
+
+class _Meta(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys: tuple[str, ...]
+    words: tuple[str, ...]
+    axes: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Operation:
+    """One operation's shapes and latencies.
+
+    rows: a shape per row, text as an index into ``words``. axes: the ladder of each axis.
+    log_ns: per shape the natural logarithm of its latencies [ln ns], one axis or two after the first.
+    """
+
+    keys: tuple[str, ...]
+    words: tuple[str, ...]
+    axes: tuple[Floats, ...]
+    rows: NDArray[np.int32]
+    log_ns: Floats
+
+    def word(self, text: str) -> int:
+        """The code of a text value, -1 when no row has it."""
+        return self.words.index(text) if text in self.words else -1
+
+    def exact(self, *shape: int) -> Floats | None:
+        """The latencies of one shape, None when it was not measured."""
+        found = np.flatnonzero((self.rows == np.array(shape)).all(axis=1))
+        return self.log_ns[found[0]] if len(found) else None
+
+
+@dataclass(frozen=True, repr=False)
+class KernelTable:
+    """Operations by name. gpu, engine: what they were measured on."""
+
+    gpu: str
+    engine: str
+    operations: dict[str, Operation]
+
+    def get(self, name: str) -> Operation | None:
+        """The operation, None where the engine has no table of it on this GPU."""
+        return self.operations.get(name)
+
+
+def kernel_table(root: Path, gpu: str, engine: str) -> KernelTable | None:
+    """Return the table of a GPU and engine under a catalog's root, None when there is none."""
+    path = root / FOLDER / f"{gpu}.{engine}.npz"
+    return _read(path, gpu, engine) if path.exists() else None
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, gpu: str, engine: str) -> KernelTable:
+    with np.load(path) as arrays:
+        names = [name.removesuffix(".meta") for name in arrays.files if name.endswith(".meta")]
+        operations = {name: _operation(arrays, name) for name in names}
+    return KernelTable(gpu, engine, operations)
+
+
+def _operation(arrays: np.lib.npyio.NpzFile, name: str) -> Operation:
+    meta = _Meta.model_validate(json.loads(arrays[f"{name}.meta"].tobytes()))
+    high = arrays[f"{name}.high"].astype(np.int64)
+    codes = np.cumsum(high * 256 + arrays[f"{name}.low"], axis=1)
+    shape = (len(codes), *(len(axis) for axis in meta.axes))
+    return Operation(
+        keys=meta.keys,
+        words=meta.words,
+        axes=tuple(np.array(axis, dtype=float) for axis in meta.axes),
+        rows=arrays[f"{name}.keys"],
+        log_ns=(codes / STEPS).reshape(shape),
+    )

@@ -1,0 +1,54 @@
+"""The prefill pool that a replica group of a plan may have beside it."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from planner.evidence import Evidence
+
+PART = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)  # of every part of a plan
+
+
+class PrefillPool(BaseModel):
+    """The prompts' side of units that disaggregated prefill and decode.
+
+    One unit has ``replicas`` that prefill and ``decode_replicas`` of the replica group's own layout,
+    all ``within`` one "node" or "zone". ``link_gb_s``: of one GPU, ``link``: what it is; ``transfer_s``:
+    a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica.
+    """
+
+    model_config = PART
+
+    tensor_parallel: int
+    pipeline_parallel: int = 1
+    data_parallel: int = 1
+    expert_parallel: int = 1
+    replicas: int
+    decode_replicas: int
+    within: Literal["node", "zone"]
+    link: str
+    link_gb_s: float
+    link_latency_s: float
+    link_evidence: Evidence
+    transfer_s: float
+    memory: dict[str, float]
+    kv_pool_tokens: float
+    evidence: Evidence
+
+    @property
+    def degrees(self) -> tuple[int, int, int, int]:
+        """TP, PP, DP and EP of one prefill replica."""
+        return (
+            self.tensor_parallel,
+            self.pipeline_parallel,
+            self.data_parallel,
+            self.expert_parallel,
+        )
+
+    @property
+    def gpus_each(self) -> int:
+        """GPUs of one prefill replica."""
+        return math.prod(self.degrees[:3])

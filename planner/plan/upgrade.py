@@ -1,0 +1,36 @@
+"""Plans written by earlier versions, brought to the schema of today while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OLDEST = 1
+
+
+def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a plan in today's schema; one that is of it already comes back as it is.
+
+    Schema 1 kept its periods in ``details.schedule``, and only where there were several, and what an
+    alternative was restricted to in its ``detail``.
+    """
+    if document.get("schema_version") != OLDEST:
+        return dict(document)
+    rest = {k: _alternatives(k, v) for k, v in document.items() if k != "details"}
+    details = document.get("details") or {}
+    periods = details.get("schedule", []) if isinstance(details, Mapping) else details
+    return {**rest, "schema_version": 2, "periods": periods}
+
+
+def _alternatives(part: str, value: object) -> object:
+    """Alternatives with their restriction and status in fields of their own."""
+    if part == "alternatives" and isinstance(value, list):
+        return [_alternative(one) for one in value]
+    return _alternative(value) if part == "native_precision" else value
+
+
+def _alternative(value: object) -> object:
+    if not isinstance(value, Mapping) or not isinstance(value.get("detail", {}), Mapping):
+        return value
+    known = {k: v for k, v in value.get("detail", {}).items() if k in ("restricted_to", "status")}
+    return {**{k: v for k, v in value.items() if k != "detail"}, **known}

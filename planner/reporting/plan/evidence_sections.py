@@ -1,0 +1,210 @@
+"""What stands behind a plan: roads not taken, assumptions, evidence, prices, derivation, origin."""
+
+from __future__ import annotations
+
+from planner.derivation.rows import DerivationStep
+from planner.findings.schema import Findings
+from planner.plan.labels import rented
+from planner.plan.schema import Plan
+from planner.reporting.charts import money as charts
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Items,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+)
+
+ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the chosen plan was simulated."
+_GRADES = {
+    "measured": "a measurement of this very configuration",
+    "calibrated": "same engine and GPU, a model of the same kernel family",
+    "measured kernels": "kernels measured on this GPU, added up; the sum was checked on models left out",
+    "modelled": "physics with factors borrowed from other hardware or engines",
+    "assumed": "an assumption of the user or of the tool",
+}
+
+
+def alternatives(findings: Findings) -> Section:
+    """Alternatives considered, faster ones, and deployments that were rejected, each with the reason."""
+    plan = findings.plan
+    blocks: list[Block] = []
+    base = plan.totals.usd_per_hour if plan.totals else None
+    others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
+    if others:
+        columns = (
+            Column("label", "Alternative"),
+            Column("gpus", "GPUs", Quantity.COUNT),
+            Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+            Column("relative", "Against the plan", Quantity.CHANGE),
+            Column("reason", "Why not"),
+        )
+        rows = tuple(
+            (a.label, a.gpus, a.usd_per_hour, a.usd_per_hour / base - 1 if base else None, a.reason)
+            for a in others
+        )
+        note = ALTERNATIVES_NOTE if plan.verification.rounds else ""
+        blocks.append(Table("alternatives", "Alternatives considered", columns, rows, note))
+        blocks.append(charts.cost_by_option(plan, others))
+    blocks += _frontier(findings)
+    if plan.rejections:
+        blocks.append(_rejections(plan))
+    return Section("alternatives", "Why not the others", tuple(blocks))
+
+
+def _frontier(findings: Findings) -> tuple[Block, ...]:
+    if not findings.frontier:
+        return ()
+    columns = (
+        Column("bound_s", "TPOT target", Quantity.SECONDS),
+        Column("tpot_p99_s", "TPOT p99 achieved", Quantity.SECONDS),
+        Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+        Column("gpus", "GPUs", Quantity.COUNT),
+        Column("layout", "Replica"),
+    )
+    rows = tuple(
+        (p.bound_s, p.tpot_p99_s, p.usd_per_hour, p.gpus, p.layout) for p in findings.frontier
+    )
+    note = "Each row is the cheapest fleet under its target; none is both cheaper and faster."
+    table = Table("frontier", "What faster tokens cost", columns, rows, note)
+    return (table, charts.pareto(findings.plan, findings.frontier))
+
+
+def _rejections(plan: Plan) -> Table:
+    columns = (
+        Column("reason", "Ruled out because"),
+        Column("count", "Deployments", Quantity.COUNT),
+        Column("nearest_miss", "Nearest miss"),
+    )
+    rows = tuple((r.reason, r.count, r.nearest_miss) for r in plan.rejections)
+    return Table("rejections", "Rejected configurations", columns, rows)
+
+
+def assumptions(plan: Plan) -> Section:
+    """What was taken for granted, and how well each prediction is known."""
+    blocks: list[Block] = [Items(plan.assumptions)] if plan.assumptions else []
+    rows = tuple(
+        (s.name, g.name, g.evidence, _GRADES.get(g.evidence, ""), "; ".join(g.notes))
+        for s in plan.services
+        for g in s.replica_groups
+    )
+    if rows:
+        columns = (
+            Column("service", "Service", optional=True),
+            Column("layout", "Replica"),
+            Column("evidence", "Evidence"),
+            Column("meaning", "Which means"),
+            Column("notes", "Notes"),
+        )
+        blocks.append(Table("evidence", "Evidence behind the predictions", columns, rows))
+    if plan.verification.rounds:
+        blocks.append(_rounds(plan))
+    if plan.verification.near_winners:
+        blocks.append(
+            Paragraph("With 10 % more capacity these unsimulated candidates would have won:")
+        )
+        blocks.append(Items(plan.verification.near_winners))
+    recorded = ", ".join(plan.not_verified)
+    blocks.append(Paragraph(f"Recorded by the run that made the plan, not verified: {recorded}."))
+    return Section("assumptions", "Assumptions and evidence", tuple(blocks))
+
+
+def _rounds(plan: Plan) -> Table:
+    columns = (
+        Column("round", "Round", Quantity.COUNT),
+        Column("deployment", "Deployment"),
+        Column("closed_form_qps", "Closed form", Quantity.QPS),
+        Column("simulated_qps", "Simulated", Quantity.QPS),
+        Column("holds", "Holds"),
+        Column("note", "Note"),
+    )
+    rows = tuple(
+        (
+            r.round,
+            r.deployment,
+            r.closed_form_qps,
+            r.simulated_qps,
+            "yes" if r.holds else "no",
+            r.note,
+        )
+        for r in plan.verification.rounds
+    )
+    return Table("verification", "Checked in the simulator", columns, rows)
+
+
+def sources(findings: Findings) -> Section:
+    """Date, source and confidence of every price behind a number in the report."""
+    plan = findings.plan
+    rows = [
+        (
+            f"{n.provider} {n.region} {n.instance_type} {n.term}",
+            n.price_as_of,
+            n.price_source,
+            n.price_confidence,
+        )
+        for n in rented(plan)
+    ]
+    rows += [
+        (f"{p.way}: {p.what}", p.as_of, p.source, p.confidence)
+        for p in findings.purchases
+        if p.source and not p.planned
+    ]
+    columns = (
+        Column("price", "Price of"),
+        Column("as_of", "Date"),
+        Column("source", "Source"),
+        Column("confidence", "Confidence"),
+    )
+    table = Table("sources", "Prices", columns, tuple(rows))
+    return Section("sources", "Price dates and sources", (table,) if rows else ())
+
+
+def derivation(findings: Findings) -> Section:
+    """The textbook sizing beside what the targets need, topic by topic."""
+    columns = (
+        Column("topic", "Topic"),
+        Column("textbook", "By memory alone (textbook)"),
+        Column("honest", "What the targets need"),
+    )
+    blocks: list[Block] = []
+    for d in findings.derivations:
+        rows = tuple((r.topic, _step(r.textbook), _step(r.honest)) for r in d.rows)
+        blocks.append(Table(f"derivation_{d.service}", f"{d.service}: {d.model}", columns, rows))
+        blocks.append(Paragraph(f"Why they differ: {d.verdict}"))
+    return Section("derivation", "Derivation", tuple(blocks))
+
+
+def _step(step: DerivationStep | None) -> str:
+    if step is None:
+        return ""
+    given = "; ".join(part for part in (step.formula, step.numbers) if part)
+    return f"{given} = {step.result}" + (f" ({step.note})" if step.note else "")
+
+
+def provenance(plan: Plan) -> Section:
+    """What it takes to reproduce the plan."""
+    p, s = plan.provenance, plan.solver
+    dates = " to ".join(dict.fromkeys(p.price_dates)) if p.price_dates else None
+    rows = (
+        ("Planner version", p.planner_version),
+        ("Scenario digest", p.scenario_digest),
+        ("Catalog digest", p.catalog_digest),
+        ("Calibration", p.calibration),
+        ("Calibration digest", p.calibration_digest),
+        ("Price dates", dates),
+        ("Seed", Cell(p.seed, Quantity.COUNT)),
+        ("Solver", f"{s.name} {s.version}"),
+        ("Solver status", s.status),
+        ("Objective", Cell(plan.objective_usd_per_hour, Quantity.USD_PER_HOUR)),
+        ("Proven bound", Cell(plan.bound_usd_per_hour, Quantity.USD_PER_HOUR)),
+        ("Gap", Cell(plan.gap, Quantity.SHARE)),
+        ("Candidates", Cell(s.candidates, Quantity.COUNT)),
+        ("Candidates after dominance", Cell(s.candidates_after_dominance, Quantity.COUNT)),
+    )
+    columns = (Column("what", "What"), Column("value", "Value"))
+    return Section(
+        "provenance", "How to reproduce it", (Table("provenance", "Origin", columns, rows),)
+    )

@@ -1,0 +1,259 @@
+"""A plan as a document: the decision first, then its cost, then what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.catalog.offer import Term
+from planner.findings.schema import Findings
+from planner.plan.labels import rented
+from planner.plan.schema import (
+    QUANTISE_YOURSELF,
+    Infeasibility,
+    NodeCount,
+    Plan,
+    ReplicaGroup,
+    Totals,
+)
+from planner.reporting import rounding
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Fact,
+    Facts,
+    Items,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+)
+from planner.reporting.plan import (
+    evidence_sections,
+    money_sections,
+    price_sections,
+    service_sections,
+)
+from planner.reporting.plan.searched import searched_line
+from planner.units import counted
+
+_MOST_NAMED = 4
+_PROOF = {
+    "optimal": "proven cheapest of what was searched, for the printed capacities and prices",
+    "feasible": "not proven cheapest: the solver stopped early",
+    "infeasible": "no fleet can meet this scenario",
+    "unknown": "the solver stopped before it found a plan",
+}
+
+
+def plan_document(findings: Findings) -> Document:
+    """Everything a reader needs to sign, or to refuse to."""
+    plan = findings.plan
+    sections = (
+        Section("decision", "Decision", _decision(findings)),
+        Section("order", "What to rent", _order(plan)),
+        money_sections.cost(findings),
+        price_sections.prices(findings),
+        money_sections.break_even(findings),
+        money_sections.sensitivity(findings),
+        *service_sections.sections(findings),
+        price_sections.energy(findings),
+        evidence_sections.alternatives(findings),
+        evidence_sections.assumptions(plan),
+        evidence_sections.sources(findings),
+        evidence_sections.derivation(findings),
+        evidence_sections.provenance(plan),
+    )
+    run = plan.provenance.run
+    return Document(
+        title=f"Capacity plan: {plan.scenario.name}",
+        headline=headline(plan),
+        sections=tuple(s for s in sections if s.blocks),
+        footer=(f"planner {plan.provenance.planner_version}, {run.created_at}",),
+        data=money_sections.cash_by_month(plan),
+    )
+
+
+def headline(plan: Plan) -> str:
+    """The decision in one sentence."""
+    if plan.totals is None:
+        return plan.infeasibility.summary if plan.infeasibility else _PROOF[plan.status] + "."
+    owned = [_text(n) for n in rented(plan) if n.term == Term.OWNED]
+    hired = [_text(n) for n in rented(plan) if n.term != Term.OWNED]
+    run = _listed(
+        [f"{g.replicas} x [{_layout(g)}]" for s in plan.services for g in s.replica_groups]
+    )
+    steps = [
+        f"keep {_listed(owned)}" if owned else "",
+        f"rent {_listed(hired)}" if hired else "",
+    ]
+    sentence = f"{', '.join(step for step in steps if step)} and run {run}"
+    return (
+        f"{sentence[0].upper()}{sentence[1:]}: {rounding.usd(plan.totals.usd_per_month)} per month."
+    )
+
+
+def _layout(group: ReplicaGroup) -> str:
+    own = f", {QUANTISE_YOURSELF}" if group.quantise_yourself else ""
+    return group.name + own
+
+
+def _listed(names: list[str]) -> str:
+    """The first few, joined; how many more there are."""
+    if len(names) > _MOST_NAMED:
+        names = [*names[:_MOST_NAMED], f"{len(names) - _MOST_NAMED} more"]
+    return " and ".join(names)
+
+
+def _text(node: NodeCount) -> str:
+    part = f", {rounding.share(node.hours_share)} of the time" if node.hours_share < 1 else ""
+    return (
+        f"{node.count} x {node.instance_type} at {node.provider} ({node.region}, {node.term}{part})"
+    )
+
+
+def _decision(findings: Findings) -> tuple[Block, ...]:
+    plan = findings.plan
+    blocks: list[Block] = []
+    if plan.totals is not None:
+        blocks.append(_key_facts(plan))
+    blocks += [Paragraph(text, warning=True) for text in _unserved(plan)]
+    blocks += [Paragraph(w, warning=True) for w in (*plan.warnings, *findings.notes)]
+    blocks.append(Paragraph(_proof(plan)))
+    if line := searched_line(plan):
+        blocks.append(Paragraph(line))
+    if plan.infeasibility is not None:
+        blocks += _infeasibility(plan.infeasibility)
+    return tuple(blocks)
+
+
+def _unserved(plan: Plan) -> Iterator[str]:
+    """What a plan that serves by priority leaves out."""
+    for service in plan.services:
+        if service.served_qps < service.rate_qps * (1 - 1e-6):
+            yield (
+                f"{service.name}: only {rounding.qps(service.served_qps)} of "
+                f"{rounding.qps(service.rate_qps)} is served."
+            )
+
+
+def _key_facts(plan: Plan) -> Facts:
+    totals = plan.totals
+    assert totals is not None
+    facts = [
+        Fact("Cost per month", Cell(totals.usd_per_month, Quantity.USD)),
+        Fact("Cost per year", Cell(totals.usd_per_year, Quantity.USD)),
+        Fact("Cost per hour", Cell(totals.usd_per_hour, Quantity.USD)),
+        Fact(
+            "Cost per million output tokens",
+            Cell(totals.usd_per_million_output_tokens, Quantity.USD),
+            "at mean demand",
+        ),
+        Fact(
+            "GPUs",
+            Cell(totals.gpus_rented, Quantity.COUNT),
+            f"{_in_use(plan, totals)}, {counted(totals.nodes, 'node')}",
+        ),
+    ]
+    return Facts((*facts, *_targets(plan)))
+
+
+def _in_use(plan: Plan, totals: Totals) -> str:
+    """How many of the rented GPUs run; over time groups peak apart and share them."""
+    return "at most" if plan.varies else f"{rounding.count(totals.gpus)} in use"
+
+
+def _targets(plan: Plan) -> Iterator[Fact]:
+    """Each target beside its prediction; for many services, how many targets are met."""
+    predictions = [
+        (service, key, target_s, service_sections.predicted_s(service, key))
+        for service in plan.services
+        for key, target_s in service.targets.items()
+    ]
+    if len(plan.services) > _MOST_NAMED:
+        met = sum(p is not None and p <= target_s for _, _, target_s, p in predictions)
+        note = f"of {rounding.count(len(predictions))} targets"
+        yield Fact("Targets met", Cell(met, Quantity.COUNT), note)
+        return
+    for service, key, target_s, predicted_s in predictions:
+        prefix = f"{service.name}: " if len(plan.services) > 1 else ""
+        yield Fact(
+            f"{prefix}{service_sections.metric_title(key)}",
+            Cell(predicted_s, Quantity.SECONDS),
+            f"target {rounding.seconds(target_s)}",
+        )
+
+
+def _proof(plan: Plan) -> str:
+    text = f"Status: {plan.status}, {_PROOF[plan.status]}."
+    if plan.bound_usd_per_hour is not None:
+        text += (
+            f" No fleet of these can cost less than {rounding.usd_per_hour(plan.bound_usd_per_hour)}"
+            f" (gap {rounding.share(plan.gap)})."
+        )
+    return text
+
+
+def _infeasibility(why: Infeasibility) -> list[Block]:
+    blocks: list[Block] = []
+    if why.conflict:
+        blocks += [Paragraph("These requirements cannot all hold:"), Items(why.conflict)]
+    if why.relaxations:
+        blocks.append(
+            Table(
+                "relaxations",
+                "Ways out, each enough by itself",
+                (
+                    Column("requirement", "Requirement"),
+                    Column("current", "Now"),
+                    Column("relaxed", "Would be feasible at"),
+                    Column("usd_per_hour", "Cost then", Quantity.USD_PER_HOUR),
+                    Column("gpus", "GPUs then", Quantity.COUNT),
+                ),
+                tuple(
+                    (r.requirement, r.current, r.relaxed, r.usd_per_hour, r.gpus)
+                    for r in why.relaxations
+                ),
+            )
+        )
+    return blocks
+
+
+def _order(plan: Plan) -> tuple[Block, ...]:
+    if not plan.nodes:
+        return ()
+    nodes = rented(plan)
+    always = all(n.hours_share == 1 for n in nodes)
+    rows = tuple(
+        (
+            n.provider,
+            n.region,
+            n.instance_type,
+            n.term,
+            n.count,
+            n.gpus_per_node,
+            n.gpu,
+            n.idle_gpus,
+            n.usd_per_hour_each,
+            n.hours_share,
+            n.usd_per_hour,
+            n.price_as_of,
+        )
+        for n in nodes
+    )
+    columns = (
+        Column("provider", "Provider"),
+        Column("region", "Region"),
+        Column("instance_type", "Instance type"),
+        Column("term", "Term"),
+        Column("count", "Nodes", Quantity.COUNT),
+        Column("gpus_per_node", "GPUs per node", Quantity.COUNT),
+        Column("gpu", "GPU"),
+        Column("idle_gpus", "Idle GPUs", Quantity.COUNT),
+        Column("usd_per_hour_each", "Price per node", Quantity.USD_PER_HOUR),
+        Column("hours_share", "Share of time paid", Quantity.SHARE, optional=always),
+        Column("usd_per_hour", "Total", Quantity.USD_PER_HOUR),
+        Column("price_as_of", "Price date"),
+    )
+    return (Table("order", "Instances", columns, rows),)

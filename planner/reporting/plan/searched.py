@@ -1,0 +1,30 @@
+"""What the cheapest fleet was chosen from, and what the rest would cost, in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.plan.schema import Plan
+from planner.reporting import rounding
+
+
+def searched_line(plan: Plan) -> str:
+    """What was searched and what was not, with the cost of each; empty for a plan that says neither."""
+    return " ".join(_sentences(plan))
+
+
+def _sentences(plan: Plan) -> Iterator[str]:
+    if plan.searched:
+        yield f"Searched: {plan.searched}."
+    if plan.totals is None or not plan.left_out:
+        return
+    base = plan.totals.usd_per_hour
+    text = (f"{o.name}: {_cost(o.usd_per_hour, base)}" for o in plan.left_out)
+    yield f"Not searched, by the closed form: {'; '.join(text)}."
+
+
+def _cost(usd_per_hour: float | None, base: float) -> str:
+    if usd_per_hour is None:
+        return "no fleet"
+    against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
+    return f"{rounding.usd_per_hour(usd_per_hour)}{against}"

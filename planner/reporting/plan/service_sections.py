@@ -1,0 +1,261 @@
+"""What each service gets: its replicas, predicted latency, memory, and capacity against demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.findings.schema import Findings
+from planner.plan.labels import costliest, goodput_target, headroom_qps
+from planner.plan.schema import ReplicaGroup, ServicePlan
+from planner.reporting import rounding
+from planner.reporting.charts import services as service_charts
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+    Value,
+)
+from planner.reporting.plan import schedule_section
+from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
+
+MOST_BARS = 12
+_LIMITS = {"throughput": "saturation", "kv pool": "KV pool", "max_num_seqs": "batch slots"}
+_METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "End to end"}
+_PARTS = {
+    "weights_bytes": "Weights",
+    "kv_pool_bytes": "KV pool",
+    "activations_bytes": "Activations",
+    "cuda_graphs_bytes": "CUDA graphs",
+    "context_bytes": "Context and collectives",
+    "adapters_bytes": "Adapters",
+    "outside_budget_bytes": "Outside the budget",
+}
+
+
+def sections(findings: Findings) -> tuple[Section, ...]:
+    """Replicas, latency and memory over all services."""
+    services = tuple(s for s in findings.plan.services if s.replica_groups)
+    if not services:
+        return ()
+    return (
+        Section("replicas", "What runs", _running(services)),
+        schedule_section.over_time(findings.plan),
+        Section("latency", "Predicted latency", _latency(services, findings)),
+        Section("memory", "Memory of one GPU", _memory(services)),
+    )
+
+
+def metric_title(key: str) -> str:
+    """``ttft_p99`` as people write it: ``TTFT p99``."""
+    metric, _, percentile = key.partition("_p")
+    return f"{_METRICS.get(metric, metric)} p{percentile}"
+
+
+def limit_title(reason: str) -> str:
+    """What stops a higher rate, in words."""
+    if reason.partition("_p")[0] in _METRICS:
+        return metric_title(reason)
+    return _LIMITS.get(reason, reason)
+
+
+def predicted_s(service: ServicePlan, key: str) -> float | None:
+    """The worst prediction of ``ttft_p99`` among the service's replica groups [s]."""
+    known = [v for g in service.replica_groups if (v := _percentiles(g).get(key)) is not None]
+    return max(known, default=None)
+
+
+def _percentiles(group: ReplicaGroup) -> dict[str, float | None]:
+    p = group.predicted
+    fixed = {
+        name.removesuffix("_s"): getattr(p, name)
+        for name in type(p).model_fields
+        if name.endswith("_s") and name != "others_s"
+    }
+    return {**fixed, **{k.removesuffix("_s"): v for k, v in p.others_s.items()}}
+
+
+def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, ReplicaGroup]]:
+    for service in services:
+        for group in service.replica_groups:
+            yield service, group
+
+
+def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
+    charted = costliest(services, MOST_BARS)
+    return (_replicas(services), service_charts.demand_and_capacity(charted), *_steps(services))
+
+
+def _replicas(services: tuple[ServicePlan, ...]) -> Table:
+    columns = (
+        Column("service", "Service", optional=True),
+        Column("layout", "Replica"),
+        Column("engine_version", "Engine version"),
+        Column("replicas", "Replicas", Quantity.COUNT),
+        Column("gpus", "GPUs", Quantity.COUNT),
+        Column("capacity_qps", "Capacity each", Quantity.QPS),
+        Column("routed_qps", "Routed to all", Quantity.QPS),
+        Column("utilisation", "Load", Quantity.SHARE),
+        Column("concurrency", "In flight each", Quantity.COUNT),
+        Column("kv_used_share", "KV used", Quantity.SHARE),
+        Column("limited_by", "Limited by"),
+        Column("headroom_qps", "Service headroom", Quantity.QPS),
+        Column("evidence", "Evidence"),
+    )
+    rows = tuple(
+        (
+            s.name,
+            g.name,
+            g.engine_version,
+            g.replicas,
+            g.gpus,
+            g.capacity_qps,
+            g.routed_qps,
+            g.utilisation,
+            g.concurrency,
+            g.kv_used_share,
+            limit_title(g.limited_by),
+            headroom_qps(s),
+            g.evidence,
+        )
+        for s, g in _each(services)
+    )
+    links = [f"{g.name}: KV cache over {link_text(g)}." for _, g in _each(services) if g.prefill]
+    return Table("replicas", "Replicas", columns, rows, " ".join(links))
+
+
+def _steps(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:
+    parts = ("weights", "kv", "compute", "collectives", "overhead", "total")
+    titles = ("Weights", "KV", "Compute", "Collectives", "Overhead", "Whole step")
+    rows = tuple(
+        (
+            s.name,
+            g.name,
+            *(getattr(g.step, f"{p}_s") for p in parts),
+            g.step.collectives_s / g.step.total_s if g.step.total_s else None,
+        )
+        for s, g in _each(services)
+        if g.step is not None
+    )
+    columns = (
+        Column("service", "Service", optional=True),
+        Column("layout", "Replica"),
+        *(Column(f"{p}_s", t, Quantity.SECONDS) for p, t in zip(parts, titles, strict=True)),
+        Column("collectives_share", "Lost to collectives", Quantity.SHARE),
+    )
+    table = Table("steps", "Where a decode step spends its time", columns, rows)
+    return (table,) if rows else ()
+
+
+def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Block, ...]:
+    rows: list[tuple[Value | Cell, ...]] = []
+    for s, g in _each(services):
+        for key, value in _percentiles(g).items():
+            if value is None:
+                continue
+            target = s.targets.get(key)
+            low, high = g.predicted.intervals.get(f"{key}_s", (None, None))
+            sim_low, sim_high = g.predicted.simulation_intervals.get(f"{key}_s", (None, None))
+            alone = target is not None and goodput_target(findings.plan, s.name) is None
+            met = "" if target is None or not alone else "yes" if value <= target else "no"
+            rows.append(
+                (
+                    s.name,
+                    g.name,
+                    metric_title(key),
+                    target,
+                    value,
+                    met,
+                    low,
+                    high,
+                    sim_low,
+                    sim_high,
+                    g.predicted.method,
+                    g.evidence,
+                )
+            )
+    level = rounding.share(services[0].replica_groups[0].predicted.interval_level)
+    columns = (
+        Column("service", "Service", optional=True),
+        Column("layout", "Replica", optional=True),
+        Column("percentile", "Percentile"),
+        Column("target_s", "Target", Quantity.SECONDS),
+        Column("predicted_s", "Predicted", Quantity.SECONDS),
+        Column("met", "Met"),
+        Column("low_s", f"Model {level} from", Quantity.SECONDS),
+        Column("high_s", "to", Quantity.SECONDS),
+        Column("simulated_low_s", "Simulation from", Quantity.SECONDS),
+        Column("simulated_high_s", "to", Quantity.SECONDS),
+        Column("method", "Method"),
+        Column("evidence", "Evidence"),
+    )
+    floors = [
+        f"{s.name}: " * (len(services) > 1) + ", ".join(_floor(k, v) for k, v in s.floors.items())
+        for s in services
+        if s.floors
+    ]
+    blocks: list[Block] = [
+        Table("latency", "Percentiles at the planned load", columns, tuple(rows)),
+    ]
+    for s in services:
+        goodput = goodput_target(findings.plan, s.name)
+        if goodput is not None:
+            prefix = f"{s.name}: " if len(services) > 1 else ""
+            blocks.append(Paragraph(prefix + goodput_text(goodput)))
+    if floors:
+        blocks.append(Paragraph(f"Physical floors: {'; '.join(floors)}."))
+    blocks += [service_charts.latency_curve(curve) for curve in findings.curves]
+    blocks += [service_charts.distribution(d) for d in findings.distributions]
+    return tuple(blocks)
+
+
+def goodput_text(goodput: float) -> str:
+    """What is asked where the targets are judged together."""
+    return (
+        f"Asked is that {rounding.share(goodput)} of the requests meet all these targets at once; one "
+        "percentile beyond its target is no miss."
+    )
+
+
+def _floor(key: str, value: float) -> str:
+    """``ttft_s`` and ``gpus_for_arithmetic_alone`` in words."""
+    if key.endswith("_s"):
+        metric = key.removesuffix("_s")
+        return f"{_METRICS.get(metric, metric)} {rounding.seconds(value)}"
+    return f"{key.replace('_', ' ').replace('gpus', 'GPUs')} {rounding.significant(value)}"
+
+
+def _pool_name(group: ReplicaGroup, pool: PoolColumn) -> str:
+    """The layout, and which of its pools where it has two."""
+    name = group.name
+    return f"{name}: {pool.title}" if pool.title else name
+
+
+def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
+    columns = (
+        Column("service", "Service", optional=True),
+        Column("layout", "Replica"),
+        *(Column(key, title, Quantity.BYTES) for key, title in _PARTS.items()),
+        Column("total_bytes", "Whole GPU", Quantity.BYTES),
+        Column("kv_pool_tokens", "KV tokens per replica", Quantity.COUNT),
+    )
+    rows = tuple(
+        (
+            s.name,
+            _pool_name(g, pool),
+            *(pool.memory.get(key) for key in _PARTS),
+            pool.memory.get("total_bytes"),
+            pool.kv_pool_tokens,
+        )
+        for s, g in _each(services)
+        for pool in pools_of(g)
+    )
+    charted = costliest(services, MOST_BARS)
+    bars = {_pool_name(g, p): p.memory for _, g in _each(charted) for p in pools_of(g) if p.memory}
+    table = Table("memory", "Parts of the memory", columns, rows)
+    figure: tuple[Figure, ...] = (service_charts.memory(bars, _PARTS),) if bars else ()
+    return (table, *figure)

@@ -1,0 +1,1 @@
+"""Documents of comparisons, sweeps, frontiers, differences and batches."""

@@ -1,0 +1,239 @@
+"""Frontiers as a document: cost against latency, resilience, assurance, limits and other choices."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from planner.comparison.deciding import Decided
+from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
+from planner.fleet.program.problem import Problem, Solution
+from planner.reporting import rounding
+from planner.reporting.charts import money as charts
+from planner.reporting.document import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+)
+
+UNSIMULATED = "Sized by the closed form, not simulated."
+
+
+def frontier_document(found: Frontiers) -> Document:
+    """One section per question asked; those not asked are left out."""
+    return Document(
+        title=f"Frontiers of {found.decided.scenario.name}",
+        headline=headline(found),
+        sections=(
+            Section("latency", "Cost against latency", _latency(found)),
+            Section("resilience", "The price of resilience", _resilience(found)),
+            Section("assurance", "The price of assurance", _assurance(found)),
+            Section("alternatives", "Other fleets within the tolerance", _alternatives(found)),
+            Section("limits", "What one more unit of a limit is worth", _limits(found)),
+        ),
+    )
+
+
+def headline(found: Frontiers) -> str:
+    """The decision itself, in one sentence."""
+    cost = found.decided.solution.objective_usd_per_hour
+    if cost is None:
+        return "No fleet meets the scenario as asked; see planner solve for the reasons."
+    how = "simulated" if found.decided.simulated else "not simulated"
+    return f"As asked: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
+
+
+def _latency(found: Frontiers) -> tuple[Block, ...]:
+    if not found.latency:
+        return ()
+    key = found.target.key
+    columns = (
+        Column("bound_s", f"{key} at most", Quantity.SECONDS),
+        Column("achieved_s", f"{key} at capacity", Quantity.SECONDS),
+        Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+        Column("gpus_rented", "GPUs", Quantity.COUNT),
+        Column("fleet", "Fleet"),
+    )
+    rows = tuple(
+        (
+            p.bound,
+            p.achieved,
+            p.usd_per_hour,
+            _billed(p.fleet.problem, p.fleet.solution),
+            _fleet(p.fleet),
+        )
+        for p in found.latency
+    )
+    note = (
+        "Each row is the cheapest fleet under its bound, all other targets as asked; no other row is "
+        f"both cheaper and faster. {UNSIMULATED}"
+    )
+    figure = charts.cost_curve(
+        f"Cost against {key}",
+        f"{key} at most, seconds",
+        [(p.bound, p.usd_per_hour) for p in found.latency],
+        [],
+    )
+    return Table("latency", "Cost against latency", columns, rows, note), figure
+
+
+def _resilience(found: Frontiers) -> tuple[Block, ...]:
+    if not found.resilience:
+        return ()
+    columns = (
+        Column("survives", "Holds every target after losing"),
+        Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+        Column("price_usd_per_hour", "Price of it", Quantity.USD_PER_HOUR),
+        Column("gpus_rented", "GPUs", Quantity.COUNT),
+        Column("status", "Status"),
+    )
+    rows = tuple(
+        (
+            step.name,
+            step.usd_per_hour,
+            step.price_usd_per_hour,
+            None if step.usd_per_hour is None else _billed(step.fleet.problem, step.fleet.solution),
+            step.fleet.solution.status,
+        )
+        for step in found.resilience
+    )
+    note = _by_the_same_capacities(found)
+    return (Table("resilience", "The price of resilience", columns, rows, note),)
+
+
+def _assurance(found: Frontiers) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    for table in found.assurance:
+        columns = (
+            Column("replicas", "Replicas", Quantity.COUNT),
+            Column("gpus", "GPUs", Quantity.COUNT),
+            Column("probability", "Holds the targets with", Quantity.SHARE),
+            Column("note", "Note"),
+        )
+        shown = _milestones(table)
+        blocks.append(
+            Table(
+                f"assurance_{table.service}",
+                f"How sure the size is: {table.service}",
+                columns,
+                tuple((c.replicas, c.gpus, c.probability, shown[c.replicas]) for c in table.chances
+                      if c.replicas in shown),
+                note=(
+                    f"{table.candidate.label}: its step times are off by a factor with a "
+                    f"standard deviation of {rounding.significant(table.model_sigma)} (of its log), "
+                    f"common to all replicas. {_by_the_same_capacities(found)}"
+                ),
+            )
+        )  # fmt: skip
+    if found.sized_for:
+        columns = (
+            Column("probability", "Sized to hold with", Quantity.SHARE),
+            Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+            Column("price_usd_per_hour", "Price of it", Quantity.USD_PER_HOUR),
+            Column("gpus_rented", "GPUs", Quantity.COUNT),
+        )
+        costs = [f.decided.solution.objective_usd_per_hour for f in found.sized_for]
+        rows = tuple(
+            (
+                f.probability,
+                cost,
+                None if cost is None or costs[0] is None else cost - costs[0],
+                None if cost is None else _billed(f.decided.problem, f.decided.solution),
+            )
+            for f, cost in zip(found.sized_for, costs, strict=True)
+        )
+        both = "Both errors at the likeliest point that far out, over all candidates."
+        note = f"{both} {_by_the_same_capacities(found)}"
+        blocks.append(Table("sized_for", "Solved again for a probability", columns, rows, note))
+    return tuple(blocks)
+
+
+def _milestones(table: ServiceAssurance) -> dict[int, str]:
+    """Sizes worth a row: as planned, and the first to reach each quantile."""
+    shown = {
+        next(c.replicas for c in table.chances if c.probability >= q): f"first with {100 * q:g} %"
+        for q in PROBABILITIES
+        if any(c.probability >= q for c in table.chances)
+    }
+    planned = table.planned_replicas
+    shown[planned] = f"as planned; {shown[planned]}" if planned in shown else "as planned"
+    return shown
+
+
+def _alternatives(found: Frontiers) -> tuple[Block, ...]:
+    if not found.alternatives:
+        return ()
+    columns = (
+        Column("made_of", "Made of"),
+        Column("without", "Without"),
+        Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
+        Column("extra", "Above the cheapest", Quantity.SHARE),
+        Column("gpus_rented", "GPUs", Quantity.COUNT),
+    )
+    rows = tuple(
+        (
+            ", ".join(sorted(a.structure)),
+            ", ".join(sorted(a.without)),
+            a.solution.objective_usd_per_hour,
+            a.extra_share,
+            _billed(a.problem, a.solution),
+        )
+        for a in found.alternatives
+    )
+    note = "Each fleet lacks at least one GPU type of every cheaper one; each is solved to proof. "
+    note += _by_the_same_capacities(found)
+    return (Table("alternatives", "Structurally different fleets", columns, rows, note),)
+
+
+def _limits(found: Frontiers) -> tuple[Block, ...]:
+    if not found.limits:
+        return ()
+    columns = (
+        Column("limit", "Limit"),
+        Column("now", "Now", Quantity.NUMBER),
+        Column("more", "One step more"),
+        Column("saving_usd_per_hour", "Saves", Quantity.USD_PER_HOUR),
+        Column("per_unit_usd_per_hour", "Per unit", Quantity.USD_PER_HOUR),
+        Column("proved", "Proved between"),
+    )
+    rows = tuple(
+        (
+            v.limit,
+            v.current,
+            f"+{v.units:g} {v.unit}",
+            v.saving_usd_per_hour,
+            v.per_unit_usd_per_hour,
+            Cell(f"{rounding.usd(v.saving_low)} and {rounding.usd(v.saving_high)}", Quantity.TEXT),
+        )
+        for v in found.limits
+    )
+    note = "Found by solving again with the limit larger, not from dual values. "
+    note += _by_the_same_capacities(found)
+    return (
+        Paragraph("A limit with room to spare saves nothing."),
+        Table("limits", "Value of limits", columns, rows, note),
+    )
+
+
+def _by_the_same_capacities(found: Frontiers) -> str:
+    """How the fleets beside the one as asked were sized."""
+    if not found.decided.simulated:
+        return UNSIMULATED
+    return "Sized by the capacities that the simulation of the fleet as asked left; not simulated again."
+
+
+def _fleet(decided: Decided) -> str:
+    return "; ".join(f"{n}x ({decided.candidates[kind].label})" for kind, n in decided.used.items())
+
+
+def _billed(problem: Problem, solution: Solution) -> int:
+    """GPUs billed in the period with the most."""
+    size = {o.key: o.gpus_per_node for o in problem.offers}
+    billed: Counter[int] = Counter()
+    for (offer, period), nodes in solution.billed.items():
+        billed[period] += nodes * size[offer]
+    return max(billed.values(), default=0)

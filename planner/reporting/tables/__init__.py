@@ -1,0 +1,1 @@
+"""Tables of the catalog, memory, traces and simulations."""

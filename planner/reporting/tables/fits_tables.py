@@ -1,0 +1,87 @@
+"""How fits are presented: one table per weight format with counts of GPUs across, or models by format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from planner.reporting import rounding as say
+from planner.reporting.document import Column, Document, Quantity, Section, Table
+from planner.sizing.fits import FitQuestion, FitVerdict, GpuFit
+from planner.units import counted
+
+
+def fits_document(fits: Sequence[GpuFit], ask: FitQuestion, *, by_model: bool) -> Document:
+    """``planner memory fits``: one table per weight format, counts of GPUs across."""
+    subject = fits[0].gpu if by_model else fits[0].model
+    weights = [""] if by_model else list(dict.fromkeys(fit.precision for fit in fits))
+    tables = tuple(_fits_table(fits, name, by_model) for name in weights)
+    legend = (
+        f"Cells: tokens of KV cache left on {ask.engine.name} {ask.engine.version}, {ask.kv_cache.name} "
+        f"cache. A ! is tight: fewer than {ask.concurrency} sequences of {ask.context_tokens:,} tokens; a "
+        "dot does not fit or would not launch."
+    )
+    what = "models on one kind of GPU" if by_model else "GPUs that hold a model"
+    return Document(
+        title=f"{subject}: {what}",
+        headline="",
+        sections=tuple(Section(table.key, table.title, (table,)) for table in tables),
+        footer=(legend,),
+    )
+
+
+def fits_mapping(fits: Sequence[GpuFit], ask: FitQuestion) -> dict[str, Any]:
+    """The JSON of ``planner memory fits``."""
+    return {
+        "engine": f"{ask.engine.name} {ask.engine.version}",
+        "kv_cache": ask.kv_cache.name,
+        "context_tokens": ask.context_tokens,
+        "concurrency": ask.concurrency,
+        "fits": [
+            {
+                "model": fit.model,
+                "gpu": fit.gpu,
+                "gpus": fit.gpus,
+                "precision": fit.precision,
+                "weights": fit.weights,
+                "verdict": fit.verdict.value,
+                "tokens_left": fit.tokens,
+                "sequences_left": fit.sequences,
+                "layout": fit.layout,
+                "reason": fit.reason,
+            }
+            for fit in fits
+        ],
+    }
+
+
+def _fits_table(fits: Sequence[GpuFit], weights: str, by_model: bool) -> Table:
+    shown = [fit for fit in fits if by_model or fit.precision == weights]
+    across = [fit.precision if by_model else f"{fit.gpus}x" for fit in shown]
+    heads = list(dict.fromkeys(across))
+    grid: dict[str, dict[str, GpuFit]] = {}
+    for head, fit in zip(across, shown, strict=True):
+        grid.setdefault(fit.model if by_model else fit.gpu, {})[head] = fit
+    held = {
+        name: row
+        for name, row in grid.items()
+        if any(f.verdict is not FitVerdict.NOT for f in row.values())
+    }
+    left_out = len(grid) - len(held)
+    kind = "model" if by_model else "GPU"
+    note = f"Left out, because nothing fits: {counted(left_out, kind)}." if left_out else ""
+    return Table(
+        f"fits_{weights or 'models'}",
+        f"Weights in {weights}" if weights else "By weight format",
+        (Column(kind.lower(), kind), *(Column(h, h, Quantity.NUMBER) for h in heads)),
+        tuple((name, *(_fit_cell(row.get(head)) for head in heads)) for name, row in held.items()),
+        note,
+    )
+
+
+def _fit_cell(fit: GpuFit | None) -> str:
+    if fit is None:
+        return say.UNKNOWN
+    if fit.verdict is FitVerdict.NOT:
+        return "·"
+    return say.compact(fit.tokens) + ("!" if fit.verdict is FitVerdict.TIGHT else "")

@@ -1,0 +1,115 @@
+"""Fields of a scenario set from outside its file: ``rate=80``, ``services.chat.slo.ttft_p99=1s``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from planner.errors import InputError
+from planner.scenario.yaml_source import Loader, Loc, Source
+from planner.units import control_in
+
+MAX_CHANGE_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field set to a value. ``option``: as it was given, for messages."""
+
+    field: str
+    value: Any
+    option: str
+
+
+def read_change(text: str, option: str = "--set") -> FieldChange:
+    """Read ``FIELD=VALUE``; the value as YAML, so ``[1, 2]`` is a list and ``2s`` a text."""
+    field, equals, written = text.partition("=")
+    field = field.strip()
+    try:
+        if not field or not equals or len(text) > MAX_CHANGE_CHARACTERS:
+            raise ValueError(text)
+        value = yaml.load(written, Loader=Loader)  # a SafeLoader
+        if control_in(value) is not None:
+            raise ValueError(text)
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
+        raise InputError(
+            "not a field and its value",
+            where=option,
+            found=text,
+            allowed="FIELD=VALUE, such as rate=80, slo.ttft_p99=1s or search.gpus=[h100, l40s]",
+        ) from None
+    return FieldChange(field, value, f"{option} {text}")
+
+
+def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
+    """The source with every change made; messages about those fields name the option.
+
+    Raises InputError for a path that leads nowhere, or a field that every service overrides.
+    """
+    for change in changes:
+        loc = _path(source, change)
+        data = changed(source.data, {".".join(map(str, loc)): change.value}, where=change.option)
+        lines = {k: v for k, v in source.lines.items() if k[: len(loc)] != loc}
+        numbers = {k: v for k, v in source.numbers.items() if k[: len(loc)] != loc}
+        given = {**source.given, loc: change.option}
+        source = replace(source, data=data, lines=lines, numbers=numbers, given=given)
+    return source
+
+
+def _path(source: Source, change: FieldChange) -> Loc:
+    """Where the field stands in the file; a service may be named instead of numbered."""
+    parts: list[str | int] = list(change.field.split("."))
+    services = source.data.get("services")
+    if not isinstance(services, list):
+        return tuple(parts)
+    if parts[0] != "services":
+        own = [s for s in services if isinstance(s, dict) and parts[0] in s]
+        if own:
+            names = [str(s.get("name", i)) for i, s in enumerate(services) if isinstance(s, dict)]
+            raise InputError(
+                f"services of this file have {parts[0]} of their own",
+                where=change.option,
+                action=f"name the service: services.{names[0]}.{change.field}=...",
+                allowed=", ".join(f"services.{n}" for n in names[:12]),
+            )
+        return tuple(parts)
+    if len(parts) > 1 and not str(parts[1]).isdigit():
+        named = [
+            i for i, s in enumerate(services) if isinstance(s, dict) and s.get("name") == parts[1]
+        ]
+        parts[1:2] = named[:1] or parts[1:2]
+    elif len(parts) > 1:
+        parts[1] = int(parts[1])
+    return tuple(parts)
+
+
+def changed(
+    data: Mapping[str, Any], changes: Mapping[str, Any], where: str = "--set"
+) -> dict[str, Any]:
+    """Return scenario data with dotted fields set: ``slo.ttft_p99``, ``services.0.rate``."""
+    copy: dict[str, Any] = json.loads(json.dumps(data, default=str))
+    for dotted, value in changes.items():
+        *parents, last = dotted.split(".")
+        at: Any = copy
+        for part in parents:
+            known = isinstance(at, list)
+            at = at[_index(part, at, dotted, where)] if known else at.setdefault(part, {})
+            if not isinstance(at, (dict, list)):
+                raise InputError("not a field that holds others", where=where, found=dotted)
+        if isinstance(at, list):
+            at[_index(last, at, dotted, where)] = value
+        else:
+            at[last] = value
+    return copy
+
+
+def _index(part: str, items: list[Any], dotted: str, where: str) -> int:
+    if not (part.isascii() and part.isdigit()) or int(part) >= len(items):
+        raise InputError(
+            "no such list entry", where=where, found=dotted, allowed=f"0 to {len(items) - 1}"
+        )
+    return int(part)

@@ -1,0 +1,62 @@
+"""What every scenario document has in common: strict, frozen, finite; and the types of its fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+)
+from pydantic_core import PydanticCustomError
+
+from planner.units import parse_duration_s
+
+
+class StrictDocument(BaseModel):
+    """The base of every scenario document: strict types, no unknown keys, frozen, finite numbers."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
+    )
+
+
+def as_tuple(value: Any) -> Any:
+    """A list as a tuple, one name as a tuple of it; anything else as it is, for the type to judge."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def field_error(field: str, found: Any, message: str) -> PydanticCustomError:
+    """A complaint about one ``field`` of the document that is being checked as a whole."""
+    return PydanticCustomError("field", "{said}", {"said": message, "field": field, "found": found})
+
+
+def some(value: tuple[Any, ...] | str) -> tuple[Any, ...] | str:
+    """Refuse an empty list where nothing could be chosen from it."""
+    if not value:
+        raise ValueError("the list is empty: name at least one, or leave the field out")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration_s), PlainSerializer(lambda v: v)]
+Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
+SomeNames = Annotated[Names, AfterValidator(some)]
+Degrees = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=1024)], ...],
+    BeforeValidator(as_tuple),
+    AfterValidator(some),
+]
+AUTO: Literal["auto"] = "auto"
+AutoOrDegrees = Annotated[Literal["auto"] | Degrees, Field(union_mode="left_to_right")]
+AllOrNames = Annotated[
+    Literal["all"] | Names, Field(union_mode="left_to_right"), AfterValidator(some)
+]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]

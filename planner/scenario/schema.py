@@ -1,0 +1,465 @@
+"""The question: what a person asks, as strict, frozen documents.
+
+Scenario > Service > model, rate, lengths, SLO, search; prices and limits belong to the scenario.
+Unknown keys are errors, numbers are finite, text is never taken for a number. ``scenario_reader``
+turns a YAML file into one of these and adds file and line to every complaint.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from planner.scenario.disaggregation import Disaggregation, requested
+from planner.scenario.fields import (
+    AllOrNames,
+    AutoOrDegrees,
+    Degrees,
+    Names,
+    Positive,
+    Seconds,
+    Share,
+    SomeNames,
+    StrictDocument,
+    as_tuple,
+    field_error,
+)
+from planner.scenario.fleet import (
+    Assurance,
+    Buckets,
+    Carbon,
+    Existing,
+    Failures,
+    Horizon,
+    Load,
+    Migration,
+    Quota,
+    Serve,
+    Sharing,
+    Spot,
+)
+from planner.scenario.money import Extras, Ownership
+from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
+from planner.units import parse_duration_s, parse_rate_qps, parse_tokens
+
+MAX_RATE_QPS = 1e7  # beyond any service on earth, and well within exact arithmetic
+MAX_TARGET_S = 604_800.0  # a week
+MAX_TOKENS = 1e8  # of a request; a thousand times the longest context
+Tokens = Annotated[float, Field(ge=1, le=MAX_TOKENS), BeforeValidator(parse_tokens)]
+Rate = Annotated[float, Field(gt=0, le=MAX_RATE_QPS), BeforeValidator(parse_rate_qps)]
+
+
+def _length(value: Any) -> Any:
+    value = parse_tokens(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"mean": float(value)}
+    return value
+
+
+def _probability(key: Any) -> float:
+    try:
+        return float(key)
+    except (TypeError, ValueError):
+        raise ValueError(f"quantiles map a probability to tokens, found {key!r}") from None
+
+
+class Lengths(StrictDocument):
+    """A token-length distribution: constant, lognormal, empirical quantiles, or a trace's column.
+
+    ``mean`` alone is a constant; ``mean`` with ``cv`` a lognormal; ``quantiles`` maps a probability
+    in [0, 1] to tokens; ``trace`` names a request file (its own prompt and output columns are used
+    as pairs when both lengths name it). ``8k`` is 8,000 tokens.
+    """
+
+    mean: Tokens | None = None
+    cv: Annotated[float, Field(ge=0, le=20)] = 0.0
+    quantiles: (
+        dict[
+            float,
+            Annotated[float, Field(gt=0, le=MAX_TOKENS), BeforeValidator(parse_tokens)],
+        ]
+        | None
+    ) = None
+    trace: str | None = None
+    max: Tokens | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_as_numbers(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
+            return {
+                **value,
+                "quantiles": {_probability(k): v for k, v in value["quantiles"].items()},
+            }
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Lengths:
+        kinds = [k for k in ("mean", "quantiles", "trace") if getattr(self, k) is not None]
+        if len(kinds) != 1:
+            raise ValueError(
+                "give exactly one of: a number of tokens, {mean, cv}, {quantiles}, {trace}"
+            )
+        if self.cv and self.mean is None:
+            raise ValueError("cv needs mean")
+        if self.max is not None and self.mean is not None and self.max < self.mean:
+            raise ValueError(f"max ({self.max:g}) must not be below mean ({self.mean:g})")
+        if self.quantiles is not None:
+            points = sorted(self.quantiles.items())
+            if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
+                raise ValueError("quantiles need at least two probabilities between 0 and 1")
+            if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
+                raise ValueError("quantiles must not decrease")
+        return self
+
+
+LengthSpec = Annotated[Lengths, BeforeValidator(_length)]
+
+METRICS = ("ttft", "tpot", "itl", "e2e")
+_TARGET = re.compile(rf"^({'|'.join(METRICS)})_p([0-9]{{1,2}}(?:\.[0-9]+)?)$")
+
+
+class Target(StrictDocument):
+    """One latency target: ``percentile`` of ``metric`` must not exceed ``seconds`` [s]."""
+
+    metric: Literal["ttft", "tpot", "itl", "e2e"]
+    percentile: Annotated[float, Field(gt=0, lt=100)]
+    seconds: Annotated[float, Field(gt=0)]
+
+    @property
+    def key(self) -> str:
+        """The scenario's own word for it: ``ttft_p99``."""
+        return f"{self.metric}_p{self.percentile:g}"
+
+
+def _target_s(key: str, raw: Any) -> float:
+    """A target's duration [s]; complains at its own field."""
+    try:
+        seconds = parse_duration_s(raw)
+    except ValueError as error:
+        raise field_error(key, raw, str(error).partition(", found ")[0]) from None
+    if not 0 < seconds <= MAX_TARGET_S:
+        raise field_error(
+            key, raw, f"the target must be longer than 0 and at most {MAX_TARGET_S:,.0f} s"
+        )
+    return seconds
+
+
+class Slo(StrictDocument):
+    """Latency targets, written as ``{ttft_p99: 2s, tpot_p99: 100ms}``.
+
+    ``goodput``: the share of requests that must meet every target at once (then each target's
+    percentile is not applied by itself).
+    """
+
+    targets: tuple[Target, ...]
+    goodput: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_keys(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "targets" in value:
+            return value
+        targets = []
+        rest = {}
+        for key, raw in value.items():
+            match = _TARGET.match(str(key))
+            if match is None:
+                rest[key] = raw
+                continue
+            percentile, seconds = float(match[2]), _target_s(str(key), raw)
+            if percentile <= 0:
+                raise field_error(str(key), raw, "a percentile lies between 0 and 100")
+            named = {"metric": match[1], "percentile": percentile, "seconds": seconds}
+            targets.append(Target.model_validate(named))
+        if not targets:
+            raise ValueError("give at least one target such as ttft_p99: 2s or tpot_p99: 100ms")
+        return {"targets": tuple(targets), **rest}
+
+    @model_serializer
+    def _to_keys(self) -> dict[str, float]:
+        keys = {t.key: t.seconds for t in self.targets}
+        return keys if self.goodput is None else {**keys, "goodput": self.goodput}
+
+    def target(self, metric: str) -> Target | None:
+        """The strictest target on ``metric``, by seconds, or None."""
+        return min(
+            (t for t in self.targets if t.metric == metric), key=lambda t: t.seconds, default=None
+        )
+
+
+class Arrivals(StrictDocument):
+    """How requests arrive at one service, with the CV of interarrival times.
+
+    ``process``: poisson (CV 1), gamma or weibull (CV as given), constant (CV 0).
+    """
+
+    process: Literal["poisson", "gamma", "weibull", "constant"] = "poisson"
+    cv: Annotated[float, Field(ge=0, le=50)] = 1.0
+
+    @model_validator(mode="after")
+    def _cv_fits_the_process(self) -> Arrivals:
+        if self.process == "poisson" and self.cv != 1:
+            raise ValueError("a poisson process has cv 1; give process: gamma or weibull with a cv")
+        return self
+
+    @model_validator(mode="after")
+    def _cv_is_the_process_own(self) -> Arrivals:
+        fixed = {"poisson": (1.0,), "constant": (0.0, 1.0)}.get(self.process)
+        if fixed is not None and self.cv not in fixed:
+            raise ValueError(
+                f"a {self.process} process has a CV of its own, found cv {self.cv:g}: "
+                "give process gamma or weibull with it"
+            )
+        return self
+
+
+class Settings(StrictDocument):
+    """Engine settings a scenario may pin; anything left out is the engine version's default."""
+
+    memory_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_num_seqs: Annotated[int, Field(ge=1)] | None = None
+    max_num_batched_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_model_len_tokens: Annotated[int, Field(ge=1)] | None = None
+    prefix_caching: bool | None = None
+    draft_tokens: Annotated[int, Field(ge=0, le=16)] = 0
+    draft_acceptance: Share = 0.0
+
+
+class Search(StrictDocument):
+    """What may be tried. ``gpus: all`` means every GPU the price list offers.
+
+    ``pipeline_parallel``, ``data_parallel``, ``expert_parallel``: ``auto`` means the layouts that suit
+    the model (``planner.fleet.candidates.layouts``). ``weights``: ``native`` is the checkpoint's own
+    format.
+
+    ``disaggregation``: also deployments with prefill and decode on replicas of their own (``true`` for
+    the defaults). ``spanning_nodes``: nodes that the attention-DP ranks of one replica may fill
+    together, with all-to-all between them over the network; a TP group stays in one node.
+    """
+
+    gpus: AllOrNames = "all"
+    engines: SomeNames = ("vllm",)
+    tensor_parallel: Degrees = (1, 2, 4, 8)
+    pipeline_parallel: AutoOrDegrees = "auto"
+    data_parallel: AutoOrDegrees = "auto"
+    expert_parallel: AutoOrDegrees = "auto"
+    weights: SomeNames = ("native", "bf16", "fp8", "int4")
+    kv_cache: SomeNames = ("bf16", "fp8")
+    settings: Settings = Settings()
+    disaggregation: Annotated[Disaggregation | None, BeforeValidator(requested)] = None
+    spanning_nodes: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_requested(
+        self, write: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        """A plan of a search that asks for neither reads as it always did."""
+        text: dict[str, Any] = write(self)
+        if text.get("disaggregation") is None:
+            text.pop("disaggregation", None)
+        if text.get("spanning_nodes") == 1:
+            text.pop("spanning_nodes")
+        return text
+
+
+class Prices(StrictDocument):
+    """Which offers count. Government regions only when ``regions`` names them.
+
+    ``terms``: on-demand, spot, 1-year, 3-year, N-month (1 to 36), capacity-block. ``tiers``:
+    hyperscaler, cloud, marketplace; offers that say no tier always count. ``file``: a price list of
+    one's own, with the columns of ``catalogs/README.md``; it replaces the catalog's.
+    ``factors``: multiplies prices by GPU, provider, term, or "all"; a negotiated discount of 20 % at
+    one provider is ``{acme: 0.8}``. ``discounts``: the same as the share taken off, ``{acme: 0.2}``.
+    ``max_vendors``: how many providers may be paid; nodes that run today do not count.
+    """
+
+    terms: SomeNames = ("on-demand",)
+    providers: AllOrNames = "all"
+    regions: AllOrNames = "all"
+    tiers: SomeNames = ("hyperscaler", "cloud")
+    file: str | None = None
+    factors: dict[str, Positive] = Field(default_factory=dict)
+    discounts: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    max_vendors: Annotated[int, Field(ge=1)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_requested(
+        self, write: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        """A plan without discounts and a limit on vendors reads as it always did."""
+        written: dict[str, Any] = write(self)
+        return {
+            key: value
+            for key, value in written.items()
+            if key not in ("discounts", "max_vendors") or value
+        }
+
+
+class Limits(StrictDocument):
+    """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes."""
+
+    max_gpus: Annotated[int, Field(ge=1)] | None = None
+    max_cost_usd_per_hour: Positive | None = None
+    max_power_kw: Positive | None = None
+    stock: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    quotas: Annotated[tuple[Quota, ...], BeforeValidator(as_tuple)] = ()
+    carbon: Carbon | None = None
+
+
+class Assumptions(StrictDocument):
+    """What the tool cannot know; every one is printed with the plan.
+
+    ``response_time``, ``textbook_overhead_gb`` (for the whole deployment) and
+    ``textbook_overhead_gb_per_gpu``: used by the textbook sizing alone [s, GB].
+    ``prefix_hit_share``: share of prompt tokens already in the prefix cache.
+    """
+
+    response_time: Seconds = 3.0
+    textbook_overhead_gb: Annotated[float, Field(ge=0)] = 5.0
+    textbook_overhead_gb_per_gpu: Annotated[float, Field(ge=0)] = 0.0
+    prefix_hit_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Routing(StrictDocument):
+    """How requests reach the replicas, and what happens when a queue is long.
+
+    ``policy``: round-robin, random, least-loaded (fewest requests in flight) or prefix-aware (most
+    cached prompt blocks, then least loaded). ``max_queue``: requests that may wait at one replica;
+    what comes beyond is shed (null: none is). ``start_up``: seconds a new replica needs before it
+    serves (null: the engine's own).
+    """
+
+    policy: Literal["round-robin", "random", "least-loaded", "prefix-aware"] = "least-loaded"
+    max_queue: Annotated[int, Field(ge=1)] | None = None
+    start_up: Seconds | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, value: Any) -> Any:
+        return with_new_names(value, ROUTING_FIELDS)
+
+
+class Service(StrictDocument):
+    """One model under one workload with its targets.
+
+    ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too).
+    ``allow_lower_precision``: permits weights or KV cache below the checkpoint's own precision.
+    ``priority``: the higher is served first where ``serve`` says so.
+    ``max_deployments``: how many kinds of replica may share the service; left out, one, and one more for
+    each GPU type of which ``existing`` or ``limits.stock`` has a number.
+    ``length_correlation``: between prompt and output lengths (of their normal scores); request
+    traces bring their own pairs.
+    """
+
+    name: str = "service"
+    model: str | dict[str, Any]
+    rate: Rate
+    prompt_tokens: LengthSpec
+    output_tokens: LengthSpec
+    length_correlation: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    slo: Slo
+    arrivals: Arrivals = Arrivals()
+    routing: Routing = Routing()
+    search: Search = Search()
+    allow_lower_precision: bool = False
+    assumptions: Assumptions = Assumptions()
+    priority: Annotated[int, Field(ge=0)] = 0
+    max_deployments: Annotated[int, Field(ge=1)] | None = None
+    load: Load | None = None
+    buckets: Buckets | None = None
+    assurance: Assurance | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, value: Any) -> Any:
+        return with_new_names(value, FIELDS)
+
+
+class Scenario(StrictDocument):
+    """One file: one or more services, how prices are taken, and what limits hold.
+
+    ``serve``: "all", or "by-priority" where stock may be short: the highest priority first, and what
+    is not served is reported. ``compare_with``: other scenarios that ``planner explain``
+    solves for comparison.
+    """
+
+    name: str = "scenario"
+    description: str = ""
+    services: Annotated[tuple[Service, ...], Field(min_length=1, max_length=500)]
+    prices: Prices = Prices()
+    limits: Limits = Limits()
+    serve: Serve = "all"
+    horizon: Horizon = Horizon()
+    failures: Failures = Failures()
+    spot: Spot = Spot()
+    existing: Annotated[tuple[Existing, ...], BeforeValidator(as_tuple)] = ()
+    migration: Migration = Migration()
+    sharing: Sharing = Sharing()
+    compare_with: Names = ()
+    ownership: Ownership | None = None
+    extras: Extras | None = None
+    _notes: tuple[str, ...] = PrivateAttr(())
+
+    @model_serializer(mode="wrap")
+    def _without_money_of_its_own(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A question that states no money of its own reads as it always did."""
+        written: dict[str, Any] = write(self)
+        unstated = [k for k in ("ownership", "extras") if written.get(k, k) is None]
+        return {key: value for key, value in written.items() if key not in unstated}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was noticed as its file was read; no part of the question."""
+        return self._notes
+
+    def noting(self, notes: tuple[str, ...]) -> Scenario:
+        """The same question with ``notes`` on how its file was read."""
+        noted = self.model_copy()
+        noted._notes = notes
+        return noted
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat_is_one_service(cls, value: Any) -> Any:
+        """A flat file is a fleet of one: service keys move into ``services[0]``."""
+        if not isinstance(value, dict):
+            return value
+        value = with_new_names(value, FIELDS)
+        own = set(cls.model_fields) - {"services"}
+        if "services" in value:
+            shared = {k: value[k] for k in value if k in Service.model_fields and k not in own}
+            services = value["services"]
+            if isinstance(services, list):
+                services = tuple(services)
+            if not isinstance(services, tuple) or any(isinstance(s, str) for s in services):
+                message = "services must be a list, each entry with its own model, rate, ..."
+                raise field_error("services", services, message)
+            if all(isinstance(s, dict) for s in services):
+                services = tuple(
+                    {"name": f"service-{i + 1}", **shared, **s} for i, s in enumerate(services)
+                )
+            rest = {k: v for k, v in value.items() if k not in shared}
+            return {**rest, "services": services}
+        flat = {k: v for k, v in value.items() if k not in own}
+        rest = {k: v for k, v in value.items() if k in own}
+        flat.setdefault("name", value.get("name", "service"))
+        return {**rest, "services": (flat,)}
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Scenario:
+        names = [s.name for s in self.services]
+        double = sorted({n for n in names if names.count(n) > 1})
+        if double:
+            raise field_error("services", None, f"two services share the name {double[0]!r}")
+        return self

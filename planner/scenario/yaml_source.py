@@ -1,0 +1,198 @@
+"""The text of a scenario: safe YAML as plain data, with the line of every field.
+
+No tags, no objects, no duplicate keys; size and node count are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.composer import ComposerError
+
+from planner.errors import InputError
+from planner.units import CONTROL
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+INVISIBLE = re.compile("[\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]")
+MAX_NODES = 100_000
+MAX_DEPTH = 40
+
+Loc = tuple[str | int, ...]
+
+
+class Loader(yaml.SafeLoader):
+    """Safe YAML with 1e9 read as a number and duplicate keys refused."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scenario file's data, the line of every field in it, and its numbers as they are written."""
+
+    path: str
+    data: dict[str, Any]
+    lines: Mapping[Loc, int]
+    numbers: Mapping[Loc, str] = field(default_factory=dict)
+    problems: tuple[InputError, ...] = ()  # of its text: fields given twice, invisible spaces
+    given: Mapping[Loc, str] = field(default_factory=dict)  # fields set by options: the option
+
+    def where(self, *loc: str | int) -> str:
+        """``file:line, field`` of the deepest known part of ``loc``, or the option that set it."""
+        field = ".".join(str(part) for part in loc)
+        option = next(
+            (self.given[loc[:n]] for n in range(len(loc), 0, -1) if loc[:n] in self.given), ""
+        )
+        place = option or f"{self.path}:{self.line(*loc)}"
+        return place + (f", {field}" if field else "")
+
+    def line(self, *loc: str | int) -> int:
+        """The line of the deepest known part of ``loc``."""
+        known: Loc = loc
+        while known and known not in self.lines:
+            known = known[:-1]
+        return self.lines.get(known, 1)
+
+    def service_path(self, index: int) -> Loc:
+        """Where service ``index`` stands: flat files hold one service at the top."""
+        return ("services", index) if "services" in self.data else ()
+
+
+def parse_source(text: str, where: str) -> Source:
+    """Parse scenario text; ``where`` names it in messages."""
+    walk = _Walk(where)
+    try:
+        loader = Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                walk.visit(node, ())
+            data = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        raise _not_yaml(error, text, where) from None
+    except RecursionError:
+        raise InputError("the scenario is too deeply nested", where=where) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"not valid YAML: {reason}", where=where) from None
+    if not isinstance(data, dict):
+        raise InputError(
+            "a scenario is a mapping of fields",
+            where=where,
+            found=type(data).__name__ if data is not None else "an empty file",
+            allowed="model, rate, prompt_tokens, output_tokens, slo, ...",
+        )
+    return Source(where, data, walk.lines, walk.numbers, tuple(walk.problems))
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, text: str, where: str) -> InputError:
+    """What keeps the text from being YAML; an invisible space above the place is the likely cause."""
+    mark = error.problem_mark or error.context_mark
+    if isinstance(error, ComposerError) and "single document" in (error.context or ""):
+        return InputError(
+            "the file holds two YAML documents, and a scenario is one",
+            where=f"{where}:{mark.line + 1}" if mark else where,
+            action="remove the line --- or put the second scenario into a file of its own",
+        )
+    rows = text.splitlines()[: mark.line + 1 if mark else None]
+    for number, row in enumerate(rows, start=1):
+        if INVISIBLE.search(row.partition("#")[0]):
+            return _invisible(f"{where}:{number}", row.strip("\n"))
+    return InputError(
+        f"not valid YAML: {error.problem or error.context}",
+        where=f"{where}:{mark.line + 1}" if mark else where,
+    )
+
+
+def _invisible(place: str, text: str) -> InputError:
+    match = INVISIBLE.search(text)
+    name = unicodedata.name(match[0], "an unknown character") if match else ""
+    return InputError(
+        "an invisible character stands where YAML needs a plain space",
+        where=place,
+        found=f"{name} (U+{ord(match[0]):04X})" if match else None,
+        action="type the space again; such characters come with text copied from documents and chats",
+    )
+
+
+class _Walk:
+    """Records every field's line and every number's text; refuses alias bombs."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.lines: dict[Loc, int] = {}
+        self.numbers: dict[Loc, str] = {}
+        self.problems: list[InputError] = []
+        self._nodes = 0
+
+    def visit(self, node: yaml.Node, at: Loc) -> None:
+        """Record ``node`` at ``at`` and everything below it."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(at) > MAX_DEPTH:
+            raise InputError("the scenario is too large or too deeply nested", where=self.where)
+        self.lines.setdefault(at, node.start_mark.line + 1)
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag in _NUMBERS:
+                self.numbers[at] = node.value
+            self._check_characters(node)
+        if isinstance(node, yaml.MappingNode):
+            self._visit_fields(node, at)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.visit(item, (*at, index))
+
+    def _visit_fields(self, node: yaml.MappingNode, at: Loc) -> None:
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            place = f"{self.where}:{key.start_mark.line + 1}"
+            if name in seen:
+                self.problems.append(InputError(f"the field {name!r} is given twice", where=place))
+            if isinstance(key, yaml.ScalarNode):
+                self._check_unicode(key)
+            if isinstance(key, yaml.ScalarNode) and INVISIBLE.search(key.value):
+                self.problems.append(_invisible(place, key.value))
+            seen.add(name)
+            self.lines[(*at, name)] = key.start_mark.line + 1
+            self.visit(value, (*at, name))
+
+    def _check_unicode(self, node: yaml.ScalarNode) -> None:
+        """Refuse half a surrogate pair, which YAML can escape but no file or answer can carry."""
+        try:
+            node.value.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                "not valid Unicode text",
+                where=f"{self.where}:{node.start_mark.line + 1}",
+                found=ascii(node.value),
+            ) from None
+
+    def _check_characters(self, node: yaml.ScalarNode) -> None:
+        """A plain value never begins or ends with a space; no value holds control characters."""
+        self._check_unicode(node)
+        control = CONTROL.search(node.value)
+        if control is not None:
+            self.problems.append(
+                InputError(
+                    "a control character in text",
+                    where=f"{self.where}:{node.start_mark.line + 1}",
+                    found=f"U+{ord(control[0]):04X}",
+                    action="remove it",
+                )
+            )
+        ends = node.value[:1] + node.value[-1:]
+        if node.style is None and INVISIBLE.search(ends):
+            place = f"{self.where}:{node.start_mark.line + 1}"
+            self.problems.append(_invisible(place, ends))

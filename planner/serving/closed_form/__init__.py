@@ -1,0 +1,1 @@
+"""The fast closed form of a replica under load."""

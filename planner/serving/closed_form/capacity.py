@@ -1,0 +1,327 @@
+"""The highest request rate one replica holds within its targets, and what happens there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.deployment import Deployment
+from planner.performance.steps import StepModel
+from planner.scenario.schema import Slo, Target
+from planner.serving.closed_form import rate_states
+from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
+from planner.serving.closed_form.rate_states import (
+    LADDER,
+    LATE,
+    WHOLE,
+    RateStates,
+    late_by_state,
+    solve_together,
+)
+from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
+from planner.serving.closed_form.steady_state import SteadyState, at_one_rate, steady_state
+from planner.serving.limits import ReplicaLimits, replica_limits
+from planner.sizing.layout import MemoryLayout
+from planner.workload.lengths import JointLengths
+
+Floats = NDArray[np.float64]
+
+_REPORTED = (50.0, 99.0)
+_GRID = 32
+_WIDEST_S = 1e4
+SATURATED = 0.95  # of the ceiling: no looser target gains more than the rest
+FEW_WAIT = 0.02  # of the slots
+SLOT_SHARE = 0.5  # of the requests that may be late: more of them wait for a batch slot
+HALF_FULL = 0.5  # of the slots: below it they are not what a saturated replica lacks
+_EXCESS = (-0.9, 9.0)  # late over allowed share minus 1, as far as it is interpolated
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The operating point at the highest stable rate [requests/s] at which every target holds.
+
+    concurrency: requests in flight (Little's law); kv_used_share and utilisation in [0, 1];
+    ``latency_s``: predicted seconds by key such as ``ttft_p50``, ``ttft_p99``, ``tpot_p50``,
+    ``tpot_p99``, ``e2e_p99``; ``limited_by``: what stops a higher rate. A target ("ttft_p99"), when a looser
+    one would give more; "throughput", when the rate is within 5 % of what the replica can finish at all;
+    "kv pool" or "max_num_seqs", when that limit of the batch is the reason. ``method``: "closed-form" or
+    "simulated". A replica that cannot meet a target at any rate has ``qps`` 0 and ``reason`` set.
+    """
+
+    qps: float
+    concurrency: float
+    kv_used_share: float
+    utilisation: float
+    latency_s: Mapping[str, float]
+    limited_by: str
+    method: str = "closed-form"
+    reason: str | None = None
+    tpot_mean_s: float = 0.0
+
+
+def replica_capacity(
+    steps: StepModel,
+    memory: MemoryLayout,
+    deployment: Deployment,
+    lengths: JointLengths,
+    slo: Slo,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> Capacity:
+    """Return the capacity of one replica by the closed form (``steady_state``).
+
+    ``arrival_cv``: CV of the interarrival times one replica sees; ``prefix_hit_share``: share of the
+    prompt tokens that need no prefill. One request of maximum length must fit the KV pool.
+    """
+    return capacity_within(
+        steps, replica_limits(deployment, memory), lengths, slo, arrival_cv, prefix_hit_share
+    )
+
+
+def capacity_within(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    slo: Slo,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> Capacity:
+    """As ``replica_capacity``, from the scheduler's limits."""
+    if (none := too_long(limits, lengths)) is not None:
+        return none
+    return capacity_from(RateStates(steps, limits, lengths, arrival_cv, prefix_hit_share), slo)
+
+
+def too_long(limits: ReplicaLimits, lengths: JointLengths) -> Capacity | None:
+    """No capacity at all, where one request of maximum length does not fit the KV pool."""
+    longest = limits.sequence_bytes(lengths.max_total)
+    if longest > limits.kv_pool_bytes:
+        return _none(
+            "kv pool",
+            f"one request of {lengths.max_total} tokens needs {longest / 1e9:.2f} GB of KV cache, "
+            f"the pool has {limits.kv_pool_bytes / 1e9:.2f} GB",
+        )
+    return None
+
+
+def solve_ahead(wanted: Sequence[tuple[RateStates, Slo]]) -> None:
+    """Solve together what ``capacity_from`` will read of each of these replicas."""
+    solve_together([(states, WHOLE, _single(slo)) for states, slo in wanted])
+    inside = [(states, first_failing(states, slo), slo) for states, slo in wanted]
+    solve_together(
+        [(s, at - 1, _single(slo)) for s, at, slo in inside if at is not None and at > 0]
+    )
+
+
+def _single(slo: Slo) -> Sequence[Target]:
+    """The targets that are judged one by one; none where goodput joins them."""
+    return slo.targets if slo.goodput is None else ()
+
+
+def first_failing(states: RateStates, slo: Slo) -> int | None:
+    """The first rate of the ladder at which something fails; None where all hold."""
+    worst = np.max(np.stack(list(_margins(states, slo).values())), axis=0)
+    fails = np.flatnonzero(worst > 0)
+    return int(fails[0]) if len(fails) else None
+
+
+def capacity_from(states: RateStates, slo: Slo) -> Capacity:
+    """The highest rate at which every target holds, read from states that are known already."""
+    curves, ceiling, bound = states.curves, states.ceiling, states.bound
+    rates = states.rates
+    margins = _margins(states, slo)
+    worst = np.max(np.stack(list(margins.values())), axis=0)
+    if worst[0] > 0:
+        return _under_the_floor(curves, slo, margins)
+    fails = np.flatnonzero(worst > 0)
+    if not len(fails):
+        return _at(states.at(rates[-1:]), slo, float(rates[-1]), bound, ceiling)
+    interval = int(fails[0]) - 1
+    around = states.between(interval)
+    fine = around.rate_qps
+    margins = _margins(states, slo, interval)
+    worst = np.max(np.stack(list(margins.values())), axis=0)
+    worst[0], worst[-1] = min(worst[0], -1e-9), max(worst[-1], 1e-9)
+    i = int(np.flatnonzero(worst > 0)[0])
+    below, above = np.log1p(np.clip(worst[i - 1 : i + 1], _EXCESS[0], _EXCESS[1]))
+    qps = float(fine[i - 1] + (fine[i] - fine[i - 1]) * below / (below - above))
+    key = max(margins, key=lambda k: float(margins[k][i]))
+    if key == "stable" or qps > SATURATED * ceiling:
+        key = bound
+    if not around.stable[i] or around.waiting[i] > FEW_WAIT * curves.slots:
+        around = states.at(np.array([qps]))  # too steep to read between
+    return _at(around, slo, qps, key, ceiling)
+
+
+def operating_point(
+    steps: StepModel,
+    memory: MemoryLayout,
+    deployment: Deployment,
+    lengths: JointLengths,
+    slo: Slo,
+    rate_qps: float,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> Capacity:
+    """What one replica does at ``rate_qps`` [requests/s], a rate within its capacity.
+
+    The result's ``qps`` is that rate; ``limited_by`` names what would stop a much higher one.
+    """
+    curves = replica_curves(steps, replica_limits(deployment, memory), lengths, prefix_hit_share)
+    ceiling, bound = rate_states.ceiling_of(curves)
+    rate = min(rate_qps, ceiling * float(LADDER[-1]))
+    return _at(steady_state(curves, np.array([rate]), arrival_cv), slo, rate, bound, ceiling)
+
+
+def ceiling_qps(
+    steps: StepModel, limits: ReplicaLimits, lengths: JointLengths, prefix_hit_share: float = 0.0
+) -> float:
+    """The rate beyond which a replica's queue grows without end, targets or not [requests/s]."""
+    return rate_states.ceiling_of(replica_curves(steps, limits, lengths, prefix_hit_share))[0]
+
+
+def lasts_at(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    rate_qps: float,
+    arrival_cv: float = 1.0,
+    prefix_hit_share: float = 0.0,
+) -> bool:
+    """Whether a replica keeps up with ``rate_qps`` [requests/s], whatever its latency."""
+    curves = replica_curves(steps, limits, lengths, prefix_hit_share)
+    if rate_qps >= rate_states.ceiling_of(curves)[0]:
+        return False
+    return bool(steady_state(curves, np.array([rate_qps]), arrival_cv).stable[0])
+
+
+def ceiling_of(curves: ReplicaCurves) -> float:
+    """As ``ceiling_qps``, from curves that are known already."""
+    return rate_states.ceiling_of(curves)[0]
+
+
+def _margins(states: RateStates, slo: Slo, interval: int = WHOLE) -> dict[str, Floats]:
+    """How far each requirement is from failing, by rate: late share over allowed share, minus 1."""
+    s = states.ladder() if interval == WHOLE else states.between(interval)
+    out = {"stable": np.where(s.stable, -1.0, 1e6)}
+    if slo.goodput is not None:
+        met = np.ones(s.share.shape)
+        for target in slo.targets:
+            met = met * (1 - np.minimum(late_by_state(s, target.metric, target.seconds), 1.0))
+        out["goodput"] = (1 - (s.share * met).sum(axis=1)) / (1 - slo.goodput) - 1
+        return out
+    for target in slo.targets:
+        share = states.late_share(target, interval)
+        out[target.key] = share / (1 - target.percentile / 100) - 1
+    return out
+
+
+def _at(s: SteadyState, slo: Slo, qps: float, limited_by: str, ceiling: float) -> Capacity:
+    """The operating point at ``qps``, read between the rates of ``s``."""
+    c = s.curves
+
+    def at(values: Floats) -> float:
+        return float(np.interp(qps, s.rate_qps, values))
+
+    if limited_by.startswith(("ttft", "e2e")):
+        allowed = next((1 - t.percentile / 100 for t in slo.targets if t.key == limited_by), 1.0)
+        if at(s.waiting_share) > SLOT_SHARE * allowed:
+            limited_by = c.slot_bound
+    batch = at((s.share * np.minimum(c.state, c.slots)).sum(axis=1))
+    if limited_by == c.slot_bound and max(batch / c.slots, at(s.waiting_share)) < HALF_FULL:
+        limited_by = "throughput"
+    own = c.own_s @ c.nodes.prompt_weight
+    prefill = at((s.share * (own + s.sharing.wait_s)).sum(axis=1))
+    return Capacity(
+        qps=qps,
+        concurrency=batch + at(s.waiting) + qps * prefill,
+        kv_used_share=min(1.0, batch * c.kv_bytes_per_request / c.kv_pool_bytes),
+        utilisation=min(1.0, qps / ceiling),
+        latency_s=_latencies(c, qps, s.arrival_cv, slo),
+        limited_by=limited_by,
+        tpot_mean_s=at((s.share * s.step_s).sum(axis=1)) / c.tokens_per_step,
+    )
+
+
+def _latencies(
+    curves: ReplicaCurves, qps: float, arrival_cv: float, slo: Slo
+) -> LatencyPercentiles:
+    """Percentiles [s] at one rate, those that are reported and those the targets name."""
+    wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
+    for target in slo.targets:
+        wanted.setdefault(target.metric, set()).add(target.percentile)
+
+    def percentiles(metric: str, requested: Floats) -> list[float]:
+        state = steady_state(curves, np.array([qps]), arrival_cv)
+        found = _percentiles(state, metric, requested)
+        if metric != "e2e":
+            return found
+        first = _percentiles(state, "ttft", requested)  # no request ends before its first token
+        return [max(pair) for pair in zip(found, first, strict=True)]
+
+    return LatencyPercentiles(wanted, percentiles)
+
+
+def _percentiles(s: SteadyState, metric: str, percentiles: Floats) -> list[float]:
+    """Percentiles of one latency [s], by three passes over its distribution function.
+
+    ``_WIDEST_S`` where it is not reached by then, as at a rate beyond what the replica can keep up with.
+    """
+    each = _GRID // len(percentiles)
+    copies = at_one_rate(s, each * len(percentiles))
+
+    def late(seconds: Floats) -> Floats:
+        return np.asarray((copies.share * LATE[metric](copies, seconds)).sum(axis=1))
+
+    grid = np.geomspace(float(s.curves.decode_s[0]) / 2, _WIDEST_S, each * len(percentiles))
+    tails = np.broadcast_to(late(grid), (len(percentiles), len(grid)))
+    points = np.broadcast_to(grid, tails.shape)
+    allowed = (1 - percentiles / 100)[:, None]
+    rows = np.arange(len(percentiles))
+    # no time is long enough where the queue grows without end
+    ever = [bool((tails[row] <= allowed[row]).any()) for row in rows]
+    if metric == "tpot" and s.curves.nodes.output.max() <= 1:
+        return []
+    for _ in range(2):
+        above = np.clip(np.argmax(tails <= allowed, axis=1), 1, points.shape[1] - 1)
+        low, high = points[rows, above - 1], points[rows, above]
+        points = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, each)
+        tails = late(points.ravel()).reshape(points.shape)
+    found = []
+    for row in rows:
+        value = np.interp(-allowed[row, 0], -tails[row], points[row])
+        found.append(float(value) if ever[row] else _WIDEST_S)
+    return found
+
+
+def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[str, Floats]) -> Capacity:
+    """Name the target that even an idle replica misses, with what it needs."""
+    key = max(margins, key=lambda k: float(margins[k][0]))
+    c = curves
+    own = c.own_s[0]
+    at = int(np.searchsorted(np.cumsum(c.nodes.prompt_weight), 0.99))
+    needs = {
+        "ttft": float(own[min(at, len(own) - 1)]) + c.admission_s,
+        "tpot": float(c.decode_s[0]) / c.tokens_per_step,
+        "itl": float(c.decode_s[0]),
+        "e2e": float(own.max() + c.decode_s[0] * (c.nodes.output.max() - 1) / c.tokens_per_step),
+    }
+    target = next((t for t in slo.targets if t.key == key), None)
+    if target is None:
+        text = ", ".join(f"{t.key} {t.seconds:g} s" for t in slo.targets)
+        return _none(key, f"an idle replica does not meet {text} often enough")
+    need = needs[target.metric]
+    why = "is under" if target.seconds < need else "leaves no room above"
+    return _none(
+        key,
+        f"{key} of {target.seconds:.3g} s {why} the {need:.3g} s that a replica without any other "
+        "request needs",
+        {key: need},
+    )
+
+
+def _none(limited_by: str, reason: str, at_idle_s: dict[str, float] | None = None) -> Capacity:
+    return Capacity(0.0, 0.0, 0.0, 0.0, at_idle_s or {}, limited_by, reason=reason)

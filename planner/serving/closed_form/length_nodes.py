@@ -1,0 +1,83 @@
+"""A length distribution as a few weighted points, for the closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.workload.lengths import JointLengths
+
+Floats = NDArray[np.float64]
+
+_PROMPT_EDGES = np.array([0.0, 0.4, 0.75, 0.9, 0.97, 0.99, 0.997, 1.0])
+_OUTPUT_EDGES = np.array([0.0, 0.1, 0.3, 0.42, 0.5, 0.58, 0.75, 0.9, 0.97, 0.99, 0.995, 1.0])
+_ANSWER_EDGES = np.array([0.0, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LengthNodes:
+    """A few weighted prompts and answers that stand for the distribution, its tail included [tokens].
+
+    output: for times of whole answers, of which the long ones are late; answer: for times by token, of
+    which the short ones are. prompt_second_moment, prompt_third_moment: E[p^k] / E[p]^k; rest_spread:
+    squared CV of the rest of the prompt in service; context_spread: of the tokens that a request in
+    flight holds; overlap: E[min(o, o')] / E[o] of two independent answers.
+    """
+
+    prompt: Floats
+    prompt_weight: Floats
+    output: Floats
+    output_weight: Floats
+    prompt_at_output: Floats
+    answer: Floats
+    answer_weight: Floats
+    prompt_second_moment: float
+    prompt_third_moment: float
+    overlap: float
+    rest_spread: float
+    context_spread: float
+
+
+@lru_cache(maxsize=256)
+def length_nodes(lengths: JointLengths) -> LengthNodes:
+    """Bin means between fixed probabilities."""
+    p, o = lengths.prompt.astype(float), lengths.output.astype(float)
+    prompt, prompt_weight, _ = _bins(p, p, _PROMPT_EDGES)
+    output, output_weight, at = _bins(o, p, _OUTPUT_EDGES)
+    spread = float((p**2).mean() / p.mean() ** 2)
+    left = np.arange(len(o), 0, -1) * 2.0 - 1
+    overlap = float((np.sort(o) * left).sum() / len(o) ** 2 / o.mean())
+    gaps = np.maximum(o - 1, 1e-3)
+    later = np.maximum(o - 2, 0.0)
+    context = float((gaps * (p + later / 2)).sum() / gaps.sum())
+    squared = float((gaps * (p**2 + p * later + later**2 / 3)).sum() / gaps.sum())
+    third = float((p**3).mean() / p.mean() ** 3)
+    answer, answer_weight, _ = _bins(o, p, _ANSWER_EDGES)
+    return LengthNodes(
+        prompt=prompt,
+        prompt_weight=prompt_weight,
+        output=output,
+        output_weight=output_weight,
+        prompt_at_output=at,
+        answer=answer,
+        answer_weight=answer_weight,
+        prompt_second_moment=spread,
+        prompt_third_moment=third,
+        overlap=overlap,
+        rest_spread=third / 3 / (spread / 2) ** 2 - 1,
+        context_spread=squared / context**2 - 1,
+    )
+
+
+def _bins(values: Floats, partner: Floats, edges: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, weight and mean partner of the values between the probabilities ``edges``."""
+    if values.min() == values.max():
+        return values[:1], np.ones(1), np.array([partner.mean()])
+    order = np.argsort(values, kind="stable")
+    cuts = np.unique(np.round(edges * len(values)).astype(int))
+    size = np.diff(cuts)
+    mean = np.add.reduceat(values[order], cuts[:-1]) / size
+    return mean, size / len(values), np.add.reduceat(partner[order], cuts[:-1]) / size

@@ -1,0 +1,229 @@
+"""Steady states of one replica at the rates its capacity is read from: they do not depend on targets.
+
+Ten rates up to the ceiling bracket the highest rate that holds the targets, eight between two of them
+place it. Both are solved once and kept, and so is the share of late requests for each target asked.
+Replicas that are alike are solved together (``solve_together``), which takes a quarter of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.performance.steps import StepModel
+from planner.scenario.schema import Target
+from planner.serving.closed_form.latency_tails import (
+    late_ends,
+    late_first_tokens,
+    long_gaps,
+    slow_answers,
+)
+from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
+from planner.serving.closed_form.steady_state import (
+    SteadyState,
+    apart,
+    solved_together,
+    steady_state,
+)
+from planner.serving.curve_rows import equal, rows_of
+from planner.serving.limits import ReplicaLimits
+from planner.workload.lengths import JointLengths
+
+Floats = NDArray[np.float64]
+
+LATE = {
+    "ttft": late_first_tokens,
+    "tpot": slow_answers,
+    "itl": long_gaps,
+    "e2e": late_ends,
+}
+LADDER = np.array([1e-3, 0.05, 0.2, 0.35, 0.5, 0.62, 0.74, 0.85, 0.94, 0.995])
+_FINE = 8
+WHOLE = -1  # in place of an interval: the ladder itself
+WORTH_IT = 0.3  # of the replicas solved together: fewer are judged one by one
+TOGETHER = 12  # replicas solved together: their arrays stay in the processor's cache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shared:
+    """The states of several replicas, of which one is at ``place``.
+
+    The curves are laid out by row again when they are needed: as rows they are ten times as large.
+    """
+
+    states: SteadyState
+    curves: tuple[ReplicaCurves, ...]
+    place: int
+
+
+class RateStates:
+    """One replica under one load, at a ladder of rates and at finer ones where asked.
+
+    ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which.
+    """
+
+    def __init__(
+        self,
+        steps: StepModel,
+        limits: ReplicaLimits,
+        lengths: JointLengths,
+        arrival_cv: float = 1.0,
+        prefix_hit_share: float = 0.0,
+    ) -> None:
+        self.curves = replica_curves(steps, limits, lengths, prefix_hit_share)
+        self.arrival_cv = arrival_cv
+        self.ceiling, self.bound = ceiling_of(self.curves)
+        self.rates = self.ceiling * LADDER
+        self._states: dict[int, SteadyState] = {}
+        self._late: dict[tuple[int, str, float], Floats] = {}
+        self._shared: dict[int, _Shared] = {}
+
+    def ladder(self) -> SteadyState:
+        """The states at ``rates``."""
+        return self._at(WHOLE)
+
+    def between(self, interval: int) -> SteadyState:
+        """The states at equally spaced rates from one of ``rates`` to the next."""
+        return self._at(interval)
+
+    def at(self, rates: Floats) -> SteadyState:
+        """The states at any rates [requests/s], not kept."""
+        return steady_state(self.curves, rates, self.arrival_cv)
+
+    def late_share(self, target: Target, interval: int = WHOLE) -> Floats:
+        """Share of requests later than the target, at the ladder's rates or at those of an interval."""
+        key = (interval, target.metric, target.seconds)
+        if key not in self._late:
+            states = self._at(interval)
+            late = late_by_state(states, target.metric, target.seconds)
+            self._late[key] = (states.share * late).sum(axis=1)
+        return self._late[key]
+
+    def rates_in(self, interval: int) -> Floats:
+        """The rates of the ladder, or equally spaced ones of an interval of it [requests/s]."""
+        if interval == WHOLE:
+            return self.rates
+        return np.linspace(self.rates[interval], self.rates[interval + 1], _FINE)
+
+    def knows(self, interval: int) -> bool:
+        """Whether the states of the ladder or of an interval are solved."""
+        return interval in self._states
+
+    def lacks(self, interval: int, targets: Sequence[Target]) -> bool:
+        """Whether the share late for any of the targets is new there."""
+        return any((interval, t.metric, t.seconds) not in self._late for t in targets)
+
+    def shared(self, interval: int) -> _Shared | None:
+        """The states that were solved together with others, where they were."""
+        return self._shared.get(interval)
+
+    def keep(self, interval: int, states: SteadyState, shared: _Shared) -> None:
+        """Take the states solved together with others."""
+        self._states[interval], self._shared[interval] = states, shared
+
+    def keep_late(self, interval: int, target: Target, share: Floats) -> None:
+        """Take the share late for a target."""
+        self._late[interval, target.metric, target.seconds] = share
+
+    def _at(self, interval: int) -> SteadyState:
+        if interval not in self._states:
+            self._states[interval] = self.at(self.rates_in(interval))
+        return self._states[interval]
+
+
+Wanted = tuple[RateStates, int, Sequence[Target]]
+
+
+def solve_together(wanted: Sequence[Wanted]) -> None:
+    """Solve the ladder or an interval of many replicas, with the share late for each one's targets.
+
+    The numbers are those that each gives alone: states are solved together where equally many, so that
+    sums run in the same order.
+    """
+    groups: dict[Hashable, list[Wanted]] = {}
+    for one in wanted:
+        states, interval, _ = one
+        if not states.knows(interval):
+            key = (equal(states.curves), states.arrival_cv, interval == WHOLE)
+            groups.setdefault(key, []).append(one)
+    for group in groups.values():
+        for k in range(0, len(group), TOGETHER):
+            _solve_group(group[k : k + TOGETHER])
+    again: dict[Hashable, list[tuple[Wanted, _Shared]]] = {}
+    for one in wanted:
+        states, interval, targets = one
+        shared = states.shared(interval)
+        if shared is not None and states.lacks(interval, targets):
+            metrics = tuple(t.metric for t in targets)
+            again.setdefault((id(shared.states), metrics), []).append((one, shared))
+    for known in again.values():
+        _judge_group(known)
+
+
+def _solve_group(group: Sequence[Wanted]) -> None:
+    curves = tuple(states.curves for states, _, _ in group)
+    rates = [states.rates_in(interval) for states, interval, _ in group]
+    together = solved_together(curves, rates, group[0][0].arrival_cv)
+    small = replace(together, rows=rows_of(curves[:1]))
+    for k, (one, alone) in enumerate(zip(group, apart(together, curves), strict=True)):
+        states, interval, _ = one
+        states.keep(interval, alone, _Shared(small, curves, k))
+    by_metrics: dict[Hashable, list[tuple[Wanted, int]]] = {}
+    for k, one in enumerate(group):
+        by_metrics.setdefault(tuple(t.metric for t in one[2]), []).append((one, k))
+    for members in by_metrics.values():
+        _judge(together, members)
+
+
+def _judge_group(group: Sequence[tuple[Wanted, _Shared]]) -> None:
+    """Shares late, of replicas whose states were solved together; a few are left to ``late_share``."""
+    first = group[0][1]
+    size = len(first.curves)
+    if len(group) < size * WORTH_IT:
+        return
+    rows = rows_of(first.curves, len(first.states.rate_qps) // size)
+    _judge(replace(first.states, rows=rows), [(one, shared.place) for one, shared in group])
+
+
+def _judge(together: SteadyState, members: Sequence[tuple[Wanted, int]]) -> None:
+    """Keep the share late for each target of replicas that ask for the same metrics."""
+    size = together.rows.replicas
+    for j, first in enumerate(members[0][0][2]):
+        seconds = np.full(size, first.seconds)
+        for (_, _, targets), place in members:
+            seconds[place] = targets[j].seconds
+        each = len(together.rate_qps) // size
+        late = late_by_state(together, first.metric, np.repeat(seconds, each))
+        shares = (together.share * late).sum(axis=1).reshape(size, -1)
+        for (states, interval, targets), place in members:
+            states.keep_late(interval, targets[j], shares[place])
+
+
+def late_by_state(states: SteadyState, metric: str, seconds: Floats | float) -> Floats:
+    """Share of late requests by (rate, state); gaps weigh the tokens of a state and may exceed 1.
+
+    ``seconds``: the target [s], or one for each rate.
+    """
+    cap = float("inf") if metric == "itl" else 1.0
+    return np.asarray(np.minimum(LATE[metric](states, seconds), cap))
+
+
+def ceiling_of(c: ReplicaCurves) -> tuple[float, str]:
+    """The rate at which some resource is used up [requests/s], and which."""
+    state = np.maximum(c.state, 1.0)
+    steps = max(c.steps_per_request, 1e-12)
+    # batch n sustains lambda: lambda * steps * D / (1 - lambda delta) = n
+    sustained = state / (steps * c.decode_s + state * c.prefill_shared_s)
+    prefill = 1 / np.maximum(c.queue_s, 1e-12)
+    reach = np.minimum(sustained, prefill)
+    best = int(np.argmax(reach))
+    if best < len(state) - 1 or prefill[best] <= sustained[best]:
+        return float(reach[best]), "throughput"
+    gain = sustained[-1] / sustained[max(len(state) - 2, 0)]
+    growth = state[-1] / state[max(len(state) - 2, 0)]
+    if growth > 1 and np.log(gain) < 0.05 * np.log(growth):
+        return float(reach[best]), "throughput"
+    return float(reach[best]), c.slot_bound

@@ -1,0 +1,1 @@
+"""Step by step simulation of replicas under load: the reference."""

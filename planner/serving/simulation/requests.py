@@ -1,0 +1,123 @@
+"""The requests of a simulation: when they arrive and how long they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.errors import InputError
+from planner.scenario.schema import Arrivals
+from planner.workload.lengths import JointLengths
+from planner.workload.trace import Trace
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Requests:
+    """Requests in order of arrival: times from 0 on [s], lengths [tokens], prompt block ids or None."""
+
+    arrival_s: Floats
+    prompt_tokens: Ints
+    output_tokens: Ints
+    prefix: tuple[tuple[int, ...], ...] | None = None
+    block_tokens: int = 512
+
+    def __len__(self) -> int:
+        return len(self.arrival_s)
+
+    @property
+    def rate_qps(self) -> float:
+        """Mean rate from the start to the last arrival [requests/s]."""
+        return len(self) / max(float(self.arrival_s[-1]), 1e-9)
+
+    @property
+    def lengths(self) -> JointLengths:
+        """The requests' own lengths as a distribution."""
+        return JointLengths(self.prompt_tokens, self.output_tokens)
+
+
+def interarrival_times(
+    arrivals: Arrivals, rate_qps: float, count: int, rng: np.random.Generator
+) -> Floats:
+    """``count`` gaps between arrivals [s] with mean 1 / rate and the process's CV.
+
+    gamma: shape 1 / CV^2. weibull: the shape k with Gamma(1 + 2/k) / Gamma(1 + 1/k)^2 = 1 + CV^2.
+    """
+    mean = 1 / rate_qps
+    process, cv = arrivals.process, arrivals.cv
+    if process == "constant" or (cv == 0 and process != "poisson"):
+        return np.full(count, mean)
+    if process == "poisson":
+        return rng.exponential(mean, count)
+    if process == "gamma":
+        shape = 1 / cv**2
+        return rng.gamma(shape, mean / shape, count)
+    shape = weibull_shape(cv)
+    return np.asarray(rng.weibull(shape, count) * mean / math.gamma(1 + 1 / shape))
+
+
+def weibull_shape(cv: float) -> float:
+    """The Weibull shape with that coefficient of variation, by bisection."""
+    low, high = 0.08, 100.0
+    for _ in range(80):
+        middle = math.sqrt(low * high)
+        squared = math.gamma(1 + 2 / middle) / math.gamma(1 + 1 / middle) ** 2 - 1
+        if squared > cv * cv:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(low * high)
+
+
+def arrival_cv(arrivals: Arrivals) -> float:
+    """The CV of a process: 1 for poisson, 0 for constant, as stated otherwise."""
+    return {"poisson": 1.0, "constant": 0.0}.get(arrivals.process, arrivals.cv)
+
+
+def open_loop(
+    lengths: JointLengths, arrivals: Arrivals, rate_qps: float, seconds: float, seed: int
+) -> Requests:
+    """Requests of a stationary process over ``seconds``.
+
+    Arrivals and lengths come from separate streams of the seed, so that the same seed gives the same
+    lengths, and proportional gaps, at every rate (common random numbers).
+    """
+    if rate_qps <= 0 or seconds <= 0:
+        raise InputError(
+            "a simulation needs a positive rate and duration", found=(rate_qps, seconds)
+        )
+    gaps_rng, lengths_rng = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2)
+    )
+    expected = rate_qps * seconds
+    count = int(expected + 6 * math.sqrt(expected) * max(1.0, arrival_cv(arrivals)) + 16)
+    times = np.cumsum(interarrival_times(arrivals, rate_qps, count, gaps_rng))
+    prompt, output = lengths.sample(count, lengths_rng)
+    kept = int(np.searchsorted(times, seconds))
+    return Requests(times[:kept], prompt[:kept], output[:kept])
+
+
+def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = None) -> Requests:
+    """A trace's own requests, arriving ``rate_scale`` times as fast, cut at ``seconds``."""
+    if trace.arrival_s is None:
+        raise InputError(
+            "the trace has lengths but no arrival times",
+            where=trace.name,
+            action="use it in prompt_tokens and output_tokens, with a rate",
+        )
+    if rate_scale <= 0:
+        raise InputError("the rate scale must be positive", found=rate_scale)
+    times = trace.arrival_s / rate_scale
+    kept = len(times) if seconds is None else int(np.searchsorted(times, seconds, side="right"))
+    return Requests(
+        times[:kept],
+        trace.prompt_tokens[:kept],
+        trace.output_tokens[:kept],
+        None if trace.prefix is None else trace.prefix[:kept],
+        trace.block_tokens,
+    )

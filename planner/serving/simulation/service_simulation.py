@@ -1,0 +1,368 @@
+"""A service of a plan, simulated: its replica groups at their own number, routing and rate.
+
+``check_service`` says whether every target holds, with the lower bound of the simulated share meeting
+the percentile; ``held_share`` finds how much of the rate would hold when it does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from planner.errors import InputError
+from planner.scenario.schema import Service
+from planner.serving.limits import replica_limits
+from planner.serving.placed import Placed
+from planner.serving.simulation.replica_groups import SimulatedGroup, unit_group
+from planner.serving.simulation.requests import Requests, arrival_cv, open_loop
+from planner.serving.simulation.simulation_result import Estimate, Study, TargetOutcome
+from planner.serving.simulation.simulator import simulate
+from planner.workload.lengths import JointLengths, lengths_of
+
+REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
+MOST_REQUESTS = 40_000  # played in one check, warm-up included; a larger fleet is cut to a slice
+SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
+WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
+LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
+SEARCH_RUNS = 6
+CLOSED_LOOP_ROUNDS = 10  # requests sent, as a multiple of those in flight
+STEADY_SHARE = 0.9  # of the ceiling: beyond it stays grow with the length of the run
+OVERLOAD_FACTOR = 6  # times the expected number of requests in flight: the fleet does not keep up
+FEWEST_BACKLOG = 1000
+CLEARLY_TOO_MUCH = 1.15  # times the closed form's ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """From ``at_s`` on a service is meant to have ``replicas`` (of its first deployment).
+
+    Replicas that are added serve after the engine's start-up; those taken away finish what they have.
+    """
+
+    at_s: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How long a simulation runs [s]: warm-up, then the measured window, then a tail of one mean stay.
+
+    slice_share: the share of the fleet and of its rate that is simulated.
+    """
+
+    warm_up_s: float
+    measured_s: float
+    tail_s: float
+    slice_share: float = 1.0
+
+    @property
+    def total_s(self) -> float:
+        return self.warm_up_s + self.measured_s + self.tail_s
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedService:
+    """What the simulation of a service says.
+
+    holds: every requirement's lower bound meets it; percentiles: by key such as "ttft_p99";
+    rate_qps: what was simulated for the whole fleet; window: for how long.
+    """
+
+    holds: bool
+    outcomes: tuple[TargetOutcome, ...]
+    percentiles: dict[str, Estimate]
+    rate_qps: float
+    window: Window
+    study: Study
+
+    @property
+    def enough(self) -> bool:
+        """Whether the run was long enough for every percentile it reports."""
+        return all(e.enough for e in self.percentiles.values())
+
+
+def window_for(
+    service: Service, placed: Sequence[Placed], lengths: JointLengths, requests: int = REQUESTS
+) -> Window:
+    """A window that measures about ``requests`` arrivals and several stays, sliced to bounded work."""
+    rate = sum(p.rate_qps for p in placed)
+    stay = max(_mean_stay_s(service, p, lengths) for p in placed)
+    measured = max(requests / rate, LEAST_STAYS * stay)
+    warm_up = WARM_UP_STAYS * stay
+    total = (warm_up + measured + stay) * rate
+    fewest = min(p.replicas for p in placed)
+    smallest = min(1.0, SMALLEST_SLICE / fewest)
+    return Window(warm_up, measured, stay, max(smallest, min(1.0, MOST_REQUESTS / total)))
+
+
+def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> float:
+    """Mean stay of a request [s] in steady state, at most near the highest rate that has one."""
+    share = service.assumptions.prefix_hit_share
+    most = STEADY_SHARE * placed.ceiling_qps(lengths, share)
+    rate = min(placed.rate_qps / placed.replicas, most)
+    cv = max(1.0, arrival_cv(service.arrivals))
+    point = placed.point(lengths, service.slo, rate, cv, share)
+    return max(point.concurrency / max(point.qps, 1e-9), 0.1)
+
+
+def excess_rate(
+    service: Service,
+    placed: Sequence[Placed],
+    rate_qps: float,
+    lengths: JointLengths | None = None,
+) -> str | None:
+    """Why no simulation is needed: the rate is clearly more than the replicas can ever finish.
+
+    Without a target on TTFT or E2E nothing in a simulation sees the queue grow: any rate over the
+    closed form's ceiling is then too much.
+    """
+    lengths = lengths or lengths_of(service)
+    share = service.assumptions.prefix_hit_share
+    most = sum(p.replicas * p.ceiling_qps(lengths, share) for p in placed)
+    sees_queue = any(t.metric in ("ttft", "e2e") for t in service.slo.targets)
+    if rate_qps <= (CLEARLY_TOO_MUCH if sees_queue else 1.0) * most:
+        return None
+    return (
+        f"{service.name}: {rate_qps:.4g} requests/s arrive, the replicas finish at most "
+        f"{most:.4g} requests/s: the queue would grow without end"
+    )
+
+
+def with_scaling(
+    group: SimulatedGroup, events: Sequence[Scaling], start_up_s: float
+) -> SimulatedGroup:
+    """The group with replicas that start and stop as ``events`` say, in order of time.
+
+    The most recently started replica stops first; a new one serves ``start_up_s`` after its event [s].
+    """
+    ready = [0.0] * group.replicas
+    retire = [math.inf] * group.replicas
+    running = list(range(group.replicas))
+    for event in sorted(events, key=lambda e: e.at_s):
+        while len(running) > event.replicas:
+            retire[running.pop()] = event.at_s
+        while len(running) < event.replicas:
+            running.append(len(ready))
+            ready.append(event.at_s + start_up_s)
+            retire.append(math.inf)
+    return replace(group, replicas=len(ready), ready_s=tuple(ready), retire_s=tuple(retire))
+
+
+def groups_of(
+    service: Service, placed: Sequence[Placed], share: float = 1.0
+) -> list[SimulatedGroup]:
+    """The simulator's groups, ``share`` of the replicas of each."""
+    groups = []
+    for p in placed:
+        count, weight = max(1, round(p.replicas * share)), max(p.rate_qps, 1e-9)
+        if p.prefill is not None:
+            groups.append(unit_group(p.prefill, p.deployment, p.memory, p.steps, count, weight))
+            continue
+        limits = replica_limits(p.deployment, p.memory)
+        groups.append(SimulatedGroup(p.steps, limits, count, weight=weight))
+    return groups
+
+
+def check_service(
+    service: Service,
+    placed: Sequence[Placed],
+    *,
+    window: Window | None = None,
+    rate_scale: float = 1.0,
+    replications: int = 1,
+    seed: int = 0,
+    scaling: Sequence[Scaling] = (),
+    percentiles: Sequence[tuple[str, float]] = (("ttft", 50.0), ("tpot", 50.0)),
+    lengths: JointLengths | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> SimulatedService:
+    """Simulate a service at ``rate_scale`` times its rate and judge its targets.
+
+    Besides the targets' own percentiles those in ``percentiles`` are reported, and the 99th of TTFT,
+    TPOT and E2E. ``scaling``: replicas added or taken away on the way, with the engine's start-up.
+    ``lengths``: of the requests sent here, where they are not all of the service's. Raises InputError
+    for a rate of zero.
+    """
+    if rate_scale <= 0:
+        raise InputError("the rate scale must be positive", found=rate_scale)
+    lengths = lengths or lengths_of(service)
+    window = window or window_for(service, placed, lengths)
+    if scaling:
+        if any(p.prefill for p in placed):
+            raise InputError("units of prefill and decode pools cannot be scaled while they run")
+        window = replace(window, slice_share=1.0)
+    groups = groups_of(service, placed, window.slice_share)
+    if scaling:
+        start_up = service.routing.start_up
+        engine = placed[0].deployment.engine
+        start_up = engine.start_up_s if start_up is None else start_up
+        groups[0] = with_scaling(groups[0], scaling, start_up)
+    units = sum(g.decode.units if g.decode else g.replicas for g in groups)
+    kept = 1.0 if scaling else units / sum(p.replicas for p in placed)
+    rate = sum(p.rate_qps for p in placed) * rate_scale
+    in_flight = rate * kept * window.tail_s
+    backlog = int(OVERLOAD_FACTOR * in_flight) + FEWEST_BACKLOG
+    runs = []
+    for i in range(replications):
+        requests = open_loop(
+            lengths, service.arrivals, rate * kept, window.total_s, seed + 1009 * i
+        )
+        runs.append(
+            simulate(
+                groups,
+                requests,
+                service.routing,
+                seed=seed + i,
+                warm_up_s=window.warm_up_s,
+                measured_until_s=window.warm_up_s + window.measured_s,
+                prefix_hit_share=service.assumptions.prefix_hit_share,
+                max_backlog=backlog,
+                progress=progress,
+            )
+        )
+    return judge(service, Study(tuple(runs)), rate, window, percentiles)
+
+
+def replay_service(
+    service: Service,
+    placed: Sequence[Placed],
+    requests: Requests,
+    *,
+    seed: int = 0,
+    kv_pool_tokens: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> SimulatedService:
+    """Play given requests (a trace's) through the fleet; every request counts, none is warm-up.
+
+    ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
+    """
+    groups = groups_of(service, placed)
+    if kv_pool_tokens is not None:
+        groups = [_with_pool(g, kv_pool_tokens) for g in groups]
+    run = simulate(
+        groups,
+        requests,
+        service.routing,
+        seed=seed,
+        prefix_hit_share=0.0 if requests.prefix else service.assumptions.prefix_hit_share,
+        progress=progress,
+    )
+    span = float(requests.arrival_s[-1])
+    rate = len(requests) / max(span, 1e-9)
+    return judge(service, Study((run,)), rate, Window(0.0, span, 0.0))
+
+
+def _with_pool(group: SimulatedGroup, tokens: float) -> SimulatedGroup:
+    """The group with a pool of ``tokens`` on each replica that writes answers."""
+    if group.decode is not None:
+        answers = _with_pool(group.decode.group, tokens)
+        return replace(group, decode=replace(group.decode, group=answers))
+    return replace(group, limits=group.limits.with_pool_tokens(tokens))
+
+
+def closed_loop_service(
+    service: Service,
+    placed: Sequence[Placed],
+    concurrency: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> SimulatedService:
+    """Keep ``concurrency`` requests in flight, as load tests do, for ten rounds of them.
+
+    Every request counts, the burst at the start included; ``rate_qps`` is the throughput that came out.
+    """
+    count = CLOSED_LOOP_ROUNDS * concurrency
+    prompt, output = lengths_of(service).sample(count, np.random.default_rng(seed))
+    run = simulate(
+        groups_of(service, placed),
+        Requests(np.zeros(count), prompt, output),
+        service.routing,
+        seed=seed,
+        concurrency=concurrency,
+        prefix_hit_share=service.assumptions.prefix_hit_share,
+        progress=progress,
+    )
+    rate = count / max(run.end_of_run_s, 1e-9)
+    return judge(service, Study((run,)), rate, Window(0.0, run.end_of_run_s, 0.0))
+
+
+def judge(
+    service: Service,
+    study: Study,
+    rate_qps: float,
+    window: Window,
+    percentiles: Sequence[tuple[str, float]] = (),
+) -> SimulatedService:
+    """Read the targets' outcomes and the wanted percentiles from a study."""
+    outcomes = study.outcomes(service.slo)
+    wanted = [*percentiles, *((m, 99.0) for m in ("ttft", "tpot", "e2e"))]
+    wanted += [(t.metric, t.percentile) for t in service.slo.targets]
+    found = {f"{m}_p{q:g}": study.percentile(m, q) for m, q in dict.fromkeys(wanted)}
+    return SimulatedService(
+        holds=not study.overloaded and all(o.holds for o in outcomes),
+        outcomes=outcomes,
+        percentiles={k: e for k, e in found.items() if e.requests},
+        rate_qps=rate_qps,
+        window=window,
+        study=study,
+    )
+
+
+def held_share(
+    service: Service,
+    placed: Sequence[Placed],
+    first: SimulatedService,
+    *,
+    seed: int = 0,
+    tolerance: float = 0.01,
+    lengths: JointLengths | None = None,
+) -> float:
+    """The largest share of the rate at which every target holds, at most 1; 0 when none does.
+
+    ``first``: the check at the full rate. The late share is followed down by regula falsi on its
+    logarithm with common random numbers; at most ``SEARCH_RUNS`` further runs.
+    """
+    if first.holds:
+        return 1.0
+    high, high_miss = 1.0, _miss(first)
+    low = 0.0
+    low_miss = -3.0
+    share = 0.93
+    for _ in range(SEARCH_RUNS):
+        check = check_service(
+            service,
+            placed,
+            window=first.window,
+            rate_scale=share,
+            seed=seed,
+            percentiles=(),
+            lengths=lengths,
+        )
+        miss = _miss(check)
+        if miss <= 0:
+            low, low_miss = share, miss
+        else:
+            high, high_miss = share, miss
+        if high - low <= tolerance:
+            break
+        if low == 0.0:
+            share = high * (0.9 if high > 0.6 else 0.5)
+            continue
+        cut = low + (high - low) * min(0.85, max(0.15, -low_miss / (high_miss - low_miss)))
+        share = cut
+    return low
+
+
+def _miss(check: SimulatedService) -> float:
+    """Positive when some requirement fails: the logarithm of late over allowed share, cut at +-3."""
+    if check.study.overloaded:
+        return 3.0
+    worst = -3.0
+    for o in check.outcomes:
+        late = max(1 - o.met_low, 1e-9)
+        worst = max(worst, math.log(late / max(1 - o.required, 1e-9)))
+    return float(np.clip(worst, -3.0, 3.0))

@@ -1,0 +1,1 @@
+"""Start-up logs of engines, read and checked against the sizing."""

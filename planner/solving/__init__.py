@@ -1,0 +1,1 @@
+"""The pipeline: frame, candidates, decide, simulate."""

@@ -1,0 +1,126 @@
+"""A scenario framed as the program's plain numbers, and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from planner.catalog.offer import Offer
+from planner.catalog.store import Catalog
+from planner.fleet.candidates.buckets import buckets_of
+from planner.fleet.candidates.candidate import CandidateSet
+from planner.fleet.candidates.mixing import most_kinds
+from planner.fleet.offers.node_offers import caps, node_offers
+from planner.fleet.periods import Calendar, calendar_of, start_up_hours
+from planner.fleet.program.problem import (
+    Demand,
+    FleetLimits,
+    Problem,
+    ReplicaKind,
+    Resilience,
+    Solution,
+)
+from planner.fleet.program.program import solve as solve_program
+from planner.scenario.schema import Scenario, Service
+from planner.solving.result import Effort
+from planner.units import HOURS_PER_MONTH
+from planner.workload.lengths import lengths_of
+
+
+def problem_of(
+    scenario: Scenario,
+    sets: Mapping[str, CandidateSet],
+    offers: tuple[Offer, ...],
+    catalog: Catalog,
+    calendar: Calendar | None = None,
+) -> Problem:
+    """Translate candidates and admitted offers into the program's plain numbers.
+
+    ``calendar``: the scenario's periods, where they are known already.
+    """
+    calendar = calendar or calendar_for(scenario, catalog)
+    kinds = tuple(
+        ReplicaKind(
+            key=c.key,
+            gpu=c.deployment.gpu.name,
+            gpus=c.gpus,
+            capacity_qps=dict(c.bucket_qps),
+            group_sizes=c.group_sizes,
+            tpot_s=c.capacity.tpot_mean_s,
+            gpu_share=c.gpu_share,
+        )
+        for candidates in sets.values()
+        for c in candidates.candidates
+    )
+    used = {k.gpu for k in kinds}
+    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar)
+    limits, failures = scenario.limits, scenario.failures
+    spot = any(n.spot for n in nodes)
+    return Problem(
+        demands=tuple(
+            d
+            for s in scenario.services
+            for d in _demands(s, most_kinds(scenario, s, lambda n: catalog.gpu(n).name), calendar)
+        ),
+        kinds=kinds,
+        offers=nodes,
+        limits=FleetLimits(
+            max_gpus=limits.max_gpus,
+            max_usd_per_hour=limits.max_cost_usd_per_hour,
+            max_power_kw=limits.max_power_kw,
+            max_spot_share=scenario.spot.max_share
+            if spot and scenario.spot.max_share < 1
+            else None,
+            stock={catalog.gpu(g).name: n for g, n in limits.stock.items()},
+            caps=caps(scenario, nodes, {o.key: o for o in offers}, catalog),
+            max_vendors=scenario.prices.max_vendors,
+        ),
+        period_hours=calendar.billed_hours,
+        resilience=Resilience(
+            replicas=failures.replicas,
+            nodes=failures.nodes,
+            zones=failures.zones,
+            spot_pools=scenario.spot.pools_lost if spot else 0,
+        ),
+        serve_all=scenario.serve == "all",
+        share_nodes=scenario.sharing.nodes,
+        overlap_hours=scenario.migration.overlap_hours
+        * sum(calendar.hours)
+        / (scenario.horizon.months * HOURS_PER_MONTH),
+    )
+
+
+def calendar_for(scenario: Scenario, catalog: Catalog) -> Calendar:
+    """The scenario's periods, with the start-up of the engines it may use."""
+    engines = {e: catalog.engine(e).start_up_s for s in scenario.services for e in s.search.engines}
+    return calendar_of(
+        scenario.services, scenario.horizon, start_up_hours(scenario.services, engines)
+    )
+
+
+def _demands(service: Service, max_kinds: int, calendar: Calendar) -> Iterator[Demand]:
+    """The service, or its length buckets, sized on the busiest window of each period.
+
+    ``max_kinds``: of replica that it may mix.
+    """
+    for bucket in buckets_of(service.name, lengths_of(service), service.buckets):
+        yield Demand(
+            key=bucket.key,
+            service=service.name,
+            rates_qps=tuple(r * bucket.share for r in calendar.sizing_qps[service.name]),
+            max_kinds=max_kinds,
+            whole=service.buckets is not None and service.buckets.whole,
+            weight=float(1 + service.priority),
+        )
+
+
+def decide(problem: Problem, effort: Effort) -> Solution:
+    """Solve ``problem``; without any replica kind it is infeasible before a solver is asked."""
+    if not problem.kinds and problem.serve_all:
+        return Solution("infeasible", None, None, None, solver=effort.solver)
+    return solve_program(
+        problem,
+        time_limit_s=effort.time_limit_s,
+        gap=effort.gap,
+        solver=effort.solver,
+        seed=effort.seed,
+    )

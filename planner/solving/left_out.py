@@ -1,0 +1,154 @@
+"""What the search left out, priced: other engines, formats that are not permitted, a mix of one kind more.
+
+Each is the cheapest fleet with that alone, by the closed form and on a few GPU types: those chosen, the
+next cheapest, and for fewer bits the cheapest by memory bandwidth. That is an upper bound of what a
+full search would find, at a small part of its time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from planner.catalog.store import Catalog
+from planner.fleet.candidates.deployments import service_model
+from planner.fleet.candidates.enumerate import enumerate_candidates
+from planner.fleet.candidates.known import Known
+from planner.fleet.candidates.mixing import most_kinds
+from planner.fleet.program.problem import Problem, Solution
+from planner.performance.factors import Calibration
+from planner.plan.schema import LeftOut
+from planner.scenario.name_checks import NATIVE
+from planner.scenario.schema import Scenario, Service
+from planner.sizing.precision import is_below_native, weights_for
+from planner.solving.build_problem import decide, problem_of
+from planner.solving.result import Effort, Solved
+
+MAX_SERVICES = 3
+GPU_TYPES = 3
+BY_BANDWIDTH = 2
+SECONDS = 2.0  # for each: most are proved in far less
+
+
+def left_out(
+    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, known: Known
+) -> tuple[LeftOut, ...]:
+    """Price what the scenario's search leaves out; nothing where it has many services or pools alone."""
+    scenario, brief = solved.scenario, dataclasses.replace(effort, time_limit_s=SECONDS)
+    if len(scenario.services) > MAX_SERVICES or any(_pools_alone(s) for s in scenario.services):
+        return ()
+
+    def price(variant: Scenario) -> Solution:
+        sets = {
+            s.name: enumerate_candidates(s, catalog, solved.offers, calibration, known=known)
+            for s in variant.services
+        }
+        return decide(problem_of(variant, sets, solved.offers, catalog), brief)
+
+    found = [priced(name, price(v)) for name, v in _variants(solved, catalog)]
+    return (*found, *_mixes(solved, catalog, brief))
+
+
+def priced(name: str, solution: Solution) -> LeftOut:
+    """The cost of a solution under the name of what was left out; None where there is no fleet."""
+    found = solution.status in ("optimal", "feasible")
+    return LeftOut(name=name, usd_per_hour=solution.objective_usd_per_hour if found else None)
+
+
+def _pools_alone(service: Service) -> bool:
+    pools = service.search.disaggregation
+    return pools is not None and not pools.colocated
+
+
+def _variants(solved: Solved, catalog: Catalog) -> Iterator[tuple[str, Scenario]]:
+    """Each search that is left out, narrowed to a few GPU types."""
+    scenario = solved.scenario
+    types = _types(solved)
+    searched = {catalog.engine(e).name for s in scenario.services for e in s.search.engines}
+    for engine in catalog.planned_engines():
+        if engine not in searched:
+            yield engine, _with_search(scenario, types, {"engines": (engine,)})
+    light = tuple(dict.fromkeys((*types, *_by_bandwidth(solved, catalog))))
+    for name in _not_permitted(scenario, catalog):
+        wider = _with_search(scenario, light, {"weights": (name,)}, permitted=True)
+        yield f"{name} not permitted", wider
+
+
+def _with_search(
+    scenario: Scenario,
+    types: tuple[str, ...],
+    change: Mapping[str, object],
+    *,
+    permitted: bool = False,
+) -> Scenario:
+    def changed(service: Service) -> Service:
+        narrow = {"gpus": types, "disaggregation": None, **change}
+        search = service.search.model_copy(update=narrow)
+        lower = permitted or service.allow_lower_precision
+        return service.model_copy(update={"search": search, "allow_lower_precision": lower})
+
+    return scenario.model_copy(update={"services": tuple(map(changed, scenario.services))})
+
+
+def _types(solved: Solved) -> tuple[str, ...]:
+    """GPU types chosen, then those of the cheapest alternatives."""
+    gpu_of = {k.key: k.gpu for k in solved.problem.kinds}
+    chosen = dict.fromkeys(gpu_of[key] for key in solved.replicas())
+    others = (r.name for r in solved.rivals if r.name in gpu_of.values())
+    return tuple(dict.fromkeys((*chosen, *others)))[: max(GPU_TYPES, len(chosen))]
+
+
+def _by_bandwidth(solved: Solved, catalog: Catalog) -> tuple[str, ...]:
+    """The GPU types that every service may use, cheapest by memory bandwidth first."""
+    price: dict[str, float] = {}
+    for offer in solved.offers:
+        price[offer.gpu] = min(price.get(offer.gpu, offer.usd_per_gpu_hour), offer.usd_per_gpu_hour)
+    allowed = [
+        {catalog.gpu(name).name for name in s.search.gpus}
+        for s in solved.scenario.services
+        if s.search.gpus != "all"
+    ]
+    usable = (g for g in price if all(g in names for names in allowed))
+    ranked = sorted(usable, key=lambda g: (price[g] / catalog.gpu(g).memory_bandwidth_gb_s, g))
+    return tuple(ranked[:BY_BANDWIDTH])
+
+
+def _not_permitted(scenario: Scenario, catalog: Catalog) -> tuple[str, ...]:
+    """Weight formats that are searched and that no service's permission admits."""
+    strict = [s for s in scenario.services if not s.allow_lower_precision]
+    return tuple(
+        dict.fromkeys(
+            name
+            for service in strict
+            for name in service.search.weights
+            if name != NATIVE and _is_below(service, name, catalog)
+        )
+    )
+
+
+def _is_below(service: Service, name: str, catalog: Catalog) -> bool:
+    model, lookup = service_model(service, catalog), catalog.weight_format
+    return is_below_native(model, weights_for(model, name, lookup), lookup)
+
+
+def _mixes(solved: Solved, catalog: Catalog, brief: Effort) -> Iterator[LeftOut]:
+    """One kind of replica more than a service may mix, where its scenario leaves that to the default."""
+    scenario, problem = solved.scenario, solved.problem
+    for service in scenario.services:
+        most = most_kinds(scenario, service, lambda name: catalog.gpu(name).name)
+        if service.max_deployments is not None:
+            continue
+        wider = _with_kinds(problem, service.name, most + 1)
+        solution = decide(wider, brief)
+        cost, own = solution.objective_usd_per_hour, solved.solution.objective_usd_per_hour
+        if cost is not None and own is not None and cost < own * (1 - 1e-6):
+            label = f"{service.name}: " if len(scenario.services) > 1 else ""
+            yield priced(f"{label}max_deployments {most + 1}", solution)
+
+
+def _with_kinds(problem: Problem, service: str, most: int) -> Problem:
+    demands = tuple(
+        dataclasses.replace(d, max_kinds=most) if d.service == service else d
+        for d in problem.demands
+    )
+    return dataclasses.replace(problem, demands=demands)

@@ -1,0 +1,194 @@
+"""From a scenario to a decision: enumerate, decide, check in the simulator, price the alternatives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from planner.catalog.store import Catalog
+from planner.fleet.alternatives.narrower_choices import TOGETHER, rival, rival_gpus, unprotected
+from planner.fleet.candidates.buckets import buckets_of, served_lengths
+from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.candidates.enumerate import enumerate_candidates
+from planner.fleet.candidates.feasibility import lower_precision
+from planner.fleet.candidates.floors import guard_latency
+from planner.fleet.candidates.known import Known
+from planner.fleet.infeasibility.explain import Explanation, explain
+from planner.fleet.infeasibility.oracle import FeasibilityOutcome
+from planner.fleet.infeasibility.problem_requirements import outcome_of
+from planner.fleet.infeasibility.scenario_requirements import scenario_requirements
+from planner.fleet.offers.admitted import offers_of
+from planner.fleet.program.problem import Problem, ReplicaKind, Solution
+from planner.performance.factors import Calibration
+from planner.performance.steps import StepBatch
+from planner.scenario.schema import Scenario
+from planner.serving.placed import Placed
+from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.left_out import left_out
+from planner.solving.result import Effort, Operating, Progress, Solved
+from planner.solving.simulation_loop import checked
+from planner.workload.lengths import lengths_of
+
+UNEXPLAINED = "No fleet meets the scenario."
+RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
+
+
+def solve_scenario(
+    scenario: Scenario,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: Effort,
+    *,
+    base: Path | None = None,
+    sized: SizedBefore | None = None,
+    known: Known | None = None,
+    progress: Progress = lambda _message: None,
+) -> Solved:
+    """Decide the cheapest fleet for ``scenario``.
+
+    ``base``: folder that relative paths in the scenario are resolved against. ``sized``: candidates
+    remembered between solves; ``known``: of deployments, likewise. Raises InputError for names and files
+    that do not exist, SolverError when the solver fails.
+    """
+    progress("sizing candidates")
+    known = known or Known()
+    offers = offers_of(scenario, catalog, base)
+    shares = scenario.sharing.gpu
+    sets = {
+        s.name: sized.candidates(s, offers, shares)
+        if sized is not None
+        else enumerate_candidates(s, catalog, offers, calibration, shares, known)
+        for s in scenario.services
+    }
+    calendar = calendar_for(scenario, catalog)
+    problem = problem_of(scenario, sets, offers, catalog, calendar)
+    progress("solving the program")
+    solved = Solved(
+        scenario=scenario,
+        offers=offers,
+        candidates=sets,
+        by_key={c.key: c for s in sets.values() for c in s.candidates},
+        problem=problem,
+        solution=decide(problem, effort),
+        calendar=calendar,
+    )
+    if solved.solution.status == "infeasible" and not effort.explain:
+        return replace(solved, explanation=Explanation(UNEXPLAINED, (), ()))
+    if solved.solution.status == "infeasible":
+        progress("explaining why no fleet exists")
+        return replace(
+            solved, explanation=_explain(solved, catalog, calibration, effort, base, known)
+        )
+    if not solved.has_fleet:
+        return solved
+    solved = replace(solved, operating=operating(solved))
+    if effort.verify == "simulate":
+        solved = checked(solved, effort, operating, progress)
+    if not effort.rivals:
+        return solved
+    progress("pricing the alternatives")
+    return with_alternatives(solved, catalog, calibration, effort, known)
+
+
+def with_alternatives(
+    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, known: Known
+) -> Solved:
+    """Price what was not chosen, and what the search left out."""
+    solved = _with_rivals(solved, catalog, effort)
+    return replace(solved, left_out=left_out(solved, catalog, calibration, effort, known))
+
+
+def operating(solved: Solved) -> dict[str, Operating]:
+    """Every chosen candidate at the rate one of its replicas gets, by the closed form.
+
+    Raises ArithmeticError where a chosen candidate is sent nothing, which only a changed plan can state.
+    """
+    services = {s.name: s for s in solved.scenario.services}
+    rates = solved.routed_qps()
+    points = {}
+    for key, count in solved.replicas().items():
+        candidate, service = solved.by_key[key], services[solved.by_key[key].service]
+        buckets = buckets_of(service.name, lengths_of(service), service.buckets)
+        lengths = served_lengths(buckets, solved.demand_qps(key))
+        rate = rates.get(key, 0.0)
+        placed = Placed(
+            candidate.deployment, candidate.memory, candidate.steps, count, rate, candidate.prefill
+        )
+        point = placed.point(
+            lengths,
+            service.slo,
+            rate / count,
+            max(1.0, service.arrivals.cv),
+            service.assumptions.prefix_hit_share,
+        )
+        decoding = candidate.prefill.decode_replicas if candidate.prefill else 1
+        n = max(point.concurrency / decoding, 1.0)
+        in_flight_tokens = n * lengths.mean_context_in_flight
+        if not math.isfinite(in_flight_tokens):
+            raise ArithmeticError(f"{key} at {rate:g} requests/s has no load to predict from")
+        step = candidate.steps.step_times(StepBatch(n, in_flight_tokens, sampled_tokens=n))
+        guard_latency(candidate, point.latency_s, service)
+        points[key] = Operating(point, step, point.latency_s)
+    return points
+
+
+def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
+    """Price what was not chosen: every other GPU type alone, and native precision alone.
+
+    A rival that is not proved in a few seconds is shown at the best cost found.
+    """
+
+    brief = replace(effort, time_limit_s=min(effort.time_limit_s, RIVAL_SECONDS))
+
+    def again(problem: Problem) -> Solution:
+        return decide(problem, brief)
+
+    def is_native(kind: ReplicaKind) -> bool:
+        return not lower_precision(solved.by_key[kind.key].deployment, catalog)
+
+    chosen = solved.replicas()
+    gpus = {k.gpu for k in solved.problem.kinds if k.key in chosen}
+    only = gpus if len(gpus) == 1 else set()
+    if all(is_native(k) for k in solved.problem.kinds if k.key in chosen):
+        native = None
+    else:
+        native = rival(solved.problem, "native precision", is_native, again)
+    bare = unprotected(solved.problem, again)
+    together = None
+    if any(solved.by_key[key].prefill for key in chosen):
+
+        def does_both(kind: ReplicaKind) -> bool:
+            return solved.by_key[kind.key].prefill is None
+
+        together = rival(solved.problem, TOGETHER, does_both, again)
+    others = rival_gpus(solved.problem, again, count=effort.rivals, without=only)
+    first = tuple(r for r in (bare, together) if r)
+    return replace(solved, rivals=(*first, *others), native=native)
+
+
+def _explain(
+    solved: Solved,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: Effort,
+    base: Path | None,
+    known: Known,
+) -> Explanation:
+    before = SizedBefore(catalog, calibration, known)
+
+    def attempt(scenario: Scenario) -> FeasibilityOutcome:
+        offers = offers_of(scenario, catalog, base)
+        shares = scenario.sharing.gpu
+        sets = {s.name: before.candidates(s, offers, shares) for s in scenario.services}
+        problem = problem_of(scenario, sets, offers, catalog)
+        return outcome_of(problem, decide(problem, effort))
+
+    misses = (
+        f"{r.label}: {r.reason} ({r.detail})"
+        for s in solved.candidates.values()
+        for r in sorted(s.rejections, key=lambda r: r.miss or float("inf"))[:3]
+    )
+    unserved = [name for name, s in solved.candidates.items() if not s.candidates]
+    requirements = scenario_requirements(solved.scenario, unserved)
+    return explain(solved.scenario, requirements, attempt, misses)

@@ -1,0 +1,275 @@
+"""The chosen fleet played in the simulator; capacities that prove wrong corrected, and decided again.
+
+A round simulates every service at its planned rate with its planned replicas; of a service split by
+length, every kind with the mix of buckets routed to it (``streams``). Where a target fails,
+the share of the rate that would have held becomes the new capacity of the kinds involved, and the
+program is solved again; it may then choose a candidate that was never simulated, which the next round
+plays. Where every target holds, the same fleet is simulated at the rates that fewer replicas would get,
+as much worse than predicted as the scenario asks to be assured against: the closed form takes arrivals
+as split at random, and a router that looks does better. What held there raises the capacity. Fleets of
+other kinds that would be cheaper with a little more capacity are simulated too (``near_winners``).
+Rounds are bounded and all recorded; the cheapest fleet that held is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableMapping
+from dataclasses import dataclass, replace
+
+from planner.errors import PhysicsBreach
+from planner.fleet.candidates.floors import guard_latency
+from planner.fleet.program.problem import Problem, Solution
+from planner.plan.schema import VerificationRound
+from planner.serving.simulation.service_simulation import (
+    SimulatedService,
+    check_service,
+    held_share,
+)
+from planner.solving.assured_play import keeps_up, play_assured
+from planner.solving.build_problem import decide
+from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
+from planner.solving.request_streams import Stream, streams_of
+from planner.solving.result import Effort, Operating, Progress, Solved
+
+MAX_ROUNDS = 8
+MARGIN = (
+    0.98  # capacities are corrected to a little under what held, so that a round makes progress
+)
+MAX_TRIALS = 4
+MORE_CAPACITY = 1.10
+MAX_NEAR_WINNERS = 5
+
+
+@dataclass(frozen=True)
+class SimulatedStream:
+    """A stream as it was simulated, and the share of its rate at which every target holds."""
+
+    stream: Stream
+    check: SimulatedService
+    share: float
+
+
+def checked(
+    solved: Solved,
+    effort: Effort,
+    operating: Callable[[Solved], dict[str, Operating]],
+    progress: Progress,
+) -> Solved:
+    """Simulate, correct and solve again until nothing cheaper holds or the rounds are used up.
+
+    ``operating`` predicts the chosen candidates at the load they get. The result's ``rounds`` say
+    what was simulated; its note says when no fleet was confirmed.
+    """
+    rounds: list[VerificationRound] = []
+    replayed: set[str] = set()
+    near = NearWinners(effort)
+    held: Solved | None = None
+    for number in range(1, MAX_ROUNDS + 1):
+        progress(f"simulating the chosen fleet, round {number}")
+        replayed |= set(solved.replicas())
+        found = [_play(stream, effort, near.checks) for stream in streams_of(solved)]
+        rounds += [round_of(number, solved, p) for p in found]
+        solved = with_simulated(solved, found)
+        if all(p.share >= 1 for p in found):
+            held = solved
+            problem = _raised(solved, found, effort)
+        else:
+            problem = _corrected(solved, found)
+        solution = decide(problem, effort)
+        cheaper: Solved | None = None
+        if _is_news(solution, held):
+            cheaper = replace(solved, problem=problem, solution=solution)
+        elif held is not None:
+            progress("simulating fleets that are nearly as cheap")
+            cheaper = near.next(held, problem, replayed)
+        if cheaper is None:
+            break
+        solved = replace(cheaper, operating=operating(cheaper))
+    if held is None:
+        note = note_of(holds=False)
+        return replace(
+            solved,
+            rounds=tuple(rounds),
+            verification_note=note,
+            warnings=(*solved.warnings, note),
+        )
+    return replace(
+        held,
+        rounds=tuple(rounds),
+        near_winners=tuple(_near_winners(held, replayed | near.screened, effort)),
+        verification_note=note_of(holds=True),
+    )
+
+
+def note_of(holds: bool) -> str:
+    """What a plan says of its own fleet in the simulator."""
+    if holds:
+        return "every target holds in the simulator at the planned load"
+    return "no fleet was confirmed in the simulator; the printed one misses a target there"
+
+
+def _is_news(solution: Solution, held: Solved | None) -> bool:
+    """Whether a solution is worth playing: nothing has held yet, or it is cheaper than what has."""
+    if solution.status not in ("optimal", "feasible"):
+        return False
+    return held is None or is_cheaper(solution.objective_usd_per_hour, held)
+
+
+def _play(
+    stream: Stream, effort: Effort, known: MutableMapping[tuple[object, ...], SimulatedService]
+) -> SimulatedStream:
+    """Simulate a stream as planned, unless that is known, and find how much of it holds."""
+    placed, key = tuple(stream.placed.values()), stream_key(stream)
+    if key not in known:
+        known[key] = check_service(stream.service, placed, lengths=stream.lengths, seed=effort.seed)
+    check = known[key]
+    share = held_share(stream.service, placed, check, lengths=stream.lengths, seed=effort.seed)
+    return SimulatedStream(stream, check, share)
+
+
+def _raised(solved: Solved, found: Iterable[SimulatedStream], effort: Effort) -> Problem:
+    """Raise capacities to what the simulated fleet held at the rates that fewer replicas would get.
+
+    The share of fewer replicas doubles from one while the targets hold, ``MAX_TRIALS`` times at most.
+    Fleets over time are left as they are.
+    """
+    problem = solved.problem
+    if len(problem.period_hours) > 1:
+        return problem
+    factors: dict[str, float] = {}
+    for replayed in found:
+        stream = replayed.stream
+        if stream.replicas < 2:
+            continue
+        scale = _largest_scale(replayed, effort)
+        if scale > 1:  # a hair more, so that rounding does not cost a replica
+            factors |= {
+                k: max(1.0, scale * load / stream.placed[k].replicas * (1 + 1e-9))
+                for k, load in stream.load.items()
+            }
+    return scaled(problem, factors)
+
+
+def _largest_scale(replayed: SimulatedStream, effort: Effort) -> float:
+    """The largest tried multiple of the planned rate at which every target still holds."""
+    stream = replayed.stream
+    scale, fewer = 1.0, 1
+    for _ in range(MAX_TRIALS):
+        if fewer >= stream.replicas:
+            break
+        more = stream.replicas / (stream.replicas - fewer)
+        placed = tuple(stream.placed.values())
+        if not keeps_up(stream.service, placed, more, stream.lengths):
+            break
+        if not looks_well(stream, effort, more):
+            break
+        trial = play_assured(
+            stream.service,
+            placed,
+            window=replayed.check.window,
+            rate_scale=more,
+            seed=effort.seed,
+            lengths=stream.lengths,
+        )
+        if not trial.holds:
+            break
+        scale, fewer = more, 2 * fewer
+    return scale
+
+
+def _corrected(solved: Solved, found: Iterable[SimulatedStream]) -> Problem:
+    """Lower the capacity of every kind whose stream missed a target; drop it if no rate held."""
+    return scaled(
+        solved.problem,
+        {
+            k: MARGIN * replayed.share * load / replayed.stream.placed[k].replicas
+            for replayed in found
+            if replayed.share < 1
+            for k, load in replayed.stream.load.items()
+        },
+    )
+
+
+def round_of(number: int, solved: Solved, replayed: SimulatedStream) -> VerificationRound:
+    """What one stream of the chosen fleet did in a round, as a plan records it."""
+    stream = replayed.stream
+    failed = [o.key for o in replayed.check.outcomes if not o.holds]
+    note = "holds at the planned load" if replayed.share >= 1 else f"misses {', '.join(failed)}"
+    mix = "the mix of lengths routed to it " if stream.service.buckets is not None else ""
+    return VerificationRound(
+        round=number,
+        deployment="; ".join(
+            f"{p.replicas}x ({solved.by_key[k].label})" for k, p in stream.placed.items()
+        ),
+        closed_form_qps=min(_counted_qps(solved, k) for k in stream.placed),
+        simulated_qps=min(p.rate_qps / p.replicas for p in stream.placed.values()) * replayed.share,
+        holds=replayed.share >= 1,
+        note=mix + note,
+    )
+
+
+def _counted_qps(solved: Solved, key: str) -> float:
+    """What the closed form lets one replica carry of the mix it gets [requests/s]."""
+    capacities, rates = solved.by_key[key].bucket_qps, solved.demand_qps(key)
+    return sum(rates.values()) / sum(rate / capacities[d] for d, rate in rates.items())
+
+
+def with_simulated(solved: Solved, found: Iterable[SimulatedStream]) -> Solved:
+    """Put the simulated percentiles in place of the closed form's, and keep its error."""
+    operating = dict(solved.operating)
+    errors: dict[str, float] = {}
+    for replayed in found:
+        _guard(solved, replayed)
+    for key, replayed in ((k, p) for p in found for k in p.stream.placed):
+        at, check = solved.operating[key], replayed.check
+        simulated = _simulated(check)
+        for name, predicted in at.point.latency_s.items():
+            if simulated.get(name, 0.0) > 0:
+                errors[f"{key}: {name}"] = predicted / simulated[name] - 1
+        operating[key] = replace(
+            at,
+            latency_s=simulated,
+            method="simulated",
+            simulation_intervals={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
+        )
+    return replace(solved, operating=operating, closed_form_error=errors)
+
+
+def _guard(solved: Solved, replayed: SimulatedStream) -> None:
+    """Raise PhysicsBreach where the percentiles of all kinds together beat the floors of each."""
+    breaches = []
+    for key in replayed.stream.placed:
+        try:
+            guard_latency(solved.by_key[key], _simulated(replayed.check), replayed.stream.service)
+        except PhysicsBreach as breach:
+            breaches.append(breach)
+    if len(breaches) == len(replayed.stream.placed):
+        raise breaches[0]
+
+
+def _simulated(check: SimulatedService) -> dict[str, float]:
+    return {name: estimate.value_s for name, estimate in check.percentiles.items()}
+
+
+def _near_winners(solved: Solved, replayed: set[str], effort: Effort) -> Iterable[str]:
+    """Unplayed candidates that would make a cheaper fleet if they carried 10 % more."""
+    cost = solved.solution.objective_usd_per_hour or 0.0
+    problem = replace(
+        solved.problem,
+        kinds=tuple(
+            k
+            if k.key in replayed
+            else replace(k, capacity_qps={d: c * MORE_CAPACITY for d, c in k.capacity_qps.items()})
+            for k in solved.problem.kinds
+        ),
+    )
+    for _ in range(MAX_NEAR_WINNERS):
+        solution = decide(problem, effort)
+        found = solution.objective_usd_per_hour
+        if found is None or found >= cost * (1 - 1e-9):
+            return
+        winners = {k for (k, _), n in solution.replicas.items() if n and k not in replayed}
+        if not winners:
+            return
+        yield from (f"{solved.by_key[k].label}: {found:.2f} USD/h" for k in sorted(winners))
+        problem = replace(problem, kinds=tuple(k for k in problem.kinds if k.key not in winners))

@@ -1,0 +1,136 @@
+"""Every value that a plan states, held against the plan written again from its decision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
+
+from planner.plan.schema import NOT_VERIFIED, Alternative, Plan
+from planner.verification.check import Check, Verdict, at_least, number_text, same, skipped
+
+FAMILY = "recomputed"
+ROUNDS = "verification.rounds"
+CLOSE = 1e-6  # relative; values that differ by less are equal
+TINY = 1e-12
+PROVED_ELSEWHERE = frozenset(
+    {
+        *("schema_version", "scenario", "not_verified"),  # read, digested, held against the list
+        *("objective_usd_per_hour", "bound_usd_per_hour", "gap"),  # the certificate's own checks
+        *("alternatives", "native_precision"),  # fleet by fleet, in ``alternative_checks``
+    }
+)
+
+
+def restated_checks(plan: Plan, again: Plan) -> Iterator[Check]:
+    """One check per part of the plan that agrees in every value, one per value that does not."""
+    found, required = plan.model_dump(mode="json"), again.model_dump(mode="json")
+    for part in (name for name in found if name not in PROVED_ELSEWHERE):
+        wrong = [
+            (path, stated, right)
+            for path, stated, right in differences(found[part], required[part], part)
+            if not _recorded(path)
+        ]
+        for path, stated, right in wrong:
+            yield Check(FAMILY, path, Verdict.FAILS, _written(stated), f"= {_written(right)}")
+        if not wrong:
+            count = sum(1 for _ in _leaves(found[part], part))
+            if count:
+                statement = f"{part}: all of its {count} values"
+                yield Check(FAMILY, statement, Verdict.HOLDS, "as recomputed")
+    yield from alternative_checks(plan, again)
+
+
+def not_verified_checks(plan: Plan) -> Iterator[Check]:
+    """What the plan itself marks as not verified is what no one can verify, and is listed as such."""
+    yield same(FAMILY, "what is marked as not verified", plan.not_verified, NOT_VERIFIED)
+    yield skipped("not verified", "recorded by the run, not recomputed", ", ".join(NOT_VERIFIED))
+
+
+def alternative_checks(plan: Plan, again: Plan) -> Iterator[Check]:
+    """Every alternative, solved again; one that is not proved in a few seconds is not compared."""
+    for where, stated, right in (
+        ("alternatives", plan.alternatives, again.alternatives),
+        ("native_precision", _one(plan.native_precision), _one(again.native_precision)),
+    ):
+        known = {a.restricted_to: a for a in right}
+        yield same(FAMILY, f"{where}: how many", len(stated), len(right))
+        for alternative in stated:
+            name = alternative.restricted_to
+            if name not in known:
+                yield Check(FAMILY, f"{where}: {name}", Verdict.FAILS, "no such restriction")
+                continue
+            yield from _alternative(f"{where}: {name}", alternative, known[name])
+
+
+def _alternative(where: str, stated: Alternative, right: Alternative) -> Iterator[Check]:
+    if right.status != "optimal":
+        yield skipped(FAMILY, where, "not proved again in the time for alternatives")
+        return
+    if stated.status != "optimal":
+        least = f"{where}, not proved when the plan was made: at least the least cost [USD/h]"
+        yield at_least(FAMILY, least, stated.usd_per_hour, right.usd_per_hour)
+        return
+    wrong = list(differences(stated.model_dump(), right.model_dump(), where))
+    for path, found, required in wrong:
+        yield Check(FAMILY, path, Verdict.FAILS, _written(found), f"= {_written(required)}")
+    if not wrong:
+        yield Check(FAMILY, where, Verdict.HOLDS, number_text(stated.usd_per_hour), "solved again")
+
+
+def _one(alternative: Alternative | None) -> tuple[Alternative, ...]:
+    return () if alternative is None else (alternative,)
+
+
+def differences(found: object, required: object, path: str) -> Iterator[tuple[str, object, object]]:
+    """(path, found, required) of every value that differs; numbers within ``CLOSE`` are equal."""
+    if isinstance(found, Mapping) and isinstance(required, Mapping):
+        for key in (*found, *(k for k in required if k not in found)):
+            yield from differences(found.get(key), required.get(key), f"{path}.{key}")
+    elif _is_list(found) and _is_list(required):
+        if len(found) != len(required):
+            yield f"{path}: how many", len(found), len(required)
+        for i, (one, other) in enumerate(zip(found, required, strict=False)):
+            yield from differences(one, other, f"{path}.{i}")
+    elif not _equal(found, required):
+        yield path, found, required
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _equal(found: object, required: object) -> bool:
+    if isinstance(found, bool) or isinstance(required, bool):
+        return found is required
+    if isinstance(found, (int, float)) and isinstance(required, (int, float)):
+        return math.isclose(found, required, rel_tol=CLOSE, abs_tol=TINY)
+    return found == required
+
+
+def _leaves(value: object, path: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}")
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for i, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}.{i}")
+    elif not _recorded(path):
+        yield path
+
+
+def _recorded(path: str) -> bool:
+    """Whether a value is one of those that no one can recompute.
+
+    The rounds that confirmed the plan's own fleet are recomputed; others stand in both as recorded.
+    """
+    return any(
+        path == p or path.startswith((f"{p}.", f"{p}:")) for p in NOT_VERIFIED if p != ROUNDS
+    )
+
+
+def _written(value: object) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number_text(value)
+    text = str(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,268 @@
+"""The plan written again from its decision: which replicas and nodes run when, and what is routed where.
+
+Candidates, capacities, demand and prices come from scenario and catalogs, the decision alone from the
+plan; all else that a plan says follows, and is compared value by value in ``restated_checks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from planner.assembly.write import assemble
+from planner.catalog.offer import Offer
+from planner.catalog.store import Catalog
+from planner.errors import InputError
+from planner.fleet.candidates.candidate import CandidateSet
+from planner.fleet.candidates.enumerate import enumerate_candidates
+from planner.fleet.candidates.known import Known
+from planner.fleet.offers.admitted import is_admitted
+from planner.fleet.offers.node_offers import existing_offers
+from planner.fleet.program.problem import Problem, Solution
+from planner.performance.factors import Calibration
+from planner.plan.schema import Plan, VerificationRound
+from planner.serving.simulation.service_simulation import check_service
+from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.pipeline import operating, with_alternatives
+from planner.solving.request_streams import streams_of
+from planner.solving.result import Effort, Solved
+from planner.solving.simulation_loop import SimulatedStream, note_of, round_of, with_simulated
+
+PROOF_SECONDS = 60.0  # for the program solved again; nearly all are proved in less than one
+
+
+@dataclass(frozen=True)
+class Framed:
+    """The scenario as the program sees it, framed again without a look at the plan's decision.
+
+    problem: with the capacities of the closed form.
+    """
+
+    offers: tuple[Offer, ...]
+    sets: Mapping[str, CandidateSet]
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class Restated:
+    """``plan`` written again; ``solved``: what it was written from; ``again``: its program, solved."""
+
+    plan: Plan
+    solved: Solved
+    again: Solution
+
+
+def effort_of(plan: Plan) -> Effort:
+    """How hard the plan's own numbers were looked for, as far as they depend on it."""
+    return Effort(
+        verify="none",
+        time_limit_s=PROOF_SECONDS,
+        gap=min(max(plan.solver.gap_tolerance, 0.0), 1.0),
+        seed=plan.provenance.seed,
+        rivals=min(max(plan.solver.rivals, 0), 100),
+    )
+
+
+def framed(
+    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Iterable[Offer]
+) -> Framed:
+    """Candidates and program of the plan's scenario, from the catalogs; raises PlannerError."""
+    scenario = plan.scenario
+    admitted = (o for o in offers if is_admitted(o, scenario.prices))
+    known = {o.key: o for o in (*admitted, *existing_offers(scenario, catalog))}
+    everything = tuple(known.values())
+    sets = {
+        s.name: enumerate_candidates(s, catalog, everything, calibration, scenario.sharing.gpu)
+        for s in scenario.services
+    }
+    return Framed(everything, sets, problem_of(scenario, sets, everything, catalog))
+
+
+def restated(plan: Plan, frame: Framed, catalog: Catalog, calibration: Calibration) -> Restated:
+    """Write ``plan`` again from its decision.
+
+    Raises PlannerError where the decision names replicas, offers or periods that the scenario does not
+    have, and where a prediction beats physics.
+    """
+    effort = effort_of(plan)
+    problem = scaled(frame.problem, capacity_factors(plan, frame))
+    again = decide(problem, effort)
+    solution = replace(decision_of(plan, problem), restrictions=again.restrictions)
+    solved = Solved(
+        scenario=plan.scenario,
+        offers=frame.offers,
+        candidates=frame.sets,
+        by_key={c.key: c for s in frame.sets.values() for c in s.candidates},
+        problem=problem,
+        solution=solution,
+        calendar=calendar_for(plan.scenario, catalog),
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # a plan may claim a rate of 0
+        solved = replace(solved, operating=operating(solved))
+    if plan.verification.method == "simulate":
+        solved = _simulated(plan, solved)
+    if effort.rivals:
+        solved = with_alternatives(solved, catalog, calibration, effort, Known())
+    return Restated(assemble(solved, catalog, calibration, effort, 0.0), solved, again)
+
+
+def _simulated(plan: Plan, solved: Solved) -> Solved:
+    """The chosen fleet simulated again at its planned load, from the plan's seed."""
+    found = []
+    for stream in streams_of(solved):
+        placed = tuple(stream.placed.values())
+        check = check_service(
+            stream.service, placed, lengths=stream.lengths, seed=plan.provenance.seed
+        )
+        found.append(SimulatedStream(stream, check, 1.0 if check.holds else 0.0))
+    holds = all(p.check.holds for p in found)
+    note = note_of(holds)
+    return replace(
+        with_simulated(solved, found),
+        rounds=_rounds(plan, [round_of(0, solved, p) for p in found] if holds else []),
+        near_winners=plan.verification.near_winners,
+        verification_note=note,
+        warnings=() if holds else (note,),
+    )
+
+
+def _rounds(plan: Plan, own: Sequence[VerificationRound]) -> tuple[VerificationRound, ...]:
+    """The recorded rounds, the last one that confirmed each of the plan's own streams as recomputed."""
+    rounds = list(plan.verification.rounds)
+    for one in own:
+        known = [i for i, r in enumerate(rounds) if r.holds and r.deployment == one.deployment]
+        if known:
+            number = rounds[known[-1]].round
+            rounds[known[-1]] = one.model_copy(update={"round": number})
+        else:
+            rounds.append(one)
+    return tuple(rounds)
+
+
+def capacity_factors(plan: Plan, frame: Framed) -> dict[str, float]:
+    """What the simulator made of capacities, as the plan records it.
+
+    Plans that do not record it tell of their own groups alone, by the capacities of these.
+    """
+    if plan.verification.method == "none":
+        return {}
+    closed_form = {c.key: c.capacity.qps for s in frame.sets.values() for c in s.candidates}
+    own = {
+        key: group.capacity_qps / closed_form[key]
+        for service in plan.services
+        for group in service.replica_groups
+        if closed_form.get(key := group.key(service.name), 0.0) > 0
+    }
+    recorded = plan.verification.capacity_factors
+    return {**(own if not recorded else {}), **recorded}
+
+
+def scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:
+    """The problem with the capacities of some kinds multiplied; at 0 a kind is gone."""
+    return replace(
+        problem,
+        kinds=tuple(
+            replace(k, capacity_qps={d: c * factors[k.key] for d, c in k.capacity_qps.items()})
+            if k.key in factors
+            else k
+            for k in problem.kinds
+            if factors.get(k.key, 1.0) > 0
+        ),
+    )
+
+
+def decision_of(plan: Plan, problem: Problem) -> Solution:
+    """The plan's decision in the program's terms; raises InputError for names it does not have."""
+    if plan.periods and len(plan.periods) != len(problem.period_hours):
+        raise InputError(
+            "the plan has other periods than its scenario",
+            found=len(plan.periods),
+            allowed=str(len(problem.period_hours)),
+        )
+    replicas: dict[tuple[str, int], int] = {}
+    billed: dict[tuple[str, int], int] = {}
+    routed: dict[tuple[str, str, int], float] = {}
+    unserved: dict[tuple[str, int], float] = {}
+    for t, period in enumerate(plan.periods):
+        replicas |= {(key, t): n for key, n in period.replicas.items()}
+        billed |= {(offer, t): n for offer, n in period.nodes.items()}
+        unserved |= {(demand, t): rate for demand, rate in period.unserved_qps.items()}
+        routed |= {
+            (demand, key, t): rate
+            for key, rates in period.routed_qps.items()
+            for demand, rate in rates.items()
+        }
+    if not plan.periods:
+        replicas, billed = _without_periods(plan)
+    if not routed:
+        routed = {
+            (s.name, g.key(s.name), 0): g.routed_qps
+            for s in plan.services
+            for g in s.replica_groups
+        }
+    if not plan.periods:
+        unserved = _unserved(problem, routed)
+    _must_be_known(problem, replicas, billed, routed)
+    return Solution(
+        status=plan.status,
+        objective_usd_per_hour=plan.objective_usd_per_hour,
+        bound_usd_per_hour=plan.bound_usd_per_hour,
+        gap=plan.gap,
+        replicas=replicas,
+        billed=billed,
+        routed_qps=routed,
+        unserved_qps=unserved,
+        overlap_node_hours=_overlaps(problem, billed),
+    )
+
+
+def _without_periods(
+    plan: Plan,
+) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
+    """Replicas and nodes of a plan written before a single period was recorded."""
+    replicas = {(g.key(s.name), 0): g.replicas for s in plan.services for g in s.replica_groups}
+    billed: dict[tuple[str, int], int] = {}
+    for node in plan.nodes:
+        key = (f"{node.provider}/{node.region}/{node.instance_type}/{node.term}", 0)
+        billed[key] = billed.get(key, 0) + node.count
+    return replicas, billed
+
+
+def _unserved(
+    problem: Problem, routed: Mapping[tuple[str, str, int], float]
+) -> dict[tuple[str, int], float]:
+    carried: dict[str, float] = {}
+    for (demand, _, _), rate in routed.items():
+        carried[demand] = carried.get(demand, 0.0) + rate
+    short = {d.key: d.rates_qps[0] - carried.get(d.key, 0.0) for d in problem.demands}
+    return {(key, 0): rate for key, rate in short.items() if rate > 1e-9}
+
+
+def _overlaps(problem: Problem, billed: Mapping[tuple[str, int], int]) -> dict[str, float]:
+    """Node-hours paid twice while existing nodes are replaced in the first period [h]."""
+    gone = {o.key: o.existing - billed.get((o.key, 0), 0) for o in problem.offers}
+    return {
+        key: problem.overlap_hours * nodes
+        for key, nodes in gone.items()
+        if nodes > 0 and problem.overlap_hours > 0
+    }
+
+
+def _must_be_known(
+    problem: Problem,
+    replicas: Iterable[tuple[str, int]],
+    billed: Iterable[tuple[str, int]],
+    routed: Iterable[tuple[str, str, int]],
+) -> None:
+    kinds = {k.key for k in problem.kinds}
+    for what, names, known in (
+        ("replicas", {k for k, _ in replicas}, kinds),
+        ("routes to replicas", {k for _, k, _ in routed}, kinds),
+        ("routes", {d for d, _, _ in routed}, {d.key for d in problem.demands}),
+        ("nodes", {o for o, _ in billed}, {o.key for o in problem.offers}),
+    ):
+        unknown = sorted(names - known)
+        if unknown:
+            raise InputError(f"the scenario's search has no such {what}", found=unknown[0])

@@ -1,0 +1,219 @@
+"""The server: one page, a JSON API behind it, described by OpenAPI at ``/openapi.json``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Header
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request as HttpRequest
+
+from planner.session import Session
+from planner.version import package_version
+from planner.web import requests as requested
+from planner.web.events import MEDIA, event_stream, reported, too_long
+from planner.web.exports import MEDIA as FILE_MEDIA
+from planner.web.guards import Guards
+from planner.web.handlers import handle
+from planner.web.limits import ServerLimits
+from planner.web.names import about, names, presets
+from planner.web.pool import TooBusy, TooLong, WorkerPool
+from planner.web.problems import Json, problem
+from planner.web.worker import Handler, Message
+
+STATIC = Path(__file__).parent / "static"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "testserver")
+_STATUS = {2: 400, 4: 500, 5: 503, 70: 500, 130: 503}
+_log = logging.getLogger("planner.web")
+
+
+def create_app(
+    *,
+    limits: ServerLimits | None = None,
+    catalogs: Path | None = None,
+    scenario: str | None = None,
+    hosts: tuple[str, ...] = LOOPBACK,
+    handler: Handler = handle,
+) -> FastAPI:
+    """The application.
+
+    ``scenario``: text the page opens with, unless its link carries another. ``hosts``: names the server
+    answers to ("*" for any); others are refused, so that no foreign page can reach a loopback server.
+    """
+    granted = limits or ServerLimits()
+    pool: list[WorkerPool] = []
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        pool.append(WorkerPool(handler, granted, catalogs))
+        try:
+            yield
+        finally:
+            await pool.pop().close()
+
+    app = FastAPI(
+        title="planner",
+        description="From a business requirement to the provably cheapest GPU fleet.",
+        version=package_version(),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    app.add_middleware(Guards, limits=granted)
+    _add_errors(app, granted)
+    _add_facts(app, Session.open(catalogs), granted, scenario)
+    _add_questions(app, lambda: pool[0], granted)
+    _add_page(app)
+    return app
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def _add_facts(app: FastAPI, session: Session, limits: ServerLimits, scenario: str | None) -> None:
+    """What does not depend on a question; worked out once."""
+    versions = {**about(session, limits), "scenario": scenario}
+    completions, shipped = names(session.catalog), presets()
+
+    @app.get("/api/about", summary="Versions, catalog digest and limits")
+    async def get_about() -> Json:
+        return versions
+
+    @app.get("/api/names", summary="Every name a scenario may use")
+    async def get_names() -> Json:
+        return completions
+
+    @app.get("/api/presets", summary="The scenarios that ship with the package")
+    async def get_presets() -> list[Json]:
+        return shipped
+
+
+def _add_questions(app: FastAPI, pool: Callable[[], WorkerPool], limits: ServerLimits) -> None:
+    """The routes that a worker answers; with ``Accept: text/event-stream`` as events with progress."""
+
+    async def answer(request: requested.Request, accept: str, *, short: bool = False) -> Response:
+        if MEDIA in accept:
+            return await _as_events(pool(), request, limits, short)
+        return _as_json(await pool().answer(request, short=short))
+
+    @app.post("/api/check", summary="Every problem of a scenario at once")
+    async def check(request: requested.CheckRequest) -> Response:
+        return await answer(request, "", short=True)
+
+    @app.post("/api/solve", summary="The cheapest fleet that holds the targets")
+    async def solve(request: requested.SolveRequest, accept: str = Header("")) -> Response:
+        return await answer(request, accept, short=request.detail == "quick")
+
+    @app.post("/api/compare", summary="The scenario under several restrictions")
+    async def compare(request: requested.CompareRequest, accept: str = Header("")) -> Response:
+        return await answer(request, accept)
+
+    @app.post("/api/diff", summary="What changed between two plans, and why")
+    async def diff(request: requested.DifferenceRequest) -> Response:
+        return await answer(request, "", short=True)
+
+    @app.post("/api/sweep", summary="One input over a range")
+    async def sweep(request: requested.SweepRequest, accept: str = Header("")) -> Response:
+        return await answer(request, accept)
+
+    @app.post("/api/explain", summary="The derivation, beside the textbook sizing")
+    async def explain(request: requested.ExplainRequest, accept: str = Header("")) -> Response:
+        return await answer(request, accept)
+
+    @app.post("/api/memory", summary="Parameters, weights and KV cache of a model on a GPU")
+    async def memory(request: requested.MemoryRequest) -> Response:
+        return await answer(request, "", short=True)
+
+    @app.post("/api/accuracy", summary="Predictions against measured points")
+    async def accuracy(request: requested.AccuracyRequest, accept: str = Header("")) -> Response:
+        return await answer(request, accept)
+
+    @app.post("/api/export", summary="A plan as a report, a table or launch files")
+    async def export(request: requested.ExportRequest) -> Response:
+        message = await pool().answer(request)
+        content = message.body.get("content")
+        if not isinstance(content, bytes):
+            return _as_json(message)
+        suffix = "zip" if request.style == "launch" else request.style
+        disposition = {"Content-Disposition": f'attachment; filename="plan.{suffix}"'}
+        return Response(content, media_type=FILE_MEDIA[request.style], headers=disposition)
+
+
+async def _as_events(
+    pool: WorkerPool, request: requested.Request, limits: ServerLimits, short: bool
+) -> Response:
+    messages = pool.ask(request, short=short)
+    first = await anext(messages)  # a full queue is an HTTP status, not an event
+
+    async def all_messages() -> AsyncIterator[Message]:
+        try:
+            yield first
+            async for message in messages:
+                yield message
+        finally:
+            await messages.aclose()
+
+    return StreamingResponse(
+        event_stream(all_messages(), limits),
+        media_type=MEDIA,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+def _as_json(message: Message) -> Response:
+    if message.kind == "answer":
+        return JSONResponse(message.body)
+    if message.kind in ("bug", "died"):
+        _log.error("a request failed: %s", message.body["what"])
+    text = reported(message)
+    exit_code = text["exit_code"]
+    status = _STATUS.get(exit_code, 500) if isinstance(exit_code, int) else 500
+    return JSONResponse({"problems": [text]}, status)
+
+
+def _add_errors(app: FastAPI, limits: ServerLimits) -> None:
+    """Every error in one shape: ``{"problems": [{what, field, line, found, allowed, next}]}``."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: HttpRequest, error: RequestValidationError) -> Response:
+        found = [
+            problem(
+                str(e["msg"]),
+                field=".".join(map(str, e["loc"][1:])) or None,
+                found=repr(e.get("input"))[:200],
+            )
+            for e in error.errors()
+        ]
+        return JSONResponse({"problems": found}, 400)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: HttpRequest, error: HTTPException) -> Response:
+        return JSONResponse(
+            {"problems": [problem(str(error.detail))]}, error.status_code, error.headers
+        )
+
+    @app.exception_handler(TooBusy)
+    async def busy(_request: HttpRequest, _error: TooBusy) -> Response:
+        text = problem(
+            "the server is at capacity: as many requests wait as may wait",
+            action="try again in a few seconds",
+            exit_code=5,
+        )
+        return JSONResponse({"problems": [text]}, 429, {"Retry-After": "5"})
+
+    @app.exception_handler(TooLong)
+    async def slow(_request: HttpRequest, _error: TooLong) -> Response:
+        return JSONResponse({"problems": [too_long(limits)]}, 504)

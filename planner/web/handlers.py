@@ -1,0 +1,245 @@
+"""What each route does, in a worker: the functions of the Python API on the request's scenario."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from planner.accuracy.points import read_points
+from planner.accuracy.validation import validate
+from planner.comparison.differences import diff
+from planner.comparison.options import compare
+from planner.comparison.restriction import axes_of
+from planner.comparison.sweeps import axis_named, read_values, sweep
+from planner.derivation.derive import beside, derive
+from planner.errors import InputError, PlannerError
+from planner.findings.gather import gather
+from planner.findings.latency_curves import latency_curves
+from planner.findings.schema import Findings
+from planner.plan.schema import Plan
+from planner.reporting.accuracy.accuracy_tables import validation_document
+from planner.reporting.studies.comparison_document import comparison_document, verdict
+from planner.reporting.tables.memory_tables import model_document, model_mapping
+from planner.scenario.reader import shipped_scenarios
+from planner.scenario.schema import Scenario
+from planner.sizing.model_memory import SizingLayout, model_memory
+from planner.solving.lookahead import Solve
+from planner.solving.options import SolveOptions
+from planner.web import requests as requested
+from planner.web.answers import difference_answer, explanation_answer, plan_answer, sweep_answer
+from planner.web.document_json import document_json
+from planner.web.exports import launch_archive, report
+from planner.web.plans import read_plan_data
+from planner.web.problems import Json, all_problems, problem_of, read_question
+from planner.web.uploads import known_model, uploaded, without
+from planner.web.worker import Progress, Workplace
+
+
+def handle(workplace: Workplace, request: requested.Request, progress: Progress) -> Json:
+    """The answer to any request. Raises PlannerError for what its sender can mend."""
+    with uploaded(request.files, workplace.limits) as folder:
+        try:
+            answer = _answer(workplace, request, folder, progress)
+        except PlannerError as error:
+            error.where = None if error.where is None else str(without(folder, error.where))
+            error.what = str(without(folder, error.what))
+            error.found = without(folder, error.found)
+            raise
+        return {key: without(folder, value) for key, value in answer.items()}
+
+
+def _answer(
+    workplace: Workplace, request: requested.Request, folder: Path, progress: Progress
+) -> Json:
+    match request:
+        case requested.CheckRequest():
+            catalog = workplace.session.catalog
+            found = all_problems(request.scenario, request.files, folder, catalog)
+            return {"problems": [problem_of(e) for e in found]}
+        case requested.SolveRequest():
+            return _solve(workplace, request, folder, progress)
+        case requested.CompareRequest():
+            return _compare(workplace, request, folder, progress)
+        case requested.SweepRequest():
+            return _sweep(workplace, request, folder, progress)
+        case requested.ExplainRequest():
+            return _explain(workplace, request, folder, progress)
+        case requested.DifferenceRequest():
+            return _difference(workplace, request, folder)
+        case requested.MemoryRequest():
+            return _memory(workplace, request)
+        case requested.AccuracyRequest():
+            return _accuracy(workplace, request, folder)
+        case requested.ExportRequest():
+            return _export(workplace, request, folder)
+    raise InputError("no such request", found=type(request).__name__)
+
+
+def _question(workplace: Workplace, request: requested.ScenarioRequest, folder: Path) -> Scenario:
+    return read_question(request.scenario, request.files, folder, workplace.session.catalog)
+
+
+def _solver(workplace: Workplace, folder: Path, options: SolveOptions, progress: Progress) -> Solve:
+    """Solves variants of one question, candidates sized once for all of them."""
+    session = workplace.session.with_options(options)
+    return partial(session.solve, base=folder, sized=workplace.sized(), progress=progress)
+
+
+def _plan_in(
+    workplace: Workplace,
+    request: requested.Request,
+    data: requested.PlanData,
+    where: str,
+    folder: Path,
+) -> Plan:
+    return read_plan_data(data, where, request.files, folder, workplace.session.catalog)
+
+
+def _among(scenario: Scenario, gpus: tuple[str, ...]) -> Scenario:
+    """The scenario with every service's search narrowed to ``gpus``, all of them when it is empty."""
+    if not gpus:
+        return scenario
+    services = tuple(
+        s.model_copy(update={"search": s.search.model_copy(update={"gpus": gpus})})
+        for s in scenario.services
+    )
+    return scenario.model_copy(update={"services": services})
+
+
+def _solve(
+    workplace: Workplace, request: requested.SolveRequest, folder: Path, progress: Progress
+) -> Json:
+    session = workplace.session
+    scenario = _among(_question(workplace, request, folder), request.among)
+    since = None
+    if request.since is not None:
+        since = _plan_in(workplace, request, request.since, "since", folder)
+    options = SolveOptions(
+        verify=request.verify,
+        time_limit_s=request.time_limit_s,
+        seed=request.seed,
+        rivals=request.rivals,
+        explain=request.detail != "quick",
+    )
+    plan = _solver(workplace, folder, options, progress)(scenario)
+    progress("describing the plan")
+    if request.detail == "quick":
+        curves = latency_curves(plan, session.catalog, session.factors)
+        return plan_answer(Findings(plan, curves=curves), since)
+    variants = None
+    if request.detail == "report":
+        brief = replace(options, verify="none", rivals=0, explain=False)
+        variants = _solver(workplace, folder, brief, progress)
+    return plan_answer(gather(plan, session.catalog, session.factors, variants), since)
+
+
+def _compare(
+    workplace: Workplace, request: requested.CompareRequest, folder: Path, progress: Progress
+) -> Json:
+    axes = axes_of(f"{axis}={','.join(values)}" for axis, values in request.vary.items())
+    scenario = _question(workplace, request, folder)
+    options = SolveOptions(verify=request.verify, rivals=0)
+    found = compare(
+        scenario,
+        axes,
+        _solver(workplace, folder, options, progress),
+        lambda done, total, label: progress(f"{done + 1}/{total} {label}"),
+        check=workplace.session.check,
+    )
+    return {
+        "verdict": verdict(found),
+        "winner": dict(found.winner.choice) if found.winner else None,
+        "document": document_json(comparison_document(found)),
+    }
+
+
+def _sweep(
+    workplace: Workplace, request: requested.SweepRequest, folder: Path, progress: Progress
+) -> Json:
+    axis = axis_named(request.axis, request.price_of)
+    steps = min(request.steps, workplace.limits.points)
+    values = read_values(axis, f"{request.low}..{request.high}", steps)
+    options = SolveOptions(verify="none", rivals=0, explain=False)
+    swept = sweep(
+        _question(workplace, request, folder),
+        axis,
+        values,
+        _solver(workplace, folder, options, lambda _message: None),
+        refinements=request.refinements,
+        progress=lambda done, total, label: progress(f"{done + 1}/{total} {label}"),
+    )
+    return sweep_answer(swept)
+
+
+def _explain(
+    workplace: Workplace, request: requested.ExplainRequest, folder: Path, progress: Progress
+) -> Json:
+    scenario = _question(workplace, request, folder)
+    solve = _solver(workplace, folder, SolveOptions(request.verify, rivals=0), progress)
+    plan = solve(scenario)
+    shipped = shipped_scenarios()
+    others = (
+        workplace.session.read(shipped[name])
+        for name in plan.scenario.compare_with
+        if name in shipped
+    )
+    return explanation_answer(
+        derive(plan, workplace.session.catalog), map(beside, map(solve, others))
+    )
+
+
+def _difference(workplace: Workplace, request: requested.DifferenceRequest, folder: Path) -> Json:
+    old = _plan_in(workplace, request, request.old, "old", folder)
+    new = _plan_in(workplace, request, request.new, "new", folder)
+    return difference_answer(diff(old, new))
+
+
+def _memory(workplace: Workplace, request: requested.MemoryRequest) -> Json:
+    catalog = workplace.session.catalog
+    if not known_model(request.model, {}, catalog):
+        raise InputError("unknown model", where="model", found=request.model)
+    layout = None
+    if request.gpu is not None:
+        layout = SizingLayout(
+            gpu=catalog.gpu(request.gpu),
+            engine=request.engine,
+            tensor_parallel=request.tensor_parallel,
+            pipeline_parallel=request.pipeline_parallel,
+        )
+    result = model_memory(
+        catalog,
+        catalog.model(request.model),
+        weights=request.weights,
+        kv_cache=request.kv_cache,
+        layout=layout,
+        context_tokens=request.context_tokens,
+        concurrency=request.concurrency,
+    )
+    return {"document": document_json(model_document(result)), "memory": model_mapping(result)}
+
+
+def _accuracy(workplace: Workplace, request: requested.AccuracyRequest, folder: Path) -> Json:
+    session = workplace.session
+    if request.points not in request.files:
+        raise InputError(
+            "the points are a file uploaded with the request",
+            where="points",
+            found=request.points,
+            allowed=", ".join(request.files) or "no file was uploaded",
+        )
+    table = read_points(folder / request.points)
+    for point in table.points:
+        if not known_model(point.model, {}, session.catalog):
+            raise InputError("unknown model", where=request.points, found=point.model)
+    result = validate(table, session.catalog, session.factors, request.level)
+    return {"document": document_json(validation_document(result))}
+
+
+def _export(workplace: Workplace, request: requested.ExportRequest, folder: Path) -> Json:
+    session = workplace.session
+    plan = _plan_in(workplace, request, request.plan, "plan", folder)
+    if request.style == "launch":
+        return {"content": launch_archive(plan, session.catalog, request.target)}
+    findings = gather(plan, session.catalog, session.factors)
+    return {"content": report(findings, request.style, request.table)}

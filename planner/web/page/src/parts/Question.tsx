@@ -1,0 +1,207 @@
+import { useEffect, useState } from "preact/hooks";
+import { edit, type State } from "../store";
+import { dataOf, type Path, type Plain, valueAt, withValue } from "../text";
+import type { Problem } from "../types";
+import { readCount, readNumber, readRate } from "../units";
+import { Checks, Chips, Completions, Group, Switch, TextField } from "./fields";
+import { FilesField } from "./Files";
+import { YamlField } from "./Yaml";
+
+const DEGREES = [1, 2, 4, 8, 16];
+const TARGETS = ["ttft_p99", "tpot_p99", "e2e_p99", "itl_p99"];
+const DEFAULTS = { engines: ["vllm"], tensor_parallel: [1, 2, 4, 8], weights: ["bf16", "fp8", "int4"], kv_cache: ["bf16", "fp8"] };
+
+const WIDE = "(min-width: 1000px)";
+
+/** Beside the answer where there is room; folded above it on a phone. */
+export function Question({ state }: { state: State }) {
+  const [wide, setWide] = useState(window.matchMedia(WIDE).matches);
+  useEffect(() => {
+    const query = window.matchMedia(WIDE);
+    const follow = () => setWide(query.matches);
+    query.addEventListener("change", follow);
+    return () => query.removeEventListener("change", follow);
+  }, []);
+  const fields = (
+    <>
+      {state.exported ? null : <Form state={state} />}
+      <YamlField state={state} />
+    </>
+  );
+  if (wide)
+    return (
+      <section class="question" aria-label="The question">
+        {fields}
+      </section>
+    );
+  return (
+    <section aria-label="The question">
+      <details class="folded">
+        <summary>Question{state.problems.length > 0 && `: ${state.problems.length} to mend`}</summary>
+        <div class="question">{fields}</div>
+      </details>
+    </section>
+  );
+}
+
+function Form({ state }: { state: State }) {
+  const [chosen, setChosen] = useState(0);
+  const data = dataOf(state.text);
+  const services = valueAt(data, ["services"]);
+  const count = Array.isArray(services) ? services.length : 0;
+  const index = Math.min(chosen, Math.max(0, count - 1));
+  const form = new FormOf(state, data, count ? ["services", index] : []);
+  const { names } = state;
+  return (
+    <form class="form" aria-label="Scenario" onSubmit={(e) => e.preventDefault()}>
+      {!data && <p class="complaint">The text below is not a scenario yet; mend it there.</p>}
+      {count > 1 && (
+        <label class="field wide">
+          Service
+          <select value={index} onChange={(e) => setChosen(Number(e.currentTarget.value))}>
+            {(services as Plain[]).map((s, i) => (
+              <option key={i} value={i}>
+                {String(valueAt(s, ["name"]) ?? `service-${i + 1}`)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      <fieldset class="plain" disabled={!data}>
+        <legend class="hidden">Fields</legend>
+        <Group title="Demand" open bad={form.bad(["model", "rate", "prompt_tokens", "output_tokens"])}>
+          <TextField label="Model" wide list="models" {...form.text(["model"], (t) => t.trim())} />
+          <TextField label="Requests" hint="12/s" {...form.text(["rate"], readRate, " /s")} />
+          <TextField label="Prompt tokens" hint="1k" {...form.length("prompt_tokens")} />
+          <TextField label="Output tokens" hint="500" {...form.length("output_tokens")} />
+        </Group>
+        <Group title="Latency targets" open bad={form.bad(["slo", "assurance"])}>
+          {form.targets().map((key) => (
+            <TextField key={key} label={targetTitle(key)} hint="none" {...form.text(["slo", key], readNumber)} />
+          ))}
+          <TextField label="Assurance" hint="0.9" {...form.text(["assurance", "probability"], readNumber)} />
+        </Group>
+        <Group title="Search" bad={form.bad(["search", "allow_lower_precision"])}>
+          <Chips label="GPUs" empty="all" list="gpus" {...form.names(["search", "gpus"])} />
+          <Checks label="Engines" choices={names?.engines ?? []} {...form.choices(["search", "engines"], DEFAULTS.engines)} />
+          <Checks label="Tensor parallel" choices={DEGREES} {...form.degrees(["search", "tensor_parallel"], DEFAULTS.tensor_parallel)} />
+          <Checks label="Weights" choices={DEFAULTS.weights} {...form.choices(["search", "weights"], DEFAULTS.weights)} />
+          <Checks label="KV cache" choices={DEFAULTS.kv_cache} {...form.choices(["search", "kv_cache"], DEFAULTS.kv_cache)} />
+          <Switch label="Allow lower precision than the checkpoint's" {...form.flag(["allow_lower_precision"])} />
+        </Group>
+        <Group title="Prices and limits" bad={form.bad(["prices", "limits", "failures"])}>
+          <Checks label="Terms" choices={names?.terms ?? []} {...form.choices(["prices", "terms"], ["on-demand"], true)} />
+          <Chips label="Providers" empty="all" list="providers" {...form.names(["prices", "providers"], true)} />
+          <Chips label="Regions" empty="all" list="regions" {...form.names(["prices", "regions"], true)} />
+          <TextField label="Most GPUs" hint="no limit" {...form.text(["limits", "max_gpus"], readNumber, "", true)} />
+          <TextField label="Most USD per hour" hint="no limit" {...form.text(["limits", "max_cost_usd_per_hour"], readNumber, "", true)} />
+          <TextField label="Replicas that may fail" hint="0" {...form.text(["failures", "replicas"], readNumber, "", true)} />
+          <TextField label="Nodes that may fail" hint="0" {...form.text(["failures", "nodes"], readNumber, "", true)} />
+        </Group>
+      </fieldset>
+      <FilesField state={state} />
+      <Completions id="models" names={names?.models ?? []} />
+      <Completions id="gpus" names={names?.offered_gpus ?? []} />
+      <Completions id="providers" names={names?.providers ?? []} />
+      <Completions id="regions" names={names?.regions ?? []} />
+    </form>
+  );
+}
+
+function targetTitle(key: string): string {
+  const [metric, percentile] = key.split("_");
+  return `${(metric ?? "").toUpperCase()} ${percentile ?? ""}`;
+}
+
+/** Reads and edits fields of one service, or of the whole scenario. */
+class FormOf {
+  constructor(
+    private readonly state: State,
+    private readonly data: Plain,
+    private readonly service: Path,
+  ) {}
+
+  text(path: Path, read: (text: string) => Plain, unit = "", shared = false) {
+    const value = this.value(path, shared);
+    const empty = value === undefined || value === null;
+    return {
+      value: empty ? "" : typeof value === "object" ? "(see the text)" : `${String(value)}${typeof value === "number" ? unit : ""}`,
+      problems: this.problems(path, shared),
+      set: (text: string) => this.put(path, text.trim() === "" ? undefined : read(text), shared),
+    };
+  }
+
+  /** A length: its own number, or the mean of its distribution. */
+  length(name: string) {
+    const value = this.value([name]);
+    const hasMean = valueAt(value, ["mean"]) !== undefined;
+    return this.text(hasMean ? [name, "mean"] : [name], readCount);
+  }
+
+  names(path: Path, shared = false) {
+    const value = this.value(path, shared);
+    const values = value === "all" || value === undefined || value === null ? [] : listed(value);
+    return {
+      values: values.map(String),
+      problems: this.problems(path, shared),
+      set: (chosen: string[]) => this.put(path, chosen.length ? chosen : "all", shared),
+    };
+  }
+
+  choices(path: Path, fallback: string[], shared = false) {
+    const value = this.value(path, shared);
+    return {
+      values: value === undefined || value === null ? fallback : listed(value).map(String),
+      problems: this.problems(path, shared),
+      set: (chosen: string[]) => this.put(path, chosen, shared),
+    };
+  }
+
+  degrees(path: Path, fallback: number[]) {
+    const value = this.value(path);
+    return {
+      values: value === undefined || value === null ? fallback : listed(value).map(Number),
+      problems: this.problems(path),
+      set: (chosen: number[]) => this.put(path, chosen),
+    };
+  }
+
+  flag(path: Path) {
+    return {
+      value: this.value(path) === true,
+      problems: this.problems(path),
+      set: (on: boolean) => this.put(path, on),
+    };
+  }
+
+  targets(): string[] {
+    const slo = this.value(["slo"]);
+    const own = slo !== null && typeof slo === "object" && !Array.isArray(slo) ? Object.keys(slo) : [];
+    return [...new Set([...TARGETS.slice(0, 2), ...own.filter((k) => k !== "goodput"), ...TARGETS])].slice(0, 6);
+  }
+
+  bad(fields: string[]): boolean {
+    return fields.some((f) => this.problems([f]).length > 0 || this.problems([f], true).length > 0);
+  }
+
+  private path(path: Path, shared: boolean): Path {
+    return shared ? path : [...this.service, ...path];
+  }
+
+  private value(path: Path, shared = false): Plain | undefined {
+    return valueAt(this.data, this.path(path, shared)) ?? valueAt(this.data, path);
+  }
+
+  private put(path: Path, value: Plain | undefined, shared = false): void {
+    edit(withValue(this.state.text, this.path(path, shared), value));
+  }
+
+  private problems(path: Path, shared = false): Problem[] {
+    const field = this.path(path, shared).join(".");
+    return this.state.problems.filter((p) => p.field === field || p.field?.startsWith(`${field}.`));
+  }
+}
+
+function listed(value: Plain): Plain[] {
+  return Array.isArray(value) ? value : [value];
+}

@@ -1,0 +1,88 @@
+"""Errors in the one shape every answer of the server gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from planner.catalog.store import Catalog
+from planner.errors import InputError, PlannerError
+from planner.scenario.examination import examined, with_files_beside
+from planner.scenario.name_checks import check_names, name_problems
+from planner.scenario.reader import validate
+from planner.scenario.schema import Scenario
+from planner.scenario.yaml_source import parse_source
+from planner.web.uploads import SCENARIO, refuse_server_files
+
+Json = dict[str, object]
+DEFAULT_NAME = "scenario"
+_WHERE = re.compile(rf"^(?:.*/)?{re.escape(SCENARIO)}(?::(\d+))?(?:, (.*))?$")
+
+
+def problem_of(error: PlannerError) -> Json:
+    """What is wrong, its field and line, what was found, what is allowed, what to do next."""
+    field, line = error.where, None
+    match = _WHERE.match(error.where or "")
+    if match:
+        line, field = int(match[1]) if match[1] else None, match[2]
+    return problem(
+        error.what,
+        field=field,
+        line=line,
+        found=None if error.found is None else str(error.found)[:200],
+        allowed=error.allowed,
+        action=error.action,
+        exit_code=error.exit_code,
+    )
+
+
+def problem(
+    what: str,
+    *,
+    field: str | None = None,
+    line: int | None = None,
+    found: str | None = None,
+    allowed: str | None = None,
+    action: str | None = None,
+    exit_code: int = 2,
+) -> Json:
+    """One problem; ``exit_code`` is the command line's for the same one."""
+    return {
+        "what": what,
+        "field": field,
+        "line": line,
+        "found": found,
+        "allowed": allowed,
+        "next": action,
+        "exit_code": exit_code,
+    }
+
+
+def read_question(text: str, files: Mapping[str, str], folder: Path, catalog: Catalog) -> Scenario:
+    """The scenario of ``text``, its files found in ``folder``; raises the first problem."""
+    source = parse_source(text, str(folder / SCENARIO))
+    scenario = validate(source, DEFAULT_NAME)
+    for error in refuse_server_files(scenario, source, files, catalog):
+        raise error
+    scenario = with_files_beside(scenario, folder)
+    check_names(scenario, catalog, source)
+    return scenario
+
+
+def all_problems(
+    text: str, files: Mapping[str, str], folder: Path, catalog: Catalog
+) -> tuple[PlannerError, ...]:
+    """Every problem of the text at once: fields that cannot be read, else files and names."""
+    try:
+        source = parse_source(text, str(folder / SCENARIO))
+    except InputError as error:
+        return (error,)
+    _, wrong = examined(source, None, DEFAULT_NAME, None)
+    if wrong:
+        return wrong
+    scenario = validate(source, DEFAULT_NAME)
+    refused = tuple(refuse_server_files(scenario, source, files, catalog))
+    if refused:  # the names are not looked up: a model's name could be one of these files
+        return refused
+    return tuple(name_problems(with_files_beside(scenario, folder), catalog, source))

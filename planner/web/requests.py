@@ -1,0 +1,115 @@
+"""What a client may send: one strict, frozen model for each route; they describe the OpenAPI too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+Text = Annotated[str, Field(max_length=1_000_000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Names = Annotated[tuple[Name, ...], Field(max_length=100)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+PlanData = dict[str, JsonValue]
+
+Detail = Literal["quick", "plan", "report"]
+Style = Literal["html", "xlsx", "csv", "json", "md", "launch"]
+Target = Literal["vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d"]
+
+
+class Request(BaseModel):
+    """The base of every request: unknown keys are errors, numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    files: Annotated[dict[str, str], Field(description="Uploaded text files by plain name.")] = (
+        Field(default_factory=dict)
+    )
+
+
+class ScenarioRequest(Request):
+    """A request about one scenario, given as YAML text."""
+
+    scenario: Annotated[Text, Field(description="The scenario as YAML text.")]
+
+
+class CheckRequest(ScenarioRequest):
+    """Every problem of the scenario at once."""
+
+
+class SolveRequest(ScenarioRequest):
+    """The cheapest fleet.
+
+    ``detail``: quick (decision and charts), plan (with derivation and prices), report (with
+    sensitivity and other ways to pay, each a solve of its own). ``among``: GPU types the search is
+    narrowed to, for a preview. ``since``: an earlier plan to say what changed against.
+    """
+
+    verify: Literal["simulate", "none"] = "simulate"
+    detail: Detail = "plan"
+    rivals: Annotated[int, Field(ge=0, le=20)] = 5
+    time_limit_s: Annotated[float, Field(gt=0, le=60)] = 30.0
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    among: Names = ()
+    since: PlanData | None = None
+
+
+class CompareRequest(ScenarioRequest):
+    """One scenario under restrictions: ``{"tensor_parallel": ["2", "4"]}``."""
+
+    vary: Annotated[dict[Name, Names], Field(min_length=1, max_length=4)]
+    verify: Literal["simulate", "none"] = "none"
+
+
+class DifferenceRequest(Request):
+    """What changed from plan ``old`` to plan ``new``, and why."""
+
+    old: PlanData
+    new: PlanData
+
+
+class SweepRequest(ScenarioRequest):
+    """One input over a range; ``low`` and ``high`` as the command line takes them: 10, 0.5s, 80ms."""
+
+    axis: Name
+    low: Name
+    high: Name
+    steps: Annotated[int, Field(ge=2, le=50)] = 9
+    refinements: Annotated[int, Field(ge=0, le=4)] = 0
+    price_of: Name | None = None
+
+
+class ExplainRequest(ScenarioRequest):
+    """The derivation step by step: the textbook beside what the targets need."""
+
+    verify: Literal["simulate", "none"] = "none"
+
+
+class MemoryRequest(Request):
+    """Parameters, weights, KV cache, and with ``gpu`` the memory of each GPU."""
+
+    model: Name
+    gpu: Name | None = None
+    weights: Name = "native"
+    kv_cache: Name = "bf16"
+    engine: Name = "vllm"
+    tensor_parallel: Count = 1
+    pipeline_parallel: Count = 1
+    context_tokens: Count = 4096
+    concurrency: Count = 1
+
+
+class AccuracyRequest(Request):
+    """How far predictions are from measured points; ``points`` names an uploaded CSV file."""
+
+    points: Name
+    level: Annotated[float, Field(ge=0.1, le=0.99)] = 0.8
+
+
+class ExportRequest(Request):
+    """A plan as a file: a report, a table, or launch files as a ZIP archive."""
+
+    plan: PlanData
+    style: Style
+    table: Name = "order"
+    target: Target = "vllm"

@@ -1,0 +1,1 @@
+"""What arrives: request lengths, traces and their statistics."""

@@ -1,0 +1,283 @@
+"""The rows of a trace file, whatever it is written in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from planner.errors import InputError
+from planner.workload.trace_columns import ALLOWED, TraceLayout, layout_of
+
+MAX_TRACE_BYTES = 2_000_000_000
+MAX_REQUESTS = 20_000_000
+MAX_TOKENS = 10_000_000
+MAX_LIST_BYTES = 200_000_000
+PARQUET_MAGIC = b"PAR1"
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
+_AIPERF = TraceLayout(
+    "AIPerf", "request_start_ns", "input_sequence_length", "output_sequence_length", 1e9, sorts=True
+)
+
+
+@dataclass(slots=True)
+class TraceRows:
+    """Requests as found, in the file's units; ``times`` is None for lengths alone.
+
+    dates: whether times were written as dates, and are seconds since 1970.
+    """
+
+    layout: TraceLayout
+    times: list[float] | None
+    prompts: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    prefixes: list[tuple[int, ...]] = field(default_factory=list)
+    dates: bool = False
+    failed: int = 0
+
+    def add(self, row: Mapping[str, object], where: str) -> None:
+        """Take one request; InputError naming the row."""
+        layout = self.layout
+        output = row.get(layout.output)
+        if layout.failed and str(output).strip() in ("0", "0.0"):
+            self.failed += 1
+            return
+        prompt = _tokens(row.get(layout.prompt), where, "prompt")
+        self.outputs.append(_tokens(output, where, "output"))
+        self.prompts.append(prompt)
+        if self.times is not None and layout.time is not None:
+            cell = row.get(layout.time)
+            self.dates = self.dates or isinstance(cell, datetime) or bool(_DATE.match(str(cell)))
+            self.times.append(read_time_s(cell, where))
+        self.prefixes.append(_prefix(row.get("hash_ids", []), where))
+        if len(self.prompts) > MAX_REQUESTS:
+            raise InputError(f"more than {MAX_REQUESTS:,} requests", where=where)
+
+
+def read_rows(path: Path) -> TraceRows:
+    """Return the requests of a file; InputError with file and line when it is bad."""
+    _check_size(path)
+    with path.open("rb") as binary:
+        if binary.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+            return _collect(path, _parquet(path))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            if first.lstrip().startswith("["):
+                return _collect(path, _json_list(path, file.read(MAX_LIST_BYTES)))
+            if first.lstrip().startswith("{"):
+                return _collect(path, _json_lines(path, file))
+            return _collect(path, _table(path, file, first))
+    except UnicodeDecodeError:
+        raise InputError("the trace is not UTF-8 text", where=str(path)) from None
+
+
+def _collect(path: Path, found: Iterator[tuple[str, Mapping[str, object]]]) -> TraceRows:
+    rows: TraceRows | None = None
+    for where, row in found:
+        if rows is None:
+            layout = layout_of(row, where) if "metrics" not in row else _AIPERF
+            rows = TraceRows(layout, None if layout.time is None else [])
+        if rows.layout is _AIPERF:
+            flat = _record(row)
+            if flat is None:
+                rows.failed += 1
+                continue
+            row = flat
+        missing = [
+            name
+            for name in (rows.layout.time, rows.layout.prompt, rows.layout.output)
+            if name is not None and name not in row
+        ]
+        if missing:
+            raise InputError(
+                "fields are missing: " + ", ".join(missing), where=where, found=", ".join(row)
+            )
+        rows.add(row, where)
+    if rows is None:
+        raise InputError("the trace has no requests", where=str(path))
+    return rows
+
+
+def _record(row: Mapping[str, object]) -> Mapping[str, object] | None:
+    """One of AIPerf's records as a plain row; None for a warm-up or a failed request."""
+    metadata, metrics = row.get("metadata"), row.get("metrics")
+    if not isinstance(metadata, Mapping) or not isinstance(metrics, Mapping):
+        return row
+    phase = metadata.get("benchmark_phase", "profiling")
+    if row.get("error") or metadata.get("was_cancelled") or phase != "profiling":
+        return None
+    flat: dict[str, object] = {}
+    for name in ("input_sequence_length", "output_sequence_length"):
+        cell = metrics.get(name)
+        if isinstance(cell, Mapping):
+            flat[name] = cell.get("value")
+    if "request_start_ns" in metadata:
+        flat["request_start_ns"] = metadata["request_start_ns"]
+    return flat
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError("the trace is empty", where=str(path), allowed=ALLOWED)
+    if size > MAX_TRACE_BYTES:
+        raise InputError(
+            "the trace is too large",
+            where=str(path),
+            found=f"{size:,} bytes",
+            allowed=f"at most {MAX_TRACE_BYTES:,} bytes",
+        )
+
+
+def _table(
+    path: Path, file: Iterable[str], first: str
+) -> Iterator[tuple[str, Mapping[str, object]]]:
+    separator = max((",", ";", "\t"), key=first.count)
+    reader = csv.reader(file, delimiter=separator)
+    header = [name.strip() for name in next(reader, [])]
+    layout_of(header, f"{path}:1")
+    for cells in reader:
+        if not cells:
+            continue
+        where = f"{path}:{reader.line_num}"
+        if len(cells) < len(header):
+            raise InputError("the row is too short", where=where, found=f"{len(cells)} cells")
+        yield where, dict(zip(header, cells, strict=False))
+
+
+def _json_lines(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            if number == 1 and line.strip() == "{":
+                yield from _json_object(path, "{" + "".join(file))
+                return
+            raise InputError("not a JSON object", where=where) from None
+        if not isinstance(row, dict):
+            raise InputError("not a JSON object", where=where)
+        if isinstance(row.get("input_lens"), list):
+            yield from _saved_lengths(row, where)
+        else:
+            yield where, row
+
+
+def _json_object(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """One object over several lines: a result saved with each request's lengths."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InputError("not a JSON object", where=f"{path}:1") from None
+    if isinstance(row.get("input_lens"), list):
+        yield from _saved_lengths(row, str(path))
+    else:
+        yield str(path), row
+
+
+def _saved_lengths(
+    row: Mapping[str, object], where: str
+) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The requests of ``vllm bench serve --save-detailed``, with their start times where it has them."""
+    prompts, outputs, starts = (row.get(k) for k in ("input_lens", "output_lens", "start_times"))
+    if not isinstance(prompts, list) or not isinstance(outputs, list):
+        raise InputError("fields are missing: output_lens", where=where)
+    timed = isinstance(starts, list) and len(starts) == len(prompts)
+    for i, (prompt, output) in enumerate(zip(prompts, outputs, strict=False)):
+        request: dict[str, object] = {"input_toks": prompt, "output_toks": output}
+        if timed and isinstance(starts, list):
+            request["arrival_time"] = starts[i]
+        if output:
+            yield f"{where}, request {i + 1}", request
+
+
+def _json_list(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise InputError("not a JSON list", where=str(path), found=str(problem)) from None
+    for number, row in enumerate(found, 1):
+        if not isinstance(row, dict):
+            raise InputError("not a JSON object", where=f"{path}, entry {number}", found=row)
+        yield f"{path}, entry {number}", row
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(
+            "reading Parquet needs pyarrow",
+            where=str(path),
+            action="install the extra: pip install 'llm-planner[parquet]', or write CSV",
+        ) from None
+    table = parquet.ParquetFile(path)
+    layout_of(table.schema_arrow.names, str(path))
+    number = 0
+    for batch in table.iter_batches():
+        for row in batch.to_pylist():
+            number += 1
+            yield f"{path}, row {number}", row
+
+
+def read_time_s(cell: object, where: str) -> float:
+    """Seconds from a number or a date and time (UTC without a zone); InputError naming ``where``."""
+    if isinstance(cell, datetime):
+        return (cell if cell.tzinfo else cell.replace(tzinfo=UTC)).timestamp()
+    try:
+        value = float(str(cell))
+    except ValueError:
+        value = _date_s(cell, where)
+    if not math.isfinite(value) or value < 0:
+        raise InputError("not a time", where=where, found=cell, allowed="a finite time from 0 on")
+    return value
+
+
+def _date_s(cell: object, where: str) -> float:
+    match = _DATE.fullmatch(str(cell).strip())
+    try:
+        if match is None:
+            raise ValueError
+        zone = (match[3] or "+00:00").replace("Z", "+00:00")
+        return datetime.fromisoformat(match[1] + zone).timestamp() + float(f"0{match[2] or ''}")
+    except ValueError:
+        raise InputError(
+            "not a time",
+            where=where,
+            found=cell,
+            allowed="seconds, or a date such as 2023-11-16 18:15:46.68",
+        ) from None
+
+
+def _tokens(cell: object, where: str, what: str) -> int:
+    try:
+        number = float(str(cell))
+    except ValueError:
+        number = math.nan
+    if isinstance(cell, bool) or not number.is_integer() or not 1 <= number <= MAX_TOKENS:
+        raise InputError(
+            f"not a number of {what} tokens",
+            where=where,
+            found=cell,
+            allowed=f"a whole number from 1 to {MAX_TOKENS:,}",
+        )
+    return int(number)
+
+
+def _prefix(ids: object, where: str) -> tuple[int, ...]:
+    if isinstance(ids, str) and ids.startswith("["):
+        ids = json.loads(ids)
+    if ids is None:
+        return ()
+    if not isinstance(ids, list) or not all(isinstance(i, int) for i in ids):
+        raise InputError("hash_ids must be a list of integers", where=where)
+    return tuple(ids)

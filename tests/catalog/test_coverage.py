@@ -1,0 +1,52 @@
+"""How much of what engines list is known, and the page that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.sizing_reference import with_counts
+from planner.catalog.coverage import class_coverage, unknown_classes
+from planner.catalog.engine_classes import listing_reasons
+from planner.catalog.store import load_catalog
+
+CATALOG = load_catalog()
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "sizing.md"
+
+
+def test_the_page_has_the_counts_of_the_catalog() -> None:
+    """Write it anew with: python -m benchmarks.sizing_reference."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert with_counts(text, CATALOG) == text
+
+
+def test_most_classes_that_engines_list_are_known() -> None:
+    for row in class_coverage(CATALOG):
+        if row.kind in ("text", "multimodal", "pooling", "classification") and row.listed > 10:
+            assert row.known / row.listed >= 0.75, row
+
+
+def test_classes_of_the_catalogs_models_are_known() -> None:
+    unknown = set(unknown_classes(CATALOG, "vllm"))
+    assert not unknown & {CATALOG.model(name).architecture for name in CATALOG.model_names()}
+
+
+def test_a_class_is_refused_before_the_first_and_after_the_last_version_that_lists_it() -> None:
+    classes = CATALOG.engine_classes()
+
+    def reasons(name: str, version: str) -> tuple[str, ...]:
+        return listing_reasons(classes, CATALOG.engine("vllm", version), name)
+
+    assert "0.20.2" in reasons("DeepseekV4ForCausalLM", "0.19.0")[0]
+    assert reasons("BaichuanForCausalLM", "0.23.0") == ()
+    assert "up to 0.23.0" in reasons("BaichuanForCausalLM", "0.25.1")[0]
+    assert reasons("MllamaForConditionalGeneration", "0.11.0") == ()  # Transformers has the class
+    assert reasons("LlamaForCausalLM", "0.33.0") == ()
+
+
+def test_a_newer_class_is_served_by_the_first_version_that_lists_it() -> None:
+    vllm = CATALOG.engine("vllm")
+    assert CATALOG.engine_serving("vllm", "LlamaForCausalLM") == vllm
+    newer = CATALOG.engine_serving("vllm", "DeepseekV4ForCausalLM")
+    assert newer.version == "0.20.2"
+    assert newer.defaults_of
+    assert listing_reasons(CATALOG.engine_classes(), newer, "DeepseekV4ForCausalLM") == ()

@@ -1,0 +1,64 @@
+"""CSV of any command carries any of its tables, or all of them from one run."""
+
+import csv
+
+import pytest
+
+from planner.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plan") / "plan.json"
+    assert main(["solve", "rent_or_buy_70b", "--verify", "none", "-o", str(path)]) == 0
+    return str(path)
+
+
+def test_a_report_writes_every_table_beside_its_name(plan, tmp_path):
+    out = tmp_path / "report.csv"
+    assert main(["report", plan, "--quick", "--table", "all", "-o", str(out)]) == 0
+    names = {p.name for p in tmp_path.iterdir()}
+    assert {"report.order.csv", "report.totals.csv", "report.cash_by_month.csv"} <= names
+    with (tmp_path / "report.totals.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["usd_per_month"]) == pytest.approx(730 * float(row["usd_per_hour"]))
+
+
+def test_a_table_that_needs_no_solve_solves_nothing(plan, monkeypatch, capsys):
+    def refuse(*_args, **_named):
+        raise AssertionError("solved again")
+
+    monkeypatch.setattr("planner.parallel.process_pool.solving_ahead", refuse)
+    assert main(["report", plan, "--format", "csv", "--table", "totals"]) == 0
+    assert capsys.readouterr().out.startswith("usd_per_hour,")
+
+
+def test_several_tables_need_a_file(plan, capsys):
+    assert main(["report", plan, "--quick", "--format", "csv", "--table", "all"]) == 2
+    assert "NAME.TABLE.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", ["differences", "causes", "values"])
+def test_a_difference_has_each_of_its_tables(plan, table, capsys):
+    code = main(["diff", plan, plan, "--format", "csv", "--table", table])
+    stated = capsys.readouterr()
+    if table == "causes":  # nothing differs: no causes to list
+        assert code == 2
+        assert "the report has no such table" in stated.err
+    else:
+        assert code == 0
+        assert "kind," in stated.out
+
+
+def test_a_memo_is_no_spreadsheet(plan, tmp_path, capsys):
+    code = main(["report", plan, "--memo", "--format", "xlsx", "-o", str(tmp_path / "a.xlsx")])
+    assert code == 2
+    assert "html, md, table" in capsys.readouterr().err
+
+
+def test_a_memo_is_written(plan, tmp_path):
+    out = tmp_path / "memo.md"
+    assert main(["report", plan, "--quick", "--memo", "-o", str(out)]) == 0
+    text = out.read_text(encoding="utf-8")
+    assert text.startswith("# For approval: rent_or_buy_70b")
+    assert "Finance" in text

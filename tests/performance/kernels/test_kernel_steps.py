@@ -1,0 +1,123 @@
+"""Steps from measured kernels: the tables as shipped, and the sums made of them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from planner.catalog.store import load_catalog
+from planner.deployment import Deployment
+from planner.evidence import Evidence
+from planner.performance.factors import load_calibration
+from planner.performance.kernels import lookup
+from planner.performance.kernels.components import COMPONENTS
+from planner.performance.kernels.summing import components
+from planner.performance.kernels.table import kernel_table
+from planner.performance.model import step_model
+from planner.performance.steps import StepBatch
+from planner.sizing.precision import weights_for
+
+CATALOG = load_catalog()
+CALIBRATION = load_calibration(CATALOG)
+
+
+def built(
+    model: str, gpu: str, engine: str, tp: int, weights: str = "native", dp: int = 1
+) -> Deployment:
+    spec, card = CATALOG.model(model), CATALOG.gpu(gpu)
+    return Deployment(
+        model=spec,
+        gpu=card,
+        engine=CATALOG.engine(engine),
+        tensor_parallel=tp,
+        weights=weights_for(spec, weights, CATALOG.weight_format),
+        kv_cache=CATALOG.kv_format("bf16"),
+        data_parallel=dp,
+        expert_parallel=dp,
+    )
+
+
+STEPS = (
+    StepBatch(1.0, 500.0, sampled_tokens=1.0),
+    StepBatch(64.0, 96_000.0, sampled_tokens=64.0),
+    StepBatch(1500.0, 3e6, sampled_tokens=1500.0),
+    StepBatch(32.0, 64_000.0, 2048.0, 2.0, 1.5e6, 34.0),
+    StepBatch(0.0, 0.0, 40_000.0, 5.0, 1.6e8, 5.0),
+)
+
+
+@pytest.mark.parametrize("dp", [1, 8])
+def test_one_step_costs_what_it_costs_among_many(dp: int) -> None:
+    deployment = built("deepseek-ai/DeepSeek-V3", "b200-sxm-180gb", "sglang", 8 // dp, dp=dp)
+    steps = CALIBRATION.kernel_steps(deployment)
+    assert steps is not None
+    columns = [[getattr(step, f.name) for step in STEPS] for f in fields(StepBatch)]
+    many = StepBatch(*(np.array(column, dtype=float) for column in columns))
+    apart = [steps.step_seconds(step) for step in STEPS]
+    assert apart == pytest.approx(steps.step_seconds(many))
+    assert apart == pytest.approx(steps.step_times(many).total_s)
+
+
+def test_what_nobody_fitted_is_priced_by_its_measured_kernels() -> None:
+    steps = step_model(
+        built("mistralai/Mixtral-8x7B-v0.1", "h100-sxm-80gb", "vllm", 2), CALIBRATION
+    )
+    assert steps.evidence is Evidence.KERNELS
+    assert steps.distance == "kernels"
+    assert steps.interval(0.01, "tpot").low < 0.01 < steps.interval(0.01, "tpot").high
+
+
+def test_a_model_measured_on_its_engine_and_gpu_keeps_its_fitted_factors() -> None:
+    model, traits = next(key for key in CALIBRATION.carriers if key[1].engine == "tensorrt-llm")
+    assert CALIBRATION.distance(model, traits) == "fitted"
+
+
+def test_a_card_without_tables_is_priced_by_its_roofline() -> None:
+    deployment = built("meta-llama/Llama-3.1-8B-Instruct", "mi300x", "vllm", 1)
+    assert CALIBRATION.kernel_steps(deployment) is None
+    assert step_model(deployment, CALIBRATION).evidence is not Evidence.KERNELS
+
+
+def test_a_product_between_tabulated_sizes_lies_between_them() -> None:
+    table = kernel_table(CATALOG.root, "h200-sxm-141gb", "vllm")
+    assert table is not None
+    sizes = [lookup.product(table, "bfloat16", rows, 4096) for rows in (8192, 9000, 10240)]
+    low, middle, high = (found[1] for found in sizes if found is not None)
+    assert (np.minimum(low, high) <= middle).all()
+    assert (middle <= np.maximum(low, high)).all()
+
+
+def test_experts_nobody_measured_take_their_neighbours_times_their_work() -> None:
+    table = kernel_table(CATALOG.root, "h200-sxm-141gb", "vllm")
+    assert table is not None
+    known = lookup.Experts(7168, 2048, 8, 256, 8, 1, 1.0)
+    wider = lookup.Experts(7168, 2560, 8, 256, 8, 1, 1.0)
+    first = lookup.experts(table, ("fp8_block",), known)
+    second = lookup.experts(table, ("fp8_block",), wider)
+    assert first is not None
+    assert second is not None
+    grown = np.exp(second[1] - first[1])[4:]
+    assert ((grown > 0.8) & (grown < 1.8)).all()
+
+
+def test_every_component_grows_with_the_layers_that_need_it() -> None:
+    found = components(built("Qwen/Qwen3-32B", "h100-sxm-80gb", "vllm", 2, "fp8"), CATALOG.root)
+    assert found is not None
+    seconds = dict(zip(COMPONENTS, found.seconds(STEPS[3]).T[0], strict=True))
+    assert seconds["experts"] == 0.0
+    assert all(seconds[name] > 0 for name in COMPONENTS if name != "experts")
+    assert found.norms == 64
+
+
+@pytest.mark.parametrize("path", sorted((CATALOG.root / "kernels").glob("*.npz")))
+def test_every_table_names_a_known_card_and_engine(path: object) -> None:
+    gpu, engine, _ = str(path).rsplit("/", 1)[-1].rsplit(".", 2)
+    assert CATALOG.gpu(gpu).name == gpu
+    assert CATALOG.engine(engine).name == engine
+    table = kernel_table(CATALOG.root, gpu, engine)
+    assert table is not None
+    for operation in table.operations.values():
+        assert np.isfinite(operation.log_ns).all()
+        assert (operation.log_ns > np.log(500)).all()

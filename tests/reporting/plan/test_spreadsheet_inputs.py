@@ -1,0 +1,193 @@
+"""Each input of the workbook changed by itself, recalculated by LibreOffice, and compared.
+
+What is expected is worked out here from definitions alone: cash month by month in plain loops.
+"""
+
+import io
+import os
+from dataclasses import replace
+
+import openpyxl
+import pytest
+from workbook_reader import SOFFICE, named, priced, recalculated, sums
+
+from planner.findings.resale import break_even_months, sold_at_horizon_usd
+from planner.findings.ways_to_pay import rentals_of
+from planner.plan.money import Cash
+from planner.reporting.plan import spreadsheet as xlsx
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        SOFFICE is None and os.environ.get("PLANNER_REQUIRE_OFFICE") != "1",
+        reason="needs LibreOffice (apt install libreoffice-calc)",
+    ),
+]
+BASE = {
+    "Hours_per_month": 730, "Hours_per_year": 8760, "Horizon_months": 24, "Need_ends": 0, "Rate": 50,
+    "Growth_per_month": 0, "Input_tokens": 1000, "Output_tokens": 500, "Discount_rate": 0.08,
+    "API_input_price": 0.23, "API_output_price": 0.4, "Servers": 2, "Server_price": 300_000,
+    "Life_months": 60, "Residual_share": 0.15, "Resale_share_36_months": 0.3, "Max_power_kW": 10,
+    "Idle_power_kW": 2, "Utilization": 0.7, "PUE": 1.5, "Tariff": 0.1, "Colocation": 150,
+    "Network_share": 0.017, "Maintenance_share": 0.015, "Staff_per_server": 5000,
+    "Lead_time_months": 3,
+}  # fmt: skip
+MOVED = {
+    "Hours_per_year": 8766, "Horizon_months": 30, "Need_ends": 1, "Rate": 70,
+    "Growth_per_month": 0.03, "Input_tokens": 800, "Output_tokens": 650, "Discount_rate": 0.12,
+    "API_input_price": 0.5, "API_output_price": 0.9, "Servers": 3, "Server_price": 270_000,
+    "Life_months": 48, "Residual_share": 0.05, "Resale_share_36_months": 0.4, "Max_power_kW": 12,
+    "Idle_power_kW": 3, "Utilization": 0.4, "PUE": 1.2, "Tariff": 0.22, "Colocation": 190,
+    "Network_share": 0.03, "Maintenance_share": 0.04, "Staff_per_server": 9000,
+    "Lead_time_months": 6,
+}  # fmt: skip
+
+
+def value(i, age):
+    """Share of its price that a server of that age is worth."""
+    life, late = i["Life_months"], i["Resale_share_36_months"]
+    if age >= life:
+        return i["Residual_share"]
+    if age <= 36 < life:
+        return late ** (age / 36)
+    return late * (i["Residual_share"] / late) ** ((age - 36) / (life - 36))
+
+
+def owned_by_hand(i):
+    """Cash by month and what is left, for servers bought at signature; 21 USD/h x 2 until they come."""
+    months, lead = i["Horizon_months"], i["Lead_time_months"]
+    kw = i["Idle_power_kW"] + i["Utilization"] * (i["Max_power_kW"] - i["Idle_power_kW"])
+    running = (
+        kw * i["PUE"] * i["Hours_per_year"] * i["Tariff"] / 12
+        + i["Max_power_kW"] * i["Colocation"]
+        + i["Server_price"] * (i["Network_share"] + i["Maintenance_share"]) / 12
+        + i["Staff_per_server"] / 12
+    )
+    flow = [0.0] * (months + 1)
+    flow[0] = i["Servers"] * i["Server_price"]
+    for month in range(1, months + 1):
+        flow[month] = 2 * 21 * 730 if month <= lead else i["Servers"] * running
+    worth = flow[0] * value(i, months - lead)
+    if i["Need_ends"]:
+        flow[months] -= worth
+        return flow, 0.0
+    return flow, worth
+
+
+def api_by_hand(i):
+    months, growth = i["Horizon_months"], i["Growth_per_month"]
+    first = i["Rate"]
+    if growth:
+        first *= growth * months / ((1 + growth) ** months - 1)
+    each = i["Input_tokens"] * i["API_input_price"] + i["Output_tokens"] * i["API_output_price"]
+    return [0.0] + [
+        first * (1 + growth) ** m * 3600 * i["Hours_per_month"] * each / 1e6 for m in range(months)
+    ]
+
+
+def worth_today(flow, left, i):
+    rate, months = i["Discount_rate"], i["Horizon_months"]
+    paid = sum(usd / (1 + rate) ** (m / 12) for m, usd in enumerate(flow))
+    return paid - left / (1 + rate) ** (months / 12)
+
+
+@pytest.mark.parametrize("name", [None, *MOVED])
+def test_each_input_moves_what_follows_from_it(name, tmp_path):
+    inputs = BASE if name is None else {**BASE, name: MOVED[name]}
+    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced())))
+    sheet = book["Assumptions"]
+    assert {n: sheet[named(book, n).coordinate].value for n in BASE} == pytest.approx(BASE)
+    sheet[named(book, name or "Rate").coordinate] = inputs[name or "Rate"]
+    found = sums(recalculated(book, tmp_path))
+    flow, left = owned_by_hand(inputs)
+    assert found["Cost of the horizon"][2] == pytest.approx(sum(flow) - left)
+    assert found["Left at the horizon"][2] == pytest.approx(left)
+    assert found["Present value"][2] == pytest.approx(worth_today(flow, left, inputs))
+    api = api_by_hand(inputs)
+    assert found["Cost of the horizon"][3] == pytest.approx(sum(api))
+    assert found["Present value"][3] == pytest.approx(worth_today(api, 0.0, inputs))
+    # Two nodes at 10 USD/h from month 7, under a term of 36 months that is paid to 60 % upfront.
+    month, months = 2 * 10 * 730, inputs["Horizon_months"]
+    held = 36 if inputs["Need_ends"] else months - 6
+    assert found["Cost of the horizon"][0] == pytest.approx(month * held)
+
+
+def exposed(**horizon):
+    """Findings whose plan states its cash, and servers with their break-even."""
+    findings = priced(**horizon)
+    months, ends = findings.plan.scenario.horizon.months, findings.plan.scenario.horizon.ends
+    cash = Cash.of((r.holding for r in rentals_of(findings.plan)), months, ends=ends)
+    plan = findings.plan.model_copy(update={"cash": cash})
+    return replace(findings, plan=plan)
+
+
+@pytest.mark.parametrize("horizon", [{}, {"need": "ends"}])
+def test_exposure_and_break_even_are_recalculated(tmp_path, horizon):
+    findings = exposed(**horizon)
+    cash = findings.plan.cash
+    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))
+    fresh = recalculated(book, tmp_path)
+    rows = list(
+        fresh["Exposure"].iter_rows(min_row=6, max_row=5 + len(cash.by_month), values_only=True)
+    )
+    assert [r[3] for r in rows] == pytest.approx(list(cash.exit_owed_usd))
+    assert [r[4] for r in rows] == pytest.approx(list(cash.exit_unused_usd))
+    assert [r[2] for r in rows] == pytest.approx([cash.until(m) for m in range(len(rows))])
+    assert named(fresh, "Signed_for").value == pytest.approx(cash.committed_usd)
+    assert str(fresh["Summary"]["A1"].value).endswith(
+        f"{named(fresh, 'Cost_per_month').value:,.0f} USD per month"
+    )
+
+
+def test_the_headline_follows_the_order(tmp_path):
+    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced())))
+    book["Summary"]["G6"], book["Summary"]["H6"] = 5, 20.0
+    fresh = recalculated(book, tmp_path)
+    cost = 5 * 20 * 730 * 18 / 24  # held 18 of 24 months
+    assert fresh["Summary"]["A1"].value.startswith("5 x h100x8 at acme")
+    assert fresh["Summary"]["A1"].value.endswith(f": {cost:,.0f} USD per month")
+
+
+def with_break_even(findings):
+    """The servers' way with its months and its sale, as the report works them out."""
+    from planner.findings.owned_servers import paid
+    from planner.money.ledger import ledger
+
+    horizon = findings.plan.scenario.horizon
+    base = ledger((r.holding for r in rentals_of(findings.plan)), horizon.months, ends=horizon.ends)
+    ways = []
+    for way in findings.purchases:
+        if way.owned is not None:
+            rented = ledger(
+                (r.holding for r in way.owned.meanwhile), horizon.months, ends=horizon.ends
+            )
+            own = paid(way.owned, rented, horizon.months, ends=horizon.ends).ledger
+            kept, sold = break_even_months(way.owned, own, base, findings.discount_rate)
+            way = replace(
+                way,
+                kept_break_even_month=kept,
+                sold_break_even_month=sold,
+                sold_usd=sold_at_horizon_usd(own, findings.discount_rate),
+            )
+        ways.append(way)
+    return replace(findings, purchases=tuple(ways))
+
+
+@pytest.mark.parametrize("horizon", [{}, {"need": "ends"}])
+@pytest.mark.parametrize("price", [300_000, 60_000])
+def test_break_even_months_are_recalculated(tmp_path, horizon, price):
+    findings = priced(**horizon)
+    server = replace(findings.purchases[2].owned.server, price_usd=price)
+    moved = replace(
+        findings.purchases[2], owned=replace(findings.purchases[2].owned, server=server)
+    )
+    expected = with_break_even(replace(findings, purchases=(*findings.purchases[:2], moved)))
+    way = expected.purchases[2]
+    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(with_break_even(findings))))
+    book["Assumptions"][named(book, "Server_price").coordinate] = price
+    fresh = recalculated(book, tmp_path)["Break-even"]
+    heads = [c.value for c in fresh[5]]
+    shown = dict(zip(heads, [c.value for c in fresh[3]], strict=True))
+    months = (way.kept_break_even_month, way.sold_break_even_month)
+    text = (shown["owned, nothing sold"], shown["owned, sold then"])
+    assert text == tuple("never" if m is None else m for m in months)

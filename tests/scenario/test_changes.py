@@ -1,0 +1,66 @@
+"""Fields set from outside a scenario's file."""
+
+import pytest
+
+from planner.errors import InputError
+from planner.scenario.changes import read_change, with_changes
+from planner.scenario.reader import validate
+from planner.scenario.yaml_source import parse_source
+
+ONE = """\
+model: m
+rate: 5
+prompt_tokens: 500
+output_tokens: 100
+slo: {ttft_p99: 1s}
+"""
+TWO = """\
+slo: {ttft_p99: 1s}
+services:
+  - {name: chat, model: m, rate: 1, prompt_tokens: 5, output_tokens: 6}
+  - {name: code, model: m, rate: 2, prompt_tokens: 5, output_tokens: 6}
+"""
+
+
+def read(text, *changes):
+    return validate(with_changes(parse_source(text, "my.yaml"), [read_change(c) for c in changes]))
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "found"),
+    [
+        (ONE, "rate=80", lambda s: s.services[0].rate == 80),
+        (ONE, "rate=1e2", lambda s: s.services[0].rate == 100),
+        (ONE, "slo.ttft_p99=3s", lambda s: s.services[0].slo.target("ttft").seconds == 3),
+        (ONE, "search.gpus=[h100, l4]", lambda s: s.services[0].search.gpus == ("h100", "l4")),
+        (ONE, "limits.max_gpus=3", lambda s: s.limits.max_gpus == 3),
+        (ONE, "prompt_tokens.mean=8k", None),
+        (ONE, "prompt_tokens=8k", lambda s: s.services[0].prompt_tokens.mean == 8000),
+        (TWO, "services.code.rate=9", lambda s: [x.rate for x in s.services] == [1, 9]),
+        (TWO, "services.1.rate=9", lambda s: [x.rate for x in s.services] == [1, 9]),
+        (TWO, "slo.ttft_p99=3s", lambda s: s.services[1].slo.targets[0].seconds == 3),
+        (TWO, "rate=9", None),
+        (TWO, "services.cook.rate=9", None),
+        (TWO, "services.7.rate=9", None),
+        (ONE, "rat=9", None),
+        (ONE, "rate=-9", None),
+        (ONE, "rate.x=9", None),
+    ],
+)
+def test_a_field_is_set_or_refused_by_the_option_s_name(text, change, found):
+    if found is None:
+        with pytest.raises(InputError) as caught:
+            read(text, change)
+        assert str(caught.value).startswith(f"--set {change}"), str(caught.value)
+    else:
+        assert found(read(text, change))
+
+
+@pytest.mark.parametrize("text", ["rate", "=5", "", "rate=[", "rate=" + "[" * 5000])
+def test_what_is_no_change_is_refused(text):
+    with pytest.raises(InputError, match="not a field and its value"):
+        read_change(text)
+
+
+def test_changes_apply_in_turn():
+    assert read(ONE, "rate=1", "rate=2").services[0].rate == 2

@@ -1,0 +1,97 @@
+"""What the search leaves out is priced, and "cheapest" says of what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planner.api import solve
+from planner.catalog.store import Catalog
+from planner.plan.schema import Plan
+from planner.reporting.plan.searched import searched_line
+from planner.scenario.schema import Scenario
+
+R1: dict[str, Any] = {
+    "model": "deepseek-ai/DeepSeek-R1",
+    "rate": 5,
+    "prompt_tokens": 1000,
+    "output_tokens": 4000,
+    "slo": {"ttft_p99": "3s", "tpot_p99": "60ms"},
+    "search": {"gpus": ["h200"]},
+}
+GPT_OSS: dict[str, Any] = {
+    "model": "openai/gpt-oss-120b",
+    "rate": 20,
+    "prompt_tokens": 2000,
+    "output_tokens": 800,
+    "slo": {"ttft_p99": "1.5s", "tpot_p99": "30ms"},
+}
+
+
+def planned(catalog: Catalog, requested: dict[str, Any], **more: object) -> Plan:
+    rivals = more.pop("rivals", 5)
+    scenario = Scenario.model_validate({**requested, **more})
+    return solve(scenario, catalogs=catalog, verify="none", rivals=int(str(rivals)))
+
+
+def cost(plan: Plan) -> float:
+    assert plan.totals is not None
+    return plan.totals.usd_per_hour
+
+
+@pytest.fixture(scope="module")
+def r1(catalog: Catalog) -> Plan:
+    return planned(catalog, R1)
+
+
+def test_a_mixture_is_sized_with_attention_data_parallelism_by_default(
+    r1: Plan, catalog: Catalog
+) -> None:
+    plain = {"gpus": ["h200"], "data_parallel": [1], "expert_parallel": [1]}
+    tensor_alone = planned(catalog, R1, search=plain, rivals=0)
+    assert cost(r1) < 0.8 * cost(tensor_alone)
+    assert r1.services[0].replica_groups[0].data_parallel > 1
+
+
+def test_other_engines_are_priced_as_if_they_were_requested_for(r1: Plan, catalog: Catalog) -> None:
+    left_out = {o.name: o.usd_per_hour for o in r1.left_out}
+    assert {"sglang", "tensorrt-llm", "int4 not permitted"} <= set(left_out)
+    search = {"gpus": ["h200"], "engines": ["sglang"]}
+    assert left_out["sglang"] == pytest.approx(cost(planned(catalog, R1, search=search, rivals=0)))
+
+
+def test_the_line_names_what_was_searched_and_what_was_not(r1: Plan) -> None:
+    line = searched_line(r1)
+    assert line.startswith("Searched: vllm ")
+    assert "1 GPU type, TP 1/2/4/8 DP 1/2/4/8 EP 1/2/4/8, weights fp8_block or bf16." in line
+    assert "sglang: $" in line
+    assert "int4 not permitted: $" in line
+
+
+def test_the_checkpoints_own_format_is_always_tried(catalog: Catalog) -> None:
+    plan = planned(catalog, GPT_OSS)
+    (group,) = plan.services[0].replica_groups
+    assert group.weights == "mxfp4"
+    requantised = planned(
+        catalog, GPT_OSS, search={"weights": ["int4"]}, allow_lower_precision=True, rivals=0
+    )
+    assert cost(plan) < cost(requantised)
+
+
+BINDS = {**GPT_OSS, "rate": 25}
+
+
+def test_a_default_that_binds_is_named(catalog: Catalog) -> None:
+    named = {o.name: o.usd_per_hour for o in planned(catalog, BINDS).left_out}
+    assert named["max_deployments 2"] is not None
+    mixed = planned(catalog, BINDS, max_deployments=2, rivals=0)
+    assert named["max_deployments 2"] >= cost(mixed) * (1 - 1e-6)
+    again = planned(catalog, BINDS, max_deployments=2)
+    assert not any(o.name.startswith("max_deployments") for o in again.left_out)
+
+
+def test_nothing_is_priced_where_no_alternatives_are_requested_for(catalog: Catalog) -> None:
+    plan = planned(catalog, R1, rivals=0)
+    assert plan.left_out == ()
+    assert searched_line(plan) == f"Searched: {plan.searched}."

@@ -1,0 +1,124 @@
+"""Fleets nearly as cheap as the closed form's choice are simulated too, so that cost rises with the rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from planner import api
+from planner.catalog.store import Catalog
+from planner.fleet.candidates.cache import SizedBefore
+from planner.performance.factors import load_calibration
+from planner.plan.schema import Plan
+from planner.scenario.schema import Scenario, Service
+from planner.serving.placed import Placed
+from planner.serving.simulation.service_simulation import SimulatedService, Window
+from planner.serving.simulation.simulation_result import Study, TargetOutcome
+from planner.solving import near_winners
+from planner.solving import simulation_loop as checking
+
+GPUS = ["l40s", "h100-sxm-80gb"]
+HELD_QPS = {"l40s": 5.1, "h100-sxm-80gb": 20.6}  # more than the closed form promises a replica
+
+
+def scenario(rate: float, gpus: Sequence[str] = GPUS) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "model": "meta-llama/Llama-3.1-8B-Instruct",
+            "rate": rate,
+            "prompt_tokens": 1000,
+            "output_tokens": 300,
+            "slo": {"ttft_p99": 2, "tpot_p99": 0.08},
+            "search": {
+                "gpus": list(gpus),
+                "tensor_parallel": [1],
+                "weights": ["bf16"],
+                "kv_cache": ["bf16"],
+            },
+            "prices": {"providers": ["verda", "nebius", "runpod"]},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def sized(catalog: Catalog) -> SizedBefore:
+    return SizedBefore(catalog, load_calibration(catalog, None))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulator that knows what each replica holds, and answers at once."""
+
+    def held(placed: Sequence[Placed]) -> float:
+        return sum(p.replicas * HELD_QPS[p.deployment.gpu.name] for p in placed)
+
+    def check(_service: Service, placed: Sequence[Placed], **more: Any) -> SimulatedService:
+        rate = sum(p.rate_qps for p in placed) * more.get("rate_scale", 1.0)
+        met = 1.0 if rate <= held(placed) else 0.5
+        outcome = TargetOutcome("ttft_p99", 0.99, met, met, met)
+        return SimulatedService(met == 1.0, (outcome,), {}, rate, Window(1.0, 1.0, 1.0), Study(()))
+
+    def share(
+        _service: Service, placed: Sequence[Placed], *_first: SimulatedService, **_more: Any
+    ) -> float:
+        return min(1.0, held(placed) / sum(p.rate_qps for p in placed))
+
+    for module in (checking, near_winners):
+        for name in ("check_service", "play_assured"):
+            monkeypatch.setattr(module, name, check)
+    monkeypatch.setattr(checking, "held_share", share)
+    monkeypatch.setattr(checking, "guard_latency", lambda *_args: None)
+
+
+def solved(requested: Scenario, catalog: Catalog, sized: SizedBefore) -> Plan:
+    return api.solve(requested, catalogs=catalog, sized=sized, rivals=0, explain=False)
+
+
+def usd(plan: Plan) -> float:
+    assert plan.totals is not None
+    return plan.totals.usd_per_hour
+
+
+def rises(rates: Sequence[float], catalog: Catalog, sized: SizedBefore) -> None:
+    costs = [usd(solved(scenario(rate), catalog, sized)) for rate in rates]
+    assert all(now <= later + 1e-9 for now, later in pairwise(costs)), costs
+
+
+@pytest.mark.usefixtures("quick")
+def test_cost_rises_with_the_rate(catalog: Catalog, sized: SizedBefore) -> None:
+    rises(range(1, 201, 23), catalog, sized)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_cost_rises_with_every_rate_up_to_200(catalog: Catalog, sized: SizedBefore) -> None:
+    rises(range(1, 201), catalog, sized)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("rate", [5, 33, 76, 77, 150])
+def test_a_wider_search_never_costs_more(rate: float, catalog: Catalog, sized: SizedBefore) -> None:
+    wide = usd(solved(scenario(rate), catalog, sized))
+    for gpu in GPUS:
+        assert wide <= usd(solved(scenario(rate, [gpu]), catalog, sized)) + 1e-9
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_cheapest_that_holds_is_found_on_another_gpu(
+    catalog: Catalog, sized: SizedBefore
+) -> None:
+    plan = solved(scenario(10), catalog, sized)
+    (group,) = plan.services[0].replica_groups
+    assert (group.gpu, group.replicas) == ("l40s", 2)
+    assert group.capacity_qps == pytest.approx(5.0, rel=1e-6)
+
+
+def test_a_fleet_the_closed_form_leaves_out_is_simulated(
+    catalog: Catalog, sized: SizedBefore
+) -> None:
+    plan = solved(scenario(9.5), catalog, sized)
+    assert usd(plan) <= usd(solved(scenario(9.5, ["l40s"]), catalog, sized)) + 1e-9
+    assert len({r.deployment for r in plan.verification.rounds}) > 1

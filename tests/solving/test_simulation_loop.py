@@ -1,0 +1,91 @@
+import yaml
+
+from planner import api
+from planner.fleet.candidates.deployments import deployments
+from planner.performance.factors import load_calibration
+from planner.performance.model import step_model
+from planner.scenario.schema import Scenario
+from planner.serving.closed_form.capacity import operating_point
+from planner.sizing.memory import memory_layout
+from planner.solving import simulation_loop as checking
+from planner.workload.lengths import lengths_of
+
+SCENARIO = """
+model: meta-llama/Llama-3.1-8B-Instruct
+rate: 4
+prompt_tokens: 300
+output_tokens: 50
+slo: {ttft_p99: 2s, tpot_p99: 80ms}
+search: {gpus: [l40s, h100-sxm-80gb], tensor_parallel: [1], weights: [bf16], kv_cache: [bf16]}
+"""
+
+
+def test_what_holds_at_no_rate_is_given_up_and_the_next_is_tried(tmp_path, monkeypatch, catalog):
+    path = tmp_path / "small.yaml"
+    path.write_text(SCENARIO)
+    monkeypatch.setattr(checking, "held_share", lambda *_args, **_more: 0.0)
+    plan = api.solve(path, catalogs=catalog, rivals=0)
+    simulated = [r.deployment for r in plan.verification.rounds]
+    assert len(simulated) == len(set(simulated)) == 2
+    assert all(not r.holds for r in plan.verification.rounds)
+    assert plan.totals.gpus < 10
+    assert any("no fleet was confirmed" in w for w in plan.warnings)
+
+
+def test_the_percentiles_of_a_mix_may_beat_the_floor_of_its_slowest_kind(tmp_path, catalog):
+    requested = yaml.safe_load(SCENARIO) | {
+        "rate": 14,
+        "max_deployments": 2,
+        "search": {
+            "gpus": ["l4", "l40s"],
+            "tensor_parallel": [1],
+            "weights": ["bf16"],
+            "kv_cache": ["bf16"],
+        },
+        "limits": {"stock": {"l40s": 1, "l4": 2}},
+        "slo": {"ttft_p99": "4s", "tpot_p99": "150ms"},
+        "output_tokens": 250,
+    }
+    path = tmp_path / "mixed.yaml"
+    path.write_text(yaml.safe_dump(requested))
+    plan = api.solve(path, catalogs=catalog, rivals=0, explain=False)
+    assert {g.gpu for s in plan.services for g in s.replica_groups} == {"l4", "l40s"}
+    assert plan.verification.rounds
+
+
+TPOT_ALONE = """
+model: openai/gpt-oss-120b
+rate: 20
+prompt_tokens: 1000
+output_tokens: 1000
+slo: {tpot_p99: 80ms}
+search: {gpus: [b200, h100], tensor_parallel: [1], weights: [native], kv_cache: [bf16]}
+"""
+
+
+def test_a_target_on_tpot_alone_still_asks_for_a_fleet_that_keeps_up(tmp_path, catalog):
+    """Fewer replicas hold TPOT while their queue grows without end; they are not a plan."""
+    path = tmp_path / "tpot.yaml"
+    path.write_text(TPOT_ALONE)
+    plan = api.solve(path, catalogs=catalog, rivals=0, explain=False)
+    (group,) = plan.services[0].replica_groups
+    assert plan.verification.rounds[-1].holds
+    assert group.utilisation < 1
+    assert group.predicted.ttft_p50_s < 1
+
+
+def test_a_latency_that_is_never_reached_is_not_taken_for_the_shortest(catalog):
+    (service,) = Scenario.model_validate(yaml.safe_load(TPOT_ALONE)).services
+    offered = ("b200-sxm-180gb",)
+    deployment = next(d for d in deployments(service, catalog, offered) if d.gpu.name == offered[0])
+    point = operating_point(
+        step_model(deployment, load_calibration(catalog)),
+        memory_layout(deployment),
+        deployment,
+        lengths_of(service),
+        service.slo,
+        rate_qps=1000.0,
+    )
+    assert point.latency_s["ttft_p50"] > 10
+    assert point.latency_s["ttft_p99"] >= point.latency_s["ttft_p50"]
+    assert point.latency_s["tpot_p99"] > 0  # of a replica that is full all the time

@@ -1,0 +1,133 @@
+"""A server and a headless Chromium for the tests of the page."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+REQUIRED = os.environ.get("PLANNER_REQUIRE_BROWSER") == "1"
+
+
+@pytest.fixture(
+    scope="module"
+)  # its event loop runs until it closes, and other modules run their own
+def browser():
+    if not REQUIRED and CHROMIUM is None:
+        pytest.skip("needs Chromium (apt install chromium)")
+    if not REQUIRED:
+        pytest.importorskip("playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM or "chromium", args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The address of a server of the shipped catalogs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "planner", "serve", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_for(address, process):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        assert process.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server does not answer")
+
+
+class Watched:
+    """A page in a context of its own, with everything it complains about and asks for."""
+
+    def __init__(self, browser, address, **options):
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, **options}
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.complaints, self.foreign, self.sent = [], [], []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self._request(request, address))
+        self.page.goto(address)
+
+    def _console(self, message):
+        # a refused question is an answer with status 400, which the browser reports by itself
+        if message.type in ("error", "warning") and "status of 400" not in message.text:
+            self.complaints.append(message.text)
+
+    def _request(self, request, address):
+        if not request.url.startswith((address.partition("#")[0], "data:", "blob:")):
+            self.foreign.append(request.url)
+        if request.url.endswith("api/solve"):
+            self.sent.append(request.post_data_json)
+
+    def answered(self):
+        """Wait until the shown answer is that of the shown question, without the simulator."""
+        self.page.get_by_label("Check in the simulator").uncheck()
+        self.settled()
+
+    def settled(self):
+        self.page.wait_for_selector("#decision")
+        self.page.wait_for_function(
+            "() => !document.querySelector('.stale') && !document.querySelector('.running')"
+        )
+
+    def shows(self, text):
+        """Wait until the question is this text."""
+        self.page.wait_for_function("t => document.querySelector('#yaml').value === t", arg=text)
+
+    @property
+    def decision(self):
+        return self.page.inner_text("#decision")
+
+    @property
+    def text(self):
+        return self.page.input_value("#yaml")
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """Opens a page; when the test ends nothing has complained and nothing left this host."""
+    opened = []
+
+    def open_one(fragment="", **options):
+        watched = Watched(browser, server + fragment, **options)
+        opened.append(watched)
+        return watched
+
+    yield open_one
+    for watched in opened:
+        watched.context.close()
+        assert not watched.complaints
+        assert not watched.foreign

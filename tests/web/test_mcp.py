@@ -1,0 +1,67 @@
+"""The tools of ``planner mcp``: typed, with evidence and assumptions in their answers."""
+
+import asyncio
+
+import pytest
+
+from planner.catalog.store import load_catalog
+from planner.session import Session
+
+pytest.importorskip("mcp.server.mcpserver")
+
+SCENARIO = """\
+model: Qwen/Qwen3-8B
+rate: 5
+prompt_tokens: 500
+output_tokens: 200
+slo: {ttft_p99: 2s, tpot_p99: 100ms}
+search: {gpus: [l40s], tensor_parallel: [1]}
+"""
+
+
+@pytest.fixture(scope="module")
+def server():
+    from planner.web.mcp_server import create_server
+
+    return create_server(Session.open(load_catalog()))
+
+
+def call(server, name, **arguments):
+    return asyncio.run(server.call_tool(name, arguments)).structured_content
+
+
+def test_the_tools_say_what_they_take(server):
+    tools = {t.name: t for t in asyncio.run(server.list_tools())}
+    assert set(tools) == {"solve", "compare", "memory", "explain", "check"}
+    assert tools["solve"].input_schema["properties"]["scenario"]["type"] == "string"
+    assert all(t.description for t in tools.values())
+
+
+def test_a_plan_carries_evidence_intervals_and_assumptions(server):
+    found = call(server, "solve", scenario=SCENARIO, simulate=False)
+    group = found["plan"]["services"][0]["replica_groups"][0]
+    assert found["decision"]["usd_per_hour"] > 0
+    assert found["decision"]["evidence"] == group["evidence"]
+    assert group["predicted"]["intervals"]
+    assert found["plan"]["assumptions"]
+
+
+def test_memory_and_problems(server):
+    assert call(server, "memory", model="Qwen/Qwen3-8B", gpu="l40s")["memory"]["model"]
+    wrong = SCENARIO.replace("l40s", "l40x")
+    (problem,) = call(server, "check", scenario=wrong)["problems"]
+    assert problem["field"] == "search.gpus"
+
+
+def test_an_error_says_what_is_allowed(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError, match="did you mean"):
+        call(server, "solve", scenario=SCENARIO.replace("l40s", "l40x"))
+
+
+def test_a_file_of_the_server_is_refused(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError, match="only files uploaded"):
+        call(server, "solve", scenario=SCENARIO.replace("Qwen/Qwen3-8B", "/etc/passwd"))
