@@ -75,7 +75,7 @@ def test_a_problem_is_beside_its_field_and_at_its_line(open_page):
     field = page.page.get_by_label("Requests")
     page.page.wait_for_selector("input[aria-invalid=true]")
     assert field.get_attribute("aria-invalid") == "true"
-    page.page.get_by_role("button", name="line 3").click()
+    page.page.get_by_role("button", name="line 4").click()
     assert "rate: fast" in page.page.evaluate("() => getSelection().toString()")
 
 
