@@ -49,7 +49,7 @@ class Ledger:
                 )
             if not whole:
                 self._replace(self.rows)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the folder is unlocked, then it goes on
             self._lock.release()
             raise
 

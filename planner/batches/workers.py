@@ -116,7 +116,7 @@ def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
 
     try:
         yield parallel
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no worker outlives its batch
         from joblib.externals.loky import get_reusable_executor
 
         get_reusable_executor().shutdown(wait=True, kill_workers=True)

@@ -49,7 +49,7 @@ Places = Annotated[
 
 
 class KvLinkChoice(StrictDocument):
-    """What carries a prompt's KV cache from its prefill to its decode replica.
+    """The network link that a prompt's KV cache takes from its prefill to its decode replica.
 
     ``gb_s``: GB/s of one GPU (null: the catalog's link within a node, its network share across nodes);
     ``latency``: from the last byte until the decode replica may schedule the prompt.

@@ -20,7 +20,7 @@ ZONE: Place = "zone"
 
 @dataclass(frozen=True, slots=True)
 class KvLink:
-    """What carries a prompt's KV cache from a prefill to a decode replica.
+    """The network link that a prompt's KV cache takes from a prefill to a decode replica.
 
     gb_s: of one GPU, per direction [GB/s]; latency_s: from the last byte sent until the decode replica
     may schedule the prompt [s]; kind: "switch", "mesh", "pcie", "network" or "stated" by the scenario.

@@ -33,14 +33,14 @@ from planner.web.exports import launch_archive, report
 from planner.web.plans import read_plan_data
 from planner.web.problems import Json, all_problems, problem_of, read_question
 from planner.web.uploads import known_model, uploaded, without
-from planner.web.worker import Progress, Workplace
+from planner.web.worker import Progress, WorkerState
 
 
-def handle(workplace: Workplace, request: requested.Request, progress: Progress) -> Json:
+def handle(state: WorkerState, request: requested.Request, progress: Progress) -> Json:
     """The answer to any request. Raises PlannerError for what its sender can mend."""
-    with uploaded(request.files, workplace.limits) as folder:
+    with uploaded(request.files, state.limits) as folder:
         try:
-            answer = _answer(workplace, request, folder, progress)
+            answer = _answer(state, request, folder, progress)
         except PlannerError as error:
             error.where = None if error.where is None else str(without(folder, error.where))
             error.what = str(without(folder, error.what))
@@ -50,50 +50,50 @@ def handle(workplace: Workplace, request: requested.Request, progress: Progress)
 
 
 def _answer(
-    workplace: Workplace, request: requested.Request, folder: Path, progress: Progress
+    state: WorkerState, request: requested.Request, folder: Path, progress: Progress
 ) -> Json:
     match request:
         case requested.CheckRequest():
-            catalog = workplace.session.catalog
+            catalog = state.session.catalog
             found = all_problems(request.scenario, request.files, folder, catalog)
             return {"problems": [problem_of(e) for e in found]}
         case requested.SolveRequest():
-            return _solve(workplace, request, folder, progress)
+            return _solve(state, request, folder, progress)
         case requested.CompareRequest():
-            return _compare(workplace, request, folder, progress)
+            return _compare(state, request, folder, progress)
         case requested.SweepRequest():
-            return _sweep(workplace, request, folder, progress)
+            return _sweep(state, request, folder, progress)
         case requested.ExplainRequest():
-            return _explain(workplace, request, folder, progress)
+            return _explain(state, request, folder, progress)
         case requested.DifferenceRequest():
-            return _difference(workplace, request, folder)
+            return _difference(state, request, folder)
         case requested.MemoryRequest():
-            return _memory(workplace, request)
+            return _memory(state, request)
         case requested.AccuracyRequest():
-            return _accuracy(workplace, request, folder)
+            return _accuracy(state, request, folder)
         case requested.ExportRequest():
-            return _export(workplace, request, folder)
+            return _export(state, request, folder)
     raise InputError("no such request", found=type(request).__name__)
 
 
-def _question(workplace: Workplace, request: requested.ScenarioRequest, folder: Path) -> Scenario:
-    return read_question(request.scenario, request.files, folder, workplace.session.catalog)
+def _question(state: WorkerState, request: requested.ScenarioRequest, folder: Path) -> Scenario:
+    return read_question(request.scenario, request.files, folder, state.session.catalog)
 
 
-def _solver(workplace: Workplace, folder: Path, options: SolveOptions, progress: Progress) -> Solve:
+def _solver(state: WorkerState, folder: Path, options: SolveOptions, progress: Progress) -> Solve:
     """Solves variants of one question, candidates sized once for all of them."""
-    session = workplace.session.with_options(options)
-    return partial(session.solve, base=folder, sized=workplace.sized(), progress=progress)
+    session = state.session.with_options(options)
+    return partial(session.solve, base=folder, sized=state.sized(), progress=progress)
 
 
 def _plan_in(
-    workplace: Workplace,
+    state: WorkerState,
     request: requested.Request,
     data: requested.PlanData,
     where: str,
     folder: Path,
 ) -> Plan:
-    return read_plan_data(data, where, request.files, folder, workplace.session.catalog)
+    return read_plan_data(data, where, request.files, folder, state.session.catalog)
 
 
 def _among(scenario: Scenario, gpus: tuple[str, ...]) -> Scenario:
@@ -108,13 +108,13 @@ def _among(scenario: Scenario, gpus: tuple[str, ...]) -> Scenario:
 
 
 def _solve(
-    workplace: Workplace, request: requested.SolveRequest, folder: Path, progress: Progress
+    state: WorkerState, request: requested.SolveRequest, folder: Path, progress: Progress
 ) -> Json:
-    session = workplace.session
-    scenario = _among(_question(workplace, request, folder), request.among)
+    session = state.session
+    scenario = _among(_question(state, request, folder), request.among)
     since = None
     if request.since is not None:
-        since = _plan_in(workplace, request, request.since, "since", folder)
+        since = _plan_in(state, request, request.since, "since", folder)
     options = SolveOptions(
         verify=request.verify,
         time_limit_s=request.time_limit_s,
@@ -122,7 +122,7 @@ def _solve(
         rivals=request.rivals,
         explain=request.detail != "quick",
     )
-    plan = _solver(workplace, folder, options, progress)(scenario)
+    plan = _solver(state, folder, options, progress)(scenario)
     progress("describing the plan")
     if request.detail == "quick":
         curves = latency_curves(plan, session.catalog, session.factors)
@@ -130,22 +130,22 @@ def _solve(
     variants = None
     if request.detail == "report":
         brief = replace(options, verify="none", rivals=0, explain=False)
-        variants = _solver(workplace, folder, brief, progress)
+        variants = _solver(state, folder, brief, progress)
     return plan_answer(gather(plan, session.catalog, session.factors, variants), since)
 
 
 def _compare(
-    workplace: Workplace, request: requested.CompareRequest, folder: Path, progress: Progress
+    state: WorkerState, request: requested.CompareRequest, folder: Path, progress: Progress
 ) -> Json:
     axes = axes_of(f"{axis}={','.join(values)}" for axis, values in request.vary.items())
-    scenario = _question(workplace, request, folder)
+    scenario = _question(state, request, folder)
     options = SolveOptions(verify=request.verify, rivals=0)
     found = compare(
         scenario,
         axes,
-        _solver(workplace, folder, options, progress),
+        _solver(state, folder, options, progress),
         lambda done, total, label: progress(f"{done + 1}/{total} {label}"),
-        check=workplace.session.check,
+        check=state.session.check,
     )
     return {
         "verdict": verdict(found),
@@ -155,17 +155,17 @@ def _compare(
 
 
 def _sweep(
-    workplace: Workplace, request: requested.SweepRequest, folder: Path, progress: Progress
+    state: WorkerState, request: requested.SweepRequest, folder: Path, progress: Progress
 ) -> Json:
     axis = axis_named(request.axis, request.price_of)
-    steps = min(request.steps, workplace.limits.points)
+    steps = min(request.steps, state.limits.points)
     values = read_values(axis, f"{request.low}..{request.high}", steps)
     options = SolveOptions(verify="none", rivals=0, explain=False)
     swept = sweep(
-        _question(workplace, request, folder),
+        _question(state, request, folder),
         axis,
         values,
-        _solver(workplace, folder, options, lambda _message: None),
+        _solver(state, folder, options, lambda _message: None),
         refinements=request.refinements,
         progress=lambda done, total, label: progress(f"{done + 1}/{total} {label}"),
     )
@@ -173,30 +173,26 @@ def _sweep(
 
 
 def _explain(
-    workplace: Workplace, request: requested.ExplainRequest, folder: Path, progress: Progress
+    state: WorkerState, request: requested.ExplainRequest, folder: Path, progress: Progress
 ) -> Json:
-    scenario = _question(workplace, request, folder)
-    solve = _solver(workplace, folder, SolveOptions(request.verify, rivals=0), progress)
+    scenario = _question(state, request, folder)
+    solve = _solver(state, folder, SolveOptions(request.verify, rivals=0), progress)
     plan = solve(scenario)
     shipped = shipped_scenarios()
     others = (
-        workplace.session.read(shipped[name])
-        for name in plan.scenario.compare_with
-        if name in shipped
+        state.session.read(shipped[name]) for name in plan.scenario.compare_with if name in shipped
     )
-    return explanation_answer(
-        derive(plan, workplace.session.catalog), map(beside, map(solve, others))
-    )
+    return explanation_answer(derive(plan, state.session.catalog), map(beside, map(solve, others)))
 
 
-def _difference(workplace: Workplace, request: requested.DifferenceRequest, folder: Path) -> Json:
-    old = _plan_in(workplace, request, request.old, "old", folder)
-    new = _plan_in(workplace, request, request.new, "new", folder)
+def _difference(state: WorkerState, request: requested.DifferenceRequest, folder: Path) -> Json:
+    old = _plan_in(state, request, request.old, "old", folder)
+    new = _plan_in(state, request, request.new, "new", folder)
     return difference_answer(diff(old, new))
 
 
-def _memory(workplace: Workplace, request: requested.MemoryRequest) -> Json:
-    catalog = workplace.session.catalog
+def _memory(state: WorkerState, request: requested.MemoryRequest) -> Json:
+    catalog = state.session.catalog
     if not known_model(request.model, {}, catalog):
         raise InputError("unknown model", where="model", found=request.model)
     layout = None
@@ -219,8 +215,8 @@ def _memory(workplace: Workplace, request: requested.MemoryRequest) -> Json:
     return {"document": document_json(model_document(result)), "memory": model_mapping(result)}
 
 
-def _accuracy(workplace: Workplace, request: requested.AccuracyRequest, folder: Path) -> Json:
-    session = workplace.session
+def _accuracy(state: WorkerState, request: requested.AccuracyRequest, folder: Path) -> Json:
+    session = state.session
     if request.points not in request.files:
         raise InputError(
             "the points are a file uploaded with the request",
@@ -236,9 +232,9 @@ def _accuracy(workplace: Workplace, request: requested.AccuracyRequest, folder: 
     return {"document": document_json(validation_document(result))}
 
 
-def _export(workplace: Workplace, request: requested.ExportRequest, folder: Path) -> Json:
-    session = workplace.session
-    plan = _plan_in(workplace, request, request.plan, "plan", folder)
+def _export(state: WorkerState, request: requested.ExportRequest, folder: Path) -> Json:
+    session = state.session
+    plan = _plan_in(state, request, request.plan, "plan", folder)
     if request.style == "launch":
         return {"content": launch_archive(plan, session.catalog, request.target)}
     findings = gather(plan, session.catalog, session.factors)

@@ -12,7 +12,7 @@ from planner.web import requests as requested
 from planner.web.handlers import handle
 from planner.web.limits import ServerLimits
 from planner.web.problems import Json
-from planner.web.worker import Workplace
+from planner.web.worker import WorkerState
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -54,12 +54,12 @@ def create_server(session: Session) -> MCPServer:
             "the tools need an optional package", action="pip install 'llm-fleet-planner[mcp]'"
         ) from None
 
-    workplace = Workplace(session, ServerLimits())
+    state = WorkerState(session, ServerLimits())
     server = MCPServer("planner", version=package_version(), instructions=INSTRUCTIONS)
 
     def answer(request: requested.Request) -> Json:
         try:
-            return handle(workplace, request, lambda _message: None)
+            return handle(state, request, lambda _message: None)
         except PlannerError as error:
             raise ToolError(str(error)) from None
 

@@ -27,7 +27,7 @@ class Stopped(Exception):
 
 
 @dataclass
-class Workplace:
+class WorkerState:
     """What a worker keeps between requests: catalogs, and candidates sized before."""
 
     session: Session
@@ -44,7 +44,7 @@ class Workplace:
         return self._sized
 
 
-Handler = Callable[[Workplace, Request, Progress], Json]
+Handler = Callable[[WorkerState, Request, Progress], Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Worker:
 
 def _serve(pipe: Connection, handler: Handler, limits: ServerLimits, catalogs: Path | None) -> None:
     """The process: answer what comes through the pipe until it closes."""
-    workplace = Workplace(Session.open(catalogs), limits)
+    state = WorkerState(Session.open(catalogs), limits)
 
     def progress(text: str) -> None:
         if pipe.poll() and pipe.recv() == STOP:
@@ -110,19 +110,17 @@ def _serve(pipe: Connection, handler: Handler, limits: ServerLimits, catalogs: P
         try:
             request = pipe.recv()
             if request != STOP:  # which came after the answer it was meant to stop
-                pipe.send(_answer(workplace, handler, request, progress))
+                pipe.send(_answer(state, handler, request, progress))
         except (EOFError, KeyboardInterrupt, BrokenPipeError):
             return
 
 
-def _answer(
-    workplace: Workplace, handler: Handler, request: Request, progress: Progress
-) -> Message:
+def _answer(state: WorkerState, handler: Handler, request: Request, progress: Progress) -> Message:
     try:
-        return Message("answer", handler(workplace, request, progress))
+        return Message("answer", handler(state, request, progress))
     except PlannerError as error:
         return Message("problem", problem_of(error))
     except Stopped:
         return Message("stopped", {})
-    except Exception:
+    except Exception:  # answered as a bug and logged, so that the worker lives on
         return Message("bug", {"what": traceback.format_exc(limit=-4)})

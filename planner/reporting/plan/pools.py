@@ -34,7 +34,7 @@ def pools_of(group: ReplicaGroup) -> Iterator[PoolColumn]:
 
 
 def link_text(group: ReplicaGroup) -> str:
-    """What carries the KV cache between the pools, and how long a mean prompt takes on it."""
+    """The network link between the pools, and how long a mean prompt takes on it."""
     p = group.prefill
     if p is None:
         return ""
