@@ -17,7 +17,7 @@ from planner.scenario.yaml_source import Source, parse_source
 from planner.session import Session
 from planner.solving.options import BRIEF, SolveOptions
 
-ResultRow = dict[str, Any]
+ResultRow = dict[str, Any]  # one JSON object of rows.jsonl, whatever version wrote it
 FEW_STATES = 64
 
 

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -31,7 +30,7 @@ class Task:
     file: str
     text: str | None
     key: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, object] = field(default_factory=dict)
     problem: str | None = None
 
 
@@ -62,13 +61,13 @@ def collect(
     return tuple(_task(file, _point_id(file.name, p), p, fingerprint) for p in points)
 
 
-def points_of(grid: Iterable[str]) -> Iterator[dict[str, Any]]:
+def points_of(grid: Iterable[str]) -> Iterator[dict[str, object]]:
     """Every combination of the grid's values; one empty point without a grid.
 
     Values are read as YAML, so ``[1, 2]`` is a list and ``2s`` a text. Raises InputError for an axis
     without values, given twice, or more than ``MAX_TASKS`` points.
     """
-    axes: dict[str, list[Any]] = {}
+    axes: dict[str, list[object]] = {}
     for text in grid:
         name, equals, listed = text.partition("=")
         name = name.strip()
@@ -90,7 +89,7 @@ def points_of(grid: Iterable[str]) -> Iterator[dict[str, Any]]:
         yield dict(zip(axes, combination, strict=True))
 
 
-def _task(path: Path, name: str, changes: dict[str, Any], fingerprint: str) -> Task:
+def _task(path: Path, name: str, changes: dict[str, object], fingerprint: str) -> Task:
     text, problem = None, None
     try:
         if path.stat().st_size > MAX_SCENARIO_BYTES:
@@ -106,6 +105,6 @@ def _task(path: Path, name: str, changes: dict[str, Any], fingerprint: str) -> T
     return Task(name, str(path), text, key, changes, problem)
 
 
-def _point_id(name: str, point: Mapping[str, Any]) -> str:
+def _point_id(name: str, point: Mapping[str, object]) -> str:
     inner = ",".join(f"{k}={v}" for k, v in point.items())
     return f"{name}[{inner}]" if inner else name

@@ -224,7 +224,7 @@ def _ray(jobs: int, address: str | None) -> Iterator[Parallel]:
         ray.shutdown()
 
 
-def _need(module: str, extra: str) -> Any:
+def _need(module: str, extra: str) -> Any:  # joblib, Dask and Ray publish no types
     import importlib
 
     try:

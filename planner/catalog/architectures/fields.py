@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 from planner.errors import InputError, nearest
 
@@ -18,7 +18,7 @@ SPELLING = 0.85  # how alike a present field must be to stand for a missing one
 class ConfigFields:
     """A checked view of a configuration mapping; every failure is an InputError naming ``where``."""
 
-    def __init__(self, values: Mapping[str, Any], where: str, path: str = "") -> None:
+    def __init__(self, values: Mapping[str, object], where: str, path: str = "") -> None:
         self.values = values
         self.where = where
         self.path = path
@@ -98,7 +98,7 @@ class ConfigFields:
             raise self.error(key, "is not a text", value, "a text")
         return value
 
-    def items(self, key: str, length: int | None = None) -> Sequence[Any] | None:
+    def items(self, key: str, length: int | None = None) -> Sequence[object] | None:
         """A list, of ``length`` entries where that is given; None when absent."""
         value = self.values.get(key)
         if value is None:
@@ -115,9 +115,10 @@ class ConfigFields:
             listed = self.items(key)
             if listed is None:
                 continue
-            if any(isinstance(value, bool) or not isinstance(value, int) for value in listed):
+            numbers = {v for v in listed if isinstance(v, int) and not isinstance(v, bool)}
+            if any(isinstance(v, bool) or not isinstance(v, int) for v in listed):
                 raise self.error(key, "lists something else than layer numbers", listed, "numbers")
-            return set(listed)
+            return numbers
         return set()
 
     def section(self, key: str) -> ConfigFields | None:
@@ -129,14 +130,14 @@ class ConfigFields:
             raise self.error(key, "is not a mapping", value, "a mapping")
         return ConfigFields(value, self.where, f"{self.path}{key}.")
 
-    def override(self, values: Mapping[str, Any]) -> ConfigFields:
+    def override(self, values: Mapping[str, object]) -> ConfigFields:
         """The same fields, with ``values`` in front of them."""
-        merged = ChainMap(cast(dict[str, Any], values), cast(dict[str, Any], self.values))
+        merged = ChainMap(cast(dict[str, object], values), cast(dict[str, object], self.values))
         return ConfigFields(merged, self.where, self.path)
 
-    def with_defaults(self, values: Mapping[str, Any]) -> ConfigFields:
+    def with_defaults(self, values: Mapping[str, object]) -> ConfigFields:
         """The same fields, with ``values`` behind them for what the file leaves out."""
-        merged = ChainMap(cast(dict[str, Any], self.values), cast(dict[str, Any], values))
+        merged = ChainMap(cast(dict[str, object], self.values), cast(dict[str, object], values))
         return ConfigFields(merged, self.where, self.path)
 
     def divides(self, small_key: str, small: int, large_key: str, large: int) -> None:

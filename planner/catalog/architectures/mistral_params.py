@@ -6,7 +6,6 @@ Sources: vLLM ``transformers_utils/configs/mistral.py`` and the files of mistral
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from planner.catalog.architectures.fields import ConfigFields
 
@@ -38,12 +37,12 @@ FULL_CONTEXT = 128_000  # vLLM's own default where the file gives none
 FORMATS = {"fp8_e4m3": "fp8", "fp8": "fp8", "nvfp4": "nvfp4"}
 
 
-def is_params(config: Mapping[str, Any]) -> bool:
+def is_params(config: Mapping[str, object]) -> bool:
     """Whether the mapping is a ``params.json``."""
     return "dim" in config and "n_layers" in config and "architectures" not in config
 
 
-def from_params(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+def from_params(config: Mapping[str, object], where: str) -> dict[str, object]:
     """The mapping of a ``config.json`` that says the same."""
     fields = ConfigFields(config, where)
     found = {NAMES.get(key, key): value for key, value in config.items()}
@@ -78,7 +77,7 @@ def _class(fields: ConfigFields) -> str:
     return "MixtralForCausalLM" if fields.has("moe") else "MistralForCausalLM"
 
 
-def _audio(encoder: ConfigFields) -> dict[str, Any]:
+def _audio(encoder: ConfigFields) -> dict[str, object]:
     audio = encoder.section("audio_encoding_args")
     bins = audio.values.get("num_mel_bins") if audio else None
     return {
@@ -91,7 +90,7 @@ def _audio(encoder: ConfigFields) -> dict[str, Any]:
     }
 
 
-def _quantisation(fields: ConfigFields) -> dict[str, Any] | None:
+def _quantisation(fields: ConfigFields) -> dict[str, object] | None:
     """Mistral's section, as the compressed-tensors or FP8 one that vLLM makes of it."""
     section = fields.section("quantization") or fields.section("quantization_config")
     if section is None:
