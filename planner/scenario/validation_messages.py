@@ -23,6 +23,11 @@ _KINDS = {
     "tuple_type": "a list",
     "list_type": "a list",
 }
+_TAKES = {
+    "rate": "requests per second, such as 50, 20/s or 1200/min",
+    "prompt_tokens": "tokens such as 1000 or 8k, or a distribution such as {mean: 1000, cv: 1}",
+    "output_tokens": "tokens such as 500 or 2k, or a distribution such as {mean: 500, cv: 1}",
+}
 
 
 def complaints(error: ValidationError, source: Source) -> tuple[Complaint, ...]:
@@ -151,9 +156,11 @@ def _wording(detail: ErrorDetails, loc: Loc) -> tuple[str, str | None, str | Non
         return f"the field {str(detail['loc'][-1])!r} is required", None, None
     field = str(loc[-1]) if loc else "this"
     if kind in ("finite_number", "float_type"):
-        return f"{field} must be a number", "a plain finite number", None
+        return f"{field} must be a number", _TAKES.get(field, "a plain finite number"), None
     if kind in ("int_type", "int_from_float"):
         return f"{field} must be a whole number", "a whole number", None
+    if kind == "model_type" and field in _TAKES:
+        return f"{field} is not a number of tokens", _TAKES[field], None
     if kind in _KINDS:
         return f"{field} must be {_KINDS[kind]}", None, None
     if kind == "too_short":

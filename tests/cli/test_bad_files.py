@@ -53,6 +53,8 @@ CHANGED = [
     ("rate: 5", "rate: .inf", 2, ["must be a number", "inf"]),
     ("rate: 5", "rate: 1e30", 2, ["must be less than or equal to", "1e+30"]),
     ("rate: 5", "rate: fifty", 2, ["must be a number", "'fifty'"]),
+    ("rate: 5", "rate: 20/x", 2, ["must be a number", "20/s or 1200/min"]),
+    ("prompt_tokens: 500", "prompt_tokens: lots", 3, ["not a number of tokens", "8k"]),
     ("rate: 5", "rate: null", 2, ["must be a number", "null"]),
     ("rate: 5", "rate: 5\nrat: 4", 3, ["unknown field 'rat'", "did you mean 'rate'"]),
     ("rate: 5", "rate: 5\nrate: 4", 3, ["'rate' is given twice"]),
