@@ -197,12 +197,14 @@ class Stack:
             scale = self._scales[slot.factor]
             value = scale.low * (scale.high / scale.low) ** (1 / (1 + np.exp(-x)))
             values[slot.family, slot.attribute or slot.factor] = value[self._cell_of_row]
-        gemms: dict[str, Any] = {
-            family: GemmFactors(*(values[family, a] for a in GEMM_FIELDS))
-            for family in ("quantised", "plain", "expert")
-        }
-        singles: dict[str, Any] = {name: values[None, name] for name in SINGLE_FACTORS}
-        return Factors(**gemms, **singles)
+
+        def gemm(family: str) -> GemmFactors:
+            return GemmFactors(*(values[family, a] for a in GEMM_FIELDS))
+
+        singles = {name: values[None, name] for name in SINGLE_FACTORS}
+        return Factors(
+            quantised=gemm("quantised"), plain=gemm("plain"), expert=gemm("expert"), **singles
+        )
 
     def _concatenate(self, name: str) -> Floats:
         parts = []
@@ -213,7 +215,7 @@ class Stack:
 
 
 def _gather(loads: Sequence[Loads], index: NDArray[np.int64]) -> Loads:
-    fields_of: dict[str, Any] = {}
+    fields_of: dict[str, Any] = {}  # a Gemm for a field that is one, an array for the others
     for f in fields(Loads):
         values = [getattr(load, f.name) for load in loads]
         if isinstance(values[0], Gemm):
