@@ -16,7 +16,8 @@ from planner.catalog.store import load_catalog
 from planner.deployment import Deployment
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
-from planner.scenario.schema import Arrivals, Lengths, Routing
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Arrivals, Routing
 from planner.serving.limits import replica_limits
 from planner.serving.simulation.replica_groups import SimulatedGroup
 from planner.serving.simulation.requests import open_loop

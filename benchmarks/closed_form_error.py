@@ -21,7 +21,9 @@ from planner.catalog.store import Catalog, load_catalog
 from planner.deployment import Deployment
 from planner.performance.factors import Calibration, load_calibration
 from planner.performance.model import step_model
-from planner.scenario.schema import Arrivals, Lengths, Slo
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Arrivals
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.capacity import capacity_within
 from planner.serving.limits import replica_limits
 from planner.serving.simulation.capacity import simulated_capacity

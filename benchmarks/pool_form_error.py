@@ -16,7 +16,9 @@ from planner.deployment import Deployment
 from planner.evidence import Evidence
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
-from planner.scenario.schema import Arrivals, Lengths, Routing, Slo
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Arrivals, Routing
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.unit_point import unit_capacity, unit_of, unit_point
 from planner.serving.pools import KvLink, Prefill
 from planner.serving.simulation.replica_groups import unit_group

@@ -8,13 +8,8 @@ from collections.abc import Iterable, Iterator
 from planner.fleet.alternatives.narrower_choices import UNPROTECTED, Rival
 from planner.fleet.candidates.candidate import NO_PRICE, TOO_SLOW, Rejection
 from planner.fleet.program.problem import Solution
-from planner.plan.schema import (
-    Alternative,
-    Infeasibility,
-    RejectionGroup,
-    Relaxation,
-    Totals,
-)
+from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
+from planner.plan.schema import Totals
 from planner.solving.result import Solved
 from planner.units import counted
 

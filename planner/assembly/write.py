@@ -26,7 +26,8 @@ from planner.catalog.store import Catalog
 from planner.fleet.candidates.feasibility import lower_precision
 from planner.fleet.offers.node_offers import offer_key
 from planner.performance.factors import Calibration
-from planner.plan.schema import Plan, Provenance, Run, SolverReport, Verification
+from planner.plan.provenance import Provenance, Run, SolverReport, Verification
+from planner.plan.schema import Plan
 from planner.scenario.schema import Arrivals, Scenario
 from planner.solving.result import Effort, Solved
 from planner.solving.schedule import periods_of

@@ -26,7 +26,8 @@ from planner.fleet.candidates.derating import sigma_of_cv
 from planner.fleet.candidates.robustness import SizeChance, size_chances
 from planner.fleet.program.problem import Resilience
 from planner.scenario.fleet import Assurance, Failures
-from planner.scenario.schema import Scenario, Service, Target
+from planner.scenario.schema import Scenario, Service
+from planner.scenario.slo import Target
 
 Progress = Callable[[str], None]
 MOST_TIMES_PLANNED = 5

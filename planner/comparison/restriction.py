@@ -7,7 +7,9 @@ from itertools import pairwise, product
 
 from planner.catalog.offer import TERM_NAMES, Term
 from planner.errors import InputError, nearest
-from planner.scenario.schema import Lengths, Scenario, Service, Slo, Target
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Scenario, Service
+from planner.scenario.slo import Slo, Target
 
 MAX_OPTIONS = 100
 

@@ -22,7 +22,8 @@ from planner.findings.schema import OwnedFleet, Purchase, Swing
 from planner.money.ledger import ledger
 from planner.money.ownership import OwnedServer
 from planner.plan.schema import Plan
-from planner.scenario.schema import Scenario, Service, Slo
+from planner.scenario.schema import Scenario, Service
+from planner.scenario.slo import Slo
 from planner.solving.lookahead import Solve, expect
 
 SPREAD = 0.2  # of demand and lengths, where nothing better is known

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel
-
 from planner.catalog.offer import Term
 from planner.money.ledger import Holding
 from planner.money.ledger import ledger as ledger_of
-from planner.plan.prefill_pool import PART
+from planner.plan.part import PlanPart
 from planner.units import HOURS_PER_MONTH
 
 
-class Rental(BaseModel):
+class Rental(PlanPart):
     """Nodes of one offer held for ``months`` from ``from_month`` on (1 = the first of the horizon).
 
     ``count``: the most held at once; ``hours_per_month``: what one of them is paid for on average [h];
     ``upfront_share``: of each term's total, due when the term starts.
     """
-
-    model_config = PART
 
     provider: str
     region: str
@@ -54,7 +50,7 @@ class Rental(BaseModel):
         )
 
 
-class Cash(BaseModel):
+class Cash(PlanPart):
     """When the planned fleet is paid [USD]; never to be added to its accrued cost.
 
     ``by_month``: paid at the end of month 0 (signature) to the last payment of a contract, which may lie
@@ -65,8 +61,6 @@ class Cash(BaseModel):
     ``exit_unused_usd``, by month as in ``by_month``: were everything given up then, what the terms begun
     would still have to be paid, and what was paid upfront for months that are then not used.
     """
-
-    model_config = PART
 
     by_month: tuple[float, ...]
     due_at_signature_usd: float

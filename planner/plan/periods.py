@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from planner.plan.prefill_pool import PART
+from planner.plan.part import PlanPart
 
 
-class Period(BaseModel):
+class Period(PlanPart):
     """One period of a plan: the decision itself, from which all else in the plan follows.
 
     period: its name; hours: how long it lasts in the horizon [h]; mean_qps, busiest_qps: demand by
@@ -15,8 +15,6 @@ class Period(BaseModel):
     offer; unserved_qps: by service or length bucket [requests/s]; routed_qps: by key of the replicas and
     then by service or length bucket [requests/s], empty in plans written before it was recorded.
     """
-
-    model_config = PART
 
     period: str
     hours: float = Field(gt=0)

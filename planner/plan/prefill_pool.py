@@ -5,22 +5,17 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from planner.evidence import Evidence
+from planner.plan.part import PlanPart
 
-PART = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)  # of every part of a plan
 
-
-class PrefillPool(BaseModel):
+class PrefillPool(PlanPart):
     """The prompts' side of units that disaggregated prefill and decode.
 
     One unit has ``replicas`` that prefill and ``decode_replicas`` of the replica group's own layout,
     all ``within`` one "node" or "zone". ``link_gb_s``: of one GPU, ``link``: what it is; ``transfer_s``:
     a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica.
     """
-
-    model_config = PART
 
     tensor_parallel: int
     pipeline_parallel: int = 1

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -23,9 +22,12 @@ from planner.deployment import degrees_label, replica_key, replica_name
 from planner.errors import InputError
 from planner.evidence import Evidence
 from planner.fleet.program.problem import Status
+from planner.plan.alternatives import Alternative, Infeasibility, LeftOut, RejectionGroup
 from planner.plan.money import Cash, Rental
+from planner.plan.part import PlanPart
 from planner.plan.periods import Period
-from planner.plan.prefill_pool import PART, PrefillPool
+from planner.plan.prefill_pool import PrefillPool
+from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.schema import Scenario
 from planner.serving.pools import pools_label
@@ -56,13 +58,7 @@ NOT_VERIFIED = (
 """What a plan records of the run that made it and no one can recompute from plan and catalogs."""
 
 
-class MemoryPart(BaseModel):
-    """The base of every part of a plan: frozen, no unknown keys, finite numbers."""
-
-    model_config = PART
-
-
-class Prediction(MemoryPart):
+class Prediction(PlanPart):
     """Predicted latency of one replica group at its share of the demand [s].
 
     ``method``: "closed-form" or "simulated". ``intervals``: for each key (``ttft_p99_s``) the
@@ -81,7 +77,7 @@ class Prediction(MemoryPart):
     simulation_intervals: dict[str, tuple[float, float]] = {}
 
 
-class StepBreakdown(MemoryPart):
+class StepBreakdown(PlanPart):
     """Where a decode step at the operating point spends its time [s]."""
 
     weights_s: float
@@ -92,7 +88,7 @@ class StepBreakdown(MemoryPart):
     total_s: float
 
 
-class ReplicaGroup(MemoryPart):
+class ReplicaGroup(PlanPart):
     """Identical replicas of one deployment serving one service.
 
     ``gpu_share``: of its one GPU, where several replicas stand on a cut one; memory and predictions
@@ -191,7 +187,7 @@ class ReplicaGroup(MemoryPart):
         return f"{self.replicas}x ({self.name}{own})"
 
 
-class ServicePlan(MemoryPart):
+class ServicePlan(PlanPart):
     """What one service gets, and how far it is from its targets."""
 
     name: str
@@ -206,7 +202,7 @@ class ServicePlan(MemoryPart):
     floors: dict[str, float] = {}
 
 
-class NodeCount(MemoryPart):
+class NodeCount(PlanPart):
     """Instances to rent of one offer, what fills them, and what they cost.
 
     ``hours_share``: how much of the time they are paid, start-ups included; ``usd_per_hour`` is the
@@ -233,7 +229,7 @@ class NodeCount(MemoryPart):
     upfront_share: float = 0.0
 
 
-class Totals(MemoryPart):
+class Totals(PlanPart):
     """Sums over the plan; cost per million tokens at mean demand, never at capacity.
 
     ``gpus_rented`` and ``nodes``: the most that stand at once.
@@ -250,119 +246,7 @@ class Totals(MemoryPart):
     usd_per_million_tokens: float | None = None
 
 
-class Alternative(MemoryPart):
-    """A plan that was not chosen, and the reason it lost.
-
-    restricted_to: what the search was narrowed to; status: "optimal" where its cost is proved.
-    """
-
-    label: str
-    gpus: int
-    usd_per_hour: float
-    reason: str
-    restricted_to: str = ""
-    status: Status = "optimal"
-
-
-class LeftOut(MemoryPart):
-    """What the search left out, and its cheapest fleet found [USD/h]; None where it has none.
-
-    By the closed form, on the GPU types that come closest: a full search may find a cheaper one.
-    """
-
-    name: str
-    usd_per_hour: float | None
-
-
-class RejectionGroup(MemoryPart):
-    """Rejected configurations for one reason, with the numbers of the nearest miss."""
-
-    reason: str
-    count: int
-    nearest_miss: str
-    examples: tuple[str, ...] = ()
-
-
-class Relaxation(MemoryPart):
-    """One way out of an infeasible scenario: the requirement, its new value, and what that costs."""
-
-    requirement: str
-    current: str
-    relaxed: str
-    usd_per_hour: float | None = None
-    gpus: int | None = None
-
-
-class Infeasibility(MemoryPart):
-    """Why no plan exists: the smallest set of requirements in conflict, each with a way out."""
-
-    summary: str
-    conflict: tuple[str, ...]
-    relaxations: tuple[Relaxation, ...] = ()
-
-
-class SolverReport(MemoryPart):
-    """What the solver did and proved. ``rivals``: how many other GPU types were priced."""
-
-    name: str
-    version: str
-    status: Status
-    variables: int = 0
-    constraints: int = 0
-    candidates: int = 0
-    candidates_after_dominance: int = 0
-    gap_tolerance: float = 0.0
-    rivals: int = 5
-
-
-class VerificationRound(MemoryPart):
-    """One round of simulate, correct, solve again."""
-
-    round: int
-    deployment: str
-    closed_form_qps: float
-    simulated_qps: float | None
-    holds: bool
-    note: str = ""
-
-
-class Verification(MemoryPart):
-    """How the printed percentiles were checked, and which unsimulated candidates are close.
-
-    capacity_factors: simulated over closed-form capacity by key of the replicas, where they differ.
-    """
-
-    method: Literal["none", "simulate"] = "none"
-    rounds: tuple[VerificationRound, ...] = ()
-    capacity_factors: dict[str, float] = {}
-    closed_form_error: dict[str, float] = {}
-    near_winners: tuple[str, ...] = ()
-    note: str = ""
-
-
-class Run(MemoryPart):
-    """What differs between two runs of the same question."""
-
-    created_at: str
-    duration_s: float
-    host: str
-    solve_s: float = 0.0
-
-
-class Provenance(MemoryPart):
-    """Everything needed to reproduce the plan; only ``run`` may differ between equal runs."""
-
-    planner_version: str
-    catalog_digest: str
-    scenario_digest: str
-    calibration: str
-    calibration_digest: str
-    price_dates: tuple[str, str] | None = None
-    seed: int = 0
-    run: Run
-
-
-class Plan(MemoryPart):
+class Plan(PlanPart):
     """The whole answer to one scenario.
 
     ``searched``: what the cheapest fleet was chosen from; ``left_out``: what else there is.

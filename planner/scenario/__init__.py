@@ -1,5 +1,6 @@
 """The question: a strict, frozen Scenario, and how it is read from YAML."""
 
-from planner.scenario.schema import Lengths, Scenario, Service
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Scenario, Service
 
 __all__ = ["Lengths", "Scenario", "Service"]

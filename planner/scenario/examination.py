@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.scenario.fleet import Load
+from planner.scenario.lengths import Lengths
 from planner.scenario.name_checks import name_problems
-from planner.scenario.schema import Lengths, Scenario, Service
+from planner.scenario.schema import Scenario, Service
 from planner.scenario.validation_messages import complaints
 from planner.scenario.yaml_source import Loc, Source
 

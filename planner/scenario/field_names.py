@@ -21,12 +21,12 @@ from planner.scenario.fleet import (
     Sharing,
     Spot,
 )
+from planner.scenario.lengths import Lengths
 from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
 from planner.scenario.renames import FIELDS
 from planner.scenario.schema import (
     Arrivals,
     Assumptions,
-    Lengths,
     Limits,
     Prices,
     Routing,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS
-from planner.scenario.schema import METRICS, Scenario
+from planner.scenario.schema import Scenario
+from planner.scenario.slo import METRICS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "Scenario of llm-fleet-planner"

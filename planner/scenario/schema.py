@@ -7,8 +7,6 @@ turns a YAML file into one of these and adds file and line to every complaint.
 
 from __future__ import annotations
 
-import itertools
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -48,154 +46,14 @@ from planner.scenario.fleet import (
     Sharing,
     Spot,
 )
+from planner.scenario.lengths import LengthSpec
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
-from planner.units import parse_duration_s, parse_rate_qps, parse_tokens
+from planner.scenario.slo import Slo
+from planner.units import parse_rate_qps
 
 MAX_RATE_QPS = 1e7  # beyond any service on earth, and well within exact arithmetic
-MAX_TARGET_S = 604_800.0  # a week
-MAX_TOKENS = 1e8  # of a request; a thousand times the longest context
-Tokens = Annotated[float, Field(ge=1, le=MAX_TOKENS), BeforeValidator(parse_tokens)]
 Rate = Annotated[float, Field(gt=0, le=MAX_RATE_QPS), BeforeValidator(parse_rate_qps)]
-
-
-def _length(value: Any) -> Any:
-    value = parse_tokens(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return {"mean": float(value)}
-    return value
-
-
-def _probability(key: Any) -> float:
-    try:
-        return float(key)
-    except (TypeError, ValueError):
-        raise ValueError(f"quantiles map a probability to tokens, found {key!r}") from None
-
-
-class Lengths(StrictDocument):
-    """A token-length distribution: constant, lognormal, empirical quantiles, or a trace's column.
-
-    ``mean`` alone is a constant; ``mean`` with ``cv`` a lognormal; ``quantiles`` maps a probability
-    in [0, 1] to tokens; ``trace`` names a request file (its own prompt and output columns are used
-    as pairs when both lengths name it). ``8k`` is 8,000 tokens.
-    """
-
-    mean: Tokens | None = None
-    cv: Annotated[float, Field(ge=0, le=20)] = 0.0
-    quantiles: (
-        dict[
-            float,
-            Annotated[float, Field(gt=0, le=MAX_TOKENS), BeforeValidator(parse_tokens)],
-        ]
-        | None
-    ) = None
-    trace: str | None = None
-    max: Tokens | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keys_as_numbers(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
-            return {
-                **value,
-                "quantiles": {_probability(k): v for k, v in value["quantiles"].items()},
-            }
-        return value
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Lengths:
-        kinds = [k for k in ("mean", "quantiles", "trace") if getattr(self, k) is not None]
-        if len(kinds) != 1:
-            raise ValueError(
-                "give exactly one of: a number of tokens, {mean, cv}, {quantiles}, {trace}"
-            )
-        if self.cv and self.mean is None:
-            raise ValueError("cv needs mean")
-        if self.max is not None and self.mean is not None and self.max < self.mean:
-            raise ValueError(f"max ({self.max:g}) must not be below mean ({self.mean:g})")
-        if self.quantiles is not None:
-            points = sorted(self.quantiles.items())
-            if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
-                raise ValueError("quantiles need at least two probabilities between 0 and 1")
-            if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
-                raise ValueError("quantiles must not decrease")
-        return self
-
-
-LengthSpec = Annotated[Lengths, BeforeValidator(_length)]
-
-METRICS = ("ttft", "tpot", "itl", "e2e")
-_TARGET = re.compile(rf"^({'|'.join(METRICS)})_p([0-9]{{1,2}}(?:\.[0-9]+)?)$")
-
-
-class Target(StrictDocument):
-    """One latency target: ``percentile`` of ``metric`` must not exceed ``seconds`` [s]."""
-
-    metric: Literal["ttft", "tpot", "itl", "e2e"]
-    percentile: Annotated[float, Field(gt=0, lt=100)]
-    seconds: Annotated[float, Field(gt=0)]
-
-    @property
-    def key(self) -> str:
-        """The scenario's own word for it: ``ttft_p99``."""
-        return f"{self.metric}_p{self.percentile:g}"
-
-
-def _target_s(key: str, raw: Any) -> float:
-    """A target's duration [s]; complains at its own field."""
-    try:
-        seconds = parse_duration_s(raw)
-    except ValueError as error:
-        raise field_error(key, raw, str(error).partition(", found ")[0]) from None
-    if not 0 < seconds <= MAX_TARGET_S:
-        raise field_error(
-            key, raw, f"the target must be longer than 0 and at most {MAX_TARGET_S:,.0f} s"
-        )
-    return seconds
-
-
-class Slo(StrictDocument):
-    """Latency targets, written as ``{ttft_p99: 2s, tpot_p99: 100ms}``.
-
-    ``goodput``: the share of requests that must meet every target at once (then each target's
-    percentile is not applied by itself).
-    """
-
-    targets: tuple[Target, ...]
-    goodput: Annotated[float, Field(gt=0, lt=1)] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_keys(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "targets" in value:
-            return value
-        targets = []
-        rest = {}
-        for key, raw in value.items():
-            match = _TARGET.match(str(key))
-            if match is None:
-                rest[key] = raw
-                continue
-            percentile, seconds = float(match[2]), _target_s(str(key), raw)
-            if percentile <= 0:
-                raise field_error(str(key), raw, "a percentile lies between 0 and 100")
-            named = {"metric": match[1], "percentile": percentile, "seconds": seconds}
-            targets.append(Target.model_validate(named))
-        if not targets:
-            raise ValueError("give at least one target such as ttft_p99: 2s or tpot_p99: 100ms")
-        return {"targets": tuple(targets), **rest}
-
-    @model_serializer
-    def _to_keys(self) -> dict[str, float]:
-        keys = {t.key: t.seconds for t in self.targets}
-        return keys if self.goodput is None else {**keys, "goodput": self.goodput}
-
-    def target(self, metric: str) -> Target | None:
-        """The strictest target on ``metric``, by seconds, or None."""
-        return min(
-            (t for t in self.targets if t.metric == metric), key=lambda t: t.seconds, default=None
-        )
 
 
 class Arrivals(StrictDocument):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
-from planner.scenario.schema import Slo
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.capacity import (
     Capacity,
     ceiling_qps,

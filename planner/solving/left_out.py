@@ -17,7 +17,7 @@ from planner.fleet.candidates.known import Known
 from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.factors import Calibration
-from planner.plan.schema import LeftOut
+from planner.plan.alternatives import LeftOut
 from planner.scenario.name_checks import NATIVE
 from planner.scenario.schema import Scenario, Service
 from planner.sizing.precision import is_below_native, weights_for

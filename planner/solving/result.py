@@ -12,7 +12,9 @@ from planner.fleet.infeasibility.explain import Explanation
 from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.steps import StepTimes
-from planner.plan.schema import LeftOut, Method, VerificationRound
+from planner.plan.alternatives import LeftOut
+from planner.plan.provenance import VerificationRound
+from planner.plan.schema import Method
 from planner.scenario.schema import Scenario
 from planner.serving.closed_form.capacity import Capacity
 from planner.solving.options import SolveOptions as Effort

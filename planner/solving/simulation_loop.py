@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from planner.errors import PhysicsBreach
 from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.program.problem import Problem, Solution
-from planner.plan.schema import VerificationRound
+from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import (
     SimulatedService,
     check_service,

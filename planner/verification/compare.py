@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
-from planner.plan.schema import NOT_VERIFIED, Alternative, Plan
+from planner.plan.alternatives import Alternative
+from planner.plan.schema import NOT_VERIFIED, Plan
 from planner.verification.check import Check, Verdict, at_least, number_text, same, skipped
 
 FAMILY = "recomputed"

@@ -22,7 +22,8 @@ from planner.fleet.offers.admitted import is_admitted
 from planner.fleet.offers.node_offers import existing_offers
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.factors import Calibration
-from planner.plan.schema import Plan, VerificationRound
+from planner.plan.provenance import VerificationRound
+from planner.plan.schema import Plan
 from planner.serving.simulation.service_simulation import check_service
 from planner.solving.build_problem import calendar_for, decide, problem_of
 from planner.solving.pipeline import operating, with_alternatives

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import InputError
-from planner.scenario.schema import Lengths, Service
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Service
 from planner.workload.length_tables import is_quantile_table, read_quantiles
 from planner.workload.trace import Trace, read_trace
 

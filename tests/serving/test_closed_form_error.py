@@ -7,7 +7,9 @@ import pytest
 
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch
-from planner.scenario.schema import Arrivals, Lengths, Slo
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Arrivals
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.capacity import capacity_within
 from planner.serving.limits import ReplicaLimits
 from planner.serving.simulation.capacity import simulated_capacity

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
 from planner.plan.periods import Period
+from planner.plan.provenance import Provenance, Run, SolverReport
 from planner.plan.schema import (
-    Alternative,
-    Infeasibility,
     NodeCount,
     Plan,
     Prediction,
-    Provenance,
-    RejectionGroup,
-    Relaxation,
     ReplicaGroup,
-    Run,
     ServicePlan,
-    SolverReport,
     StepBreakdown,
     Totals,
 )

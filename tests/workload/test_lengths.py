@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import InputError
-from planner.scenario.schema import Lengths
+from planner.scenario.lengths import Lengths
 from planner.workload.lengths import JointLengths, constant, joint_lengths
 
 

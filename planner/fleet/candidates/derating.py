@@ -18,7 +18,7 @@ from statistics import NormalDist
 from planner.evidence import Evidence, Interval
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario.fleet import Assurance
-from planner.scenario.schema import Slo
+from planner.scenario.slo import Slo
 
 LEVEL = 0.8
 LEAST_SIGMA = 1e-6

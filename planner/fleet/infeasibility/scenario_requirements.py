@@ -23,7 +23,8 @@ from planner.fleet.infeasibility.problem_requirements import (
     gpu_cap,
     switch,
 )
-from planner.scenario.schema import Limits, Scenario, Search, Target
+from planner.scenario.schema import Limits, Scenario, Search
+from planner.scenario.slo import Target
 
 NO_TARGET_S = 3600.0
 UNLIMITED_VENDORS = 100

@@ -12,7 +12,8 @@ from planner.deployment import Deployment
 from planner.performance.kernels.components import COMPONENTS, Components, Floats
 from planner.performance.kernels.correction import HOST_TERMS, Corrections, host_features
 from planner.performance.kernels.quick import QuickSteps
-from planner.performance.kernels.summing import borrowed, components
+from planner.performance.kernels.relatives import borrowed
+from planner.performance.kernels.summing import components
 from planner.performance.steps import Number, StepBatch, StepTimes
 from planner.performance.traits import Traits
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import (
     LatentAttention,
     Layer,
@@ -17,7 +15,6 @@ from planner.catalog.model import (
     RecurrentMixer,
     SoftmaxAttention,
 )
-from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
 from planner.performance.collectives import NODE_GPUS
@@ -34,11 +31,10 @@ from planner.performance.kernels.components import (
 )
 from planner.performance.kernels.modules import module_key
 from planner.performance.kernels.shapes import Product, head, kernel_names, layer_counts, products
-from planner.performance.kernels.table import FOLDER, KernelTable, kernel_table
+from planner.performance.kernels.table import KernelTable, kernel_table
 from planner.performance.loads import kernel_formats, link_of, loads_of
 from planner.sizing.precision import stored_format
 
-LIKE_BALANCE = 0.5
 ACTIVATION_PASSES = 8.0
 ROUTED_PASSES = 3.0
 RECURRENT_SHARE, RECURRENT_LAUNCH_S, RECURRENT_PASSES = 0.7, 8e-6, 40.0
@@ -52,79 +48,14 @@ TINY_S = 1e-12
 def components(deployment: Deployment, root: Path) -> Components | None:
     """Return the components of a deployment; None where its kernels were not measured."""
     table = kernel_table(root, deployment.gpu.name, deployment.engine.name)
-    return _Sum(deployment, table).components() if table is not None else None
-
-
-@lru_cache(maxsize=2048)
-def borrowed(deployment: Deployment, root: Path) -> Components | None:
-    """Components of a GPU without tables, from the GPU of its compute capability that has them.
-
-    Each curve is multiplied by how much longer its bytes and arithmetic take at peak, collectives by
-    the ratio of the links' rates. None where no such GPU has tables.
-    """
-    like = _relative(deployment.gpu, deployment.engine.name, root)
-    table = None if like is None else kernel_table(root, like.name, deployment.engine.name)
-    if like is None or table is None:
-        return None
-    near = replace(deployment, gpu=like)
-    own, known = _Sum(deployment, table).components(), _Sum(near, table).components()
-    if own is None or known is None or own.least is None or known.least is None:
-        return None
-    bandwidth = like.bandwidth_bytes_s / deployment.gpu.bandwidth_bytes_s
-    wide = (gpu.peak_flops(sixteen_bit(gpu)) for gpu in (like, deployment.gpu))
-    peak = next(wide) / next(wide)
-    sent = link_of(near).bytes_s / link_of(deployment).bytes_s
-    local = known.local * _ratio(own.least.local, known.least.local)
-    shared = known.shared * _ratio(own.least.shared, known.least.shared)
-    local[5], shared[5] = own.local[5], own.shared[5]
-    local[6], shared[6] = known.local[6] * sent, known.shared[6] * sent
-    return replace(
-        own,
-        local=local,
-        shared=shared,
-        head=known.head * _ratio(own.least.head, known.least.head),
-        decode=known.decode * bandwidth,
-        prompt=known.prompt * peak,
-    )
-
-
-def _relative(gpu: GpuSpec, engine: str, root: Path) -> GpuSpec | None:
-    """The nearest GPU with tables of the same compute capability and a like balance.
-
-    GPUs of one generation whose arithmetic is cut down (GeForce, export models) reach other shares of
-    their peaks and are no relatives.
-    """
-    known = [
-        card
-        for card in _cards(root)
-        if card.compute_capability == gpu.compute_capability
-        and (root / FOLDER / f"{card.name}.{engine}.npz").exists()
-        and abs(np.subtract(*_apart(card, gpu))) < LIKE_BALANCE
-    ]
-    return min(known, key=lambda card: float(np.abs(_apart(card, gpu)).sum()), default=None)
-
-
-@lru_cache(maxsize=4)
-def _cards(root: Path) -> tuple[GpuSpec, ...]:
-    return Catalog(root).gpus()
-
-
-def _apart(card: GpuSpec, gpu: GpuSpec) -> tuple[float, float]:
-    """Logarithms of the ratios of two GPUs' bandwidths and 16-bit peaks."""
-    bandwidth = np.log(card.bandwidth_bytes_s / gpu.bandwidth_bytes_s)
-    peak = np.log(card.peak_flops(sixteen_bit(card)) / gpu.peak_flops(sixteen_bit(gpu)))
-    return float(bandwidth), float(peak)
-
-
-def _ratio(own: Floats, known: Floats) -> Floats:
-    return np.divide(own, known, out=np.ones_like(own), where=known > 0)
+    return KernelSum(deployment, table).components() if table is not None else None
 
 
 class _Unknown(Exception):
     """A kernel of the deployment has no table."""
 
 
-class _Sum:
+class KernelSum:
     """Adds up the kernels of all layers."""
 
     def __init__(self, deployment: Deployment, table: KernelTable) -> None:

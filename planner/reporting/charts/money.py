@@ -7,8 +7,9 @@ from itertools import accumulate, cycle
 from typing import TYPE_CHECKING
 
 from planner.findings.schema import FrontierPoint, Purchase, WhatIf
+from planner.plan.alternatives import Alternative
 from planner.plan.money import Cash
-from planner.plan.schema import Alternative, Plan
+from planner.plan.schema import Plan
 from planner.reporting import rounding
 from planner.reporting.charts import canvas, figures
 from planner.reporting.document import Figure

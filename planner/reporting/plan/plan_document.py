@@ -6,15 +6,9 @@ from collections.abc import Iterator
 
 from planner.catalog.offer import Term
 from planner.findings.schema import Findings
+from planner.plan.alternatives import Infeasibility
 from planner.plan.labels import rented
-from planner.plan.schema import (
-    QUANTISE_YOURSELF,
-    Infeasibility,
-    NodeCount,
-    Plan,
-    ReplicaGroup,
-    Totals,
-)
+from planner.plan.schema import QUANTISE_YOURSELF, NodeCount, Plan, ReplicaGroup, Totals
 from planner.reporting import rounding
 from planner.reporting.document import (
     Block,

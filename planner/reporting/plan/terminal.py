@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from planner.plan.labels import goodput_target
-from planner.plan.schema import NodeCount, Plan, Provenance, ReplicaGroup, ServicePlan
+from planner.plan.provenance import Provenance
+from planner.plan.schema import NodeCount, Plan, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
 from planner.reporting.plan.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.plan.pools import link_text, pools_of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
-from planner.scenario.schema import Slo, Target
+from planner.scenario.slo import Slo, Target
 from planner.serving.closed_form import rate_states
 from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
 from planner.serving.closed_form.rate_states import (

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from planner.evidence import Evidence, Interval
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
-from planner.scenario.schema import Slo, Target
+from planner.scenario.slo import Slo, Target
 from planner.serving.closed_form.capacity import ceiling_of, ceiling_qps
 from planner.serving.closed_form.latency_tails import (
     late_ends,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.performance.steps import StepModel
-from planner.scenario.schema import Target
+from planner.scenario.slo import Target
 from planner.serving.closed_form.latency_tails import (
     late_ends,
     late_first_tokens,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
-from planner.scenario.schema import Slo
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.capacity import Capacity, ceiling_qps
 from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
 from planner.serving.closed_form.latency_tails import late_ends, late_first_tokens, slow_answers

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from planner.performance.steps import StepModel
-from planner.scenario.schema import Arrivals, Slo
+from planner.scenario.schema import Arrivals
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.capacity import Capacity
 from planner.serving.limits import ReplicaLimits
 from planner.serving.simulation.replica_groups import SimulatedGroup

@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scenario.schema import Slo, Target
+from planner.scenario.slo import Slo, Target
 from planner.serving.simulation.timed_replica import GAP_BINS_PER_DECADE, SHORTEST_GAP_S
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ import pytest
 
 from planner.fleet.candidates.buckets import buckets_of
 from planner.scenario.fleet import Buckets
-from planner.scenario.schema import Lengths
+from planner.scenario.lengths import Lengths
 from planner.workload.lengths import joint_lengths
 
 LENGTHS = joint_lengths(Lengths(mean=800, cv=1.2), Lengths(mean=200, cv=0.8))

@@ -21,7 +21,8 @@ from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.node_groups import node_groups
 from planner.performance.factors import load_calibration
 from planner.scenario.disaggregation import Disaggregation
-from planner.scenario.schema import Scenario, Service, Slo
+from planner.scenario.schema import Scenario, Service
+from planner.scenario.slo import Slo
 from planner.solving.build_problem import decide, problem_of
 from planner.solving.result import Effort
 

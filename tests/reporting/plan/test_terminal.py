@@ -5,7 +5,7 @@ import plan_builder as build
 import pytest
 from rich.console import Console
 
-from planner.plan.schema import Verification
+from planner.plan.provenance import Verification
 from planner.reporting.formats import markdown
 from planner.reporting.plan.plan_document import plan_document
 from planner.reporting.plan.terminal import print_plan

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch
-from planner.scenario.schema import Lengths, Slo
+from planner.scenario.lengths import Lengths
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.capacity import capacity_within, ceiling_qps, lasts_at
 from planner.serving.limits import ReplicaLimits
 from planner.workload.lengths import constant, joint_lengths

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch
-from planner.scenario.schema import Arrivals, Lengths, Routing, Slo
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Arrivals, Routing
+from planner.scenario.slo import Slo
 from planner.serving.closed_form.capacity import capacity_within
 from planner.serving.closed_form.unit_point import Unit, unit_capacity, unit_ceiling_qps, unit_point
 from planner.serving.limits import ReplicaLimits

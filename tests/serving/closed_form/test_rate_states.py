@@ -10,8 +10,9 @@ from planner.catalog.store import load_catalog
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.offers.admitted import admitted_offers
 from planner.performance.factors import load_calibration
+from planner.scenario.lengths import Lengths
 from planner.scenario.reader import read_scenario
-from planner.scenario.schema import Lengths, Slo, Target
+from planner.scenario.slo import Slo, Target
 from planner.serving.closed_form.capacity import capacity_from, solve_ahead
 from planner.serving.closed_form.rate_states import LADDER, RateStates, solve_together
 from planner.serving.limits import replica_limits

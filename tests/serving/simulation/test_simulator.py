@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from planner.catalog.engine import Scheduler
 from planner.errors import InputError
 from planner.performance.steps import StepBatch
-from planner.scenario.schema import Arrivals, Lengths, Routing, Slo
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Arrivals, Routing
+from planner.scenario.slo import Slo
 from planner.serving.limits import ReplicaLimits
 from planner.serving.simulation.closed_loop import play_requests
 from planner.serving.simulation.replica_groups import DecodePool, SimulatedGroup

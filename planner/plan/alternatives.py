@@ -1,0 +1,57 @@
+"""What was not chosen, and why: other fleets, rejected configurations, what stands in the way."""
+
+from __future__ import annotations
+
+from planner.fleet.program.problem import Status
+from planner.plan.part import PlanPart
+
+
+class Alternative(PlanPart):
+    """A plan that was not chosen, and the reason it lost.
+
+    restricted_to: what the search was narrowed to; status: "optimal" where its cost is proved.
+    """
+
+    label: str
+    gpus: int
+    usd_per_hour: float
+    reason: str
+    restricted_to: str = ""
+    status: Status = "optimal"
+
+
+class LeftOut(PlanPart):
+    """What the search left out, and its cheapest fleet found [USD/h]; None where it has none.
+
+    By the closed form, on the GPU types that come closest: a full search may find a cheaper one.
+    """
+
+    name: str
+    usd_per_hour: float | None
+
+
+class RejectionGroup(PlanPart):
+    """Rejected configurations for one reason, with the numbers of the nearest miss."""
+
+    reason: str
+    count: int
+    nearest_miss: str
+    examples: tuple[str, ...] = ()
+
+
+class Relaxation(PlanPart):
+    """One way out of an infeasible scenario: the requirement, its new value, and what that costs."""
+
+    requirement: str
+    current: str
+    relaxed: str
+    usd_per_hour: float | None = None
+    gpus: int | None = None
+
+
+class Infeasibility(PlanPart):
+    """Why no plan exists: the smallest set of requirements in conflict, each with a way out."""
+
+    summary: str
+    conflict: tuple[str, ...]
+    relaxations: tuple[Relaxation, ...] = ()

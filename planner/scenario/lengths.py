@@ -1,0 +1,81 @@
+"""The lengths of prompts and generations [tokens], as a scenario states them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from planner.scenario.fields import StrictDocument
+from planner.units import parse_tokens
+
+MAX_TOKENS = 1e8  # of a request; a thousand times the longest context
+Tokens = Annotated[float, Field(ge=1, le=MAX_TOKENS), BeforeValidator(parse_tokens)]
+
+
+def _length(value: Any) -> Any:
+    value = parse_tokens(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"mean": float(value)}
+    return value
+
+
+def _probability(key: Any) -> float:
+    try:
+        return float(key)
+    except (TypeError, ValueError):
+        raise ValueError(f"quantiles map a probability to tokens, found {key!r}") from None
+
+
+class Lengths(StrictDocument):
+    """A token-length distribution: constant, lognormal, empirical quantiles, or a trace's column.
+
+    ``mean`` alone is a constant; ``mean`` with ``cv`` a lognormal; ``quantiles`` maps a probability
+    in [0, 1] to tokens; ``trace`` names a request file (its own prompt and output columns are used
+    as pairs when both lengths name it). ``8k`` is 8,000 tokens.
+    """
+
+    mean: Tokens | None = None
+    cv: Annotated[float, Field(ge=0, le=20)] = 0.0
+    quantiles: (
+        dict[
+            float,
+            Annotated[float, Field(gt=0, le=MAX_TOKENS), BeforeValidator(parse_tokens)],
+        ]
+        | None
+    ) = None
+    trace: str | None = None
+    max: Tokens | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_as_numbers(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
+            return {
+                **value,
+                "quantiles": {_probability(k): v for k, v in value["quantiles"].items()},
+            }
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Lengths:
+        kinds = [k for k in ("mean", "quantiles", "trace") if getattr(self, k) is not None]
+        if len(kinds) != 1:
+            raise ValueError(
+                "give exactly one of: a number of tokens, {mean, cv}, {quantiles}, {trace}"
+            )
+        if self.cv and self.mean is None:
+            raise ValueError("cv needs mean")
+        if self.max is not None and self.mean is not None and self.max < self.mean:
+            raise ValueError(f"max ({self.max:g}) must not be below mean ({self.mean:g})")
+        if self.quantiles is not None:
+            points = sorted(self.quantiles.items())
+            if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
+                raise ValueError("quantiles need at least two probabilities between 0 and 1")
+            if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
+                raise ValueError("quantiles must not decrease")
+        return self
+
+
+LengthSpec = Annotated[Lengths, BeforeValidator(_length)]

@@ -1,0 +1,84 @@
+"""Latency targets, as a scenario states them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_serializer, model_validator
+
+from planner.scenario.fields import StrictDocument, field_error
+from planner.units import parse_duration_s
+
+MAX_TARGET_S = 604_800.0  # a week
+METRICS = ("ttft", "tpot", "itl", "e2e")
+_TARGET = re.compile(rf"^({'|'.join(METRICS)})_p([0-9]{{1,2}}(?:\.[0-9]+)?)$")
+
+
+class Target(StrictDocument):
+    """One latency target: ``percentile`` of ``metric`` must not exceed ``seconds`` [s]."""
+
+    metric: Literal["ttft", "tpot", "itl", "e2e"]
+    percentile: Annotated[float, Field(gt=0, lt=100)]
+    seconds: Annotated[float, Field(gt=0)]
+
+    @property
+    def key(self) -> str:
+        """The scenario's own word for it: ``ttft_p99``."""
+        return f"{self.metric}_p{self.percentile:g}"
+
+
+def _target_s(key: str, raw: Any) -> float:
+    """A target's duration [s]; complains at its own field."""
+    try:
+        seconds = parse_duration_s(raw)
+    except ValueError as error:
+        raise field_error(key, raw, str(error).partition(", found ")[0]) from None
+    if not 0 < seconds <= MAX_TARGET_S:
+        raise field_error(
+            key, raw, f"the target must be longer than 0 and at most {MAX_TARGET_S:,.0f} s"
+        )
+    return seconds
+
+
+class Slo(StrictDocument):
+    """Latency targets, written as ``{ttft_p99: 2s, tpot_p99: 100ms}``.
+
+    ``goodput``: the share of requests that must meet every target at once (then each target's
+    percentile is not applied by itself).
+    """
+
+    targets: tuple[Target, ...]
+    goodput: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_keys(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "targets" in value:
+            return value
+        targets = []
+        rest = {}
+        for key, raw in value.items():
+            match = _TARGET.match(str(key))
+            if match is None:
+                rest[key] = raw
+                continue
+            percentile, seconds = float(match[2]), _target_s(str(key), raw)
+            if percentile <= 0:
+                raise field_error(str(key), raw, "a percentile lies between 0 and 100")
+            named = {"metric": match[1], "percentile": percentile, "seconds": seconds}
+            targets.append(Target.model_validate(named))
+        if not targets:
+            raise ValueError("give at least one target such as ttft_p99: 2s or tpot_p99: 100ms")
+        return {"targets": tuple(targets), **rest}
+
+    @model_serializer
+    def _to_keys(self) -> dict[str, float]:
+        keys = {t.key: t.seconds for t in self.targets}
+        return keys if self.goodput is None else {**keys, "goodput": self.goodput}
+
+    def target(self, metric: str) -> Target | None:
+        """The strictest target on ``metric``, by seconds, or None."""
+        return min(
+            (t for t in self.targets if t.metric == metric), key=lambda t: t.seconds, default=None
+        )
