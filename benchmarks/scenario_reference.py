@@ -21,6 +21,8 @@ from planner.scenario import disaggregation as p
 from planner.scenario import fleet as f
 from planner.scenario import money as m
 from planner.scenario import schema as s
+from planner.scenario.lengths import Lengths
+from planner.scenario.slo import METRICS, Slo
 from planner.units import parse_duration_s
 
 INTRODUCTION = """\
@@ -40,8 +42,8 @@ Paths are looked up beside the scenario's file first.
 """
 SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("A service", s.Service, ()),
-    ("`prompt_tokens`, `output_tokens`", s.Lengths, ()),
-    ("`slo`", s.Slo, ("targets",)),
+    ("`prompt_tokens`, `output_tokens`", Lengths, ()),
+    ("`slo`", Slo, ("targets",)),
     ("`arrivals`", s.Arrivals, ()),
     ("`routing`", s.Routing, ()),
     ("`search`", s.Search, ()),
@@ -93,8 +95,8 @@ def _section(title: str, document: type[BaseModel], left_out: tuple[str, ...]) -
         for name, field in document.model_fields.items()
         if name not in left_out
     ]
-    if document is s.Slo:
-        rows.insert(0, TARGETS.format(", ".join(f"`{m}`" for m in s.METRICS)))
+    if document is Slo:
+        rows.insert(0, TARGETS.format(", ".join(f"`{m}`" for m in METRICS)))
     return "\n".join(
         [f"## {title}", "", said, "", "| field | takes | default |", "|---|---|---|", *rows, ""]
     )

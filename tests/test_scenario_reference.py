@@ -7,8 +7,10 @@ import pytest
 
 from planner.scenario import disaggregation as scenario_pools
 from planner.scenario import fleet as scenario_fleet
+from planner.scenario import lengths as scenario_lengths
 from planner.scenario import money as scenario_money
 from planner.scenario import schema as scenario
+from planner.scenario import slo as scenario_slo
 from planner.scenario.fields import StrictDocument
 
 
@@ -42,15 +44,20 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
         document
         for document in (
             *documents(scenario),
+            *documents(scenario_lengths),
+            *documents(scenario_slo),
             *documents(scenario_fleet),
             *documents(scenario_money),
             *documents(scenario_pools),
         )
-        if document is not scenario.Target  # written as ttft_p99: 2s
+        if document is not scenario_slo.Target  # written as ttft_p99: 2s
     ],
     ids=lambda document: document.__name__,
 )
 def test_no_field_is_left_out(page, document):
     for field in document.model_fields:
-        if (document, field) not in {(scenario.Slo, "targets"), (scenario.Scenario, "services")}:
+        if (document, field) not in {
+            (scenario_slo.Slo, "targets"),
+            (scenario.Scenario, "services"),
+        }:
             assert f"| `{field}` |" in page
