@@ -36,6 +36,7 @@ COMMANDS = {
     "frontier": "cost against latency and resilience",
     "report": "write a report: html, md, csv, xlsx or json",
     "verify": "recompute a plan and prove its cost again",
+    "accept": "hold a load test of one replica against the plan",
     "deploy": "write launch commands and manifests that hold a plan",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",

@@ -25,6 +25,7 @@ from planner.performance.steps import StepBatch
 from planner.scenario.schema import Scenario
 from planner.serving.placed import Placed
 from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.decision_rows import with_decision_rows
 from planner.solving.left_out import left_out
 from planner.solving.result import Effort, Operating, Progress, Solved
 from planner.solving.simulation_loop import checked
@@ -88,14 +89,8 @@ def solve_scenario(
     if not effort.rivals:
         return solved
     progress("pricing the alternatives")
-    return with_alternatives(solved, catalog, calibration, effort, known)
-
-
-def with_alternatives(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, known: Known
-) -> Solved:
-    """Price what was not chosen, and what the search left out."""
-    solved = _with_rivals(solved, catalog, effort)
+    solved = with_rivals(solved, catalog, effort)
+    solved = with_decision_rows(solved, catalog, calibration, effort, base)
     return replace(solved, left_out=left_out(solved, catalog, calibration, effort, known))
 
 
@@ -133,7 +128,7 @@ def operating(solved: Solved) -> dict[str, Operating]:
     return points
 
 
-def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
+def with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
     """Price what was not chosen: every other GPU type alone, and native precision alone.
 
     A rival that is not proved in a few seconds is shown at the best cost found.

@@ -112,16 +112,20 @@ def checks(
     if not answered:
         yield skipped("recomputed", "the plan, from its decision", "its scenario is another one")
         return
-    yield from _recomputed(plan, catalog, calibration, offers)
+    yield from _recomputed(plan, catalog, calibration, offers, base)
 
 
 def _recomputed(
-    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer]
+    plan: Plan,
+    catalog: Catalog,
+    calibration: Calibration,
+    offers: Sequence[Offer],
+    base: Path | None,
 ) -> Iterator[Check]:
     """All that follows from the plan's decision, and the proof that the decision is the cheapest."""
     try:
         frame = framed(plan, catalog, calibration, offers)
-        again = restated(plan, frame, catalog, calibration)
+        again = restated(plan, frame, catalog, calibration, base)
     except (PlannerError, ArithmeticError) as error:  # what a plan claims may divide by nothing
         found = str(error).replace("\n", "; ")
         yield Check("recomputed", "the plan, from its decision", Verdict.FAILS, found)
