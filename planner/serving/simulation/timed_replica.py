@@ -24,8 +24,16 @@ class Journal:
         self.first_s = array("d", [-1.0]) * requests
         self.end_s = array("d", [-1.0]) * requests
         self.longest_gap_s = array("d", [0.0]) * requests
-        self.preemptions = array("l", [0]) * requests
-        self.replica = array("l", [-1]) * requests
+        self.preemptions = array("q", [0]) * requests
+        self.replica = array("q", [-1]) * requests
+
+    def clear(self) -> None:
+        """Forget everything, in place."""
+        for times in (self.start_s, self.first_s, self.end_s):
+            times[:] = array("d", [-1.0]) * len(times)
+        self.longest_gap_s[:] = array("d", [0.0]) * len(self.longest_gap_s)
+        self.preemptions[:] = array("q", [0]) * len(self.preemptions)
+        self.replica[:] = array("q", [-1]) * len(self.replica)
 
 
 class TimedReplica:
@@ -49,7 +57,7 @@ class TimedReplica:
         self.batch_area = 0.0
         self.kv_area = 0.0
         self.gaps: dict[int, int] = {}
-        self._table = table
+        self.table = table
         self._step: ScheduledStep | None = None
         self._start_s = 0.0
         self._step_s = 0.0
@@ -108,7 +116,7 @@ class TimedReplica:
             self.step_end_s = math.inf
             self._last_decode_s = -1.0
             return
-        table = self._table
+        table = self.table
         first = table.step_s(step)
         self._step_s = first
         steps = step.steps

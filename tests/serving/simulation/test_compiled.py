@@ -1,0 +1,149 @@
+"""The compiled core and the Python loop give the same numbers to the digit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.catalog.engine import Scheduler
+from planner.performance.steps import StepBatch
+from planner.scenario.lengths import Lengths
+from planner.scenario.schema import Arrivals, Routing
+from planner.serving.limits import ReplicaLimits
+from planner.serving.simulation.compiled.library import SWITCH, library
+from planner.serving.simulation.replica_groups import DecodePool, SimulatedGroup
+from planner.serving.simulation.requests import Requests, open_loop
+from planner.serving.simulation.simulator import simulate
+from planner.workload.lengths import joint_lengths
+
+built = pytest.mark.skipif(library() is None, reason="the compiled core is not built or is off")
+
+
+@dataclasses.dataclass
+class Affine:
+    """Step times with every term of a batch, the experts' included."""
+
+    admission_s: float = 0.0
+
+    def step_seconds(self, b: StepBatch):
+        tokens = b.decode_sequences + b.prefill_tokens
+        return (
+            0.008
+            + 2e-5 * b.decode_sequences
+            + 2e-8 * b.decode_context_tokens
+            + 2e-5 * b.prefill_tokens
+            + 1e-9 * b.prefill_context_tokens
+            + 1e-5 * b.sampled_tokens
+            + 1e-4 * np.sqrt(tokens)
+            + 2e-4 * b.prefill_sequences
+        )
+
+
+LIMITS = st.builds(
+    lambda scheduler, pool, block, state, windows, draft, whole, **more: ReplicaLimits(
+        scheduler,
+        kv_pool_bytes=math.inf if pool is None else pool * 2.0,
+        kv_block_bytes=2.0 * block,
+        kv_block_tokens=block,
+        state_bytes=state,
+        windows=windows,
+        draft_tokens=2 if draft else 0,
+        tokens_per_step=1.7 if draft else 1.0,
+        chunked=scheduler is not Scheduler.NO_EVICT or not whole,
+        **more,
+    ),
+    scheduler=st.sampled_from(list(Scheduler)),
+    max_num_seqs=st.integers(1, 64),
+    max_num_batched_tokens=st.integers(64, 8192),
+    pool=st.sampled_from([None, 7_000, 9_000, 13_000, 40_000]),
+    block=st.sampled_from([1, 16, 33, 128]),
+    state=st.sampled_from([0.0, 123.7]),
+    windows=st.sampled_from([(), ((500, 0.3),), ((500, 0.3), (64, 1.1))]),
+    draft=st.booleans(),
+    whole=st.booleans(),
+    ranks=st.sampled_from([1, 1, 2, 8]),
+    prefix_caching=st.booleans(),
+)
+ROUTINGS = st.builds(
+    Routing,
+    policy=st.sampled_from(["round-robin", "random", "least-loaded", "prefix-aware"]),
+    max_queue=st.sampled_from([None, 1, 5]),
+)
+LENGTHS = joint_lengths(Lengths(mean=500, cv=1.2, max=6000), Lengths(mean=300, cv=1.0, max=2000))
+
+
+@st.composite
+def groups(draw):
+    """A replica group that may start and stop replicas, or prefill for a decode pool."""
+    count = draw(st.integers(1, 4))
+    kind = draw(st.sampled_from(["plain", "plain", "scales", "pools"]))
+    more = {}
+    if kind == "scales":
+        more["ready_s"] = tuple(draw(st.floats(0, 8)) for _ in range(count))
+        more["retire_s"] = (math.inf, *(draw(st.floats(0, 14)) for _ in range(count - 1)))
+    if kind == "pools":
+        answers = SimulatedGroup(Affine(0.002), draw(LIMITS), draw(st.integers(1, 4)))
+        units = draw(st.integers(1, min(count, answers.replicas)))
+        link = draw(st.floats(1e-6, 1e-3))
+        more["decode"] = DecodePool(answers, link, draw(st.floats(0, 0.01)), units)
+    steps = Affine(draw(st.sampled_from([0.0, 0.003])))
+    return SimulatedGroup(steps, draw(LIMITS), count, draw(st.floats(0.1, 3)), **more)
+
+
+def both(monkeypatch, *arguments, **options):
+    """The same simulation by the core and by the loop."""
+    with monkeypatch.context() as patch:
+        patch.delenv(SWITCH, raising=False)
+        compiled = simulate(*arguments, **options)
+        patch.setenv(SWITCH, "0")
+        return compiled, simulate(*arguments, **options)
+
+
+def assert_equal(compiled, loop):
+    for field in dataclasses.fields(loop):
+        mine, theirs = getattr(compiled, field.name), getattr(loop, field.name)
+        if field.name == "series":
+            assert_equal(mine, theirs)
+        elif isinstance(theirs, np.ndarray):
+            assert mine.dtype == theirs.dtype, field.name
+            assert mine.tobytes() == theirs.tobytes(), field.name
+        else:
+            assert mine == theirs, field.name
+
+
+@built
+@settings(deadline=None, max_examples=150)
+@given(
+    fleet=st.lists(groups(), min_size=1, max_size=2),
+    routing=ROUTINGS,
+    arrivals=st.sampled_from([{}, {"process": "constant"}, {"process": "gamma", "cv": 1.6}]),
+    rate=st.sampled_from([1.0, 8.0, 40.0]),
+    seed=st.integers(0, 1000),
+    share=st.sampled_from([0.0, 0.37]),
+    concurrency=st.sampled_from([None, None, 1, 20]),
+    backlog=st.sampled_from([50_000, 60]),
+)
+def test_random_services_come_out_alike(
+    fleet, routing, arrivals, rate, seed, share, concurrency, backlog
+):
+    requests = open_loop(LENGTHS, Arrivals(**arrivals), rate, 20.0, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        assert_equal(
+            *both(
+                patch,
+                fleet,
+                requests,
+                routing,
+                seed=seed,
+                warm_up_s=2.0,
+                measured_until_s=15.0,
+                prefix_hit_share=share,
+                concurrency=concurrency,
+                max_backlog=backlog,
+            )
+        )
