@@ -10,15 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.api import solve
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Arrivals, Routing
 from planner.serving.limits import ReplicaLimits
+from planner.serving.simulation import simulator
+from planner.serving.simulation.compiled import build
+from planner.serving.simulation.compiled import library as library_module
 from planner.serving.simulation.compiled.library import SWITCH, library
 from planner.serving.simulation.replica_groups import DecodePool, SimulatedGroup
 from planner.serving.simulation.requests import Requests, open_loop
 from planner.serving.simulation.simulator import simulate
+from planner.session import Session
+from planner.solving.options import SolveOptions
+from planner.verification.play import Play, play
 from planner.workload.lengths import joint_lengths
 
 built = pytest.mark.skipif(library() is None, reason="the compiled core is not built or is off")
@@ -117,7 +124,7 @@ def assert_equal(compiled, loop):
 
 
 @built
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(
     fleet=st.lists(groups(), min_size=1, max_size=2),
     routing=ROUTINGS,
@@ -147,3 +154,148 @@ def test_random_services_come_out_alike(
                 max_backlog=backlog,
             )
         )
+
+
+def fleet(scheduler=Scheduler.CHUNKED_PREFILL, replicas=2):
+    own = ReplicaLimits(scheduler, 64, 2048, kv_pool_bytes=80_000.0, kv_block_bytes=32.0)
+    return [SimulatedGroup(Affine(), own, replicas)]
+
+
+def some_requests(seconds=60.0):
+    return open_loop(LENGTHS, Arrivals(), 10.0, seconds, 3)
+
+
+@pytest.fixture
+def loops(monkeypatch):
+    """Counts the runs that go through the Python loop."""
+    counted = []
+    loop = simulator._Simulation._run
+
+    def counting(self):
+        counted.append(self)
+        return loop(self)
+
+    monkeypatch.delenv(SWITCH, raising=False)
+    monkeypatch.setattr(simulator._Simulation, "_run", counting)
+    return counted
+
+
+@built
+def test_what_the_core_covers_does_not_enter_the_loop(loops):
+    simulate(fleet(), some_requests())
+    assert not loops
+
+
+@built
+def test_a_setting_turns_the_core_off(loops, monkeypatch):
+    monkeypatch.setenv(SWITCH, "0")
+    simulate(fleet(), some_requests())
+    assert len(loops) == 1
+
+
+@built
+def test_prompt_block_ids_go_through_the_loop(loops):
+    plain = some_requests()
+    prefix = tuple((i % 3, 10 + i) for i in range(len(plain)))
+    simulate(fleet(), dataclasses.replace(plain, prefix=prefix))
+    assert len(loops) == 1
+
+
+@built
+def test_a_field_the_core_does_not_know_goes_through_the_loop(loops):
+    @dataclasses.dataclass(frozen=True)
+    class Talks(Requests):
+        pause_s: float = 0.0
+
+    plain = some_requests()
+    values = {f.name: getattr(plain, f.name) for f in dataclasses.fields(plain)}
+    simulate(fleet(), Talks(**values))
+    assert not loops
+    simulate(fleet(), Talks(**values, pause_s=1.0))
+    assert len(loops) == 1
+
+
+@built
+def test_a_library_of_other_sources_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(library_module, "source_digest", lambda: "of other sources")
+    library_module._loaded.cache_clear()
+    assert library() is None
+    library_module._loaded.cache_clear()
+
+
+def test_without_a_compiler_nothing_is_built(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CC", "missing-compiler")
+    assert build.build() == "no C compiler found"
+
+
+def test_a_compiler_that_fails_is_reported_and_nothing_is_replaced(tmp_path, monkeypatch):
+    failing = tmp_path / "cc"
+    failing.write_text("#!/bin/sh\necho no such flag >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setenv("CC", str(failing))
+    before = build.LIBRARY.read_bytes() if build.LIBRARY.exists() else None
+    assert "no such flag" in build.build()
+    assert (build.LIBRARY.read_bytes() if build.LIBRARY.exists() else None) == before
+
+
+@built
+def test_an_error_in_a_step_model_comes_through(loops):
+    class Broken(Affine):
+        def step_seconds(self, b):
+            raise ArithmeticError("no such step")
+
+    with pytest.raises(ArithmeticError, match="no such step"):
+        simulate([dataclasses.replace(fleet()[0], steps=Broken())], some_requests())
+    assert not loops
+
+
+@built
+def test_an_interrupt_ends_a_run(loops):
+    def interrupted(request):
+        if request:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(fleet(), some_requests(300.0), progress=interrupted)
+
+
+@built
+def test_progress_is_reported_alike(monkeypatch):
+    seen = []
+    both(monkeypatch, fleet(), some_requests(250.0), progress=seen.append)
+    assert seen[: len(seen) // 2] == seen[len(seen) // 2 :] == [0, 1000, 2000]
+
+
+@built
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["llama70b_qps50", "gpt_oss_120b", "llama70b_disaggregated", "reasoning_long_outputs"]
+)
+def test_shipped_scenarios_come_out_alike(name, monkeypatch):
+    session = Session.open(options=SolveOptions(verify="none"))
+    plan = session.solve(name)
+    how = Play(duration_s=60.0)
+
+    def result():
+        (service,) = play(plan, how, session.catalog, session.factors).values()
+        (outcome,) = service.study.runs
+        return outcome
+
+    monkeypatch.delenv(SWITCH, raising=False)
+    compiled = result()
+    monkeypatch.setenv(SWITCH, "0")
+    assert_equal(compiled, result())
+
+
+@built
+@pytest.mark.slow
+def test_a_simulated_solve_gives_the_same_plan(monkeypatch):
+    def plan():
+        found = solve("chat_8b_small_cards").model_dump(mode="json")
+        return {key: value for key, value in found.items() if key != "provenance"}
+
+    monkeypatch.delenv(SWITCH, raising=False)
+    compiled = plan()
+    monkeypatch.setenv(SWITCH, "0")
+    assert compiled == plan()
