@@ -21,7 +21,7 @@ from planner.scenario.schema import Routing
 from planner.serving.limits import ReplicaLimits
 from planner.serving.simulation.compiled.coverage import covers
 from planner.serving.simulation.compiled.library import library
-from planner.serving.simulation.compiled.service_run import Run, run
+from planner.serving.simulation.compiled.service_run import CoreRun, run
 from planner.serving.simulation.prefix_cache import PrefixCache
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup
@@ -202,7 +202,7 @@ class _Simulation:
             return None
         outcome = run(
             core,
-            Run(
+            CoreRun(
                 replicas=self._replicas,
                 windows=self._windows,
                 pools=self._pools,

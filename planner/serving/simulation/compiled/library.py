@@ -34,7 +34,7 @@ def _addresses(names: str) -> list[tuple[str, type[c_void_p]]]:
     return [(name, c_void_p) for name in names.split()]
 
 
-class Table(ctypes.Structure):
+class CoreTable(ctypes.Structure):
     """A step table: lattices, and the addresses of the rows that were filled."""
 
     _fields_ = [
@@ -44,7 +44,7 @@ class Table(ctypes.Structure):
     ]
 
 
-class Limits(ctypes.Structure):
+class CoreLimits(ctypes.Structure):
     """A replica's limits, with what ``Replica`` derives from them."""
 
     _fields_ = [
@@ -56,13 +56,13 @@ class Limits(ctypes.Structure):
     ]
 
 
-class Link(ctypes.Structure):
+class CoreLink(ctypes.Structure):
     """Where the answers of prefill replicas are written, and how their KV cache gets there."""
 
     _fields_ = [*_whole("pool limits units"), *_real("bytes_per_s latency_s admission_s")]
 
 
-class Member(ctypes.Structure):
+class CoreMember(ctypes.Structure):
     """One replica, and the sums over its steps."""
 
     _fields_ = [
@@ -73,19 +73,19 @@ class Member(ctypes.Structure):
     ]
 
 
-class Group(ctypes.Structure):
+class CoreGroup(ctypes.Structure):
     """Equal replicas with consecutive numbers behind one router."""
 
     _fields_ = [*_whole("first count policy"), *_real("weight"), *_addresses("random")]
 
 
-class Pool(ctypes.Structure):
+class CorePool(ctypes.Structure):
     """Groups with consecutive numbers that a request may go to."""
 
     _fields_ = _whole("first_group groups")
 
 
-class Service(ctypes.Structure):
+class CoreService(ctypes.Structure):
     """Everything a run needs, and what it found."""
 
     _fields_ = [
@@ -119,7 +119,7 @@ def _loaded() -> ctypes.CDLL | None:
     core.planner_core_source.restype = c_char_p
     if core.planner_core_source() != source_digest().encode():
         return None
-    core.planner_core_run.argtypes = core.planner_core_release.argtypes = [POINTER(Service)]
+    core.planner_core_run.argtypes = core.planner_core_release.argtypes = [POINTER(CoreService)]
     core.planner_core_run.restype = c_int
     core.planner_core_release.restype = None
     return core

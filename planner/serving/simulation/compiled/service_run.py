@@ -1,7 +1,7 @@
 """Runs a simulation that was built for the Python loop through the compiled core.
 
 The core reads the same replicas, tables and requests, and leaves its times and sums where the loop leaves
-them: in the journal, in the replicas, and in an ``Outcome``.
+them: in the journal, in the replicas, and in an ``CoreOutcome``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Struct = TypeVar("Struct", bound=ctypes.Structure)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CoreRun:
     """What a simulation is about to do: its built fleet, its requests and its limits.
 
     arrivals, shed and the journal are written to. windows: when each replica accepts [s];
@@ -57,7 +57,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CoreOutcome:
     """How the run ended: requests sent, the area under those in flight [request-seconds], the clock [s].
 
     samples: rows of time [s], running and waiting sequences, then each replica's blocks in use.
@@ -70,8 +70,8 @@ class Outcome:
     samples: list[list[float]]
 
 
-def run(core: ctypes.CDLL, plan: Run) -> Outcome | None:
-    """Run it; None where the numbers leave what the core computes with, for the Python loop to say."""
+def run(core: ctypes.CDLL, plan: CoreRun) -> CoreOutcome | None:
+    """CoreRun it; None where the numbers leave what the core computes with, for the Python loop to say."""
     arrivals = array("d", plan.arrivals)
     call = _Call(plan, arrivals)
     status = core.planner_core_run(ctypes.byref(call.service))
@@ -93,7 +93,7 @@ def run(core: ctypes.CDLL, plan: Run) -> Outcome | None:
 class _Call:
     """The structures of one call, and the arrays they point to."""
 
-    def __init__(self, plan: Run, arrivals: array[float]) -> None:
+    def __init__(self, plan: CoreRun, arrivals: array[float]) -> None:
         self.failure: BaseException | None = None
         self._plan = plan
         self._kept: list[object] = []
@@ -103,10 +103,10 @@ class _Call:
         pools = list(plan.pools)
         links, link_of, unit_of = self._links(pools)
         replicas = plan.replicas
-        self.members = (c.Member * len(replicas))()
+        self.members = (c.CoreMember * len(replicas))()
         for i, replica in enumerate(replicas):
             ready, retire = plan.windows[i]
-            self.members[i] = c.Member(
+            self.members[i] = c.CoreMember(
                 table=self._tables.number(replica.table),
                 limits=self._limits.number(replica.core.limits),
                 scheduler=SCHEDULERS[type(replica.core.composer)],
@@ -120,10 +120,10 @@ class _Call:
         tables = [self._table(t) for t in self._tables.parts]
         groups = [self._group(pool, i) for pool in pools for i in range(len(pool.groups))]
         firsts = np.cumsum([0, *(len(p.groups) for p in pools)]).tolist()
-        heads = [c.Pool(first, len(p.groups)) for first, p in zip(firsts, pools, strict=False)]
+        heads = [c.CorePool(first, len(p.groups)) for first, p in zip(firsts, pools, strict=False)]
         journal = plan.journal
         concurrency, queue = plan.concurrency, plan.max_queue
-        self.service = c.Service(
+        self.service = c.CoreService(
             requests=len(plan.prompts),
             concurrency=-1 if concurrency is None else concurrency,
             max_backlog=plan.max_backlog,
@@ -148,12 +148,12 @@ class _Call:
             members_count=len(replicas),
             groups_count=len(groups),
             pools_count=len(pools),
-            tables=self._structures(c.Table, tables),
-            limits=self._structures(c.Limits, limits),
-            links=self._structures(c.Link, links),
+            tables=self._structures(c.CoreTable, tables),
+            limits=self._structures(c.CoreLimits, limits),
+            links=self._structures(c.CoreLink, links),
             members=ctypes.addressof(self.members),
-            groups=self._structures(c.Group, groups),
-            pools=self._structures(c.Pool, heads),
+            groups=self._structures(c.CoreGroup, groups),
+            pools=self._structures(c.CorePool, heads),
             fill_row=c.FillRow(self._fill_row),
             price_step=c.PriceStep(self._price_step),
             progress=c.Progress(self._progress),
@@ -170,18 +170,18 @@ class _Call:
         self._kept.append(values)
         return int(values.ctypes.data)
 
-    def _links(self, pools: list[Pool]) -> tuple[list[c.Link], dict[int, int], dict[int, int]]:
+    def _links(self, pools: list[Pool]) -> tuple[list[c.CoreLink], dict[int, int], dict[int, int]]:
         """The links, each prefill replica's link, and the failure domains of the replicas they join."""
         numbers: dict[int, int] = {}
         units: dict[frozenset[int], int] = {}
-        links: list[c.Link] = []
+        links: list[c.CoreLink] = []
         link_of, unit_of = {}, {}
         for sender, handover in self._plan.handovers.items():
             decode = handover.decode
             if id(decode) not in numbers:
                 numbers[id(decode)] = len(links)
                 links.append(
-                    c.Link(
+                    c.CoreLink(
                         pool=next(i for i, p in enumerate(pools) if p is handover.pool),
                         limits=self._limits.number(decode.group.limits),
                         units=decode.units,
@@ -195,10 +195,10 @@ class _Call:
             unit_of.update(dict.fromkeys((sender, *handover.decoders), unit))
         return links, link_of, unit_of
 
-    def _limits_of(self, replica: Replica) -> c.Limits:
+    def _limits_of(self, replica: Replica) -> c.CoreLimits:
         limits = replica.limits
         windows = list(limits.windows)
-        return c.Limits(
+        return c.CoreLimits(
             max_num_seqs=limits.max_num_seqs,
             max_num_batched_tokens=limits.max_num_batched_tokens,
             chunk_tokens=limits.chunk_tokens,
@@ -219,14 +219,14 @@ class _Call:
             tokens_per_step=limits.tokens_per_step,
         )
 
-    def _table(self, table: StepTable) -> c.Table:
+    def _table(self, table: StepTable) -> c.CoreTable:
         largest = max(r.core.limits.max_num_seqs for r in self._plan.replicas if r.table is table)
         rows = np.zeros(largest + 2 * ROW_BLOCK, dtype=np.uintp)
         mixed = np.zeros(len(table.batches), dtype=np.uintp)
         self._rows.append((rows, mixed))
         lattices = (table.knots, table.coarse, table.batches, table.prefills)
         knots, coarse, batches, prefills = (np.array(values, dtype=float) for values in lattices)
-        return c.Table(
+        return c.CoreTable(
             knots_count=len(knots),
             coarse_count=len(coarse),
             batches_count=len(batches),
@@ -242,11 +242,11 @@ class _Call:
             joins=table.joins,
         )
 
-    def _group(self, pool: Pool, i: int) -> c.Group:
+    def _group(self, pool: Pool, i: int) -> c.CoreGroup:
         router, members = pool.routers[i], pool.groups[i]
         policy = POLICIES[router.policy]
         state = np.array(router.random.getstate()[1], dtype=np.uint32)
-        return c.Group(
+        return c.CoreGroup(
             first=members[0].number if members else 0,
             count=len(members),
             policy=policy,
@@ -297,7 +297,7 @@ class _Call:
 
     # ---- what it found
 
-    def outcome(self, overloaded: bool) -> Outcome:
+    def outcome(self, overloaded: bool) -> CoreOutcome:
         """The run's outcome; its sums are left in the replicas."""
         service, replicas = self.service, self._plan.replicas
         for replica, member in zip(replicas, self.members, strict=True):
@@ -312,7 +312,7 @@ class _Call:
         width = 3 + len(replicas)
         values = service.samples[: service.samples_count * width] if service.samples else []
         samples = [values[i : i + width] for i in range(0, len(values), width)]
-        return Outcome(overloaded, service.sent, service.area, service.clock_s, samples)
+        return CoreOutcome(overloaded, service.sent, service.area, service.clock_s, samples)
 
 
 class _Numbered(Generic[Part]):
