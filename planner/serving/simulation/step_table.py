@@ -56,13 +56,11 @@ class StepTable:
 
     def decode_s(self, batch: int, context: float) -> float:
         """Seconds of one decode step of ``batch`` sequences with ``context`` tokens in all."""
-        row = self._rows.get(batch) or self._decode_row(batch)
+        values, slopes = self._rows.get(batch) or self._decode_row(batch)
         knots = self.knots
         mean = context / batch
-        i = bisect_right(knots, mean) - 1
-        if i >= len(knots) - 1:
-            i = len(knots) - 2
-        return row[0][i] + (mean - knots[i]) * row[1][i]
+        i = bisect_right(knots, mean, 0, CONTEXT_KNOTS - 1) - 1
+        return values[i] + (mean - knots[i]) * slopes[i]
 
     def step_s(self, step: ScheduledStep) -> float:
         """Seconds of one step (of the first, when it stands for a run)."""
@@ -78,13 +76,16 @@ class StepTable:
         few = step.prefill_sequences < self.ranks  # some ranks have no prompt: not linear in them
         if few or tokens > prefills[-1] or batch > batches[-1]:
             return self._exact(step)
-        b = max(0, min(bisect_right(batches, batch) - 1, len(batches) - 2))
-        p = max(0, min(bisect_right(prefills, tokens) - 1, len(prefills) - 2))
+        b = bisect_right(batches, batch, 0, len(batches) - 1) - 1
+        p = bisect_right(prefills, tokens, 0, len(prefills) - 1) - 1
         bw = (batch - batches[b]) / (batches[b + 1] - batches[b])
         pw = (tokens - prefills[p]) / (prefills[p + 1] - prefills[p])
         mean = step.context / batch if batch else 0.0
-        c, cw = _cell(knots, mean)
-        a, aw = _cell(knots, step.pairs / step.prefill)
+        attended = step.pairs / step.prefill
+        c = bisect_right(knots, mean, 0, MIXED_KNOTS - 1) - 1
+        a = bisect_right(knots, attended, 0, MIXED_KNOTS - 1) - 1
+        cw = (mean - knots[c]) / (knots[c + 1] - knots[c])
+        aw = (attended - knots[a]) / (knots[a + 1] - knots[a])
         at = c * MIXED_KNOTS + a
         above = at + MIXED_KNOTS
         more = step.prefill_sequences - self.ranks
@@ -93,14 +94,17 @@ class StepTable:
             if row_weight == 0.0:
                 continue
             table = self._mixed.get(row) or self._mixed_row(row)
-            for column, column_weight in ((p, 1 - pw), (p + 1, pw)):
-                if column_weight == 0.0:
-                    continue
-                v = table[column]
+            v = table[p]
+            left, right = v[at], v[above]
+            low = left + (v[at + 1] - left) * aw
+            high = right + (v[above + 1] - right) * aw
+            total += row_weight * (1 - pw) * (low + (high - low) * cw + more * v[-1])
+            if pw:
+                v = table[p + 1]
                 left, right = v[at], v[above]
                 low = left + (v[at + 1] - left) * aw
                 high = right + (v[above + 1] - right) * aw
-                total += row_weight * column_weight * (low + (high - low) * cw + more * v[-1])
+                total += row_weight * pw * (low + (high - low) * cw + more * v[-1])
         return total
 
     def _exact(self, step: ScheduledStep) -> float:
@@ -173,11 +177,6 @@ class StepTable:
         grid = seconds[: -2 * size].reshape(size, -1)
         each = (seconds[-size:] - seconds[-2 * size : -size]) / MANY_SEQUENCES
         return np.column_stack([grid, each])
-
-
-def _cell(knots: list[float], value: float) -> tuple[int, float]:
-    i = max(0, min(bisect_right(knots, value) - 1, len(knots) - 2))
-    return i, (value - knots[i]) / (knots[i + 1] - knots[i])
 
 
 def _knots(longest: int, count: int) -> list[float]:

@@ -308,7 +308,7 @@ class _Call:
             replica.batch_area = member.batch_area
             replica.kv_area = member.kv_area
         counts = service.gaps[: service.gaps_count] if service.gaps else []
-        replicas[0].gaps = {key: tokens for key, tokens in enumerate(counts) if tokens}
+        replicas[0].gaps.update({key: tokens for key, tokens in enumerate(counts) if tokens})
         width = 3 + len(replicas)
         values = service.samples[: service.samples_count * width] if service.samples else []
         samples = [values[i : i + width] for i in range(0, len(values), width)]
