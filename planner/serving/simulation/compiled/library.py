@@ -106,12 +106,13 @@ class CoreService(ctypes.Structure):
 
 
 def library() -> ctypes.CDLL | None:
-    """The core, None where it was not built from these sources or is switched off."""
-    return None if os.environ.get(SWITCH) == "0" else _loaded()
+    """The core, None where it was not built or is switched off."""
+    return None if os.environ.get(SWITCH) == "0" else built_library()
 
 
 @cache
-def _loaded() -> ctypes.CDLL | None:
+def built_library() -> ctypes.CDLL | None:
+    """The core, None where it was not built from these sources."""
     try:
         core = ctypes.CDLL(str(LIBRARY))
     except OSError:
