@@ -30,11 +30,13 @@ from planner.fleet.candidates.candidate import (
     Candidate,
     CandidateSet,
     Context,
+    Parts,
     Rejection,
 )
 from planner.fleet.candidates.deployments import (
     deployments,
     name_on_share,
+    service_model,
     share_of_gpu,
 )
 from planner.fleet.candidates.derating import Derating, derating
@@ -47,6 +49,8 @@ from planner.fleet.candidates.feasibility import (
 from planner.fleet.candidates.floors import below_floors, guard_capacity
 from planner.fleet.candidates.known import Known, digest
 from planner.fleet.candidates.layouts import deeper_layouts
+from planner.fleet.candidates.outcomes import outcome_name
+from planner.fleet.candidates.recall import recalled, row_of
 from planner.performance import guard
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepModel
@@ -122,6 +126,8 @@ def _context(
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
     lengths = lengths_of(service)
+    required, load = service.model_dump_json(include=REQUIRED), digest(lengths)
+    kept = known.outcomes
     return Context(
         service=service,
         catalog=catalog,
@@ -131,8 +137,9 @@ def _context(
         median_prompt_tokens=float(np.quantile(lengths.prompt, 0.5)),
         largest_node=largest,
         known=known,
-        required=service.model_dump_json(include=REQUIRED),
-        load=digest(lengths),
+        required=required,
+        load=load,
+        outcomes=kept.of(required, load, service_model(service, catalog)) if kept else None,
     )
 
 
@@ -217,9 +224,38 @@ def _fewest_stages(one: Deployment, context: Context) -> list[Deployment]:
 
 def _try(whole: Deployment, context: Context, gpu_share: float = 1.0) -> Candidate | Rejection:
     key = _tried_as(whole, context, gpu_share)
-    tried = context.known.tried.of(key, lambda: _sized(whole, context, gpu_share))
+    tried = context.known.tried.of(key, lambda: _tried_before(whole, context, gpu_share))
     assert isinstance(tried, Candidate | Rejection)
     return tried
+
+
+def _tried_before(whole: Deployment, context: Context, gpu_share: float) -> Candidate | Rejection:
+    """As ``_sized``, from an earlier run where its outcome is kept."""
+    outcomes = context.outcomes
+    if outcomes is None:
+        return _sized(whole, context, gpu_share)
+    name = outcome_name(whole, gpu_share, node_room(whole, context))
+    row = outcomes.find(name)
+    if row is not None:
+        deployment = _on_share(whole, gpu_share)
+        known = recalled(
+            row, whole, deployment, context, gpu_share, lambda: _sized(whole, context, gpu_share)
+        )
+        if known is not None:
+            return known
+    tried = _sized(whole, context, gpu_share)
+    outcomes.keep(name, row_of(tried))
+    return tried
+
+
+def _is_known(whole: Deployment, context: Context, gpu_share: float) -> bool:
+    """Whether this or an earlier run has tried a deployment."""
+    if _tried_as(whole, context, gpu_share) in context.known.tried:
+        return True
+    if context.outcomes is None:
+        return False
+    name = outcome_name(whole, gpu_share, node_room(whole, context))
+    return context.outcomes.find(name) is not None
 
 
 def _tried_as(whole: Deployment, context: Context, gpu_share: float) -> tuple[Hashable, ...]:
@@ -231,7 +267,7 @@ def _prepare(spanned: Iterable[tuple[Deployment, float]], context: Context) -> N
     """Solve the steady states of deployments on shares of a GPU together, as far as they are new."""
     wanted = []
     for whole, share in spanned:
-        if _tried_as(whole, context, share) in context.known.tried:
+        if _is_known(whole, context, share):
             continue
         deployment = _on_share(whole, share)
         if refusal(deployment, context, context.lengths.max_total) is not None:
@@ -284,8 +320,7 @@ def _sized(whole: Deployment, context: Context, gpu_share: float) -> Candidate |
         service=service.name,
         deployment=deployment,
         capacity=capacity,
-        memory=memory,
-        steps=steps,
+        parts=Parts(lambda: memory, lambda: steps),
         evidence=steps.evidence,
         notes=tuple(n for n in (note, cut) if n),
         bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from planner.deployment import Deployment
+from planner.fleet.candidates.outcomes import OutcomeStore
 from planner.performance.factors import Calibration
 from planner.performance.model import CalibratedStepModel, step_model
 from planner.serving.closed_form.rate_states import RateStates
@@ -56,10 +57,13 @@ class Known:
 
     ``refusals``: the first check that rules a deployment out, None where none does; ``states``: of a
     replica by deployment and load, ``most_states`` at once; ``tried``: candidates and rejections by what a
-    service requires.
+    service requires; ``outcomes``: of earlier runs, None where they are not kept.
     """
 
-    def __init__(self, most_states: int = MOST_STATES) -> None:
+    def __init__(
+        self, most_states: int = MOST_STATES, outcomes: OutcomeStore | None = None
+    ) -> None:
+        self.outcomes = outcomes
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
         self.states: Kept[tuple[Hashable, ...], RateStates] = Kept(most_states)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
@@ -68,6 +72,11 @@ class Known:
     def steps(self, deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
         """The deployment's step model under the session's calibration."""
         return self._steps.of(deployment, lambda: step_model(deployment, calibration))
+
+    def save(self) -> None:
+        """Keep what is new for later runs."""
+        if self.outcomes is not None:
+            self.outcomes.save()
 
 
 def digest(lengths: JointLengths) -> bytes:
