@@ -17,7 +17,7 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,6 +35,19 @@ SUFFIX = ".json.z"
 def turn_off() -> None:
     """Keep nothing from here on, in this process and those it starts."""
     os.environ[VARIABLE] = OFF
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Whether anything is kept is after the block as it was before it."""
+    before = os.environ.get(VARIABLE)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = before
 
 
 def cache_folder() -> Path | None:
@@ -157,10 +170,10 @@ def _usable(*, create: bool) -> Path | None:
         return None
     if not stat.S_ISDIR(found.st_mode):
         return None
-    if os.name == "posix":
-        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return None
-    return folder
+    if os.name != "posix":
+        return folder
+    mine = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return folder if mine else None
 
 
 def _trim(folder: Path) -> None:

@@ -113,8 +113,11 @@ def _demands(service: Service, max_kinds: int, calendar: Calendar) -> Iterator[D
         )
 
 
-def decide(problem: Problem, effort: Effort) -> Solution:
-    """Solve ``problem``; without any replica kind it is infeasible before a solver is asked."""
+def decide(problem: Problem, effort: Effort, *, cost_alone: bool = False) -> Solution:
+    """Solve ``problem``; without any replica kind it is infeasible before a solver is asked.
+
+    ``cost_alone``: the fleet may be any of the equally cheap ones.
+    """
     if not problem.kinds and problem.serve_all:
         return Solution("infeasible", None, None, None, solver=effort.solver)
     return solve_program(
@@ -123,4 +126,5 @@ def decide(problem: Problem, effort: Effort) -> Solution:
         gap=effort.gap,
         solver=effort.solver,
         seed=effort.seed,
+        cost_alone=cost_alone,
     )

@@ -43,7 +43,7 @@ def left_out(
             s.name: enumerate_candidates(s, catalog, solved.offers, calibration, known=known)
             for s in variant.services
         }
-        return decide(problem_of(variant, sets, solved.offers, catalog), brief)
+        return decide(problem_of(variant, sets, solved.offers, catalog), brief, cost_alone=True)
 
     found = [priced(name, price(v)) for name, v in _variants(solved, catalog)]
     return (*found, *_mixes(solved, catalog, brief))
@@ -139,7 +139,7 @@ def _mixes(solved: Solved, catalog: Catalog, brief: Effort) -> Iterator[LeftOut]
         if service.max_deployments is not None:
             continue
         wider = _with_kinds(problem, service.name, most + 1)
-        solution = decide(wider, brief)
+        solution = decide(wider, brief, cost_alone=True)
         cost, own = solution.objective_usd_per_hour, solved.solution.objective_usd_per_hour
         if cost is not None and own is not None and cost < own * (1 - 1e-6):
             label = f"{service.name}: " if len(scenario.services) > 1 else ""

@@ -39,9 +39,7 @@ TOO_LONG = "requests exceed the context"
 class Parts:
     """What a replica occupies and how fast it is, worked out when first read."""
 
-    def __init__(
-        self, memory: Callable[[], MemoryLayout], steps: Callable[[], StepModel]
-    ) -> None:
+    def __init__(self, memory: Callable[[], MemoryLayout], steps: Callable[[], StepModel]) -> None:
         self._memory, self._steps = memory, steps
 
     @cached_property

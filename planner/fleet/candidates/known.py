@@ -10,22 +10,28 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from planner.deployment import Deployment
 from planner.fleet.candidates.outcomes import OutcomeStore
 from planner.performance.factors import Calibration
+from planner.performance.guard import Floors
 from planner.performance.model import CalibratedStepModel, step_model
 from planner.serving.closed_form.rate_states import RateStates
+from planner.serving.limits import ReplicaLimits
+from planner.sizing.layout import MemoryLayout
 from planner.workload.lengths import JointLengths
 
 MOST_STATES = 1024  # about 100 kB each
 TRIED_PER_STATE = 4
 MOST_DEPLOYMENTS = 4096
+MOST_SPANS = 1024
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 Refusal = tuple[str, str, float | None]
+Span = tuple[tuple[Deployment, float], ...]
 
 
 class Kept(Generic[Key, Value]):
@@ -52,10 +58,22 @@ class Kept(Generic[Key, Value]):
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class FittingReplica:
+    """What follows from the layout of a replica that fits: memory, step model, floors, limits."""
+
+    deployment: Deployment
+    memory: MemoryLayout
+    steps: CalibratedStepModel
+    floors: Floors
+    limits: ReplicaLimits
+
+
 class Known:
     """The stores of one session.
 
-    ``refusals``: the first check that rules a deployment out, None where none does; ``states``: of a
+    ``refusals``: the first check that rules one pool of two out, None where none does; ``replicas``: by
+    deployment, or the first check that rules it out; ``spans``: the layouts of a search; ``states``: of a
     replica by deployment and load, ``most_states`` at once; ``tried``: candidates and rejections by what a
     service requires; ``outcomes``: of earlier runs, None where they are not kept.
     """
@@ -65,6 +83,8 @@ class Known:
     ) -> None:
         self.outcomes = outcomes
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
+        self.replicas: Kept[tuple[Hashable, ...], FittingReplica | Refusal] = Kept(MOST_DEPLOYMENTS)
+        self.spans: Kept[tuple[Hashable, ...], Span] = Kept(MOST_SPANS)
         self.states: Kept[tuple[Hashable, ...], RateStates] = Kept(most_states)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
         self._steps: Kept[Deployment, CalibratedStepModel] = Kept(MOST_DEPLOYMENTS)

@@ -8,7 +8,6 @@ latencies at capacity) is worked out again when it is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from planner import cache_folder
