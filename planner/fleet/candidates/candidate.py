@@ -126,7 +126,8 @@ class Context:
     """What every deployment of one service is tried under. ``largest_node``: GPUs by GPU type.
 
     ``required``: all that the service requires of a replica, as one text; ``load``: its lengths.
-    ``outcomes``: how deployments fared under the same in earlier runs, where that is kept.
+    ``model_text``: all of its model, hashed; ``outcomes``: how deployments fared under the same in earlier
+    runs, where that is kept.
     """
 
     service: Service
@@ -139,4 +140,5 @@ class Context:
     known: Known
     required: str
     load: bytes
+    model_text: str
     outcomes: Outcomes | None = None

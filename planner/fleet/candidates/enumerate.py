@@ -30,11 +30,11 @@ from planner.fleet.candidates.candidate import (
 from planner.fleet.candidates.deployments import deployments, service_model
 from planner.fleet.candidates.disaggregated import units
 from planner.fleet.candidates.feasibility import node_room
-from planner.fleet.candidates.known import Known, Span, digest
-from planner.fleet.candidates.layouts import ParallelLayout, deeper_layouts
+from planner.fleet.candidates.known import Known, Span, SpannedLayout, digest
+from planner.fleet.candidates.layouts import deeper_layouts
 from planner.fleet.candidates.outcomes import outcome_name
 from planner.fleet.candidates.recall import recalled, row_of
-from planner.fleet.candidates.replica import LoadedReplica, loaded, on_share, sized
+from planner.fleet.candidates.replica import LoadedReplica, loaded, sized
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Service
 from planner.serving.closed_form.capacity import solve_ahead
@@ -54,7 +54,7 @@ REQUIRED = {
 }
 
 Part = tuple[str, str, str, str]  # GPU, engine, weights, KV cache
-Prepared = dict[tuple[Deployment, float], LoadedReplica | Rejection]
+Prepared = dict[str, LoadedReplica | Rejection]  # by the text of a layout
 
 
 def enumerate_candidates(
@@ -127,7 +127,7 @@ def _context(
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
     lengths = lengths_of(service)
     required, load = service.model_dump_json(include=REQUIRED), digest(lengths)
-    kept = known.outcomes
+    kept, model = known.outcomes, known.model_text(service_model(service, catalog))
     return Context(
         service=service,
         catalog=catalog,
@@ -139,14 +139,15 @@ def _context(
         known=known,
         required=required,
         load=load,
-        outcomes=kept.of(required, load, service_model(service, catalog)) if kept else None,
+        model_text=model,
+        outcomes=kept.of(required, load, model) if kept else None,
     )
 
 
 def _spanned(context: Context, gpu_shares: tuple[float, ...], *search: str) -> Span:
     """Every layout of one stage the search spans, on whole GPUs and on shares of one.
 
-    ``search``: all of it, as text. Nothing is prepared where the search has pools alone.
+    ``search``: all of it, as text. Nothing is spanned where the search has pools alone.
     """
     service, offered = context.service, tuple(context.largest_node)
     pools = service.search.disaggregation
@@ -155,12 +156,12 @@ def _spanned(context: Context, gpu_shares: tuple[float, ...], *search: str) -> S
 
     def made() -> Span:
         return tuple(
-            (deployment, share)
+            context.known.layout(deployment, share)
             for deployment in deployments(service, context.catalog, offered)
             for share in ((1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,))
         )
 
-    return context.known.spans.of((str(service.model), offered, gpu_shares, *search), made)
+    return context.known.spans.of((context.model_text, offered, gpu_shares, *search), made)
 
 
 def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candidate | Rejection]:
@@ -168,19 +169,15 @@ def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candida
     pools = context.service.search.disaggregation
     yield from _unpriced(context)
     short: dict[Deployment, bool] = {}
-    for deployment, share in span:
-        tried = _try(deployment, context, share, prepared)
+    for layout in span:
+        tried = _try(layout, context, prepared)
         yield tried
-        if share == 1:
-            one = replace(deployment, tensor_parallel=1, data_parallel=1, expert_parallel=1)
+        if layout.gpu_share == 1:
+            one = replace(layout.whole, tensor_parallel=1, data_parallel=1, expert_parallel=1)
             short[one] = short.get(one, True) and _is_short(tried)
     deeper = [one for one, lacks in short.items() if lacks]
     if deeper:
-        layouts = list(deeper_layouts(context.service.search, deeper[0].model))
-        fewest = [x for x in layouts if x.pipeline == layouts[0].pipeline]
-        first = _prepared([(_cut(one, x), 1.0) for one in deeper for x in fewest], context)
-        for one in deeper:
-            yield from _in_stages(one, layouts, context, first)
+        yield from _deeper(deeper, context)
     if pools is not None:
         yield from units(context, pools)
 
@@ -208,75 +205,79 @@ def _is_short(tried: Candidate | Rejection) -> bool:
     return isinstance(tried, Rejection) and tried.reason in lacks
 
 
-def _cut(one: Deployment, layout: ParallelLayout) -> Deployment:
-    return replace(one, tensor_parallel=layout.tensor, pipeline_parallel=layout.pipeline)
-
-
-def _in_stages(
-    one: Deployment, layouts: list[ParallelLayout], context: Context, prepared: Prepared
-) -> Iterator[Candidate | Rejection]:
+def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Rejection]:
     """The same GPU, engine and formats in pipeline stages, up to the fewest that hold the model."""
-    for _, group in itertools.groupby(layouts, key=lambda x: x.pipeline):
-        tried = [_try(_cut(one, x), context, 1.0, prepared) for x in group]
-        yield from tried
-        if not all(_is_short(t) for t in tried):
-            return
+    degrees = list(deeper_layouts(context.service.search, ones[0].model))
+
+    def cut(one: Deployment, pipeline: int) -> list[SpannedLayout]:
+        return [
+            context.known.layout(
+                replace(one, tensor_parallel=x.tensor, pipeline_parallel=x.pipeline), 1.0
+            )
+            for x in degrees
+            if x.pipeline == pipeline
+        ]
+
+    stages = list(dict.fromkeys(x.pipeline for x in degrees))
+    first = {one: cut(one, stages[0]) for one in ones} if stages else {}
+    prepared = _prepared(itertools.chain(*first.values()), context)
+    for one in first:
+        for pipeline in stages:
+            layouts = first[one] if pipeline == stages[0] else cut(one, pipeline)
+            tried = [_try(layout, context, prepared) for layout in layouts]
+            yield from tried
+            if not all(_is_short(t) for t in tried):
+                break
 
 
-def _try(
-    whole: Deployment, context: Context, gpu_share: float, prepared: Prepared
-) -> Candidate | Rejection:
-    key = _tried_as(whole, context, gpu_share)
-    tried = context.known.tried.of(key, lambda: _tried_before(whole, context, gpu_share, prepared))
+def _try(layout: SpannedLayout, context: Context, prepared: Prepared) -> Candidate | Rejection:
+    key = _tried_as(layout, context)
+    tried = context.known.tried.of(key, lambda: _tried_before(layout, context, prepared))
     assert isinstance(tried, Candidate | Rejection)
     return tried
 
 
 def _tried_before(
-    whole: Deployment, context: Context, gpu_share: float, prepared: Prepared
+    layout: SpannedLayout, context: Context, prepared: Prepared
 ) -> Candidate | Rejection:
     """As it was sized in an earlier run where its outcome is kept, else sized now."""
 
     def now() -> Candidate | Rejection:
-        found = prepared.get((whole, gpu_share)) or loaded(whole, context, gpu_share)
-        return sized(found, whole, context, gpu_share)
+        found = prepared.get(layout.text) or loaded(layout, context)
+        return sized(found, layout, context)
 
     outcomes = context.outcomes
     if outcomes is None:
         return now()
-    name = outcome_name(whole, gpu_share, node_room(whole, context))
+    name = outcome_name(layout.text, node_room(layout.whole, context))
     row = outcomes.find(name)
-    if row is not None:
-        known = recalled(row, whole, on_share(whole, gpu_share), context, gpu_share, now)
-        if known is not None:
-            return known
+    known = recalled(row, layout, context, now) if row is not None else None
+    if known is not None:
+        return known
     tried = now()
     outcomes.keep(name, row_of(tried))
     return tried
 
 
-def _is_known(whole: Deployment, context: Context, gpu_share: float) -> bool:
-    """Whether this or an earlier run has tried a deployment."""
-    if _tried_as(whole, context, gpu_share) in context.known.tried:
+def _is_known(layout: SpannedLayout, context: Context) -> bool:
+    """Whether this or an earlier run has tried a layout."""
+    if _tried_as(layout, context) in context.known.tried:
         return True
     if context.outcomes is None:
         return False
-    name = outcome_name(whole, gpu_share, node_room(whole, context))
+    name = outcome_name(layout.text, node_room(layout.whole, context))
     return context.outcomes.find(name) is not None
 
 
-def _tried_as(whole: Deployment, context: Context, gpu_share: float) -> tuple[Hashable, ...]:
+def _tried_as(layout: SpannedLayout, context: Context) -> tuple[Hashable, ...]:
     """What decides how a deployment fares."""
-    return (whole, gpu_share, *node_room(whole, context), context.required, context.load)
+    room = node_room(layout.whole, context)
+    return (layout.text, context.model_text, *room, context.required, context.load)
 
 
-def _prepared(spanned: Iterable[tuple[Deployment, float]], context: Context) -> Prepared:
-    """Replicas that are new, by deployment and share of a GPU, their steady states solved together."""
-    new = {
-        (whole, share): loaded(whole, context, share)
-        for whole, share in spanned
-        if not _is_known(whole, context, share)
-    }
+def _prepared(layouts: Iterable[SpannedLayout], context: Context) -> Prepared:
+    """Replicas that are new, by layout, their steady states solved together."""
+    new = {x.text: loaded(x, context) for x in layouts if not _is_known(x, context)}
     solve_ahead(
         [
             (states, found.slo)

@@ -13,8 +13,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from planner import cache_folder
+from planner.catalog.model import ModelSpec
 from planner.deployment import Deployment
-from planner.fleet.candidates.outcomes import OutcomeStore
+from planner.fleet.candidates.deployments import name_on_share
+from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors
 from planner.performance.model import CalibratedStepModel, step_model
@@ -27,11 +30,11 @@ MOST_STATES = 1024  # about 100 kB each
 TRIED_PER_STATE = 4
 MOST_DEPLOYMENTS = 4096
 MOST_SPANS = 1024
+MOST_MODELS = 64
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 Refusal = tuple[str, str, float | None]
-Span = tuple[tuple[Deployment, float], ...]
 
 
 class Kept(Generic[Key, Value]):
@@ -56,6 +59,22 @@ class Kept(Generic[Key, Value]):
         if len(self._values) > self._limit:
             self._values.popitem(last=False)
         return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpannedLayout:
+    """A deployment as the search spans it, on ``gpu_share`` of its GPU.
+
+    ``label``: the name of one replica; ``text``: what tells it from every other deployment of its model.
+    """
+
+    whole: Deployment
+    gpu_share: float
+    label: str
+    text: str
+
+
+Span = tuple[SpannedLayout, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +103,33 @@ class Known:
         self.outcomes = outcomes
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
         self.replicas: Kept[tuple[Hashable, ...], FittingReplica | Refusal] = Kept(MOST_DEPLOYMENTS)
+        self.layouts: Kept[tuple[Deployment, float], SpannedLayout] = Kept(MOST_DEPLOYMENTS)
         self.spans: Kept[tuple[Hashable, ...], Span] = Kept(MOST_SPANS)
         self.states: Kept[tuple[Hashable, ...], RateStates] = Kept(most_states)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
+        self._models: dict[int, tuple[ModelSpec, str]] = {}
         self._steps: Kept[Deployment, CalibratedStepModel] = Kept(MOST_DEPLOYMENTS)
 
     def steps(self, deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
         """The deployment's step model under the session's calibration."""
         return self._steps.of(deployment, lambda: step_model(deployment, calibration))
+
+    def layout(self, whole: Deployment, gpu_share: float) -> SpannedLayout:
+        """The deployment with its names, which are written once."""
+
+        def made() -> SpannedLayout:
+            label, text = name_on_share(whole, gpu_share), layout_text(whole, gpu_share)
+            return SpannedLayout(whole, gpu_share, label, text)
+
+        return self.layouts.of((whole, gpu_share), made)
+
+    def model_text(self, model: ModelSpec) -> str:
+        """All of a model, whether a catalog lists it or a scenario's own file does, as one hash."""
+        if id(model) not in self._models:
+            if len(self._models) >= MOST_MODELS:
+                self._models.clear()
+            self._models[id(model)] = (model, cache_folder.key_of((repr(model),)))
+        return self._models[id(model)][1]
 
     def save(self) -> None:
         """Keep what is new for later runs."""

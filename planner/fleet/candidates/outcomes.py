@@ -12,7 +12,6 @@ from functools import lru_cache
 
 from planner import cache_folder
 from planner.catalog.formats import WeightFormat
-from planner.catalog.model import ModelSpec
 from planner.deployment import Deployment, EngineSettings
 
 KIND = "sized"
@@ -26,11 +25,10 @@ class OutcomeStore:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._questions: dict[str, Outcomes] = {}
-        self._models: dict[int, tuple[ModelSpec, str]] = {}
 
-    def of(self, required: str, load: bytes, model: ModelSpec) -> Outcomes:
-        """The outcomes of one question, those of earlier runs among them."""
-        key = cache_folder.key_of((self._namespace, required, load, self._text(model)))
+    def of(self, required: str, load: bytes, model: str) -> Outcomes:
+        """The outcomes of one question, those of earlier runs among them; ``model``: all of it, hashed."""
+        key = cache_folder.key_of((self._namespace, required, load, model))
         if key not in self._questions:
             self._questions[key] = Outcomes(key)
         return self._questions[key]
@@ -40,15 +38,9 @@ class OutcomeStore:
         for outcomes in self._questions.values():
             outcomes.save()
 
-    def _text(self, model: ModelSpec) -> str:
-        """All of a model, whether a catalog lists it or a scenario's own file does."""
-        if id(model) not in self._models:
-            self._models[id(model)] = (model, cache_folder.key_of((repr(model),)))
-        return self._models[id(model)][1]
-
 
 class Outcomes:
-    """Rows by deployment under one question, found when one is first looked up."""
+    """Rows by deployment under one question, those of earlier runs among them."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -56,7 +48,7 @@ class Outcomes:
         self._new: dict[str, Row] = {}
 
     def find(self, name: str) -> Row | None:
-        """The row of a deployment by ``outcome_name``; None where it was not tried."""
+        """The row of a layout by ``outcome_name``; None where it was not tried."""
         return self._rows.get(name)
 
     def keep(self, name: str, row: Row) -> None:
@@ -77,8 +69,13 @@ def _read(key: str) -> dict[str, Row]:
     return {str(name): row for name, row in document.items() if isinstance(row, list)}
 
 
-def outcome_name(whole: Deployment, gpu_share: float, room: tuple[int, int]) -> str:
-    """What tells one deployment of a model from another, with the nodes it may take (``node_room``)."""
+def outcome_name(layout: str, room: tuple[int, int]) -> str:
+    """A layout by its ``layout_text``, with the nodes it may take (``node_room``)."""
+    return f"{layout}|{room[0]}|{room[1]}"
+
+
+def layout_text(whole: Deployment, gpu_share: float) -> str:
+    """What tells one deployment of a model from another."""
     d = whole
     parts = (
         d.gpu.name,
@@ -92,7 +89,6 @@ def outcome_name(whole: Deployment, gpu_share: float, room: tuple[int, int]) -> 
         _format_text(d.weights),
         d.kv_cache.name,
         _settings_text(d.settings),
-        room,
     )
     return "|".join(map(str, parts))
 

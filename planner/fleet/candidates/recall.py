@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from planner.deployment import Deployment, replica_key
+from planner.deployment import replica_key
 from planner.evidence import Evidence
 from planner.fleet.candidates.candidate import Candidate, Context, Parts, Rejection
-from planner.fleet.candidates.deployments import name_on_share
+from planner.fleet.candidates.known import SpannedLayout
 from planner.fleet.candidates.outcomes import Later, Row
+from planner.fleet.candidates.replica import on_share
 from planner.serving.closed_form.capacity import Capacity
 from planner.sizing.memory import memory_layout
 
@@ -36,36 +37,33 @@ def row_of(tried: Tried) -> Row:
 
 def recalled(
     row: Row,
-    whole: Deployment,
-    deployment: Deployment,
+    layout: SpannedLayout,
     context: Context,
-    gpu_share: float,
     again: Callable[[], Tried],
 ) -> Tried | None:
-    """What a row says of ``whole``, of which ``deployment`` takes ``gpu_share``; None for no such row.
+    """What a row says of a layout; None for no such row.
 
-    ``again``: sizes the deployment, for the latencies that a row does not hold.
+    ``again``: sizes the layout, for the latencies that a row does not hold.
     """
-    label = name_on_share(whole, gpu_share)
     try:
         if len(row) == 3:
             reason, detail, miss = row
-            return Rejection(str(reason), label, str(detail), _number(miss))
-        return _candidate(row, label, deployment, context, gpu_share, again)
+            return Rejection(str(reason), layout.label, str(detail), _number(miss))
+        return _candidate(row, layout, context, again)
     except (TypeError, ValueError):
         return None
 
 
 def _candidate(
     row: list[Any],
-    label: str,
-    deployment: Deployment,
+    layout: SpannedLayout,
     context: Context,
-    gpu_share: float,
     again: Callable[[], Tried],
 ) -> Candidate:
     numbers, limited_by, method, evidence, notes, bucket_qps, group_sizes = row
     qps, concurrency, kv_used_share, utilisation, tpot_mean_s = map(float, numbers)
+
+    deployment = on_share(layout.whole, layout.gpu_share)
 
     def latency_s() -> dict[str, float]:
         sized = again()
@@ -73,7 +71,7 @@ def _candidate(
         return dict(sized.capacity.latency_s)
 
     return Candidate(
-        key=replica_key(context.service.name, label),
+        key=replica_key(context.service.name, layout.label),
         service=context.service.name,
         deployment=deployment,
         capacity=Capacity(
@@ -93,7 +91,7 @@ def _candidate(
         evidence=Evidence(evidence),
         notes=tuple(map(str, notes)),
         bucket_qps={str(key): float(value) for key, value in bucket_qps.items()},
-        gpu_share=gpu_share,
+        gpu_share=layout.gpu_share,
         group_sizes=tuple(map(int, group_sizes)),
     )
 

@@ -19,11 +19,11 @@ from planner.fleet.candidates.candidate import (
     Parts,
     Rejection,
 )
-from planner.fleet.candidates.deployments import name_on_share, share_of_gpu
+from planner.fleet.candidates.deployments import share_of_gpu
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, node_room, ruled_out
 from planner.fleet.candidates.floors import below_floors, guard_capacity
-from planner.fleet.candidates.known import FittingReplica, Refusal, digest
+from planner.fleet.candidates.known import FittingReplica, Refusal, SpannedLayout, digest
 from planner.performance import guard
 from planner.scenario.schema import Service
 from planner.scenario.slo import Slo
@@ -54,32 +54,32 @@ def on_share(whole: Deployment, gpu_share: float) -> Deployment:
     return replace(whole, gpu=share_of_gpu(whole.gpu, gpu_share))
 
 
-def loaded(whole: Deployment, context: Context, gpu_share: float) -> LoadedReplica | Rejection:
+def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection:
     """The replica with its steady states, not solved yet, or the first check that rules it out."""
-    deployment, service = on_share(whole, gpu_share), context.service
-    replica = _fitting(deployment, context)
+    service = context.service
+    replica = _fitting(layout, context)
     if not isinstance(replica, FittingReplica):
         reason, detail, miss = replica
-        return Rejection(reason, name_on_share(whole, gpu_share), detail, miss)
+        return Rejection(reason, layout.label, detail, miss)
     for detail, miss in below_floors(replica.floors, context):
-        return Rejection(TOO_SLOW, name_on_share(whole, gpu_share), detail, miss)
+        return Rejection(TOO_SLOW, layout.label, detail, miss)
     worse = derating(replica.steps, service.assurance)
     states = {
-        b.key: too_long(replica.limits, b.lengths) or _states(b, replica, worse, context)
+        b.key: too_long(replica.limits, b.lengths) or _states(b, layout, replica, worse, context)
         for b in context.buckets
     }
     return LoadedReplica(replica, worse, worse.tightened(service.slo), states)
 
 
 def sized(
-    found: LoadedReplica | Rejection, whole: Deployment, context: Context, gpu_share: float
+    found: LoadedReplica | Rejection, layout: SpannedLayout, context: Context
 ) -> Candidate | Rejection:
     """The candidate with its capacity, or why it is none."""
     if isinstance(found, Rejection):
         return found
     replica, service = found.replica, context.service
     deployment, memory, steps = replica.deployment, replica.memory, replica.steps
-    label = name_on_share(whole, gpu_share)
+    label, gpu_share = layout.label, layout.gpu_share
     by_bucket = {key: _held(states, found) for key, states in found.states.items()}
     capacity = max(by_bucket.values(), key=lambda c: c.qps)
     if capacity.qps <= 0:
@@ -103,13 +103,14 @@ def sized(
     )
 
 
-def _fitting(deployment: Deployment, context: Context) -> FittingReplica | Refusal:
+def _fitting(layout: SpannedLayout, context: Context) -> FittingReplica | Refusal:
     """What does not depend on targets, looked up where it was found before."""
     longest, service = context.lengths.max_total, context.service
     asked = (longest, service.allow_lower_precision, service.buckets is None)
-    key = (deployment, *asked, *node_room(deployment, context))
+    key = (layout.text, context.model_text, *asked, *node_room(layout.whole, context))
 
     def made() -> FittingReplica | Refusal:
+        deployment = on_share(layout.whole, layout.gpu_share)
         refused = next(ruled_out(deployment, context, longest), None)
         if refused is not None:
             return refused
@@ -123,14 +124,18 @@ def _fitting(deployment: Deployment, context: Context) -> FittingReplica | Refus
 
 
 def _states(
-    bucket: Bucket, replica: FittingReplica, worse: Derating, context: Context
+    bucket: Bucket,
+    layout: SpannedLayout,
+    replica: FittingReplica,
+    worse: Derating,
+    context: Context,
 ) -> RateStates:
     """One replica under the load of a bucket, as slow as it may turn out."""
     service = context.service
     cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
     load = context.load if service.buckets is None else digest(bucket.lengths)
     return context.known.states.of(
-        (replica.deployment, load, cv, share, worse.steps),
+        (layout.text, context.model_text, load, cv, share, worse.steps),
         lambda: RateStates(worse.slowed(replica.steps), replica.limits, bucket.lengths, cv, share),
     )
 
