@@ -15,6 +15,8 @@ from planner.errors import InputError
 from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.known import MOST_STATES, Known
 from planner.fleet.candidates.outcomes import OutcomeStore
+from planner.fleet.program.solutions import SolutionStore
+from planner.fleet.program.solver import solver_version
 from planner.performance.factors import Calibration, load_calibration
 from planner.plan.schema import Plan, read_plan
 from planner.scenario.changes import FieldChange
@@ -73,8 +75,11 @@ class Session:
     def known(self) -> Known:
         """Of deployments, whatever they are asked to hold: shared by all solves of the session."""
         kept = self.remembers and cache_folder.cache_folder() is not None
-        outcomes = OutcomeStore(self._namespace()) if kept else None
-        return Known(self.most_states, outcomes)
+        if not kept:
+            return Known(self.most_states)
+        outcomes = OutcomeStore(self._namespace())
+        solutions = SolutionStore(cache_folder.program() + solver_version(self.options.solver))
+        return Known(self.most_states, outcomes, solutions)
 
     def _namespace(self) -> str:
         """Whatever decides how a deployment fares besides the question: data, factors, program."""

@@ -1,4 +1,4 @@
-"""YAML documents parsed once: their content as JSON in the user's cache folder, by a hash of the text."""
+"""Documents parsed once: their content as JSON in the user's cache folder, by a hash of the text."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 from planner import cache_folder
 
-KIND = "yaml"
 FORM = "1"
 DATE = "\0date"
 LEAST_CHARACTERS = 2_000  # shorter texts are parsed as fast as they are found
 
 
-def parsed_once(text: str, parse: Callable[[str], Any]) -> Any:
+def parsed_once(kind: str, text: str, parse: Callable[[str], Any]) -> Any:
     """What ``parse`` makes of ``text``, from an earlier run where its content was kept.
 
-    Content that JSON would change (keys that are no text, moments in time) is parsed each time.
+    ``kind``: names the parser among others of the same texts. Content that JSON would change (keys
+    that are no text, moments in time) is parsed each time.
     """
     if len(text) < LEAST_CHARACTERS or cache_folder.cache_folder() is None:
         return parse(text)
     key = cache_folder.key_of((FORM, cache_folder.program(), text))
-    kept = cache_folder.load(KIND, key)
+    kept = cache_folder.load(kind, key)
     if isinstance(kept, list) and len(kept) == 1:
         return _restored(kept[0])
     content = parse(text)
@@ -30,7 +30,7 @@ def parsed_once(text: str, parse: Callable[[str], Any]) -> Any:
         plain = _plain(content)
     except TypeError:
         return content
-    cache_folder.save(KIND, key, [plain])
+    cache_folder.save(kind, key, [plain])
     return content
 
 

@@ -237,7 +237,7 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
     """Return the content of a YAML file; nothing in it is executed, duplicate keys are errors."""
     text = read_text(path, MAX_YAML_BYTES, error)
     try:
-        return parsed_once(text, _parsed)
+        return parsed_once("yaml", text, _parsed)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from planner.findings.schema import Findings, LatencyCurve, Purchase
 from planner.plan.schema import Plan, ReplicaGroup
-from planner.reporting.tables.memory_tables import PART_NAMES
+from planner.reporting.plan.words import PART_NAMES
 from planner.web.problems import Json
 
 _BANDED = ("ttft_p99_s", "tpot_p99_s")

@@ -40,7 +40,7 @@ def test_a_document_is_parsed_once(folder: Path) -> None:
         calls.append(text)
         return {"day": datetime.date(2026, 5, 1), "n": [1, 1.0, True, None, "1"]}
 
-    assert repr(parsed_once(PADDING, parse)) == repr(parsed_once(PADDING, parse))
+    assert repr(parsed_once("yaml", PADDING, parse)) == repr(parsed_once("yaml", PADDING, parse))
     assert len(calls) == 1
 
 
@@ -54,8 +54,8 @@ def test_what_json_would_change_is_parsed_each_time(folder: Path, content: objec
         calls.append(text)
         return content
 
-    assert parsed_once(PADDING, parse) == content
-    assert parsed_once(PADDING, parse) == content
+    assert parsed_once("yaml", PADDING, parse) == content
+    assert parsed_once("yaml", PADDING, parse) == content
     assert len(calls) == 2
 
 

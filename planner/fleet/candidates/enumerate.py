@@ -28,7 +28,6 @@ from planner.fleet.candidates.candidate import (
     Rejection,
 )
 from planner.fleet.candidates.deployments import deployments, service_model
-from planner.fleet.candidates.disaggregated import units
 from planner.fleet.candidates.feasibility import node_room
 from planner.fleet.candidates.known import Known, Span, SpannedLayout, digest
 from planner.fleet.candidates.layouts import deeper_layouts
@@ -179,6 +178,8 @@ def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candida
     if deeper:
         yield from _deeper(deeper, context)
     if pools is not None:
+        from planner.fleet.candidates.disaggregated import units
+
         yield from units(context, pools)
 
 

@@ -18,6 +18,7 @@ from planner.catalog.model import ModelSpec
 from planner.deployment import Deployment
 from planner.fleet.candidates.deployments import name_on_share
 from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
+from planner.fleet.program.solutions import SolutionStore
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors
 from planner.performance.model import CalibratedStepModel, step_model
@@ -94,13 +95,18 @@ class Known:
     ``refusals``: the first check that rules one pool of two out, None where none does; ``replicas``: by
     deployment, or the first check that rules it out; ``spans``: the layouts of a search; ``states``: of a
     replica by deployment and load, ``most_states`` at once; ``tried``: candidates and rejections by what a
-    service requires; ``outcomes``: of earlier runs, None where they are not kept.
+    service requires; ``outcomes``: of earlier runs, None where they are not kept;
+    ``solutions``: programs proved before, likewise.
     """
 
     def __init__(
-        self, most_states: int = MOST_STATES, outcomes: OutcomeStore | None = None
+        self,
+        most_states: int = MOST_STATES,
+        outcomes: OutcomeStore | None = None,
+        solutions: SolutionStore | None = None,
     ) -> None:
         self.outcomes = outcomes
+        self.solutions = solutions
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
         self.replicas: Kept[tuple[Hashable, ...], FittingReplica | Refusal] = Kept(MOST_DEPLOYMENTS)
         self.layouts: Kept[tuple[Deployment, float], SpannedLayout] = Kept(MOST_DEPLOYMENTS)
@@ -135,6 +141,8 @@ class Known:
         """Keep what is new for later runs."""
         if self.outcomes is not None:
             self.outcomes.save()
+        if self.solutions is not None:
+            self.solutions.save()
 
 
 def digest(lengths: JointLengths) -> bytes:

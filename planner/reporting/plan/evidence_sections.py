@@ -17,8 +17,8 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.reporting.plan.words import ALTERNATIVES_NOTE
 
-ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the chosen plan was simulated."
 _GRADES = {
     "measured": "a measurement of this very configuration",
     "calibrated": "same engine and GPU, a model of the same kernel family",

@@ -30,6 +30,7 @@ from planner.reporting.plan import (
     service_sections,
 )
 from planner.reporting.plan.searched import searched_line
+from planner.reporting.plan.words import metric_title
 from planner.units import counted
 
 _MOST_NAMED = 4
@@ -173,7 +174,7 @@ def _targets(plan: Plan) -> Iterator[Fact]:
     for service, key, target_s, predicted_s in predictions:
         prefix = f"{service.name}: " if len(plan.services) > 1 else ""
         yield Fact(
-            f"{prefix}{service_sections.metric_title(key)}",
+            f"{prefix}{metric_title(key)}",
             Cell(predicted_s, Quantity.SECONDS),
             f"target {rounding.seconds(target_s)}",
         )

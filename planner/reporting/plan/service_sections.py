@@ -22,10 +22,9 @@ from planner.reporting.document import (
 )
 from planner.reporting.plan import schedule_section
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
+from planner.reporting.plan.words import METRICS, goodput_text, limit_title, metric_title
 
 MOST_BARS = 12
-_LIMITS = {"throughput": "saturation", "kv pool": "KV pool", "max_num_seqs": "batch slots"}
-_METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "End to end"}
 _PARTS = {
     "weights_bytes": "Weights",
     "kv_pool_bytes": "KV pool",
@@ -48,19 +47,6 @@ def sections(findings: Findings) -> tuple[Section, ...]:
         Section("latency", "Predicted latency", _latency(services, findings)),
         Section("memory", "Memory of one GPU", _memory(services)),
     )
-
-
-def metric_title(key: str) -> str:
-    """``ttft_p99`` as people write it: ``TTFT p99``."""
-    metric, _, percentile = key.partition("_p")
-    return f"{_METRICS.get(metric, metric)} p{percentile}"
-
-
-def limit_title(reason: str) -> str:
-    """What stops a higher rate, in words."""
-    if reason.partition("_p")[0] in _METRICS:
-        return metric_title(reason)
-    return _LIMITS.get(reason, reason)
 
 
 def predicted_s(service: ServicePlan, key: str) -> float | None:
@@ -213,19 +199,11 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
     return tuple(blocks)
 
 
-def goodput_text(goodput: float) -> str:
-    """What is asked where the targets are judged together."""
-    return (
-        f"Asked is that {rounding.share(goodput)} of the requests meet all these targets at once; one "
-        "percentile beyond its target is no miss."
-    )
-
-
 def _floor(key: str, value: float) -> str:
     """``ttft_s`` and ``gpus_for_arithmetic_alone`` in words."""
     if key.endswith("_s"):
         metric = key.removesuffix("_s")
-        return f"{_METRICS.get(metric, metric)} {rounding.seconds(value)}"
+        return f"{METRICS.get(metric, metric)} {rounding.seconds(value)}"
     return f"{key.replace('_', ' ').replace('gpus', 'GPUs')} {rounding.significant(value)}"
 
 

@@ -15,11 +15,14 @@ from planner.plan.labels import goodput_target
 from planner.plan.provenance import Provenance
 from planner.plan.schema import NodeCount, Plan, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
-from planner.reporting.plan.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.plan.pools import link_text, pools_of
 from planner.reporting.plan.searched import searched_line
-from planner.reporting.plan.service_sections import goodput_text, limit_title
-from planner.reporting.tables.memory_tables import PART_NAMES
+from planner.reporting.plan.words import (
+    ALTERNATIVES_NOTE,
+    PART_NAMES,
+    goodput_text,
+    limit_title,
+)
 from planner.units import counted
 
 _METRIC = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}

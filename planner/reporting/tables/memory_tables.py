@@ -14,19 +14,10 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.reporting.plan.words import PART_NAMES
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.model_memory import ModelMemory
 from planner.units import GB, GIB
-
-PART_NAMES = {
-    "weights": "weights",
-    "kv_pool": "KV cache pool",
-    "activations": "activations (peak)",
-    "cuda_graphs": "CUDA graphs",
-    "context": "context and collectives",
-    "adapters": "RoPE tables, adapters",
-    "outside_budget": "outside the engine's budget",
-}
 
 
 def model_document(result: ModelMemory, launch: tuple[str, ...] = ()) -> Document:
