@@ -50,7 +50,14 @@ class Catalog:
         self.root = root
 
     def digest(self) -> str:
-        """Return a SHA-256 over every catalog file's name and content, in name order."""
+        """Return a SHA-256 over every catalog file's name and content, in name order.
+
+        It is that of the files when first asked for, as what is read of them is.
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         total = hashlib.sha256()
         for path in sorted(self.root.rglob("*")):
             if path.is_file() and path.suffix in (".csv", ".yaml", ".json"):

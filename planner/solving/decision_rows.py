@@ -17,8 +17,10 @@ from planner.catalog.store import Catalog
 from planner.fleet.alternatives.narrower_choices import Rival
 from planner.fleet.candidates.candidate import Candidate, CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
+from planner.fleet.candidates.known import Known
 from planner.fleet.offers.admitted import offers_of, widened
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.solving.build_problem import decide, problem_of
 from planner.solving.result import Effort, Predicted, Solved, Wider
@@ -31,24 +33,38 @@ LESS = 1e-6  # relative: a cost that differs by less is the same
 
 
 def with_decision_rows(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, base: Path | None
+    solved: Solved,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: Effort,
+    base: Path | None,
+    known: Known | None = None,
+    proved: ProvedSolutions | None = None,
 ) -> Solved:
-    """Solve for the rows beside the plan. ``base``: folder of a relative price file.
+    """Solve for the rows beside the plan.
 
-    Raises what ``offers_of`` raises.
+    base: folder of a relative price file. known: of deployments, from earlier solves of the session.
+    proved: programs of the same question that were solved before. Raises what ``offers_of`` raises.
     """
-    proved = solved.solution.status == "optimal"
-    seconds = max(LEAST_SECONDS, MOST_TIMES * solved.solution.seconds) if proved else LEAST_SECONDS
+    known = known or Known()
+    seconds = LEAST_SECONDS
+    if solved.solution.status == "optimal":
+        seconds = max(seconds, MOST_TIMES * solved.solution.seconds)
     equal = replace(effort, time_limit_s=min(effort.time_limit_s, seconds))
     return replace(
         solved,
-        as_predicted=_as_predicted(solved, catalog, calibration, equal),
-        wider=_wider(solved, catalog, calibration, equal, base),
+        as_predicted=_as_predicted(solved, catalog, calibration, equal, known, proved),
+        wider=_wider(solved, catalog, calibration, equal, base, known, proved),
     )
 
 
 def _as_predicted(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort
+    solved: Solved,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: Effort,
+    known: Known,
+    proved: ProvedSolutions | None,
 ) -> Predicted | None:
     """The program at the capacities of the prediction itself; None where nothing has a margin."""
     if all(s.assurance is None for s in solved.scenario.services):
@@ -57,7 +73,7 @@ def _as_predicted(
     scenario = solved.scenario.model_copy(update={"services": services})
     shares = scenario.sharing.gpu
     sets = {
-        s.name: enumerate_candidates(s, catalog, solved.offers, calibration, shares)
+        s.name: enumerate_candidates(s, catalog, solved.offers, calibration, shares, known)
         for s in services
     }
     framed = problem_of(scenario, sets, solved.offers, catalog, solved.calendar)
@@ -65,7 +81,7 @@ def _as_predicted(
     problem = _as_far_off(framed, solved)
     chosen = solved.replicas()
     own = replace(problem, kinds=tuple(k for k in problem.kinds if k.key in chosen))
-    fleet, same = decide(problem, effort), decide(own, effort)
+    fleet, same = (decide(p, effort, proved=proved) for p in (problem, own))
     if not _no_dearer(fleet, solved) or not _no_dearer(same, solved):
         return None
     return Predicted(Rival(SAME_KINDS, own, same), Rival(AS_PREDICTED, problem, fleet), by_key)
@@ -95,7 +111,13 @@ def _as_far_off(problem: Problem, solved: Solved) -> Problem:
 
 
 def _wider(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, base: Path | None
+    solved: Solved,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: Effort,
+    base: Path | None,
+    known: Known,
+    proved: ProvedSolutions | None,
 ) -> Wider | None:
     """The cheapest fleet of all offers; None where it is not cheaper than the plan's."""
     scenario = widened(solved.scenario)
@@ -109,7 +131,7 @@ def _wider(
     sets = {
         s.name: _joined(
             solved.candidates[s.name],
-            enumerate_candidates(s, catalog, more, calibration, shares)
+            enumerate_candidates(s, catalog, more, calibration, shares, known)
             if more
             else CandidateSet(s.name, (), ()),
             {o.gpu for o in more},
@@ -118,7 +140,7 @@ def _wider(
     }
     framed = problem_of(scenario, sets, offers, catalog, solved.calendar)
     problem = _as_corrected(framed, solved.problem, solved.by_key)
-    solution = decide(problem, effort)
+    solution = decide(problem, effort, proved=proved)
     cost, own = solution.objective_usd_per_hour, solved.solution.objective_usd_per_hour
     if cost is None or own is None or cost >= own * (1 - LESS):
         return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from planner.catalog.offer import Offer
 from planner.fleet.alternatives.narrower_choices import Rival
 from planner.fleet.candidates.candidate import Candidate, CandidateSet
-from planner.fleet.infeasibility.explain import Explanation
 from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.steps import StepTimes
@@ -19,6 +19,9 @@ from planner.scenario.schema import Scenario
 from planner.serving.closed_form.capacity import Capacity
 from planner.solving.options import SolveOptions as Effort
 from planner.solving.options import Verify
+
+if TYPE_CHECKING:
+    from planner.fleet.infeasibility.explain import Explanation
 
 __all__ = ["Effort", "Operating", "Progress", "Solved", "Verify"]
 

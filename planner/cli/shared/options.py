@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from planner import cache_folder
 from planner.cli.shared.notes import shows_progress
 from planner.cli.shared.numbers import FiniteRange
 from planner.errors import OutputError
@@ -107,8 +108,21 @@ def catalog_options(command: Command) -> Command:
                 type=click.Path(exists=True, dir_okay=False),
                 help="Factors fitted by: planner calibrate.",
             ),
+            click.option(
+                "--no-cache",
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_without_cache,
+                help="Neither read nor write what earlier runs kept in the cache folder.",
+            ),
         )
     )(command)
+
+
+def _without_cache(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        cache_folder.turn_off()
 
 
 def _stack(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Command]:
