@@ -202,8 +202,8 @@ def test_assurance_keeps_the_admission_delay_in_a_tight_ttft_target():
                    "kv_cache": ("bf16",)},
     }  # fmt: skip
     catalog = load_catalog()
-    even = Margin("calibrated", (0.5, 0.8), (0.0, 0.05))
-    calibration = dataclasses.replace(load_calibration(catalog), margins={"calibrated": even})
+    even = Margin("measured kernels", (0.5, 0.8), (0.0, 0.05))
+    calibration = dataclasses.replace(load_calibration(catalog), margins={"measured kernels": even})
     replicas = []
     for extra in ({"assurance": "none"}, {"assurance": {"probability": 0.51, "demand_cv": 0}}):
         scenario = Scenario.model_validate({**requested, **extra})
