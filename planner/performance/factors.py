@@ -104,6 +104,9 @@ class Residuals:
         return Margin(distance, tuple(at for at, _ in upper), tuple(q for _, q in upper))
 
 
+_Shifts = dict[tuple[str | None, ...], tuple[int, float]]
+
+
 @dataclass(frozen=True)
 class KernelPrices:
     """Measured kernels under a catalog's root, with the correction fitted over them."""
@@ -137,6 +140,9 @@ class Calibration:
     kernels: KernelPrices | None = None
     margins: Mapping[str, Margin] = field(default_factory=dict)
     _known: dict[tuple[str, ...], Factors] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _indexed: dict[str, dict[tuple[str, ...], _Shifts]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _distances: dict[tuple[str, Traits], str] = field(
@@ -175,10 +181,20 @@ class Calibration:
     def position(self, name: str, levels: Mapping[str, str]) -> float:
         """Return the ``x`` of one factor for the given levels."""
         x = self.origins[name]
-        for when, amount in self.shifts.get(name, {}).items():
-            if all(levels.get(key) == wanted for key, wanted in when):
-                x += amount
+        found = (at.get(tuple(map(levels.get, keys))) for keys, at in self._by_keys(name))
+        for _, amount in sorted(hit for hit in found if hit is not None):
+            x += amount
         return x
+
+    def _by_keys(self, name: str) -> Iterable[tuple[tuple[str, ...], _Shifts]]:
+        """A factor's shifts by the keys they look at: where each stands, and its amount, by values."""
+        if name not in self._indexed:
+            index: dict[tuple[str, ...], _Shifts] = {}
+            for k, (when, amount) in enumerate(self.shifts.get(name, {}).items()):
+                keys = tuple(key for key, _ in when)
+                index.setdefault(keys, {})[tuple(wanted for _, wanted in when)] = (k, amount)
+            self._indexed[name] = index
+        return self._indexed[name].items()
 
     def kernel_steps(self, deployment: Deployment) -> KernelSteps | None:
         """Step times from measured kernels, unless fitted factors hold for this very deployment.
