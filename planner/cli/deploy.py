@@ -10,7 +10,17 @@ import click
 from planner.cli.shared.numbers import FiniteRange
 from planner.errors import InputError
 
-TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
+TARGETS = (
+    "vllm",
+    "sglang",
+    "trtllm",
+    "docker-compose",
+    "kubernetes",
+    "llm-d",
+    "kserve",
+    "dynamo",
+    "production-stack",
+)
 
 
 @click.command(name="deploy", short_help="write launch commands and manifests that hold a plan")
@@ -73,6 +83,25 @@ TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
     help="Of the hours in the scenario's load, where KEDA scales by the clock.",
 )
 @click.option(
+    "--model-cache",
+    type=click.Choice(["pvc", "ephemeral"]),
+    default="pvc",
+    show_default=True,
+    help="In a cluster: pods share a claim with the checkpoint, or each keeps it on its node's disk.",
+)
+@click.option(
+    "--storage-class",
+    metavar="NAME",
+    help="Of the claims; the cluster's default where left out. Several nodes need ReadWriteMany.",
+)
+@click.option(
+    "--model-image",
+    "model_images",
+    multiple=True,
+    metavar="SERVICE=IMAGE:VERSION",
+    help="Mount the checkpoint from this image (a Kubernetes image volume) instead of downloading it.",
+)
+@click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Let the engine run code that comes with the checkpoint.",
@@ -95,14 +124,18 @@ def command(
     burst: float,
     prometheus: str,
     timezone: str,
+    model_cache: Literal["pvc", "ephemeral"],
+    storage_class: str | None,
+    model_images: tuple[str, ...],
     trust_remote_code: bool,
     catalogs: str | None,
 ) -> int:
     """Write the commands or manifests that start the fleet of PLAN.json.
 
     vllm, sglang and trtllm write shell scripts, for a plan that uses that engine; the others write
-    containers with the plan's engine: Docker Compose files, Kubernetes manifests, or manifests and
-    router values for llm-d. What is written is parsed back and checked against the plan.
+    containers with the plan's engine: Docker Compose files, Kubernetes manifests, manifests and
+    router values for llm-d, or the documents of KServe, NVIDIA Dynamo and vLLM
+    production-stack. What is written is parsed back and checked against the plan.
 
     Exit codes: 0 written, 2 invalid input (a plan without a fleet among it), 4 catalog error.
 
@@ -112,6 +145,7 @@ def command(
       planner deploy plan.json --target vllm -o launch/
       planner deploy plan.json --target kubernetes -o manifests/
       planner deploy plan.json --target llm-d -o llm-d/ --autoscaler none
+      planner deploy plan.json --target kserve -o kserve/ --storage-class shared-files
     """
     from planner.catalog.store import load_catalog
     from planner.deploy.check import check_files
@@ -122,18 +156,20 @@ def command(
 
     catalog = load_catalog(Path(catalogs) if catalogs else None)
     choices = Choices(
-        checkpoints=_pairs("--checkpoint", checkpoints),
-        draft_models=_pairs("--draft-model", draft_models),
-        images=_pairs("--image", images),
+        checkpoints=pairs("--checkpoint", checkpoints),
+        draft_models=pairs("--draft-model", draft_models),
+        images=pairs("--image", images),
         node_labels={
-            gpu: read_node_label(label)
-            for gpu, label in _pairs("--node-label", node_labels).items()
+            gpu: read_node_label(label) for gpu, label in pairs("--node-label", node_labels).items()
         },
         trust_remote_code=trust_remote_code,
         autoscaler=autoscaler,
         prometheus_url=prometheus,
         burst=burst,
         timezone=timezone,
+        model_cache=model_cache,
+        storage_class=storage_class,
+        model_images=pairs("--model-image", model_images),
     )
     document = read_plan(plan)
     written = launch_files(document, catalog, target, choices)
@@ -147,7 +183,8 @@ def command(
     return 0
 
 
-def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+def pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE words of an option that may be given several times; InputError for another form."""
     pairs = {}
     for text in given:
         key, separator, value = text.partition("=")

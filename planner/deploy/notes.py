@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import adapted_metric, can_scale
 from planner.deploy.cluster.kubernetes import service_labels
+from planner.deploy.cluster.model_cache import needs_claim
 from planner.deploy.cluster.routers import router_name
 from planner.deploy.engines.dialect import llm_d_components
 from planner.deploy.launch import Launch, PoolRole
 from planner.deploy.scripts import script_name, script_roles
+from planner.deploy.stacks import dynamo
+from planner.deploy.stacks.checking import STACKS
+from planner.deploy.stacks.notes import stack_commands, stack_needs
 from planner.plan.schema import Plan
 from planner.version import package_version
 
@@ -19,8 +26,9 @@ def readme(
     target: str,
     choices: Choices,
     warnings: tuple[str, ...],
+    checked: Sequence[str] = (),
 ) -> str:
-    """Markdown for one folder of launch files."""
+    """Markdown for one folder of launch files; ``checked``: the section on how far they could be checked."""
     lines = [
         f"# {_plain(plan.scenario.name)}: launch files for {target}",
         "",
@@ -41,6 +49,7 @@ def readme(
     ]
     if warnings:
         lines += ["", "## Before you start", "", *(f"- {_plain(w)}" for w in warnings)]
+    lines += checked
     return "\n".join(lines) + "\n"
 
 
@@ -83,6 +92,10 @@ def _start(launches: tuple[Launch, ...], target: str, choices: Choices) -> list[
         ]
     if target == "kubernetes":
         return [*title, *_cluster_needs(launches, choices), *_block("kubectl apply -k .")]
+    if target in STACKS:
+        fixed = replace(choices, autoscaler="none") if target == dynamo.STACK else choices
+        needs = _cluster_needs(launches, fixed, stack_needs(target, launches))
+        return [*title, *needs, *_block(*stack_commands(target, launches, choices))]
     if target == "llm-d":
         return [*title, *_cluster_needs(launches, choices), *_llm_d(launches)]
     return [
@@ -122,7 +135,9 @@ def _script_lines(launch: Launch) -> list[str]:
     ]
 
 
-def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
+def _cluster_needs(
+    launches: tuple[Launch, ...], choices: Choices, stack: Sequence[str] = ()
+) -> list[str]:
     dialect = launches[0].dialect
     components = llm_d_components(dialect.root)
     resources = sorted({dialect.device(launch.gpu.vendor).resource for launch in launches})
@@ -130,6 +145,8 @@ def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
     needs = [
         f"- a device plugin that offers {', '.join(f'`{r}`' for r in resources)}",
         f"- nodes labelled {', '.join(f'`{label}`' for label in labels)}",
+        *stack,
+        *_storage_needs(launches, choices),
         *_autoscaler_needs(launches, choices),
         "- for gated models: `kubectl create secret generic hf-token --from-literal=token=...`",
     ]
@@ -137,6 +154,21 @@ def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
         chart = components["leader_worker_set_chart"]
         needs.append(f"- LeaderWorkerSet: `{chart.reference}` {chart.version}")
     return ["The cluster needs:", "", *needs, ""]
+
+
+def _storage_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
+    """What keeps the checkpoints, by how the pods get them."""
+    needs = []
+    if any(needs_claim(launch, choices) for launch in launches):
+        named = f"`{choices.storage_class}`" if choices.storage_class else "the default one"
+        needs.append(
+            f"- a storage class ({named}) whose volumes several nodes can mount (ReadWriteMany): the "
+            "first pod downloads the checkpoint, the others read it; `--storage-class` names another, "
+            "`--model-cache ephemeral` keeps a copy on each node's disk instead"
+        )
+    if any(launch.model_image for launch in launches):
+        needs.append("- Kubernetes 1.33 or later with image volumes enabled")
+    return needs
 
 
 def _autoscaler_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:

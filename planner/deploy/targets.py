@@ -13,14 +13,20 @@ from planner.deploy.cluster.kubernetes import kubernetes_files
 from planner.deploy.cluster.llm_d import llm_d_files
 from planner.deploy.cluster.routers import must_be_routable
 from planner.deploy.compose import compose_files
+from planner.deploy.hosting import hosting_notices, with_notices
+from planner.deploy.launch import PoolRole
 from planner.deploy.notes import readme
 from planner.deploy.resolve import Resolved, resolve
 from planner.deploy.scripts import script_files
+from planner.deploy.stacks import dynamo, kserve, production_stack
+from planner.deploy.stacks.checking import STACKS
+from planner.deploy.stacks.notes import checked_lines
 from planner.errors import InputError
 from planner.plan.schema import Plan
 
 ENGINE_OF = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm"}
-TARGETS = (*ENGINE_OF, "docker-compose", "kubernetes", "llm-d")
+CLUSTER_TARGETS = ("kubernetes", "llm-d", *STACKS)
+TARGETS = (*ENGINE_OF, "docker-compose", *CLUSTER_TARGETS)
 
 
 @dataclass(frozen=True)
@@ -41,16 +47,20 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
     if target not in TARGETS:
         raise InputError("unknown target", found=target, allowed=", ".join(TARGETS))
     resolved = resolve(plan, catalog, choices)
-    files = dict(_render(plan, resolved, target, choices))
+    notices = hosting_notices(plan, catalog, target) if target not in ENGINE_OF else ()
+    files = with_notices(_render(plan, resolved, target, choices), notices)
     check_files(plan, catalog, target, files, choices)
-    warnings = (*resolved.warnings, *_target_warnings(plan, resolved, target, choices))
-    files["README.md"] = readme(plan, resolved.launches, target, choices, warnings)
+    own = _target_warnings(plan, resolved, target, choices)
+    warnings = (*resolved.warnings, *notices, *own)
+    checked = checked_lines(target, files, catalog.root)
+    files["README.md"] = readme(plan, resolved.launches, target, choices, warnings, checked)
     return LaunchFiles(target, files, warnings)
 
 
 def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> dict[str, str]:
     launches = resolved.launches
     must_be_routable(target, launches)
+    _must_mount_images(target, choices)
     if target in ENGINE_OF:
         _must_be_engine(plan, target)
         return script_files(launches)
@@ -64,8 +74,22 @@ def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> di
             )
     if target == "docker-compose":
         return compose_files(plan, launches)
-    write = kubernetes_files if target == "kubernetes" else llm_d_files
-    return write(launches, choices)
+    if target == dynamo.STACK:
+        return dynamo.dynamo_files(plan, launches, choices)
+    if target == production_stack.STACK:
+        return production_stack.production_stack_files(plan, launches, choices)
+    write = {"kubernetes": kubernetes_files, kserve.STACK: kserve.kserve_files}
+    return write.get(target, llm_d_files)(launches, choices)
+
+
+def _must_mount_images(target: str, choices: Choices) -> None:
+    if choices.model_images and target not in CLUSTER_TARGETS:
+        raise InputError(
+            "only a cluster mounts a checkpoint from an image",
+            found=f"--model-image with --target {target}",
+            allowed=", ".join(CLUSTER_TARGETS),
+            action="leave --model-image out, or name a folder with --checkpoint SERVICE=/PATH",
+        )
 
 
 def _must_be_engine(plan: Plan, target: str) -> None:
@@ -85,7 +109,7 @@ def _target_warnings(
     plan: Plan, resolved: Resolved, target: str, choices: Choices
 ) -> tuple[str, ...]:
     warnings = []
-    in_cluster = target in ("kubernetes", "llm-d")
+    in_cluster = target in CLUSTER_TARGETS and target != dynamo.STACK
     for launch in resolved.launches:
         if in_cluster and choices.autoscaler != "none" and not can_scale(launch, choices):
             warnings.append(
@@ -105,6 +129,14 @@ def _target_warnings(
         for s in plan.scenario.services
         if s.buckets is not None
     ]
+    if target in CLUSTER_TARGETS:
+        warnings += [
+            f"{launch.name}: the plan keeps both pools of a unit on one node, and this stack pairs any "
+            "prefill server with any decode server: KV caches may cross nodes"
+            for launch in resolved.launches
+            if launch.pool is PoolRole.DECODE and launch.within == "node"
+        ]
+    warnings += _stack_warnings(plan, resolved, target, choices)
     if target == "kubernetes":
         warnings += [
             f"service {s.name!r} has unlike replicas, and a Kubernetes Service gives each the same "
@@ -120,3 +152,13 @@ def _target_warnings(
             and sum(launch.replicas for launch in resolved.launches if launch.service == s.name) > 1
         ]
     return tuple(warnings)
+
+
+def _stack_warnings(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> list[str]:
+    if target == kserve.STACK:
+        return kserve.kserve_warnings(resolved.launches, choices)
+    if target == dynamo.STACK:
+        return dynamo.dynamo_warnings(plan, resolved.launches, choices)
+    if target == production_stack.STACK:
+        return production_stack.production_stack_warnings(plan)
+    return []

@@ -81,6 +81,17 @@ class DeviceRow(Sourced):
     compose_driver: str = ""
 
 
+class HostRow(Sourced):
+    """What an engine's processes need of their node beside GPUs [cores, GiB]."""
+
+    engine: str
+    cpus: int = Field(ge=0)
+    cpus_per_gpu: int = Field(ge=0)
+    memory_gib: float = Field(ge=0)
+    memory_per_gpu_gib: float = Field(ge=0)
+    scratch_gib: int = Field(ge=1)
+
+
 class NodeLabelRow(Sourced):
     """The label that a vendor's discovery puts on nodes with this GPU."""
 
@@ -169,7 +180,7 @@ class Dialect:
 
     def device(self, vendor: str) -> DeviceRow:
         """How that vendor's devices are asked for."""
-        row = next((r for r in _devices(self.root) if r.vendor == vendor), None)
+        row = next((r for r in device_rows(self.root) if r.vendor == vendor), None)
         if row is None:
             raise CatalogError(
                 "no device plugin is recorded for this vendor",
@@ -178,10 +189,21 @@ class Dialect:
             )
         return row
 
+    def host(self) -> HostRow:
+        """What this engine's processes need of their node."""
+        row = next((r for r in _hosts(self.root) if r.engine == self.engine), None)
+        if row is None:
+            raise CatalogError(
+                "no host needs are recorded for this engine",
+                where=f"catalogs/{FOLDER}/hosts.csv",
+                found=self.engine,
+            )
+        return row
+
     def node_label(self, gpu: str) -> tuple[str, str]:
         """The label and value of nodes with that GPU; a label of our own where none is known."""
         plain = gpu.removesuffix(BRIDGED)  # a bridge is no label of the nodes
-        row = next((r for r in _node_labels(self.root) if r.gpu == plain), None)
+        row = next((r for r in node_label_rows(self.root) if r.gpu == plain), None)
         return (row.label, row.value) if row else ("planner/gpu", gpu)
 
     def _spelling(self, kind: str, name: str, vendor: str) -> SpellingRow | None:
@@ -221,10 +243,17 @@ def _runtimes(root: Path) -> tuple[RuntimeRow, ...]:
 
 
 @lru_cache(maxsize=4)
-def _devices(root: Path) -> tuple[DeviceRow, ...]:
+def device_rows(root: Path) -> tuple[DeviceRow, ...]:
+    """How each vendor's devices are requested."""
     return tuple(row for _, row in read_rows(root / FOLDER / "devices.csv", DeviceRow))
 
 
 @lru_cache(maxsize=4)
-def _node_labels(root: Path) -> tuple[NodeLabelRow, ...]:
+def _hosts(root: Path) -> tuple[HostRow, ...]:
+    return tuple(row for _, row in read_rows(root / FOLDER / "hosts.csv", HostRow))
+
+
+@lru_cache(maxsize=4)
+def node_label_rows(root: Path) -> tuple[NodeLabelRow, ...]:
+    """The labels of nodes by GPU."""
     return tuple(row for _, row in read_rows(root / FOLDER / "node_labels.csv", NodeLabelRow))
