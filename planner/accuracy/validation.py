@@ -12,7 +12,7 @@ from planner.accuracy.conditions import Setup, setup_of
 from planner.accuracy.measures import MS, TPOT, TTFT, Measure
 from planner.accuracy.metrics import Floats, errors_if_any, mean_rank_correlation
 from planner.accuracy.playback import Playback, measured_times, needs_requests
-from planner.accuracy.points import MeasuredPoint, PointRow, PointTable
+from planner.accuracy.points import LoadKind, MeasuredPoint, PointRow, PointTable
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.evidence import Evidence, Interval, weakest
@@ -27,13 +27,14 @@ LEVEL = 0.8
 class PointPrediction:
     """Mean TTFT and TPOT of one point [ms] with their intervals, and every measure it recorded.
 
-    values: in seconds and tokens/s, by measure.
+    values: in seconds and tokens/s, by measure. tpot_ms is nan, and has no interval, for answers of one
+    token.
     """
 
     ttft_ms: float
     tpot_ms: float
     ttft_interval: Interval
-    tpot_interval: Interval
+    tpot_interval: Interval | None
     evidence: Evidence
     values: Mapping[Measure, float] = field(default_factory=dict)
 
@@ -137,7 +138,9 @@ class Predictor:
             ttft_ms=ttft_s * MS,
             tpot_ms=tpot_s * MS,
             ttft_interval=_in_ms(steps.interval(ttft_s, "ttft", self._level)),
-            tpot_interval=_in_ms(steps.interval(tpot_s, "tpot", self._level)),
+            tpot_interval=None
+            if math.isnan(tpot_s)
+            else _in_ms(steps.interval(tpot_s, "tpot", self._level)),
             evidence=_grade(steps.evidence, setup),
             values={measure: values[measure] for measure in point.measures},
         )
@@ -147,13 +150,10 @@ class Predictor:
     ) -> dict[Measure, float]:
         """Everything the point measured, mean TTFT and TPOT in any case; seconds and tokens/s."""
         if not needs_requests(point):
-            return dict(
-                zip(
-                    (TTFT, TPOT),
-                    measured_times(self._playback.run(setup, point), steps),
-                    strict=True,
-                )
-            )
+            burst_s = setup.first_burst_s if point.load is LoadKind.CLOSED else 0.0
+            run = self._playback.run(setup, point)
+            ttft_s, tpot_s = measured_times(run, steps, burst_s)
+            return {TTFT: ttft_s, TPOT: tpot_s}
         first = None if setup.prefill is None else step_model(setup.prefill, self._calibration)
         outcome = self._playback.outcome(setup, point, steps, first)
         return {measure: outcome.value(measure) for measure in {TTFT, TPOT, *point.measures}}
@@ -211,10 +211,10 @@ def _typical(
     predicted, measured, intervals = [], [], []
     for point, prediction in pairs:
         measure = point.typical(metric)
-        if measure is None or not prediction.values[measure] > 0:
-            continue
         mean = prediction.ttft_ms if metric == "ttft" else prediction.tpot_ms
         around = prediction.ttft_interval if metric == "ttft" else prediction.tpot_interval
+        if measure is None or around is None or not prediction.values[measure] > 0:
+            continue
         value = prediction.values[measure]
         predicted.append(value)
         measured.append(point.measures[measure])
