@@ -41,7 +41,6 @@ COMMANDS = {
     "verify": "recompute a plan and prove its cost again",
     "accept": "hold a load test of one replica against the plan",
     "deploy": "write launch commands and manifests that hold a plan",
-    "replay": "GPU-hours and misses of autoscalers under a real rate",
     "import": "make a scenario from the metrics and manifests of a fleet",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",
@@ -54,7 +53,7 @@ COMMANDS = {
     "calibrate": "fit the latency model to your own measurements",
     "completion": "print a shell completion script",
 }
-FILES = {"import": "running.importing", "replay": "running.replay"}  # where not its own name
+FILES = {"import": "running.importing"}  # where not its own name
 
 
 class LazyGroup(click.Group):

@@ -1,1 +1,1 @@
-"""Commands about a fleet that runs: planner import, planner replay."""
+"""Commands about a fleet that runs: planner import."""
