@@ -47,7 +47,9 @@ def command(
     Columns of a table: model (catalog name, alias or config.json), gpu, engine, weights, tensor_parallel,
     prompt_tokens, output_tokens, concurrency, and what was measured: ttft_ms and tpot_ms (means),
     ttft_p50_ms, tpot_p99_ms, itl_p99_ms, e2e_p99_s, makespan_s, output_tokens_per_s,
-    tokens_per_s_per_gpu (prompt and output). Others are optional, blank where not recorded, or ignored:
+    tokens_per_s_per_gpu (prompt and output). The names of engines and load generators are understood
+    too (tp_size, isl, osl, max_concurrency, enforce_eager, gpu_memory_utilization, median_ttft_ms). Others
+    are optional and blank where not recorded; a column that is not read is named:
 
     \b
       engine_version, measured_on, kv_cache, data_parallel, expert_parallel, pipeline_parallel, gpus
