@@ -11,13 +11,13 @@ from planner.cli.shared.measured import read_measured, setting_of, setting_optio
 from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import format_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 
 NOTHING_USABLE = 2
 
 
 @click.command(name="accuracy", short_help="predict measured points and print the error")
-@click.argument("points", type=click.Path(dir_okay=False))
+@click.argument("points", type=PIPED_FILE)
 @format_option("table", "json", "md", text="Output format.")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write to this file.")
 @click.option(
