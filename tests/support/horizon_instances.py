@@ -1,4 +1,8 @@
-"""Small random fleets over time: a shared day, growth under commitments, pools, owned beside rented."""
+"""Small random fleets over time: a shared day, growth under commitments, pools, owned beside rented.
+
+Rates, capacities and counts on offer are such that five nodes of an offer and five replicas of a kind
+always suffice, which is what brute force tries.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ def shared_day(seed: int) -> Problem:
                 f"small {k}",
                 "a",
                 1,
-                {k: float(rng.randint(1, 3))},
+                {k: float(rng.randint(2, 3))},
                 gpu_share=rng.choice([0.5, 0.25, 0.6, 0.4]),
             )
             for k in keys
@@ -41,7 +45,7 @@ def shared_day(seed: int) -> Problem:
     )
     price = rng.randint(8, 20) / 4
     offers = (
-        NodeOffer("on-demand", "a", rng.choice([1, 2]), 2 * price),
+        NodeOffer("on-demand", "a", 2, 2 * price),
         NodeOffer("year", "a", 2, rng.choice([0.5, 0.7]) * 2 * price, committed=True),
     )
     return Problem(demands, kinds, offers, period_hours=hours)
@@ -56,7 +60,7 @@ def growth(seed: int) -> Problem:
     rates = []
     for _ in range(stages):
         rates.append(float(rate))
-        rate += rng.randint(0, 3)
+        rate += rng.randint(0, 2)
     demands = (Demand("s", "s", tuple(rates), max_kinds=rng.choice([1, None])),)
     kinds = tuple(
         ReplicaKind(f"k{gpu}", gpu, rng.choice([1, 2]), {"s": float(rng.randint(2, 4))})
@@ -100,7 +104,7 @@ def pools(seed: int) -> Problem:
         ReplicaKind("plain", "a", rng.choice([1, 2, 4]), {keys[0]: float(rng.randint(2, 5))}),
     )
     offers = tuple(
-        NodeOffer(f"a{n}", "a", n, n * rng.randint(4, 8) / 4, max_nodes=rng.choice([None, 1, 2]))
+        NodeOffer(f"a{n}", "a", n, n * rng.randint(4, 8) / 4, max_nodes=rng.choice([1, 2, 5]))
         for n in sorted(rng.sample([2, 4, 8], 2))
     )
     return Problem(demands, kinds, offers, FleetLimits(max_gpus=rng.choice([None, None, 16])))
@@ -110,7 +114,7 @@ def owned(seed: int) -> Problem:
     """Owned nodes that run today, beside offers of several vendors, least quantities and quotas."""
     rng = random.Random(f"owned {seed}")
     hours = tuple(float(rng.randint(1, 4)) for _ in range(rng.randint(1, 2)))
-    demands = (Demand("s", "s", tuple(float(rng.randint(1, 6)) for _ in hours), max_kinds=None),)
+    demands = (Demand("s", "s", tuple(float(rng.randint(1, 4)) for _ in hours), max_kinds=None),)
     kinds = tuple(
         ReplicaKind(f"k{gpu}", gpu, rng.choice([1, 2]), {"s": float(rng.randint(2, 4))})
         for gpu in "ab"

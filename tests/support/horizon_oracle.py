@@ -17,10 +17,10 @@ from fleet_oracle import SLACK, allowed_kinds, carries, fits, within_limits
 from planner.fleet.program.problem import NodeOffer, Problem, ReplicaKind
 
 Counts = tuple[int, ...]
-MOST_REPLICAS = 5
+MOST_REPLICAS, MOST_NODES = 5, 5
 
 
-def cheapest_over_time(problem: Problem, most_nodes: int = 4) -> float | None:
+def cheapest_over_time(problem: Problem, most_nodes: int = MOST_NODES) -> float | None:
     """The least mean cost [USD/h] with what migrating costs, or None when no fleet carries it all."""
     costs = [
         cost
