@@ -68,4 +68,4 @@ def _suffix(data: bytes) -> str:
     return ".jsonl" if first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{") else ".json"
 
 
-PIPED_FILE = PipedFile(dir_okay=False)
+PIPED_FILE = PipedFile()
