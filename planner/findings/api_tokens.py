@@ -3,7 +3,8 @@
 Of prompt tokens, the share that a service's scenario takes for prefix-cache hits is charged at the price
 of cached input where the row has one. Requests that may wait cost less at hosts that take batches, which
 is said beside the price: a service with latency targets cannot use it. Prices of several services come
-together as the mean over their tokens, so that the plan's mean request costs what the requests of all services cost on average:
+together as the mean over their tokens, so that the plan's mean request costs what the requests of all
+services cost on average:
 
     input price = sum rate prompt price_in / sum rate prompt,  output price likewise
 """
@@ -72,7 +73,9 @@ class ApiQuote:
         """The cheapest row in a batch, uncached, and its host's terms; None where no host takes batches."""
         terms = {b.provider: b for b in self.batches}
         able = [(row, terms[row.provider]) for row in self.rows if row.provider in terms]
-        return min(able, key=lambda x: (self._batch_usd_per_second(*x), x[0].provider), default=None)
+        return min(
+            able, key=lambda x: (self._batch_usd_per_second(*x), x[0].provider), default=None
+        )
 
     def _batch_usd_per_second(self, row: ApiPriceRow, terms: ApiBatchRow) -> float:
         prompt = self.prompt_qps * row.input_usd_per_million

@@ -78,7 +78,12 @@ def test_each_service_has_a_quote(catalog):
 def test_requests_that_may_wait_are_priced_in_a_batch():
     """1 M prompt and output tokens a second: 1 + 2 at once, 0.8 x (1.2 + 2.2) = 2.72 in a batch."""
     terms = ApiBatchRow(
-        provider="b", discount=0.2, within_hours=24, as_of="2026-06-19", source="s", confidence="high"
+        provider="b",
+        discount=0.2,
+        within_hours=24,
+        as_of="2026-06-19",
+        source="s",
+        confidence="high",
     )
     rows = (row("a", 1.0, 2.0), row("b", 1.2, 2.2))
     quote = ApiQuote("chat", "m", 1e6, 1e6, 0.0, rows, batches=(terms,))
