@@ -90,7 +90,7 @@ def explain_in(
     """What ``explain`` returns, with the catalogs and options of ``session``."""
     from planner.derivation.derive import beside, derive
 
-    plan = session.solve(scenario, progress=progress)
+    plan = session.plan_of(scenario, progress=progress)
     folder = find_scenario(scenario).parent
     unchanged = replace(session, changes=())
     others = (

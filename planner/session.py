@@ -18,13 +18,14 @@ from planner.fleet.candidates.outcomes import OutcomeStore
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.program.solver import solver_version
 from planner.performance.factors import Calibration, load_calibration
-from planner.plan.schema import Plan, read_plan
+from planner.plan.schema import Plan, holds_plan, read_plan
 from planner.scenario.changes import FieldChange
 from planner.scenario.name_checks import check_names
-from planner.scenario.reader import find_scenario, read_scenario
+from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario, holds_scenario, read_scenario
 from planner.scenario.schema import Scenario
 from planner.solving.options import DEFAULTS, SolveOptions
 from planner.solving.pipeline import solve_scenario
+from planner.standard_input import is_stdin, stdin_bytes
 
 Progress = Callable[[str], None]
 
@@ -151,11 +152,14 @@ class Session:
         sized = SizedBefore(self.catalog, self.factors, self.known)
         return lambda scenario: inner.solve(scenario, sized=sized)
 
-    def plan_of(self, source: Plan | Scenario | str | Path) -> Plan:
-        """The plan itself, the plan in a JSON file, or the plan of a scenario, solved now."""
+    def plan_of(self, source: Plan | Scenario | str | Path, progress: Progress = _silent) -> Plan:
+        """The plan itself, the plan in a JSON file, or the plan of a scenario, solved now.
+
+        ``-``: whichever of the two is piped in. A .json file may hold either.
+        """
         if isinstance(source, Plan):
             return source
-        if not isinstance(source, Scenario) and str(source).endswith(".json"):
+        if not isinstance(source, Scenario) and _names_a_plan(source):
             if self.changes:
                 raise InputError(
                     "a plan is not changed: its scenario was solved before",
@@ -163,4 +167,14 @@ class Session:
                     action="give the scenario instead of the plan",
                 )
             return read_plan(source)
-        return self.solve(self.read(source))
+        return self.solve(self.read(source), progress=progress)
+
+
+def _names_a_plan(source: str | Path) -> bool:
+    """Whether a plan is behind this name, and not a scenario."""
+    if is_stdin(source):
+        return holds_plan(stdin_bytes())
+    path = Path(source)
+    if path.suffix != ".json":
+        return False
+    return not (path.is_file() and holds_scenario(path.read_bytes()[:MAX_SCENARIO_BYTES]))

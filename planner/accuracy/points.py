@@ -16,6 +16,7 @@ from pathlib import Path
 from planner.accuracy.measures import MeasureColumn, column, in_unit
 from planner.accuracy.point import LoadKind, MeasuredPoint, PoolLayout, RunSettings
 from planner.accuracy.point_cells import point_of
+from planner.accuracy.point_columns import canonical, ignored
 from planner.catalog.tables import MAX_TABLE_BYTES, read_text
 from planner.errors import InputError, PlannerError, header_found, nearest
 
@@ -67,7 +68,11 @@ class PointTable:
 
 
 def read_points(path: Path, error: type[PlannerError] = InputError) -> PointTable:
-    """Return the points of a CSV file; extra columns are ignored, bad rows are kept with a reason.
+    """Return the points of a CSV file; bad rows are kept with a reason.
+
+    Columns are read under the names that other tools give them (``planner.accuracy.point_columns``);
+    one that is not known is ignored with a warning.
+
 
     Raises ``error`` when the file cannot be read or lacks a required column.
     """
@@ -75,7 +80,7 @@ def read_points(path: Path, error: type[PlannerError] = InputError) -> PointTabl
     first = text.partition("\n")[0]
     separator = ";" if first.count(";") > first.count(",") else ","
     reader = csv.DictReader(text.splitlines(), restkey="", restval="", delimiter=separator)
-    header = [name.strip() for name in reader.fieldnames or ()]
+    header = canonical(reader.fieldnames or ())
     _check_header(path, header, error)
     reader.fieldnames = header
     rows = []
@@ -87,7 +92,10 @@ def read_points(path: Path, error: type[PlannerError] = InputError) -> PointTabl
             rows.append(PointRow(reader.line_num, clean, None, str(problem)))
     if not rows:
         raise error("the table has no rows", where=str(path), allowed="one measured run per row")
-    return PointTable(tuple(rows), tuple(suspicions(row.point for row in rows if row.point)))
+    unread = ignored(header)
+    warnings = [f"not read: column{'s'[: len(unread) > 1]} {', '.join(unread)}"] if unread else []
+    warnings += suspicions(row.point for row in rows if row.point)
+    return PointTable(tuple(rows), tuple(warnings))
 
 
 def table_of(points: Iterable[MeasuredPoint]) -> PointTable:

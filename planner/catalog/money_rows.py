@@ -25,6 +25,21 @@ class ApiPriceRow(TableRow):
     note: str = ""
 
 
+class ApiBatchRow(TableRow):
+    """What a host takes off its prices for requests sent together and answered within hours.
+
+    ``discount``: share of the price; prices of cached input are not lowered further.
+    """
+
+    provider: str
+    discount: float = Field(gt=0, lt=1)
+    within_hours: float = Field(gt=0, le=168)
+    as_of: IsoDate
+    source: str
+    confidence: Confidence
+    note: str = ""
+
+
 class ProviderAliasRow(TableRow):
     """Another name of a provider, as a source of prices writes it."""
 

@@ -48,6 +48,7 @@ class Term(StrEnum):
             return None
 
 
+MARKETPLACE = "marketplace"
 _BY_MONTHS = re.compile(r"([1-9][0-9]?)-month")
 _MONTHS = {"capacity-block": 1, "1-year": 12, "3-year": 36}
 _YEARS = {12: "1-year", 36: "3-year"}
@@ -87,6 +88,14 @@ class Offer:
     valid_until: str = ""
     min_nodes: int = 1
     max_nodes: int | None = None
+
+    @property
+    def shares_network(self) -> bool:
+        """Whether its nodes reach each other over a data centre's network.
+
+        The hosts of a marketplace belong to many owners at many sites.
+        """
+        return self.tier != MARKETPLACE
 
     @property
     def is_limited(self) -> bool:

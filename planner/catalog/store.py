@@ -18,7 +18,13 @@ from planner.catalog.gpu_rows import BRIDGED, read_bridged_gpus, read_gpus
 from planner.catalog.gpu_spelling import catalog_spelling
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_files import ModelEntry, load_model_file, read_model_index
-from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ProviderAliasRow, ServerRow
+from planner.catalog.money_rows import (
+    ApiBatchRow,
+    ApiPriceRow,
+    OwnershipRow,
+    ProviderAliasRow,
+    ServerRow,
+)
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
 from planner.catalog.support import SupportRule, read_support, rules_on
@@ -172,6 +178,10 @@ class Catalog:
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""
         return self._priced("api.csv", ApiPriceRow)
+
+    def api_batches(self) -> tuple[ApiBatchRow, ...]:
+        """Return what hosts take off for requests in a batch."""
+        return self._priced("api_batch.csv", ApiBatchRow)
 
     def provider_aliases(self) -> tuple[ProviderAliasRow, ...]:
         """Return other names of providers, as sources of prices write them."""

@@ -11,13 +11,13 @@ from planner.cli.shared.measured import read_measured, setting_of, setting_optio
 from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import format_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 
 NOTHING_USABLE = 2
 
 
 @click.command(name="accuracy", short_help="predict measured points and print the error")
-@click.argument("points", type=click.Path(dir_okay=False))
+@click.argument("points", type=PIPED_FILE)
 @format_option("table", "json", "md", text="Output format.")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write to this file.")
 @click.option(
@@ -47,7 +47,9 @@ def command(
     Columns of a table: model (catalog name, alias or config.json), gpu, engine, weights, tensor_parallel,
     prompt_tokens, output_tokens, concurrency, and what was measured: ttft_ms and tpot_ms (means),
     ttft_p50_ms, tpot_p99_ms, itl_p99_ms, e2e_p99_s, makespan_s, output_tokens_per_s,
-    tokens_per_s_per_gpu (prompt and output). Others are optional, blank where not recorded, or ignored:
+    tokens_per_s_per_gpu (prompt and output). The names of engines and load generators are understood
+    too (tp_size, isl, osl, max_concurrency, enforce_eager, gpu_memory_utilization, median_ttft_ms). Others
+    are optional and blank where not recorded; a column that is not read is named:
 
     \b
       engine_version, measured_on, kv_cache, data_parallel, expert_parallel, pipeline_parallel, gpus

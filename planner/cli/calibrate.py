@@ -9,7 +9,7 @@ import click
 
 from planner.cli.shared.measured import read_measured, setting_of, setting_options
 from planner.cli.shared.options import catalog_options
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 
 if TYPE_CHECKING:
     from planner.accuracy.bench.files import Setting
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="calibrate", short_help="fit the latency model to your own measurements")
-@click.argument("points", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.argument("points", nargs=-1, required=True, type=PIPED_FILE)
 @click.option("-o", "--output", required=True, type=OUTPUT_FILE, help="File to write.")
 @setting_options
 @catalog_options

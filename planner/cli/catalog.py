@@ -147,6 +147,13 @@ _listing(
     lambda price: f"{price.provider} {price.model}",
 )
 _listing(
+    "batches",
+    "List what hosts of APIs take off for requests that may wait.",
+    "together",
+    lambda catalog: catalog.api_batches(),
+    lambda batch: batch.provider,
+)
+_listing(
     "servers",
     "List servers that can be bought: price and power.",
     "h200",

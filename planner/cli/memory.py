@@ -9,6 +9,7 @@ import click
 from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
 from planner.cli.shared.names import GPU, MODEL
 from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.paths import PIPED_FILE
 from planner.cli.subcommands.memory_calculators import (
     measured_vs_theory,
     nanochat,
@@ -28,7 +29,7 @@ from planner.cli.subcommands.memory_fits import fits
     type=MODEL,
     help="A model of the catalog, a config.json, or the folder that holds one.",
 )
-@click.option("--check", "log", type=click.Path(), help="Compare with an engine's start-up log.")
+@click.option("--check", "log", type=PIPED_FILE, help="Compare with an engine's start-up log.")
 @click.option("--weights", help="Weight format: bf16, fp8, int4, ...  [default: the checkpoint's]")
 @click.option("--kv-cache", help="KV cache format: bf16, fp8, int8, nvfp4.  [default: bf16]")
 @click.option("--gpu", type=GPU, help="The GPU; without it only the model is sized.")

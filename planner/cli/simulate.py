@@ -12,7 +12,7 @@ from planner.cli.shared.notes import shows_progress
 from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 from planner.scenario.changes import FieldChange
 from planner.units import parse_duration_s
 
@@ -54,7 +54,12 @@ def _scaling(
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @click.option("--plan", type=click.Path(dir_okay=False), help="A plan written by planner solve.")
-@click.option("--trace", help="Simulate this trace's requests at their own times instead.")
+@click.option(
+    "--trace",
+    type=PIPED_FILE,
+    metavar="TRACE",
+    help="Simulate this trace's requests at their own times instead.",
+)
 @click.option(
     "--kv-pool-tokens",
     type=FiniteRange(min=1),

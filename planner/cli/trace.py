@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 
 
 @click.group(name="trace", short_help="describe a request trace")
@@ -20,7 +20,7 @@ def command() -> None:
 
 
 @command.command(name="describe", short_help="rates, burstiness, lengths, prefix reuse")
-@click.argument("file")
+@click.argument("file", type=PIPED_FILE)
 @format_option("table", "json", "md", "csv")
 @table_option("lengths")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")

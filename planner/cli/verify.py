@@ -37,7 +37,7 @@ FAILED = 2
 def command(
     plan: str, catalogs: str | None, calibration: str | None, style: str, failed_only: bool
 ) -> int:
-    """Re-check PLAN, a JSON file written by planner solve.
+    """Re-check PLAN, a JSON file written by planner solve ("-": piped in).
 
     Recomputes every value of the plan from its decision and the catalogs: sums, prices, demand, limits,
     packing, memory, percentiles, alternatives. Solves the program again, so that a dearer fleet or a

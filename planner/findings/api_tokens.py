@@ -1,8 +1,10 @@
 """What hosted APIs would charge for a plan's tokens, service by service.
 
 Of prompt tokens, the share that a service's scenario takes for prefix-cache hits is charged at the price
-of cached input where the row has one. Prices of several services come together as the mean over their
-tokens, so that the plan's mean request costs what the requests of all services cost on average:
+of cached input where the row has one. Requests that may wait cost less at hosts that take batches, which
+is said beside the price: a service with latency targets cannot use it. Prices of several services come
+together as the mean over their tokens, so that the plan's mean request costs what the requests of all
+services cost on average:
 
     input price = sum rate prompt price_in / sum rate prompt,  output price likewise
 """
@@ -13,7 +15,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from planner.catalog.money_rows import ApiPriceRow
+from planner.catalog.money_rows import ApiBatchRow, ApiPriceRow
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.money.ways_to_pay import ApiPrice
@@ -31,7 +33,7 @@ class ApiQuote:
     """One service's tokens, and every price at which a host serves its model or one near to it.
 
     ``prompt_qps``, ``output_qps``: tokens per second; ``cached_share``: of the prompt tokens; ``instead``:
-    why the rows are of another model, "" where they are not.
+    why the rows are of another model, "" where they are not; ``batches``: what hosts take off in a batch.
     """
 
     service: str
@@ -41,6 +43,7 @@ class ApiQuote:
     cached_share: float
     rows: tuple[ApiPriceRow, ...]
     instead: str = ""
+    batches: tuple[ApiBatchRow, ...] = ()
 
     def input_price(self, row: ApiPriceRow) -> float:
         """USD per million prompt tokens, some of them cached."""
@@ -65,6 +68,32 @@ class ApiQuote:
         """The dearest row for these tokens."""
         return max(self.rows, key=lambda r: (self.usd_per_second(r), r.provider))
 
+    @property
+    def best_batch(self) -> tuple[ApiPriceRow, ApiBatchRow] | None:
+        """The cheapest row in a batch, uncached, and its host's terms; None where no host takes batches."""
+        terms = {b.provider: b for b in self.batches}
+        able = [(row, terms[row.provider]) for row in self.rows if row.provider in terms]
+        return min(
+            able, key=lambda x: (self._batch_usd_per_second(*x), x[0].provider), default=None
+        )
+
+    def _batch_usd_per_second(self, row: ApiPriceRow, terms: ApiBatchRow) -> float:
+        prompt = self.prompt_qps * row.input_usd_per_million
+        whole = (prompt + self.output_qps * row.output_usd_per_million) / 1e6
+        return (1 - terms.discount) * whole
+
+    def _in_batch(self) -> str:
+        """The cheapest batch in words; "" where none is cheaper than the price that is paid at once."""
+        found = self.best_batch
+        if found is None or self._batch_usd_per_second(*found) >= self.usd_per_second(self.best):
+            return ""
+        row, terms = found
+        share = 1 - terms.discount
+        return (
+            f" (in a batch, answered within {terms.within_hours:g} h, {row.provider} takes "
+            f"{share * row.input_usd_per_million:g} and {share * row.output_usd_per_million:g})"
+        )
+
     def described(self, *, named: bool) -> str:
         """The cheapest price in words; ``named``: with the service it is for."""
         row = self.best
@@ -75,6 +104,7 @@ class ApiQuote:
             + (f" ({cached:g} cached)" if cached is not None else "")
             + f", {row.output_usd_per_million:g} per million output tokens"
             + (f", for {self.instead}" if self.instead else "")
+            + self._in_batch()
         )
 
 
@@ -82,6 +112,7 @@ def api_quotes(plan: Plan, catalog: Catalog) -> tuple[ApiQuote, ...]:
     """One quote for each service that is served; without rows where no model is near."""
     requested = {s.name: s for s in plan.scenario.services}
     quotes = []
+    batches = catalog.api_batches()
     for service in plan.services:
         if service.served_qps <= 0:
             continue
@@ -96,6 +127,7 @@ def api_quotes(plan: Plan, catalog: Catalog) -> tuple[ApiQuote, ...]:
                 requested[service.name].assumptions.prefix_hit_share,
                 rows,
                 instead,
+                batches,
             )
         )
     return tuple(quotes)

@@ -33,6 +33,7 @@ from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.schema import Scenario
 from planner.serving.pools import pools_label
+from planner.standard_input import NAME, is_stdin, stdin_bytes
 from planner.units import control_in
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -304,42 +305,35 @@ class Plan(PlanPart):
 
 
 def read_plan(path: str | Path) -> Plan:
-    """Read a plan written by ``Plan.to_json``.
+    """Read a plan written by ``Plan.to_json``: a file, or ``-`` for what is piped in.
 
     Raises InputError when the file is missing, too large, not JSON, not a plan, or newer.
     """
-    path = Path(path)
+    where = NAME if is_stdin(path) else str(path)
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError("not a file: a plan is read from one", where=str(path))
-        if found.st_size > MAX_PLAN_BYTES:
-            raise InputError(
-                "the plan file is too large", where=str(path), allowed=f"{MAX_PLAN_BYTES} bytes"
-            )
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(_plan_bytes(Path(path), where))
     except OSError as error:
-        raise InputError(f"cannot read the plan: {error.strerror}", where=str(path)) from None
+        raise InputError(f"cannot read the plan: {error.strerror}", where=where) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"not a JSON file: {error}", where=str(path)) from None
+        raise InputError(f"not a JSON file: {error}", where=where) from None
     control = control_in(data)
     if control is not None:
         raise InputError(
             "the plan holds a control character in a text",
-            where=str(path),
+            where=where,
             found=f"U+{ord(control):04X}",
         )
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version is None:
         raise InputError(
             "not a plan: it has no schema_version",
-            where=str(path),
+            where=where,
             action="write one with: planner solve SCENARIO --format json -o plan.json",
         )
     if version not in (OLDEST, SCHEMA_VERSION):
         raise InputError(
             "the plan was written by another version of planner",
-            where=str(path),
+            where=where,
             found=f"schema_version {version}",
             allowed=f"schema_version {OLDEST} or {SCHEMA_VERSION}",
             action="solve the scenario again with this version",
@@ -350,6 +344,33 @@ def read_plan(path: str | Path) -> Plan:
         first = error.errors()[0]
         raise InputError(
             first["msg"],
-            where=f"{path}: {'.'.join(map(str, first['loc']))}",
+            where=f"{where}: {'.'.join(map(str, first['loc']))}",
             found=first.get("input"),
         ) from None
+
+
+def holds_plan(data: bytes) -> bool:
+    """Whether a file's content is a plan: JSON with a schema version."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "schema_version" in found
+
+
+def _plan_bytes(path: Path, where: str) -> bytes:
+    """The content of a plan file, or what is piped in; InputError when it is too large or no file."""
+    if is_stdin(path):
+        data = stdin_bytes()
+        size = len(data)
+    else:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError("not a file: a plan is read from one", where=where)
+        size = found.st_size
+        data = path.read_bytes() if size <= MAX_PLAN_BYTES else b""
+    if size > MAX_PLAN_BYTES:
+        raise InputError(
+            "the plan file is too large", where=where, allowed=f"{MAX_PLAN_BYTES} bytes"
+        )
+    return data

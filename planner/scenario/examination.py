@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from planner.catalog.store import Catalog
 
 ROUNDS = 6  # of leaving wrong fields out
+_PLAN_PARTS = {"schema_version", "scenario"}
 _STAND_INS = {
     "model": "-",
     "rate": 1.0,
@@ -41,6 +42,8 @@ def examined(
     ``folder``: where traces and configs named by the file are looked up. Names are checked with
     ``catalog`` only.
     """
+    if source.data.keys() >= _PLAN_PARTS:
+        return None, (_a_plan(source),)
     found: dict[str, InputError] = {p.where or "": p for p in source.problems}
     data = source.data
     scenario: Scenario | None = None
@@ -64,6 +67,15 @@ def examined(
             for problem in name_problems(scenario, catalog, source):
                 found.setdefault(problem.where or "", problem)
     return (None if found else scenario), tuple(found.values())
+
+
+def _a_plan(source: Source) -> InputError:
+    return InputError(
+        "this is a plan, not a scenario",
+        where=source.path,
+        allowed="plans are read by: verify, deploy, report, diff, explain, simulate --plan",
+        action="give the scenario it was solved from; the plan's `scenario` holds what it says",
+    )
 
 
 def _without(data: dict[str, Any], wrong: list[Loc]) -> dict[str, Any]:

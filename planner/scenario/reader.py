@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,18 +15,18 @@ from planner.scenario.examination import examined
 from planner.scenario.notes import notes_on
 from planner.scenario.schema import Scenario
 from planner.scenario.yaml_source import Source, parse_source
+from planner.standard_input import NAME, is_stdin, stdin_bytes
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
 
 MAX_SCENARIO_BYTES = 1_000_000
-STDIN = "-"
 
 
 def find_scenario(name: str | Path) -> Path:
     """Return the file ``name`` points to: a path, the bare name of a shipped scenario, or ``-``."""
     path = Path(name)
-    if path.is_file() or str(name) == STDIN:
+    if path.is_file() or is_stdin(name):
         return path
     shipped = shipped_scenarios()
     if str(name) in shipped:
@@ -66,7 +66,7 @@ def read_scenario(
 
 def name_of(path: Path) -> str:
     """What a scenario is called whose file does not say."""
-    return "scenario" if str(path) == STDIN else path.stem
+    return "scenario" if is_stdin(path) else path.stem
 
 
 def checked(
@@ -100,10 +100,10 @@ def _noted(scenario: Scenario, source: Source) -> Scenario:
 
 def read_source(path: Path) -> Source:
     """Parse the YAML text of ``path`` (``-``: stdin) into plain data with line numbers."""
-    where = "stdin" if str(path) == STDIN else str(path)
+    where = NAME if is_stdin(path) else str(path)
     try:
-        if str(path) == STDIN:
-            data = sys.stdin.buffer.read(MAX_SCENARIO_BYTES + 1)
+        if is_stdin(path):
+            data = stdin_bytes()
             size = len(data)
         else:
             size = path.stat().st_size
@@ -118,6 +118,16 @@ def read_source(path: Path) -> Source:
             allowed=f"at most {MAX_SCENARIO_BYTES:,} bytes",
         )
     return parse_source(decoded(data, where), where)
+
+
+def holds_scenario(data: bytes) -> bool:
+    """Whether the content of a JSON file is a scenario: an object that names a model or services."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    named = isinstance(found, dict) and {"model", "services"} & found.keys()
+    return bool(named) and "schema_version" not in found
 
 
 def decoded(data: bytes, where: str) -> str:

@@ -137,10 +137,10 @@ class Prices(StrictDocument):
     """Which offers count. Government regions only when ``regions`` names them.
 
     ``terms``: on-demand, spot, 1-year, 3-year, N-month (1 to 36), capacity-block. ``tiers``:
-    hyperscaler, cloud, marketplace; offers that say no tier always count. ``confidence``: the least a
-    price may have; a plan names the cheapest fleet of all tiers and confidences beside its own.
-    ``file``: a price list of one's own, with the columns of ``catalogs/README.md``; it replaces the
-    catalog's.
+    hyperscaler, cloud, marketplace; offers that say no tier always count, and no replica is spread over
+    the hosts of a marketplace, which share no network. ``confidence``: the least a price may have; a
+    plan names the cheapest fleet of all tiers and confidences beside its own. ``file``: a price list of
+    one's own, with the columns of ``catalogs/README.md``; it replaces the catalog's.
     ``factors``: multiplies prices by GPU, provider, term, or "all"; a negotiated discount of 20 % at
     one provider is ``{acme: 0.8}``. ``discounts``: the same as the share taken off, ``{acme: 0.2}``.
     ``max_vendors``: how many providers may be paid; nodes that run today do not count.

@@ -18,6 +18,7 @@ from starlette.requests import Request as HttpRequest
 from planner.session import Session
 from planner.version import package_version
 from planner.web import requests as requested
+from planner.web.described import EVENTS, FILES, PLAIN
 from planner.web.events import MEDIA, event_stream, reported, too_long
 from planner.web.exports import MEDIA as FILE_MEDIA
 from planner.web.guards import Guards
@@ -31,6 +32,7 @@ from planner.web.worker import Handler, Message
 STATIC = Path(__file__).parent / "static"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "testserver")
 _STATUS = {2: 400, 4: 500, 5: 503, 70: 500, 130: 503}
+_NEED_A_BODY = "send a JSON object; /openapi.json describes its fields"
 _log = logging.getLogger("planner.web")
 
 
@@ -109,39 +111,45 @@ def _add_questions(app: FastAPI, pool: Callable[[], WorkerPool], limits: ServerL
             return await _as_events(pool(), request, limits, short)
         return _as_json(await pool().answer(request, short=short))
 
-    @app.post("/api/check", summary="Every problem of a scenario at once")
+    @app.post("/api/check", summary="Every problem of a scenario at once", responses=PLAIN)
     async def check(request: requested.CheckRequest) -> Response:
         return await answer(request, "", short=True)
 
-    @app.post("/api/solve", summary="The cheapest fleet that holds the targets")
+    @app.post("/api/solve", summary="The cheapest fleet that holds the targets", responses=EVENTS)
     async def solve(request: requested.SolveRequest, accept: str = Header("")) -> Response:
         return await answer(request, accept, short=request.detail == "quick")
 
-    @app.post("/api/compare", summary="The scenario under several restrictions")
+    @app.post("/api/compare", summary="The scenario under several restrictions", responses=EVENTS)
     async def compare(request: requested.CompareRequest, accept: str = Header("")) -> Response:
         return await answer(request, accept)
 
-    @app.post("/api/diff", summary="What changed between two plans, and why")
+    @app.post("/api/diff", summary="What changed between two plans, and why", responses=PLAIN)
     async def diff(request: requested.DifferenceRequest) -> Response:
         return await answer(request, "", short=True)
 
-    @app.post("/api/sweep", summary="One input over a range")
+    @app.post("/api/sweep", summary="One input over a range", responses=EVENTS)
     async def sweep(request: requested.SweepRequest, accept: str = Header("")) -> Response:
         return await answer(request, accept)
 
-    @app.post("/api/explain", summary="The derivation, beside the textbook sizing")
+    @app.post(
+        "/api/explain", summary="The derivation, beside the textbook sizing", responses=EVENTS
+    )
     async def explain(request: requested.ExplainRequest, accept: str = Header("")) -> Response:
         return await answer(request, accept)
 
-    @app.post("/api/memory", summary="Parameters, weights and KV cache of a model on a GPU")
+    @app.post(
+        "/api/memory",
+        summary="Parameters, weights and KV cache of a model on a GPU",
+        responses=PLAIN,
+    )
     async def memory(request: requested.MemoryRequest) -> Response:
         return await answer(request, "", short=True)
 
-    @app.post("/api/accuracy", summary="Predictions against measured points")
+    @app.post("/api/accuracy", summary="Predictions against measured points", responses=EVENTS)
     async def accuracy(request: requested.AccuracyRequest, accept: str = Header("")) -> Response:
         return await answer(request, accept)
 
-    @app.post("/api/export", summary="A plan as a report, a table or launch files")
+    @app.post("/api/export", summary="A plan as a report, a table or launch files", responses=FILES)
     async def export(request: requested.ExportRequest) -> Response:
         message = await pool().answer(request)
         content = message.body.get("content")
@@ -193,7 +201,8 @@ def _add_errors(app: FastAPI, limits: ServerLimits) -> None:
             problem(
                 str(e["msg"]),
                 field=".".join(map(str, e["loc"][1:])) or None,
-                found=repr(e.get("input"))[:200],
+                found=None if e["type"] == "missing" else repr(e.get("input"))[:200],
+                action=_NEED_A_BODY if e["loc"] == ("body",) else None,
             )
             for e in error.errors()
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -76,6 +78,16 @@ def _answer(
     raise InputError("no such request", found=type(request).__name__)
 
 
+@contextmanager
+def _in_field(name: str) -> Iterator[None]:
+    """Errors within are about this field of the request, whatever the command line calls it."""
+    try:
+        yield
+    except InputError as error:
+        error.where = name
+        raise
+
+
 def _question(state: WorkerState, request: requested.ScenarioRequest, folder: Path) -> Scenario:
     return read_question(request.scenario, request.files, folder, state.session.catalog)
 
@@ -137,7 +149,8 @@ def _solve(
 def _compare(
     state: WorkerState, request: requested.CompareRequest, folder: Path, progress: Progress
 ) -> Json:
-    axes = axes_of(f"{axis}={','.join(values)}" for axis, values in request.vary.items())
+    with _in_field("vary"):
+        axes = axes_of(f"{axis}={','.join(values)}" for axis, values in request.vary.items())
     scenario = _question(state, request, folder)
     options = SolveOptions(verify=request.verify, rivals=0)
     found = compare(
@@ -157,9 +170,11 @@ def _compare(
 def _sweep(
     state: WorkerState, request: requested.SweepRequest, folder: Path, progress: Progress
 ) -> Json:
-    axis = axis_named(request.axis, request.price_of)
     steps = min(request.steps, state.limits.points)
-    values = read_values(axis, f"{request.low}..{request.high}", steps)
+    with _in_field("axis"):
+        axis = axis_named(request.axis, request.price_of)
+    with _in_field("low"):
+        values = read_values(axis, f"{request.low}..{request.high}", steps)
     options = SolveOptions(verify="none", rivals=0, explain=False)
     swept = sweep(
         _question(state, request, folder),
@@ -193,19 +208,30 @@ def _difference(state: WorkerState, request: requested.DifferenceRequest, folder
 
 def _memory(state: WorkerState, request: requested.MemoryRequest) -> Json:
     catalog = state.session.catalog
-    if not known_model(request.model, {}, catalog):
-        raise InputError("unknown model", where="model", found=request.model)
+    with _in_field("model"):
+        if not known_model(request.model, {}, catalog):
+            raise InputError("unknown model", found=request.model)
+        model = catalog.model(request.model)
+    with _in_field("engine"):
+        catalog.engine(request.engine)
+    with _in_field("kv_cache"):
+        catalog.kv_format(request.kv_cache)
+    with _in_field("weights"):
+        if request.weights != "native":
+            catalog.weight_format(request.weights)
     layout = None
     if request.gpu is not None:
+        with _in_field("gpu"):
+            gpu = catalog.gpu(request.gpu)
         layout = SizingLayout(
-            gpu=catalog.gpu(request.gpu),
+            gpu=gpu,
             engine=request.engine,
             tensor_parallel=request.tensor_parallel,
             pipeline_parallel=request.pipeline_parallel,
         )
     result = model_memory(
         catalog,
-        catalog.model(request.model),
+        model,
         weights=request.weights,
         kv_cache=request.kv_cache,
         layout=layout,

@@ -12,6 +12,16 @@ Names = Annotated[tuple[Name, ...], Field(max_length=100)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PlanData = dict[str, JsonValue]
 
+SCENARIO = """\
+model: meta-llama/Llama-3.1-8B-Instruct
+rate: 2/s
+prompt_tokens: 500
+output_tokens: 100
+slo: {ttft_p99: 2s, tpot_p99: 80ms}
+search: {gpus: [l40s], tensor_parallel: [1]}
+"""
+"""A scenario that solves in a second: the example that OpenAPI shows."""
+
 Detail = Literal["quick", "plan", "report"]
 Style = Literal["html", "xlsx", "csv", "json", "md", "launch"]
 Target = Literal["vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d"]
@@ -30,7 +40,7 @@ class Request(BaseModel):
 class ScenarioRequest(Request):
     """A request about one scenario, given as YAML text."""
 
-    scenario: Annotated[Text, Field(description="The scenario as YAML text.")]
+    scenario: Annotated[Text, Field(description="The scenario as YAML text.", examples=[SCENARIO])]
 
 
 class CheckRequest(ScenarioRequest):
@@ -57,7 +67,10 @@ class SolveRequest(ScenarioRequest):
 class CompareRequest(ScenarioRequest):
     """One scenario under restrictions: ``{"tensor_parallel": ["2", "4"]}``."""
 
-    vary: Annotated[dict[Name, Names], Field(min_length=1, max_length=4)]
+    vary: Annotated[
+        dict[Name, Names],
+        Field(min_length=1, max_length=4, examples=[{"tensor_parallel": ["1"]}]),
+    ]
     verify: Literal["simulate", "none"] = "none"
 
 
@@ -71,9 +84,9 @@ class DifferenceRequest(Request):
 class SweepRequest(ScenarioRequest):
     """One input over a range; ``low`` and ``high`` as the command line takes them: 10, 0.5s, 80ms."""
 
-    axis: Name
-    low: Name
-    high: Name
+    axis: Annotated[Name, Field(examples=["rate"])]
+    low: Annotated[Name, Field(examples=["1"])]
+    high: Annotated[Name, Field(examples=["4/s"])]
     steps: Annotated[int, Field(ge=2, le=50)] = 9
     refinements: Annotated[int, Field(ge=0, le=4)] = 0
     price_of: Name | None = None
@@ -88,8 +101,8 @@ class ExplainRequest(ScenarioRequest):
 class MemoryRequest(Request):
     """Parameters, weights, KV cache, and with ``gpu`` the memory of each GPU."""
 
-    model: Name
-    gpu: Name | None = None
+    model: Annotated[Name, Field(examples=["Qwen/Qwen3-8B"])]
+    gpu: Annotated[Name | None, Field(examples=["h100"])] = None
     weights: Name = "native"
     kv_cache: Name = "bf16"
     engine: Name = "vllm"

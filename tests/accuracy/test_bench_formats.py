@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from planner.accuracy.bench.files import BenchResult, read_bench_file
+from planner.accuracy.bench.files import BenchResult, Setting, read_bench_file
 from planner.accuracy.measures import Measure
 from planner.accuracy.points import LoadKind
 from planner.cli.accuracy import command
@@ -387,3 +387,22 @@ def test_a_result_file_is_predicted_like_a_table(tmp_path: Path) -> None:
     assert row["error"] is None
     assert row["prompt_tokens"] == "1024"
     assert 5 < row["predicted_tpot_p99_ms"] < 30
+
+
+def test_everything_a_result_file_leaves_out_is_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "console.txt"
+    path.write_text(
+        "============ Serving Benchmark Result ============\n"
+        "Successful requests:                     30\n"
+        "Maximum request concurrency:             1\n"
+        "Benchmark duration (s):                  223.53\n"
+        "Total input tokens:                      480000\n"
+        "Total generated tokens:                  6000\n"
+        "Mean TTFT (ms):                          3345.37\n"
+        "Mean TPOT (ms):                          20.63\n"
+    )
+    (result,) = read_bench_file(path)
+    with pytest.raises(InputError) as caught:
+        result.point(Setting(gpu="l40s"), "console.txt")
+    assert "model, engine and weights" in str(caught.value)
+    assert "--model, --engine and --weights" in str(caught.value)

@@ -15,7 +15,13 @@ from planner.catalog.engine_rows import VersionRow
 from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu_rows import GpuRow
 from planner.catalog.model_files import ModelEntry
-from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ProviderAliasRow, ServerRow
+from planner.catalog.money_rows import (
+    ApiBatchRow,
+    ApiPriceRow,
+    OwnershipRow,
+    ProviderAliasRow,
+    ServerRow,
+)
 from planner.catalog.offer_rows import OfferRow
 from planner.catalog.store import load_catalog
 from planner.catalog.support import SupportConditions
@@ -28,6 +34,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "formats.csv": FormatRow,
     "prices/offers_*.csv": OfferRow,
     "prices/api.csv": ApiPriceRow,
+    "prices/api_batch.csv": ApiBatchRow,
     "prices/servers.csv": ServerRow,
     "prices/ownership.csv": OwnershipRow,
     "prices/provider_aliases.csv": ProviderAliasRow,

@@ -299,3 +299,13 @@ def test_a_launch_without_a_gpu_is_refused() -> None:
 def test_fits_takes_the_cards_one_has() -> None:
     stated = as_json("fits", "--model", "Qwen/Qwen3-8B", "--mine", "2x rtx-3090, 1x rtx-4090")
     assert {fit["gpu"] for fit in stated["fits"]} == {"rtx-3090", "rtx-4090", "all 3 as rtx-4090"}
+
+
+def test_the_headline_counts_an_encoder_with_its_language_model(tmp_path: Path) -> None:
+    """Voxtral Mini 3B: 4.68 B parameters on disk, an audio encoder among them."""
+    cases = json.loads((LOGS.parents[1] / "catalog/hub_files.json").read_text())
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(next(c["config"] for c in cases if c["name"] == "voxtral")))
+    headline = run("--model", str(path)).output.splitlines()[0]
+    assert headline.startswith("4.68 B parameters (0.66 B of them an encoder); 9.35 GB (8.71 GiB)")
+    assert "vision or audio encoder" in run("--model", str(path)).output

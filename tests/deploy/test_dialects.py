@@ -118,7 +118,69 @@ def test_a_later_version_speaks_differently():
 
 def test_an_unlisted_version_takes_the_newest_not_newer():
     assert dialect("vllm", "0.20.1").options() == dialect("vllm", "0.19.0").options()
-    assert dialect("vllm", "99").options() == dialect("vllm", "0.25.0").options()
+    assert dialect("vllm", "99").options() == dialect("vllm", "0.33.0").options()
+
+
+@pytest.mark.parametrize(
+    ("engine", "before", "after", "gone", "new"),
+    [
+        (
+            "vllm",
+            "0.25.0",
+            "0.33.0",
+            (
+                "--calculate-kv-scales",
+                "--max-num-partial-prefills",
+                "--max-long-partial-prefills",
+                "--override-attention-dtype",
+            ),
+            ("--max-num-queued-reqs", "--prefix-match-unit", "--max-num-active-seqs"),
+        ),
+        (
+            "sglang",
+            "0.5.15",
+            "0.5.23",
+            (
+                "--cuda-graph-max-bs",
+                "--cuda-graph-bs",
+                "--mamba-scheduler-strategy",
+                "--disable-piecewise-cuda-graph",
+                "--nsa-prefill-backend",
+            ),
+            ("--attn-dp-size", "--speculative-dspark-block-size", "--enable-flexkv"),
+        ),
+    ],
+)
+def test_options_that_engines_dropped_and_added(engine, before, after, gone, new):
+    """Read from the wheels of the later versions on 2026-11-29."""
+    old, late = dialect(engine, before).options(), dialect(engine, after).options()
+    assert set(gone) <= set(old)
+    assert not set(gone) & set(late)
+    assert set(new) <= set(late)
+    assert not set(new) & set(old)
+
+
+def test_vllm_has_46_new_engine_options_by_0_33():
+    old, late = dialect("vllm", "0.25.0").options(), dialect("vllm", "0.33.0").options()
+    frontend = 8  # of the server in front of the engine
+    assert (
+        len({r.option for r in late.values()} - {r.option for r in old.values()}) == 46 + frontend
+    )
+
+
+def test_words_that_engines_renamed():
+    assert dialect("sglang", "0.5.21").settings()["attention_data_parallel"].form == "flag"
+    assert "attention_groups" not in dialect("sglang", "0.5.21").settings()
+    assert dialect("sglang", "0.5.23").setting("attention_groups").option == "--attn-dp-size"
+    for version, layers, model in (
+        ("1.2.0", "num_nextn_predict_layers", "speculative_model_dir"),
+        ("1.3.0", "max_draft_len", "speculative_model"),
+    ):
+        spoken = dialect("tensorrt-llm", version)
+        assert spoken.setting("draft_layers").option == f"speculative_config.{layers}"
+        assert spoken.setting("draft_model").option == f"speculative_config.{model}"
+    assert "tensorrt" in dialect("tensorrt-llm", "1.2.0").options()["--backend"].choices.split(";")
+    assert "tensorrt" not in dialect("tensorrt-llm", "1.3.0").options()["--backend"].choices
 
 
 def test_llm_d_is_pinned():

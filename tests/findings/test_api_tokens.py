@@ -3,7 +3,7 @@
 import plan_builder as build
 import pytest
 
-from planner.catalog.money_rows import ApiPriceRow
+from planner.catalog.money_rows import ApiBatchRow, ApiPriceRow
 from planner.catalog.store import load_catalog
 from planner.findings.api_tokens import ApiQuote, api_price, api_quotes, rows_for
 from planner.money.ways_to_pay import Traffic
@@ -73,3 +73,28 @@ def test_each_service_has_a_quote(catalog):
     assert quote.service == "chat"
     assert quote.prompt_qps == pytest.approx(50 * 1000)
     assert quote.output_qps == pytest.approx(50 * 500)
+
+
+def test_requests_that_may_wait_are_priced_in_a_batch():
+    """1 M prompt and output tokens a second: 1 + 2 at once, 0.8 x (1.2 + 2.2) = 2.72 in a batch."""
+    terms = ApiBatchRow(
+        provider="b",
+        discount=0.2,
+        within_hours=24,
+        as_of="2026-06-19",
+        source="s",
+        confidence="high",
+    )
+    rows = (row("a", 1.0, 2.0), row("b", 1.2, 2.2))
+    quote = ApiQuote("chat", "m", 1e6, 1e6, 0.0, rows, batches=(terms,))
+    assert quote.best.provider == "a"
+    assert quote.best_batch == (rows[1], terms)
+    assert "in a batch, answered within 24 h, b takes 0.96 and 1.76" in quote.described(named=False)
+    dear = ApiQuote("chat", "m", 1e6, 1e6, 0.0, (rows[0], row("b", 2.0, 4.0)), batches=(terms,))
+    assert "batch" not in dear.described(named=False)
+    assert ApiQuote("chat", "m", 1e6, 1e6, 0.0, rows).best_batch is None
+
+
+def test_hosts_that_take_batches_are_hosts_with_prices(catalog):
+    hosts = {r.provider for r in catalog.api_prices()}
+    assert {b.provider for b in catalog.api_batches()} <= hosts

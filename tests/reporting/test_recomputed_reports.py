@@ -36,9 +36,7 @@ def session():
 def report(request, session):
     """The plan as JSON, what was found out around it, and the report's tables by key."""
     plan = session.plan_of(request.param)
-    solve = None
-    if request.param == BUY:
-        solve = session.solver_of_variants(SolveOptions(verify="none", explain=False))
+    solve = session.solver_of_variants(SolveOptions(verify="none", explain=False))
     findings = gather(plan, session.catalog, session.factors, solve)
     return json.loads(plan.to_json()), findings, plan_document(findings).tables()
 

@@ -5,12 +5,22 @@ A converter keeps stored results unless an input changed, so each test changes o
 
 import io
 import os
+from dataclasses import replace
 
 import openpyxl
 import plan_builder as build
 import pytest
 from findings_builder import RATE, findings_for
-from workbook_reader import SOFFICE, named, priced, recalculated, sums
+from workbook_reader import (
+    API,
+    SERVER,
+    SOFFICE,
+    named,
+    priced,
+    recalculated,
+    recalculated_together,
+    sums,
+)
 
 from planner.money.rates import CashFlow, present_value_usd
 from planner.reporting.plan import spreadsheet as xlsx
@@ -146,3 +156,69 @@ def test_several_orders_are_summed(tmp_path):
     book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings_for(plan))))
     fresh = recalculated(book, tmp_path)
     assert named(fresh, "Cost_per_hour").value == pytest.approx(75.0)
+
+
+MONTHS = 48  # longer than a resale is known for, and shorter than a life
+
+
+def servers(**changes):
+    """Findings whose servers are otherwise."""
+    return priced(MONTHS, server=replace(SERVER, **changes))
+
+
+# each named input: its new value, and the findings that the product comes to with it
+INPUTS = {
+    "API_input_price": (0.5, lambda: priced(MONTHS, api=replace(API, usd_per_million_input=0.5))),
+    "API_output_price": (0.9, lambda: priced(MONTHS, api=replace(API, usd_per_million_output=0.9))),
+    "Colocation": (210.0, lambda: servers(colocation_usd_per_kw_month=210.0)),
+    "Discount_rate": (0.13, lambda: priced(MONTHS, rate=0.13)),
+    "Growth_per_month": (0.02, lambda: priced(MONTHS, growth_per_month=0.02)),
+    "Horizon_months": (54, lambda: priced(54)),
+    "Idle_power_kW": (3.5, lambda: servers(idle_power_kw=3.5)),
+    "Input_tokens": (1500, lambda: priced(MONTHS, fields={"prompt_tokens": 1500})),
+    "Lead_time_months": (6, lambda: servers(lead_time_months=6)),
+    "Life_months": (48, lambda: servers(life_years=4)),
+    "Maintenance_share": (0.03, lambda: servers(maintenance_share_per_year=0.03)),
+    "Max_power_kW": (12.0, lambda: servers(max_power_kw=12.0)),
+    "Need_ends": (1, lambda: priced(MONTHS, need="ends")),
+    "Network_share": (0.05, lambda: servers(network_share_per_year=0.05)),
+    "Output_tokens": (700, lambda: priced(MONTHS, fields={"output_tokens": 700})),
+    "PUE": (1.2, lambda: servers(pue=1.2)),
+    "Resale_share_36_months": (0.45, lambda: servers(resale=((36, 0.45),))),
+    "Residual_share": (0.05, lambda: servers(residual_share=0.05)),
+    "Server_price": (410_000, lambda: servers(price_usd=410_000)),
+    "Servers": (3, lambda: priced(MONTHS, servers=3)),
+    "Staff_per_server": (9_000, lambda: servers(staff_usd_per_year=9_000)),
+    "Tariff": (0.25, lambda: servers(tariff_usd_per_kwh=0.25)),
+    "Utilization": (0.4, lambda: priced(MONTHS, used=0.4)),
+}
+NOT_CHANGED = {
+    "Hours_per_month",
+    "Hours_per_year",
+    "Rate",
+}  # the two conventions; Rate has its test
+
+
+def test_every_named_input_moves_the_sums_as_the_product_does(tmp_path):
+    plain = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced(MONTHS))))
+    inputs = {n for n in plain.defined_names if named(plain, n).data_type == "n"}
+    assert inputs == INPUTS.keys() | NOT_CHANGED
+    books = {"unchanged": plain}
+    for name, (value, _) in INPUTS.items():
+        book = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced(MONTHS))))
+        book["Assumptions"][named(book, name).coordinate] = value
+        books[name] = book
+    fresh = recalculated_together(books, tmp_path / "inputs")
+    before = sums(fresh["unchanged"])
+    for name, (_, findings) in INPUTS.items():
+        found, expected = sums(fresh[name]), findings().purchases
+        assert found != before, name
+        for label, field in (
+            ("Due at signature", "due_at_signature_usd"),
+            ("Paid in the first 12 months", "first_year_usd"),
+            ("Left at the horizon", "left_usd"),
+            ("Cost of the horizon", "cost_usd"),
+            ("Present value", "present_value_usd"),
+        ):
+            values = [getattr(p, field) for p in expected]
+            assert found[label] == pytest.approx(values), f"{name}: {label}"

@@ -35,6 +35,28 @@ def recalculated(book, folder):
     return openpyxl.load_workbook(out / "report.xlsx", data_only=True)
 
 
+def recalculated_together(books, folder):
+    """Several workbooks by name, calculated anew in one run of the office."""
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for name, book in books.items():
+        paths.append(folder / f"{name}.xlsx")
+        book.save(paths[-1])
+    out = folder / "out"
+    subprocess.run(
+        [
+            SOFFICE or "soffice",
+            "--headless",
+            f"-env:UserInstallation=file://{folder}/profile",
+            *("--convert-to", "xlsx", "--outdir", str(out), *map(str, paths)),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    return {n: openpyxl.load_workbook(out / f"{n}.xlsx", data_only=True) for n in books}
+
+
 def named(book, name):
     sheet, _, cell = book.defined_names[name].attr_text.rpartition("!")
     return book[sheet.strip("'")][cell.replace("$", "")]
@@ -56,9 +78,16 @@ SERVER = OwnedServer(
 API = ApiPrice("API", 0.23, 0.4)
 
 
-def priced(months=24, **horizon):
-    """A plan under a commitment that begins late, with servers and an API beside it."""
-    question = build.scenario(horizon={"months": months, "need": "continues", **horizon})
+def priced(
+    months=24, *, server=SERVER, servers=2, used=0.7, api=API, rate=RATE, fields=None, **horizon
+):
+    """A plan under a commitment that begins late, with servers and an API beside it.
+
+    used: of the servers' power; rate: of discount; fields: others of the scenario.
+    """
+    question = build.scenario(
+        horizon={"months": months, "need": "continues", **horizon}, **(fields or {})
+    )
     node = build.node(term="3-year", count=2, usd_per_hour_each=10.0, hours_share=0.75)
     late = rental(node).model_copy(
         update={"from_month": 7, "months": months - 6, "hours_per_month": 730, "upfront_share": 0.6}
@@ -72,23 +101,25 @@ def priced(months=24, **horizon):
         held("3-year", [late.holding], months, ends=ends),
         held("on-demand", [hourly.holding], months, ends=ends),
     )
-    own = bought("owned", SERVER, 2, months, utilisation=0.7, ends=ends, meanwhile=ways[1].ledger)
-    api = called(API, traffic_of(plan), months)
+    own = bought(
+        "owned", server, servers, months, utilisation=used, ends=ends, meanwhile=ways[1].ledger
+    )
+    calls = called(api, traffic_of(plan), months)
     text = (
         Purchase("3-year", "", planned=True, rentals=(late,)),
         Purchase("on-demand", "", rentals=(hourly,)),
-        Purchase("owned", "", owned=OwnedFleet(SERVER, 2, 0.7, (hourly,))),
-        Purchase("API", "", api=API),
+        Purchase("owned", "", owned=OwnedFleet(server, servers, used, (hourly,))),
+        Purchase("API", "", api=api),
     )
-    rows = side_by_side((*ways, own, api), traffic_of(plan), months, RATE)
-    fields = ("cost_usd", "usd_per_month", "left_usd", "due_at_signature_usd", "upfront_usd",
+    rows = side_by_side((*ways, own, calls), traffic_of(plan), months, rate)
+    summed = ("cost_usd", "usd_per_month", "left_usd", "due_at_signature_usd", "upfront_usd",
               "first_year_usd", "cash_usd", "owed_usd", "present_value_usd")  # fmt: skip
     purchases = tuple(
         replace(
             purchase,
             cash_flow_usd=way.ledger.by_month(),
-            **{f: getattr(row, f) for f in fields},
+            **{f: getattr(row, f) for f in summed},
         )
-        for purchase, row, way in zip(text, rows, (*ways, own, api), strict=True)
+        for purchase, row, way in zip(text, rows, (*ways, own, calls), strict=True)
     )
-    return Findings(plan=plan, purchases=purchases, discount_rate=RATE)
+    return Findings(plan=plan, purchases=purchases, discount_rate=rate)

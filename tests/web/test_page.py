@@ -218,11 +218,12 @@ def test_it_prints(open_page):
     assert len(page.page.pdf()) > 10_000
 
 
+@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_violation(open_page, scheme):
+def test_axe_finds_no_serious_violation(open_page, scheme, width):
     if not AXE.is_file():
         pytest.skip("needs axe-core (npm ci in planner/web/page)")
-    page = open_page(color_scheme=scheme)
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 844})
     page.answered()
     page.page.wait_for_timeout(1000)
     page.settled()

@@ -72,12 +72,13 @@ class BenchResult:
 
     def point(self, setting: Setting, source: str) -> MeasuredPoint:
         """Return the point; InputError naming what neither the file nor the person says."""
+        stated = self._stated(setting, source)
         others = {m: value for m, value in self.measures.items() if m not in (TTFT, TPOT)}
         return MeasuredPoint(
-            model=setting.model or self._text("model", self.model, source),
-            gpu=setting.gpu or self._text("gpu", self.found.get("gpu", ""), source),
-            engine=setting.engine or self._text("engine", self.found.get("engine", ""), source),
-            weights=setting.weights or self._text("weights", self.found.get("weights", ""), source),
+            model=stated["model"],
+            gpu=stated["gpu"],
+            engine=stated["engine"],
+            weights=stated["weights"],
             tensor_parallel=self._degree("tensor_parallel", setting.tensor_parallel),
             prompt_tokens=max(1, round(self.prompt_tokens)),
             output_tokens=max(1, round(self.output_tokens)),
@@ -102,14 +103,28 @@ class BenchResult:
     def _degree(self, name: str, requested: int) -> int:
         return requested if requested > 1 else int(self.found.get(name, "1"))
 
-    def _text(self, name: str, value: str, source: str) -> str:
-        if value:
-            return value
-        raise InputError(
-            f"a result file of {self.tool} does not say the {name} it was measured with",
-            where=source,
-            action=f"add --{name}",
-        )
+    def _stated(self, setting: Setting, source: str) -> dict[str, str]:
+        """Model, GPU, engine and weights from the options, else from the file; all missing at once."""
+        stated = {
+            "model": setting.model or self.model,
+            "gpu": setting.gpu or self.found.get("gpu", ""),
+            "engine": setting.engine or self.found.get("engine", ""),
+            "weights": setting.weights or self.found.get("weights", ""),
+        }
+        missing = [name for name, value in stated.items() if not value]
+        if missing:
+            raise InputError(
+                f"a result file of {self.tool} does not say the {_listed(missing)} it was measured with",
+                where=source,
+                action=f"add {_listed([f'--{name}' for name in missing])}",
+            )
+        return stated
+
+
+def _listed(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def closed_or_not(

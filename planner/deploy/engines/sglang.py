@@ -16,8 +16,7 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     if launch.pipeline_parallel > 1:
         stated["pipeline_parallel"] = launch.pipeline_parallel
     if launch.data_parallel > 1:
-        stated["data_parallel"] = launch.data_parallel
-        stated["attention_data_parallel"] = True
+        stated |= _attention_groups(launch)
     if launch.expert_parallel > 1:
         stated["expert_parallel"] = launch.expert_parallel
     stated |= limits(launch)
@@ -50,7 +49,9 @@ def pool_text(wanted: PoolRole) -> str:
 
 def degrees(stated: Mapping[str, Any]) -> Degrees:
     """The parallel degrees that these settings launch."""
-    dp = int(stated.get("data_parallel", 1)) if stated.get("attention_data_parallel") else 1
+    dp = int(stated.get("attention_groups", 1))
+    if stated.get("attention_data_parallel"):
+        dp = int(stated.get("data_parallel", 1))
     return Degrees(
         int(stated["tensor_parallel"]) // dp,
         int(stated.get("pipeline_parallel", 1)),
@@ -62,6 +63,13 @@ def degrees(stated: Mapping[str, Any]) -> Degrees:
 def drafts(stated: Mapping[str, Any]) -> int:
     """Tokens drafted per step."""
     return int(stated.get("draft_steps", 0))
+
+
+def _attention_groups(launch: Launch) -> dict[str, Any]:
+    """Attention data parallelism, as this version is given it: a size of its own, or a switch."""
+    if "attention_groups" in launch.dialect.settings():
+        return {"attention_groups": launch.data_parallel}
+    return {"data_parallel": launch.data_parallel, "attention_data_parallel": True}
 
 
 def _speculation(launch: Launch) -> dict[str, Any]:

@@ -29,6 +29,7 @@ NOT_PERMITTED = "precision below the checkpoint's own"
 ILLEGAL = "layout cannot be cut that way"
 NO_PRICE = "no offer has the GPU"
 NOT_OFFERED = "no offer with enough linked GPUs"
+NO_NETWORK = "its hosts share no network"
 UNSUPPORTED = "would not launch"
 NO_MEMORY = "does not fit in memory"
 NO_LONGEST = "longest request does not fit"
@@ -125,6 +126,7 @@ class CandidateSet:
 class Context:
     """What every deployment of one service is tried under. ``largest_node``: GPUs by GPU type.
 
+    ``apart_hosts``: GPUs of hosts that share no network with each other, by GPU type.
     ``required``: all that the service requires of a replica, as one text; ``load``: its lengths.
     ``model_text``: all of its model, hashed; ``outcomes``: how deployments fared under the same in earlier
     runs, where that is kept.
@@ -137,6 +139,7 @@ class Context:
     buckets: tuple[Bucket, ...]
     median_prompt_tokens: float
     largest_node: Mapping[str, int]
+    apart_hosts: Mapping[str, tuple[int, ...]]
     known: Known
     required: str
     load: bytes

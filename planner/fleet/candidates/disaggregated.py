@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from planner.deployment import Deployment
 from planner.evidence import Evidence, weakest
 from planner.fleet.candidates.candidate import (
+    NO_NETWORK,
     NOT_OFFERED,
     TOO_SLOW,
     UNSUPPORTED,
@@ -24,7 +25,7 @@ from planner.fleet.candidates.candidate import (
 )
 from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.derating import Derating, derating
-from planner.fleet.candidates.feasibility import groups_in, refusal
+from planner.fleet.candidates.feasibility import groups_in, refusal, split_over_hosts
 from planner.performance import guard
 from planner.performance.collectives import link
 from planner.performance.model import CalibratedStepModel
@@ -196,6 +197,11 @@ def _pair(
         if within == NODE and gpus > largest:
             detail = f"{gpus} GPUs in one node, the largest {d.gpu.name} offer has {largest}"
             yield Rejection(NOT_OFFERED, label, detail, gpus / max(largest, 1))
+            continue
+        groups = (mine.deployment.gpus,) * replicas + (d.gpus,) * decoders
+        split = "" if within == NODE else split_over_hosts(d.gpu.name, groups, context)
+        if split:
+            yield Rejection(NO_NETWORK, label, split)
             continue
         found = {b.key: tables.capacity(b.lengths, mine, theirs, prefill) for b in context.buckets}
         best = max(found, key=lambda key: found[key][0])

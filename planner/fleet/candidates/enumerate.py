@@ -122,8 +122,11 @@ def _context(
     known: Known,
 ) -> Context:
     largest: dict[str, int] = {}
+    apart: dict[str, set[int]] = {}
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
+        if not offer.shares_network:
+            apart.setdefault(offer.gpu, set()).add(offer.gpu_count)
     lengths = lengths_of(service)
     required, load = service.model_dump_json(include=REQUIRED), digest(lengths)
     kept, model = known.outcomes, known.model_text(service_model(service, catalog))
@@ -135,6 +138,7 @@ def _context(
         buckets=buckets_of(service.name, lengths, service.buckets),
         median_prompt_tokens=float(np.quantile(lengths.prompt, 0.5)),
         largest_node=largest,
+        apart_hosts={gpu: tuple(sorted(sizes)) for gpu, sizes in apart.items()},
         known=known,
         required=required,
         load=load,

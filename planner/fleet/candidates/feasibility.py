@@ -12,6 +12,7 @@ from planner.fleet.candidates.candidate import (
     ILLEGAL,
     NO_LONGEST,
     NO_MEMORY,
+    NO_NETWORK,
     NOT_OFFERED,
     NOT_PERMITTED,
     TOO_LONG,
@@ -19,7 +20,7 @@ from planner.fleet.candidates.candidate import (
     Context,
 )
 from planner.fleet.candidates.known import Refusal
-from planner.fleet.candidates.node_groups import group_gpus, node_groups
+from planner.fleet.candidates.node_groups import group_gpus, host_too_small, node_groups
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
@@ -59,6 +60,9 @@ def ruled_out(
         if context.service.search.spanning_nodes > 1:
             detail += "; ranks that span nodes fill them whole, with whole experts (EP = TP x DP)"
         yield NOT_OFFERED, detail, group / largest if largest else None
+    detail = split_over_hosts(gpu.name, groups_in(deployment, context), context)
+    if detail:
+        yield NO_NETWORK, detail, None
     prefill = deployment.tensor_parallel if apart else None
     distinguished = support_reasons(context.catalog, deployment, prefill)
     yield from ((UNSUPPORTED, text, None) for text in distinguished)
@@ -73,6 +77,17 @@ def ruled_out(
             f"the pool has {memory.kv_pool_bytes / GIB:.1f} GiB"
         )
         yield NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
+
+
+def split_over_hosts(gpu: str, groups: tuple[int, ...], context: Context) -> str:
+    """Why a replica of these groups cannot be placed where hosts stand apart; "" where it can."""
+    host = host_too_small(groups, context.apart_hosts.get(gpu, ()))
+    if host is None:
+        return ""
+    return (
+        f"{sum(groups)} GPUs in {len(groups)} groups over {gpu} hosts of {host} from a marketplace, which do "
+        "not reach each other: leave marketplaces out (prices.tiers or prices.providers) to span nodes"
+    )
 
 
 def lower_precision(deployment: Deployment, catalog: Catalog) -> tuple[str, ...]:
@@ -101,7 +116,8 @@ def refusal(
     )
 
 
-def node_room(deployment: Deployment, context: Context) -> tuple[int, int]:
-    """GPUs of the largest node offered, and nodes that the ranks of one replica may fill."""
-    node = context.largest_node.get(deployment.gpu.name, 0)
-    return node, context.service.search.spanning_nodes
+def node_room(deployment: Deployment, context: Context) -> tuple[int, int, tuple[int, ...]]:
+    """GPUs of the largest node offered, nodes that one replica's ranks may fill, hosts that stand apart."""
+    name = deployment.gpu.name
+    node = context.largest_node.get(name, 0)
+    return node, context.service.search.spanning_nodes, context.apart_hosts.get(name, ())

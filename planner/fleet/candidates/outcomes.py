@@ -69,9 +69,11 @@ def _read(key: str) -> dict[str, Row]:
     return {str(name): row for name, row in document.items() if isinstance(row, list)}
 
 
-def outcome_name(layout: str, room: tuple[int, int]) -> str:
+def outcome_name(layout: str, room: tuple[int, int, tuple[int, ...]]) -> str:
     """A layout by its ``layout_text``, with the nodes it may take (``node_room``)."""
-    return f"{layout}|{room[0]}|{room[1]}"
+    node, spanning, apart = room
+    hosts = f"|{','.join(map(str, apart))}" if apart else ""
+    return f"{layout}|{node}|{spanning}{hosts}"
 
 
 def layout_text(whole: Deployment, gpu_share: float) -> str:

@@ -112,15 +112,25 @@ def _strength(kind: ReplicaKind) -> tuple[float, ...]:
 def _kinds_that_need_least(
     problem: Problem, racks: set[str], ties: bool
 ) -> tuple[ReplicaKind, ...]:
-    """Where a service picks one kind, drop kinds whose replicas together need as many GPUs or more."""
+    """Where a service picks one kind, drop kinds whose replicas together need as many GPUs or more.
+
+    Not one on shares of GPUs for one on whole GPUs, where another service's replicas may take the rest.
+    """
     services = Services.of(problem)
     dropped: set[str] = set()
     for g in services.one_kind:
         needs = {k.key: services.gpus_alone(g, k) for k in services.kinds_of[g]}
+        own = {k.key for k in services.kinds_of[g]}
+        joined = {k.gpu for k in problem.kinds if k.gpu_share < 1 and k.key not in own}
 
         def rule(
-            b: ReplicaKind, w: ReplicaKind, needs: dict[str, tuple[int, ...] | None] = needs
+            b: ReplicaKind,
+            w: ReplicaKind,
+            needs: dict[str, tuple[int, ...] | None] = needs,
+            joined: set[str] = joined,
         ) -> bool:
+            if w.gpu_share < 1 and w.gpu in joined:
+                return False
             mine, theirs = needs[b.key], needs[w.key]
             if mine is None or theirs is None:
                 return theirs is None

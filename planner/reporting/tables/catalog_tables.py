@@ -8,7 +8,7 @@ from planner.catalog.engine import EngineSpec
 from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import ModelSpec
-from planner.catalog.money_rows import ApiPriceRow, ServerRow
+from planner.catalog.money_rows import ApiBatchRow, ApiPriceRow, ServerRow
 from planner.catalog.offer import Offer
 from planner.catalog.support import SupportRule
 from planner.reporting.document import Column, Quantity, Table
@@ -217,6 +217,22 @@ def apis_table(prices: Iterable[ApiPriceRow]) -> Table:
         for price in sorted(prices, key=lambda p: (p.model.lower(), p.output_usd_per_million))
     )
     return Table("apis", "Hosted APIs, per million tokens", columns, rows)
+
+
+def batches_table(batches: Iterable[ApiBatchRow]) -> Table:
+    """What hosts take off their prices for requests in a batch."""
+    columns = (
+        Column("provider", "provider"),
+        Column("discount", "less", Quantity.SHARE),
+        Column("within_hours", "within, h", NUMBER),
+        Column("as_of", "as of"),
+        Column("confidence", "confidence"),
+        Column("note", "note"),
+    )
+    rows = tuple(
+        (b.provider, b.discount, b.within_hours, b.as_of, b.confidence, b.note) for b in batches
+    )
+    return Table("batches", "Hosted APIs, requests in a batch", columns, rows)
 
 
 def servers_table(servers: Iterable[ServerRow]) -> Table:

@@ -17,6 +17,7 @@ from planner.reporting.document import (
 from planner.reporting.names import MEMORY_PARTS, WHOLE_GPU
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.model_memory import ModelMemory
+from planner.sizing.parameters import ParameterCount
 from planner.units import GB, GIB
 
 
@@ -41,7 +42,7 @@ def model_document(result: ModelMemory, launch: tuple[str, ...] = ()) -> Documen
     )
     return Document(
         title=f"{result.model.name} ({result.model.architecture})",
-        headline=f"{_billions(parameters.total)} parameters{active}; {_both(result.weights_bytes)} of "
+        headline=f"{_counted(parameters)}{active}; {_both(result.weights_bytes + result.vision_bytes)} of "
         f"weights in {result.weights}; {_verdict(result)}",
         sections=tuple(sections),
     )
@@ -86,6 +87,14 @@ def partition_mapping(layout: MemoryLayout) -> dict[str, Any]:
     }
 
 
+def _counted(parameters: ParameterCount) -> str:
+    """All parameters that are loaded without drafting, and how many of them encode images or sound."""
+    everything = f"{_billions(parameters.total + parameters.vision)} parameters"
+    return everything + (
+        f" ({_billions(parameters.vision)} of them an encoder)" if parameters.vision else ""
+    )
+
+
 def _model_table(result: ModelMemory) -> Table:
     parameters = result.parameters
     rows = [
@@ -94,7 +103,9 @@ def _model_table(result: ModelMemory) -> Table:
     if parameters.active != parameters.total:
         rows.append(("  of it active per token", parameters.active, " "))
     if parameters.vision:
-        rows.append(("vision tower", parameters.vision, say.fixed(result.vision_bytes / GIB)))
+        rows.append(
+            ("vision or audio encoder", parameters.vision, say.fixed(result.vision_bytes / GIB))
+        )
     if parameters.mtp:
         rows.append(("multi-token prediction layers", parameters.mtp, " "))
     return Table(

@@ -137,7 +137,7 @@ def _weights_note(deployment: Deployment, log: BootLog) -> str:
     notes = []
     if deployment.model.vision:
         size = sum(tensor.values for tensor in deployment.model.vision) * 2 / GIB
-        notes.append(f"includes the vision tower, {size:.2f} GiB")
+        notes.append(f"includes the vision or audio encoder, {size:.2f} GiB")
     if log.draft and log.engine == "vllm":
         notes.append("the printed figure includes the draft model")
     if log.draft_gib:

@@ -16,6 +16,7 @@ from planner.fleet.candidates.candidate import (
     ILLEGAL,
     NO_LONGEST,
     NO_MEMORY,
+    NO_NETWORK,
     NO_PRICE,
     NOT_OFFERED,
     NOT_PERMITTED,
@@ -189,3 +190,36 @@ def test_requests_beyond_a_pinned_context_are_rejected():
     assert not found.candidates
     assert {r.reason for r in found.rejections} == {TOO_LONG}
     assert found.rejections[0].miss == pytest.approx(1300 / 500)
+
+
+def test_a_pipeline_is_not_spread_over_the_hosts_of_a_marketplace() -> None:
+    """Its stages would be at the sites of different owners, with no network between them."""
+    search = {"gpus": ["l4"], "weights": ["bf16"], "tensor_parallel": [1], "pipeline_parallel": [8]}
+    requested = service(search=search)
+    (single,) = (o for o in OFFERS if o.gpu == "l4")
+    eight = replace(single, instance_type="8x l4", gpu_count=8)
+    for offers, refused in (
+        ((replace(single, tier="marketplace"),), True),
+        ((replace(single, tier="cloud"),), False),
+        ((replace(eight, tier="marketplace"),), False),
+        ((replace(single, tier="cloud"), replace(eight, tier="marketplace")), False),
+        ((replace(eight, tier="cloud"), replace(single, tier="marketplace")), True),
+    ):
+        found = enumerate_candidates(requested, CATALOG, offers, CALIBRATION)
+        reasons = {r.reason for r in found.rejections}
+        assert (NO_NETWORK in reasons) == refused
+        if refused:
+            assert not found.candidates
+            assert "prices.tiers" in why(found, "PP8").detail
+
+
+def test_pools_of_a_unit_need_a_network_between_their_hosts() -> None:
+    pools = {"colocated": False, "ratios": ["1:1"], "within": ["zone"]}
+    search = {"gpus": ["h100"], "weights": ["fp8"], "kv_cache": ["fp8"], "tensor_parallel": [2]}
+    requested = service(LLAMA_8B, search={**search, "disaggregation": pools})
+    (node,) = (o for o in OFFERS if o.gpu == "h100-sxm-80gb")
+    for tier in ("cloud", "marketplace"):
+        offers = (replace(node, gpu_count=2, tier=tier),)
+        found = enumerate_candidates(requested, CATALOG, offers, CALIBRATION)
+        reasons = {r.reason for r in found.rejections}
+        assert (NO_NETWORK in reasons) == (tier == "marketplace")

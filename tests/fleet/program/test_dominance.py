@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import fleet_instances
+import horizon_instances
 import pytest
 
 from planner.fleet.program.dominance import dominates, without_dominated
@@ -23,6 +24,7 @@ MAKERS = [
     fleet_instances.redundancy,
     fleet_instances.several_losses,
     fleet_instances.places,
+    horizon_instances.shared_day,
 ]
 
 
@@ -33,7 +35,7 @@ def crowded(make: Callable[[int], Problem], seed: int) -> Problem:
         replace(
             k,
             key=f"{k.key}+{i}",
-            gpus=gpus,
+            gpus=gpus if k.gpu_share == 1 else 1,
             capacity_qps={s: c * factor for s, c in k.capacity_qps.items()},
             tpot_s=k.tpot_s * (2 - i),
         )
@@ -137,3 +139,21 @@ def test_small_nodes_do_not_replace_one_that_a_group_needs() -> None:
     demand = (Demand("s", "s", (30.0,)),)
     assert len(without_dominated(Problem(demand, (kind("k", 8, 10.0),), offers)).offers) == 2
     assert len(without_dominated(Problem(demand, (kind("k", 1, 10.0),), offers)).offers) == 1
+
+
+def test_a_share_of_a_gpu_stays_where_another_service_takes_the_rest() -> None:
+    """Two replicas on 0.6 of a GPU take as many GPUs as two whole ones, and leave 0.4 of each."""
+    problem = Problem(
+        (Demand("s0", "s0", (4.0,), max_kinds=1), Demand("s1", "s1", (4.0,), max_kinds=1)),
+        (
+            ReplicaKind("quarter", "a", 1, {"s0": 3.0}, gpu_share=0.25),
+            ReplicaKind("larger part", "a", 1, {"s1": 3.0}, gpu_share=0.6),
+            ReplicaKind("whole", "a", 1, {"s1": 4.0}),
+        ),
+        (NodeOffer("o", "a", 1, 1.0),),
+    )
+    assert "larger part" in {k.key for k in without_dominated(problem).kinds}
+    two_quarters = replace(
+        problem, demands=(problem.demands[0], replace(problem.demands[1], rates_qps=(5.0,)))
+    )
+    assert optimum(two_quarters) == optimum(without_dominated(two_quarters)) == pytest.approx(2.0)
