@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ from planner.solving.options import SolveOptions, Solver, Verify
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 BRIEF_WIDTH = 100  # columns of a file
+SECONDS_SHOWN, FINE_SECONDS = 100, 15
 FORMATS = ("table", "json", "md", "html", "csv", "xlsx")
 
 
@@ -147,8 +149,22 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 
 def counting(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
-    """Progress over many solves: ``3/20 rate 30``."""
-    return lambda done, total, label: report(f"{done + 1}/{total} {label}")
+    """Progress over many solves, and how long the rest will take: ``3/20 rate 30, about 40 s left``."""
+    started = time.monotonic()
+
+    def step(done: int, total: int, label: str) -> None:
+        spent = time.monotonic() - started
+        left = f", about {rest_text(spent / done * (total - done))} left" if done else ""
+        report(f"{done + 1}/{total} {label}{left}")
+
+    return step
+
+
+def rest_text(seconds: float) -> str:
+    """A stretch of time [s] in one rounded figure: ``7 s``, ``40 s``, ``3 min``."""
+    if seconds >= SECONDS_SHOWN:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s" if seconds < FINE_SECONDS else f"{round(seconds, -1):.0f} s"
 
 
 def deliver_brief(plan: Plan, style: str, output: str | None) -> None:

@@ -92,7 +92,7 @@ def problem_text(problem: Problem) -> str:
 def plain(s: Solution) -> list[Any]:
     """A proved solution in JSON values."""
     return [
-        [s.status, s.objective_usd_per_hour, s.bound_usd_per_hour, s.gap],
+        [s.status, s.objective_usd_per_hour, s.bound_usd_per_hour, s.gap, s.seconds],
         [s.solver, s.solver_version, s.variables, s.constraints, s.kinds_after_dominance],
         _rows(s.replicas),
         _rows(s.nodes),
@@ -105,16 +105,17 @@ def plain(s: Solution) -> list[Any]:
 
 
 def restored(row: Any) -> Solution | None:
-    """The solution of such values, found in no time; None for others."""
+    """The solution of such values, with the seconds its proof took; None for others."""
     try:
         proof, program, replicas, nodes, billed, routed, unserved, overlap, restrictions = row
-        status, objective, bound, gap = proof
+        status, objective, bound, gap, seconds = proof
         solver, solver_version, variables, constraints, kinds = program
         return Solution(
             status=status,
             objective_usd_per_hour=objective,
             bound_usd_per_hour=bound,
             gap=gap,
+            seconds=seconds,
             replicas=_by_key(replicas),
             nodes=_by_key(nodes),
             billed=_by_key(billed),
