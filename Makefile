@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup core run test lint golden bench accuracy docs page
+.PHONY: setup core run test check long lint golden bench accuracy docs page
 
 setup:            ## a virtual environment with everything
 	python3 -m venv $(VENV)
@@ -16,6 +16,16 @@ run:              ## the main job
 
 test:             ## the whole suite
 	$(BIN)/python -m pytest
+
+check:            ## under a minute: style, types and the quick tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow and not golden" tests/test_layers.py tests/scenario tests/plan \
+	  tests/sizing tests/workload tests/money tests/reporting/formats
+
+long:             ## what takes many minutes: fuzzing, a thousand brute-force instances
+	$(BIN)/python -m pytest --long -m long
 
 lint:             ## style, format and types
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--regenerate-golden", action="store_true", help="rewrite golden files instead of comparing"
     )
+    parser.addoption("--long", action="store_true", help="also run tests that take many minutes")
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +48,12 @@ def golden(request):
     return check
 
 
-def pytest_collection_modifyitems(items):
-    """Exact golden files hold under the pinned dependencies alone: ``-m "not golden"`` leaves them out."""
+def pytest_collection_modifyitems(config, items):
+    """Mark golden tests, exact under the pinned dependencies alone; leave out long ones without --long."""
     for item in items:
         if "golden" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.golden)
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]

@@ -37,7 +37,7 @@ TREES = st.recursive(
     max_leaves=12,
 )
 SHORT = settings(
-    max_examples=60,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -125,7 +125,7 @@ def test_readers_refuse_or_read(kind, catalog, tmp_path):
     tried(kind, SHORT, catalog, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", READERS)
 def test_readers_refuse_or_read_for_long(kind, catalog, tmp_path):
     tried(kind, LONG, catalog, tmp_path)
