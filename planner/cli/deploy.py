@@ -73,6 +73,25 @@ TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
     help="Of the hours in the scenario's load, where KEDA scales by the clock.",
 )
 @click.option(
+    "--model-cache",
+    type=click.Choice(["pvc", "ephemeral"]),
+    default="pvc",
+    show_default=True,
+    help="In a cluster: pods share a claim with the checkpoint, or each keeps it on its node's disk.",
+)
+@click.option(
+    "--storage-class",
+    metavar="NAME",
+    help="Of the claims; the cluster's default where left out. Several nodes need ReadWriteMany.",
+)
+@click.option(
+    "--model-image",
+    "model_images",
+    multiple=True,
+    metavar="SERVICE=IMAGE:VERSION",
+    help="Mount the checkpoint from this image (a Kubernetes image volume) instead of downloading it.",
+)
+@click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Let the engine run code that comes with the checkpoint.",
@@ -95,6 +114,9 @@ def command(
     burst: float,
     prometheus: str,
     timezone: str,
+    model_cache: Literal["pvc", "ephemeral"],
+    storage_class: str | None,
+    model_images: tuple[str, ...],
     trust_remote_code: bool,
     catalogs: str | None,
 ) -> int:
@@ -134,6 +156,9 @@ def command(
         prometheus_url=prometheus,
         burst=burst,
         timezone=timezone,
+        model_cache=model_cache,
+        storage_class=storage_class,
+        model_images=_pairs("--model-image", model_images),
     )
     document = read_plan(plan)
     written = launch_files(document, catalog, target, choices)

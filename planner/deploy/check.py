@@ -12,7 +12,7 @@ from planner.deploy.cluster.consistency import check_cluster
 from planner.deploy.engines.command_line import ENGINES, parse
 from planner.deploy.engines.common import Degrees
 from planner.deploy.engines.dialect import Dialect
-from planner.deploy.launch import PoolRole
+from planner.deploy.launch import IMAGE_PATH, PoolRole
 from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
 from planner.deploy.resolve import deployment_to_launch, tokens_a_step
@@ -125,6 +125,9 @@ def _check_weights(
     one: Started, stated: Mapping[str, Any], wanted: _Wanted, dialect: Dialect, choices: Choices
 ) -> None:
     given = choices.checkpoints.get(wanted.service.name) or wanted.group.checkpoint
+    if wanted.service.name in choices.model_images:
+        _same(one.name, "checkpoint", stated["model"], IMAGE_PATH)
+        given = IMAGE_PATH if given is not None else None
     if given is not None:
         _same(one.name, "checkpoint", stated["model"], given)
         return

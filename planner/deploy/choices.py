@@ -15,6 +15,7 @@ from planner.plan.schema import Plan
 SHOWN = 5
 _NAME = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LABEL = re.compile(rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_NAME}\Z")
+_STORAGE_CLASS = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
 _LABEL_VALUE = re.compile(rf"^({_NAME})\Z")
 
 
@@ -25,6 +26,9 @@ class Choices:
     ``checkpoints`` and ``draft_models``: by service, instead of the scenario's model. ``images``: by
     engine. ``node_labels``: (label, value) of nodes by GPU. ``burst``: how far autoscaling may go
     beyond the plan's replicas, as a factor. ``timezone``: of the hours in a scenario's load.
+    ``model_cache``: pods of a service share one claim, of ``storage_class`` (None: the cluster's default),
+    or each keeps the checkpoint on its node's disk. ``model_images``: by service, an image whose files
+    are the checkpoint.
     """
 
     checkpoints: Mapping[str, str] = field(default_factory=dict)
@@ -36,13 +40,16 @@ class Choices:
     prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
     burst: float = 1.5
     timezone: str = "UTC"
+    model_cache: Literal["pvc", "ephemeral"] = "pvc"
+    storage_class: str | None = None
+    model_images: Mapping[str, str] = field(default_factory=dict)
 
 
 def must_be_known(plan: Plan, choices: Choices) -> None:
     """Refuse choices for services or engines there are none of, and images that may change."""
     services = [s.name for s in plan.services]
-    for option in ("checkpoints", "draft_models"):
-        for name in getattr(choices, option):
+    for given in (choices.checkpoints, choices.draft_models, choices.model_images):
+        for name in given:
             if name not in services:
                 raise InputError(
                     "the plan has no such service",
@@ -59,6 +66,9 @@ def must_be_known(plan: Plan, choices: Choices) -> None:
         if engine not in ENGINES:
             raise InputError("unknown engine", found=engine, allowed=", ".join(ENGINES))
         _pinned(image)
+    for image in choices.model_images.values():
+        _pinned(image)
+    _must_be_storage_class(choices.storage_class)
 
 
 def _must_be_places(choices: Choices) -> None:
@@ -76,6 +86,16 @@ def _must_be_places(choices: Choices) -> None:
             found=zone,
             allowed="a name of the tz database such as UTC or Europe/Paris",
             action=nearest(zone, known),
+        )
+
+
+def _must_be_storage_class(name: str | None) -> None:
+    if name is not None and not _STORAGE_CLASS.match(name):
+        raise InputError(
+            "not the name of a storage class",
+            found=name,
+            allowed="lower-case letters, digits, - and .",
+            action="kubectl get storageclass lists those of the cluster",
         )
 
 

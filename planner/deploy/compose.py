@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.deploy.cluster.pods import MODEL_CACHE, SHARED_MEMORY, START_UP_ALLOWANCE
+from planner.deploy.cluster.model_cache import MODEL_CACHE
+from planner.deploy.cluster.pods import SHARED_MEMORY, START_UP_ALLOWANCE
 from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.command_line import command
 from planner.deploy.launch import Launch, Role

@@ -8,6 +8,8 @@ from enum import StrEnum
 from planner.catalog.gpu import GpuSpec
 from planner.deploy.engines.dialect import Dialect
 
+IMAGE_PATH = "/checkpoint"  # where an image with a checkpoint is mounted
+
 
 class Role(StrEnum):
     """Which of a replica's processes: alone on one node, or first and further nodes of several."""
@@ -53,7 +55,9 @@ class Launch:
     per replica [requests/s]. ``drain_s``: how long requests in flight may take to finish [s].
     ``replicas`` run in the busiest hour; ``by_hour`` in each hour of the day, empty where they do not
     vary. ``pool``: one of the two pools of ``units`` that stand ``within`` a node or a zone; ``port``:
-    where the engine listens in a container.
+    where the engine listens in a container. ``checkpoint_bytes``: the files of the checkpoint [B].
+    ``model_image``: an image that holds the checkpoint, mounted at ``IMAGE_PATH``. ``survives_zones``: zones
+    the plan may lose with every target held.
     """
 
     name: str
@@ -98,6 +102,9 @@ class Launch:
     within: str = ""
     quantise_yourself: bool = False
     port: int = 8000
+    checkpoint_bytes: float = 0.0
+    model_image: str = ""
+    survives_zones: int = 0
 
     @property
     def gpus(self) -> int:
@@ -116,8 +123,13 @@ class Launch:
 
     @property
     def is_local(self) -> bool:
-        """Whether the checkpoint is a folder of this machine rather than a repository."""
-        return self.checkpoint.startswith("/")
+        """Whether the checkpoint is a folder of this machine rather than a repository or an image."""
+        return self.checkpoint.startswith("/") and not self.model_image
+
+    @property
+    def loads(self) -> str:
+        """What the engine is given to load: the checkpoint, or the folder its image is mounted at."""
+        return IMAGE_PATH if self.model_image else self.checkpoint
 
     @property
     def node_gpus(self) -> int:

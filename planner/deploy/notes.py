@@ -5,6 +5,7 @@ from __future__ import annotations
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import adapted_metric, can_scale
 from planner.deploy.cluster.kubernetes import service_labels
+from planner.deploy.cluster.model_cache import needs_claim
 from planner.deploy.cluster.routers import router_name
 from planner.deploy.engines.dialect import llm_d_components
 from planner.deploy.launch import Launch, PoolRole
@@ -130,6 +131,7 @@ def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
     needs = [
         f"- a device plugin that offers {', '.join(f'`{r}`' for r in resources)}",
         f"- nodes labelled {', '.join(f'`{label}`' for label in labels)}",
+        *_storage_needs(launches, choices),
         *_autoscaler_needs(launches, choices),
         "- for gated models: `kubectl create secret generic hf-token --from-literal=token=...`",
     ]
@@ -137,6 +139,21 @@ def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
         chart = components["leader_worker_set_chart"]
         needs.append(f"- LeaderWorkerSet: `{chart.reference}` {chart.version}")
     return ["The cluster needs:", "", *needs, ""]
+
+
+def _storage_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
+    """What keeps the checkpoints, by how the pods get them."""
+    needs = []
+    if any(needs_claim(launch, choices) for launch in launches):
+        named = f"`{choices.storage_class}`" if choices.storage_class else "the default one"
+        needs.append(
+            f"- a storage class ({named}) whose volumes several nodes can mount (ReadWriteMany): the "
+            "first pod downloads the checkpoint, the others read it; `--storage-class` names another, "
+            "`--model-cache ephemeral` keeps a copy on each node's disk instead"
+        )
+    if any(launch.model_image for launch in launches):
+        needs.append("- Kubernetes 1.33 or later with image volumes enabled")
+    return needs
 
 
 def _autoscaler_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices, must_be_known
-from planner.deploy.engines.checkpoint import weights_to_load
+from planner.deploy.engines.checkpoint import LoadedWeights, weights_to_load
 from planner.deploy.engines.command_line import ENGINES
 from planner.deploy.engines.dialect import Dialect
 from planner.deploy.launch import Launch
@@ -22,6 +22,7 @@ from planner.scenario.schema import Service
 from planner.sizing.batch_limits import batch_limits, limits_within, prefix_caching
 from planner.sizing.context import default_context, runs_prompts_whole
 from planner.sizing.memory import memory_fraction, memory_layout
+from planner.sizing.precision import weight_bytes, weights_for
 from planner.workload.lengths import lengths_of
 
 MIN_DRAIN_S = 30
@@ -125,7 +126,17 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         pool=piece.pool,
         units=piece.units,
         within=piece.within,
+        checkpoint_bytes=_checkpoint_bytes(deployment, loaded, context.catalog),
+        model_image=context.choices.model_images.get(service.name, ""),
+        survives_zones=context.plan.scenario.failures.zones,
     )
+
+
+def _checkpoint_bytes(deployment: Deployment, loaded: LoadedWeights, catalog: Catalog) -> float:
+    """The files of the checkpoint [B]: in its own format where the engine makes another at load."""
+    native = weights_for(deployment.model, "native", catalog.weight_format)
+    as_planned = loaded.quantization is None and loaded.dtype is None
+    return weight_bytes(deployment.model, deployment.weights if as_planned else native)
 
 
 def deployment_to_launch(service: Service, group: ReplicaGroup, catalog: Catalog) -> Deployment:

@@ -13,6 +13,7 @@ from planner.deploy.cluster.kubernetes import kubernetes_files
 from planner.deploy.cluster.llm_d import llm_d_files
 from planner.deploy.cluster.routers import must_be_routable
 from planner.deploy.compose import compose_files
+from planner.deploy.hosting import hosting_notices, with_notices
 from planner.deploy.notes import readme
 from planner.deploy.resolve import Resolved, resolve
 from planner.deploy.scripts import script_files
@@ -20,7 +21,8 @@ from planner.errors import InputError
 from planner.plan.schema import Plan
 
 ENGINE_OF = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm"}
-TARGETS = (*ENGINE_OF, "docker-compose", "kubernetes", "llm-d")
+CLUSTER_TARGETS = ("kubernetes", "llm-d")
+TARGETS = (*ENGINE_OF, "docker-compose", *CLUSTER_TARGETS)
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,11 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
     if target not in TARGETS:
         raise InputError("unknown target", found=target, allowed=", ".join(TARGETS))
     resolved = resolve(plan, catalog, choices)
-    files = dict(_render(plan, resolved, target, choices))
+    notices = hosting_notices(plan, catalog, target) if target not in ENGINE_OF else ()
+    files = with_notices(_render(plan, resolved, target, choices), notices)
     check_files(plan, catalog, target, files, choices)
-    warnings = (*resolved.warnings, *_target_warnings(plan, resolved, target, choices))
+    own = _target_warnings(plan, resolved, target, choices)
+    warnings = (*resolved.warnings, *notices, *own)
     files["README.md"] = readme(plan, resolved.launches, target, choices, warnings)
     return LaunchFiles(target, files, warnings)
 
@@ -51,6 +55,7 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
 def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> dict[str, str]:
     launches = resolved.launches
     must_be_routable(target, launches)
+    _must_mount_images(target, choices)
     if target in ENGINE_OF:
         _must_be_engine(plan, target)
         return script_files(launches)
@@ -66,6 +71,16 @@ def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> di
         return compose_files(plan, launches)
     write = kubernetes_files if target == "kubernetes" else llm_d_files
     return write(launches, choices)
+
+
+def _must_mount_images(target: str, choices: Choices) -> None:
+    if choices.model_images and target not in CLUSTER_TARGETS:
+        raise InputError(
+            "only a cluster mounts a checkpoint from an image",
+            found=f"--model-image with --target {target}",
+            allowed=", ".join(CLUSTER_TARGETS),
+            action="leave --model-image out, or name a folder with --checkpoint SERVICE=/PATH",
+        )
 
 
 def _must_be_engine(plan: Plan, target: str) -> None:
@@ -85,7 +100,7 @@ def _target_warnings(
     plan: Plan, resolved: Resolved, target: str, choices: Choices
 ) -> tuple[str, ...]:
     warnings = []
-    in_cluster = target in ("kubernetes", "llm-d")
+    in_cluster = target in CLUSTER_TARGETS
     for launch in resolved.launches:
         if in_cluster and choices.autoscaler != "none" and not can_scale(launch, choices):
             warnings.append(

@@ -103,6 +103,8 @@ def choices(draw, plan):
         trust_remote_code=draw(st.booleans()),
         autoscaler=draw(st.sampled_from(["keda", "hpa", "none"])),
         burst=draw(st.sampled_from([1.0, 1.5, 3.0])),
+        model_cache=draw(st.sampled_from(["pvc", "ephemeral"])),
+        storage_class=draw(st.sampled_from([None, "shared-files"])),
     )
 
 
@@ -129,7 +131,10 @@ def test_any_fleet_is_refused_in_words_or_written_right(data):
 
 
 def _holds_schema(name, text):
-    if name.endswith((".group.yaml", ".service.yaml")) or name == "kustomization.yaml":
+    if (
+        name.endswith((".group.yaml", ".models.yaml", ".service.yaml"))
+        or name == "kustomization.yaml"
+    ):
         for document in read_yaml_stream(text):
             schema("kubernetes").validate(document)
     elif name.endswith(".compose.yaml"):

@@ -15,7 +15,7 @@ def objects(files, kind):
     return [
         o
         for name, text in sorted(files.items())
-        if name.endswith((".group.yaml", ".service.yaml"))
+        if name.endswith((".group.yaml", ".models.yaml", ".service.yaml"))
         for o in read_yaml_stream(text)
         if o["kind"] == kind
     ]

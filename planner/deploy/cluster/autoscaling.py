@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from planner.deploy.choices import Choices
-from planner.deploy.cluster.pods import metadata, scale_target
+from planner.deploy.cluster.labels import metadata, scale_target
 from planner.deploy.cluster.timetable import Shift, shifts
 from planner.deploy.launch import Launch
 

@@ -40,8 +40,15 @@ def check_cluster(
     pods = [pod for item in objects for pod in _pods(item)]
     for selector in _selectors(objects, files):
         _hold(any(selector.items() <= pod.items() for pod in pods), str(selector), "selector")
+    claims = {
+        yaml.safe_load(text)["metadata"]["name"]
+        for name, text in files.items()
+        if name.endswith(".models.yaml")
+    }
+    mounted = {name for item in objects for t in _templates(item) for name in _claims(t)}
+    _hold(mounted == claims, "PersistentVolumeClaim", "claims that pods mount")
     listed = set(yaml.safe_load(files["kustomization.yaml"])["resources"])
-    written = {n for n in files if n.endswith((".group.yaml", ".service.yaml"))}
+    written = {n for n in files if n.endswith((".group.yaml", ".models.yaml", ".service.yaml"))}
     _hold(listed == written, "kustomization.yaml", "resources")
 
 
@@ -79,6 +86,12 @@ def _templates(item: Object) -> list[Object]:
 
 def _pods(item: Object) -> list[Mapping[str, str]]:
     return [template["metadata"]["labels"] for template in _templates(item)]
+
+
+def _claims(template: Object) -> Iterable[str]:
+    for volume in template["spec"]["volumes"]:
+        if "persistentVolumeClaim" in volume:
+            yield volume["persistentVolumeClaim"]["claimName"]
 
 
 def _selectors(objects: Iterable[Object], files: Mapping[str, str]) -> Iterable[Mapping[str, str]]:

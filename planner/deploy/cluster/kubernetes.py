@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import first_replicas, scaling_objects
+from planner.deploy.cluster.labels import MANAGED, PART_OF, ROLE, SERVER
+from planner.deploy.cluster.model_cache import claim
 from planner.deploy.cluster.names import unique_labels
-from planner.deploy.cluster.pods import PART_OF, ROLE, SERVER, workload_objects
+from planner.deploy.cluster.pods import workload_objects
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.launch import Launch
 
@@ -19,9 +21,10 @@ def kubernetes_files(launches: tuple[Launch, ...], choices: Choices) -> dict[str
     files: dict[str, str] = {}
     for launch in launches:
         first = first_replicas(launch, choices)
-        objects = workload_objects(launch, {PART_OF: labels[launch.service]}, first)
+        objects = workload_objects(launch, {PART_OF: labels[launch.service]}, first, choices)
         objects += scaling_objects(launch, choices)
         files[f"{launch.name}.group.yaml"] = to_yaml_stream(objects)
+    files |= claim_files(launches, labels, choices)
     for label in labels.values():
         files[f"{label}.service.yaml"] = to_yaml(_service(label))
     files["kustomization.yaml"] = to_yaml(kustomization(sorted(files)))
@@ -32,6 +35,18 @@ def service_labels(launches: tuple[Launch, ...]) -> dict[str, str]:
     """The DNS label of every service, in the plan's order."""
     services = list(dict.fromkeys(launch.service for launch in launches))
     return dict(zip(services, unique_labels(services), strict=True))
+
+
+def claim_files(
+    launches: tuple[Launch, ...], labels: Mapping[str, str], choices: Choices
+) -> dict[str, str]:
+    """A claim for the checkpoints of each service whose pods share one; ``labels`` by service."""
+    files = {}
+    for service, label in labels.items():
+        own = claim(label, [one for one in launches if one.service == service], choices)
+        if own is not None:
+            files[f"{label}.models.yaml"] = to_yaml(own)
+    return files
 
 
 def kustomization(resources: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +62,7 @@ def _service(label: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": label, "labels": {"app.kubernetes.io/managed-by": "planner"}},
+        "metadata": {"name": label, "labels": MANAGED},
         "spec": {
             "type": "ClusterIP",
             "selector": {PART_OF: label, ROLE: SERVER},

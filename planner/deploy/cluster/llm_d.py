@@ -7,9 +7,10 @@ from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import first_replicas, scaling_objects
-from planner.deploy.cluster.kubernetes import kustomization, service_labels
+from planner.deploy.cluster.kubernetes import claim_files, kustomization, service_labels
+from planner.deploy.cluster.labels import PART_OF, ROLE, SERVER
 from planner.deploy.cluster.names import dns_label
-from planner.deploy.cluster.pods import PART_OF, ROLE, SERVER, workload_objects
+from planner.deploy.cluster.pods import workload_objects
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.engines.dialect import llm_d_components
 from planner.deploy.launch import Launch, PoolRole
@@ -30,11 +31,12 @@ def llm_d_files(launches: tuple[Launch, ...], choices: Choices) -> dict[str, str
     for launch in launches:
         first = first_replicas(launch, choices)
         served = replace(launch, port=BEHIND_SIDECAR) if _has_sidecar(launch) else launch
-        objects = workload_objects(served, _labels(launch, labels[launch.service]), first)
+        objects = workload_objects(served, _labels(launch, labels[launch.service]), first, choices)
         if _has_sidecar(launch):
             objects = [_with_sidecar(item, launch) for item in objects]
         objects += scaling_objects(launch, choices)
         files[f"{launch.name}.group.yaml"] = to_yaml_stream(objects)
+    files |= claim_files(launches, labels, choices)
     files["kustomization.yaml"] = to_yaml(kustomization(sorted(files)))
     for service, label in labels.items():
         serving = [launch for launch in launches if launch.service == service]

@@ -6,28 +6,37 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from planner.deploy.choices import Choices
+from planner.deploy.cluster.host_needs import host_needs
+from planner.deploy.cluster.labels import INSTANCE, PART_OF, ROLE, SERVER, WORKER, metadata
+from planner.deploy.cluster.model_cache import (
+    MODEL_CACHE,
+    cache_mounts,
+    cache_volumes,
+    ephemeral_gib,
+)
 from planner.deploy.cluster.routers import side_channel_env
 from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.command_line import Command, command
-from planner.deploy.launch import NODE_RANK, EnvironmentVariable, Launch, Role
+from planner.deploy.launch import NODE_RANK, EnvironmentVariable, Launch, PoolRole, Role
 from planner.deploy.quoting import CONFIG_PATH, container_word
 from planner.errors import InputError
 
 Json = dict[str, Any]
-INSTANCE = "app.kubernetes.io/instance"
-PART_OF = "app.kubernetes.io/part-of"
-ROLE = "planner/role"
-SERVER, WORKER = "server", "worker"
+HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 PROBE_PERIOD_S = 10
 START_UP_ALLOWANCE = 10  # a first start also downloads the weights
 SHARED_MEMORY = "16Gi"
-MODEL_CACHE = "/models"
+TOKEN_SECRET, TOKEN_KEY = "hf-token", "token"
 
 
-def workload_objects(launch: Launch, labels: Mapping[str, str], replicas: int) -> list[Json]:
+def workload_objects(
+    launch: Launch, labels: Mapping[str, str], replicas: int, choices: Choices
+) -> list[Json]:
     """ConfigMap (when the engine reads a file), pods and disruption budget of one launch.
 
-    ``labels`` go on every pod beside the launch's own; ``replicas`` are asked for at once. Raises
+    ``labels`` go on every pod beside the launch's own, its service's under ``PART_OF`` among them;
+    ``replicas`` are asked for at once. Raises
     InputError for TensorRT-LLM across nodes, which MPI starts outside a cluster's own means.
     """
     if launch.nodes > 1 and launch.dialect.engine == "tensorrt-llm":
@@ -38,34 +47,22 @@ def workload_objects(launch: Launch, labels: Mapping[str, str], replicas: int) -
         )
     started = {role: command(launch, role) for role in launch.roles}
     config = next(iter(started.values())).config
-    objects = [_config_map(launch, config)] if config is not None else []
+    objects = [config_map(launch, config)] if config is not None else []
+    templates = {
+        role: {
+            "metadata": _pod_metadata(launch, labels, role),
+            "spec": pod_spec(launch, role, one, labels[PART_OF], choices),
+        }
+        for role, one in started.items()
+    }
     if launch.nodes == 1:
-        pods = _deployment(launch, labels, started[Role.SINGLE], replicas)
+        pods = _deployment(launch, templates[Role.SINGLE], replicas)
     else:
-        pods = _leader_worker_set(launch, labels, started, replicas)
+        pods = _leader_worker_set(launch, templates, replicas)
     return [*objects, pods, _disruption_budget(launch)]
 
 
-def scale_target(launch: Launch) -> Json:
-    """What an autoscaler scales."""
-    if launch.nodes == 1:
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "name": launch.name}
-    return {
-        "apiVersion": "leaderworkerset.x-k8s.io/v1",
-        "kind": "LeaderWorkerSet",
-        "name": launch.name,
-    }
-
-
-def metadata(launch: Launch) -> Json:
-    """Name and labels of an object of this launch."""
-    return {
-        "name": launch.name,
-        "labels": {INSTANCE: launch.name, "app.kubernetes.io/managed-by": "planner"},
-    }
-
-
-def _deployment(launch: Launch, labels: Mapping[str, str], started: Command, replicas: int) -> Json:
+def _deployment(launch: Launch, template: Json, replicas: int) -> Json:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -77,14 +74,12 @@ def _deployment(launch: Launch, labels: Mapping[str, str], started: Command, rep
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
             },
-            "template": _template(launch, labels, Role.SINGLE, started),
+            "template": template,
         },
     }
 
 
-def _leader_worker_set(
-    launch: Launch, labels: Mapping[str, str], started: Mapping[Role, Command], replicas: int
-) -> Json:
+def _leader_worker_set(launch: Launch, templates: Mapping[Role, Json], replicas: int) -> Json:
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",
@@ -98,14 +93,14 @@ def _leader_worker_set(
             "leaderWorkerTemplate": {
                 "size": launch.nodes,
                 "restartPolicy": "RecreateGroupOnPodRestart",
-                "leaderTemplate": _template(launch, labels, Role.LEADER, started[Role.LEADER]),
-                "workerTemplate": _template(launch, labels, Role.WORKER, started[Role.WORKER]),
+                "leaderTemplate": templates[Role.LEADER],
+                "workerTemplate": templates[Role.WORKER],
             },
         },
     }
 
 
-def _template(launch: Launch, labels: Mapping[str, str], role: Role, started: Command) -> Json:
+def _pod_metadata(launch: Launch, labels: Mapping[str, str], role: Role) -> Json:
     serves = role is not Role.WORKER
     pod: Json = {
         "labels": {INSTANCE: launch.name, ROLE: SERVER if serves else WORKER, **labels},
@@ -117,46 +112,85 @@ def _template(launch: Launch, labels: Mapping[str, str], role: Role, started: Co
             "prometheus.io/port": str(launch.port),
             "prometheus.io/path": path,
         }
-    label, value = launch.node_label
+    return pod
+
+
+def pod_spec(
+    launch: Launch, role: Role, started: Command, label: str, choices: Choices, main: str = "engine"
+) -> Json:
+    """The pod of one process; ``label``: its service's, ``main``: the name of the engine's container."""
+    node_label, value = launch.node_label
     resource = launch.dialect.device(launch.gpu.vendor).resource
-    return {
-        "metadata": pod,
-        "spec": {
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": launch.drain_s + 30,
-            "nodeSelector": {label: value},
-            "tolerations": [{"key": resource, "operator": "Exists", "effect": "NoSchedule"}],
-            "containers": [_container(launch, role, started, resource)],
-            "volumes": _volumes(launch, started),
-        },
+    spec: Json = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": launch.drain_s + 30,
+        "nodeSelector": {node_label: value},
+        "tolerations": [{"key": resource, "operator": "Exists", "effect": "NoSchedule"}],
+        "containers": [_container(launch, role, started, choices, main)],
+        "volumes": _volumes(launch, started, label, choices),
     }
+    spread = spread_constraints(launch)
+    return {**spec, "topologySpreadConstraints": spread} if spread else spec
 
 
-def _container(launch: Launch, role: Role, started: Command, resource: str) -> Json:
+def spread_constraints(launch: Launch) -> list[Json]:
+    """Replicas over nodes where there is room, and over zones: strictly where the plan may lose one.
+
+    Replicas of several nodes stay where their network is, and so do pools that exchange KV caches.
+    """
+    if launch.replicas == 1 or launch.nodes > 1:
+        return []
+    keys = [(HOST, "ScheduleAnyway")]
+    if launch.pool is PoolRole.BOTH:
+        keys.append((ZONE, "DoNotSchedule" if launch.survives_zones else "ScheduleAnyway"))
+    selector = {"matchLabels": {INSTANCE: launch.name}}
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": strictness,
+            "labelSelector": selector,
+        }
+        for key, strictness in keys
+    ]
+
+
+def _container(launch: Launch, role: Role, started: Command, choices: Choices, name: str) -> Json:
     container: Json = {
-        "name": "engine",
+        "name": name,
         "image": launch.image,
         **_entry(launch, started),
-        "env": [
-            {"name": "HF_HOME", "value": MODEL_CACHE},
-            {
-                "name": "HF_TOKEN",
-                "valueFrom": {
-                    "secretKeyRef": {"name": "hf-token", "key": "token", "optional": True}
-                },
-            },
-            *side_channel_env(launch),
-        ],
-        "resources": {
-            "limits": {resource: str(launch.node_gpus)},
-            "requests": {resource: str(launch.node_gpus)},
-        },
+        "env": environment(launch),
+        "resources": resources(launch, choices),
         "securityContext": {"allowPrivilegeEscalation": False},
         "volumeMounts": _mounts(launch, started),
     }
     if role is Role.WORKER:
         return container
     return {**container, **_serving(launch)}
+
+
+def environment(launch: Launch) -> list[Json]:
+    """Where the checkpoint is kept, the token of a gated one (from a Secret), the KV connector's host."""
+    secret = {"name": TOKEN_SECRET, "key": TOKEN_KEY, "optional": True}
+    return [
+        {"name": "HF_HOME", "value": MODEL_CACHE},
+        {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": secret}},
+        *side_channel_env(launch),
+    ]
+
+
+def resources(launch: Launch, choices: Choices) -> Json:
+    """Requests of GPUs, CPUs, memory and disk; limits of GPUs alone (``host_needs``)."""
+    gpus = {launch.dialect.device(launch.gpu.vendor).resource: str(launch.node_gpus)}
+    needs = host_needs(launch)
+    requests = {
+        **gpus,
+        "cpu": str(needs.cpus),
+        "memory": f"{needs.memory_gib}Gi",
+        "ephemeral-storage": f"{ephemeral_gib(launch, choices)}Gi",
+    }
+    return {"limits": gpus, "requests": requests}
 
 
 def _entry(launch: Launch, started: Command) -> Json:
@@ -196,33 +230,26 @@ def _serving(launch: Launch) -> Json:
     }
 
 
-def _volumes(launch: Launch, started: Command) -> list[Json]:
-    volumes: list[Json] = [{"name": "models", "emptyDir": {}}]
+def _volumes(launch: Launch, started: Command, label: str, choices: Choices) -> list[Json]:
+    volumes = cache_volumes(launch, label, choices)
     volumes.append(
         {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}}
     )
     if started.config is not None:
         volumes.append({"name": "config", "configMap": {"name": launch.name}})
-    if launch.is_local:
-        path = {"path": launch.checkpoint, "type": "Directory"}
-        volumes.append({"name": "checkpoint", "hostPath": path})
     return volumes
 
 
 def _mounts(launch: Launch, started: Command) -> list[Json]:
-    mounts: list[Json] = [
-        {"name": "models", "mountPath": MODEL_CACHE},
-        {"name": "shared-memory", "mountPath": "/dev/shm"},
-    ]
+    mounts = [*cache_mounts(launch), {"name": "shared-memory", "mountPath": "/dev/shm"}]
     if started.config is not None:
         folder = CONFIG_PATH.rpartition("/")[0]
         mounts.append({"name": "config", "mountPath": folder, "readOnly": True})
-    if launch.is_local:
-        mounts.append({"name": "checkpoint", "mountPath": launch.checkpoint, "readOnly": True})
     return mounts
 
 
-def _config_map(launch: Launch, config: Mapping[str, Any]) -> Json:
+def config_map(launch: Launch, config: Mapping[str, Any]) -> Json:
+    """The engine's configuration file as a cluster object."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -22,7 +22,7 @@ class Degrees:
 def opening(launch: Launch) -> dict[str, Any]:
     """What is served, under which name and address."""
     return {
-        "model": launch.checkpoint,
+        "model": launch.loads,
         "served_name": launch.served_name,
         "host": "0.0.0.0",
         "port": PORT,

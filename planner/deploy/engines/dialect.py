@@ -81,6 +81,17 @@ class DeviceRow(Sourced):
     compose_driver: str = ""
 
 
+class HostRow(Sourced):
+    """What an engine's processes need of their node beside GPUs [cores, GiB]."""
+
+    engine: str
+    cpus: int = Field(ge=0)
+    cpus_per_gpu: int = Field(ge=0)
+    memory_gib: float = Field(ge=0)
+    memory_per_gpu_gib: float = Field(ge=0)
+    scratch_gib: int = Field(ge=1)
+
+
 class NodeLabelRow(Sourced):
     """The label that a vendor's discovery puts on nodes with this GPU."""
 
@@ -178,6 +189,17 @@ class Dialect:
             )
         return row
 
+    def host(self) -> HostRow:
+        """What this engine's processes need of their node."""
+        row = next((r for r in _hosts(self.root) if r.engine == self.engine), None)
+        if row is None:
+            raise CatalogError(
+                "no host needs are recorded for this engine",
+                where=f"catalogs/{FOLDER}/hosts.csv",
+                found=self.engine,
+            )
+        return row
+
     def node_label(self, gpu: str) -> tuple[str, str]:
         """The label and value of nodes with that GPU; a label of our own where none is known."""
         plain = gpu.removesuffix(BRIDGED)  # a bridge is no label of the nodes
@@ -223,6 +245,11 @@ def _runtimes(root: Path) -> tuple[RuntimeRow, ...]:
 @lru_cache(maxsize=4)
 def _devices(root: Path) -> tuple[DeviceRow, ...]:
     return tuple(row for _, row in read_rows(root / FOLDER / "devices.csv", DeviceRow))
+
+
+@lru_cache(maxsize=4)
+def _hosts(root: Path) -> tuple[HostRow, ...]:
+    return tuple(row for _, row in read_rows(root / FOLDER / "hosts.csv", HostRow))
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,29 @@
+"""The labels that objects of one fleet find each other by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.deploy.launch import Launch
+
+INSTANCE = "app.kubernetes.io/instance"
+PART_OF = "app.kubernetes.io/part-of"
+ROLE = "planner/role"
+SERVER, WORKER = "server", "worker"
+MANAGED = {"app.kubernetes.io/managed-by": "planner"}
+
+
+def metadata(launch: Launch) -> dict[str, Any]:
+    """Name and labels of an object of this launch."""
+    return {"name": launch.name, "labels": {INSTANCE: launch.name, **MANAGED}}
+
+
+def scale_target(launch: Launch) -> dict[str, Any]:
+    """What an autoscaler scales."""
+    if launch.nodes == 1:
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "name": launch.name}
+    return {
+        "apiVersion": "leaderworkerset.x-k8s.io/v1",
+        "kind": "LeaderWorkerSet",
+        "name": launch.name,
+    }
