@@ -10,7 +10,17 @@ import click
 from planner.cli.shared.numbers import FiniteRange
 from planner.errors import InputError
 
-TARGETS = ("vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d")
+TARGETS = (
+    "vllm",
+    "sglang",
+    "trtllm",
+    "docker-compose",
+    "kubernetes",
+    "llm-d",
+    "kserve",
+    "dynamo",
+    "production-stack",
+)
 
 
 @click.command(name="deploy", short_help="write launch commands and manifests that hold a plan")
@@ -123,8 +133,9 @@ def command(
     """Write the commands or manifests that start the fleet of PLAN.json.
 
     vllm, sglang and trtllm write shell scripts, for a plan that uses that engine; the others write
-    containers with the plan's engine: Docker Compose files, Kubernetes manifests, or manifests and
-    router values for llm-d. What is written is parsed back and checked against the plan.
+    containers with the plan's engine: Docker Compose files, Kubernetes manifests, manifests and
+    router values for llm-d, or the documents of KServe, NVIDIA Dynamo and vLLM
+    production-stack. What is written is parsed back and checked against the plan.
 
     Exit codes: 0 written, 2 invalid input (a plan without a fleet among it), 4 catalog error.
 
@@ -134,6 +145,7 @@ def command(
       planner deploy plan.json --target vllm -o launch/
       planner deploy plan.json --target kubernetes -o manifests/
       planner deploy plan.json --target llm-d -o llm-d/ --autoscaler none
+      planner deploy plan.json --target kserve -o kserve/ --storage-class shared-files
     """
     from planner.catalog.store import load_catalog
     from planner.deploy.check import check_files

@@ -16,6 +16,7 @@ from planner.deploy.launch import IMAGE_PATH, PoolRole
 from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
 from planner.deploy.resolve import deployment_to_launch, tokens_a_step
+from planner.deploy.stacks.checking import STACKS, check_stack
 from planner.deployment import Deployment
 from planner.errors import OutputError
 from planner.plan.schema import Plan, ReplicaGroup
@@ -55,12 +56,17 @@ def check_files(
     that is not what the plan says; both name the workload.
     """
     wanted = _wanted(plan, catalog)
-    started = list(READERS.get(target, read_scripts)(files))
+    if target in STACKS:
+        started = list(STACKS[target].read(files, catalog.root))
+    else:
+        started = list(READERS.get(target, read_scripts)(files))
     _same(target, "replica groups", sorted({s.name for s in started}), sorted(wanted))
     for one in started:
         _check_process(one, wanted[one.name], catalog, choices)
-    if target in ("kubernetes", "llm-d"):
-        counts = {name: (w.group.replicas, w.by_hour) for name, w in wanted.items()}
+    counts = {name: (w.group.replicas, w.by_hour) for name, w in wanted.items()}
+    if target in STACKS:
+        check_stack(target, files, catalog.root, counts)
+    elif target in ("kubernetes", "llm-d"):
         check_cluster(files, counts)
 
 

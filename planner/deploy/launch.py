@@ -57,7 +57,7 @@ class Launch:
     vary. ``pool``: one of the two pools of ``units`` that stand ``within`` a node or a zone; ``port``:
     where the engine listens in a container. ``checkpoint_bytes``: the files of the checkpoint [B].
     ``model_image``: an image that holds the checkpoint, mounted at ``IMAGE_PATH``. ``survives_zones``: zones
-    the plan may lose with every target held.
+    the plan may lose with every target held. ``image_named``: ``image`` was given by hand.
     """
 
     name: str
@@ -105,6 +105,7 @@ class Launch:
     checkpoint_bytes: float = 0.0
     model_image: str = ""
     survives_zones: int = 0
+    image_named: bool = False
 
     @property
     def gpus(self) -> int:

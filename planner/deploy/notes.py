@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import adapted_metric, can_scale
 from planner.deploy.cluster.kubernetes import service_labels
@@ -10,6 +13,9 @@ from planner.deploy.cluster.routers import router_name
 from planner.deploy.engines.dialect import llm_d_components
 from planner.deploy.launch import Launch, PoolRole
 from planner.deploy.scripts import script_name, script_roles
+from planner.deploy.stacks import dynamo
+from planner.deploy.stacks.checking import STACKS
+from planner.deploy.stacks.notes import stack_commands, stack_needs
 from planner.plan.schema import Plan
 from planner.version import package_version
 
@@ -20,8 +26,9 @@ def readme(
     target: str,
     choices: Choices,
     warnings: tuple[str, ...],
+    checked: Sequence[str] = (),
 ) -> str:
-    """Markdown for one folder of launch files."""
+    """Markdown for one folder of launch files; ``checked``: the section on how far they could be checked."""
     lines = [
         f"# {_plain(plan.scenario.name)}: launch files for {target}",
         "",
@@ -42,6 +49,7 @@ def readme(
     ]
     if warnings:
         lines += ["", "## Before you start", "", *(f"- {_plain(w)}" for w in warnings)]
+    lines += checked
     return "\n".join(lines) + "\n"
 
 
@@ -84,6 +92,10 @@ def _start(launches: tuple[Launch, ...], target: str, choices: Choices) -> list[
         ]
     if target == "kubernetes":
         return [*title, *_cluster_needs(launches, choices), *_block("kubectl apply -k .")]
+    if target in STACKS:
+        fixed = replace(choices, autoscaler="none") if target == dynamo.STACK else choices
+        needs = _cluster_needs(launches, fixed, stack_needs(target, launches))
+        return [*title, *needs, *_block(*stack_commands(target, launches, choices))]
     if target == "llm-d":
         return [*title, *_cluster_needs(launches, choices), *_llm_d(launches)]
     return [
@@ -123,7 +135,9 @@ def _script_lines(launch: Launch) -> list[str]:
     ]
 
 
-def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
+def _cluster_needs(
+    launches: tuple[Launch, ...], choices: Choices, stack: Sequence[str] = ()
+) -> list[str]:
     dialect = launches[0].dialect
     components = llm_d_components(dialect.root)
     resources = sorted({dialect.device(launch.gpu.vendor).resource for launch in launches})
@@ -131,6 +145,7 @@ def _cluster_needs(launches: tuple[Launch, ...], choices: Choices) -> list[str]:
     needs = [
         f"- a device plugin that offers {', '.join(f'`{r}`' for r in resources)}",
         f"- nodes labelled {', '.join(f'`{label}`' for label in labels)}",
+        *stack,
         *_storage_needs(launches, choices),
         *_autoscaler_needs(launches, choices),
         "- for gated models: `kubectl create secret generic hf-token --from-literal=token=...`",

@@ -106,25 +106,41 @@ def read_manifests(files: Mapping[str, str]) -> Iterator[Started]:
         else:
             continue
         for template, serves in templates:
-            (container,) = template["spec"]["containers"]
-            (limit,) = container["resources"]["limits"].values()
-            words = [*container.get("command", ()), *container["args"]]
-            yield Started(
-                name=name,
-                words=tuple(w.replace("$$", "$") for w in _after_program(words)),
-                config=configs.get(name),
-                replicas=spec["replicas"],
-                gpus=int(limit),
-                nodes=nodes,
-                image=container["image"],
-                serves=serves,
-            )
+            replicas, config = spec["replicas"], configs.get(name)
+            yield started_of_pod(name, template["spec"], replicas, nodes, config, serves=serves)
+
+
+def started_of_pod(
+    name: str,
+    spec: Mapping[str, Any],
+    replicas: int,
+    nodes: int,
+    config: Mapping[str, Any] | None = None,
+    *,
+    serves: bool,
+) -> Started:
+    """What the one container of a pod starts."""
+    (container,) = spec["containers"]
+    (limit,) = container["resources"]["limits"].values()
+    words = [*container.get("command", ()), *container["args"]]
+    return Started(
+        name=name,
+        words=tuple(w.replace("$$", "$") for w in _after_program(words)),
+        config=config,
+        replicas=replicas,
+        gpus=int(limit),
+        nodes=nodes,
+        image=container["image"],
+        serves=serves,
+    )
 
 
 PROGRAMS = (
     ("vllm", "serve"),
     ("python3", "-m", "sglang.launch_server"),
     ("trtllm-serve",),
+    ("python3", "-m", "dynamo.vllm"),
+    ("python3", "-m", "dynamo.sglang"),
 )
 
 

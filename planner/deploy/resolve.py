@@ -128,6 +128,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         within=piece.within,
         checkpoint_bytes=_checkpoint_bytes(deployment, loaded, context.catalog),
         model_image=context.choices.model_images.get(service.name, ""),
+        image_named=engine.name in context.choices.images,
         survives_zones=context.plan.scenario.failures.zones,
     )
 

@@ -17,11 +17,14 @@ from planner.deploy.hosting import hosting_notices, with_notices
 from planner.deploy.notes import readme
 from planner.deploy.resolve import Resolved, resolve
 from planner.deploy.scripts import script_files
+from planner.deploy.stacks import dynamo, kserve, production_stack
+from planner.deploy.stacks.checking import STACKS
+from planner.deploy.stacks.notes import checked_lines
 from planner.errors import InputError
 from planner.plan.schema import Plan
 
 ENGINE_OF = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm"}
-CLUSTER_TARGETS = ("kubernetes", "llm-d")
+CLUSTER_TARGETS = ("kubernetes", "llm-d", *STACKS)
 TARGETS = (*ENGINE_OF, "docker-compose", *CLUSTER_TARGETS)
 
 
@@ -48,7 +51,8 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
     check_files(plan, catalog, target, files, choices)
     own = _target_warnings(plan, resolved, target, choices)
     warnings = (*resolved.warnings, *notices, *own)
-    files["README.md"] = readme(plan, resolved.launches, target, choices, warnings)
+    checked = checked_lines(target, files, catalog.root)
+    files["README.md"] = readme(plan, resolved.launches, target, choices, warnings, checked)
     return LaunchFiles(target, files, warnings)
 
 
@@ -69,8 +73,12 @@ def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> di
             )
     if target == "docker-compose":
         return compose_files(plan, launches)
-    write = kubernetes_files if target == "kubernetes" else llm_d_files
-    return write(launches, choices)
+    if target == dynamo.STACK:
+        return dynamo.dynamo_files(plan, launches, choices)
+    if target == production_stack.STACK:
+        return production_stack.production_stack_files(plan, launches, choices)
+    write = {"kubernetes": kubernetes_files, kserve.STACK: kserve.kserve_files}
+    return write.get(target, llm_d_files)(launches, choices)
 
 
 def _must_mount_images(target: str, choices: Choices) -> None:
@@ -100,7 +108,7 @@ def _target_warnings(
     plan: Plan, resolved: Resolved, target: str, choices: Choices
 ) -> tuple[str, ...]:
     warnings = []
-    in_cluster = target in CLUSTER_TARGETS
+    in_cluster = target in CLUSTER_TARGETS and target != dynamo.STACK
     for launch in resolved.launches:
         if in_cluster and choices.autoscaler != "none" and not can_scale(launch, choices):
             warnings.append(
@@ -120,6 +128,7 @@ def _target_warnings(
         for s in plan.scenario.services
         if s.buckets is not None
     ]
+    warnings += _stack_warnings(plan, resolved, target, choices)
     if target == "kubernetes":
         warnings += [
             f"service {s.name!r} has unlike replicas, and a Kubernetes Service gives each the same "
@@ -135,3 +144,13 @@ def _target_warnings(
             and sum(launch.replicas for launch in resolved.launches if launch.service == s.name) > 1
         ]
     return tuple(warnings)
+
+
+def _stack_warnings(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> list[str]:
+    if target == kserve.STACK:
+        return kserve.kserve_warnings(resolved.launches, choices)
+    if target == dynamo.STACK:
+        return dynamo.dynamo_warnings(plan, resolved.launches, choices)
+    if target == production_stack.STACK:
+        return production_stack.production_stack_warnings(plan)
+    return []

@@ -13,13 +13,18 @@ from planner.deploy.launch import Launch
 MAX_WINDOW_S = 3600  # the longest stabilisation window Kubernetes takes
 
 
-def scaling_objects(launch: Launch, choices: Choices) -> list[dict[str, Any]]:
-    """A KEDA ScaledObject or a HorizontalPodAutoscaler; none where it is not asked or measured."""
+def scaling_objects(
+    launch: Launch, choices: Choices, workload: str | None = None
+) -> list[dict[str, Any]]:
+    """A KEDA ScaledObject or a HorizontalPodAutoscaler; none where it is not requested or measured.
+
+    ``workload``: what is scaled where something else than the launch's own name names it.
+    """
     if choices.autoscaler == "none" or not can_scale(launch, choices):
         return []
     if choices.autoscaler == "hpa":
-        return [_pod_autoscaler(launch, choices)]
-    return [_scaled_object(launch, choices)]
+        return [_pod_autoscaler(launch, choices, workload)]
+    return [_scaled_object(launch, choices, workload)]
 
 
 def can_scale(launch: Launch, choices: Choices) -> bool:
@@ -44,31 +49,42 @@ def most_replicas(launch: Launch, choices: Choices) -> int:
     return math.ceil(launch.most_replicas * choices.burst)
 
 
-def _scaled_object(launch: Launch, choices: Choices) -> dict[str, Any]:
+def _scaled_object(launch: Launch, choices: Choices, workload: str | None) -> dict[str, Any]:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
         "metadata": metadata(launch),
         "spec": {
-            "scaleTargetRef": scale_target(launch),
+            "scaleTargetRef": scale_target(launch, workload),
             "minReplicaCount": launch.least_replicas,
             "maxReplicaCount": most_replicas(launch, choices),
             "pollingInterval": 15,
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(launch)}},
-            "triggers": [
-                {
-                    "type": "prometheus",
-                    "metricType": "AverageValue",
-                    "metadata": {
-                        "serverAddress": choices.prometheus_url,
-                        "query": _query(launch),
-                        "threshold": str(launch.queue_threshold),
-                    },
-                },
-                *(_by_the_clock(shift, launch, choices) for shift in shifts(launch.by_hour)),
-            ],
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior(launch)}},
+            "triggers": triggers(launch, choices, pods_of(launch, workload)),
         },
     }
+
+
+def triggers(launch: Launch, choices: Choices, pods: str) -> list[dict[str, Any]]:
+    """What KEDA scales on: the queue of the pods that the regular expression matches, and the clock."""
+    return [
+        {
+            "type": "prometheus",
+            "metricType": "AverageValue",
+            "metadata": {
+                "serverAddress": choices.prometheus_url,
+                "query": _query(launch, pods),
+                "threshold": str(launch.queue_threshold),
+            },
+        },
+        *(_by_the_clock(shift, launch, choices) for shift in shifts(launch.by_hour)),
+    ]
+
+
+def pods_of(launch: Launch, workload: str | None = None) -> str:
+    """A regular expression of the pods that serve: a Deployment's, or the leaders of its groups."""
+    suffix = "[a-z0-9]+-[a-z0-9]+" if launch.nodes == 1 else "[0-9]+"
+    return f"{workload or launch.name}-{suffix}"
 
 
 def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> dict[str, Any]:
@@ -84,16 +100,16 @@ def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> dict[str, A
     }
 
 
-def _pod_autoscaler(launch: Launch, choices: Choices) -> dict[str, Any]:
+def _pod_autoscaler(launch: Launch, choices: Choices, workload: str | None) -> dict[str, Any]:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": metadata(launch),
         "spec": {
-            "scaleTargetRef": scale_target(launch),
+            "scaleTargetRef": scale_target(launch, workload),
             "minReplicas": launch.replicas,
             "maxReplicas": most_replicas(launch, choices),
-            "behavior": _behavior(launch),
+            "behavior": behavior(launch),
             "metrics": [
                 {
                     "type": "Pods",
@@ -110,14 +126,14 @@ def _pod_autoscaler(launch: Launch, choices: Choices) -> dict[str, Any]:
     }
 
 
-def _query(launch: Launch) -> str:
+def _query(launch: Launch, pods: str) -> str:
     """Requests waiting over all replicas; from queue seconds by Little's law where no gauge exists."""
     runtime = launch.dialect.any_runtime()
-    suffix = "[a-z0-9]+-[a-z0-9]+" if launch.nodes == 1 else "[0-9]+"
-    series = f'{runtime.queue_metric}{{pod=~"{launch.name}-{suffix}"}}'
+    series = f'{runtime.queue_metric}{{pod=~"{pods}"}}'
     return f"sum({series})" if runtime.queue_kind == "gauge" else f"sum(rate({series}[2m]))"
 
 
-def _behavior(launch: Launch) -> dict[str, Any]:
+def behavior(launch: Launch) -> dict[str, Any]:
+    """How long to wait before a replica is given up: twice what another takes to start."""
     window = min(MAX_WINDOW_S, max(300, round(2 * launch.start_up_s)))
     return {"scaleDown": {"stabilizationWindowSeconds": window}}

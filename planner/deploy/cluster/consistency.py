@@ -25,18 +25,7 @@ def check_cluster(
     objects = [o for listed in groups.values() for o in listed]
     _one_each(objects, replicas)
     for item in objects:
-        name = item["metadata"]["name"]
-        if item["kind"] == "ScaledObject":
-            busiest, by_hour = replicas[name]
-            most = max(busiest, *by_hour) if by_hour else busiest
-            _hold(item["spec"]["maxReplicaCount"] >= most, name, "maxReplicaCount")
-            least = max(1, min(by_hour, default=most))
-            _hold(item["spec"]["minReplicaCount"] == least, name, "minReplicaCount")
-            for hour, wanted in enumerate(by_hour):
-                _hold(wanted <= _floor_at(hour, item["spec"]) <= most, name, "replicas by hour")
-        elif item["kind"] == "HorizontalPodAutoscaler":
-            _hold(item["spec"]["minReplicas"] == replicas[name][0], name, "minReplicas")
-            _hold(item["spec"]["maxReplicas"] >= replicas[name][0], name, "maxReplicas")
+        check_scaling(item, replicas)
     pods = [pod for item in objects for pod in _pods(item)]
     for selector in _selectors(objects, files):
         _hold(any(selector.items() <= pod.items() for pod in pods), str(selector), "selector")
@@ -52,15 +41,46 @@ def check_cluster(
     _hold(listed == written, "kustomization.yaml", "resources")
 
 
-def _floor_at(hour: int, spec: Object) -> int:
-    """The fewest replicas half past ``hour``: the least, or what a cron trigger then wants."""
-    floor = int(spec["minReplicaCount"])
-    for trigger in spec["triggers"]:
-        if trigger["type"] == "cron":
-            start, end = (_minute(trigger["metadata"][key]) for key in ("start", "end"))
-            now = hour * 60 + 30
-            if (now - start) % DAY < (end - start) % DAY:
-                floor = max(floor, int(trigger["metadata"]["desiredReplicas"]))
+def check_scaling(item: Object, replicas: Mapping[str, tuple[int, tuple[int, ...]]]) -> None:
+    """Hold a ScaledObject or a HorizontalPodAutoscaler against the plan; anything else passes."""
+    if item["kind"] == "ScaledObject":
+        name, spec = item["metadata"]["name"], item["spec"]
+        hold_bounds(
+            name, spec["minReplicaCount"], spec["maxReplicaCount"], spec["triggers"], replicas[name]
+        )
+    elif item["kind"] == "HorizontalPodAutoscaler":
+        name = item["metadata"]["name"]
+        _hold(item["spec"]["minReplicas"] == replicas[name][0], name, "minReplicas")
+        _hold(item["spec"]["maxReplicas"] >= replicas[name][0], name, "maxReplicas")
+
+
+def hold_bounds(
+    name: str,
+    least_written: int,
+    most_written: int,
+    triggers: Iterable[Object],
+    planned: tuple[int, tuple[int, ...]],
+) -> None:
+    """Hold how far KEDA may go down and up, and what its clock asks for, against the plan."""
+    busiest, by_hour = planned
+    most = max(busiest, *by_hour) if by_hour else busiest
+    _hold(most_written >= most, name, "maxReplicaCount")
+    least = max(1, min(by_hour, default=most))
+    _hold(least_written == least, name, "minReplicaCount")
+    clock = [t["metadata"] for t in triggers if t["type"] == "cron"]
+    for hour, wanted in enumerate(by_hour):
+        floor = _floor_at(hour, least_written, clock)
+        _hold(wanted <= floor <= most, name, "replicas by hour")
+
+
+def _floor_at(hour: int, least: int, clock: Iterable[Object]) -> int:
+    """The fewest replicas half past ``hour``: the least, or what the clock then asks for."""
+    floor = least
+    for shift in clock:
+        start, end = (_minute(shift[key]) for key in ("start", "end"))
+        now = hour * 60 + 30
+        if (now - start) % DAY < (end - start) % DAY:
+            floor = max(floor, int(shift["desiredReplicas"]))
     return floor
 
 

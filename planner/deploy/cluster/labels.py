@@ -18,10 +18,11 @@ def metadata(launch: Launch) -> dict[str, Any]:
     return {"name": launch.name, "labels": {INSTANCE: launch.name, **MANAGED}}
 
 
-def scale_target(launch: Launch) -> dict[str, Any]:
-    """What an autoscaler scales."""
+def scale_target(launch: Launch, workload: str | None = None) -> dict[str, Any]:
+    """What an autoscaler scales; ``workload``: where it does not have the launch's own name."""
     if launch.nodes == 1:
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "name": launch.name}
+        name = workload or launch.name
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",

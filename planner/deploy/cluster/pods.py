@@ -50,7 +50,7 @@ def workload_objects(
     objects = [config_map(launch, config)] if config is not None else []
     templates = {
         role: {
-            "metadata": _pod_metadata(launch, labels, role),
+            "metadata": pod_metadata(launch, labels, role),
             "spec": pod_spec(launch, role, one, labels[PART_OF], choices),
         }
         for role, one in started.items()
@@ -59,7 +59,7 @@ def workload_objects(
         pods = _deployment(launch, templates[Role.SINGLE], replicas)
     else:
         pods = _leader_worker_set(launch, templates, replicas)
-    return [*objects, pods, _disruption_budget(launch)]
+    return [*objects, pods, disruption_budget(launch)]
 
 
 def _deployment(launch: Launch, template: Json, replicas: int) -> Json:
@@ -100,7 +100,8 @@ def _leader_worker_set(launch: Launch, templates: Mapping[Role, Json], replicas:
     }
 
 
-def _pod_metadata(launch: Launch, labels: Mapping[str, str], role: Role) -> Json:
+def pod_metadata(launch: Launch, labels: Mapping[str, str], role: Role) -> Json:
+    """Labels of a pod, and where Prometheus reads it."""
     serves = role is not Role.WORKER
     pod: Json = {
         "labels": {INSTANCE: launch.name, ROLE: SERVER if serves else WORKER, **labels},
@@ -214,15 +215,19 @@ def _is_product(word: object) -> bool:
     return isinstance(word, EnvironmentVariable) and word.name == NODE_RANK.name and word.times > 1
 
 
+def start_up_checks(launch: Launch) -> int:
+    """How often a starting server may be found not ready: ten times its start-up, for the download."""
+    return max(3, math.ceil(launch.start_up_s * START_UP_ALLOWANCE / PROBE_PERIOD_S))
+
+
 def _serving(launch: Launch) -> Json:
     probe = {"httpGet": {"path": "/health", "port": "http"}, "timeoutSeconds": 5}
-    patience = math.ceil(launch.start_up_s * START_UP_ALLOWANCE / PROBE_PERIOD_S)
     return {
         "ports": [{"name": "http", "containerPort": launch.port, "protocol": "TCP"}],
         "startupProbe": {
             **probe,
             "periodSeconds": PROBE_PERIOD_S,
-            "failureThreshold": max(3, patience),
+            "failureThreshold": start_up_checks(launch),
         },
         "readinessProbe": {**probe, "periodSeconds": 5, "failureThreshold": 3},
         "livenessProbe": {**probe, "periodSeconds": PROBE_PERIOD_S, "failureThreshold": 6},
@@ -258,7 +263,8 @@ def config_map(launch: Launch, config: Mapping[str, Any]) -> Json:
     }
 
 
-def _disruption_budget(launch: Launch) -> Json:
+def disruption_budget(launch: Launch) -> Json:
+    """One replica at a time may be taken down."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
