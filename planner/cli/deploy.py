@@ -156,12 +156,11 @@ def command(
 
     catalog = load_catalog(Path(catalogs) if catalogs else None)
     choices = Choices(
-        checkpoints=_pairs("--checkpoint", checkpoints),
-        draft_models=_pairs("--draft-model", draft_models),
-        images=_pairs("--image", images),
+        checkpoints=pairs("--checkpoint", checkpoints),
+        draft_models=pairs("--draft-model", draft_models),
+        images=pairs("--image", images),
         node_labels={
-            gpu: read_node_label(label)
-            for gpu, label in _pairs("--node-label", node_labels).items()
+            gpu: read_node_label(label) for gpu, label in pairs("--node-label", node_labels).items()
         },
         trust_remote_code=trust_remote_code,
         autoscaler=autoscaler,
@@ -170,7 +169,7 @@ def command(
         timezone=timezone,
         model_cache=model_cache,
         storage_class=storage_class,
-        model_images=_pairs("--model-image", model_images),
+        model_images=pairs("--model-image", model_images),
     )
     document = read_plan(plan)
     written = launch_files(document, catalog, target, choices)
@@ -184,7 +183,8 @@ def command(
     return 0
 
 
-def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+def pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE words of an option that may be given several times; InputError for another form."""
     pairs = {}
     for text in given:
         key, separator, value = text.partition("=")

@@ -41,6 +41,7 @@ COMMANDS = {
     "verify": "recompute a plan and prove its cost again",
     "accept": "hold a load test of one replica against the plan",
     "deploy": "write launch commands and manifests that hold a plan",
+    "import": "make a scenario from the metrics and manifests of a fleet",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",
     "serve": "open the planner in a browser",
@@ -52,6 +53,7 @@ COMMANDS = {
     "calibrate": "fit the latency model to your own measurements",
     "completion": "print a shell completion script",
 }
+FILES = {"import": "importing"}  # commands that Python has another meaning for
 
 
 class LazyGroup(click.Group):
@@ -65,7 +67,7 @@ class LazyGroup(click.Group):
         """Import and return the command; None when there is no such name."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"planner.cli.{cmd_name}").command
+        command = importlib.import_module(f"planner.cli.{FILES.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
         return with_quiet(command)
 

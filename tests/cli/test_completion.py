@@ -52,7 +52,7 @@ def test_commands_complete():
 
 def test_options_and_their_values_complete():
     assert "--target" in complete("planner deploy --")
-    assert complete("planner deploy --target k") == ["kubernetes"]
+    assert complete("planner deploy --target ku") == ["kubernetes"]
 
 
 def test_names_complete():

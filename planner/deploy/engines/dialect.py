@@ -180,7 +180,7 @@ class Dialect:
 
     def device(self, vendor: str) -> DeviceRow:
         """How that vendor's devices are asked for."""
-        row = next((r for r in _devices(self.root) if r.vendor == vendor), None)
+        row = next((r for r in device_rows(self.root) if r.vendor == vendor), None)
         if row is None:
             raise CatalogError(
                 "no device plugin is recorded for this vendor",
@@ -203,7 +203,7 @@ class Dialect:
     def node_label(self, gpu: str) -> tuple[str, str]:
         """The label and value of nodes with that GPU; a label of our own where none is known."""
         plain = gpu.removesuffix(BRIDGED)  # a bridge is no label of the nodes
-        row = next((r for r in _node_labels(self.root) if r.gpu == plain), None)
+        row = next((r for r in node_label_rows(self.root) if r.gpu == plain), None)
         return (row.label, row.value) if row else ("planner/gpu", gpu)
 
     def _spelling(self, kind: str, name: str, vendor: str) -> SpellingRow | None:
@@ -243,7 +243,8 @@ def _runtimes(root: Path) -> tuple[RuntimeRow, ...]:
 
 
 @lru_cache(maxsize=4)
-def _devices(root: Path) -> tuple[DeviceRow, ...]:
+def device_rows(root: Path) -> tuple[DeviceRow, ...]:
+    """How each vendor's devices are requested."""
     return tuple(row for _, row in read_rows(root / FOLDER / "devices.csv", DeviceRow))
 
 
@@ -253,5 +254,6 @@ def _hosts(root: Path) -> tuple[HostRow, ...]:
 
 
 @lru_cache(maxsize=4)
-def _node_labels(root: Path) -> tuple[NodeLabelRow, ...]:
+def node_label_rows(root: Path) -> tuple[NodeLabelRow, ...]:
+    """The labels of nodes by GPU."""
     return tuple(row for _, row in read_rows(root / FOLDER / "node_labels.csv", NodeLabelRow))

@@ -27,7 +27,7 @@ Replicas = Mapping[str, tuple[int, tuple[int, ...]]]
 
 @dataclass(frozen=True)
 class StackReader:
-    """How one stack's files are read back, and how its documents are told from others."""
+    """How one stack's files are read back, and how its documents are recognised."""
 
     name: str
     suffix: str
@@ -45,7 +45,7 @@ STACKS: Mapping[str, StackReader] = {
 
 
 def check_stack(target: str, files: Mapping[str, str], root: Path, replicas: Replicas) -> None:
-    """Hold the documents of ``target`` against its field list and ``replicas`` (busiest, by hour).
+    """Hold the documents of ``target`` against its field list and ``replicas`` (at the peak, by hour).
 
     Raises OutputError for a field the stack's version does not have, and for scaling that does not
     hold the plan.

@@ -1,0 +1,29 @@
+"""How the way from the running fleet to a plan is presented."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from planner.importing.changes import FleetChange
+from planner.reporting.document import Column, Document, Section, Table
+
+
+def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document:
+    """``planner import --plan``: what to start, stop and change."""
+    differing = sum(1 for change in changes if change.mark != "=")
+    headline = (
+        "the running fleet is the plan's"
+        if not differing
+        else f"{differing} difference{'' if differing == 1 else 's'} between the running fleet and the plan"
+    )
+    columns = (
+        Column("mark", ""),
+        Column("service", "Service"),
+        Column("what", "What"),
+        Column("running", "Running"),
+        Column("planned", "Planned"),
+    )
+    rows = tuple((c.mark, c.service, c.what, c.running, c.planned) for c in changes)
+    note = "+ start, - stop, ~ change, = stays."
+    table = Table("changes", "What to change", columns, rows, note)
+    return Document(name, headline, (Section("changes", "What to change", (table,)),))
