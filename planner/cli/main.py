@@ -41,6 +41,7 @@ COMMANDS = {
     "verify": "recompute a plan and prove its cost again",
     "accept": "hold a load test of one replica against the plan",
     "deploy": "write launch commands and manifests that hold a plan",
+    "replay": "GPU-hours and misses of autoscalers under a real rate",
     "import": "make a scenario from the metrics and manifests of a fleet",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",
