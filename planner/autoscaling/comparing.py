@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from planner.autoscaling.parameters import parameter
 from planner.autoscaling.policies import Queue, Saturation, ScalingPolicy, Schedule, Static
-from planner.autoscaling.replay import STEP_S, Replayed, Replica, replay
+from planner.autoscaling.replay import STEP_S, Replayed, ScaledReplica, replay
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import behavior, can_scale, most_replicas, scaling_objects
@@ -25,7 +25,7 @@ POLICIES: tuple[PolicyName, ...] = ("static", "schedule", "keda", "hpa", "llm-d"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PolicyComparison:
     """What each policy cost and missed for ``service``; ``scale``: the series times this had its rate."""
 
     service: str
@@ -36,7 +36,7 @@ class Comparison:
 
 def compare_policies(
     plan: Plan, catalog: Catalog, series: RateSeries, service: str | None, choices: Choices
-) -> Comparison:
+) -> PolicyComparison:
     """Replay ``series``, scaled to the service's mean rate, under every policy.
 
     Replicas of several layouts share the requests as in the plan. Raises InputError for an unknown
@@ -70,7 +70,7 @@ def compare_policies(
                 )
             )
     summed = {policy: _sum(parts) for policy, parts in results.items()}
-    return Comparison(name, series.name, wanted / mean, summed)
+    return PolicyComparison(name, series.name, wanted / mean, summed)
 
 
 def policy_file(
@@ -148,9 +148,9 @@ def _applies(policy: PolicyName, launches: Sequence[Launch], choices: Choices) -
     return True
 
 
-def _replica(launch: Launch, group: ReplicaGroup) -> Replica:
+def _replica(launch: Launch, group: ReplicaGroup) -> ScaledReplica:
     used = group.kv_used_share / group.utilisation if group.utilisation > 0 else 1.0
-    return Replica(
+    return ScaledReplica(
         capacity_qps=launch.capacity_qps,
         may_wait=float(launch.queue_threshold),
         kv_at_capacity=used,

@@ -25,7 +25,7 @@ HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class FleetView:
     """What an autoscaler sees at ``time_s``: replicas ready and in all, requests waiting, KV in use."""
 
     time_s: float
@@ -38,7 +38,7 @@ class View:
 class ScalingPolicy(Protocol):
     """Says how many replicas it wants; called once each interval, in order of time."""
 
-    def wants(self, view: View) -> int:
+    def wants(self, view: FleetView) -> int:
         """Replicas wanted."""
 
 
@@ -48,7 +48,7 @@ class Static:
 
     replicas: int
 
-    def wants(self, view: View) -> int:
+    def wants(self, view: FleetView) -> int:
         """The number."""
         del view
         return self.replicas
@@ -61,7 +61,7 @@ class Schedule:
     by_hour: Sequence[int]
     ahead_s: float
 
-    def wants(self, view: View) -> int:
+    def wants(self, view: FleetView) -> int:
         """The most of this hour and of that which begins within ``ahead_s``."""
         hours = (view.time_s, view.time_s + self.ahead_s)
         return max(self.by_hour[int(at // HOUR_S) % HOURS] for at in hours)
@@ -79,7 +79,7 @@ class Queue:
     floor: Schedule | None = None
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def wants(self, view: View) -> int:
+    def wants(self, view: FleetView) -> int:
         """The stabilised number, no lower than the floor of the hour."""
         bounded = min(self.most, max(self._lowest(view), self._raw(view)))
         self._recent.append((view.time_s, bounded))
@@ -88,10 +88,10 @@ class Queue:
         stable = max(bounded, min(view.replicas, max(n for _, n in self._recent)))
         return min(stable, self._fastest(view.replicas))
 
-    def _lowest(self, view: View) -> int:
+    def _lowest(self, view: FleetView) -> int:
         return max(self.least, self.floor.wants(view) if self.floor is not None else 0)
 
-    def _raw(self, view: View) -> int:
+    def _raw(self, view: FleetView) -> int:
         now = max(1, view.replicas)
         ratio = view.waiting / (self.threshold * now)
         if abs(ratio - 1) <= parameter(self.root, "hpa", "tolerance"):
@@ -112,7 +112,7 @@ class Saturation:
     least: int
     most: int
 
-    def wants(self, view: View) -> int:
+    def wants(self, view: FleetView) -> int:
         """One more, one fewer, or as many as there are."""
         if view.replicas > view.ready or not view.ready:
             return max(view.replicas, self.least)

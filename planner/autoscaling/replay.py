@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from planner.autoscaling.policies import ScalingPolicy, View
+from planner.autoscaling.policies import FleetView, ScalingPolicy
 
 STEP_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
+class ScaledReplica:
     """One replica: requests/s within the targets, how many may wait, KV in use at capacity, GPUs."""
 
     capacity_qps: float
@@ -51,7 +51,7 @@ class Replayed:
 
 
 @dataclass
-class _State:
+class _Replicas:
     """Replicas now: ready, and (ready at, how many) starting."""
 
     ready: int
@@ -87,7 +87,7 @@ def replay(
     starts_s: Sequence[float],
     rates_qps: Sequence[float],
     window_s: float,
-    replica: Replica,
+    replica: ScaledReplica,
     policy: ScalingPolicy,
     interval_s: float,
 ) -> Replayed:
@@ -96,7 +96,7 @@ def replay(
     It is consulted every ``interval_s`` and begins with the replicas it wants at rest.
     """
     first, end = starts_s[0], starts_s[-1] + window_s
-    state = _State(max(1, policy.wants(View(first, 1, 1, 0.0, 0.0))))
+    state = _Replicas(max(1, policy.wants(FleetView(first, 1, 1, 0.0, 0.0))))
     gpu_s = replica_s = requests = late = 0.0
     most, started, next_look = state.replicas, 0, first
     steps = math.ceil((end - first) / STEP_S)
@@ -112,7 +112,7 @@ def replay(
             late += arriving
         if time_s >= next_look:
             kv = replica.kv_at_capacity * (served / room if room else 1.0)
-            view = View(time_s, state.ready, state.replicas, state.waiting, min(1.0, kv))
+            view = FleetView(time_s, state.ready, state.replicas, state.waiting, min(1.0, kv))
             started += state.resize(max(0, policy.wants(view)), time_s + replica.start_up_s)
             next_look = time_s + interval_s
         most = max(most, state.replicas)

@@ -54,7 +54,7 @@ COMMANDS = {
     "calibrate": "fit the latency model to your own measurements",
     "completion": "print a shell completion script",
 }
-FILES = {"import": "importing"}  # commands that Python has another meaning for
+FILES = {"import": "running.importing", "replay": "running.replay"}  # where not its own name
 
 
 class LazyGroup(click.Group):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from planner.autoscaling.policies import Queue, Saturation, Schedule, View
+from planner.autoscaling.policies import FleetView, Queue, Saturation, Schedule
 from planner.errors import CatalogError
 
 
 def view(time_s=0.0, ready=4, replicas=None, waiting=0.0, kv=0.0):
-    return View(time_s, ready, ready if replicas is None else replicas, waiting, kv)
+    return FleetView(time_s, ready, ready if replicas is None else replicas, waiting, kv)
 
 
 def queue(catalog, **given):

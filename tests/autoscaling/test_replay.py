@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from launch_plans import fleet, group, service
 
 from planner.autoscaling.policies import Queue, Schedule, Static
-from planner.autoscaling.replay import Replica, replay
+from planner.autoscaling.replay import ScaledReplica, replay
 from planner.catalog.store import load_catalog
 from planner.cli.main import main
 
 CATALOG = load_catalog()
-ONE = Replica(capacity_qps=10.0, may_wait=20.0, kv_at_capacity=0.5, gpus=4, start_up_s=120.0)
+ONE = ScaledReplica(capacity_qps=10.0, may_wait=20.0, kv_at_capacity=0.5, gpus=4, start_up_s=120.0)
 
 
 def run(rates, policy, window_s=600.0, interval_s=15.0, replica=ONE):

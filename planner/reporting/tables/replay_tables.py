@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from planner.autoscaling.comparing import Comparison
+from planner.autoscaling.comparing import PolicyComparison
 from planner.reporting import rounding as say
 from planner.reporting.document import Column, Document, Quantity, Section, Table
 
 
-def replay_document(comparison: Comparison) -> Document:
+def replay_document(comparison: PolicyComparison) -> Document:
     """``planner replay``: GPU-hours and misses of each policy."""
     static = comparison.results["static"]
     columns = (

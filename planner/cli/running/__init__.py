@@ -1,0 +1,1 @@
+"""Commands about a fleet that runs: planner import, planner replay."""
