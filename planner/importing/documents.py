@@ -13,6 +13,7 @@ from planner.importing.secrets import shown
 
 MAX_NODES = 2_000_000
 MAX_DEPTH = 60
+MAX_LISTS = 5  # lists of lists of objects
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Json = Mapping[str, Any]
 
@@ -34,14 +35,14 @@ def read_documents(text: str, where: str) -> list[Json]:
     return [item for document in documents for item in flattened(document)]
 
 
-def flattened(document: object) -> Iterator[Json]:
-    """The objects of a document: itself, or what its list holds."""
-    if not isinstance(document, Mapping):
+def flattened(document: object, depth: int = 0) -> Iterator[Json]:
+    """The objects of a document: itself, or what its list holds; lists in lists only so far."""
+    if not isinstance(document, Mapping) or depth > MAX_LISTS:
         return
     items = document.get("items")
     if isinstance(items, list) and str(document.get("kind", "List")).endswith("List"):
         for item in items:
-            yield from flattened(item)
+            yield from flattened(item, depth + 1)
     else:
         yield document
 

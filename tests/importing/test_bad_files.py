@@ -148,3 +148,10 @@ def test_any_text_is_read_or_refused(tmp_path_factory, text):
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(PlannerError):
         read_fleet([str(path)], CATALOG)
+
+
+def test_lists_of_lists_end(run):
+    text = '{"kind": "List", "items": [' * 200 + "]}" * 200
+    code, _, err = run({"deep.json": text})
+    assert code == 2
+    assert "internal error" not in err

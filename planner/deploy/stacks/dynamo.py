@@ -24,6 +24,7 @@ from planner.plan.schema import Plan
 
 Json = dict[str, Any]
 STACK = "dynamo"
+MOST_COMPONENTS = 25  # deploy/operator/api/v1beta1/dynamographdeployment_types.go @0fddc01b3724
 SUFFIX = ".dgd.yaml"
 MODULES = {"vllm": "dynamo.vllm", "sglang": "dynamo.sglang"}
 MODEL_OPTION = "--model"
@@ -87,6 +88,14 @@ def _graph(label: str, launches: list[Launch], policy: str, choices: Choices) ->
             action="solve again with one engine for this service",
         )
     _must_run(launches[0])
+    if len(launches) >= MOST_COMPONENTS:
+        raise InputError(
+            "a DynamoGraphDeployment has a frontend and a few components",
+            where=f"service {launches[0].service!r}",
+            found=f"{len(launches)} kinds of replica",
+            allowed=f"at most {MOST_COMPONENTS - 1}",
+            action="solve again with fewer max_deployments",
+        )
     row = field_list(launches[0].dialect.root, STACK).first
     workers = [
         _worker(launch, name, label, choices)

@@ -272,3 +272,17 @@ def test_the_command_line_writes_a_stack(stack, tmp_path, capsys):
     words = ["deploy", str(path), "--target", stack, "-o", str(tmp_path / "out")]
     assert main(words) == 0
     assert f"{tmp_path}/out/README.md" in capsys.readouterr().out.splitlines()
+
+
+def test_what_of_llm_d_cannot_be_checked_is_marked(catalog):
+    text = launch_files(plan("TP"), catalog, "llm-d", Choices()).files["README.md"]
+    assert "Unvalidated" in text
+    assert "`*.router.values.yaml`" in text
+
+
+def test_dynamo_takes_no_more_components_than_its_graph(catalog):
+    groups = tuple(
+        group(replicas=1, weights="bf16", settings={"max_num_seqs": n + 1}) for n in range(25)
+    )
+    with pytest.raises(InputError, match="a few components"):
+        launch_files(fleet(service("chat", groups)), catalog, "dynamo", Choices())
