@@ -14,6 +14,7 @@ from planner.deploy.cluster.llm_d import llm_d_files
 from planner.deploy.cluster.routers import must_be_routable
 from planner.deploy.compose import compose_files
 from planner.deploy.hosting import hosting_notices, with_notices
+from planner.deploy.launch import PoolRole
 from planner.deploy.notes import readme
 from planner.deploy.resolve import Resolved, resolve
 from planner.deploy.scripts import script_files
@@ -128,6 +129,13 @@ def _target_warnings(
         for s in plan.scenario.services
         if s.buckets is not None
     ]
+    if target in CLUSTER_TARGETS:
+        warnings += [
+            f"{launch.name}: the plan keeps both pools of a unit on one node, and this stack pairs any "
+            "prefill server with any decode server: KV caches may cross nodes"
+            for launch in resolved.launches
+            if launch.pool is PoolRole.DECODE and launch.within == "node"
+        ]
     warnings += _stack_warnings(plan, resolved, target, choices)
     if target == "kubernetes":
         warnings += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from planner.importing.documents import Json, at, count, mappings
 from planner.importing.gpu_names import GpuNames
 
 REPLICATED = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "DaemonSet")
+OWNERS = (*REPLICATED, "LeaderWorkerSet", "LLMInferenceService", "DynamoGraphDeployment")
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,20 @@ def running(objects: Iterable[Json], catalog: Catalog) -> tuple[Running, ...]:
     """Every engine that ``objects`` (manifests or Helm values) start."""
     listed = list(objects)
     reader = _FleetReader(catalog, GpuNames(catalog))
+    owners = frozenset(
+        str(at(item, "metadata", "name")) for item in listed if item.get("kind") in OWNERS
+    )
     for item in listed:
-        _read(item, reader, listed)
+        _read(item, reader, owners)
     return tuple(_together(reader.found))
 
 
-def _read(item: Json, reader: _FleetReader, listed: list[Json]) -> None:
+def _read(item: Json, reader: _FleetReader, owners: Collection[str]) -> None:
     kind, spec = item.get("kind"), at(item, "spec")
     name = str(at(item, "metadata", "name") or "")
-    if kind in REPLICATED and not _owned(item, listed):
+    if kind in REPLICATED and not _owned(item, owners):
         reader.pod(name, at(spec, "template", "spec"), count(at(spec, "replicas"), 1), 1)
-    elif kind == "Pod" and not _owned(item, listed):
+    elif kind == "Pod" and not _owned(item, owners):
         reader.pod(_owner(item) or name, spec, 1, 1)
     elif kind == "LeaderWorkerSet":
         group = at(spec, "leaderWorkerTemplate")
@@ -175,22 +179,14 @@ def _owner(item: Json) -> str:
     return str(owners[0].get("name", "")) if owners else ""
 
 
-def _owned(item: Json, listed: Iterable[Json]) -> bool:
+def _owned(item: Json, owners: Collection[str]) -> bool:
     """Whether what owns an object is in the files too, and says how many there are.
 
     A ReplicaSet's pods name the ReplicaSet, whose Deployment may stand in the files without it.
     """
-    owners = mappings(at(item, "metadata", "ownerReferences"))
-    names = {str(owner.get("name", "")) for owner in owners}
-    if not names:
-        return False
+    names = {str(own.get("name", "")) for own in mappings(at(item, "metadata", "ownerReferences"))}
     names |= {name.rpartition("-")[0] for name in names}
-    kinds = (*REPLICATED, "LeaderWorkerSet", "LLMInferenceService", "DynamoGraphDeployment")
-    return any(
-        str(at(other, "metadata", "name")) in names
-        for other in listed
-        if other is not item and other.get("kind") in kinds
-    )
+    return not names.isdisjoint(owners)
 
 
 def _together(found: Iterable[Running]) -> Iterator[Running]:
