@@ -139,8 +139,11 @@ def reduce_days(hourly: Mapping[str, Hourly], keep: int) -> tuple[dict[str, Hour
         nearest = distance[:, chosen].min(axis=1)
         gain = np.maximum(0, nearest[:, None] - distance).sum(axis=0)
         gain[chosen] = -1.0
+        if gain.max() <= 0:  # every other day is like one that is kept
+            break
         chosen.append(int(np.argmax(gain)))
     owner = np.array(chosen)[np.argmin(distance[:, chosen], axis=1)]
+    owner[chosen] = chosen  # of equal days that are both kept, each stands for itself
     weights = [float((owner == day).sum()) for day in chosen]
     return {
         n: _scaled(h, chosen, weights, verbatim=set(peaks.values())) for n, h in hourly.items()

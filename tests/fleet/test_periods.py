@@ -150,3 +150,18 @@ def test_the_longest_start_up_counts() -> None:
     requested = [service("a"), service("b", routing={"start_up": "15m"})]
     assert start_up_hours(requested, {"vllm": 120.0}) == pytest.approx(0.25)
     assert start_up_hours(requested[:1], {"vllm": 120.0}) == pytest.approx(120 / 3600)
+
+
+def test_a_week_of_equal_days_is_one_day_seven_times() -> None:
+    calendar = calendar_of([service(load={"hourly": PROFILE * 7})], FLAT)
+    assert len(calendar.hours) == DAY
+    assert sum(calendar.hours) == pytest.approx(FLAT.months * 730)
+    assert np.mean(calendar.mean_qps["chat"]) == pytest.approx(12.0)
+
+
+def test_equal_days_that_hold_two_peaks_each_stand_for_themselves() -> None:
+    later = [*PROFILE * 6, *PROFILE[:10], 20, *PROFILE[11:]]
+    both = [service("a", load={"hourly": PROFILE * 7}), service("b", load={"hourly": later})]
+    calendar = calendar_of(both, FLAT)
+    assert min(calendar.hours) > 0
+    assert sum(calendar.hours) == pytest.approx(FLAT.months * 730)
