@@ -97,7 +97,7 @@ def totals_of(
     rate = sum(served.values())
     lengths = {s.name: lengths_of(s) for s in solved.scenario.services}
     prompt = sum(served[n] * x.mean_prompt for n, x in lengths.items()) / rate if rate else 0.0
-    output = sum(served[n] * x.mean_output for n, x in lengths.items()) / rate if rate else 0.0
+    output = sum(served[n] * x.mean_written for n, x in lengths.items()) / rate if rate else 0.0
     tokens = token_cost(cost, rate, prompt, output)
     sizes = {o.key: o.gpu_count for o in solved.offers}
     standing: dict[int, list[tuple[int, int]]] = defaultdict(list)

@@ -60,9 +60,7 @@ def service_plan(
         usd_per_hour=sum(g.usd_per_hour for g in groups),
         headroom_qps=max(0.0, capacity - busiest),
         busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
-        floors=_floors(chosen[0][0], lengths.mean_prompt, lengths.mean_output, service.rate)
-        if chosen
-        else {},
+        floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
     )
 
 
@@ -79,11 +77,14 @@ def _name_of(service: Service, model: ModelSpec | None) -> str:
     return model.requested_as(service.model) if model else service.model
 
 
-def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> dict[str, float]:
+def _floors(candidate: Candidate, lengths: JointLengths, rate: float) -> dict[str, float]:
     """The least a plan with this deployment could do [s, GPUs]."""
+    prompt, output = lengths.mean_prompt, lengths.mean_output
     floor = floors(candidate.deployment)
     gpus = candidate.deployment.gpus * rate / floor.requests_per_s(prompt, output)
     prompts = floors(candidate.prefill.deployment) if candidate.prefill else floor
+    if not lengths.generates:
+        return {"e2e_s": prompts.ttft_s(prompt), "gpus_for_arithmetic_alone": gpus}
     return {
         "ttft_s": prompts.ttft_s(prompt),
         "tpot_s": floor.tpot_s(prompt + output / 2),
@@ -122,8 +123,8 @@ def _group(
         limited_by=candidate.capacity.limited_by,
         memory={**_memory(candidate.memory), "total_bytes": candidate.memory.total_bytes},
         kv_pool_tokens=candidate.memory.kv_pool_tokens,
-        predicted=_prediction(candidate, at),
-        step=_step(at),
+        predicted=_prediction(candidate, at, lengths),
+        step=_step(at) if lengths.generates else None,
         evidence=candidate.evidence,
         notes=candidate.notes,
         gpu_share=candidate.gpu_share,
@@ -172,12 +173,18 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
     return {name: getattr(s, name) for name in s.__dataclass_fields__}
 
 
-def _prediction(candidate: Candidate, at: Operating) -> Prediction:
+def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> Prediction:
+    """Latencies with their intervals; where prompts are pooled those of whole requests alone.
+
+    A pooled prompt is done as a first token would be, and known as well as that.
+    """
     named = set(Prediction.model_fields)
     latency = {f"{key}_s": value for key, value in at.latency_s.items()}
+    if not lengths.generates:
+        latency = {key: value for key, value in latency.items() if key.startswith("e2e")}
     intervals = {}
     for key, value in latency.items():
-        kind = key.partition("_")[0]
+        kind = key.partition("_")[0] if lengths.generates else "ttft"
         if kind in ("ttft", "tpot") and value > 0:
             interval = candidate.steps.interval(value, kind, INTERVAL_LEVEL)
             intervals[key] = (interval.low, interval.high)
@@ -187,7 +194,9 @@ def _prediction(candidate: Candidate, at: Operating) -> Prediction:
         method=at.method,
         interval_level=INTERVAL_LEVEL,
         intervals=intervals,
-        simulation_intervals={f"{k}_s": v for k, v in at.simulation_intervals.items()},
+        simulation_intervals={
+            f"{k}_s": v for k, v in at.simulation_intervals.items() if f"{k}_s" in latency
+        },
     )
 
 

@@ -32,6 +32,7 @@ from planner.plan.provenance import Provenance, Run, SolverReport, Verification
 from planner.plan.schema import Plan
 from planner.scenario.fleet import Assurance
 from planner.scenario.schema import Arrivals, Scenario
+from planner.scenario.task import GENERATE
 from planner.solving.result import Effort, Solved
 from planner.solving.schedule import periods_of
 from planner.version import package_version
@@ -120,6 +121,12 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
         yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
+        if service.task != GENERATE:
+            yield (
+                f"{label}prompts are pooled in one pass (task {service.task}): step times are those of "
+                "prefill, prompts of decoders are split over steps and their prefixes cached as when "
+                "generating (assumed)"
+            )
         yield f"{label}{_sized_for(service.assurance)}"
     yield from _links(solved)
     yield from engine_basis(solved, catalog)

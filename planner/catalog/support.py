@@ -20,7 +20,7 @@ from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
 from planner.catalog.tables import IsoDate, read_yaml, validate_document
 
-Feature = Literal["moe", "latent-attention", "sparse-indexer", "recurrent"]
+Feature = Literal["moe", "latent-attention", "sparse-indexer", "recurrent", "pooling"]
 Pools = Literal["", "apart", "unlike", "prefill-wider"]
 
 
@@ -113,7 +113,7 @@ class _AskedLayout:
 
 @lru_cache(maxsize=256)
 def _features(model: ModelSpec) -> frozenset[str]:
-    found: set[str] = set()
+    found: set[str] = set() if model.head == "lm" else {"pooling"}
     for layer in model.layers:
         if isinstance(layer.mlp, MoeMlp):
             found.add("moe")

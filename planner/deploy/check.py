@@ -93,6 +93,8 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     if one.gpus is not None:
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
     _same(one.name, "pool", module.pool(stated), module.pool_text(wanted.pool))
+    task = wanted.service.task
+    _same(one.name, "task", module.pooled(stated), module.pooled_text(task))
     _same(one.name, "drafted tokens", module.drafts(stated), wanted.setting("draft_tokens", 0))
     adapters = int(stated.get("lora_adapters", 0))
     _same(one.name, "LoRA adapters", adapters, wanted.setting("lora_adapters", 0))

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from planner.catalog.gpu import GpuSpec
 from planner.deploy.engines.dialect import Dialect
+from planner.scenario.task import GENERATE, Task
 
 
 class Role(StrEnum):
@@ -53,7 +54,8 @@ class Launch:
     per replica [requests/s]. ``drain_s``: how long requests in flight may take to finish [s].
     ``replicas`` run in the busiest hour; ``by_hour`` in each hour of the day, empty where they do not
     vary. ``pool``: one of the two pools of ``units`` that stand ``within`` a node or a zone; ``port``:
-    where the engine listens in a container.
+    where the engine listens in a container. ``task``: what becomes of a prompt; ``encoder``: the model
+    keeps no cache.
     """
 
     name: str
@@ -98,6 +100,8 @@ class Launch:
     within: str = ""
     quantise_yourself: bool = False
     port: int = 8000
+    task: Task = GENERATE
+    encoder: bool = False
 
     @property
     def gpus(self) -> int:

@@ -24,6 +24,7 @@ from planner.money.ownership import OwnedServer
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.slo import Slo
+from planner.scenario.task import GENERATE
 from planner.solving.lookahead import Solve, expect
 
 SPREAD = 0.2  # of demand and lengths, where nothing better is known
@@ -119,6 +120,7 @@ def _with_lengths(question: Scenario, factor: float) -> Scenario:
                 ("prompt_tokens", service.prompt_tokens),
                 ("output_tokens", service.output_tokens),
             )
+            if name == "prompt_tokens" or service.task == GENERATE
         }
         return service.model_copy(update=lengths)
 

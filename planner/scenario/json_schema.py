@@ -11,10 +11,12 @@ from typing import Any
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS
 from planner.scenario.schema import Scenario
 from planner.scenario.slo import METRICS
+from planner.scenario.task import POOLING
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "Scenario of llm-fleet-planner"
 REQUIRED = ("model", "rate", "prompt_tokens", "output_tokens", "slo")
+POOLED = ("model", "task", "rate", "prompt_tokens", "slo")
 _DURATION = {"type": ["number", "string"], "description": "2s, 100ms, 30m, or seconds"}
 _TOKENS = {"type": "string", "pattern": r"^\s*[0-9.]+\s*[kKmM](\s*tokens)?\s*$"}
 _RATE = {
@@ -63,7 +65,11 @@ def scenario_schema() -> Schema:
         "type": "object",
         "properties": {**service["properties"], **own},
         "additionalProperties": False,
-        "anyOf": [{"required": ["services"]}, {"required": list(REQUIRED)}],
+        "anyOf": [
+            {"required": ["services"]},
+            {"required": list(REQUIRED)},
+            {"required": list(POOLED), "properties": {"task": {"enum": list(POOLING)}}},
+        ],
         "$defs": {k: v for k, v in sorted(defs.items()) if k != "Target"},
     }
 

@@ -52,6 +52,7 @@ from planner.scenario.lengths import LengthSpec
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
 from planner.scenario.slo import Slo
+from planner.scenario.task import GENERATE, Task, check_task, with_one_pass
 from planner.units import parse_rate_qps
 
 MAX_RATE_QPS = 1e7  # beyond any service on earth, and well within exact arithmetic
@@ -216,6 +217,9 @@ class Routing(StrictDocument):
 class Service(StrictDocument):
     """One model under one workload with its targets.
 
+    ``task``: generate, or what prompts are pooled into: embed, rerank, classify. Those write nothing:
+    ``output_tokens`` is left out, ``slo`` has ``e2e`` targets alone, and ``prompt_tokens`` are of one
+    text, or of one pair of query and document.
     ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too).
     ``allow_lower_precision``: permits weights or KV cache below the checkpoint's own precision.
     ``priority``: the higher is served first where ``serve`` says so.
@@ -227,6 +231,7 @@ class Service(StrictDocument):
 
     name: str = "service"
     model: str | dict[str, Any]
+    task: Task = GENERATE
     rate: Rate
     prompt_tokens: LengthSpec
     output_tokens: LengthSpec
@@ -246,7 +251,31 @@ class Service(StrictDocument):
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, value: Any) -> Any:
-        return with_new_names(value, FIELDS)
+        return with_one_pass(with_new_names(value, FIELDS))
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Service:
+        check_task(self)
+        if self.task == GENERATE:
+            return self
+        settings, buckets = self.search.settings, self.buckets
+        refused = (
+            ("search", "search.disaggregation", self.search.disaggregation is not None),
+            ("search", "search.settings.draft_tokens", settings.draft_tokens > 0),
+            ("buckets", "buckets.output_tokens", buckets is not None and buckets.output_tokens),
+        )
+        for field, name, given in refused:
+            if given:
+                message = f"task {self.task} decodes nothing: leave {name} out"
+                raise field_error(field, name, message)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_its_task_reads(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A service that generates reads as it always did; one that pools has no output tokens."""
+        written: dict[str, Any] = write(self)
+        written.pop("task" if self.task == GENERATE else "output_tokens", None)
+        return written
 
 
 class Scenario(StrictDocument):

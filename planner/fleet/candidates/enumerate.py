@@ -44,6 +44,7 @@ from planner.workload.lengths import lengths_of
 REQUIRED = {
     "name",
     "model",
+    "task",
     "slo",
     "arrivals",
     "allow_lower_precision",

@@ -149,4 +149,5 @@ def digest(lengths: JointLengths) -> bytes:
     """A short name of a length distribution, equal where all its pairs are."""
     pairs = hashlib.blake2b(lengths.prompt.tobytes(), digest_size=16)
     pairs.update(lengths.output.tobytes())
+    pairs.update(b"" if lengths.generates else b"pooled")
     return pairs.digest()
