@@ -28,7 +28,7 @@ def nodes_of(solved: Solved, rentals: Iterable[Rental]) -> Iterator[NodeCount]:
     for key, paid in rented(solved):
         offer = offers[key]
         for n, share in paid:
-            unused = min(idle[offer.gpu], standing[key], n * offer.gpu_count)
+            unused = max(0, min(idle[offer.gpu], standing[key], n * offer.gpu_count))
             idle[offer.gpu] -= unused
             standing[key] = max(0, standing[key] - n * offer.gpu_count)  # other levels: other hours
             yield NodeCount(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planner.assembly.bill import share_of_cost
+from planner.assembly.jobs import job_plan
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.buckets import buckets_of, served_lengths
@@ -40,7 +41,15 @@ def service_plan(
     lengths = lengths_of(service)
     groups = tuple(
         _with_origin(
-            _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes, lengths),
+            _group(
+                candidate,
+                count,
+                routed.get(candidate.key, 0.0),
+                solved,
+                nodes,
+                lengths,
+                is_job=service.job is not None,
+            ),
             weights_origin(
                 candidate.deployment, _name_of(service, candidate.deployment.model), catalog
             ),
@@ -50,6 +59,7 @@ def service_plan(
     capacity = sum(g.capacity_qps * g.replicas for g in groups)
     busiest = sum(routed.values())
     served = mean_served_qps(service.name, solved)
+    cost = sum(g.usd_per_hour for g in groups)
     return ServicePlan(
         name=service.name,
         model=_name_of(service, chosen[0][0].deployment.model if chosen else None),
@@ -57,10 +67,11 @@ def service_plan(
         served_qps=served,
         targets={t.key: t.seconds for t in service.slo.targets},
         replica_groups=groups,
-        usd_per_hour=sum(g.usd_per_hour for g in groups),
+        usd_per_hour=cost,
         headroom_qps=max(0.0, capacity - busiest),
         busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
         floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
+        job=job_plan(service, solved, cost, served) if chosen else None,
     )
 
 
@@ -99,7 +110,10 @@ def _group(
     solved: Solved,
     nodes: tuple[NodeCount, ...],
     lengths: JointLengths,
+    *,
+    is_job: bool,
 ) -> ReplicaGroup:
+    """One group as the plan holds it; a job's requests wait for hours, and no latency is said of them."""
     d, at = candidate.deployment, solved.operating[candidate.key]
     return ReplicaGroup(
         gpu=d.gpu.name,
@@ -123,7 +137,7 @@ def _group(
         limited_by=candidate.capacity.limited_by,
         memory={**_memory(candidate.memory), "total_bytes": candidate.memory.total_bytes},
         kv_pool_tokens=candidate.memory.kv_pool_tokens,
-        predicted=_prediction(candidate, at, lengths),
+        predicted=Prediction(method=at.method) if is_job else _prediction(candidate, at, lengths),
         step=_step(at) if lengths.generates else None,
         evidence=candidate.evidence,
         notes=candidate.notes,

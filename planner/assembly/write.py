@@ -13,6 +13,7 @@ from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
 from planner.assembly.engine_basis import engine_basis
+from planner.assembly.jobs import hours_note
 from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
     alternative_of,
@@ -121,6 +122,8 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
         yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
+        if service.job is not None:
+            yield hours_note(service.name, service.job)
         if service.task != GENERATE:
             yield (
                 f"{label}prompts are pooled in one pass (task {service.task}): step times are those of "

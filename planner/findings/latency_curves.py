@@ -138,8 +138,9 @@ def frontier(
 
 
 def _answered(plan: Plan) -> Iterator[tuple[Service, ServicePlan]]:
-    """The costliest services that generate, with their questions: a page of charts, not a book."""
+    """The costliest services with first tokens to wait for, and their questions: a page, not a book."""
     questions = {s.name: s for s in plan.scenario.services}
     for answer in costliest(plan.services, MOST_CHARTED):
-        if questions[answer.name].task == GENERATE:
-            yield questions[answer.name], answer
+        service = questions[answer.name]
+        if service.task == GENERATE and service.job is None:
+            yield service, answer

@@ -147,7 +147,7 @@ def _with_step_time(question: Scenario, factor: float) -> Scenario:
             t.model_copy(update={"seconds": t.seconds / factor}) for t in service.slo.targets
         )
         slo = Slo(targets=targets, goodput=service.slo.goodput)
-        return service.model_copy(update={"rate": service.rate * factor, "slo": slo})
+        return service.model_copy(update={**service.rate_change(service.rate * factor), "slo": slo})
 
     return _each(question, slower)
 

@@ -21,6 +21,7 @@ from planner.scenario.fleet import (
     Sharing,
     Spot,
 )
+from planner.scenario.job import Job
 from planner.scenario.lengths import Lengths
 from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
 from planner.scenario.renames import FIELDS
@@ -66,6 +67,7 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "support": Support,
     "disaggregation": Disaggregation,
     "kv_link": KvLinkChoice,
+    "job": Job,
     "services": Service,
 }
 _PARENTS = {

@@ -48,6 +48,7 @@ from planner.scenario.fleet import (
     Spot,
     assured,
 )
+from planner.scenario.job import REPLACED, Job, with_job, without_replaced
 from planner.scenario.lengths import LengthSpec
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
@@ -227,6 +228,8 @@ class Service(StrictDocument):
     each GPU type of which ``existing`` or ``limits.stock`` has a number.
     ``length_correlation``: between prompt and output lengths (of their normal scores); request
     traces bring their own pairs.
+    ``job``: so many requests within a window, in place of ``rate``, ``slo``, ``load``, ``arrivals`` and
+    ``assurance``.
     """
 
     name: str = "service"
@@ -247,15 +250,19 @@ class Service(StrictDocument):
     load: Load | None = None
     buckets: Buckets | None = None
     assurance: Annotated[Assurance | None, BeforeValidator(assured)] = DEFAULT_ASSURANCE
+    job: Job | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, value: Any) -> Any:
-        return with_one_pass(with_new_names(value, FIELDS))
+        return with_job(with_one_pass(with_new_names(value, FIELDS)))
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Service:
         check_task(self)
+        if self.job is not None and self.buckets is not None:
+            message = "a job is sized as a whole: leave buckets out"
+            raise field_error("buckets", None, message)
         if self.task == GENERATE:
             return self
         settings, buckets = self.search.settings, self.buckets
@@ -270,11 +277,22 @@ class Service(StrictDocument):
                 raise field_error(field, name, message)
         return self
 
+    def rate_change(self, rate_qps: float) -> dict[str, object]:
+        """The fields that make its mean rate ``rate_qps`` [requests/s]; of a job its requests a day."""
+        if self.job is None:
+            return {"rate": rate_qps}
+        return {"rate": rate_qps, "job": self.job.at_rate(rate_qps)}
+
     @model_serializer(mode="wrap")
     def _as_its_task_reads(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A service that generates reads as it always did; one that pools has no output tokens."""
+        """A service that generates at a rate reads as it always did.
+
+        One that pools has no output tokens, and a job nothing that follows from it.
+        """
         written: dict[str, Any] = write(self)
         written.pop("task" if self.task == GENERATE else "output_tokens", None)
+        for name in ("job",) if self.job is None else REPLACED:
+            written.pop(name, None)
         return written
 
 
@@ -339,7 +357,8 @@ class Scenario(StrictDocument):
                 raise field_error("services", services, message)
             if all(isinstance(s, dict) for s in services):
                 services = tuple(
-                    {"name": f"service-{i + 1}", **shared, **s} for i, s in enumerate(services)
+                    {"name": f"service-{i + 1}", **without_replaced(s, shared), **s}
+                    for i, s in enumerate(services)
                 )
             rest = {k: v for k, v in value.items() if k not in shared}
             return {**rest, "services": services}
