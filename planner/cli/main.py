@@ -41,6 +41,7 @@ COMMANDS = {
     "verify": "recompute a plan and prove its cost again",
     "accept": "hold a load test of one replica against the plan",
     "deploy": "write launch commands and manifests that hold a plan",
+    "autoscale": "replay a plan's fleet under KEDA, HPA or llm-d",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",
     "serve": "open the planner in a browser",

@@ -118,6 +118,10 @@ def _query(launch: Launch) -> str:
     return f"sum({series})" if runtime.queue_kind == "gauge" else f"sum(rate({series}[2m]))"
 
 
+def scale_down_window_s(launch: Launch) -> int:
+    """How long replicas outlast the need for them [s]: twice their start-up, at least five minutes."""
+    return min(MAX_WINDOW_S, max(300, round(2 * launch.start_up_s)))
+
+
 def _behavior(launch: Launch) -> dict[str, Any]:
-    window = min(MAX_WINDOW_S, max(300, round(2 * launch.start_up_s)))
-    return {"scaleDown": {"stabilizationWindowSeconds": window}}
+    return {"scaleDown": {"stabilizationWindowSeconds": scale_down_window_s(launch)}}
