@@ -23,6 +23,7 @@ from planner.scenario import job as j
 from planner.scenario import money as m
 from planner.scenario import schema as s
 from planner.scenario.lengths import Lengths
+from planner.scenario.lora import Lora
 from planner.scenario.slo import METRICS, Slo
 from planner.units import parse_duration_s
 
@@ -56,6 +57,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`assumptions`", s.Assumptions, ()),
     ("`load`", f.Load, ()),
     ("`job`", j.Job, ()),
+    ("`lora`", Lora, ()),
     ("`buckets`", f.Buckets, ()),
     ("`assurance`", f.Assurance, ()),
     ("The scenario around its services", s.Scenario, ("services",)),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from planner.fleet.periods import DAY
 from planner.money.rates import token_cost
 from planner.plan.job import JobPlan
-from planner.scenario.job import HOUR_S, Job
+from planner.scenario.job import HOUR_S
 from planner.scenario.schema import Service
 from planner.solving.job_hours import windows_of
 from planner.solving.result import Solved
@@ -82,13 +82,4 @@ def _gpu_hours(service: Service, solved: Solved, hours: Sequence[float]) -> floa
         own[key] * replicas * hours[t]
         for (key, t), replicas in solved.solution.replicas.items()
         if key in own
-    )
-
-
-def hours_note(name: str, job: Job) -> str:
-    """How the hours of a job were found, as an assumption of the plan."""
-    return (
-        f"{name}: its work lies in the hours of its window that the same program finds cheapest, start-up "
-        "left out, and is done at saturation, as early as the replicas of each hour can; a failure "
-        f"delays it, and the {job.within / HOUR_S:g} h hold no spare for that"
     )

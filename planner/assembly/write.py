@@ -13,7 +13,6 @@ from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
 from planner.assembly.engine_basis import engine_basis
-from planner.assembly.jobs import hours_note
 from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
     alternative_of,
@@ -24,6 +23,7 @@ from planner.assembly.reasons import (
 )
 from planner.assembly.rentals import cash_of, rentals_of
 from planner.assembly.searched import searched
+from planner.assembly.service_notes import service_notes
 from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.feasibility import lower_precision
@@ -33,7 +33,6 @@ from planner.plan.provenance import Provenance, Run, SolverReport, Verification
 from planner.plan.schema import Plan
 from planner.scenario.fleet import Assurance
 from planner.scenario.schema import Arrivals, Scenario
-from planner.scenario.task import GENERATE
 from planner.solving.result import Effort, Solved
 from planner.solving.schedule import periods_of
 from planner.version import package_version
@@ -119,18 +118,13 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
     for service in solved.scenario.services:
         share = service.assumptions.prefix_hit_share
         label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
-        yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
+        if service.job is None:
+            yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
-        if service.job is not None:
-            yield hours_note(service.name, service.job)
-        if service.task != GENERATE:
-            yield (
-                f"{label}prompts are pooled in one pass (task {service.task}): step times are those of "
-                "prefill, prompts of decoders are split over steps and their prefixes cached as when "
-                "generating (assumed)"
-            )
-        yield f"{label}{_sized_for(service.assurance)}"
+        yield from service_notes(service, label)
+        if service.job is None:
+            yield f"{label}{_sized_for(service.assurance)}"
     yield from _links(solved)
     yield from engine_basis(solved, catalog)
     yield from _precision(solved, catalog, effort)

@@ -55,7 +55,7 @@ class Launch:
     ``replicas`` run in the busiest hour; ``by_hour`` in each hour of the day, empty where they do not
     vary. ``pool``: one of the two pools of ``units`` that stand ``within`` a node or a zone; ``port``:
     where the engine listens in a container. ``task``: what becomes of a prompt; ``encoder``: the model
-    keeps no cache.
+    keeps no cache. ``lora_cached``: adapters kept in host memory, those on the GPUs included.
     """
 
     name: str
@@ -102,6 +102,7 @@ class Launch:
     port: int = 8000
     task: Task = GENERATE
     encoder: bool = False
+    lora_cached: int = 0
 
     @property
     def gpus(self) -> int:

@@ -23,6 +23,7 @@ from planner.scenario.fleet import (
 )
 from planner.scenario.job import Job
 from planner.scenario.lengths import Lengths
+from planner.scenario.lora import Lora
 from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
 from planner.scenario.renames import FIELDS
 from planner.scenario.schema import (
@@ -68,6 +69,7 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "disaggregation": Disaggregation,
     "kv_link": KvLinkChoice,
     "job": Job,
+    "lora": Lora,
     "services": Service,
 }
 _PARENTS = {

@@ -50,6 +50,7 @@ from planner.scenario.fleet import (
 )
 from planner.scenario.job import REPLACED, Job, with_job, without_replaced
 from planner.scenario.lengths import LengthSpec
+from planner.scenario.lora import Lora
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
 from planner.scenario.slo import Slo
@@ -229,7 +230,7 @@ class Service(StrictDocument):
     ``length_correlation``: between prompt and output lengths (of their normal scores); request
     traces bring their own pairs.
     ``job``: so many requests within a window, in place of ``rate``, ``slo``, ``load``, ``arrivals`` and
-    ``assurance``.
+    ``assurance``. ``lora``: adapters of the model, of which each request names one.
     """
 
     name: str = "service"
@@ -251,6 +252,7 @@ class Service(StrictDocument):
     buckets: Buckets | None = None
     assurance: Annotated[Assurance | None, BeforeValidator(assured)] = DEFAULT_ASSURANCE
     job: Job | None = None
+    lora: Lora | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -293,6 +295,8 @@ class Service(StrictDocument):
         written.pop("task" if self.task == GENERATE else "output_tokens", None)
         for name in ("job",) if self.job is None else REPLACED:
             written.pop(name, None)
+        if self.lora is None:
+            written.pop("lora", None)
         return written
 
 

@@ -41,6 +41,9 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
     )
     caches = list(dict.fromkeys(catalog.kv_format(k) for k in search.kv_cache))
     settings = EngineSettings(**search.settings.model_dump())
+    if service.lora is not None:
+        loaded, rank = service.lora.loaded, service.lora.rank
+        settings = replace(settings, lora_adapters=loaded, lora_rank=rank)
     seen: set[Deployment] = set()
     for engine, gpu, layout, fmt, kv in itertools.product(
         search.engines, gpus, layouts(search, model), weights, caches
