@@ -41,6 +41,12 @@ class _Wanted:
     by_hour: tuple[int, ...]
     pool: PoolRole
 
+    @property
+    def least(self) -> int:
+        """Replicas that run at any time: at least one, but for a batch job."""
+        lowest = min(self.by_hour, default=self.group.replicas)
+        return max(0 if self.service.job is not None else 1, lowest)
+
     def setting(self, name: str, default: int) -> int:
         value = self.group.settings.get(name)
         return default if value is None else int(value)
@@ -60,7 +66,7 @@ def check_files(
     for one in started:
         _check_process(one, wanted[one.name], catalog, choices)
     if target in ("kubernetes", "llm-d"):
-        counts = {name: (w.group.replicas, w.by_hour) for name, w in wanted.items()}
+        counts = {n: (w.group.replicas, w.by_hour, w.least) for n, w in wanted.items()}
         check_cluster(files, counts)
 
 
@@ -87,7 +93,7 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
         group.expert_parallel,
     )
     _same(one.name, "parallel degrees", module.degrees(stated), requested)
-    least = max(1, min(wanted.by_hour, default=group.replicas))
+    least = wanted.least
     if one.replicas != least:  # the least to begin with where the clock adds the rest
         _same(one.name, "replicas", one.replicas, group.replicas)
     if one.gpus is not None:

@@ -56,6 +56,7 @@ class Launch:
     vary. ``pool``: one of the two pools of ``units`` that stand ``within`` a node or a zone; ``port``:
     where the engine listens in a container. ``task``: what becomes of a prompt; ``encoder``: the model
     keeps no cache. ``lora_cached``: adapters kept in host memory, those on the GPUs included.
+    ``batch``: it serves a batch job, by the clock alone.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Launch:
     task: Task = GENERATE
     encoder: bool = False
     lora_cached: int = 0
+    batch: bool = False
 
     @property
     def gpus(self) -> int:
@@ -111,8 +113,11 @@ class Launch:
 
     @property
     def least_replicas(self) -> int:
-        """What must run at any time; a server stays up where the plan would switch the last one off."""
-        return max(1, min(self.by_hour, default=self.replicas))
+        """What must run at any time; a server stays up where the plan would switch the last one off.
+
+        Those of a batch job go with the last of its work.
+        """
+        return max(0 if self.batch else 1, min(self.by_hour, default=self.replicas))
 
     @property
     def most_replicas(self) -> int:

@@ -129,6 +129,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         within=piece.within,
         task=service.task,
         encoder=is_encoder(deployment.model),
+        batch=service.job is not None,
         lora_cached=service.lora.adapters if service.lora else 0,
     )
 

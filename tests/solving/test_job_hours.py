@@ -7,6 +7,7 @@ import json
 import math
 
 import pytest
+import yaml
 
 from planner.api import solve
 from planner.cli.main import main
@@ -147,5 +148,20 @@ def test_a_job_from_the_command_line_to_launch_files(tmp_path, capsys):
     plan.write_text(json.dumps(late))
     assert main(["verify", str(plan), "--failed-only"]) != 0
     assert "done by the deadline" in capsys.readouterr().out
-    target = ["deploy", str(plan), "--target", "vllm", "-o", str(tmp_path / "out")]
-    assert main(target) == 0
+
+
+def test_a_jobs_servers_run_by_the_clock_and_go_with_its_work(tmp_path):
+    (tmp_path / "s.yaml").write_text(json.dumps({**BASE, **OWN}))
+    plan, out = tmp_path / "plan.json", tmp_path / "out"
+    solving = ["solve", str(tmp_path / "s.yaml"), "--verify", "none", "--format", "json"]
+    assert main([*solving, "-o", str(plan)]) == 0
+    assert main(["deploy", str(plan), "--target", "kubernetes", "-o", str(out)]) == 0
+    objects = list(yaml.safe_load_all((out / "night.group.yaml").read_text()))
+    (scaled,) = [o["spec"] for o in objects if o["kind"] == "ScaledObject"]
+    (server,) = [o["spec"] for o in objects if o["kind"] == "Deployment"]
+    assert scaled["minReplicaCount"] == server["replicas"] == 0
+    assert {t["type"] for t in scaled["triggers"]} == {"cron"}
+    periods = json.loads(plan.read_text())["periods"]
+    most = max(n for p in periods for k, n in p["replicas"].items() if k.startswith("night"))
+    assert scaled["maxReplicaCount"] == most
+    assert main(["deploy", str(plan), "--target", "vllm", "-o", str(tmp_path / "scripts")]) == 0

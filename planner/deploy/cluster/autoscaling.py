@@ -17,6 +17,9 @@ def scaling_objects(launch: Launch, choices: Choices) -> list[dict[str, Any]]:
     """A KEDA ScaledObject or a HorizontalPodAutoscaler; none where it is not asked or measured."""
     if choices.autoscaler == "none" or not can_scale(launch, choices):
         return []
+    if launch.batch:  # its queue is full as long as there is work
+        clocked = choices.autoscaler == "keda" and any(shifts(launch.by_hour))
+        return [_scaled_object(launch, choices)] if clocked else []
     if choices.autoscaler == "hpa":
         return [_pod_autoscaler(launch, choices)]
     return [_scaled_object(launch, choices)]
@@ -31,6 +34,8 @@ def can_scale(launch: Launch, choices: Choices) -> bool:
 def first_replicas(launch: Launch, choices: Choices) -> int:
     """What is asked for at once: the least where the clock adds the rest, else what the plan runs."""
     clocked = launch.by_hour and choices.autoscaler == "keda" and can_scale(launch, choices)
+    if launch.batch:
+        clocked = bool(scaling_objects(launch, choices))
     return launch.least_replicas if clocked else launch.replicas
 
 
@@ -40,7 +45,9 @@ def adapted_metric(launch: Launch) -> str:
 
 
 def most_replicas(launch: Launch, choices: Choices) -> int:
-    """How far autoscaling may go."""
+    """How far autoscaling may go; a batch job needs no more than its plan."""
+    if launch.batch:
+        return launch.most_replicas
     return math.ceil(launch.most_replicas * choices.burst)
 
 
@@ -56,17 +63,21 @@ def _scaled_object(launch: Launch, choices: Choices) -> dict[str, Any]:
             "pollingInterval": 15,
             "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(launch)}},
             "triggers": [
-                {
-                    "type": "prometheus",
-                    "metricType": "AverageValue",
-                    "metadata": {
-                        "serverAddress": choices.prometheus_url,
-                        "query": _query(launch),
-                        "threshold": str(launch.queue_threshold),
-                    },
-                },
+                *([] if launch.batch else [_by_the_queue(launch, choices)]),
                 *(_by_the_clock(shift, launch, choices) for shift in shifts(launch.by_hour)),
             ],
+        },
+    }
+
+
+def _by_the_queue(launch: Launch, choices: Choices) -> dict[str, Any]:
+    return {
+        "type": "prometheus",
+        "metricType": "AverageValue",
+        "metadata": {
+            "serverAddress": choices.prometheus_url,
+            "query": _query(launch),
+            "threshold": str(launch.queue_threshold),
         },
     }
 

@@ -15,11 +15,12 @@ DAY = 24 * 60  # minutes
 
 
 def check_cluster(
-    files: Mapping[str, str], replicas: Mapping[str, tuple[int, tuple[int, ...]]]
+    files: Mapping[str, str], replicas: Mapping[str, tuple[int, tuple[int, ...], int]]
 ) -> None:
     """Hold the objects against one another, and autoscaling against the plan.
 
-    ``replicas``: by name, those of the busiest hour and of each hour (empty where they do not vary).
+    ``replicas``: by name, those of the busiest hour, of each hour (empty where they do not vary), and the
+    fewest.
     """
     groups = {n: read_yaml_stream(t) for n, t in files.items() if n.endswith(".group.yaml")}
     objects = [o for listed in groups.values() for o in listed]
@@ -27,10 +28,9 @@ def check_cluster(
     for item in objects:
         name = item["metadata"]["name"]
         if item["kind"] == "ScaledObject":
-            busiest, by_hour = replicas[name]
+            busiest, by_hour, least = replicas[name]
             most = max(busiest, *by_hour) if by_hour else busiest
             _hold(item["spec"]["maxReplicaCount"] >= most, name, "maxReplicaCount")
-            least = max(1, min(by_hour, default=most))
             _hold(item["spec"]["minReplicaCount"] == least, name, "minReplicaCount")
             for hour, wanted in enumerate(by_hour):
                 _hold(wanted <= _floor_at(hour, item["spec"]) <= most, name, "replicas by hour")
