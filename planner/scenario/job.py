@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from planner.scenario.fields import Seconds, StrictDocument, field_error
+from planner.scenario.fleet import Load
 from planner.units import DAY_S, parse_tokens
 
 HOUR_S = 3600.0
@@ -65,9 +66,13 @@ def with_job(value: Any) -> Any:
             message = f"job stands in place of {field}: leave {field} out"
             raise field_error(field, value[field], message)
     job = value["job"] if isinstance(value["job"], Job) else Job.model_validate(value["job"])
-    hourly = tuple(float(hour in job.hours) for hour in range(HOURS))
-    follows = {"rate": job.rate_qps, "load": {"hourly": hourly}, "slo": {"targets": ()}}
+    follows = {"rate": job.rate_qps, "load": load_of(job), "slo": {"targets": ()}}
     return {**value, "job": job, **follows}
+
+
+def load_of(job: Job) -> Load:
+    """The job's work spread evenly over the hours of its window."""
+    return Load(hourly=tuple(float(hour in job.hours) for hour in range(HOURS)))
 
 
 def without_replaced(service: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:

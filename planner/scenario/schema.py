@@ -265,6 +265,9 @@ class Service(StrictDocument):
         if self.job is not None and self.buckets is not None:
             message = "a job is sized as a whole: leave buckets out"
             raise field_error("buckets", None, message)
+        if self.job is not None and self.search.disaggregation is not None:
+            message = "a job has no target that pools would hold: leave search.disaggregation out"
+            raise field_error("search", "search.disaggregation", message)
         if self.task == GENERATE:
             return self
         settings, buckets = self.search.settings, self.buckets

@@ -64,6 +64,7 @@ def test_a_job_at_another_rate_has_other_requests():
         ({"job": {"within": "8h"}}, "'requests' is required"),
         ({"job": {"requests": 10, "within": "8h", "deadline": 6}}, "unknown field 'deadline'"),
         ({"buckets": {"prompt_tokens": [500]}}, "leave buckets out"),
+        ({"search": {"disaggregation": True}}, "leave search.disaggregation out"),
     ],
 )
 def test_what_a_job_cannot_have_is_refused(change, words, tmp_path, capsys):

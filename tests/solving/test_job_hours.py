@@ -165,3 +165,32 @@ def test_a_jobs_servers_run_by_the_clock_and_go_with_its_work(tmp_path):
     most = max(n for p in periods for k, n in p["replicas"].items() if k.startswith("night"))
     assert scaled["maxReplicaCount"] == most
     assert main(["deploy", str(plan), "--target", "vllm", "-o", str(tmp_path / "scripts")]) == 0
+
+
+def test_a_job_that_cannot_be_done_says_how_much_could_and_by_when():
+    """Four GPUs do what four hours allow: a sixth of the work in time, or all of it in more hours."""
+    service = {k: v for k, v in NIGHT.items() if k != "job"}
+    job = {"requests": "1M", "start": 20, "within": "4h"}
+    plan = solved(services=[{**service, "job": job}], limits={"stock": {"h100-sxm-80gb": 4}})
+    assert plan.status == "infeasible"
+    ways = {r.requirement: r for r in plan.infeasibility.relaxations}
+    requests, within = ways["job.requests"], ways["job.within"]
+    assert requests.current == "1,000,000 a day"
+    fewer = float(requests.relaxed.split()[0].replace(",", ""))
+    hours = int(within.relaxed.split()[0])
+    assert (hours - 1) * fewer / 4 < 1e6 <= hours * fewer / 4 * 1.02
+
+
+def test_a_job_of_low_priority_gets_what_the_stock_leaves():
+    low = {**NIGHT, "priority": 0, "job": {"requests": "2M", "start": 20, "within": "8h"}}
+    plan = solved(
+        services=[{**CHAT, "priority": 1}, low],
+        limits={"stock": {"h100-sxm-80gb": 4}},
+        serve="by-priority",
+    )
+    chat, night = plan.services
+    assert chat.served_qps == pytest.approx(chat.rate_qps)
+    assert 0 < night.served_qps < night.rate_qps
+    assert night.job.requests == pytest.approx(night.served_qps * 86_400)
+    for period in plan.periods:
+        assert sum(period.replicas.values()) <= 4
