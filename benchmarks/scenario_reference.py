@@ -19,9 +19,11 @@ from pydantic_core import PydanticUndefined
 
 from planner.scenario import disaggregation as p
 from planner.scenario import fleet as f
+from planner.scenario import job as j
 from planner.scenario import money as m
 from planner.scenario import schema as s
 from planner.scenario.lengths import Lengths
+from planner.scenario.lora import Lora
 from planner.scenario.slo import METRICS, Slo
 from planner.units import parse_duration_s
 
@@ -34,7 +36,9 @@ A scenario is one YAML file. With one service its fields stand at the top; sever
 under `services`, and what stands above them holds for each that does not say otherwise. Unknown fields are
 errors, numbers are plain numbers (tokens also `8k`, a rate also `20/s`), durations are `2s`,
 `100ms`, `30m` or seconds. Only `model`, `rate`,
-`prompt_tokens`, `output_tokens` and `slo` are required. The files in `scenarios/` run as they stand.
+`prompt_tokens`, `output_tokens` and `slo` are required (where `task` pools prompts, no `output_tokens`; a
+`job` stands in place of `rate` and `slo`).
+The files in `scenarios/` run as they stand.
 
 `model` is a name of the catalog (`planner catalog models`), the path of a `config.json` or of its folder,
 or a description: `{layers: 32, hidden: 4096, heads: 32, kv_heads: 8, intermediate: 14336, vocab: 128256}`.
@@ -52,6 +56,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`search.disaggregation.kv_link`", p.KvLinkChoice, ()),
     ("`assumptions`", s.Assumptions, ()),
     ("`load`", f.Load, ()),
+    ("`job`", j.Job, ()),
+    ("`lora`", Lora, ()),
     ("`buckets`", f.Buckets, ()),
     ("`assurance`", f.Assurance, ()),
     ("The scenario around its services", s.Scenario, ("services",)),

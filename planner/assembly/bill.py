@@ -28,7 +28,7 @@ def nodes_of(solved: Solved, rentals: Iterable[Rental]) -> Iterator[NodeCount]:
     for key, paid in rented(solved):
         offer = offers[key]
         for n, share in paid:
-            unused = min(idle[offer.gpu], standing[key], n * offer.gpu_count)
+            unused = max(0, min(idle[offer.gpu], standing[key], n * offer.gpu_count))
             idle[offer.gpu] -= unused
             standing[key] = max(0, standing[key] - n * offer.gpu_count)  # other levels: other hours
             yield NodeCount(
@@ -97,7 +97,7 @@ def totals_of(
     rate = sum(served.values())
     lengths = {s.name: lengths_of(s) for s in solved.scenario.services}
     prompt = sum(served[n] * x.mean_prompt for n, x in lengths.items()) / rate if rate else 0.0
-    output = sum(served[n] * x.mean_output for n, x in lengths.items()) / rate if rate else 0.0
+    output = sum(served[n] * x.mean_written for n, x in lengths.items()) / rate if rate else 0.0
     tokens = token_cost(cost, rate, prompt, output)
     sizes = {o.key: o.gpu_count for o in solved.offers}
     standing: dict[int, list[tuple[int, int]]] = defaultdict(list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planner.assembly.bill import share_of_cost
+from planner.assembly.jobs import job_plan
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.buckets import buckets_of, served_lengths
@@ -40,7 +41,15 @@ def service_plan(
     lengths = lengths_of(service)
     groups = tuple(
         _with_origin(
-            _group(candidate, count, routed.get(candidate.key, 0.0), solved, nodes, lengths),
+            _group(
+                candidate,
+                count,
+                routed.get(candidate.key, 0.0),
+                solved,
+                nodes,
+                lengths,
+                is_job=service.job is not None,
+            ),
             weights_origin(
                 candidate.deployment, _name_of(service, candidate.deployment.model), catalog
             ),
@@ -50,6 +59,7 @@ def service_plan(
     capacity = sum(g.capacity_qps * g.replicas for g in groups)
     busiest = sum(routed.values())
     served = mean_served_qps(service.name, solved)
+    cost = sum(g.usd_per_hour for g in groups)
     return ServicePlan(
         name=service.name,
         model=_name_of(service, chosen[0][0].deployment.model if chosen else None),
@@ -57,12 +67,11 @@ def service_plan(
         served_qps=served,
         targets={t.key: t.seconds for t in service.slo.targets},
         replica_groups=groups,
-        usd_per_hour=sum(g.usd_per_hour for g in groups),
+        usd_per_hour=cost,
         headroom_qps=max(0.0, capacity - busiest),
         busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
-        floors=_floors(chosen[0][0], lengths.mean_prompt, lengths.mean_output, service.rate)
-        if chosen
-        else {},
+        floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
+        job=job_plan(service, solved, cost, served) if chosen else None,
     )
 
 
@@ -79,11 +88,14 @@ def _name_of(service: Service, model: ModelSpec | None) -> str:
     return model.requested_as(service.model) if model else service.model
 
 
-def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> dict[str, float]:
+def _floors(candidate: Candidate, lengths: JointLengths, rate: float) -> dict[str, float]:
     """The least a plan with this deployment could do [s, GPUs]."""
+    prompt, output = lengths.mean_prompt, lengths.mean_output
     floor = floors(candidate.deployment)
     gpus = candidate.deployment.gpus * rate / floor.requests_per_s(prompt, output)
     prompts = floors(candidate.prefill.deployment) if candidate.prefill else floor
+    if not lengths.generates:
+        return {"e2e_s": prompts.ttft_s(prompt), "gpus_for_arithmetic_alone": gpus}
     return {
         "ttft_s": prompts.ttft_s(prompt),
         "tpot_s": floor.tpot_s(prompt + output / 2),
@@ -98,7 +110,10 @@ def _group(
     solved: Solved,
     nodes: tuple[NodeCount, ...],
     lengths: JointLengths,
+    *,
+    is_job: bool,
 ) -> ReplicaGroup:
+    """One group as the plan holds it; a job's requests wait for hours, and no latency is said of them."""
     d, at = candidate.deployment, solved.operating[candidate.key]
     return ReplicaGroup(
         gpu=d.gpu.name,
@@ -122,8 +137,8 @@ def _group(
         limited_by=candidate.capacity.limited_by,
         memory={**_memory(candidate.memory), "total_bytes": candidate.memory.total_bytes},
         kv_pool_tokens=candidate.memory.kv_pool_tokens,
-        predicted=_prediction(candidate, at),
-        step=_step(at),
+        predicted=Prediction(method=at.method) if is_job else _prediction(candidate, at, lengths),
+        step=_step(at) if lengths.generates else None,
         evidence=candidate.evidence,
         notes=candidate.notes,
         gpu_share=candidate.gpu_share,
@@ -172,12 +187,18 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
     return {name: getattr(s, name) for name in s.__dataclass_fields__}
 
 
-def _prediction(candidate: Candidate, at: Operating) -> Prediction:
+def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> Prediction:
+    """Latencies with their intervals; where prompts are pooled those of whole requests alone.
+
+    A pooled prompt is done as a first token would be, and known as well as that.
+    """
     named = set(Prediction.model_fields)
     latency = {f"{key}_s": value for key, value in at.latency_s.items()}
+    if not lengths.generates:
+        latency = {key: value for key, value in latency.items() if key.startswith("e2e")}
     intervals = {}
     for key, value in latency.items():
-        kind = key.partition("_")[0]
+        kind = key.partition("_")[0] if lengths.generates else "ttft"
         if kind in ("ttft", "tpot") and value > 0:
             interval = candidate.steps.interval(value, kind, INTERVAL_LEVEL)
             intervals[key] = (interval.low, interval.high)
@@ -187,7 +208,9 @@ def _prediction(candidate: Candidate, at: Operating) -> Prediction:
         method=at.method,
         interval_level=INTERVAL_LEVEL,
         intervals=intervals,
-        simulation_intervals={f"{k}_s": v for k, v in at.simulation_intervals.items()},
+        simulation_intervals={
+            f"{k}_s": v for k, v in at.simulation_intervals.items() if f"{k}_s" in latency
+        },
     )
 
 

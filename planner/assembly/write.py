@@ -23,6 +23,7 @@ from planner.assembly.reasons import (
 )
 from planner.assembly.rentals import cash_of, rentals_of
 from planner.assembly.searched import searched
+from planner.assembly.service_notes import service_notes
 from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.feasibility import lower_precision
@@ -117,10 +118,13 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
     for service in solved.scenario.services:
         share = service.assumptions.prefix_hit_share
         label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
-        yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
+        if service.job is None:
+            yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
-        yield f"{label}{_sized_for(service.assurance)}"
+        yield from service_notes(service, label)
+        if service.job is None:
+            yield f"{label}{_sized_for(service.assurance)}"
     yield from _links(solved)
     yield from engine_basis(solved, catalog)
     yield from _precision(solved, catalog, effort)

@@ -20,7 +20,7 @@ from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import LatentAttention, ModelSpec, MoeMlp, RecurrentMixer
 from planner.catalog.tables import IsoDate, read_yaml, validate_document
 
-Feature = Literal["moe", "latent-attention", "sparse-indexer", "recurrent"]
+Feature = Literal["moe", "latent-attention", "sparse-indexer", "recurrent", "pooling"]
 Pools = Literal["", "apart", "unlike", "prefill-wider"]
 
 
@@ -33,7 +33,8 @@ class SupportConditions:
     ``model_architectures`` and ``except_architectures``: the config's architecture is, or is not,
     among these. ``features``: what the model has. ``lacks``: what it does not have. ``misaligned_block``: a
     feed-forward or expert width of one rank is no multiple of the weight format's block. ``pools``:
-    prefill and decode run "apart", with "unlike" tensor parallelism, or the "prefill-wider" one.
+    prefill and decode run "apart", with "unlike" tensor parallelism, or the "prefill-wider" one. ``lora``:
+    adapters are held beside the model.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -53,6 +54,7 @@ class SupportConditions:
     misaligned_block: bool = False
     lacks: tuple[Feature, ...] = ()
     pools: Pools = ""
+    lora: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class _AskedLayout:
     tensor_parallel: int
     expert_ranks: int
     prefill_tensor_parallel: int | None
+    lora: bool
 
     @property
     def features(self) -> frozenset[str]:
@@ -113,7 +116,7 @@ class _AskedLayout:
 
 @lru_cache(maxsize=256)
 def _features(model: ModelSpec) -> frozenset[str]:
-    found: set[str] = set()
+    found: set[str] = set() if model.head == "lm" else {"pooling"}
     for layer in model.layers:
         if isinstance(layer.mlp, MoeMlp):
             found.add("moe")
@@ -149,11 +152,13 @@ def check_support(
     data_parallel: int = 1,
     expert_parallel: int = 1,
     prefill_tensor_parallel: int | None = None,
+    lora: bool = False,
 ) -> tuple[str, ...]:
     """Return every reason why the deployment would not launch; empty when it would.
 
     Experts are divided over ``tensor_parallel * data_parallel / expert_parallel`` ranks each.
     ``prefill_tensor_parallel``: of the pool that prefills for this one; None where one does both.
+    ``lora``: whether adapters are held beside the model.
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
     layout = _AskedLayout(
@@ -165,6 +170,7 @@ def check_support(
         tensor_parallel,
         expert_ranks,
         prefill_tensor_parallel,
+        lora,
     )
     name = engine.name
     about_engine = (r for r in rules if not r.when.engines or name in r.when.engines)
@@ -184,6 +190,7 @@ def _applies(when: SupportConditions, layout: _AskedLayout) -> bool:
         and (not when.features or layout.features.issuperset(when.features))
         and (not when.lacks or layout.features.isdisjoint(when.lacks))
         and (not when.pools or layout.has_pools(when.pools))
+        and (not when.lora or layout.lora)
         and (not when.misaligned_block or layout.has_misaligned_block)
     )
 

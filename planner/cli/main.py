@@ -42,6 +42,7 @@ COMMANDS = {
     "accept": "hold a load test of one replica against the plan",
     "deploy": "write launch commands and manifests that hold a plan",
     "import": "make a scenario from the metrics and manifests of a fleet",
+    "autoscale": "replay a plan's fleet under KEDA, HPA or llm-d",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",
     "serve": "open the planner in a browser",
@@ -53,7 +54,7 @@ COMMANDS = {
     "calibrate": "fit the latency model to your own measurements",
     "completion": "print a shell completion script",
 }
-FILES = {"import": "running.importing"}  # where not its own name
+FILES = {"import": "running.importing", "autoscale": "running.autoscale"}  # where not its own name
 
 
 class LazyGroup(click.Group):

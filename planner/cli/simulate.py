@@ -9,7 +9,7 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.notes import shows_progress
-from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.numbers import FiniteRange, duration
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import format_option, table_option
 from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
@@ -17,19 +17,6 @@ from planner.scenario.changes import FieldChange
 from planner.units import parse_duration_s
 
 MISSED = 3
-
-
-def _duration(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Seconds from ``30m``, ``90s`` or a bare number."""
-    if value is None:
-        return None
-    try:
-        seconds = parse_duration_s(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param=param) from None
-    if seconds <= 0:
-        raise click.BadParameter(f"must be longer than 0, found {value!r}", param=param)
-    return seconds
 
 
 def _scaling(
@@ -70,7 +57,7 @@ def _scaling(
     type=click.IntRange(min=1, max=100_000),
     help="Closed loop: keep this many requests in flight per service, as load tests do.",
 )
-@click.option("--duration", callback=_duration, help="Measured time, e.g. 30m (default: by need).")
+@click.option("--duration", callback=duration, help="Measured time, e.g. 30m (default: by need).")
 @click.option(
     "--rate-scale",
     type=FiniteRange(min=0, min_open=True),

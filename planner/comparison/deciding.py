@@ -12,7 +12,8 @@ from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.problem import Problem, Solution
 from planner.scenario.schema import Scenario
-from planner.solving.build_problem import decide, problem_of
+from planner.solving.build_problem import decide
+from planner.solving.job_hours import framed_problem
 from planner.solving.near_winners import scaled
 from planner.solving.pipeline import solve_scenario
 from planner.solving.result import Effort, Progress
@@ -85,7 +86,8 @@ class Decider:
         offers = offers_of(scenario, self.catalog, self.base)
         shares = scenario.sharing.gpu
         sets = {s.name: self.sized.candidates(s, offers, shares) for s in scenario.services}
-        problem = scaled(problem_of(scenario, sets, offers, self.catalog), corrections or {})
+        framed, _ = framed_problem(scenario, sets, offers, self.catalog)
+        problem = scaled(framed, corrections or {})
         by_key = {c.key: c for s in sets.values() for c in s.candidates}
         return Decided(scenario, problem, self.solve(problem), by_key)
 

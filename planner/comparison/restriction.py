@@ -104,12 +104,12 @@ def _with_search(scenario: Scenario, held: Mapping[str, object]) -> Scenario:
 def with_rate(scenario: Scenario, rate_qps: float) -> Scenario:
     """The scenario at a total rate of ``rate_qps`` [requests/s], services in their proportions."""
     total = sum(s.rate for s in scenario.services)
-    return _each(scenario, lambda s: {"rate": s.rate * rate_qps / total})
+    return _each(scenario, lambda s: s.rate_change(s.rate * rate_qps / total))
 
 
 def with_growth(scenario: Scenario, growth: float) -> Scenario:
     """The scenario after every service's rate grew by ``growth`` (0.25: a quarter more)."""
-    return _each(scenario, lambda s: {"rate": s.rate * (1 + growth)})
+    return _each(scenario, lambda s: s.rate_change(s.rate * (1 + growth)))
 
 
 def with_output_tokens(scenario: Scenario, tokens: float) -> Scenario:

@@ -8,7 +8,7 @@ from typing import Any
 
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices
-from planner.deploy.cluster.consistency import check_cluster
+from planner.deploy.cluster.consistency import PlannedReplicas, check_cluster
 from planner.deploy.engines.command_line import ENGINES, parse
 from planner.deploy.engines.common import Degrees
 from planner.deploy.engines.dialect import Dialect
@@ -42,6 +42,12 @@ class _Wanted:
     by_hour: tuple[int, ...]
     pool: PoolRole
 
+    @property
+    def least(self) -> int:
+        """Replicas that run at any time: at least one, but for a batch job."""
+        lowest = min(self.by_hour, default=self.group.replicas)
+        return max(0 if self.service.job is not None else 1, lowest)
+
     def setting(self, name: str, default: int) -> int:
         value = self.group.settings.get(name)
         return default if value is None else int(value)
@@ -63,7 +69,7 @@ def check_files(
     _same(target, "replica groups", sorted({s.name for s in started}), sorted(wanted))
     for one in started:
         _check_process(one, wanted[one.name], catalog, choices)
-    counts = {name: (w.group.replicas, w.by_hour) for name, w in wanted.items()}
+    counts = {n: PlannedReplicas(w.group.replicas, w.by_hour, w.least) for n, w in wanted.items()}
     if target in STACKS:
         check_stack(target, files, catalog.root, counts)
     elif target in ("kubernetes", "llm-d"):
@@ -93,12 +99,14 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
         group.expert_parallel,
     )
     _same(one.name, "parallel degrees", module.degrees(stated), requested)
-    least = max(1, min(wanted.by_hour, default=group.replicas))
+    least = wanted.least
     if one.replicas != least:  # the least to begin with where the clock adds the rest
         _same(one.name, "replicas", one.replicas, group.replicas)
     if one.gpus is not None:
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
     _same(one.name, "pool", module.pool(stated), module.pool_text(wanted.pool))
+    task = wanted.service.task
+    _same(one.name, "task", module.pooled(stated), module.pooled_text(task))
     _same(one.name, "drafted tokens", module.drafts(stated), wanted.setting("draft_tokens", 0))
     adapters = int(stated.get("lora_adapters", 0))
     _same(one.name, "LoRA adapters", adapters, wanted.setting("lora_adapters", 0))

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from planner.catalog.gpu import GpuSpec
 from planner.deploy.engines.dialect import Dialect
+from planner.scenario.task import GENERATE, Task
 
 IMAGE_PATH = "/checkpoint"  # where an image with a checkpoint is mounted
 
@@ -58,6 +59,9 @@ class Launch:
     where the engine listens in a container. ``checkpoint_bytes``: the files of the checkpoint [B].
     ``model_image``: an image that holds the checkpoint, mounted at ``IMAGE_PATH``. ``survives_zones``: zones
     the plan may lose with every target held. ``image_named``: ``image`` was given by hand.
+    where the engine listens in a container. ``task``: what becomes of a prompt; ``encoder``: the model
+    keeps no cache. ``lora_cached``: adapters kept in host memory, those on the GPUs included.
+    ``batch``: it serves a batch job, by the clock alone.
     """
 
     name: str
@@ -106,6 +110,10 @@ class Launch:
     model_image: str = ""
     survives_zones: int = 0
     image_named: bool = False
+    task: Task = GENERATE
+    encoder: bool = False
+    lora_cached: int = 0
+    batch: bool = False
 
     @property
     def gpus(self) -> int:
@@ -114,8 +122,11 @@ class Launch:
 
     @property
     def least_replicas(self) -> int:
-        """What must run at any time; a server stays up where the plan would switch the last one off."""
-        return max(1, min(self.by_hour, default=self.replicas))
+        """What must run at any time; a server stays up where the plan would switch the last one off.
+
+        Those of a batch job go with the last of its work.
+        """
+        return max(0 if self.batch else 1, min(self.by_hour, default=self.replicas))
 
     @property
     def most_replicas(self) -> int:

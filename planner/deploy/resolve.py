@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from planner.catalog.pooling import is_encoder
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices, must_be_known
 from planner.deploy.engines.checkpoint import LoadedWeights, weights_to_load
@@ -19,6 +20,7 @@ from planner.errors import InputError
 from planner.plan.rebuild import deployment_of
 from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
 from planner.scenario.schema import Service
+from planner.scenario.task import GENERATE, Task
 from planner.sizing.batch_limits import batch_limits, limits_within, prefix_caching
 from planner.sizing.context import default_context, runs_prompts_whole
 from planner.sizing.memory import memory_fraction, memory_layout
@@ -117,7 +119,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         program=tuple(dialect.any_runtime().program.split()),
         keep_entrypoint=dialect.any_runtime().entrypoint == "keep",
         start_up_s=min(service.routing.start_up or engine.start_up_s, DAY_S),
-        queue_threshold=_queue_threshold(planned, group, per_replica),
+        queue_threshold=_queue_threshold(planned, group, per_replica, service.task),
         rate_qps=per_replica,
         capacity_qps=group.capacity_qps,
         drain_s=math.ceil(min(max(MIN_DRAIN_S, group.predicted.e2e_p99_s or 0.0), DAY_S)),
@@ -130,6 +132,10 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         model_image=context.choices.model_images.get(service.name, ""),
         image_named=engine.name in context.choices.images,
         survives_zones=context.plan.scenario.failures.zones,
+        task=service.task,
+        encoder=is_encoder(deployment.model),
+        batch=service.job is not None,
+        lora_cached=service.lora.adapters if service.lora else 0,
     )
 
 
@@ -208,14 +214,17 @@ def _nodes(group: ReplicaGroup, plan: Plan) -> int:
     return nodes
 
 
-def _queue_threshold(planned: ServicePlan, group: ReplicaGroup, rate_qps: float) -> int:
+def _queue_threshold(planned: ServicePlan, group: ReplicaGroup, rate_qps: float, task: Task) -> int:
     """Requests that may wait at one replica and still start within the TTFT target.
 
     Little's law over the slack between the target and the predicted median: ``rate x slack``. Without
-    a TTFT target a tenth of the requests in flight.
+    a TTFT target a tenth of the requests in flight; pooled prompts are done within their e2e target.
     """
-    targets = [seconds for key, seconds in planned.targets.items() if key.startswith("ttft")]
+    metric = "ttft" if task == GENERATE else "e2e"
+    targets = [seconds for key, seconds in planned.targets.items() if key.startswith(metric)]
     if not targets:
         return max(1, round(group.concurrency / 10))
-    slack_s = min(*targets, DAY_S) - (group.predicted.ttft_p50_s or 0.0)
+    predicted = group.predicted
+    median_s = predicted.ttft_p50_s if task == GENERATE else predicted.others_s.get("e2e_p50_s")
+    slack_s = min(*targets, DAY_S) - (median_s or 0.0)
     return max(1, math.floor(rate_qps * max(slack_s, 0.0)))

@@ -10,6 +10,7 @@ from planner.derivation.question import DerivationInputs
 from planner.derivation.rows import DerivationRow, DerivationStep
 from planner.performance.guard import floors
 from planner.plan.schema import ReplicaGroup
+from planner.scenario.schema import Service
 from planner.units import TERA
 
 SLACK = 1e-6  # of a replica: sums of floats
@@ -23,12 +24,17 @@ def concurrency(q: DerivationInputs) -> DerivationRow:
         "rate x assumed response time",
         f"{rate:g}/s x {response:g} s",
         f"{q.textbook.in_flight:,.0f} requests",
-        f"{response:g} s for {output:,.0f} tokens is {1e3 * response / output:.0f} ms a token",
+        f"{response:g} s for {output:,.0f} tokens is {1e3 * response / output:.0f} ms a token"
+        if q.lengths.generates
+        else "",
     )
-    ttft, tpot = q.service.slo.target("ttft"), q.service.slo.target("tpot")
-    slowest = (ttft.seconds if ttft else 0.0) + ((output - 1) * tpot.seconds if tpot else 0.0)
     planned = q.planned_qps or rate
-    note = f"the targets allow up to {slowest:,.0f} s and {planned * slowest:,.0f} in flight"
+    slowest = _slowest_s(q.service, output)
+    note = (
+        "no target bounds the time of a request"
+        if slowest is None
+        else f"the targets allow up to {_seconds(slowest)} and {planned * slowest:,.0f} in flight"
+    )
     if not q.groups:
         return DerivationRow(
             "Requests in flight", book, DerivationStep("Little's law", "", "-", note)
@@ -41,6 +47,19 @@ def concurrency(q: DerivationInputs) -> DerivationRow:
         note,
     )
     return DerivationRow("Requests in flight", book, honest)
+
+
+def _slowest_s(service: Service, output_tokens: float) -> float | None:
+    """The longest a request may take by its targets [s]: TTFT and TPOT, else E2E; None without any."""
+    ttft, tpot = service.slo.target("ttft"), service.slo.target("tpot")
+    if ttft is None and tpot is None:
+        return max((t.seconds for t in service.slo.targets if t.metric == "e2e"), default=None)
+    decoding = (output_tokens - 1) * tpot.seconds if tpot else 0.0
+    return (ttft.seconds if ttft else 0.0) + decoding
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f} s" if value >= 1 or value == 0 else f"{1e3 * value:,.0f} ms"
 
 
 def _at_its_busiest(q: DerivationInputs) -> str:

@@ -100,7 +100,7 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> DerivationInputs
             parameters=rounded_parameters(count.total),
             bits={n: catalog.weight_format(n).bits for n in _formats(service, model)},
             kv_token_bytes=kv_bytes_per_token(model, catalog.kv_format("bf16")),
-            tokens=lengths.mean_prompt + lengths.mean_output,
+            tokens=lengths.mean_prompt + lengths.mean_written,
             in_flight=service.rate * given.response_time,
             overhead_bytes=overhead,
         ),

@@ -109,7 +109,10 @@ class ApiQuote:
 
 
 def api_quotes(plan: Plan, catalog: Catalog) -> tuple[ApiQuote, ...]:
-    """One quote for each service that is served; without rows where no model is near."""
+    """One quote for each service that is served.
+
+    Without rows where no model is near, or where nothing is generated.
+    """
     requested = {s.name: s for s in plan.scenario.services}
     quotes = []
     batches = catalog.api_batches()
@@ -117,13 +120,14 @@ def api_quotes(plan: Plan, catalog: Catalog) -> tuple[ApiQuote, ...]:
         if service.served_qps <= 0:
             continue
         lengths = lengths_of(requested[service.name])
-        rows, instead = rows_for(service.model, catalog)
+        priced = lengths.generates  # a chat model's price per token is no price of an embedding
+        rows, instead = rows_for(service.model, catalog) if priced else ((), "")
         quotes.append(
             ApiQuote(
                 service.name,
                 service.model,
                 service.served_qps * lengths.mean_prompt,
-                service.served_qps * lengths.mean_output,
+                service.served_qps * lengths.mean_written,
                 requested[service.name].assumptions.prefix_hit_share,
                 rows,
                 instead,

@@ -87,5 +87,5 @@ def _tokens_per_month(plan: Plan) -> float:
     per_second = 0.0
     for service in plan.services:
         lengths = lengths_of(requested[service.name])
-        per_second += service.served_qps * (lengths.mean_prompt + lengths.mean_output)
+        per_second += service.served_qps * (lengths.mean_prompt + lengths.mean_written)
     return per_second * SECONDS_PER_HOUR * HOURS_PER_MONTH

@@ -15,6 +15,7 @@ from planner.plan.labels import costliest
 from planner.plan.rebuild import placed
 from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
 from planner.scenario.schema import Service
+from planner.scenario.task import GENERATE
 from planner.serving.simulation.service_simulation import check_service, window_for
 from planner.solving.lookahead import Solve
 from planner.workload.lengths import lengths_of
@@ -137,7 +138,9 @@ def frontier(
 
 
 def _answered(plan: Plan) -> Iterator[tuple[Service, ServicePlan]]:
-    """The costliest services with their questions: a page of charts, not a book."""
+    """The costliest services with first tokens to wait for, and their questions: a page, not a book."""
     questions = {s.name: s for s in plan.scenario.services}
     for answer in costliest(plan.services, MOST_CHARTED):
-        yield questions[answer.name], answer
+        service = questions[answer.name]
+        if service.task == GENERATE and service.job is None:
+            yield service, answer

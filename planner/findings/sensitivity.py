@@ -13,6 +13,7 @@ from planner.findings.schema import WhatIf
 from planner.plan.labels import choice_of
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario
+from planner.scenario.task import GENERATE
 from planner.solving.lookahead import Solve, expect
 
 RATE = "Request rate"
@@ -87,12 +88,12 @@ def _moves(plan: Plan) -> Iterator[Move]:
 def _moves_of_one_service(scenario: Scenario) -> Iterator[Move]:
     (service,) = scenario.services
     output = service.output_tokens.mean
-    if output is not None:
+    if output is not None and service.task == GENERATE:
         for factor in _LENGTH_FACTORS:
             change = f"{_percent(factor)} ({output * factor:g} tokens)"
             move = partial(restriction.with_output_tokens, tokens=output * factor)
             yield "Output length", change, move
-    for metric in ("ttft", "tpot"):
+    for metric in ("ttft", "tpot") if service.task == GENERATE else ("e2e",):
         target = service.slo.target(metric)
         if target is not None:
             for factor in _TARGET_FACTORS:

@@ -24,6 +24,7 @@ from planner.money.ownership import OwnedServer
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.slo import Slo
+from planner.scenario.task import GENERATE
 from planner.solving.lookahead import Solve, expect
 
 SPREAD = 0.2  # of demand and lengths, where nothing better is known
@@ -119,6 +120,7 @@ def _with_lengths(question: Scenario, factor: float) -> Scenario:
                 ("prompt_tokens", service.prompt_tokens),
                 ("output_tokens", service.output_tokens),
             )
+            if name == "prompt_tokens" or service.task == GENERATE
         }
         return service.model_copy(update=lengths)
 
@@ -145,7 +147,7 @@ def _with_step_time(question: Scenario, factor: float) -> Scenario:
             t.model_copy(update={"seconds": t.seconds / factor}) for t in service.slo.targets
         )
         slo = Slo(targets=targets, goodput=service.slo.goodput)
-        return service.model_copy(update={"rate": service.rate * factor, "slo": slo})
+        return service.model_copy(update={**service.rate_change(service.rate * factor), "slo": slo})
 
     return _each(question, slower)
 

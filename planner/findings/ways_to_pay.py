@@ -286,6 +286,6 @@ def traffic_of(plan: Plan) -> Traffic:
     return Traffic(
         rate_qps=rate / horizon.mean_growth(1, horizon.months),
         prompt_tokens=sum(served[n] * x.mean_prompt for n, x in lengths.items()) / rate,
-        output_tokens=sum(served[n] * x.mean_output for n, x in lengths.items()) / rate,
+        output_tokens=sum(served[n] * x.mean_written for n, x in lengths.items()) / rate,
         growth_per_month=horizon.growth_per_month,
     )

@@ -216,6 +216,17 @@ def _billed(
     return tuple(float(h * f) for h, f in zip(hours, factors, strict=True))
 
 
+def billed_hours(
+    hours: Sequence[float], sizing_qps: Mapping[str, Sequence[float]], start_up_hours: float
+) -> tuple[float, ...]:
+    """Hours paid at each period's fleet where rates were moved between the hours of a day.
+
+    As for a cycle: before a rise the end of the lower hour is paid at the higher, days follow themselves.
+    """
+    cycle = {n: Hourly(np.array(r), np.array(r)) for n, r in sizing_qps.items() if max(r) > 0}
+    return _billed(list(hours), cycle, min(start_up_hours, 1.0))
+
+
 def start_up_hours(services: Sequence[Service], engine_start_up_s: Mapping[str, float]) -> float:
     """The longest start-up of any service on any engine it may use [h]."""
     seconds = [

@@ -14,8 +14,8 @@ from planner.catalog.store import Catalog
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError
 from planner.fleet.candidates.deployments import service_model, share_of_gpu
+from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
-from planner.performance.model import step_model
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.schema import ReplicaGroup
 from planner.scenario.schema import Service
@@ -90,7 +90,7 @@ def placed(
     return Placed(
         deployment,
         memory_layout(deployment),
-        step_model(deployment, calibration),
+        with_adapters(deployment, calibration),
         group.replicas,
         group.routed_qps if rate_qps is None else rate_qps,
         _prefill(deployment, group.prefill, calibration),
@@ -107,7 +107,7 @@ def _prefill(
     return Prefill(
         deployment,
         memory_layout(deployment),
-        step_model(deployment, calibration),
+        with_adapters(deployment, calibration),
         pool.replicas,
         pool.decode_replicas,
         KvLink(pool.link_gb_s, pool.link_latency_s, pool.link, pool.link_evidence),

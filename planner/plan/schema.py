@@ -25,6 +25,7 @@ from planner.fleet.program.problem import Status
 from planner.plan.acceptance import AcceptanceTest
 from planner.plan.alternatives import Alternative, Infeasibility, LeftOut, RejectionGroup
 from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne
+from planner.plan.job import JobPlan
 from planner.plan.money import Cash, Rental
 from planner.plan.part import PlanPart
 from planner.plan.periods import Period
@@ -193,7 +194,7 @@ class ReplicaGroup(PlanPart):
 
 
 class ServicePlan(PlanPart):
-    """What one service gets, and how far it is from its targets."""
+    """What one service gets, and how far it is from its targets; ``job``: what comes of a batch job."""
 
     name: str
     model: str
@@ -205,6 +206,15 @@ class ServicePlan(PlanPart):
     headroom_qps: float = 0.0
     busiest_qps: float | None = None
     floors: dict[str, float] = {}
+    job: JobPlan | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_a_job(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A service that is no batch job reads as it always did."""
+        text: dict[str, Any] = write(self)
+        if text.get("job") is None:
+            text.pop("job", None)
+        return text
 
 
 class NodeCount(PlanPart):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.scenario.fleet import Load
+from planner.scenario.job import REPLACED
 from planner.scenario.lengths import Lengths
 from planner.scenario.name_checks import name_problems
 from planner.scenario.schema import Scenario, Service
@@ -111,8 +112,9 @@ def _leave_out(data: dict[str, Any], loc: Loc) -> None:
 
 
 def _fill_in(service: dict[str, Any], shared: dict[str, Any]) -> None:
+    replaced = REPLACED if service.get("job") is not None else ()
     for field, value in _STAND_INS.items():
-        if field not in shared:
+        if field not in shared and field not in replaced:
             service.setdefault(field, value)
 
 

@@ -21,7 +21,9 @@ from planner.scenario.fleet import (
     Sharing,
     Spot,
 )
+from planner.scenario.job import Job
 from planner.scenario.lengths import Lengths
+from planner.scenario.lora import Lora
 from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
 from planner.scenario.renames import FIELDS
 from planner.scenario.schema import (
@@ -66,6 +68,8 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "support": Support,
     "disaggregation": Disaggregation,
     "kv_link": KvLinkChoice,
+    "job": Job,
+    "lora": Lora,
     "services": Service,
 }
 _PARENTS = {

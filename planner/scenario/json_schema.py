@@ -11,10 +11,14 @@ from typing import Any
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS
 from planner.scenario.schema import Scenario
 from planner.scenario.slo import METRICS
+from planner.scenario.task import POOLING
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "Scenario of llm-fleet-planner"
 REQUIRED = ("model", "rate", "prompt_tokens", "output_tokens", "slo")
+JOB = ("model", "job", "prompt_tokens", "output_tokens")
+POOLED_JOB = ("model", "task", "job", "prompt_tokens")
+POOLED = ("model", "task", "rate", "prompt_tokens", "slo")
 _DURATION = {"type": ["number", "string"], "description": "2s, 100ms, 30m, or seconds"}
 _TOKENS = {"type": "string", "pattern": r"^\s*[0-9.]+\s*[kKmM](\s*tokens)?\s*$"}
 _RATE = {
@@ -23,6 +27,7 @@ _RATE = {
 }
 _DURATIONS = (
     ("Routing", "start_up"),
+    ("Job", "within"),
     ("KvLinkChoice", "latency"),
     ("Assumptions", "response_time"),
 )
@@ -43,6 +48,8 @@ def scenario_schema() -> Schema:
     service["properties"]["rate"] = _or_text(service["properties"]["rate"], _RATE)
     service["properties"]["model"].pop("anyOf", None)
     service["properties"]["model"]["type"] = ["string", "object"]
+    job = defs["Job"]["properties"]
+    job["requests"] = _or_text(job["requests"], _TOKENS)
     search = defs["Search"]["properties"]
     search["disaggregation"] = _or_text(search["disaggregation"], {"type": "boolean"})
     _accept_old_names(service["properties"], FIELDS)
@@ -63,7 +70,15 @@ def scenario_schema() -> Schema:
         "type": "object",
         "properties": {**service["properties"], **own},
         "additionalProperties": False,
-        "anyOf": [{"required": ["services"]}, {"required": list(REQUIRED)}],
+        "anyOf": [
+            {"required": ["services"]},
+            {"required": list(REQUIRED)},
+            {"required": list(JOB)},
+            *(
+                {"required": list(fields), "properties": {"task": {"enum": list(POOLING)}}}
+                for fields in (POOLED, POOLED_JOB)
+            ),
+        ],
         "$defs": {k: v for k, v in sorted(defs.items()) if k != "Target"},
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from planner.catalog.inline_model import parse_inline
 from planner.catalog.offer import TERM_NAMES, Term
 from planner.errors import InputError, nearest, raise_problems
 from planner.scenario.schema import Prices, Scenario, Service
+from planner.scenario.task import GENERATE, Task
 from planner.scenario.yaml_source import Loc, Source
 from planner.units import counted
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 NATIVE = "native"  # the checkpoint's own weight format, whatever it is
 EXISTING = "existing"  # the provider of nodes that run today
+POOLED_BY: Mapping[str, tuple[Task, ...]] = {
+    "none": ("embed",),
+    "score": ("rerank", "classify"),
+}
 TIERS = ("hyperscaler", "cloud", "marketplace")
 SHOWN = 12
 
@@ -74,7 +79,8 @@ def _service_problems(
 ) -> Iterator[InputError]:
     search = service.search
     if isinstance(service.model, str):
-        yield from _look_up(source, (*at, "model"), catalog.model, (service.model,))
+        unknown = tuple(_look_up(source, (*at, "model"), catalog.model, (service.model,)))
+        yield from unknown or _task_problems(service, service.model, catalog, source, at)
     else:
         try:
             parse_inline(service.model, source.where(*at, "model"))
@@ -86,6 +92,23 @@ def _service_problems(
     yield from _look_up(source, (*at, "search", "engines"), catalog.engine, search.engines)
     yield from _look_up(source, (*at, "search", "weights"), catalog.weight_format, weights)
     yield from _look_up(source, (*at, "search", "kv_cache"), catalog.kv_format, search.kv_cache)
+
+
+def _task_problems(
+    service: Service, name: str, catalog: Catalog, source: Source, at: Loc
+) -> Iterator[InputError]:
+    """A model without a language-model head generates nothing; one without any head scores nothing."""
+    head = catalog.model(name).head
+    if head == "lm" or service.task in POOLED_BY[head]:
+        return
+    allowed = POOLED_BY[head]
+    yield InputError(
+        f"{name} has no head for task {service.task}",
+        where=source.where(*at, "task" if service.task != GENERATE else "model"),
+        found=service.task,
+        allowed=", ".join(allowed),
+        action=f"give task: {allowed[0]}, without output_tokens and with e2e targets",
+    )
 
 
 def _limit_problems(scenario: Scenario, catalog: Catalog, source: Source) -> Iterator[InputError]:

@@ -17,7 +17,12 @@ from planner.scenario.yaml_source import Loc, Source
 from planner.units import DAY_S, parse_rate_qps
 
 _TARGET = re.compile(r"^(ttft|tpot|itl|e2e)_p[0-9.]+$")
-_DURATIONS = {("assumptions", "response_time"), ("routing", "start_up"), ("kv_link", "latency")}
+_DURATIONS = {
+    ("assumptions", "response_time"),
+    ("routing", "start_up"),
+    ("job", "within"),
+    ("kv_link", "latency"),
+}
 _HOLD_RENAMED = ("", *FIELDS, *FIELDS.values())  # documents whose fields had other names
 _OCTAL = re.compile(r"^[-+]?0[0-7_]+$")
 _REFUSED = "the next release refuses it"

@@ -48,10 +48,13 @@ from planner.scenario.fleet import (
     Spot,
     assured,
 )
+from planner.scenario.job import REPLACED, Job, with_job, without_replaced
 from planner.scenario.lengths import LengthSpec
+from planner.scenario.lora import Lora
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
 from planner.scenario.slo import Slo
+from planner.scenario.task import GENERATE, Task, check_task, with_one_pass
 from planner.units import parse_rate_qps
 
 MAX_RATE_QPS = 1e7  # beyond any service on earth, and well within exact arithmetic
@@ -216,6 +219,9 @@ class Routing(StrictDocument):
 class Service(StrictDocument):
     """One model under one workload with its targets.
 
+    ``task``: generate, or what prompts are pooled into: embed, rerank, classify. Those write nothing:
+    ``output_tokens`` is left out, ``slo`` has ``e2e`` targets alone, and ``prompt_tokens`` are of one
+    text, or of one pair of query and document.
     ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too).
     ``allow_lower_precision``: permits weights or KV cache below the checkpoint's own precision.
     ``priority``: the higher is served first where ``serve`` says so.
@@ -223,10 +229,13 @@ class Service(StrictDocument):
     each GPU type of which ``existing`` or ``limits.stock`` has a number.
     ``length_correlation``: between prompt and output lengths (of their normal scores); request
     traces bring their own pairs.
+    ``job``: so many requests within a window, in place of ``rate``, ``slo``, ``load``, ``arrivals`` and
+    ``assurance``. ``lora``: adapters of the model, of which each request names one.
     """
 
     name: str = "service"
     model: str | dict[str, Any]
+    task: Task = GENERATE
     rate: Rate
     prompt_tokens: LengthSpec
     output_tokens: LengthSpec
@@ -242,11 +251,56 @@ class Service(StrictDocument):
     load: Load | None = None
     buckets: Buckets | None = None
     assurance: Annotated[Assurance | None, BeforeValidator(assured)] = DEFAULT_ASSURANCE
+    job: Job | None = None
+    lora: Lora | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, value: Any) -> Any:
-        return with_new_names(value, FIELDS)
+        return with_job(with_one_pass(with_new_names(value, FIELDS)))
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Service:
+        check_task(self)
+        if self.job is not None and self.buckets is not None:
+            message = "a job is sized as a whole: leave buckets out"
+            raise field_error("buckets", None, message)
+        if self.job is not None and self.search.disaggregation is not None:
+            message = "a job has no target that pools would hold: leave search.disaggregation out"
+            raise field_error("search", "search.disaggregation", message)
+        if self.task == GENERATE:
+            return self
+        settings, buckets = self.search.settings, self.buckets
+        refused = (
+            ("search", "search.disaggregation", self.search.disaggregation is not None),
+            ("search", "search.settings.draft_tokens", settings.draft_tokens > 0),
+            ("buckets", "buckets.output_tokens", buckets is not None and buckets.output_tokens),
+        )
+        for field, name, given in refused:
+            if given:
+                message = f"task {self.task} decodes nothing: leave {name} out"
+                raise field_error(field, name, message)
+        return self
+
+    def rate_change(self, rate_qps: float) -> dict[str, object]:
+        """The fields that make its mean rate ``rate_qps`` [requests/s]; of a job its requests a day."""
+        if self.job is None:
+            return {"rate": rate_qps}
+        return {"rate": rate_qps, "job": self.job.at_rate(rate_qps)}
+
+    @model_serializer(mode="wrap")
+    def _as_its_task_reads(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A service that generates at a rate reads as it always did.
+
+        One that pools has no output tokens, and a job nothing that follows from it.
+        """
+        written: dict[str, Any] = write(self)
+        written.pop("task" if self.task == GENERATE else "output_tokens", None)
+        for name in ("job",) if self.job is None else REPLACED:
+            written.pop(name, None)
+        if self.lora is None:
+            written.pop("lora", None)
+        return written
 
 
 class Scenario(StrictDocument):
@@ -310,7 +364,8 @@ class Scenario(StrictDocument):
                 raise field_error("services", services, message)
             if all(isinstance(s, dict) for s in services):
                 services = tuple(
-                    {"name": f"service-{i + 1}", **shared, **s} for i, s in enumerate(services)
+                    {"name": f"service-{i + 1}", **without_replaced(s, shared), **s}
+                    for i, s in enumerate(services)
                 )
             rest = {k: v for k, v in value.items() if k not in shared}
             return {**rest, "services": services}

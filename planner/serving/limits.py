@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from planner.catalog.engine import Scheduler
+from planner.catalog.pooling import is_encoder
 from planner.deployment import Deployment
 from planner.sizing.batch_limits import limits_within, prefix_caching, state_pool_share
 from planner.sizing.layout import MemoryLayout
@@ -89,7 +90,7 @@ def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimit
         kv_block_bytes=float(kv.growing_bytes_per_token * kv.block_tokens),
         windows=tuple((int(w), float(b)) for w, b in kv.windows),
         state_bytes=0.0 if split else float(kv.state_bytes_per_sequence),
-        chunked=engine.scheduler is not Scheduler.NO_EVICT,
+        chunked=engine.scheduler is not Scheduler.NO_EVICT and not is_encoder(deployment.model),
         ranks=ranks,
         prefix_caching=prefix_caching(deployment),
         draft_tokens=settings.draft_tokens,

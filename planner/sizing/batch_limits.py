@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from planner.catalog.pooling import is_encoder
 from planner.deployment import Deployment
 from planner.sizing.layout import MemoryLayout
 
@@ -118,6 +119,11 @@ def default_memory_fraction(deployment: Deployment) -> float:
 
 
 def prefix_caching(deployment: Deployment) -> bool:
-    """Whether freed blocks stay to be found again: the setting, else the engine's own choice."""
+    """Whether freed blocks stay to be found again: the setting, else the engine's own choice.
+
+    An encoder keeps no blocks.
+    """
+    if is_encoder(deployment.model):
+        return False
     chosen = deployment.settings.prefix_caching
     return deployment.engine.prefix_caching if chosen is None else chosen

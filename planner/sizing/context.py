@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from planner.catalog.pooling import is_encoder
 from planner.deployment import Deployment
 from planner.sizing.coefficients import memory_coefficients
 from planner.sizing.layout import MemoryLayout
@@ -30,5 +31,9 @@ def default_context(deployment: Deployment, memory: MemoryLayout, longest_tokens
 
 
 def runs_prompts_whole(deployment: Deployment) -> bool:
-    """Whether the engine version takes no prompt that is longer than a step's token budget."""
-    return memory_coefficients(deployment.engine).unchunked_prompt_tokens > 0
+    """Whether no prompt may be longer than a step's token budget.
+
+    Some engine versions split none; and no engine splits those of an encoder, whose tokens see all others.
+    """
+    whole = memory_coefficients(deployment.engine).unchunked_prompt_tokens > 0
+    return whole or is_encoder(deployment.model)

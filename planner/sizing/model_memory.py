@@ -215,6 +215,7 @@ def support_reasons(
         data_parallel=deployment.data_parallel,
         expert_parallel=deployment.expert_parallel,
         prefill_tensor_parallel=prefill_tensor_parallel,
+        lora=deployment.settings.lora_adapters > 0,
     )
 
 

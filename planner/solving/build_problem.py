@@ -92,10 +92,13 @@ def problem_of(
 
 def calendar_for(scenario: Scenario, catalog: Catalog) -> Calendar:
     """The scenario's periods, with the start-up of the engines it may use."""
+    return calendar_of(scenario.services, scenario.horizon, start_up_of(scenario, catalog))
+
+
+def start_up_of(scenario: Scenario, catalog: Catalog) -> float:
+    """The longest start-up of any service on any engine it may use [h]."""
     engines = {e: catalog.engine(e).start_up_s for s in scenario.services for e in s.search.engines}
-    return calendar_of(
-        scenario.services, scenario.horizon, start_up_hours(scenario.services, engines)
-    )
+    return start_up_hours(scenario.services, engines)
 
 
 def _demands(service: Service, max_kinds: int, calendar: Calendar) -> Iterator[Demand]:
@@ -111,6 +114,7 @@ def _demands(service: Service, max_kinds: int, calendar: Calendar) -> Iterator[D
             max_kinds=max_kinds,
             whole=service.buckets is not None and service.buckets.whole,
             weight=float(1 + service.priority),
+            deferrable=service.job is not None,
         )
 
 

@@ -22,7 +22,8 @@ from planner.plan.alternatives import LeftOut
 from planner.scenario.name_checks import NATIVE
 from planner.scenario.schema import Scenario, Service
 from planner.sizing.precision import is_below_native, weights_for
-from planner.solving.build_problem import decide, problem_of
+from planner.solving.build_problem import decide
+from planner.solving.job_hours import framed_problem
 from planner.solving.result import Effort, Solved
 
 MAX_SERVICES = 3
@@ -49,7 +50,7 @@ def left_out(
             s.name: enumerate_candidates(s, catalog, solved.offers, calibration, known=known)
             for s in variant.services
         }
-        problem = problem_of(variant, sets, solved.offers, catalog)
+        problem, _ = framed_problem(variant, sets, solved.offers, catalog)
         return decide(problem, brief, cost_alone=True, proved=proved)
 
     found = [priced(name, price(v)) for name, v in _variants(solved, catalog)]

@@ -21,8 +21,9 @@ from planner.performance.factors import Calibration
 from planner.performance.steps import StepBatch
 from planner.scenario.schema import Scenario
 from planner.serving.placed import Placed
-from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.build_problem import decide
 from planner.solving.decision_rows import with_decision_rows
+from planner.solving.job_hours import framed_problem
 from planner.solving.left_out import left_out
 from planner.solving.result import Effort, Operating, Progress, Solved
 from planner.workload.lengths import lengths_of
@@ -57,8 +58,7 @@ def solve_scenario(
         else enumerate_candidates(s, catalog, offers, calibration, shares, known)
         for s in scenario.services
     }
-    calendar = calendar_for(scenario, catalog)
-    problem = problem_of(scenario, sets, offers, catalog, calendar)
+    problem, calendar = framed_problem(scenario, sets, offers, catalog)
     progress("solving the program")
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
     solved = Solved(

@@ -15,7 +15,8 @@ from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
-from planner.solving.build_problem import decide, problem_of
+from planner.solving.build_problem import decide
+from planner.solving.job_hours import framed_problem
 from planner.solving.result import Effort, Solved
 
 UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
@@ -37,7 +38,7 @@ def explained(
         offers = offers_of(scenario, catalog, base)
         shares = scenario.sharing.gpu
         sets = {s.name: before.candidates(s, offers, shares) for s in scenario.services}
-        problem = problem_of(scenario, sets, offers, catalog)
+        problem, _ = framed_problem(scenario, sets, offers, catalog)
         return outcome_of(problem, decide(problem, effort, proved=proved))
 
     misses = (

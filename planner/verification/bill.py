@@ -137,7 +137,7 @@ def _tokens(plan: Plan, cost: float) -> Iterator[Check]:
         return
     rate = sum(served.values())
     prompt = sum(served.get(n, 0.0) * x.mean_prompt for n, x in lengths.items())
-    output = sum(served.get(n, 0.0) * x.mean_output for n, x in lengths.items())
+    output = sum(served.get(n, 0.0) * x.mean_written for n, x in lengths.items())
     tokens = token_cost(cost, rate, prompt / rate if rate else 0, output / rate if rate else 0)
     for word, found, required in (
         ("output", totals.usd_per_million_output_tokens, tokens.output),

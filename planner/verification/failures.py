@@ -17,12 +17,15 @@ FAMILY = "failures"
 
 
 def failure_checks(plan: Plan) -> Iterator[Check]:
-    """Every loss the scenario wants survived, service by service."""
+    """Every loss the scenario wants survived, service by service; a job does its work later."""
     lost = plan.scenario.failures
     bucketed = {s.name for s in plan.scenario.services if s.buckets is not None}
+    jobs = {s.name for s in plan.scenario.services if s.job is not None}
     for service in plan.services:
         if not (lost.replicas or lost.nodes):
             break
+        if service.name in jobs:
+            continue
         if service.name in bucketed:
             yield skipped(FAMILY, f"{service.name} survives", "capacity differs by bucket")
             continue
@@ -31,7 +34,7 @@ def failure_checks(plan: Plan) -> Iterator[Check]:
         if lost.nodes:
             yield from _nodes_lost(plan, service, lost.nodes)
     if lost.zones and not bucketed:
-        yield from _zones_lost(plan, lost.zones)
+        yield from _zones_lost(plan, lost.zones, jobs)
 
 
 def _left(service: ServicePlan, count: int, loss: str, each_qps: float) -> Check:
@@ -58,9 +61,9 @@ def _nodes_lost(plan: Plan, service: ServicePlan, count: int) -> Iterator[Check]
             yield _left(service, gone, loss, group.capacity_qps)
 
 
-def _zones_lost(plan: Plan, count: int) -> Iterator[Check]:
+def _zones_lost(plan: Plan, count: int, jobs: set[str]) -> Iterator[Check]:
     """GPUs outside the largest zones are enough for what every service on one kind needs."""
-    alone = [s for s in plan.services if len(s.replica_groups) == 1]
+    alone = [s for s in plan.services if len(s.replica_groups) == 1 and s.name not in jobs]
     for gpu in sorted({s.replica_groups[0].gpu for s in alone}):
         by_zone: dict[str, int] = {}
         for node in plan.nodes:

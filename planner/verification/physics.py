@@ -152,6 +152,8 @@ def _floors(
     share = service.assumptions.prefix_hit_share
     prompt = float(np.quantile(lengths.prompt, 0.5))
     least = {"ttft": prompts.ttft_s(prompt, prompt * share), "tpot": floor.tpot_s(prompt)}
+    if not lengths.generates:
+        least["e2e"] = least["ttft"]
     for metric, seconds in least.items():
         for percentile in ("p50", "p99"):
             predicted = prediction_of(group.predicted, f"{metric}_{percentile}")

@@ -21,12 +21,14 @@ from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.known import Known
 from planner.fleet.offers.admitted import is_admitted
 from planner.fleet.offers.node_offers import existing_offers
+from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.factors import Calibration
 from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Plan
-from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.build_problem import decide
 from planner.solving.decision_rows import with_decision_rows
+from planner.solving.job_hours import framed_problem
 from planner.solving.left_out import left_out
 from planner.solving.pipeline import operating, with_rivals
 from planner.solving.request_streams import streams_of
@@ -46,6 +48,7 @@ class Framed:
     offers: tuple[Offer, ...]
     sets: Mapping[str, CandidateSet]
     problem: Problem
+    calendar: Calendar
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def framed(
         s.name: enumerate_candidates(s, catalog, everything, calibration, scenario.sharing.gpu)
         for s in scenario.services
     }
-    return Framed(everything, sets, problem_of(scenario, sets, everything, catalog))
+    return Framed(everything, sets, *framed_problem(scenario, sets, everything, catalog))
 
 
 def restated(
@@ -107,7 +110,7 @@ def restated(
         by_key={c.key: c for s in frame.sets.values() for c in s.candidates},
         problem=problem,
         solution=solution,
-        calendar=calendar_for(plan.scenario, catalog),
+        calendar=frame.calendar,
     )
     with np.errstate(divide="ignore", invalid="ignore"):  # a plan may claim a rate of 0
         solved = replace(solved, operating=operating(solved))

@@ -29,6 +29,7 @@ from planner.verification.check import Check, Verdict, at_least, at_most, equal,
 from planner.verification.compare import not_verified_checks, restated_checks
 from planner.verification.counts import count_checks
 from planner.verification.failures import failure_checks
+from planner.verification.jobs import job_checks
 from planner.verification.packing import packing_checks
 from planner.verification.physics import partition_checks, physics_checks
 from planner.verification.promises import promise_checks
@@ -101,6 +102,7 @@ def checks(
     yield from packing_checks(plan)
     yield from failure_checks(plan)
     yield from timetable_checks(plan)
+    yield from job_checks(plan)
     yield from partition_checks(plan)
     yield from physics_checks(plan, catalog, calibration)
     if offers is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from planner.errors import InputError
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Service
+from planner.scenario.task import GENERATE
 from planner.workload.length_tables import is_quantile_table, read_quantiles
 from planner.workload.trace import Trace, read_trace
 
@@ -35,11 +36,13 @@ class JointLengths:
     """Equally likely (prompt, output) pairs [tokens], at least 1 each.
 
     Moments are over requests: ``mean_output`` is E[o]; ``output_second_moment`` E[o^2]; their
-    quotient is the mean output length of a request seen in flight (length-biased).
+    quotient is the mean output length of a request seen in flight (length-biased). ``generates``:
+    False where prompts are pooled: nothing is written, and ``output`` is the one pass over the prompt.
     """
 
     prompt: Ints
     output: Ints
+    generates: bool = True
 
     def __post_init__(self) -> None:
         if len(self.prompt) == 0 or len(self.prompt) != len(self.output):
@@ -54,6 +57,11 @@ class JointLengths:
     @property
     def mean_output(self) -> float:
         return float(self.output.mean())
+
+    @property
+    def mean_written(self) -> float:
+        """Mean tokens written [tokens]; 0 where prompts are pooled."""
+        return self.mean_output if self.generates else 0.0
 
     @property
     def output_second_moment(self) -> float:
@@ -74,8 +82,8 @@ class JointLengths:
 
     @property
     def max_total(self) -> int:
-        """The longest prompt and output together [tokens]."""
-        return int((self.prompt + self.output).max())
+        """The longest prompt and output together [tokens]; the longest prompt where it is pooled."""
+        return int((self.prompt + self.output if self.generates else self.prompt).max())
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Draw ``n`` pairs with replacement."""
@@ -119,7 +127,8 @@ def joint_lengths(
 
 def lengths_of(service: Service) -> JointLengths:
     """The joint lengths of a service."""
-    return joint_lengths(service.prompt_tokens, service.output_tokens, service.length_correlation)
+    joint = joint_lengths(service.prompt_tokens, service.output_tokens, service.length_correlation)
+    return joint if service.task == GENERATE else replace(joint, generates=False)
 
 
 def normal_quantile(u: Floats) -> Floats:

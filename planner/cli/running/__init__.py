@@ -1,1 +1,1 @@
-"""Commands about a fleet that runs: planner import."""
+"""Commands about a fleet that runs: planner import, planner autoscale."""

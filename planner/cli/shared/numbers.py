@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from planner.units import parse_duration_s
+
 
 class FiniteRange(click.FloatRange):
     """A float within bounds; not a number, and infinity, lie outside of every bound."""
@@ -19,3 +21,16 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return float(number)
+
+
+def duration(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Seconds from ``30m``, ``90s`` or a bare number."""
+    if value is None:
+        return None
+    try:
+        seconds = parse_duration_s(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=param) from None
+    if seconds <= 0:
+        raise click.BadParameter(f"must be longer than 0, found {value!r}", param=param)
+    return seconds

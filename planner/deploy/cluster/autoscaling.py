@@ -22,6 +22,9 @@ def scaling_objects(
     """
     if choices.autoscaler == "none" or not can_scale(launch, choices):
         return []
+    if launch.batch:  # its queue is full as long as there is work
+        clocked = choices.autoscaler == "keda" and any(shifts(launch.by_hour))
+        return [_scaled_object(launch, choices, workload)] if clocked else []
     if choices.autoscaler == "hpa":
         return [_pod_autoscaler(launch, choices, workload)]
     return [_scaled_object(launch, choices, workload)]
@@ -36,6 +39,8 @@ def can_scale(launch: Launch, choices: Choices) -> bool:
 def first_replicas(launch: Launch, choices: Choices) -> int:
     """What is asked for at once: the least where the clock adds the rest, else what the plan runs."""
     clocked = launch.by_hour and choices.autoscaler == "keda" and can_scale(launch, choices)
+    if launch.batch:
+        clocked = bool(scaling_objects(launch, choices))
     return launch.least_replicas if clocked else launch.replicas
 
 
@@ -45,7 +50,9 @@ def adapted_metric(launch: Launch) -> str:
 
 
 def most_replicas(launch: Launch, choices: Choices) -> int:
-    """How far autoscaling may go."""
+    """How far autoscaling may go; a batch job needs no more than its plan."""
+    if launch.batch:
+        return launch.most_replicas
     return math.ceil(launch.most_replicas * choices.burst)
 
 
@@ -66,17 +73,12 @@ def _scaled_object(launch: Launch, choices: Choices, workload: str | None) -> di
 
 
 def triggers(launch: Launch, choices: Choices, pods: str) -> list[dict[str, Any]]:
-    """What KEDA scales on: the queue of the pods that the regular expression matches, and the clock."""
+    """What KEDA scales on: the queue of the pods that the regular expression matches, and the clock.
+
+    The queue of a batch job says nothing: it is full as long as there is work.
+    """
     return [
-        {
-            "type": "prometheus",
-            "metricType": "AverageValue",
-            "metadata": {
-                "serverAddress": choices.prometheus_url,
-                "query": _query(launch, pods),
-                "threshold": str(launch.queue_threshold),
-            },
-        },
+        *([] if launch.batch else [_by_the_queue(launch, choices, pods)]),
         *(_by_the_clock(shift, launch, choices) for shift in shifts(launch.by_hour)),
     ]
 
@@ -85,6 +87,18 @@ def pods_of(launch: Launch, workload: str | None = None) -> str:
     """A regular expression of the pods that serve: a Deployment's, or the leaders of its groups."""
     suffix = "[a-z0-9]+-[a-z0-9]+" if launch.nodes == 1 else "[0-9]+"
     return f"{workload or launch.name}-{suffix}"
+
+
+def _by_the_queue(launch: Launch, choices: Choices, pods: str) -> dict[str, Any]:
+    return {
+        "type": "prometheus",
+        "metricType": "AverageValue",
+        "metadata": {
+            "serverAddress": choices.prometheus_url,
+            "query": _query(launch, pods),
+            "threshold": str(launch.queue_threshold),
+        },
+    }
 
 
 def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> dict[str, Any]:
@@ -133,7 +147,11 @@ def _query(launch: Launch, pods: str) -> str:
     return f"sum({series})" if runtime.queue_kind == "gauge" else f"sum(rate({series}[2m]))"
 
 
+def scale_down_window_s(launch: Launch) -> int:
+    """How long replicas outlast the need for them [s]: twice their start-up, at least five minutes."""
+    return min(MAX_WINDOW_S, max(300, round(2 * launch.start_up_s)))
+
+
 def behavior(launch: Launch) -> dict[str, Any]:
     """How long to wait before a replica is given up: twice what another takes to start."""
-    window = min(MAX_WINDOW_S, max(300, round(2 * launch.start_up_s)))
-    return {"scaleDown": {"stabilizationWindowSeconds": window}}
+    return {"scaleDown": {"stabilizationWindowSeconds": scale_down_window_s(launch)}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -14,13 +14,16 @@ Object = Mapping[str, Any]
 DAY = 24 * 60  # minutes
 
 
-def check_cluster(
-    files: Mapping[str, str], replicas: Mapping[str, tuple[int, tuple[int, ...]]]
-) -> None:
-    """Hold the objects against one another, and autoscaling against the plan.
+class PlannedReplicas(NamedTuple):
+    """Replicas of the busiest hour, of each hour (empty where they do not vary), and the fewest."""
 
-    ``replicas``: by name, those of the busiest hour and of each hour (empty where they do not vary).
-    """
+    busiest: int
+    by_hour: tuple[int, ...]
+    least: int
+
+
+def check_cluster(files: Mapping[str, str], replicas: Mapping[str, PlannedReplicas]) -> None:
+    """Hold the objects against one another, and autoscaling against ``replicas``, planned by name."""
     groups = {n: read_yaml_stream(t) for n, t in files.items() if n.endswith(".group.yaml")}
     objects = [o for listed in groups.values() for o in listed]
     _one_each(objects, replicas)
@@ -41,7 +44,7 @@ def check_cluster(
     _hold(listed == written, "kustomization.yaml", "resources")
 
 
-def check_scaling(item: Object, replicas: Mapping[str, tuple[int, tuple[int, ...]]]) -> None:
+def check_scaling(item: Object, replicas: Mapping[str, PlannedReplicas]) -> None:
     """Hold a ScaledObject or a HorizontalPodAutoscaler against the plan; anything else passes."""
     if item["kind"] == "ScaledObject":
         name, spec = item["metadata"]["name"], item["spec"]
@@ -59,13 +62,12 @@ def hold_bounds(
     least_written: int,
     most_written: int,
     triggers: Iterable[Object],
-    planned: tuple[int, tuple[int, ...]],
+    planned: PlannedReplicas,
 ) -> None:
     """Hold how far KEDA may go down and up, and what its clock asks for, against the plan."""
-    busiest, by_hour = planned
+    busiest, by_hour, least = planned
     most = max(busiest, *by_hour) if by_hour else busiest
     _hold(most_written >= most, name, "maxReplicaCount")
-    least = max(1, min(by_hour, default=most))
     _hold(least_written == least, name, "minReplicaCount")
     clock = [t["metadata"] for t in triggers if t["type"] == "cron"]
     for hour, wanted in enumerate(by_hour):

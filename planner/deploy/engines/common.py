@@ -47,6 +47,8 @@ def limits(launch: Launch) -> dict[str, Any]:
     if launch.lora_adapters:
         adapters = {"lora_adapters": launch.lora_adapters, "lora_rank": launch.lora_rank}
         stated |= {"lora": True, **adapters}
+        if launch.lora_cached > launch.lora_adapters:
+            stated["lora_cached"] = launch.lora_cached
     return {**stated, "trust_remote_code": True} if launch.trust_remote_code else stated
 
 

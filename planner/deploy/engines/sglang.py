@@ -7,6 +7,9 @@ from typing import Any
 
 from planner.deploy.engines.common import Degrees, limits, opening
 from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
+from planner.scenario.task import GENERATE, Task
+
+ENCODER_BACKEND = "triton"  # the attention kernels that let every token see all others
 
 
 def settings(launch: Launch, role: Role) -> dict[str, Any]:
@@ -20,6 +23,10 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     if launch.expert_parallel > 1:
         stated["expert_parallel"] = launch.expert_parallel
     stated |= limits(launch)
+    if launch.task != GENERATE:
+        stated["pooling"] = True
+    if launch.encoder:
+        stated["attention_backend"] = ENCODER_BACKEND
     if launch.lora_adapters:
         stated["lora_targets"] = "all"
     if launch.draft_tokens:
@@ -45,6 +52,16 @@ def pool(stated: Mapping[str, Any]) -> str:
 def pool_text(wanted: PoolRole) -> str:
     """What ``pool`` reads of a launch in that pool."""
     return wanted.value
+
+
+def pooled(stated: Mapping[str, Any]) -> str:
+    """Whether prompts are pooled by these settings; into what, the model decides."""
+    return "pooled" if stated.get("pooling") else ""
+
+
+def pooled_text(task: Task) -> str:
+    """What ``pooled`` reads of a launch with that task."""
+    return "" if task == GENERATE else "pooled"
 
 
 def degrees(stated: Mapping[str, Any]) -> Degrees:

@@ -7,6 +7,7 @@ from typing import Any
 
 from planner.deploy.engines.common import Degrees, limits, opening, refuse
 from planner.deploy.launch import CONFIG, Launch, PoolRole, Role
+from planner.scenario.task import GENERATE, Task
 
 
 def settings(launch: Launch, role: Role) -> dict[str, Any]:
@@ -14,6 +15,8 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     del role
     if launch.data_parallel > 1 and launch.tensor_parallel > 1:
         raise refuse(launch, "attention data parallelism with tensor parallelism inside a rank")
+    if launch.task != GENERATE:
+        raise refuse(launch, f"task {launch.task}")
     if launch.pool is not PoolRole.BOTH:
         raise refuse(launch, "prefill and decode in pools of their own (its orchestrator's file)")
     stated = opening(launch)
@@ -53,6 +56,18 @@ def degrees(stated: Mapping[str, Any]) -> Degrees:
     return Degrees(
         tp, int(stated.get("pipeline_parallel", 1)), dp, int(stated.get("expert_parallel", 1))
     )
+
+
+def pooled(stated: Mapping[str, Any]) -> str:
+    """Nothing: its server only generates."""
+    del stated
+    return ""
+
+
+def pooled_text(task: Task) -> str:
+    """What ``pooled`` reads of a launch with that task."""
+    del task
+    return ""
 
 
 def drafts(stated: Mapping[str, Any]) -> int:

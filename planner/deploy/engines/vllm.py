@@ -14,6 +14,7 @@ from planner.deploy.launch import (
     PoolRole,
     Role,
 )
+from planner.scenario.task import GENERATE, Task
 
 NIXL = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
 ALL_TO_ALL = {
@@ -38,6 +39,7 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
         reject_partial_experts(launch)
         stated["expert_parallel"] = True
     stated |= limits(launch)
+    stated |= _task(launch)
     if launch.draft_tokens:
         stated["speculation"] = _speculation(launch)
     if launch.pool is not PoolRole.BOTH:
@@ -93,6 +95,26 @@ def _across_nodes(launch: Launch, role: Role) -> dict[str, Any]:
             "leader_address": LEADER_ADDRESS,
         }
     return {**stated, "headless": True} if role is Role.WORKER else stated
+
+
+def pooled(stated: Mapping[str, Any]) -> str:
+    """What prompts are pooled into by these settings; "" where text is generated."""
+    return str(stated.get("convert") or stated.get("pooling") or "")
+
+
+def pooled_text(task: Task) -> str:
+    """What ``pooled`` reads of a launch with that task."""
+    return {"generate": "", "embed": "embed"}.get(task, "classify")
+
+
+def _task(launch: Launch) -> dict[str, Any]:
+    """The pooling runner and its head; before there were runners, the task itself."""
+    if launch.task == GENERATE:
+        return {}
+    head = pooled_text(launch.task)
+    if "convert" in launch.dialect.settings():
+        return {"pooling": "pooling", "convert": head}
+    return {"pooling": head}
 
 
 def _speculation(launch: Launch) -> dict[str, Any]:

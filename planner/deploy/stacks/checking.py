@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from planner.deploy.cluster.consistency import check_scaling, hold_bounds
+from planner.deploy.cluster.consistency import PlannedReplicas, check_scaling, hold_bounds
 from planner.deploy.cluster.labels import INSTANCE
 from planner.deploy.reading import Started
 from planner.deploy.stacks import dynamo, kserve, production_stack
@@ -22,7 +22,7 @@ from planner.deploy.stacks.reading import (
 )
 from planner.errors import OutputError
 
-Replicas = Mapping[str, tuple[int, tuple[int, ...]]]
+Replicas = Mapping[str, PlannedReplicas]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def buckets_of(service: str, lengths: JointLengths, bounds: Buckets | None) -> t
                 Bucket(
                     f"{service} ({', '.join(n for n in named if n)})",
                     float(inside.mean()),
-                    JointLengths(lengths.prompt[inside], lengths.output[inside]),
+                    replace(lengths, prompt=lengths.prompt[inside], output=lengths.output[inside]),
                 )
             )
     return tuple(found)
@@ -60,7 +60,8 @@ def served_lengths(buckets: Iterable[Bucket], rates_qps: Mapping[str, float]) ->
         chosen = np.arange(atoms) * len(lengths.prompt) // max(atoms, 1)
         prompt.append(lengths.prompt[chosen])
         output.append(lengths.output[chosen])
-    return JointLengths(np.concatenate(prompt), np.concatenate(output))
+    first = sent[0][0]
+    return replace(first, prompt=np.concatenate(prompt), output=np.concatenate(output))
 
 
 def _range(what: str, bounds: tuple[int, ...], position: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.model import ModelSpec
+from planner.catalog.pooling import Pooled, pooling_model
 from planner.catalog.store import Catalog
 from planner.deployment import (
     Deployment,
@@ -18,8 +19,11 @@ from planner.deployment import (
 )
 from planner.fleet.candidates.layouts import layouts
 from planner.scenario.schema import Service
+from planner.scenario.task import GENERATE, Task
 from planner.sizing.dtypes import as_launched
 from planner.sizing.precision import weights_for
+
+POOLED_HEADS: Mapping[Task, Pooled] = {"embed": "none", "rerank": "score", "classify": "score"}
 
 
 def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> Iterator[Deployment]:
@@ -37,6 +41,9 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
     )
     caches = list(dict.fromkeys(catalog.kv_format(k) for k in search.kv_cache))
     settings = EngineSettings(**search.settings.model_dump())
+    if service.lora is not None:
+        loaded, rank = service.lora.loaded, service.lora.rank
+        settings = replace(settings, lora_adapters=loaded, lora_rank=rank)
     seen: set[Deployment] = set()
     for engine, gpu, layout, fmt, kv in itertools.product(
         search.engines, gpus, layouts(search, model), weights, caches
@@ -60,10 +67,15 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
 
 
 def service_model(service: Service, catalog: Catalog) -> ModelSpec:
-    """The model of a service: of a name, a path, or the shapes given in the scenario itself."""
+    """The model of a service: of a name, a path, or the shapes given in the scenario itself.
+
+    Where the service pools its prompts, the model as an engine's pooling runner loads it.
+    """
     if isinstance(service.model, str):
-        return catalog.model(service.model)
-    return parse_inline(service.model, where=service.name)
+        model = catalog.model(service.model)
+    else:
+        model = parse_inline(service.model, where=service.name)
+    return model if service.task == GENERATE else pooling_model(model, POOLED_HEADS[service.task])
 
 
 def share_of_gpu(gpu: GpuSpec, share: float) -> GpuSpec:

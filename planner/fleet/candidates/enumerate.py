@@ -41,15 +41,15 @@ from planner.serving.closed_form.rate_states import RateStates
 from planner.workload.lengths import lengths_of
 
 # what decides how much of a service one replica carries, whatever comes of it
-REQUIRED = {
-    "name",
-    "model",
-    "slo",
-    "arrivals",
-    "allow_lower_precision",
-    "assumptions",
-    "assurance",
-    "buckets",
+BROUGHT = {  # fields of a service that say how much of what arrives, or what is searched
+    "rate",
+    "prompt_tokens",
+    "output_tokens",
+    "length_correlation",
+    "load",
+    "search",
+    "priority",
+    "max_deployments",
 }
 
 Part = tuple[str, str, str, str]  # GPU, engine, weights, KV cache
@@ -128,7 +128,7 @@ def _context(
         if not offer.shares_network:
             apart.setdefault(offer.gpu, set()).add(offer.gpu_count)
     lengths = lengths_of(service)
-    required, load = service.model_dump_json(include=REQUIRED), digest(lengths)
+    required, load = service.model_dump_json(exclude=BROUGHT), digest(lengths)
     kept, model = known.outcomes, known.model_text(service_model(service, catalog))
     return Context(
         service=service,

@@ -19,9 +19,10 @@ from planner.deployment import Deployment
 from planner.fleet.candidates.deployments import name_on_share
 from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
 from planner.fleet.program.solutions import SolutionStore
+from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors
-from planner.performance.model import CalibratedStepModel, step_model
+from planner.performance.model import CalibratedStepModel
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.limits import ReplicaLimits
 from planner.sizing.layout import MemoryLayout
@@ -118,7 +119,7 @@ class Known:
 
     def steps(self, deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
         """The deployment's step model under the session's calibration."""
-        return self._steps.of(deployment, lambda: step_model(deployment, calibration))
+        return self._steps.of(deployment, lambda: with_adapters(deployment, calibration))
 
     def layout(self, whole: Deployment, gpu_share: float) -> SpannedLayout:
         """The deployment with its names, which are written once."""
@@ -149,4 +150,5 @@ def digest(lengths: JointLengths) -> bytes:
     """A short name of a length distribution, equal where all its pairs are."""
     pairs = hashlib.blake2b(lengths.prompt.tobytes(), digest_size=16)
     pairs.update(lengths.output.tobytes())
+    pairs.update(b"" if lengths.generates else b"pooled")
     return pairs.digest()

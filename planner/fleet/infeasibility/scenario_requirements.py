@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from planner.catalog.offer import Term
+from planner.fleet.infeasibility.job_requirements import of_job
 from planner.fleet.infeasibility.oracle import Requirement
 from planner.fleet.infeasibility.problem_requirements import (
     MAX_SEPARATE_SERVICES,
@@ -59,6 +60,9 @@ def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requ
     for i in alone:
         service = scenario.services[i]
         prefix = "" if len(scenario.services) == 1 else f"{service.name}: "
+        if service.job is not None:
+            yield from of_job(i, prefix, service.job)
+            continue
         yield _rate([i], f"{prefix}rate", service.rate)
         for j, target in enumerate(service.slo.targets):
             path = ("services", i, "slo", "targets", j, "seconds")
@@ -79,8 +83,9 @@ def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requ
 def _rate(chosen: list[int], name: str, rate_qps: float | None) -> Requirement[Scenario]:
     def edit(scenario: Scenario, share: float) -> Scenario:
         for i in chosen:
-            rate = scenario.services[i].rate * share
-            scenario = _replaced(scenario, ("services", i, "rate"), rate)
+            service = scenario.services[i]
+            changed = service.model_copy(update=service.rate_change(service.rate * share))
+            scenario = _replaced(scenario, ("services", i), changed)
         return scenario
 
     def write(share: float) -> str:

@@ -46,6 +46,7 @@ class Services:
             for g, own in demands.items()
             if problem.serve_all
             and most_kinds(own) == 1
+            and not any(d.windows for d in own)
             and all(len(users[k.key]) == 1 for k in kinds_of[g])
         )
         return cls(demands, service_of, kinds_of, users, one_kind, problem.resilience.replicas)
@@ -58,7 +59,11 @@ class Services:
     def running(self, service: str, kind: ReplicaKind, t: int) -> int | None:
         """Replicas that still are ``needed`` ones after any loss of single replicas."""
         need = self.needed(service, kind, t)
-        return need + self.spare_replicas if need else need
+        return need + self.spare_replicas if need and not self.is_deferrable(service) else need
+
+    def is_deferrable(self, service: str) -> bool:
+        """Whether what a failure stops is done later."""
+        return all(d.deferrable for d in self.demands[service])
 
     def gpus_alone(self, service: str, kind: ReplicaKind) -> tuple[int, ...] | None:
         """GPUs of ``running`` in each period; None where the kind cannot carry the service."""

@@ -20,7 +20,9 @@ class Demand:
 
     ``service`` groups buckets; ``max_kinds`` caps how many replica kinds a service may mix;
     ``whole``: the bucket goes to one GPU type entirely; ``weight``: value of serving one request
-    when stock is short (every request of a higher weight comes first).
+    when stock is short (every request of a higher weight comes first). ``windows``: periods within
+    each of which the work may be moved: ``rates_qps`` is then its even spread over them; ``deferrable``: what
+    a failure stops is done later, so that no failure need be survived.
     """
 
     key: str
@@ -29,6 +31,13 @@ class Demand:
     max_kinds: int | None = None
     whole: bool = False
     weight: float = 1.0
+    windows: tuple[tuple[int, ...], ...] = ()
+    deferrable: bool = False
+
+    @property
+    def most_share(self) -> float:
+        """The most of its mean rate in one period: all the work of the longest window."""
+        return float(max((len(w) for w in self.windows), default=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,10 @@ Constraints, one function each
     choice    sum_d y[g,d] = 1 (K = 1) or <= K
     replicas  sum_e n[d,e,t] >= (N[d,t] + f1) y[g,d] where a service picks one kind for itself (K = 1)
     cover     sum_d cap[s,d] n[d,t] + rate r >= rate where the kinds of s serve s alone
-    demand    sum_d x[s,d,t] + r[s,t] = 1 elsewhere
+    demand    sum_d x[s,d,t] + r[s,t] = 1 elsewhere; of work that may be moved within a window of
+              periods, summed over it, = its periods
     capacity  sum_s rate[s,t] / cap[s,d] x[s,d,t] <= n[d,t]
-    link      n[d,t] <= most useful replicas y[g,d], or x[s,d,t] <= y[g,d]
+    link      n[d,t] <= most useful replicas y[g,d], or x[s,d,t] <= the most of it in a period y[g,d]
     whole     x[s,d,t] <= z[s,gpu(d)], sum_gpu z[s,gpu] = 1
   housing
     cut       replicas on a share of a GPU <= sum_p a[p,share] w[p,e,t]; a cut GPU is a group of one

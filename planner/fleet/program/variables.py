@@ -193,7 +193,10 @@ def _mixed_columns(columns: Columns, g: str) -> None:
     if any(d.max_kinds is not None for d in demands):
         columns.choices.update({(g, k.key): model.binary("uses", g, k.key) for k in kinds})
     shared = (
-        len(demands) > 1 or any(len(services.users[k.key]) > 1 for k in kinds) or demands[0].whole
+        len(demands) > 1
+        or any(len(services.users[k.key]) > 1 for k in kinds)
+        or demands[0].whole
+        or any(d.windows for d in demands)
     )
     for demand in demands:
         if shared:
@@ -206,5 +209,7 @@ def _mixed_columns(columns: Columns, g: str) -> None:
             if shared:
                 for kind in kinds:
                     if kind.capacity_qps.get(demand.key, 0.0) > 0:
-                        column = model.continuous("share", demand.key, kind.key, t, high=1.0)
+                        column = model.continuous(
+                            "share", demand.key, kind.key, t, high=demand.most_share
+                        )
                         columns.shares[demand.key, kind.key, t] = column

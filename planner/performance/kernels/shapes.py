@@ -58,8 +58,10 @@ def products(layer: Layer, deployment: Deployment) -> list[Product]:
     return found
 
 
-def head(deployment: Deployment) -> Product:
-    """The product that turns a hidden state into logits."""
+def head(deployment: Deployment) -> Product | None:
+    """The product that turns a hidden state into logits; None where prompts are pooled."""
+    if deployment.model.head != "lm":
+        return None
     model, cut = deployment.model, Cut.of(deployment)
     klass = "embedding" if model.tied_embeddings else "head"
     tensor = next(t for t in model.outer if t.klass == klass)

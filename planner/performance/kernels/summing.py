@@ -79,7 +79,8 @@ class KernelSum:
         try:
             for layer, count in layer_counts(self._d.model):
                 self._layer(layer, count)
-            logits, least_logits = self._product(head(self._d))
+            last = head(self._d)
+            logits, least_logits = self._product(last) if last else (0 * TOKENS, 0 * TOKENS)
             self._collectives()
         except _Unknown:
             return None

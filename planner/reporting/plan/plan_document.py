@@ -163,11 +163,7 @@ def _key_facts(plan: Plan) -> Facts:
         Fact("Cost per month", Cell(totals.usd_per_month, Quantity.USD)),
         Fact("Cost per year", Cell(totals.usd_per_year, Quantity.USD)),
         Fact("Cost per hour", Cell(totals.usd_per_hour, Quantity.USD)),
-        Fact(
-            "Cost per million output tokens",
-            Cell(totals.usd_per_million_output_tokens, Quantity.USD),
-            "at mean demand",
-        ),
+        _token_cost(totals),
         Fact(
             "GPUs",
             Cell(totals.gpus_rented, Quantity.COUNT),
@@ -175,6 +171,13 @@ def _key_facts(plan: Plan) -> Facts:
         ),
     ]
     return Facts((*facts, *_targets(plan)))
+
+
+def _token_cost(totals: Totals) -> Fact:
+    """Per million output tokens; per million of any where nothing is generated."""
+    written = totals.usd_per_million_output_tokens
+    kind, usd = (" output", written) if written is not None else ("", totals.usd_per_million_tokens)
+    return Fact(f"Cost per million{kind} tokens", Cell(usd, Quantity.USD), "at mean demand")
 
 
 def _in_use(plan: Plan, totals: Totals) -> str:

@@ -21,7 +21,7 @@ from planner.reporting.document import (
     Value,
 )
 from planner.reporting.names import MEMORY_PARTS, METRICS, WHOLE_GPU, limit_title, metric_title
-from planner.reporting.plan import schedule_section
+from planner.reporting.plan import jobs, schedule_section
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
 
 MOST_BARS = 12
@@ -36,6 +36,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     return (
         Section("replicas", "What runs", _running(services)),
         schedule_section.over_time(findings.plan),
+        jobs.section(findings.plan),
         Section("latency", "Predicted latency", _latency(services, findings)),
         Section("memory", "Memory of one GPU", _memory(services)),
     )

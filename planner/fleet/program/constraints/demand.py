@@ -63,15 +63,17 @@ def covered(columns: Columns, demand: str, t: int) -> dict[int, float]:
 
 
 def demand(columns: Columns) -> None:
-    """The shares of a demand, and what goes unserved, make up the whole."""
+    """The shares of a demand, and what goes unserved, make up the whole of each period or window."""
     for s in columns.problem.demands:
         if not columns.is_routed(s.key):
             continue
-        for t, rate in enumerate(s.rates_qps):
-            if rate > 0:
-                shares = total({i: 1.0} for _, i in columns.shares_of(s.key, t))
-                terms = combine((1.0, shares), (1.0, columns.unserved(s.key, t)))
-                columns.model.row("demand", (s.key, t), terms, "==", 1.0)
+        for window in s.windows or ((t,) for t in columns.problem.periods):
+            asked = [t for t in window if s.rates_qps[t] > 0]
+            if asked:
+                shares = total({i: 1.0} for t in asked for _, i in columns.shares_of(s.key, t))
+                unserved = total(columns.unserved(s.key, t) for t in asked)
+                terms = combine((1.0, shares), (1.0, unserved))
+                columns.model.row("demand", (s.key, asked[0]), terms, "==", float(len(asked)))
 
 
 def capacity(columns: Columns) -> None:
@@ -97,7 +99,7 @@ def link(columns: Columns) -> None:
             for t, rate in enumerate(s.rates_qps):
                 share = columns.shares.get((s.key, key, t))
                 if share is not None:
-                    terms = {share: 1.0, chosen: -1.0}
+                    terms = {share: 1.0, chosen: -s.most_share}
                     columns.model.row("link", (g, key, s.key, t), terms, "<=", 0.0)
                 elif rate > 0 and not columns.is_routed(s.key):
                     most = float(limit(columns, kind, t))
@@ -108,7 +110,7 @@ def link(columns: Columns) -> None:
 def limit(columns: Columns, kind: ReplicaKind, t: int) -> int:
     """More replicas of a kind than this never help: enough at every site, and what may be lost besides."""
     alone = sum(
-        math.ceil(s.rates_qps[t] / kind.capacity_qps[s.key])
+        math.ceil(s.most_share * s.rates_qps[t] / kind.capacity_qps[s.key])
         for s in columns.problem.demands
         if kind.capacity_qps.get(s.key, 0.0) > 0
     )

@@ -33,8 +33,12 @@ class FailurePrices:
 
 
 def shared(columns: Columns, t: int) -> list[Demand]:
-    """The demands routed by shares that ask for something in period ``t``."""
-    return [s for s in columns.problem.demands if columns.is_routed(s.key) and s.rates_qps[t] > 0]
+    """The demands routed by shares that ask for something in period ``t`` and cannot wait."""
+    return [
+        s
+        for s in columns.problem.demands
+        if columns.is_routed(s.key) and s.rates_qps[t] > 0 and not s.deferrable
+    ]
 
 
 def first_prices(columns: Columns, t: int) -> Iterator[FailurePrices]:

@@ -159,10 +159,12 @@ def _sites(columns: Columns, t: int, attribute: str) -> list[Atom]:
 
 
 def _survive(columns: Columns, failure: Failure) -> None:
-    """Every demand holds after the failure, wherever it strikes."""
+    """Every demand that cannot wait holds after the failure, wherever it strikes."""
     kinds = {k.key: k for k in columns.problem.kinds}
     sort, t, most, atoms = failure.sort, failure.t, failure.most, failure.atoms
     for (g, d), chosen in columns.choices.items():
+        if columns.services.is_deferrable(g):
+            continue
         if g in columns.services.one_kind and sort != "replicas":
             need = {chosen: -float(columns.services.needed(g, kinds[d], t) or 0)}
             losses = [(a.name, a.lost[d]) for a in atoms if a.lost.get(d)]
@@ -170,7 +172,7 @@ def _survive(columns: Columns, failure: Failure) -> None:
             _less_the_worst(columns, (sort, d, t), left, losses, most, 0.0)
     for s in columns.problem.demands:
         alone = s.service not in columns.services.one_kind and not columns.is_routed(s.key)
-        if alone and s.rates_qps[t] > 0:
+        if alone and s.rates_qps[t] > 0 and not s.deferrable:
             each = {
                 k.key: k.capacity_qps[s.key] / s.rates_qps[t]
                 for k in columns.services.kinds_of[s.service]

@@ -1,0 +1,49 @@
+"""What is taken for granted about a service that pools prompts, serves adapters or is a batch job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.scenario.job import HOUR_S, Job
+from planner.scenario.lora import Lora
+from planner.scenario.schema import Service
+from planner.scenario.task import GENERATE
+from planner.units import counted
+
+
+def service_notes(service: Service, label: str) -> Iterator[str]:
+    """Assumptions of the plan; ``label`` goes before each where there are several services."""
+    if service.job is not None:
+        yield f"{service.name}: {_hours(service.job)}"
+    if service.lora is not None:
+        yield f"{label}{_adapters(service.lora)}"
+    if service.task != GENERATE:
+        yield (
+            f"{label}prompts are pooled in one pass (task {service.task}): step times are those of "
+            "prefill, prompts of decoders are split over steps and their prefixes cached as when "
+            "generating (assumed)"
+        )
+
+
+def _hours(job: Job) -> str:
+    """How the hours of a job were found."""
+    return (
+        "its work lies in the hours of its window that the same program finds cheapest, start-up left "
+        "out, and is done at saturation, as early as the replicas of each hour can; a failure delays it, "
+        f"and the {job.within / HOUR_S:g} h hold no spare for that"
+    )
+
+
+def _adapters(lora: Lora) -> str:
+    """Who asks for which adapter, and what their kernels are taken to cost."""
+    waits = ""
+    if lora.loaded < lora.adapters:
+        waits = (
+            f"; requests for the other {lora.adapters - lora.loaded} wait until one of them is free, and "
+            "that wait is not modelled"
+        )
+    return (
+        f"each request names one of {counted(lora.adapters, 'LoRA adapter')} of rank {lora.rank}, all "
+        f"equally often, {lora.loaded} of them on each replica; their kernels take what one measurement "
+        f"on another device did (assumed){waits}"
+    )

@@ -1,0 +1,1 @@
+"""A fleet under an autoscaler: what it observes, when it acts, what that costs and misses."""

@@ -1,0 +1,120 @@
+"""The hours in which batch jobs are worked on, decided before the fleet is.
+
+A job's work may lie anywhere in its window. The program is solved once with every job's rate movable over
+the periods of each window (``Demand.windows``), start-up times left out: replicas then stand where the
+fleet of the other services is idle, or where hours are cheap. What those replicas can do is used from
+the start of the window on, each hour in full, until the work is done. The rates that come out are
+demand like any other: the fleet is decided, checked and verified for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from planner.catalog.offer import Offer
+from planner.catalog.store import Catalog
+from planner.fleet.candidates.candidate import CandidateSet
+from planner.fleet.periods import DAY, Calendar, billed_hours
+from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.program import solve as solve_program
+from planner.scenario.job import Job
+from planner.scenario.schema import Scenario
+from planner.solving.build_problem import calendar_for, problem_of, start_up_of
+
+SECONDS = 20.0  # for the hours of all jobs; what is best by then is taken
+SPARE = 1e-6  # of the work: less than this is the solver's tolerance
+
+Sets = Mapping[str, CandidateSet]
+
+
+def framed_problem(
+    scenario: Scenario, sets: Sets, offers: tuple[Offer, ...], catalog: Catalog
+) -> tuple[Problem, Calendar]:
+    """The program of a scenario and its periods, with the work of its jobs in the hours that suit."""
+    calendar = calendar_for(scenario, catalog)
+    problem = problem_of(scenario, sets, offers, catalog, calendar)
+    jobs = {s.name: s.job for s in scenario.services if s.job is not None}
+    if not jobs or not problem.kinds:
+        return problem, calendar
+    solution = solve_program(_movable(problem, jobs), time_limit_s=SECONDS)
+    if solution.status not in ("optimal", "feasible"):
+        return problem, calendar
+    rates = {
+        name: earliest(calendar.sizing_qps[name], windows, _held(problem, solution, name))
+        for name, job in jobs.items()
+        for windows in (windows_of(job, len(calendar.hours)),)
+    }
+    planned = _with_rates(calendar, rates, start_up_of(scenario, catalog))
+    return problem_of(scenario, sets, offers, catalog, planned), planned
+
+
+def windows_of(job: Job, periods: int) -> tuple[tuple[int, ...], ...]:
+    """The periods of each day's window, in the order of time; days follow themselves."""
+    return tuple(tuple(first + h for h in job.hours) for first in range(0, periods, DAY))
+
+
+def earliest(
+    even_qps: Sequence[float], windows: Sequence[Sequence[int]], held_qps: Sequence[float]
+) -> tuple[float, ...]:
+    """The work of each window in its first hours, as much in each as is held; what is over, evenly.
+
+    even_qps: the work as an even rate over its window [requests/s]; held_qps: what the replicas of each
+    period can do [requests/s]. Hours of a window are equally long, so that rates add up to the work.
+    """
+    rates = [0.0] * len(even_qps)
+    for window in windows:
+        work = left = sum(even_qps[t] for t in window)
+        for t in window:
+            rates[t] = min(held_qps[t], left)
+            left -= rates[t]
+        if left > SPARE * work:
+            for t in window:
+                rates[t] += left / len(window)
+    return tuple(rates)
+
+
+def _movable(problem: Problem, jobs: Mapping[str, Job]) -> Problem:
+    """The program with the work of every job movable within its windows."""
+    periods = len(problem.period_hours)
+    return replace(
+        problem,
+        demands=tuple(
+            replace(d, windows=windows_of(jobs[d.service], periods)) if d.service in jobs else d
+            for d in problem.demands
+        ),
+    )
+
+
+def _held(problem: Problem, solution: Solution, service: str) -> tuple[float, ...]:
+    """What a job's replicas can do in each period [requests/s]."""
+    held = np.zeros(len(problem.period_hours))
+    for kind in problem.kinds:
+        for t in problem.periods:
+            replicas = solution.replicas.get((kind.key, t), 0)
+            held[t] += replicas * kind.capacity_qps.get(service, 0.0)
+    return tuple(float(rate) for rate in held)
+
+
+def _with_rates(
+    calendar: Calendar, rates: Mapping[str, tuple[float, ...]], start_up_hours: float
+) -> Calendar:
+    """The calendar with the jobs' rates in it; stages serve on average what they grow to less."""
+    sizing = {**calendar.sizing_qps, **rates}
+    mean = {
+        name: tuple(
+            rate * whole / even if even > 0 else 0.0
+            for rate, whole, even in zip(
+                of_job, calendar.mean_qps[name], calendar.sizing_qps[name], strict=True
+            )
+        )
+        for name, of_job in rates.items()
+    }
+    return replace(
+        calendar,
+        sizing_qps=sizing,
+        mean_qps={**calendar.mean_qps, **mean},
+        billed_hours=billed_hours(calendar.hours, sizing, start_up_hours),
+    )
