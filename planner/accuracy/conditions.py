@@ -17,6 +17,7 @@ from planner.accuracy.acceptance import (
     published_tokens_per_step,
     read_acceptance,
 )
+from planner.accuracy.launches import LaunchRow, intake_of, launched_tokens
 from planner.accuracy.point import MeasuredPoint, PoolLayout
 from planner.catalog.engine import EngineSpec, version_key
 from planner.catalog.model import ModelSpec, MoeMlp
@@ -24,6 +25,7 @@ from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
 from planner.deployment import Deployment, EngineSettings
 from planner.performance.factors import Calibration
+from planner.serving.simulation.inbox import EVERY_STEP, Intake
 from planner.sizing.precision import format_family, weights_for
 
 
@@ -53,6 +55,8 @@ class RunConditions(_ConditionDocument):
 
     schema_version: int
     as_of: date
+    suites: dict[str, tuple[str, ...]]
+    launches: tuple[LaunchRow, ...]
     weights: tuple[Assumption, ...]
     kv_cache: tuple[Assumption, ...]
     shortest_length: tuple[Assumption, ...]
@@ -71,7 +75,9 @@ class Setup:
     streamed_steps: decode steps whose tokens the server sends in one piece. first_burst_s: how much
     longer the requests sent at the start of a closed loop wait for a server that has just begun [s].
     handover_s: from a prompt's end on its prefill worker until a decode worker may schedule it, beside the
-    time its cache is on the link [s].
+    time its cache is on the link [s]. intake: when the engine takes in requests while it decodes.
+    step_tokens: tokens of a step that the recipe of the run launches with; None where the engine's default or
+    the run's own setting holds.
     """
 
     deployment: Deployment
@@ -81,6 +87,8 @@ class Setup:
     streamed_steps: float = 1.0
     first_burst_s: float = 0.0
     handover_s: float = 0.0
+    intake: Intake = EVERY_STEP
+    step_tokens: int | None = None
 
     def nominal(self, tokens: int, is_mean: bool) -> int:
         """The nominal length of lengths with that mean; ``tokens`` itself where it is nominal."""
@@ -104,6 +112,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
     gpu = catalog.gpu(point.gpu)
     engine = _engine(point, catalog)
     conditions = read_conditions(catalog.root / "calibration" / "conditions.yaml")
+    lengths = f"{point.prompt_tokens}+{point.output_tokens}"
     facts = {
         "engine": engine.name,
         "generation": calibration.generations.get(gpu.compute_capability, gpu.architecture),
@@ -112,14 +121,17 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         "experts": _experts(model),
         "native": format_family(model.native_weights),
         "maker": model.name.split("/", 1)[0],
-        "lengths": f"{point.prompt_tokens}+{point.output_tokens}",
+        "lengths": lengths,
+        "suite": next((name for name, kept in conditions.suites.items() if lengths in kept), ""),
+        "ranks": "several" if point.data_parallel > 1 else "one",
         "load": str(point.load),
         "speculative": point.speculative,
         "pools": "two" if point.prefill else "one",
         "benchmark": point.source.partition(" (")[0],
         "model": model.name,
-        "release": ".".join(str(part) for part in version_key(point.engine_version)),
+        "release": ".".join(str(part) for part in version_key(engine.version)),
     }
+    launch = next((row for row in conditions.launches if row.covers(point, facts)), None)
     speculation = _speculation(point, conditions, facts, catalog)
     name = _assumed(conditions.weights, facts) or point.weights
     kv = point.kv_cache or _assumed(conditions.kv_cache, facts) or "bf16"
@@ -144,6 +156,8 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         streamed_steps=float(_assumed(conditions.streamed_steps, facts) or 1),
         first_burst_s=float(_assumed(conditions.first_burst_s, facts) or 0),
         handover_s=float(_assumed(conditions.handover_s, facts) or 0),
+        intake=intake_of(launch, point),
+        step_tokens=launched_tokens(launch, point),
     )
 
 

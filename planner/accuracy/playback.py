@@ -111,12 +111,13 @@ class Playback:
             point.mean_lengths,
             None if point.lengths is None else id(point.lengths),
             setup.shortest_length,
+            setup.intake,
             None if free else (limits.kv_pool_bytes, limits.kv_block_bytes),
             condensed,
         )
         if key not in self.runs:
             prompts, outputs = lengths_of(setup, point)
-            run = play_requests(limits, prompts, outputs, point.concurrency)
+            run = play_requests(limits, prompts, outputs, point.concurrency, intake=setup.intake)
             self.runs[key] = run.condensed(self.rows) if condensed else run
         return self.runs[key]
 
@@ -145,6 +146,9 @@ def lengths_of(setup: Setup, point: MeasuredPoint) -> tuple[Ints, Ints]:
 def limits_of(deployment: Deployment, setup: Setup, point: MeasuredPoint) -> ReplicaLimits:
     """The scheduler's limits, without a pool's where it cannot bind or is predicted to be empty."""
     limits = replica_limits(deployment, memory_layout(deployment))
+    if setup.step_tokens is not None:
+        ranks = 1 if deployment.engine.options_cover_ranks else limits.ranks
+        limits = replace(limits, max_num_batched_tokens=setup.step_tokens * ranks)
     prompts, outputs = point.prompt_tokens, point.output_tokens
     if point.lengths is None:
         longest = setup.nominal(prompts, point.mean_lengths) + setup.nominal(

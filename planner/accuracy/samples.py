@@ -70,14 +70,14 @@ class Sample:
 
     @property
     def ttft_s(self) -> float:
-        """TTFT of requests in the steady state [s]: the median, else the mean without the first burst.
-
-        nan where neither was recorded.
-        """
+        """TTFT as measured [s]: the median in the steady state, else the mean; nan without either."""
         median = self.point.measures.get(Measure("ttft", 50.0))
-        if median is not None and self.steady:
-            return median
-        return self.point.ttft_ms / 1e3 - self.run.first_share * self.first_burst_s
+        return median if median is not None and self.steady else self.point.ttft_ms / 1e3
+
+    @property
+    def burst_s(self) -> float:
+        """What requests sent to a server that has just begun add to ``ttft_s`` [s]."""
+        return 0.0 if self.steady else self.run.first_share * self.first_burst_s
 
     @property
     def steady(self) -> bool:
@@ -176,6 +176,7 @@ class Stack:
         self._cell_of_row = self.cell_of_sample[self.sample_of_row]
         self.ttft_s = np.array([sample.ttft_s for sample in samples])
         self.tpot_s = np.array([sample.tpot_s for sample in samples])
+        self._burst_s = np.array([sample.burst_s for sample in samples])
 
     def predict(self, positions: Sequence[Floats]) -> tuple[Floats, Floats]:
         """Return mean TTFT and TPOT [s] of every sample.
@@ -189,7 +190,7 @@ class Stack:
         first = self._starts
         admission = np.asarray(factors.admission_s)[first]
         delivery = np.asarray(factors.delivery_steps)[first] * tpot
-        return ttft + admission + delivery, tpot
+        return ttft + self._burst_s + admission + delivery, tpot
 
     def _factors(self, positions: Sequence[Floats]) -> Factors:
         values: dict[tuple[str | None, str], Floats] = {}

@@ -12,7 +12,7 @@ from planner.accuracy.conditions import Setup, setup_of
 from planner.accuracy.measures import MS, TPOT, TTFT, Measure
 from planner.accuracy.metrics import Floats, errors_if_any, mean_rank_correlation
 from planner.accuracy.playback import Playback, measured_times, needs_requests
-from planner.accuracy.points import MeasuredPoint, PointRow, PointTable
+from planner.accuracy.points import LoadKind, MeasuredPoint, PointRow, PointTable
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.evidence import Evidence, Interval, weakest
@@ -147,13 +147,10 @@ class Predictor:
     ) -> dict[Measure, float]:
         """Everything the point measured, mean TTFT and TPOT in any case; seconds and tokens/s."""
         if not needs_requests(point):
-            return dict(
-                zip(
-                    (TTFT, TPOT),
-                    measured_times(self._playback.run(setup, point), steps),
-                    strict=True,
-                )
-            )
+            burst_s = setup.first_burst_s if point.load is LoadKind.CLOSED else 0.0
+            run = self._playback.run(setup, point)
+            ttft_s, tpot_s = measured_times(run, steps, burst_s)
+            return {TTFT: ttft_s, TPOT: tpot_s}
         first = None if setup.prefill is None else step_model(setup.prefill, self._calibration)
         outcome = self._playback.outcome(setup, point, steps, first)
         return {measure: outcome.value(measure) for measure in {TTFT, TPOT, *point.measures}}

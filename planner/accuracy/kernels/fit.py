@@ -57,6 +57,7 @@ class KernelFit:
         self._tpot, self._ttft = measured(self.samples)
         self._a = np.array([s.tpot_parts for s in self.samples])
         self._b = np.array([s.ttft_parts for s in self.samples])
+        self._burst = np.array([s.burst_s for s in self.samples])
         index: dict[tuple[str, When], int] = {}
         spreads: list[float] = []
         rows = []
@@ -89,7 +90,7 @@ class KernelFit:
         values = np.exp(self._origin + self._design @ shifts)[self._cell[rows]]
         tpot = (values[:, :STEP_TERMS] * self._a[rows]).sum(axis=1)
         ttft = (values[:, :STEP_TERMS] * self._b[rows]).sum(axis=1)
-        return tpot, ttft + values[:, -2] + values[:, -1] * tpot
+        return tpot, ttft + self._burst[rows] + values[:, -2] + values[:, -1] * tpot
 
     def run(self, keep: NDArray[np.bool_] | None = None) -> Floats:
         """Fit the samples of ``keep`` (default all) and return the shifts."""

@@ -27,6 +27,7 @@ class KernelSample:
 
     tpot_parts, ttft_parts: seconds (or counts) of every term but those of a request, so that a time is
     ``parts @ terms``. tpot_s, ttft_s: what was measured, see ``samples.Sample``; nan where it was not.
+    burst_s: what the start of the run adds to the TTFT, whatever a step takes [s].
     """
 
     point: MeasuredPoint
@@ -37,6 +38,7 @@ class KernelSample:
     ttft_parts: Floats
     tpot_s: float
     ttft_s: float
+    burst_s: float = 0.0
 
 
 def kernel_samples(
@@ -66,7 +68,6 @@ def kernel_samples(
         name, traits = deployment.model.name, calibration.traits(deployment)
         sample = Sample(point, name, traits, priced.loads, run, setup.first_burst_s)
         each = features(priced, run.batch) * deployment.pipeline_parallel
-        late = sample.ttft_s
         samples.append(
             KernelSample(
                 point=point,
@@ -76,7 +77,8 @@ def kernel_samples(
                 tpot_parts=each @ run.tpot_weight,
                 ttft_parts=each @ sample.ttft_weight,
                 tpot_s=sample.tpot_s,
-                ttft_s=late if late > 0 else float("nan"),
+                ttft_s=sample.ttft_s,
+                burst_s=sample.burst_s,
             )
         )
     return samples

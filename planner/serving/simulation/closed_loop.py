@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from planner.errors import InputError
 from planner.performance.steps import StepBatch, StepModel
 from planner.serving.limits import ReplicaLimits
+from planner.serving.simulation.inbox import EVERY_STEP, Inbox, Intake
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.schedulers.registry import composer
 from planner.serving.simulation.sequence import ScheduledStep, Sequence
@@ -206,17 +207,28 @@ def play_requests(
     concurrency: int,
     *,
     resubmit_steps: int = 1,
+    intake: Intake = EVERY_STEP,
 ) -> ClosedLoopRun:
-    """Play given prompt and output lengths in order, ``concurrency`` in flight."""
+    """Play given prompt and output lengths in order, ``concurrency`` in flight.
+
+    intake: how the engine takes in requests while it decodes.
+    """
     limits = limits.holding(int((prompts + outputs).max()))
-    return _Player(limits, prompts, outputs, concurrency, resubmit_steps).play()
+    inbox = Inbox(intake)
+    return _Player(limits, prompts, outputs, concurrency, resubmit_steps, inbox).play()
 
 
 class _Player:
     """Runs the replica and notes each row with how many requests wait or decode in it."""
 
     def __init__(
-        self, limits: ReplicaLimits, prompts: Ints, outputs: Ints, concurrency: int, delay: int
+        self,
+        limits: ReplicaLimits,
+        prompts: Ints,
+        outputs: Ints,
+        concurrency: int,
+        delay: int,
+        inbox: Inbox,
     ) -> None:
         self._replica = Replica(limits, composer(limits.scheduler))
         self._prompts, self._outputs = prompts.tolist(), outputs.tolist()
@@ -228,7 +240,7 @@ class _Player:
         self._first = [0] * self._count
         self._end = [0] * self._count
         self._next = 0
-        self._travelling: list[list[int]] = []
+        self._inbox = inbox
         self._before_first = 0
         self._late_before_first = 0
         self._per_token = 0.0
@@ -241,13 +253,12 @@ class _Player:
         while self._done < self._count:
             step = self._replica.plan()
             if step is None:
-                self._deliver(all_of_them=True)
+                self._submit(self._inbox.everything())
                 continue
-            if self._travelling:
-                step.steps = 1
+            step.steps = min(step.steps, self._inbox.patience)
             self._note(step)
             self._replica.commit(step, self)
-            self._deliver()
+            self._submit(self._inbox.after(step, self._replica.decoding))
         return self._collect()
 
     def _send(self) -> Sequence:
@@ -259,20 +270,15 @@ class _Player:
         self._in_flight += 1
         return Sequence(i, self._prompts[i], self._outputs[i])
 
-    def _deliver(self, all_of_them: bool = False) -> None:
-        later = []
-        for index, left in self._travelling:
-            if left <= 0 or all_of_them:
-                self._replica.submit(Sequence(index, self._prompts[index], self._outputs[index]))
-            else:
-                later.append([index, left - 1])
-        self._travelling = later
+    def _submit(self, indices: list[int]) -> None:
+        for index in indices:
+            self._replica.submit(Sequence(index, self._prompts[index], self._outputs[index]))
 
     def _note(self, step: ScheduledStep) -> None:
         k = step.steps
         limits = self._replica.limits
         growth = limits.tokens_per_step * step.decode * (k - 1) / 2
-        busiest = step.imbalance(limits.ranks)
+        busiest = step.imbalance(limits.ranks, gathered=self._inbox.gathers)
         self._rows.append(
             (
                 step.decode,
@@ -307,7 +313,7 @@ class _Player:
             self._per_token -= 1 / (sequence.output - 1)
         if self._next < self._count:
             fresh = self._send()
-            self._travelling.append([fresh.index, self._delay])
+            self._inbox.post(fresh.index, fresh.prompt, self._delay)
 
     def _collect(self) -> ClosedLoopRun:
         table = np.array(self._rows, dtype=float)

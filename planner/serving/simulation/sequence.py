@@ -106,8 +106,8 @@ class ScheduledStep:
         if tokens == sequence.pending:
             self.sampled += 1
 
-    def imbalance(self, ranks: int) -> float:
-        """Prefill work of a step over an even share of it, at best.
+    def imbalance(self, ranks: int, gathered: bool = False) -> float:
+        """Prefill work of a step over an even share of it, at best; gathered: as prompts were let in.
 
         Engines gather prompts until ranks prefill together, and not always: the geometric mean of an
         even share and of the busiest rank's alone. (22 runs of DeepSeek-V3/R1 with attention DP on
@@ -115,4 +115,5 @@ class ScheduledStep:
         """
         if ranks == 1 or not self.prefill:
             return 1.0
-        return math.sqrt(max(1.0, ranks * self.largest / self.prefill))
+        busiest = max(1.0, ranks * self.largest / self.prefill)
+        return busiest if gathered else math.sqrt(busiest)
