@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.accuracy.kernels.coverage import LEVEL, ONE_SIDED, Coverage
+from planner.accuracy.kernels.regret import TARGETS_MS, Regret
 from planner.accuracy.kernels.samples import measured
 from planner.accuracy.kernels.shipped import KernelsDone, kernel_errors
 from planner.reporting import rounding
@@ -28,9 +29,21 @@ _GROUPS = (
     Column("ttft_median", "TTFT median", Quantity.SHARE),
     Column("ttft_bias", "TTFT bias", Quantity.CHANGE),
 )
+_REGRET = (
+    Column("alternatives", "Chosen among", Quantity.TEXT),
+    Column("decisions", "Decisions", Quantity.COUNT),
+    Column("mean", "Regret mean", Quantity.SHARE),
+    Column("median", "median", Quantity.SHARE),
+    Column("p90", "p90", Quantity.SHARE),
+    Column("blind", "Blind choice, median", Quantity.SHARE),
+    Column("missed", "Choice missed the target", Quantity.SHARE),
+    Column("unserved", "No choice was offered", Quantity.SHARE),
+)
 
 
-def kernels_section(done: KernelsDone, covered: tuple[Coverage, ...]) -> Section:
+def kernels_section(
+    done: KernelsDone, covered: tuple[Coverage, ...], decided: tuple[Regret, ...]
+) -> Section:
     """What holds where no run was fitted: errors, intervals and groups of left-out models."""
     shares = kernel_errors(done)
     return Section(
@@ -46,6 +59,7 @@ def kernels_section(done: KernelsDone, covered: tuple[Coverage, ...]) -> Section
             ),
             _errors(shares),
             _coverage(covered),
+            _regret(decided),
             _groups(done),
         ),
     )
@@ -87,6 +101,23 @@ def _coverage(covered: tuple[Coverage, ...]) -> Table:
         ),
         tuple((c.kind.upper(), c.groups, c.inside, *c.below) for c in covered),
         note="every group of runs weighs alike; a family's quantiles come from the other families",
+    )
+
+
+def _regret(decided: tuple[Regret, ...]) -> Table:
+    targets = ", ".join(f"{target:g}" for target in TARGETS_MS)
+    return Table(
+        "kernel_regret",
+        "Decision regret on left-out models",
+        _REGRET,
+        tuple(
+            (r.name, r.decisions, r.mean, r.median, r.p90, r.at_random, r.missed, r.unserved)
+            for r in decided
+        ),
+        note="measured cost per token of the configuration (GPU, engine, weights, parallel degrees) with the "
+        f"lowest predicted cost over the best measured one, at TPOT targets of {targets} ms; prices are the "
+        "median over providers of their lowest on-demand price; the margin is the one that 80 % of left-out "
+        "runs keep",
     )
 
 
