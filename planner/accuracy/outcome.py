@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.accuracy.measures import Measure
+from planner.errors import InputError
 from planner.performance.model import CalibratedStepModel
 from planner.serving.simulation.closed_loop import ClosedLoopRun
 from planner.serving.simulation.simulation_result import SimulationResult
@@ -89,9 +91,20 @@ def delayed(outcome: Outcome, requests: int, seconds: float) -> Outcome:
     )
 
 
-def delivered_s(steps: CalibratedStepModel, tpot_s: float) -> float:
-    """Time between a first token's computation and its delivery, ``delivery_steps`` tokens later [s]."""
-    return steps.delivery_steps * tpot_s
+def delivered_s(steps: CalibratedStepModel, tpot_s: float, output_tokens: float) -> float:
+    """Time between a first token's computation and its delivery [s].
+
+    ``delivery_steps`` tokens later, at the latest with the last of a mean of ``output_tokens``; 0 where
+    every answer is one token (``tpot_s`` is nan).
+    """
+    later = min(steps.delivery_steps, output_tokens - 1)
+    return 0.0 if math.isnan(tpot_s) else later * tpot_s
+
+
+def _mean_s(tpot_s: Floats) -> float:
+    """The mean over requests that have a time per output token [s]; nan where none has."""
+    known = tpot_s[np.isfinite(tpot_s)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def closed_outcome(
@@ -104,7 +117,8 @@ def closed_outcome(
     """
     seconds = np.asarray(steps.step_seconds(run.batch), dtype=float)
     times = run.request_times(steps)
-    late = steps.admission_s + delivered_s(steps, float(np.nanmean(times.tpot_s)))
+    mean_tokens = run.output_tokens / run.requests
+    late = steps.admission_s + delivered_s(steps, _mean_s(times.tpot_s), mean_tokens)
     decode = np.asarray(run.batch.decode_sequences, dtype=float)
     clock = np.cumsum(run.steps * seconds)
     decoded = np.flatnonzero(decode > 0)
@@ -127,12 +141,21 @@ def closed_outcome(
 def simulated_outcome(
     result: SimulationResult, steps: CalibratedStepModel, gpus: int, decode_gpus: int
 ) -> Outcome:
-    """The outcome of a simulated run; ``steps``: of the replicas that write the answers."""
+    """The outcome of a simulated run; ``steps``: of the replicas that write the answers.
+
+    Raises InputError where no request ended.
+    """
     tpot = result.latency_s("tpot")
-    late = delivered_s(steps, float(np.nanmean(np.where(np.isfinite(tpot), tpot, np.nan))))
+    late = delivered_s(steps, _mean_s(tpot), float(result.output_tokens.mean()))
     keys = np.array(sorted(result.gap_counts), dtype=float)
     counts = np.array([result.gap_counts[int(key)] for key in keys], dtype=float)
     ends = result.end_s[~np.isnan(result.end_s)]
+    if not len(ends):
+        raise InputError(
+            "no request of the run fits a replica's KV cache",
+            found=f"{int(result.prompt_tokens.max())} prompt tokens",
+            action="check the GPU, the weights and the parallel degrees of the row",
+        )
     return Outcome(
         ttft_s=result.latency_s("ttft") + late,
         tpot_s=tpot,

@@ -217,14 +217,15 @@ def _arrivals(point: MeasuredPoint, count: int) -> Floats:
 def measured_times(
     run: ClosedLoopRun, steps: CalibratedStepModel, first_burst_s: float = 0.0
 ) -> tuple[float, float]:
-    """Return mean TTFT and TPOT [s] as a client measures them.
+    """Return mean TTFT and TPOT [s] as a client measures them; TPOT nan for answers of one token.
 
     TTFT starts before the engine sees a request and ends when its first token is delivered,
     ``delivery_steps`` decode steps after it was computed; requests of the first burst wait longer.
     """
     result = run.evaluate(steps)
-    late = steps.admission_s + delivered_s(steps, result.tpot_mean_s)
-    return result.ttft_mean_s + late + run.first_share * first_burst_s, result.tpot_mean_s
+    tpot_s = result.tpot_mean_s if result.tpot_mean_s > 0 else math.nan
+    late = steps.admission_s + delivered_s(steps, tpot_s, run.output_tokens / run.requests)
+    return result.ttft_mean_s + late + run.first_share * first_burst_s, tpot_s
 
 
 def needs_requests(point: MeasuredPoint) -> bool:

@@ -27,13 +27,14 @@ LEVEL = 0.8
 class PointPrediction:
     """Mean TTFT and TPOT of one point [ms] with their intervals, and every measure it recorded.
 
-    values: in seconds and tokens/s, by measure.
+    values: in seconds and tokens/s, by measure. tpot_ms is nan, and has no interval, for answers of one
+    token.
     """
 
     ttft_ms: float
     tpot_ms: float
     ttft_interval: Interval
-    tpot_interval: Interval
+    tpot_interval: Interval | None
     evidence: Evidence
     values: Mapping[Measure, float] = field(default_factory=dict)
 
@@ -137,7 +138,9 @@ class Predictor:
             ttft_ms=ttft_s * MS,
             tpot_ms=tpot_s * MS,
             ttft_interval=_in_ms(steps.interval(ttft_s, "ttft", self._level)),
-            tpot_interval=_in_ms(steps.interval(tpot_s, "tpot", self._level)),
+            tpot_interval=None
+            if math.isnan(tpot_s)
+            else _in_ms(steps.interval(tpot_s, "tpot", self._level)),
             evidence=_grade(steps.evidence, setup),
             values={measure: values[measure] for measure in point.measures},
         )
@@ -208,10 +211,10 @@ def _typical(
     predicted, measured, intervals = [], [], []
     for point, prediction in pairs:
         measure = point.typical(metric)
-        if measure is None or not prediction.values[measure] > 0:
-            continue
         mean = prediction.ttft_ms if metric == "ttft" else prediction.tpot_ms
         around = prediction.ttft_interval if metric == "ttft" else prediction.tpot_interval
+        if measure is None or around is None or not prediction.values[measure] > 0:
+            continue
         value = prediction.values[measure]
         predicted.append(value)
         measured.append(point.measures[measure])

@@ -67,4 +67,5 @@ def test_every_engine_and_gpu_gets_a_prediction_with_borrowed_factors(
         MeasuredPoint("Qwen/Qwen3-30B-A3B", gpu, engine, "fp8", 4, 1024, 1024, 16, 100.0, 10.0)
     )
     assert prediction.tpot_ms > 0
+    assert prediction.tpot_interval is not None
     assert prediction.tpot_interval.low < prediction.tpot_ms < prediction.tpot_interval.high

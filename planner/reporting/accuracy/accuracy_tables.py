@@ -263,7 +263,7 @@ def _row_json(row: ValidatedRow, level: float) -> dict[str, Any]:
         "interval": {
             "level": level,
             "ttft_ms": [_number(first.low), _number(first.high)],
-            "tpot_ms": [_number(each.low), _number(each.high)],
+            "tpot_ms": None if each is None else [_number(each.low), _number(each.high)],
         },
         "evidence": str(prediction.evidence),
         "error": None,
