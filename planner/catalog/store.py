@@ -15,6 +15,7 @@ from planner.catalog.format_rows import FormatRow, Formats, read_formats
 from planner.catalog.formats import KvFormat, WeightFormat
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.gpu_rows import BRIDGED, read_bridged_gpus, read_gpus
+from planner.catalog.gpu_spelling import catalog_spelling
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_files import ModelEntry, load_model_file, read_model_index
 from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ProviderAliasRow, ServerRow
@@ -70,7 +71,10 @@ class Catalog:
         return self._gpus
 
     def gpu(self, name: str) -> GpuSpec:
-        """Return the accelerator of that name or alias (case does not matter)."""
+        """Return the accelerator of that name, alias or driver's name (case does not matter)."""
+        spelled = catalog_spelling(name)
+        if name.lower() not in self._gpu_by_name and spelled in self._gpu_by_name:
+            return self._gpu_by_name[spelled]
         return _look_up("GPU", name, self._gpu_by_name, (gpu.name for gpu in self._gpus), "gpus")
 
     def model_index(self) -> tuple[ModelEntry, ...]:
