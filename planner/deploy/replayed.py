@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planner.catalog.autoscalers import AutoscalerRow, ScalingRule, autoscalers
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import (
@@ -32,6 +31,7 @@ from planner.performance.factors import Calibration
 from planner.plan.rebuild import placed
 from planner.plan.schema import Plan, ReplicaGroup
 from planner.scenario.schema import Service
+from planner.serving.autoscaling.parameters import AutoscalerRow, ScalingRule, autoscalers
 from planner.serving.autoscaling.policies import (
     Clock,
     Highest,

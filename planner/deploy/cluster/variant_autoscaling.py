@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.catalog.autoscalers import AutoscalerRow, ScalingRule
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import most_replicas
 from planner.deploy.cluster.labels import metadata, scale_target
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.launch import Launch
+from planner.serving.autoscaling.parameters import AutoscalerRow, ScalingRule
 
 NOT_VALIDATED = (
     "# Not validated: written from the API reference of llmd.ai/v1alpha1, of which no field list is "

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from planner.catalog.autoscalers import SaturationRule, ScalingRule
+from planner.serving.autoscaling.parameters import SaturationRule, ScalingRule
 
 HOUR_S = 3600.0
 HOURS = 24

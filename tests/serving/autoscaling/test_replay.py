@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.catalog.autoscalers import SaturationRule, ScalingRule, autoscalers
 from planner.errors import InputError
+from planner.serving.autoscaling.parameters import SaturationRule, ScalingRule, autoscalers
 from planner.serving.autoscaling.policies import (
     Clock,
     Highest,
