@@ -91,8 +91,8 @@ class _Simulation:
         self._groups = groups
         self._requests = requests
         self._count = len(requests)
-        self._prompts = array("q", requests.prompt_tokens.tolist())
-        self._outputs = array("q", requests.output_tokens.tolist())
+        self._prompts = array("l", requests.prompt_tokens.tolist())
+        self._outputs = array("l", requests.output_tokens.tolist())
         self._arrivals = array("d", requests.arrival_s.tolist())
         self._longest = int((requests.prompt_tokens + requests.output_tokens).max())
         self._routing = routing

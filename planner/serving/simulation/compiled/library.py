@@ -112,7 +112,9 @@ def library() -> ctypes.CDLL | None:
 
 @cache
 def built_library() -> ctypes.CDLL | None:
-    """The core, None where it was not built from these sources."""
+    """The core, None where it was not built from these sources or a C long has not 64 bits."""
+    if ctypes.sizeof(ctypes.c_long) != ctypes.sizeof(c_int64):
+        return None
     try:
         core = ctypes.CDLL(str(LIBRARY))
     except OSError:

@@ -245,7 +245,7 @@ class _Call:
     def _group(self, pool: Pool, i: int) -> c.CoreGroup:
         router, members = pool.routers[i], pool.groups[i]
         policy = POLICIES[router.policy]
-        state = np.array(router.random.getstate()[1], dtype=np.uint32)
+        state = np.array(router.random_words(), dtype=np.uint32)
         return c.CoreGroup(
             first=members[0].number if members else 0,
             count=len(members),
