@@ -210,8 +210,6 @@ class _Simulation:
                 prompts=self._prompts,
                 outputs=self._outputs,
                 arrivals=self._arrivals,
-                journal=self._journal,
-                shed=self._shed,
                 cached_share=self._share,
                 concurrency=self._concurrency,
                 max_backlog=self._max_backlog,
@@ -224,6 +222,8 @@ class _Simulation:
         )
         if outcome is None:
             return None
+        self._journal, self._shed = outcome.journal, outcome.shed
+        self._arrivals = outcome.arrivals
         self._next, self._area, self._clock = outcome.sent, outcome.area, outcome.clock_s
         self._samples = [
             (at_s, running, waiting, sum(used) / self._pool_units)
