@@ -1,7 +1,8 @@
 """How fast the simulator is: one replica for ten minutes, and a million requests through 32 replicas.
 
 python -m benchmarks.bench_simulator            # the replica alone, seconds
-python -m benchmarks.bench_simulator --million  # also the fleet, minutes
+python -m benchmarks.bench_simulator --million  # also the fleet, seconds; a minute in the Python loop
+PLANNER_COMPILED_CORE=0 python -m benchmarks.bench_simulator  # the Python loop
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from planner.performance.model import step_model
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Arrivals, Routing
 from planner.serving.limits import replica_limits
+from planner.serving.simulation.compiled.library import library
 from planner.serving.simulation.replica_groups import SimulatedGroup
 from planner.serving.simulation.requests import open_loop
 from planner.serving.simulation.simulator import simulate
@@ -71,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--million", action="store_true")
     options, _ = parser.parse_known_args()
+    print("compiled core" if library() else "Python loop")
     times = [replica_seconds() for _ in range(5)]
     print(
         f"one replica, 10 req/s for 600 s: median {statistics.median(times):.2f} core seconds of {len(times)}"
@@ -78,7 +81,7 @@ def main() -> None:
     if options.million:
         seconds, gigabytes = million()
         print(
-            f"1,000,000 requests, 32 replicas: {seconds:.0f} core seconds, peak memory {gigabytes:.2f} GB"
+            f"1,000,000 requests, 32 replicas: {seconds:.1f} core seconds, peak memory {gigabytes:.2f} GB"
         )
 
 

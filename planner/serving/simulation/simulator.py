@@ -91,8 +91,8 @@ class _Simulation:
         self._groups = groups
         self._requests = requests
         self._count = len(requests)
-        self._prompts = array("q", requests.prompt_tokens.tolist())
-        self._outputs = array("q", requests.output_tokens.tolist())
+        self._prompts = array("l", requests.prompt_tokens.tolist())
+        self._outputs = array("l", requests.output_tokens.tolist())
         self._arrivals = array("d", requests.arrival_s.tolist())
         self._longest = int((requests.prompt_tokens + requests.output_tokens).max())
         self._routing = routing
@@ -210,8 +210,6 @@ class _Simulation:
                 prompts=self._prompts,
                 outputs=self._outputs,
                 arrivals=self._arrivals,
-                journal=self._journal,
-                shed=self._shed,
                 cached_share=self._share,
                 concurrency=self._concurrency,
                 max_backlog=self._max_backlog,
@@ -224,6 +222,8 @@ class _Simulation:
         )
         if outcome is None:
             return None
+        self._journal, self._shed = outcome.journal, outcome.shed
+        self._arrivals = outcome.arrivals
         self._next, self._area, self._clock = outcome.sent, outcome.area, outcome.clock_s
         self._samples = [
             (at_s, running, waiting, sum(used) / self._pool_units)

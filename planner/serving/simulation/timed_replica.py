@@ -19,23 +19,16 @@ SHORTEST_GAP_S = 1e-5
 
 
 class Journal:
-    """Time stamps of every request [s]; -1 where nothing happened yet."""
+    """Time stamps of every request [s], -1 where nothing happened yet; prompt tokens it found cached."""
 
     def __init__(self, requests: int) -> None:
         self.start_s = array("d", [-1.0]) * requests
         self.first_s = array("d", [-1.0]) * requests
         self.end_s = array("d", [-1.0]) * requests
         self.longest_gap_s = array("d", [0.0]) * requests
-        self.preemptions = array("q", [0]) * requests
-        self.replica = array("q", [-1]) * requests
-
-    def clear(self) -> None:
-        """Forget everything, in place."""
-        for times in (self.start_s, self.first_s, self.end_s):
-            times[:] = array("d", [-1.0]) * len(times)
-        self.longest_gap_s[:] = array("d", [0.0]) * len(self.longest_gap_s)
-        self.preemptions[:] = array("q", [0]) * len(self.preemptions)
-        self.replica[:] = array("q", [-1]) * len(self.replica)
+        self.preemptions = array("l", [0]) * requests
+        self.replica = array("l", [-1]) * requests
+        self.cached = array("l", [0]) * requests
 
 
 class TimedReplica:
@@ -112,29 +105,28 @@ class TimedReplica:
 
     def _begin(self, now_s: float) -> None:
         self._start_s = now_s
-        core = self.core
-        step = core.composer.compose(core)
+        step = self.core.plan()
         self._step = step
         if step is None:
             self.step_end_s = math.inf
             self._last_decode_s = -1.0
             return
         table = self.table
-        batch, context, steps = step.decode, step.context, step.steps
+        first = table.step_s(step)
+        self._step_s = first
+        steps = step.steps
         if step.chunks:
-            first = table.step_s(step)
             start_s = self.journal.start_s
             for sequence, _ in step.chunks:
                 if start_s[sequence.index] < 0:
                     start_s[sequence.index] = now_s
-        else:
-            first = table.decode_s(batch, context)
-        self._step_s = first
+                    self.journal.cached[sequence.index] = sequence.cached
         if steps == 1:
             self._slope_s = 0.0
             self.step_end_s = now_s + first
             return
-        growth = batch * core.limits.tokens_per_step
+        batch, context = step.decode, step.context
+        growth = batch * self.core.limits.tokens_per_step
         longest = int(((_GROWTH - 1) * context + 64 * batch) / growth) + 1
         if steps > longest:
             steps = step.steps = longest

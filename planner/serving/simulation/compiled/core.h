@@ -89,7 +89,7 @@ typedef struct {
     const int64_t *prompts, *outputs;
     double *arrivals;
     double *start_s, *first_s, *end_s, *longest_gap_s;
-    int64_t *preemptions, *replica;
+    int64_t *preemptions, *replica, *cached;
     uint8_t *shed;
     int64_t tables_count, limits_count, links_count, members_count, groups_count, pools_count;
     Table *tables;

@@ -92,7 +92,7 @@ class CoreService(ctypes.Structure):
         *_whole("requests concurrency max_backlog max_queue scales"),
         *_real("cached_share admission_s sample_every_s"),
         *_addresses("prompts outputs arrivals start_s first_s end_s longest_gap_s"),
-        *_addresses("preemptions replica shed"),
+        *_addresses("preemptions replica cached shed"),
         *_whole("tables_count limits_count links_count members_count groups_count pools_count"),
         *_addresses("tables limits links members groups pools"),
         ("fill_row", FillRow),
@@ -112,7 +112,9 @@ def library() -> ctypes.CDLL | None:
 
 @cache
 def built_library() -> ctypes.CDLL | None:
-    """The core, None where it was not built from these sources."""
+    """The core, None where it was not built from these sources or a C long has not 64 bits."""
+    if ctypes.sizeof(ctypes.c_long) != ctypes.sizeof(c_int64):
+        return None
     try:
         core = ctypes.CDLL(str(LIBRARY))
     except OSError:

@@ -1,7 +1,7 @@
 """Runs a simulation that was built for the Python loop through the compiled core.
 
-The core reads the same replicas, tables and requests, and leaves its times and sums where the loop leaves
-them: in the journal, in the replicas, and in an ``CoreOutcome``.
+The core reads the same replicas, tables and requests. What happened to each request is in a ``CoreOutcome``;
+the sums over steps are left in the replicas, where the loop leaves them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Struct = TypeVar("Struct", bound=ctypes.Structure)
 class CoreRun:
     """What a simulation is about to do: its built fleet, its requests and its limits.
 
-    arrivals, shed and the journal are written to. windows: when each replica accepts [s];
-    pools: the first takes what arrives; handovers: by number of the prefill replica.
+    windows: when each replica accepts [s]; pools: the first takes what arrives; handovers: by number of the
+    prefill replica.
     """
 
     replicas: Many[TimedReplica]
@@ -44,8 +44,6 @@ class CoreRun:
     prompts: array[int]
     outputs: array[int]
     arrivals: array[float]
-    journal: Journal
-    shed: bytearray
     cached_share: float
     concurrency: int | None
     max_backlog: int
@@ -58,12 +56,16 @@ class CoreRun:
 
 @dataclass(frozen=True, slots=True)
 class CoreOutcome:
-    """How the run ended: requests sent, the area under those in flight [request-seconds], the clock [s].
+    """What happened to each request, and how the run ended.
 
+    arrivals: when each was sent [s]; sent: how many; area: under those in flight [request-seconds];
     samples: rows of time [s], running and waiting sequences, then each replica's blocks in use.
     """
 
     overloaded: bool
+    journal: Journal
+    arrivals: array[float]
+    shed: bytearray
     sent: int
     area: float
     clock_s: float
@@ -72,8 +74,7 @@ class CoreOutcome:
 
 def run(core: ctypes.CDLL, plan: CoreRun) -> CoreOutcome | None:
     """CoreRun it; None where the numbers leave what the core computes with, for the Python loop to say."""
-    arrivals = array("d", plan.arrivals)
-    call = _Call(plan, arrivals)
+    call = _Call(plan)
     status = core.planner_core_run(ctypes.byref(call.service))
     try:
         if status == c.INTERRUPTED:
@@ -81,10 +82,7 @@ def run(core: ctypes.CDLL, plan: CoreRun) -> CoreOutcome | None:
         if status == c.OUT_OF_MEMORY:
             raise MemoryError("the simulation needs more memory than there is")
         if status == c.OUT_OF_DOMAIN:
-            plan.journal.clear()
-            plan.shed[:] = bytes(len(plan.shed))
             return None
-        plan.arrivals[:] = arrivals
         return call.outcome(status == c.OVERLOADED)
     finally:
         core.planner_core_release(ctypes.byref(call.service))
@@ -93,7 +91,7 @@ def run(core: ctypes.CDLL, plan: CoreRun) -> CoreOutcome | None:
 class _Call:
     """The structures of one call, and the arrays they point to."""
 
-    def __init__(self, plan: CoreRun, arrivals: array[float]) -> None:
+    def __init__(self, plan: CoreRun) -> None:
         self.failure: BaseException | None = None
         self._plan = plan
         self._kept: list[object] = []
@@ -121,7 +119,9 @@ class _Call:
         groups = [self._group(pool, i) for pool in pools for i in range(len(pool.groups))]
         firsts = np.cumsum([0, *(len(p.groups) for p in pools)]).tolist()
         heads = [c.CorePool(first, len(p.groups)) for first, p in zip(firsts, pools, strict=False)]
-        journal = plan.journal
+        self.journal = journal = Journal(len(plan.prompts))
+        self.arrivals = array("d", plan.arrivals)
+        self.shed = bytearray(len(plan.prompts))
         concurrency, queue = plan.concurrency, plan.max_queue
         self.service = c.CoreService(
             requests=len(plan.prompts),
@@ -134,14 +134,15 @@ class _Call:
             sample_every_s=plan.sample_every_s,
             prompts=_address(plan.prompts),
             outputs=_address(plan.outputs),
-            arrivals=_address(arrivals),
+            arrivals=_address(self.arrivals),
             start_s=_address(journal.start_s),
             first_s=_address(journal.first_s),
             end_s=_address(journal.end_s),
             longest_gap_s=_address(journal.longest_gap_s),
             preemptions=_address(journal.preemptions),
             replica=_address(journal.replica),
-            shed=self._array(np.frombuffer(plan.shed, dtype=np.uint8)),
+            cached=_address(journal.cached),
+            shed=self._array(np.frombuffer(self.shed, dtype=np.uint8)),
             tables_count=len(tables),
             limits_count=len(limits),
             links_count=len(links),
@@ -245,7 +246,7 @@ class _Call:
     def _group(self, pool: Pool, i: int) -> c.CoreGroup:
         router, members = pool.routers[i], pool.groups[i]
         policy = POLICIES[router.policy]
-        state = np.array(router.random.getstate()[1], dtype=np.uint32)
+        state = np.array(router.random_words(), dtype=np.uint32)
         return c.CoreGroup(
             first=members[0].number if members else 0,
             count=len(members),
@@ -312,7 +313,16 @@ class _Call:
         width = 3 + len(replicas)
         values = service.samples[: service.samples_count * width] if service.samples else []
         samples = [values[i : i + width] for i in range(0, len(values), width)]
-        return CoreOutcome(overloaded, service.sent, service.area, service.clock_s, samples)
+        return CoreOutcome(
+            overloaded,
+            self.journal,
+            self.arrivals,
+            self.shed,
+            service.sent,
+            service.area,
+            service.clock_s,
+            samples,
+        )
 
 
 class _Numbered(Generic[Part]):

@@ -69,9 +69,11 @@ static void begin_step(Replica *replica, double now_s) {
     double first = step_seconds(sim, replica->table, step);
     replica->step_s = first;
     for (int64_t i = 0; i < step->chunks_count; i++) {
-        double *start_s = sim->service->start_s + sim->sequences[step->chunks[i].slot].request;
-        if (*start_s < 0)
-            *start_s = now_s;
+        const Sequence *sequence = sim->sequences + step->chunks[i].slot;
+        if (sim->service->start_s[sequence->request] < 0) {
+            sim->service->start_s[sequence->request] = now_s;
+            sim->service->cached[sequence->request] = sequence->cached;
+        }
     }
     int64_t steps = step->steps;
     if (steps == 1) {

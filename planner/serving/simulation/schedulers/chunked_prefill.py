@@ -57,9 +57,10 @@ class ChunkedPrefill:
             cached = replica.look_up_prefix(sequence)
             left = sequence.prompt + sequence.generated - cached
             tokens = min(left, budget, chunk)
-            if replica.admission_blocks(sequence, cached + left) > free:
+            whole = replica.admission_blocks(sequence, cached + left)
+            if whole > free:
                 return
-            free -= replica.admission_blocks(sequence, cached + tokens)
+            free -= whole if tokens == left else replica.admission_blocks(sequence, cached + tokens)
             replica.admit(sequence, cached, cached + tokens)
             step.add_chunk(sequence, tokens)
             budget -= tokens
