@@ -16,6 +16,7 @@ from planner.money.ways_to_pay import WayToPay, bought
 from planner.plan.money import Rental
 from planner.plan.schema import Plan, ReplicaGroup
 
+ALL_AT_ONCE = "all bought at the start, for the last stage's rate"
 RESALE_AT_MONTHS = 36  # the age at which the catalog knows what servers are sold for
 
 
@@ -51,6 +52,8 @@ def buy(
             for usd in (price.low, price.high)
         )
         described = _text(owned, row, meanwhile, way.ledger)
+        if fleet.scenario.horizon.growth_per_month > 0:
+            described = replace(described, what=f"{described.what}; {ALL_AT_ONCE}")
         yield replace(described, low_usd=low, high_usd=high), way
 
 

@@ -6,10 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_files import SCENARIO
 
 REPOSITORY = Path(__file__).parents[2]
-SMALL = SCENARIO.replace("[l4, l40s]", "[l4], weights: [bf16], kv_cache: [bf16]")
+SMALL = """\
+model: meta-llama/Llama-3.1-8B-Instruct
+rate: 1/s
+prompt_tokens: 500
+output_tokens: 100
+slo: {ttft_p99: 2s, tpot_p99: 90ms}
+search: {gpus: [l40s], tensor_parallel: [1], weights: [bf16], kv_cache: [bf16]}
+"""
 LOGS = REPOSITORY / "tests/sizing/logs"
 POINTS = (
     "model,gpu,engine,weights,tp,isl,osl,concurrency,ttft_ms,tpot_ms\n"
@@ -76,7 +82,7 @@ def test_logs_traces_and_points_are_piped(folder, command, text, expected):
     assert expected in done.stdout
 
 
-@pytest.mark.parametrize("command", ["solve", "compare --vary gpu=l4"])
+@pytest.mark.parametrize("command", ["solve", "compare --vary gpu=l40s"])
 def test_a_plan_given_for_a_scenario_is_one_message(folder, command):
     done = piped(folder, "", *command.split(), "plan.json")
     assert done.returncode == 2
@@ -92,7 +98,7 @@ def test_a_scenario_may_be_a_json_file(folder):
         "prompt_tokens": 100,
         "output_tokens": 50,
     }
-    question |= {"slo": {"ttft_p99": "2s", "tpot_p99": "80ms"}, "search": {"gpus": ["l4"]}}
+    question |= {"slo": {"ttft_p99": "2s", "tpot_p99": "80ms"}, "search": {"gpus": ["l40s"]}}
     (folder / "question.json").write_text(json.dumps(question))
     for command in ("solve", "explain"):
         done = piped(folder, "", command, "question.json", "--verify", "none")

@@ -187,3 +187,11 @@ def test_an_api_is_paid_for_the_demand_of_each_month():
     assert api.cash_flow_usd[24] / api.cash_flow_usd[1] == pytest.approx(1.05**23)
     per_request = api.cash_flow_usd[1] / (50 * 3600 * 730)
     assert api.cost_usd == pytest.approx(mean * per_request * 3600 * 730 * 24)
+
+
+def test_servers_for_a_growing_demand_say_that_all_are_bought_at_the_start():
+    for growth, said in ((0.05, True), (0.0, False)):
+        horizon = {"months": 24, "growth_per_month": growth}
+        found = purchases(build.plan(build.scenario(horizon=horizon)), catalog(), RATE)
+        (owned,) = (p for p in found if p.way == "owned")
+        assert ("all bought at the start" in owned.what) == said
