@@ -21,6 +21,7 @@ from planner.scenario import disaggregation as p
 from planner.scenario import fleet as f
 from planner.scenario import money as m
 from planner.scenario import schema as s
+from planner.scenario import speculation as d
 from planner.scenario.lengths import Lengths
 from planner.scenario.slo import METRICS, Slo
 from planner.units import parse_duration_s
@@ -50,6 +51,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`search.settings`", s.Settings, ()),
     ("`search.disaggregation`", p.Disaggregation, ()),
     ("`search.disaggregation.kv_link`", p.KvLinkChoice, ()),
+    ("an entry of `search.speculative`", d.Speculation, ()),
     ("`assumptions`", s.Assumptions, ()),
     ("`load`", f.Load, ()),
     ("`buckets`", f.Buckets, ()),
@@ -150,6 +152,8 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, str):
         return f"`{value}`" if value else "-"
     shown = list(value) if isinstance(value, tuple) else value
+    if isinstance(shown, list):
+        shown = [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in shown]
     return f"`{json.dumps(shown)}`" if shown not in ([], {}) else "none"
 
 

@@ -30,8 +30,15 @@ def searched(solved: Solved, catalog: Catalog) -> str:
             counted(gpus, "GPU type"),
             _cuts(services, catalog),
             f"weights {' or '.join(formats)}",
+            *_drafts(services),
         )
     )
+
+
+def _drafts(services: Iterable[Service]) -> tuple[str, ...]:
+    """The ways to draft that any search names, where one does."""
+    ways = dict.fromkeys(w.draft or w.method for s in services for w in s.search.speculative)
+    return () if set(ways) == {"none"} else (f"drafts {' or '.join(ways)}",)
 
 
 def _cuts(services: Iterable[Service], catalog: Catalog) -> str:

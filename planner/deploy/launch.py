@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from planner.catalog.drafts import DraftMethod
 from planner.catalog.gpu import GpuSpec
 from planner.deploy.engines.dialect import Dialect
 
@@ -53,7 +54,8 @@ class Launch:
     per replica [requests/s]. ``drain_s``: how long requests in flight may take to finish [s].
     ``replicas`` run in the busiest hour; ``by_hour`` in each hour of the day, empty where they do not
     vary. ``pool``: one of the two pools of ``units`` that stand ``within`` a node or a zone; ``port``:
-    where the engine listens in a container.
+    where the engine listens in a container. ``draft_method``: how tokens are drafted; None where the
+    plan does not say, and the engine finds out from ``draft_model`` (or the checkpoint where there is none).
     """
 
     name: str
@@ -78,6 +80,7 @@ class Launch:
     prefix_caching: bool
     draft_tokens: int
     draft_model: str | None
+    draft_method: DraftMethod | None
     lora_adapters: int
     lora_rank: int
     replicas: int

@@ -10,8 +10,9 @@ from dataclasses import fields, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from planner.catalog.drafts import draft_model
 from planner.catalog.store import Catalog
-from planner.deployment import Deployment, EngineSettings
+from planner.deployment import Deployment, Draft, EngineSettings
 from planner.errors import InputError
 from planner.fleet.candidates.deployments import service_model, share_of_gpu
 from planner.performance.factors import Calibration
@@ -54,6 +55,29 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
         weights=weights_for(model, group.weights, catalog.weight_format),
         kv_cache=catalog.kv_format(group.kv_cache),
         settings=_settings(group),
+        draft=_draft(group, catalog),
+    )
+
+
+def _draft(group: ReplicaGroup, catalog: Catalog) -> Draft | None:
+    """What drafts for the group; raises InputError for a draft that the catalog does not know."""
+    written = group.speculation
+    if written is None:
+        return None
+    if group.settings.get("draft_tokens") != written.draft_tokens:
+        raise InputError(
+            "a plan that drafts says the same number of tokens twice",
+            where="speculation.draft_tokens",
+            found=f"{written.draft_tokens} and {group.settings.get('draft_tokens')}",
+        )
+    spec = draft_model(catalog, written.checkpoint) if written.checkpoint else None
+    return Draft(
+        method=written.method,
+        model=spec,
+        weights=weights_for(spec, written.weights, catalog.weight_format) if spec else None,
+        checkpoint=written.checkpoint,
+        evidence=written.evidence,
+        source=written.source,
     )
 
 

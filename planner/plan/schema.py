@@ -28,6 +28,7 @@ from planner.plan.part import PlanPart
 from planner.plan.periods import Period
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.provenance import Provenance, SolverReport, Verification
+from planner.plan.speculation import SpeculationPlan
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.schema import Scenario
 from planner.serving.pools import pools_label
@@ -95,7 +96,7 @@ class ReplicaGroup(PlanPart):
     are those of that share. ``prefill``: the other pool, where prompts run apart; a replica is then a
     unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
-    neither the model's own nor a public one does.
+    neither the model's own nor a public one does. ``speculation``: what drafts, where anything does.
     """
 
     gpu: str
@@ -127,12 +128,13 @@ class ReplicaGroup(PlanPart):
     prefill: PrefillPool | None = None
     checkpoint: str | None = None
     quantise_yourself: bool = False
+    speculation: SpeculationPlan | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Replicas that do both, and load the model's own checkpoint, read as they always did."""
         text: dict[str, Any] = write(self)
-        for name in ("prefill", "checkpoint", "quantise_yourself"):
+        for name in ("prefill", "checkpoint", "quantise_yourself", "speculation"):
             if not text.get(name):
                 text.pop(name, None)
         return text
@@ -174,6 +176,7 @@ class ReplicaGroup(PlanPart):
             self.weights,
             self.kv_cache,
             self.gpu_share,
+            self.speculation.label if self.speculation else "",
         )
 
     def key(self, service: str) -> str:

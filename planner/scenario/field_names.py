@@ -35,6 +35,7 @@ from planner.scenario.schema import (
     Service,
     Settings,
 )
+from planner.scenario.speculation import Speculation
 from planner.scenario.synonyms import MEANS
 
 _DOCUMENTS: dict[str, type[BaseModel]] = {
@@ -66,12 +67,14 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "support": Support,
     "disaggregation": Disaggregation,
     "kv_link": KvLinkChoice,
+    "speculative": Speculation,
     "services": Service,
 }
 _PARENTS = {
     "settings": "search.settings",
     "disaggregation": "search.disaggregation",
     "kv_link": "search.disaggregation.kv_link",
+    "speculative": "search.speculative",
     "quotas": "limits.quotas",
     "carbon": "limits.carbon",
 }

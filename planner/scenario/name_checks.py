@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planner.catalog.drafts import draft_model
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.offer import TERM_NAMES, Term
 from planner.errors import InputError, nearest, raise_problems
@@ -86,6 +87,10 @@ def _service_problems(
     yield from _look_up(source, (*at, "search", "engines"), catalog.engine, search.engines)
     yield from _look_up(source, (*at, "search", "weights"), catalog.weight_format, weights)
     yield from _look_up(source, (*at, "search", "kv_cache"), catalog.kv_format, search.kv_cache)
+    drafts = (way.draft for way in search.speculative if way.draft is not None)
+    yield from _look_up(
+        source, (*at, "search", "speculative"), lambda name: draft_model(catalog, name), drafts
+    )
 
 
 def _limit_problems(scenario: Scenario, catalog: Catalog, source: Source) -> Iterator[InputError]:

@@ -65,6 +65,7 @@ class Prefill:
             parallel,
             d.weights.name,
             d.kv_cache.name,
+            speculation=decode.speculation,
         )
 
 

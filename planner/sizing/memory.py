@@ -24,6 +24,7 @@ from planner.sizing.batch_limits import batch_limits, default_memory_fraction
 from planner.sizing.cache.kv_cache import kv_layout
 from planner.sizing.cache.layout import KvLayout
 from planner.sizing.coefficients import MemoryCoefficients, memory_coefficients
+from planner.sizing.drafts import draft_weight_bytes, with_draft
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.sharding import rank_weight_bytes, rope_table_bytes
@@ -71,8 +72,8 @@ def memory_layout(deployment: Deployment) -> MemoryLayout:
 def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
     """Partition the memory of one GPU of a pipeline stage; see ``memory_layout``."""
     overheads = overheads_of(deployment, memory_coefficients(deployment.engine))
-    weights = rank_weight_bytes(deployment, stage)
-    kv = as_admitted(deployment, kv_layout(deployment, stage))
+    weights = rank_weight_bytes(deployment, stage) + draft_weight_bytes(deployment)
+    kv = as_admitted(deployment, with_draft(deployment, kv_layout(deployment, stage)))
     pool, shortfalls = _pool(deployment, weights, overheads)
     impossible = (*legal_reasons(deployment), *shortfalls)
     pool = 0.0 if impossible else pool
@@ -165,7 +166,7 @@ def memory_fraction(deployment: Deployment) -> float:
         reserve_mib += c.reserve_mib_per_graph_sequence_dp * sequences
     if deployment.gpu.driver_bytes > c.reserve_floor_above_gib * GIB:
         reserve_mib = max(reserve_mib, c.reserve_floor_mib)
-    if deployment.settings.draft_tokens:
+    if deployment.drafts_from_states:
         reserve_mib += c.reserve_mib_draft
     return round(1 - reserve_mib * MIB / deployment.gpu.driver_bytes, 3)
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
+from planner.evidence import Evidence
 from planner.fleet.candidates.buckets import buckets_of
-from planner.fleet.candidates.candidate import CandidateSet
+from planner.fleet.candidates.candidate import Candidate, CandidateSet
 from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.offers.node_offers import caps, node_offers
 from planner.fleet.periods import Calendar, calendar_of, start_up_hours
@@ -45,7 +46,7 @@ def problem_of(
             gpus=c.gpus,
             capacity_qps=dict(c.bucket_qps),
             group_sizes=c.group_sizes,
-            tpot_s=c.capacity.tpot_mean_s,
+            tpot_s=tie_tpot_s(c),
             gpu_share=c.gpu_share,
         )
         for candidates in sets.values()
@@ -87,6 +88,16 @@ def problem_of(
         * sum(calendar.hours)
         / (scenario.horizon.months * HOURS_PER_MONTH),
     )
+
+
+def tie_tpot_s(candidate: Candidate) -> float:
+    """The TPOT that decides between fleets of one price and as many GPUs [s].
+
+    An assumed acceptance decides no tie: such a draft counts as if nothing it drafts were accepted.
+    """
+    deployment, mean = candidate.deployment, candidate.capacity.tpot_mean_s
+    assumed = deployment.draft is not None and deployment.draft.evidence is Evidence.ASSUMED
+    return mean * deployment.settings.tokens_per_step if assumed else mean
 
 
 def calendar_for(scenario: Scenario, catalog: Catalog) -> Calendar:

@@ -10,6 +10,7 @@ import numpy as np
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.errors import PlannerError
+from planner.fleet.candidates.candidate import known_as
 from planner.fleet.candidates.derating import derating
 from planner.performance.factors import Calibration
 from planner.performance.guard import floors
@@ -198,4 +199,6 @@ def _capacity(
         others,
         plan.provenance.seed,
     )
-    yield same("capacity", f"{label} evidence", group.evidence, one.steps.evidence.value)
+    yield same(
+        "capacity", f"{label} evidence", group.evidence, known_as(one.steps, one.deployment).value
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from planner.deployment import Deployment
 from planner.evidence import weakest
+from planner.fleet.candidates.candidate import known_as
 from planner.fleet.candidates.derating import derating
 from planner.fleet.candidates.disaggregated import kv_link
 from planner.plan.prefill_pool import PrefillPool
@@ -72,5 +73,5 @@ def unit_checks(
     others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]
     held = closed_form.qps / worse.demand
     yield from capacity_checks(label, service, group, placed, held, others, plan.provenance.seed)
-    grades = (prefill.steps.evidence, steps.evidence, prefill.link.evidence)
+    grades = (prefill.steps.evidence, known_as(steps, placed.deployment), prefill.link.evidence)
     yield same("capacity", f"{label} evidence", group.evidence, weakest(grades).value)

@@ -113,6 +113,10 @@ def _search(
             allowed = tuple(canonical_gpu(g) for g in search.gpus)
             yield one_of("search", f"{label} GPU", group.gpu, allowed)
         yield one_of("search", f"{label} engine", group.engine, search.engines)
+        drafts = group.speculation.method if group.speculation else "none"
+        ways = tuple(dict.fromkeys(way.method for way in search.speculative))
+        if group.speculation or "none" not in ways:
+            yield one_of("search", f"{label} speculation", drafts, ways)
         axes = zip(group.degrees, _degrees(search, group).items(), strict=True)
         for degree, (field, degrees) in axes:
             yield one_of("search", f"{label} {field}", str(degree), tuple(map(str, degrees)))

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from planner.accuracy.memory_facts import MemoryFact
+from planner.catalog.drafts import DraftPriorRow, DraftRow, MethodRow
 from planner.catalog.engine_rows import VersionRow
 from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu_rows import GpuRow
@@ -32,6 +33,9 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/ownership.csv": OwnershipRow,
     "prices/provider_aliases.csv": ProviderAliasRow,
     "models/index.csv": ModelEntry,
+    "drafts/drafts.csv": DraftRow,
+    "drafts/methods.csv": MethodRow,
+    "drafts/priors.csv": DraftPriorRow,
     "memory/cards.csv": CardRow,
     "memory/corrections.csv": CorrectionRow,
     "calibration/memory_facts.csv": MemoryFact,

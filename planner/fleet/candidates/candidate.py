@@ -9,7 +9,7 @@ from planner.catalog.store import Catalog
 from planner.deployment import (
     Deployment,
 )
-from planner.evidence import Evidence
+from planner.evidence import Evidence, weakest
 from planner.fleet.candidates.buckets import Bucket
 from planner.fleet.candidates.deployments import (
     name_on_share,
@@ -26,6 +26,7 @@ from planner.workload.lengths import JointLengths
 NOT_PERMITTED = "precision below the checkpoint's own"
 ILLEGAL = "layout cannot be cut that way"
 NO_PRICE = "no offer has the GPU"
+NO_DRAFT = "nothing can draft that way"
 NOT_OFFERED = "no offer with enough linked GPUs"
 UNSUPPORTED = "would not launch"
 NO_MEMORY = "does not fit in memory"
@@ -68,6 +69,12 @@ class Candidate:
         if self.prefill:
             return self.prefill.label(self.deployment)
         return name_on_share(self.deployment, self.gpu_share)
+
+
+def known_as(steps: StepModel, deployment: Deployment) -> Evidence:
+    """The grade behind a replica's numbers: its step times', and its acceptance's where it drafts."""
+    draft = deployment.draft
+    return steps.evidence if draft is None else weakest((steps.evidence, draft.evidence))
 
 
 @dataclass(frozen=True, slots=True)

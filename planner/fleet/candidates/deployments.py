@@ -17,6 +17,7 @@ from planner.deployment import (
     replica_name,
 )
 from planner.fleet.candidates.layouts import layouts
+from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
 from planner.scenario.schema import Service
 from planner.sizing.dtypes import as_launched
 from planner.sizing.precision import weights_for
@@ -38,13 +39,22 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
     caches = list(dict.fromkeys(catalog.kv_format(k) for k in search.kv_cache))
     settings = EngineSettings(**search.settings.model_dump())
     seen: set[Deployment] = set()
+    serving = {name: catalog.engine_serving(name, model.architecture) for name in search.engines}
+    ways = {
+        name: [
+            way
+            for way in draftings(search.speculative, model, engine, catalog)
+            if not isinstance(way, NoDraft)
+        ]
+        for name, engine in serving.items()
+    }
     for engine, gpu, layout, fmt, kv in itertools.product(
         search.engines, gpus, layouts(search, model), weights, caches
     ):
         named = Deployment(
             model=model,
             gpu=gpu,
-            engine=catalog.engine_serving(engine, model.architecture),
+            engine=serving[engine],
             tensor_parallel=layout.tensor,
             pipeline_parallel=layout.pipeline,
             data_parallel=layout.data,
@@ -53,10 +63,30 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
             kv_cache=kv,
             settings=settings,
         )
-        deployment = as_launched(named, catalog.weight_format, catalog.kv_format)
-        if deployment not in seen:
-            seen.add(deployment)
-            yield deployment
+        launched = as_launched(named, catalog.weight_format, catalog.kv_format)
+        for way in ways[engine]:
+            deployment = launched if way is None else drafting(launched, way)
+            if deployment not in seen:
+                seen.add(deployment)
+                yield deployment
+
+
+def without_draft(service: Service, catalog: Catalog) -> Iterator[NoDraft]:
+    """The ways to draft that the search names and that its model or engines do not have."""
+    model = service_model(service, catalog)
+    for name in service.search.engines:
+        engine = catalog.engine_serving(name, model.architecture)
+        for way in draftings(service.search.speculative, model, engine, catalog):
+            if isinstance(way, NoDraft):
+                yield way
+
+
+def drafting(deployment: Deployment, way: Drafting) -> Deployment:
+    """The same layout, drafting that way."""
+    settings = replace(
+        deployment.settings, draft_tokens=way.tokens, draft_acceptance=way.acceptance
+    )
+    return replace(deployment, settings=settings, draft=way.draft)
 
 
 def service_model(service: Service, catalog: Catalog) -> ModelSpec:
@@ -84,4 +114,6 @@ def name_on_share(deployment: Deployment, gpu_share: float) -> str:
     d = deployment
     parallel = degrees_label(d.degrees)
     formats = (d.weights.name, d.kv_cache.name)
-    return replica_name(d.gpus, d.gpu.name, d.engine.name, parallel, *formats, gpu_share)
+    return replica_name(
+        d.gpus, d.gpu.name, d.engine.name, parallel, *formats, gpu_share, d.speculation
+    )

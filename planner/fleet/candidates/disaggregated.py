@@ -20,6 +20,7 @@ from planner.fleet.candidates.candidate import (
     Candidate,
     Context,
     Rejection,
+    known_as,
 )
 from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.derating import Derating, derating
@@ -103,8 +104,15 @@ def _places(a: Deployment, b: Deployment, requested: Disaggregation) -> tuple[Pl
 
 
 def _equal(a: Deployment, b: Deployment) -> bool:
-    """Whether one may hand its KV cache to the other: the same GPU type, engine and formats."""
-    return (a.gpu, a.engine, a.weights, a.kv_cache) == (b.gpu, b.engine, b.weights, b.kv_cache)
+    """Whether one may hand its KV cache to the other: the same GPU type, engine, formats and drafts."""
+    return (a.gpu, a.engine, a.weights, a.kv_cache, a.draft, a.settings) == (
+        b.gpu,
+        b.engine,
+        b.weights,
+        b.kv_cache,
+        b.draft,
+        b.settings,
+    )
 
 
 def _layouts(
@@ -243,7 +251,7 @@ def _candidate(
         capacity=_point(prefill, theirs, lengths, service, worse, best, tails),
         memory=theirs.memory,
         steps=theirs.steps,
-        evidence=weakest((mine.steps.evidence, theirs.steps.evidence, prefill.link.evidence)),
+        evidence=weakest((mine.steps.evidence, known_as(theirs.steps, d), prefill.link.evidence)),
         notes=(_text(prefill.link),),
         bucket_qps={key: qps for key, (qps, _) in found.items() if qps > 0},
         prefill=prefill,

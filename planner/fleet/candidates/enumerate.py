@@ -22,6 +22,7 @@ from planner.deployment import (
 from planner.fleet.candidates.buckets import Bucket, buckets_of
 from planner.fleet.candidates.candidate import (
     ILLEGAL,
+    NO_DRAFT,
     NO_LONGEST,
     NO_MEMORY,
     NO_PRICE,
@@ -31,11 +32,13 @@ from planner.fleet.candidates.candidate import (
     CandidateSet,
     Context,
     Rejection,
+    known_as,
 )
 from planner.fleet.candidates.deployments import (
     deployments,
     name_on_share,
     share_of_gpu,
+    without_draft,
 )
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.disaggregated import units
@@ -150,6 +153,8 @@ def _tried(context: Context, gpu_shares: tuple[float, ...]) -> Iterator[Candidat
     """Replicas that do both, then units of two pools where the search asks for them."""
     pools = context.service.search.disaggregation
     yield from _unpriced(context)
+    for lacking in without_draft(context.service, context.catalog):
+        yield Rejection(NO_DRAFT, lacking.label, lacking.detail)
     if pools is None or pools.colocated:
         short: dict[Deployment, bool] = {}
         spanned = _spanned(context, gpu_shares)
@@ -286,7 +291,7 @@ def _sized(whole: Deployment, context: Context, gpu_share: float) -> Candidate |
         capacity=capacity,
         memory=memory,
         steps=steps,
-        evidence=steps.evidence,
+        evidence=known_as(steps, deployment),
         notes=tuple(n for n in (note, cut) if n),
         bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
         gpu_share=gpu_share,

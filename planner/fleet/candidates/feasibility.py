@@ -10,6 +10,7 @@ from planner.deployment import (
 )
 from planner.fleet.candidates.candidate import (
     ILLEGAL,
+    NO_DRAFT,
     NO_LONGEST,
     NO_MEMORY,
     NOT_OFFERED,
@@ -20,6 +21,7 @@ from planner.fleet.candidates.candidate import (
 )
 from planner.fleet.candidates.known import Refusal
 from planner.fleet.candidates.node_groups import group_gpus, node_groups
+from planner.sizing.drafts import draft_reasons
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
@@ -60,6 +62,7 @@ def ruled_out(
             detail += "; ranks that span nodes fill them whole, with whole experts (EP = TP x DP)"
         yield NOT_OFFERED, detail, group / largest if largest else None
     prefill = deployment.tensor_parallel if apart else None
+    yield from ((NO_DRAFT, text, None) for text in draft_reasons(deployment))
     distinguished = support_reasons(context.catalog, deployment, prefill)
     yield from ((UNSUPPORTED, text, None) for text in distinguished)
     memory = memory_layout(deployment)

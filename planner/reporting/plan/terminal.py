@@ -15,6 +15,7 @@ from planner.plan.labels import goodput_target
 from planner.plan.provenance import Provenance
 from planner.plan.schema import NodeCount, Plan, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
+from planner.reporting.plan.drafting import speculation_text
 from planner.reporting.plan.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.plan.pools import link_text, pools_of
 from planner.reporting.plan.searched import searched_line
@@ -191,6 +192,8 @@ def _groups(service: ServicePlan) -> Table:
     units = any(g.prefill for g in service.replica_groups)
     one = "one unit" if units else "one replica"
     links: dict[str, Callable[[ReplicaGroup], str]] = {"KV link": link_text} if units else {}
+    if any(g.speculation for g in service.replica_groups):
+        links["speculation"] = speculation_text
     return _upright(
         service.replica_groups,
         {
