@@ -24,7 +24,7 @@ from planner.scenario import schema as s
 from planner.scenario import speculation as d
 from planner.scenario.lengths import Lengths
 from planner.scenario.slo import METRICS, Slo
-from planner.units import parse_duration_s
+from planner.units import parse_duration_s, parse_size_bytes
 
 INTRODUCTION = """\
 # Scenario files
@@ -106,8 +106,11 @@ def _section(title: str, document: type[BaseModel], left_out: tuple[str, ...]) -
 
 def _accepts(field: FieldInfo) -> str:
     """The field's type and bounds in words."""
-    if any(getattr(m, "func", None) is parse_duration_s for m in field.metadata):
+    functions = [getattr(m, "func", None) for m in field.metadata]
+    if parse_duration_s in functions:
         return "duration"
+    if parse_size_bytes in functions:
+        return "size"
     text = _type(field.annotation)
     bounds = list(_bounds(field.metadata))
     return f"{text}, {' and '.join(bounds)}" if bounds else text

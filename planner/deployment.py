@@ -148,14 +148,16 @@ def replica_name(
     kv_cache: str,
     gpu_share: float = 1.0,
     speculation: str = "",
+    profile: str = "",
 ) -> str:
     """The one spelling of a replica's name: ``4x h100-sxm-80gb vllm TP4 fp8/bf16``.
 
     parallel: parallel degrees as ``degrees_label`` or ``pools_label`` write them; weights, kv_cache:
     formats by catalog name; gpu_share: of its one GPU, below 1 it reads ``... on 0.5 of a GPU``;
-    speculation: what drafts, ``Draft.label``, at the end: ``... fp8/bf16 mtp:3``.
+    speculation: what drafts, ``Draft.label``, at the end: ``... fp8/bf16 mtp:3``;
+    profile: of the MIG slice it has, ``... on 3g.40gb``.
     """
-    cut = f" on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
+    cut = f" on {profile or f'{gpu_share:.3g} of a GPU'}" if gpu_share < 1 else ""
     drafts = f" {speculation}" if speculation else ""
     return f"{gpus}x {gpu} {engine} {parallel} {weights}/{kv_cache}{cut}{drafts}"
 

@@ -126,6 +126,7 @@ def _group(
         gpu_share=candidate.gpu_share,
         prefill=_prefill(candidate, lengths),
         speculation=_speculation(d),
+        profile=candidate.profile,
     )
 
 

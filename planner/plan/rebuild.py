@@ -14,7 +14,8 @@ from planner.catalog.drafts import draft_model
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment, Draft, EngineSettings
 from planner.errors import InputError
-from planner.fleet.candidates.deployments import service_model, share_of_gpu
+from planner.fleet.candidates.cuts import GpuCut, beside_others, cut_gpu
+from planner.fleet.candidates.deployments import service_model
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
 from planner.plan.prefill_pool import PrefillPool
@@ -42,11 +43,13 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
             found=group.gpu_share,
             allowed="above 0, at most 1",
         )
-    model, gpu = service_model(service, catalog), catalog.gpu(group.gpu)
+    model = service_model(service, catalog)
+    whole = beside_others(catalog.gpu(group.gpu), service.search.reserved_memory)
+    cut = GpuCut(group.gpu_share, group.profile)
     tp, pp, dp, ep = group.degrees
     return Deployment(
         model=model,
-        gpu=share_of_gpu(gpu, group.gpu_share) if group.gpu_share < 1 else gpu,
+        gpu=cut_gpu(whole, cut, catalog),
         engine=catalog.engine(group.engine, group.engine_version),
         tensor_parallel=tp,
         pipeline_parallel=pp,

@@ -97,6 +97,7 @@ class ReplicaGroup(PlanPart):
     unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
     neither the model's own nor a public one does. ``speculation``: what drafts, where anything does.
+    ``profile``: of the MIG slice that a replica has; it takes ``gpu_share`` of the GPU's slices.
     """
 
     gpu: str
@@ -129,12 +130,13 @@ class ReplicaGroup(PlanPart):
     checkpoint: str | None = None
     quantise_yourself: bool = False
     speculation: SpeculationPlan | None = None
+    profile: str = ""
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Replicas that do both, and load the model's own checkpoint, read as they always did."""
         text: dict[str, Any] = write(self)
-        for name in ("prefill", "checkpoint", "quantise_yourself", "speculation"):
+        for name in ("prefill", "checkpoint", "quantise_yourself", "speculation", "profile"):
             if not text.get(name):
                 text.pop(name, None)
         return text
@@ -177,6 +179,7 @@ class ReplicaGroup(PlanPart):
             self.kv_cache,
             self.gpu_share,
             self.speculation.label if self.speculation else "",
+            self.profile,
         )
 
     def key(self, service: str) -> str:

@@ -46,6 +46,7 @@ def scenario_schema() -> Schema:
     service["properties"]["model"]["type"] = ["string", "object"]
     search = defs["Search"]["properties"]
     search["disaggregation"] = _or_text(search["disaggregation"], {"type": "boolean"})
+    search["reserved_memory"] = {"type": ["number", "string"], "description": "4GiB, or bytes"}
     search["speculative"] = _speculative(search["speculative"])
     defs["Speculation"].pop("required")
     _accept_old_names(service["properties"], FIELDS)

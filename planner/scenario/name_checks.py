@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.drafts import draft_model
+from planner.catalog.gpu_slices import slice_profiles
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.offer import TERM_NAMES, Term
 from planner.errors import InputError, nearest, raise_problems
+from planner.scenario.fleet import MIG
 from planner.scenario.schema import Prices, Scenario, Service
 from planner.scenario.yaml_source import Loc, Source
 from planner.units import counted
@@ -41,10 +43,24 @@ def name_problems(
     yield from _limit_problems(scenario, catalog, text)
     for index, existing in enumerate(scenario.existing):
         yield from _look_up(text, ("existing", index, "gpu"), catalog.gpu, (existing.gpu,))
+    yield from _slice_problems(scenario, catalog, text)
     yield from _price_problems(scenario.prices, catalog, text)
     yield from _need_problems(scenario, text)
     yield from _ownership_problems(scenario, catalog, text)
     yield from _offer_problems(scenario, catalog, text)
+
+
+def _slice_problems(scenario: Scenario, catalog: Catalog, source: Source) -> Iterator[InputError]:
+    """Every MIG profile is one of some GPU type."""
+    known = [MIG, *slice_profiles(catalog.root)]
+    for part in scenario.sharing.gpu:
+        if isinstance(part, str) and part not in known:
+            yield InputError(
+                f"unknown MIG profile {part!r}",
+                where=source.where("sharing", "gpu"),
+                allowed=f"a number below 1 (a time slice), {', '.join(known)}",
+                action=nearest(part, known),
+            )
 
 
 def _offer_problems(scenario: Scenario, catalog: Catalog, source: Source) -> Iterator[InputError]:

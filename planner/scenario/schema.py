@@ -27,6 +27,7 @@ from planner.scenario.fields import (
     Positive,
     Seconds,
     Share,
+    Size,
     SomeNames,
     StrictDocument,
     as_tuple,
@@ -106,6 +107,8 @@ class Search(StrictDocument):
     the defaults). ``spanning_nodes``: nodes that the attention-DP ranks of one replica may fill
     together, with all-to-all between them over the network; a TP group stays in one node.
 
+    ``reserved_memory``: GPU memory that other processes hold on every GPU, ``4GiB``.
+
     ``speculative``: ways to draft tokens, each tried; with ``none`` among them speculation is turned
     off where it does not pay.
     """
@@ -122,6 +125,7 @@ class Search(StrictDocument):
     disaggregation: Annotated[Disaggregation | None, BeforeValidator(requested)] = None
     spanning_nodes: Annotated[int, Field(ge=1, le=64)] = 1
     speculative: Speculative = (NONE,)
+    reserved_memory: Size = 0.0
 
     @model_validator(mode="after")
     def _drafts_in_one_place(self) -> Search:
@@ -141,6 +145,8 @@ class Search(StrictDocument):
         text: dict[str, Any] = write(self)
         if self.speculative == (NONE,):
             text.pop("speculative", None)
+        if not text.get("reserved_memory"):
+            text.pop("reserved_memory", None)
         if text.get("disaggregation") is None:
             text.pop("disaggregation", None)
         if text.get("spanning_nodes") == 1:

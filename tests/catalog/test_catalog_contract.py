@@ -15,6 +15,7 @@ from planner.catalog.drafts import DraftPriorRow, DraftRow, MethodRow
 from planner.catalog.engine_rows import VersionRow
 from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu_rows import GpuRow
+from planner.catalog.gpu_slices import SliceRow
 from planner.catalog.model_files import ModelEntry
 from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ProviderAliasRow, ServerRow
 from planner.catalog.offer_rows import OfferRow
@@ -27,6 +28,7 @@ ROOT = load_catalog().root
 TABLES: dict[str, type[BaseModel]] = {
     "gpus.csv": GpuRow,
     "formats.csv": FormatRow,
+    "gpu_slices.csv": SliceRow,
     "prices/offers_*.csv": OfferRow,
     "prices/api.csv": ApiPriceRow,
     "prices/servers.csv": ServerRow,

@@ -16,6 +16,7 @@ from planner.fleet.candidates.deployments import service_model
 from planner.fleet.candidates.enumerate import enumerate_candidates, prepare_candidates
 from planner.fleet.candidates.known import Known
 from planner.performance.factors import Calibration
+from planner.scenario.fleet import GpuPart
 from planner.scenario.schema import Service
 from planner.sizing.precision import weights_for
 
@@ -37,7 +38,7 @@ class SizedBefore:
         self._known: dict[tuple[object, ...], CandidateSet] = {}
 
     def candidates(
-        self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[float, ...] = ()
+        self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[GpuPart, ...] = ()
     ) -> CandidateSet:
         """What ``enumerate_candidates`` returns, in the order of GPU, engine and precision."""
         requested = service.model_dump_json(exclude=_IRRELEVANT)
@@ -76,7 +77,7 @@ class SizedBefore:
         key: tuple[object, ...],
         part: tuple[str, str, str, str],
         largest: Offer | None,
-        gpu_shares: tuple[float, ...],
+        gpu_shares: tuple[GpuPart, ...],
     ) -> CandidateSet:
         gpu, engine, weights, kv_cache = part
         if key not in self._known:

@@ -11,8 +11,9 @@ from planner.deployment import (
 )
 from planner.evidence import Evidence, weakest
 from planner.fleet.candidates.buckets import Bucket
+from planner.fleet.candidates.cuts import GpuCut
 from planner.fleet.candidates.deployments import (
-    name_on_share,
+    name_on_part,
 )
 from planner.fleet.candidates.known import Known
 from planner.performance.factors import Calibration
@@ -42,7 +43,8 @@ class Candidate:
     ``bucket_qps``: the rate it holds of each length bucket it can serve [requests/s] (the service's
     name where it is not split). ``gpu_share``: of its one GPU; ``deployment.gpu`` is then that share.
     ``prefill``: the other pool of a disaggregated unit, whose answers ``deployment`` writes; a replica
-    is then a whole unit. ``group_sizes``: GPUs that must each stay in one node or link domain.
+    is then a whole unit. ``profile``: of the MIG slice that it has. ``group_sizes``: GPUs that must
+    each stay in one node or link domain.
     """
 
     key: str
@@ -57,6 +59,7 @@ class Candidate:
     gpu_share: float = 1.0
     prefill: Prefill | None = None
     group_sizes: tuple[int, ...] = ()
+    profile: str = ""
 
     @property
     def gpus(self) -> int:
@@ -68,7 +71,7 @@ class Candidate:
         """The name of one replica or unit, see ``replica_name``."""
         if self.prefill:
             return self.prefill.label(self.deployment)
-        return name_on_share(self.deployment, self.gpu_share)
+        return name_on_part(self.deployment, GpuCut(self.gpu_share, self.profile))
 
 
 def known_as(steps: StepModel, deployment: Deployment) -> Evidence:

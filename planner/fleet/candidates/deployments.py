@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from planner.catalog.gpu import GpuSpec
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
@@ -16,6 +15,7 @@ from planner.deployment import (
     degrees_label,
     replica_name,
 )
+from planner.fleet.candidates.cuts import GpuCut, beside_others
 from planner.fleet.candidates.layouts import layouts
 from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
 from planner.scenario.schema import Service
@@ -32,7 +32,8 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
     search = service.search
     model = service_model(service, catalog)
     names = sorted(offered) if search.gpus == "all" else search.gpus
-    gpus = [g for g in dict.fromkeys(catalog.gpu(n) for n in names) if g.name in offered]
+    found = dict.fromkeys(catalog.gpu(n) for n in names)
+    gpus = [beside_others(g, search.reserved_memory) for g in found if g.name in offered]
     weights = list(
         dict.fromkeys(weights_for(model, w, catalog.weight_format) for w in search.weights)
     )
@@ -96,24 +97,18 @@ def service_model(service: Service, catalog: Catalog) -> ModelSpec:
     return parse_inline(service.model, where=service.name)
 
 
-def share_of_gpu(gpu: GpuSpec, share: float) -> GpuSpec:
-    """The GPU as a replica on ``share`` of it sees it: memory, bandwidth, arithmetic in proportion."""
-    return replace(
-        gpu,
-        driver_memory_mib=gpu.driver_memory_mib * share,
-        cuda_visible_gib=gpu.cuda_visible_gib * share,
-        marketed_memory_gb=gpu.marketed_memory_gb * share,
-        memory_bandwidth_gb_s=gpu.memory_bandwidth_gb_s * share,
-        peak_tflops={k: v * share for k, v in gpu.peak_tflops.items()},
-        tdp_w=gpu.tdp_w * share,
-    )
-
-
-def name_on_share(deployment: Deployment, gpu_share: float) -> str:
-    """The name of one replica on ``gpu_share`` of its GPU, see ``replica_name``."""
+def name_on_part(deployment: Deployment, cut: GpuCut) -> str:
+    """The name of one replica on a part of its GPU, see ``replica_name``."""
     d = deployment
     parallel = degrees_label(d.degrees)
     formats = (d.weights.name, d.kv_cache.name)
     return replica_name(
-        d.gpus, d.gpu.name, d.engine.name, parallel, *formats, gpu_share, d.speculation
+        d.gpus,
+        d.gpu.name,
+        d.engine.name,
+        parallel,
+        *formats,
+        cut.share,
+        d.speculation,
+        cut.profile,
     )

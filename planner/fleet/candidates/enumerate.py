@@ -34,10 +34,10 @@ from planner.fleet.candidates.candidate import (
     Rejection,
     known_as,
 )
+from planner.fleet.candidates.cuts import WHOLE, GpuCut, cut_gpu, cuts_of
 from planner.fleet.candidates.deployments import (
     deployments,
-    name_on_share,
-    share_of_gpu,
+    name_on_part,
     without_draft,
 )
 from planner.fleet.candidates.derating import Derating, derating
@@ -53,6 +53,7 @@ from planner.fleet.candidates.layouts import deeper_layouts
 from planner.performance import guard
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepModel
+from planner.scenario.fleet import GpuPart
 from planner.scenario.schema import Service
 from planner.serving.closed_form.capacity import Capacity, capacity_from, solve_ahead, too_long
 from planner.serving.closed_form.rate_states import RateStates
@@ -79,14 +80,14 @@ def enumerate_candidates(
     catalog: Catalog,
     offers: Iterable[Offer],
     calibration: Calibration,
-    gpu_shares: tuple[float, ...] = (),
+    gpu_shares: tuple[GpuPart, ...] = (),
     known: Known | None = None,
 ) -> CandidateSet:
     """Size every deployment that ``service.search`` spans on the GPUs that ``offers`` hold.
 
-    ``gpu_shares``: shares of one GPU a replica may take besides whole ones. ``known``: of deployments,
-    from earlier calls with this catalog and calibration. Raises InputError for a
-    name the catalog does not know, PhysicsBreach when a prediction beats a floor.
+    ``gpu_shares``: parts of one GPU a replica may take besides whole ones, as ``sharing.gpu`` has
+    them. ``known``: of deployments, from earlier calls with this catalog and calibration. Raises
+    InputError for a name the catalog does not know, PhysicsBreach when a prediction beats a floor.
     """
     context = _context(service, catalog, offers, calibration, known or Known())
     candidates: list[Candidate] = []
@@ -104,7 +105,7 @@ def prepare_candidates(
     catalog: Catalog,
     offers: Iterable[Offer],
     calibration: Calibration,
-    gpu_shares: tuple[float, ...],
+    gpu_shares: tuple[GpuPart, ...],
     known: Known,
 ) -> None:
     """Solve together what ``enumerate_candidates`` will look up, also where it is called part by part."""
@@ -139,17 +140,25 @@ def _context(
     )
 
 
-def _spanned(context: Context, gpu_shares: tuple[float, ...]) -> list[tuple[Deployment, float]]:
+def _spanned(context: Context, gpu_shares: tuple[GpuPart, ...]) -> list[tuple[Deployment, GpuCut]]:
     """Every layout of one stage the search spans, on whole GPUs and on shares of one."""
     offered = tuple(context.largest_node)
     return [
-        (deployment, share)
+        (deployment, cut)
         for deployment in deployments(context.service, context.catalog, offered)
-        for share in ((1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,))
+        for cut in (WHOLE, *_parts(deployment, gpu_shares, context))
     ]
 
 
-def _tried(context: Context, gpu_shares: tuple[float, ...]) -> Iterator[Candidate | Rejection]:
+def _parts(
+    deployment: Deployment, gpu_shares: tuple[GpuPart, ...], context: Context
+) -> Iterator[GpuCut]:
+    """Parts of its GPU that a replica on one GPU may have instead."""
+    if deployment.gpus == 1:
+        yield from cuts_of(gpu_shares, deployment.gpu.name, context.catalog.root)
+
+
+def _tried(context: Context, gpu_shares: tuple[GpuPart, ...]) -> Iterator[Candidate | Rejection]:
     """Replicas that do both, then units of two pools where the search asks for them."""
     pools = context.service.search.disaggregation
     yield from _unpriced(context)
@@ -159,14 +168,14 @@ def _tried(context: Context, gpu_shares: tuple[float, ...]) -> Iterator[Candidat
         short: dict[Deployment, bool] = {}
         spanned = _spanned(context, gpu_shares)
         _prepare(spanned, context)
-        for deployment, share in spanned:
-            tried = _try(deployment, context, share)
+        for deployment, cut in spanned:
+            tried = _try(deployment, context, cut)
             yield tried
-            if share == 1:
+            if cut == WHOLE:
                 one = replace(deployment, tensor_parallel=1, data_parallel=1, expert_parallel=1)
                 short[one] = short.get(one, True) and _is_short(tried)
         deeper = [one for one, lacks in short.items() if lacks]
-        _prepare([(d, 1.0) for one in deeper for d in _fewest_stages(one, context)], context)
+        _prepare([(d, WHOLE) for one in deeper for d in _fewest_stages(one, context)], context)
         for one in deeper:
             yield from _in_stages(one, context)
     if pools is not None:
@@ -220,25 +229,25 @@ def _fewest_stages(one: Deployment, context: Context) -> list[Deployment]:
     ]
 
 
-def _try(whole: Deployment, context: Context, gpu_share: float = 1.0) -> Candidate | Rejection:
-    key = _tried_as(whole, context, gpu_share)
-    tried = context.known.tried.of(key, lambda: _sized(whole, context, gpu_share))
+def _try(whole: Deployment, context: Context, cut: GpuCut = WHOLE) -> Candidate | Rejection:
+    key = _tried_as(whole, context, cut)
+    tried = context.known.tried.of(key, lambda: _sized(whole, context, cut))
     assert isinstance(tried, Candidate | Rejection)
     return tried
 
 
-def _tried_as(whole: Deployment, context: Context, gpu_share: float) -> tuple[Hashable, ...]:
+def _tried_as(whole: Deployment, context: Context, cut: GpuCut) -> tuple[Hashable, ...]:
     """What decides how a deployment fares."""
-    return (whole, gpu_share, *node_room(whole, context), context.required, context.load)
+    return (whole, cut, *node_room(whole, context), context.required, context.load)
 
 
-def _prepare(spanned: Iterable[tuple[Deployment, float]], context: Context) -> None:
-    """Solve the steady states of deployments on shares of a GPU together, as far as they are new."""
+def _prepare(spanned: Iterable[tuple[Deployment, GpuCut]], context: Context) -> None:
+    """Solve the steady states of deployments on parts of a GPU together, as far as they are new."""
     wanted = []
-    for whole, share in spanned:
-        if _tried_as(whole, context, share) in context.known.tried:
+    for whole, cut in spanned:
+        if _tried_as(whole, context, cut) in context.known.tried:
             continue
-        deployment = _on_share(whole, share)
+        deployment = _on_part(whole, cut, context)
         if refusal(deployment, context, context.lengths.max_total) is not None:
             continue
         memory = memory_layout(deployment)
@@ -257,14 +266,14 @@ def _prepare(spanned: Iterable[tuple[Deployment, float]], context: Context) -> N
     solve_ahead(wanted)
 
 
-def _on_share(whole: Deployment, gpu_share: float) -> Deployment:
-    if gpu_share == 1:
+def _on_part(whole: Deployment, cut: GpuCut, context: Context) -> Deployment:
+    if cut == WHOLE:
         return whole
-    return replace(whole, gpu=share_of_gpu(whole.gpu, gpu_share))
+    return replace(whole, gpu=cut_gpu(whole.gpu, cut, context.catalog))
 
 
-def _sized(whole: Deployment, context: Context, gpu_share: float) -> Candidate | Rejection:
-    deployment, label = _on_share(whole, gpu_share), name_on_share(whole, gpu_share)
+def _sized(whole: Deployment, context: Context, cut: GpuCut) -> Candidate | Rejection:
+    deployment, label = _on_part(whole, cut, context), name_on_part(whole, cut)
     refused = refusal(deployment, context, context.lengths.max_total)
     if refused is not None:
         reason, detail, miss = refused
@@ -283,7 +292,9 @@ def _sized(whole: Deployment, context: Context, gpu_share: float) -> Candidate |
     if service.buckets is None:
         guard_capacity(label, floors, capacity, context)
     _, note = compute_precision(deployment.gpu, deployment.weights)
-    cut = f"on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
+    part = f"on {cut.profile or f'{cut.share:.3g} of a GPU'}" if cut.share < 1 else ""
+    held = f"{deployment.gpu.reserved_gib:.3g} GiB of each GPU are held by others"
+    others = held if deployment.gpu.reserved_gib else ""
     return Candidate(
         key=replica_key(service.name, label),
         service=service.name,
@@ -292,9 +303,10 @@ def _sized(whole: Deployment, context: Context, gpu_share: float) -> Candidate |
         memory=memory,
         steps=steps,
         evidence=known_as(steps, deployment),
-        notes=tuple(n for n in (note, cut) if n),
+        notes=tuple(n for n in (note, part, others) if n),
         bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
-        gpu_share=gpu_share,
+        gpu_share=cut.share,
+        profile=cut.profile,
         group_sizes=groups_in(deployment, context),
     )
 
