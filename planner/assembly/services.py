@@ -180,6 +180,7 @@ def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
         memory={**_memory(pool.memory), "total_bytes": pool.memory.total_bytes},
         kv_pool_tokens=pool.memory.kv_pool_tokens,
         evidence=pool.steps.evidence,
+        gpu=pool.deployment.gpu.name if candidate.prefill_groups else "",
     )
 
 

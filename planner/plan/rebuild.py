@@ -120,17 +120,21 @@ def placed(
         step_model(deployment, calibration),
         group.replicas,
         group.routed_qps if rate_qps is None else rate_qps,
-        _prefill(deployment, group.prefill, calibration),
+        _prefill(deployment, group.prefill, service, catalog, calibration),
     )
 
 
 def _prefill(
-    decode: Deployment, pool: PrefillPool | None, calibration: Calibration
+    decode: Deployment,
+    pool: PrefillPool | None,
+    service: Service,
+    catalog: Catalog,
+    calibration: Calibration,
 ) -> Prefill | None:
     """The prompts' side of the group's units; None where its replicas do both."""
     if pool is None:
         return None
-    deployment = prefill_deployment(decode, pool)
+    deployment = prefill_deployment(decode, pool, service, catalog)
     return Prefill(
         deployment,
         memory_layout(deployment),
@@ -142,18 +146,24 @@ def _prefill(
     )
 
 
-def prefill_deployment(decode: Deployment, pool: PrefillPool) -> Deployment:
-    """The prefill pool's layout: the decode pool's, cut by degrees of its own.
+def prefill_deployment(
+    decode: Deployment, pool: PrefillPool, service: Service, catalog: Catalog
+) -> Deployment:
+    """The prefill pool's layout: the decode pool's, cut by degrees of its own, on its own GPU type.
 
-    Raises InputError for a count or a rate that makes no sense.
+    Raises InputError for a count or a rate that makes no sense, or an unknown GPU.
     """
     if min(*pool.degrees, pool.replicas, pool.decode_replicas) < 1:
         raise InputError("a pool has at least one replica and one GPU along each axis")
     if pool.link_gb_s <= 0 or pool.link_latency_s < 0:
         raise InputError("a KV link has a rate above 0", found=pool.link_gb_s)
     tp, pp, dp, ep = pool.degrees
+    gpu = decode.gpu
+    if pool.gpu:
+        gpu = beside_others(catalog.gpu(pool.gpu), service.search.reserved_memory)
     return replace(
         decode,
+        gpu=gpu,
         tensor_parallel=tp,
         pipeline_parallel=pp,
         data_parallel=dp,

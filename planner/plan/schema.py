@@ -31,7 +31,7 @@ from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.speculation import SpeculationPlan
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.schema import Scenario
-from planner.serving.pools import pools_label
+from planner.serving.pools import gpus_named, pools_label
 from planner.units import control_in
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -160,6 +160,19 @@ class ReplicaGroup(PlanPart):
         return self.prefill.replicas * self.prefill.gpus_each + self.prefill.decode_replicas * own
 
     @property
+    def gpus_by_type(self) -> dict[str, int]:
+        """GPUs of one replica or unit, by GPU type."""
+        pool = self.prefill
+        if pool is None or not pool.gpu:
+            return {self.gpu: self.gpus_each}
+        prompts = pool.replicas * pool.gpus_each
+        return {self.gpu: self.gpus_each - prompts, pool.gpu: prompts}
+
+    def gpus_on(self, gpu: str) -> float:
+        """GPUs of that type that all replicas take together, a share of one counted as that."""
+        return self.replicas * self.gpus_by_type.get(gpu, 0) * self.gpu_share
+
+    @property
     def parallel(self) -> str:
         """How one replica is cut: ``TP4``, or ``2P (TP2) + 3D (TP4) in a node``."""
         if self.prefill is None:
@@ -172,7 +185,7 @@ class ReplicaGroup(PlanPart):
         """The name of one replica or unit, see ``replica_name``."""
         return replica_name(
             self.gpus_each,
-            self.gpu,
+            gpus_named(self.prefill.gpu if self.prefill else "", self.gpu),
             self.engine,
             self.parallel,
             self.weights,

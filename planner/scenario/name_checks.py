@@ -103,6 +103,13 @@ def _service_problems(
     yield from _look_up(source, (*at, "search", "engines"), catalog.engine, search.engines)
     yield from _look_up(source, (*at, "search", "weights"), catalog.weight_format, weights)
     yield from _look_up(source, (*at, "search", "kv_cache"), catalog.kv_format, search.kv_cache)
+    pools = search.disaggregation
+    for field, named in (
+        ("prefill_gpus", pools.prefill_gpus if pools else None),
+        ("decode_gpus", pools.decode_gpus if pools else None),
+    ):
+        place = (*at, "search", "disaggregation", field)
+        yield from _look_up(source, place, catalog.gpu, named or ())
     drafts = (way.draft for way in search.speculative if way.draft is not None)
     yield from _look_up(
         source, (*at, "search", "speculative"), lambda name: draft_model(catalog, name), drafts

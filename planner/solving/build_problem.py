@@ -13,6 +13,7 @@ from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.offers.node_offers import caps, node_offers
 from planner.fleet.periods import Calendar, calendar_of, start_up_hours
 from planner.fleet.program.problem import (
+    Beside,
     Demand,
     FleetLimits,
     Problem,
@@ -43,17 +44,19 @@ def problem_of(
         ReplicaKind(
             key=c.key,
             gpu=c.deployment.gpu.name,
-            gpus=c.gpus,
+            gpus=c.gpus - sum(c.prefill_groups),
             capacity_qps=dict(c.bucket_qps),
             group_sizes=c.group_sizes,
             tpot_s=tie_tpot_s(c),
             gpu_share=c.gpu_share,
+            beside=_beside(c),
         )
         for candidates in sets.values()
         for c in candidates.candidates
     )
-    used = {k.gpu for k in kinds}
-    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar)
+    used = {gpu for k in kinds for gpu in k.types}
+    paired = frozenset(gpu for k in kinds if k.beside for gpu in k.types)
+    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar, paired)
     limits, failures = scenario.limits, scenario.failures
     spot = any(n.spot for n in nodes)
     return Problem(
@@ -88,6 +91,13 @@ def problem_of(
         * sum(calendar.hours)
         / (scenario.horizon.months * HOURS_PER_MONTH),
     )
+
+
+def _beside(candidate: Candidate) -> Beside | None:
+    """The prefill pool of a unit on two GPU types."""
+    if candidate.prefill is None or not candidate.prefill_groups:
+        return None
+    return Beside(candidate.prefill.deployment.gpu.name, candidate.prefill_groups)
 
 
 def tie_tpot_s(candidate: Candidate) -> float:

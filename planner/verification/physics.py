@@ -85,7 +85,9 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
             if prefill is not None and group.prefill is not None:
                 role, text = f"{label} prefill", group.prefill.memory
                 yield from _layout(role, prefill.deployment, text, service, catalog, degree)
-                yield from link_checks(label, service, group.prefill, deployment)
+                yield from link_checks(
+                    label, service, group.prefill, prefill.deployment, deployment, catalog
+                )
             if service.buckets is not None:  # recomputed by length, where routes are checked
                 continue
             yield from _context(label, deployment, lengths)

@@ -16,6 +16,7 @@ from planner.catalog.engine_rows import VersionRow
 from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu_rows import GpuRow
 from planner.catalog.gpu_slices import SliceRow
+from planner.catalog.kv_handover import BackendRow, ConnectorRow
 from planner.catalog.model_files import ModelEntry
 from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ProviderAliasRow, ServerRow
 from planner.catalog.offer_rows import OfferRow
@@ -29,6 +30,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "gpus.csv": GpuRow,
     "formats.csv": FormatRow,
     "gpu_slices.csv": SliceRow,
+    "kv_connectors.csv": ConnectorRow,
+    "attention_backends.csv": BackendRow,
     "prices/offers_*.csv": OfferRow,
     "prices/api.csv": ApiPriceRow,
     "prices/servers.csv": ServerRow,

@@ -47,6 +47,8 @@ class SizedBefore:
             if offer.gpu not in largest or offer.gpu_count > largest[offer.gpu].gpu_count:
                 largest[offer.gpu] = offer
         search = service.search
+        if search.disaggregation is not None and search.disaggregation.mixes_gpus:
+            return self._whole(service, requested, tuple(largest.values()), gpu_shares)
         names = sorted(largest) if search.gpus == "all" else search.gpus
         gpus = dict.fromkeys(self._catalog.gpu(name).name for name in names)
         model, known = service_model(service, self._catalog), self._catalog.weight_format
@@ -70,6 +72,22 @@ class SizedBefore:
         by_key = {c.key: c for part in parts for c in part.candidates}
         rejections = dict.fromkeys(r for part in parts for r in part.rejections)
         return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
+
+    def _whole(
+        self,
+        service: Service,
+        requested: str,
+        largest: tuple[Offer, ...],
+        gpu_shares: tuple[GpuPart, ...],
+    ) -> CandidateSet:
+        """A search whose units may stand on two GPU types, which no part of it has alone."""
+        nodes = tuple(sorted((o.gpu, o.gpu_count) for o in largest))
+        key = (requested, service.search.model_dump_json(), nodes, gpu_shares)
+        if key not in self._known:
+            self._known[key] = enumerate_candidates(
+                service, self._catalog, largest, self.calibration, gpu_shares, self._deployments
+            )
+        return self._known[key]
 
     def _part(
         self,

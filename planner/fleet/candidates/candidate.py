@@ -43,7 +43,8 @@ class Candidate:
     ``bucket_qps``: the rate it holds of each length bucket it can serve [requests/s] (the service's
     name where it is not split). ``gpu_share``: of its one GPU; ``deployment.gpu`` is then that share.
     ``prefill``: the other pool of a disaggregated unit, whose answers ``deployment`` writes; a replica
-    is then a whole unit. ``profile``: of the MIG slice that it has. ``group_sizes``: GPUs that must
+    is then a whole unit. ``prefill_groups``: as ``group_sizes``, of a pool on another GPU type.
+    ``profile``: of the MIG slice that it has. ``group_sizes``: GPUs that must
     each stay in one node or link domain.
     """
 
@@ -60,11 +61,24 @@ class Candidate:
     prefill: Prefill | None = None
     group_sizes: tuple[int, ...] = ()
     profile: str = ""
+    prefill_groups: tuple[int, ...] = ()
 
     @property
     def gpus(self) -> int:
         """GPUs of one replica, or of one unit of both pools."""
         return self.prefill.gpus(self.deployment) if self.prefill else self.deployment.gpus
+
+    @property
+    def gpus_by_type(self) -> dict[str, float]:
+        """GPUs of one replica or unit by GPU type, a share of one counted as that."""
+        own = self.deployment.gpu.name
+        pool = self.prefill
+        if pool is None or pool.deployment.gpu.name == own:
+            return {own: self.gpus * self.gpu_share}
+        return {
+            own: float(pool.decode_replicas * self.deployment.gpus),
+            pool.deployment.gpu.name: float(pool.replicas * pool.deployment.gpus),
+        }
 
     @property
     def label(self) -> str:
