@@ -57,7 +57,7 @@ def test_the_plan_holds_when_it_is_computed_again(solved, capsys):
 
 
 def test_each_pool_is_launched_on_its_own_gpu(solved, tmp_path):
-    call = ["deploy", str(solved), "--target", "kubernetes", "-o", str(tmp_path)]
+    call = ["deploy", str(solved), "--target", "llm-d", "-o", str(tmp_path)]
     assert main(call) == 0
     text = "".join(p.read_text() for p in sorted(tmp_path.rglob("*.yaml")))
     assert "NVIDIA-H100" in text
