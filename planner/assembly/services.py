@@ -6,6 +6,7 @@ from planner.assembly.bill import share_of_cost
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
+from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
 from planner.performance.guard import floors
@@ -67,6 +68,12 @@ def service_plan(
         if chosen
         else {},
     )
+
+
+def group_lengths(service: Service, kind: str, solved: Solved) -> JointLengths:
+    """Lengths of the requests that replicas of a kind get in their busiest period."""
+    buckets = buckets_of(service.name, lengths_of(service), service.buckets)
+    return served_lengths(buckets, solved.demand_qps(kind))
 
 
 def _name_of(service: Service, model: ModelSpec | None) -> str:

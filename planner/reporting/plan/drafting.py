@@ -1,9 +1,8 @@
-"""How the replicas of a plan draft tokens: a table where any does, and a line for the terminal."""
+"""How the replicas of a plan draft tokens: a table where any does."""
 
 from __future__ import annotations
 
-from planner.plan.schema import ReplicaGroup, ServicePlan
-from planner.reporting import rounding
+from planner.plan.schema import ServicePlan
 from planner.reporting.document import Column, Quantity, Table
 
 
@@ -41,14 +40,3 @@ def drafts_table(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:
         if (d := g.speculation) is not None
     )
     return (Table("drafts", "Speculative decoding", columns, rows),) if rows else ()
-
-
-def speculation_text(group: ReplicaGroup) -> str:
-    """``eagle3:3, 65 % accepted: 2.19 tokens a step (measured)``; "-" where nothing drafts."""
-    drafts = group.speculation
-    if drafts is None:
-        return "-"
-    return (
-        f"{drafts.label}, {rounding.share(drafts.acceptance)} accepted: "
-        f"{rounding.significant(drafts.tokens_per_step)} tokens a step ({drafts.evidence.value})"
-    )

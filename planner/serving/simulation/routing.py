@@ -15,24 +15,24 @@ class Router:
     """A routing policy over the replicas that accept requests; see ``planner.scenario.schema.Routing``."""
 
     def __init__(self, policy: str, seed: int = 0) -> None:
-        self._policy = policy
+        self.policy = policy
+        self.random = random.Random(seed)
         self._turn = 0
-        self._random = random.Random(seed)
 
     def choose(self, replicas: Many[TimedReplica], sequence: Sequence) -> TimedReplica:
         """Return the replica for ``sequence``; ties go to the next in turn."""
         count = len(replicas)
         if count == 1:
             return replicas[0]
-        if self._policy == "random":
-            return replicas[self._random.randrange(count)]
+        if self.policy == "random":
+            return replicas[self.random.randrange(count)]
         self._turn = (self._turn + 1) % count
-        if self._policy == "round-robin":
+        if self.policy == "round-robin":
             return replicas[self._turn]
         turn = self._turn
         loads = [r.core.in_flight for r in replicas]
         least = min(loads)
-        if self._policy == "prefix-aware" and sequence.prefix:
+        if self.policy == "prefix-aware" and sequence.prefix:
             limit = least * PREFIX_SLACK + 1
             best, hits = None, 0
             for replica, load in zip(replicas, loads, strict=True):

@@ -19,6 +19,9 @@ from planner.catalog.engine import Scheduler
 from planner.errors import InputError
 from planner.scenario.schema import Routing
 from planner.serving.limits import ReplicaLimits
+from planner.serving.simulation.compiled.coverage import covers
+from planner.serving.simulation.compiled.library import library
+from planner.serving.simulation.compiled.service_run import CoreRun, run
 from planner.serving.simulation.prefix_cache import PrefixCache
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup
@@ -85,10 +88,11 @@ class _Simulation:
         max_backlog: int,
         progress: Callable[[int], None] | None,
     ) -> None:
+        self._groups = groups
         self._requests = requests
         self._count = len(requests)
-        self._prompts = array("l", requests.prompt_tokens.tolist())
-        self._outputs = array("l", requests.output_tokens.tolist())
+        self._prompts = array("q", requests.prompt_tokens.tolist())
+        self._outputs = array("q", requests.output_tokens.tolist())
         self._arrivals = array("d", requests.arrival_s.tolist())
         self._longest = int((requests.prompt_tokens + requests.output_tokens).max())
         self._routing = routing
@@ -100,6 +104,7 @@ class _Simulation:
         self._shed = bytearray(self._count)
         self._replicas: list[TimedReplica] = []
         self._windows: list[tuple[float, float]] = []
+        self._pools: list[Pool] = []
         self._ends: list[tuple[float, int]] = []
         self._later: list[tuple[float, int, Sequence, Handover | None]] = []
         self._handovers: dict[int, Handover] = {}
@@ -170,6 +175,7 @@ class _Simulation:
             pool.weights.append(max(group.weight, 1e-12))
             pool.routers.append(Router(self._routing.policy, seed))
             pool.served.append(0.0)
+        self._pools.append(pool)
         return pool
 
     def _cache(self, limits: ReplicaLimits) -> PrefixCache:
@@ -184,10 +190,52 @@ class _Simulation:
     # ---- the loop
 
     def run(self, warm_up_s: float, measured_until_s: float) -> SimulationResult:
+        overloaded = self._run_compiled()
+        if overloaded is None:
+            overloaded = self._run()
+        return self._result(warm_up_s, measured_until_s, overloaded)
+
+    def _run_compiled(self) -> bool | None:
+        """Let the compiled core run it: whether it was overloaded, None where the loop has to run it."""
+        core = library()
+        if core is None or not covers(self._groups, self._requests, self._routing, self._replicas):
+            return None
+        outcome = run(
+            core,
+            CoreRun(
+                replicas=self._replicas,
+                windows=self._windows,
+                pools=self._pools,
+                handovers=self._handovers,
+                prompts=self._prompts,
+                outputs=self._outputs,
+                arrivals=self._arrivals,
+                journal=self._journal,
+                shed=self._shed,
+                cached_share=self._share,
+                concurrency=self._concurrency,
+                max_backlog=self._max_backlog,
+                max_queue=self._routing.max_queue,
+                scales=self._scales,
+                admission_s=self._admission_s,
+                sample_every_s=self._sample_every,
+                progress=self._progress,
+            ),
+        )
+        if outcome is None:
+            return None
+        self._next, self._area, self._clock = outcome.sent, outcome.area, outcome.clock_s
+        self._samples = [
+            (at_s, running, waiting, sum(used) / self._pool_units)
+            for at_s, running, waiting, *used in outcome.samples
+        ]
+        return outcome.overloaded
+
+    def _run(self) -> bool:
+        """The event loop; whether more requests were in the system than may be."""
         if self._concurrency is not None:
             for _ in range(min(self._concurrency, self._count)):
                 self._send(0.0)
-        overloaded = False
         while True:
             now = self._next_event_s()
             self._advance(now)
@@ -195,15 +243,13 @@ class _Simulation:
             if now == math.inf:
                 if self._ends:
                     continue
-                break
+                return False
             if self._ends and self._ends[0][0] < now:
                 continue
             self._tick(now)
             self._take_next(now)
             if self._in_system > self._max_backlog:
-                overloaded = True
-                break
-        return self._result(warm_up_s, measured_until_s, overloaded)
+                return True
 
     def _next_event_s(self) -> float:
         later = self._later[0][0] if self._later else math.inf
