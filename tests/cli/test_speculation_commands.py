@@ -21,6 +21,7 @@ search:
   kv_cache: [fp8]
   speculative: SPECULATIVE
 allow_lower_precision: true
+assurance: none
 """
 
 
