@@ -13,9 +13,9 @@ from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.offers.node_offers import caps, node_offers
 from planner.fleet.periods import Calendar, calendar_of, start_up_hours
 from planner.fleet.program.problem import (
-    Beside,
     Demand,
     FleetLimits,
+    PoolBeside,
     Problem,
     ReplicaKind,
     Resilience,
@@ -94,11 +94,11 @@ def problem_of(
     )
 
 
-def _beside(candidate: Candidate) -> Beside | None:
+def _beside(candidate: Candidate) -> PoolBeside | None:
     """The prefill pool of a unit on two GPU types."""
     if candidate.prefill is None or not candidate.prefill_groups:
         return None
-    return Beside(candidate.prefill.deployment.gpu.name, candidate.prefill_groups)
+    return PoolBeside(candidate.prefill.deployment.gpu.name, candidate.prefill_groups)
 
 
 def tie_tpot_s(candidate: Candidate) -> float:

@@ -32,7 +32,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class PoolBeside:
     """GPUs of another type that a replica has beside its own, in the same place: groups by size."""
 
     gpu: str
@@ -63,7 +63,7 @@ class ReplicaKind:
     tpot_s: float = 0.0
     group_sizes: tuple[int, ...] = ()
     gpu_share: float = 1.0
-    beside: Beside | None = None
+    beside: PoolBeside | None = None
 
     @property
     def all_gpus(self) -> float:

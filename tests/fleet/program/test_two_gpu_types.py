@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from planner.fleet.program.problem import (
-    Beside,
     Demand,
     NodeOffer,
+    PoolBeside,
     Problem,
     ReplicaKind,
     Resilience,
@@ -18,7 +18,7 @@ from planner.fleet.program.program import solve
 from planner.verification.bound import fluid_bound_usd_per_hour
 
 UNIT = ReplicaKind(
-    "unit", "h200", 2, {"s": 5.0}, group_sizes=(2,), beside=Beside("h100", (2, 2, 2))
+    "unit", "h200", 2, {"s": 5.0}, group_sizes=(2,), beside=PoolBeside("h100", (2, 2, 2))
 )
 
 
