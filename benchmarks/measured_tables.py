@@ -107,6 +107,7 @@ def main(folder: Path) -> None:
             "workload",
             "measured_with",
             "source",
+            "as_of",
         ),
         _acceptance_rows(_read(folder / "engines" / "acceptance.csv")),
     )
@@ -155,6 +156,9 @@ def _offline_rows(rows: Iterable[Row]) -> Iterator[Row]:
         }
 
 
+READ_ON = "2026-11-29"  # when the published lengths were gathered
+
+
 def _acceptance_rows(rows: Iterable[Row]) -> Iterator[Row]:
     """Rows that state one number for one draft length, as tokens of a verification step.
 
@@ -176,6 +180,7 @@ def _acceptance_rows(rows: Iterable[Row]) -> Iterator[Row]:
                 "workload": row["workload"],
                 "measured_with": row["engine_or_hardware"],
                 "source": row["source"],
+                "as_of": READ_ON,
             }
 
 

@@ -22,10 +22,11 @@ from planner.scenario import fleet as f
 from planner.scenario import job as j
 from planner.scenario import money as m
 from planner.scenario import schema as s
+from planner.scenario import speculation as d
 from planner.scenario.lengths import Lengths
 from planner.scenario.lora import Lora
 from planner.scenario.slo import METRICS, Slo
-from planner.units import parse_duration_s
+from planner.units import parse_duration_s, parse_size_bytes
 
 INTRODUCTION = """\
 # Scenario files
@@ -54,6 +55,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`search.settings`", s.Settings, ()),
     ("`search.disaggregation`", p.Disaggregation, ()),
     ("`search.disaggregation.kv_link`", p.KvLinkChoice, ()),
+    ("an entry of `search.speculative`", d.Speculation, ()),
     ("`assumptions`", s.Assumptions, ()),
     ("`load`", f.Load, ()),
     ("`job`", j.Job, ()),
@@ -110,8 +112,11 @@ def _section(title: str, document: type[BaseModel], left_out: tuple[str, ...]) -
 
 def _accepts(field: FieldInfo) -> str:
     """The field's type and bounds in words."""
-    if any(getattr(m, "func", None) is parse_duration_s for m in field.metadata):
+    functions = [getattr(m, "func", None) for m in field.metadata]
+    if parse_duration_s in functions:
         return "duration"
+    if parse_size_bytes in functions:
+        return "size"
     text = _type(field.annotation)
     bounds = list(_bounds(field.metadata))
     return f"{text}, {' and '.join(bounds)}" if bounds else text
@@ -156,6 +161,8 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, str):
         return f"`{value}`" if value else "-"
     shown = list(value) if isinstance(value, tuple) else value
+    if isinstance(shown, list):
+        shown = [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in shown]
     return f"`{json.dumps(shown)}`" if shown not in ([], {}) else "none"
 
 

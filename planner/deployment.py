@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from planner.catalog.drafts import DraftMethod
 from planner.catalog.engine import EngineSpec
 from planner.catalog.formats import KvFormat, WeightFormat
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import ModelSpec
+from planner.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,33 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """What drafts the tokens that a decode step verifies; how many is in ``EngineSettings``.
+
+    ``model`` and ``weights``: of a draft of its own (``eagle3``, ``draft``); None where the checkpoint's
+    prediction layers draft (``mtp``) or earlier text does (``ngram``). ``checkpoint``: the draft's
+    repository. ``evidence`` and ``source``: behind the acceptance that the settings state.
+    """
+
+    method: DraftMethod
+    model: ModelSpec | None = None
+    weights: WeightFormat | None = None
+    checkpoint: str = ""
+    evidence: Evidence = Evidence.ASSUMED
+    source: str = ""
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether it drafts from the target's hidden states, as MTP and EAGLE do."""
+        return self.method in ("mtp", "eagle3")
+
+    def label(self, tokens: int) -> str:
+        """``mtp:3``; a model that drafts on its own is named: ``draft Llama-3.2-1B:4``."""
+        own = f" {self.checkpoint.rpartition('/')[2]}" if self.method == "draft" else ""
+        return f"{self.method}{own}:{tokens}"
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """How one replica is laid out over ``gpus`` devices.
 
@@ -62,6 +91,24 @@ class Deployment:
     data_parallel: int = 1
     expert_parallel: int = 1
     settings: EngineSettings = EngineSettings()
+    draft: Draft | None = None
+
+    @property
+    def drafts_from_states(self) -> bool:
+        """Whether it drafts, and from the model's own hidden states; so it does where nobody says how."""
+        own = self.draft is None or self.draft.reads_states
+        return self.settings.draft_tokens > 0 and own
+
+    @property
+    def predicts_ahead(self) -> bool:
+        """Whether the checkpoint's own prediction layers are loaded and draft."""
+        own = self.draft is None or self.draft.method == "mtp"
+        return self.settings.draft_tokens > 0 and own
+
+    @property
+    def speculation(self) -> str:
+        """What drafts how many tokens, ``mtp:3``; "" where nothing does or nobody says what."""
+        return self.draft.label(self.settings.draft_tokens) if self.draft else ""
 
     @property
     def gpus(self) -> int:
@@ -78,6 +125,7 @@ class Deployment:
             degrees_label(self.degrees),
             self.weights.name,
             self.kv_cache.name,
+            speculation=self.speculation,
         )
 
     @property
@@ -99,14 +147,19 @@ def replica_name(
     weights: str,
     kv_cache: str,
     gpu_share: float = 1.0,
+    speculation: str = "",
+    profile: str = "",
 ) -> str:
     """The one spelling of a replica's name: ``4x h100-sxm-80gb vllm TP4 fp8/bf16``.
 
     parallel: parallel degrees as ``degrees_label`` or ``pools_label`` write them; weights, kv_cache:
-    formats by catalog name; gpu_share: of its one GPU, below 1 it reads ``... on 0.5 of a GPU``.
+    formats by catalog name; gpu_share: of its one GPU, below 1 it reads ``... on 0.5 of a GPU``;
+    speculation: what drafts, ``Draft.label``, at the end: ``... fp8/bf16 mtp:3``;
+    profile: of the MIG slice it has, ``... on 3g.40gb``.
     """
-    cut = f" on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
-    return f"{gpus}x {gpu} {engine} {parallel} {weights}/{kv_cache}{cut}"
+    cut = f" on {profile or f'{gpu_share:.3g} of a GPU'}" if gpu_share < 1 else ""
+    drafts = f" {speculation}" if speculation else ""
+    return f"{gpus}x {gpu} {engine} {parallel} {weights}/{kv_cache}{cut}{drafts}"
 
 
 def replica_key(service: str, name: str) -> str:

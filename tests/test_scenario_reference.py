@@ -11,6 +11,7 @@ from planner.scenario import lengths as scenario_lengths
 from planner.scenario import money as scenario_money
 from planner.scenario import schema as scenario
 from planner.scenario import slo as scenario_slo
+from planner.scenario import speculation as scenario_drafts
 from planner.scenario.fields import StrictDocument
 
 
@@ -49,6 +50,7 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
             *documents(scenario_fleet),
             *documents(scenario_money),
             *documents(scenario_pools),
+            *documents(scenario_drafts),
         )
         if document is not scenario_slo.Target  # written as ttft_p99: 2s
     ],

@@ -12,7 +12,7 @@ from statistics import median
 
 from pydantic import Field
 
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_rows
 
 
 class AcceptanceRow(TableRow):
@@ -25,6 +25,7 @@ class AcceptanceRow(TableRow):
     workload: str = ""
     measured_with: str = ""
     source: str
+    as_of: IsoDate
 
 
 @lru_cache(maxsize=4)

@@ -73,7 +73,8 @@ def _idle_at_the_peak(solved: Solved) -> tuple[dict[str, int], dict[str, int]]:
         billed[offer.gpu, t][offer.key] += nodes * offer.gpu_count
     for (kind, t), n in solved.solution.replicas.items():
         candidate = solved.by_key[kind]
-        used[candidate.deployment.gpu.name, t] += n * candidate.gpus * candidate.gpu_share
+        for gpu, gpus in candidate.gpus_by_type.items():
+            used[gpu, t] += n * gpus
     idle: dict[str, int] = defaultdict(int)
     standing: dict[str, int] = defaultdict(int)
     for gpu in dict.fromkeys(gpu for gpu, _ in billed):
@@ -117,13 +118,18 @@ def totals_of(
 
 
 def share_of_cost(candidate: Candidate, solved: Solved, nodes: tuple[NodeCount, ...]) -> float:
-    """The group's part of the rent of its GPU type, by GPU-hours; idle GPUs are shared in proportion."""
-    gpu = candidate.deployment.gpu.name
+    """The group's part of the rent of its GPU types, by GPU-hours; idle GPUs are shared in proportion."""
+    return sum(_share_of_rent(candidate, gpu, solved, nodes) for gpu in candidate.gpus_by_type)
+
+
+def _share_of_rent(
+    candidate: Candidate, gpu: str, solved: Solved, nodes: tuple[NodeCount, ...]
+) -> float:
     rent = sum(n.usd_per_hour for n in nodes if n.gpu == gpu)
     hours = solved.problem.period_hours
     used: dict[str, float] = defaultdict(float)
     for (kind, period), n in solved.solution.replicas.items():
-        other = solved.by_key[kind]
-        if other.deployment.gpu.name == gpu:
-            used[kind] += n * other.gpus * other.gpu_share * hours[period]
+        gpus = solved.by_key[kind].gpus_by_type
+        if gpu in gpus:
+            used[kind] += n * gpus[gpu] * hours[period]
     return rent * used[candidate.key] / sum(used.values())

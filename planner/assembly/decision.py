@@ -167,9 +167,16 @@ def _with_one_less(
 
 
 def _spare_usd_per_hour(group: ReplicaGroup, nodes: tuple[NodeCount, ...]) -> float | None:
-    """What one more replica costs on nodes like the plan's [USD/h]."""
-    own = [n for n in nodes if n.gpu == group.gpu]
-    needed = group.gpus_each * group.gpu_share
+    """What one more replica costs on nodes like the plan's [USD/h], of a unit the GPUs of both types."""
+    each = [
+        _spare_on(gpu, gpus * group.gpu_share, nodes) for gpu, gpus in group.gpus_by_type.items()
+    ]
+    known = [usd for usd in each if usd is not None]
+    return math.fsum(known) if len(known) == len(each) else None
+
+
+def _spare_on(gpu: str, needed: float, nodes: tuple[NodeCount, ...]) -> float | None:
+    own = [n for n in nodes if n.gpu == gpu]
     if any(math.ceil(n.idle_gpus / n.count) >= needed for n in own):
         return 0.0
     hired = [n for n in own if n.term != Term.OWNED]

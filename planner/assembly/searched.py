@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.deployments import service_model
 from planner.fleet.candidates.layouts import layouts
+from planner.scenario.fields import Names
 from planner.scenario.schema import Service
 from planner.sizing.precision import is_below_native, weights_for
 from planner.solving.result import Solved
@@ -18,8 +20,9 @@ def searched(solved: Solved, catalog: Catalog) -> str:
     services = solved.scenario.services
     offered = {o.gpu for o in solved.offers}
     named = [
-        offered if s.search.gpus == "all" else {catalog.gpu(g).name for g in s.search.gpus}
+        {catalog.gpu(g).name for g in names} if names != "all" else offered
         for s in services
+        for names in _gpu_names(s)
     ]
     engines = dict.fromkeys(catalog.engine(e) for s in services for e in s.search.engines)
     formats = dict.fromkeys(f for s in services for f in _formats(s, catalog))
@@ -30,8 +33,24 @@ def searched(solved: Solved, catalog: Catalog) -> str:
             counted(gpus, "GPU type"),
             _cuts(services, catalog),
             f"weights {' or '.join(formats)}",
+            *_drafts(services),
         )
     )
+
+
+def _drafts(services: Iterable[Service]) -> tuple[str, ...]:
+    """The ways to draft that any search names, where one does."""
+    ways = dict.fromkeys(w.draft or w.method for s in services for w in s.search.speculative)
+    return () if set(ways) == {"none"} else (f"drafts {' or '.join(ways)}",)
+
+
+def _gpu_names(service: Service) -> tuple[Names | Literal["all"], ...]:
+    """The GPUs that replicas of the service may have, or the pools of its units."""
+    search, pools = service.search, service.search.disaggregation
+    if pools is None:
+        return (search.gpus,)
+    own = (pools.prefill_gpus or search.gpus, pools.decode_gpus or search.gpus)
+    return (*own, search.gpus) if pools.colocated else own
 
 
 def _cuts(services: Iterable[Service], catalog: Catalog) -> str:

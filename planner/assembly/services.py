@@ -6,6 +6,7 @@ from planner.assembly.bill import share_of_cost
 from planner.assembly.jobs import job_plan
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
+from planner.deployment import Deployment
 from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
@@ -18,8 +19,11 @@ from planner.plan.schema import (
     ServicePlan,
     StepBreakdown,
 )
+from planner.plan.speculation import SpeculationPlan
 from planner.scenario.schema import Service
 from planner.serving.closed_form.unit_point import unit_of
+from planner.sizing.cache.kv_cache import kv_layout
+from planner.sizing.drafts import draft_weight_bytes, with_draft
 from planner.sizing.layout import MemoryLayout
 from planner.solving.result import Operating, Solved
 from planner.solving.schedule import mean_served_qps
@@ -143,6 +147,29 @@ def _group(
         notes=candidate.notes,
         gpu_share=candidate.gpu_share,
         prefill=_prefill(candidate, lengths),
+        speculation=_speculation(d),
+        profile=candidate.profile,
+    )
+
+
+def _speculation(deployment: Deployment) -> SpeculationPlan | None:
+    """What drafts, and what it holds of one GPU's memory."""
+    draft, settings = deployment.draft, deployment.settings
+    if draft is None:
+        return None
+    held = with_draft(deployment, kv_layout(deployment)).growing_bytes_per_token
+    return SpeculationPlan(
+        method=draft.method,
+        label=deployment.speculation,
+        draft_tokens=settings.draft_tokens,
+        acceptance=settings.draft_acceptance,
+        tokens_per_step=settings.tokens_per_step,
+        checkpoint=draft.checkpoint,
+        weights=draft.weights.name if draft.weights else "",
+        weights_bytes=draft_weight_bytes(deployment),
+        kv_bytes_per_token=held - kv_layout(deployment).growing_bytes_per_token,
+        evidence=draft.evidence,
+        source=draft.source,
     )
 
 
@@ -175,6 +202,7 @@ def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
         memory={**_memory(pool.memory), "total_bytes": pool.memory.total_bytes},
         kv_pool_tokens=pool.memory.kv_pool_tokens,
         evidence=pool.steps.evidence,
+        gpu=pool.deployment.gpu.name if candidate.prefill_groups else "",
     )
 
 

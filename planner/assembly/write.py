@@ -12,6 +12,7 @@ from planner.assembly.acceptance import acceptance_of
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
+from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
 from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
@@ -126,6 +127,7 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
         if service.job is None:
             yield f"{label}{_sized_for(service.assurance)}"
     yield from _links(solved)
+    yield from drafting(solved)
     yield from engine_basis(solved, catalog)
     yield from _precision(solved, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"

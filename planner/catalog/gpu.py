@@ -21,7 +21,9 @@ class GpuSpec:
     "switch", "mesh" (bandwidth scales with the peers used), "pair" (bridged pairs) or "none".
     ``link_domain``: how many devices one fast-link domain joins. ``nic_gb_s``: this device's share of
     the network between nodes, per direction [GB/s]; 0 = unknown. ``memory_evidence`` and
-    ``nic_evidence``: the grade behind ``cuda_visible_gib`` and ``nic_gb_s``. Hashing looks at name and
+    ``nic_evidence``: the grade behind ``cuda_visible_gib`` and ``nic_gb_s``. ``reserved_gib``: of the visible
+    memory, what other processes hold; ``is_part``: a part of a GPU of that name, with a part of its rates.
+    Hashing looks at name and
     memory alone, so that a GPU is a cheap key of a cache.
     """
 
@@ -49,6 +51,8 @@ class GpuSpec:
     aliases: tuple[str, ...] = ()
     note: str = ""
     occupied_gib: float = 0.0
+    reserved_gib: float = 0.0
+    is_part: bool = False
 
     def __hash__(self) -> int:
         return hash((self.name, self.driver_memory_mib, self.cuda_visible_gib))
@@ -61,7 +65,7 @@ class GpuSpec:
     @property
     def free_bytes(self) -> float:
         """Memory that is free when an engine starts [B]."""
-        return (self.cuda_visible_gib - self.occupied_gib) * GIB
+        return (self.cuda_visible_gib - self.occupied_gib - self.reserved_gib) * GIB
 
     @property
     def driver_bytes(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from planner.catalog.drafts import DraftMethod
 from planner.catalog.gpu import GpuSpec
 from planner.deploy.engines.dialect import Dialect
 from planner.scenario.task import GENERATE, Task
@@ -59,9 +60,11 @@ class Launch:
     where the engine listens in a container. ``checkpoint_bytes``: the files of the checkpoint [B].
     ``model_image``: an image that holds the checkpoint, mounted at ``IMAGE_PATH``. ``survives_zones``: zones
     the plan may lose with every target held. ``image_named``: ``image`` was given by hand.
-    where the engine listens in a container. ``task``: what becomes of a prompt; ``encoder``: the model
+    ``task``: what becomes of a prompt; ``encoder``: the model
     keeps no cache. ``lora_cached``: adapters kept in host memory, those on the GPUs included.
     ``batch``: it serves a batch job, by the clock alone.
+    ``draft_method``: how tokens are drafted; None where the
+    plan does not say, and the engine finds out from ``draft_model`` (or the checkpoint where there is none).
     """
 
     name: str
@@ -86,6 +89,7 @@ class Launch:
     prefix_caching: bool
     draft_tokens: int
     draft_model: str | None
+    draft_method: DraftMethod | None
     lora_adapters: int
     lora_rank: int
     replicas: int

@@ -49,14 +49,15 @@ def _of(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> Iterator[Piece
     if prefill is None:
         yield Piece(name, service, group, PoolRole.BOTH, by_hour)
         return
-    for pool, each, degrees in (
-        (PoolRole.PREFILL, prefill.replicas, prefill.degrees),
-        (PoolRole.DECODE, prefill.decode_replicas, group.degrees),
+    for pool, each, degrees, gpu in (
+        (PoolRole.PREFILL, prefill.replicas, prefill.degrees, prefill.gpu or group.gpu),
+        (PoolRole.DECODE, prefill.decode_replicas, group.degrees, group.gpu),
     ):
         tp, pp, dp, ep = degrees
         replicas = group.replicas * each
         alone = group.model_copy(
             update={
+                "gpu": gpu,
                 "tensor_parallel": tp,
                 "pipeline_parallel": pp,
                 "data_parallel": dp,

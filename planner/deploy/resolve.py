@@ -109,6 +109,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         prefix_caching=prefix_caching(deployment),
         draft_tokens=settings.draft_tokens,
         draft_model=_draft_model(service, deployment, context.choices),
+        draft_method=deployment.draft.method if deployment.draft else None,
         lora_adapters=settings.lora_adapters,
         lora_rank=settings.lora_rank,
         replicas=group.replicas,
@@ -157,6 +158,9 @@ def deployment_to_launch(service: Service, group: ReplicaGroup, catalog: Catalog
 
 def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> str | None:
     given = choices.draft_models.get(service.name)
+    draft = deployment.draft
+    if draft is not None:
+        return (given or draft.checkpoint) if draft.model is not None else None
     if given is None and deployment.settings.draft_tokens and not deployment.model.mtp:
         raise InputError(
             "the plan drafts tokens, and the model has no layers of its own for that",

@@ -90,8 +90,9 @@ def _contradiction(where: str, found: str) -> InputError:
 def _must_hold_whole_gpus(plan: Plan) -> None:
     if not plan.scenario.sharing.gpu:
         return
-    for gpu in dict.fromkeys(g.gpu for s in plan.services for g in s.replica_groups):
-        requested = sum(g.gpus for s in plan.services for g in s.replica_groups if g.gpu == gpu)
+    groups = [g for s in plan.services for g in s.replica_groups]
+    for gpu in dict.fromkeys(gpu for g in groups for gpu in g.gpus_by_type):
+        requested = sum(g.replicas * g.gpus_by_type.get(gpu, 0) for g in groups)
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
         if requested > rented:
             raise InputError(

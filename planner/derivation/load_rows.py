@@ -112,10 +112,21 @@ def speeds(q: DerivationInputs) -> Iterator[DerivationRow]:
         honest = DerivationStep(
             "a decode step: memory beside arithmetic, then the rest",
             f"{group.concurrency:,.0f} in flight; {text} ms",
-            f"{1e3 * step.total_s:.1f} ms a step",
+            f"{1e3 * step.total_s:.1f} ms a step{_yield(group)}",
             _reach(group),
         )
         yield DerivationRow(_named(q, "Speed of one replica", group), None, honest)
+
+
+def _yield(group: ReplicaGroup) -> str:
+    """Tokens a step yields where some are drafted."""
+    drafts = group.speculation
+    if drafts is None:
+        return ""
+    return (
+        f" of {drafts.tokens_per_step:.2f} tokens ({drafts.label}, "
+        f"{100 * drafts.acceptance:.0f} % accepted, {drafts.evidence.value})"
+    )
 
 
 def _reach(group: ReplicaGroup) -> str:

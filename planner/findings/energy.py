@@ -64,7 +64,8 @@ def _loads(plan: Plan) -> dict[str, float]:
     used: dict[str, float] = {}
     for service in plan.services:
         for group in service.replica_groups:
-            used[group.gpu] = used.get(group.gpu, 0.0) + group.utilisation * group.gpus
+            for gpu, each in group.gpus_by_type.items():
+                used[gpu] = used.get(gpu, 0.0) + group.utilisation * (group.replicas * each)
     rented_gpus: dict[str, float] = {}
     for node in rented(plan):
         gpus = node.count * node.gpus_per_node * node.hours_share

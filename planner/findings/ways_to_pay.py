@@ -210,7 +210,8 @@ def _own(
     options: list[_Way] = []
     gpus = _buyable(plan, catalog)
     for done, gpu in enumerate(gpus):
-        fleet = plan if {g.gpu for s in plan.services for g in s.replica_groups} == {gpu} else None
+        groups = [g for s in plan.services for g in s.replica_groups]
+        fleet = plan if {name for g in groups for name in g.gpus_by_type} == {gpu} else None
         if fleet is None and solve is not None:
             if progress is not None:
                 progress(done, len(gpus), f"buying {gpu}")

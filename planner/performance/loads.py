@@ -124,7 +124,9 @@ def loads_of(deployment: Deployment) -> Loads:
         pipeline_parallel=float(stages),
         tokens_per_sequence=1.0 + deployment.settings.draft_tokens,
         uncaptured=1.0 if deployment.settings.eager else 0.0,
-        draft_layers=float(deployment.settings.draft_tokens) / stages,
+        draft_layers=float(deployment.settings.draft_tokens) / stages
+        if deployment.predicts_ahead
+        else 0.0,
     )
 
 

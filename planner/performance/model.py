@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from planner.deployment import Deployment
 from planner.evidence import Evidence, Interval
 from planner.performance import roofline
+from planner.performance.drafting import DraftSteps, draft_steps
 from planner.performance.factors import Calibration, Residuals
 from planner.performance.kernels.model import KernelSteps
 from planner.performance.loads import loads_of
@@ -20,7 +21,8 @@ class CalibratedStepModel:
     """Step times of one replica; see ``planner.performance.steps.StepModel``.
 
     admission_s: time from a request's arrival until the engine may schedule it [s], part of TTFT.
-    kernels: prices the steps where set, and the factors of a roofline do where it is None.
+    kernels: prices the steps where set, and the factors of a roofline do where it is None. drafting: the
+    passes of a draft model, beside the step that verifies; None where none of its own drafts.
     """
 
     loads: Loads
@@ -30,6 +32,7 @@ class CalibratedStepModel:
     residuals: Residuals
     margin: Margin
     kernels: KernelSteps | None = None
+    drafting: DraftSteps | None = None
 
     @property
     def admission_s(self) -> float:
@@ -47,14 +50,18 @@ class CalibratedStepModel:
         """Named parts of the step's time [s]."""
         if self.kernels is not None:
             times = self.kernels.step_times(batch)
-            return replace(times, total_s=self._whole(batch, times.total_s))
-        return roofline.step_times(self.loads, self.factors, batch)
+            times = replace(times, total_s=self._whole(batch, times.total_s))
+        else:
+            times = roofline.step_times(self.loads, self.factors, batch)
+        return times if self.drafting is None else self.drafting.added_to(times, batch)
 
     def step_seconds(self, batch: StepBatch) -> Number:
         """Total time of the step [s]."""
         if self.kernels is not None:
-            return self._whole(batch, self.kernels.step_seconds(batch))
-        return roofline.step_times(self.loads, self.factors, batch).total_s
+            seconds = self._whole(batch, self.kernels.step_seconds(batch))
+        else:
+            seconds = roofline.step_times(self.loads, self.factors, batch).total_s
+        return seconds if self.drafting is None else seconds + self.drafting.seconds(batch)
 
     def _whole(self, batch: StepBatch, seconds: Number) -> Number:
         """The kernels' time, and what they know nothing of: drafts, launches without graphs [s]."""
@@ -83,4 +90,5 @@ def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedSt
         residuals=calibration.residuals,
         margin=calibration.margin(evidence, distance),
         kernels=kernels,
+        drafting=draft_steps(deployment, calibration),
     )

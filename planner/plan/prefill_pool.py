@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from planner.evidence import Evidence
 from planner.plan.part import PlanPart
@@ -14,7 +16,8 @@ class PrefillPool(PlanPart):
 
     One unit has ``replicas`` that prefill and ``decode_replicas`` of the replica group's own layout,
     all ``within`` one "node" or "zone". ``link_gb_s``: of one GPU, ``link``: what it is; ``transfer_s``:
-    a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica.
+    a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica. ``gpu``:
+    the pool's GPU type, where it is not the replica group's.
     """
 
     tensor_parallel: int
@@ -32,6 +35,15 @@ class PrefillPool(PlanPart):
     memory: dict[str, float]
     kv_pool_tokens: float
     evidence: Evidence
+    gpu: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A pool on the group's own GPU type reads as it always did."""
+        text: dict[str, Any] = write(self)
+        if not text.get("gpu"):
+            text.pop("gpu", None)
+        return text
 
     @property
     def degrees(self) -> tuple[int, int, int, int]:

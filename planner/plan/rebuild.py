@@ -10,10 +10,12 @@ from dataclasses import fields, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from planner.catalog.drafts import draft_model
 from planner.catalog.store import Catalog
-from planner.deployment import Deployment, EngineSettings
+from planner.deployment import Deployment, Draft, EngineSettings
 from planner.errors import InputError
-from planner.fleet.candidates.deployments import service_model, share_of_gpu
+from planner.fleet.candidates.cuts import GpuCut, beside_others, cut_gpu
+from planner.fleet.candidates.deployments import service_model
 from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.plan.prefill_pool import PrefillPool
@@ -41,11 +43,13 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
             found=group.gpu_share,
             allowed="above 0, at most 1",
         )
-    model, gpu = service_model(service, catalog), catalog.gpu(group.gpu)
+    model = service_model(service, catalog)
+    whole = beside_others(catalog.gpu(group.gpu), service.search.reserved_memory)
+    cut = GpuCut(group.gpu_share, group.profile)
     tp, pp, dp, ep = group.degrees
     return Deployment(
         model=model,
-        gpu=share_of_gpu(gpu, group.gpu_share) if group.gpu_share < 1 else gpu,
+        gpu=cut_gpu(whole, cut, catalog),
         engine=catalog.engine(group.engine, group.engine_version),
         tensor_parallel=tp,
         pipeline_parallel=pp,
@@ -54,6 +58,29 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
         weights=weights_for(model, group.weights, catalog.weight_format),
         kv_cache=catalog.kv_format(group.kv_cache),
         settings=_settings(group),
+        draft=_draft(group, catalog),
+    )
+
+
+def _draft(group: ReplicaGroup, catalog: Catalog) -> Draft | None:
+    """What drafts for the group; raises InputError for a draft that the catalog does not know."""
+    written = group.speculation
+    if written is None:
+        return None
+    if group.settings.get("draft_tokens") != written.draft_tokens:
+        raise InputError(
+            "a plan that drafts says the same number of tokens twice",
+            where="speculation.draft_tokens",
+            found=f"{written.draft_tokens} and {group.settings.get('draft_tokens')}",
+        )
+    spec = draft_model(catalog, written.checkpoint) if written.checkpoint else None
+    return Draft(
+        method=written.method,
+        model=spec,
+        weights=weights_for(spec, written.weights, catalog.weight_format) if spec else None,
+        checkpoint=written.checkpoint,
+        evidence=written.evidence,
+        source=written.source,
     )
 
 
@@ -93,17 +120,21 @@ def placed(
         with_adapters(deployment, calibration),
         group.replicas,
         group.routed_qps if rate_qps is None else rate_qps,
-        _prefill(deployment, group.prefill, calibration),
+        _prefill(deployment, group.prefill, service, catalog, calibration),
     )
 
 
 def _prefill(
-    decode: Deployment, pool: PrefillPool | None, calibration: Calibration
+    decode: Deployment,
+    pool: PrefillPool | None,
+    service: Service,
+    catalog: Catalog,
+    calibration: Calibration,
 ) -> Prefill | None:
     """The prompts' side of the group's units; None where its replicas do both."""
     if pool is None:
         return None
-    deployment = prefill_deployment(decode, pool)
+    deployment = prefill_deployment(decode, pool, service, catalog)
     return Prefill(
         deployment,
         memory_layout(deployment),
@@ -115,18 +146,24 @@ def _prefill(
     )
 
 
-def prefill_deployment(decode: Deployment, pool: PrefillPool) -> Deployment:
-    """The prefill pool's layout: the decode pool's, cut by degrees of its own.
+def prefill_deployment(
+    decode: Deployment, pool: PrefillPool, service: Service, catalog: Catalog
+) -> Deployment:
+    """The prefill pool's layout: the decode pool's, cut by degrees of its own, on its own GPU type.
 
-    Raises InputError for a count or a rate that makes no sense.
+    Raises InputError for a count or a rate that makes no sense, or an unknown GPU.
     """
     if min(*pool.degrees, pool.replicas, pool.decode_replicas) < 1:
         raise InputError("a pool has at least one replica and one GPU along each axis")
     if pool.link_gb_s <= 0 or pool.link_latency_s < 0:
         raise InputError("a KV link has a rate above 0", found=pool.link_gb_s)
     tp, pp, dp, ep = pool.degrees
+    gpu = decode.gpu
+    if pool.gpu:
+        gpu = beside_others(catalog.gpu(pool.gpu), service.search.reserved_memory)
     return replace(
         decode,
+        gpu=gpu,
         tensor_parallel=tp,
         pipeline_parallel=pp,
         data_parallel=dp,

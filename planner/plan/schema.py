@@ -31,9 +31,10 @@ from planner.plan.part import PlanPart
 from planner.plan.periods import Period
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.provenance import Provenance, SolverReport, Verification
+from planner.plan.speculation import SpeculationPlan
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.schema import Scenario
-from planner.serving.pools import pools_label
+from planner.serving.pools import gpus_named, pools_label
 from planner.standard_input import NAME, is_stdin, stdin_bytes
 from planner.units import control_in
 
@@ -100,7 +101,8 @@ class ReplicaGroup(PlanPart):
     unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
     neither the model's own nor a public one does. ``margin``: what its capacity allows for; None where
-    it is the prediction's own.
+    it is the prediction's own. ``speculation``: what drafts, where anything does. ``profile``: of the MIG
+    slice that a replica has; it takes ``gpu_share`` of the GPU's slices.
     """
 
     gpu: str
@@ -132,13 +134,16 @@ class ReplicaGroup(PlanPart):
     prefill: PrefillPool | None = None
     checkpoint: str | None = None
     quantise_yourself: bool = False
+    speculation: SpeculationPlan | None = None
+    profile: str = ""
     margin: GroupMargin | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Replicas that do both, and load the model's own checkpoint, read as they always did."""
         text: dict[str, Any] = write(self)
-        for name in ("prefill", "checkpoint", "quantise_yourself", "margin"):
+        lacking = ("prefill", "checkpoint", "quantise_yourself", "margin", "speculation", "profile")
+        for name in lacking:
             if not text.get(name):
                 text.pop(name, None)
         return text
@@ -162,6 +167,19 @@ class ReplicaGroup(PlanPart):
         return self.prefill.replicas * self.prefill.gpus_each + self.prefill.decode_replicas * own
 
     @property
+    def gpus_by_type(self) -> dict[str, int]:
+        """GPUs of one replica or unit, by GPU type."""
+        pool = self.prefill
+        if pool is None or not pool.gpu:
+            return {self.gpu: self.gpus_each}
+        prompts = pool.replicas * pool.gpus_each
+        return {self.gpu: self.gpus_each - prompts, pool.gpu: prompts}
+
+    def gpus_on(self, gpu: str) -> float:
+        """GPUs of that type that all replicas take together, a share of one counted as that."""
+        return self.replicas * self.gpus_by_type.get(gpu, 0) * self.gpu_share
+
+    @property
     def parallel(self) -> str:
         """How one replica is cut: ``TP4``, or ``2P (TP2) + 3D (TP4) in a node``."""
         if self.prefill is None:
@@ -174,12 +192,14 @@ class ReplicaGroup(PlanPart):
         """The name of one replica or unit, see ``replica_name``."""
         return replica_name(
             self.gpus_each,
-            self.gpu,
+            gpus_named(self.prefill.gpu if self.prefill else "", self.gpu),
             self.engine,
             self.parallel,
             self.weights,
             self.kv_cache,
             self.gpu_share,
+            self.speculation.label if self.speculation else "",
+            self.profile,
         )
 
     def key(self, service: str) -> str:

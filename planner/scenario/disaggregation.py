@@ -6,9 +6,22 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
-from planner.scenario.fields import Degrees, Positive, Seconds, StrictDocument, as_tuple, some
+from planner.scenario.fields import (
+    Degrees,
+    Positive,
+    Seconds,
+    SomeNames,
+    StrictDocument,
+    as_tuple,
+    some,
+)
 
 MOST_REPLICAS = 16  # of one pool in a unit
 MOST_RATIOS = 64
@@ -65,15 +78,33 @@ class Disaggregation(StrictDocument):
     ``ratios``: replicas of each pool in one unit, ``2P3D`` for two that prefill and three that decode
     (default: every ratio of up to four to four). ``within``: a unit stands in one node, or its
     replicas anywhere in one zone. ``prefill_tensor_parallel``, ``decode_tensor_parallel``: instead of
-    ``tensor_parallel``. ``colocated``: whether replicas that do both are tried as well.
+    ``tensor_parallel``. ``prefill_gpus``, ``decode_gpus``: instead of ``gpus``; where either is given, the
+    pools of a unit may stand on two GPU types of one vendor, in one region of one provider, as far as the
+    engine's KV connector allows it. ``colocated``: whether replicas that do both are tried as well.
     """
 
     ratios: Ratios = _EVERY
     within: Places = ("node", "zone")
     prefill_tensor_parallel: Degrees | None = None
     decode_tensor_parallel: Degrees | None = None
+    prefill_gpus: SomeNames | None = None
+    decode_gpus: SomeNames | None = None
     kv_link: KvLinkChoice = KvLinkChoice()
     colocated: bool = True
+
+    @property
+    def mixes_gpus(self) -> bool:
+        """Whether the pools of a unit may stand on two GPU types."""
+        return self.prefill_gpus is not None or self.decode_gpus is not None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_requested(
+        self, write: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        """A search that names no GPUs for its pools reads as it always did."""
+        text: dict[str, Any] = write(self)
+        unstated = [k for k in ("prefill_gpus", "decode_gpus") if text.get(k, k) is None]
+        return {key: value for key, value in text.items() if key not in unstated}
 
     @property
     def counts(self) -> tuple[tuple[int, int], ...]:

@@ -37,6 +37,7 @@ from planner.scenario.schema import (
     Service,
     Settings,
 )
+from planner.scenario.speculation import Speculation
 from planner.scenario.synonyms import MEANS
 
 _DOCUMENTS: dict[str, type[BaseModel]] = {
@@ -70,12 +71,14 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "kv_link": KvLinkChoice,
     "job": Job,
     "lora": Lora,
+    "speculative": Speculation,
     "services": Service,
 }
 _PARENTS = {
     "settings": "search.settings",
     "disaggregation": "search.disaggregation",
     "kv_link": "search.disaggregation.kv_link",
+    "speculative": "search.speculative",
     "quotas": "limits.quotas",
     "carbon": "limits.carbon",
 }

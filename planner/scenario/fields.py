@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from planner.units import parse_duration_s
+from planner.units import parse_duration_s, parse_size_bytes
 
 
 class StrictDocument(BaseModel):
@@ -45,6 +45,7 @@ def some(value: tuple[Any, ...] | str) -> tuple[Any, ...] | str:
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration_s), PlainSerializer(lambda v: v)]
+Size = Annotated[float, BeforeValidator(parse_size_bytes), PlainSerializer(lambda v: v)]
 Names = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
 SomeNames = Annotated[Names, AfterValidator(some)]
 Degrees = Annotated[

@@ -200,14 +200,22 @@ class Carbon(StrictDocument):
     pue: Annotated[float, Field(ge=1, le=3)] = 1.2
 
 
-class Sharing(StrictDocument):
-    """What services may share. ``nodes``: one node for several services; ``gpu``: shares of one GPU.
+MIG = "mig"  # every profile that a GPU type has
+GpuPart = (
+    Annotated[float, Field(gt=0, lt=1)] | Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]{1,24}$")]
+)
 
-    A share s of a GPU is taken to have s of its memory, bandwidth and arithmetic (a MIG slice).
+
+class Sharing(StrictDocument):
+    """What services may share. ``nodes``: one node for several services; ``gpu``: parts of one GPU.
+
+    A number s is a time slice: s of the GPU's memory, and s of its bandwidth and arithmetic, as all
+    others may be busy. A MIG profile (``3g.40gb``, or ``mig`` for every one) has the memory, bandwidth and
+    SMs of ``catalogs/gpu_slices.csv``.
     """
 
     nodes: bool = True
-    gpu: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], BeforeValidator(as_tuple)] = ()
+    gpu: Annotated[tuple[GpuPart, ...], BeforeValidator(as_tuple)] = ()
 
 
 Serve = Literal["all", "by-priority"]

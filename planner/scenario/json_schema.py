@@ -11,6 +11,7 @@ from typing import Any
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS
 from planner.scenario.schema import Scenario
 from planner.scenario.slo import METRICS
+from planner.scenario.speculation import METHODS
 from planner.scenario.task import POOLING
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -52,6 +53,9 @@ def scenario_schema() -> Schema:
     job["requests"] = _or_text(job["requests"], _TOKENS)
     search = defs["Search"]["properties"]
     search["disaggregation"] = _or_text(search["disaggregation"], {"type": "boolean"})
+    search["reserved_memory"] = {"type": ["number", "string"], "description": "4GiB, or bytes"}
+    search["speculative"] = _speculative(search["speculative"])
+    defs["Speculation"].pop("required")
     _accept_old_names(service["properties"], FIELDS)
     _accept_old_names(defs["Routing"]["properties"], ROUTING_FIELDS)
     own = _lenient(written)["properties"]
@@ -81,6 +85,13 @@ def scenario_schema() -> Schema:
         ],
         "$defs": {k: v for k, v in sorted(defs.items()) if k != "Target"},
     }
+
+
+def _speculative(written: Schema) -> Schema:
+    """One way to draft or a list of them, each a method's name or its fields."""
+    one = {"anyOf": [{"enum": list(METHODS)}, {"$ref": "#/$defs/Speculation"}]}
+    either = [*one["anyOf"], {"type": "array", "minItems": 1, "items": one}]
+    return {**_described(written), "anyOf": either}
 
 
 def _lenient(node: Any) -> Any:

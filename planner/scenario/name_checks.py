@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planner.catalog.drafts import draft_model
+from planner.catalog.gpu_slices import slice_profiles
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.offer import TERM_NAMES, Term
 from planner.errors import InputError, nearest, raise_problems
+from planner.scenario.fleet import MIG
 from planner.scenario.schema import Prices, Scenario, Service
 from planner.scenario.task import GENERATE, Task
 from planner.scenario.yaml_source import Loc, Source
@@ -45,10 +48,24 @@ def name_problems(
     yield from _limit_problems(scenario, catalog, text)
     for index, existing in enumerate(scenario.existing):
         yield from _look_up(text, ("existing", index, "gpu"), catalog.gpu, (existing.gpu,))
+    yield from _slice_problems(scenario, catalog, text)
     yield from _price_problems(scenario.prices, catalog, text)
     yield from _need_problems(scenario, text)
     yield from _ownership_problems(scenario, catalog, text)
     yield from _offer_problems(scenario, catalog, text)
+
+
+def _slice_problems(scenario: Scenario, catalog: Catalog, source: Source) -> Iterator[InputError]:
+    """Every MIG profile is one of some GPU type."""
+    known = [MIG, *slice_profiles(catalog.root)]
+    for part in scenario.sharing.gpu:
+        if isinstance(part, str) and part not in known:
+            yield InputError(
+                f"unknown MIG profile {part!r}",
+                where=source.where("sharing", "gpu"),
+                allowed=f"a number below 1 (a time slice), {', '.join(known)}",
+                action=nearest(part, known),
+            )
 
 
 def _offer_problems(scenario: Scenario, catalog: Catalog, source: Source) -> Iterator[InputError]:
@@ -92,6 +109,17 @@ def _service_problems(
     yield from _look_up(source, (*at, "search", "engines"), catalog.engine, search.engines)
     yield from _look_up(source, (*at, "search", "weights"), catalog.weight_format, weights)
     yield from _look_up(source, (*at, "search", "kv_cache"), catalog.kv_format, search.kv_cache)
+    pools = search.disaggregation
+    for field, named in (
+        ("prefill_gpus", pools.prefill_gpus if pools else None),
+        ("decode_gpus", pools.decode_gpus if pools else None),
+    ):
+        place = (*at, "search", "disaggregation", field)
+        yield from _look_up(source, place, catalog.gpu, named or ())
+    drafts = (way.draft for way in search.speculative if way.draft is not None)
+    yield from _look_up(
+        source, (*at, "search", "speculative"), lambda name: draft_model(catalog, name), drafts
+    )
 
 
 def _task_problems(

@@ -27,6 +27,7 @@ from planner.scenario.fields import (
     Positive,
     Seconds,
     Share,
+    Size,
     SomeNames,
     StrictDocument,
     as_tuple,
@@ -54,6 +55,7 @@ from planner.scenario.lora import Lora
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
 from planner.scenario.slo import Slo
+from planner.scenario.speculation import NONE, Speculative
 from planner.scenario.task import GENERATE, Task, check_task, with_one_pass
 from planner.units import parse_rate_qps
 
@@ -109,6 +111,11 @@ class Search(StrictDocument):
     ``disaggregation``: also deployments with prefill and decode on replicas of their own (``true`` for
     the defaults). ``spanning_nodes``: nodes that the attention-DP ranks of one replica may fill
     together, with all-to-all between them over the network; a TP group stays in one node.
+
+    ``reserved_memory``: GPU memory that other processes hold on every GPU, ``4GiB``.
+
+    ``speculative``: ways to draft tokens, each tried; with ``none`` among them speculation is turned
+    off where it does not pay.
     """
 
     gpus: AllOrNames = "all"
@@ -122,13 +129,29 @@ class Search(StrictDocument):
     settings: Settings = Settings()
     disaggregation: Annotated[Disaggregation | None, BeforeValidator(requested)] = None
     spanning_nodes: Annotated[int, Field(ge=1, le=64)] = 1
+    speculative: Speculative = (NONE,)
+    reserved_memory: Size = 0.0
+
+    @model_validator(mode="after")
+    def _drafts_in_one_place(self) -> Search:
+        if self.settings.draft_tokens and self.speculative != (NONE,):
+            raise field_error(
+                "speculative",
+                self.settings.draft_tokens,
+                "give speculative, or settings.draft_tokens, not both",
+            )
+        return self
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_requested(
         self, write: SerializerFunctionWrapHandler
     ) -> dict[str, Any]:
-        """A plan of a search that asks for neither reads as it always did."""
+        """A plan of a search that asks for none of these reads as it always did."""
         text: dict[str, Any] = write(self)
+        if self.speculative == (NONE,):
+            text.pop("speculative", None)
+        if not text.get("reserved_memory"):
+            text.pop("reserved_memory", None)
         if text.get("disaggregation") is None:
             text.pop("disaggregation", None)
         if text.get("spanning_nodes") == 1:

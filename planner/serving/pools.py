@@ -60,12 +60,18 @@ class Prefill:
         )
         return replica_name(
             self.gpus(decode),
-            d.gpu.name,
+            gpus_named(d.gpu.name, decode.gpu.name),
             d.engine.name,
             parallel,
             d.weights.name,
             d.kv_cache.name,
+            speculation=decode.speculation,
         )
+
+
+def gpus_named(prefill: str, decode: str) -> str:
+    """The GPU types of a unit: one where both pools have it, else ``l40s+h100-sxm-80gb``."""
+    return decode if prefill in ("", decode) else f"{prefill}+{decode}"
 
 
 def pools_label(

@@ -19,7 +19,7 @@ def as_admitted(deployment: Deployment, layout: KvLayout) -> KvLayout:
     copies, factor = 1, 1.0
     if layout.state_bytes_per_sequence and engine.hybrid_pages:
         copies += settings.draft_tokens + caches_states(deployment)
-    if settings.draft_tokens and deployment.model.mtp:
+    if settings.draft_tokens and deployment.model.mtp and deployment.draft is None:
         growing = sum(keeps_all_tokens(layer) for layer in deployment.model.layers)
         factor = (growing + 1) / growing if growing else 1.0
     if not (step or copies > 1 or factor > 1):

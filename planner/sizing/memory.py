@@ -24,6 +24,7 @@ from planner.sizing.batch_limits import batch_limits, default_memory_fraction
 from planner.sizing.cache.kv_cache import kv_layout
 from planner.sizing.cache.layout import KvLayout
 from planner.sizing.coefficients import MemoryCoefficients, memory_coefficients
+from planner.sizing.drafts import draft_weight_bytes, with_draft
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.sharding import rank_weight_bytes, rope_table_bytes
@@ -71,8 +72,8 @@ def memory_layout(deployment: Deployment) -> MemoryLayout:
 def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
     """Partition the memory of one GPU of a pipeline stage; see ``memory_layout``."""
     overheads = overheads_of(deployment, memory_coefficients(deployment.engine))
-    weights = rank_weight_bytes(deployment, stage)
-    kv = as_admitted(deployment, kv_layout(deployment, stage))
+    weights = rank_weight_bytes(deployment, stage) + draft_weight_bytes(deployment)
+    kv = as_admitted(deployment, with_draft(deployment, kv_layout(deployment, stage)))
     pool, shortfalls = _pool(deployment, weights, overheads)
     impossible = (*legal_reasons(deployment), *shortfalls)
     pool = 0.0 if impossible else pool
@@ -151,7 +152,7 @@ def memory_fraction(deployment: Deployment) -> float:
         return deployment.settings.memory_fraction
     c = memory_coefficients(deployment.engine)
     if not c.reserve_base_mib:
-        return default_memory_fraction(deployment)
+        return _within_what_is_free(deployment, default_memory_fraction(deployment))
     chunk = batch_limits(deployment).max_num_batched_tokens  # read before ranks take their part
     gpus = deployment.tensor_parallel * deployment.pipeline_parallel * deployment.data_parallel
     reserve_mib = (
@@ -165,9 +166,21 @@ def memory_fraction(deployment: Deployment) -> float:
         reserve_mib += c.reserve_mib_per_graph_sequence_dp * sequences
     if deployment.gpu.driver_bytes > c.reserve_floor_above_gib * GIB:
         reserve_mib = max(reserve_mib, c.reserve_floor_mib)
-    if deployment.settings.draft_tokens:
+    if deployment.drafts_from_states:
         reserve_mib += c.reserve_mib_draft
     return round(1 - reserve_mib * MIB / deployment.gpu.driver_bytes, 3)
+
+
+def _within_what_is_free(deployment: Deployment, fraction: float) -> float:
+    """The engine's default, or whole hundredths of what others leave free where that is less.
+
+    A fraction of the whole memory beyond what is free at start stops the engine (vLLM); one of what is
+    free does not.
+    """
+    gpu = deployment.gpu
+    if not gpu.reserved_gib or deployment.engine.memory_budget != "total-fraction":
+        return fraction
+    return min(fraction, max(0.0, math.floor(100 * gpu.free_bytes / gpu.visible_bytes) / 100))
 
 
 def _pool(
@@ -201,10 +214,11 @@ def _occupied(deployment: Deployment, fraction: float) -> str:
     """Why an engine does not start where the system shares the device's memory."""
     gpu = deployment.gpu
     free, budget = gpu.free_bytes / GIB, fraction * gpu.cuda_visible_gib
+    others = "other processes" if gpu.reserved_gib else "the system"
     most = int(100 * free / gpu.cuda_visible_gib) / 100
     return (
         f"memory fraction {fraction:g} asks for {budget:.1f} GiB and about {free:.1f} GiB of the "
-        f"{gpu.cuda_visible_gib:.1f} GiB that {gpu.name} shares with the system are free at start: "
+        f"{gpu.cuda_visible_gib:.1f} GiB that {gpu.name} shares with {others} are free at start: "
         f"set at most {most:g}"
     )
 

@@ -56,7 +56,7 @@ class Cut:
             deployment.pipeline_parallel,
             deployment.data_parallel,
             deployment.expert_parallel,
-            deployment.settings.draft_tokens > 0,
+            deployment.predicts_ahead,
         )
 
     @property

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
+from planner.evidence import Evidence
 from planner.fleet.candidates.buckets import buckets_of
-from planner.fleet.candidates.candidate import CandidateSet
+from planner.fleet.candidates.candidate import Candidate, CandidateSet
 from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.offers.node_offers import caps, node_offers
 from planner.fleet.periods import Calendar, calendar_of, start_up_hours
 from planner.fleet.program.problem import (
     Demand,
     FleetLimits,
+    PoolBeside,
     Problem,
     ReplicaKind,
     Resilience,
@@ -43,17 +45,19 @@ def problem_of(
         ReplicaKind(
             key=c.key,
             gpu=c.deployment.gpu.name,
-            gpus=c.gpus,
+            gpus=c.gpus - sum(c.prefill_groups),
             capacity_qps=dict(c.bucket_qps),
             group_sizes=c.group_sizes,
-            tpot_s=c.capacity.tpot_mean_s,
+            tpot_s=tie_tpot_s(c),
             gpu_share=c.gpu_share,
+            beside=_beside(c),
         )
         for candidates in sets.values()
         for c in candidates.candidates
     )
-    used = {k.gpu for k in kinds}
-    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar)
+    used = {gpu for k in kinds for gpu in k.types}
+    paired = frozenset(gpu for k in kinds if k.beside for gpu in k.types)
+    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar, paired)
     limits, failures = scenario.limits, scenario.failures
     spot = any(n.spot for n in nodes)
     return Problem(
@@ -88,6 +92,23 @@ def problem_of(
         * sum(calendar.hours)
         / (scenario.horizon.months * HOURS_PER_MONTH),
     )
+
+
+def _beside(candidate: Candidate) -> PoolBeside | None:
+    """The prefill pool of a unit on two GPU types."""
+    if candidate.prefill is None or not candidate.prefill_groups:
+        return None
+    return PoolBeside(candidate.prefill.deployment.gpu.name, candidate.prefill_groups)
+
+
+def tie_tpot_s(candidate: Candidate) -> float:
+    """The TPOT that decides between fleets of one price and as many GPUs [s].
+
+    An assumed acceptance decides no tie: such a draft counts as if nothing it drafts were accepted.
+    """
+    deployment, mean = candidate.deployment, candidate.capacity.tpot_mean_s
+    assumed = deployment.draft is not None and deployment.draft.evidence is Evidence.ASSUMED
+    return mean * deployment.settings.tokens_per_step if assumed else mean
 
 
 def calendar_for(scenario: Scenario, catalog: Catalog) -> Calendar:

@@ -113,9 +113,10 @@ def _counts(plan: Plan) -> Iterator[Check]:
     )
     most = max(sum(n for _, n in at.nodes) for at in standing(plan))
     yield equal("sums", "nodes at once", totals.nodes, most)
-    for gpu in sorted({n.gpu for n in plan.nodes} | {g.gpu for g in groups}):
+    types = {gpu for g in groups for gpu in g.gpus_by_type}
+    for gpu in sorted({n.gpu for n in plan.nodes} | types):
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        used = math.ceil(sum(g.gpus * g.gpu_share for g in groups if g.gpu == gpu) - 1e-9)
+        used = math.ceil(sum(g.gpus_on(gpu) for g in groups) - 1e-9)
         idle = sum(n.idle_gpus for n in plan.nodes if n.gpu == gpu)
         statement = f"{gpu}: rented GPUs are used or idle"
         if plan.varies:

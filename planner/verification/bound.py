@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from planner.fleet.program.problem import Demand, Problem
+from planner.fleet.program.problem import Demand, Problem, ReplicaKind
 
 
 def fluid_bound_usd_per_hour(problem: Problem) -> float:
@@ -31,6 +31,13 @@ def fluid_bound_usd_per_hour(problem: Problem) -> float:
     )
 
 
+def _usd_per_hour(kind: ReplicaKind, cheapest: dict[str, float]) -> float:
+    """One replica at the cheapest prices of its GPUs [USD/h]."""
+    own = kind.gpus * kind.gpu_share * cheapest.get(kind.gpu, math.inf)
+    pool = kind.beside
+    return own if pool is None else own + pool.gpus * cheapest.get(pool.gpu, math.inf)
+
+
 def _mean_rate_qps(demand: Demand, period_hours: tuple[float, ...], hours: float) -> float:
     return math.fsum(r * h for r, h in zip(demand.rates_qps, period_hours, strict=True)) / hours
 
@@ -39,7 +46,7 @@ def _usd_per_request_s(problem: Problem, demand: Demand, cheapest: dict[str, flo
     """USD per hour for one request per second, at the best kind's full load."""
     return min(
         (
-            kind.gpus * kind.gpu_share / capacity * cheapest.get(kind.gpu, math.inf)
+            _usd_per_hour(kind, cheapest) / capacity
             for kind in problem.kinds
             if (capacity := kind.capacity_qps.get(demand.key, 0.0)) > 0
         ),

@@ -54,17 +54,19 @@ def _worst(service: ServicePlan) -> float:
 def _nodes_lost(plan: Plan, service: ServicePlan, count: int) -> Iterator[Check]:
     """The replicas of one group that some choice of lost nodes takes at least."""
     for group in service.replica_groups:
-        nodes = sum(n.count for n in plan.nodes if n.gpu == group.gpu)
-        if nodes:
-            gone = min(group.replicas, math.ceil(group.replicas * count / nodes - 1e-9))
-            loss = f"{count} of {nodes} nodes, at least {gone} replicas"
-            yield _left(service, gone, loss, group.capacity_qps)
+        for gpu in group.gpus_by_type:
+            nodes = sum(n.count for n in plan.nodes if n.gpu == gpu)
+            if nodes:
+                gone = min(group.replicas, math.ceil(group.replicas * count / nodes - 1e-9))
+                of = f" of {gpu}" if len(group.gpus_by_type) > 1 else ""
+                loss = f"{count} of {nodes} nodes{of}, at least {gone} replicas"
+                yield _left(service, gone, loss, group.capacity_qps)
 
 
 def _zones_lost(plan: Plan, count: int, jobs: set[str]) -> Iterator[Check]:
     """GPUs outside the largest zones are enough for what every service on one kind needs."""
     alone = [s for s in plan.services if len(s.replica_groups) == 1 and s.name not in jobs]
-    for gpu in sorted({s.replica_groups[0].gpu for s in alone}):
+    for gpu in sorted({gpu for s in alone for gpu in s.replica_groups[0].gpus_by_type}):
         by_zone: dict[str, int] = {}
         for node in plan.nodes:
             if node.gpu == gpu:
@@ -72,9 +74,8 @@ def _zones_lost(plan: Plan, count: int, jobs: set[str]) -> Iterator[Check]:
                 by_zone[node.region] = zone + node.count * node.gpus_per_node
         left = sum(sorted(by_zone.values(), reverse=True)[count:])
         needed = sum(
-            _replicas_needed(s, s.replica_groups[0]) * s.replica_groups[0].gpus_each
+            _replicas_needed(s, s.replica_groups[0]) * s.replica_groups[0].gpus_by_type.get(gpu, 0)
             for s in alone
-            if s.replica_groups[0].gpu == gpu
         )
         yield at_most(FAMILY, f"{gpu} needed within what {count} lost zones leave", needed, left)
 

@@ -33,7 +33,7 @@ def packing_of(
     larger than a node takes whole nodes of one link domain and a rest. A unit of two pools is one group
     where it stands in a node, and as many as its replicas have where it stands in a zone.
     """
-    for gpu in sorted({g.gpu for g, _ in running}):
+    for gpu in sorted({gpu for g, _ in running for gpu in g.gpus_by_type}):
         sizes = Counter[int]()
         for node, count in nodes.nodes:
             if node.gpu == gpu:
@@ -42,8 +42,8 @@ def packing_of(
         for group, replicas in running:
             if group.gpu == gpu and group.gpu_share < 1:
                 shares[max(1, math.floor(group.gpu_share * WHOLE))] += replicas
-            elif group.gpu == gpu:
-                pieces.update(_pieces(group, replicas, max(sizes, default=1)))
+            elif gpu in group.gpus_by_type:
+                pieces.update(_pieces(group, gpu, replicas, max(sizes, default=1)))
         pieces[1] += _cut_gpus(shares)
         statement = f"{when}{gpu}: {_listed(pieces)} in nodes of {_listed(sizes)} GPUs"
         packed = fits(pieces, sizes)
@@ -76,14 +76,18 @@ def fits(pieces: Counter[int], nodes: Counter[int]) -> bool | None:
     return _exhaustive(pieces, list(nodes.elements())) if nodes.total() <= MAX_NODES else None
 
 
-def _pieces(group: ReplicaGroup, replicas: int, node_gpus: int) -> Counter[int]:
+def _pieces(group: ReplicaGroup, gpu: str, replicas: int, node_gpus: int) -> Counter[int]:
+    """Groups of GPUs of one type that must each stay within a node."""
     pool = group.prefill
     if pool is None:
         return _stages(group.degrees, replicas, node_gpus)
     if pool.within == "node":
         return Counter({group.gpus_each: replicas})
     prompts = _stages(pool.degrees, replicas * pool.replicas, node_gpus)
-    return prompts + _stages(group.degrees, replicas * pool.decode_replicas, node_gpus)
+    answers = _stages(group.degrees, replicas * pool.decode_replicas, node_gpus)
+    if not pool.gpu:
+        return prompts + answers
+    return answers if gpu == group.gpu else prompts
 
 
 def _stages(degrees: tuple[int, int, int, int], replicas: int, node_gpus: int) -> Counter[int]:

@@ -10,6 +10,7 @@ import numpy as np
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.errors import PlannerError
+from planner.fleet.candidates.candidate import known_as
 from planner.fleet.candidates.derating import derating
 from planner.performance.factors import Calibration
 from planner.performance.guard import floors
@@ -84,7 +85,9 @@ def physics_checks(plan: Plan, catalog: Catalog, calibration: Calibration) -> It
             if prefill is not None and group.prefill is not None:
                 role, text = f"{label} prefill", group.prefill.memory
                 yield from _layout(role, prefill.deployment, text, service, catalog, degree)
-                yield from link_checks(label, service, group.prefill, deployment)
+                yield from link_checks(
+                    label, service, group.prefill, prefill.deployment, deployment, catalog
+                )
             if service.buckets is not None:  # recomputed by length, where routes are checked
                 continue
             yield from _context(label, deployment, lengths)
@@ -200,4 +203,6 @@ def _capacity(
         others,
         plan.provenance.seed,
     )
-    yield same("capacity", f"{label} evidence", group.evidence, one.steps.evidence.value)
+    yield same(
+        "capacity", f"{label} evidence", group.evidence, known_as(one.steps, one.deployment).value
+    )

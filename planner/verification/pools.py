@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.evidence import weakest
+from planner.fleet.candidates.candidate import known_as
 from planner.fleet.candidates.derating import derating
 from planner.fleet.candidates.disaggregated import kv_link
+from planner.fleet.candidates.handover import handover_reasons
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.schema import Plan, ReplicaGroup
 from planner.scenario.schema import Service
@@ -19,7 +22,12 @@ from planner.workload.lengths import JointLengths
 
 
 def link_checks(
-    label: str, service: Service, pool: PrefillPool, decode: Deployment
+    label: str,
+    service: Service,
+    pool: PrefillPool,
+    prefill: Deployment,
+    decode: Deployment,
+    catalog: Catalog,
 ) -> Iterator[Check]:
     """The unit is one the search allows, over a link that the catalog or the scenario names."""
     requested = service.search.disaggregation
@@ -35,7 +43,14 @@ def link_checks(
     allowed = tuple(map(str, degrees))
     yield one_of("search", f"{label} prefill tensor_parallel", str(pool.tensor_parallel), allowed)
     gpus = pool.replicas * pool.gpus_each + pool.decode_replicas * decode.gpus
-    joined = kv_link(decode, gpus, pool.within, requested)
+    if pool.gpu:
+        named = requested.prefill_gpus or service.search.gpus
+        if named != "all":
+            allowed = tuple(catalog.gpu(name).name for name in named)
+            yield one_of("search", f"{label} prefill GPU", pool.gpu, allowed)
+        apart = "; ".join(handover_reasons(catalog.root, prefill, decode))
+        yield same("physics", f"{label} KV cache can be handed over", apart or "yes", "yes")
+    joined = kv_link(prefill, decode, gpus, pool.within, catalog.root, requested)
     rate, latency = (joined.gb_s, joined.latency_s) if joined else (None, None)
     yield equal("physics", f"{label} KV link [GB/s per GPU]", pool.link_gb_s, rate)
     yield equal("physics", f"{label} KV link latency [s]", pool.link_latency_s, latency)
@@ -72,5 +87,5 @@ def unit_checks(
     others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]
     held = closed_form.qps / worse.demand
     yield from capacity_checks(label, service, group, placed, held, others, plan.provenance.seed)
-    grades = (prefill.steps.evidence, steps.evidence, prefill.link.evidence)
+    grades = (prefill.steps.evidence, known_as(steps, placed.deployment), prefill.link.evidence)
     yield same("capacity", f"{label} evidence", group.evidence, weakest(grades).value)

@@ -110,9 +110,15 @@ def _search(
     for group in planned.replica_groups:
         label = f"{planned.name}: {group.label}"
         if search.gpus != "all":
-            allowed = tuple(canonical_gpu(g) for g in search.gpus)
+            pools = search.disaggregation
+            named = (pools.decode_gpus if pools and group.prefill else None) or search.gpus
+            allowed = tuple(canonical_gpu(g) for g in named)
             yield one_of("search", f"{label} GPU", group.gpu, allowed)
         yield one_of("search", f"{label} engine", group.engine, search.engines)
+        drafts = group.speculation.method if group.speculation else "none"
+        ways = tuple(dict.fromkeys(way.method for way in search.speculative))
+        if group.speculation or "none" not in ways:
+            yield one_of("search", f"{label} speculation", drafts, ways)
         axes = zip(group.degrees, _degrees(search, group).items(), strict=True)
         for degree, (field, degrees) in axes:
             yield one_of("search", f"{label} {field}", str(degree), tuple(map(str, degrees)))

@@ -61,9 +61,7 @@ def _period(
     yield from packing_of([(groups[k], n) for k, n in running.items() if n], nodes, f"{when}: ")
     if plan.scenario.sharing.gpu:
         return
-    for gpu in sorted({g.gpu for g in groups.values()}):
-        used = sum(
-            n * groups[kind].gpus_each for kind, n in running.items() if groups[kind].gpu == gpu
-        )
+    for gpu in sorted({gpu for g in groups.values() for gpu in g.gpus_by_type}):
+        used = sum(n * groups[kind].gpus_by_type.get(gpu, 0) for kind, n in running.items())
         statement = f"{when}: {gpu} in use within those rented"
         yield at_most(FAMILY, statement, used, nodes.gpus(gpu=gpu))

@@ -11,9 +11,12 @@ import pytest
 from pydantic import BaseModel
 
 from planner.accuracy.memory_facts import MemoryFact
+from planner.catalog.drafts import DraftPriorRow, DraftRow, MethodRow
 from planner.catalog.engine_rows import VersionRow
 from planner.catalog.format_rows import FormatRow
 from planner.catalog.gpu_rows import GpuRow
+from planner.catalog.gpu_slices import SliceRow
+from planner.catalog.kv_handover import BackendRow, ConnectorRow
 from planner.catalog.model_files import ModelEntry
 from planner.catalog.money_rows import (
     ApiBatchRow,
@@ -32,6 +35,9 @@ ROOT = load_catalog().root
 TABLES: dict[str, type[BaseModel]] = {
     "gpus.csv": GpuRow,
     "formats.csv": FormatRow,
+    "gpu_slices.csv": SliceRow,
+    "kv_connectors.csv": ConnectorRow,
+    "attention_backends.csv": BackendRow,
     "prices/offers_*.csv": OfferRow,
     "prices/api.csv": ApiPriceRow,
     "prices/api_batch.csv": ApiBatchRow,
@@ -39,6 +45,9 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/ownership.csv": OwnershipRow,
     "prices/provider_aliases.csv": ProviderAliasRow,
     "models/index.csv": ModelEntry,
+    "drafts/drafts.csv": DraftRow,
+    "drafts/methods.csv": MethodRow,
+    "drafts/priors.csv": DraftPriorRow,
     "memory/cards.csv": CardRow,
     "memory/corrections.csv": CorrectionRow,
     "calibration/memory_facts.csv": MemoryFact,

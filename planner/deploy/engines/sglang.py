@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from planner.catalog.drafts import DraftMethod
 from planner.deploy.engines.common import Degrees, limits, opening
 from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
 from planner.scenario.task import GENERATE, Task
 
 ENCODER_BACKEND = "triton"  # the attention kernels that let every token see all others
+
+METHODS: Mapping[DraftMethod, str] = {
+    "mtp": "NEXTN",
+    "eagle3": "EAGLE3",
+    "ngram": "NGRAM",
+    "draft": "STANDALONE",
+}
 
 
 def settings(launch: Launch, role: Role) -> dict[str, Any]:
@@ -79,7 +87,9 @@ def degrees(stated: Mapping[str, Any]) -> Degrees:
 
 def drafts(stated: Mapping[str, Any]) -> int:
     """Tokens drafted per step."""
-    return int(stated.get("draft_steps", 0))
+    if "draft_steps" not in stated:
+        return max(0, int(stated.get("draft_tokens", 1)) - 1)
+    return int(stated["draft_steps"])
 
 
 def _attention_groups(launch: Launch) -> dict[str, Any]:
@@ -90,8 +100,11 @@ def _attention_groups(launch: Launch) -> dict[str, Any]:
 
 
 def _speculation(launch: Launch) -> dict[str, Any]:
-    steps = {"draft_steps": launch.draft_tokens, "draft_width": 1}
-    drafted = {**steps, "draft_tokens": launch.draft_tokens + 1}
-    if launch.draft_model is None:
-        return {"draft_algorithm": "NEXTN", **drafted}
-    return {"draft_algorithm": "EAGLE", "draft_model": launch.draft_model, **drafted}
+    """Its count of draft tokens holds the one that the model adds; n-grams are not drafted in steps."""
+    method = launch.draft_method or ("mtp" if launch.draft_model is None else None)
+    stated: dict[str, Any] = {"draft_algorithm": METHODS[method] if method else "EAGLE"}
+    if launch.draft_model is not None:
+        stated["draft_model"] = launch.draft_model
+    if method != "ngram":
+        stated |= {"draft_steps": launch.draft_tokens, "draft_width": 1}
+    return {**stated, "draft_tokens": launch.draft_tokens + 1}

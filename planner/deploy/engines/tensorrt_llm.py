@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from planner.catalog.drafts import DraftMethod
 from planner.deploy.engines.common import Degrees, limits, opening, refuse
 from planner.deploy.launch import CONFIG, Launch, PoolRole, Role
 from planner.scenario.task import GENERATE, Task
+
+METHODS: Mapping[DraftMethod, str] = {
+    "mtp": "MTP",
+    "eagle3": "Eagle",
+    "ngram": "NGram",
+    "draft": "Draft_Target",
+}
 
 
 def settings(launch: Launch, role: Role) -> dict[str, Any]:
@@ -76,10 +84,9 @@ def drafts(stated: Mapping[str, Any]) -> int:
 
 
 def _speculation(launch: Launch) -> dict[str, Any]:
-    if launch.draft_model is None:
-        return {"draft_algorithm": "MTP", "draft_layers": launch.draft_tokens}
-    return {
-        "draft_algorithm": "DraftTarget",
-        "draft_tokens": launch.draft_tokens,
-        "draft_model": launch.draft_model,
-    }
+    method = launch.draft_method or ("mtp" if launch.draft_model is None else "draft")
+    stated: dict[str, Any] = {"draft_algorithm": METHODS[method]}
+    stated["draft_layers" if method == "mtp" else "draft_tokens"] = launch.draft_tokens
+    if launch.draft_model is not None:
+        stated["draft_model"] = launch.draft_model
+    return stated

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from planner.catalog.drafts import DraftMethod
 from planner.deploy.engines.common import Degrees, limits, opening, refuse, reject_partial_experts
 from planner.deploy.launch import (
     LEADER_ADDRESS,
@@ -17,6 +18,12 @@ from planner.deploy.launch import (
 from planner.scenario.task import GENERATE, Task
 
 NIXL = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
+METHODS: Mapping[DraftMethod, str] = {
+    "mtp": "mtp",
+    "eagle3": "eagle3",
+    "ngram": "ngram",
+    "draft": "draft_model",
+}
 ALL_TO_ALL = {
     PoolRole.PREFILL: "deepep_high_throughput",
     PoolRole.DECODE: "deepep_low_latency",
@@ -118,7 +125,9 @@ def _task(launch: Launch) -> dict[str, Any]:
 
 
 def _speculation(launch: Launch) -> dict[str, Any]:
-    drafted = {"num_speculative_tokens": launch.draft_tokens}
-    if launch.draft_model is None:
-        return {"method": "mtp", **drafted}
-    return {"model": launch.draft_model, **drafted}
+    stated: dict[str, Any] = {}
+    if launch.draft_method is not None or launch.draft_model is None:
+        stated["method"] = METHODS[launch.draft_method or "mtp"]
+    if launch.draft_model is not None:
+        stated["model"] = launch.draft_model
+    return {**stated, "num_speculative_tokens": launch.draft_tokens}

@@ -13,9 +13,10 @@ from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.deployments import service_model
-from planner.fleet.candidates.enumerate import Part, enumerate_parts
+from planner.fleet.candidates.enumerate import Part, enumerate_candidates, enumerate_parts
 from planner.fleet.candidates.known import Known
 from planner.performance.factors import Calibration
+from planner.scenario.fleet import GpuPart
 from planner.scenario.schema import Service
 from planner.sizing.precision import weights_for
 
@@ -37,7 +38,7 @@ class SizedBefore:
         self._known: dict[tuple[object, ...], CandidateSet] = {}
 
     def candidates(
-        self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[float, ...] = ()
+        self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[GpuPart, ...] = ()
     ) -> CandidateSet:
         """What ``enumerate_candidates`` returns, in the order of GPU, engine and precision."""
         requested = service.model_dump_json(exclude=_IRRELEVANT)
@@ -46,6 +47,8 @@ class SizedBefore:
             if offer.gpu not in largest or offer.gpu_count > largest[offer.gpu].gpu_count:
                 largest[offer.gpu] = offer
         search = service.search
+        if search.disaggregation is not None and search.disaggregation.mixes_gpus:
+            return self._whole(service, requested, tuple(largest.values()), gpu_shares)
         names = sorted(largest) if search.gpus == "all" else search.gpus
         gpus = dict.fromkeys(self._catalog.gpu(name).name for name in names)
         model, known = service_model(service, self._catalog), self._catalog.weight_format
@@ -73,6 +76,22 @@ class SizedBefore:
         by_key = {c.key: c for part in parts for c in part.candidates}
         rejections = dict.fromkeys(r for part in parts for r in part.rejections)
         return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
+
+    def _whole(
+        self,
+        service: Service,
+        requested: str,
+        largest: tuple[Offer, ...],
+        gpu_shares: tuple[GpuPart, ...],
+    ) -> CandidateSet:
+        """A search whose units may stand on two GPU types, which no part of it has alone."""
+        nodes = tuple(sorted((o.gpu, o.gpu_count) for o in largest))
+        key = (requested, service.search.model_dump_json(), nodes, gpu_shares)
+        if key not in self._known:
+            self._known[key] = enumerate_candidates(
+                service, self._catalog, largest, self.calibration, gpu_shares, self._deployments
+            )
+        return self._known[key]
 
 
 def _node(largest: Offer | None) -> int:

@@ -10,10 +10,11 @@ from planner.catalog.store import Catalog
 from planner.deployment import (
     Deployment,
 )
-from planner.evidence import Evidence
+from planner.evidence import Evidence, weakest
 from planner.fleet.candidates.buckets import Bucket
+from planner.fleet.candidates.cuts import GpuCut
 from planner.fleet.candidates.deployments import (
-    name_on_share,
+    name_on_part,
 )
 from planner.fleet.candidates.known import Known
 from planner.fleet.candidates.outcomes import Outcomes
@@ -28,6 +29,7 @@ from planner.workload.lengths import JointLengths
 NOT_PERMITTED = "precision below the checkpoint's own"
 ILLEGAL = "layout cannot be cut that way"
 NO_PRICE = "no offer has the GPU"
+NO_DRAFT = "nothing can draft that way"
 NOT_OFFERED = "no offer with enough linked GPUs"
 NO_NETWORK = "its hosts share no network"
 UNSUPPORTED = "would not launch"
@@ -61,7 +63,9 @@ class Candidate:
     ``bucket_qps``: the rate it holds of each length bucket it can serve [requests/s] (the service's
     name where it is not split). ``gpu_share``: of its one GPU; ``deployment.gpu`` is then that share.
     ``prefill``: the other pool of a disaggregated unit, whose answers ``deployment`` writes; a replica
-    is then a whole unit. ``group_sizes``: GPUs that must each stay in one node or link domain.
+    is then a whole unit. ``prefill_groups``: as ``group_sizes``, of a pool on another GPU type.
+    ``profile``: of the MIG slice that it has. ``group_sizes``: GPUs that must
+    each stay in one node or link domain.
     """
 
     key: str
@@ -75,6 +79,8 @@ class Candidate:
     gpu_share: float = 1.0
     prefill: Prefill | None = None
     group_sizes: tuple[int, ...] = ()
+    profile: str = ""
+    prefill_groups: tuple[int, ...] = ()
 
     @property
     def memory(self) -> MemoryLayout:
@@ -92,11 +98,29 @@ class Candidate:
         return self.prefill.gpus(self.deployment) if self.prefill else self.deployment.gpus
 
     @property
+    def gpus_by_type(self) -> dict[str, float]:
+        """GPUs of one replica or unit by GPU type, a share of one counted as that."""
+        own = self.deployment.gpu.name
+        pool = self.prefill
+        if pool is None or pool.deployment.gpu.name == own:
+            return {own: self.gpus * self.gpu_share}
+        return {
+            own: float(pool.decode_replicas * self.deployment.gpus),
+            pool.deployment.gpu.name: float(pool.replicas * pool.deployment.gpus),
+        }
+
+    @property
     def label(self) -> str:
         """The name of one replica or unit, see ``replica_name``."""
         if self.prefill:
             return self.prefill.label(self.deployment)
-        return name_on_share(self.deployment, self.gpu_share)
+        return name_on_part(self.deployment, GpuCut(self.gpu_share, self.profile))
+
+
+def known_as(steps: StepModel, deployment: Deployment) -> Evidence:
+    """The grade behind a replica's numbers: its step times', and its acceptance's where it drafts."""
+    draft = deployment.draft
+    return steps.evidence if draft is None else weakest((steps.evidence, draft.evidence))
 
 
 @dataclass(frozen=True, slots=True)

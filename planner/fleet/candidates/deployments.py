@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from planner.catalog.gpu import GpuSpec
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.model import ModelSpec
 from planner.catalog.pooling import Pooled, pooling_model
@@ -17,7 +16,9 @@ from planner.deployment import (
     degrees_label,
     replica_name,
 )
+from planner.fleet.candidates.cuts import GpuCut, beside_others
 from planner.fleet.candidates.layouts import layouts
+from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE, Task
 from planner.sizing.dtypes import as_launched
@@ -35,7 +36,8 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
     search = service.search
     model = service_model(service, catalog)
     names = sorted(offered) if search.gpus == "all" else search.gpus
-    gpus = [g for g in dict.fromkeys(catalog.gpu(n) for n in names) if g.name in offered]
+    found = dict.fromkeys(catalog.gpu(n) for n in names)
+    gpus = [beside_others(g, search.reserved_memory) for g in found if g.name in offered]
     weights = list(
         dict.fromkeys(weights_for(model, w, catalog.weight_format) for w in search.weights)
     )
@@ -45,13 +47,22 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
         loaded, rank = service.lora.loaded, service.lora.rank
         settings = replace(settings, lora_adapters=loaded, lora_rank=rank)
     seen: set[Deployment] = set()
+    serving = {name: catalog.engine_serving(name, model.architecture) for name in search.engines}
+    ways = {
+        name: [
+            way
+            for way in draftings(search.speculative, model, engine, catalog)
+            if not isinstance(way, NoDraft)
+        ]
+        for name, engine in serving.items()
+    }
     for engine, gpu, layout, fmt, kv in itertools.product(
         search.engines, gpus, layouts(search, model), weights, caches
     ):
         named = Deployment(
             model=model,
             gpu=gpu,
-            engine=catalog.engine_serving(engine, model.architecture),
+            engine=serving[engine],
             tensor_parallel=layout.tensor,
             pipeline_parallel=layout.pipeline,
             data_parallel=layout.data,
@@ -60,10 +71,30 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
             kv_cache=kv,
             settings=settings,
         )
-        deployment = as_launched(named, catalog.weight_format, catalog.kv_format)
-        if deployment not in seen:
-            seen.add(deployment)
-            yield deployment
+        launched = as_launched(named, catalog.weight_format, catalog.kv_format)
+        for way in ways[engine]:
+            deployment = launched if way is None else drafting(launched, way)
+            if deployment not in seen:
+                seen.add(deployment)
+                yield deployment
+
+
+def without_draft(service: Service, catalog: Catalog) -> Iterator[NoDraft]:
+    """The ways to draft that the search names and that its model or engines do not have."""
+    model = service_model(service, catalog)
+    for name in service.search.engines:
+        engine = catalog.engine_serving(name, model.architecture)
+        for way in draftings(service.search.speculative, model, engine, catalog):
+            if isinstance(way, NoDraft):
+                yield way
+
+
+def drafting(deployment: Deployment, way: Drafting) -> Deployment:
+    """The same layout, drafting that way."""
+    settings = replace(
+        deployment.settings, draft_tokens=way.tokens, draft_acceptance=way.acceptance
+    )
+    return replace(deployment, settings=settings, draft=way.draft)
 
 
 def service_model(service: Service, catalog: Catalog) -> ModelSpec:
@@ -78,22 +109,18 @@ def service_model(service: Service, catalog: Catalog) -> ModelSpec:
     return model if service.task == GENERATE else pooling_model(model, POOLED_HEADS[service.task])
 
 
-def share_of_gpu(gpu: GpuSpec, share: float) -> GpuSpec:
-    """The GPU as a replica on ``share`` of it sees it: memory, bandwidth, arithmetic in proportion."""
-    return replace(
-        gpu,
-        driver_memory_mib=gpu.driver_memory_mib * share,
-        cuda_visible_gib=gpu.cuda_visible_gib * share,
-        marketed_memory_gb=gpu.marketed_memory_gb * share,
-        memory_bandwidth_gb_s=gpu.memory_bandwidth_gb_s * share,
-        peak_tflops={k: v * share for k, v in gpu.peak_tflops.items()},
-        tdp_w=gpu.tdp_w * share,
-    )
-
-
-def name_on_share(deployment: Deployment, gpu_share: float) -> str:
-    """The name of one replica on ``gpu_share`` of its GPU, see ``replica_name``."""
+def name_on_part(deployment: Deployment, cut: GpuCut) -> str:
+    """The name of one replica on a part of its GPU, see ``replica_name``."""
     d = deployment
     parallel = degrees_label(d.degrees)
     formats = (d.weights.name, d.kv_cache.name)
-    return replica_name(d.gpus, d.gpu.name, d.engine.name, parallel, *formats, gpu_share)
+    return replica_name(
+        d.gpus,
+        d.gpu.name,
+        d.engine.name,
+        parallel,
+        *formats,
+        cut.share,
+        d.speculation,
+        cut.profile,
+    )

@@ -1,7 +1,8 @@
 """Units of two pools: every pair of layouts, place and ratio a search spans, sized as one candidate.
 
-A unit has P prefill and D decode replicas of one GPU type, engine and precision, within one node or
-one zone; its capacity is what the tighter of its pools holds (``planner.serving.closed_form.pool_capacity``).
+A unit has P prefill and D decode replicas of one engine and precision, within one node or one zone, on
+one GPU type or, where a search names GPUs for its pools, on two that the engine's connector joins. Its
+capacity is what the tighter of its pools holds (``planner.serving.closed_form.pool_capacity``).
 A ratio that holds no more than a smaller one of the same pair is rejected: its groups are a superset.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from planner.deployment import Deployment
 from planner.evidence import Evidence, weakest
@@ -22,10 +24,12 @@ from planner.fleet.candidates.candidate import (
     Context,
     Parts,
     Rejection,
+    known_as,
 )
 from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, refusal, split_over_hosts
+from planner.fleet.candidates.handover import conversion_s_per_byte, handover_reasons
 from planner.performance import guard
 from planner.performance.collectives import link
 from planner.performance.model import CalibratedStepModel
@@ -49,6 +53,7 @@ from planner.sizing.model_memory import support_reasons
 from planner.workload.lengths import JointLengths
 
 NO_LINK = "no KV link between the pools is known"
+NO_HANDOVER = "the KV cache cannot be handed over between these GPUs"
 NO_GAIN = "a smaller unit of these pools holds as much"
 EQUAL = 1e-5  # capacities that differ by less are equal
 
@@ -67,12 +72,12 @@ class _Layout:
 def units(context: Context, requested: Disaggregation) -> Iterator[Candidate | Rejection]:
     """Every unit of the search, as a candidate or with the reason that rules it out."""
     pools: list[list[_Layout]] = []
-    for role, degrees in (
-        ("prefill", requested.prefill_tensor_parallel),
-        ("decode", requested.decode_tensor_parallel),
+    for role, degrees, gpus in (
+        ("prefill", requested.prefill_tensor_parallel, requested.prefill_gpus),
+        ("decode", requested.decode_tensor_parallel, requested.decode_gpus),
     ):
         kept: list[_Layout] = []
-        for tried in _layouts(context, role, degrees):
+        for tried in _layouts(context, role, degrees, gpus):
             if isinstance(tried, Rejection):
                 yield tried
             else:
@@ -80,7 +85,12 @@ def units(context: Context, requested: Disaggregation) -> Iterator[Candidate | R
         pools.append(kept)
     tables = _Tables(context)
     for mine, theirs in itertools.product(*pools):
-        if not _equal(mine.deployment, theirs.deployment):
+        if not _equal(mine.deployment, theirs.deployment, requested):
+            continue
+        apart = next(_apart(mine.deployment, theirs.deployment, context), None)
+        if apart is not None:
+            label = f"{mine.deployment.label} before {theirs.deployment.label}"
+            yield Rejection(NO_HANDOVER, label, apart)
             continue
         degree = mine.deployment.tensor_parallel
         refused = support_reasons(context.catalog, theirs.deployment, degree)
@@ -88,33 +98,63 @@ def units(context: Context, requested: Disaggregation) -> Iterator[Candidate | R
             label = f"{mine.deployment.label} before {theirs.deployment.label}"
             yield Rejection(UNSUPPORTED, label, refused[0])
         else:
-            for within in _places(mine.deployment, theirs.deployment, requested):
+            for within in _places(mine.deployment, theirs.deployment, context, requested):
                 yield from _pair(context, requested, tables, mine, theirs, within)
 
 
-def _places(a: Deployment, b: Deployment, requested: Disaggregation) -> tuple[Place, ...]:
+def _apart(a: Deployment, b: Deployment, context: Context) -> Iterator[str]:
+    """Why pools on two GPU types cannot work together; nothing for one type."""
+    if a.gpu.name != b.gpu.name:
+        yield from handover_reasons(context.catalog.root, a, b)
+
+
+def _places(
+    a: Deployment, b: Deployment, context: Context, requested: Disaggregation
+) -> tuple[Place, ...]:
     """Where units are tried; in a node only where its link is faster than the zone's.
 
-    A unit that may spread over a zone fits wherever one that keeps to a node does.
+    A unit that may spread over a zone fits wherever one that keeps to a node does; no node has two GPU
+    types.
     """
+    if a.gpu.name != b.gpu.name:
+        return (ZONE,) if ZONE in requested.within else ()
     if len(set(requested.within)) < 2:
         return requested.within
-    near, far = (kv_link(b, a.gpus + b.gpus, place, requested) for place in (NODE, ZONE))
+    near, far = (
+        kv_link(a, b, a.gpus + b.gpus, place, context.catalog.root, requested)
+        for place in (NODE, ZONE)
+    )
     spread = near is not None and far is not None and far.gb_s >= near.gb_s
     return (ZONE,) if spread else requested.within
 
 
-def _equal(a: Deployment, b: Deployment) -> bool:
-    """Whether one may hand its KV cache to the other: the same GPU type, engine and formats."""
-    return (a.gpu, a.engine, a.weights, a.kv_cache) == (b.gpu, b.engine, b.weights, b.kv_cache)
+def _equal(a: Deployment, b: Deployment, requested: Disaggregation) -> bool:
+    """Whether one may hand its KV cache to the other: engine, formats and drafts, and the GPU type.
+
+    Two GPU types where the search names GPUs for its pools.
+    """
+    if a.gpu != b.gpu and not requested.mixes_gpus:
+        return False
+    return (a.engine, a.weights, a.kv_cache, a.draft, a.settings) == (
+        b.engine,
+        b.weights,
+        b.kv_cache,
+        b.draft,
+        b.settings,
+    )
 
 
 def _layouts(
-    context: Context, role: str, degrees: tuple[int, ...] | None
+    context: Context,
+    role: str,
+    degrees: tuple[int, ...] | None,
+    gpus: tuple[str, ...] | None,
 ) -> Iterator[_Layout | Rejection]:
     service, lengths = context.service, context.lengths
-    if degrees is not None:
-        search = service.search.model_copy(update={"tensor_parallel": degrees})
+    own = {"tensor_parallel": degrees, "gpus": gpus}
+    stated = {field: value for field, value in own.items() if value is not None}
+    if stated:
+        search = service.search.model_copy(update=stated)
         service = service.model_copy(update={"search": search})
     prefills = role == "prefill"
     longest = int(lengths.prompt.max()) if prefills else lengths.max_total
@@ -153,23 +193,36 @@ def _below_floor(
 
 
 def kv_link(
-    deployment: Deployment, gpus: int, within: Place, requested: Disaggregation
+    prefill: Deployment,
+    decode: Deployment,
+    gpus: int,
+    within: Place,
+    root: Path,
+    requested: Disaggregation,
 ) -> KvLink | None:
     """The link between the pools of a unit of ``gpus``; None where the catalog has none.
 
-    Within a node what joins its GPUs (NVLink, or PCIe), across nodes the GPU's share of the network,
-    both at their nominal rate; a stated one replaces either.
+    Within a node what joins its GPUs (NVLink, or PCIe), across nodes the GPU's share of the network, the
+    smaller of two GPU types', both at their nominal rate; a stated one replaces either. Rewriting a
+    cache for another layout comes on top of every byte: ``1 / (1 / rate + seconds per byte)``.
     """
-    gpu, text = deployment.gpu, requested.kv_link
+    text, rewriting = requested.kv_link, 1e9 * conversion_s_per_byte(root, prefill, decode)
     if text.gb_s is not None:
-        return KvLink(text.gb_s, text.latency, "stated", Evidence.ASSUMED)
+        return KvLink(_with(text.gb_s, rewriting), text.latency, "stated", Evidence.ASSUMED)
     if within == NODE:
-        joined = link(gpu, gpus)
+        joined = link(decode.gpu, gpus)
         return KvLink(joined.bytes_s / 1e9, text.latency, joined.kind, Evidence.MODELLED)
-    if not gpu.nic_gb_s:
+    rate = min(prefill.gpu.nic_gb_s, decode.gpu.nic_gb_s)
+    if not rate:
         return None
-    known = Evidence.MODELLED if gpu.nic_evidence == "published" else Evidence.ASSUMED
-    return KvLink(gpu.nic_gb_s, text.latency, "network", known)
+    published = all(d.gpu.nic_evidence == "published" for d in (prefill, decode))
+    known = Evidence.MODELLED if published else Evidence.ASSUMED
+    return KvLink(_with(rate, rewriting), text.latency, "network", known)
+
+
+def _with(gb_s: float, rewriting_s_per_gb: float) -> float:
+    """The rate of a link whose every GB is rewritten after it [GB/s]."""
+    return 1 / (1 / gb_s + rewriting_s_per_gb) if rewriting_s_per_gb else gb_s
 
 
 def _pair(
@@ -181,13 +234,15 @@ def _pair(
     within: Place,
 ) -> Iterator[Candidate | Rejection]:
     """Every ratio of one pair of layouts in one kind of place, smallest units first."""
-    d, largest = theirs.deployment, context.largest_node.get(theirs.deployment.gpu.name, 0)
+    d, root = theirs.deployment, context.catalog.root
+    largest = context.largest_node.get(d.gpu.name, 0)
     held: list[tuple[int, int, float]] = []
     for replicas, decoders in sorted(requested.counts, key=lambda c: (sum(c), c)):
         gpus = replicas * mine.deployment.gpus + decoders * d.gpus
-        joined = kv_link(d, gpus, within, requested)
+        joined = kv_link(mine.deployment, d, gpus, within, root, requested)
         if joined is None:
-            detail = f"{d.gpu.name} has no network rate in the catalog: give kv_link.gb_s"
+            lacking = next(g for g in (mine.deployment.gpu, d.gpu) if not g.nic_gb_s)
+            detail = f"{lacking.name} has no network rate in the catalog: give kv_link.gb_s"
             yield Rejection(NO_LINK, d.label, detail)
             return
         prefill = Prefill(
@@ -242,18 +297,25 @@ def _candidate(
     worse = derating(theirs.steps, service.assurance)
     if service.buckets is None:
         _guard(label, prefill, d, lengths, best[0], service)
-    groups = prefill.replicas * mine.groups + prefill.decode_replicas * theirs.groups
+    prompts = prefill.replicas * mine.groups
+    groups = prefill.decode_replicas * theirs.groups
+    two = prefill.deployment.gpu.name != d.gpu.name
     return Candidate(
         key=f"{service.name}: {label}",
         service=service.name,
         deployment=d,
         capacity=_point(prefill, theirs, lengths, service, worse, best, tails),
         parts=Parts(lambda: theirs.memory, lambda: theirs.steps),
-        evidence=weakest((mine.steps.evidence, theirs.steps.evidence, prefill.link.evidence)),
+        evidence=weakest((mine.steps.evidence, known_as(theirs.steps, d), prefill.link.evidence)),
         notes=(_text(prefill.link),),
         bucket_qps={key: qps for key, (qps, _) in found.items() if qps > 0},
         prefill=prefill,
-        group_sizes=(prefill.gpus(d),) if prefill.within == NODE else groups,
+        group_sizes=(prefill.gpus(d),)
+        if prefill.within == NODE
+        else groups
+        if two
+        else prompts + groups,
+        prefill_groups=prompts if two else (),
     )
 
 

@@ -18,6 +18,7 @@ from planner.deployment import Deployment
 from planner.fleet.candidates.buckets import buckets_of
 from planner.fleet.candidates.candidate import (
     ILLEGAL,
+    NO_DRAFT,
     NO_LONGEST,
     NO_MEMORY,
     NO_PRICE,
@@ -27,7 +28,8 @@ from planner.fleet.candidates.candidate import (
     Context,
     Rejection,
 )
-from planner.fleet.candidates.deployments import deployments, service_model
+from planner.fleet.candidates.cuts import WHOLE, GpuCut, cuts_of
+from planner.fleet.candidates.deployments import deployments, service_model, without_draft
 from planner.fleet.candidates.feasibility import node_room
 from planner.fleet.candidates.known import Known, Span, SpannedLayout, digest
 from planner.fleet.candidates.layouts import deeper_layouts
@@ -35,6 +37,7 @@ from planner.fleet.candidates.outcomes import outcome_name
 from planner.fleet.candidates.recall import recalled, row_of
 from planner.fleet.candidates.replica import LoadedReplica, loaded, sized
 from planner.performance.factors import Calibration
+from planner.scenario.fleet import GpuPart
 from planner.scenario.schema import Service
 from planner.serving.closed_form.capacity import solve_ahead
 from planner.serving.closed_form.rate_states import RateStates
@@ -61,12 +64,12 @@ def enumerate_candidates(
     catalog: Catalog,
     offers: Iterable[Offer],
     calibration: Calibration,
-    gpu_shares: tuple[float, ...] = (),
+    gpu_shares: tuple[GpuPart, ...] = (),
     known: Known | None = None,
 ) -> CandidateSet:
     """Size every deployment that ``service.search`` spans on the GPUs that ``offers`` hold.
 
-    ``gpu_shares``: shares of one GPU a replica may take besides whole ones. ``known``: of deployments,
+    ``gpu_shares``: parts of one GPU a replica may take besides whole ones. ``known``: of deployments,
     from earlier calls with this catalog and calibration. Raises InputError for a
     name the catalog does not know, PhysicsBreach when a prediction beats a floor.
     """
@@ -80,7 +83,7 @@ def enumerate_parts(
     catalog: Catalog,
     offers: Iterable[Offer],
     calibration: Calibration,
-    gpu_shares: tuple[float, ...],
+    gpu_shares: tuple[GpuPart, ...],
     known: Known,
     parts: Sequence[Part],
 ) -> list[CandidateSet]:
@@ -147,7 +150,7 @@ def _context(
     )
 
 
-def _spanned(context: Context, gpu_shares: tuple[float, ...], *search: str) -> Span:
+def _spanned(context: Context, gpu_shares: tuple[GpuPart, ...], *search: str) -> Span:
     """Every layout of one stage the search spans, on whole GPUs and on shares of one.
 
     ``search``: all of it, as text. Nothing is spanned where the search has pools alone.
@@ -159,23 +162,33 @@ def _spanned(context: Context, gpu_shares: tuple[float, ...], *search: str) -> S
 
     def made() -> Span:
         return tuple(
-            context.known.layout(deployment, share)
+            context.known.layout(deployment, cut)
             for deployment in deployments(service, context.catalog, offered)
-            for share in ((1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,))
+            for cut in (WHOLE, *_parts(deployment, gpu_shares, context))
         )
 
     return context.known.spans.of((context.model_text, offered, gpu_shares, *search), made)
+
+
+def _parts(
+    deployment: Deployment, gpu_shares: tuple[GpuPart, ...], context: Context
+) -> Iterator[GpuCut]:
+    """Parts of its GPU that a replica on one GPU may have instead."""
+    if deployment.gpus == 1:
+        yield from cuts_of(gpu_shares, deployment.gpu.name, context.catalog.root)
 
 
 def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candidate | Rejection]:
     """Replicas that do both, then units of two pools where the search asks for them."""
     pools = context.service.search.disaggregation
     yield from _unpriced(context)
+    for lacking in without_draft(context.service, context.catalog):
+        yield Rejection(NO_DRAFT, lacking.label, lacking.detail)
     short: dict[Deployment, bool] = {}
     for layout in span:
         tried = _try(layout, context, prepared)
         yield tried
-        if layout.gpu_share == 1:
+        if layout.cut == WHOLE:
             one = replace(layout.whole, tensor_parallel=1, data_parallel=1, expert_parallel=1)
             short[one] = short.get(one, True) and _is_short(tried)
     deeper = [one for one, lacks in short.items() if lacks]
@@ -217,7 +230,7 @@ def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Re
     def cut(one: Deployment, pipeline: int) -> list[SpannedLayout]:
         return [
             context.known.layout(
-                replace(one, tensor_parallel=x.tensor, pipeline_parallel=x.pipeline), 1.0
+                replace(one, tensor_parallel=x.tensor, pipeline_parallel=x.pipeline), WHOLE
             )
             for x in degrees
             if x.pipeline == pipeline

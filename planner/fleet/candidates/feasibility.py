@@ -10,6 +10,7 @@ from planner.deployment import (
 )
 from planner.fleet.candidates.candidate import (
     ILLEGAL,
+    NO_DRAFT,
     NO_LONGEST,
     NO_MEMORY,
     NO_NETWORK,
@@ -21,6 +22,7 @@ from planner.fleet.candidates.candidate import (
 )
 from planner.fleet.candidates.known import Refusal
 from planner.fleet.candidates.node_groups import group_gpus, host_too_small, node_groups
+from planner.sizing.drafts import draft_reasons
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
@@ -64,6 +66,7 @@ def ruled_out(
     if detail:
         yield NO_NETWORK, detail, None
     prefill = deployment.tensor_parallel if apart else None
+    yield from ((NO_DRAFT, text, None) for text in draft_reasons(deployment))
     distinguished = support_reasons(context.catalog, deployment, prefill)
     yield from ((UNSUPPORTED, text, None) for text in distinguished)
     memory = memory_layout(deployment)

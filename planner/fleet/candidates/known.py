@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 from planner import cache_folder
 from planner.catalog.model import ModelSpec
 from planner.deployment import Deployment
-from planner.fleet.candidates.deployments import name_on_share
+from planner.fleet.candidates.cuts import GpuCut
+from planner.fleet.candidates.deployments import name_on_part
 from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
 from planner.fleet.program.solutions import SolutionStore
 from planner.performance.adapters import with_adapters
@@ -65,13 +66,13 @@ class Kept(Generic[Key, Value]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpannedLayout:
-    """A deployment as the search spans it, on ``gpu_share`` of its GPU.
+    """A deployment as the search spans it, on a part of its GPU or the whole.
 
     ``label``: the name of one replica; ``text``: what tells it from every other deployment of its model.
     """
 
     whole: Deployment
-    gpu_share: float
+    cut: GpuCut
     label: str
     text: str
 
@@ -110,7 +111,7 @@ class Known:
         self.solutions = solutions
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
         self.replicas: Kept[tuple[Hashable, ...], FittingReplica | Refusal] = Kept(MOST_DEPLOYMENTS)
-        self.layouts: Kept[tuple[Deployment, float], SpannedLayout] = Kept(MOST_DEPLOYMENTS)
+        self.layouts: Kept[tuple[Deployment, GpuCut], SpannedLayout] = Kept(MOST_DEPLOYMENTS)
         self.spans: Kept[tuple[Hashable, ...], Span] = Kept(MOST_SPANS)
         self.states: Kept[tuple[Hashable, ...], RateStates] = Kept(most_states)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
@@ -121,14 +122,14 @@ class Known:
         """The deployment's step model under the session's calibration."""
         return self._steps.of(deployment, lambda: with_adapters(deployment, calibration))
 
-    def layout(self, whole: Deployment, gpu_share: float) -> SpannedLayout:
+    def layout(self, whole: Deployment, cut: GpuCut) -> SpannedLayout:
         """The deployment with its names, which are written once."""
 
         def made() -> SpannedLayout:
-            label, text = name_on_share(whole, gpu_share), layout_text(whole, gpu_share)
-            return SpannedLayout(whole, gpu_share, label, text)
+            label, text = name_on_part(whole, cut), layout_text(whole, cut)
+            return SpannedLayout(whole, cut, label, text)
 
-        return self.layouts.of((whole, gpu_share), made)
+        return self.layouts.of((whole, cut), made)
 
     def model_text(self, model: ModelSpec) -> str:
         """All of a model, whether a catalog lists it or a scenario's own file does, as one hash."""

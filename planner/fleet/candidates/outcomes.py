@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from planner import cache_folder
 from planner.catalog.formats import WeightFormat
-from planner.deployment import Deployment, EngineSettings
+from planner.deployment import Deployment, Draft, EngineSettings
+from planner.fleet.candidates.cuts import GpuCut
 
 KIND = "sized"
 
@@ -76,14 +77,16 @@ def outcome_name(layout: str, room: tuple[int, int, tuple[int, ...]]) -> str:
     return f"{layout}|{node}|{spanning}{hosts}"
 
 
-def layout_text(whole: Deployment, gpu_share: float) -> str:
+def layout_text(whole: Deployment, cut: GpuCut) -> str:
     """What tells one deployment of a model from another."""
     d = whole
     parts = (
         d.gpu.name,
         d.gpu.driver_memory_mib,
         d.gpu.cuda_visible_gib,
-        gpu_share,
+        d.gpu.reserved_gib,
+        cut.share,
+        cut.profile,
         d.engine.name,
         d.engine.version,
         d.engine.defaults_of,
@@ -91,6 +94,7 @@ def layout_text(whole: Deployment, gpu_share: float) -> str:
         _format_text(d.weights),
         d.kv_cache.name,
         _settings_text(d.settings),
+        _draft_text(d.draft),
     )
     return "|".join(map(str, parts))
 
@@ -104,6 +108,12 @@ def _format_text(weights: WeightFormat) -> str:
 @lru_cache(maxsize=256)
 def _settings_text(settings: EngineSettings) -> str:
     return repr(settings)
+
+
+@lru_cache(maxsize=256)
+def _draft_text(draft: Draft | None) -> str:
+    """All of a draft, its shapes among it, as a short hash; "" where nothing drafts."""
+    return "" if draft is None else cache_folder.key_of((repr(draft),))[:16]
 
 
 class Later(Mapping[str, float]):

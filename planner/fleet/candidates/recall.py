@@ -10,7 +10,7 @@ from planner.evidence import Evidence
 from planner.fleet.candidates.candidate import Candidate, Context, Parts, Rejection
 from planner.fleet.candidates.known import SpannedLayout
 from planner.fleet.candidates.outcomes import Later, Row
-from planner.fleet.candidates.replica import on_share
+from planner.fleet.candidates.replica import on_part
 from planner.serving.closed_form.capacity import Capacity
 from planner.sizing.memory import memory_layout
 
@@ -63,7 +63,7 @@ def _candidate(
     numbers, limited_by, method, evidence, notes, bucket_qps, group_sizes = row
     qps, concurrency, kv_used_share, utilisation, tpot_mean_s = map(float, numbers)
 
-    deployment = on_share(layout.whole, layout.gpu_share)
+    deployment = on_part(layout.whole, layout.cut, context.catalog)
 
     def latency_s() -> dict[str, float]:
         sized = again()
@@ -91,7 +91,8 @@ def _candidate(
         evidence=Evidence(evidence),
         notes=tuple(map(str, notes)),
         bucket_qps={str(key): float(value) for key, value in bucket_qps.items()},
-        gpu_share=layout.gpu_share,
+        gpu_share=layout.cut.share,
+        profile=layout.cut.profile,
         group_sizes=tuple(map(int, group_sizes)),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from planner.catalog.store import Catalog
 from planner.catalog.support import compute_precision
 from planner.deployment import Deployment, replica_key
 from planner.fleet.candidates.buckets import Bucket
@@ -18,8 +19,9 @@ from planner.fleet.candidates.candidate import (
     Context,
     Parts,
     Rejection,
+    known_as,
 )
-from planner.fleet.candidates.deployments import share_of_gpu
+from planner.fleet.candidates.cuts import WHOLE, GpuCut, cut_gpu
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, node_room, ruled_out
 from planner.fleet.candidates.floors import below_floors, guard_capacity
@@ -47,11 +49,11 @@ class LoadedReplica:
     states: Mapping[str, RateStates | Capacity]
 
 
-def on_share(whole: Deployment, gpu_share: float) -> Deployment:
-    """The deployment on ``gpu_share`` of its one GPU."""
-    if gpu_share == 1:
+def on_part(whole: Deployment, cut: GpuCut, catalog: Catalog) -> Deployment:
+    """The deployment on a part of its one GPU."""
+    if cut == WHOLE:
         return whole
-    return replace(whole, gpu=share_of_gpu(whole.gpu, gpu_share))
+    return replace(whole, gpu=cut_gpu(whole.gpu, cut, catalog))
 
 
 def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection:
@@ -79,7 +81,7 @@ def sized(
         return found
     replica, service = found.replica, context.service
     deployment, memory, steps = replica.deployment, replica.memory, replica.steps
-    label, gpu_share = layout.label, layout.gpu_share
+    label, cut = layout.label, layout.cut
     by_bucket = {key: _held(states, found) for key, states in found.states.items()}
     capacity = max(by_bucket.values(), key=lambda c: c.qps)
     if capacity.qps <= 0:
@@ -88,17 +90,20 @@ def sized(
     if service.buckets is None:
         guard_capacity(label, replica.floors, capacity, context)
     _, note = compute_precision(deployment.gpu, deployment.weights)
-    cut = f"on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
+    part = f"on {cut.profile or f'{cut.share:.3g} of a GPU'}" if cut.share < 1 else ""
+    held = f"{deployment.gpu.reserved_gib:.3g} GiB of each GPU are held by others"
+    others = held if deployment.gpu.reserved_gib else ""
     return Candidate(
         key=replica_key(service.name, label),
         service=service.name,
         deployment=deployment,
         capacity=capacity,
         parts=Parts(lambda: memory, lambda: steps),
-        evidence=steps.evidence,
-        notes=tuple(n for n in (note, cut) if n),
+        evidence=known_as(steps, deployment),
+        notes=tuple(n for n in (note, part, others) if n),
         bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
-        gpu_share=gpu_share,
+        gpu_share=cut.share,
+        profile=cut.profile,
         group_sizes=groups_in(deployment, context),
     )
 
@@ -110,7 +115,7 @@ def _fitting(layout: SpannedLayout, context: Context) -> FittingReplica | Refusa
     key = (layout.text, context.model_text, *asked, *node_room(layout.whole, context))
 
     def made() -> FittingReplica | Refusal:
-        deployment = on_share(layout.whole, layout.gpu_share)
+        deployment = on_part(layout.whole, layout.cut, context.catalog)
         refused = next(ruled_out(deployment, context, longest), None)
         if refused is not None:
             return refused

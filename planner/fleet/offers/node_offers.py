@@ -44,13 +44,20 @@ def offer_key(node_offer: str) -> str:
 
 
 def node_offers(
-    scenario: Scenario, offers: Iterable[Offer], catalog: Catalog, calendar: Calendar
+    scenario: Scenario,
+    offers: Iterable[Offer],
+    catalog: Catalog,
+    calendar: Calendar,
+    paired: frozenset[str] = frozenset(),
 ) -> tuple[NodeOffer, ...]:
-    """The offers that can matter, as node offers; committed ones once per stage they may begin in."""
+    """The offers that can matter, as node offers; committed ones once per stage they may begin in.
+
+    ``paired``: GPU types that stand together in units of two types.
+    """
     nodes = {_as_offer(e, catalog.gpu(e.gpu).name).key: e.nodes for e in scenario.existing}
     return tuple(
         node
-        for o in _that_matter(scenario, offers)
+        for o in _that_matter(scenario, offers, paired)
         for node in _over_time(
             replace(
                 _node_offer(o, catalog.gpu(o.gpu)),
@@ -79,13 +86,17 @@ def _node_offer(offer: Offer, gpu: GpuSpec) -> NodeOffer:
         link_gpus=gpu.link_domain if gpu.link_domain > RACK_GPUS else 0,
         min_nodes=offer.min_nodes,
         vendor="" if offer.provider == OWN else offer.provider,
+        place=f"{offer.provider} {offer.region}",
     )
 
 
-def _that_matter(scenario: Scenario, offers: Iterable[Offer]) -> list[Offer]:
+def _that_matter(
+    scenario: Scenario, offers: Iterable[Offer], paired: frozenset[str]
+) -> list[Offer]:
     """The cheapest of each GPU, node size and term, apart by what the scenario tells apart.
 
-    Where zones or spot pools may fail each is kept: ``places`` knows which of them are of no use.
+    ``paired``: GPU types of units on two of them, whose every place may matter. Where zones or spot
+    pools may fail each is kept: ``places`` knows which of them are of no use.
     """
     quotas, failures = scenario.limits.quotas, scenario.failures
     by_region = bool(failures.zones or scenario.limits.carbon) or any(q.region for q in quotas)
@@ -95,8 +106,8 @@ def _that_matter(scenario: Scenario, offers: Iterable[Offer]) -> list[Offer]:
         pooled = o.term is Term.SPOT and scenario.spot.pools_lost > 0
         own = o.provider == OWN
         place = (
-            o.region if by_region or pooled else "",
-            o.provider if by_provider or pooled or own else "",
+            o.region if by_region or pooled or o.gpu in paired else "",
+            o.provider if by_provider or pooled or own or o.gpu in paired else "",
             o.key if o.is_limited else "",
         )
         cheapest.setdefault((o.gpu, o.gpu_count, o.term, *place), o)

@@ -7,6 +7,7 @@ Where a service picks one kind for itself, what counts is all its replicas toget
 dropped for another whose groups divide its own and that needs no more GPUs in any period.
 Capacity per dollar is not dominance. An offer is dropped for an unlimited one that is equal in all
 that a limit or a failure looks at, whose nodes, one or several for one, cost no more.
+A unit of two GPU types never stands in for another kind; offers of its types are compared within a place.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def dominates(
 
     ``rack``: groups of this GPU may span nodes; then one replica stands in for one.
     """
-    if better.gpu != worse.gpu or better.gpus > worse.gpus:
+    if better.gpu != worse.gpu or better.gpus > worse.gpus or better.beside is not None:
         return False
     times = _stand_ins(better, worse)
     if rack:
@@ -137,7 +138,8 @@ def _kinds_that_need_least(
             fits = len(set(b.groups)) == 1 and all(x % b.groups[0] == 0 for x in w.groups or (1,))
             fewer = all(x <= y for x, y in zip(mine, theirs, strict=True))
             tie = mine == theirs and b.tpot_s > w.tpot_s
-            return b.gpu == w.gpu and b.gpu not in racks and fits and fewer and not (ties and tie)
+            same = b.gpu == w.gpu and b.gpu not in racks and b.beside is None
+            return same and fits and fewer and not (ties and tie)
 
         best = _best(
             sorted(services.kinds_of[g], key=lambda k: (sum(needs[k.key] or ()), _strength(k))),
@@ -156,7 +158,8 @@ def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
     """
     groups: dict[str, set[int]] = defaultdict(lambda: {1})
     for kind in problem.kinds:
-        groups[kind.gpu].update((kind.gpus,) if problem.resilience.nodes else kind.groups)
+        for one in filter(None, (kind, kind.other_pool())):
+            groups[one.gpu].update((one.gpus,) if problem.resilience.nodes else one.groups)
     rivals: dict[tuple[object, ...], list[NodeOffer]] = defaultdict(list)
     for o in sorted(problem.offers, key=lambda o: (o.usd_per_hour / o.gpus_per_node, o.key)):
         if o.max_nodes is None and o.min_nodes <= 1:
@@ -177,7 +180,8 @@ def _equal(problem: Problem, o: NodeOffer) -> tuple[object, ...]:
     pool = (o.zone, o.pool) if lost.spot_pools and o.spot else ()
     when = (o.committed, o.spot, o.periods, o.reserve_share)
     vendor = o.vendor if problem.limits.max_vendors is not None else ""
-    return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0, vendor)
+    place = o.place if o.gpu in problem.paired else ""
+    return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0, vendor, place)
 
 
 def _undercuts(problem: Problem, rival: NodeOffer, o: NodeOffer, groups: set[int]) -> bool:

@@ -50,7 +50,7 @@ def tie_break(columns: Columns) -> dict[int, float]:
     parts: list[tuple[float, Terms]] = []
     for t in problem.periods:
         parts.append((1.0, columns.billed(t, sizes)))
-        parts.extend((k.gpus * k.gpu_share, columns.running(k, t)) for k in problem.kinds)
+        parts.extend((k.all_gpus, columns.running(k, t)) for k in problem.kinds)
     kinds = {k.key: k for k in problem.kinds}
     parts.extend((fine * kinds[d].tpot_s, {i: 1.0}) for (_, d, _), i in columns.shares.items())
     parts.extend((fine * kinds[d].tpot_s, {i: 1.0}) for (_, d), i in columns.choices.items())

@@ -25,13 +25,15 @@ class Site:
     """Where replicas may stand together.
 
     ``zone`` and ``pool`` are "" where no failure tells them apart; ``tenant`` names the services the
-    nodes are kept for, "" where services share nodes.
+    nodes are kept for, "" where services share nodes. ``place``: provider and region of GPU types that
+    stand together in units of two types, "" for any other.
     """
 
     gpu: str
     zone: str = ""
     pool: str = ""
     tenant: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

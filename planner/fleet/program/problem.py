@@ -41,13 +41,27 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolBeside:
+    """GPUs of another type that a replica has beside its own, in the same place: groups by size."""
+
+    gpu: str
+    groups: tuple[int, ...]
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of that type in one replica."""
+        return sum(self.groups)
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaKind:
     """One deployment: ``gpus`` of type ``gpu`` per replica, and the rate it holds per demand key.
 
     ``capacity_qps`` has an entry for each demand it may serve [requests/s]. ``group_gpus``: GPUs that
     must share one node or link domain (the TP group), 0 = all of them; ``group_sizes`` instead lists
     groups that differ (prefill and decode pools). ``gpu_share``: of its one GPU, where several small
-    replicas share it. ``tpot_s`` breaks ties.
+    replicas share it. ``tpot_s`` breaks ties. ``beside``: the other pool, where it stands on another GPU
+    type: a replica is then a unit of both, in one place, and is lost with either.
     """
 
     key: str
@@ -58,6 +72,29 @@ class ReplicaKind:
     tpot_s: float = 0.0
     group_sizes: tuple[int, ...] = ()
     gpu_share: float = 1.0
+    beside: PoolBeside | None = None
+
+    @property
+    def all_gpus(self) -> float:
+        """GPUs of both types, as far as a replica takes them."""
+        return self.gpus * self.gpu_share + (self.beside.gpus if self.beside else 0)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """GPU types that a replica needs."""
+        return (self.gpu,) if self.beside is None else (self.gpu, self.beside.gpu)
+
+    def other_pool(self) -> ReplicaKind | None:
+        """What stands on the other GPU type, as a kind that serves nothing by itself."""
+        if self.beside is None:
+            return None
+        return ReplicaKind(
+            f"{self.key} (prefill)",
+            self.beside.gpu,
+            self.beside.gpus,
+            {},
+            group_sizes=self.beside.groups,
+        )
 
     @property
     def groups(self) -> tuple[int, ...]:
@@ -83,7 +120,8 @@ class NodeOffer:
     ``link_gpus``: GPUs of one link domain when it spans nodes (an NVLink rack), 0 = the node's own.
     ``periods``: when it can run and is paid, None = always. ``reserve_share``: of its GPUs kept idle
     against interruptions. ``existing``: nodes that run before the first period. ``min_nodes``: where
-    any are billed, no fewer than these; ``vendor``: whom ``max_vendors`` counts, "" = nobody.
+    any are billed, no fewer than these; ``vendor``: whom ``max_vendors`` counts, "" = nobody. ``place``:
+    provider and region, within which pools on two GPU types may hand over.
     """
 
     key: str
@@ -102,6 +140,7 @@ class NodeOffer:
     existing: int = 0
     min_nodes: int = 1
     vendor: str = ""
+    place: str = ""
 
     @property
     def is_free(self) -> bool:
@@ -224,6 +263,11 @@ class Problem:
                     where=offer.key,
                     found=f"{offer.usd_per_hour} USD/h for {offer.gpus_per_node} GPUs",
                 )
+
+    @property
+    def paired(self) -> frozenset[str]:
+        """GPU types that stand together in units of two types."""
+        return frozenset(gpu for k in self.kinds if k.beside is not None for gpu in k.types)
 
     @property
     def periods(self) -> range:

@@ -5,7 +5,8 @@ Sets
     d    replica kinds: a deployment with a GPU type, GPU groups and a capacity per demand
     o    offers: a node type at a price, under a term
     e    sites: nodes of one GPU type where replicas stand freely, by zone or spot pool where one may
-         fail, by service where nodes are not shared (``packing``)
+         fail, by service where nodes are not shared, by provider and region where units stand on two
+         GPU types (``packing``)
     p    patterns: ways to fill one node with groups, or one GPU with shares (``packing``)
     i    atoms: what fails as a whole, a replica, a node, a zone or a spot pool (``resilience``)
     t    periods of h[t] hours, start-up included (``periods``)
@@ -18,6 +19,7 @@ Data
 
 Variables
     n[d,e,t]  replicas running                                  whole
+    m[d,e,t]  pools of d on its other GPU type                  whole, or n where one site has it
     u[o,e,t]  nodes billed (one for all t when committed)       whole
     x[s,d,t]  share of a demand's rate sent to a kind           real
     y[g,d]    service g uses kind d                             0/1
@@ -42,6 +44,8 @@ Constraints, one function each
     cut       replicas on a share of a GPU <= sum_p a[p,share] w[p,e,t]; a cut GPU is a group of one
     packing   sum_d gpus[d,k] n[d,e,t] <= sum_(o reaches k) size[o] (1 - R[o]) u[o,e,t] where sizes nest
     pattern   groups of size k <= sum_p a[p,k] w[p,e,t], nodes filled <= (1 - R[o]) u, elsewhere
+    beside    sum_e m[d,e,t] = sum_e n[d,e,t] in every place: each unit has both its pools there; m is
+              housed, and lost with a node or a spot pool, as n is
   migration
     removal   q[o] >= existing[o] - u[o,0]
   limits, with q[o] counted besides u in the first period

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from planner.fleet.program.demand_index import Services
 from planner.fleet.program.failure_domains import Failure
-from planner.fleet.program.linear_program import LinearProgram, Terms, total
+from planner.fleet.program.linear_program import LinearProgram, Terms, combine, total
 from planner.fleet.program.packing import Shape, Site
 from planner.fleet.program.problem import NodeOffer, Problem, ReplicaKind
 
@@ -26,6 +26,7 @@ class Columns:
     ``sites``: offers by site; ``hosts``: sites that can hold a kind; ``routed``: demands with share
     variables. ``removed``: existing nodes of an offer given up in the first period. ``failures``: what
     must be survived; ``restrictions``: in words, what was left out to keep the program small.
+    ``other_pools``: by kind on two GPU types, what stands on the other one; ``unit_of``: the way back.
     """
 
     problem: Problem
@@ -43,6 +44,8 @@ class Columns:
     routed: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     restrictions: set[str] = field(default_factory=set)
+    other_pools: dict[str, ReplicaKind] = field(default_factory=dict)
+    unit_of: dict[str, str] = field(default_factory=dict)
 
     def running(self, kind: ReplicaKind, t: int) -> dict[int, float]:
         """Replicas of a kind over all sites that can hold it."""
@@ -96,22 +99,24 @@ def declare(problem: Problem) -> Columns:
     """Sets and variables of ``problem``."""
     services = Services.of(problem)
     sites = _sites(problem, services)
-    reach = {e: max(Shape.of(o).reach for o in offers) for e, offers in sites.items()}
-    hosts = {
-        k.key: [
-            e
-            for e in sites
-            if e.gpu == k.gpu
-            and max(k.groups, default=1) <= reach[e]
-            and e.tenant in ("", _tenant(services, k))
-        ]
-        for k in problem.kinds
-    }
-    tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
+    pools = {k.key: pool for k in problem.kinds if (pool := k.other_pool()) is not None}
+    hosts: dict[str, list[Site]] = {}
     for kind in problem.kinds:
+        tenant = _tenant(services, kind)
+        standing = _able(sites, kind, tenant)
+        if kind.key in pools:
+            others = _able(sites, pools[kind.key], tenant)
+            standing = [e for e in standing if any(_together(e, o) for o in others)]
+            hosts[pools[kind.key].key] = [
+                o for o in others if any(_together(e, o) for e in standing)
+            ]
+        hosts[kind.key] = standing
+    tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
+    for kind in (*problem.kinds, *pools.values()):
         for e in hosts[kind.key]:
             tenants[e].append(kind)
-    columns = Columns(problem, sites, services, hosts, tenants)
+    columns = Columns(problem, sites, services, hosts, tenants, other_pools=pools)
+    columns.unit_of = {pool.key: key for key, pool in pools.items()}
     _node_columns(columns)
     for g in services.demands:
         if g in services.one_kind:
@@ -122,12 +127,52 @@ def declare(problem: Problem) -> Columns:
     for g in services.demands:
         if g not in services.one_kind:
             _mixed_columns(columns, g)
+    for kind in problem.kinds:
+        if kind.key in pools:
+            _other_pool(columns, kind, pools[kind.key])
     return columns
+
+
+def _able(sites: dict[Site, list[NodeOffer]], kind: ReplicaKind, tenant: str) -> list[Site]:
+    """Sites whose nodes hold a kind's groups and are kept for no other service."""
+    return [
+        e
+        for e, offers in sites.items()
+        if e.gpu == kind.gpu
+        and max(kind.groups, default=1) <= max(Shape.of(o).reach for o in offers)
+        and e.tenant in ("", tenant)
+    ]
+
+
+def _together(a: Site, b: Site) -> bool:
+    """Whether pools at two sites stand in one place, for one service."""
+    return (a.zone, a.place, a.tenant) == (b.zone, b.place, b.tenant)
+
+
+def _other_pool(columns: Columns, kind: ReplicaKind, pool: ReplicaKind) -> None:
+    """In every place as many of the other pool as of the kind: ``sum_e m[d,e,t] = sum_e n[d,e,t]``."""
+    by_place: dict[tuple[str, str, str], list[Site]] = {}
+    for e in columns.hosts[pool.key]:
+        by_place.setdefault((e.zone, e.place, e.tenant), []).append(e)
+    for place, others in by_place.items():
+        mine = [e for e in columns.hosts[kind.key] if (e.zone, e.place, e.tenant) == place]
+        for t in columns.problem.periods:
+            units = total(columns.replicas[kind.key, e, t] for e in mine)
+            if len(others) == 1 or not units:
+                columns.replicas.update({(pool.key, e, t): dict(units) for e in others})
+                continue
+            standing: dict[int, float] = {}
+            for e in others:
+                column = columns.model.integer("replicas", pool.key, e, t)
+                columns.replicas[pool.key, e, t] = {column: 1.0}
+                standing[column] = 1.0
+            terms = combine((1.0, standing), (-1.0, units))
+            columns.model.row("beside", (kind.key, *place, t), terms, "==", 0.0)
 
 
 def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
     """Offers by site: zones and pools told apart where they may fail, services where they do not share."""
-    lost = problem.resilience
+    lost, paired = problem.resilience, problem.paired
     tenants = [""]
     if not problem.share_nodes:
         tenants = sorted({_tenant(services, k) for k in problem.kinds})
@@ -136,7 +181,8 @@ def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
         zone = offer.zone if lost.zones else ""
         pool = f"{offer.zone} {offer.pool}" if lost.spot_pools and offer.spot else ""
         for tenant in tenants:
-            sites.setdefault(Site(offer.gpu, zone, pool, tenant), []).append(offer)
+            place = offer.place if offer.gpu in paired else ""
+            sites.setdefault(Site(offer.gpu, zone, pool, tenant, place), []).append(offer)
     return sites
 
 

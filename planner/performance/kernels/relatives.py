@@ -58,8 +58,12 @@ def _relative(gpu: GpuSpec, engine: str, root: Path) -> GpuSpec | None:
     """The nearest GPU with tables of the same compute capability and a like balance.
 
     GPUs of one generation whose arithmetic is cut down (GeForce, export models) reach other shares of
-    their peaks and are no relatives.
+    their peaks and are no relatives. A part of a GPU is nearest to the whole one.
     """
+    if gpu.is_part:
+        whole = next((card for card in _cards(root) if card.name == gpu.name), None)
+        held = whole and (root / FOLDER / f"{whole.name}.{engine}.npz").exists()
+        return whole if held else None
     known = [
         card
         for card in _cards(root)

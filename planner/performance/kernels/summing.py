@@ -48,7 +48,12 @@ TINY_S = 1e-12
 
 @lru_cache(maxsize=2048)
 def components(deployment: Deployment, root: Path) -> Components | None:
-    """Return the components of a deployment; None where its kernels were not measured."""
+    """Return the components of a deployment; None where its kernels were not measured.
+
+    Those of a whole GPU are not those of a part of it.
+    """
+    if deployment.gpu.is_part:
+        return None
     table = kernel_table(root, deployment.gpu.name, deployment.engine.name)
     return KernelSum(deployment, table).components() if table is not None else None
 

@@ -10,6 +10,7 @@ from planner.plan.labels import rented
 from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
 from planner.reporting.names import metric_title
+from planner.serving.pools import gpus_named
 from planner.units import counted
 
 MOST_GROUPS = 4
@@ -47,10 +48,13 @@ def _run(service: ServicePlan, group: ReplicaGroup, several: bool) -> str:
     name = f"{service.name}: " if several else ""
     checkpoint = group.checkpoint or service.model
     own = " (quantise it yourself)" if group.quantise_yourself else ""
+    gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
+    part = f" ({group.profile})" if group.profile else ""
+    drafts = f", drafting {group.speculation.label}" if group.speculation else ""
     return (
-        f"Run: {name}{group.replicas} x {group.gpus_each} {group.gpu}, {group.engine} "
+        f"Run: {name}{group.replicas} x {group.gpus_each} {gpus}{part}, {group.engine} "
         f"{group.engine_version}, {group.parallel}, {checkpoint} with {group.weights} weights{own} "
-        f"and {group.kv_cache} KV cache."
+        f"and {group.kv_cache} KV cache{drafts}."
     )
 
 

@@ -28,7 +28,8 @@ def pools_of(group: ReplicaGroup) -> Iterator[PoolColumn]:
     if prefill is None:
         yield PoolColumn("", group.memory, group.kv_pool_tokens)
         return
-    title = f"prefill {degrees_label(prefill.degrees)}"
+    on = f" on {prefill.gpu}" if prefill.gpu else ""
+    title = f"prefill {degrees_label(prefill.degrees)}{on}"
     yield PoolColumn(title, prefill.memory, prefill.kv_pool_tokens)
     yield PoolColumn(f"decode {degrees_label(group.degrees)}", group.memory, group.kv_pool_tokens)
 

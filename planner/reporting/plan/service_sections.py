@@ -22,6 +22,7 @@ from planner.reporting.document import (
 )
 from planner.reporting.names import MEMORY_PARTS, METRICS, WHOLE_GPU, limit_title, metric_title
 from planner.reporting.plan import jobs, schedule_section
+from planner.reporting.plan.drafting import drafts_table
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
 
 MOST_BARS = 12
@@ -66,7 +67,12 @@ def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, Repl
 
 def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     charted = costliest(services, MOST_BARS)
-    return (_replicas(services), service_charts.demand_and_capacity(charted), *_steps(services))
+    return (
+        _replicas(services),
+        service_charts.demand_and_capacity(charted),
+        *_steps(services),
+        *drafts_table(services),
+    )
 
 
 def _replicas(services: tuple[ServicePlan, ...]) -> Table:

@@ -132,20 +132,22 @@ def test_a_target_no_idle_unit_meets_names_it():
     assert any("an idle unit misses ttft_p99" in text for text in reasons(found, TOO_SLOW))
 
 
+def joined(deployment, place, text):
+    return kv_link(deployment, deployment, 4, place, CATALOG.root, text)
+
+
 def test_the_link_is_the_catalogs_unless_the_scenario_states_one():
     deployment = units(tried(requested()))[0].deployment
     gpu = deployment.gpu
     text = Disaggregation()
-    node, zone = (kv_link(deployment, 4, place, text) for place in ("node", "zone"))
+    node, zone = (joined(deployment, place, text) for place in ("node", "zone"))
     assert (node.gb_s, node.kind, node.evidence) == (gpu.link_gb_s, "switch", Evidence.MODELLED)
     assert (zone.gb_s, zone.kind) == (gpu.nic_gb_s, "network")
     assumed = replace(deployment, gpu=replace(gpu, nic_evidence="assumed"))
-    assert kv_link(assumed, 4, "zone", text).evidence is Evidence.ASSUMED
+    assert joined(assumed, "zone", text).evidence is Evidence.ASSUMED
     unlinked = replace(deployment, gpu=replace(gpu, nic_gb_s=0.0))
-    assert kv_link(unlinked, 4, "zone", text) is None
-    stated = kv_link(
-        unlinked, 4, "zone", Disaggregation.model_validate({"kv_link": {"gb_s": 12.5}})
-    )
+    assert joined(unlinked, "zone", text) is None
+    stated = joined(unlinked, "zone", Disaggregation.model_validate({"kv_link": {"gb_s": 12.5}}))
     assert (stated.gb_s, stated.kind, stated.evidence) == (12.5, "stated", Evidence.ASSUMED)
 
 

@@ -27,7 +27,8 @@ from planner.fleet.candidates.candidate import (
     CandidateSet,
     Rejection,
 )
-from planner.fleet.candidates.deployments import deployments, share_of_gpu
+from planner.fleet.candidates.cuts import share_of_gpu
+from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.performance.factors import Calibration, load_calibration
 from planner.performance.guard import floors

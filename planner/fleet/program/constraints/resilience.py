@@ -26,6 +26,7 @@ from planner.fleet.program.failure_domains import Atom, Failure
 from planner.fleet.program.linear_program import Terms, combine, total
 from planner.fleet.program.mixtures import mixtures
 from planner.fleet.program.packing import Shape, Site
+from planner.fleet.program.problem import ReplicaKind
 from planner.fleet.program.solver import SolverLimits
 from planner.fleet.program.variables import Columns
 
@@ -122,11 +123,12 @@ def _nodes(
         if period != t:
             continue
         for column, way in filled:
-            most_nodes = max(limit(columns, kinds[kind], t) for kind in way)
+            units = {columns.unit_of.get(kind, kind): n for kind, n in way.items()}
+            most_nodes = max(limit(columns, kinds[kind], t) for kind in units)
             for copy in range(1, most + 1):
                 count = {column: 1.0}
                 there = _exists(columns, (e, column, copy), count, copy, most_nodes)
-                lost = {kind: {there: float(n)} for kind, n in way.items()}
+                lost = {kind: {there: float(n)} for kind, n in units.items()}
                 atoms.append(Atom(f"node {column} {copy}", lost))
     return atoms
 
@@ -146,16 +148,26 @@ def _sites(columns: Columns, t: int, attribute: str) -> list[Atom]:
         Atom(
             name,
             {
-                k.key: total(
-                    columns.replicas[k.key, e, t]
-                    for e in columns.hosts[k.key]
-                    if getattr(e, attribute) == name
-                )
+                k.key: total(_standing(columns, k, t, attribute, name))
                 for k in columns.problem.kinds
             },
         )
         for name in names
     ]
+
+
+def _standing(
+    columns: Columns, kind: ReplicaKind, t: int, attribute: str, name: str
+) -> Iterator[Terms]:
+    """Replicas at the sites of a zone or a spot pool; of units on two GPU types, those with either pool.
+
+    A zone holds both pools of a unit, which is lost once.
+    """
+    pool = columns.other_pools.get(kind.key)
+    for one in (kind,) if pool is None or attribute == "zone" else (kind, pool):
+        for e in columns.hosts[one.key]:
+            if getattr(e, attribute) == name:
+                yield columns.replicas[one.key, e, t]
 
 
 def _survive(columns: Columns, failure: Failure) -> None:

@@ -13,7 +13,7 @@ from planner.fleet.program.demand_index import Services
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.linear_program import LinearProgram
 from planner.fleet.program.objective import cost, minimise_in_order, tie_break, until
-from planner.fleet.program.problem import Problem, Status
+from planner.fleet.program.problem import NodeOffer, Problem, ReplicaKind, Status
 from planner.fleet.program.solver import SolverLimits, SolverResult, minimise, relative_gap
 from planner.fleet.program.variables import Columns
 
@@ -23,7 +23,7 @@ EQUAL = 1e-9  # relative difference below which two plans cost the same
 def branches(problem: Problem) -> list[Problem]:
     """One problem per kind where a single service picks one and the program is hard; else the problem."""
     services = Services.of(problem)
-    hard = len(problem.period_hours) > 1 or problem.resilience.by_place
+    hard = len(problem.period_hours) > 1 or problem.resilience.by_place or problem.paired
     if not hard or len(services.demands) != 1 or not services.one_kind:
         return [problem]
     every = problem.limits.max_spot_share is not None  # idle GPUs of any type lower the spot share
@@ -31,11 +31,22 @@ def branches(problem: Problem) -> list[Problem]:
         replace(
             problem,
             kinds=(kind,),
-            offers=tuple(o for o in problem.offers if every or o.gpu == kind.gpu or o.existing),
+            offers=tuple(
+                o for o in problem.offers if every or o.existing or _holds(kind, o, problem.offers)
+            ),
         )
         for kind in problem.kinds
     )
     return [without_dominated(p) for p in alone] or [problem]
+
+
+def _holds(kind: ReplicaKind, offer: NodeOffer, offers: tuple[NodeOffer, ...]) -> bool:
+    """Whether an offer has a GPU type of the kind, in a place that has them all."""
+    if offer.gpu not in kind.types:
+        return False
+    return kind.beside is None or all(
+        any(o.gpu == gpu and o.place == offer.place for o in offers) for gpu in kind.types
+    )
 
 
 def cheapest_branch(

@@ -77,7 +77,12 @@ def _cheaper(
 
 
 def worth_it(columns: Columns, effort: SolverLimits) -> bool:
-    """Whether the program is asked for a gap only and has blocks enough to choose from."""
+    """Whether the program is asked for a gap only and has blocks enough to choose from.
+
+    Units on two GPU types tie sites together, which the blocks do not know.
+    """
+    if columns.other_pools:
+        return False
     whole = sum(len(members) for members in blocks_of(columns).values())
     return effort.gap > 0 and whole > 2 * LEAST_FREE
 

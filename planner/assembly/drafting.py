@@ -1,0 +1,55 @@
+"""What a plan says about drafting: what is taken for granted where it drafts, and why where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.fleet.candidates.candidate import Candidate
+from planner.scenario.schema import Service
+from planner.scenario.speculation import NONE
+from planner.solving.result import Solved
+
+
+def drafting(solved: Solved) -> Iterator[str]:
+    """Line by line over the services whose searches speak of drafts."""
+    many = len(solved.scenario.services) > 1
+    for service in solved.scenario.services:
+        if service.search.speculative == (NONE,):
+            continue
+        label = f"{service.name}: " if many else ""
+        chosen = [solved.by_key[kind] for kind in solved.replicas()]
+        for candidate in (c for c in chosen if c.service == service.name):
+            yield label + _said(candidate, solved, service)
+
+
+def _said(candidate: Candidate, solved: Solved, service: Service) -> str:
+    deployment = candidate.deployment
+    draft, settings = deployment.draft, deployment.settings
+    if draft is None:
+        return _off(candidate, solved, service)
+    own = f" by {draft.checkpoint}" if draft.checkpoint else ""
+    return (
+        f"{settings.draft_tokens} tokens drafted a step{own}, {100 * settings.draft_acceptance:.0f} % "
+        f"of them accepted, {settings.tokens_per_step:.2f} tokens a step ({draft.evidence.value}: "
+        f"{draft.source}); text that is harder to guess is slower"
+    )
+
+
+def _off(candidate: Candidate, solved: Solved, service: Service) -> str:
+    """The best that drafts on the same GPUs, beside what was chosen."""
+    named = ", ".join(w.method for w in service.search.speculative if w != NONE)
+    rivals = [
+        c
+        for c in solved.by_key.values()
+        if c.service == service.name
+        and c.deployment.draft is not None
+        and c.deployment.gpu == candidate.deployment.gpu
+    ]
+    if not rivals:
+        return f"speculation is off: nothing that drafts ({named}) holds the targets"
+    best = max(rivals, key=lambda c: c.capacity.qps / c.gpus)
+    mine, theirs = candidate.capacity.qps / candidate.gpus, best.capacity.qps / best.gpus
+    return (
+        f"speculation is off, as it does not pay: the best that drafts, {best.label}, holds "
+        f"{theirs:.3g} requests/s a GPU, without drafts {mine:.3g}"
+    )
