@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from planner.scenario import conversations as c
 from planner.scenario import disaggregation as p
 from planner.scenario import fleet as f
 from planner.scenario import money as m
@@ -43,6 +44,9 @@ Paths are looked up beside the scenario's file first.
 SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("A service", s.Service, ()),
     ("`prompt_tokens`, `output_tokens`", Lengths, ()),
+    ("`conversations`", c.Conversations, ()),
+    ("`conversations.turns`", c.Turns, ()),
+    ("`conversations.think_time`", c.ThinkTime, ()),
     ("`slo`", Slo, ("targets",)),
     ("`arrivals`", s.Arrivals, ()),
     ("`routing`", s.Routing, ()),

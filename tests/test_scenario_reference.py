@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from planner.scenario import conversations as scenario_conversations
 from planner.scenario import disaggregation as scenario_pools
 from planner.scenario import fleet as scenario_fleet
 from planner.scenario import lengths as scenario_lengths
@@ -45,6 +46,7 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
         for document in (
             *documents(scenario),
             *documents(scenario_lengths),
+            *documents(scenario_conversations),
             *documents(scenario_slo),
             *documents(scenario_fleet),
             *documents(scenario_money),

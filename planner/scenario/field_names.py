@@ -7,6 +7,7 @@ from functools import cache
 from pydantic import BaseModel
 
 from planner.errors import closest
+from planner.scenario.conversations import Conversations, ThinkTime, Turns
 from planner.scenario.disaggregation import Disaggregation, KvLinkChoice
 from planner.scenario.fleet import (
     Assurance,
@@ -52,6 +53,10 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "carbon": Carbon,
     "load": Load,
     "assurance": Assurance,
+    "conversations": Conversations,
+    "turns": Turns,
+    "think_time": ThinkTime,
+    "growth": Lengths,
     "buckets": Buckets,
     "horizon": Horizon,
     "failures": Failures,
@@ -74,6 +79,9 @@ _PARENTS = {
     "kv_link": "search.disaggregation.kv_link",
     "quotas": "limits.quotas",
     "carbon": "limits.carbon",
+    "turns": "conversations.turns",
+    "think_time": "conversations.think_time",
+    "growth": "conversations.growth",
 }
 _SLO = ("ttft_p99", "tpot_p99", "ttft_p50", "tpot_p50", "itl_p99", "e2e_p99", "goodput")
 _NOT_SUGGESTED = ("services", *FIELDS)  # lists of documents, and old names

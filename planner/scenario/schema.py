@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from planner.scenario.conversation_rules import as_turns, check_conversations
+from planner.scenario.conversations import Conversations
 from planner.scenario.disaggregation import Disaggregation, requested
 from planner.scenario.fields import (
     AllOrNames,
@@ -211,13 +213,16 @@ class Routing(StrictDocument):
 class Service(StrictDocument):
     """One model under one workload with its targets.
 
-    ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too).
+    ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too); with ``conversations``
+    also ``2 conversations/s``, which counts as their turns.
     ``allow_lower_precision``: permits weights or KV cache below the checkpoint's own precision.
     ``priority``: the higher is served first where ``serve`` says so.
     ``max_deployments``: how many kinds of replica may share the service; left out, one, and one more for
     each GPU type of which ``existing`` or ``limits.stock`` has a number.
     ``length_correlation``: between prompt and output lengths (of their normal scores); request
     traces bring their own pairs.
+    ``conversations``: requests are turns of sessions that resend their history; the share of prompt
+    tokens that the prefix cache holds is then simulated, and a result.
     """
 
     name: str = "service"
@@ -237,11 +242,35 @@ class Service(StrictDocument):
     load: Load | None = None
     buckets: Buckets | None = None
     assurance: Assurance | None = None
+    conversations: Conversations | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, value: Any) -> Any:
-        return with_new_names(value, FIELDS)
+        return as_turns(with_new_names(value, FIELDS))
+
+    @model_validator(mode="after")
+    def _goes_with_conversations(self) -> Service:
+        if self.conversations is not None:
+            check_conversations(
+                self.conversations,
+                self.prompt_tokens,
+                others={
+                    "buckets": self.buckets is not None,
+                    "search.disaggregation": self.search.disaggregation is not None,
+                    "assumptions.prefix_hit_share": self.assumptions.prefix_hit_share > 0,
+                    "length_correlation": self.length_correlation != 0,
+                },
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_conversations(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A service of single requests reads as it always did."""
+        written: dict[str, Any] = write(self)
+        if written.get("conversations") is None:
+            written.pop("conversations", None)
+        return written
 
 
 class Scenario(StrictDocument):

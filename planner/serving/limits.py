@@ -58,6 +58,20 @@ class ReplicaLimits:
         blocks = -(-total_tokens // self.kv_block_tokens)
         return self.fixed_bytes(total_tokens) + blocks * self.kv_block_bytes
 
+    def sharing(self, tokens: int) -> ReplicaLimits:
+        """The pool that is left when the whole blocks of a prefix of ``tokens`` are held once, for all."""
+        if not tokens:
+            return self
+        shared = tokens // self.kv_block_tokens * self.kv_block_bytes
+        return replace(self, kv_pool_bytes=max(self.kv_pool_bytes - shared, 1.0))
+
+    @property
+    def pool_tokens(self) -> float:
+        """Tokens of growing KV that the whole pool holds; 0 where none grows."""
+        if self.kv_block_bytes <= 0:
+            return 0.0
+        return self.kv_pool_bytes / self.kv_block_bytes * self.kv_block_tokens
+
     def with_pool_tokens(self, tokens: float) -> ReplicaLimits:
         """The same limits with a pool of that many tokens of growing KV, as engines print it."""
         pool = tokens / self.kv_block_tokens * self.kv_block_bytes

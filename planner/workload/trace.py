@@ -41,7 +41,8 @@ LONGEST_SPAN_S = 366 * 86_400.0
 class Trace:
     """Requests in order of arrival. ``arrival_s`` starts at 0 and is None for lengths alone [s];
     ``prefix``: block ids of each prompt, ``block_tokens`` each, or None. time_unit: what the file's
-    times were read as; failed: requests without an answer that were left out.
+    times were read as; failed: requests without an answer that were left out. ``conversation``: which
+    one each request is a turn of, where the file says so.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Trace:
     publisher: str = ""
     time_unit: str = ""
     failed: int = 0
+    conversation: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)

@@ -51,7 +51,13 @@ from planner.performance import guard
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
-from planner.serving.closed_form.capacity import Capacity, capacity_from, solve_ahead, too_long
+from planner.serving.closed_form.capacity import (
+    Capacity,
+    capacity_from,
+    capacity_within,
+    solve_ahead,
+    too_long,
+)
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.sizing.layout import MemoryLayout
@@ -68,6 +74,7 @@ REQUIRED = {
     "assumptions",
     "assurance",
     "buckets",
+    "conversations",
 }
 
 
@@ -247,7 +254,7 @@ def _prepare(spanned: Iterable[tuple[Deployment, float]], context: Context) -> N
         wanted += [
             (_states(bucket, deployment, limits, steps, worse, context), slo)
             for bucket in context.buckets
-            if too_long(limits, bucket.lengths) is None
+            if bucket.lengths.reuse is None and too_long(limits, bucket.lengths) is None
         ]
     solve_ahead(wanted)
 
@@ -305,11 +312,15 @@ def _held(
     service = context.service
     worse = derating(steps, service.assurance)
     limits = replica_limits(deployment, memory)
+    slo = worse.tightened(service.slo)
     none = too_long(limits, bucket.lengths)
     if none is not None:
         return none
-    states = _states(bucket, deployment, limits, steps, worse, context)
-    capacity = capacity_from(states, worse.tightened(service.slo))
+    if bucket.lengths.reuse is not None:
+        cv = max(1.0, service.arrivals.cv)
+        capacity = capacity_within(worse.slowed(steps), limits, bucket.lengths, slo, cv)
+    else:
+        capacity = capacity_from(_states(bucket, deployment, limits, steps, worse, context), slo)
     return replace(capacity, qps=capacity.qps / worse.demand)
 
 

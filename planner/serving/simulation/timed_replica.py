@@ -17,7 +17,7 @@ SHORTEST_GAP_S = 1e-5
 
 
 class Journal:
-    """Time stamps of every request [s]; -1 where nothing happened yet."""
+    """Time stamps of every request [s], -1 where nothing happened yet; prompt tokens it found cached."""
 
     def __init__(self, requests: int) -> None:
         self.start_s = array("d", [-1.0]) * requests
@@ -26,6 +26,7 @@ class Journal:
         self.longest_gap_s = array("d", [0.0]) * requests
         self.preemptions = array("l", [0]) * requests
         self.replica = array("l", [-1]) * requests
+        self.cached = array("l", [0]) * requests
 
 
 class TimedReplica:
@@ -117,6 +118,7 @@ class TimedReplica:
             for sequence, _ in step.chunks:
                 if start_s[sequence.index] < 0:
                     start_s[sequence.index] = now_s
+                    self.journal.cached[sequence.index] = sequence.cached
         if steps == 1:
             self._slope_s = 0.0
             self.step_end_s = now_s + first
