@@ -59,9 +59,8 @@ def service_plan(
         usd_per_hour=sum(g.usd_per_hour for g in groups),
         headroom_qps=max(0.0, capacity - busiest),
         busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
-        floors=_floors(chosen[0][0], lengths.mean_prompt, lengths.mean_output, service.rate)
-        if chosen
-        else {},
+        floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
+        prefix_hits=solved.prefix_hits.get(service.name),
     )
 
 
@@ -72,13 +71,14 @@ def _name_of(service: Service, model: ModelSpec | None) -> str:
     return model.requested_as(service.model) if model else service.model
 
 
-def _floors(candidate: Candidate, prompt: float, output: float, rate: float) -> dict[str, float]:
-    """The least a plan with this deployment could do [s, GPUs]."""
+def _floors(candidate: Candidate, lengths: JointLengths, rate: float) -> dict[str, float]:
+    """The least a plan with this deployment could do [s, GPUs], with caches that forget nothing."""
     floor = floors(candidate.deployment)
-    gpus = candidate.deployment.gpus * rate / floor.requests_per_s(prompt, output)
+    prompt, output, computed = lengths.mean_prompt, lengths.mean_output, lengths.mean_computed()
+    gpus = candidate.deployment.gpus * rate / floor.requests_per_s(computed, output)
     prompts = floors(candidate.prefill.deployment) if candidate.prefill else floor
     return {
-        "ttft_s": prompts.ttft_s(prompt),
+        "ttft_s": prompts.ttft_s(computed),
         "tpot_s": floor.tpot_s(prompt + output / 2),
         "gpus_for_arithmetic_alone": gpus,
     }

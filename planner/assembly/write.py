@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
+from planner.assembly.conversations import talks_as
 from planner.assembly.engine_basis import engine_basis
 from planner.assembly.prices import price_warnings
 from planner.assembly.reasons import (
@@ -106,7 +107,12 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
     for service in solved.scenario.services:
         share = service.assumptions.prefix_hit_share
         label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
-        yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
+        if service.conversations is None:
+            yield (
+                f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
+            )
+        else:
+            yield f"{label}{talks_as(service)}"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
         if service.assurance is not None:

@@ -27,6 +27,7 @@ from planner.plan.money import Cash, Rental
 from planner.plan.part import PlanPart
 from planner.plan.periods import Period
 from planner.plan.prefill_pool import PrefillPool
+from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.schema import Scenario
@@ -188,7 +189,10 @@ class ReplicaGroup(PlanPart):
 
 
 class ServicePlan(PlanPart):
-    """What one service gets, and how far it is from its targets."""
+    """What one service gets, and how far it is from its targets.
+
+    ``prefix_hits``: of a service with conversations, what its prefix caches hold.
+    """
 
     name: str
     model: str
@@ -200,6 +204,15 @@ class ServicePlan(PlanPart):
     headroom_qps: float = 0.0
     busiest_qps: float | None = None
     floors: dict[str, float] = {}
+    prefix_hits: PrefixHits | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_conversations(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A service of single requests reads as it always did."""
+        text: dict[str, Any] = write(self)
+        if text.get("prefix_hits") is None:
+            text.pop("prefix_hits", None)
+        return text
 
 
 class NodeCount(PlanPart):

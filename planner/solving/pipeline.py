@@ -26,6 +26,7 @@ from planner.scenario.schema import Scenario
 from planner.serving.placed import Placed
 from planner.solving.build_problem import calendar_for, decide, problem_of
 from planner.solving.left_out import left_out
+from planner.solving.prefix_hits import with_prefix_hits
 from planner.solving.result import Effort, Operating, Progress, Solved
 from planner.solving.simulation_loop import checked
 from planner.workload.lengths import lengths_of
@@ -85,6 +86,7 @@ def solve_scenario(
     solved = replace(solved, operating=operating(solved))
     if effort.verify == "simulate":
         solved = checked(solved, effort, operating, progress)
+    solved = with_prefix_hits(solved, effort.seed)
     if not effort.rivals:
         return solved
     progress("pricing the alternatives")

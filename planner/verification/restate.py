@@ -27,6 +27,7 @@ from planner.plan.schema import Plan
 from planner.serving.simulation.service_simulation import check_service
 from planner.solving.build_problem import calendar_for, decide, problem_of
 from planner.solving.pipeline import operating, with_alternatives
+from planner.solving.prefix_hits import with_prefix_hits
 from planner.solving.request_streams import streams_of
 from planner.solving.result import Effort, Solved
 from planner.solving.simulation_loop import SimulatedStream, note_of, round_of, with_simulated
@@ -104,6 +105,7 @@ def restated(plan: Plan, frame: Framed, catalog: Catalog, calibration: Calibrati
         solved = replace(solved, operating=operating(solved))
     if plan.verification.method == "simulate":
         solved = _simulated(plan, solved)
+    solved = with_prefix_hits(solved, effort.seed)
     if effort.rivals:
         solved = with_alternatives(solved, catalog, calibration, effort, Known())
     return Restated(assemble(solved, catalog, calibration, effort, 0.0), solved, again)

@@ -22,6 +22,7 @@ from planner.reporting.document import (
 )
 from planner.reporting.plan import schedule_section
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
+from planner.reporting.plan.prefix_section import prefix_section
 
 MOST_BARS = 12
 _LIMITS = {"throughput": "saturation", "kv pool": "KV pool", "max_num_seqs": "batch slots"}
@@ -46,6 +47,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
         Section("replicas", "What runs", _running(services)),
         schedule_section.over_time(findings.plan),
         Section("latency", "Predicted latency", _latency(services, findings)),
+        prefix_section(services),
         Section("memory", "Memory of one GPU", _memory(services)),
     )
 

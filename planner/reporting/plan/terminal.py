@@ -12,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from planner.plan.labels import goodput_target
+from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance
 from planner.plan.schema import NodeCount, Plan, ReplicaGroup, ServicePlan
 from planner.reporting import rounding as say
 from planner.reporting.plan.evidence_sections import ALTERNATIVES_NOTE
 from planner.reporting.plan.pools import link_text, pools_of
+from planner.reporting.plan.prefix_section import KEPT, hits_text
 from planner.reporting.plan.searched import searched_line
 from planner.reporting.plan.service_sections import goodput_text, limit_title
 from planner.reporting.tables.memory_tables import PART_NAMES
@@ -170,6 +172,9 @@ def _service(service: ServicePlan, many: bool, goodput: float | None) -> list[Re
             f"{say.share(p.interval_level)} of cases."
         )
     )
+    if service.prefix_hits is not None:
+        parts += [_section("Prefix cache"), _prefix(service.prefix_hits)]
+        parts.append(_dim(hits_text(service.prefix_hits)))
     parts += [_section("Memory of one GPU"), _memory(service.replica_groups)]
     if service.floors:
         f = service.floors
@@ -228,6 +233,14 @@ def _latency(service: ServicePlan, goodput: float | None) -> Table:
                 say.interval(*simulated) if simulated else "no",
                 g.evidence,
             )
+    return table
+
+
+def _prefix(hits: PrefixHits) -> Table:
+    table = _table("", ">prompt tokens found", "targets")
+    table.add_row("as planned", say.share(hits.share), "")
+    for case in hits.cases:
+        table.add_row(f"with {case.changed}", say.share(case.share), KEPT[case.holds])
     return table
 
 
