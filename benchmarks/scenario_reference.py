@@ -22,6 +22,7 @@ from planner.scenario import disaggregation as p
 from planner.scenario import fleet as f
 from planner.scenario import money as m
 from planner.scenario import schema as s
+from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import Lengths
 from planner.scenario.slo import METRICS, Slo
 from planner.units import parse_duration_s
@@ -52,6 +53,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`routing`", s.Routing, ()),
     ("`search`", s.Search, ()),
     ("`search.settings`", s.Settings, ()),
+    ("`search.settings.kv_offload`", KvOffload, ()),
     ("`search.disaggregation`", p.Disaggregation, ()),
     ("`search.disaggregation.kv_link`", p.KvLinkChoice, ()),
     ("`assumptions`", s.Assumptions, ()),

@@ -162,7 +162,11 @@ def _memory(layout: MemoryLayout) -> dict[str, float]:
 
 def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
     s = candidate.deployment.settings
-    return {name: getattr(s, name) for name in s.__dataclass_fields__}
+    return {
+        name: getattr(s, name)
+        for name in s.__dataclass_fields__
+        if s.offload_host_gb or not name.startswith("offload_")
+    }
 
 
 def _prediction(candidate: Candidate, at: Operating) -> Prediction:

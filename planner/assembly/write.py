@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
-from planner.assembly.conversations import talks_as
+from planner.assembly.conversations import offloads, talks_as
 from planner.assembly.engine_basis import engine_basis
 from planner.assembly.prices import price_warnings
 from planner.assembly.reasons import (
@@ -122,6 +122,7 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
                 f"{service.assurance.demand_cv:g}; latency is stated as predicted"
             )
     yield from _links(solved)
+    yield from offloads(solved)
     yield from engine_basis(solved, catalog)
     yield from _precision(solved, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"

@@ -22,6 +22,7 @@ from planner.scenario.fleet import (
     Sharing,
     Spot,
 )
+from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import Lengths
 from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
 from planner.scenario.renames import FIELDS
@@ -57,6 +58,7 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "turns": Turns,
     "think_time": ThinkTime,
     "growth": Lengths,
+    "kv_offload": KvOffload,
     "buckets": Buckets,
     "horizon": Horizon,
     "failures": Failures,
@@ -79,6 +81,7 @@ _PARENTS = {
     "kv_link": "search.disaggregation.kv_link",
     "quotas": "limits.quotas",
     "carbon": "limits.carbon",
+    "kv_offload": "search.settings.kv_offload",
     "turns": "conversations.turns",
     "think_time": "conversations.think_time",
     "growth": "conversations.growth",

@@ -48,6 +48,7 @@ from planner.scenario.fleet import (
     Sharing,
     Spot,
 )
+from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import LengthSpec
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
@@ -85,7 +86,10 @@ class Arrivals(StrictDocument):
 
 
 class Settings(StrictDocument):
-    """Engine settings a scenario may pin; anything left out is the engine version's default."""
+    """Engine settings a scenario may pin; anything left out is the engine version's default.
+
+    ``kv_offload``: host memory and disk for KV blocks, with engines that have it.
+    """
 
     memory_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
     max_num_seqs: Annotated[int, Field(ge=1)] | None = None
@@ -94,6 +98,15 @@ class Settings(StrictDocument):
     prefix_caching: bool | None = None
     draft_tokens: Annotated[int, Field(ge=0, le=16)] = 0
     draft_acceptance: Share = 0.0
+    kv_offload: KvOffload | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_offload(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Settings without KV offload read as they always did."""
+        written: dict[str, Any] = write(self)
+        if written.get("kv_offload") is None:
+            written.pop("kv_offload", None)
+        return written
 
 
 class Search(StrictDocument):

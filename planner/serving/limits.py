@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from planner.catalog.engine import Scheduler
 from planner.deployment import Deployment
+from planner.serving.offload import Offload, offload_of
 from planner.sizing.batch_limits import limits_within, prefix_caching, state_pool_share
 from planner.sizing.layout import MemoryLayout
 
@@ -23,7 +24,8 @@ class ReplicaLimits:
     checks ``1 + draft_tokens`` and yields ``tokens_per_step`` tokens per sequence.
     chunked: whether a prompt may be split over steps; prefix_caching: whether freed blocks stay until
     the room is needed, so that a preempted sequence finds them again. ranks: attention-DP ranks; a
-    prompt runs on one of them, and the step lasts until the busiest rank is done.
+    prompt runs on one of them, and the step lasts until the busiest rank is done. offload: where blocks
+    go that the pool gives up, None where they are lost.
     """
 
     scheduler: Scheduler
@@ -39,6 +41,7 @@ class ReplicaLimits:
     chunked: bool = True
     ranks: int = 1
     prefix_caching: bool = False
+    offload: Offload | None = None
 
     @property
     def chunk_tokens(self) -> int:
@@ -106,6 +109,7 @@ def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimit
         chunked=engine.scheduler is not Scheduler.NO_EVICT,
         ranks=ranks,
         prefix_caching=prefix_caching(deployment),
+        offload=offload_of(deployment, float(kv.growing_bytes_per_token)),
         draft_tokens=settings.draft_tokens,
         tokens_per_step=settings.tokens_per_step,
     )

@@ -37,24 +37,34 @@ def _hits(stream: Stream, solved: Solved, seed: int) -> PrefixHits:
         possible=float(lengths.reuse.repeated.sum() / lengths.prompt.sum()),
         method="closed-form" if simulated is None else "simulated",
         cases=tuple(
-            PrefixCase(changed=changed, share=_closed_form(other, placed))
+            PrefixCase(changed=changed, share=_closed_form(other, on))
             if simulated is None
-            else _simulated(changed, other, placed, seed)
-            for changed, other in _cases(service)
+            else _simulated(changed, other, on, seed)
+            for changed, other, on in _cases(service, placed)
         ),
     )
 
 
-def _cases(service: Service) -> Iterator[tuple[str, Service]]:
+def _cases(
+    service: Service, placed: tuple[Placed, ...]
+) -> Iterator[tuple[str, Service, tuple[Placed, ...]]]:
+    """What is changed, in words; the service and the replicas with that change."""
     talk = service.conversations
     assert talk is not None
     if talk.think_time is not None:
         for words, factor in (("half the think time", 0.5), ("double the think time", 2.0)):
             other = talk.model_copy(update={"think_time": talk.think_time.times(factor)})
-            yield words, service.model_copy(update={"conversations": other})
+            yield words, service.model_copy(update={"conversations": other}), placed
     policy = BLIND if service.routing.policy == STICKY else STICKY
     routing = service.routing.model_copy(update={"policy": policy})
-    yield f"{policy} routing", service.model_copy(update={"routing": routing})
+    yield f"{policy} routing", service.model_copy(update={"routing": routing}), placed
+    if any(p.deployment.settings.offload_host_gb for p in placed):
+        yield "no KV offload", service, tuple(_without_offload(p) for p in placed)
+
+
+def _without_offload(placed: Placed) -> Placed:
+    settings = replace(placed.deployment.settings, offload_host_gb=0.0, offload_disk_gb=0.0)
+    return replace(placed, deployment=replace(placed.deployment, settings=settings))
 
 
 def _closed_form(service: Service, placed: Sequence[Placed]) -> float:

@@ -92,3 +92,15 @@ def test_what_cannot_be_is_named(change, words):
 def test_conversations_per_second_need_conversations():
     with pytest.raises(InputError, match="needs conversations with turns"):
         read(GOOD[: GOOD.index("conversations")].replace("rate: 4", "rate: 2 conversations/s"))
+
+
+def test_kv_offload_is_read_and_its_faults_named():
+    text = GOOD + "search: {settings: {kv_offload: {host_memory: 200GB, bandwidth_gb_s: 50}}}\n"
+    offload = read(text).services[0].search.settings.kv_offload
+    assert (offload.host_memory, offload.bandwidth_gb_s, offload.disk) == (200e9, 50, None)
+    with pytest.raises(InputError, match="disk and disk_gb_s go together"):
+        read(text.replace("bandwidth_gb_s: 50", "disk: 2TB"))
+    with pytest.raises(InputError, match="unknown field 'host_mem'"):
+        read(text.replace("host_memory", "host_mem"))
+    plain = read(GOOD).services[0].search.settings.model_dump(mode="json")
+    assert "kv_offload" not in plain

@@ -21,6 +21,10 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     if launch.expert_parallel > 1:
         stated["expert_parallel"] = launch.expert_parallel
     stated |= limits(launch)
+    if launch.kv_offload is not None:
+        stated["kv_offload"] = True
+        if launch.kv_offload.disk:
+            stated["kv_offload_disk"] = "file"
     if launch.lora_adapters:
         stated["lora_targets"] = "all"
     if launch.draft_tokens:

@@ -17,9 +17,10 @@ from planner.deployment import (
     replica_name,
 )
 from planner.fleet.candidates.layouts import layouts
-from planner.scenario.schema import Service
+from planner.scenario.schema import Service, Settings
 from planner.sizing.dtypes import as_launched
 from planner.sizing.precision import weights_for
+from planner.units import GB
 
 
 def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> Iterator[Deployment]:
@@ -36,7 +37,7 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
         dict.fromkeys(weights_for(model, w, catalog.weight_format) for w in search.weights)
     )
     caches = list(dict.fromkeys(catalog.kv_format(k) for k in search.kv_cache))
-    settings = EngineSettings(**search.settings.model_dump())
+    settings = engine_settings(search.settings)
     seen: set[Deployment] = set()
     for engine, gpu, layout, fmt, kv in itertools.product(
         search.engines, gpus, layouts(search, model), weights, caches
@@ -57,6 +58,21 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
         if deployment not in seen:
             seen.add(deployment)
             yield deployment
+
+
+def engine_settings(pinned: Settings) -> EngineSettings:
+    """The settings that a scenario pins, as a deployment has them."""
+    given = pinned.model_dump(exclude={"kv_offload"})
+    offload = pinned.kv_offload
+    if offload is None:
+        return EngineSettings(**given)
+    return EngineSettings(
+        **given,
+        offload_host_gb=offload.host_memory / GB,
+        offload_gb_s=offload.bandwidth_gb_s or 0.0,
+        offload_disk_gb=(offload.disk or 0.0) / GB,
+        offload_disk_gb_s=offload.disk_gb_s or 0.0,
+    )
 
 
 def service_model(service: Service, catalog: Catalog) -> ModelSpec:

@@ -116,7 +116,7 @@ def _agreed(
         found[id(load)] = capacity
         return capacity.qps, capacity.concurrency
 
-    load, qps = agreed_load(limits, lengths, held)
+    load, qps = agreed_load(steps, limits, lengths, held)
     capacity = found[id(load)]
     return replace(capacity, qps=min(qps, capacity.qps), prefix_hits=hit_share(load))
 
@@ -201,7 +201,7 @@ def operating_point(
     def in_flight(load: JointLengths) -> float:
         return _point(steps, limits, load, slo, rate_qps, arrival_cv, 0.0).concurrency
 
-    load = settled(limits, lengths, rate_qps, in_flight)
+    load = settled(steps, limits, lengths, rate_qps, in_flight)
     point = _point(steps, limits, load, slo, rate_qps, arrival_cv, prefix_hit_share)
     return replace(point, prefix_hits=hit_share(load))
 
@@ -228,7 +228,7 @@ def ceiling_qps(
 
     Of a load that repeats itself, with a cache that forgets nothing.
     """
-    lengths = at_load(limits, lengths, 1e-9, 0.0)
+    lengths = at_load(steps, limits, lengths, 1e-9, 0.0)
     return rate_states.ceiling_of(replica_curves(steps, limits, lengths, prefix_hit_share))[0]
 
 
@@ -248,7 +248,7 @@ def lasts_at(
         state = steady_state(own, np.array([rate]), arrival_cv)
         return float((state.share * own.state).sum() + state.waiting[0])
 
-    lengths = settled(limits, lengths, rate_qps, in_flight)
+    lengths = settled(steps, limits, lengths, rate_qps, in_flight)
     curves = replica_curves(steps, limits, lengths, prefix_hit_share)
     if rate_qps >= rate_states.ceiling_of(curves)[0]:
         return False

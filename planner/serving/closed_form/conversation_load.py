@@ -11,16 +11,24 @@ from collections.abc import Callable
 
 import numpy as np
 
+from planner.performance.steps import StepModel
 from planner.serving.closed_form.replica_curves import mean_kv_bytes
 from planner.serving.limits import ReplicaLimits
+from planner.serving.offload import Offload, recompute_s_per_token
 from planner.workload.lengths import JointLengths
+from planner.workload.prefix_reuse import Ints, PrefixReuse
 
 AGREES = 0.02  # of the rate
 MOST_ROUNDS = 6
+SURGE = 1.15  # of the rate, in the hits that a capacity counts on
 
 
 def at_load(
-    limits: ReplicaLimits, lengths: JointLengths, rate_qps: float, in_flight: float
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    rate_qps: float,
+    in_flight: float,
 ) -> JointLengths:
     """The prompts with what the cache of one replica holds of each, at ``rate_qps`` [requests/s].
 
@@ -38,7 +46,38 @@ def at_load(
     free = max(1 - in_flight * each / whole.kv_pool_bytes, 0.0)
     room = free * whole.pool_tokens + shared
     cached = reuse.cached(room, rate_qps, limits.kv_block_tokens)
+    if limits.offload is not None:
+        cached = _with_offload(steps, limits, limits.offload, reuse, cached, room, rate_qps)
     return lengths.with_cached(cached, shared)
+
+
+def _with_offload(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    offload: Offload,
+    reuse: PrefixReuse,
+    cached: Ints,
+    room: float,
+    rate_qps: float,
+) -> Ints:
+    """What the pool, the host and the disk hold, less what bringing it back costs in tokens computed.
+
+    A host that holds copies adds only what it holds beyond the pool.
+    """
+    again_s = recompute_s_per_token(steps, limits.chunk_tokens)
+    found = cached.astype(float)
+    deeper = cached
+    for tokens, each_s in (
+        (offload.host_tokens, offload.host_s_per_token),
+        (offload.disk_tokens, offload.disk_s_per_token),
+    ):
+        if tokens <= 0:
+            continue
+        room = max(room, tokens) if offload.writes_through else room + tokens
+        held = np.maximum(reuse.cached(room, rate_qps, limits.kv_block_tokens), deeper)
+        found += (held - deeper) * max(1 - each_s / again_s, 0.0)
+        deeper = held
+    return np.minimum(np.round(found), deeper).astype(np.int64)
 
 
 def hit_share(lengths: JointLengths) -> float:
@@ -52,25 +91,28 @@ Held = Callable[[JointLengths], tuple[float, float]]
 
 
 def agreed_load(
-    limits: ReplicaLimits, lengths: JointLengths, held: Held
+    steps: StepModel, limits: ReplicaLimits, lengths: JointLengths, held: Held
 ) -> tuple[JointLengths, float]:
     """The load at the highest rate that a replica carries with the hits of that rate, and the rate.
 
     ``held``: the rate [requests/s] and the requests in flight that it carries of a load. The rate it
-    carries falls with the rate its cache is given, so the two meet once; bisection finds where.
+    carries falls with the rate its cache is given, so the two meet once; bisection finds where. The hits
+    are those of a surge above the rate: histories lost in one are computed again, which lengthens it and
+    loses more, and a replica without that margin does not come back from it.
     """
-    full = at_load(limits, lengths, 1e-9, 0.0)
+    full = at_load(steps, limits, lengths, 1e-9, 0.0)
     high, flight = held(full)
     if high <= 0:
         return full, 0.0
-    load = at_load(limits, lengths, high, flight)
+    load = at_load(steps, limits, lengths, SURGE * high, SURGE * flight)
     low, flight = held(load)
     if low >= high * (1 - AGREES):
         return load, min(low, high)
     best = load, low
     for _ in range(MOST_ROUNDS):
         middle = (low + high) / 2
-        tried = at_load(limits, lengths, middle, _scaled(flight, best[1], middle))
+        surge = SURGE * _scaled(flight, best[1], middle)
+        tried = at_load(steps, limits, lengths, SURGE * middle, surge)
         carried, running = held(tried)
         if carried >= middle:
             low, best, flight = middle, (tried, middle), running
@@ -86,6 +128,7 @@ def _scaled(in_flight: float, from_qps: float, to_qps: float) -> float:
 
 
 def settled(
+    steps: StepModel,
     limits: ReplicaLimits,
     lengths: JointLengths,
     rate_qps: float,
@@ -94,7 +137,7 @@ def settled(
     """The load of a replica that gets ``rate_qps``; ``in_flight_at``: requests in flight of a load."""
     if lengths.reuse is None:
         return lengths
-    load = at_load(limits, lengths, rate_qps, 0.0)
+    load = at_load(steps, limits, lengths, rate_qps, 0.0)
     for _ in range(2):
-        load = at_load(limits, lengths, rate_qps, in_flight_at(load))
+        load = at_load(steps, limits, lengths, rate_qps, in_flight_at(load))
     return load

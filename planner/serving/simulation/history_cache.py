@@ -13,10 +13,15 @@ from typing import Protocol
 
 
 class LowerTier(Protocol):
-    """Where blocks go that the GPU's pool gives up."""
+    """Where blocks go that the GPU's pool gives up; ``writes_through``: copies of all that is left too."""
+
+    writes_through: bool
 
     def store(self, conversation: int, blocks: int) -> None:
         """The first ``blocks`` of a history, of which some are about to leave the pool."""
+
+    def fetch(self, conversation: int, have: int, now_s: float) -> tuple[int, float] | None:
+        """Blocks of a history that a fetch makes there, and when; None where it is not worth it."""
 
 
 class HistoryCache:
@@ -46,13 +51,15 @@ class HistoryCache:
         if blocks > 0:
             self._kept[conversation] = blocks
             self.blocks += blocks
+            if self.tier is not None and self.tier.writes_through:
+                self.tier.store(conversation, blocks)
 
     def shrink(self, free_blocks: float) -> None:
         """Forget what the free part of the pool cannot keep, from the tail of the oldest."""
         kept = self._kept
         while self.blocks > free_blocks and kept:
             conversation, blocks = next(iter(kept.items()))
-            if self.tier is not None:
+            if self.tier is not None and not self.tier.writes_through:
                 self.tier.store(conversation, blocks)
             over = self.blocks - free_blocks
             if over >= blocks:

@@ -300,6 +300,32 @@ class Replica:
         self.histories.leave(conversation, blocks)
         self._evict_kept()
 
+    def fetch(self, sequence: Sequence, now_s: float) -> float | None:
+        """Begin to bring a waiting sequence's history back from below the pool; when it is there [s].
+
+        Its blocks are taken at once. None where nothing is there, it does not fit, or computing it again
+        is sooner.
+        """
+        histories = self.histories
+        if histories is None or histories.tier is None:
+            return None
+        whose = sequence.conversation
+        brought = histories.tier.fetch(whose, histories.found(whose), now_s)
+        if brought is None or brought[0] > self.free_blocks:
+            return None
+        histories.take(whose)
+        sequence.kept = brought[0]
+        self.used_blocks += brought[0]
+        self._evict_kept()
+        return brought[1]
+
+    def recall_fetched(self, sequence: Sequence) -> None:
+        """A history that was brought back lies in the free part of the pool until its sequence runs."""
+        if sequence.kept and self.histories is not None:
+            self.used_blocks -= sequence.kept
+            self.histories.leave(sequence.conversation, sequence.kept)
+            sequence.kept = 0
+
     def submit(self, sequence: Sequence) -> None:
         self.in_flight += 1
         self.waiting.append(sequence)

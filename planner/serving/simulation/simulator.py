@@ -19,8 +19,10 @@ from planner.catalog.engine import Scheduler
 from planner.errors import InputError
 from planner.scenario.schema import Routing
 from planner.serving.limits import ReplicaLimits
+from planner.serving.offload import recompute_s_per_token
 from planner.serving.simulation.dialogue import Dialogue
 from planner.serving.simulation.history_cache import HistoryCache
+from planner.serving.simulation.offload_tier import OffloadTier
 from planner.serving.simulation.prefix_cache import PrefixCache
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup
@@ -108,6 +110,7 @@ class _Simulation:
         self._handovers: dict[int, Handover] = {}
         self._dialogue = requests.dialogue
         self._sent: list[int] = []
+        self._brought: dict[int, TimedReplica] = {}
         self._tie = 0
         self._next = 0
         self._in_system = 0
@@ -175,7 +178,7 @@ class _Simulation:
                         limits,
                         composer(scheduler),
                         self._cache(limits) if caches else None,
-                        self._histories(limits) if caches else None,
+                        self._histories(group) if caches else None,
                     ),
                     table,
                     self._journal,
@@ -193,8 +196,14 @@ class _Simulation:
             pool.served.append(0.0)
         return pool
 
-    def _histories(self, limits: ReplicaLimits) -> HistoryCache | None:
-        return HistoryCache() if self._dialogue is not None and limits.kv_block_bytes > 0 else None
+    def _histories(self, group: SimulatedGroup) -> HistoryCache | None:
+        limits = group.limits
+        if self._dialogue is None or limits.kv_block_bytes <= 0:
+            return None
+        if limits.offload is None:
+            return HistoryCache()
+        again_s = recompute_s_per_token(group.steps, limits.chunk_tokens)
+        return HistoryCache(OffloadTier(limits.offload, limits.kv_block_tokens, again_s))
 
     def _cache(self, limits: ReplicaLimits) -> PrefixCache | None:
         grows = limits.kv_block_bytes > 0
@@ -339,9 +348,12 @@ class _Simulation:
                 ready, retire = self._windows[replica.number]
                 return ready <= now < retire
 
-        replica = pool.choose(sequence, accepting)
+        replica = None if handover is not None else self._fetched(sequence)
+        replica = replica or pool.choose(sequence, accepting)
         if replica is None:
             self._wait_for_a_replica(sequence, now, handover, pool)
+            return
+        if self._dialogue is not None and self._fetches(sequence, replica, now):
             return
         core = replica.core
         if replica.number in self._handovers:
@@ -356,6 +368,25 @@ class _Simulation:
         replica.submit(sequence, now)
         if replica.step_end_s != before:
             heappush(self._ends, (replica.step_end_s, replica.number))
+
+    def _fetches(self, sequence: Sequence, replica: TimedReplica, now: float) -> bool:
+        """Conversations: whether the history comes back from host or disk before the request is queued."""
+        core = replica.core
+        if sequence.index in self._brought or not core.can_ever_hold(sequence):
+            return False
+        ready_s = core.fetch(sequence, now)
+        if ready_s is None:
+            return False
+        self._brought[sequence.index] = replica
+        self._push(ready_s, sequence)
+        return True
+
+    def _fetched(self, sequence: Sequence) -> TimedReplica | None:
+        """Conversations: the replica that a history was brought back to, which holds it from now on."""
+        replica = self._brought.get(sequence.index)
+        if replica is not None:
+            replica.core.recall_fetched(sequence)
+        return replica
 
     def _wait_for_a_replica(
         self, sequence: Sequence, now: float, handover: Handover | None, pool: Pool

@@ -186,7 +186,7 @@ def test_hits_are_what_the_closed_form_says():
         found = run(service(), 1, pool)
         lengths = lengths_of(service())
         flight = found.batch_mean
-        closed = hit_share(at_load(limits(pool), lengths, 4.0, flight))
+        closed = hit_share(at_load(Affine(), limits(pool), lengths, 4.0, flight))
         assert found.hit_share == pytest.approx(closed, abs=0.05)
 
 
