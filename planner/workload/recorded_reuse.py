@@ -119,7 +119,7 @@ class RecordedReuse:
         if self.sticky:
             room *= replicas
         else:
-            caches = round(replicas)
+            caches = min(round(replicas), len(self.trace))
         return self._tokens(_on_grid(room), caches)
 
     def _tokens(self, room_blocks: int, caches: int) -> Ints:

@@ -14,9 +14,9 @@ from planner.scenario.slo import Slo, Target
 from planner.serving.closed_form import rate_states
 from planner.serving.closed_form.conversation_load import (
     agreed_load,
-    at_load,
     hit_share,
     settled,
+    unbounded,
 )
 from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
 from planner.serving.closed_form.rate_states import (
@@ -228,7 +228,7 @@ def ceiling_qps(
 
     Of a load that repeats itself, with a cache that forgets nothing.
     """
-    lengths = at_load(steps, limits, lengths, 1e-9, 0.0)
+    lengths = unbounded(limits, lengths)
     return rate_states.ceiling_of(replica_curves(steps, limits, lengths, prefix_hit_share))[0]
 
 

@@ -51,6 +51,18 @@ def at_load(
     return lengths.with_cached(cached, shared)
 
 
+def unbounded(limits: ReplicaLimits, lengths: JointLengths) -> JointLengths:
+    """The prompts with all that a cache which forgets nothing, and is always found, holds of them."""
+    reuse = lengths.reuse
+    if reuse is None:
+        return lengths
+    if not limits.prefix_caching or limits.pool_tokens <= 0:
+        return lengths.with_cached(np.zeros_like(lengths.prompt), 0)
+    block = limits.kv_block_tokens
+    cached = np.minimum(reuse.repeated // block * block, lengths.prompt - 1)
+    return lengths.with_cached(cached, reuse.shared_tokens // block * block)
+
+
 def _with_offload(
     steps: StepModel,
     limits: ReplicaLimits,
@@ -100,7 +112,7 @@ def agreed_load(
     are those of a surge above the rate: histories lost in one are computed again, which lengthens it and
     loses more, and a replica without that margin does not come back from it.
     """
-    full = at_load(steps, limits, lengths, 1e-9, 0.0)
+    full = unbounded(limits, lengths)
     high, flight = held(full)
     if high <= 0:
         return full, 0.0
