@@ -2,11 +2,14 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run test lint golden bench accuracy docs page
+.PHONY: setup core run test lint golden bench accuracy docs page
 
 setup:            ## a virtual environment with everything
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[test,report,dev]'
+
+core:             ## the simulator's compiled core, in place (needs a C compiler; results are the same without)
+	$(BIN)/python planner/serving/simulation/compiled/build.py
 
 run:              ## the main job
 	$(BIN)/planner solve scenarios/llama70b_qps50.yaml

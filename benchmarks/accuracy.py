@@ -19,6 +19,8 @@ from benchmarks.vendor_fit import write_layer
 from planner.accuracy.batch_points import card_ratios
 from planner.accuracy.kernels.coverage import coverage
 from planner.accuracy.kernels.shipped import KernelsDone, families, fit_kernels, fitted_kernels
+from planner.accuracy.margin_fit import FILE as LEFT_OUT
+from planner.accuracy.margin_fit import errors_by_grade, left_out_errors, write_left_out_errors
 from planner.accuracy.memory_facts import memory_accuracy, memory_accuracy_markdown
 from planner.accuracy.shipped import ShippedFit, fit_shipped, fitted_file
 from planner.accuracy.vendor_fit import LAYERS
@@ -51,6 +53,11 @@ def main() -> int:
     header = "# Fitted by `make accuracy`; see priors.yaml for what each factor means.\n"
     target = catalog.root / "calibration" / "fitted.yaml"
     target.write_text(header + dump_fitted(document), encoding="utf-8")
+    errors = left_out_errors(fit)
+    write_left_out_errors(errors, catalog.root / "calibration" / LEFT_OUT)
+    for grade, found in errors_by_grade(errors).items():
+        levels = ", ".join(f"{q:.4f}" for q in found.quantiles())
+        print(f"{grade:12} {levels}; coverage {found.coverage():.3f}, passed: {found.passed}")
     for name, value in document.provenance.errors.items():
         print(f"{name:44} {100 * value:5.1f} %")
     for layer in LAYERS:

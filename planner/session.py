@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from planner import cache_folder
 from planner.assembly.write import assemble
 from planner.catalog.store import Catalog, load_catalog
 from planner.errors import InputError
 from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.known import MOST_STATES, Known
+from planner.fleet.candidates.outcomes import OutcomeStore
+from planner.fleet.program.solutions import SolutionStore
+from planner.fleet.program.solver import solver_version
 from planner.performance.factors import Calibration, load_calibration
 from planner.plan.schema import Plan, read_plan
 from planner.scenario.changes import FieldChange
@@ -35,6 +39,7 @@ class Session:
 
     ``changes``: made to every scenario that is read from a file.
     ``most_states``: replicas whose steady states are kept between solves, about 100 kB each.
+    ``remembers``: candidates are kept in the user's cache folder for later runs too.
     """
 
     catalog: Catalog
@@ -42,6 +47,7 @@ class Session:
     options: SolveOptions = DEFAULTS
     changes: tuple[FieldChange, ...] = ()
     most_states: int = MOST_STATES
+    remembers: bool = True
 
     @classmethod
     def open(
@@ -68,7 +74,17 @@ class Session:
     @cached_property
     def known(self) -> Known:
         """Of deployments, whatever they are asked to hold: shared by all solves of the session."""
-        return Known(self.most_states)
+        kept = self.remembers and cache_folder.cache_folder() is not None
+        if not kept:
+            return Known(self.most_states)
+        outcomes = OutcomeStore(self._namespace())
+        solutions = SolutionStore(cache_folder.program() + solver_version(self.options.solver))
+        return Known(self.most_states, outcomes, solutions)
+
+    def _namespace(self) -> str:
+        """Whatever decides how a deployment fares besides the question: data, factors, program."""
+        own = self.calibration_file.read_bytes() if self.calibration_file else b""
+        return cache_folder.key_of((cache_folder.program(), self.catalog.digest(), own))
 
     def with_options(self, options: SolveOptions) -> Session:
         """The same catalogs and factors under other options; what is loaded is not read again."""
@@ -122,6 +138,7 @@ class Session:
             known=self.known,
             progress=progress,
         )
+        self.known.save()
         duration_s = time.monotonic() - started
         return assemble(solved, self.catalog, self.factors, self.options, duration_s)
 

@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).parents[1]
 def pytest_configure():
     """Output is as wide as without a terminal, also in parallel workers, which are reported a width."""
     os.environ.pop("COLUMNS", None)
+    os.environ["PLANNER_CACHE"] = "off"  # what a test finds does not depend on earlier ones
 
 
 def pytest_addoption(parser):

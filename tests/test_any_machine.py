@@ -10,7 +10,9 @@ import pytest
 from cli_files import SCENARIO
 
 REPOSITORY = Path(__file__).parents[1]
-SMALL = SCENARIO.replace("[l4, l40s]", "[l4], weights: [bf16], kv_cache: [bf16]")
+SMALL = SCENARIO.replace("[l4, l40s]", "[l4], weights: [bf16], kv_cache: [bf16]").replace(
+    "60ms", "80ms"
+)
 
 
 def planner(folder, *args, text=True, **environment):

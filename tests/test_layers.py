@@ -22,6 +22,13 @@ OWN_IMPORTS = (
     "__init__",
     "__main__",
 )  # imports inside functions keep their start light
+LATE = {  # what a plain solve does not need, imported where it is
+    "planner.fleet.candidates.enumerate": {"planner.fleet.candidates.disaggregated"},
+    "planner.solving.pipeline": {
+        "planner.solving.simulation_loop",
+        "planner.solving.why_infeasible",
+    },
+}
 
 
 def _modules():
@@ -106,6 +113,7 @@ def test_imports_of_our_own_stand_at_the_top(module):
         for name in _imported(node)
         if name in MODULES
     }
+    inside -= LATE.get(module, set())
     assert not inside, f"{module} imports {sorted(inside)} inside a function"
 
 

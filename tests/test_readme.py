@@ -1,9 +1,11 @@
 """Docs that cannot rot: the README's commands and code blocks run, and its output is real."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,36 @@ def test_shown_output_is_what_the_command_prints(repository, request):
             path.write_text(text, encoding="utf-8")
         else:
             assert shown == real, f"{command}: run pytest --regenerate-golden tests/test_readme.py"
+
+
+VARIANT = re.compile(r"^\| ([^|]*) \| `(--set [^`]+)` \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+
+
+def fleet(flags):
+    """Count, GPU and cost of what ``planner solve llama70b_qps50`` finds."""
+    done = run(f"planner solve llama70b_qps50 {flags} --format json", README.parent)
+    plan = json.loads(done.stdout)
+    (service,) = plan["services"]
+    counts = Counter()
+    for group in service["replica_groups"]:
+        counts[group["gpu"]] += group["gpus"]
+    gpus = " + ".join(f"{count} {gpu}" for gpu, count in counts.items())
+    return f"{gpus}, ${plan['totals']['usd_per_hour']:,.2f}/h"
+
+
+@pytest.mark.slow
+def test_the_variants_with_and_without_a_margin(request):
+    text = README.read_text(encoding="utf-8")
+    rows = list(VARIANT.finditer(text))
+    assert len(rows) == 3
+    for row in rows:
+        name, flags, *shown = row.groups()
+        real = [fleet(flags), fleet(f"{flags} --set assurance=none")]
+        if request.config.getoption("--regenerate-golden"):
+            text = text.replace(row[0], f"| {name} | `{flags}` | {real[0]} | {real[1]} |")
+            README.write_text(text, encoding="utf-8")
+        else:
+            assert shown == real, "run pytest --regenerate-golden tests/test_readme.py"
 
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")

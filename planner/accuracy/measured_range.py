@@ -7,6 +7,7 @@ version, GPU, date and concurrency count here.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from planner.catalog.engine import version_key
+from planner.catalog.parsed import parsed_once
 from planner.catalog.store import Catalog
 from planner.catalog.tables import MAX_TABLE_BYTES, read_text
 from planner.errors import CatalogError, InputError
@@ -92,12 +94,18 @@ def _gpu_name(catalog: Catalog, name: str) -> str:
 @lru_cache(maxsize=4)
 def _runs(root: Path) -> tuple[MeasuredRun, ...]:
     tables = sorted((root / "calibration").glob(TABLES))
-    return tuple(run for path in tables for run in _rows(path))
+    texts = (read_text(path, MAX_TABLE_BYTES, CatalogError) for path in tables)
+    rows = (row for text in texts for row in parsed_once("measured", text, _rows))
+    return tuple(MeasuredRun(engine, gpu, n, version, on) for engine, gpu, n, version, on in rows)
 
 
-def _rows(path: Path) -> Iterator[MeasuredRun]:
-    """The runs of one table that say how many requests were in flight."""
-    reader = csv.DictReader(read_text(path, MAX_TABLE_BYTES, CatalogError).splitlines())
+def _rows(text: str) -> list[list[str | float]]:
+    """The fields of the runs of one table that say how many requests were in flight."""
+    return [list(dataclasses.astuple(run)) for run in _runs_in(text)]
+
+
+def _runs_in(text: str) -> Iterator[MeasuredRun]:
+    reader = csv.DictReader(text.splitlines())
     if not set(reader.fieldnames or ()) >= COLUMNS:
         return
     for row in reader:

@@ -30,7 +30,7 @@ def nodes_of(solved: Solved, rentals: Iterable[Rental]) -> Iterator[NodeCount]:
         for n, share in paid:
             unused = min(idle[offer.gpu], standing[key], n * offer.gpu_count)
             idle[offer.gpu] -= unused
-            standing[key] -= n * offer.gpu_count
+            standing[key] = max(0, standing[key] - n * offer.gpu_count)  # other levels: other hours
             yield NodeCount(
                 provider=offer.provider,
                 region=offer.region,

@@ -9,25 +9,32 @@ from planner.catalog.offer import Offer
 from planner.plan.schema import NodeCount
 from planner.units import counted
 
+HYPERSCALER = "hyperscaler"  # single-GPU instances there are list products, not a share of a node
 CARRIES = 0.05  # share of the bill from which an offer carries it
-OLD_DAYS = 180  # behind the newest price known
+OLD_DAYS = 90  # before the day prices are judged from
+
+
+def judged_from(as_of: str | None, listed: Iterable[Offer]) -> str | None:
+    """The day prices are judged from: the one given, or the newest price's of the catalog."""
+    return as_of or max((o.as_of for o in listed if o.as_of), default=None)
 
 
 def price_warnings(
-    nodes: Iterable[NodeCount], offers: Iterable[Offer], listed: Iterable[Offer]
+    nodes: Iterable[NodeCount], offers: Iterable[Offer], as_of: str | None
 ) -> Iterator[str]:
-    """One line for each billed offer whose quote ends, or whose price is old or of low confidence.
+    """One line for each billed offer whose quote ends, or whose price is old, doubtful or of one GPU.
 
-    ``offers``: what the plan was decided with; ``listed``: the catalog, whose newest price is today's.
+    ``offers``: what the plan was decided with; ``as_of``: the day prices are judged from.
     """
     nodes = tuple(nodes)
     bill = sum(n.usd_per_hour for n in nodes)
     known = {(o.provider, o.region, o.instance_type, o.term.value): o for o in offers}
-    newest = max((date.fromisoformat(o.as_of) for o in listed), default=None)
     paid: dict[tuple[str, str, str, str], float] = {}
+    count: dict[tuple[str, str, str, str], int] = {}
     for n in nodes:
         key = (n.provider, n.region, n.instance_type, n.term)
         paid[key] = paid.get(key, 0.0) + n.usd_per_hour
+        count[key] = count.get(key, 0) + n.count
     for key, usd in paid.items():
         offer = known.get(key)
         if offer is None or not offer.as_of:
@@ -39,7 +46,7 @@ def price_warnings(
             )
         if usd < CARRIES * bill:
             continue
-        doubts = list(_doubts(offer, newest))
+        doubts = [*_uncertain(offer), *offer_doubts(offer, count[key], as_of)]
         if doubts:
             yield (
                 f"{offer.instance_type} of {offer.provider} carries {100 * usd / bill:.0f} % of the "
@@ -47,12 +54,18 @@ def price_warnings(
             )
 
 
-def _doubts(offer: Offer, newest: date | None) -> Iterator[str]:
-    if newest is not None:
-        days = (newest - date.fromisoformat(offer.as_of)).days
-        if days > OLD_DAYS:
-            yield f"its price is of {offer.as_of}, {counted(days, 'day')} older than the newest known"
+def _uncertain(offer: Offer) -> Iterator[str]:
     if offer.confidence == "low":
         yield "its price is of low confidence"
+
+
+def offer_doubts(offer: Offer, count: int, as_of: str | None) -> Iterator[str]:
+    """What stands against an offer of which ``count`` are rented."""
+    if as_of is not None and offer.as_of:
+        days = (date.fromisoformat(as_of) - date.fromisoformat(offer.as_of)).days
+        if days > OLD_DAYS:
+            yield f"its price is of {offer.as_of}, {counted(days, 'day')} before {as_of}"
+    if offer.gpu_count == 1 and count > 1 and offer.tier != HYPERSCALER:
+        yield f"quote needed: {count} GPUs are priced by the price of one"
     if offer.obtainability:
         yield offer.obtainability

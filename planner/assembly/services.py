@@ -5,6 +5,7 @@ from __future__ import annotations
 from planner.assembly.bill import share_of_cost
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
+from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
 from planner.performance.guard import floors
@@ -62,6 +63,12 @@ def service_plan(
         floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
         prefix_hits=solved.prefix_hits.get(service.name),
     )
+
+
+def group_lengths(service: Service, kind: str, solved: Solved) -> JointLengths:
+    """Lengths of the requests that replicas of a kind get in their busiest period."""
+    buckets = buckets_of(service.name, lengths_of(service), service.buckets)
+    return served_lengths(buckets, solved.demand_qps(kind))
 
 
 def _name_of(service: Service, model: ModelSpec | None) -> str:

@@ -8,11 +8,13 @@ import json
 import platform
 from collections.abc import Iterator
 
+from planner.assembly.acceptance import acceptance_of
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.conversations import offloads, talks_as
+from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
 from planner.assembly.engine_basis import engine_basis
-from planner.assembly.prices import price_warnings
+from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
     alternative_of,
     infeasibility_of,
@@ -29,6 +31,7 @@ from planner.fleet.offers.node_offers import offer_key
 from planner.performance.factors import Calibration
 from planner.plan.provenance import Provenance, Run, SolverReport, Verification
 from planner.plan.schema import Plan
+from planner.scenario.fleet import Assurance
 from planner.scenario.schema import Arrivals, Scenario
 from planner.solving.result import Effort, Solved
 from planner.solving.schedule import periods_of
@@ -48,7 +51,9 @@ def assemble(
         if has_fleet
         else ()
     )
+    services = with_margins(services, solved)
     totals = totals_of(solved, services, nodes) if has_fleet else None
+    as_of = judged_from(effort.as_of, catalog.offers())
     return Plan(
         scenario=scenario,
         status=solution.status,
@@ -64,6 +69,10 @@ def assemble(
             alternative_of(r, solved, totals) for r in solved.rivals if serves_as_much(r, solved)
         ),
         native_precision=alternative_of(solved.native, solved, totals) if solved.native else None,
+        as_predicted=as_predicted_of(solved) if has_fleet else None,
+        cheapest=cheapest_of(solved, as_of) if has_fleet else None,
+        losses=tuple(losses_of(solved, services, nodes)) if has_fleet else (),
+        acceptance=tuple(acceptance_of(solved, services)) if has_fleet else (),
         searched=searched(solved, catalog),
         left_out=solved.left_out,
         rejections=tuple(rejection_groups(solved)),
@@ -75,7 +84,7 @@ def assemble(
             *solved.solution.restrictions,
             *(without_price(solved) if has_fleet else ()),
             *liabilities(rentals, scenario.horizon),
-            *price_warnings(nodes, solved.offers, catalog.offers()),
+            *price_warnings(nodes, solved.offers, as_of),
         ),
         solver=_solver(solved, effort),
         verification=Verification(
@@ -87,7 +96,9 @@ def assemble(
             note=solved.verification_note,
         ),
         periods=periods_of(solved) if has_fleet else (),
-        provenance=_provenance(solved, catalog, calibration, effort, seconds),
+        provenance=_provenance(solved, catalog, calibration, effort, seconds).model_copy(
+            update={"as_of": as_of}
+        ),
     )
 
 
@@ -115,12 +126,7 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
             yield f"{label}{talks_as(service)}"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
-        if service.assurance is not None:
-            yield (
-                f"{label}sized to hold every target with a probability of "
-                f"{100 * service.assurance.probability:g} %, the forecast off by a CV of "
-                f"{service.assurance.demand_cv:g}; latency is stated as predicted"
-            )
+        yield f"{label}{_sized_for(service.assurance)}"
     yield from _links(solved)
     yield from offloads(solved)
     yield from engine_basis(solved, catalog)
@@ -150,6 +156,19 @@ def _precision(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str
         if own:
             stated = ", ".join(sorted(own))
             yield f"nothing in the search holds the targets at the checkpoint's own precision ({stated})"
+
+
+def _sized_for(assurance: Assurance | None) -> str:
+    """What the capacities allow for, in words."""
+    if assurance is None:
+        return "sized for the prediction itself, without a margin"
+    forecast = (
+        f", the forecast off by a CV of {assurance.demand_cv:g}" if assurance.demand_cv else ""
+    )
+    return (
+        f"steps are taken as slow as the {100 * assurance.probability:g} % quantile of their error"
+        f"{forecast}, given the stated traffic otherwise; latency is stated as predicted"
+    )
 
 
 def _arrivals(arrivals: Arrivals) -> str:

@@ -34,7 +34,7 @@ class BatchOptions:
 def _session(options: BatchOptions) -> Session:
     """Catalogs and factors, read once per worker; little is kept of what its scenarios rarely share."""
     session = Session.open(options.catalogs, options.calibration, options.solve)
-    return replace(session, most_states=FEW_STATES)
+    return replace(session, most_states=FEW_STATES, remembers=False)
 
 
 def answer(task: Task, options: BatchOptions) -> ResultRow:

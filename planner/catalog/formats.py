@@ -19,7 +19,8 @@ class WeightFormat:
     formats always compute in 16 bits. ``keeps`` names the tensor classes that stay in 16 bits;
     ``overrides`` gives classes a format of their own (mixed checkpoints). ``expert_padding``: kernels
     round the experts' hidden size and local width up to multiples of these, ``padding_by_gpu`` where a
-    GPU generation's kernels differ.
+    GPU generation's kernels differ. Hashing looks at the name and two widths alone, so that a format is a
+    cheap key of a cache.
     """
 
     name: str
@@ -35,6 +36,9 @@ class WeightFormat:
     overrides: tuple[tuple[str, WeightFormat], ...] = ()
     expert_padding: tuple[int, int] = (1, 1)
     padding_by_gpu: tuple[tuple[str, tuple[int, int]], ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.bits, self.expert_padding))
 
     def on(self, gpu_architecture: str) -> WeightFormat:
         """The format with the padding its kernels of one GPU generation take."""

@@ -101,4 +101,4 @@ class Offer:
     @property
     def key(self) -> str:
         """A readable, unique label."""
-        return f"{self.provider}/{self.region}/{self.instance_type}/{self.term.value}"
+        return f"{self.provider}/{self.region}/{self.instance_type}/{self.term}"

@@ -20,7 +20,7 @@ from planner.catalog.model_files import ModelEntry, load_model_file, read_model_
 from planner.catalog.money_rows import ApiPriceRow, OwnershipRow, ProviderAliasRow, ServerRow
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
-from planner.catalog.support import SupportRule, read_support
+from planner.catalog.support import SupportRule, read_support, rules_on
 from planner.catalog.tables import TableRow, read_rows
 from planner.errors import CatalogError, InputError, PlannerError, nearest
 from planner.package_data import shipped_folder
@@ -50,7 +50,14 @@ class Catalog:
         self.root = root
 
     def digest(self) -> str:
-        """Return a SHA-256 over every catalog file's name and content, in name order."""
+        """Return a SHA-256 over every catalog file's name and content, in name order.
+
+        It is that of the files when first asked for, as what is read of them is.
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         total = hashlib.sha256()
         for path in sorted(self.root.rglob("*")):
             if path.is_file() and path.suffix in (".csv", ".yaml", ".json"):
@@ -140,6 +147,12 @@ class Catalog:
         """Return every rule on what would not launch."""
         return self._support_rules
 
+    def support_rules_on(self, engine: EngineSpec) -> tuple[SupportRule, ...]:
+        """Return the rules that an engine version may meet."""
+        if engine not in self._rules_on:
+            self._rules_on[engine] = rules_on(self._support_rules, engine)
+        return self._rules_on[engine]
+
     def engine_classes(self) -> EngineClasses:
         """Return the model classes that engines list, by engine and class."""
         return self._engine_classes
@@ -201,6 +214,10 @@ class Catalog:
     @cached_property
     def _support_rules(self) -> tuple[SupportRule, ...]:
         return read_support(self.root / "support.yaml")
+
+    @cached_property
+    def _rules_on(self) -> dict[EngineSpec, tuple[SupportRule, ...]]:
+        return {}
 
     @cached_property
     def _engine_classes(self) -> EngineClasses:

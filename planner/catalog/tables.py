@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from planner.catalog.parsed import parsed_once
 from planner.errors import CatalogError, PlannerError, header_found, nearest
 from planner.units import CONTROL
 
@@ -236,14 +237,18 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
     """Return the content of a YAML file; nothing in it is executed, duplicate keys are errors."""
     text = read_text(path, MAX_YAML_BYTES, error)
     try:
-        _refuse_aliases(text)
-        return yaml.load(text, Loader=_LOADER)
+        return parsed_once("yaml", text, _parsed)
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise error(f"not valid YAML: {problem.problem}", where=where) from None
     except yaml.YAMLError as problem:
         raise error(f"not valid YAML: {problem}", where=str(path)) from None
+
+
+def _parsed(text: str) -> Any:
+    _refuse_aliases(text)
+    return yaml.load(text, Loader=_LOADER)
 
 
 def _refuse_aliases(text: str) -> None:

@@ -143,6 +143,7 @@ def command(
             count=count,
             progress=report,
         )
+    session.known.save()
     document = frontier_document(found)
     write_document(
         document,

@@ -6,6 +6,7 @@ Every failure a user can cause ends in one message on stderr and the exit code o
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import io
 import os
@@ -18,11 +19,13 @@ from typing import TextIO
 
 import click
 
+from planner import cache_folder
 from planner.cli.shared.notes import loud, note, quiet_option, with_quiet
 from planner.errors import PlannerError, ScenarioErrors, ScenarioWarning, nearest
 from planner.other_package import packages_mixed
 from planner.reporting.files import announcing
 
+COLLECT_AFTER = 100_000  # new objects, not 700
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
     "init": "write a first scenario, commented",
@@ -36,6 +39,7 @@ COMMANDS = {
     "frontier": "cost against latency and resilience",
     "report": "write a report: html, md, csv, xlsx or json",
     "verify": "recompute a plan and prove its cost again",
+    "accept": "hold a load test of one replica against the plan",
     "deploy": "write launch commands and manifests that hold a plan",
     "batch": "solve many scenario files",
     "trace": "describe a request trace",
@@ -120,7 +124,12 @@ cli.params.append(quiet_option())
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code instead of raising."""
     try:
-        with warnings.catch_warnings(), loud(), announcing(lambda path: note(f"wrote {path}")):
+        with (
+            warnings.catch_warnings(),
+            loud(),
+            cache_folder.unchanged(),
+            announcing(lambda path: note(f"wrote {path}")),
+        ):
             warnings.simplefilter("always", ScenarioWarning)
             warnings.showwarning = _warn
             code = cli.main(args=args, prog_name="planner", standalone_mode=False)
@@ -179,6 +188,7 @@ def _bug(error: Exception) -> int:
 def run() -> None:
     """The console script's entry point; being told to stop is like Ctrl-C, so that workers end too."""
     signal.signal(signal.SIGTERM, _interrupt)
+    gc.set_threshold(COLLECT_AFTER)  # a run is short, and little of what it makes is circular
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # characters it cannot write become "?"
             stream.reconfigure(errors="replace")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import FORMATS, catalog_options, deliver, progress, solve_options
+from planner.cli.shared.options import (
+    FORMATS,
+    catalog_options,
+    deliver,
+    deliver_brief,
+    progress,
+    solve_options,
+)
 from planner.cli.shared.output_options import format_option
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.scenario.changes import FieldChange
@@ -19,9 +26,11 @@ from planner.solving.options import SolveOptions
 @catalog_options
 @format_option(*FORMATS, text="Output format.")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@click.option("--brief", is_flag=True, help="Only the decision, in at most 24 lines.")
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
+    brief: bool,
     style: str,
     output: str | None,
     catalogs: str | None,
@@ -37,6 +46,7 @@ def command(
     Examples:
       planner solve scenarios/llama70b_qps50.yaml
       planner solve llama70b_qps50 --format json -o plan.json
+      planner solve llama70b_qps50 --brief
       planner solve mine.yaml --verify none --time-limit 10
     """
     from planner.session import Session
@@ -45,5 +55,5 @@ def command(
         plan = Session.open(catalogs, calibration, options, changes).solve(
             scenario, progress=report
         )
-    deliver(plan, style, output)
+    (deliver_brief if brief else deliver)(plan, style, output)
     return plan.exit_code

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from planner.catalog.store import Catalog
 from planner.comparison.options import Progress
 from planner.errors import InputError
-from planner.findings.schema import Rung
+from planner.findings.schema import PriceRung
 from planner.fleet.offers.admitted import admitted_offers
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
@@ -20,7 +20,7 @@ ANYWHERE = "any"  # the region of offers that state none
 
 def ladder(
     plan: Plan, catalog: Catalog, solve: Solve, progress: Progress | None = None
-) -> tuple[Rung, ...]:
+) -> tuple[PriceRung, ...]:
     """Every rung under the plan's terms, at the catalog's list prices, without discounts and factors."""
     questions = dict(_questions(plan, catalog))
     expect(solve, questions.values())
@@ -67,16 +67,16 @@ def _cheapest_region(plan: Plan, question: Scenario, catalog: Catalog) -> tuple[
     return None if best is None else (best.provider, best.region)
 
 
-def _rung(name: str, question: Scenario, solve: Solve) -> Rung:
+def _rung(name: str, question: Scenario, solve: Solve) -> PriceRung:
     try:
         answer = solve(question)
     except InputError as error:
-        return Rung(name, None, None, error.what)
+        return PriceRung(name, None, None, error.what)
     if answer.totals is None:
-        return Rung(name, None, None, "no fleet is feasible with what is on offer")
+        return PriceRung(name, None, None, "no fleet is feasible with what is on offer")
     nodes = rented(answer)
     gpu_hours = sum(n.count * n.gpus_per_node * n.hours_share for n in nodes)
-    return Rung(
+    return PriceRung(
         name,
         sum(n.usd_per_hour for n in nodes) / gpu_hours if gpu_hours else None,
         answer.totals.usd_per_month,

@@ -105,7 +105,7 @@ class Swing:
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class PriceRung:
     """The cheapest fleet at list prices of one kind of provider, or in one region.
 
     ``usd_per_gpu_hour``: mean of the GPUs it rents; costs are None where no fleet exists.
@@ -221,7 +221,7 @@ class Findings:
     distributions: tuple[Distribution, ...] = ()
     frontier: tuple[FrontierPoint, ...] = ()
     swings: tuple[Swing, ...] = ()
-    ladder: tuple[Rung, ...] = ()
+    ladder: tuple[PriceRung, ...] = ()
     quotes: tuple[Offer, ...] = ()
     energy: Energy | None = None
     derivations: tuple[Derivation, ...] = ()

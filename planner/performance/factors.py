@@ -25,6 +25,7 @@ from planner.performance.calibration_files import (
 )
 from planner.performance.kernels.correction import Corrections, load_corrections
 from planner.performance.kernels.model import KernelSteps, kernel_steps
+from planner.performance.margins import Margin, read_margins
 from planner.performance.roofline import Factors, GemmFactors
 from planner.performance.traits import FAMILIES, Traits, traits_of
 
@@ -96,10 +97,14 @@ class Residuals:
         high = _interpolate((1 + level) / 2, self.levels, table)
         return Interval(level, value * math.exp(min(low, 0.0)), value * math.exp(max(high, 0.0)))
 
-    def margin(self, kind: str, distance: str, level: float) -> float:
-        """What a prediction times holds in ``level`` of all cases (one-sided), at least 1."""
-        table = self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
-        return max(1.0, math.exp(_interpolate(level, self.levels, table)))
+    def margin(self, distance: str) -> Margin:
+        """The upper half of the TPOT residuals at a distance, as a margin that is assumed."""
+        table = self.quantiles.get(distance, self.quantiles["unmeasured"])["tpot"]
+        upper = [(level, q) for level, q in zip(self.levels, table, strict=True) if level >= 0.5]
+        return Margin(distance, tuple(at for at, _ in upper), tuple(q for _, q in upper))
+
+
+_Shifts = dict[tuple[str | None, ...], tuple[int, float]]
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,7 @@ class Calibration:
     ``carriers``: model name and traits of the measurements behind the shifts, which decide the
     evidence grade and the width of intervals; "fitted", or "own" where a person's residuals apply.
     own: engines and GPUs that a person measured. kernels: prices what the measurements do not carry.
+    ``margins``: one-sided quantiles of the step-time error by evidence grade.
     """
 
     scales: Mapping[str, Scale]
@@ -132,7 +138,11 @@ class Calibration:
     sources: tuple[str, ...]
     own: frozenset[tuple[str, str]] = frozenset()
     kernels: KernelPrices | None = None
+    margins: Mapping[str, Margin] = field(default_factory=dict)
     _known: dict[tuple[str, ...], Factors] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _indexed: dict[str, dict[tuple[str, ...], _Shifts]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _distances: dict[tuple[str, Traits], str] = field(
@@ -171,10 +181,20 @@ class Calibration:
     def position(self, name: str, levels: Mapping[str, str]) -> float:
         """Return the ``x`` of one factor for the given levels."""
         x = self.origins[name]
-        for when, amount in self.shifts.get(name, {}).items():
-            if all(levels.get(key) == wanted for key, wanted in when):
-                x += amount
+        found = (at.get(tuple(map(levels.get, keys))) for keys, at in self._by_keys(name))
+        for _, amount in sorted(hit for hit in found if hit is not None):
+            x += amount
         return x
+
+    def _by_keys(self, name: str) -> Iterable[tuple[tuple[str, ...], _Shifts]]:
+        """A factor's shifts by the keys they look at: where each stands, and its amount, by values."""
+        if name not in self._indexed:
+            index: dict[tuple[str, ...], _Shifts] = {}
+            for k, (when, amount) in enumerate(self.shifts.get(name, {}).items()):
+                keys = tuple(key for key, _ in when)
+                index.setdefault(keys, {})[tuple(wanted for _, wanted in when)] = (k, amount)
+            self._indexed[name] = index
+        return self._indexed[name].items()
 
     def kernel_steps(self, deployment: Deployment) -> KernelSteps | None:
         """Step times from measured kernels, unless fitted factors hold for this very deployment.
@@ -192,6 +212,17 @@ class Calibration:
         """Return ``calibrated`` when this engine, GPU and kernel families were measured."""
         near = self._distance(model, traits) in ("fitted", "own", "calibrated")
         return Evidence.CALIBRATED if near else Evidence.MODELLED
+
+    def margin(self, evidence: Evidence, distance: str) -> Margin:
+        """What a deployment's steps may turn out slower by: its grade's, or a person's own residuals.
+
+        That of a model measured on its engine and GPU is the row of measurements, though its grade says
+        that other loads are predicted. A grade without a row takes the prior width.
+        """
+        if distance == "own":
+            return self.residuals.margin(distance)
+        row = Evidence.MEASURED if distance == "fitted" else evidence
+        return self.margins.get(row.value) or self.residuals.margin("unmeasured")
 
     def distance(self, model: str, traits: Traits) -> str:
         """Return how far a deployment lies from the measurements (see ``Residuals``).
@@ -229,7 +260,7 @@ def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibra
     shipped = len(layers)
     if user_file is not None:
         layers.append(read_fitted(user_file, InputError))
-    found = assemble(priors, layers, own_from=shipped)
+    found = replace(assemble(priors, layers, own_from=shipped), margins=read_margins(folder))
     known = load_corrections(folder)
     if known is None:
         return found

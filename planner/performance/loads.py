@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
 from planner.catalog.model import (
     LatentAttention,
     Mixer,
+    ModelSpec,
     MoeMlp,
     RecurrentMixer,
     SoftmaxAttention,
@@ -44,6 +45,7 @@ class _Reads:
     recurrent: int = 0
 
 
+@lru_cache(maxsize=8192)
 def loads_of(deployment: Deployment) -> Loads:
     """Return the per-GPU loads of a deployment, the mean over its pipeline stages.
 
@@ -197,17 +199,18 @@ def _stays_wide(stored: WeightFormat | None) -> bool:
 def _sum_reads(deployment: Deployment) -> _Reads:
     kv_bytes = deployment.kv_cache.bytes_per_value
     reads = _Reads()
-    for mixer, count in _mixers(deployment):
+    for mixer, count in _mixers(deployment.model):
         _add_reads(reads, mixer, count, deployment.tensor_parallel, kv_bytes)
     return reads
 
 
-def _mixers(deployment: Deployment) -> Iterable[tuple[Mixer, int]]:
+@lru_cache(maxsize=64)
+def _mixers(model: ModelSpec) -> tuple[tuple[Mixer, int], ...]:
     counts: dict[Mixer, int] = {}
-    for layer in deployment.model.layers:
+    for layer in model.layers:
         if layer.mixer is not None:
             counts[layer.mixer] = counts.get(layer.mixer, 0) + 1
-    return counts.items()
+    return tuple(counts.items())
 
 
 def _add_reads(reads: _Reads, mixer: Mixer, count: int, tp: int, kv_bytes: float) -> None:

@@ -10,6 +10,7 @@ from planner.performance import roofline
 from planner.performance.factors import Calibration, Residuals
 from planner.performance.kernels.model import KernelSteps
 from planner.performance.loads import loads_of
+from planner.performance.margins import Margin
 from planner.performance.roofline import Factors, Loads
 from planner.performance.steps import Number, StepBatch, StepTimes
 
@@ -27,6 +28,7 @@ class CalibratedStepModel:
     evidence: Evidence
     distance: str
     residuals: Residuals
+    margin: Margin
     kernels: KernelSteps | None = None
 
     @property
@@ -71,11 +73,14 @@ def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedSt
     kernels = calibration.kernel_steps(deployment)
     name = deployment.model.name
     measured = kernels is not None and kernels.measured
+    evidence = Evidence.KERNELS if measured else calibration.evidence(name, traits)
+    distance = "kernels" if measured else calibration.distance(name, traits)
     return CalibratedStepModel(
         loads=loads_of(deployment),
         factors=calibration.factors_for(traits),
-        evidence=Evidence.KERNELS if measured else calibration.evidence(name, traits),
-        distance="kernels" if measured else calibration.distance(name, traits),
+        evidence=evidence,
+        distance=distance,
         residuals=calibration.residuals,
+        margin=calibration.margin(evidence, distance),
         kernels=kernels,
     )

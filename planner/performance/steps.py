@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence import Evidence, Interval
+from planner.performance.margins import Margin
 
 Array = NDArray[np.float64]
 Number = float | Array
@@ -62,6 +63,10 @@ class StepModel(Protocol):
     @property
     def admission_s(self) -> float:
         """Time from a request's arrival until the engine may schedule it [s], part of TTFT."""
+
+    @property
+    def margin(self) -> Margin:
+        """How much slower than predicted its steps may turn out."""
 
     def step_times(self, batch: StepBatch) -> StepTimes:
         """Named parts of the step's time [s]; vectorised over arrays in ``batch``."""

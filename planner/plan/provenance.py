@@ -57,7 +57,10 @@ class Run(PlanPart):
 
 
 class Provenance(PlanPart):
-    """Everything needed to reproduce the plan; only ``run`` may differ between equal runs."""
+    """Everything needed to reproduce the plan; only ``run`` may differ between equal runs.
+
+    as_of: the day from which prices count as old; by default the newest price's in the catalog.
+    """
 
     planner_version: str
     catalog_digest: str
@@ -65,5 +68,6 @@ class Provenance(PlanPart):
     calibration: str
     calibration_digest: str
     price_dates: tuple[str, str] | None = None
+    as_of: str | None = None
     seed: int = 0
     run: Run

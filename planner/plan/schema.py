@@ -22,7 +22,9 @@ from planner.deployment import degrees_label, replica_key, replica_name
 from planner.errors import InputError
 from planner.evidence import Evidence
 from planner.fleet.program.problem import Status
+from planner.plan.acceptance import AcceptanceTest
 from planner.plan.alternatives import Alternative, Infeasibility, LeftOut, RejectionGroup
+from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne
 from planner.plan.money import Cash, Rental
 from planner.plan.part import PlanPart
 from planner.plan.periods import Period
@@ -96,7 +98,8 @@ class ReplicaGroup(PlanPart):
     are those of that share. ``prefill``: the other pool, where prompts run apart; a replica is then a
     unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
-    neither the model's own nor a public one does.
+    neither the model's own nor a public one does. ``margin``: what its capacity allows for; None where
+    it is the prediction's own.
     """
 
     gpu: str
@@ -128,12 +131,13 @@ class ReplicaGroup(PlanPart):
     prefill: PrefillPool | None = None
     checkpoint: str | None = None
     quantise_yourself: bool = False
+    margin: GroupMargin | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Replicas that do both, and load the model's own checkpoint, read as they always did."""
         text: dict[str, Any] = write(self)
-        for name in ("prefill", "checkpoint", "quantise_yourself"):
+        for name in ("prefill", "checkpoint", "quantise_yourself", "margin"):
             if not text.get(name):
                 text.pop(name, None)
         return text
@@ -263,6 +267,9 @@ class Plan(PlanPart):
     """The whole answer to one scenario.
 
     ``searched``: what the cheapest fleet was chosen from; ``left_out``: what else there is.
+    ``as_predicted``: its replicas sized without a margin; ``cheapest``: the cheapest fleet of offers of
+    all tiers and confidences, None where that is the plan; ``losses``: of one replica of each group;
+    ``acceptance``: the load test that one replica of each group has to pass.
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
@@ -278,6 +285,10 @@ class Plan(PlanPart):
     cash: Cash | None = None
     alternatives: tuple[Alternative, ...] = ()
     native_precision: Alternative | None = None
+    as_predicted: AsPredicted | None = None
+    cheapest: Cheapest | None = None
+    losses: tuple[LossOfOne, ...] = ()
+    acceptance: tuple[AcceptanceTest, ...] = ()
     searched: str = ""
     left_out: tuple[LeftOut, ...] = ()
     rejections: tuple[RejectionGroup, ...] = ()

@@ -12,14 +12,27 @@ def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document of a plan in today's schema; one that is of it already comes back as it is.
 
     Schema 1 kept its periods in ``details.schedule``, and only where there were several, and what an
-    alternative was restricted to in its ``detail``.
+    alternative was restricted to in its ``detail``. Plans that say nothing of the price confidences
+    they admit took all of them.
     """
+    document = _with_confidences(document)
     if document.get("schema_version") != OLDEST:
         return dict(document)
     rest = {k: _alternatives(k, v) for k, v in document.items() if k != "details"}
     details = document.get("details") or {}
     periods = details.get("schedule", []) if isinstance(details, Mapping) else details
     return {**rest, "schema_version": 2, "periods": periods}
+
+
+def _with_confidences(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    scenario = document.get("scenario")
+    if not isinstance(scenario, Mapping):
+        return document
+    prices = scenario.get("prices")
+    if not isinstance(prices, Mapping) or "confidence" in prices:
+        return document
+    admitting = {**scenario, "prices": {**prices, "confidence": "low"}}
+    return {**document, "scenario": admitting}
 
 
 def _alternatives(part: str, value: object) -> object:

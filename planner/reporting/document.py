@@ -63,23 +63,39 @@ def letter(index: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value whose quantity differs from its column's."""
+    """A value whose quantity differs from its column's; the low end of a range where ``upto`` is given."""
 
     value: Value
     quantity: Quantity
+    upto: Value = None
+
+    def text(self) -> str:
+        """The value as a person reads it, or ``39.4 to 54 ms``."""
+        return " to ".join(self.ends())
+
+    def ends(self) -> tuple[str, ...]:
+        """Both ends of a range as written, a common unit after the last alone; else the value."""
+        first = written(self.value, self.quantity)
+        if self.upto is None:
+            return (first,)
+        last = written(self.upto, self.quantity)
+        unit = last.partition(" ")[2]
+        return (first.removesuffix(f" {unit}") if unit else first, last)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: ``key`` heads machine-readable files (with its unit), ``title`` the others.
 
-    ``optional``: people are spared it where all rows say the same.
+    ``optional``: people are spared it where all rows say the same. ``low_end``: people see it and the
+    column after it as one range, under this one's title.
     """
 
     key: str
     title: str
     quantity: Quantity = Quantity.TEXT
     optional: bool = False
+    low_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +117,24 @@ class Table:
             )
 
     def shown(self) -> Table:
-        """The table as people see it, without optional columns that say nothing."""
+        """The table as people see it: no optional column that says nothing, ranges in one column."""
+        rows = [list(row) for row in self.rows]
+        high_ends = set[int]()
+        for i, column in enumerate(self.columns):
+            if column.low_end:
+                high_ends.add(i + 1)
+                for row, cells in zip(rows, self.cells(), strict=True):
+                    row[i] = replace(cells[i], upto=cells[i + 1].value)
         kept = [
             i
             for i, column in enumerate(self.columns)
-            if not (column.optional and len({row[i] for row in self.rows}) <= 1)
+            if i not in high_ends
+            and not (column.optional and len({row[i] for row in self.rows}) <= 1)
         ]
         return replace(
             self,
             columns=tuple(self.columns[i] for i in kept),
-            rows=tuple(tuple(row[i] for i in kept) for row in self.rows),
+            rows=tuple(tuple(row[i] for i in kept) for row in rows),
         )
 
 
@@ -179,7 +203,7 @@ class Section:
 class Document:
     """A whole report. ``headline``: the answer in one sentence; ``data``: tables for machines only.
 
-    ``compact``: to be printed on one page.
+    ``compact``: to be printed on one page; ``failed``: the headline says what cannot be done.
     """
 
     title: str
@@ -188,6 +212,21 @@ class Document:
     footer: tuple[str, ...] = ()
     data: tuple[Table, ...] = ()
     compact: bool = False
+    failed: bool = False
+
+    def without(self, *keys: str) -> Document:
+        """The document less the sections and tables of those keys."""
+        kept = (
+            replace(
+                section,
+                blocks=tuple(
+                    b for b in section.blocks if not (isinstance(b, Table) and b.key in keys)
+                ),
+            )
+            for section in self.sections
+            if section.key not in keys
+        )
+        return replace(self, sections=tuple(s for s in kept if s.blocks))
 
     def tables(self) -> dict[str, Table]:
         """Every table by key, in order."""

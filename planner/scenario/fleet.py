@@ -52,14 +52,26 @@ class Load(StrictDocument):
 
 
 class Assurance(StrictDocument):
-    """Size for a probability rather than for the prediction itself.
+    """Size for a probability rather than for the prediction itself; a number alone is the probability.
 
-    ``probability``: that every target holds, given the latency model's prediction intervals and the
-    forecast's ``demand_cv`` (coefficient of variation of the true demand around ``rate``).
+    ``probability``: that every target holds, given the traffic as stated and the one-sided quantiles of
+    the step-time error by evidence grade. Where a grade's quantiles have not covered left-out
+    measurements it is a stated width, a margin that is assumed. ``demand_cv``: coefficient of variation
+    of the true demand around ``rate``. ``none`` sizes for the prediction itself.
     """
 
     probability: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9
     demand_cv: Annotated[float, Field(ge=0, le=5)] = 0.0
+
+
+DEFAULT_ASSURANCE = Assurance(probability=0.8)
+
+
+def assured(value: object) -> object:
+    """``0.8`` is a probability, ``none`` no assurance; anything else as it is, for the type to judge."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"probability": float(value)}
+    return None if value == "none" else value
 
 
 class Buckets(StrictDocument):

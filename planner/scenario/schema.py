@@ -35,6 +35,7 @@ from planner.scenario.fields import (
     field_error,
 )
 from planner.scenario.fleet import (
+    DEFAULT_ASSURANCE,
     Assurance,
     Buckets,
     Carbon,
@@ -47,6 +48,7 @@ from planner.scenario.fleet import (
     Serve,
     Sharing,
     Spot,
+    assured,
 )
 from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import LengthSpec
@@ -150,8 +152,10 @@ class Prices(StrictDocument):
     """Which offers count. Government regions only when ``regions`` names them.
 
     ``terms``: on-demand, spot, 1-year, 3-year, N-month (1 to 36), capacity-block. ``tiers``:
-    hyperscaler, cloud, marketplace; offers that say no tier always count. ``file``: a price list of
-    one's own, with the columns of ``catalogs/README.md``; it replaces the catalog's.
+    hyperscaler, cloud, marketplace; offers that say no tier always count. ``confidence``: the least a
+    price may have; a plan names the cheapest fleet of all tiers and confidences beside its own.
+    ``file``: a price list of one's own, with the columns of ``catalogs/README.md``; it replaces the
+    catalog's.
     ``factors``: multiplies prices by GPU, provider, term, or "all"; a negotiated discount of 20 % at
     one provider is ``{acme: 0.8}``. ``discounts``: the same as the share taken off, ``{acme: 0.2}``.
     ``max_vendors``: how many providers may be paid; nodes that run today do not count.
@@ -161,6 +165,7 @@ class Prices(StrictDocument):
     providers: AllOrNames = "all"
     regions: AllOrNames = "all"
     tiers: SomeNames = ("hyperscaler", "cloud")
+    confidence: Literal["high", "medium", "low"] = "medium"
     file: str | None = None
     factors: dict[str, Positive] = Field(default_factory=dict)
     discounts: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
@@ -254,7 +259,7 @@ class Service(StrictDocument):
     max_deployments: Annotated[int, Field(ge=1)] | None = None
     load: Load | None = None
     buckets: Buckets | None = None
-    assurance: Assurance | None = None
+    assurance: Annotated[Assurance | None, BeforeValidator(assured)] = DEFAULT_ASSURANCE
     conversations: Conversations | None = None
 
     @model_validator(mode="before")

@@ -6,6 +6,7 @@ The numbers are data: ``memory`` of each version in ``catalogs/engines.yaml``, w
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from planner.catalog.engine import EngineSpec
 from planner.errors import CatalogError
@@ -59,6 +60,7 @@ class MemoryCoefficients:
     reserve_floor_above_gib: float = 0.0
 
 
+@lru_cache(maxsize=64)
 def memory_coefficients(engine: EngineSpec) -> MemoryCoefficients:
     """Return the coefficients of an engine version.
 

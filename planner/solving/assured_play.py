@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from planner.fleet.candidates.derating import derating
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import SimulatedService, Window, check_service
+from planner.serving.simulation.service_simulation import (
+    SimulatedService,
+    Window,
+    check_service,
+    held_share,
+)
 from planner.workload.lengths import JointLengths
 
 
@@ -28,6 +33,42 @@ def keeps_up(
         if not slower.keeps_up(lengths, rate, max(1.0, service.arrivals.cv), share):
             return False
     return True
+
+
+@dataclass(frozen=True)
+class Held:
+    """A fleet simulated as predicted, and as much worse as its service asks to be assured against.
+
+    ``decisive``: the simulation that says which targets hold; ``share``: of the planned rate at which
+    every target does.
+    """
+
+    check: SimulatedService
+    decisive: SimulatedService
+    share: float
+
+
+def share_held(
+    service: Service,
+    placed: Sequence[Placed],
+    *,
+    seed: int = 0,
+    lengths: JointLengths | None = None,
+    known: SimulatedService | None = None,
+) -> Held:
+    """Simulate a fleet at its planned load, and find the share of it at which every target holds.
+
+    ``known``: the simulation as predicted, where there is one already. Where that holds and the service
+    is assured, the fleet is simulated again with steps, TTFT and demand derated, and that decides.
+    """
+    check = known or check_service(service, placed, lengths=lengths, seed=seed)
+    if not check.holds or service.assurance is None:
+        share = held_share(service, placed, check, lengths=lengths, seed=seed)
+        return Held(check, check, share)
+    worse, slower = _derated(service, placed)
+    assured = check_service(worse, slower, seed=seed, percentiles=(), lengths=lengths)
+    share = held_share(worse, slower, assured, lengths=lengths, seed=seed)
+    return Held(check, assured, share)
 
 
 def play_assured(
@@ -55,17 +96,24 @@ def play_assured(
             percentiles=(),
             lengths=lengths,
         )
-    worse = [derating(p.steps, service.assurance) for p in placed]
-    slower = [
-        replace(p.with_steps(w.slowed), rate_qps=p.rate_qps * rate_scale)
-        for p, w in zip(placed, worse, strict=True)
-    ]
-    slo = max(worse, key=lambda w: w.ttft).tightened(service.slo)
+    scaled = [replace(p, rate_qps=p.rate_qps * rate_scale) for p in placed]
+    worse, slower = _derated(service, scaled)
     return check_service(
-        service.model_copy(update={"slo": slo}),
+        worse,
         slower,
-        rate_scale=max(w.demand for w in worse),
         seed=seed,
         percentiles=(),
         lengths=lengths,
     )
+
+
+def _derated(service: Service, placed: Sequence[Placed]) -> tuple[Service, list[Placed]]:
+    """The service with its TTFT targets tightened, and the fleet with slower steps and more demand."""
+    worse = [derating(p.steps, service.assurance) for p in placed]
+    demand = max(w.demand for w in worse)
+    slower = [
+        replace(p.with_steps(w.slowed), rate_qps=p.rate_qps * demand)
+        for p, w in zip(placed, worse, strict=True)
+    ]
+    slo = max(worse, key=lambda w: w.ttft).tightened(service.slo)
+    return service.model_copy(update={"slo": slo}), slower

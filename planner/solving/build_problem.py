@@ -20,6 +20,7 @@ from planner.fleet.program.problem import (
     Solution,
 )
 from planner.fleet.program.program import solve as solve_program
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.scenario.schema import Scenario, Service
 from planner.solving.result import Effort
 from planner.units import HOURS_PER_MONTH
@@ -113,14 +114,32 @@ def _demands(service: Service, max_kinds: int, calendar: Calendar) -> Iterator[D
         )
 
 
-def decide(problem: Problem, effort: Effort) -> Solution:
-    """Solve ``problem``; without any replica kind it is infeasible before a solver is asked."""
+def decide(
+    problem: Problem,
+    effort: Effort,
+    *,
+    cost_alone: bool = False,
+    proved: ProvedSolutions | None = None,
+) -> Solution:
+    """Solve ``problem``; without any replica kind it is infeasible before a solver is asked.
+
+    ``cost_alone``: the fleet may be any of the equally cheap ones. ``proved``: programs of the same
+    question that were solved before.
+    """
     if not problem.kinds and problem.serve_all:
         return Solution("infeasible", None, None, None, solver=effort.solver)
-    return solve_program(
-        problem,
-        time_limit_s=effort.time_limit_s,
-        gap=effort.gap,
-        solver=effort.solver,
-        seed=effort.seed,
-    )
+
+    def now() -> Solution:
+        return solve_program(
+            problem,
+            time_limit_s=effort.time_limit_s,
+            gap=effort.gap,
+            solver=effort.solver,
+            seed=effort.seed,
+            cost_alone=cost_alone,
+        )
+
+    if proved is None:
+        return now()
+    how = repr((effort.gap, effort.solver, effort.seed, cost_alone))
+    return proved.of(problem, how, now)

@@ -16,6 +16,7 @@ from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.known import Known
 from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.plan.alternatives import LeftOut
 from planner.scenario.name_checks import NATIVE
@@ -31,7 +32,12 @@ SECONDS = 2.0  # for each: most are proved in far less
 
 
 def left_out(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, known: Known
+    solved: Solved,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: Effort,
+    known: Known,
+    proved: ProvedSolutions | None = None,
 ) -> tuple[LeftOut, ...]:
     """Price what the scenario's search leaves out; nothing where it has many services or pools alone."""
     scenario, brief = solved.scenario, dataclasses.replace(effort, time_limit_s=SECONDS)
@@ -43,10 +49,11 @@ def left_out(
             s.name: enumerate_candidates(s, catalog, solved.offers, calibration, known=known)
             for s in variant.services
         }
-        return decide(problem_of(variant, sets, solved.offers, catalog), brief)
+        problem = problem_of(variant, sets, solved.offers, catalog)
+        return decide(problem, brief, cost_alone=True, proved=proved)
 
     found = [priced(name, price(v)) for name, v in _variants(solved, catalog)]
-    return (*found, *_mixes(solved, catalog, brief))
+    return (*found, *_mixes(solved, catalog, brief, proved))
 
 
 def priced(name: str, solution: Solution) -> LeftOut:
@@ -131,7 +138,9 @@ def _is_below(service: Service, name: str, catalog: Catalog) -> bool:
     return is_below_native(model, weights_for(model, name, lookup), lookup)
 
 
-def _mixes(solved: Solved, catalog: Catalog, brief: Effort) -> Iterator[LeftOut]:
+def _mixes(
+    solved: Solved, catalog: Catalog, brief: Effort, proved: ProvedSolutions | None
+) -> Iterator[LeftOut]:
     """One kind of replica more than a service may mix, where its scenario leaves that to the default."""
     scenario, problem = solved.scenario, solved.problem
     for service in scenario.services:
@@ -139,7 +148,7 @@ def _mixes(solved: Solved, catalog: Catalog, brief: Effort) -> Iterator[LeftOut]
         if service.max_deployments is not None:
             continue
         wider = _with_kinds(problem, service.name, most + 1)
-        solution = decide(wider, brief)
+        solution = decide(wider, brief, cost_alone=True, proved=proved)
         cost, own = solution.objective_usd_per_hour, solved.solution.objective_usd_per_hour
         if cost is not None and own is not None and cost < own * (1 - 1e-6):
             label = f"{service.name}: " if len(scenario.services) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, TypedDict, get_args
 
 from planner.errors import InputError
@@ -19,7 +20,9 @@ class SolveOptions:
     "none" keeps the closed form. ``solver``: behind PuLP. ``time_limit_s``: what one solve may take
     [s]. ``gap``: relative gap at which the solver may stop. ``seed``: of solver and simulator.
     ``rivals``: how many other GPU types to price beside the plan. ``explain``: whether to look for the
-    conflict and its relaxations when no fleet exists. Raises InputError for another ``verify``.
+    conflict and its relaxations when no fleet exists. ``as_of``: the day prices are judged from, as
+    2026-11-30; the newest price's in the catalog where it is None. Raises InputError for another
+    ``verify`` and for what is no date.
     """
 
     verify: Verify = "simulate"
@@ -29,8 +32,13 @@ class SolveOptions:
     seed: int = 0
     rivals: int = 5
     explain: bool = True
+    as_of: str | None = None
 
     def __post_init__(self) -> None:
+        if self.as_of is not None and not _is_date(self.as_of):
+            raise InputError(
+                "not a date", where="as_of", found=self.as_of, allowed="a day such as 2026-11-30"
+            )
         if self.verify not in get_args(Verify):
             raise InputError(
                 "no such way to check a plan",
@@ -38,6 +46,14 @@ class SolveOptions:
                 found=self.verify,
                 allowed=", ".join(get_args(Verify)),
             )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 DEFAULTS = SolveOptions()
@@ -54,3 +70,4 @@ class SolveKeywords(TypedDict, total=False):
     seed: int
     rivals: int
     explain: bool
+    as_of: str | None

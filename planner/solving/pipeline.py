@@ -14,24 +14,20 @@ from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.feasibility import lower_precision
 from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.candidates.known import Known
-from planner.fleet.infeasibility.explain import Explanation, explain
-from planner.fleet.infeasibility.oracle import FeasibilityOutcome
-from planner.fleet.infeasibility.problem_requirements import outcome_of
-from planner.fleet.infeasibility.scenario_requirements import scenario_requirements
 from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.problem import Problem, ReplicaKind, Solution
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepBatch
 from planner.scenario.schema import Scenario
 from planner.serving.placed import Placed
 from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.decision_rows import with_decision_rows
 from planner.solving.left_out import left_out
 from planner.solving.prefix_hits import with_prefix_hits
 from planner.solving.result import Effort, Operating, Progress, Solved
-from planner.solving.simulation_loop import checked
 from planner.workload.lengths import lengths_of
 
-UNEXPLAINED = "No fleet meets the scenario."
 RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
 
 
@@ -65,40 +61,38 @@ def solve_scenario(
     calendar = calendar_for(scenario, catalog)
     problem = problem_of(scenario, sets, offers, catalog, calendar)
     progress("solving the program")
+    proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
     solved = Solved(
         scenario=scenario,
         offers=offers,
         candidates=sets,
         by_key={c.key: c for s in sets.values() for c in s.candidates},
         problem=problem,
-        solution=decide(problem, effort),
+        solution=decide(problem, effort, proved=proved),
         calendar=calendar,
     )
-    if solved.solution.status == "infeasible" and not effort.explain:
-        return replace(solved, explanation=Explanation(UNEXPLAINED, (), ()))
     if solved.solution.status == "infeasible":
+        from planner.solving.why_infeasible import UNEXPLAINED, explained
+
+        if not effort.explain:
+            return replace(solved, explanation=UNEXPLAINED)
         progress("explaining why no fleet exists")
-        return replace(
-            solved, explanation=_explain(solved, catalog, calibration, effort, base, known)
-        )
+        why = explained(solved, catalog, calibration, effort, base, known, proved)
+        return replace(solved, explanation=why)
     if not solved.has_fleet:
         return solved
     solved = replace(solved, operating=operating(solved))
     if effort.verify == "simulate":
+        from planner.solving.simulation_loop import checked
+
         solved = checked(solved, effort, operating, progress)
     solved = with_prefix_hits(solved, effort.seed)
     if not effort.rivals:
         return solved
     progress("pricing the alternatives")
-    return with_alternatives(solved, catalog, calibration, effort, known)
-
-
-def with_alternatives(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, known: Known
-) -> Solved:
-    """Price what was not chosen, and what the search left out."""
-    solved = _with_rivals(solved, catalog, effort)
-    return replace(solved, left_out=left_out(solved, catalog, calibration, effort, known))
+    solved = with_rivals(solved, catalog, effort, proved)
+    solved = with_decision_rows(solved, catalog, calibration, effort, base, known, proved)
+    return replace(solved, left_out=left_out(solved, catalog, calibration, effort, known, proved))
 
 
 def operating(solved: Solved) -> dict[str, Operating]:
@@ -135,7 +129,9 @@ def operating(solved: Solved) -> dict[str, Operating]:
     return points
 
 
-def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
+def with_rivals(
+    solved: Solved, catalog: Catalog, effort: Effort, proved: ProvedSolutions | None = None
+) -> Solved:
     """Price what was not chosen: every other GPU type alone, and native precision alone.
 
     A rival that is not proved in a few seconds is shown at the best cost found.
@@ -144,7 +140,7 @@ def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
     brief = replace(effort, time_limit_s=min(effort.time_limit_s, RIVAL_SECONDS))
 
     def again(problem: Problem) -> Solution:
-        return decide(problem, brief)
+        return decide(problem, brief, proved=proved)
 
     def is_native(kind: ReplicaKind) -> bool:
         return not lower_precision(solved.by_key[kind.key].deployment, catalog)
@@ -167,30 +163,3 @@ def _with_rivals(solved: Solved, catalog: Catalog, effort: Effort) -> Solved:
     others = rival_gpus(solved.problem, again, count=effort.rivals, without=only)
     first = tuple(r for r in (bare, together) if r)
     return replace(solved, rivals=(*first, *others), native=native)
-
-
-def _explain(
-    solved: Solved,
-    catalog: Catalog,
-    calibration: Calibration,
-    effort: Effort,
-    base: Path | None,
-    known: Known,
-) -> Explanation:
-    before = SizedBefore(catalog, calibration, known)
-
-    def attempt(scenario: Scenario) -> FeasibilityOutcome:
-        offers = offers_of(scenario, catalog, base)
-        shares = scenario.sharing.gpu
-        sets = {s.name: before.candidates(s, offers, shares) for s in scenario.services}
-        problem = problem_of(scenario, sets, offers, catalog)
-        return outcome_of(problem, decide(problem, effort))
-
-    misses = (
-        f"{r.label}: {r.reason} ({r.detail})"
-        for s in solved.candidates.values()
-        for r in sorted(s.rejections, key=lambda r: r.miss or float("inf"))[:3]
-    )
-    unserved = [name for name, s in solved.candidates.items() if not s.candidates]
-    requirements = scenario_requirements(solved.scenario, unserved)
-    return explain(solved.scenario, requirements, attempt, misses)

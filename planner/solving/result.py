@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from planner.catalog.offer import Offer
 from planner.fleet.alternatives.narrower_choices import Rival
 from planner.fleet.candidates.candidate import Candidate, CandidateSet
-from planner.fleet.infeasibility.explain import Explanation
 from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.steps import StepTimes
@@ -20,6 +20,9 @@ from planner.scenario.schema import Scenario
 from planner.serving.closed_form.capacity import Capacity
 from planner.solving.options import SolveOptions as Effort
 from planner.solving.options import Verify
+
+if TYPE_CHECKING:
+    from planner.fleet.infeasibility.explain import Explanation
 
 __all__ = ["Effort", "Operating", "Progress", "Solved", "Verify"]
 
@@ -44,12 +47,33 @@ class Operating:
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """What the scenario takes without a margin: on the plan's own kinds of replica, and on the best."""
+
+    same: Rival
+    fleet: Rival
+    by_key: Mapping[str, Candidate]
+
+
+@dataclass(frozen=True)
+class Wider:
+    """The cheapest fleet of offers of all tiers and confidences; ``by_key``: the candidates it has."""
+
+    problem: Problem
+    solution: Solution
+    offers: tuple[Offer, ...]
+    by_key: Mapping[str, Candidate]
+
+
+@dataclass(frozen=True)
 class Solved:
     """A decided scenario.
 
     ``candidates`` by service and ``by_key`` are as sized by the closed form; ``problem`` holds the
     capacities that were decided with, corrected where the simulator found them optimistic;
     ``prefix_hits`` of services with conversations.
+    ``as_predicted``: the same without a margin; ``wider``: the cheapest fleet of offers of
+    all tiers and price confidences, None where the plan costs no more.
     """
 
     scenario: Scenario
@@ -63,6 +87,8 @@ class Solved:
     operating: Mapping[str, Operating] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
     native: Rival | None = None
+    as_predicted: Predicted | None = None
+    wider: Wider | None = None
     left_out: tuple[LeftOut, ...] = ()
     rounds: tuple[VerificationRound, ...] = ()
     closed_form_error: Mapping[str, float] = field(default_factory=dict)

@@ -20,12 +20,8 @@ from planner.errors import PhysicsBreach
 from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.program.problem import Problem, Solution
 from planner.plan.provenance import VerificationRound
-from planner.serving.simulation.service_simulation import (
-    SimulatedService,
-    check_service,
-    held_share,
-)
-from planner.solving.assured_play import keeps_up, play_assured
+from planner.serving.simulation.service_simulation import SimulatedService
+from planner.solving.assured_play import keeps_up, play_assured, share_held
 from planner.solving.build_problem import decide
 from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
 from planner.solving.request_streams import Stream, streams_of
@@ -38,14 +34,19 @@ MARGIN = (
 MAX_TRIALS = 4
 MORE_CAPACITY = 1.10
 MAX_NEAR_WINNERS = 5
+NEAR_WINNER_SECONDS = 10.0  # for each solve of what would be cheaper with more capacity
 
 
 @dataclass(frozen=True)
 class SimulatedStream:
-    """A stream as it was simulated, and the share of its rate at which every target holds."""
+    """A stream as it was simulated, and the share of its rate at which every target holds.
+
+    ``check``: as predicted; ``decisive``: as much worse as the service is assured against.
+    """
 
     stream: Stream
     check: SimulatedService
+    decisive: SimulatedService
     share: float
 
 
@@ -119,12 +120,19 @@ def _play(
     stream: Stream, effort: Effort, known: MutableMapping[tuple[object, ...], SimulatedService]
 ) -> SimulatedStream:
     """Simulate a stream as planned, unless that is known, and find how much of it holds."""
-    placed, key = tuple(stream.placed.values()), stream_key(stream)
-    if key not in known:
-        known[key] = check_service(stream.service, placed, lengths=stream.lengths, seed=effort.seed)
-    check = known[key]
-    share = held_share(stream.service, placed, check, lengths=stream.lengths, seed=effort.seed)
-    return SimulatedStream(stream, check, share)
+    key = stream_key(stream)
+    replayed = played_as_planned(stream, effort.seed, known.get(key))
+    known[key] = replayed.check
+    return replayed
+
+
+def played_as_planned(
+    stream: Stream, seed: int, known: SimulatedService | None = None
+) -> SimulatedStream:
+    """A stream simulated at its planned load; ``known``: its simulation as predicted."""
+    placed = tuple(stream.placed.values())
+    held = share_held(stream.service, placed, seed=seed, lengths=stream.lengths, known=known)
+    return SimulatedStream(stream, held.check, held.decisive, held.share)
 
 
 def _raised(solved: Solved, found: Iterable[SimulatedStream], effort: Effort) -> Problem:
@@ -193,7 +201,8 @@ def _corrected(solved: Solved, found: Iterable[SimulatedStream]) -> Problem:
 def round_of(number: int, solved: Solved, replayed: SimulatedStream) -> VerificationRound:
     """What one stream of the chosen fleet did in a round, as a plan records it."""
     stream = replayed.stream
-    failed = [o.key for o in replayed.check.outcomes if not o.holds]
+    failed = [o.key for o in replayed.decisive.outcomes if not o.holds]
+    slowed = "" if stream.service.assurance is None else ", steps slowed by the margin"
     note = "holds at the planned load" if replayed.share >= 1 else f"misses {', '.join(failed)}"
     mix = "the mix of lengths routed to it " if stream.service.buckets is not None else ""
     return VerificationRound(
@@ -204,7 +213,7 @@ def round_of(number: int, solved: Solved, replayed: SimulatedStream) -> Verifica
         closed_form_qps=min(_counted_qps(solved, k) for k in stream.placed),
         simulated_qps=min(p.rate_qps / p.replicas for p in stream.placed.values()) * replayed.share,
         holds=replayed.share >= 1,
-        note=mix + note,
+        note=mix + note + slowed,
     )
 
 
@@ -264,8 +273,9 @@ def _near_winners(solved: Solved, replayed: set[str], effort: Effort) -> Iterabl
             for k in solved.problem.kinds
         ),
     )
+    brief = replace(effort, time_limit_s=min(effort.time_limit_s, NEAR_WINNER_SECONDS))
     for _ in range(MAX_NEAR_WINNERS):
-        solution = decide(problem, effort)
+        solution = decide(problem, brief)
         found = solution.objective_usd_per_hour
         if found is None or found >= cost * (1 - 1e-9):
             return

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from planner.fleet.program.problem import Problem, Solution
 from planner.plan.schema import Plan
-from planner.serving.simulation.service_simulation import check_service, held_share
+from planner.solving.assured_play import share_held
 from planner.solving.build_problem import decide
 from planner.solving.request_streams import streams_of
 from planner.solving.result import Effort, Solved
@@ -99,8 +99,7 @@ def _lowered(
     factors: dict[str, float] = {}
     for stream in streams_of(replace(solved, problem=problem, solution=solution)):
         placed = tuple(stream.placed.values())
-        check = check_service(stream.service, placed, lengths=stream.lengths, seed=seed)
-        share = held_share(stream.service, placed, check, lengths=stream.lengths, seed=seed)
+        share = share_held(stream.service, placed, seed=seed, lengths=stream.lengths).share
         if share < 1:
             factors |= {
                 k: min(1.0, MARGIN * share * load / stream.placed[k].replicas)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -24,13 +25,14 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.performance.factors import Calibration
 from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Plan
-from planner.serving.simulation.service_simulation import check_service
 from planner.solving.build_problem import calendar_for, decide, problem_of
-from planner.solving.pipeline import operating, with_alternatives
+from planner.solving.decision_rows import with_decision_rows
+from planner.solving.left_out import left_out
+from planner.solving.pipeline import operating, with_rivals
 from planner.solving.prefix_hits import with_prefix_hits
 from planner.solving.request_streams import streams_of
 from planner.solving.result import Effort, Solved
-from planner.solving.simulation_loop import SimulatedStream, note_of, round_of, with_simulated
+from planner.solving.simulation_loop import note_of, played_as_planned, round_of, with_simulated
 
 PROOF_SECONDS = 60.0  # for the program solved again; nearly all are proved in less than one
 
@@ -64,6 +66,7 @@ def effort_of(plan: Plan) -> Effort:
         gap=min(max(plan.solver.gap_tolerance, 0.0), 1.0),
         seed=plan.provenance.seed,
         rivals=min(max(plan.solver.rivals, 0), 100),
+        as_of=plan.provenance.as_of,
     )
 
 
@@ -82,8 +85,14 @@ def framed(
     return Framed(everything, sets, problem_of(scenario, sets, everything, catalog))
 
 
-def restated(plan: Plan, frame: Framed, catalog: Catalog, calibration: Calibration) -> Restated:
-    """Write ``plan`` again from its decision.
+def restated(
+    plan: Plan,
+    frame: Framed,
+    catalog: Catalog,
+    calibration: Calibration,
+    base: Path | None = None,
+) -> Restated:
+    """Write ``plan`` again from its decision. ``base``: folder of a relative price file.
 
     Raises PlannerError where the decision names replicas, offers or periods that the scenario does not
     have, and where a prediction beats physics.
@@ -107,20 +116,16 @@ def restated(plan: Plan, frame: Framed, catalog: Catalog, calibration: Calibrati
         solved = _simulated(plan, solved)
     solved = with_prefix_hits(solved, effort.seed)
     if effort.rivals:
-        solved = with_alternatives(solved, catalog, calibration, effort, Known())
+        solved = with_rivals(solved, catalog, effort)
+        solved = with_decision_rows(solved, catalog, calibration, effort, base)
+        solved = replace(solved, left_out=left_out(solved, catalog, calibration, effort, Known()))
     return Restated(assemble(solved, catalog, calibration, effort, 0.0), solved, again)
 
 
 def _simulated(plan: Plan, solved: Solved) -> Solved:
     """The chosen fleet simulated again at its planned load, from the plan's seed."""
-    found = []
-    for stream in streams_of(solved):
-        placed = tuple(stream.placed.values())
-        check = check_service(
-            stream.service, placed, lengths=stream.lengths, seed=plan.provenance.seed
-        )
-        found.append(SimulatedStream(stream, check, 1.0 if check.holds else 0.0))
-    holds = all(p.check.holds for p in found)
+    found = [played_as_planned(stream, plan.provenance.seed) for stream in streams_of(solved)]
+    holds = all(p.decisive.holds for p in found)
     note = note_of(holds)
     return replace(
         with_simulated(solved, found),

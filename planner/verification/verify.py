@@ -20,7 +20,8 @@ from planner.errors import PlannerError
 from planner.fleet.offers.node_offers import existing_offers
 from planner.performance.factors import Calibration
 from planner.plan.schema import Plan
-from planner.solving.pipeline import UNEXPLAINED, solve_scenario
+from planner.solving.pipeline import solve_scenario
+from planner.solving.why_infeasible import UNEXPLAINED
 from planner.verification.bill import bill_checks, price_checks
 from planner.verification.bound import fluid_bound_usd_per_hour
 from planner.verification.cash import cash_checks
@@ -112,16 +113,20 @@ def checks(
     if not answered:
         yield skipped("recomputed", "the plan, from its decision", "its scenario is another one")
         return
-    yield from _recomputed(plan, catalog, calibration, offers)
+    yield from _recomputed(plan, catalog, calibration, offers, base)
 
 
 def _recomputed(
-    plan: Plan, catalog: Catalog, calibration: Calibration, offers: Sequence[Offer]
+    plan: Plan,
+    catalog: Catalog,
+    calibration: Calibration,
+    offers: Sequence[Offer],
+    base: Path | None,
 ) -> Iterator[Check]:
     """All that follows from the plan's decision, and the proof that the decision is the cheapest."""
     try:
         frame = framed(plan, catalog, calibration, offers)
-        again = restated(plan, frame, catalog, calibration)
+        again = restated(plan, frame, catalog, calibration, base)
     except (PlannerError, ArithmeticError) as error:  # what a plan claims may divide by nothing
         found = str(error).replace("\n", "; ")
         yield Check("recomputed", "the plan, from its decision", Verdict.FAILS, found)
@@ -149,7 +154,7 @@ def _without_a_fleet(
 ) -> Iterator[Check]:
     """A plan without a fleet: its scenario solved again, and explained again."""
     text = plan.infeasibility
-    explain = text is not None and text.summary != UNEXPLAINED
+    explain = text is not None and text.summary != UNEXPLAINED.summary
     effort = replace(effort_of(plan), explain=explain)
     try:
         solved = solve_scenario(plan.scenario, catalog, calibration, effort, base=base)

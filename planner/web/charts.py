@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from planner.findings.schema import Findings, LatencyCurve, Purchase
 from planner.plan.schema import Plan, ReplicaGroup
-from planner.reporting.tables.memory_tables import PART_NAMES
+from planner.reporting.names import MEMORY_PARTS
 from planner.web.problems import Json
 
 _BANDED = ("ttft_p99_s", "tpot_p99_s")
@@ -64,7 +64,7 @@ def _memory(group: ReplicaGroup) -> Json:
         "total_bytes": group.memory["total_bytes"],
         "parts": [
             {"key": key, "name": name, "bytes": group.memory.get(f"{key}_bytes", 0.0)}
-            for key, name in PART_NAMES.items()
+            for key, name in MEMORY_PARTS.items()
         ],
     }
 

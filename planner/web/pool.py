@@ -35,7 +35,7 @@ class WorkerPool:
         self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix="worker pipe")
         self._workers = [Worker(handler, limits, catalogs) for _ in range(limits.workers)]
         self._idle = set(range(limits.workers))
-        self._freed = asyncio.Condition()
+        self._freed = asyncio.Event()
         self._waiting = 0
         self._recovering: set[asyncio.Task[None]] = set()
 
@@ -65,7 +65,7 @@ class WorkerPool:
             if last in ("", "progress", "died"):
                 self._recover(index, coming, alive=last != "died")
             else:
-                await self._free(index)
+                self._free(index)
 
     async def answer(self, request: Request, *, short: bool = False) -> Message:
         """The answer alone; progress is dropped."""
@@ -85,22 +85,27 @@ class WorkerPool:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, short: bool) -> int:
+        """An idle worker, waited for if need be. Raises TooBusy, TooLong."""
         if not self._idle and self._waiting >= self._limits.waiting:
             raise TooBusy
         self._waiting += 1
         try:
-            async with self._freed:
-                await self._freed.wait_for(lambda: bool(self._idle))
-                index = min(self._idle) if short else max(self._idle)
-                self._idle.discard(index)
-                return index
+            async with asyncio.timeout(self._limits.request_s):
+                while not self._idle:
+                    self._freed.clear()
+                    await self._freed.wait()
+        except TimeoutError:
+            raise TooLong from None
         finally:
             self._waiting -= 1
+        index = min(self._idle) if short else max(self._idle)
+        self._idle.discard(index)
+        return index
 
-    async def _free(self, index: int) -> None:
-        async with self._freed:
-            self._idle.add(index)
-            self._freed.notify()
+    def _free(self, index: int) -> None:
+        """Without a pause, so that it is done whole also where a caller is being cancelled."""
+        self._idle.add(index)
+        self._freed.set()
 
     def _recover(self, index: int, coming: asyncio.Future[Message] | None, *, alive: bool) -> None:
         """Free a worker whose request was given up, without making anybody wait for it."""
@@ -124,7 +129,7 @@ class WorkerPool:
                 await coming
             worker.close()
             worker.start()
-        await self._free(index)
+        self._free(index)
 
     def _next(self, worker: Worker) -> asyncio.Future[Message]:
         """What the worker says next."""

@@ -38,7 +38,9 @@ class WorkerState:
     def sized(self) -> SizedBefore:
         """Candidates sized before; forgotten after ``limits.questions`` solves."""
         if self._sized is None or self._solves >= self.limits.questions:
-            self._sized = SizedBefore(self.session.catalog, self.session.factors)
+            self._sized = SizedBefore(
+                self.session.catalog, self.session.factors, self.session.known
+            )
             self._solves = 0
         self._solves += 1
         return self._sized

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 from plan_builder import node
 
-from planner.assembly.prices import price_warnings
+from planner.assembly.prices import judged_from, price_warnings
 from planner.catalog.offer import Offer, Term
 
 
@@ -26,8 +28,8 @@ NEW = offer()
 NODES = (node(),)
 
 
-def text(own, *, nodes=NODES, listed=(NEW,)):
-    return list(price_warnings(nodes, [own], listed))
+def text(own, *, nodes=NODES, as_of="2026-10-10"):
+    return list(price_warnings(nodes, [own], as_of))
 
 
 def test_a_fresh_price_of_a_list_says_nothing():
@@ -37,7 +39,7 @@ def test_a_fresh_price_of_a_list_says_nothing():
 @pytest.mark.parametrize(
     ("own", "words"),
     [
-        (offer("2026-01-01"), "its price is of 2026-01-01, 282 days older than the newest known"),
+        (offer("2026-01-01"), "its price is of 2026-01-01, 282 days before 2026-10-10"),
         (offer(confidence="low"), "its price is of low confidence"),
         (offer(obtainability="out of stock on 2026-10-10"), "out of stock"),
     ],
@@ -51,3 +53,23 @@ def test_a_price_that_carries_the_bill_is_doubted_in_words(own, words):
 def test_a_price_that_carries_little_is_not_worth_a_line():
     large = node(instance_type="other", count=100)
     assert text(offer(confidence="low"), nodes=(node(count=1), large)) == []
+
+
+def test_a_price_is_old_more_than_90_days_before_the_day_it_is_judged_from():
+    assert text(offer("2026-07-12")) == []
+    (warning,) = text(offer("2026-07-11"))
+    assert "its price is of 2026-07-11, 91 days before 2026-10-10" in warning
+
+
+def test_prices_are_judged_from_the_newest_of_the_catalog_unless_a_day_is_given():
+    listed = (offer("2026-07-01"), NEW, offer(""))
+    assert judged_from(None, listed) == "2026-10-10"
+    assert judged_from("2026-12-01", listed) == "2026-12-01"
+
+
+def test_many_gpus_at_the_price_of_one_need_a_quote():
+    one = replace(NEW, gpu_count=1)
+    (warning,) = text(one, nodes=(node(count=14, gpus_per_node=1),))
+    assert "quote needed: 14 GPUs are priced by the price of one" in warning
+    assert text(one, nodes=(node(count=1, gpus_per_node=1),)) == []
+    assert text(replace(one, tier="hyperscaler"), nodes=(node(count=14, gpus_per_node=1),)) == []

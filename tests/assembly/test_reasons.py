@@ -52,7 +52,7 @@ def test_the_checkpoint_requested_for_is_reported_and_not_its_relative(short):
         "Qwen/Qwen2.5-Coder-32B-Instruct",
         "Qwen/Qwen2.5-Coder-7B-Instruct",
     ]
-    assert "big " in stated(short).splitlines()[0]
+    assert " for big" in stated(short).splitlines()[0]
 
 
 def test_a_short_name_is_reported_by_the_catalog(catalog):

@@ -16,6 +16,7 @@ from planner.plan.schema import Plan
 BUCKETS = {
     "model": "meta-llama/Llama-3.1-8B-Instruct",
     "rate": 30,
+    "assurance": None,
     "prompt_tokens": {"mean": 2000, "cv": 1.5},
     "output_tokens": 250,
     "slo": {"ttft_p99": "3s", "tpot_p99": "80ms"},

@@ -33,6 +33,7 @@ SHARED = {
     ],
     "search": {"gpus": ("l40s",), "weights": ("bf16",), "kv_cache": ("bf16",)},
     "sharing": {"gpu": (0.5, 0.25)},
+    "assurance": "none",
 }
 
 

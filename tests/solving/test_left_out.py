@@ -79,7 +79,7 @@ def test_the_checkpoints_own_format_is_always_tried(catalog: Catalog) -> None:
     assert cost(plan) < cost(requantised)
 
 
-BINDS = {**GPT_OSS, "rate": 25}
+BINDS = {**GPT_OSS, "rate": 25, "assurance": "none"}
 
 
 def test_a_default_that_binds_is_named(catalog: Catalog) -> None:

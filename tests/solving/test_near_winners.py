@@ -17,7 +17,7 @@ from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import SimulatedService, Window
 from planner.serving.simulation.simulation_result import Study, TargetOutcome
-from planner.solving import near_winners
+from planner.solving import assured_play, near_winners
 from planner.solving import simulation_loop as checking
 
 GPUS = ["l40s", "h100-sxm-80gb"]
@@ -29,6 +29,7 @@ def scenario(rate: float, gpus: Sequence[str] = GPUS) -> Scenario:
         {
             "model": "meta-llama/Llama-3.1-8B-Instruct",
             "rate": rate,
+            "assurance": None,
             "prompt_tokens": 1000,
             "output_tokens": 300,
             "slo": {"ttft_p99": 2, "tpot_p99": 0.08},
@@ -66,10 +67,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> float:
         return min(1.0, held(placed) / sum(p.rate_qps for p in placed))
 
+    for module in (assured_play, near_winners):
+        monkeypatch.setattr(module, "check_service", check)
     for module in (checking, near_winners):
-        for name in ("check_service", "play_assured"):
-            monkeypatch.setattr(module, name, check)
-    monkeypatch.setattr(checking, "held_share", share)
+        monkeypatch.setattr(module, "play_assured", check)
+    monkeypatch.setattr(assured_play, "held_share", share)
     monkeypatch.setattr(checking, "guard_latency", lambda *_args: None)
 
 

@@ -11,6 +11,7 @@ from planner.catalog.store import Catalog
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.factors import load_calibration
 from planner.scenario.reader import read_scenario
+from planner.solving import assured_play
 from planner.solving import simulation_loop as checking
 from planner.solving.pipeline import solve_scenario
 from planner.solving.request_streams import streams_of
@@ -19,6 +20,7 @@ from planner.solving.result import Effort, Solved
 SPLIT = """
 model: meta-llama/Llama-3.1-8B-Instruct
 rate: 6.3
+assurance: none
 prompt_tokens: {mean: 2000, cv: 1.5}
 output_tokens: 60
 slo: {ttft_p99: 4s, tpot_p99: 120ms}
@@ -78,7 +80,7 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
         return decide(problem, effort)
 
     monkeypatch.setattr(checking, "MAX_ROUNDS", 1)
-    monkeypatch.setattr(checking, "held_share", lambda *_args, **_more: 0.5)
+    monkeypatch.setattr(assured_play, "held_share", lambda *_args, **_more: 0.5)
     monkeypatch.setattr(checking, "decide", seen)
     before = solve_scenario(
         read_scenario(requested, catalog),

@@ -7,12 +7,13 @@ from planner.performance.model import step_model
 from planner.scenario.schema import Scenario
 from planner.serving.closed_form.capacity import operating_point
 from planner.sizing.memory import memory_layout
-from planner.solving import simulation_loop as checking
+from planner.solving import assured_play
 from planner.workload.lengths import lengths_of
 
 SCENARIO = """
 model: meta-llama/Llama-3.1-8B-Instruct
 rate: 4
+assurance: none
 prompt_tokens: 300
 output_tokens: 50
 slo: {ttft_p99: 2s, tpot_p99: 80ms}
@@ -23,7 +24,7 @@ search: {gpus: [l40s, h100-sxm-80gb], tensor_parallel: [1], weights: [bf16], kv_
 def test_what_holds_at_no_rate_is_given_up_and_the_next_is_tried(tmp_path, monkeypatch, catalog):
     path = tmp_path / "small.yaml"
     path.write_text(SCENARIO)
-    monkeypatch.setattr(checking, "held_share", lambda *_args, **_more: 0.0)
+    monkeypatch.setattr(assured_play, "held_share", lambda *_args, **_more: 0.0)
     plan = api.solve(path, catalogs=catalog, rivals=0)
     simulated = [r.deployment for r in plan.verification.rounds]
     assert len(simulated) == len(set(simulated)) == 2
@@ -56,6 +57,7 @@ def test_the_percentiles_of_a_mix_may_beat_the_floor_of_its_slowest_kind(tmp_pat
 TPOT_ALONE = """
 model: openai/gpt-oss-120b
 rate: 20
+assurance: none
 prompt_tokens: 1000
 output_tokens: 1000
 slo: {tpot_p99: 80ms}

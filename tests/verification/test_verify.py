@@ -92,7 +92,7 @@ TAMPERINGS = {
     "an unproved bound": (("bound_usd_per_hour",), lambda v: v * 0.9, "certificate"),
     "another status": (("status",), lambda v: "infeasible", "certificate"),
     "a replica less": ((*GROUP, "replicas"), lambda v: v - 1, "demand"),
-    "a higher capacity": ((*GROUP, "capacity_qps"), lambda v: v * 1.05, "capacity"),
+    "a higher capacity": ((*GROUP, "capacity_qps"), lambda v: v * 1.3, "capacity"),
     "a capacity beyond physics": ((*GROUP, "capacity_qps"), lambda v: v * 1000, "physics"),
     "less demand routed": ((*GROUP, "routed_qps"), lambda v: v * 0.9, "demand"),
     "less demand served": (("services", 0, "served_qps"), lambda v: v * 0.9, "demand"),

@@ -100,3 +100,18 @@ def test_a_request_over_its_time_ends():
 
     limits = ServerLimits(workers=1, waiting=2, request_s=4, stop_s=2)
     assert with_pool(use, limits).kind == "answer"
+
+
+def test_requests_that_leave_while_they_wait_keep_nobody_else_waiting():
+    async def use(pool):
+        await pool.answer(ask("work 0"))
+        working = asyncio.ensure_future(pool.answer(ask("work 0.5")))
+        await asyncio.sleep(0.1)
+        leaving = asyncio.ensure_future(pool.answer(ask("work 0")))
+        staying = asyncio.ensure_future(pool.answer(ask("work 0")))
+        await asyncio.sleep(0.1)
+        working.add_done_callback(lambda _done: leaving.cancel())
+        await working
+        return await asyncio.wait_for(staying, 30)
+
+    assert with_pool(use).kind == "answer"

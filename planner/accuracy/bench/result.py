@@ -61,6 +61,15 @@ class BenchResult:
         """Mean TPOT [ms]; KeyError where the run recorded none."""
         return self.measures[TPOT] * MS
 
+    @property
+    def percentiles_s(self) -> dict[str, float]:
+        """Measured percentiles by statistic, ``ttft_p99`` [s]."""
+        return {
+            f"{m.metric}_p{m.percentile:g}": value
+            for m, value in self.measures.items()
+            if m.percentile is not None
+        }
+
     def point(self, setting: Setting, source: str) -> MeasuredPoint:
         """Return the point; InputError naming what neither the file nor the person says."""
         others = {m: value for m, value in self.measures.items() if m not in (TTFT, TPOT)}

@@ -9,12 +9,15 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from planner import cache_folder
 from planner.cli.shared.notes import shows_progress
 from planner.cli.shared.numbers import FiniteRange
+from planner.errors import OutputError
 from planner.plan.schema import Plan
 from planner.solving.options import SolveOptions, Solver, Verify
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+BRIEF_WIDTH = 100  # columns of a file
 FORMATS = ("table", "json", "md", "html", "csv", "xlsx")
 
 
@@ -55,6 +58,11 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
         click.option(
             "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
         ),
+        click.option(
+            "--as-of",
+            metavar="DATE",
+            help="Day from which prices count as old.  [default: the newest price's]",
+        ),
     )
 
     def decorate(command: Command) -> Command:
@@ -66,9 +74,10 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
             time_limit: float,
             gap: float,
             seed: int,
+            as_of: str | None,
             **rest: object,
         ) -> object:
-            stated = SolveOptions(verify, solver, time_limit, gap, seed)
+            stated = SolveOptions(verify, solver, time_limit, gap, seed, as_of=as_of)
             return command(*args, options=stated, **rest)
 
         return _stack(options)(cast(Command, with_options))
@@ -99,8 +108,21 @@ def catalog_options(command: Command) -> Command:
                 type=click.Path(exists=True, dir_okay=False),
                 help="Factors fitted by: planner calibrate.",
             ),
+            click.option(
+                "--no-cache",
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_without_cache,
+                help="Neither read nor write what earlier runs kept in the cache folder.",
+            ),
         )
     )(command)
+
+
+def _without_cache(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        cache_folder.turn_off()
 
 
 def _stack(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Command], Command]:
@@ -127,6 +149,26 @@ def progress() -> Iterator[Callable[[str], None]]:
 def counting(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
     """Progress over many solves: ``3/20 rate 30``."""
     return lambda done, total, label: report(f"{done + 1}/{total} {label}")
+
+
+def deliver_brief(plan: Plan, style: str, output: str | None) -> None:
+    """Print the decision alone, or write it to ``output``; OutputError in another style."""
+    if style != "table":
+        raise OutputError(
+            "--brief is text", found=f"--format {style}", action="leave out one of them"
+        )
+    from planner.reporting.plan.brief import brief
+
+    if output is None:
+        from rich.console import Console
+
+        from planner.reporting.plan.terminal import print_brief
+
+        print_brief(plan, Console())
+        return
+    from planner.reporting.files import write_file
+
+    write_file(output, "\n".join(brief(plan, BRIEF_WIDTH)) + "\n")
 
 
 def deliver(plan: Plan, style: str, output: str | None) -> None:

@@ -11,28 +11,33 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from planner.fleet.candidates.candidate import Candidate
-from planner.fleet.candidates.derating import Derating, model_sigma, ttft_excess
+from planner.fleet.candidates.derating import at_score, margin_sigma
 from planner.fleet.candidates.robustness import ReplicaUncertainty
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.workload.lengths import lengths_of
 
 DEVIATIONS = tuple(i / 2 for i in range(-6, 7))
+AT = 1.0  # standard deviations
 
 
 def uncertainty(candidate: Candidate, service: Service) -> ReplicaUncertainty:
-    """The candidate's capacity as a function of the factor on its step times."""
-    sigma, excess = model_sigma(candidate.steps), ttft_excess(candidate.steps)
+    """The candidate's capacity as a function of the factor on its step times.
+
+    The factor is that of a lognormal with the spread of the margin at ``AT``, and stands for the
+    margin's own quantile at the same normal score.
+    """
+    sigma = margin_sigma(candidate.steps.margin, AT)
     lengths, c = lengths_of(service), candidate
     placed = Placed(c.deployment, c.memory, c.steps, 1, 0.0, c.prefill)
 
-    def capacity_qps(factor: float) -> float:
-        worse = Derating(factor, factor**excess)
+    def capacity_qps(score: float) -> float:
+        worse = at_score(c.steps, score)
         slower = placed.with_steps(worse.slowed)
         cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
         return slower.capacity(lengths, worse.tightened(service.slo), cv, share).qps
 
-    points = [(math.exp(sigma * d), capacity_qps(math.exp(sigma * d))) for d in DEVIATIONS]
+    points = [(math.exp(sigma * d), capacity_qps(d)) for d in DEVIATIONS]
     return ReplicaUncertainty(interpolated(points), sigma)
 
 

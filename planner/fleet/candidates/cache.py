@@ -13,7 +13,7 @@ from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.deployments import service_model
-from planner.fleet.candidates.enumerate import enumerate_candidates, prepare_candidates
+from planner.fleet.candidates.enumerate import Part, enumerate_parts
 from planner.fleet.candidates.known import Known
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Service
@@ -51,52 +51,28 @@ class SizedBefore:
         model, known = service_model(service, self._catalog), self._catalog.weight_format
         formats = {weights_for(model, name, known): name for name in reversed(search.weights)}
         rest = search.model_dump_json(exclude={"gpus", "engines", "weights", "kv_cache"})
-        spanned = tuple(
+        spanned: tuple[Part, ...] = tuple(
             itertools.product(gpus, search.engines, reversed(formats.values()), search.kv_cache)
         )
         keys = [
             (requested, rest, *part, _node(largest.get(part[0])), gpu_shares) for part in spanned
         ]
-        if sum(key not in self._known for key in keys) > 1:
-            every = tuple(largest.values())
-            prepare_candidates(
-                service, self._catalog, every, self.calibration, gpu_shares, self._deployments
-            )
-        parts = [
-            self._part(service, key, part, largest.get(part[0]), gpu_shares)
-            for key, part in zip(keys, spanned, strict=True)
-        ]
-        by_key = {c.key: c for part in parts for c in part.candidates}
-        rejections = dict.fromkeys(r for part in parts for r in part.rejections)
-        return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
-
-    def _part(
-        self,
-        service: Service,
-        key: tuple[object, ...],
-        part: tuple[str, str, str, str],
-        largest: Offer | None,
-        gpu_shares: tuple[float, ...],
-    ) -> CandidateSet:
-        gpu, engine, weights, kv_cache = part
-        if key not in self._known:
-            narrow = service.search.model_copy(
-                update={
-                    "gpus": (gpu,),
-                    "engines": (engine,),
-                    "weights": (weights,),
-                    "kv_cache": (kv_cache,),
-                }
-            )
-            self._known[key] = enumerate_candidates(
-                service.model_copy(update={"search": narrow}),
+        new = {k: p for k, p in zip(keys, spanned, strict=True) if k not in self._known}
+        if new:
+            found = enumerate_parts(
+                service,
                 self._catalog,
-                (largest,) if largest else (),
+                tuple(largest.values()),
                 self.calibration,
                 gpu_shares,
                 self._deployments,
+                tuple(new.values()),
             )
-        return self._known[key]
+            self._known.update(zip(new, found, strict=True))
+        parts = [self._known[key] for key in keys]
+        by_key = {c.key: c for part in parts for c in part.candidates}
+        rejections = dict.fromkeys(r for part in parts for r in part.rejections)
+        return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
 
 
 def _irrelevant(service: Service) -> set[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from planner.catalog.store import Catalog
 from planner.deployment import (
@@ -15,6 +16,7 @@ from planner.fleet.candidates.deployments import (
     name_on_share,
 )
 from planner.fleet.candidates.known import Known
+from planner.fleet.candidates.outcomes import Outcomes
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
@@ -34,6 +36,23 @@ TOO_SLOW = "misses a latency target at any rate"
 TOO_LONG = "requests exceed the context"
 
 
+class Parts:
+    """What a replica occupies and how fast it is, worked out when first read."""
+
+    def __init__(self, memory: Callable[[], MemoryLayout], steps: Callable[[], StepModel]) -> None:
+        self._memory, self._steps = memory, steps
+
+    @cached_property
+    def memory(self) -> MemoryLayout:
+        """What one replica occupies on each GPU."""
+        return self._memory()
+
+    @cached_property
+    def steps(self) -> StepModel:
+        """How long its steps take."""
+        return self._steps()
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A deployment that can serve ``service`` at ``capacity.qps`` per replica within its targets.
@@ -48,14 +67,23 @@ class Candidate:
     service: str
     deployment: Deployment
     capacity: Capacity
-    memory: MemoryLayout
-    steps: StepModel
+    parts: Parts
     evidence: Evidence
     notes: tuple[str, ...] = ()
     bucket_qps: Mapping[str, float] = field(default_factory=dict)
     gpu_share: float = 1.0
     prefill: Prefill | None = None
     group_sizes: tuple[int, ...] = ()
+
+    @property
+    def memory(self) -> MemoryLayout:
+        """What one replica occupies on each GPU."""
+        return self.parts.memory
+
+    @property
+    def steps(self) -> StepModel:
+        """How long the steps of one replica take."""
+        return self.parts.steps
 
     @property
     def gpus(self) -> int:
@@ -98,6 +126,8 @@ class Context:
     """What every deployment of one service is tried under. ``largest_node``: GPUs by GPU type.
 
     ``required``: all that the service requires of a replica, as one text; ``load``: its lengths.
+    ``model_text``: all of its model, hashed; ``outcomes``: how deployments fared under the same in earlier
+    runs, where that is kept.
     """
 
     service: Service
@@ -110,3 +140,5 @@ class Context:
     known: Known
     required: str
     load: bytes
+    model_text: str
+    outcomes: Outcomes | None = None

@@ -1,12 +1,14 @@
-"""Sizing for a probability: how much worse than predicted things may turn out, and still hold.
+"""Sizing with a margin: how much worse than predicted things may turn out, and still hold.
 
-One error is common to all replicas: every step takes ``factor`` times as long, lognormal with the
-spread of the TPOT interval. TTFT is known less well; what its interval is wider by tightens the TTFT
-targets in the same direction. Demand exceeds its forecast by another lognormal factor.
+One error is common to all replicas: every step takes ``factor`` times as long, with the one-sided
+quantiles of the prediction's evidence grade. TTFT is known less well; what its interval is wider by
+tightens the TTFT targets in the same direction. Demand exceeds its forecast by a lognormal factor.
 
-For a probability with normal quantile ``z`` the two errors are taken at the most likely point of
+For a probability with normal quantile ``z`` and an exact forecast the steps are slowed by the grade's
+quantile itself. With a forecast that may be off, the two errors are taken at the most likely point of
 that distance, ``z sigma / sqrt(sigma_model^2 + sigma_demand^2)`` standard deviations each (a
-first-order reliability method; exact where the capacity goes as a power of the step time).
+first-order reliability method; exact where the capacity goes as a power of the step time), with
+``sigma_model`` that of a lognormal with the same quantile.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from planner.evidence import Evidence, Interval
+from planner.performance.margins import Margin
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario.fleet import Assurance
 from planner.scenario.slo import Slo
 
 LEVEL = 0.8
 LEAST_SIGMA = 1e-6
+LEAST_SCORE = 0.1
 NORMAL = NormalDist()
 
 
@@ -35,6 +39,10 @@ class SlowedSteps:
     @property
     def evidence(self) -> Evidence:
         return self.steps.evidence
+
+    @property
+    def margin(self) -> Margin:
+        return self.steps.margin
 
     @property
     def admission_s(self) -> float:
@@ -86,10 +94,28 @@ def derating(steps: StepModel, assurance: Assurance | None) -> Derating:
     """What to size for: the prediction itself, or as much worse as the assurance asks."""
     if assurance is None:
         return Derating()
-    model, demand = model_sigma(steps), sigma_of_cv(assurance.demand_cv)
-    distance = NORMAL.inv_cdf(assurance.probability) / math.hypot(model, demand)
-    slower = math.exp(distance * model * model)
-    return Derating(slower, slower ** ttft_excess(steps), math.exp(distance * demand * demand))
+    z = NORMAL.inv_cdf(assurance.probability)
+    model, demand = margin_sigma(steps.margin, z), sigma_of_cv(assurance.demand_cv)
+    distance = z / math.hypot(model, demand)
+    worse = at_score(steps, distance * model)
+    return Derating(
+        max(worse.steps, 1.0), max(worse.ttft, 1.0), math.exp(distance * demand * demand)
+    )
+
+
+def at_score(steps: StepModel, z: float) -> Derating:
+    """Steps and TTFT as far off as the margin's quantile at the normal score ``z``.
+
+    TTFT spreads more than the steps by the ratio of their intervals; its median is off as theirs is.
+    """
+    off, median = steps.margin.log_slowdown(z), steps.margin.log_slowdown(0.0)
+    return Derating(math.exp(off), math.exp(ttft_excess(steps) * (off - median)))
+
+
+def margin_sigma(margin: Margin, z: float) -> float:
+    """Standard deviation of the log of a lognormal that has the margin's quantile at ``z``."""
+    at = max(z, LEAST_SCORE)
+    return max(margin.log_slowdown(at) / at, LEAST_SIGMA)
 
 
 def model_sigma(steps: StepModel, metric: str = "tpot") -> float:

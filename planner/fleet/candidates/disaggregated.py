@@ -19,6 +19,7 @@ from planner.fleet.candidates.candidate import (
     UNSUPPORTED,
     Candidate,
     Context,
+    Parts,
     Rejection,
 )
 from planner.fleet.candidates.deployments import deployments
@@ -241,8 +242,7 @@ def _candidate(
         service=service.name,
         deployment=d,
         capacity=_point(prefill, theirs, lengths, service, worse, best, tails),
-        memory=theirs.memory,
-        steps=theirs.steps,
+        parts=Parts(lambda: theirs.memory, lambda: theirs.steps),
         evidence=weakest((mine.steps.evidence, theirs.steps.evidence, prefill.link.evidence)),
         notes=(_text(prefill.link),),
         bucket_qps={key: qps for key, (qps, _) in found.items() if qps > 0},

@@ -7,61 +7,37 @@ deployment stops at the first that rules it out, and keeps the reason in words a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
-from planner.catalog.support import compute_precision
-from planner.deployment import (
-    Deployment,
-    replica_key,
-)
-from planner.fleet.candidates.buckets import Bucket, buckets_of
+from planner.deployment import Deployment
+from planner.fleet.candidates.buckets import buckets_of
 from planner.fleet.candidates.candidate import (
     ILLEGAL,
     NO_LONGEST,
     NO_MEMORY,
     NO_PRICE,
     NOT_OFFERED,
-    TOO_SLOW,
     Candidate,
     CandidateSet,
     Context,
     Rejection,
 )
-from planner.fleet.candidates.deployments import (
-    deployments,
-    name_on_share,
-    share_of_gpu,
-)
-from planner.fleet.candidates.derating import Derating, derating
-from planner.fleet.candidates.disaggregated import units
-from planner.fleet.candidates.feasibility import (
-    groups_in,
-    node_room,
-    refusal,
-)
-from planner.fleet.candidates.floors import below_floors, guard_capacity
-from planner.fleet.candidates.known import Known, digest
+from planner.fleet.candidates.deployments import deployments, service_model
+from planner.fleet.candidates.feasibility import node_room
+from planner.fleet.candidates.known import Known, Span, SpannedLayout, digest
 from planner.fleet.candidates.layouts import deeper_layouts
-from planner.performance import guard
+from planner.fleet.candidates.outcomes import outcome_name
+from planner.fleet.candidates.recall import recalled, row_of
+from planner.fleet.candidates.replica import LoadedReplica, loaded, sized
 from planner.performance.factors import Calibration
-from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
-from planner.serving.closed_form.capacity import (
-    Capacity,
-    capacity_from,
-    capacity_within,
-    solve_ahead,
-    too_long,
-)
+from planner.serving.closed_form.capacity import solve_ahead
 from planner.serving.closed_form.rate_states import RateStates
-from planner.serving.limits import ReplicaLimits, replica_limits
-from planner.sizing.layout import MemoryLayout
-from planner.sizing.memory import memory_layout
 from planner.workload.lengths import lengths_of
 
 # what decides how much of a service one replica carries, whatever comes of it
@@ -76,6 +52,9 @@ REQUIRED = {
     "buckets",
     "conversations",
 }
+
+Part = tuple[str, str, str, str]  # GPU, engine, weights, KV cache
+Prepared = dict[str, LoadedReplica | Rejection]  # by the text of a layout
 
 
 def enumerate_candidates(
@@ -93,29 +72,47 @@ def enumerate_candidates(
     name the catalog does not know, PhysicsBreach when a prediction beats a floor.
     """
     context = _context(service, catalog, offers, calibration, known or Known())
-    candidates: list[Candidate] = []
-    rejections: list[Rejection] = []
-    for tried in _tried(context, gpu_shares):
-        if isinstance(tried, Candidate):
-            candidates.append(tried)
-        else:
-            rejections.append(tried)
-    return CandidateSet(service.name, tuple(candidates), tuple(rejections))
+    span = _spanned(context, gpu_shares, service.search.model_dump_json())
+    return _set_of(context, span, _prepared(span, context))
 
 
-def prepare_candidates(
+def enumerate_parts(
     service: Service,
     catalog: Catalog,
     offers: Iterable[Offer],
     calibration: Calibration,
     gpu_shares: tuple[float, ...],
     known: Known,
-) -> None:
-    """Solve together what ``enumerate_candidates`` will look up, also where it is called part by part."""
-    pools = service.search.disaggregation
-    if pools is None or pools.colocated:
-        context = _context(service, catalog, offers, calibration, known)
-        _prepare(_spanned(context, gpu_shares), context)
+    parts: Sequence[Part],
+) -> list[CandidateSet]:
+    """What ``enumerate_candidates`` gives for each of ``parts`` of the search alone, sized together."""
+    context = _context(service, catalog, offers, calibration, known)
+    search = service.search
+    rest = search.model_dump_json(exclude={"gpus", "engines", "weights", "kv_cache"})
+    contexts, spans = [], []
+    for gpu, engine, weights, kv_cache in parts:
+        alone = {
+            "gpus": (gpu,),
+            "engines": (engine,),
+            "weights": (weights,),
+            "kv_cache": (kv_cache,),
+        }
+        narrow = service.model_copy(update={"search": search.model_copy(update=alone)})
+        contexts.append(replace(context, service=narrow))
+        spans.append(_spanned(contexts[-1], gpu_shares, rest, gpu, engine, weights, kv_cache))
+    prepared = _prepared(itertools.chain(*spans), context)
+    return [_set_of(c, span, prepared) for c, span in zip(contexts, spans, strict=True)]
+
+
+def _set_of(context: Context, span: Span, prepared: Prepared) -> CandidateSet:
+    candidates: list[Candidate] = []
+    rejections: list[Rejection] = []
+    for tried in _tried(context, span, prepared):
+        if isinstance(tried, Candidate):
+            candidates.append(tried)
+        else:
+            rejections.append(tried)
+    return CandidateSet(context.service.name, tuple(candidates), tuple(rejections))
 
 
 def _context(
@@ -129,6 +126,8 @@ def _context(
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
     lengths = lengths_of(service)
+    required, load = service.model_dump_json(include=REQUIRED), digest(lengths)
+    kept, model = known.outcomes, known.model_text(service_model(service, catalog))
     return Context(
         service=service,
         catalog=catalog,
@@ -138,40 +137,50 @@ def _context(
         median_prompt_tokens=float(np.quantile(lengths.prompt, 0.5)),
         largest_node=largest,
         known=known,
-        required=service.model_dump_json(include=REQUIRED),
-        load=digest(lengths),
+        required=required,
+        load=load,
+        model_text=model,
+        outcomes=kept.of(required, load, model) if kept else None,
     )
 
 
-def _spanned(context: Context, gpu_shares: tuple[float, ...]) -> list[tuple[Deployment, float]]:
-    """Every layout of one stage the search spans, on whole GPUs and on shares of one."""
-    offered = tuple(context.largest_node)
-    return [
-        (deployment, share)
-        for deployment in deployments(context.service, context.catalog, offered)
-        for share in ((1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,))
-    ]
+def _spanned(context: Context, gpu_shares: tuple[float, ...], *search: str) -> Span:
+    """Every layout of one stage the search spans, on whole GPUs and on shares of one.
+
+    ``search``: all of it, as text. Nothing is spanned where the search has pools alone.
+    """
+    service, offered = context.service, tuple(context.largest_node)
+    pools = service.search.disaggregation
+    if pools is not None and not pools.colocated:
+        return ()
+
+    def made() -> Span:
+        return tuple(
+            context.known.layout(deployment, share)
+            for deployment in deployments(service, context.catalog, offered)
+            for share in ((1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,))
+        )
+
+    return context.known.spans.of((context.model_text, offered, gpu_shares, *search), made)
 
 
-def _tried(context: Context, gpu_shares: tuple[float, ...]) -> Iterator[Candidate | Rejection]:
+def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candidate | Rejection]:
     """Replicas that do both, then units of two pools where the search asks for them."""
     pools = context.service.search.disaggregation
     yield from _unpriced(context)
-    if pools is None or pools.colocated:
-        short: dict[Deployment, bool] = {}
-        spanned = _spanned(context, gpu_shares)
-        _prepare(spanned, context)
-        for deployment, share in spanned:
-            tried = _try(deployment, context, share)
-            yield tried
-            if share == 1:
-                one = replace(deployment, tensor_parallel=1, data_parallel=1, expert_parallel=1)
-                short[one] = short.get(one, True) and _is_short(tried)
-        deeper = [one for one, lacks in short.items() if lacks]
-        _prepare([(d, 1.0) for one in deeper for d in _fewest_stages(one, context)], context)
-        for one in deeper:
-            yield from _in_stages(one, context)
+    short: dict[Deployment, bool] = {}
+    for layout in span:
+        tried = _try(layout, context, prepared)
+        yield tried
+        if layout.gpu_share == 1:
+            one = replace(layout.whole, tensor_parallel=1, data_parallel=1, expert_parallel=1)
+            short[one] = short.get(one, True) and _is_short(tried)
+    deeper = [one for one, lacks in short.items() if lacks]
+    if deeper:
+        yield from _deeper(deeper, context)
     if pools is not None:
+        from planner.fleet.candidates.disaggregated import units
+
         yield from units(context, pools)
 
 
@@ -198,155 +207,86 @@ def _is_short(tried: Candidate | Rejection) -> bool:
     return isinstance(tried, Rejection) and tried.reason in lacks
 
 
-def _in_stages(one: Deployment, context: Context) -> Iterator[Candidate | Rejection]:
+def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Rejection]:
     """The same GPU, engine and formats in pipeline stages, up to the fewest that hold the model."""
-    search = context.service.search
-    by_stages = itertools.groupby(deeper_layouts(search, one.model), key=lambda x: x.pipeline)
-    for stages, group in by_stages:
-        tried = [
-            _try(replace(one, tensor_parallel=x.tensor, pipeline_parallel=stages), context)
-            for x in group
+    degrees = list(deeper_layouts(context.service.search, ones[0].model))
+
+    def cut(one: Deployment, pipeline: int) -> list[SpannedLayout]:
+        return [
+            context.known.layout(
+                replace(one, tensor_parallel=x.tensor, pipeline_parallel=x.pipeline), 1.0
+            )
+            for x in degrees
+            if x.pipeline == pipeline
         ]
-        yield from tried
-        if not all(_is_short(t) for t in tried):
-            return
+
+    stages = list(dict.fromkeys(x.pipeline for x in degrees))
+    first = {one: cut(one, stages[0]) for one in ones} if stages else {}
+    prepared = _prepared(itertools.chain(*first.values()), context)
+    for one in first:
+        for pipeline in stages:
+            layouts = first[one] if pipeline == stages[0] else cut(one, pipeline)
+            tried = [_try(layout, context, prepared) for layout in layouts]
+            yield from tried
+            if not all(_is_short(t) for t in tried):
+                break
 
 
-def _fewest_stages(one: Deployment, context: Context) -> list[Deployment]:
-    """Its layouts in the fewest stages beyond one, where most models that lack memory fit."""
-    layouts_of = list(deeper_layouts(context.service.search, one.model))
-    return [
-        replace(one, tensor_parallel=x.tensor, pipeline_parallel=x.pipeline)
-        for x in layouts_of
-        if x.pipeline == layouts_of[0].pipeline
-    ]
-
-
-def _try(whole: Deployment, context: Context, gpu_share: float = 1.0) -> Candidate | Rejection:
-    key = _tried_as(whole, context, gpu_share)
-    tried = context.known.tried.of(key, lambda: _sized(whole, context, gpu_share))
+def _try(layout: SpannedLayout, context: Context, prepared: Prepared) -> Candidate | Rejection:
+    key = _tried_as(layout, context)
+    tried = context.known.tried.of(key, lambda: _tried_before(layout, context, prepared))
     assert isinstance(tried, Candidate | Rejection)
     return tried
 
 
-def _tried_as(whole: Deployment, context: Context, gpu_share: float) -> tuple[Hashable, ...]:
+def _tried_before(
+    layout: SpannedLayout, context: Context, prepared: Prepared
+) -> Candidate | Rejection:
+    """As it was sized in an earlier run where its outcome is kept, else sized now."""
+
+    def now() -> Candidate | Rejection:
+        found = prepared.get(layout.text) or loaded(layout, context)
+        return sized(found, layout, context)
+
+    outcomes = context.outcomes
+    if outcomes is None:
+        return now()
+    name = outcome_name(layout.text, node_room(layout.whole, context))
+    row = outcomes.find(name)
+    known = recalled(row, layout, context, now) if row is not None else None
+    if known is not None:
+        return known
+    tried = now()
+    outcomes.keep(name, row_of(tried))
+    return tried
+
+
+def _is_known(layout: SpannedLayout, context: Context) -> bool:
+    """Whether this or an earlier run has tried a layout."""
+    if _tried_as(layout, context) in context.known.tried:
+        return True
+    if context.outcomes is None:
+        return False
+    name = outcome_name(layout.text, node_room(layout.whole, context))
+    return context.outcomes.find(name) is not None
+
+
+def _tried_as(layout: SpannedLayout, context: Context) -> tuple[Hashable, ...]:
     """What decides how a deployment fares."""
-    return (whole, gpu_share, *node_room(whole, context), context.required, context.load)
+    room = node_room(layout.whole, context)
+    return (layout.text, context.model_text, *room, context.required, context.load)
 
 
-def _prepare(spanned: Iterable[tuple[Deployment, float]], context: Context) -> None:
-    """Solve the steady states of deployments on shares of a GPU together, as far as they are new."""
-    wanted = []
-    for whole, share in spanned:
-        if _tried_as(whole, context, share) in context.known.tried:
-            continue
-        deployment = _on_share(whole, share)
-        if refusal(deployment, context, context.lengths.max_total) is not None:
-            continue
-        memory = memory_layout(deployment)
-        steps = context.known.steps(deployment, context.calibration)
-        floors = guard.floors_of(steps.loads, deployment.settings.tokens_per_step)
-        if next(below_floors(floors, context), None) is not None:
-            continue
-        worse = derating(steps, context.service.assurance)
-        slo = worse.tightened(context.service.slo)
-        limits = replica_limits(deployment, memory)
-        wanted += [
-            (_states(bucket, deployment, limits, steps, worse, context), slo)
-            for bucket in context.buckets
-            if bucket.lengths.reuse is None and too_long(limits, bucket.lengths) is None
+def _prepared(layouts: Iterable[SpannedLayout], context: Context) -> Prepared:
+    """Replicas that are new, by layout, their steady states solved together."""
+    new = {x.text: loaded(x, context) for x in layouts if not _is_known(x, context)}
+    solve_ahead(
+        [
+            (states, found.slo)
+            for found in new.values()
+            if isinstance(found, LoadedReplica)
+            for states in found.states.values()
+            if isinstance(states, RateStates)
         ]
-    solve_ahead(wanted)
-
-
-def _on_share(whole: Deployment, gpu_share: float) -> Deployment:
-    if gpu_share == 1:
-        return whole
-    return replace(whole, gpu=share_of_gpu(whole.gpu, gpu_share))
-
-
-def _sized(whole: Deployment, context: Context, gpu_share: float) -> Candidate | Rejection:
-    deployment, label = _on_share(whole, gpu_share), name_on_share(whole, gpu_share)
-    refused = refusal(deployment, context, context.lengths.max_total)
-    if refused is not None:
-        reason, detail, miss = refused
-        return Rejection(reason, label, detail, miss)
-    memory = memory_layout(deployment)
-    steps = context.known.steps(deployment, context.calibration)
-    floors = guard.floors_of(steps.loads, deployment.settings.tokens_per_step)
-    for detail, miss in below_floors(floors, context):
-        return Rejection(TOO_SLOW, label, detail, miss)
-    service = context.service
-    by_bucket = {b.key: _held(b, deployment, memory, steps, context) for b in context.buckets}
-    capacity = max(by_bucket.values(), key=lambda c: c.qps)
-    if capacity.qps <= 0:
-        detail = capacity.reason or f"limited by {capacity.limited_by}"
-        return Rejection(TOO_SLOW, label, detail, _latency_miss(capacity, service))
-    if service.buckets is None:
-        guard_capacity(label, floors, capacity, context)
-    _, note = compute_precision(deployment.gpu, deployment.weights)
-    cut = f"on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
-    return Candidate(
-        key=replica_key(service.name, label),
-        service=service.name,
-        deployment=deployment,
-        capacity=capacity,
-        memory=memory,
-        steps=steps,
-        evidence=steps.evidence,
-        notes=tuple(n for n in (note, cut) if n),
-        bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
-        gpu_share=gpu_share,
-        group_sizes=groups_in(deployment, context),
     )
-
-
-def _held(
-    bucket: Bucket,
-    deployment: Deployment,
-    memory: MemoryLayout,
-    steps: StepModel,
-    context: Context,
-) -> Capacity:
-    """What capacity per replica of a bucket, with what an assurance asks it to be sized for."""
-    service = context.service
-    worse = derating(steps, service.assurance)
-    limits = replica_limits(deployment, memory)
-    slo = worse.tightened(service.slo)
-    none = too_long(limits, bucket.lengths)
-    if none is not None:
-        return none
-    if bucket.lengths.reuse is not None:
-        cv = max(1.0, service.arrivals.cv)
-        capacity = capacity_within(worse.slowed(steps), limits, bucket.lengths, slo, cv)
-    else:
-        capacity = capacity_from(_states(bucket, deployment, limits, steps, worse, context), slo)
-    return replace(capacity, qps=capacity.qps / worse.demand)
-
-
-def _states(
-    bucket: Bucket,
-    deployment: Deployment,
-    limits: ReplicaLimits,
-    steps: StepModel,
-    worse: Derating,
-    context: Context,
-) -> RateStates:
-    """One replica under the load of a bucket, as slow as it may turn out."""
-    service = context.service
-    cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
-    load = context.load if service.buckets is None else digest(bucket.lengths)
-    return context.known.states.of(
-        (deployment, load, cv, share, worse.steps),
-        lambda: RateStates(worse.slowed(steps), limits, bucket.lengths, cv, share),
-    )
-
-
-def _latency_miss(capacity: Capacity, service: Service) -> float | None:
-    ratios = [
-        capacity.latency_s[t.key] / t.seconds
-        for t in service.slo.targets
-        if t.key in capacity.latency_s
-    ]
-    worst = max(ratios, default=0.0)
-    return worst if worst > 1 else None
+    return new

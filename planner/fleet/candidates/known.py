@@ -10,17 +10,28 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from planner import cache_folder
+from planner.catalog.model import ModelSpec
 from planner.deployment import Deployment
+from planner.fleet.candidates.deployments import name_on_share
+from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
+from planner.fleet.program.solutions import SolutionStore
 from planner.performance.factors import Calibration
+from planner.performance.guard import Floors
 from planner.performance.model import CalibratedStepModel, step_model
 from planner.serving.closed_form.rate_states import RateStates
+from planner.serving.limits import ReplicaLimits
+from planner.sizing.layout import MemoryLayout
 from planner.workload.lengths import JointLengths
 
 MOST_STATES = 1024  # about 100 kB each
 TRIED_PER_STATE = 4
 MOST_DEPLOYMENTS = 4096
+MOST_SPANS = 1024
+MOST_MODELS = 64
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -51,23 +62,87 @@ class Kept(Generic[Key, Value]):
         return value
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SpannedLayout:
+    """A deployment as the search spans it, on ``gpu_share`` of its GPU.
+
+    ``label``: the name of one replica; ``text``: what tells it from every other deployment of its model.
+    """
+
+    whole: Deployment
+    gpu_share: float
+    label: str
+    text: str
+
+
+Span = tuple[SpannedLayout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FittingReplica:
+    """What follows from the layout of a replica that fits: memory, step model, floors, limits."""
+
+    deployment: Deployment
+    memory: MemoryLayout
+    steps: CalibratedStepModel
+    floors: Floors
+    limits: ReplicaLimits
+
+
 class Known:
     """The stores of one session.
 
-    ``refusals``: the first check that rules a deployment out, None where none does; ``states``: of a
+    ``refusals``: the first check that rules one pool of two out, None where none does; ``replicas``: by
+    deployment, or the first check that rules it out; ``spans``: the layouts of a search; ``states``: of a
     replica by deployment and load, ``most_states`` at once; ``tried``: candidates and rejections by what a
-    service requires.
+    service requires; ``outcomes``: of earlier runs, None where they are not kept;
+    ``solutions``: programs proved before, likewise.
     """
 
-    def __init__(self, most_states: int = MOST_STATES) -> None:
+    def __init__(
+        self,
+        most_states: int = MOST_STATES,
+        outcomes: OutcomeStore | None = None,
+        solutions: SolutionStore | None = None,
+    ) -> None:
+        self.outcomes = outcomes
+        self.solutions = solutions
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
+        self.replicas: Kept[tuple[Hashable, ...], FittingReplica | Refusal] = Kept(MOST_DEPLOYMENTS)
+        self.layouts: Kept[tuple[Deployment, float], SpannedLayout] = Kept(MOST_DEPLOYMENTS)
+        self.spans: Kept[tuple[Hashable, ...], Span] = Kept(MOST_SPANS)
         self.states: Kept[tuple[Hashable, ...], RateStates] = Kept(most_states)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
+        self._models: dict[int, tuple[ModelSpec, str]] = {}
         self._steps: Kept[Deployment, CalibratedStepModel] = Kept(MOST_DEPLOYMENTS)
 
     def steps(self, deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
         """The deployment's step model under the session's calibration."""
         return self._steps.of(deployment, lambda: step_model(deployment, calibration))
+
+    def layout(self, whole: Deployment, gpu_share: float) -> SpannedLayout:
+        """The deployment with its names, which are written once."""
+
+        def made() -> SpannedLayout:
+            label, text = name_on_share(whole, gpu_share), layout_text(whole, gpu_share)
+            return SpannedLayout(whole, gpu_share, label, text)
+
+        return self.layouts.of((whole, gpu_share), made)
+
+    def model_text(self, model: ModelSpec) -> str:
+        """All of a model, whether a catalog lists it or a scenario's own file does, as one hash."""
+        if id(model) not in self._models:
+            if len(self._models) >= MOST_MODELS:
+                self._models.clear()
+            self._models[id(model)] = (model, cache_folder.key_of((repr(model),)))
+        return self._models[id(model)][1]
+
+    def save(self) -> None:
+        """Keep what is new for later runs."""
+        if self.outcomes is not None:
+            self.outcomes.save()
+        if self.solutions is not None:
+            self.solutions.save()
 
 
 def digest(lengths: JointLengths) -> bytes:

@@ -69,9 +69,10 @@ def degrees_allowed(search: Search, tensor: int, data: int) -> dict[str, tuple[i
 
 def _cut(search: Search, model: ModelSpec, stages: tuple[int, ...]) -> Iterator[ParallelLayout]:
     mixture = any(isinstance(layer.mlp, MoeMlp) for layer in model.layers)
+    heads = _distinct_kv_heads(model)
     for tensor in search.tensor_parallel:
         for pipeline in stages:
-            for data in _data_ranks(search, model, tensor, mixture):
+            for data in _data_ranks(search, heads, tensor, mixture):
                 if search.expert_parallel != AUTO:
                     experts = search.expert_parallel
                 else:
@@ -80,11 +81,10 @@ def _cut(search: Search, model: ModelSpec, stages: tuple[int, ...]) -> Iterator[
                     yield ParallelLayout(tensor, pipeline, data, expert)
 
 
-def _data_ranks(search: Search, model: ModelSpec, tensor: int, mixture: bool) -> tuple[int, ...]:
+def _data_ranks(search: Search, heads: int | None, tensor: int, mixture: bool) -> tuple[int, ...]:
     """Attention-DP ranks beside ``tensor`` ranks of TP; together they are one of the TP degrees."""
     if search.data_parallel != AUTO:
         return search.data_parallel
-    heads = _distinct_kv_heads(model)
     if not mixture or heads is None:
         return (1,)
     totals = (n for n in search.tensor_parallel if n > tensor and n % tensor == 0)

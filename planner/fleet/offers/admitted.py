@@ -11,7 +11,10 @@ from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.errors import InputError, nearest
 from planner.fleet.offers.node_offers import existing_offers
+from planner.scenario.name_checks import TIERS
 from planner.scenario.schema import Prices, Scenario
+
+CONFIDENCES = ("high", "medium", "low")
 
 
 def offers_of(scenario: Scenario, catalog: Catalog, base: Path | None = None) -> tuple[Offer, ...]:
@@ -36,10 +39,18 @@ def offers_of_file(
     return catalog.read_prices(Path(file) if base is None else base / file)
 
 
+def widened(scenario: Scenario) -> Scenario:
+    """The same question with offers of every tier and price confidence admitted."""
+    prices = scenario.prices.model_copy(update={"tiers": TIERS, "confidence": CONFIDENCES[-1]})
+    return scenario.model_copy(update={"prices": prices})
+
+
 def admitted_offers(
     prices: Prices, catalog: Catalog, base: Path | None = None
 ) -> tuple[Offer, ...]:
-    """Offers of the admitted terms, tiers, providers and regions; the user's price file replaces the catalog.
+    """Offers of the admitted terms, tiers, confidences, providers and regions.
+
+    The user's price file replaces the catalog.
 
     Government regions count only when ``regions`` names them; ``factors`` multiply the prices of the
     GPU, provider or term they name, and ``discounts`` lower them. ``base``: folder that a relative
@@ -57,6 +68,7 @@ def admitted_offers(
             "no offer is left to choose from",
             where=prices.file or "prices",
             found=f"terms {list(prices.terms)}, tiers {list(prices.tiers)}, "
+            f"confidence {prices.confidence} or better, "
             f"providers {prices.providers}, regions {prices.regions}",
             action="see what exists with: planner catalog offers",
         )
@@ -68,10 +80,11 @@ def admitted_offers(
 
 
 def is_admitted(offer: Offer, prices: Prices) -> bool:
-    """Whether the offer is of an admitted term, tier, provider and region."""
+    """Whether the offer is of an admitted term, tier, confidence, provider and region."""
     return (
         offer.term.value in prices.terms
         and (not offer.tier or offer.tier in prices.tiers)
+        and CONFIDENCES.index(offer.confidence) <= CONFIDENCES.index(prices.confidence)
         and (prices.providers == "all" or offer.provider in prices.providers)
         and (offer.region in prices.regions if prices.regions != "all" else not offer.government)
     )

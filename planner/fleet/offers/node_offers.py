@@ -115,8 +115,11 @@ def _over_time(
     lead = horizon.lead_time_months.get(term.value, 0.0)
     starts = sorted(set(calendar.month))
     if not term.months:
+        if len(starts) == 1 and not lead:
+            yield node
+            return
         alive = tuple(t for t, m in enumerate(calendar.month) if m >= lead)
-        yield node if len(starts) == 1 and not lead else replace(node, periods=alive)
+        yield replace(node, periods=alive)
         return
     if len(starts) == 1 and not lead:
         yield _charged(node, horizon.months, term, ends=horizon.ends)

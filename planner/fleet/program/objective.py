@@ -69,7 +69,7 @@ def minimise_in_order(columns: Columns, effort: SolverLimits, deadline: float) -
     first = _cheapest(columns, effort, deadline)
     if not proved and first.status == "optimal":
         first = replace(first, status="feasible")
-    if first.status != "optimal" or effort.gap > 0:
+    if first.status != "optimal" or effort.gap > 0 or effort.cost_alone:
         return first
     _hold(columns.model, "cost", cost(columns), first)
     second = minimise(columns.model, tie_break(columns), until(effort, deadline))

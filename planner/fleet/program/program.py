@@ -101,14 +101,16 @@ def solve(
     solver: str = "highs",
     seed: int = 0,
     threads: int = 1,
+    cost_alone: bool = False,
 ) -> Solution:
     """Return the cheapest fleet and what the solver proved about it.
 
-    ``gap``: relative gap at which to stop; status "optimal" means proved within it. Raises
+    ``gap``: relative gap at which to stop; status "optimal" means proved within it. ``cost_alone``: the
+    fleet may be any of the equally cheap ones. Raises
     InputError for an unknown solver or a senseless limit, SolverError when the solver fails.
     """
     solver = usable(solver)
-    effort = SolverLimits(time_limit_s, gap, solver, seed, threads)
+    effort = SolverLimits(time_limit_s, gap, solver, seed, threads, cost_alone)
     started = time.monotonic()
     deadline = started + time_limit_s
     smaller = without_dominated(problem, ties=gap == 0)

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,17 @@ _CBC_VERSION = re.compile(r"Version:\s*(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class SolverLimits:
-    """How long and how closely to solve: seconds [s], relative gap, threads, seed, which solver."""
+    """How long and how closely to solve: seconds [s], relative gap, threads, seed, which solver.
+
+    ``cost_alone``: stop once the cost is proved, without choosing among equally cheap fleets.
+    """
 
     time_limit_s: float = 60.0
     gap: float = 0.0
     solver: str = "highs"
     seed: int = 0
     threads: int = 1
+    cost_alone: bool = False
 
     def __post_init__(self) -> None:
         if self.solver not in SOLVERS:
@@ -125,8 +130,7 @@ def relaxation(
     proved, incumbent, _ = run(problem, effort)
     if proved != "optimal" or not incumbent:
         return None
-    rows = problem.constraints()
-    named = {r.name: r for r in (rows.values() if isinstance(rows, dict) else rows)}
+    named = {r.name: r for r in _rows(problem)}
     duals = [
         float(named[f"r{k}"].pi or 0.0) if row.terms else 0.0 for k, row in enumerate(program.rows)
     ]
@@ -140,6 +144,7 @@ def usable(solver: str) -> str:
     return solver
 
 
+@lru_cache(maxsize=2)
 def solver_version(solver: str) -> str:
     """The version of the solver that runs, as it tells it."""
     if solver == "highs":
@@ -183,17 +188,17 @@ def _run_highs(problem: Any, effort: SolverLimits) -> tuple[str, bool, float | N
     import pulp
 
     _schedule(highspy.Highs, effort.threads)
+    solver = pulp.HiGHS(
+        msg=False,
+        gapRel=effort.gap,
+        threads=effort.threads,
+        timeLimit=effort.time_limit_s,
+        random_seed=effort.seed,
+    )
+    solver.buildSolverModel = _hand_over
     try:
         with native_stdout_silenced():
-            problem.solve(
-                pulp.HiGHS(
-                    msg=False,
-                    gapRel=effort.gap,
-                    threads=effort.threads,
-                    timeLimit=effort.time_limit_s,
-                    random_seed=effort.seed,
-                )
-            )
+            problem.solve(solver)
     except (pulp.PulpError, KeyError) as error:
         raise SolverError(f"HiGHS stopped: {error}") from None
     model = problem.solverModel
@@ -207,6 +212,51 @@ def _run_highs(problem: Any, effort: SolverLimits) -> tuple[str, bool, float | N
     if bound is not None and not math.isfinite(bound):
         bound = None
     return ("optimal" if status == states.kOptimal else "stopped"), incumbent, bound
+
+
+def _hand_over(problem: Any) -> None:
+    """Give HiGHS a PuLP problem as arrays: column by column takes as long as solving it."""
+    import highspy
+    import numpy as np
+    import pulp
+
+    columns, rows = problem.variables(), _rows(problem)
+    for i, column in enumerate(columns):
+        column.index = i
+    starts, indices, values = [0], [], []
+    for k, row in enumerate(rows):
+        row.index = k
+        for column, coefficient in row.items():
+            if coefficient != 0:
+                indices.append(column.index)
+                values.append(coefficient)
+        starts.append(len(indices))
+    inf, kinds = highspy.kHighsInf, highspy.HighsVarType
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = len(columns), len(rows)
+    model.col_cost_ = np.array([problem.objective.get(c, 0.0) for c in columns], float)
+    model.col_lower_ = np.array([_or(c.lowBound, -inf) for c in columns], float)
+    model.col_upper_ = np.array([_or(c.upBound, inf) for c in columns], float)
+    model.row_lower_ = np.array([_or(r.getLb(), -inf) for r in rows], float)
+    model.row_upper_ = np.array([_or(r.getUb(), inf) for r in rows], float)
+    model.integrality_ = [
+        kinds.kInteger if c.cat == pulp.LpInteger else kinds.kContinuous for c in columns
+    ]
+    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    model.a_matrix_.start_ = np.array(starts, np.int32)
+    model.a_matrix_.index_ = np.array(indices, np.int32)
+    model.a_matrix_.value_ = np.array(values, float)
+    problem.solverModel.passModel(model)
+
+
+def _rows(problem: Any) -> list[Any]:
+    """The constraints, which PuLP keeps by name or as a list, by its version."""
+    rows = problem.constraints()
+    return list(rows.values() if isinstance(rows, dict) else rows)
+
+
+def _or(bound: float | None, unbounded: float) -> float:
+    return unbounded if bound is None else float(bound)
 
 
 def _schedule(highs: Any, threads: int) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -89,10 +89,16 @@ class Corrections:
     terms: Mapping[str, TermRow]
     shifts: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]]
     residuals: ResidualTable | None = None
+    _known: dict[tuple[str, ...], Floats] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def terms_of(self, traits: Traits, release: str) -> Floats:
         """The value of every term for a deployment; ``release``: its engine's version."""
-        return np.array([self._value(name, traits, release) for name in TERMS])
+        key = (release, *traits.levels_key())  # traits that compare equal may differ in levels
+        if key not in self._known:
+            self._known[key] = np.array([self._value(name, traits, release) for name in TERMS])
+        return self._known[key]
 
     def _value(self, name: str, traits: Traits, release: str) -> float:
         levels = levels_of(name, traits, release)

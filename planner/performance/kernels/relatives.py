@@ -53,6 +53,7 @@ def borrowed(deployment: Deployment, root: Path) -> Components | None:
     )
 
 
+@lru_cache(maxsize=512)
 def _relative(gpu: GpuSpec, engine: str, root: Path) -> GpuSpec | None:
     """The nearest GPU with tables of the same compute capability and a like balance.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from planner.catalog.model import (
     LatentAttention,
     Layer,
     Mixer,
+    ModelSpec,
     MoeMlp,
     RecurrentMixer,
     SoftmaxAttention,
@@ -102,7 +104,6 @@ class KernelSum:
         least: Components | None,
     ) -> Components:
         stages = float(self._d.pipeline_parallel)
-        layers = self._d.model.layers
         return Components(
             loads=self._loads,
             local=_rising(local / stages),
@@ -111,8 +112,8 @@ class KernelSum:
             decode=_rising(_rising(decode / stages + TINY_S).T).T,
             prompt=_rising(_rising(prompt / stages + TINY_S).T).T,
             exchange=_rising(self._exchange[None, :] / stages),
-            norms=sum(_normalises(layer) for layer in layers) / stages,
-            recurrent=sum(isinstance(y.mixer, RecurrentMixer) for y in layers) / stages,
+            norms=_count(self._d.model, _normalises) / stages,
+            recurrent=_count(self._d.model, _recurs) / stages,
             least=least,
         )
 
@@ -135,8 +136,8 @@ class KernelSum:
         gpu, stored = self._d.gpu, product.stored
         bits = 16.0 if stored is None else float(stored.bits)
         for kernel in kernel_names(stored, self._d, routed=False):
-            found = lookup.product(self._table, kernel, product.rows, product.columns)
-            if found is not None:
+            seconds = self._seconds(kernel, product)
+            if seconds is not None:
                 break
         else:
             raise _Unknown
@@ -146,7 +147,15 @@ class KernelSum:
             values * bits / 8 / self._bandwidth,
             2 * values * TOKENS / gpu.peak_flops(precision),
         )
-        return np.maximum(_on_tokens(*found), floor), floor
+        return np.maximum(seconds, floor), floor
+
+    def _seconds(self, kernel: str, product: Product) -> Floats | None:
+        """Seconds of a product over TOKENS, found once for each table."""
+        key, known = (kernel, product.rows, product.columns), self._table.products
+        if key not in known:
+            found = lookup.product(self._table, *key)
+            known[key] = None if found is None else _on_tokens(*found)
+        return known[key]
 
     def _experts(self, mlp: MoeMlp, count: int) -> None:
         d = self._d
@@ -362,6 +371,16 @@ class KernelSum:
             raise _Unknown
         size, logs = found
         return _on_log(size, logs, TOKENS * hidden)
+
+
+@lru_cache(maxsize=128)
+def _count(model: ModelSpec, holds: Callable[[Layer], bool]) -> int:
+    """How many layers of a model something holds of."""
+    return sum(count for layer, count in layer_counts(model) if holds(layer))
+
+
+def _recurs(layer: Layer) -> bool:
+    return isinstance(layer.mixer, RecurrentMixer)
 
 
 def _normalises(layer: Layer) -> bool:

@@ -8,7 +8,7 @@ nanoseconds. A file is read when the first deployment on its GPU and engine is p
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,17 +55,24 @@ class Operation:
 
 @dataclass(frozen=True, repr=False)
 class KernelTable:
-    """Operations by name. gpu, engine: what they were measured on."""
+    """Operations by name. gpu, engine: what they were measured on.
+
+    products: seconds over a ladder of tokens by kernel, rows and columns, as far as they were looked up.
+    """
 
     gpu: str
     engine: str
     operations: dict[str, Operation]
+    products: dict[tuple[str, int, int], Floats | None] = field(
+        default_factory=dict, init=False, compare=False
+    )
 
     def get(self, name: str) -> Operation | None:
         """The operation, None where the engine has no table of it on this GPU."""
         return self.operations.get(name)
 
 
+@lru_cache(maxsize=512)
 def kernel_table(root: Path, gpu: str, engine: str) -> KernelTable | None:
     """Return the table of a GPU and engine under a catalog's root, None when there is none."""
     path = root / FOLDER / f"{gpu}.{engine}.npz"

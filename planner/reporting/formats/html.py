@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from planner.reporting.charts.canvas import DARK, LIGHT
-from planner.reporting.document import Block, Cell, Column, Document, Quantity, written
+from planner.reporting.document import Block, Cell, Column, Document, Quantity
 from planner.reporting.extras import need
 from planner.units import printable
 
@@ -40,7 +40,8 @@ def _template() -> Template:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["written"] = lambda cell: written(cell.value, cell.quantity)
+    environment.filters["written"] = Cell.text
+    environment.filters["ends"] = Cell.ends
     environment.filters["kind"] = _kind
     environment.filters["drawn"] = lambda figure: markup(figure.draw())
     environment.filters["link"] = _is_link
@@ -51,7 +52,7 @@ def _template() -> Template:
 
 def _width(cell: Cell, column: Column) -> str:
     """How a cell stands and wraps: aligned like its column; numbers and short words keep a line."""
-    length = len(written(cell.value, cell.quantity))
+    length = len(cell.text())
     if column.quantity is not Quantity.TEXT:
         return "number" if length <= _SHORT else "number wraps"
     return "short" if length <= _SHORT else "long" if length > _LONG else "text"

@@ -14,7 +14,6 @@ from planner.reporting.document import (
     Quantity,
     Section,
     Table,
-    written,
 )
 
 # Underscores inside words and single tildes mean nothing to Markdown.
@@ -36,9 +35,7 @@ def table(source: Table) -> str:
     source = source.shown()
     head = " | ".join(escape(c.title) for c in source.columns)
     rule = " | ".join("---" if c.quantity is Quantity.TEXT else "---:" for c in source.columns)
-    rows = [
-        " | ".join(escape(written(c.value, c.quantity)) for c in cells) for cells in source.cells()
-    ]
+    rows = [" | ".join(escape(c.text()) for c in cells) for cells in source.cells()]
     lines = "\n".join(f"| {row} |" for row in (head, rule, *rows))
     parts = [f"**{escape(source.title)}**", lines, escape(source.note)]
     return "\n\n".join(p for p in parts if p)
@@ -59,7 +56,7 @@ def _section(section: Section) -> list[str]:
             case Facts(facts):
                 parts.append(
                     "\n".join(
-                        f"- {escape(f.name)}: **{escape(written(f.cell.value, f.cell.quantity))}**"
+                        f"- {escape(f.name)}: **{escape(f.cell.text())}**"
                         + (f" ({escape(f.note)})" if f.note else "")
                         for f in facts
                     )

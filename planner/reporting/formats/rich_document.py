@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from planner.reporting.document import (
@@ -19,7 +20,6 @@ from planner.reporting.document import (
     Items,
     Paragraph,
     Table,
-    written,
 )
 from planner.reporting.formats.rich_table import FittedTable
 
@@ -47,7 +47,8 @@ def console(piped: int = PIPED) -> Console:
 
 def renderable(document: Document) -> RenderableType:
     """The document for ``rich`` to lay out."""
-    parts: list[RenderableType] = [Text(document.headline or document.title, style="bold")]
+    style = "bold red" if document.failed else "bold"
+    parts: list[RenderableType] = [Text(document.headline or document.title, style=style)]
     for section in document.sections:
         if section.blocks:
             parts.append(Text(f"\n{section.title}", style="bold cyan"))
@@ -67,14 +68,23 @@ def _block(block: Block, heading: str) -> Iterator[RenderableType]:
                 yield Text(block.note, style="dim")
         case Facts(facts):
             for fact in facts:
-                value = written(fact.cell.value, fact.cell.quantity)
+                value = fact.cell.text()
                 yield Text(f"  {fact.name}: {value}" + (f" ({fact.note})" if fact.note else ""))
         case Paragraph(words, warning):
             yield Text(words, style="yellow" if warning else "")
         case Items(items, ordered):
-            for i, item in enumerate(items, 1):
-                yield Text(f"  {f'{i}.' if ordered else '-'} {item}")
+            yield _listed(items, ordered)
         case Code(lines):
             yield Text("\n".join(lines), no_wrap=True, overflow="ignore")
         case Figure():
             return
+
+
+def _listed(items: tuple[str, ...], ordered: bool) -> RichTable:
+    """One item a row, its further lines under its first word."""
+    grid = RichTable.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True, min_width=3)
+    grid.add_column(overflow="fold")
+    for i, item in enumerate(items, 1):
+        grid.add_row(f"{i}." if ordered else "-", Text(item))
+    return grid

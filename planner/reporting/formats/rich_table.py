@@ -1,4 +1,4 @@
-"""One table in the terminal, cut into several where its columns do not fit side by side."""
+"""One table in the terminal: on its side, or cut into several, where its columns do not fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from planner.reporting.document import Column, Quantity, Table, written
+from planner.reporting.document import Column, Quantity, Table
 
 _LINE = 26  # a number or a row head up to this long keeps its line
 _SHORT = 16  # row heads fold to this before columns move to a further table
@@ -21,8 +21,9 @@ _PADDING = 3  # around a cell, with the space to the next
 class FittedTable:
     """Numbers and row heads keep their line, other text wraps between words.
 
-    Where the page is too narrow even so, the columns continue in a further table under the same row
-    heads: nothing is squeezed to a few letters.
+    Where the page is too narrow even so, the table is turned on its side, each row a column; where that
+    is too wide too, the columns continue in a further table under the same row heads. Nothing is
+    squeezed to a few letters.
     """
 
     source: Table
@@ -30,12 +31,16 @@ class FittedTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable]:
         """The table or tables for a page of this width."""
         source = self.source.shown()
-        rows = [[written(c.value, c.quantity) for c in cells] for cells in source.cells()]
+        rows = [[c.text() for c in cells] for cells in source.cells()]
         columns = [
             _Column(column, [row[i] for row in rows], head=i == 0)
             for i, column in enumerate(source.columns)
         ]
-        for part in _parts(columns, options.max_width):
+        parts = list(_parts(columns, options.max_width))
+        if len(parts) > 1 and _upright_width(columns) <= options.max_width:
+            yield _upright(columns)
+            return
+        for part in parts:
             yield _drawn(part, options.max_width)
 
 
@@ -96,4 +101,23 @@ def _drawn(part: Sequence[_Column], page: int) -> RichTable:
         )
     for cells in zip(*(column.cells for column in part), strict=True):
         drawn.add_row(*map(Text, cells))
+    return drawn
+
+
+def _upright_width(columns: Sequence[_Column]) -> int:
+    """How wide the table is on its side."""
+    titles = max(len(column.title) for column in columns)
+    rows = zip(*(column.cells for column in columns), strict=True)
+    return _PADDING * (len(columns[0].cells) + 1) + titles + sum(max(map(len, row)) for row in rows)
+
+
+def _upright(columns: Sequence[_Column]) -> RichTable:
+    """One line a column, headed by its title; the first column's cells head the others."""
+    head, *others = columns
+    drawn = RichTable(box=SIMPLE_HEAD, show_edge=False)
+    drawn.add_column(Text(head.title), overflow="fold")
+    for cell in head.cells:
+        drawn.add_column(Text(cell, justify="left"), justify="right", overflow="fold")
+    for column in others:
+        drawn.add_row(Text(column.title), *map(Text, column.cells))
     return drawn

@@ -23,12 +23,14 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.reporting.names import metric_title
 from planner.reporting.plan import (
     evidence_sections,
     money_sections,
     price_sections,
     service_sections,
 )
+from planner.reporting.plan.decision_text import decision_lines
 from planner.reporting.plan.searched import searched_line
 from planner.units import counted
 
@@ -37,7 +39,7 @@ _PROOF = {
     "optimal": "proven cheapest of what was searched, for the printed capacities and prices",
     "feasible": "not proven cheapest: the solver stopped early",
     "infeasible": "no fleet can meet this scenario",
-    "unknown": "the solver stopped before it found a plan",
+    "unknown": "the solver stopped before it found a plan; give it longer with --time-limit",
 }
 
 
@@ -59,24 +61,38 @@ def plan_document(findings: Findings) -> Document:
         evidence_sections.derivation(findings),
         evidence_sections.provenance(plan),
     )
-    run = plan.provenance.run
     return Document(
         title=f"Capacity plan: {plan.scenario.name}",
         headline=headline(plan),
         sections=tuple(s for s in sections if s.blocks),
-        footer=(f"planner {plan.provenance.planner_version}, {run.created_at}",),
+        footer=(_origin(plan),),
         data=money_sections.cash_by_month(plan),
+        failed=plan.totals is None,
+    )
+
+
+def _origin(plan: Plan) -> str:
+    """Version, catalog, prices and time in a line."""
+    p = plan.provenance
+    dates = f", prices of {' to '.join(dict.fromkeys(p.price_dates))}" if p.price_dates else ""
+    return (
+        f"planner {p.planner_version}, catalog {p.catalog_digest[:12]}{dates}, {p.run.created_at}"
     )
 
 
 def headline(plan: Plan) -> str:
     """The decision in one sentence."""
     if plan.totals is None:
-        return plan.infeasibility.summary if plan.infeasibility else _PROOF[plan.status] + "."
+        why = f": {plan.infeasibility.summary}" if plan.infeasibility else "."
+        return f"{plan.scenario.name}: {_PROOF[plan.status]}{why}"
     owned = [_text(n) for n in rented(plan) if n.term == Term.OWNED]
     hired = [_text(n) for n in rented(plan) if n.term != Term.OWNED]
     run = _listed(
-        [f"{g.replicas} x [{_layout(g)}]" for s in plan.services for g in s.replica_groups]
+        [
+            f"{g.replicas} x [{_layout(g)}]" + (f" for {s.name}" if len(plan.services) > 1 else "")
+            for s in plan.services
+            for g in s.replica_groups
+        ]
     )
     steps = [
         f"keep {_listed(owned)}" if owned else "",
@@ -109,11 +125,15 @@ def _text(node: NodeCount) -> str:
 
 def _decision(findings: Findings) -> tuple[Block, ...]:
     plan = findings.plan
-    blocks: list[Block] = []
+    unconfirmed = [w for w in plan.warnings if w == plan.verification.note]
+    others = [w for w in plan.warnings if w != plan.verification.note]
+    blocks: list[Block] = [Paragraph(w, warning=True) for w in unconfirmed]
     if plan.totals is not None:
         blocks.append(_key_facts(plan))
+    if lines := tuple(decision_lines(plan)):
+        blocks.append(Items(lines))
     blocks += [Paragraph(text, warning=True) for text in _unserved(plan)]
-    blocks += [Paragraph(w, warning=True) for w in (*plan.warnings, *findings.notes)]
+    blocks += [Paragraph(w, warning=True) for w in (*others, *findings.notes)]
     blocks.append(Paragraph(_proof(plan)))
     if line := searched_line(plan):
         blocks.append(Paragraph(line))
@@ -123,8 +143,12 @@ def _decision(findings: Findings) -> tuple[Block, ...]:
 
 
 def _unserved(plan: Plan) -> Iterator[str]:
-    """What a plan that serves by priority leaves out."""
-    for service in plan.services:
+    """What a plan that serves by priority leaves out: in all, then by service."""
+    requested = sum(s.rate_qps for s in plan.services)
+    served = sum(s.served_qps for s in plan.services)
+    if plan.totals is not None and served < requested * (1 - 1e-6):
+        yield f"Only {rounding.qps(served)} of {rounding.qps(requested)} are served."
+    for service in plan.services if len(plan.services) > 1 else ():
         if service.served_qps < service.rate_qps * (1 - 1e-6):
             yield (
                 f"{service.name}: only {rounding.qps(service.served_qps)} of "
@@ -173,7 +197,7 @@ def _targets(plan: Plan) -> Iterator[Fact]:
     for service, key, target_s, predicted_s in predictions:
         prefix = f"{service.name}: " if len(plan.services) > 1 else ""
         yield Fact(
-            f"{prefix}{service_sections.metric_title(key)}",
+            f"{prefix}{metric_title(key)}",
             Cell(predicted_s, Quantity.SECONDS),
             f"target {rounding.seconds(target_s)}",
         )
@@ -197,13 +221,13 @@ def _infeasibility(why: Infeasibility) -> list[Block]:
         blocks.append(
             Table(
                 "relaxations",
-                "Ways out, each enough by itself",
+                "Cheapest ways out, each enough by itself",
                 (
-                    Column("requirement", "Requirement"),
+                    Column("requirement", "Relax"),
                     Column("current", "Now"),
-                    Column("relaxed", "Would be feasible at"),
-                    Column("usd_per_hour", "Cost then", Quantity.USD_PER_HOUR),
-                    Column("gpus", "GPUs then", Quantity.COUNT),
+                    Column("relaxed", "Relaxed to"),
+                    Column("usd_per_hour", "Resulting cost", Quantity.USD_PER_HOUR),
+                    Column("gpus", "GPUs", Quantity.COUNT),
                 ),
                 tuple(
                     (r.requirement, r.current, r.relaxed, r.usd_per_hour, r.gpus)

@@ -20,22 +20,13 @@ from planner.reporting.document import (
     Table,
     Value,
 )
+from planner.reporting.names import MEMORY_PARTS, METRICS, WHOLE_GPU, limit_title, metric_title
 from planner.reporting.plan import schedule_section
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
 from planner.reporting.plan.prefix_section import prefix_section
 
 MOST_BARS = 12
-_LIMITS = {"throughput": "saturation", "kv pool": "KV pool", "max_num_seqs": "batch slots"}
-_METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "End to end"}
-_PARTS = {
-    "weights_bytes": "Weights",
-    "kv_pool_bytes": "KV pool",
-    "activations_bytes": "Activations",
-    "cuda_graphs_bytes": "CUDA graphs",
-    "context_bytes": "Context and collectives",
-    "adapters_bytes": "Adapters",
-    "outside_budget_bytes": "Outside the budget",
-}
+MEMORY_BYTES = {f"{key}_bytes": title for key, title in MEMORY_PARTS.items()}
 
 
 def sections(findings: Findings) -> tuple[Section, ...]:
@@ -50,19 +41,6 @@ def sections(findings: Findings) -> tuple[Section, ...]:
         prefix_section(services),
         Section("memory", "Memory of one GPU", _memory(services)),
     )
-
-
-def metric_title(key: str) -> str:
-    """``ttft_p99`` as people write it: ``TTFT p99``."""
-    metric, _, percentile = key.partition("_p")
-    return f"{_METRICS.get(metric, metric)} p{percentile}"
-
-
-def limit_title(reason: str) -> str:
-    """What stops a higher rate, in words."""
-    if reason.partition("_p")[0] in _METRICS:
-        return metric_title(reason)
-    return _LIMITS.get(reason, reason)
 
 
 def predicted_s(service: ServicePlan, key: str) -> float | None:
@@ -99,11 +77,12 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
         Column("engine_version", "Engine version"),
         Column("replicas", "Replicas", Quantity.COUNT),
         Column("gpus", "GPUs", Quantity.COUNT),
-        Column("capacity_qps", "Capacity each", Quantity.QPS),
-        Column("routed_qps", "Routed to all", Quantity.QPS),
-        Column("utilisation", "Load", Quantity.SHARE),
-        Column("concurrency", "In flight each", Quantity.COUNT),
-        Column("kv_used_share", "KV used", Quantity.SHARE),
+        Column("capacity_qps", "Capacity per replica", Quantity.QPS),
+        Column("load_qps", "Load per replica", Quantity.QPS),
+        Column("routed_qps", "Load of all", Quantity.QPS),
+        Column("utilisation", "Utilization", Quantity.SHARE),
+        Column("concurrency", "In flight per replica", Quantity.COUNT),
+        Column("kv_used_share", "KV pool in use", Quantity.SHARE),
         Column("limited_by", "Limited by"),
         Column("headroom_qps", "Service headroom", Quantity.QPS),
         Column("evidence", "Evidence"),
@@ -116,6 +95,7 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
             g.replicas,
             g.gpus,
             g.capacity_qps,
+            g.routed_qps / g.replicas if g.replicas else None,
             g.routed_qps,
             g.utilisation,
             g.concurrency,
@@ -188,12 +168,12 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
         Column("target_s", "Target", Quantity.SECONDS),
         Column("predicted_s", "Predicted", Quantity.SECONDS),
         Column("met", "Met"),
-        Column("low_s", f"Model {level} from", Quantity.SECONDS),
+        Column("low_s", f"Model range ({level})", Quantity.SECONDS, low_end=True),
         Column("high_s", "to", Quantity.SECONDS),
-        Column("simulated_low_s", "Simulation from", Quantity.SECONDS),
+        Column("simulated_low_s", "Simulation range", Quantity.SECONDS, low_end=True),
         Column("simulated_high_s", "to", Quantity.SECONDS),
-        Column("method", "Method"),
-        Column("evidence", "Evidence"),
+        Column("method", "Method", optional=True),
+        Column("evidence", "Evidence", optional=True),
     )
     floors = [
         f"{s.name}: " * (len(services) > 1) + ", ".join(_floor(k, v) for k, v in s.floors.items())
@@ -201,7 +181,9 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
         if s.floors
     ]
     blocks: list[Block] = [
-        Table("latency", "Percentiles at the planned load", columns, tuple(rows)),
+        Table(
+            "latency", "Percentiles at the planned load", columns, tuple(rows), _method(services)
+        ),
     ]
     for s in services:
         goodput = goodput_target(findings.plan, s.name)
@@ -215,10 +197,21 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
     return tuple(blocks)
 
 
+def _method(services: tuple[ServicePlan, ...]) -> str:
+    """Where the percentiles come from, and what the model's range means."""
+    methods = {g.predicted.method for _, g in _each(services)}
+    level = rounding.share(services[0].replica_groups[0].predicted.interval_level)
+    source = {
+        frozenset({"simulated"}): "Percentiles are simulated",
+        frozenset({"closed form"}): "Percentiles are from the closed form, not simulated",
+    }.get(frozenset(methods), "Percentiles are simulated or from the closed form, as stated")
+    return f"{source}; the model's range is meant to hold in {level} of cases."
+
+
 def goodput_text(goodput: float) -> str:
-    """What is asked where the targets are judged together."""
+    """What is required where the targets are judged together."""
     return (
-        f"Asked is that {rounding.share(goodput)} of the requests meet all these targets at once; one "
+        f"Goodput target: {rounding.share(goodput)} of the requests meet all these targets at once; one "
         "percentile beyond its target is no miss."
     )
 
@@ -227,7 +220,7 @@ def _floor(key: str, value: float) -> str:
     """``ttft_s`` and ``gpus_for_arithmetic_alone`` in words."""
     if key.endswith("_s"):
         metric = key.removesuffix("_s")
-        return f"{_METRICS.get(metric, metric)} {rounding.seconds(value)}"
+        return f"{METRICS.get(metric, metric)} {rounding.seconds(value)}"
     return f"{key.replace('_', ' ').replace('gpus', 'GPUs')} {rounding.significant(value)}"
 
 
@@ -241,15 +234,15 @@ def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     columns = (
         Column("service", "Service", optional=True),
         Column("layout", "Replica"),
-        *(Column(key, title, Quantity.BYTES) for key, title in _PARTS.items()),
-        Column("total_bytes", "Whole GPU", Quantity.BYTES),
+        *(Column(key, title, Quantity.BYTES) for key, title in MEMORY_BYTES.items()),
+        Column("total_bytes", WHOLE_GPU, Quantity.BYTES),
         Column("kv_pool_tokens", "KV tokens per replica", Quantity.COUNT),
     )
     rows = tuple(
         (
             s.name,
             _pool_name(g, pool),
-            *(pool.memory.get(key) for key in _PARTS),
+            *(pool.memory.get(key) for key in MEMORY_BYTES),
             pool.memory.get("total_bytes"),
             pool.kv_pool_tokens,
         )
@@ -259,5 +252,5 @@ def _memory(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     charted = costliest(services, MOST_BARS)
     bars = {_pool_name(g, p): p.memory for _, g in _each(charted) for p in pools_of(g) if p.memory}
     table = Table("memory", "Parts of the memory", columns, rows)
-    figure: tuple[Figure, ...] = (service_charts.memory(bars, _PARTS),) if bars else ()
+    figure: tuple[Figure, ...] = (service_charts.memory(bars, MEMORY_BYTES),) if bars else ()
     return (table, *figure)

@@ -226,7 +226,7 @@ def servers_table(servers: Iterable[ServerRow]) -> Table:
         Column("gpu", "GPU"),
         Column("gpus", "count", NUMBER),
         Column("price_usd", "price", Quantity.USD),
-        Column("price_low_usd", "from", Quantity.USD),
+        Column("price_low_usd", "range", Quantity.USD, low_end=True),
         Column("price_high_usd", "to", Quantity.USD),
         Column("max_power_kw", "kW at most", NUMBER),
         Column("idle_power_kw", "kW idle", NUMBER),

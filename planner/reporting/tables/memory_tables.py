@@ -14,19 +14,10 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.reporting.names import MEMORY_PARTS, WHOLE_GPU
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.model_memory import ModelMemory
 from planner.units import GB, GIB
-
-PART_NAMES = {
-    "weights": "weights",
-    "kv_pool": "KV cache pool",
-    "activations": "activations (peak)",
-    "cuda_graphs": "CUDA graphs",
-    "context": "context and collectives",
-    "adapters": "RoPE tables, adapters",
-    "outside_budget": "outside the engine's budget",
-}
 
 
 def model_document(result: ModelMemory, launch: tuple[str, ...] = ()) -> Document:
@@ -144,10 +135,10 @@ def _partition_table(result: ModelMemory) -> Table:
     assert layout is not None
     assert deployment is not None
     rows = [
-        (PART_NAMES[part], say.fixed(size / GIB), size / layout.total_bytes)
+        (MEMORY_PARTS[part], say.fixed(size / GIB), size / layout.total_bytes)
         for part, size in layout.parts_bytes().items()
     ]
-    rows.append(("CUDA-visible memory", say.fixed(layout.total_bytes / GIB), 1.0))
+    rows.append((WHOLE_GPU, say.fixed(layout.total_bytes / GIB), 1.0))
     return Table(
         "partition",
         f"Memory of each GPU: {deployment.label}",

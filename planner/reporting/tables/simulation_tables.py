@@ -115,7 +115,7 @@ def _percentiles(study: Study, suffix: str) -> Table:
     for p in PERCENTILES:
         columns.append(Column(f"p{p:g}_s", f"p{p:g}", Quantity.SECONDS))
     columns += [
-        Column("p99_low_s", "p99 from", Quantity.SECONDS),
+        Column("p99_low_s", "p99 range", Quantity.SECONDS, low_end=True),
         Column("p99_high_s", "to", Quantity.SECONDS),
     ]
     rows: list[tuple[str | float | None, ...]] = []

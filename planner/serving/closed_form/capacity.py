@@ -374,7 +374,7 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[str, Floats]
     why = "is under" if target.seconds < need else "leaves no room above"
     return _none(
         key,
-        f"{key} of {target.seconds:.3g} s {why} the {need:.3g} s that a replica without any other "
+        f"{key} of {target.seconds:.4g} s {why} the {need:.4g} s that a replica without any other "
         "request needs",
         {key: need},
     )

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.evidence import Evidence, Interval
+from planner.performance.margins import Margin
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario.slo import Slo, Target
 from planner.serving.closed_form.capacity import ceiling_of, ceiling_qps
@@ -171,6 +172,10 @@ class JoiningSteps:
     @property
     def evidence(self) -> Evidence:
         return self.steps.evidence
+
+    @property
+    def margin(self) -> Margin:
+        return self.steps.margin
 
     @property
     def admission_s(self) -> float:

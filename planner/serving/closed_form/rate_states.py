@@ -192,6 +192,10 @@ def _judge(together: SteadyState, members: Sequence[tuple[Wanted, int]]) -> None
     """Keep the share late for each target of replicas that ask for the same metrics."""
     size = together.rows.replicas
     for j, first in enumerate(members[0][0][2]):
+        if not any(
+            states.lacks(interval, (targets[j],)) for (states, interval, targets), _ in members
+        ):
+            continue
         seconds = np.full(size, first.seconds)
         for (_, _, targets), place in members:
             seconds[place] = targets[j].seconds

@@ -66,6 +66,7 @@ class Replica:
         self._joins = 0
         self._end_sum = 0
         self._reserves = composer.reserves
+        self._keeps = cache is not None or limits.prefix_caching
         self._decode_steps = 0
         self._tick = 0
         self._yield = limits.tokens_per_step
@@ -109,7 +110,7 @@ class Replica:
         """Blocks that ``steps`` more decode steps of the present batch will take."""
         if not self.decoding:
             return 0
-        ticks = self._tick_after(steps) - self._tick
+        ticks = steps if self._yield == 1.0 else self._tick_after(steps) - self._tick
         if ticks == 1 and self._block > 1:
             return self._phases[-self._tick % self._block] * self._weight
         whole, rest = divmod(ticks, self._block)
@@ -138,7 +139,7 @@ class Replica:
 
     def steps_within_pool(self, steps: int) -> int:
         """The largest number of decode steps, at most ``steps``, that the pool has blocks for."""
-        free = self.free_blocks
+        free = self.pool_blocks - self.used_blocks
         if self.decoding * (steps * self._yield // self._block + 2) <= free:
             return steps
         if self.growth(steps) <= free:
@@ -155,7 +156,7 @@ class Replica:
     @property
     def tight(self) -> bool:
         """Whether the next decode step might not fit the pool."""
-        return self.decoding * (self._yield + 1) > self.free_blocks
+        return self.decoding * (self._yield + 1) > self.pool_blocks - self.used_blocks
 
     @property
     def tokens_to_decode(self) -> int:
@@ -237,7 +238,8 @@ class Replica:
         blocks = self._own_blocks(sequence, tokens)
         self.used_blocks += blocks - sequence.blocks
         sequence.blocks = blocks
-        self._evict_kept()
+        if self._keeps:
+            self._evict_kept()
 
     def _sharable(self, sequence: Sequence, ids: int) -> list[int]:
         """The first ids of its prompt that are whole blocks of the prefix cache."""
@@ -345,7 +347,7 @@ class Replica:
                     self._finish(sequence, observer)
         for sequence, tokens in step.chunks:
             sequence.pending -= tokens
-            if self.cache is not None and sequence.prefix:
+            if sequence.prefix and self.cache is not None:
                 self._share(sequence)
             if sequence.pending == 0:
                 self._end_prefill(sequence, observer)
@@ -387,7 +389,8 @@ class Replica:
     def _advance(self, steps: int) -> None:
         if not self._reserves:
             self.used_blocks += self.growth(steps)
-            self._evict_kept()
+            if self._keeps:
+                self._evict_kept()
         self._decode_steps += steps
         tick = self._decode_steps if self._yield == 1.0 else self._tick_after(0)
         self.context += self.decoding * (tick - self._tick)
@@ -419,7 +422,7 @@ class Replica:
         self.in_flight -= 1
         sequence.end_tick = -1
         sequence.order = -1
-        if len(self._admitted) > 64 + 2 * self.running:
+        if len(self._admitted) > 64 + 2 * (self.decoding + len(self.prefilling)):
             self._admitted = [s for s in self._admitted if s.order >= 0]
         observer.finished(sequence)
 

@@ -24,25 +24,25 @@ class Router:
     """
 
     def __init__(self, policy: str, seed: int = 0, conversations: bool = False) -> None:
-        self._policy = policy
+        self.policy = policy
+        self.random = random.Random(seed)
         self._conversations = conversations
         self._turn = 0
-        self._random = random.Random(seed)
 
     def choose(self, replicas: Many[TimedReplica], sequence: Sequence) -> TimedReplica:
         """Return the replica for ``sequence``; ties go to the next in turn."""
         count = len(replicas)
         if count == 1:
             return replicas[0]
-        if self._policy == "random":
-            return replicas[self._random.randrange(count)]
+        if self.policy == "random":
+            return replicas[self.random.randrange(count)]
         self._turn = (self._turn + 1) % count
-        if self._policy == "round-robin":
+        if self.policy == "round-robin":
             return replicas[self._turn]
         turn = self._turn
         loads = [r.core.in_flight for r in replicas]
         least = min(loads)
-        if self._policy == "prefix-aware" and (sequence.prefix or sequence.conversation >= 0):
+        if self.policy == "prefix-aware" and (sequence.prefix or sequence.conversation >= 0):
             limit, fewest = least * PREFIX_SLACK + 1, 0.0
             if self._conversations:
                 limit = max(least * HISTORY_SLACK, least + HISTORY_SLACK_REQUESTS)

@@ -20,6 +20,9 @@ from planner.errors import InputError
 from planner.scenario.schema import Routing
 from planner.serving.limits import ReplicaLimits
 from planner.serving.offload import recompute_s_per_token
+from planner.serving.simulation.compiled.coverage import covers
+from planner.serving.simulation.compiled.library import library
+from planner.serving.simulation.compiled.service_run import CoreRun, run
 from planner.serving.simulation.dialogue import Dialogue
 from planner.serving.simulation.history_cache import HistoryCache
 from planner.serving.simulation.offload_tier import OffloadTier
@@ -89,10 +92,11 @@ class _Simulation:
         max_backlog: int,
         progress: Callable[[int], None] | None,
     ) -> None:
+        self._groups = groups
         self._requests = requests
         self._count = len(requests)
-        self._prompts = array("l", requests.prompt_tokens.tolist())
-        self._outputs = array("l", requests.output_tokens.tolist())
+        self._prompts = array("q", requests.prompt_tokens.tolist())
+        self._outputs = array("q", requests.output_tokens.tolist())
         self._arrivals = array("d", requests.arrival_s.tolist())
         self._longest = int((requests.prompt_tokens + requests.output_tokens).max())
         self._routing = routing
@@ -105,10 +109,12 @@ class _Simulation:
         self._arrived = bytearray(self._count)
         self._replicas: list[TimedReplica] = []
         self._windows: list[tuple[float, float]] = []
+        self._pools: list[Pool] = []
         self._ends: list[tuple[float, int]] = []
         self._later: list[tuple[float, int, Sequence, Handover | None]] = []
         self._handovers: dict[int, Handover] = {}
         self._dialogue = requests.dialogue
+        self._talks = requests.dialogue is not None or requests.recorded
         self._sent: list[int] = []
         self._brought: dict[int, TimedReplica] = {}
         self._tie = 0
@@ -191,9 +197,9 @@ class _Simulation:
                 self._windows.append((ready, retire))
             pool.groups.append(members)
             pool.weights.append(max(group.weight, 1e-12))
-            talks = self._dialogue is not None or self._requests.recorded
-            pool.routers.append(Router(self._routing.policy, seed, talks))
+            pool.routers.append(Router(self._routing.policy, seed, self._talks))
             pool.served.append(0.0)
+        self._pools.append(pool)
         return pool
 
     def _histories(self, group: SimulatedGroup) -> HistoryCache | None:
@@ -224,10 +230,52 @@ class _Simulation:
     # ---- the loop
 
     def run(self, warm_up_s: float, measured_until_s: float) -> SimulationResult:
+        overloaded = self._run_compiled()
+        if overloaded is None:
+            overloaded = self._run()
+        return self._result(warm_up_s, measured_until_s, overloaded)
+
+    def _run_compiled(self) -> bool | None:
+        """Let the compiled core run it: whether it was overloaded, None where the loop has to run it."""
+        core = library()
+        if core is None or not covers(self._groups, self._requests, self._routing, self._replicas):
+            return None
+        outcome = run(
+            core,
+            CoreRun(
+                replicas=self._replicas,
+                windows=self._windows,
+                pools=self._pools,
+                handovers=self._handovers,
+                prompts=self._prompts,
+                outputs=self._outputs,
+                arrivals=self._arrivals,
+                journal=self._journal,
+                shed=self._shed,
+                cached_share=self._share,
+                concurrency=self._concurrency,
+                max_backlog=self._max_backlog,
+                max_queue=self._routing.max_queue,
+                scales=self._scales,
+                admission_s=self._admission_s,
+                sample_every_s=self._sample_every,
+                progress=self._progress,
+            ),
+        )
+        if outcome is None:
+            return None
+        self._next, self._area, self._clock = outcome.sent, outcome.area, outcome.clock_s
+        self._samples = [
+            (at_s, running, waiting, sum(used) / self._pool_units)
+            for at_s, running, waiting, *used in outcome.samples
+        ]
+        return outcome.overloaded
+
+    def _run(self) -> bool:
+        """The event loop; whether more requests were in the system than may be."""
         if self._concurrency is not None:
             for _ in range(min(self._concurrency, self._count)):
                 self._send(0.0)
-        overloaded = False
         while True:
             now = self._next_event_s()
             self._advance(now)
@@ -235,15 +283,13 @@ class _Simulation:
             if now == math.inf:
                 if self._ends:
                     continue
-                break
+                return False
             if self._ends and self._ends[0][0] < now:
                 continue
             self._tick(now)
             self._take_next(now)
             if self._in_system > self._max_backlog:
-                overloaded = True
-                break
-        return self._result(warm_up_s, measured_until_s, overloaded)
+                return True
 
     def _next_event_s(self) -> float:
         later = self._later[0][0] if self._later else math.inf
@@ -484,5 +530,5 @@ class _Simulation:
             batch_mean=sum(r.batch_area for r in replicas) / max(self._clock, 1e-12),
             gap_counts=gaps,
             series=TimeSeries(*samples.T.copy()),
-            cached_tokens=np.array(journal.cached)[sent],
+            cached_tokens=np.array(journal.cached)[sent] if self._talks else None,
         )

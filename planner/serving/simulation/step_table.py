@@ -12,9 +12,12 @@ from __future__ import annotations
 from bisect import bisect_right
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.performance.steps import StepBatch, StepModel
 from planner.serving.simulation.sequence import ScheduledStep
+
+Floats = NDArray[np.float64]
 
 ROW_BLOCK = 32  # decode rows priced together
 LATTICE_GROWTH = 1.15
@@ -42,97 +45,117 @@ class StepTable:
         joins: bool = False,
     ) -> None:
         self._steps = steps
-        self._joins = joins
-        self._ranks = ranks
-        self._knots = _knots(longest_tokens, CONTEXT_KNOTS)
+        self.joins = joins
+        self.ranks = ranks
+        self.knots = _knots(longest_tokens, CONTEXT_KNOTS)
         self._rows: dict[int, tuple[list[float], list[float]]] = {}
-        self._coarse = _knots(longest_tokens, MIXED_KNOTS)
-        self._batches = [0, *_lattice(largest_batch)]
-        self._prefills = _lattice(max(largest_prefill, 2))
+        self.coarse = _knots(longest_tokens, MIXED_KNOTS)
+        self.batches = [0, *_lattice(largest_batch)]
+        self.prefills = _lattice(max(largest_prefill, 2))
         self._mixed: dict[int, list[list[float]]] = {}
 
     def decode_s(self, batch: int, context: float) -> float:
         """Seconds of one decode step of ``batch`` sequences with ``context`` tokens in all."""
-        row = self._rows.get(batch) or self._decode_row(batch)
-        knots = self._knots
+        values, slopes = self._rows.get(batch) or self._decode_row(batch)
+        knots = self.knots
         mean = context / batch
-        i = bisect_right(knots, mean) - 1
-        if i >= len(knots) - 1:
-            i = len(knots) - 2
-        return row[0][i] + (mean - knots[i]) * row[1][i]
+        i = bisect_right(knots, mean, 0, CONTEXT_KNOTS - 1) - 1
+        return values[i] + (mean - knots[i]) * slopes[i]
 
     def step_s(self, step: ScheduledStep) -> float:
         """Seconds of one step (of the first, when it stands for a run)."""
         if not step.prefill:
             return self.decode_s(step.decode, step.context)
-        if self._joins and step.prefill == step.prefill_sequences:
+        if self.joins and step.prefill == step.prefill_sequences:
             return self.decode_s(step.decode + step.prefill, step.context + step.pairs)
         tokens = float(step.prefill)
-        if self._ranks > 1:
-            tokens *= step.imbalance(self._ranks)
+        if self.ranks > 1:
+            tokens *= step.imbalance(self.ranks)
         batch = step.decode
-        batches, prefills, knots = self._batches, self._prefills, self._coarse
-        few = step.prefill_sequences < self._ranks  # some ranks have no prompt: not linear in them
+        batches, prefills, knots = self.batches, self.prefills, self.coarse
+        few = step.prefill_sequences < self.ranks  # some ranks have no prompt: not linear in them
         if few or tokens > prefills[-1] or batch > batches[-1]:
             return self._exact(step)
-        b = max(0, min(bisect_right(batches, batch) - 1, len(batches) - 2))
-        p = max(0, min(bisect_right(prefills, tokens) - 1, len(prefills) - 2))
+        b = bisect_right(batches, batch, 0, len(batches) - 1) - 1
+        p = bisect_right(prefills, tokens, 0, len(prefills) - 1) - 1
         bw = (batch - batches[b]) / (batches[b + 1] - batches[b])
         pw = (tokens - prefills[p]) / (prefills[p + 1] - prefills[p])
         mean = step.context / batch if batch else 0.0
-        c, cw = _cell(knots, mean)
-        a, aw = _cell(knots, step.pairs / step.prefill)
+        attended = step.pairs / step.prefill
+        c = bisect_right(knots, mean, 0, MIXED_KNOTS - 1) - 1
+        a = bisect_right(knots, attended, 0, MIXED_KNOTS - 1) - 1
+        cw = (mean - knots[c]) / (knots[c + 1] - knots[c])
+        aw = (attended - knots[a]) / (knots[a + 1] - knots[a])
         at = c * MIXED_KNOTS + a
         above = at + MIXED_KNOTS
-        more = step.prefill_sequences - self._ranks
+        more = step.prefill_sequences - self.ranks
         total = 0.0
         for row, row_weight in ((b, 1 - bw), (b + 1, bw)):
             if row_weight == 0.0:
                 continue
             table = self._mixed.get(row) or self._mixed_row(row)
-            for column, column_weight in ((p, 1 - pw), (p + 1, pw)):
-                if column_weight == 0.0:
-                    continue
-                v = table[column]
+            v = table[p]
+            left, right = v[at], v[above]
+            low = left + (v[at + 1] - left) * aw
+            high = right + (v[above + 1] - right) * aw
+            total += row_weight * (1 - pw) * (low + (high - low) * cw + more * v[-1])
+            if pw:
+                v = table[p + 1]
                 left, right = v[at], v[above]
                 low = left + (v[at + 1] - left) * aw
                 high = right + (v[above + 1] - right) * aw
-                total += row_weight * column_weight * (low + (high - low) * cw + more * v[-1])
+                total += row_weight * pw * (low + (high - low) * cw + more * v[-1])
         return total
 
     def _exact(self, step: ScheduledStep) -> float:
-        more = step.imbalance(self._ranks)
-        batch = StepBatch(
-            float(step.decode),
-            float(step.context),
-            float(step.prefill * more),
-            float(step.prefill_sequences),
-            float(step.pairs * more),
-            float(step.sampled),
+        more = step.imbalance(self.ranks)
+        return self.exact_s(
+            StepBatch(
+                float(step.decode),
+                float(step.context),
+                float(step.prefill * more),
+                float(step.prefill_sequences),
+                float(step.pairs * more),
+                float(step.sampled),
+            )
         )
+
+    def exact_s(self, batch: StepBatch) -> float:
+        """Seconds of a step beyond the lattice, priced by the model itself."""
         return float(self._steps.step_seconds(batch))
 
     def _decode_row(self, batch: int) -> tuple[list[float], list[float]]:
+        first, table, slopes = self.decode_block(batch)
+        for i in range(ROW_BLOCK):
+            self._rows[first + i] = (table[i].tolist(), slopes[i].tolist())
+        return self._rows[batch]
+
+    def decode_block(self, batch: int) -> tuple[int, Floats, Floats]:
+        """The decode rows priced together with that of ``batch``.
+
+        The first one's batch; seconds at the knots, and slopes between them, by row.
+        """
         first = (batch - 1) // ROW_BLOCK * ROW_BLOCK + 1
-        knots = np.array(self._knots)
+        knots = np.array(self.knots)
         n = np.repeat(np.arange(first, first + ROW_BLOCK, dtype=float), len(knots))
         zero = np.zeros_like(n)
         context = n * np.tile(knots, ROW_BLOCK)
         seconds = self._steps.step_seconds(StepBatch(n, context, zero, zero, zero, n))
         table = np.asarray(seconds, dtype=float).reshape(ROW_BLOCK, len(knots))
-        slopes = np.diff(table, axis=1) / np.diff(knots)
-        for i in range(ROW_BLOCK):
-            self._rows[first + i] = (table[i].tolist(), slopes[i].tolist())
-        return self._rows[batch]
+        return first, table, np.diff(table, axis=1) / np.diff(knots)
 
     def _mixed_row(self, row: int) -> list[list[float]]:
+        self._mixed[row] = self.mixed_grid(row).tolist()
+        return self._mixed[row]
+
+    def mixed_grid(self, row: int) -> Floats:
         """Per prompt-token lattice point: a (context, attended) table, then the cost of a sequence more.
 
         The table has a prompt on every rank; with fewer, experts see fewer tokens and no rank waits.
         """
-        knots = np.array(self._coarse)
-        prefills = np.array(self._prefills, dtype=float)
-        n = float(self._batches[row])
+        knots = np.array(self.coarse)
+        prefills = np.array(self.prefills, dtype=float)
+        n = float(self.batches[row])
         shape = (len(prefills), MIXED_KNOTS, MIXED_KNOTS)
         tokens = np.broadcast_to(prefills[:, None, None], shape).ravel()
         context = np.broadcast_to(n * knots[None, :, None], shape).ravel()
@@ -142,7 +165,7 @@ class StepTable:
         tokens = np.concatenate([tokens, prefills, prefills])
         context = np.concatenate([context, np.full(2 * size, n * middle)])
         pairs = np.concatenate([pairs, prefills * middle, prefills * middle])
-        sequences = np.full(len(tokens), float(self._ranks))
+        sequences = np.full(len(tokens), float(self.ranks))
         sequences[-size:] += MANY_SEQUENCES
         batch = np.full(len(tokens), n)
         seconds = np.asarray(
@@ -153,13 +176,7 @@ class StepTable:
         )
         grid = seconds[: -2 * size].reshape(size, -1)
         each = (seconds[-size:] - seconds[-2 * size : -size]) / MANY_SEQUENCES
-        self._mixed[row] = np.column_stack([grid, each]).tolist()
-        return self._mixed[row]
-
-
-def _cell(knots: list[float], value: float) -> tuple[int, float]:
-    i = max(0, min(bisect_right(knots, value) - 1, len(knots) - 2))
-    return i, (value - knots[i]) / (knots[i + 1] - knots[i])
+        return np.column_stack([grid, each])
 
 
 def _knots(longest: int, count: int) -> list[float]:

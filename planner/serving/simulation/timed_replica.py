@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable
+from math import log10
 
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.sequence import ScheduledStep, Sequence
@@ -24,9 +26,18 @@ class Journal:
         self.first_s = array("d", [-1.0]) * requests
         self.end_s = array("d", [-1.0]) * requests
         self.longest_gap_s = array("d", [0.0]) * requests
-        self.preemptions = array("l", [0]) * requests
-        self.replica = array("l", [-1]) * requests
-        self.cached = array("l", [0]) * requests
+        self.preemptions = array("q", [0]) * requests
+        self.replica = array("q", [-1]) * requests
+        self.cached = array("q", [0]) * requests
+
+    def clear(self) -> None:
+        """Forget everything, in place."""
+        for times in (self.start_s, self.first_s, self.end_s):
+            times[:] = array("d", [-1.0]) * len(times)
+        self.longest_gap_s[:] = array("d", [0.0]) * len(self.longest_gap_s)
+        self.preemptions[:] = array("q", [0]) * len(self.preemptions)
+        self.replica[:] = array("q", [-1]) * len(self.replica)
+        self.cached[:] = array("q", [0]) * len(self.cached)
 
 
 class TimedReplica:
@@ -49,8 +60,8 @@ class TimedReplica:
         self.prefilled_tokens = 0
         self.batch_area = 0.0
         self.kv_area = 0.0
-        self.gaps: dict[int, int] = {}
-        self._table = table
+        self.gaps: defaultdict[int, int] = defaultdict(int)
+        self.table = table
         self._step: ScheduledStep | None = None
         self._start_s = 0.0
         self._step_s = 0.0
@@ -87,7 +98,7 @@ class TimedReplica:
         seconds = now - self._start_s
         self.steps += step.steps
         core = self.core
-        self.batch_area += core.running * seconds
+        self.batch_area += (core.decoding + len(core.prefilling)) * seconds
         self.kv_area += core.used_blocks * seconds
         if step.chunks:
             self.prefill_busy_s += seconds
@@ -103,28 +114,30 @@ class TimedReplica:
 
     def _begin(self, now_s: float) -> None:
         self._start_s = now_s
-        step = self.core.plan()
+        core = self.core
+        step = core.composer.compose(core)
         self._step = step
         if step is None:
             self.step_end_s = math.inf
             self._last_decode_s = -1.0
             return
-        table = self._table
-        first = table.step_s(step)
-        self._step_s = first
-        steps = step.steps
+        table = self.table
+        batch, context, steps = step.decode, step.context, step.steps
         if step.chunks:
+            first = table.step_s(step)
             start_s = self.journal.start_s
             for sequence, _ in step.chunks:
                 if start_s[sequence.index] < 0:
                     start_s[sequence.index] = now_s
                     self.journal.cached[sequence.index] = sequence.cached
+        else:
+            first = table.decode_s(batch, context)
+        self._step_s = first
         if steps == 1:
             self._slope_s = 0.0
             self.step_end_s = now_s + first
             return
-        batch, context = step.decode, step.context
-        growth = batch * self.core.limits.tokens_per_step
+        growth = batch * core.limits.tokens_per_step
         longest = int(((_GROWTH - 1) * context + 64 * batch) / growth) + 1
         if steps > longest:
             steps = step.steps = longest
@@ -157,19 +170,22 @@ class TimedReplica:
 
     def _note_gaps(self, step: ScheduledStep, now_s: float) -> None:
         """Count token gaps, and keep a falling stack of the longest ones for look-back."""
-        since = self._last_decode_s if self._last_decode_s >= 0 else self._start_s
-        gap = now_s - since if step.steps == 1 else self._step_s
+        if step.steps > 1:
+            gap = self._step_s
+        elif self._last_decode_s >= 0:
+            gap = now_s - self._last_decode_s
+        else:
+            gap = now_s - self._start_s
         self._last_decode_s = now_s
         self._decodes += 1
-        bins = self.gaps
-        key = int(math.log10(max(gap, SHORTEST_GAP_S) / SHORTEST_GAP_S) * GAP_BINS_PER_DECADE)
-        bins[key] = bins.get(key, 0) + step.decode * step.steps
-        stalls = self._stalls
+        over = gap / SHORTEST_GAP_S if gap > SHORTEST_GAP_S else 1.0
+        self.gaps[int(log10(over) * GAP_BINS_PER_DECADE)] += step.decode * step.steps
+        stalls, stalls_at = self._stalls, self._stalls_at
         while stalls and stalls[-1] <= gap:
             stalls.pop()
-            self._stalls_at.pop()
+            stalls_at.pop()
         stalls.append(gap)
-        self._stalls_at.append(self._decodes)
+        stalls_at.append(self._decodes)
 
     # ---- what the core tells
 

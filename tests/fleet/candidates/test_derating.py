@@ -13,6 +13,7 @@ from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.robustness import chance_to_hold
 from planner.fleet.offers.admitted import admitted_offers
 from planner.performance.factors import load_calibration
+from planner.performance.margins import Margin
 from planner.performance.steps import StepTimes
 from planner.scenario.fleet import Assurance
 from planner.scenario.schema import Scenario
@@ -25,12 +26,21 @@ class Unsure:
     sigma: dict
     evidence: Evidence = Evidence.MODELLED
     admission_s: float = 0.0
+    own: Margin | None = None
 
     def step_times(self, batch):
         return StepTimes(0.4, 0.2, 0.1, 0.2, 0.1, 1.0)
 
     def step_seconds(self, batch):
         return 1.0
+
+    @property
+    def margin(self):
+        if self.own is not None:
+            return self.own
+        levels = (0.5, 0.8, 0.95)
+        quantiles = tuple(NORMAL.inv_cdf(level) * self.sigma["tpot"] for level in levels)
+        return Margin("modelled", levels, quantiles)
 
     def interval(self, seconds, kind, level=0.8):
         reach = NORMAL.inv_cdf((1 + level) / 2) * self.sigma[kind]
@@ -71,6 +81,41 @@ def test_without_assurance_or_at_even_odds_nothing_is_derated():
     assert Derating().slowed(steps) is steps
 
 
+def test_a_margin_is_the_quantile_of_its_grade_and_grows_with_the_probability():
+    """Quantiles that are no lognormal's, with a median that is off."""
+    margin = Margin("modelled", (0.5, 0.8, 0.9, 0.95), (0.03, 0.1, 0.3, 0.35))
+    steps = dataclasses.replace(Unsure({"tpot": 0.2, "ttft": 0.2}), own=margin)
+    slow = [
+        derating(steps, Assurance(probability=p)).steps for p in (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+    ]
+    assert slow == sorted(slow)
+    assert math.log(slow[0]) == pytest.approx(0.03)
+    assert math.log(slow[2]) == pytest.approx(0.1)
+    assert math.log(slow[3]) == pytest.approx(0.3)
+    assert slow[-1] > math.exp(0.35)
+
+
+def test_a_prediction_that_is_too_slow_is_no_margin():
+    margin = Margin("modelled", (0.5, 0.8), (-0.2, -0.1))
+    steps = dataclasses.replace(Unsure({"tpot": 0.2, "ttft": 0.2}), own=margin)
+    assert derating(steps, Assurance(probability=0.8)) == Derating()
+
+
+@pytest.mark.parametrize("stated", [None, "none"])
+def test_none_and_null_size_for_the_prediction_itself(stated):
+    (service,) = Scenario.model_validate({**SCENARIO, "assurance": stated}).services
+    assert service.assurance is None
+
+
+def test_a_number_is_a_probability_and_80_percent_is_the_default():
+    (default,) = Scenario.model_validate(SCENARIO).services
+    (short,) = Scenario.model_validate({**SCENARIO, "assurance": 0.95}).services
+    assert default.assurance == Assurance(probability=0.8)
+    assert short.assurance == Assurance(probability=0.95)
+    again = Scenario.model_validate_json(Scenario.model_validate(SCENARIO).model_dump_json())
+    assert again.services[0].assurance == default.assurance
+
+
 def test_slowed_steps_are_slow_in_every_part():
     slowed = Derating(steps=1.5).slowed(Unsure({"tpot": 0.2, "ttft": 0.2}))
     times = slowed.step_times(None)
@@ -102,7 +147,7 @@ def test_candidates_carry_what_they_hold_with_the_probability(probability):
     requested = {"probability": probability, "demand_cv": 0.1}
     plain, assured = (
         Scenario.model_validate({**SCENARIO, **extra}).services[0]
-        for extra in ({}, {"assurance": requested})
+        for extra in ({"assurance": None}, {"assurance": requested})
     )
     offers = admitted_offers(Scenario.model_validate(SCENARIO).prices, catalog)
     nominal = enumerate_candidates(plain, catalog, offers, calibration).candidates
@@ -133,7 +178,7 @@ def test_asking_for_assurance_never_needs_fewer_gpus(ttft_ms, probability, cv, g
     assurance = {"probability": probability, "demand_cv": cv}
     plain, assured = (
         Scenario.model_validate({**requested, **extra}).services[0]
-        for extra in ({}, {"assurance": assurance})
+        for extra in ({"assurance": None}, {"assurance": assurance})
     )
     offers = admitted_offers(Scenario.model_validate(requested).prices, catalog)
     held = [
@@ -157,9 +202,10 @@ def test_assurance_keeps_the_admission_delay_in_a_tight_ttft_target():
                    "kv_cache": ("bf16",)},
     }  # fmt: skip
     catalog = load_catalog()
-    calibration = load_calibration(catalog)
+    even = Margin("measured kernels", (0.5, 0.8), (0.0, 0.05))
+    calibration = dataclasses.replace(load_calibration(catalog), margins={"measured kernels": even})
     replicas = []
-    for extra in ({}, {"assurance": {"probability": 0.51, "demand_cv": 0}}):
+    for extra in ({"assurance": "none"}, {"assurance": {"probability": 0.51, "demand_cv": 0}}):
         scenario = Scenario.model_validate({**requested, **extra})
         offers = admitted_offers(scenario.prices, catalog)
         (service,) = scenario.services

@@ -11,7 +11,7 @@ import pytest
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import Catalog, load_catalog
 from planner.errors import InputError, PhysicsBreach
-from planner.fleet.candidates import enumerate as room
+from planner.fleet.candidates import replica
 from planner.fleet.candidates.candidate import (
     ILLEGAL,
     NO_LONGEST,
@@ -167,12 +167,12 @@ def test_a_share_of_a_gpu_is_a_smaller_gpu() -> None:
 
 
 def test_a_prediction_that_beats_physics_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = room.capacity_from
+    honest = replica.capacity_from
 
     def boasting(*given: Any, **named: Any) -> Capacity:
         return replace(honest(*given, **named), qps=1e6)
 
-    monkeypatch.setattr(room, "capacity_from", boasting)
+    monkeypatch.setattr(replica, "capacity_from", boasting)
     with pytest.raises(PhysicsBreach, match="capacity"):
         tried(service(LLAMA_8B))
 

@@ -4,7 +4,7 @@ import pytest
 
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment
-from planner.fleet.candidates import enumerate as candidates
+from planner.fleet.candidates import replica
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.known import Kept, Known, digest
 from planner.fleet.offers.admitted import admitted_offers
@@ -53,7 +53,7 @@ def test_another_target_builds_no_curves_again(
     def never(deployment: Deployment) -> None:
         raise AssertionError(f"{deployment.label} was sized twice")
 
-    monkeypatch.setattr(candidates, "RateStates", lambda steps, limits, *rest: never)
+    monkeypatch.setattr(replica, "RateStates", lambda steps, limits, *rest: never)
     monkeypatch.setattr(
         "planner.fleet.candidates.known.step_model", lambda deployment, _: never(deployment)
     )

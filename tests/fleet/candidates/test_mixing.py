@@ -22,6 +22,7 @@ QWEN_32B: dict[str, Any] = {
     "prompt_tokens": 1500,
     "output_tokens": 400,
     "slo": {"ttft_p95": "1s", "tpot_p95": "60ms"},
+    "assurance": "none",
 }
 
 

@@ -9,7 +9,7 @@ from browser import CHROMIUM, chromium
 from findings_builder import findings_for
 
 from planner.catalog.offer import Offer, Term
-from planner.findings.schema import Energy, Regret, Rung, Swing
+from planner.findings.schema import Energy, PriceRung, Regret, Swing
 from planner.plan.money import Cash
 from planner.reporting.formats import html, markdown
 from planner.reporting.plan.memo import memo
@@ -40,7 +40,7 @@ def crowded(findings):
             Swing("Price", "the plan", "-5 %", "+80 %", 40e3, None),
             Swing("Tariff", "owned", "0.06 USD/kWh", "0.3 USD/kWh", 20e3, 26e3),
         ),
-        ladder=(Rung("cloud", 2.0, 35_040.0, "3 x h100x8 (acme any)", "2026-10-10"),),
+        ladder=(PriceRung("cloud", 2.0, 35_040.0, "3 x h100x8 (acme any)", "2026-10-10"),),
         quotes=(QUOTE,),
         energy=Energy(1000.0, 475.0, 0.01, 0.005, 1.5, 475.0, "h100: whole server"),
     )

@@ -17,7 +17,7 @@ Cover = tuple[tuple[int, int], ...]  # (column, replicas), by column
 
 
 @dataclass(frozen=True, slots=True)
-class Cheapest:
+class CheapestCover:
     """The cheapest cover found, its price, and a bound no cover is below (equal when proved)."""
 
     cover: Cover
@@ -25,7 +25,7 @@ class Cheapest:
     bound: float
 
 
-def cheapest_cover(kinds: Sequence[tuple[int, float, float]], need: float) -> Cheapest:
+def cheapest_cover(kinds: Sequence[tuple[int, float, float]], need: float) -> CheapestCover:
     """The cheapest whole numbers of (column, price, capacity) whose capacities reach ``need``.
 
     Prices are at least 0, capacities above 0. Where the search would take too long the bound is that of
@@ -61,4 +61,4 @@ def cheapest_cover(kinds: Sequence[tuple[int, float, float]], need: float) -> Ch
     search(0, need, 0.0)
     cover = tuple(sorted((order[i][0], n) for i, n in found.items()))
     least = order[0][1] / order[0][2] * need
-    return Cheapest(cover, best, best if steps <= MOST_NODES else min(best, least))
+    return CheapestCover(cover, best, best if steps <= MOST_NODES else min(best, least))

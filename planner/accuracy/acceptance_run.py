@@ -1,0 +1,114 @@
+"""A load test held against the limits of a plan, and its runs as measured points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from planner.accuracy.bench.result import BenchResult, Setting
+from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.errors import InputError
+
+NEAR = 0.05  # relative: a rate that differs by less is the one asked for
+LENGTHS_NEAR = 0.15  # relative: of prompt and output means
+MS = 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One run that a plan asks for. ``limits_s``: the most of each statistic [s]; see ``Rung``."""
+
+    share: float
+    rate_qps: float
+    limits_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One statistic of one run against its limit [s]; ``measured_s`` is None where the file lacks it."""
+
+    share: float
+    statistic: str
+    measured_s: float | None
+    limit_s: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether it was measured, and is within the limit."""
+        return self.measured_s is not None and self.measured_s <= self.limit_s
+
+
+def judged(requested: Sequence[Asked], runs: Iterable[BenchResult]) -> tuple[Judged, ...]:
+    """Every limit of every run that was made, in the order of the ladder.
+
+    Raises InputError for a run at a rate that the plan does not ask for, and where the run at the full
+    planned rate is missing.
+    """
+    by_share: dict[float, BenchResult] = {}
+    for run in runs:
+        by_share[_rung(requested, run).share] = run
+    full = max(requested, key=lambda a: a.share)
+    if full.share not in by_share:
+        raise InputError(
+            "the run at the planned rate is missing",
+            found=", ".join(f"{run.rate_qps:g} requests/s" for run in by_share.values()),
+            allowed=f"{full.rate_qps:.4g} requests/s",
+            action="run the last command of the plan's acceptance test",
+        )
+    return tuple(
+        Judged(rung.share, statistic, _measured(by_share[rung.share], statistic), limit)
+        for rung in requested
+        if rung.share in by_share
+        for statistic, limit in rung.limits_s.items()
+    )
+
+
+def _rung(requested: Sequence[Asked], run: BenchResult) -> Asked:
+    nearest = min(requested, key=lambda a: abs(run.rate_qps / a.rate_qps - 1))
+    if abs(run.rate_qps / nearest.rate_qps - 1) > NEAR:
+        raise InputError(
+            "a run at a rate that the plan does not ask for",
+            found=f"{run.rate_qps:g} requests/s" if run.rate_qps else "no rate is recorded",
+            allowed=", ".join(f"{a.rate_qps:.4g}" for a in requested),
+            action="use the commands of the plan's acceptance test",
+        )
+    return nearest
+
+
+def _measured(run: BenchResult, statistic: str) -> float | None:
+    if statistic == "tpot_mean":
+        return run.tpot_ms / MS
+    return run.percentiles_s.get(statistic)
+
+
+def must_have_lengths(runs: Iterable[BenchResult], prompt: int, output: int) -> None:
+    """Raise InputError where a run's requests were not as long as the plan's test asks for [tokens]."""
+    for run in runs:
+        for name, found, requested in (
+            ("prompt", run.prompt_tokens, prompt),
+            ("output", run.output_tokens, output),
+        ):
+            if abs(found / requested - 1) > LENGTHS_NEAR:
+                raise InputError(
+                    f"the run's {name}s have another length than the plan's test",
+                    found=f"{found:.0f} tokens in the mean",
+                    allowed=f"{requested} tokens",
+                    action="use the commands of the plan's acceptance test",
+                )
+
+
+def points_of(runs: Iterable[BenchResult], setting: Setting, source: str) -> list[MeasuredPoint]:
+    """Runs at a rate as the closed loops with as many requests in flight (Little's law).
+
+    ``rate x (TTFT + TPOT x (output - 1))`` requests are in flight in the mean.
+    """
+    return [_closed(run).point(setting, source) for run in runs]
+
+
+def _closed(run: BenchResult) -> BenchResult:
+    if not run.rate_qps:
+        return run
+    stay_s = (run.ttft_ms + run.tpot_ms * (run.output_tokens - 1)) / MS
+    return replace(
+        run, concurrency=max(1.0, run.rate_qps * stay_s), load=LoadKind.CLOSED, rate_qps=0.0
+    )

@@ -1,0 +1,120 @@
+"""The load test that each replica group of a plan has to pass before it is signed for."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator
+
+import numpy as np
+
+from planner.assembly.services import group_lengths
+from planner.fleet.candidates.candidate import Candidate
+from planner.fleet.candidates.derating import derating
+from planner.plan.acceptance import AcceptanceTest, Rung
+from planner.plan.schema import ReplicaGroup, ServicePlan
+from planner.scenario.schema import Service
+from planner.serving.placed import Placed
+from planner.solving.result import Solved
+from planner.workload.lengths import JointLengths
+
+LADDER = (0.5, 0.8, 1.0)  # of the planned rate of one replica
+SECONDS = 300  # of arrivals in each run
+FEWEST = 500  # requests of a run: a 99th percentile rests on five
+IN_FLIGHT = 4  # times the expected requests in flight: a limit that does not shape the load
+LEAST_IN_FLIGHT = 32
+
+
+def acceptance_of(solved: Solved, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
+    """One test for each replica group that gets requests, in the order of the plan."""
+    requested = {s.name: s for s in solved.scenario.services}
+    for planned in services:
+        for group in planned.replica_groups:
+            if group.routed_qps > 0:
+                candidate = solved.by_key[group.key(planned.name)]
+                yield _test(requested[planned.name], planned.model, group, candidate, solved)
+
+
+def _test(
+    service: Service, model: str, group: ReplicaGroup, candidate: Candidate, solved: Solved
+) -> AcceptanceTest:
+    mixed = group_lengths(service, candidate.key, solved)
+    prompt, output = round(mixed.mean_prompt), max(2, round(mixed.mean_output))
+    served = group.checkpoint or model
+    rungs = []
+    for number, share in enumerate(LADDER, start=1):
+        rate = share * group.routed_qps / group.replicas
+        expected = max(share * group.concurrency, 1.0)
+        requests = max(FEWEST, math.ceil(rate * SECONDS))
+        in_flight = max(LEAST_IN_FLIGHT, math.ceil(IN_FLIGHT * expected))
+        rungs.append(
+            Rung(
+                share=share,
+                rate_qps=rate,
+                concurrency=in_flight,
+                requests=requests,
+                limits_s=_limits(service, candidate, rate, prompt, output),
+                command=_command(
+                    service, served, rate, in_flight, requests, prompt, output, number
+                ),
+            )
+        )
+    return AcceptanceTest(
+        service=service.name,
+        replica=group.name,
+        model=served,
+        prompt_tokens=prompt,
+        output_tokens=output,
+        rungs=tuple(rungs),
+    )
+
+
+def _limits(
+    service: Service, candidate: Candidate, rate_qps: float, prompt: int, output: int
+) -> dict[str, float]:
+    """The scenario's targets, and the mean TPOT of steps as slow as the plan allows for [s].
+
+    Targets that hold together for a share of requests (goodput) say nothing about one percentile.
+    """
+    limits = {}
+    if service.slo.goodput is None:
+        limits = {t.key: t.seconds for t in service.slo.targets}
+    worse = derating(candidate.steps, service.assurance)
+    c = candidate
+    placed = Placed(c.deployment, c.memory, c.steps, 1, rate_qps, c.prefill)
+    lengths = JointLengths(np.array([prompt]), np.array([output]))
+    cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
+    slower = placed.with_steps(worse.slowed)
+    if slower.keeps_up(lengths, rate_qps, cv, share):
+        point = slower.point(lengths, service.slo, rate_qps, cv, share)
+        limits["tpot_mean"] = point.tpot_mean_s
+    return limits
+
+
+def _command(
+    service: Service,
+    model: str,
+    rate_qps: float,
+    in_flight: int,
+    requests: int,
+    prompt: int,
+    output: int,
+    number: int,
+) -> str:
+    """``vllm bench serve`` against the OpenAI endpoint that every engine has."""
+    cached = round(service.assumptions.prefix_hit_share * prompt)
+    percentiles = sorted({99.0, *(t.percentile for t in service.slo.targets)})
+    cv = service.arrivals.cv
+    words = [
+        *("vllm", "bench", "serve", "--backend", "openai"),
+        *("--base-url", "http://REPLICA:8000", "--model", model),
+        *("--dataset-name", "random", "--random-input-len", str(prompt - cached)),
+        *(("--random-prefix-len", str(cached)) if cached else ()),
+        *("--random-output-len", str(output), "--ignore-eos"),
+        *("--num-prompts", str(requests), "--request-rate", f"{rate_qps:.4g}"),
+        *(("--burstiness", f"{1 / cv**2:.4g}") if cv not in (0.0, 1.0) else ()),
+        *("--max-concurrency", str(in_flight), "--percentile-metrics", "ttft,tpot,itl,e2el"),
+        *("--metric-percentiles", ",".join(f"{p:g}" for p in percentiles)),
+        *("--save-result", "--result-filename", f"rung-{number}.json"),
+    ]
+    return shlex.join(words)

@@ -1,0 +1,214 @@
+"""``planner accept``: a load test of one replica, held against the plan and solved with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from planner.cli.shared.options import catalog_options
+
+if TYPE_CHECKING:
+    from planner.accuracy.acceptance_run import Judged
+    from planner.accuracy.bench.files import BenchResult, Setting
+    from planner.plan.acceptance import AcceptanceTest
+    from planner.plan.schema import Plan
+
+FAILED = 3
+
+
+@click.command(name="accept", short_help="hold a load test of one replica against the plan")
+@click.argument("results", nargs=-1, type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--plan",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="The plan's JSON file.",
+)
+@click.option("--service", help="Service under test, where the plan has several.")
+@click.option(
+    "--replica", help="Replica under test by its name, where the service has several kinds."
+)
+@click.option(
+    "--solve/--no-solve",
+    "again",
+    default=True,
+    show_default=True,
+    help="Solve the scenario again with what was measured.",
+)
+@click.option(
+    "--save-calibration",
+    type=click.Path(dir_okay=False),
+    help="Keep the factors fitted to the results, for --calibration.",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How the verdict is written.",
+)
+@catalog_options
+def command(
+    results: tuple[str, ...],
+    plan: str,
+    service: str | None,
+    replica: str | None,
+    again: bool,
+    save_calibration: str | None,
+    style: str,
+    catalogs: str | None,
+    calibration: str | None,
+) -> int:
+    """Hold RESULTS, files of the plan's acceptance test, against its limits.
+
+    Without RESULTS the commands of the test are printed: run them against one replica. With them every
+    statistic is compared with its limit, and the scenario is solved again with the step times that were
+    measured. Exit codes: 0 passed or printed, 2 invalid input, 3 a limit is exceeded or a statistic is
+    missing, 4 catalog error.
+
+    \b
+    Examples:
+      planner accept --plan plan.json
+      planner accept rung-1.json rung-2.json rung-3.json --plan plan.json
+      planner accept rung-3.json --plan plan.json --save-calibration mine.yaml
+    """
+    from planner.accuracy.acceptance_run import Asked, judged, must_have_lengths
+    from planner.accuracy.bench.files import read_bench_file
+    from planner.plan.schema import read_plan
+
+    answer = read_plan(plan)
+    test = _test(answer, service, replica)
+    if not results:
+        click.echo(_as_json_test(test) if style == "json" else _commands(test))
+        return 0
+    runs = [run for path in results for run in read_bench_file(Path(path))]
+    must_have_lengths(runs, test.prompt_tokens, test.output_tokens)
+    verdicts = judged([Asked(r.share, r.rate_qps, r.limits_s) for r in test.rungs], runs)
+    passes = all(v.passes for v in verdicts)
+    resolved = None
+    if again:
+        resolved = _solved_again(
+            answer, test, runs, Path(plan).parent, catalogs, calibration, save_calibration
+        )
+    if style == "json":
+        click.echo(_as_json(verdicts, passes, resolved))
+    else:
+        click.echo(_as_text(verdicts, passes, answer, resolved))
+    return 0 if passes else FAILED
+
+
+def _test(plan: Plan, service: str | None, replica: str | None) -> AcceptanceTest:
+    """The one test asked for; InputError where there is none or where several are left."""
+    from planner.errors import InputError
+
+    tests = [
+        t for t in plan.acceptance if service in (None, t.service) and replica in (None, t.replica)
+    ]
+    if len(tests) == 1:
+        return tests[0]
+    known = "; ".join(f"{t.service}: {t.replica}" for t in plan.acceptance)
+    raise InputError(
+        "which replica was tested?" if tests else "the plan has no such acceptance test",
+        allowed=known or "none: solve the scenario again with this version",
+        action="name it with --service and --replica",
+    )
+
+
+def _solved_again(
+    plan: Plan,
+    test: AcceptanceTest,
+    runs: Sequence[BenchResult],
+    base: Path,
+    catalogs: str | None,
+    calibration: str | None,
+    keep: str | None,
+) -> Plan:
+    """The scenario solved with factors fitted to the runs over those in force."""
+    import tempfile
+    from datetime import UTC, datetime
+
+    from planner.accuracy.acceptance_run import points_of
+    from planner.accuracy.own_fit import fit_own
+    from planner.performance.calibration_files import dump_fitted
+    from planner.reporting.files import write_file
+    from planner.session import Session
+    from planner.solving.options import SolveOptions
+
+    session = Session.open(catalogs, calibration)
+    points = points_of(runs, _setting(plan, test), "acceptance test")
+    fit = fit_own(points, session.catalog, session.factors, datetime.now(UTC).date().isoformat())
+    options = SolveOptions(
+        verify=plan.verification.method, rivals=0, explain=False, as_of=plan.provenance.as_of
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(keep) if keep else Path(folder) / "measured.yaml"
+        write_file(str(file), dump_fitted(fit.file))
+        measured = Session.open(session.catalog, file, options)
+        return measured.solve(plan.scenario, base=base)
+
+
+def _setting(plan: Plan, test: AcceptanceTest) -> Setting:
+    """What the plan says of the replica under test, which result files leave out."""
+    from planner.accuracy.bench.files import Setting
+
+    group = next(
+        g
+        for s in plan.services
+        if s.name == test.service
+        for g in s.replica_groups
+        if g.name == test.replica
+    )
+    model = next(s.model for s in plan.services if s.name == test.service)
+    return Setting(
+        gpu=group.gpu,
+        engine=group.engine,
+        weights=group.weights,
+        tensor_parallel=group.tensor_parallel,
+        data_parallel=group.data_parallel,
+        expert_parallel=group.expert_parallel,
+        model=model,
+        engine_version=group.engine_version,
+        kv_cache=group.kv_cache,
+    )
+
+
+def _commands(test: AcceptanceTest) -> str:
+    from planner.reporting.plan.acceptance_text import test_lines
+
+    return "\n".join(test_lines(test))
+
+
+def _as_json_test(test: AcceptanceTest) -> str:
+    return json.dumps(test.model_dump(mode="json"), indent=2, ensure_ascii=False)
+
+
+def _as_json(verdicts: Sequence[Judged], passes: bool, resolved: Plan | None) -> str:
+    from dataclasses import asdict
+
+    totals = resolved.totals if resolved else None
+    found = {
+        "passes": passes,
+        "limits": [{**asdict(v), "passes": v.passes} for v in verdicts],
+        "solved_again": None
+        if resolved is None
+        else {
+            "status": resolved.status,
+            "gpus": totals.gpus_rented if totals else None,
+            "usd_per_hour": totals.usd_per_hour if totals else None,
+        },
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _as_text(verdicts: Sequence[Judged], passes: bool, plan: Plan, resolved: Plan | None) -> str:
+    from planner.reporting.plan.acceptance_text import solved_again_line, verdict_lines
+
+    lines = list(verdict_lines(verdicts, passes))
+    if resolved is not None:
+        lines.append(solved_again_line(plan, resolved))
+    return "\n".join(lines)

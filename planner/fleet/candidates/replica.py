@@ -1,0 +1,178 @@
+"""One replica of a deployment under a service: what rules it out, and what it carries.
+
+The checks that do not depend on targets (permission, legality, support, memory) and what follows from
+the layout alone are made once for each deployment; floors and capacity are read for each question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from planner.catalog.support import compute_precision
+from planner.deployment import Deployment, replica_key
+from planner.fleet.candidates.buckets import Bucket
+from planner.fleet.candidates.candidate import (
+    TOO_SLOW,
+    Candidate,
+    Context,
+    Parts,
+    Rejection,
+)
+from planner.fleet.candidates.deployments import share_of_gpu
+from planner.fleet.candidates.derating import Derating, derating
+from planner.fleet.candidates.feasibility import groups_in, node_room, ruled_out
+from planner.fleet.candidates.floors import below_floors, guard_capacity
+from planner.fleet.candidates.known import FittingReplica, Refusal, SpannedLayout, digest
+from planner.performance import guard
+from planner.scenario.schema import Service
+from planner.scenario.slo import Slo
+from planner.serving.closed_form.capacity import (
+    Capacity,
+    capacity_from,
+    capacity_within,
+    too_long,
+)
+from planner.serving.closed_form.rate_states import RateStates
+from planner.serving.limits import replica_limits
+from planner.sizing.memory import memory_layout
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedReplica:
+    """A replica that no check but its capacity rules out, with the targets that it is sized for.
+
+    ``states``: its steady states by length bucket, which its capacity is read from; no capacity at all
+    where one request of the bucket does not fit. Of prompts that repeat others the capacity itself, since
+    their hits depend on the rate.
+    """
+
+    replica: FittingReplica
+    worse: Derating
+    slo: Slo
+    states: Mapping[str, RateStates | Capacity]
+
+
+def on_share(whole: Deployment, gpu_share: float) -> Deployment:
+    """The deployment on ``gpu_share`` of its one GPU."""
+    if gpu_share == 1:
+        return whole
+    return replace(whole, gpu=share_of_gpu(whole.gpu, gpu_share))
+
+
+def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection:
+    """The replica with its steady states, not solved yet, or the first check that rules it out."""
+    service = context.service
+    replica = _fitting(layout, context)
+    if not isinstance(replica, FittingReplica):
+        reason, detail, miss = replica
+        return Rejection(reason, layout.label, detail, miss)
+    for detail, miss in below_floors(replica.floors, context):
+        return Rejection(TOO_SLOW, layout.label, detail, miss)
+    worse = derating(replica.steps, service.assurance)
+    states = {
+        b.key: too_long(replica.limits, b.lengths)
+        or _agreed(b, replica, worse, service)
+        or _states(b, layout, replica, worse, context)
+        for b in context.buckets
+    }
+    return LoadedReplica(replica, worse, worse.tightened(service.slo), states)
+
+
+def sized(
+    found: LoadedReplica | Rejection, layout: SpannedLayout, context: Context
+) -> Candidate | Rejection:
+    """The candidate with its capacity, or why it is none."""
+    if isinstance(found, Rejection):
+        return found
+    replica, service = found.replica, context.service
+    deployment, memory, steps = replica.deployment, replica.memory, replica.steps
+    label, gpu_share = layout.label, layout.gpu_share
+    by_bucket = {key: _held(states, found) for key, states in found.states.items()}
+    capacity = max(by_bucket.values(), key=lambda c: c.qps)
+    if capacity.qps <= 0:
+        detail = capacity.reason or f"limited by {capacity.limited_by}"
+        return Rejection(TOO_SLOW, label, detail, _latency_miss(capacity, service))
+    if service.buckets is None:
+        guard_capacity(label, replica.floors, capacity, context)
+    _, note = compute_precision(deployment.gpu, deployment.weights)
+    cut = f"on {gpu_share:.3g} of a GPU" if gpu_share < 1 else ""
+    return Candidate(
+        key=replica_key(service.name, label),
+        service=service.name,
+        deployment=deployment,
+        capacity=capacity,
+        parts=Parts(lambda: memory, lambda: steps),
+        evidence=steps.evidence,
+        notes=tuple(n for n in (note, cut) if n),
+        bucket_qps={key: c.qps for key, c in by_bucket.items() if c.qps > 0},
+        gpu_share=gpu_share,
+        group_sizes=groups_in(deployment, context),
+    )
+
+
+def _fitting(layout: SpannedLayout, context: Context) -> FittingReplica | Refusal:
+    """What does not depend on targets, looked up where it was found before."""
+    longest, service = context.lengths.max_total, context.service
+    asked = (longest, service.allow_lower_precision, service.buckets is None)
+    key = (layout.text, context.model_text, *asked, *node_room(layout.whole, context))
+
+    def made() -> FittingReplica | Refusal:
+        deployment = on_share(layout.whole, layout.gpu_share)
+        refused = next(ruled_out(deployment, context, longest), None)
+        if refused is not None:
+            return refused
+        memory = memory_layout(deployment)
+        steps = context.known.steps(deployment, context.calibration)
+        floors = guard.floors_of(steps.loads, deployment.settings.tokens_per_step)
+        limits = replica_limits(deployment, memory)
+        return FittingReplica(deployment, memory, steps, floors, limits)
+
+    return context.known.replicas.of(key, made)
+
+
+def _agreed(
+    bucket: Bucket, replica: FittingReplica, worse: Derating, service: Service
+) -> Capacity | None:
+    """The capacity of prompts that repeat others, as slow as it may turn out; None for other prompts."""
+    if bucket.lengths.reuse is None:
+        return None
+    cv, slo = max(1.0, service.arrivals.cv), worse.tightened(service.slo)
+    steps = worse.slowed(replica.steps)
+    capacity = capacity_within(steps, replica.limits, bucket.lengths, slo, cv)
+    return replace(capacity, qps=capacity.qps / worse.demand)
+
+
+def _states(
+    bucket: Bucket,
+    layout: SpannedLayout,
+    replica: FittingReplica,
+    worse: Derating,
+    context: Context,
+) -> RateStates:
+    """One replica under the load of a bucket, as slow as it may turn out."""
+    service = context.service
+    cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
+    load = context.load if service.buckets is None else digest(bucket.lengths)
+    return context.known.states.of(
+        (layout.text, context.model_text, load, cv, share, worse.steps),
+        lambda: RateStates(worse.slowed(replica.steps), replica.limits, bucket.lengths, cv, share),
+    )
+
+
+def _held(states: RateStates | Capacity, found: LoadedReplica) -> Capacity:
+    """What capacity per replica of a bucket, with what an assurance asks it to be sized for."""
+    if isinstance(states, Capacity):
+        return states
+    capacity = capacity_from(states, found.slo)
+    return replace(capacity, qps=capacity.qps / found.worse.demand)
+
+
+def _latency_miss(capacity: Capacity, service: Service) -> float | None:
+    ratios = [
+        capacity.latency_s[t.key] / t.seconds
+        for t in service.slo.targets
+        if t.key in capacity.latency_s
+    ]
+    worst = max(ratios, default=0.0)
+    return worst if worst > 1 else None

@@ -1,0 +1,52 @@
+"""The acceptance test of one replica in words: what to run, what it found, what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from planner.accuracy.acceptance_run import Judged
+from planner.plan.acceptance import AcceptanceTest
+from planner.plan.schema import Plan
+from planner.reporting import rounding as say
+from planner.units import counted
+
+
+def test_lines(test: AcceptanceTest) -> Iterator[str]:
+    """The runs of a test, each with its command and its limits."""
+    yield f"Acceptance test of one replica: {test.replica} ({test.service})"
+    yield "Start one replica (planner deploy), put its address in place of REPLICA, and run:"
+    for rung in test.rungs:
+        yield ""
+        load = f"{say.share(rung.share)} of the planned rate, {say.qps(rung.rate_qps)}"
+        yield f"# {load}: {_limits(rung.limits_s)}"
+        yield rung.command
+    yield ""
+    yield "Then: planner accept rung-*.json --plan PLAN.json"
+
+
+def _limits(limits_s: dict[str, float]) -> str:
+    text = (f"{statistic} at most {say.seconds(limit)}" for statistic, limit in limits_s.items())
+    return ", ".join(text) or "no limit"
+
+
+def verdict_lines(verdicts: Sequence[Judged], passes: bool) -> Iterator[str]:
+    """The verdict, then each statistic against its limit."""
+    failed = sum(not v.passes for v in verdicts)
+    yield "Passed." if passes else f"Failed: {counted(failed, 'limit')} of {len(verdicts)}."
+    for v in verdicts:
+        found = "not in the file" if v.measured_s is None else say.seconds(v.measured_s)
+        verdict = "holds" if v.passes else "FAILS"
+        yield (
+            f"  {say.share(v.share):>5}  {v.statistic:<9}  {verdict}: {found}, "
+            f"limit {say.seconds(v.limit_s)}"
+        )
+
+
+def solved_again_line(plan: Plan, again: Plan) -> str:
+    """What the scenario takes with what was measured, against the plan."""
+    if again.totals is None or plan.totals is None:
+        return f"Solved again with what was measured: {again.status}."
+    groups = "; ".join(g.label for s in again.services for g in s.replica_groups)
+    cost = say.change(plan.totals.usd_per_hour, again.totals.usd_per_hour, say.usd_per_hour)
+    gpus = say.change(plan.totals.gpus_rented, again.totals.gpus_rented, say.count)
+    return f"Solved again with what was measured: {groups}. GPUs {gpus}, cost {cost}."

@@ -1,0 +1,167 @@
+"""The decision in plain sentences: all one needs to run the fleet, and what stands against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from planner.catalog.offer import Term
+from planner.plan.decision import GroupMargin, LossOfOne
+from planner.plan.labels import rented
+from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.reporting import rounding as say
+from planner.reporting.names import metric_title
+from planner.units import counted
+
+MOST_GROUPS = 4
+FULL = 1.0
+SAME = 1e-6  # relative: costs that differ by less are the same
+ACCEPT = "Before signing: planner accept --plan PLAN.json prints a load test of one replica."
+
+
+def decision_lines(plan: Plan) -> Iterator[str]:
+    """Sentences in the order of their weight; none for a plan without a fleet."""
+    if plan.totals is None:
+        return
+    groups = _costliest(plan)
+    yield from (_run(service, group, len(plan.services) > 1) for service, group in groups)
+    yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
+    yield from dict.fromkeys(margin_line(group) for _, group in groups)
+    if line := as_predicted_line(plan):
+        yield line
+    yield from (_loss(loss, len(plan.losses) > 1) for loss in plan.losses[:MOST_GROUPS])
+    if line := cheapest_line(plan):
+        yield line
+    if plan.acceptance:
+        yield ACCEPT
+
+
+def _costliest(plan: Plan) -> list[tuple[ServicePlan, ReplicaGroup]]:
+    """The groups that cost most, in the plan's order."""
+    groups = [(s, g) for s in plan.services for g in s.replica_groups]
+    kept = sorted(groups, key=lambda one: -one[1].usd_per_hour)[:MOST_GROUPS]
+    return [one for one in groups if one in kept]
+
+
+def _run(service: ServicePlan, group: ReplicaGroup, several: bool) -> str:
+    """How one replica is started: engine, degrees, checkpoint and formats."""
+    name = f"{service.name}: " if several else ""
+    checkpoint = group.checkpoint or service.model
+    own = " (quantise it yourself)" if group.quantise_yourself else ""
+    return (
+        f"Run: {name}{group.replicas} x {group.gpus_each} {group.gpu}, {group.engine} "
+        f"{group.engine_version}, {group.parallel}, {checkpoint} with {group.weights} weights{own} "
+        f"and {group.kv_cache} KV cache."
+    )
+
+
+def _offers(plan: Plan) -> Iterator[str]:
+    nodes = rented(plan)
+    for node in nodes[:MOST_GROUPS]:
+        owned = node.term == Term.OWNED
+        where = "own" if owned else f"{node.provider} {node.region}, {node.term}"
+        yield f"{node.count} x {node.instance_type} ({where})"
+    if len(nodes) > MOST_GROUPS:
+        yield f"{len(nodes) - MOST_GROUPS} more"
+
+
+def _admitted(plan: Plan) -> str:
+    """Which offers the plan may take; a price list of one's own speaks for itself."""
+    prices = plan.scenario.prices
+    if prices.file is not None:
+        return f"Prices of {prices.file}."
+    least = "any" if prices.confidence == "low" else f"{prices.confidence} or better"
+    return f"Offers of the tiers {', '.join(prices.tiers)}, price confidence {least}."
+
+
+def margin_line(group: ReplicaGroup) -> str:
+    """What the size allows for: a probability, a margin that is assumed, or nothing."""
+    grade = f"evidence: {group.evidence.value}"
+    if group.margin is not None and group.margin.behind != group.evidence.value:
+        grade += f", margin of {group.margin.behind} runs"
+    if group.margin is None:
+        return f"Margin: none, sized for the prediction itself ({grade}), given the stated traffic."
+    return (
+        f"Margin: every target holds with steps {slower(group.margin)} slower than predicted, "
+        f"{called(group.margin)} ({grade}), given the stated traffic."
+    )
+
+
+def slower(margin: GroupMargin) -> str:
+    """How much longer steps may take, as a share."""
+    return say.share(margin.slowdown - FULL)
+
+
+def called(margin: GroupMargin) -> str:
+    """What the margin is worth: a probability where its quantiles passed, else an assumption."""
+    if margin.passed:
+        return f"a probability of {say.share(margin.probability)}"
+    return "margin assumed"
+
+
+def as_predicted_line(plan: Plan) -> str:
+    """The point estimate beside the plan, and what closes the gap; empty without one."""
+    base, totals = plan.as_predicted, plan.totals
+    if base is None or totals is None:
+        return ""
+    more = totals.gpus_rented - base.gpus
+    words = (
+        f"{more} of {totals.gpus_rented} GPUs are for what is not measured"
+        if more > 0
+        else "No extra GPU is needed for what is not measured"
+    )
+    text = f"{words} (as predicted: {_size(base.gpus, base.usd_per_hour)})"
+    if base.cheapest_usd_per_hour < base.usd_per_hour * (1 - SAME):
+        size = _size(base.cheapest_gpus, base.cheapest_usd_per_hour)
+        text += f"; without a margin the plan would be {base.cheapest_label}, {size}"
+    if totals.usd_per_hour > base.cheapest_usd_per_hour * (1 + SAME):
+        text += f"; one benchmark of {base.settled_by} would settle it"
+    return f"{text}."
+
+
+def _size(gpus: int, usd_per_hour: float) -> str:
+    return f"{counted(gpus, 'GPU')}, {say.usd_per_hour(usd_per_hour)}"
+
+
+def _loss(loss: LossOfOne, several: bool) -> str:
+    name = f" of {loss.service} ({loss.replica})" if several else ""
+    return f"Losing one replica{name}: {_outcome(loss)}. {_spare(loss)}"
+
+
+def _outcome(loss: LossOfOne) -> str:
+    if loss.load is None:
+        return "none is left to serve"
+    load = f"the others run at {say.share(loss.load)} of what they are sized for"
+    if loss.outcome == "overloaded":
+        return f"{load}, and the queue grows without end"
+    if loss.outcome == "misses":
+        missed = ", ".join(f"{metric_title(k)} {say.seconds(s)}" for k, s in loss.missed.items())
+        return f"{load}, a target is missed{f' ({missed})' if missed else ''}"
+    within = ", within the margin" if loss.load > FULL else ""
+    return f"{load}, every target still holds{within}"
+
+
+def _spare(loss: LossOfOne) -> str:
+    if loss.spare_usd_per_hour is None:
+        return "The price of a spare is not known."
+    if loss.spare_usd_per_hour == 0:
+        return "A spare fits on idle GPUs."
+    return f"One spare costs {say.usd_per_hour(loss.spare_usd_per_hour)}."
+
+
+def cheapest_line(plan: Plan) -> str:
+    """The cheapest fleet of all offers beside the plan; empty where that is the plan."""
+    other, totals = plan.cheapest, plan.totals
+    if other is None or totals is None:
+        return ""
+    against = say.relative(totals.usd_per_hour, other.usd_per_hour)
+    size = _size(other.gpus, other.usd_per_hour)
+    doubts = _doubted(other.offers, other.doubts)
+    return f"Cheapest of all offers: {other.label}, {size} ({against}){_proof(other.status)}: {doubts}."
+
+
+def _proof(status: str) -> str:
+    return "" if status == "optimal" else ", the best found in its time"
+
+
+def _doubted(offers: Iterable[str], doubts: Iterable[str]) -> str:
+    return "; ".join(f"{o}: {d}" for o, d in zip(offers, doubts, strict=True))

@@ -1,0 +1,87 @@
+"""A load test of one replica against the limits of a plan."""
+
+import json
+
+import pytest
+
+from planner.accuracy.acceptance_run import Asked, judged, must_have_lengths, points_of
+from planner.accuracy.bench.files import Setting, read_bench_file
+from planner.errors import InputError
+
+LADDER = (
+    Asked(0.5, 1.5, {"ttft_p99": 2.0, "tpot_mean": 0.05}),
+    Asked(1.0, 3.0, {"ttft_p99": 2.0, "tpot_mean": 0.06}),
+)
+
+
+def result(tmp_path, rate, **changed):
+    """A file of ``vllm bench serve`` at a rate [requests/s]."""
+    path = tmp_path / f"rung-{rate}.json"
+    text = {
+        "backend": "openai",
+        "model_id": "m",
+        "completed": 1000,
+        "total_input_tokens": 1_000_000,
+        "total_output_tokens": 500_000,
+        "request_rate": rate,
+        "max_concurrency": 512,
+        "mean_ttft_ms": 400.0,
+        "mean_tpot_ms": 45.0,
+        "p99_ttft_ms": 1500.0,
+        "p99_tpot_ms": 70.0,
+        **changed,
+    }
+    path.write_text(json.dumps(text))
+    (run,) = read_bench_file(path)
+    return run
+
+
+def test_a_result_at_a_rate_keeps_its_rate_and_percentiles(tmp_path):
+    run = result(tmp_path, 3.0)
+    assert run.rate_qps == 3.0
+    assert run.percentiles_s == {"ttft_p99": 1.5, "tpot_p99": 0.07}
+    assert result(tmp_path, "inf").rate_qps == 0
+
+
+def test_a_run_within_every_limit_passes(tmp_path):
+    verdicts = judged(LADDER, [result(tmp_path, 3.0)])
+    assert [(v.share, v.statistic) for v in verdicts] == [(1.0, "ttft_p99"), (1.0, "tpot_mean")]
+    assert all(v.passes for v in verdicts)
+
+
+def test_one_statistic_over_its_limit_fails(tmp_path):
+    runs = [result(tmp_path, 1.5), result(tmp_path, 3.0, mean_tpot_ms=61.0)]
+    failed = [(v.share, v.statistic) for v in judged(LADDER, runs) if not v.passes]
+    assert failed == [(1.0, "tpot_mean")]
+
+
+def test_a_statistic_that_was_not_recorded_fails(tmp_path):
+    (missing,) = (
+        v for v in judged(LADDER, [result(tmp_path, 3.0, p99_ttft_ms=None)]) if not v.passes
+    )
+    assert (missing.statistic, missing.measured_s) == ("ttft_p99", None)
+
+
+def test_the_run_at_the_planned_rate_is_needed(tmp_path):
+    with pytest.raises(InputError, match="planned rate is missing"):
+        judged(LADDER, [result(tmp_path, 1.5)])
+
+
+@pytest.mark.parametrize("rate", [2.0, "inf"])
+def test_a_run_at_another_rate_is_refused(tmp_path, rate):
+    with pytest.raises(InputError, match="does not ask for"):
+        judged(LADDER, [result(tmp_path, rate)])
+
+
+def test_requests_of_other_lengths_are_refused(tmp_path):
+    runs = [result(tmp_path, 3.0)]
+    must_have_lengths(runs, 1000, 500)
+    with pytest.raises(InputError, match="outputs have another length"):
+        must_have_lengths(runs, 1000, 250)
+
+
+def test_a_run_at_a_rate_is_the_closed_loop_with_as_many_in_flight(tmp_path):
+    """Little's law: 3/s x (0.4 s + 499 x 45 ms) = 68.6 requests in flight."""
+    setting = Setting("h100-sxm-80gb", "vllm", "fp8", model="m")
+    (point,) = points_of([result(tmp_path, 3.0)], setting, "test")
+    assert point.concurrency == 69

@@ -1,0 +1,57 @@
+"""One-sided quantiles of the step-time error, by evidence grade."""
+
+import math
+from statistics import NormalDist
+
+import pytest
+
+from planner.catalog.store import load_catalog
+from planner.errors import CatalogError
+from planner.evidence import Evidence
+from planner.performance.factors import load_calibration
+from planner.performance.margins import Margin, read_margins
+
+Z = NormalDist().inv_cdf
+HEAD = "schema_version: 1\nlevels: [0.5, 0.8, 0.9]\ngrades:\n"
+
+
+def test_every_grade_has_a_margin_that_grows_as_the_evidence_weakens():
+    margins = load_calibration(load_catalog()).margins
+    widths = [margins[grade].log_slowdown(Z(0.8)) for grade in ("measured", "modelled", "assumed")]
+    assert widths == sorted(widths)
+    assert {e.value for e in Evidence} <= set(margins)
+
+
+def test_quantiles_hold_at_their_levels_and_rise_between_and_beyond_them():
+    margin = Margin("modelled", (0.5, 0.8, 0.9), (0.02, 0.1, 0.3))
+    assert margin.log_slowdown(Z(0.8)) == pytest.approx(0.1)
+    assert margin.log_slowdown(Z(0.9)) == pytest.approx(0.3)
+    rising = [margin.log_slowdown(z / 10) for z in range(-20, 30)]
+    assert rising == sorted(rising)
+
+
+def test_a_persons_own_residuals_come_before_the_grade(tmp_path):
+    calibration = load_calibration(load_catalog())
+    own = calibration.margin(Evidence.CALIBRATED, "own")
+    assert not own.passed
+    assert own.levels[0] == 0.5
+
+
+def test_a_catalog_without_margins_takes_the_prior_width(tmp_path):
+    assert read_margins(tmp_path) == {}
+    prior = load_calibration(load_catalog()).residuals.margin("unmeasured")
+    assert math.exp(prior.log_slowdown(Z(0.9))) == pytest.approx(math.exp(0.45))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "  modelled: {quantiles: [0, 0.2], passed: true, source: s, as_of: 2026-01-01}\n",
+        "  modelled: {quantiles: [0, 0.2, 0.1], passed: true, source: s, as_of: 2026-01-01}\n",
+        "  modelled: {quantiles: [0, 0.1, 0.2], passed: 3, source: s, as_of: 2026-01-01}\n",
+    ],
+)
+def test_a_wrong_file_is_a_catalog_error(tmp_path, row):
+    (tmp_path / "margins.yaml").write_text(HEAD + row)
+    with pytest.raises(CatalogError, match="modelled"):
+        read_margins(tmp_path)
