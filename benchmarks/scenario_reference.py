@@ -17,12 +17,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from planner.scenario import conversations as c
 from planner.scenario import disaggregation as p
 from planner.scenario import fleet as f
 from planner.scenario import job as j
 from planner.scenario import money as m
 from planner.scenario import schema as s
 from planner.scenario import speculation as d
+from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import Lengths
 from planner.scenario.lora import Lora
 from planner.scenario.slo import METRICS, Slo
@@ -48,11 +50,15 @@ Paths are looked up beside the scenario's file first.
 SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("A service", s.Service, ()),
     ("`prompt_tokens`, `output_tokens`", Lengths, ()),
+    ("`conversations`", c.Conversations, ()),
+    ("`conversations.turns`", c.Turns, ()),
+    ("`conversations.think_time`", c.ThinkTime, ()),
     ("`slo`", Slo, ("targets",)),
     ("`arrivals`", s.Arrivals, ()),
     ("`routing`", s.Routing, ()),
     ("`search`", s.Search, ()),
     ("`search.settings`", s.Settings, ()),
+    ("`search.settings.kv_offload`", KvOffload, ()),
     ("`search.disaggregation`", p.Disaggregation, ()),
     ("`search.disaggregation.kv_link`", p.KvLinkChoice, ()),
     ("an entry of `search.speculative`", d.Speculation, ()),

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from planner.scenario import conversations as scenario_conversations
 from planner.scenario import disaggregation as scenario_pools
 from planner.scenario import fleet as scenario_fleet
+from planner.scenario import kv_offload as scenario_offload
 from planner.scenario import lengths as scenario_lengths
 from planner.scenario import money as scenario_money
 from planner.scenario import schema as scenario
@@ -46,6 +48,8 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
         for document in (
             *documents(scenario),
             *documents(scenario_lengths),
+            *documents(scenario_conversations),
+            *documents(scenario_offload),
             *documents(scenario_slo),
             *documents(scenario_fleet),
             *documents(scenario_money),

@@ -76,6 +76,7 @@ def service_plan(
         busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
         floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
         job=job_plan(service, solved, cost, served) if chosen else None,
+        prefix_hits=solved.prefix_hits.get(service.name),
     )
 
 
@@ -93,15 +94,15 @@ def _name_of(service: Service, model: ModelSpec | None) -> str:
 
 
 def _floors(candidate: Candidate, lengths: JointLengths, rate: float) -> dict[str, float]:
-    """The least a plan with this deployment could do [s, GPUs]."""
-    prompt, output = lengths.mean_prompt, lengths.mean_output
+    """The least a plan with this deployment could do [s, GPUs], with caches that forget nothing."""
     floor = floors(candidate.deployment)
-    gpus = candidate.deployment.gpus * rate / floor.requests_per_s(prompt, output)
+    prompt, output, computed = lengths.mean_prompt, lengths.mean_output, lengths.mean_computed()
+    gpus = candidate.deployment.gpus * rate / floor.requests_per_s(computed, output)
     prompts = floors(candidate.prefill.deployment) if candidate.prefill else floor
     if not lengths.generates:
-        return {"e2e_s": prompts.ttft_s(prompt), "gpus_for_arithmetic_alone": gpus}
+        return {"e2e_s": prompts.ttft_s(computed), "gpus_for_arithmetic_alone": gpus}
     return {
-        "ttft_s": prompts.ttft_s(prompt),
+        "ttft_s": prompts.ttft_s(computed),
         "tpot_s": floor.tpot_s(prompt + output / 2),
         "gpus_for_arithmetic_alone": gpus,
     }
@@ -212,7 +213,11 @@ def _memory(layout: MemoryLayout) -> dict[str, float]:
 
 def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
     s = candidate.deployment.settings
-    return {name: getattr(s, name) for name in s.__dataclass_fields__}
+    return {
+        name: getattr(s, name)
+        for name in s.__dataclass_fields__
+        if s.offload_host_gb or not name.startswith("offload_")
+    }
 
 
 def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> Prediction:

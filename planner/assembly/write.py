@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from planner.assembly.acceptance import acceptance_of
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
+from planner.assembly.conversations import offloads, talks_as
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
 from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
@@ -119,7 +120,9 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
     for service in solved.scenario.services:
         share = service.assumptions.prefix_hit_share
         label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
-        if service.job is None:
+        if service.conversations is not None:
+            yield f"{label}{talks_as(service)}"
+        elif service.job is None:
             yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
@@ -128,6 +131,7 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
             yield f"{label}{_sized_for(service.assurance)}"
     yield from _links(solved)
     yield from drafting(solved)
+    yield from offloads(solved)
     yield from engine_basis(solved, catalog)
     yield from _precision(solved, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import Literal
 
 from planner.catalog.gpu import GpuSpec
 
@@ -63,6 +64,24 @@ class EngineLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class KvOffloadSupport:
+    """How an engine keeps KV blocks outside the GPU.
+
+    tiers: "host", or "host" and "disk"; writes_through: whether blocks are copied as they are filled, so
+    that the host holds what the GPU holds too, or only when the pool gives them up; per_rank: whether
+    its option is the size of one rank or of the replica; option_bytes: the option's unit [B]; source and
+    as_of: of the row.
+    """
+
+    tiers: tuple[Literal["host", "disk"], ...]
+    writes_through: bool
+    per_rank: bool
+    option_bytes: float
+    source: str
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSpec:
     """An engine version with its defaults; ``planner.sizing.batch_limits`` resolves them for a layout.
 
@@ -81,6 +100,7 @@ class EngineSpec:
     speculative decoding. ``max_num_seqs_of``: its default for some model architectures.
     ``sequences_within_tokens``: a default of one batch limit stays within the
     other: no more sequences than tokens of a step, no more tokens than sequences of the model length.
+    ``kv_offload``: how it keeps KV blocks outside the GPU, None where it does not.
     ``state_pool_ratio``: memory of recurrent states over that of the KV cache where the pool is split
     between them (0 = one pool for both); ``state_slots_per_sequence``: states a running sequence takes
     of such a pool while prefixes are cached. Hashing looks at name and version alone, so that an engine
@@ -114,6 +134,7 @@ class EngineSpec:
     max_num_seqs_of: tuple[tuple[str, int], ...] = ()
     state_pool_ratio: float = 0.0
     state_slots_per_sequence: int = 1
+    kv_offload: KvOffloadSupport | None = None
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from planner.catalog.engine import EngineLimits, EngineSpec, Scheduler, version_key
+from planner.catalog.engine import (
+    EngineLimits,
+    EngineSpec,
+    KvOffloadSupport,
+    Scheduler,
+    version_key,
+)
 from planner.catalog.tables import read_yaml, validate_document
 from planner.errors import CatalogError, InputError
 
@@ -31,6 +37,21 @@ class LimitsRow(_EngineDocument):
     graphs_max_batch: int | None = Field(default=None, gt=0)
     graphs_max_batch_tp4: int | None = Field(default=None, gt=0)
     sampler_bytes_per_logit: float | None = Field(default=None, gt=0)
+
+
+class KvOffloadRow(_EngineDocument):
+    """How a version keeps KV blocks outside the GPU; see ``KvOffloadSupport``."""
+
+    tiers: tuple[Literal["host", "disk"], ...] = Field(min_length=1)
+    writes_through: bool
+    per_rank: bool
+    option_bytes: float = Field(gt=0)
+    source: str = Field(min_length=1)
+    as_of: date
+
+    def support(self) -> KvOffloadSupport:
+        """As the planner's value."""
+        return KvOffloadSupport(**{**self.model_dump(), "as_of": self.as_of.isoformat()})
 
 
 class VersionRow(_EngineDocument):
@@ -57,6 +78,7 @@ class VersionRow(_EngineDocument):
     max_num_seqs_of: dict[str, int] = Field(default_factory=dict)
     state_pool_ratio: float = Field(default=0.0, ge=0)
     state_slots_per_sequence: int = Field(default=1, gt=0)
+    kv_offload: KvOffloadRow | None = None
     memory: dict[str, float]
     source: str = Field(min_length=1)
     as_of: date
@@ -91,6 +113,7 @@ class VersionRow(_EngineDocument):
             max_num_seqs_of=tuple(sorted(self.max_num_seqs_of.items())),
             state_pool_ratio=self.state_pool_ratio,
             state_slots_per_sequence=self.state_slots_per_sequence,
+            kv_offload=None if self.kv_offload is None else self.kv_offload.support(),
         )
 
 

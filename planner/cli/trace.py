@@ -10,8 +10,9 @@ from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 
 @click.group(name="trace", short_help="describe a request trace")
 def command() -> None:
-    """Look at request traces: Azure, BurstGPT, Mooncake, Bailian, AIPerf's records, engine request
-    logs, or arrival_s,prompt_tokens,output_tokens; CSV, JSON lines or Parquet.
+    """Look at request traces: Azure, BurstGPT, Mooncake, Bailian, records of AIPerf and inference-perf,
+    OpenTelemetry's GenAI spans, engine request logs, or arrival_s,prompt_tokens,output_tokens (and
+    conversation_id); CSV, JSON, JSON lines or Parquet.
 
     \b
     Examples:

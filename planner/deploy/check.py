@@ -12,6 +12,7 @@ from planner.deploy.cluster.consistency import PlannedReplicas, check_cluster
 from planner.deploy.engines.command_line import ENGINES, parse
 from planner.deploy.engines.common import Degrees
 from planner.deploy.engines.dialect import Dialect
+from planner.deploy.kv_offload import offload_option
 from planner.deploy.launch import IMAGE_PATH, PoolRole
 from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
@@ -117,6 +118,9 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     _same(one.name, "sequences at once", int(stated["max_num_seqs"]), sequences)
     tokens = tokens_a_step(deployment, int(stated["max_model_len_tokens"]))
     _same(one.name, "tokens a step", int(stated["max_num_batched_tokens"]), tokens)
+    offload = offload_option(deployment)
+    memory = int(stated.get("kv_offload_host", 0))
+    _same(one.name, "host memory for KV", memory, offload.size if offload else 0)
     fraction = memory_fraction(deployment)
     _same(one.name, "memory fraction", float(stated["memory_fraction"]), fraction)
     _check_context(one, int(stated["max_model_len_tokens"]), wanted)

@@ -44,6 +44,14 @@ LEADER_ADDRESS = EnvironmentVariable("LEADER_ADDRESS")
 
 
 @dataclass(frozen=True, slots=True)
+class KvOffloadOption:
+    """Host memory for KV blocks in the unit of the engine's option; ``disk``: whether a disk is behind it."""
+
+    size: int
+    disk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """One replica group: the same replica ``replicas`` times.
 
@@ -87,6 +95,7 @@ class Launch:
     max_num_batched_tokens: int
     memory_fraction: float
     prefix_caching: bool
+    kv_offload: KvOffloadOption | None
     draft_tokens: int
     draft_model: str | None
     draft_method: DraftMethod | None

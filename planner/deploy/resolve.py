@@ -12,6 +12,7 @@ from planner.deploy.choices import Choices, must_be_known
 from planner.deploy.engines.checkpoint import LoadedWeights, weights_to_load
 from planner.deploy.engines.command_line import ENGINES
 from planner.deploy.engines.dialect import Dialect
+from planner.deploy.kv_offload import offload_option
 from planner.deploy.launch import Launch
 from planner.deploy.pieces import Piece, pieces
 from planner.deploy.soundness import must_be_deployable
@@ -107,6 +108,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         max_num_batched_tokens=tokens_a_step(deployment, longest),
         memory_fraction=memory_fraction(deployment),
         prefix_caching=prefix_caching(deployment),
+        kv_offload=offload_option(deployment),
         draft_tokens=settings.draft_tokens,
         draft_model=_draft_model(service, deployment, context.choices),
         draft_method=deployment.draft.method if deployment.draft else None,

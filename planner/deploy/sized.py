@@ -8,6 +8,7 @@ from planner.catalog.store import Catalog
 from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.command_line import Command, Word, command
 from planner.deploy.engines.dialect import Dialect
+from planner.deploy.kv_offload import offload_option
 from planner.deploy.launch import CONFIG, PORT, Launch, Role
 from planner.deployment import Deployment
 from planner.sizing.batch_limits import limits_within, prefix_caching
@@ -48,6 +49,7 @@ def sized_launch(
         max_num_batched_tokens=limits.max_num_batched_tokens,
         memory_fraction=memory_fraction(deployment),
         prefix_caching=prefix_caching(deployment),
+        kv_offload=offload_option(deployment),
         draft_tokens=settings.draft_tokens,
         draft_model=(deployment.draft.checkpoint or None) if deployment.draft else None,
         draft_method=deployment.draft.method if deployment.draft else None,

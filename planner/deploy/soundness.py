@@ -17,6 +17,10 @@ _KINDS = {
     "draft_acceptance": float,
     "lora_adapters": int,
     "lora_rank": int,
+    "offload_host_gb": float,
+    "offload_gb_s": float,
+    "offload_disk_gb": float,
+    "offload_disk_gb_s": float,
 }
 
 

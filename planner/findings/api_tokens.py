@@ -128,7 +128,9 @@ def api_quotes(plan: Plan, catalog: Catalog) -> tuple[ApiQuote, ...]:
                 service.model,
                 service.served_qps * lengths.mean_prompt,
                 service.served_qps * lengths.mean_written,
-                requested[service.name].assumptions.prefix_hit_share,
+                requested[service.name].assumptions.prefix_hit_share
+                if service.prefix_hits is None
+                else service.prefix_hits.share,
                 rows,
                 instead,
                 batches,

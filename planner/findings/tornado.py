@@ -86,7 +86,25 @@ def _pairs(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[tuple[str, _End, 
     step = _step_time(plan)
     if step is not None:
         yield _pair("Step time", step, _with_step_time, question)
-    yield _hits(question)
+    if any(_thinks(s) for s in question.services):
+        yield _pair("Think time", (0.5, 2.0), _with_think_time, question)
+    if any(s.conversations is None for s in question.services):
+        yield _hits(question)
+
+
+def _thinks(service: Service) -> bool:
+    return service.conversations is not None and service.conversations.think_time is not None
+
+
+def _with_think_time(question: Scenario, factor: float) -> Scenario:
+    def paused(service: Service) -> Service:
+        talk = service.conversations
+        if talk is None or talk.think_time is None:
+            return service
+        talk = talk.model_copy(update={"think_time": talk.think_time.times(factor)})
+        return service.model_copy(update={"conversations": talk})
+
+    return _each(question, paused)
 
 
 def _pair(
@@ -122,7 +140,13 @@ def _with_lengths(question: Scenario, factor: float) -> Scenario:
             )
             if name == "prompt_tokens" or service.task == GENERATE
         }
-        return service.model_copy(update=lengths)
+        talk = service.conversations
+        if talk is None or talk.growth is None or talk.growth.mean is None:
+            return service.model_copy(update=lengths)
+        growth = talk.growth.model_copy(update={"mean": talk.growth.mean * factor})
+        shared = talk.shared_system_prompt * factor
+        talk = talk.model_copy(update={"growth": growth, "shared_system_prompt": shared})
+        return service.model_copy(update={**lengths, "conversations": talk})
 
     return _each(question, longer)
 
@@ -163,6 +187,8 @@ def _hits(question: Scenario) -> tuple[str, _End, _End]:
 
 
 def _with_hits(service: Service, share: float) -> Service:
+    if service.conversations is not None:  # theirs are simulated
+        return service
     assumptions = service.assumptions.model_copy(update={"prefix_hit_share": share})
     return service.model_copy(update={"assumptions": assumptions})
 

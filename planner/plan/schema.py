@@ -30,6 +30,7 @@ from planner.plan.money import Cash, Rental
 from planner.plan.part import PlanPart
 from planner.plan.periods import Period
 from planner.plan.prefill_pool import PrefillPool
+from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.speculation import SpeculationPlan
 from planner.plan.upgrade import OLDEST, upgraded
@@ -214,7 +215,11 @@ class ReplicaGroup(PlanPart):
 
 
 class ServicePlan(PlanPart):
-    """What one service gets, and how far it is from its targets; ``job``: what comes of a batch job."""
+    """What one service gets, and how far it is from its targets.
+
+    ``job``: what comes of a batch job. ``prefix_hits``: of a service with conversations, what its prefix
+    caches hold.
+    """
 
     name: str
     model: str
@@ -227,13 +232,15 @@ class ServicePlan(PlanPart):
     busiest_qps: float | None = None
     floors: dict[str, float] = {}
     job: JobPlan | None = None
+    prefix_hits: PrefixHits | None = None
 
     @model_serializer(mode="wrap")
-    def _without_a_job(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A service that is no batch job reads as it always did."""
+    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A service of single requests that is no batch job reads as it always did."""
         text: dict[str, Any] = write(self)
-        if text.get("job") is None:
-            text.pop("job", None)
+        for name in ("job", "prefix_hits"):
+            if text.get(name) is None:
+                text.pop(name, None)
         return text
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from pydantic import BaseModel
 
 from planner.errors import closest
+from planner.scenario.conversations import Conversations, ThinkTime, Turns
 from planner.scenario.disaggregation import Disaggregation, KvLinkChoice
 from planner.scenario.fleet import (
     Assurance,
@@ -22,6 +23,7 @@ from planner.scenario.fleet import (
     Spot,
 )
 from planner.scenario.job import Job
+from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import Lengths
 from planner.scenario.lora import Lora
 from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
@@ -55,6 +57,11 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "carbon": Carbon,
     "load": Load,
     "assurance": Assurance,
+    "conversations": Conversations,
+    "turns": Turns,
+    "think_time": ThinkTime,
+    "growth": Lengths,
+    "kv_offload": KvOffload,
     "buckets": Buckets,
     "horizon": Horizon,
     "failures": Failures,
@@ -81,6 +88,10 @@ _PARENTS = {
     "speculative": "search.speculative",
     "quotas": "limits.quotas",
     "carbon": "limits.carbon",
+    "kv_offload": "search.settings.kv_offload",
+    "turns": "conversations.turns",
+    "think_time": "conversations.think_time",
+    "growth": "conversations.growth",
 }
 _SLO = ("ttft_p99", "tpot_p99", "ttft_p50", "tpot_p50", "itl_p99", "e2e_p99", "goodput")
 _NOT_SUGGESTED = ("services", *FIELDS)  # lists of documents, and old names

@@ -20,12 +20,15 @@ REQUIRED = ("model", "rate", "prompt_tokens", "output_tokens", "slo")
 JOB = ("model", "job", "prompt_tokens", "output_tokens")
 POOLED_JOB = ("model", "task", "job", "prompt_tokens")
 POOLED = ("model", "task", "rate", "prompt_tokens", "slo")
+RECORDED = ("model", "rate", "conversations", "slo")  # conversations of a trace bring their lengths
 _DURATION = {"type": ["number", "string"], "description": "2s, 100ms, 30m, or seconds"}
 _TOKENS = {"type": "string", "pattern": r"^\s*[0-9.]+\s*[kKmM](\s*tokens)?\s*$"}
 _RATE = {
     "type": "string",
-    "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*(((req|requests?)\s*)?(/|per)\s*[a-z]+|qps|rps)\s*$",
+    "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*"
+    r"(((req|requests?|conversations?|sessions?)\s*)?(/|per)\s*[a-z]+|qps|rps)\s*$",
 }
+_SIZE = {"type": "string", "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*[kKmMgGtT]?i?[bB]\s*$"}
 _DURATIONS = (
     ("Routing", "start_up"),
     ("Job", "within"),
@@ -45,6 +48,7 @@ def scenario_schema() -> Schema:
         properties[field] = {**_described(properties[field]), **_DURATION}
     defs["Lengths"] = _lengths(defs["Lengths"])
     defs["Slo"] = _slo()
+    _conversations(defs)
     service = defs["Service"]
     service["properties"]["rate"] = _or_text(service["properties"]["rate"], _RATE)
     service["properties"]["model"].pop("anyOf", None)
@@ -82,6 +86,7 @@ def scenario_schema() -> Schema:
                 {"required": list(fields), "properties": {"task": {"enum": list(POOLING)}}}
                 for fields in (POOLED, POOLED_JOB)
             ),
+            {"required": list(RECORDED)},
         ],
         "$defs": {k: v for k, v in sorted(defs.items()) if k != "Target"},
     }
@@ -129,6 +134,21 @@ def _lengths(schema: Schema) -> Schema:
     schema["properties"]["max"] = tokens
     schema["properties"]["quantiles"] = {"type": "object", "additionalProperties": tokens}
     return {"anyOf": [tokens, schema]}
+
+
+def _conversations(defs: dict[str, Schema]) -> None:
+    """Turns, pauses, tokens and sizes as numbers or as text with a unit, and short for a mean."""
+    talk, turns, pause = (defs[d]["properties"] for d in ("Conversations", "Turns", "ThinkTime"))
+    for field in ("shared_system_prompt", "max_context"):
+        talk[field] = {**_described(talk[field]), **_or_text(talk[field], _TOKENS)}
+    for field in ("mean", "max"):
+        pause[field] = _DURATION
+    pause["quantiles"] = {"type": "object", "additionalProperties": _DURATION}
+    defs["Turns"] = {"anyOf": [turns["mean"], defs["Turns"]]}
+    defs["ThinkTime"] = {"anyOf": [_DURATION, defs["ThinkTime"]]}
+    offload = defs["KvOffload"]["properties"]
+    for field in ("host_memory", "disk"):
+        offload[field] = _or_text(offload[field], _SIZE)
 
 
 def _slo() -> Schema:

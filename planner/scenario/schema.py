@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from planner.scenario.conversation_rules import as_turns, check_conversations
+from planner.scenario.conversations import Conversations
 from planner.scenario.disaggregation import Disaggregation, requested
 from planner.scenario.fields import (
     AllOrNames,
@@ -50,6 +52,7 @@ from planner.scenario.fleet import (
     assured,
 )
 from planner.scenario.job import REPLACED, Job, with_job, without_replaced
+from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import LengthSpec
 from planner.scenario.lora import Lora
 from planner.scenario.money import Extras, Ownership
@@ -90,7 +93,10 @@ class Arrivals(StrictDocument):
 
 
 class Settings(StrictDocument):
-    """Engine settings a scenario may pin; anything left out is the engine version's default."""
+    """Engine settings a scenario may pin; anything left out is the engine version's default.
+
+    ``kv_offload``: host memory and disk for KV blocks, with engines that have it.
+    """
 
     memory_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
     max_num_seqs: Annotated[int, Field(ge=1)] | None = None
@@ -99,6 +105,15 @@ class Settings(StrictDocument):
     prefix_caching: bool | None = None
     draft_tokens: Annotated[int, Field(ge=0, le=16)] = 0
     draft_acceptance: Share = 0.0
+    kv_offload: KvOffload | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_offload(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Settings without KV offload read as they always did."""
+        written: dict[str, Any] = write(self)
+        if written.get("kv_offload") is None:
+            written.pop("kv_offload", None)
+        return written
 
 
 class Search(StrictDocument):
@@ -245,7 +260,8 @@ class Service(StrictDocument):
     ``task``: generate, or what prompts are pooled into: embed, rerank, classify. Those write nothing:
     ``output_tokens`` is left out, ``slo`` has ``e2e`` targets alone, and ``prompt_tokens`` are of one
     text, or of one pair of query and document.
-    ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too).
+    ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too); with ``conversations``
+    also ``2 conversations/s``, which counts as their turns.
     ``allow_lower_precision``: permits weights or KV cache below the checkpoint's own precision.
     ``priority``: the higher is served first where ``serve`` says so.
     ``max_deployments``: how many kinds of replica may share the service; left out, one, and one more for
@@ -254,6 +270,8 @@ class Service(StrictDocument):
     traces bring their own pairs.
     ``job``: so many requests within a window, in place of ``rate``, ``slo``, ``load``, ``arrivals`` and
     ``assurance``. ``lora``: adapters of the model, of which each request names one.
+    ``conversations``: requests are turns of sessions that resend their history; the share of prompt
+    tokens that the prefix cache holds is then simulated, and a result.
     """
 
     name: str = "service"
@@ -276,11 +294,29 @@ class Service(StrictDocument):
     assurance: Annotated[Assurance | None, BeforeValidator(assured)] = DEFAULT_ASSURANCE
     job: Job | None = None
     lora: Lora | None = None
+    conversations: Conversations | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, value: Any) -> Any:
-        return with_job(with_one_pass(with_new_names(value, FIELDS)))
+        return as_turns(with_job(with_one_pass(with_new_names(value, FIELDS))))
+
+    @model_validator(mode="after")
+    def _goes_with_conversations(self) -> Service:
+        if self.conversations is not None:
+            check_conversations(
+                self.conversations,
+                self.prompt_tokens,
+                others={
+                    "task": self.task != GENERATE,
+                    "job": self.job is not None,
+                    "buckets": self.buckets is not None,
+                    "search.disaggregation": self.search.disaggregation is not None,
+                    "assumptions.prefix_hit_share": self.assumptions.prefix_hit_share > 0,
+                    "length_correlation": self.length_correlation != 0,
+                },
+            )
+        return self
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Service:
@@ -321,8 +357,9 @@ class Service(StrictDocument):
         written.pop("task" if self.task == GENERATE else "output_tokens", None)
         for name in ("job",) if self.job is None else REPLACED:
             written.pop(name, None)
-        if self.lora is None:
-            written.pop("lora", None)
+        for name in ("lora", "conversations"):
+            if written.get(name) is None:
+                written.pop(name, None)
         return written
 
 

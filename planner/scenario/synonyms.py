@@ -41,6 +41,13 @@ MEANS = {
     "confidence": "assurance.probability",
     "prefix_cache_hit_rate": "assumptions.prefix_hit_share",
     "cache_hit_rate": "assumptions.prefix_hit_share",
+    "hicache": "search.settings.kv_offload.host_memory",
+    "cpu_offload": "search.settings.kv_offload.host_memory",
+    "sessions": "conversations",
+    "multi_turn": "conversations",
+    "system_prompt": "conversations.shared_system_prompt",
+    "idle_time": "conversations.think_time.mean",
+    "user_delay": "conversations.think_time.mean",
     # what may be tried
     "gpu": "search.gpus",
     "gpus": "search.gpus",

@@ -27,6 +27,7 @@ _TAKES = {
     "rate": "requests per second, such as 50, 20/s or 1200/min",
     "prompt_tokens": "tokens such as 1000 or 8k, or a distribution such as {mean: 1000, cv: 1}",
     "output_tokens": "tokens such as 500 or 2k, or a distribution such as {mean: 500, cv: 1}",
+    "growth": "tokens such as 500 or 2k, or a distribution such as {mean: 500, cv: 1}",
 }
 
 

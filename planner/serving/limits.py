@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from planner.catalog.engine import Scheduler
 from planner.catalog.pooling import is_encoder
 from planner.deployment import Deployment
+from planner.serving.offload import Offload, offload_of
 from planner.sizing.batch_limits import limits_within, prefix_caching, state_pool_share
 from planner.sizing.layout import MemoryLayout
 
@@ -24,7 +25,8 @@ class ReplicaLimits:
     checks ``1 + draft_tokens`` and yields ``tokens_per_step`` tokens per sequence.
     chunked: whether a prompt may be split over steps; prefix_caching: whether freed blocks stay until
     the room is needed, so that a preempted sequence finds them again. ranks: attention-DP ranks; a
-    prompt runs on one of them, and the step lasts until the busiest rank is done.
+    prompt runs on one of them, and the step lasts until the busiest rank is done. offload: where blocks
+    go that the pool gives up, None where they are lost.
     """
 
     scheduler: Scheduler
@@ -40,6 +42,7 @@ class ReplicaLimits:
     chunked: bool = True
     ranks: int = 1
     prefix_caching: bool = False
+    offload: Offload | None = None
 
     @property
     def chunk_tokens(self) -> int:
@@ -58,6 +61,20 @@ class ReplicaLimits:
         """Bytes a sequence of that many tokens occupies [B], whole blocks."""
         blocks = -(-total_tokens // self.kv_block_tokens)
         return self.fixed_bytes(total_tokens) + blocks * self.kv_block_bytes
+
+    def sharing(self, tokens: int) -> ReplicaLimits:
+        """The pool that is left when the whole blocks of a prefix of ``tokens`` are held once, for all."""
+        if not tokens:
+            return self
+        shared = tokens // self.kv_block_tokens * self.kv_block_bytes
+        return replace(self, kv_pool_bytes=max(self.kv_pool_bytes - shared, 1.0))
+
+    @property
+    def pool_tokens(self) -> float:
+        """Tokens of growing KV that the whole pool holds; 0 where none grows."""
+        if self.kv_block_bytes <= 0:
+            return 0.0
+        return self.kv_pool_bytes / self.kv_block_bytes * self.kv_block_tokens
 
     def with_pool_tokens(self, tokens: float) -> ReplicaLimits:
         """The same limits with a pool of that many tokens of growing KV, as engines print it."""
@@ -93,6 +110,7 @@ def replica_limits(deployment: Deployment, memory: MemoryLayout) -> ReplicaLimit
         chunked=engine.scheduler is not Scheduler.NO_EVICT and not is_encoder(deployment.model),
         ranks=ranks,
         prefix_caching=prefix_caching(deployment),
+        offload=offload_of(deployment, float(kv.growing_bytes_per_token)),
         draft_tokens=settings.draft_tokens,
         tokens_per_step=settings.tokens_per_step,
     )

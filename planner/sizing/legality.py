@@ -34,7 +34,19 @@ def legal_reasons(deployment: Deployment) -> tuple[str, ...]:
     reasons += _width_reasons(model, tp)
     reasons += _expert_reasons(deployment)
     reasons += _block_reasons(deployment)
+    reasons += _offload_reasons(deployment)
     return tuple(dict.fromkeys(reasons))
+
+
+def _offload_reasons(deployment: Deployment) -> Iterator[str]:
+    settings, engine = deployment.settings, deployment.engine
+    tiers = engine.kv_offload.tiers if engine.kv_offload else ()
+    for tier, size in (("host", settings.offload_host_gb), ("disk", settings.offload_disk_gb)):
+        if size and tier not in tiers:
+            where = "host memory" if tier == "host" else "disk"
+            yield f"{engine.name} {engine.version} keeps no KV cache in {where} by itself"
+    if settings.offload_host_gb and not (settings.offload_gb_s or deployment.gpu.pcie_gb_s):
+        yield f"no host link is known of {deployment.gpu.name}: give kv_offload.bandwidth_gb_s"
 
 
 def _width_reasons(model: ModelSpec, tp: int) -> Iterator[str]:

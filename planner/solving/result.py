@@ -13,6 +13,7 @@ from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.steps import StepTimes
 from planner.plan.alternatives import LeftOut
+from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Method
 from planner.scenario.schema import Scenario
@@ -33,7 +34,8 @@ class Operating:
     """One candidate at the load its replicas really get.
 
     ``latency_s``: predicted seconds by key ("ttft_p99"), by ``method``; ``simulation_intervals``:
-    Monte-Carlo intervals of the simulated ones [s]; ``step``: a decode step there, by part.
+    Monte-Carlo intervals of the simulated ones [s]; ``step``: a decode step there, by part;
+    ``prefix_hits``: share of the prompt tokens found cached, where conversations were simulated.
     """
 
     point: Capacity
@@ -41,6 +43,7 @@ class Operating:
     latency_s: Mapping[str, float]
     method: Method = "closed-form"
     simulation_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    prefix_hits: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Solved:
     """A decided scenario.
 
     ``candidates`` by service and ``by_key`` are as sized by the closed form; ``problem`` holds the
-    capacities that were decided with, corrected where the simulator found them optimistic.
+    capacities that were decided with, corrected where the simulator found them optimistic;
+    ``prefix_hits`` of services with conversations.
     ``as_predicted``: the same without a margin; ``wider``: the cheapest fleet of offers of
     all tiers and price confidences, None where the plan costs no more.
     """
@@ -91,6 +95,7 @@ class Solved:
     near_winners: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     verification_note: str = ""
+    prefix_hits: Mapping[str, PrefixHits] = field(default_factory=dict)
 
     @property
     def has_fleet(self) -> bool:

@@ -240,6 +240,7 @@ def with_simulated(solved: Solved, found: Iterable[SimulatedStream]) -> Solved:
             latency_s=simulated,
             method="simulated",
             simulation_intervals={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
+            prefix_hits=check.study.hit_share if replayed.stream.service.conversations else None,
         )
     return replace(solved, operating=operating, closed_form_error=errors)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.errors import PlannerError
@@ -153,8 +151,8 @@ def _floors(
     floor = floors(deployment)
     prompts = floors(prefill.deployment) if prefill else floor
     share = service.assumptions.prefix_hit_share
-    prompt = float(np.quantile(lengths.prompt, 0.5))
-    least = {"ttft": prompts.ttft_s(prompt, prompt * share), "tpot": floor.tpot_s(prompt)}
+    prompt, cached = lengths.median_prompt(share)
+    least = {"ttft": prompts.ttft_s(prompt, cached), "tpot": floor.tpot_s(prompt)}
     if not lengths.generates:
         least["e2e"] = least["ttft"]
     for metric, seconds in least.items():
@@ -163,7 +161,7 @@ def _floors(
             if predicted is not None:
                 statement = f"{label} {metric}_{percentile} above its floor [s]"
                 yield at_least("physics", statement, predicted, seconds)
-    new = lengths.mean_prompt * (1 - share)
+    new = lengths.mean_computed(share)
     if prefill is None:
         ceiling = floor.requests_per_s(new, lengths.mean_output)
     else:

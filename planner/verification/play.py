@@ -72,7 +72,8 @@ def play(
             action="solve a scenario that has a plan first",
         )
     services = {s.name: s for s in plan.scenario.services}
-    _check_together(how, len(services))
+    talks = any(s.conversations is not None for s in services.values())
+    _check_together(how, len(services), talks)
     return {
         planned.name: _simulated_stream(
             services[planned.name],
@@ -128,11 +129,16 @@ def _scaled(planned: ServicePlan, factor: float) -> ServicePlan:
     return planned.model_copy(update={"replica_groups": groups})
 
 
-def _check_together(how: Play, services: int) -> None:
+def _check_together(how: Play, services: int, conversations: bool) -> None:
     if how.scaling and (how.trace is not None or services > 1):
         raise InputError("--scale works for one service with its own arrivals")
     if how.concurrency is not None and (how.trace is not None or how.scaling):
         raise InputError("--concurrency sends its own requests: leave out --trace and --scale")
+    if how.concurrency is not None and conversations:
+        raise InputError(
+            "--concurrency sends requests of their own, the service has conversations",
+            action="leave out --concurrency: turns follow each other as the scenario says",
+        )
     if how.trace is not None and services > 1:
         raise InputError("--trace plays one service, the scenario has several", found=services)
 

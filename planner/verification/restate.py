@@ -31,6 +31,7 @@ from planner.solving.decision_rows import with_decision_rows
 from planner.solving.job_hours import framed_problem
 from planner.solving.left_out import left_out
 from planner.solving.pipeline import operating, with_rivals
+from planner.solving.prefix_hits import with_prefix_hits
 from planner.solving.request_streams import streams_of
 from planner.solving.result import Effort, Solved
 from planner.solving.simulation_loop import note_of, played_as_planned, round_of, with_simulated
@@ -116,6 +117,7 @@ def restated(
         solved = replace(solved, operating=operating(solved))
     if plan.verification.method == "simulate":
         solved = _simulated(plan, solved)
+    solved = with_prefix_hits(solved, effort.seed)
     if effort.rivals:
         solved = with_rivals(solved, catalog, effort)
         solved = with_decision_rows(solved, catalog, calibration, effort, base)

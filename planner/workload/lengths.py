@@ -8,10 +8,7 @@ paired by a fixed low-discrepancy permutation, which keeps their correlation at 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +17,15 @@ from planner.errors import InputError
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE
-from planner.workload.length_tables import is_quantile_table, read_quantiles
-from planner.workload.trace import Trace, read_trace
+from planner.workload.length_values import (
+    clipped,
+    is_constant,
+    normal_quantile,
+    request_trace,
+    tokens_at,
+)
+from planner.workload.prefix_reuse import PrefixReuse
+from planner.workload.turns import turn_lengths
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,17 +42,47 @@ class JointLengths:
     Moments are over requests: ``mean_output`` is E[o]; ``output_second_moment`` E[o^2]; their
     quotient is the mean output length of a request seen in flight (length-biased). ``generates``:
     False where prompts are pooled: nothing is written, and ``output`` is the one pass over the prompt.
+    ``reuse``: what a prefix cache may know of these prompts, for requests that repeat others; ``cached``:
+    what it does know of each at one load of one replica, of which ``shared_tokens`` stand in every
+    prompt and are held once.
     """
 
     prompt: Ints
     output: Ints
     generates: bool = True
+    reuse: PrefixReuse | None = None
+    cached: Ints | None = None
+    shared_tokens: int = 0
 
     def __post_init__(self) -> None:
         if len(self.prompt) == 0 or len(self.prompt) != len(self.output):
             raise InputError("lengths need as many prompts as outputs, and at least one")
         if self.prompt.min() < 1 or self.output.min() < 1:
             raise InputError("a request has at least one prompt and one output token")
+
+    @property
+    def computed(self) -> Ints:
+        """Prompt tokens that no prefix cache can spare, however large; all of them without one."""
+        if self.reuse is None:
+            return self.prompt
+        return self.prompt - self.reuse.repeated
+
+    def median_prompt(self, prefix_hit_share: float = 0.0) -> tuple[float, float]:
+        """The median prompt, and how much of it need not be computed at best [tokens]."""
+        prompt = float(np.quantile(self.prompt, 0.5))
+        if self.reuse is None:
+            return prompt, prompt * prefix_hit_share
+        return prompt, prompt - float(np.quantile(self.computed, 0.5))
+
+    def mean_computed(self, prefix_hit_share: float = 0.0) -> float:
+        """Mean prompt tokens that are computed at least."""
+        if self.reuse is None:
+            return self.mean_prompt * (1 - prefix_hit_share)
+        return float(self.computed.mean())
+
+    def with_cached(self, cached: Ints, shared_tokens: int) -> JointLengths:
+        """These requests with what one replica's prefix cache knows of each of them."""
+        return replace(self, reuse=None, cached=cached, shared_tokens=shared_tokens)
 
     @property
     def mean_prompt(self) -> float:
@@ -106,13 +140,13 @@ def joint_lengths(
     When both name the same trace its pairs are kept. Otherwise the two are paired so that their
     normal scores have ``correlation`` (a Gaussian copula; 0 pairs them independently).
     """
-    traces = [_request_trace(lengths) for lengths in (prompt, output)]
+    traces = [request_trace(lengths) for lengths in (prompt, output)]
     if prompt.trace == output.trace and traces[0] is not None:
         return JointLengths(
-            _clipped(traces[0].prompt_tokens, prompt.max),
-            _clipped(traces[0].output_tokens, output.max),
+            clipped(traces[0].prompt_tokens, prompt.max),
+            clipped(traces[0].output_tokens, output.max),
         )
-    if _is_constant(prompt) and _is_constant(output):
+    if is_constant(prompt) and is_constant(output):
         atoms = 1
     u = (np.arange(atoms) + 0.5) / atoms
     v = (np.arange(atoms) * _GOLDEN + 0.5) % 1.0
@@ -122,71 +156,13 @@ def joint_lengths(
         mixed = correlation * z + math.sqrt(1 - correlation**2) * w
         v = (np.argsort(np.argsort(mixed)) + 0.5) / atoms
     columns = [None if t is None else getattr(t, c) for t, c in zip(traces, _COLUMNS, strict=True)]
-    return JointLengths(_at(prompt, u, columns[0]), _at(output, v, columns[1]))
+    return JointLengths(tokens_at(prompt, u, columns[0]), tokens_at(output, v, columns[1]))
 
 
 def lengths_of(service: Service) -> JointLengths:
-    """The joint lengths of a service."""
+    """The joint lengths of a service; of its turns, where requests are turns of conversations."""
+    if service.conversations is not None:
+        turns = turn_lengths(service)
+        return JointLengths(turns.prompt, turns.output, reuse=turns.reuse)
     joint = joint_lengths(service.prompt_tokens, service.output_tokens, service.length_correlation)
     return joint if service.task == GENERATE else replace(joint, generates=False)
-
-
-def normal_quantile(u: Floats) -> Floats:
-    """Standard normal quantiles of probabilities in (0, 1); not to be written to."""
-    return _normal_quantiles(np.asarray(u, dtype=float).tobytes())
-
-
-@lru_cache(maxsize=64)
-def _normal_quantiles(probabilities: bytes) -> Floats:
-    inverse = NormalDist().inv_cdf
-    found = np.array([inverse(p) for p in np.frombuffer(probabilities).tolist()])
-    found.flags.writeable = False
-    return found
-
-
-def _is_constant(lengths: Lengths) -> bool:
-    return lengths.mean is not None and lengths.cv == 0
-
-
-def _request_trace(lengths: Lengths) -> Trace | None:
-    if lengths.trace is None or is_quantile_table(lengths.trace):
-        return None
-    return read_trace(lengths.trace)
-
-
-def _at(lengths: Lengths, u: Floats, column: Ints | None) -> Ints:
-    """The lengths at probabilities ``u``; ``column``: those of a request trace."""
-    if column is not None:
-        return _clipped(np.quantile(column, u), lengths.max)
-    points = _points(lengths)
-    if points:
-        values = np.interp(u, [q for q, _ in points], [t for _, t in points])
-    elif lengths.cv == 0:
-        assert lengths.mean is not None
-        values = np.full(len(u), float(lengths.mean))
-    else:
-        assert lengths.mean is not None
-        values = _lognormal(float(lengths.mean), lengths.cv, u)
-    return _clipped(values, lengths.max)
-
-
-def _points(lengths: Lengths) -> Sequence[tuple[float, float]]:
-    if lengths.quantiles is not None:
-        return sorted(lengths.quantiles.items())
-    if lengths.trace is not None:
-        return read_quantiles(lengths.trace)
-    return ()
-
-
-def _lognormal(mean: float, cv: float, u: Floats) -> Floats:
-    """Lognormal quantiles with the mean restored after cutting the tails off at the atoms."""
-    sigma = math.sqrt(math.log1p(cv * cv))
-    values = np.exp(sigma * normal_quantile(u) - sigma * sigma / 2)
-    return np.asarray(values * (mean / values.mean()))
-
-
-def _clipped(values: Floats | Ints, longest: float | None) -> Ints:
-    cut = np.asarray(values, dtype=float)
-    if longest is not None:
-        cut = np.minimum(cut, longest)
-    return np.maximum(1, np.round(cut)).astype(np.int64)

@@ -1,8 +1,9 @@
 """Request traces, read as their publishers ship them.
 
 Azure 2023 and 2024 and BurstGPT (CSV), Mooncake and Bailian (JSONL with block ids of 512 and of 16
-tokens), AIPerf's records, engine request logs, or plain columns arrival_s, prompt_tokens,
-output_tokens (arrival_s may be absent); CSV with commas or semicolons, JSON lines, a JSON list, or
+tokens), AIPerf's and inference-perf's records, OpenTelemetry's GenAI spans, engine request logs, or plain
+columns arrival_s, prompt_tokens, output_tokens (arrival_s may be absent; conversation_id says whose turn
+a request is); CSV with commas or semicolons, JSON lines, a JSON list, or
 Parquet (``planner.workload.trace_columns`` tells them apart). Nothing is executed, sizes are bounded,
 and every complaint names file and line.
 """
@@ -41,7 +42,8 @@ LONGEST_SPAN_S = 366 * 86_400.0
 class Trace:
     """Requests in order of arrival. ``arrival_s`` starts at 0 and is None for lengths alone [s];
     ``prefix``: block ids of each prompt, ``block_tokens`` each, or None. time_unit: what the file's
-    times were read as; failed: requests without an answer that were left out.
+    times were read as; failed: requests without an answer that were left out. ``conversation``: which
+    one each request is a turn of, where the file says so.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Trace:
     publisher: str = ""
     time_unit: str = ""
     failed: int = 0
+    conversation: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
@@ -138,7 +141,20 @@ def _finish(path: Path, rows: TraceRows) -> Trace:
         publisher=layout.publisher,
         time_unit=unit,
         failed=rows.failed,
+        conversation=_conversations(rows.conversations, order),
     )
+
+
+def _conversations(names: list[str], order: NDArray[np.int64]) -> Ints | None:
+    """Numbers for the names, one of its own for a request without; None where none has any."""
+    if not any(names):
+        return None
+    known: dict[str, int] = {}
+    found = []
+    for i in order.tolist():
+        name = names[i] or f"\0{i}"
+        found.append(known.setdefault(name, len(known)))
+    return np.array(found, dtype=np.int64)
 
 
 def _arrivals(path: Path, arrival_s: Floats, unit: str) -> Floats:

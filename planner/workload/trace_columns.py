@@ -61,6 +61,7 @@ ALLOWED = (
     "...) and output tokens (output_tokens, GeneratedTokens, output_length, ...); lengths alone do "
     "for workloads without arrivals"
 )
+_CONVERSATIONS = ("conversation_id", "conversation", "session_id", "chat_session", "thread_id")
 _TEXTS = ("conversations", "messages", "prompt", "text", "instruction", "content")
 
 
@@ -70,7 +71,8 @@ class TraceLayout:
 
     per_second: units of its time in a second; None where the numbers decide. block_tokens: tokens of
     one of its prompt block ids. failed: whether requests without an answer are listed (and left out).
-    sorts: whether rows are in the order of their ends, to be put in that of arrivals.
+    sorts: whether rows are in the order of their ends, to be put in that of arrivals. conversation: the
+    field that says which conversation a request is a turn of, None where none does.
     """
 
     publisher: str
@@ -81,6 +83,7 @@ class TraceLayout:
     block_tokens: int = MOONCAKE_BLOCK_TOKENS
     failed: bool = False
     sorts: bool = False
+    conversation: str | None = None
 
 
 def layout_of(names: Iterable[str], where: str) -> TraceLayout:
@@ -90,7 +93,7 @@ def layout_of(names: Iterable[str], where: str) -> TraceLayout:
     """
     known = {plain(name): name for name in names}
     prompt, output = _first(_PROMPTS, known), _first(_OUTPUTS, known)
-    time = _first(_TIMES, known)
+    time, talk = _first(_TIMES, known), _first(_CONVERSATIONS, known)
     if prompt is None or output is None:
         raise _missing(known, prompt, output, where)
     if "chat_id" in known and "hash_ids" in known:
@@ -100,10 +103,10 @@ def layout_of(names: Iterable[str], where: str) -> TraceLayout:
     if "contexttokens" in known:
         return TraceLayout("Azure", time, prompt, output)
     if "queued_ts" in known or "input_toks" in known:
-        return TraceLayout("engine log", time, prompt, output, 1.0, sorts=True)
+        return TraceLayout("engine log", time, prompt, output, 1.0, sorts=True, conversation=talk)
     if plain(prompt) == "input_length" and plain(time or "") == "timestamp":
         return TraceLayout("Mooncake", time, prompt, output)
-    return TraceLayout("", time, prompt, output, _named_unit(time))
+    return TraceLayout("", time, prompt, output, _named_unit(time), conversation=talk)
 
 
 def plain(name: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from planner.errors import InputError
 from planner.workload.trace_columns import ALLOWED, TraceLayout, layout_of
+from planner.workload.trace_records import record_kind, spans_of
 
 MAX_TRACE_BYTES = 2_000_000_000
 MAX_REQUESTS = 20_000_000
@@ -20,16 +21,14 @@ MAX_TOKENS = 10_000_000
 MAX_LIST_BYTES = 200_000_000
 PARQUET_MAGIC = b"PAR1"
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
-_AIPERF = TraceLayout(
-    "AIPerf", "request_start_ns", "input_sequence_length", "output_sequence_length", 1e9, sorts=True
-)
 
 
 @dataclass(slots=True)
 class TraceRows:
     """Requests as found, in the file's units; ``times`` is None for lengths alone.
 
-    dates: whether times were written as dates, and are seconds since 1970.
+    dates: whether times were written as dates, and are seconds since 1970; conversations: which one each
+    is a turn of, "" where the file does not say.
     """
 
     layout: TraceLayout
@@ -37,6 +36,7 @@ class TraceRows:
     prompts: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     prefixes: list[tuple[int, ...]] = field(default_factory=list)
+    conversations: list[str] = field(default_factory=list)
     dates: bool = False
     failed: int = 0
 
@@ -55,6 +55,8 @@ class TraceRows:
             self.dates = self.dates or isinstance(cell, datetime) or bool(_DATE.match(str(cell)))
             self.times.append(read_time_s(cell, where))
         self.prefixes.append(_prefix(row.get("hash_ids", []), where))
+        talk = None if layout.conversation is None else row.get(layout.conversation)
+        self.conversations.append("" if talk is None else str(talk))
         if len(self.prompts) > MAX_REQUESTS:
             raise InputError(f"more than {MAX_REQUESTS:,} requests", where=where)
 
@@ -80,16 +82,18 @@ def read_rows(path: Path) -> TraceRows:
 
 def _collect(path: Path, found: Iterator[tuple[str, Mapping[str, object]]]) -> TraceRows:
     rows: TraceRows | None = None
-    for where, row in found:
+    for where, row in ((w, span) for w, outer in found for span in spans_of(outer)):
+        kind = record_kind(row)
+        flat = row if kind is None else kind.flat(row)
+        if flat is not None and not flat:
+            continue  # no request
         if rows is None:
-            layout = layout_of(row, where) if "metrics" not in row else _AIPERF
+            layout = layout_of(row, where) if kind is None else kind.layout
             rows = TraceRows(layout, None if layout.time is None else [])
-        if rows.layout is _AIPERF:
-            flat = _record(row)
-            if flat is None:
-                rows.failed += 1
-                continue
-            row = flat
+        if flat is None:
+            rows.failed += 1
+            continue
+        row = flat
         missing = [
             name
             for name in (rows.layout.time, rows.layout.prompt, rows.layout.output)
@@ -103,24 +107,6 @@ def _collect(path: Path, found: Iterator[tuple[str, Mapping[str, object]]]) -> T
     if rows is None:
         raise InputError("the trace has no requests", where=str(path))
     return rows
-
-
-def _record(row: Mapping[str, object]) -> Mapping[str, object] | None:
-    """One of AIPerf's records as a plain row; None for a warm-up or a failed request."""
-    metadata, metrics = row.get("metadata"), row.get("metrics")
-    if not isinstance(metadata, Mapping) or not isinstance(metrics, Mapping):
-        return row
-    phase = metadata.get("benchmark_phase", "profiling")
-    if row.get("error") or metadata.get("was_cancelled") or phase != "profiling":
-        return None
-    flat: dict[str, object] = {}
-    for name in ("input_sequence_length", "output_sequence_length"):
-        cell = metrics.get(name)
-        if isinstance(cell, Mapping):
-            flat[name] = cell.get("value")
-    if "request_start_ns" in metadata:
-        flat["request_start_ns"] = metadata["request_start_ns"]
-    return flat
 
 
 def _check_size(path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.workload.recorded_reuse import chains
 from planner.workload.trace import Trace
 
 WINDOWS_S = (1.0, 10.0, 60.0)
@@ -30,7 +31,8 @@ class TraceStatistics:
     interarrival_cv: None without arrival times; burst_cv: CV of the counts in windows, over that of a
     Poisson process (1 when Poisson); correlation: between prompt and output; prefix_share: share of
     the prompt tokens in blocks seen before, with a cache that forgets nothing (None without block
-    ids); distinct_times: arrivals at different instants, few when the publisher rounded them.
+    or conversation ids); conversations: how many there are, None where the file does not say;
+    distinct_times: arrivals at different instants, few when the publisher rounded them.
     publisher and time_unit: what the file was read as; failed: requests without an answer, left out.
     """
 
@@ -49,6 +51,7 @@ class TraceStatistics:
     publisher: str = ""
     time_unit: str = ""
     failed: int = 0
+    conversations: int | None = None
 
 
 def describe(trace: Trace) -> TraceStatistics:
@@ -83,6 +86,7 @@ def describe(trace: Trace) -> TraceStatistics:
         publisher=trace.publisher,
         time_unit=trace.time_unit,
         failed=trace.failed,
+        conversations=None if trace.conversation is None else int(trace.conversation.max()) + 1,
     )
 
 
@@ -102,16 +106,17 @@ def _correlation(trace: Trace) -> float:
 
 def _prefix_share(trace: Trace) -> float | None:
     """Leading blocks of each prompt that an earlier prompt had, in tokens over all prompt tokens."""
-    if trace.prefix is None:
+    if trace.prefix is None and trace.conversation is None:
         return None
+    prefixes, block_tokens = chains(trace)
     seen: set[int] = set()
     repeated = 0
-    for blocks, prompt in zip(trace.prefix, trace.prompt_tokens.tolist(), strict=True):
+    for blocks, prompt in zip(prefixes, trace.prompt_tokens.tolist(), strict=True):
         hits = 0
         for block in blocks:
             if block not in seen:
                 break
             hits += 1
-        repeated += min(hits * trace.block_tokens, prompt)
+        repeated += min(hits * block_tokens, prompt)
         seen.update(blocks)
     return repeated / float(trace.prompt_tokens.sum())

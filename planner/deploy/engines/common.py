@@ -44,6 +44,8 @@ def limits(launch: Launch) -> dict[str, Any]:
         "memory_fraction": launch.memory_fraction,
         "prefix_caching": launch.prefix_caching,
     }
+    if launch.kv_offload is not None:
+        stated["kv_offload_host"] = launch.kv_offload.size
     if launch.lora_adapters:
         adapters = {"lora_adapters": launch.lora_adapters, "lora_rank": launch.lora_rank}
         stated |= {"lora": True, **adapters}

@@ -35,6 +35,10 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
         stated["pooling"] = True
     if launch.encoder:
         stated["attention_backend"] = ENCODER_BACKEND
+    if launch.kv_offload is not None:
+        stated["kv_offload"] = True
+        if launch.kv_offload.disk:
+            stated["kv_offload_disk"] = "file"
     if launch.lora_adapters:
         stated["lora_targets"] = "all"
     if launch.draft_tokens:

@@ -41,7 +41,7 @@ class SizedBefore:
         self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[GpuPart, ...] = ()
     ) -> CandidateSet:
         """What ``enumerate_candidates`` returns, in the order of GPU, engine and precision."""
-        requested = service.model_dump_json(exclude=_IRRELEVANT)
+        requested = service.model_dump_json(exclude=_irrelevant(service))
         largest: dict[str, Offer] = {}
         for offer in offers:
             if offer.gpu not in largest or offer.gpu_count > largest[offer.gpu].gpu_count:
@@ -92,6 +92,13 @@ class SizedBefore:
                 service, self._catalog, largest, self.calibration, gpu_shares, self._deployments
             )
         return self._known[key]
+
+
+def _irrelevant(service: Service) -> set[str]:
+    """What no capacity depends on; of conversations it does on how many replicas share them, and how."""
+    if service.conversations is None:
+        return _IRRELEVANT
+    return _IRRELEVANT - {"rate", "routing"}
 
 
 def _node(largest: Offer | None) -> int:

@@ -19,10 +19,11 @@ from planner.deployment import (
 from planner.fleet.candidates.cuts import GpuCut, beside_others
 from planner.fleet.candidates.layouts import layouts
 from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
-from planner.scenario.schema import Service
+from planner.scenario.schema import Service, Settings
 from planner.scenario.task import GENERATE, Task
 from planner.sizing.dtypes import as_launched
 from planner.sizing.precision import weights_for
+from planner.units import GB
 
 POOLED_HEADS: Mapping[Task, Pooled] = {"embed": "none", "rerank": "score", "classify": "score"}
 
@@ -42,7 +43,7 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
         dict.fromkeys(weights_for(model, w, catalog.weight_format) for w in search.weights)
     )
     caches = list(dict.fromkeys(catalog.kv_format(k) for k in search.kv_cache))
-    settings = EngineSettings(**search.settings.model_dump())
+    settings = engine_settings(search.settings)
     if service.lora is not None:
         loaded, rank = service.lora.loaded, service.lora.rank
         settings = replace(settings, lora_adapters=loaded, lora_rank=rank)
@@ -95,6 +96,21 @@ def drafting(deployment: Deployment, way: Drafting) -> Deployment:
         deployment.settings, draft_tokens=way.tokens, draft_acceptance=way.acceptance
     )
     return replace(deployment, settings=settings, draft=way.draft)
+
+
+def engine_settings(pinned: Settings) -> EngineSettings:
+    """The settings that a scenario pins, as a deployment has them."""
+    given = pinned.model_dump(exclude={"kv_offload"})
+    offload = pinned.kv_offload
+    if offload is None:
+        return EngineSettings(**given)
+    return EngineSettings(
+        **given,
+        offload_host_gb=offload.host_memory / GB,
+        offload_gb_s=offload.bandwidth_gb_s or 0.0,
+        offload_disk_gb=(offload.disk or 0.0) / GB,
+        offload_disk_gb_s=offload.disk_gb_s or 0.0,
+    )
 
 
 def service_model(service: Service, catalog: Catalog) -> ModelSpec:

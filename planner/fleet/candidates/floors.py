@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from planner.fleet.candidates.candidate import (
     Candidate,
     Context,
@@ -18,8 +16,9 @@ from planner.workload.lengths import lengths_of
 
 def below_floors(floors: guard.Floors, context: Context) -> Iterator[tuple[str, float]]:
     """Targets that no real replica of this layout could meet for the median request."""
-    prompt, share = context.median_prompt_tokens, context.service.assumptions.prefix_hit_share
-    least = {"ttft": floors.ttft_s(prompt, prompt * share), "tpot": floors.tpot_s(prompt)}
+    share = context.service.assumptions.prefix_hit_share
+    prompt, cached = context.lengths.median_prompt(share)
+    least = {"ttft": floors.ttft_s(prompt, cached), "tpot": floors.tpot_s(prompt)}
     for target in context.service.slo.targets:
         floor = least.get(target.metric, 0.0)
         if target.percentile >= 50 and floor > target.seconds:
@@ -33,7 +32,7 @@ def guard_capacity(where: str, floors: guard.Floors, capacity: Capacity, context
     """Raise PhysicsBreach where the capacity beats the arithmetic at peak."""
     lengths = context.lengths
     share = context.service.assumptions.prefix_hit_share
-    ceiling = floors.requests_per_s(lengths.mean_prompt * (1 - share), lengths.mean_output)
+    ceiling = floors.requests_per_s(lengths.mean_computed(share), lengths.mean_output)
     guard.check(capacity.qps, ceiling, "capacity", where=where, at_most=True)
 
 
@@ -45,11 +44,11 @@ def guard_latency(candidate: Candidate, latency_s: Mapping[str, float], service:
     if service.buckets is not None:
         return
     lengths, share = lengths_of(service), service.assumptions.prefix_hit_share
-    prompt = float(np.quantile(lengths.prompt, 0.5))
+    prompt, cached = lengths.median_prompt(share)
     decode = guard.floors(candidate.deployment)
     prefill = guard.floors(candidate.prefill.deployment) if candidate.prefill else decode
     for key, floor in (
-        ("ttft_p50", prefill.ttft_s(prompt, prompt * share)),
+        ("ttft_p50", prefill.ttft_s(prompt, cached)),
         ("tpot_p50", decode.tpot_s(prompt)),
     ):
         if key in latency_s:

@@ -148,8 +148,10 @@ class Known:
 
 
 def digest(lengths: JointLengths) -> bytes:
-    """A short name of a length distribution, equal where all its pairs are."""
+    """A short name of a length distribution, equal where all its pairs and what they repeat are."""
     pairs = hashlib.blake2b(lengths.prompt.tobytes(), digest_size=16)
     pairs.update(lengths.output.tobytes())
     pairs.update(b"" if lengths.generates else b"pooled")
+    if lengths.reuse is not None:
+        pairs.update(lengths.reuse.fingerprint)
     return pairs.digest()

@@ -29,7 +29,12 @@ from planner.fleet.candidates.known import FittingReplica, Refusal, SpannedLayou
 from planner.performance import guard
 from planner.scenario.schema import Service
 from planner.scenario.slo import Slo
-from planner.serving.closed_form.capacity import Capacity, capacity_from, too_long
+from planner.serving.closed_form.capacity import (
+    Capacity,
+    capacity_from,
+    capacity_within,
+    too_long,
+)
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.limits import replica_limits
 from planner.sizing.memory import memory_layout
@@ -40,7 +45,8 @@ class LoadedReplica:
     """A replica that no check but its capacity rules out, with the targets that it is sized for.
 
     ``states``: its steady states by length bucket, which its capacity is read from; no capacity at all
-    where one request of the bucket does not fit.
+    where one request of the bucket does not fit. Of prompts that repeat others the capacity itself, since
+    their hits depend on the rate.
     """
 
     replica: FittingReplica
@@ -67,7 +73,9 @@ def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection
         return Rejection(TOO_SLOW, layout.label, detail, miss)
     worse = derating(replica.steps, service.assurance)
     states = {
-        b.key: too_long(replica.limits, b.lengths) or _states(b, layout, replica, worse, context)
+        b.key: too_long(replica.limits, b.lengths)
+        or _agreed(b, replica, worse, service)
+        or _states(b, layout, replica, worse, context)
         for b in context.buckets
     }
     return LoadedReplica(replica, worse, worse.tightened(service.slo), states)
@@ -126,6 +134,18 @@ def _fitting(layout: SpannedLayout, context: Context) -> FittingReplica | Refusa
         return FittingReplica(deployment, memory, steps, floors, limits)
 
     return context.known.replicas.of(key, made)
+
+
+def _agreed(
+    bucket: Bucket, replica: FittingReplica, worse: Derating, service: Service
+) -> Capacity | None:
+    """The capacity of prompts that repeat others, as slow as it may turn out; None for other prompts."""
+    if bucket.lengths.reuse is None:
+        return None
+    cv, slo = max(1.0, service.arrivals.cv), worse.tightened(service.slo)
+    steps = worse.slowed(replica.steps)
+    capacity = capacity_within(steps, replica.limits, bucket.lengths, slo, cv)
+    return replace(capacity, qps=capacity.qps / worse.demand)
 
 
 def _states(

@@ -24,6 +24,7 @@ from planner.reporting.names import MEMORY_PARTS, METRICS, WHOLE_GPU, limit_titl
 from planner.reporting.plan import jobs, schedule_section
 from planner.reporting.plan.drafting import drafts_table
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
+from planner.reporting.plan.prefix_section import prefix_section
 
 MOST_BARS = 12
 MEMORY_BYTES = {f"{key}_bytes": title for key, title in MEMORY_PARTS.items()}
@@ -39,6 +40,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
         schedule_section.over_time(findings.plan),
         jobs.section(findings.plan),
         Section("latency", "Predicted latency", _latency(services, findings)),
+        prefix_section(services),
         Section("memory", "Memory of one GPU", _memory(services)),
     )
 

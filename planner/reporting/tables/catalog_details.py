@@ -111,6 +111,7 @@ def engine_details(engine: EngineSpec) -> Details:
         "by_gpu_class": "; ".join(limits),
         "kv_block_tokens": engine.kv_block_tokens,
         "prefix_caching": "yes" if engine.prefix_caching else "no",
+        "kv_offload": " and ".join(engine.kv_offload.tiers) if engine.kv_offload else "no",
         "start_up_s": engine.start_up_s,
         "mla_kv_padding_values": engine.mla_kv_padding_values or None,
         "source": engine.source,

@@ -17,6 +17,7 @@ from planner.reporting.document import (
     Table,
     Value,
 )
+from planner.units import counted
 from planner.workload.trace_statistics import QUANTILES, TraceStatistics
 
 FEW_INSTANTS = 0.5
@@ -36,6 +37,11 @@ def trace_document(s: TraceStatistics) -> Document:
             f"{say.share(s.prefix_share)} of the prompt tokens stand in leading blocks that an "
             "earlier prompt had: what a prefix cache that forgets nothing would save."
         )
+        if s.conversations is not None:
+            text += (
+                f" The requests are turns of {counted(s.conversations, 'conversation')}, "
+                f"{s.requests / s.conversations:.3g} each."
+            )
         sections.append(Section("prefix", "Prefix reuse", (Paragraph(text),)))
     return Document(s.name, headline, tuple(sections))
 

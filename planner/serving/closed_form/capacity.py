@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,12 @@ from planner.deployment import Deployment
 from planner.performance.steps import StepModel
 from planner.scenario.slo import Slo, Target
 from planner.serving.closed_form import rate_states
+from planner.serving.closed_form.conversation_load import (
+    agreed_load,
+    hit_share,
+    settled,
+    unbounded,
+)
 from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
 from planner.serving.closed_form.rate_states import (
     LADDER,
@@ -49,6 +55,7 @@ class Capacity:
     one would give more; "throughput", when the rate is within 5 % of what the replica can finish at all;
     "kv pool" or "max_num_seqs", when that limit of the batch is the reason. ``method``: "closed-form" or
     "simulated". A replica that cannot meet a target at any rate has ``qps`` 0 and ``reason`` set.
+    prefix_hits: share of the prompt tokens that its cache holds, of a load that repeats itself.
     """
 
     qps: float
@@ -60,6 +67,7 @@ class Capacity:
     method: str = "closed-form"
     reason: str | None = None
     tpot_mean_s: float = 0.0
+    prefix_hits: float = 0.0
 
 
 def replica_capacity(
@@ -92,7 +100,25 @@ def capacity_within(
     """As ``replica_capacity``, from the scheduler's limits."""
     if (none := too_long(limits, lengths)) is not None:
         return none
+    if lengths.reuse is not None:
+        return _agreed(steps, limits, lengths, slo, arrival_cv)
     return capacity_from(RateStates(steps, limits, lengths, arrival_cv, prefix_hit_share), slo)
+
+
+def _agreed(
+    steps: StepModel, limits: ReplicaLimits, lengths: JointLengths, slo: Slo, arrival_cv: float
+) -> Capacity:
+    """The capacity with the prefix-cache hits of that very rate (``conversation_load``)."""
+    found: dict[int, Capacity] = {}
+
+    def held(load: JointLengths) -> tuple[float, float]:
+        capacity = capacity_from(RateStates(steps, limits, load, arrival_cv), slo)
+        found[id(load)] = capacity
+        return capacity.qps, capacity.concurrency
+
+    load, qps = agreed_load(steps, limits, lengths, held)
+    capacity = found[id(load)]
+    return replace(capacity, qps=min(qps, capacity.qps), prefix_hits=hit_share(load))
 
 
 def too_long(limits: ReplicaLimits, lengths: JointLengths) -> Capacity | None:
@@ -170,7 +196,26 @@ def operating_point(
 
     The result's ``qps`` is that rate; ``limited_by`` names what would stop a much higher one.
     """
-    curves = replica_curves(steps, replica_limits(deployment, memory), lengths, prefix_hit_share)
+    limits = replica_limits(deployment, memory)
+
+    def in_flight(load: JointLengths) -> float:
+        return _point(steps, limits, load, slo, rate_qps, arrival_cv, 0.0).concurrency
+
+    load = settled(steps, limits, lengths, rate_qps, in_flight)
+    point = _point(steps, limits, load, slo, rate_qps, arrival_cv, prefix_hit_share)
+    return replace(point, prefix_hits=hit_share(load))
+
+
+def _point(
+    steps: StepModel,
+    limits: ReplicaLimits,
+    lengths: JointLengths,
+    slo: Slo,
+    rate_qps: float,
+    arrival_cv: float,
+    prefix_hit_share: float,
+) -> Capacity:
+    curves = replica_curves(steps, limits, lengths, prefix_hit_share)
     ceiling, bound = rate_states.ceiling_of(curves)
     rate = min(rate_qps, ceiling * float(LADDER[-1]))
     return _at(steady_state(curves, np.array([rate]), arrival_cv), slo, rate, bound, ceiling)
@@ -179,7 +224,11 @@ def operating_point(
 def ceiling_qps(
     steps: StepModel, limits: ReplicaLimits, lengths: JointLengths, prefix_hit_share: float = 0.0
 ) -> float:
-    """The rate beyond which a replica's queue grows without end, targets or not [requests/s]."""
+    """The rate beyond which a replica's queue grows without end, targets or not [requests/s].
+
+    Of a load that repeats itself, with a cache that forgets nothing.
+    """
+    lengths = unbounded(limits, lengths)
     return rate_states.ceiling_of(replica_curves(steps, limits, lengths, prefix_hit_share))[0]
 
 
@@ -192,6 +241,14 @@ def lasts_at(
     prefix_hit_share: float = 0.0,
 ) -> bool:
     """Whether a replica keeps up with ``rate_qps`` [requests/s], whatever its latency."""
+
+    def in_flight(load: JointLengths) -> float:
+        own = replica_curves(steps, limits, load, prefix_hit_share)
+        rate = min(rate_qps, rate_states.ceiling_of(own)[0] * float(LADDER[-1]))
+        state = steady_state(own, np.array([rate]), arrival_cv)
+        return float((state.share * own.state).sum() + state.waiting[0])
+
+    lengths = settled(steps, limits, lengths, rate_qps, in_flight)
     curves = replica_curves(steps, limits, lengths, prefix_hit_share)
     if rate_qps >= rate_states.ceiling_of(curves)[0]:
         return False

@@ -21,10 +21,12 @@ _ANSWER_EDGES = np.array([0.0, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0])
 class LengthNodes:
     """A few weighted prompts and answers that stand for the distribution, its tail included [tokens].
 
-    output: for times of whole answers, of which the long ones are late; answer: for times by token, of
-    which the short ones are. prompt_second_moment, prompt_third_moment: E[p^k] / E[p]^k; rest_spread:
-    squared CV of the rest of the prompt in service; context_spread: of the tokens that a request in
-    flight holds; overlap: E[min(o, o')] / E[o] of two independent answers.
+    prompt, prompt_at_output: of each prompt the part that is computed; found, found_at_output: what the
+    prefix cache holds of the same prompts. output: for times of whole answers, of which the long ones are
+    late; answer: for times by token, of which the short ones are. prompt_second_moment,
+    prompt_third_moment: E[p^k] / E[p]^k; rest_spread: squared CV of the rest of the prompt in service;
+    context_spread: of the tokens that a request in flight holds; overlap: E[min(o, o')] / E[o] of two
+    independent answers.
     """
 
     prompt: Floats
@@ -32,6 +34,8 @@ class LengthNodes:
     output: Floats
     output_weight: Floats
     prompt_at_output: Floats
+    found: Floats
+    found_at_output: Floats
     answer: Floats
     answer_weight: Floats
     prompt_second_moment: float
@@ -45,16 +49,19 @@ class LengthNodes:
 def length_nodes(lengths: JointLengths) -> LengthNodes:
     """Bin means between fixed probabilities."""
     p, o = lengths.prompt.astype(float), lengths.output.astype(float)
-    prompt, prompt_weight, _ = _bins(p, p, _PROMPT_EDGES)
-    output, output_weight, at = _bins(o, p, _OUTPUT_EDGES)
-    spread = float((p**2).mean() / p.mean() ** 2)
+    held = np.zeros_like(p) if lengths.cached is None else lengths.cached.astype(float)
+    new = p - held
+    prompt, prompt_weight, found = _bins(new, held, _PROMPT_EDGES)
+    output, output_weight, at = _bins(o, new, _OUTPUT_EDGES)
+    _, _, found_at = _bins(o, held, _OUTPUT_EDGES)
+    spread = float((new**2).mean() / new.mean() ** 2)
     left = np.arange(len(o), 0, -1) * 2.0 - 1
     overlap = float((np.sort(o) * left).sum() / len(o) ** 2 / o.mean())
     gaps = np.maximum(o - 1, 1e-3)
     later = np.maximum(o - 2, 0.0)
     context = float((gaps * (p + later / 2)).sum() / gaps.sum())
     squared = float((gaps * (p**2 + p * later + later**2 / 3)).sum() / gaps.sum())
-    third = float((p**3).mean() / p.mean() ** 3)
+    third = float((new**3).mean() / new.mean() ** 3)
     answer, answer_weight, _ = _bins(o, p, _ANSWER_EDGES)
     return LengthNodes(
         prompt=prompt,
@@ -62,6 +69,8 @@ def length_nodes(lengths: JointLengths) -> LengthNodes:
         output=output,
         output_weight=output_weight,
         prompt_at_output=at,
+        found=found,
+        found_at_output=found_at,
         answer=answer,
         answer_weight=answer_weight,
         prompt_second_moment=spread,

@@ -70,13 +70,14 @@ def replica_curves(
 ) -> ReplicaCurves:
     """Price every state with one call of the step model."""
     nodes = length_nodes(lengths)
+    limits = limits.sharing(lengths.shared_tokens)
     kv_bytes = mean_kv_bytes(limits, lengths)
     slots, bound = _slots(limits, lengths, kv_bytes)
     state, width = _states(slots)
     context = lengths.mean_context_in_flight
     whole = np.concatenate([nodes.prompt, nodes.prompt_at_output])
     prompt = np.maximum(1.0, whole * (1 - prefix_hit_share))
-    done = whole - prompt
+    done = whole - prompt + np.concatenate([nodes.found, nodes.found_at_output])
     count_of_prompts = len(nodes.prompt)
     first = limits.scheduler is Scheduler.PREFILL_FIRST
     batch = np.zeros_like(state) if first else state
@@ -91,6 +92,10 @@ def replica_curves(
     full = np.maximum(budget, mean_prompt)
     one, pair, four = (np.minimum(k * mean_prompt, full) for k in (1, 2, 4))
     ranks = limits.ranks  # one prompt keeps one rank busy, and the others wait
+    behind = float(done.mean())
+    if lengths.cached is not None:  # the prompt tokens in a step, by what stands before them
+        new, weight = nodes.prompt, nodes.prompt_weight
+        behind = float((new * nodes.found) @ weight / (new @ weight))
     states, nothing = state[:, None], 0.0 * state[:, None]
     chunk_pairs = ranks * chunk * (done + count * chunk / 2 + 0.5)
     last_pairs = ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)
@@ -107,7 +112,7 @@ def replica_curves(
                 batch[:, None],
                 context,
                 t,
-                t * (done.mean() + mean_prompt / 2),
+                t * (behind + mean_prompt / 2),
                 p * pieces if ranks > 1 else 1.0,
             )
             for t, p in zip((*busy, full), together, strict=True)
@@ -199,9 +204,10 @@ def _price(steps: StepModel, parts: Sequence[_Part]) -> list[Floats]:
 def mean_kv_bytes(limits: ReplicaLimits, lengths: JointLengths) -> float:
     """KV bytes of a request averaged over its time in the batch and over requests in flight [B].
 
-    Long answers stay longer and weigh more; where admission reserves the worst case, that counts.
+    What stands in every prompt is held once and no part of them (``ReplicaLimits.sharing``). Long answers
+    stay longer and weigh more; where admission reserves the worst case, that counts.
     """
-    p, o = lengths.prompt.astype(float), lengths.output.astype(float)
+    p, o = lengths.prompt - float(lengths.shared_tokens), lengths.output.astype(float)
     stay = np.maximum(o - 1, 1e-3)
     block = limits.kv_block_tokens
     if limits.scheduler is Scheduler.NO_EVICT:
@@ -221,7 +227,7 @@ def _slots(limits: ReplicaLimits, lengths: JointLengths, kv_bytes: float) -> tup
     """
     room = limits.kv_pool_bytes / kv_bytes if kv_bytes > 0 else np.inf
     if limits.scheduler is not Scheduler.CHUNKED_PREFILL and kv_bytes > 0:
-        total = float((lengths.prompt + lengths.output).mean()) - 1
+        total = float((lengths.prompt + lengths.output).mean()) - 1 - lengths.shared_tokens
         room -= limits.sequence_bytes(round(total)) / kv_bytes / 2
     room = max(room, 1.0)
     if room < limits.max_num_seqs:

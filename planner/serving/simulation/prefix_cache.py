@@ -28,6 +28,11 @@ class PrefixCache:
         """KV blocks in use by running sequences."""
         return len(self._users) * self.unit_blocks
 
+    @property
+    def kept_blocks(self) -> int:
+        """KV blocks of the free part that hold what nobody uses."""
+        return len(self._kept) * self.unit_blocks
+
     def knows(self, block: int) -> bool:
         return block in self._users or block in self._kept
 

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from planner.serving.limits import ReplicaLimits
+from planner.serving.simulation.history_cache import HistoryCache
 from planner.serving.simulation.prefix_cache import PrefixCache
 from planner.serving.simulation.sequence import ScheduledStep, Sequence
 
@@ -43,11 +44,16 @@ class Replica:
     """Queue, batch and KV pool of one replica; see the module's docstring."""
 
     def __init__(
-        self, limits: ReplicaLimits, composer: Composer, cache: PrefixCache | None = None
+        self,
+        limits: ReplicaLimits,
+        composer: Composer,
+        cache: PrefixCache | None = None,
+        histories: HistoryCache | None = None,
     ) -> None:
         self.limits = limits
         self.composer = composer
         self.cache = cache
+        self.histories = histories
         self.waiting: deque[Sequence] = deque()
         self.prefilling: list[Sequence] = []
         self.decoding = 0
@@ -160,6 +166,14 @@ class Replica:
     def decode_step(self, steps: int) -> ScheduledStep:
         return ScheduledStep(self.decoding, self.context, steps)
 
+    def tokens_known(self, sequence: Sequence) -> int:
+        """Prompt tokens that a router finds here: of its conversation, else of its prompt's ids."""
+        if self.histories is not None:
+            return self.histories.found(sequence.conversation) * self._block
+        if self.cache is None:
+            return 0
+        return self.cache.blocks_held(sequence.prefix) * self.cache.block_tokens
+
     # ---- what a scheduler does
 
     def look_up_prefix(self, sequence: Sequence) -> int:
@@ -169,9 +183,17 @@ class Replica:
         if cache is not None and sequence.prefix:
             sequence.found = cache.blocks_held(sequence.prefix)
             cached = min(sequence.found * cache.block_tokens, sequence.prompt)
-            if cached < sequence.prompt - sequence.prompt % cache.block_tokens:
+            if sequence.conversation >= 0 and not sequence.found:
                 return cached
-        cached += sequence.kept * self._block
+            if (
+                sequence.conversation < 0
+                and cached < sequence.prompt - sequence.prompt % cache.block_tokens
+            ):
+                return cached
+        kept = sequence.kept
+        if self.histories is not None and sequence.conversation >= 0:
+            kept = self.histories.found(sequence.conversation)
+        cached += kept * self._block
         return min(cached, sequence.prompt + sequence.generated - 1)
 
     def admission_blocks(self, sequence: Sequence, tokens: int) -> float:
@@ -200,6 +222,8 @@ class Replica:
         self._orders += 1
         self.used_blocks += sequence.fixed
         sequence.kept = 0
+        if self.histories is not None:
+            self.histories.take(sequence.conversation)
         if sequence.found and self.cache is not None:
             sequence.shared = self._sharable(sequence, sequence.found)
             before = self.cache.held_blocks
@@ -251,7 +275,7 @@ class Replica:
             sequence.end_tick = -1
         else:
             self.prefilling.remove(sequence)
-        if self.limits.prefix_caching:
+        if self.limits.prefix_caching and self.histories is None:
             sequence.kept = sequence.blocks
         self._release(sequence)
         sequence.cached = 0
@@ -264,6 +288,45 @@ class Replica:
             self.waiting.appendleft(sequence)
 
     # ---- what the caller does
+
+    def recall(self, conversation: int, tokens: int) -> None:
+        """Keep a history of ``tokens`` that was left here before anything began, as far as there is room."""
+        if self.histories is None:
+            return
+        blocks = tokens // self._block * self._weight
+        if self.cache is not None:
+            if not len(self.cache):
+                self.cache.use((0,))
+                self.cache.leave((0,))
+            blocks -= self.cache.unit_blocks
+        self.histories.leave(conversation, blocks)
+        self._evict_kept()
+
+    def fetch(self, sequence: Sequence, now_s: float) -> float | None:
+        """Begin to bring a waiting sequence's history back from below the pool; when it is there [s].
+
+        Its blocks are taken at once. None where nothing is there, it does not fit, or computing it again
+        is sooner.
+        """
+        histories = self.histories
+        if histories is None or histories.tier is None:
+            return None
+        whose = sequence.conversation
+        brought = histories.tier.fetch(whose, histories.found(whose), now_s)
+        if brought is None or brought[0] > self.free_blocks:
+            return None
+        histories.take(whose)
+        sequence.kept = brought[0]
+        self.used_blocks += brought[0]
+        self._evict_kept()
+        return brought[1]
+
+    def recall_fetched(self, sequence: Sequence) -> None:
+        """A history that was brought back lies in the free part of the pool until its sequence runs."""
+        if sequence.kept and self.histories is not None:
+            self.used_blocks -= sequence.kept
+            self.histories.leave(sequence.conversation, sequence.kept)
+            sequence.kept = 0
 
     def submit(self, sequence: Sequence) -> None:
         self.in_flight += 1
@@ -335,7 +398,8 @@ class Replica:
 
     def _evict_kept(self) -> None:
         """Blocks nobody uses stay only as far as the pool has room; the next sequence's own go last."""
-        if self.cache is None and not (self.waiting and self.waiting[0].kept):
+        kept = self.waiting and self.waiting[0].kept
+        if self.cache is None and self.histories is None and not kept:
             return
         free = self.free_blocks
         if self.waiting:
@@ -343,6 +407,8 @@ class Replica:
             if head.kept > free:
                 head.kept = max(0, int(free))
             free -= head.kept
+        if self.histories is not None:
+            self.histories.shrink(free if self.cache is None else free - self.cache.kept_blocks)
         if self.cache is not None:
             self.cache.shrink(free)
 
@@ -360,7 +426,17 @@ class Replica:
             self._admitted = [s for s in self._admitted if s.order >= 0]
         observer.finished(sequence)
 
+    def _whole_blocks(self, sequence: Sequence) -> int:
+        """Blocks of its conversation that a sequence has filled, those of the shared prompt left out."""
+        held = sequence.prompt + sequence.generated - (sequence.pending or 1)
+        blocks = held // self._block * self._weight
+        if self.cache is not None:
+            blocks -= self.cache.unit_blocks
+        return max(blocks, 0)
+
     def _release(self, sequence: Sequence) -> None:
+        if self.histories is not None and sequence.conversation >= 0:
+            self.histories.leave(sequence.conversation, self._whole_blocks(sequence))
         if sequence.shared and self.cache is not None:
             before = self.cache.held_blocks
             self.cache.leave(sequence.shared)

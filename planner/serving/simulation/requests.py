@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from planner.errors import InputError
 from planner.scenario.schema import Arrivals
+from planner.serving.simulation.dialogue import Dialogue
 from planner.workload.lengths import JointLengths
+from planner.workload.recorded_reuse import chains
 from planner.workload.trace import Trace
 
 Floats = NDArray[np.float64]
@@ -19,13 +21,20 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Requests:
-    """Requests in order of arrival: times from 0 on [s], lengths [tokens], prompt block ids or None."""
+    """Requests in order of arrival: times from 0 on [s], lengths [tokens], prompt block ids or None.
+
+    ``dialogue``: how they follow each other where they are turns of conversations; only the first of each
+    then comes at its own time, and the order is the expected one. ``recorded``: they are a recording of
+    conversations, with the block ids of their histories.
+    """
 
     arrival_s: Floats
     prompt_tokens: Ints
     output_tokens: Ints
     prefix: tuple[tuple[int, ...], ...] | None = None
     block_tokens: int = 512
+    dialogue: Dialogue | None = None
+    recorded: bool = False
 
     def __len__(self) -> int:
         return len(self.arrival_s)
@@ -114,10 +123,14 @@ def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = No
         raise InputError("the rate scale must be positive", found=rate_scale)
     times = trace.arrival_s / rate_scale
     kept = len(times) if seconds is None else int(np.searchsorted(times, seconds, side="right"))
+    prompts, block = trace.prefix, trace.block_tokens
+    if trace.conversation is not None and prompts is None:
+        prompts, block = chains(trace)
     return Requests(
         times[:kept],
         trace.prompt_tokens[:kept],
         trace.output_tokens[:kept],
-        None if trace.prefix is None else trace.prefix[:kept],
-        trace.block_tokens,
+        None if prompts is None else prompts[:kept],
+        block,
+        recorded=trace.conversation is not None,
     )

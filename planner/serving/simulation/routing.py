@@ -9,13 +9,23 @@ from planner.serving.simulation.sequence import Sequence
 from planner.serving.simulation.timed_replica import TimedReplica
 
 PREFIX_SLACK = 1.25  # a replica with the prefix may be this much busier than the least loaded one
+# histories: a replica that holds at least this share of a prompt gets it, unless it has more than both
+# slacks over the least loaded one (cache_threshold, balance_rel_threshold and balance_abs_threshold of
+# SGLang's and vLLM's cache-aware routers, as they come)
+HISTORY_SHARE = 0.3
+HISTORY_SLACK = 1.5
+HISTORY_SLACK_REQUESTS = 64
 
 
 class Router:
-    """A routing policy over the replicas that accept requests; see ``planner.scenario.schema.Routing``."""
+    """A routing policy over the replicas that accept requests; see ``planner.scenario.schema.Routing``.
 
-    def __init__(self, policy: str, seed: int = 0) -> None:
+    ``conversations``: whether prefixes are histories, which are worth more of an imbalance.
+    """
+
+    def __init__(self, policy: str, seed: int = 0, conversations: bool = False) -> None:
         self._policy = policy
+        self._conversations = conversations
         self._turn = 0
         self._random = random.Random(seed)
 
@@ -41,14 +51,17 @@ class Router:
         turn = self._turn
         loads = [r.core.in_flight for r in replicas]
         least = min(loads)
-        if self._policy == "prefix-aware" and sequence.prefix:
-            limit = least * PREFIX_SLACK + 1
-            best, hits = None, 0
+        if self._policy == "prefix-aware" and (sequence.prefix or sequence.conversation >= 0):
+            limit, fewest = least * PREFIX_SLACK + 1, 0.0
+            if self._conversations:
+                limit = max(least * HISTORY_SLACK, least + HISTORY_SLACK_REQUESTS)
+                fewest = HISTORY_SHARE * sequence.prompt
+            best, most = None, fewest
             for replica, load in zip(replicas, loads, strict=True):
-                if load <= limit and replica.core.cache is not None:
-                    found = replica.core.cache.blocks_held(sequence.prefix)
-                    if found > hits:
-                        best, hits = replica, found
+                if load <= limit:
+                    found = replica.core.tokens_known(sequence)
+                    if found > most:
+                        best, most = replica, found
             if best is not None:
                 return best
         return replicas[loads.index(least, turn if least in loads[turn:] else 0)]

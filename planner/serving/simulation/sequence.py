@@ -12,13 +12,14 @@ class Sequence:
     pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks of its own;
     kept: blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks;
     found: how many of them the cache held when last asked; shared: those it uses, whose blocks the cache
-    counts once for all.
+    counts once for all; conversation: whose turn it is, -1 for a request of its own.
     """
 
     __slots__ = (
         "base",
         "blocks",
         "cached",
+        "conversation",
         "end_tick",
         "fixed",
         "found",
@@ -42,11 +43,13 @@ class Sequence:
         prefix: tuple[int, ...] = (),
         cached: int = 0,
         generated: int = 0,
+        conversation: int = -1,
     ) -> None:
         self.index = index
         self.prompt = prompt
         self.output = output
         self.prefix = prefix
+        self.conversation = conversation
         self.generated = generated
         self.cached = cached
         self.pending = prompt - cached

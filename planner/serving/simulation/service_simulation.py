@@ -16,6 +16,7 @@ from planner.errors import InputError
 from planner.scenario.schema import Service
 from planner.serving.limits import replica_limits
 from planner.serving.placed import Placed
+from planner.serving.simulation.conversation_requests import conversation_requests, pauses_s
 from planner.serving.simulation.replica_groups import SimulatedGroup, unit_group
 from planner.serving.simulation.requests import Requests, arrival_cv, open_loop
 from planner.serving.simulation.simulation_result import Estimate, Study, TargetOutcome
@@ -27,6 +28,8 @@ MOST_REQUESTS = 40_000  # played in one check, warm-up included; a larger fleet 
 SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
 WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
 LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
+WARM_UP_PAUSES = 2.0  # between turns of a conversation, until the caches hold what they will
+LEAST_PAUSES = 3.0
 SEARCH_RUNS = 6
 CLOSED_LOOP_ROUNDS = 10  # requests sent, as a multiple of those in flight
 STEADY_SHARE = 0.9  # of the ceiling: beyond it stays grow with the length of the run
@@ -90,8 +93,9 @@ def window_for(
     """A window that measures about ``requests`` arrivals and several stays, sliced to bounded work."""
     rate = sum(p.rate_qps for p in placed)
     stay = max(_mean_stay_s(service, p, lengths) for p in placed)
-    measured = max(requests / rate, LEAST_STAYS * stay)
-    warm_up = WARM_UP_STAYS * stay
+    away = pauses_s(service)
+    measured = max(requests / rate, LEAST_STAYS * stay, LEAST_PAUSES * away)
+    warm_up = WARM_UP_STAYS * stay + WARM_UP_PAUSES * away
     total = (warm_up + measured + stay) * rate
     fewest = min(p.replicas for p in placed)
     smallest = min(1.0, SMALLEST_SLICE / fewest)
@@ -207,9 +211,7 @@ def check_service(
     backlog = int(OVERLOAD_FACTOR * in_flight) + FEWEST_BACKLOG
     runs = []
     for i in range(replications):
-        requests = open_loop(
-            lengths, service.arrivals, rate * kept, window.total_s, seed + 1009 * i
-        )
+        requests = _requests(service, lengths, rate * kept, window, seed + 1009 * i)
         runs.append(
             simulate(
                 groups,
@@ -224,6 +226,15 @@ def check_service(
             )
         )
     return judge(service, Study(tuple(runs)), rate, window, percentiles)
+
+
+def _requests(
+    service: Service, lengths: JointLengths, rate_qps: float, window: Window, seed: int
+) -> Requests:
+    """What is sent in a window: requests of their own, or turns of conversations."""
+    if service.conversations is None:
+        return open_loop(lengths, service.arrivals, rate_qps, window.total_s, seed)
+    return conversation_requests(service, rate_qps, window.total_s, window.tail_s, seed)
 
 
 def replay_service(

@@ -74,7 +74,8 @@ class SimulationResult:
     """One run. Times are since its start [s], nan where something never happened.
 
     requests_area_s: requests in flight integrated over time [request-seconds], which Little's law
-    equates with the sum of all stays.
+    equates with the sum of all stays. cached_tokens: of each prompt, what the prefix cache held when the
+    engine first worked on it.
     """
 
     arrival_s: Floats
@@ -102,6 +103,7 @@ class SimulationResult:
     batch_mean: float
     gap_counts: dict[int, int] = field(repr=False)
     series: TimeSeries = field(repr=False)
+    cached_tokens: Ints | None = None
 
     @property
     def measured(self) -> Bools:
@@ -120,6 +122,15 @@ class SimulationResult:
     def cached_share(self) -> float:
         """Share of the prompt tokens that needed no prefill (recomputation counts against it)."""
         return max(0.0, 1 - self.prefilled_tokens / max(self.prompt_tokens_requested, 1))
+
+    @property
+    def hit_share(self) -> float:
+        """Share of the prompt tokens of the steady window that the prefix cache held."""
+        if self.cached_tokens is None:
+            return self.cached_share
+        chosen = self.measured & ~np.isnan(self.start_s)
+        prompts = int(self.prompt_tokens[chosen].sum())
+        return float(self.cached_tokens[chosen].sum()) / max(prompts, 1)
 
     def latency_s(self, metric: str) -> Floats:
         """A latency of every request [s]: inf where it never came, nan where it is undefined.
@@ -166,6 +177,11 @@ class Study:
     @property
     def overloaded(self) -> bool:
         return any(r.overloaded for r in self.runs)
+
+    @property
+    def hit_share(self) -> float:
+        """Share of the prompt tokens that the prefix cache held, over all runs."""
+        return float(np.mean([r.hit_share for r in self.runs]))
 
     @property
     def shed_share(self) -> float:

@@ -19,9 +19,13 @@ from planner.catalog.engine import Scheduler
 from planner.errors import InputError
 from planner.scenario.schema import Routing
 from planner.serving.limits import ReplicaLimits
+from planner.serving.offload import recompute_s_per_token
 from planner.serving.simulation.compiled.coverage import covers
 from planner.serving.simulation.compiled.library import library
 from planner.serving.simulation.compiled.service_run import CoreRun, run
+from planner.serving.simulation.dialogue import Dialogue
+from planner.serving.simulation.history_cache import HistoryCache
+from planner.serving.simulation.offload_tier import OffloadTier
 from planner.serving.simulation.prefix_cache import PrefixCache
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup
@@ -102,12 +106,17 @@ class _Simulation:
         self._progress = progress
         self._journal = Journal(self._count)
         self._shed = bytearray(self._count)
+        self._arrived = bytearray(self._count)
         self._replicas: list[TimedReplica] = []
         self._windows: list[tuple[float, float]] = []
         self._pools: list[Pool] = []
         self._ends: list[tuple[float, int]] = []
         self._later: list[tuple[float, int, Sequence, Handover | None]] = []
         self._handovers: dict[int, Handover] = {}
+        self._dialogue = requests.dialogue
+        self._talks = requests.dialogue is not None or requests.recorded
+        self._sent: list[int] = []
+        self._brought: dict[int, TimedReplica] = {}
         self._tie = 0
         self._next = 0
         self._in_system = 0
@@ -122,8 +131,19 @@ class _Simulation:
         self._samples: list[tuple[float, float, float, float]] = []
         self._sample_every = self._sample_step()
         self._next_sample = 0.0
+        if self._dialogue is not None:
+            self._begin_dialogue(self._dialogue)
 
     # ---- construction
+
+    def _begin_dialogue(self, dialogue: Dialogue) -> None:
+        """Queue the first request of each conversation, and lay earlier ones' histories into the caches."""
+        self._next = self._count
+        for index in dialogue.begins.tolist():
+            self._push(self._arrivals[index] + self._admission_s, self._sequence(index))
+        members = [r for group in self._entry.groups for r in group]
+        for i, (conversation, tokens) in enumerate(dialogue.left_before):
+            members[i % len(members)].core.recall(conversation, tokens)
 
     def _add_decode_pool(
         self, group: SimulatedGroup, prefilling: list[TimedReplica], seed: int
@@ -157,11 +177,15 @@ class _Simulation:
                 scheduler = limits.scheduler
                 if decodes and scheduler is Scheduler.PREFILL_FIRST:
                     scheduler = Scheduler.CHUNKED_PREFILL
-                caches = limits.prefix_caching and self._requests.prefix is not None
-                cache = self._cache(limits) if caches else None
+                caches = limits.prefix_caching and not decodes
                 replica = TimedReplica(
                     len(self._replicas),
-                    Replica(limits, composer(scheduler), cache),
+                    Replica(
+                        limits,
+                        composer(scheduler),
+                        self._cache(limits) if caches else None,
+                        self._histories(group) if caches else None,
+                    ),
                     table,
                     self._journal,
                 )
@@ -173,14 +197,30 @@ class _Simulation:
                 self._windows.append((ready, retire))
             pool.groups.append(members)
             pool.weights.append(max(group.weight, 1e-12))
-            pool.routers.append(Router(self._routing.policy, seed))
+            pool.routers.append(Router(self._routing.policy, seed, self._talks))
             pool.served.append(0.0)
         self._pools.append(pool)
         return pool
 
-    def _cache(self, limits: ReplicaLimits) -> PrefixCache:
-        tokens = self._requests.block_tokens
+    def _histories(self, group: SimulatedGroup) -> HistoryCache | None:
+        limits = group.limits
+        if self._dialogue is None or limits.kv_block_bytes <= 0:
+            return None
+        if limits.offload is None:
+            return HistoryCache()
+        again_s = recompute_s_per_token(group.steps, limits.chunk_tokens)
+        return HistoryCache(OffloadTier(limits.offload, limits.kv_block_tokens, again_s))
+
+    def _cache(self, limits: ReplicaLimits) -> PrefixCache | None:
         grows = limits.kv_block_bytes > 0
+        if self._dialogue is not None:
+            shared = self._dialogue.shared_tokens // limits.kv_block_tokens
+            return (
+                PrefixCache(shared * limits.kv_block_tokens, shared) if shared and grows else None
+            )
+        if self._requests.prefix is None:
+            return None
+        tokens = self._requests.block_tokens
         return PrefixCache(tokens, tokens // limits.kv_block_tokens if grows else 0)
 
     def _sample_step(self) -> float:
@@ -280,6 +320,8 @@ class _Simulation:
     def _take_next(self, now: float) -> None:
         if self._later and self._later[0][0] <= now:
             _, _, sequence, handover = heappop(self._later)
+            if handover is None and self._dialogue is not None:
+                self._take_turn(sequence.index, now)
             if handover is not None:
                 handover.arrived(sequence.prompt)
                 if handover.sender.wake(now):
@@ -304,6 +346,26 @@ class _Simulation:
         self._arrivals[index] = now
         self._push(now + self._admission_s, self._sequence(index))
 
+    def _take_turn(self, index: int, now: float) -> None:
+        """Conversations: a request reaches the fleet, the first time it is routed."""
+        if self._arrived[index]:
+            return
+        self._arrived[index] = 1
+        self._sent.append(index)
+        self._arrivals[index] = now - self._admission_s
+        self._in_system += 1
+        self._area += self._admission_s
+
+    def _answered(self, index: int, now: float) -> None:
+        """Conversations: the next request comes once the answer has been read."""
+        dialogue = self._dialogue
+        if dialogue is None:
+            return
+        following = int(dialogue.next_turn[index])
+        at = now + float(dialogue.pause_s[index])
+        if following >= 0 and at < dialogue.until_s:
+            self._push(at + self._admission_s, self._sequence(following))
+
     def _push(self, at_s: float, sequence: Sequence, handover: Handover | None = None) -> None:
         self._tie += 1
         heappush(self._later, (at_s, self._tie, sequence, handover))
@@ -312,6 +374,10 @@ class _Simulation:
         prompt = self._prompts[index]
         prefix = () if self._requests.prefix is None else self._requests.prefix[index]
         cached = 0 if prefix else min(int(prompt * self._share), prompt - 1)
+        if self._dialogue is not None:
+            whose = int(self._dialogue.conversation[index])
+            prefix = (0,) if self._dialogue.shared_tokens else ()
+            return Sequence(index, prompt, self._outputs[index], prefix, conversation=whose)
         return Sequence(index, prompt, self._outputs[index], prefix, cached)
 
     def _route(self, sequence: Sequence, now: float, handover: Handover | None = None) -> None:
@@ -328,9 +394,12 @@ class _Simulation:
                 ready, retire = self._windows[replica.number]
                 return ready <= now < retire
 
-        replica = pool.choose(sequence, accepting)
+        replica = None if handover is not None else self._fetched(sequence)
+        replica = replica or pool.choose(sequence, accepting)
         if replica is None:
             self._wait_for_a_replica(sequence, now, handover, pool)
+            return
+        if self._dialogue is not None and self._fetches(sequence, replica, now):
             return
         core = replica.core
         if replica.number in self._handovers:
@@ -346,6 +415,25 @@ class _Simulation:
         if replica.step_end_s != before:
             heappush(self._ends, (replica.step_end_s, replica.number))
 
+    def _fetches(self, sequence: Sequence, replica: TimedReplica, now: float) -> bool:
+        """Conversations: whether the history comes back from host or disk before the request is queued."""
+        core = replica.core
+        if sequence.index in self._brought or not core.can_ever_hold(sequence):
+            return False
+        ready_s = core.fetch(sequence, now)
+        if ready_s is None:
+            return False
+        self._brought[sequence.index] = replica
+        self._push(ready_s, sequence)
+        return True
+
+    def _fetched(self, sequence: Sequence) -> TimedReplica | None:
+        """Conversations: the replica that a history was brought back to, which holds it from now on."""
+        replica = self._brought.get(sequence.index)
+        if replica is not None:
+            replica.core.recall_fetched(sequence)
+        return replica
+
     def _wait_for_a_replica(
         self, sequence: Sequence, now: float, handover: Handover | None, pool: Pool
     ) -> None:
@@ -359,11 +447,13 @@ class _Simulation:
     def _refuse(self, sequence: Sequence) -> None:
         self._shed[sequence.index] = 1
         self._in_system -= 1
+        self._answered(sequence.index, self._clock)
         if self._concurrency is not None:
             self._send(self._clock)
 
     def _leave(self, sequence: Sequence, now: float) -> None:
         self._in_system -= 1
+        self._answered(sequence.index, now)
         if self._concurrency is not None:
             self._send(now)
 
@@ -404,24 +494,26 @@ class _Simulation:
             for key, tokens in replica.gaps.items():
                 gaps[key] = gaps.get(key, 0) + tokens
         samples = np.array(self._samples, dtype=float).reshape(-1, 4)
-        sent = self._next
-        requested = self._requests.prompt_tokens[:sent].sum()
+        sent: slice | list[int] = slice(self._next)
+        if self._dialogue is not None:
+            sent = self._sent
+        requested = self._requests.prompt_tokens[sent].sum()
 
         def times(values: array[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-            taken = np.array(values)[:sent]
+            taken = np.array(values)[sent]
             return np.where(taken < 0, np.nan, taken)
 
         return SimulationResult(
-            arrival_s=np.array(self._arrivals)[:sent],
-            prompt_tokens=np.array(self._prompts)[:sent],
-            output_tokens=np.array(self._outputs)[:sent],
+            arrival_s=np.array(self._arrivals)[sent],
+            prompt_tokens=np.array(self._prompts)[sent],
+            output_tokens=np.array(self._outputs)[sent],
             start_s=times(journal.start_s),
             first_token_s=times(journal.first_s),
             end_s=times(journal.end_s),
-            longest_gap_s=np.array(journal.longest_gap_s)[:sent],
-            preemptions=np.array(journal.preemptions)[:sent],
-            replica=np.array(journal.replica)[:sent],
-            shed=np.frombuffer(bytes(self._shed[:sent]), dtype=np.uint8).astype(bool),
+            longest_gap_s=np.array(journal.longest_gap_s)[sent],
+            preemptions=np.array(journal.preemptions)[sent],
+            replica=np.array(journal.replica)[sent],
+            shed=np.frombuffer(bytes(self._shed), dtype=np.uint8)[sent].astype(bool),
             warm_up_s=warm_up_s,
             measured_until_s=measured_until_s,
             end_of_run_s=self._clock,
@@ -438,4 +530,5 @@ class _Simulation:
             batch_mean=sum(r.batch_area for r in replicas) / max(self._clock, 1e-12),
             gap_counts=gaps,
             series=TimeSeries(*samples.T.copy()),
+            cached_tokens=np.array(journal.cached)[sent] if self._talks else None,
         )

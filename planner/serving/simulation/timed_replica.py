@@ -30,6 +30,15 @@ class Journal:
         self.replica = array("l", [-1]) * requests
         self.cached = array("l", [0]) * requests
 
+    def clear(self) -> None:
+        """Forget everything, in place."""
+        for times in (self.start_s, self.first_s, self.end_s):
+            times[:] = array("d", [-1.0]) * len(times)
+        self.longest_gap_s[:] = array("d", [0.0]) * len(self.longest_gap_s)
+        self.preemptions[:] = array("l", [0]) * len(self.preemptions)
+        self.replica[:] = array("l", [-1]) * len(self.replica)
+        self.cached[:] = array("l", [0]) * len(self.cached)
+
 
 class TimedReplica:
     """Plays one replica in time.

@@ -1,0 +1,46 @@
+"""What a plan takes for granted about conversations, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner.scenario.schema import Service
+from planner.solving.result import Solved
+from planner.workload.lengths import lengths_of
+from planner.workload.turns import recorded
+
+
+def talks_as(service: Service) -> str:
+    """How a service's requests come, in one sentence."""
+    talk = service.conversations
+    assert talk is not None
+    if talk.trace is not None:
+        trace = recorded(talk)
+        return (
+            f"{len(trace):,} recorded requests of {trace.name} with the prefixes they share, "
+            f"repeated and overlaid to make {service.rate:g} requests/s"
+        )
+    lengths = lengths_of(service)
+    assert talk.turns is not None
+    return (
+        f"requests are turns of conversations that start as {service.arrivals.process} arrivals, "
+        f"about {talk.turns.mean:g} turns each with prompts of {lengths.mean_prompt:,.0f} tokens on "
+        "average; a turn comes when the answer before has ended and the think time has passed"
+    )
+
+
+def offloads(solved: Solved) -> Iterator[str]:
+    """Where chosen replicas keep KV blocks outside the GPU, and at what rate they are taken to come back."""
+    for kind in solved.replicas():
+        deployment = solved.by_key[kind].deployment
+        settings, support = deployment.settings, deployment.engine.kv_offload
+        if not settings.offload_host_gb or support is None:
+            continue
+        rate = settings.offload_gb_s or deployment.gpu.pcie_gb_s
+        stated = "stated" if settings.offload_gb_s else "nominal PCIe rate, assumed"
+        disk = f" and {settings.offload_disk_gb:g} GB of disk" if settings.offload_disk_gb else ""
+        yield (
+            f"{deployment.engine.name} keeps KV blocks in {settings.offload_host_gb:g} GB of host "
+            f"memory{disk} a replica and brings them back at {rate:g} GB/s a GPU ({stated}); that the "
+            "instances have this memory is not checked"
+        )

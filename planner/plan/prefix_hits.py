@@ -1,0 +1,31 @@
+"""What the prefix cache of a service with conversations spares, and how that changes with its load."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from planner.plan.part import PlanPart
+
+
+class PrefixCase(PlanPart):
+    """The same fleet with one thing changed: the hit share, and whether every target still holds.
+
+    ``holds``: None where nothing was simulated.
+    """
+
+    changed: str
+    share: float
+    holds: bool | None = None
+
+
+class PrefixHits(PlanPart):
+    """Share of the prompt tokens found in the prefix caches of a service's replicas at the planned load.
+
+    ``possible``: with caches that forget nothing and a router that always finds them; ``method``: whether
+    the shares are the simulator's or the closed form's.
+    """
+
+    share: float
+    possible: float
+    method: Literal["closed-form", "simulated"]
+    cases: tuple[PrefixCase, ...] = ()

@@ -1,0 +1,83 @@
+"""The prefix-cache hits of the chosen fleet, and the same fleet's under other pauses and routing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from planner.plan.prefix_hits import PrefixCase, PrefixHits
+from planner.scenario.schema import Service
+from planner.serving.placed import Placed
+from planner.serving.simulation.service_simulation import check_service, window_for
+from planner.solving.request_streams import Stream, streams_of
+from planner.solving.result import Solved
+from planner.workload.lengths import lengths_of
+from planner.workload.turns import STICKY
+
+CASE_REQUESTS = 4000  # measured in each case
+BLIND = "least-loaded"
+
+
+def with_prefix_hits(solved: Solved, seed: int) -> Solved:
+    """The same with the hits of every service that has conversations; see ``PrefixHits``."""
+    streams = [s for s in streams_of(solved) if s.service.conversations is not None]
+    if not streams:
+        return solved
+    return replace(solved, prefix_hits={s.name: _hits(s, solved, seed) for s in streams})
+
+
+def _hits(stream: Stream, solved: Solved, seed: int) -> PrefixHits:
+    service, lengths = stream.service, stream.lengths
+    placed = tuple(stream.placed.values())
+    found = [solved.operating[key].prefix_hits for key in stream.placed]
+    simulated = next((share for share in found if share is not None), None)
+    assert lengths.reuse is not None
+    return PrefixHits(
+        share=_closed_form(service, placed) if simulated is None else simulated,
+        possible=float(lengths.reuse.repeated.sum() / lengths.prompt.sum()),
+        method="closed-form" if simulated is None else "simulated",
+        cases=tuple(
+            PrefixCase(changed=changed, share=_closed_form(other, on))
+            if simulated is None
+            else _simulated(changed, other, on, seed)
+            for changed, other, on in _cases(service, placed)
+        ),
+    )
+
+
+def _cases(
+    service: Service, placed: tuple[Placed, ...]
+) -> Iterator[tuple[str, Service, tuple[Placed, ...]]]:
+    """What is changed, in words; the service and the replicas with that change."""
+    talk = service.conversations
+    assert talk is not None
+    if talk.think_time is not None:
+        for words, factor in (("half the think time", 0.5), ("double the think time", 2.0)):
+            other = talk.model_copy(update={"think_time": talk.think_time.times(factor)})
+            yield words, service.model_copy(update={"conversations": other}), placed
+    policy = BLIND if service.routing.policy == STICKY else STICKY
+    routing = service.routing.model_copy(update={"policy": policy})
+    yield f"{policy} routing", service.model_copy(update={"routing": routing}), placed
+    if any(p.deployment.settings.offload_host_gb for p in placed):
+        yield "no KV offload", service, tuple(_without_offload(p) for p in placed)
+
+
+def _without_offload(placed: Placed) -> Placed:
+    settings = replace(placed.deployment.settings, offload_host_gb=0.0, offload_disk_gb=0.0)
+    return replace(placed, deployment=replace(placed.deployment, settings=settings))
+
+
+def _closed_form(service: Service, placed: Sequence[Placed]) -> float:
+    """The hits of the whole fleet by the closed form, by rate."""
+    lengths, cv = lengths_of(service), max(1.0, service.arrivals.cv)
+    shares = [
+        p.point(lengths, service.slo, p.rate_qps / p.replicas, cv, 0.0).prefix_hits for p in placed
+    ]
+    rate = sum(p.rate_qps for p in placed)
+    return sum(s * p.rate_qps for s, p in zip(shares, placed, strict=True)) / rate
+
+
+def _simulated(changed: str, service: Service, placed: Sequence[Placed], seed: int) -> PrefixCase:
+    window = window_for(service, placed, lengths_of(service), CASE_REQUESTS)
+    check = check_service(service, placed, window=window, seed=seed, percentiles=())
+    return PrefixCase(changed=changed, share=check.study.hit_share, holds=check.holds)
