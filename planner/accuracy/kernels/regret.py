@@ -27,7 +27,7 @@ MS = 1e3
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class MeasuredChoice:
     """One configuration at one concurrency: seconds, and USD per token, measured and predicted."""
 
     configuration: Hashable
@@ -38,7 +38,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Regret:
+class DecisionRegret:
     """What decisions over left-out models cost.
 
     decisions: (workload, target) pairs where at least two configurations met the target as measured.
@@ -57,7 +57,7 @@ class Regret:
     at_random: float
 
 
-def regrets(done: KernelsDone, catalog: Catalog, margin: float) -> tuple[Regret, ...]:
+def regrets(done: KernelsDone, catalog: Catalog, margin: float) -> tuple[DecisionRegret, ...]:
     """Regret among all GPUs and within one GPU, by point estimates and with ``margin`` on TPOT."""
     prices = gpu_prices(catalog)
     among_all = _workloads(done, prices, within_gpu=False)
@@ -70,7 +70,9 @@ def regrets(done: KernelsDone, catalog: Catalog, margin: float) -> tuple[Regret,
     )
 
 
-def regret(name: str, workloads: Sequence[Sequence[Option]], margin: float = 1.0) -> Regret:
+def regret(
+    name: str, workloads: Sequence[Sequence[MeasuredChoice]], margin: float = 1.0
+) -> DecisionRegret:
     """Decide every workload at every target; see the module's docstring."""
     paid, blind, unserved, missed, decisions = [], [], 0, 0, 0
     for options in workloads:
@@ -96,7 +98,7 @@ def regret(name: str, workloads: Sequence[Sequence[Option]], margin: float = 1.0
             else:
                 missed += 1
     values = np.array(paid) if paid else np.array([float("nan")])
-    return Regret(
+    return DecisionRegret(
         name,
         decisions,
         unserved / max(decisions, 1),
@@ -137,9 +139,9 @@ def _cheapest(priced: Iterable[tuple[Hashable, float]]) -> dict[Hashable, float]
 
 def _workloads(
     done: KernelsDone, prices: Mapping[str, float], within_gpu: bool
-) -> list[list[Option]]:
+) -> list[list[MeasuredChoice]]:
     """Options of each workload (and GPU); runs repeated on other days count once, by their medians."""
-    runs: dict[Hashable, dict[Hashable, list[Option]]] = {}
+    runs: dict[Hashable, dict[Hashable, list[MeasuredChoice]]] = {}
     tpot, ttft = measured(done.samples)
     left = done.left_out
     for i, sample in enumerate(done.samples):
@@ -152,7 +154,7 @@ def _workloads(
         workload = (*point.workload, point.gpu if within_gpu else "")
         per_s = point.tokens_per_s_per_gpu(ttft[i] * MS, tpot[i] * MS)
         expected = point.tokens_per_s_per_gpu(left.ttft_s[i] * MS, left.tpot_s[i] * MS)
-        option = Option(
+        option = MeasuredChoice(
             _configuration(sample), tpot[i], price / per_s, left.tpot_s[i], price / expected
         )
         repeats = runs.setdefault(workload, {})
@@ -173,9 +175,9 @@ def _configuration(sample: KernelSample) -> Hashable:
     )
 
 
-def _middle(same: Sequence[Option]) -> Option:
+def _middle(same: Sequence[MeasuredChoice]) -> MeasuredChoice:
     """Medians over repetitions of one run."""
-    return Option(
+    return MeasuredChoice(
         same[0].configuration,
         median(o.tpot_s for o in same),
         median(o.cost for o in same),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.accuracy.kernels.coverage import LEVEL, ONE_SIDED, Coverage
-from planner.accuracy.kernels.regret import TARGETS_MS, Regret
+from planner.accuracy.kernels.regret import TARGETS_MS, DecisionRegret
 from planner.accuracy.kernels.samples import measured
 from planner.accuracy.kernels.shipped import KernelsDone, kernel_errors
 from planner.reporting import rounding
@@ -42,7 +42,7 @@ _REGRET = (
 
 
 def kernels_section(
-    done: KernelsDone, covered: tuple[Coverage, ...], decided: tuple[Regret, ...]
+    done: KernelsDone, covered: tuple[Coverage, ...], decided: tuple[DecisionRegret, ...]
 ) -> Section:
     """What holds where no run was fitted: errors, intervals and groups of left-out models."""
     shares = kernel_errors(done)
@@ -104,7 +104,7 @@ def _coverage(covered: tuple[Coverage, ...]) -> Table:
     )
 
 
-def _regret(decided: tuple[Regret, ...]) -> Table:
+def _regret(decided: tuple[DecisionRegret, ...]) -> Table:
     targets = ", ".join(f"{target:g}" for target in TARGETS_MS)
     return Table(
         "kernel_regret",

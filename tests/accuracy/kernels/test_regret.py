@@ -6,14 +6,14 @@ import math
 
 import pytest
 
-from planner.accuracy.kernels.regret import Option, gpu_prices, regret
+from planner.accuracy.kernels.regret import MeasuredChoice, gpu_prices, regret
 from planner.catalog.store import load_catalog
 
 
 def option(
     name: str, tpot_ms: float, cost: float, predicted_ms: float, predicted_cost: float
-) -> Option:
-    return Option(name, tpot_ms / 1e3, cost, predicted_ms / 1e3, predicted_cost)
+) -> MeasuredChoice:
+    return MeasuredChoice(name, tpot_ms / 1e3, cost, predicted_ms / 1e3, predicted_cost)
 
 
 def test_choices_by_perfect_predictions_cost_nothing_more() -> None:
