@@ -1,7 +1,7 @@
 """Launch settings of public benchmark recipes, for runs that do not record their own.
 
 ``launches`` in ``catalogs/calibration/conditions.yaml``: what the recipes of a benchmark suite pass to an
-engine. Suites are told by their nominal lengths.
+engine. Suites are known by their nominal lengths.
 """
 
 from __future__ import annotations
