@@ -122,7 +122,7 @@ def measured_s(command: Command, folder: Path, runs: int) -> tuple[float, float]
         "OUT": str(folder / "report.html"),
     }
     arguments = [places.get(a, a) for a in command.arguments]
-    run_main = f"from planner.cli.main import main; main({arguments!r})"
+    run_main = f"import sys; sys.argv = ['planner', *{arguments!r}]; from planner.cli.main import run; run()"
     first, again = [], []
     for k in range(runs):
         cache = str(folder / f"kept-{command.name.replace('/', ' ')}-{k}")
