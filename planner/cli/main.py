@@ -53,6 +53,7 @@ COMMANDS = {
     "calibrate": "fit the latency model to your own measurements",
     "completion": "print a shell completion script",
 }
+ELSEWHERE = {"autoscale": "subcommands.autoscale"}  # commands whose file is not planner.cli.<name>
 
 
 class LazyGroup(click.Group):
@@ -66,7 +67,9 @@ class LazyGroup(click.Group):
         """Import and return the command; None when there is no such name."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"planner.cli.{cmd_name}").command
+        command = importlib.import_module(
+            f"planner.cli.{ELSEWHERE.get(cmd_name, cmd_name)}"
+        ).command
         assert isinstance(command, click.Command)
         return with_quiet(command)
 

@@ -161,7 +161,8 @@ def _spanned(context: Context, gpu_shares: tuple[float, ...], *search: str) -> S
             for share in ((1.0, *gpu_shares) if deployment.gpus == 1 else (1.0,))
         )
 
-    return context.known.spans.of((context.model_text, offered, gpu_shares, *search), made)
+    key = (context.model_text, offered, gpu_shares, service.lora, *search)
+    return context.known.spans.of(key, made)
 
 
 def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candidate | Rejection]:
