@@ -127,8 +127,7 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
         yield from service_notes(service, label)
-        if service.job is None:
-            yield f"{label}{_sized_for(service.assurance)}"
+        yield f"{label}{_sized_for(service.assurance)}"
     yield from _links(solved)
     yield from drafting(solved)
     yield from offloads(solved)

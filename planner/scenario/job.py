@@ -18,7 +18,7 @@ from planner.units import DAY_S, parse_tokens
 HOUR_S = 3600.0
 HOURS = 24
 MOST_REQUESTS = 1e11  # a day; a thousand times the largest batch service
-REPLACED = ("rate", "slo", "load", "arrivals", "assurance")
+REPLACED = ("rate", "slo", "load", "arrivals")
 
 
 class Job(StrictDocument):

@@ -268,8 +268,8 @@ class Service(StrictDocument):
     each GPU type of which ``existing`` or ``limits.stock`` has a number.
     ``length_correlation``: between prompt and output lengths (of their normal scores); request
     traces bring their own pairs.
-    ``job``: so many requests within a window, in place of ``rate``, ``slo``, ``load``, ``arrivals`` and
-    ``assurance``. ``lora``: adapters of the model, of which each request names one.
+    ``job``: so many requests within a window, in place of ``rate``, ``slo``, ``load`` and ``arrivals``.
+    ``lora``: adapters of the model, of which each request names one.
     ``conversations``: requests are turns of sessions that resend their history; the share of prompt
     tokens that the prefix cache holds is then simulated, and a result.
     """

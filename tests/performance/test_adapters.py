@@ -137,3 +137,16 @@ def test_a_service_without_adapters_reads_as_it_always_did():
     assert "lora" not in Scenario.model_validate(plain).services[0].model_dump(mode="json")
     service = Scenario.model_validate(SCENARIO).services[0]
     assert service.model_dump(mode="json")["lora"]["max_loaded"] == 8
+
+
+def test_services_of_one_search_that_differ_in_adapters_are_sized_apart(tmp_path):
+    """One session keeps the layouts of a search: those with adapters are others."""
+    plain = {k: v for k, v in SCENARIO.items() if k != "lora"}
+    both = {**plain, "services": [{"name": "plain"}, {"name": "own", "lora": SCENARIO["lora"]}]}
+    path, plan = tmp_path / "s.yaml", tmp_path / "plan.json"
+    path.write_text(json.dumps(both))
+    solving = ["solve", str(path), "--verify", "none", "--format", "json"]
+    assert main([*solving, "-o", str(plan)]) == 0
+    groups = {s["name"]: s["replica_groups"][0] for s in json.loads(plan.read_text())["services"]}
+    assert groups["plain"]["settings"]["lora_adapters"] == 0
+    assert groups["own"]["settings"]["lora_adapters"] == 8

@@ -167,7 +167,8 @@ def _spanned(context: Context, gpu_shares: tuple[GpuPart, ...], *search: str) ->
             for cut in (WHOLE, *_parts(deployment, gpu_shares, context))
         )
 
-    return context.known.spans.of((context.model_text, offered, gpu_shares, *search), made)
+    key = (context.model_text, offered, gpu_shares, service.lora, *search)
+    return context.known.spans.of(key, made)
 
 
 def _parts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from planner.plan.job import JobPlan
 from planner.plan.schema import Plan
 from planner.reporting import rounding as say
-from planner.reporting.document import Column, Quantity, Section, Table
+from planner.reporting.document import Column, Paragraph, Quantity, Section, Table
 from planner.scenario.job import HOURS
 
 
@@ -62,4 +62,7 @@ def section(plan: Plan) -> Section:
         for name, job in jobs
     )
     note = "Cost by the share of the GPU-hours paid, idle ones included."
-    return Section("jobs", "Batch jobs", (Table("jobs", "One day's run", columns, rows, note),))
+    table = Table("jobs", "One day's run", columns, rows, note)
+    named = len(plan.services) > 1
+    text = (Paragraph(f"{f'{name}: ' if named else ''}{job_text(job)}") for name, job in jobs)
+    return Section("jobs", "Batch jobs", (*text, table))
