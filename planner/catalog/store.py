@@ -14,8 +14,8 @@ from planner.catalog.engine_rows import Engine, read_engines
 from planner.catalog.format_rows import FormatRow, Formats, read_formats
 from planner.catalog.formats import KvFormat, WeightFormat
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.gpu_rows import BRIDGED, read_bridged_gpus, read_gpus
-from planner.catalog.gpu_spelling import catalog_spelling
+from planner.catalog.gpus.rows import BRIDGED, read_bridged_gpus, read_gpus
+from planner.catalog.gpus.spelling import catalog_spelling
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_files import ModelEntry, load_model_file, read_model_index
 from planner.catalog.money_rows import (

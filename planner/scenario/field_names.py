@@ -7,7 +7,7 @@ from functools import cache
 from pydantic import BaseModel
 
 from planner.errors import closest
-from planner.scenario.conversations import Conversations, ThinkTime, Turns
+from planner.scenario.conversations.fields import Conversations, ThinkTime, Turns
 from planner.scenario.disaggregation import Disaggregation, KvLinkChoice
 from planner.scenario.fleet import (
     Assurance,

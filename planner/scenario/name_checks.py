@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.drafts import draft_model
-from planner.catalog.gpu_slices import slice_profiles
+from planner.catalog.gpus.slices import slice_profiles
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.offer import TERM_NAMES, Term
 from planner.errors import InputError, nearest, raise_problems

@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from planner.scenario.conversation_rules import as_turns, check_conversations
-from planner.scenario.conversations import Conversations
+from planner.scenario.conversations.fields import Conversations
+from planner.scenario.conversations.rules import as_turns, check_conversations
 from planner.scenario.disaggregation import Disaggregation, requested
 from planner.scenario.fields import (
     AllOrNames,

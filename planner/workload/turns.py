@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import InputError
-from planner.scenario.conversations import Conversations, ThinkTime, Turns
+from planner.scenario.conversations.fields import Conversations, ThinkTime, Turns
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Service
 from planner.workload.length_values import Floats, Ints, lognormal, request_trace, tokens_at

@@ -14,8 +14,8 @@ from planner.accuracy.memory_facts import MemoryFact
 from planner.catalog.drafts import DraftPriorRow, DraftRow, MethodRow
 from planner.catalog.engine_rows import VersionRow
 from planner.catalog.format_rows import FormatRow
-from planner.catalog.gpu_rows import GpuRow
-from planner.catalog.gpu_slices import SliceRow
+from planner.catalog.gpus.rows import GpuRow
+from planner.catalog.gpus.slices import SliceRow
 from planner.catalog.kv_handover import BackendRow, ConnectorRow
 from planner.catalog.model_files import ModelEntry
 from planner.catalog.money_rows import (

@@ -166,7 +166,7 @@ def test_every_offer_says_its_tier_and_marketplaces_stand_apart() -> None:
     admitted = admitted_offers(Prices(), CATALOG)
     assert {offer.tier for offer in admitted} == {"hyperscaler", "cloud"}
     everywhere = admitted_offers(
-        Prices(tiers=("marketplace",), terms=("on-demand", "spot")), CATALOG
+        Prices(tiers=("marketplace",), terms=("on-demand", "spot"), confidence="low"), CATALOG
     )
     assert {offer.tier for offer in everywhere} == {"marketplace"}
     assert len(everywhere) >= 50

@@ -71,7 +71,7 @@ def test_verify_re_checks_both_pools(solved, capsys):
     [
         ("link_gb_s", 500.0, "KV link [GB/s per GPU]"),
         ("replicas", 4, "ratio"),
-        ("within", "node", "the fleet costs what is needed at least"),
+        ("within", "node", "prefill.within: node = zone"),
         ("kv_pool_tokens", None, ""),
     ],
 )

@@ -16,6 +16,7 @@ output_tokens: 200
 slo: {ttft_p99: 2s, tpot_p99: 80ms}
 search: {gpus: [l40s, h100-sxm-80gb, a10g], tensor_parallel: [1, 2], weights: [bf16], kv_cache: [bf16]}
 limits: {stock: {l40s: 64}}
+max_deployments: 1
 """
 
 

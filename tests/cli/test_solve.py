@@ -95,7 +95,7 @@ def test_same_question_same_plan(solved, tmp_path):
 def test_the_terminal_report_starts_with_the_decision():
     done = planner("solve", "llama70b_qps50", "--verify", "none")
     assert done.returncode == 0
-    assert done.stdout.startswith("llama70b_qps50: ")
+    assert done.stdout.startswith("Rent 19 x ")
     for words in (
         "What to rent",
         "Predicted latency",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.scenario.conversations import Conversations
+from planner.scenario.conversations.fields import Conversations
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Service
 from planner.workload.lengths import lengths_of

@@ -12,7 +12,7 @@ from pydantic import Field
 from planner.catalog.checkpoints import SpellingRow, spellings
 from planner.catalog.engine import version_key
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.gpu_rows import BRIDGED
+from planner.catalog.gpus.rows import BRIDGED
 from planner.catalog.tables import IsoDate, TableRow, read_rows
 from planner.errors import CatalogError, InputError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.gpu_slices import SliceRow, slices_of
+from planner.catalog.gpus.slices import SliceRow, slices_of
 from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.scenario.fleet import MIG, GpuPart

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.catalog.gpu_slices import slices_of
+from planner.catalog.gpus.slices import slices_of
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment

@@ -55,7 +55,7 @@ def test_another_target_builds_no_curves_again(
 
     monkeypatch.setattr(replica, "RateStates", lambda steps, limits, *rest: never)
     monkeypatch.setattr(
-        "planner.fleet.candidates.known.step_model", lambda deployment, _: never(deployment)
+        "planner.performance.adapters.step_model", lambda deployment, _: never(deployment)
     )
     cheaper = session.solve(_with_target(small, 3.0))
     dearer = session.solve(_with_target(small, 0.4))

@@ -33,6 +33,7 @@ def test_a_scenario_lists_everything_it_asks_in_its_own_words():
         "rate": "20 requests/s",
         "ttft_p99": "1 s",
         "tpot_p99": "50 ms",
+        "assurance.probability": "80 %",
         "limits.stock.l40s": "2 GPUs",
         "limits.max_gpus": "4 GPUs",
         "limits.max_cost_usd_per_hour": "9 $/h",
@@ -48,7 +49,7 @@ def test_what_is_not_requested_is_not_listed():
         limits={}, search={}, allow_lower_precision=True, prices={"providers": ("aws",)}
     )
     names = [r.name for r in scenario_requirements(free)]
-    assert names == ["rate", "ttft_p99", "tpot_p99", "prices.providers"]
+    assert names == ["rate", "ttft_p99", "tpot_p99", "assurance.probability", "prices.providers"]
 
 
 FLEET = {
@@ -112,8 +113,9 @@ def test_every_edit_leaves_a_valid_scenario_and_nothing_else_changed(services):
 def test_a_large_fleet_lists_the_unserved_and_takes_the_others_together():
     count = MAX_SEPARATE_SERVICES + 3
     names = [r.name for r in scenario_requirements(scenario(count), unserved=["s4"])]
-    assert names[:4] == [
-        "s4: rate", "s4: ttft_p99", "s4: tpot_p99", f"rate of the other {count - 1} services",
+    assert names[:5] == [
+        "s4: rate", "s4: ttft_p99", "s4: tpot_p99", "s4: assurance.probability",
+        f"rate of the other {count - 1} services",
     ]  # fmt: skip
     (rates,) = [
         r
@@ -145,7 +147,7 @@ def test_sized_before_finds_what_is_enumerated_and_sizes_nothing_twice(monkeypat
     def never(*_):
         raise AssertionError("sized again")
 
-    monkeypatch.setattr("planner.fleet.candidates.cache.enumerate_candidates", never)
+    monkeypatch.setattr("planner.fleet.candidates.cache.enumerate_parts", never)
     busier = service.model_copy(update={"rate": 99.0})
     assert before.candidates(busier, offers) == sized
     slo = service.slo.model_copy(update={"targets": service.slo.targets[:1]})

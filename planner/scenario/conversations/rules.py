@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from planner.scenario.conversations import Conversations
+from planner.scenario.conversations.fields import Conversations
 from planner.scenario.fields import field_error
 from planner.scenario.lengths import Lengths
 from planner.units import parse_rate_qps

@@ -1,0 +1,1 @@
+"""GPUs as tables list them: their rows, their parts, and the names that drivers print."""

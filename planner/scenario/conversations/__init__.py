@@ -1,0 +1,1 @@
+"""Conversations as a workload: the fields of the document, and what goes together with them."""
