@@ -19,7 +19,7 @@ from planner.solving.result import Effort, Solved
 
 SPLIT = """
 model: meta-llama/Llama-3.1-8B-Instruct
-rate: 6.3
+rate: 6
 assurance: none
 prompt_tokens: {mean: 2000, cv: 1.5}
 output_tokens: 60
@@ -51,7 +51,7 @@ def test_every_kind_is_simulated_with_what_is_routed_to_it(
     streams = streams_of(solved)
     assert [set(s.placed) for s in streams] == [{k} for k in solved.replicas()]
     assert len(streams) == 2
-    assert sum(p.rate_qps for s in streams for p in s.placed.values()) == pytest.approx(6.3)
+    assert sum(p.rate_qps for s in streams for p in s.placed.values()) == pytest.approx(6.0)
     short, long = sorted(streams, key=lambda s: s.lengths.mean_prompt)
     assert short.lengths.mean_prompt < 2000 < long.lengths.mean_prompt
     for stream in streams:

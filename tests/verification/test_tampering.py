@@ -56,13 +56,13 @@ def changed(plan, change):
 
 
 def caught(plan, catalog, calibration):
-    """The first check that fails, cheap ones first; the refusal where no offer is left to check with."""
+    """The first check that fails, cheap ones first; the refusal of a plan that cannot be checked."""
     try:
         offers = admitted_offers(plan.scenario.prices, catalog)
+        made = checks(plan, catalog, calibration, offers)
+        return next((c for c in made if c.verdict is Verdict.FAILS), None)
     except InputError as refusal:
         return refusal
-    made = checks(plan, catalog, calibration, offers)
-    return next((c for c in made if c.verdict is Verdict.FAILS), None)
 
 
 def missed(name, effort, count, catalog, calibration):
