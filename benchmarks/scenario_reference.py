@@ -17,16 +17,16 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from planner.scenario import disaggregation as p
 from planner.scenario import fleet as f
 from planner.scenario import job as j
 from planner.scenario import money as m
 from planner.scenario import schema as s
-from planner.scenario import speculation as d
 from planner.scenario.conversations import fields as c
-from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import Lengths
 from planner.scenario.lora import Lora
+from planner.scenario.search import disaggregation as p
+from planner.scenario.search import speculation as d
+from planner.scenario.search.kv_offload import KvOffload
 from planner.scenario.slo import METRICS, Slo
 from planner.units import parse_duration_s, parse_size_bytes
 

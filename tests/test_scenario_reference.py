@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from planner.scenario import conversations as scenario_conversations
-from planner.scenario import disaggregation as scenario_pools
 from planner.scenario import fleet as scenario_fleet
 from planner.scenario import kv_offload as scenario_offload
 from planner.scenario import lengths as scenario_lengths
 from planner.scenario import money as scenario_money
 from planner.scenario import schema as scenario
 from planner.scenario import slo as scenario_slo
-from planner.scenario import speculation as scenario_drafts
 from planner.scenario.fields import StrictDocument
+from planner.scenario.search import disaggregation as scenario_pools
+from planner.scenario.search import speculation as scenario_drafts
 
 
 def documents(module):

@@ -12,7 +12,8 @@ from planner.assembly.services import group_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.plan.acceptance import AcceptanceTest, Rung
-from planner.plan.schema import ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.solving.result import Solved

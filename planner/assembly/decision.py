@@ -14,7 +14,8 @@ from planner.fleet.candidates.derating import derating
 from planner.fleet.offers.node_offers import offer_key
 from planner.fleet.program.problem import Problem, Solution
 from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne
-from planner.plan.schema import NodeCount, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.solving.result import Solved

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from planner.fleet.candidates.candidate import Candidate
 from planner.scenario.schema import Service
-from planner.scenario.speculation import NONE
+from planner.scenario.search.speculation import NONE
 from planner.solving.result import Solved
 
 

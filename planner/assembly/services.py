@@ -12,13 +12,8 @@ from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
 from planner.performance.guard import floors
 from planner.plan.prefill_pool import PrefillPool
-from planner.plan.schema import (
-    NodeCount,
-    Prediction,
-    ReplicaGroup,
-    ServicePlan,
-    StepBreakdown,
-)
+from planner.plan.replica_group import Prediction, ReplicaGroup, StepBreakdown
+from planner.plan.schema import NodeCount, ServicePlan
 from planner.plan.speculation import SpeculationPlan
 from planner.scenario.schema import Service
 from planner.serving.closed_form.unit_point import unit_of

@@ -8,7 +8,8 @@ from typing import Literal
 
 from planner.comparison.causes import Cause, causes
 from planner.plan.labels import matched, offer_name, rented
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 
 Mark = Literal["+", "-", "~"]
 Value = float | int | str | None

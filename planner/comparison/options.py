@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from planner.comparison.restriction import grid, restrict
 from planner.errors import InputError
-from planner.plan.schema import Plan, ReplicaGroup, Totals
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, Totals
 from planner.scenario.schema import Scenario
 from planner.solving.lookahead import Solve, expect
 

@@ -20,7 +20,8 @@ from planner.deploy.resolve import deployment_to_launch, tokens_a_step
 from planner.deploy.stacks.checking import STACKS, check_stack
 from planner.deployment import Deployment
 from planner.errors import OutputError
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 from planner.scenario.schema import Service
 from planner.sizing.batch_limits import limits_within
 from planner.sizing.memory import memory_fraction, memory_layout

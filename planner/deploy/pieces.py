@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from planner.deploy.cluster.names import unique_labels
 from planner.deploy.cluster.timetable import replicas_by_hour
 from planner.deploy.launch import PoolRole
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 
 
 @dataclass(frozen=True)

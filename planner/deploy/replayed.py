@@ -29,7 +29,8 @@ from planner.errors import InputError
 from planner.fleet.periods import hourly_of
 from planner.performance.factors import Calibration
 from planner.plan.rebuild import placed
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 from planner.scenario.schema import Service
 from planner.serving.autoscaling.parameters import AutoscalerRow, ScalingRule, autoscalers
 from planner.serving.autoscaling.policies import (

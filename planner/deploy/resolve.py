@@ -19,7 +19,8 @@ from planner.deploy.soundness import must_be_deployable
 from planner.deployment import Deployment
 from planner.errors import InputError
 from planner.plan.rebuild import deployment_of
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE, Task
 from planner.sizing.batch_limits import batch_limits, limits_within, prefix_caching

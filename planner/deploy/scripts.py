@@ -7,7 +7,7 @@ from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.command_line import Command, command
 from planner.deploy.launch import Launch, PoolRole, Role
 from planner.deploy.quoting import shell_word
-from planner.plan.schema import QUANTISE_YOURSELF
+from planner.plan.replica_group import QUANTISE_YOURSELF
 
 FLEET_FILE = "fleet.yaml"
 _PLACE = {Role.SINGLE: "", Role.LEADER: " (first node)", Role.WORKER: " (each further node)"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from planner.errors import InputError
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 
 MAX_SETTING = 10**9
 _KINDS = {

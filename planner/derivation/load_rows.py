@@ -9,7 +9,7 @@ from planner.deployment import Deployment
 from planner.derivation.question import DerivationInputs
 from planner.derivation.rows import DerivationRow, DerivationStep
 from planner.performance.guard import floors
-from planner.plan.schema import ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
 from planner.scenario.schema import Service
 from planner.units import TERA
 

@@ -8,7 +8,8 @@ from planner.catalog.model import LatentAttention, ModelSpec
 from planner.catalog.store import Catalog
 from planner.derivation.textbook import Textbook, rounded_parameters
 from planner.fleet.candidates.deployments import service_model
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.name_checks import NATIVE
 from planner.scenario.schema import Service
 from planner.sizing.cache.kv_cache import kv_bytes_per_token

@@ -13,7 +13,8 @@ from planner.fleet.alternatives.frontier import trace_frontier
 from planner.performance.factors import Calibration
 from planner.plan.labels import costliest
 from planner.plan.rebuild import placed
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE
 from planner.serving.simulation.service_simulation import check_service, window_for

@@ -14,7 +14,8 @@ from planner.money.ledger import SALE, CashLedger
 from planner.money.ownership import OwnedServer
 from planner.money.ways_to_pay import WayToPay, bought
 from planner.plan.money import Rental
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 
 ALL_AT_ONCE = "all bought at the start, for the last stage's rate"
 RESALE_AT_MONTHS = 36  # the age at which the catalog knows what servers are sold for

@@ -19,7 +19,7 @@ from planner.fleet.candidates.deployments import service_model
 from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.plan.prefill_pool import PrefillPool
-from planner.plan.schema import ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.pools import KvLink, Prefill

@@ -7,7 +7,6 @@ A Plan holds only values: no live objects, nothing recomputed on load. ``Plan.to
 from __future__ import annotations
 
 import json
-import math
 import stat
 from pathlib import Path
 from typing import Any, Literal
@@ -18,33 +17,26 @@ from pydantic import (
     model_serializer,
 )
 
-from planner.deployment import degrees_label, replica_key, replica_name
 from planner.errors import InputError
-from planner.evidence import Evidence
 from planner.fleet.program.problem import Status
 from planner.plan.acceptance import AcceptanceTest
 from planner.plan.alternatives import Alternative, Infeasibility, LeftOut, RejectionGroup
-from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne
+from planner.plan.decision import AsPredicted, Cheapest, LossOfOne
 from planner.plan.job import JobPlan
 from planner.plan.money import Cash, Rental
 from planner.plan.part import PlanPart
 from planner.plan.periods import Period
-from planner.plan.prefill_pool import PrefillPool
 from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
-from planner.plan.speculation import SpeculationPlan
+from planner.plan.replica_group import ReplicaGroup
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.schema import Scenario
-from planner.serving.pools import gpus_named, pools_label
 from planner.standard_input import NAME, is_stdin, stdin_bytes
 from planner.units import control_in
 
 SCHEMA_VERSION: Literal[2] = 2
-QUANTISE_YOURSELF = "quantise it yourself"
 MAX_PLAN_BYTES = 64 * 1024 * 1024
 
-
-Method = Literal["closed-form", "simulated"]
 
 NOT_VERIFIED = (
     "solver.name",
@@ -62,156 +54,6 @@ NOT_VERIFIED = (
     "provenance.run",
 )
 """What a plan records of the run that made it and no one can recompute from plan and catalogs."""
-
-
-class Prediction(PlanPart):
-    """Predicted latency of one replica group at its share of the demand [s].
-
-    ``method``: "closed-form" or "simulated". ``intervals``: for each key (``ttft_p99_s``) the
-    model-error interval at ``interval_level``; ``simulation_intervals``: the Monte-Carlo interval.
-    """
-
-    ttft_p50_s: float | None = None
-    ttft_p99_s: float | None = None
-    tpot_p50_s: float | None = None
-    tpot_p99_s: float | None = None
-    e2e_p99_s: float | None = None
-    others_s: dict[str, float] = {}
-    method: Method = "closed-form"
-    interval_level: float = 0.8
-    intervals: dict[str, tuple[float, float]] = {}
-    simulation_intervals: dict[str, tuple[float, float]] = {}
-
-
-class StepBreakdown(PlanPart):
-    """Where a decode step at the operating point spends its time [s]."""
-
-    weights_s: float
-    kv_s: float
-    compute_s: float
-    collectives_s: float
-    overhead_s: float
-    total_s: float
-
-
-class ReplicaGroup(PlanPart):
-    """Identical replicas of one deployment serving one service.
-
-    ``gpu_share``: of its one GPU, where several replicas stand on a cut one; memory and predictions
-    are those of that share. ``prefill``: the other pool, where prompts run apart; a replica is then a
-    unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
-    ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
-    neither the model's own nor a public one does. ``margin``: what its capacity allows for; None where
-    it is the prediction's own. ``speculation``: what drafts, where anything does. ``profile``: of the MIG
-    slice that a replica has; it takes ``gpu_share`` of the GPU's slices.
-    """
-
-    gpu: str
-    engine: str
-    engine_version: str
-    tensor_parallel: int
-    pipeline_parallel: int = 1
-    data_parallel: int = 1
-    expert_parallel: int = 1
-    weights: str
-    kv_cache: str
-    settings: dict[str, float | int | bool | None] = {}
-    replicas: int
-    gpus: int
-    usd_per_hour: float
-    capacity_qps: float
-    routed_qps: float
-    concurrency: float
-    utilisation: float
-    kv_used_share: float
-    limited_by: str
-    memory: dict[str, float]
-    kv_pool_tokens: float
-    predicted: Prediction
-    step: StepBreakdown | None = None
-    evidence: Evidence
-    notes: tuple[str, ...] = ()
-    gpu_share: float = 1.0
-    prefill: PrefillPool | None = None
-    checkpoint: str | None = None
-    quantise_yourself: bool = False
-    speculation: SpeculationPlan | None = None
-    profile: str = ""
-    margin: GroupMargin | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Replicas that do both, and load the model's own checkpoint, read as they always did."""
-        text: dict[str, Any] = write(self)
-        lacking = ("prefill", "checkpoint", "quantise_yourself", "margin", "speculation", "profile")
-        for name in lacking:
-            if not text.get(name):
-                text.pop(name, None)
-        return text
-
-    @property
-    def degrees(self) -> tuple[int, int, int, int]:
-        """TP, PP, DP and EP of one replica, or of one that decodes."""
-        return (
-            self.tensor_parallel,
-            self.pipeline_parallel,
-            self.data_parallel,
-            self.expert_parallel,
-        )
-
-    @property
-    def gpus_each(self) -> int:
-        """GPUs of one replica, or of one unit of both pools."""
-        own = math.prod(self.degrees[:3])
-        if self.prefill is None:
-            return own
-        return self.prefill.replicas * self.prefill.gpus_each + self.prefill.decode_replicas * own
-
-    @property
-    def gpus_by_type(self) -> dict[str, int]:
-        """GPUs of one replica or unit, by GPU type."""
-        pool = self.prefill
-        if pool is None or not pool.gpu:
-            return {self.gpu: self.gpus_each}
-        prompts = pool.replicas * pool.gpus_each
-        return {self.gpu: self.gpus_each - prompts, pool.gpu: prompts}
-
-    def gpus_on(self, gpu: str) -> float:
-        """GPUs of that type that all replicas take together, a share of one counted as that."""
-        return self.replicas * self.gpus_by_type.get(gpu, 0) * self.gpu_share
-
-    @property
-    def parallel(self) -> str:
-        """How one replica is cut: ``TP4``, or ``2P (TP2) + 3D (TP4) in a node``."""
-        if self.prefill is None:
-            return degrees_label(self.degrees)
-        p = self.prefill
-        return pools_label(p.replicas, p.degrees, p.decode_replicas, self.degrees, p.within)
-
-    @property
-    def name(self) -> str:
-        """The name of one replica or unit, see ``replica_name``."""
-        return replica_name(
-            self.gpus_each,
-            gpus_named(self.prefill.gpu if self.prefill else "", self.gpu),
-            self.engine,
-            self.parallel,
-            self.weights,
-            self.kv_cache,
-            self.gpu_share,
-            self.speculation.label if self.speculation else "",
-            self.profile,
-        )
-
-    def key(self, service: str) -> str:
-        """What schedules and routes call the replicas of this group, which serve ``service``."""
-        return replica_key(service, self.name)
-
-    @property
-    def label(self) -> str:
-        """Name and count: ``8x (4x h100-sxm-80gb vllm TP4 fp8/bf16)``."""
-        own = f", {QUANTISE_YOURSELF}" if self.quantise_yourself else ""
-        return f"{self.replicas}x ({self.name}{own})"
 
 
 class ServicePlan(PlanPart):

@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from planner.errors import closest
 from planner.scenario.conversations.fields import Conversations, ThinkTime, Turns
-from planner.scenario.disaggregation import Disaggregation, KvLinkChoice
 from planner.scenario.fleet import (
     Assurance,
     Buckets,
@@ -23,7 +22,6 @@ from planner.scenario.fleet import (
     Spot,
 )
 from planner.scenario.job import Job
-from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import Lengths
 from planner.scenario.lora import Lora
 from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
@@ -35,11 +33,12 @@ from planner.scenario.schema import (
     Prices,
     Routing,
     Scenario,
-    Search,
     Service,
-    Settings,
 )
-from planner.scenario.speculation import Speculation
+from planner.scenario.search.disaggregation import Disaggregation, KvLinkChoice
+from planner.scenario.search.fields import Search, Settings
+from planner.scenario.search.kv_offload import KvOffload
+from planner.scenario.search.speculation import Speculation
 from planner.scenario.synonyms import MEANS
 
 _DOCUMENTS: dict[str, type[BaseModel]] = {

@@ -10,8 +10,8 @@ from typing import Any
 
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS
 from planner.scenario.schema import Scenario
+from planner.scenario.search.speculation import METHODS
 from planner.scenario.slo import METRICS
-from planner.scenario.speculation import METHODS
 from planner.scenario.task import POOLING
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -20,16 +20,11 @@ from pydantic import (
 
 from planner.scenario.conversations.fields import Conversations
 from planner.scenario.conversations.rules import as_turns, check_conversations
-from planner.scenario.disaggregation import Disaggregation, requested
 from planner.scenario.fields import (
     AllOrNames,
-    AutoOrDegrees,
-    Degrees,
     Names,
     Positive,
     Seconds,
-    Share,
-    Size,
     SomeNames,
     StrictDocument,
     as_tuple,
@@ -52,13 +47,12 @@ from planner.scenario.fleet import (
     assured,
 )
 from planner.scenario.job import REPLACED, Job, with_job, without_replaced
-from planner.scenario.kv_offload import KvOffload
 from planner.scenario.lengths import LengthSpec
 from planner.scenario.lora import Lora
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
+from planner.scenario.search.fields import Search
 from planner.scenario.slo import Slo
-from planner.scenario.speculation import NONE, Speculative
 from planner.scenario.task import GENERATE, Task, check_task, with_one_pass
 from planner.units import parse_rate_qps
 
@@ -90,88 +84,6 @@ class Arrivals(StrictDocument):
                 "give process gamma or weibull with it"
             )
         return self
-
-
-class Settings(StrictDocument):
-    """Engine settings a scenario may pin; anything left out is the engine version's default.
-
-    ``kv_offload``: host memory and disk for KV blocks, with engines that have it.
-    """
-
-    memory_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
-    max_num_seqs: Annotated[int, Field(ge=1)] | None = None
-    max_num_batched_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_model_len_tokens: Annotated[int, Field(ge=1)] | None = None
-    prefix_caching: bool | None = None
-    draft_tokens: Annotated[int, Field(ge=0, le=16)] = 0
-    draft_acceptance: Share = 0.0
-    kv_offload: KvOffload | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_offload(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Settings without KV offload read as they always did."""
-        written: dict[str, Any] = write(self)
-        if written.get("kv_offload") is None:
-            written.pop("kv_offload", None)
-        return written
-
-
-class Search(StrictDocument):
-    """What may be tried. ``gpus: all`` means every GPU the price list offers.
-
-    ``pipeline_parallel``, ``data_parallel``, ``expert_parallel``: ``auto`` means the layouts that suit
-    the model (``planner.fleet.candidates.layouts``). ``weights``: ``native`` is the checkpoint's own
-    format.
-
-    ``disaggregation``: also deployments with prefill and decode on replicas of their own (``true`` for
-    the defaults). ``spanning_nodes``: nodes that the attention-DP ranks of one replica may fill
-    together, with all-to-all between them over the network; a TP group stays in one node.
-
-    ``reserved_memory``: GPU memory that other processes hold on every GPU, ``4GiB``.
-
-    ``speculative``: ways to draft tokens, each tried; with ``none`` among them speculation is turned
-    off where it does not pay.
-    """
-
-    gpus: AllOrNames = "all"
-    engines: SomeNames = ("vllm",)
-    tensor_parallel: Degrees = (1, 2, 4, 8)
-    pipeline_parallel: AutoOrDegrees = "auto"
-    data_parallel: AutoOrDegrees = "auto"
-    expert_parallel: AutoOrDegrees = "auto"
-    weights: SomeNames = ("native", "bf16", "fp8", "int4")
-    kv_cache: SomeNames = ("bf16", "fp8")
-    settings: Settings = Settings()
-    disaggregation: Annotated[Disaggregation | None, BeforeValidator(requested)] = None
-    spanning_nodes: Annotated[int, Field(ge=1, le=64)] = 1
-    speculative: Speculative = (NONE,)
-    reserved_memory: Size = 0.0
-
-    @model_validator(mode="after")
-    def _drafts_in_one_place(self) -> Search:
-        if self.settings.draft_tokens and self.speculative != (NONE,):
-            raise field_error(
-                "speculative",
-                self.settings.draft_tokens,
-                "give speculative, or settings.draft_tokens, not both",
-            )
-        return self
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_requested(
-        self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, Any]:
-        """A plan of a search that asks for none of these reads as it always did."""
-        text: dict[str, Any] = write(self)
-        if self.speculative == (NONE,):
-            text.pop("speculative", None)
-        if not text.get("reserved_memory"):
-            text.pop("reserved_memory", None)
-        if text.get("disaggregation") is None:
-            text.pop("disaggregation", None)
-        if text.get("spanning_nodes") == 1:
-            text.pop("spanning_nodes")
-        return text
 
 
 class Prices(StrictDocument):

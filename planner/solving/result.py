@@ -15,7 +15,7 @@ from planner.performance.steps import StepTimes
 from planner.plan.alternatives import LeftOut
 from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import VerificationRound
-from planner.plan.schema import Method
+from planner.plan.replica_group import Method
 from planner.scenario.schema import Scenario
 from planner.serving.closed_form.capacity import Capacity
 from planner.solving.options import SolveOptions as Effort

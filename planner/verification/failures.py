@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 from planner.verification.check import Check, at_least, at_most, skipped
 
 FAMILY = "failures"

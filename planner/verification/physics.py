@@ -13,7 +13,8 @@ from planner.fleet.candidates.derating import derating
 from planner.performance.factors import Calibration
 from planner.performance.guard import floors
 from planner.plan.rebuild import placed
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.pools import Prefill

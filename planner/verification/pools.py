@@ -12,7 +12,8 @@ from planner.fleet.candidates.derating import derating
 from planner.fleet.candidates.disaggregated import kv_link
 from planner.fleet.candidates.handover import handover_reasons
 from planner.plan.prefill_pool import PrefillPool
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 from planner.scenario.schema import Service
 from planner.serving.closed_form.unit_point import unit_capacity, unit_of
 from planner.serving.placed import Placed

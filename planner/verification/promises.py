@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from planner.catalog.offer import Term
 from planner.fleet.candidates.layouts import degrees_allowed
 from planner.fleet.candidates.mixing import most_kinds
-from planner.plan.schema import Plan, Prediction, ReplicaGroup, ServicePlan
-from planner.scenario.schema import Search, Service
+from planner.plan.replica_group import Prediction, ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
+from planner.scenario.schema import Service
+from planner.scenario.search.fields import Search
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
 from planner.verification.standing import standing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.plan.schema import ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import excess_rate

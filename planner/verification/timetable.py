@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 
 from planner.plan.periods import Period
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 from planner.verification.check import Check, at_least, at_most, equal, same, skipped
 from planner.verification.packing import packing_of
 from planner.verification.standing import Standing, standing

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from itertools import accumulate
 
 from planner.findings.schema import Findings, LatencyCurve, Purchase
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 from planner.reporting.names import MEMORY_PARTS
 from planner.web.problems import Json
 

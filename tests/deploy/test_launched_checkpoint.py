@@ -1,7 +1,8 @@
 """Which checkpoint the launch files load."""
 
 from planner.cli.main import main
-from planner.plan.schema import QUANTISE_YOURSELF, read_plan
+from planner.plan.replica_group import QUANTISE_YOURSELF
+from planner.plan.schema import read_plan
 from planner.reporting.plan.plan_document import headline
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from planner.scenario.disaggregation import Disaggregation
 from planner.scenario.reader import read_scenario
-from planner.scenario.schema import Search
+from planner.scenario.search.disaggregation import Disaggregation
+from planner.scenario.search.fields import Search
 
 BASE = """
 model: meta-llama/Llama-3.1-8B-Instruct

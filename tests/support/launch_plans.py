@@ -6,7 +6,8 @@ from typing import Any
 
 import plan_builder as build
 
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.schema import Scenario
 
 LLAMA = "meta-llama/Meta-Llama-3-70B-Instruct"

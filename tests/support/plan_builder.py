@@ -8,15 +8,8 @@ from typing import Any
 from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
 from planner.plan.periods import Period
 from planner.plan.provenance import Provenance, Run, SolverReport
-from planner.plan.schema import (
-    NodeCount,
-    Plan,
-    Prediction,
-    ReplicaGroup,
-    ServicePlan,
-    StepBreakdown,
-    Totals,
-)
+from planner.plan.replica_group import Prediction, ReplicaGroup, StepBreakdown
+from planner.plan.schema import NodeCount, Plan, ServicePlan, Totals
 from planner.scenario.schema import Scenario
 from planner.units import GIB, HOURS_PER_MONTH, HOURS_PER_YEAR
 

@@ -19,7 +19,8 @@ from planner.deployment import (
 from planner.fleet.candidates.cuts import GpuCut, beside_others
 from planner.fleet.candidates.layouts import layouts
 from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
-from planner.scenario.schema import Service, Settings
+from planner.scenario.schema import Service
+from planner.scenario.search.fields import Settings
 from planner.scenario.task import GENERATE, Task
 from planner.sizing.dtypes import as_launched
 from planner.sizing.precision import weights_for

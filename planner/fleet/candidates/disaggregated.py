@@ -33,8 +33,8 @@ from planner.fleet.candidates.handover import conversion_s_per_byte, handover_re
 from planner.performance import guard
 from planner.performance.collectives import link
 from planner.performance.model import CalibratedStepModel
-from planner.scenario.disaggregation import Disaggregation
 from planner.scenario.schema import Service
+from planner.scenario.search.disaggregation import Disaggregation
 from planner.serving.closed_form.capacity import Capacity
 from planner.serving.closed_form.pool_capacity import (
     DecodeTails,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from planner.catalog.model import ModelSpec, MoeMlp, RecurrentMixer, SoftmaxAttention
 from planner.scenario.fields import AUTO
-from planner.scenario.schema import Search
+from planner.scenario.search.fields import Search
 
 AUTO_STAGES = (2, 4)
 

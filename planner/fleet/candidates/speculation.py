@@ -19,7 +19,7 @@ from planner.catalog.store import Catalog
 from planner.deployment import Draft
 from planner.errors import InputError
 from planner.evidence import Evidence
-from planner.scenario.speculation import Speculation
+from planner.scenario.search.speculation import Speculation
 from planner.sizing.precision import weights_for
 
 SHOWN = 12

@@ -24,7 +24,8 @@ from planner.fleet.infeasibility.problem_requirements import (
     gpu_cap,
     switch,
 )
-from planner.scenario.schema import Limits, Scenario, Search
+from planner.scenario.schema import Limits, Scenario
+from planner.scenario.search.fields import Search
 from planner.scenario.slo import Target
 
 NO_TARGET_S = 3600.0

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from planner.catalog.offer import Term
 from planner.plan.decision import GroupMargin, LossOfOne
 from planner.plan.labels import rented
-from planner.plan.schema import Plan, ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan, ServicePlan
 from planner.reporting import rounding as say
 from planner.reporting.names import metric_title
 from planner.serving.pools import gpus_named

@@ -8,7 +8,8 @@ from planner.catalog.offer import Term
 from planner.findings.schema import Findings
 from planner.plan.alternatives import Infeasibility
 from planner.plan.labels import rented
-from planner.plan.schema import QUANTISE_YOURSELF, NodeCount, Plan, ReplicaGroup, Totals
+from planner.plan.replica_group import QUANTISE_YOURSELF, ReplicaGroup
+from planner.plan.schema import NodeCount, Plan, Totals
 from planner.reporting import rounding
 from planner.reporting.document import (
     Block,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from planner.deployment import degrees_label
-from planner.plan.schema import ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
 from planner.reporting import rounding
 
 

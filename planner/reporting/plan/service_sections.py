@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from planner.findings.schema import Findings
 from planner.plan.labels import costliest, goodput_target, headroom_qps
-from planner.plan.schema import ReplicaGroup, ServicePlan
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import ServicePlan
 from planner.reporting import rounding
 from planner.reporting.charts import services as service_charts
 from planner.reporting.document import (

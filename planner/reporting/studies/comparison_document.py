@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from planner.comparison.options import Comparison, Option
 from planner.plan.labels import busiest_qps, headroom_qps, simulated
-from planner.plan.schema import Plan, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
+from planner.plan.schema import Plan
 from planner.reporting import rounding
 from planner.reporting.charts import money as charts
 from planner.reporting.document import (

@@ -20,8 +20,8 @@ from planner.fleet.candidates.disaggregated import NO_GAIN, NO_LINK, kv_link
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.node_groups import node_groups
 from planner.performance.factors import load_calibration
-from planner.scenario.disaggregation import Disaggregation
 from planner.scenario.schema import Scenario, Service
+from planner.scenario.search.disaggregation import Disaggregation
 from planner.scenario.slo import Slo
 from planner.solving.build_problem import decide, problem_of
 from planner.solving.result import Effort

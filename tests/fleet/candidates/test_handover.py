@@ -14,8 +14,8 @@ from planner.fleet.candidates.disaggregated import NO_HANDOVER, kv_link
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.handover import conversion_s_per_byte, handover_reasons
 from planner.performance.factors import load_calibration
-from planner.scenario.disaggregation import Disaggregation
 from planner.scenario.schema import Scenario, Service
+from planner.scenario.search.disaggregation import Disaggregation
 from planner.solving.build_problem import problem_of
 
 CATALOG = load_catalog()

@@ -15,7 +15,8 @@ from planner.fleet.candidates.layouts import (
     layouts,
 )
 from planner.performance.factors import load_calibration
-from planner.scenario.schema import Search, Service
+from planner.scenario.schema import Service
+from planner.scenario.search.fields import Search
 
 CATALOG = load_catalog()
 CALIBRATION = load_calibration(CATALOG)

@@ -15,8 +15,9 @@ from planner.fleet.candidates.speculation import Drafting, NoDraft, acceptance, 
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
 from planner.performance.steps import StepBatch
-from planner.scenario.schema import Search, Service
-from planner.scenario.speculation import Speculation
+from planner.scenario.schema import Service
+from planner.scenario.search.fields import Search
+from planner.scenario.search.speculation import Speculation
 from planner.sizing.batch_limits import batch_limits
 from planner.sizing.drafts import draft_weight_bytes
 from planner.sizing.memory import memory_layout

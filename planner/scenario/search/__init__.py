@@ -1,0 +1,1 @@
+"""What a scenario lets the planner try: layouts, drafts, pools, engine settings."""
