@@ -9,8 +9,8 @@ from planner.deployment import Deployment
 from planner.evidence import weakest
 from planner.fleet.candidates.candidate import known_as
 from planner.fleet.candidates.derating import derating
-from planner.fleet.candidates.disaggregated import kv_link
 from planner.fleet.candidates.handover import handover_reasons
+from planner.fleet.candidates.pool_link import kv_link
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from planner.deployment import Deployment
-from planner.evidence import Evidence, weakest
+from planner.evidence import weakest
 from planner.fleet.candidates.candidate import (
     NO_NETWORK,
     NOT_OFFERED,
@@ -29,9 +28,10 @@ from planner.fleet.candidates.candidate import (
 from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, refusal, split_over_hosts
-from planner.fleet.candidates.handover import conversion_s_per_byte, handover_reasons
+from planner.fleet.candidates.handover import handover_reasons
+from planner.fleet.candidates.pool_link import kv_link
+from planner.fleet.candidates.pool_tables import PoolReplica, PoolTables
 from planner.performance import guard
-from planner.performance.collectives import link
 from planner.performance.model import CalibratedStepModel
 from planner.scenario.schema import Service
 from planner.scenario.search.disaggregation import Disaggregation
@@ -39,15 +39,10 @@ from planner.serving.closed_form.capacity import Capacity
 from planner.serving.closed_form.pool_capacity import (
     DecodeTails,
     PrefillTails,
-    Transfer,
-    decode_tails,
-    prefill_tails,
-    unit_qps,
 )
 from planner.serving.closed_form.unit_point import tabled_point, unit_of, unit_point
-from planner.serving.limits import ReplicaLimits, replica_limits
+from planner.serving.limits import replica_limits
 from planner.serving.pools import NODE, ZONE, KvLink, Place, Prefill, decode_limits
-from planner.sizing.layout import MemoryLayout
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
 from planner.workload.lengths import JointLengths
@@ -58,32 +53,21 @@ NO_GAIN = "a smaller unit of these pools holds as much"
 EQUAL = 1e-5  # capacities that differ by less are equal
 
 
-@dataclass(frozen=True, eq=False)
-class _Layout:
-    """One pool's replica: how it is cut, its memory, its steps and what its scheduler may do."""
-
-    deployment: Deployment
-    memory: MemoryLayout
-    steps: CalibratedStepModel
-    limits: ReplicaLimits
-    groups: tuple[int, ...]
-
-
 def units(context: Context, requested: Disaggregation) -> Iterator[Candidate | Rejection]:
     """Every unit of the search, as a candidate or with the reason that rules it out."""
-    pools: list[list[_Layout]] = []
+    pools: list[list[PoolReplica]] = []
     for role, degrees, gpus in (
         ("prefill", requested.prefill_tensor_parallel, requested.prefill_gpus),
         ("decode", requested.decode_tensor_parallel, requested.decode_gpus),
     ):
-        kept: list[_Layout] = []
+        kept: list[PoolReplica] = []
         for tried in _layouts(context, role, degrees, gpus):
             if isinstance(tried, Rejection):
                 yield tried
             else:
                 kept.append(tried)
         pools.append(kept)
-    tables = _Tables(context)
+    tables = PoolTables(context)
     for mine, theirs in itertools.product(*pools):
         if not _equal(mine.deployment, theirs.deployment, requested):
             continue
@@ -149,7 +133,7 @@ def _layouts(
     role: str,
     degrees: tuple[int, ...] | None,
     gpus: tuple[str, ...] | None,
-) -> Iterator[_Layout | Rejection]:
+) -> Iterator[PoolReplica | Rejection]:
     service, lengths = context.service, context.lengths
     own = {"tensor_parallel": degrees, "gpus": gpus}
     stated = {field: value for field, value in own.items() if value is not None}
@@ -171,7 +155,7 @@ def _layouts(
             yield Rejection(TOO_SLOW, label, *missed)
             continue
         limits = (replica_limits if prefills else decode_limits)(deployment, memory)
-        yield _Layout(deployment, memory, steps, limits, groups_in(deployment, context))
+        yield PoolReplica(deployment, memory, steps, limits, groups_in(deployment, context))
 
 
 def _below_floor(
@@ -192,45 +176,12 @@ def _below_floor(
     return None
 
 
-def kv_link(
-    prefill: Deployment,
-    decode: Deployment,
-    gpus: int,
-    within: Place,
-    root: Path,
-    requested: Disaggregation,
-) -> KvLink | None:
-    """The link between the pools of a unit of ``gpus``; None where the catalog has none.
-
-    Within a node what joins its GPUs (NVLink, or PCIe), across nodes the GPU's share of the network, the
-    smaller of two GPU types', both at their nominal rate; a stated one replaces either. Rewriting a
-    cache for another layout comes on top of every byte: ``1 / (1 / rate + seconds per byte)``.
-    """
-    text, rewriting = requested.kv_link, 1e9 * conversion_s_per_byte(root, prefill, decode)
-    if text.gb_s is not None:
-        return KvLink(_with(text.gb_s, rewriting), text.latency, "stated", Evidence.ASSUMED)
-    if within == NODE:
-        joined = link(decode.gpu, gpus)
-        return KvLink(joined.bytes_s / 1e9, text.latency, joined.kind, Evidence.MODELLED)
-    rate = min(prefill.gpu.nic_gb_s, decode.gpu.nic_gb_s)
-    if not rate:
-        return None
-    published = all(d.gpu.nic_evidence == "published" for d in (prefill, decode))
-    known = Evidence.MODELLED if published else Evidence.ASSUMED
-    return KvLink(_with(rate, rewriting), text.latency, "network", known)
-
-
-def _with(gb_s: float, rewriting_s_per_gb: float) -> float:
-    """The rate of a link whose every GB is rewritten after it [GB/s]."""
-    return 1 / (1 / gb_s + rewriting_s_per_gb) if rewriting_s_per_gb else gb_s
-
-
 def _pair(
     context: Context,
     requested: Disaggregation,
-    tables: _Tables,
-    mine: _Layout,
-    theirs: _Layout,
+    tables: PoolTables,
+    mine: PoolReplica,
+    theirs: PoolReplica,
     within: Place,
 ) -> Iterator[Candidate | Rejection]:
     """Every ratio of one pair of layouts in one kind of place, smallest units first."""
@@ -285,8 +236,8 @@ def _pair(
 def _candidate(
     context: Context,
     prefill: Prefill,
-    mine: _Layout,
-    theirs: _Layout,
+    mine: PoolReplica,
+    theirs: PoolReplica,
     lengths: JointLengths,
     best: tuple[float, str],
     found: dict[str, tuple[float, str]],
@@ -328,7 +279,7 @@ def _text(joined: KvLink) -> str:
 
 def _point(
     prefill: Prefill,
-    theirs: _Layout,
+    theirs: PoolReplica,
     lengths: JointLengths,
     service: Service,
     worse: Derating,
@@ -370,46 +321,3 @@ def _guard(
         ("decode capacity", prefill.decode_replicas * answers),
     ):
         guard.check(qps, ceiling, what, where=where, at_most=True)
-
-
-class _Tables:
-    """Each pool's tails, tabled once for the pairs, ratios and places that read them."""
-
-    def __init__(self, context: Context) -> None:
-        service = context.service
-        self._service = service
-        self._cv = max(1.0, service.arrivals.cv)
-        self._share = service.assumptions.prefix_hit_share
-        self._prefill: dict[tuple[object, ...], PrefillTails] = {}
-        self._decode: dict[tuple[object, ...], DecodeTails] = {}
-
-    def capacity(
-        self, lengths: JointLengths, mine: _Layout, theirs: _Layout, prefill: Prefill
-    ) -> tuple[float, str]:
-        """Requests/s of one unit, and what stops a higher rate."""
-        worse = derating(theirs.steps, self._service.assurance)
-        tails = self.of(lengths, mine, theirs, prefill)
-        slo = worse.tightened(self._service.slo)
-        qps, bound = unit_qps(*tails, slo, prefill.replicas, prefill.decode_replicas)
-        return qps / worse.demand, bound
-
-    def of(
-        self, lengths: JointLengths, mine: _Layout, theirs: _Layout, prefill: Prefill
-    ) -> tuple[PrefillTails, DecodeTails]:
-        """Both pools' tables for these lengths and this link."""
-        worse = derating(theirs.steps, self._service.assurance)
-        slo = worse.tightened(self._service.slo)
-        joined = prefill.link
-        transfer = Transfer(mine.limits, theirs.limits, joined.gb_s, joined.latency_s)
-        sent = transfer.link(lengths).mean_s
-        one = (id(lengths), mine.deployment, worse, sent, joined.latency_s)
-        if one not in self._prefill:
-            self._prefill[one] = prefill_tails(
-                worse.slowed(mine.steps), mine.limits, lengths, slo, transfer, self._cv, self._share
-            )
-        other = (id(lengths), theirs.deployment, worse)
-        if other not in self._decode:
-            self._decode[other] = decode_tails(
-                worse.slowed(theirs.steps), theirs.limits, lengths, slo, self._cv
-            )
-        return self._prefill[one], self._decode[other]

@@ -19,7 +19,6 @@ from planner.catalog.model import (
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
-from planner.performance.collectives import NODE_GPUS
 from planner.performance.kernels import lookup
 from planner.performance.kernels.components import (
     COMPONENTS,
@@ -31,6 +30,8 @@ from planner.performance.kernels.components import (
     Components,
     Floats,
 )
+from planner.performance.kernels.exchange import across_nodes
+from planner.performance.kernels.ladders import NS, on_log, on_tokens, rising
 from planner.performance.kernels.modules import module_key
 from planner.performance.kernels.shapes import Product, head, kernel_names, layer_counts, products
 from planner.performance.kernels.table import KernelTable, kernel_table
@@ -40,9 +41,7 @@ from planner.sizing.precision import stored_format
 ACTIVATION_PASSES = 8.0
 ROUTED_PASSES = 3.0
 RECURRENT_SHARE, RECURRENT_LAUNCH_S, RECURRENT_PASSES = 0.7, 8e-6, 40.0
-DIRECT_TOKENS, NETWORK_SHARE, EXCHANGE_LATENCY_S = 512.0, 0.9, 30e-6
 MODULE_CLASSES = ("attention", "indexer", "gate")
-NS = 1e-9
 TINY_S = 1e-12
 
 
@@ -112,12 +111,12 @@ class KernelSum:
         stages = float(self._d.pipeline_parallel)
         return Components(
             loads=self._loads,
-            local=_rising(local / stages),
-            shared=_rising(shared / stages),
-            head=_rising(logits[None, :] / stages),
-            decode=_rising(_rising(decode / stages + TINY_S).T).T,
-            prompt=_rising(_rising(prompt / stages + TINY_S).T).T,
-            exchange=_rising(self._exchange[None, :] / stages),
+            local=rising(local / stages),
+            shared=rising(shared / stages),
+            head=rising(logits[None, :] / stages),
+            decode=rising(rising(decode / stages + TINY_S).T).T,
+            prompt=rising(rising(prompt / stages + TINY_S).T).T,
+            exchange=rising(self._exchange[None, :] / stages),
             norms=_count(self._d.model, _normalises) / stages,
             recurrent=_count(self._d.model, _recurs) / stages,
             least=least,
@@ -160,7 +159,7 @@ class KernelSum:
         key, known = (kernel, product.rows, product.columns), self._table.products
         if key not in known:
             found = lookup.product(self._table, *key)
-            known[key] = None if found is None else _on_tokens(*found)
+            known[key] = None if found is None else on_tokens(*found)
         return known[key]
 
     def _experts(self, mlp: MoeMlp, count: int) -> None:
@@ -189,7 +188,7 @@ class KernelSum:
             share * values * shape.bytes_per_value / self._bandwidth,
             2 * share * values * TOKENS / peak,
         )
-        self._shared[2] += count * np.maximum(_on_tokens(*found), floor)
+        self._shared[2] += count * np.maximum(on_tokens(*found), floor)
         self._least_shared[2] += count * floor
 
     def _module(self, layer: Layer, count: int) -> bool:
@@ -286,7 +285,7 @@ class KernelSum:
         merge = lookup.by_heads(self._table, "mla_bmm", "bfloat16", heads)
         if decode is None or prompt is None or merge is None:
             raise _Unknown
-        both = 2 * _on_log(merge[0][0], merge[1], SEQUENCES)
+        both = 2 * on_log(merge[0][0], merge[1], SEQUENCES)
         values = mixer.kv_lora_rank + mixer.qk_rope_head_dim
         cached = values * self._d.kv_cache.bytes_per_value / self._bandwidth
         least = SEQUENCES[:, None] * CONTEXTS[None, :] * cached
@@ -345,30 +344,9 @@ class KernelSum:
         if spread:
             ranks = d.tensor_parallel * d.data_parallel
             if joined.kind == "network":
-                self._exchange += moe * self._across_nodes(ranks, joined.bytes_s)
+                self._exchange += moe * across_nodes(d, ranks, joined.bytes_s)
             else:
                 self._shared[6] += 2 * moe * self._message("gather", ranks, hidden)
-
-    def _across_nodes(self, ranks: int, bytes_s: float) -> Floats:
-        """Dispatch and combine of one layer between nodes [s] over the tokens of all ranks.
-
-        Up to DIRECT_TOKENS of a rank each copy goes straight to its expert's rank: ``k (n - m) / n``
-        copies a token cross the network, n ranks in nodes of m. Beyond, one copy goes to each node with
-        an expert of it and is passed on inside: ``(N - 1) (1 - (1 - 1/N)**k)`` of N nodes. FP8 experts
-        are sent FP8 tokens and return 16 bits. (DeepEP's low-latency and normal kernels.)
-        """
-        d = self._d
-        _, routed = kernel_formats(d)
-        moe = next(y.mlp for y in d.model.layers if isinstance(y.mlp, MoeMlp))
-        near = min(ranks, max(NODE_GPUS, d.gpu.link_domain))
-        nodes = ranks / near
-        straight = moe.top_k * (ranks - near) / ranks
-        relayed = (nodes - 1) * (1.0 - (1.0 - 1.0 / nodes) ** moe.top_k)
-        own = TOKENS / ranks
-        copies = np.where(own > DIRECT_TOKENS, min(relayed, straight), straight)
-        out = 1.0 if compute_precision(routed, d.gpu) in ("fp8", "fp4") else 2.0
-        sent = own * copies * d.model.hidden_size * (out + 2.0)
-        return sent / (NETWORK_SHARE * bytes_s) + 2 * EXCHANGE_LATENCY_S
 
     def _message(self, name: str, ranks: int, hidden: int) -> Floats:
         """Seconds over TOKENS of a collective of ``hidden`` 16-bit values a token."""
@@ -376,7 +354,7 @@ class KernelSum:
         if found is None:
             raise _Unknown
         size, logs = found
-        return _on_log(size, logs, TOKENS * hidden)
+        return on_log(size, logs, TOKENS * hidden)
 
 
 @lru_cache(maxsize=128)
@@ -393,21 +371,3 @@ def _normalises(layer: Layer) -> bool:
     """Whether queries and keys pass a norm of their own outside a measured module."""
     names = [t.name for t in layer.tensors if t.klass == "norm"]
     return any("q_norm" in name for name in names) and any("k_norm" in name for name in names)
-
-
-def _rising(curves: Floats) -> Floats:
-    """Measured ladders made to rise: more tokens never take less time."""
-    found: Floats = np.maximum.accumulate(curves, axis=1)
-    return found
-
-
-def _on_tokens(ladder: Floats, logs: Floats) -> Floats:
-    return _on_log(ladder, logs, TOKENS)
-
-
-def _on_log(ladder: Floats, logs: Floats, at: Floats) -> Floats:
-    """Seconds at ``at``: linear in both logarithms, in proportion beyond the ladder."""
-    x = np.log(at)
-    found = np.interp(x, np.log(ladder), logs) + np.maximum(x - np.log(ladder[-1]), 0.0)
-    seconds: Floats = NS * np.exp(found)
-    return seconds

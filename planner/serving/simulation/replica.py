@@ -15,20 +15,7 @@ from typing import Protocol
 from planner.serving.limits import ReplicaLimits
 from planner.serving.simulation.history_cache import HistoryCache
 from planner.serving.simulation.prefix_cache import PrefixCache
-from planner.serving.simulation.sequence import ScheduledStep, Sequence
-
-
-class Observer(Protocol):
-    """What the caller learns when a step is committed."""
-
-    def first_token(self, sequence: Sequence) -> None:
-        """The prefill of a fresh sequence ended with this step."""
-
-    def resumed(self, sequence: Sequence) -> None:
-        """A preempted sequence yields its next token with this step."""
-
-    def finished(self, sequence: Sequence) -> None:
-        """The last token was sampled with this step."""
+from planner.serving.simulation.sequence import Observer, ScheduledStep, Sequence
 
 
 class Composer(Protocol):
@@ -91,6 +78,7 @@ class Replica:
         return self.pool_blocks - self.used_blocks
 
     def blocks_for(self, tokens: int) -> int:
+        """Blocks that so many tokens take."""
         return -(-tokens // self._block) * self._weight
 
     def fixed_blocks(self, sequence: Sequence) -> float:
@@ -239,7 +227,7 @@ class Replica:
         self.used_blocks += blocks - sequence.blocks
         sequence.blocks = blocks
         if self._keeps:
-            self._evict_kept()
+            self.evict_kept()
 
     def _sharable(self, sequence: Sequence, ids: int) -> list[int]:
         """The first ids of its prompt that are whole blocks of the prefix cache."""
@@ -288,45 +276,6 @@ class Replica:
             self.waiting.appendleft(sequence)
 
     # ---- what the caller does
-
-    def recall(self, conversation: int, tokens: int) -> None:
-        """Keep a history of ``tokens`` that was left here before anything began, as far as there is room."""
-        if self.histories is None:
-            return
-        blocks = tokens // self._block * self._weight
-        if self.cache is not None:
-            if not len(self.cache):
-                self.cache.use((0,))
-                self.cache.leave((0,))
-            blocks -= self.cache.unit_blocks
-        self.histories.leave(conversation, blocks)
-        self._evict_kept()
-
-    def fetch(self, sequence: Sequence, now_s: float) -> float | None:
-        """Begin to bring a waiting sequence's history back from below the pool; when it is there [s].
-
-        Its blocks are taken at once. None where nothing is there, it does not fit, or computing it again
-        is sooner.
-        """
-        histories = self.histories
-        if histories is None or histories.tier is None:
-            return None
-        whose = sequence.conversation
-        brought = histories.tier.fetch(whose, histories.found(whose), now_s)
-        if brought is None or brought[0] > self.free_blocks:
-            return None
-        histories.take(whose)
-        sequence.kept = brought[0]
-        self.used_blocks += brought[0]
-        self._evict_kept()
-        return brought[1]
-
-    def recall_fetched(self, sequence: Sequence) -> None:
-        """A history that was brought back lies in the free part of the pool until its sequence runs."""
-        if sequence.kept and self.histories is not None:
-            self.used_blocks -= sequence.kept
-            self.histories.leave(sequence.conversation, sequence.kept)
-            sequence.kept = 0
 
     def submit(self, sequence: Sequence) -> None:
         self.in_flight += 1
@@ -390,13 +339,13 @@ class Replica:
         if not self._reserves:
             self.used_blocks += self.growth(steps)
             if self._keeps:
-                self._evict_kept()
+                self.evict_kept()
         self._decode_steps += steps
         tick = self._decode_steps if self._yield == 1.0 else self._tick_after(0)
         self.context += self.decoding * (tick - self._tick)
         self._tick = tick
 
-    def _evict_kept(self) -> None:
+    def evict_kept(self) -> None:
         """Blocks nobody uses stay only as far as the pool has room; the next sequence's own go last."""
         kept = self.waiting and self.waiting[0].kept
         if self.cache is None and self.histories is None and not kept:

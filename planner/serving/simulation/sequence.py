@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 
 class Sequence:
@@ -120,3 +121,16 @@ class ScheduledStep:
             return 1.0
         busiest = max(1.0, ranks * self.largest / self.prefill)
         return busiest if gathered else math.sqrt(busiest)
+
+
+class Observer(Protocol):
+    """What the caller learns when a step is committed."""
+
+    def first_token(self, sequence: Sequence) -> None:
+        """The prefill of a fresh sequence ended with this step."""
+
+    def resumed(self, sequence: Sequence) -> None:
+        """A preempted sequence yields its next token with this step."""
+
+    def finished(self, sequence: Sequence) -> None:
+        """The last token was sampled with this step."""

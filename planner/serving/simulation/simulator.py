@@ -13,32 +13,23 @@ from collections.abc import Callable
 from collections.abc import Sequence as Many
 from heapq import heappop, heappush
 
-import numpy as np
-
-from planner.catalog.engine import Scheduler
 from planner.errors import InputError
 from planner.scenario.schema import Routing
-from planner.serving.limits import ReplicaLimits
-from planner.serving.offload import recompute_s_per_token
 from planner.serving.simulation.compiled.coverage import covers
 from planner.serving.simulation.compiled.library import library
 from planner.serving.simulation.compiled.service_run import CoreRun, run
 from planner.serving.simulation.dialogue import Dialogue
-from planner.serving.simulation.history_cache import HistoryCache
-from planner.serving.simulation.offload_tier import OffloadTier
-from planner.serving.simulation.prefix_cache import PrefixCache
-from planner.serving.simulation.replica import Replica
+from planner.serving.simulation.history_recall import fetch, lay_down, leave_before
 from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup
 from planner.serving.simulation.requests import Requests
-from planner.serving.simulation.routing import Router
-from planner.serving.simulation.schedulers.registry import composer
+from planner.serving.simulation.sampler import Sampler
 from planner.serving.simulation.sequence import Sequence
-from planner.serving.simulation.simulation_result import SimulationResult, TimeSeries
-from planner.serving.simulation.step_table import StepTable
+from planner.serving.simulation.simulated_fleet import SimulatedFleet
+from planner.serving.simulation.simulation_outcome import Played, outcome_of
+from planner.serving.simulation.simulation_result import SimulationResult
 from planner.serving.simulation.timed_replica import Journal, TimedReplica
 
 MAX_BACKLOG = 50_000
-SERIES_POINTS = 600
 
 
 def simulate(
@@ -98,7 +89,6 @@ class _Simulation:
         self._prompts = array("l", requests.prompt_tokens.tolist())
         self._outputs = array("l", requests.output_tokens.tolist())
         self._arrivals = array("d", requests.arrival_s.tolist())
-        self._longest = int((requests.prompt_tokens + requests.output_tokens).max())
         self._routing = routing
         self._share = prefix_hit_share
         self._concurrency = concurrency
@@ -107,9 +97,8 @@ class _Simulation:
         self._journal = Journal(self._count)
         self._shed = bytearray(self._count)
         self._arrived = bytearray(self._count)
-        self._replicas: list[TimedReplica] = []
-        self._windows: list[tuple[float, float]] = []
-        self._pools: list[Pool] = []
+        self._fleet = SimulatedFleet(requests, routing.policy, self._journal)
+        self._replicas, self._windows = self._fleet.replicas, self._fleet.windows
         self._ends: list[tuple[float, int]] = []
         self._later: list[tuple[float, int, Sequence, Handover | None]] = []
         self._handovers: dict[int, Handover] = {}
@@ -122,19 +111,15 @@ class _Simulation:
         self._in_system = 0
         self._area = 0.0
         self._clock = 0.0
-        self._entry = self._build(groups, seed)
+        self._entry = self._fleet.add(groups, seed, self._leave)
         for group, members in zip(groups, self._entry.groups, strict=True):
             self._add_decode_pool(group, members, seed + 1)
         self._scales = any(w != (0.0, math.inf) for w in self._windows)
         self._admission_s = max(group.steps.admission_s for group in groups)
-        self._pool_units = sum(r.core.pool_blocks for r in self._replicas)
-        self._samples: list[tuple[float, float, float, float]] = []
-        self._sample_every = self._sample_step()
-        self._next_sample = 0.0
+        span = float(requests.arrival_s[-1]) if concurrency is None else 0.0
+        self._sampler = Sampler(self._replicas, span)
         if self._dialogue is not None:
             self._begin_dialogue(self._dialogue)
-
-    # ---- construction
 
     def _begin_dialogue(self, dialogue: Dialogue) -> None:
         """Queue the first request of each conversation, and lay earlier ones' histories into the caches."""
@@ -143,7 +128,7 @@ class _Simulation:
             self._push(self._arrivals[index] + self._admission_s, self._sequence(index))
         members = [r for group in self._entry.groups for r in group]
         for i, (conversation, tokens) in enumerate(dialogue.left_before):
-            members[i % len(members)].core.recall(conversation, tokens)
+            leave_before(members[i % len(members)].core, conversation, tokens)
 
     def _add_decode_pool(
         self, group: SimulatedGroup, prefilling: list[TimedReplica], seed: int
@@ -151,7 +136,7 @@ class _Simulation:
         decode = group.decode
         if decode is None:
             return
-        pool = self._build([decode.group], seed, decodes=True)
+        pool = self._fleet.add([decode.group], seed, self._leave, decodes=True)
         (decoding,) = pool.groups
         units = decode.units
         for i, replica in enumerate(prefilling):
@@ -160,80 +145,27 @@ class _Simulation:
             self._handovers[replica.number] = Handover(replica, decode, pool, frozenset(near))
             replica.on_end = self._hand_over
 
-    def _build(self, groups: Many[SimulatedGroup], seed: int, decodes: bool = False) -> Pool:
-        pool = Pool([], [], [])
-        for group in groups:
-            limits = group.limits
-            table = StepTable(
-                group.steps,
-                self._longest,
-                limits.max_num_seqs,
-                max(limits.max_num_batched_tokens, 0 if limits.chunked else self._longest),
-                limits.ranks,
-                joins=decodes,
-            )
-            members = []
-            for i in range(group.replicas):
-                scheduler = limits.scheduler
-                if decodes and scheduler is Scheduler.PREFILL_FIRST:
-                    scheduler = Scheduler.CHUNKED_PREFILL
-                caches = limits.prefix_caching and not decodes
-                replica = TimedReplica(
-                    len(self._replicas),
-                    Replica(
-                        limits,
-                        composer(scheduler),
-                        self._cache(limits) if caches else None,
-                        self._histories(group) if caches else None,
-                    ),
-                    table,
-                    self._journal,
-                )
-                replica.on_end = self._leave
-                members.append(replica)
-                self._replicas.append(replica)
-                ready = group.ready_s[i] if i < len(group.ready_s) else 0.0
-                retire = group.retire_s[i] if i < len(group.retire_s) else math.inf
-                self._windows.append((ready, retire))
-            pool.groups.append(members)
-            pool.weights.append(max(group.weight, 1e-12))
-            pool.routers.append(Router(self._routing.policy, seed, self._talks))
-            pool.served.append(0.0)
-        self._pools.append(pool)
-        return pool
-
-    def _histories(self, group: SimulatedGroup) -> HistoryCache | None:
-        limits = group.limits
-        if self._dialogue is None or limits.kv_block_bytes <= 0:
-            return None
-        if limits.offload is None:
-            return HistoryCache()
-        again_s = recompute_s_per_token(group.steps, limits.chunk_tokens)
-        return HistoryCache(OffloadTier(limits.offload, limits.kv_block_tokens, again_s))
-
-    def _cache(self, limits: ReplicaLimits) -> PrefixCache | None:
-        grows = limits.kv_block_bytes > 0
-        if self._dialogue is not None:
-            shared = self._dialogue.shared_tokens // limits.kv_block_tokens
-            return (
-                PrefixCache(shared * limits.kv_block_tokens, shared) if shared and grows else None
-            )
-        if self._requests.prefix is None:
-            return None
-        tokens = self._requests.block_tokens
-        return PrefixCache(tokens, tokens // limits.kv_block_tokens if grows else 0)
-
-    def _sample_step(self) -> float:
-        span = float(self._requests.arrival_s[-1]) if self._concurrency is None else 0.0
-        return max(span / SERIES_POINTS, 1e-3) if span > 0 else 1.0
-
-    # ---- the loop
-
     def run(self, warm_up_s: float, measured_until_s: float) -> SimulationResult:
         overloaded = self._run_compiled()
         if overloaded is None:
             overloaded = self._run()
-        return self._result(warm_up_s, measured_until_s, overloaded)
+        return outcome_of(
+            Played(
+                requests=self._requests,
+                arrivals=self._arrivals,
+                sent=slice(self._next) if self._dialogue is None else self._sent,
+                journal=self._journal,
+                shed=self._shed,
+                replicas=self._replicas,
+                samples=self._sampler.samples,
+                area=self._area,
+                clock_s=self._clock,
+                overloaded=overloaded,
+                knows_prefixes=self._talks,
+            ),
+            warm_up_s,
+            measured_until_s,
+        )
 
     def _run_compiled(self) -> bool | None:
         """Let the compiled core run it: whether it was overloaded, None where the loop has to run it."""
@@ -245,7 +177,7 @@ class _Simulation:
             CoreRun(
                 replicas=self._replicas,
                 windows=self._windows,
-                pools=self._pools,
+                pools=self._fleet.pools,
                 handovers=self._handovers,
                 prompts=self._prompts,
                 outputs=self._outputs,
@@ -256,7 +188,7 @@ class _Simulation:
                 max_queue=self._routing.max_queue,
                 scales=self._scales,
                 admission_s=self._admission_s,
-                sample_every_s=self._sample_every,
+                sample_every_s=self._sampler.every_s,
                 progress=self._progress,
             ),
         )
@@ -265,10 +197,7 @@ class _Simulation:
         self._journal, self._shed = outcome.journal, outcome.shed
         self._arrivals = outcome.arrivals
         self._next, self._area, self._clock = outcome.sent, outcome.area, outcome.clock_s
-        self._samples = [
-            (at_s, running, waiting, sum(used) / self._pool_units)
-            for at_s, running, waiting, *used in outcome.samples
-        ]
+        self._sampler.taken(outcome.samples)
         return outcome.overloaded
 
     def _run(self) -> bool:
@@ -286,7 +215,10 @@ class _Simulation:
                 return False
             if self._ends and self._ends[0][0] < now:
                 continue
-            self._tick(now)
+            self._area += self._in_system * (now - self._clock)
+            self._clock = now
+            if now >= self._sampler.next_s:
+                self._sampler.sample(now)
             self._take_next(now)
             if self._in_system > self._max_backlog:
                 return True
@@ -309,8 +241,8 @@ class _Simulation:
                 continue
             self._area += self._in_system * (end - self._clock)
             self._clock = end
-            if end >= self._next_sample:
-                self._sample(end)
+            if end >= self._sampler.next_s:
+                self._sampler.sample(end)
             replica.finish_step()
             if replica.step_end_s < math.inf:
                 heappush(ends, (replica.step_end_s, number))
@@ -420,7 +352,7 @@ class _Simulation:
         core = replica.core
         if sequence.index in self._brought or not core.can_ever_hold(sequence):
             return False
-        ready_s = core.fetch(sequence, now)
+        ready_s = fetch(core, sequence, now)
         if ready_s is None:
             return False
         self._brought[sequence.index] = replica
@@ -431,7 +363,7 @@ class _Simulation:
         """Conversations: the replica that a history was brought back to, which holds it from now on."""
         replica = self._brought.get(sequence.index)
         if replica is not None:
-            replica.core.recall_fetched(sequence)
+            lay_down(replica.core, sequence)
         return replica
 
     def _wait_for_a_replica(
@@ -467,68 +399,3 @@ class _Simulation:
         moved = Sequence(index, prompt, self._outputs[index], (), prompt - 1)
         admission_s = handover.decode.group.steps.admission_s
         self._push(handover.send(prompt, now) + admission_s, moved, handover)
-
-    def _tick(self, now: float) -> None:
-        """Advance the area under requests in flight, and sample the fleet."""
-        self._area += self._in_system * (now - self._clock)
-        self._clock = now
-        if now >= self._next_sample:
-            self._sample(now)
-
-    def _sample(self, now: float) -> None:
-        while self._next_sample <= now:
-            running = sum(r.core.running for r in self._replicas)
-            waiting = sum(len(r.core.waiting) for r in self._replicas)
-            used = sum(r.core.used_blocks for r in self._replicas)
-            self._samples.append((self._next_sample, running, waiting, used / self._pool_units))
-            self._next_sample += self._sample_every
-
-    # ---- the outcome
-
-    def _result(
-        self, warm_up_s: float, measured_until_s: float, overloaded: bool
-    ) -> SimulationResult:
-        journal, replicas = self._journal, self._replicas
-        gaps: dict[int, int] = {}
-        for replica in replicas:
-            for key, tokens in replica.gaps.items():
-                gaps[key] = gaps.get(key, 0) + tokens
-        samples = np.array(self._samples, dtype=float).reshape(-1, 4)
-        sent: slice | list[int] = slice(self._next)
-        if self._dialogue is not None:
-            sent = self._sent
-        requested = self._requests.prompt_tokens[sent].sum()
-
-        def times(values: array[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-            taken = np.array(values)[sent]
-            return np.where(taken < 0, np.nan, taken)
-
-        return SimulationResult(
-            arrival_s=np.array(self._arrivals)[sent],
-            prompt_tokens=np.array(self._prompts)[sent],
-            output_tokens=np.array(self._outputs)[sent],
-            start_s=times(journal.start_s),
-            first_token_s=times(journal.first_s),
-            end_s=times(journal.end_s),
-            longest_gap_s=np.array(journal.longest_gap_s)[sent],
-            preemptions=np.array(journal.preemptions)[sent],
-            replica=np.array(journal.replica)[sent],
-            shed=np.frombuffer(bytes(self._shed), dtype=np.uint8)[sent].astype(bool),
-            warm_up_s=warm_up_s,
-            measured_until_s=measured_until_s,
-            end_of_run_s=self._clock,
-            overloaded=overloaded,
-            replicas=len(replicas),
-            steps=sum(r.steps for r in replicas),
-            prefill_busy_s=sum(r.prefill_busy_s for r in replicas),
-            decode_busy_s=sum(r.decode_busy_s for r in replicas),
-            prefilled_tokens=sum(r.prefilled_tokens for r in replicas),
-            prompt_tokens_requested=int(requested),
-            requests_area_s=self._area,
-            kv_share_mean=sum(r.kv_area / r.core.pool_blocks for r in replicas)
-            / max(self._clock * len(replicas), 1e-12),
-            batch_mean=sum(r.batch_area for r in replicas) / max(self._clock, 1e-12),
-            gap_counts=gaps,
-            series=TimeSeries(*samples.T.copy()),
-            cached_tokens=np.array(journal.cached)[sent] if self._talks else None,
-        )

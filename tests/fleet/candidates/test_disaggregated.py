@@ -16,9 +16,10 @@ from planner.fleet.candidates.candidate import (
     UNSUPPORTED,
     CandidateSet,
 )
-from planner.fleet.candidates.disaggregated import NO_GAIN, NO_LINK, kv_link
+from planner.fleet.candidates.disaggregated import NO_GAIN, NO_LINK
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.node_groups import node_groups
+from planner.fleet.candidates.pool_link import kv_link
 from planner.performance.factors import load_calibration
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.search.disaggregation import Disaggregation

@@ -10,9 +10,10 @@ from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment, Draft, EngineSettings
 from planner.fleet.candidates.candidate import CandidateSet
-from planner.fleet.candidates.disaggregated import NO_HANDOVER, kv_link
+from planner.fleet.candidates.disaggregated import NO_HANDOVER
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.handover import conversion_s_per_byte, handover_reasons
+from planner.fleet.candidates.pool_link import kv_link
 from planner.performance.factors import load_calibration
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.search.disaggregation import Disaggregation

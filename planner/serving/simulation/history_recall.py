@@ -1,0 +1,50 @@
+"""Histories of conversations that come back into a replica's KV pool: left before, or kept below it."""
+
+from __future__ import annotations
+
+from planner.serving.simulation.replica import Replica
+from planner.serving.simulation.sequence import Sequence
+
+
+def leave_before(replica: Replica, conversation: int, tokens: int) -> None:
+    """Keep a history of ``tokens`` that was left here before anything began, as far as there is room."""
+    if replica.histories is None:
+        return
+    blocks = replica.blocks_for(
+        tokens // replica.limits.kv_block_tokens * replica.limits.kv_block_tokens
+    )
+    if replica.cache is not None:
+        if not len(replica.cache):
+            replica.cache.use((0,))
+            replica.cache.leave((0,))
+        blocks -= replica.cache.unit_blocks
+    replica.histories.leave(conversation, blocks)
+    replica.evict_kept()
+
+
+def fetch(replica: Replica, sequence: Sequence, now_s: float) -> float | None:
+    """Begin to bring a waiting sequence's history back from below the pool; when it is there [s].
+
+    Its blocks are taken at once. None where nothing is there, it does not fit, or computing it again
+    is sooner.
+    """
+    histories = replica.histories
+    if histories is None or histories.tier is None:
+        return None
+    whose = sequence.conversation
+    brought = histories.tier.fetch(whose, histories.found(whose), now_s)
+    if brought is None or brought[0] > replica.free_blocks:
+        return None
+    histories.take(whose)
+    sequence.kept = brought[0]
+    replica.used_blocks += brought[0]
+    replica.evict_kept()
+    return brought[1]
+
+
+def lay_down(replica: Replica, sequence: Sequence) -> None:
+    """A history that was brought back lies in the free part of the pool until its sequence runs."""
+    if sequence.kept and replica.histories is not None:
+        replica.used_blocks -= sequence.kept
+        replica.histories.leave(sequence.conversation, sequence.kept)
+        sequence.kept = 0

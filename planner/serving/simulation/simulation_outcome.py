@@ -1,0 +1,80 @@
+"""What a finished simulation comes to: arrays by request, and sums over replicas."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.serving.simulation.requests import Requests
+from planner.serving.simulation.simulation_result import SimulationResult, TimeSeries
+from planner.serving.simulation.timed_replica import Journal, TimedReplica
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The state of a simulation at its end.
+
+    arrivals: when each request reached the fleet [s]; sent: those that did, in order; shed: 1 for each
+    that was refused. samples: (time [s], running, waiting, share of the pools in use). area: requests in
+    the system, integrated over time [s]; knows_prefixes: what caches held of each prompt is a result.
+    """
+
+    requests: Requests
+    arrivals: array[float]
+    sent: slice | list[int]
+    journal: Journal
+    shed: bytearray
+    replicas: Many[TimedReplica]
+    samples: Many[tuple[float, float, float, float]]
+    area: float
+    clock_s: float
+    overloaded: bool
+    knows_prefixes: bool
+
+
+def outcome_of(played: Played, warm_up_s: float, measured_until_s: float) -> SimulationResult:
+    """The result over requests that arrive in [``warm_up_s``, ``measured_until_s``)."""
+    journal, replicas, sent = played.journal, played.replicas, played.sent
+    gaps: dict[int, int] = {}
+    for replica in replicas:
+        for key, tokens in replica.gaps.items():
+            gaps[key] = gaps.get(key, 0) + tokens
+    samples = np.array(played.samples, dtype=float).reshape(-1, 4)
+    prompts, outputs = played.requests.prompt_tokens, played.requests.output_tokens
+
+    def times(values: array[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        taken = np.array(values)[sent]
+        return np.where(taken < 0, np.nan, taken)
+
+    return SimulationResult(
+        arrival_s=np.array(played.arrivals)[sent],
+        prompt_tokens=np.array(prompts)[sent],
+        output_tokens=np.array(outputs)[sent],
+        start_s=times(journal.start_s),
+        first_token_s=times(journal.first_s),
+        end_s=times(journal.end_s),
+        longest_gap_s=np.array(journal.longest_gap_s)[sent],
+        preemptions=np.array(journal.preemptions)[sent],
+        replica=np.array(journal.replica)[sent],
+        shed=np.frombuffer(bytes(played.shed), dtype=np.uint8)[sent].astype(bool),
+        warm_up_s=warm_up_s,
+        measured_until_s=measured_until_s,
+        end_of_run_s=played.clock_s,
+        overloaded=played.overloaded,
+        replicas=len(replicas),
+        steps=sum(r.steps for r in replicas),
+        prefill_busy_s=sum(r.prefill_busy_s for r in replicas),
+        decode_busy_s=sum(r.decode_busy_s for r in replicas),
+        prefilled_tokens=sum(r.prefilled_tokens for r in replicas),
+        prompt_tokens_requested=int(prompts[sent].sum()),
+        requests_area_s=played.area,
+        kv_share_mean=sum(r.kv_area / r.core.pool_blocks for r in replicas)
+        / max(played.clock_s * len(replicas), 1e-12),
+        batch_mean=sum(r.batch_area for r in replicas) / max(played.clock_s, 1e-12),
+        gap_counts=gaps,
+        series=TimeSeries(*samples.T.copy()),
+        cached_tokens=np.array(journal.cached)[sent] if played.knows_prefixes else None,
+    )
