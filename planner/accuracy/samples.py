@@ -216,7 +216,8 @@ class Stack:
 
 
 def _gather(loads: Sequence[Loads], index: NDArray[np.int64]) -> Loads:
-    fields_of: dict[str, Any] = {}  # a Gemm for a field that is one, an array for the others
+    # arrays stand for all samples at once where a Loads has a number: no type says both
+    fields_of: dict[str, Any] = {}
     for f in fields(Loads):
         values = [getattr(load, f.name) for load in loads]
         if isinstance(values[0], Gemm):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from planner.scenario.yaml_source import Source, parse_source
 from planner.session import Session
 from planner.solving.options import BRIEF, SolveOptions
 
-ResultRow = dict[str, Any]  # one JSON object of rows.jsonl, whatever version wrote it
+ResultRow = dict[str, Any]  # one JSON object of rows.jsonl; other versions write other fields
 FEW_STATES = 64
 
 
@@ -104,7 +105,7 @@ def _head(task: Task) -> ResultRow:
     return {"id": task.id, "key": task.key, "file": task.file, "changes": dict(task.changes)}
 
 
-def _worst(values: Any) -> float | None:
+def _worst(values: Iterable[float | None]) -> float | None:
     return max((v for v in values if v is not None), default=None)
 
 

@@ -187,7 +187,7 @@ def _ray(jobs: int, address: str | None) -> Iterator[Parallel]:
         warnings.simplefilter("ignore")
         ray = _need("ray", "ray")
         register = _need("ray.util.joblib", "ray").register_ray
-        options: dict[str, Any] = (
+        options: dict[str, int] = (
             {"num_cpus": jobs, "include_dashboard": False} if address is None else {}
         )
         try:

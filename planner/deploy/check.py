@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices
@@ -14,6 +13,7 @@ from planner.deploy.engines.common import Degrees
 from planner.deploy.engines.dialect import Dialect
 from planner.deploy.kv_offload import offload_option
 from planner.deploy.launch import IMAGE_PATH, PoolRole
+from planner.deploy.manifest import Stated
 from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
 from planner.deploy.resolve import deployment_to_launch, tokens_a_step
@@ -141,7 +141,7 @@ def _check_context(one: Started, context: int, wanted: _Wanted) -> None:
 
 
 def _check_weights(
-    one: Started, stated: Mapping[str, Any], wanted: _Wanted, dialect: Dialect, choices: Choices
+    one: Started, stated: Stated, wanted: _Wanted, dialect: Dialect, choices: Choices
 ) -> None:
     given = choices.checkpoints.get(wanted.service.name) or wanted.group.checkpoint
     if wanted.service.name in choices.model_images:
@@ -158,7 +158,7 @@ def _check_weights(
     _same(one.name, "weight type", stated.get("dtype"), dialect.dtype(weights))
 
 
-def _check_safety(one: Started, stated: Mapping[str, Any], choices: Choices) -> None:
+def _check_safety(one: Started, stated: Stated, choices: Choices) -> None:
     _same(
         one.name,
         "trust in remote code",

@@ -9,6 +9,7 @@ from planner.deploy.cluster.pods import SHARED_MEMORY, START_UP_ALLOWANCE
 from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.command_line import command
 from planner.deploy.launch import Launch, Role
+from planner.deploy.manifest import Manifest
 from planner.deploy.placement import Host, hosts
 from planner.deploy.quoting import CONFIG_PATH, HTTP_PORT, container_word
 from planner.deploy.scripts import config_name
@@ -31,8 +32,8 @@ def compose_files(plan: Plan, launches: tuple[Launch, ...]) -> dict[str, str]:
     return files
 
 
-def _project(number: int, host: Host) -> dict[str, Any]:
-    services: dict[str, Any] = {}
+def _project(number: int, host: Host) -> Manifest:
+    services: Manifest = {}
     first = 0
     for place, launch in enumerate(host.replicas):
         devices = range(first, first + launch.gpus)
@@ -46,10 +47,10 @@ def _project(number: int, host: Host) -> dict[str, Any]:
     }
 
 
-def _service(launch: Launch, port: int, devices: range) -> dict[str, Any]:
+def _service(launch: Launch, port: int, devices: range) -> Manifest:
     started = command(launch, Role.SINGLE)
     words = [container_word(word, launch) for word in started.words]
-    entry: dict[str, Any] = (
+    entry: Manifest = (
         {"command": [*started.program, *words]}
         if launch.keep_entrypoint
         else {"entrypoint": list(started.program), "command": words}
@@ -82,7 +83,7 @@ def _service(launch: Launch, port: int, devices: range) -> dict[str, Any]:
     return _with_devices(service, launch, [str(d) for d in devices])
 
 
-def _with_devices(service: dict[str, Any], launch: Launch, ids: list[str]) -> dict[str, Any]:
+def _with_devices(service: Manifest, launch: Launch, ids: list[str]) -> Manifest:
     device = launch.dialect.device(launch.gpu.vendor)
     if launch.gpu.vendor == "nvidia":
         requested = {"driver": device.compose_driver, "device_ids": ids, "capabilities": ["gpu"]}

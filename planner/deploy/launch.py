@@ -8,6 +8,7 @@ from enum import StrEnum
 from planner.catalog.drafts import DraftMethod
 from planner.catalog.gpu import GpuSpec
 from planner.deploy.engines.dialect import Dialect
+from planner.deploy.manifest import EnvironmentVariable
 from planner.scenario.task import GENERATE, Task
 
 IMAGE_PATH = "/checkpoint"  # where an image with a checkpoint is mounted
@@ -27,14 +28,6 @@ class PoolRole(StrEnum):
     BOTH = "both"
     PREFILL = "prefill"
     DECODE = "decode"
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentVariable:
-    """A value known only where the replica starts; ``times`` multiplies a rank."""
-
-    name: str
-    times: int = 1
 
 
 PORT = EnvironmentVariable("PORT")

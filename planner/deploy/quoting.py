@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 from planner.deploy.engines.command_line import Word
-from planner.deploy.launch import EnvironmentVariable, Launch
+from planner.deploy.launch import Launch
+from planner.deploy.manifest import EnvironmentVariable
 
 HTTP_PORT = 8000
 CONFIG_PATH = "/etc/planner/engine.yaml"

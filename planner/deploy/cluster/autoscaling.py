@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.labels import metadata, scale_target
 from planner.deploy.cluster.timetable import Shift, shifts
 from planner.deploy.launch import Launch
+from planner.deploy.manifest import Manifest
 
 MAX_WINDOW_S = 3600  # the longest stabilisation window Kubernetes takes
 
 
 def scaling_objects(
     launch: Launch, choices: Choices, workload: str | None = None
-) -> list[dict[str, Any]]:
+) -> list[Manifest]:
     """A KEDA ScaledObject or a HorizontalPodAutoscaler; none where it is not requested or measured.
 
     ``workload``: what is scaled where something else than the launch's own name names it.
@@ -56,7 +56,7 @@ def most_replicas(launch: Launch, choices: Choices) -> int:
     return math.ceil(launch.most_replicas * choices.burst)
 
 
-def _scaled_object(launch: Launch, choices: Choices, workload: str | None) -> dict[str, Any]:
+def _scaled_object(launch: Launch, choices: Choices, workload: str | None) -> Manifest:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
@@ -72,7 +72,7 @@ def _scaled_object(launch: Launch, choices: Choices, workload: str | None) -> di
     }
 
 
-def triggers(launch: Launch, choices: Choices, pods: str) -> list[dict[str, Any]]:
+def triggers(launch: Launch, choices: Choices, pods: str) -> list[Manifest]:
     """What KEDA scales on: the queue of the pods that the regular expression matches, and the clock.
 
     The queue of a batch job says nothing: it is full as long as there is work.
@@ -89,7 +89,7 @@ def pods_of(launch: Launch, workload: str | None = None) -> str:
     return f"{workload or launch.name}-{suffix}"
 
 
-def _by_the_queue(launch: Launch, choices: Choices, pods: str) -> dict[str, Any]:
+def _by_the_queue(launch: Launch, choices: Choices, pods: str) -> Manifest:
     return {
         "type": "prometheus",
         "metricType": "AverageValue",
@@ -101,7 +101,7 @@ def _by_the_queue(launch: Launch, choices: Choices, pods: str) -> dict[str, Any]
     }
 
 
-def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> dict[str, Any]:
+def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> Manifest:
     start, end = shift.cron(launch.start_up_s)
     return {
         "type": "cron",
@@ -114,7 +114,7 @@ def _by_the_clock(shift: Shift, launch: Launch, choices: Choices) -> dict[str, A
     }
 
 
-def _pod_autoscaler(launch: Launch, choices: Choices, workload: str | None) -> dict[str, Any]:
+def _pod_autoscaler(launch: Launch, choices: Choices, workload: str | None) -> Manifest:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -152,6 +152,6 @@ def scale_down_window_s(launch: Launch) -> int:
     return min(MAX_WINDOW_S, max(300, round(2 * launch.start_up_s)))
 
 
-def behavior(launch: Launch) -> dict[str, Any]:
+def behavior(launch: Launch) -> Manifest:
     """How long to wait before a replica is given up: twice what another takes to start."""
     return {"scaleDown": {"stabilizationWindowSeconds": scale_down_window_s(launch)}}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
 from planner.deploy.cluster.yaml_text import read_yaml_stream
+from planner.deploy.manifest import Stated
 from planner.errors import OutputError
 
-Object = Mapping[str, Any]
+Object = Stated  # of a file that is read back
 DAY = 24 * 60  # minutes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import first_replicas, scaling_objects
@@ -13,6 +12,7 @@ from planner.deploy.cluster.names import unique_labels
 from planner.deploy.cluster.pods import workload_objects
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.launch import Launch
+from planner.deploy.manifest import Manifest
 
 
 def kubernetes_files(launches: tuple[Launch, ...], choices: Choices) -> dict[str, str]:
@@ -49,7 +49,7 @@ def claim_files(
     return files
 
 
-def kustomization(resources: Sequence[str]) -> dict[str, Any]:
+def kustomization(resources: Sequence[str]) -> Manifest:
     """What ``kubectl apply -k`` reads."""
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -58,7 +58,7 @@ def kustomization(resources: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _service(label: str) -> dict[str, Any]:
+def _service(label: str) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from planner.deploy.launch import Launch
+from planner.deploy.manifest import Manifest
 
 INSTANCE = "app.kubernetes.io/instance"
 PART_OF = "app.kubernetes.io/part-of"
@@ -13,12 +12,12 @@ SERVER, WORKER = "server", "worker"
 MANAGED = {"app.kubernetes.io/managed-by": "planner"}
 
 
-def metadata(launch: Launch) -> dict[str, Any]:
+def metadata(launch: Launch) -> Manifest:
     """Name and labels of an object of this launch."""
     return {"name": launch.name, "labels": {INSTANCE: launch.name, **MANAGED}}
 
 
-def scale_target(launch: Launch, workload: str | None = None) -> dict[str, Any]:
+def scale_target(launch: Launch, workload: str | None = None) -> Manifest:
     """What an autoscaler scales; ``workload``: where it does not have the launch's own name."""
     if launch.nodes == 1:
         name = workload or launch.name

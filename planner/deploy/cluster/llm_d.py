@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import first_replicas, scaling_objects
@@ -14,6 +13,7 @@ from planner.deploy.cluster.pods import workload_objects
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.engines.dialect import llm_d_components
 from planner.deploy.launch import Launch, PoolRole
+from planner.deploy.manifest import Manifest
 from planner.deploy.quoting import HTTP_PORT
 from planner.errors import InputError
 
@@ -58,7 +58,7 @@ def _has_sidecar(launch: Launch) -> bool:
     return launch.pool is PoolRole.DECODE
 
 
-def _with_sidecar(item: dict[str, Any], launch: Launch) -> dict[str, Any]:
+def _with_sidecar(item: Manifest, launch: Launch) -> Manifest:
     """The proxy beside a decode server that has the prompt prefilled first."""
     if item["kind"] != "Deployment":
         return item
@@ -79,7 +79,7 @@ def _with_sidecar(item: dict[str, Any], launch: Launch) -> dict[str, Any]:
     return item
 
 
-def _pool_plugins() -> dict[str, Any]:
+def _pool_plugins() -> Manifest:
     """Every prompt goes to a prefill server, its answer to a decode server, each the least busy."""
     profiles = [
         {
@@ -122,7 +122,7 @@ def _pool_plugins() -> dict[str, Any]:
     }
 
 
-def _router_values(label: str, launches: list[Launch]) -> dict[str, Any]:
+def _router_values(label: str, launches: list[Launch]) -> Manifest:
     engines = sorted({launch.dialect.engine for launch in launches})
     if len(engines) > 1:
         raise InputError(

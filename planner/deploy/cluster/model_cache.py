@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import most_replicas
 from planner.deploy.cluster.host_needs import host_needs
 from planner.deploy.cluster.labels import MANAGED
 from planner.deploy.launch import Launch
+from planner.deploy.manifest import Manifest
 
 MODEL_CACHE = "/models"
 VOLUME = "models"
@@ -26,7 +26,7 @@ def needs_claim(launch: Launch, choices: Choices) -> bool:
     return choices.model_cache == "pvc" and not (launch.is_local or launch.model_image)
 
 
-def claim(label: str, launches: Iterable[Launch], choices: Choices) -> dict[str, Any] | None:
+def claim(label: str, launches: Iterable[Launch], choices: Choices) -> Manifest | None:
     """The PersistentVolumeClaim of one service; None where none of its pods downloads into one.
 
     It holds each distinct checkpoint once. Pods that may run on several nodes share it
@@ -37,7 +37,7 @@ def claim(label: str, launches: Iterable[Launch], choices: Choices) -> dict[str,
         return None
     sizes = {launch.checkpoint: host_needs(launch).checkpoint_gib for launch in held}
     pods = sum(most_replicas(launch, choices) * launch.nodes for launch in held)
-    spec: dict[str, Any] = {
+    spec: Manifest = {
         "accessModes": ["ReadWriteMany" if pods > 1 else "ReadWriteOnce"],
         "resources": {"requests": {"storage": f"{max(1, sum(sizes.values()))}Gi"}},
     }
@@ -51,10 +51,10 @@ def claim(label: str, launches: Iterable[Launch], choices: Choices) -> dict[str,
     }
 
 
-def cache_volumes(launch: Launch, label: str, choices: Choices) -> list[dict[str, Any]]:
+def cache_volumes(launch: Launch, label: str, choices: Choices) -> list[Manifest]:
     """The volumes of a pod that hold its checkpoint and what it downloads."""
     if needs_claim(launch, choices):
-        source: dict[str, Any] = {"persistentVolumeClaim": {"claimName": claim_name(label)}}
+        source: Manifest = {"persistentVolumeClaim": {"claimName": claim_name(label)}}
     else:
         source = {"emptyDir": {"sizeLimit": f"{_own_disk_gib(launch)}Gi"}}
     volumes = [{"name": VOLUME, **source}]
@@ -67,9 +67,9 @@ def cache_volumes(launch: Launch, label: str, choices: Choices) -> list[dict[str
     return volumes
 
 
-def cache_mounts(launch: Launch) -> list[dict[str, Any]]:
+def cache_mounts(launch: Launch) -> list[Manifest]:
     """Where a container finds those volumes."""
-    mounts: list[dict[str, Any]] = [{"name": VOLUME, "mountPath": MODEL_CACHE}]
+    mounts: list[Manifest] = [{"name": VOLUME, "mountPath": MODEL_CACHE}]
     if launch.model_image or launch.is_local:
         mounts.append({"name": IMAGE_VOLUME, "mountPath": launch.loads, "readOnly": True})
     return mounts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.host_needs import host_needs
@@ -18,11 +17,11 @@ from planner.deploy.cluster.model_cache import (
 from planner.deploy.cluster.routers import side_channel_env
 from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.command_line import Command, command
-from planner.deploy.launch import NODE_RANK, EnvironmentVariable, Launch, PoolRole, Role
+from planner.deploy.launch import NODE_RANK, Launch, PoolRole, Role
+from planner.deploy.manifest import EnvironmentVariable, Manifest, Stated
 from planner.deploy.quoting import CONFIG_PATH, container_word
 from planner.errors import InputError
 
-Json = dict[str, Any]
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 PROBE_PERIOD_S = 10
 START_UP_ALLOWANCE = 10  # a first start also downloads the weights
@@ -32,7 +31,7 @@ TOKEN_SECRET, TOKEN_KEY = "hf-token", "token"
 
 def workload_objects(
     launch: Launch, labels: Mapping[str, str], replicas: int, choices: Choices
-) -> list[Json]:
+) -> list[Manifest]:
     """ConfigMap (when the engine reads a file), pods and disruption budget of one launch.
 
     ``labels`` go on every pod beside the launch's own, its service's under ``PART_OF`` among them;
@@ -62,7 +61,7 @@ def workload_objects(
     return [*objects, pods, disruption_budget(launch)]
 
 
-def _deployment(launch: Launch, template: Json, replicas: int) -> Json:
+def _deployment(launch: Launch, template: Manifest, replicas: int) -> Manifest:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -79,7 +78,9 @@ def _deployment(launch: Launch, template: Json, replicas: int) -> Json:
     }
 
 
-def _leader_worker_set(launch: Launch, templates: Mapping[Role, Json], replicas: int) -> Json:
+def _leader_worker_set(
+    launch: Launch, templates: Mapping[Role, Manifest], replicas: int
+) -> Manifest:
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",
@@ -100,10 +101,10 @@ def _leader_worker_set(launch: Launch, templates: Mapping[Role, Json], replicas:
     }
 
 
-def pod_metadata(launch: Launch, labels: Mapping[str, str], role: Role) -> Json:
+def pod_metadata(launch: Launch, labels: Mapping[str, str], role: Role) -> Manifest:
     """Labels of a pod, and where Prometheus reads it."""
     serves = role is not Role.WORKER
-    pod: Json = {
+    pod: Manifest = {
         "labels": {INSTANCE: launch.name, ROLE: SERVER if serves else WORKER, **labels},
     }
     path = launch.dialect.any_runtime().metrics_path
@@ -118,11 +119,11 @@ def pod_metadata(launch: Launch, labels: Mapping[str, str], role: Role) -> Json:
 
 def pod_spec(
     launch: Launch, role: Role, started: Command, label: str, choices: Choices, main: str = "engine"
-) -> Json:
+) -> Manifest:
     """The pod of one process; ``label``: its service's, ``main``: the name of the engine's container."""
     node_label, value = launch.node_label
     resource = launch.dialect.device(launch.gpu.vendor).resource
-    spec: Json = {
+    spec: Manifest = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": launch.drain_s + 30,
         "nodeSelector": {node_label: value},
@@ -134,7 +135,7 @@ def pod_spec(
     return {**spec, "topologySpreadConstraints": spread} if spread else spec
 
 
-def spread_constraints(launch: Launch) -> list[Json]:
+def spread_constraints(launch: Launch) -> list[Manifest]:
     """Replicas over nodes where there is room, and over zones: strictly where the plan may lose one.
 
     Replicas of several nodes stay where their network is, and so do pools that exchange KV caches.
@@ -156,8 +157,10 @@ def spread_constraints(launch: Launch) -> list[Json]:
     ]
 
 
-def _container(launch: Launch, role: Role, started: Command, choices: Choices, name: str) -> Json:
-    container: Json = {
+def _container(
+    launch: Launch, role: Role, started: Command, choices: Choices, name: str
+) -> Manifest:
+    container: Manifest = {
         "name": name,
         "image": launch.image,
         **_entry(launch, started),
@@ -171,7 +174,7 @@ def _container(launch: Launch, role: Role, started: Command, choices: Choices, n
     return {**container, **_serving(launch)}
 
 
-def environment(launch: Launch) -> list[Json]:
+def environment(launch: Launch) -> list[Manifest]:
     """Where the checkpoint is kept, the token of a gated one (from a Secret), the KV connector's host."""
     secret = {"name": TOKEN_SECRET, "key": TOKEN_KEY, "optional": True}
     return [
@@ -181,7 +184,7 @@ def environment(launch: Launch) -> list[Json]:
     ]
 
 
-def resources(launch: Launch, choices: Choices) -> Json:
+def resources(launch: Launch, choices: Choices) -> Manifest:
     """Requests of GPUs, CPUs, memory and disk; limits of GPUs alone (``host_needs``)."""
     gpus = {launch.dialect.device(launch.gpu.vendor).resource: str(launch.node_gpus)}
     needs = host_needs(launch)
@@ -194,7 +197,7 @@ def resources(launch: Launch, choices: Choices) -> Json:
     return {"limits": gpus, "requests": requests}
 
 
-def _entry(launch: Launch, started: Command) -> Json:
+def _entry(launch: Launch, started: Command) -> Manifest:
     """The image's own entrypoint runs the program where it prepares the libraries for it."""
     plain = [w for w in started.words if not _is_product(w)]
     words = [container_word(word, launch) for word in plain]
@@ -220,7 +223,7 @@ def start_up_checks(launch: Launch) -> int:
     return max(3, math.ceil(launch.start_up_s * START_UP_ALLOWANCE / PROBE_PERIOD_S))
 
 
-def _serving(launch: Launch) -> Json:
+def _serving(launch: Launch) -> Manifest:
     probe = {"httpGet": {"path": "/health", "port": "http"}, "timeoutSeconds": 5}
     return {
         "ports": [{"name": "http", "containerPort": launch.port, "protocol": "TCP"}],
@@ -235,7 +238,7 @@ def _serving(launch: Launch) -> Json:
     }
 
 
-def _volumes(launch: Launch, started: Command, label: str, choices: Choices) -> list[Json]:
+def _volumes(launch: Launch, started: Command, label: str, choices: Choices) -> list[Manifest]:
     volumes = cache_volumes(launch, label, choices)
     volumes.append(
         {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}}
@@ -245,7 +248,7 @@ def _volumes(launch: Launch, started: Command, label: str, choices: Choices) -> 
     return volumes
 
 
-def _mounts(launch: Launch, started: Command) -> list[Json]:
+def _mounts(launch: Launch, started: Command) -> list[Manifest]:
     mounts = [*cache_mounts(launch), {"name": "shared-memory", "mountPath": "/dev/shm"}]
     if started.config is not None:
         folder = CONFIG_PATH.rpartition("/")[0]
@@ -253,7 +256,7 @@ def _mounts(launch: Launch, started: Command) -> list[Json]:
     return mounts
 
 
-def config_map(launch: Launch, config: Mapping[str, Any]) -> Json:
+def config_map(launch: Launch, config: Stated) -> Manifest:
     """The engine's configuration file as a cluster object."""
     return {
         "apiVersion": "v1",
@@ -263,7 +266,7 @@ def config_map(launch: Launch, config: Mapping[str, Any]) -> Json:
     }
 
 
-def disruption_budget(launch: Launch) -> Json:
+def disruption_budget(launch: Launch) -> Manifest:
     """One replica at a time may be taken down."""
     return {
         "apiVersion": "policy/v1",

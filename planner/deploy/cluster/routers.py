@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from planner.deploy.launch import Launch, PoolRole
+from planner.deploy.manifest import Manifest
 from planner.deploy.quoting import HTTP_PORT
 from planner.errors import InputError
 
@@ -63,7 +63,7 @@ def side_channel(launch: Launch) -> list[str]:
     ]
 
 
-def side_channel_env(launch: Launch) -> list[dict[str, Any]]:
+def side_channel_env(launch: Launch) -> list[Manifest]:
     """The same for a container of a cluster."""
     if launch.pool is PoolRole.BOTH or launch.dialect.engine != "vllm":
         return []

@@ -6,13 +6,12 @@ written is marked as not validated.
 
 from __future__ import annotations
 
-from typing import Any
-
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import most_replicas
 from planner.deploy.cluster.labels import metadata, scale_target
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.launch import Launch
+from planner.deploy.manifest import Manifest
 from planner.serving.autoscaling.parameters import AutoscalerRow, ScalingRule
 
 NOT_VALIDATED = (
@@ -28,7 +27,7 @@ def variant_autoscaling_text(launch: Launch, choices: Choices, row: AutoscalerRo
     return NOT_VALIDATED + to_yaml_stream(objects)
 
 
-def _variant(launch: Launch) -> dict[str, Any]:
+def _variant(launch: Launch) -> Manifest:
     return {
         "apiVersion": "llmd.ai/v1alpha1",
         "kind": "VariantAutoscaling",
@@ -43,7 +42,7 @@ def _variant(launch: Launch) -> dict[str, Any]:
     }
 
 
-def _thresholds(row: AutoscalerRow) -> list[dict[str, Any]]:
+def _thresholds(row: AutoscalerRow) -> list[Manifest]:
     rule = row.saturation
     if rule is None:
         return []
@@ -66,7 +65,7 @@ def _thresholds(row: AutoscalerRow) -> list[dict[str, Any]]:
     ]
 
 
-def _follower(launch: Launch, choices: Choices, row: AutoscalerRow) -> dict[str, Any]:
+def _follower(launch: Launch, choices: Choices, row: AutoscalerRow) -> Manifest:
     metric = {
         "metric": {
             "name": DESIRED,
@@ -88,6 +87,6 @@ def _follower(launch: Launch, choices: Choices, row: AutoscalerRow) -> dict[str,
     }
 
 
-def _rule(rule: ScalingRule) -> dict[str, Any]:
+def _rule(rule: ScalingRule) -> Manifest:
     policies = [{"type": "Pods", "value": rule.pods, "periodSeconds": round(rule.period_s)}]
     return {"stabilizationWindowSeconds": round(rule.window_s), "policies": policies}

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 from planner.deploy.engines import sglang, tensorrt_llm, vllm
 from planner.deploy.engines.dialect import Dialect
-from planner.deploy.launch import EnvironmentVariable, Launch, Role
+from planner.deploy.launch import Launch, Role
+from planner.deploy.manifest import EnvironmentVariable, Manifest, Options, OptionValue, Stated
 from planner.errors import InputError
 
 ENGINES: Mapping[str, ModuleType] = {
@@ -30,7 +30,7 @@ class Command:
 
     program: tuple[str, ...]
     groups: tuple[tuple[Word, ...], ...]
-    config: dict[str, Any] | None
+    config: Manifest | None
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -40,14 +40,14 @@ class Command:
 
 def command(launch: Launch, role: Role) -> Command:
     """How one process of the replica is started."""
-    stated: dict[str, Any] = ENGINES[launch.dialect.engine].settings(launch, role)
+    stated: Options = ENGINES[launch.dialect.engine].settings(launch, role)
     return spell(launch.dialect, launch.program, stated)
 
 
-def spell(dialect: Dialect, program: tuple[str, ...], stated: Mapping[str, Any]) -> Command:
+def spell(dialect: Dialect, program: tuple[str, ...], stated: Mapping[str, OptionValue]) -> Command:
     """Write settings as the engine's options; InputError when this version lacks one."""
     groups: list[tuple[Word, ...]] = []
-    config: dict[str, Any] = {}
+    config: Manifest = {}
     for name, value in stated.items():
         row = dialect.setting(name)
         if row.form == "config":
@@ -69,16 +69,14 @@ def spell(dialect: Dialect, program: tuple[str, ...], stated: Mapping[str, Any])
     return Command(program, tuple(groups), config or None)
 
 
-def parse(
-    dialect: Dialect, words: Sequence[str], config: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def parse(dialect: Dialect, words: Sequence[str], config: Stated | None) -> Manifest:
     """Read an engine's options back into settings; values are text, or what the file holds.
 
     Raises InputError for an option that this version does not have or takes otherwise, and for a
     value outside its recorded choices.
     """
     by_option = {r.option: r for r in dialect.settings().values() if r.form != "config"}
-    stated: dict[str, Any] = {
+    stated: Manifest = {
         name: False for name, row in dialect.settings().items() if row.form == "flag"
     }
     stated |= {name: True for name, row in dialect.settings().items() if row.form == "off-flag"}
@@ -104,7 +102,7 @@ def parse(
     return {**stated, **_read_config(dialect, config or {})}
 
 
-def _read_config(dialect: Dialect, config: Mapping[str, Any]) -> dict[str, Any]:
+def _read_config(dialect: Dialect, config: Stated) -> Manifest:
     rows = {r.option: r for r in dialect.settings().values() if r.form == "config"}
     flat = {}
     for key, value in config.items():
@@ -136,12 +134,12 @@ def _check_value(dialect: Dialect, word: str, value: str) -> None:
         )
 
 
-def _safe_positional(value: Any) -> str:
+def _safe_positional(value: OptionValue) -> str:
     text = str(value)
     if text.startswith("-"):
         raise InputError("a model name cannot start with a dash", found=text)
     return text
 
 
-def _text(value: Any) -> str:
+def _text(value: OptionValue) -> str:
     return str(value)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from planner.deploy.launch import PORT, Launch
+from planner.deploy.manifest import Options
 from planner.errors import InputError
 
 
@@ -19,7 +19,7 @@ class Degrees:
     expert_parallel: int
 
 
-def opening(launch: Launch) -> dict[str, Any]:
+def opening(launch: Launch) -> Options:
     """What is served, under which name and address."""
     return {
         "model": launch.loads,
@@ -29,9 +29,9 @@ def opening(launch: Launch) -> dict[str, Any]:
     }
 
 
-def limits(launch: Launch) -> dict[str, Any]:
+def limits(launch: Launch) -> Options:
     """Formats, sizes and permissions; engines differ only in how they spell these."""
-    stated: dict[str, Any] = {}
+    stated: Options = {}
     if launch.dtype is not None:
         stated["dtype"] = launch.dtype
     if launch.quantization is not None:

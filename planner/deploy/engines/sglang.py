@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from planner.catalog.drafts import DraftMethod
 from planner.deploy.engines.common import Degrees, limits, opening
 from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
+from planner.deploy.manifest import Options, Stated
 from planner.scenario.task import GENERATE, Task
 
 ENCODER_BACKEND = "triton"  # the attention kernels that let every token see all others
@@ -20,7 +20,7 @@ METHODS: Mapping[DraftMethod, str] = {
 }
 
 
-def settings(launch: Launch, role: Role) -> dict[str, Any]:
+def settings(launch: Launch, role: Role) -> Options:
     """What ``sglang.launch_server`` is given for one process of the replica."""
     stated = opening(launch)
     stated["tensor_parallel"] = launch.tensor_parallel * launch.data_parallel
@@ -56,7 +56,7 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     return stated
 
 
-def pool(stated: Mapping[str, Any]) -> str:
+def pool(stated: Stated) -> str:
     """Which pool these settings start."""
     return str(stated.get("pool", PoolRole.BOTH.value))
 
@@ -66,7 +66,7 @@ def pool_text(wanted: PoolRole) -> str:
     return wanted.value
 
 
-def pooled(stated: Mapping[str, Any]) -> str:
+def pooled(stated: Stated) -> str:
     """Whether prompts are pooled by these settings; into what, the model decides."""
     return "pooled" if stated.get("pooling") else ""
 
@@ -76,7 +76,7 @@ def pooled_text(task: Task) -> str:
     return "" if task == GENERATE else "pooled"
 
 
-def degrees(stated: Mapping[str, Any]) -> Degrees:
+def degrees(stated: Stated) -> Degrees:
     """The parallel degrees that these settings launch."""
     dp = int(stated.get("attention_groups", 1))
     if stated.get("attention_data_parallel"):
@@ -89,24 +89,24 @@ def degrees(stated: Mapping[str, Any]) -> Degrees:
     )
 
 
-def drafts(stated: Mapping[str, Any]) -> int:
+def drafts(stated: Stated) -> int:
     """Tokens drafted per step."""
     if "draft_steps" not in stated:
         return max(0, int(stated.get("draft_tokens", 1)) - 1)
     return int(stated["draft_steps"])
 
 
-def _attention_groups(launch: Launch) -> dict[str, Any]:
+def _attention_groups(launch: Launch) -> Options:
     """Attention data parallelism, as this version is given it: a size of its own, or a switch."""
     if "attention_groups" in launch.dialect.settings():
         return {"attention_groups": launch.data_parallel}
     return {"data_parallel": launch.data_parallel, "attention_data_parallel": True}
 
 
-def _speculation(launch: Launch) -> dict[str, Any]:
+def _speculation(launch: Launch) -> Options:
     """Its count of draft tokens holds the one that the model adds; n-grams are not drafted in steps."""
     method = launch.draft_method or ("mtp" if launch.draft_model is None else None)
-    stated: dict[str, Any] = {"draft_algorithm": METHODS[method] if method else "EAGLE"}
+    stated: Options = {"draft_algorithm": METHODS[method] if method else "EAGLE"}
     if launch.draft_model is not None:
         stated["draft_model"] = launch.draft_model
     if method != "ngram":

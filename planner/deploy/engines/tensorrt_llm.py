@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from planner.catalog.drafts import DraftMethod
 from planner.deploy.engines.common import Degrees, limits, opening, refuse
 from planner.deploy.launch import CONFIG, Launch, PoolRole, Role
+from planner.deploy.manifest import Options, Stated
 from planner.scenario.task import GENERATE, Task
 
 METHODS: Mapping[DraftMethod, str] = {
@@ -18,7 +18,7 @@ METHODS: Mapping[DraftMethod, str] = {
 }
 
 
-def settings(launch: Launch, role: Role) -> dict[str, Any]:
+def settings(launch: Launch, role: Role) -> Options:
     """What ``trtllm-serve`` is given; its processes on several nodes are started by MPI alike."""
     del role
     if launch.data_parallel > 1 and launch.tensor_parallel > 1:
@@ -46,7 +46,7 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     return stated
 
 
-def pool(stated: Mapping[str, Any]) -> str:
+def pool(stated: Stated) -> str:
     """Which pool these settings start: its servers do both here."""
     del stated
     return PoolRole.BOTH.value
@@ -57,7 +57,7 @@ def pool_text(wanted: PoolRole) -> str:
     return wanted.value
 
 
-def degrees(stated: Mapping[str, Any]) -> Degrees:
+def degrees(stated: Stated) -> Degrees:
     """The parallel degrees that these settings launch."""
     ranks = int(stated["tensor_parallel"])
     tp, dp = (1, ranks) if stated.get("attention_data_parallel") else (ranks, 1)
@@ -66,7 +66,7 @@ def degrees(stated: Mapping[str, Any]) -> Degrees:
     )
 
 
-def pooled(stated: Mapping[str, Any]) -> str:
+def pooled(stated: Stated) -> str:
     """Nothing: its server only generates."""
     del stated
     return ""
@@ -78,14 +78,14 @@ def pooled_text(task: Task) -> str:
     return ""
 
 
-def drafts(stated: Mapping[str, Any]) -> int:
+def drafts(stated: Stated) -> int:
     """Tokens drafted per step."""
     return int(stated.get("draft_layers", stated.get("draft_tokens", 0)))
 
 
-def _speculation(launch: Launch) -> dict[str, Any]:
+def _speculation(launch: Launch) -> Options:
     method = launch.draft_method or ("mtp" if launch.draft_model is None else "draft")
-    stated: dict[str, Any] = {"draft_algorithm": METHODS[method]}
+    stated: Options = {"draft_algorithm": METHODS[method]}
     stated["draft_layers" if method == "mtp" else "draft_tokens"] = launch.draft_tokens
     if launch.draft_model is not None:
         stated["draft_model"] = launch.draft_model

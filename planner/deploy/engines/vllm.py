@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from planner.catalog.drafts import DraftMethod
 from planner.deploy.engines.common import Degrees, limits, opening, refuse, reject_partial_experts
-from planner.deploy.launch import (
-    LEADER_ADDRESS,
-    NODE_RANK,
-    EnvironmentVariable,
-    Launch,
-    PoolRole,
-    Role,
-)
+from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
+from planner.deploy.manifest import EnvironmentVariable, Options, PlainValue, Stated
 from planner.scenario.task import GENERATE, Task
 
 NIXL = {"kv_connector": "NixlConnector", "kv_role": "kv_both"}
@@ -31,7 +24,7 @@ ALL_TO_ALL = {
 }
 
 
-def settings(launch: Launch, role: Role) -> dict[str, Any]:
+def settings(launch: Launch, role: Role) -> Options:
     """What ``vllm serve`` is given for one process of the replica."""
     tokens, sequences = launch.max_num_batched_tokens, launch.max_num_seqs
     if tokens < sequences:
@@ -58,7 +51,7 @@ def settings(launch: Launch, role: Role) -> dict[str, Any]:
     return stated
 
 
-def pool(stated: Mapping[str, Any]) -> str:
+def pool(stated: Stated) -> str:
     """Whether a KV connector is set up; which pool it is, the router in front decides."""
     return "apart" if stated.get("kv_transfer") == NIXL else "both"
 
@@ -68,7 +61,7 @@ def pool_text(wanted: PoolRole) -> str:
     return "both" if wanted is PoolRole.BOTH else "apart"
 
 
-def degrees(stated: Mapping[str, Any]) -> Degrees:
+def degrees(stated: Stated) -> Degrees:
     """The parallel degrees that these settings launch."""
     tp, dp = int(stated["tensor_parallel"]), int(stated.get("data_parallel", 1))
     return Degrees(
@@ -79,17 +72,17 @@ def degrees(stated: Mapping[str, Any]) -> Degrees:
     )
 
 
-def drafts(stated: Mapping[str, Any]) -> int:
+def drafts(stated: Stated) -> int:
     """Tokens drafted per step."""
     return int(stated.get("speculation", {}).get("num_speculative_tokens", 0))
 
 
-def _across_nodes(launch: Launch, role: Role) -> dict[str, Any]:
+def _across_nodes(launch: Launch, role: Role) -> Options:
     if launch.data_parallel > 1:
         if launch.data_parallel % launch.nodes:
             raise refuse(launch, f"{launch.data_parallel} ranks do not divide over its nodes")
         local = launch.data_parallel // launch.nodes
-        stated: dict[str, Any] = {
+        stated: Options = {
             "data_parallel_per_node": local,
             "data_parallel_address": LEADER_ADDRESS,
         }
@@ -104,7 +97,7 @@ def _across_nodes(launch: Launch, role: Role) -> dict[str, Any]:
     return {**stated, "headless": True} if role is Role.WORKER else stated
 
 
-def pooled(stated: Mapping[str, Any]) -> str:
+def pooled(stated: Stated) -> str:
     """What prompts are pooled into by these settings; "" where text is generated."""
     return str(stated.get("convert") or stated.get("pooling") or "")
 
@@ -114,7 +107,7 @@ def pooled_text(task: Task) -> str:
     return {"generate": "", "embed": "embed"}.get(task, "classify")
 
 
-def _task(launch: Launch) -> dict[str, Any]:
+def _task(launch: Launch) -> Options:
     """The pooling runner and its head; before there were runners, the task itself."""
     if launch.task == GENERATE:
         return {}
@@ -124,8 +117,8 @@ def _task(launch: Launch) -> dict[str, Any]:
     return {"pooling": head}
 
 
-def _speculation(launch: Launch) -> dict[str, Any]:
-    stated: dict[str, Any] = {}
+def _speculation(launch: Launch) -> dict[str, PlainValue]:
+    stated: dict[str, PlainValue] = {}
     if launch.draft_method is not None or launch.draft_model is None:
         stated["method"] = METHODS[launch.draft_method or "mtp"]
     if launch.draft_model is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from planner.deploy.cluster.consistency import PlannedReplicas, check_scaling, hold_bounds
 from planner.deploy.cluster.labels import INSTANCE
+from planner.deploy.manifest import Stated
 from planner.deploy.reading import Started
 from planner.deploy.stacks import dynamo, kserve, production_stack
 from planner.deploy.stacks.fields import field_list
@@ -80,7 +80,7 @@ def unvalidated_fields(target: str, files: Mapping[str, str], root: Path) -> tup
     return tuple(sorted(found))
 
 
-def _hold_scaling(pool: Mapping[str, Any], replicas: Replicas) -> None:
+def _hold_scaling(pool: Stated, replicas: Replicas) -> None:
     scaling = pool.get("scaling")
     if scaling is not None:
         name, triggers = pool["labels"][INSTANCE], scaling["keda"]["triggers"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.kubernetes import claim_files, kustomization, service_labels
@@ -18,11 +17,11 @@ from planner.deploy.cluster.pods import SHARED_MEMORY, environment, pod_metadata
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.engines.command_line import ENGINES, Command, spell
 from planner.deploy.launch import Launch, PoolRole, Role
+from planner.deploy.manifest import Manifest
 from planner.deploy.stacks.fields import field_list, stack_component
 from planner.errors import InputError
 from planner.plan.schema import Plan
 
-Json = dict[str, Any]
 STACK = "dynamo"
 MOST_COMPONENTS = 25  # deploy/operator/api/v1beta1/dynamographdeployment_types.go @0fddc01b3724
 SUFFIX = ".dgd.yaml"
@@ -78,7 +77,7 @@ def dynamo_warnings(plan: Plan, launches: tuple[Launch, ...], choices: Choices) 
     return found
 
 
-def _graph(label: str, launches: list[Launch], policy: str, choices: Choices) -> Json:
+def _graph(label: str, launches: list[Launch], policy: str, choices: Choices) -> Manifest:
     engines = sorted({launch.dialect.engine for launch in launches})
     if len(engines) > 1:
         raise InputError(
@@ -122,7 +121,7 @@ def _names(launches: Iterable[Launch]) -> list[str]:
     return names
 
 
-def _frontend(launch: Launch, label: str, policy: str, choices: Choices) -> Json:
+def _frontend(launch: Launch, label: str, policy: str, choices: Choices) -> Manifest:
     """What clients talk to; it needs the checkpoint's tokenizer and chooses a worker."""
     engine = pod_spec(_in_image(launch), Role.WORKER, _command(launch), label, choices, "main")
     mode = ROUTER_MODES.get(policy, "round-robin")
@@ -148,7 +147,7 @@ def _frontend(launch: Launch, label: str, policy: str, choices: Choices) -> Json
     }
 
 
-def _worker(launch: Launch, name: str, label: str, choices: Choices) -> Json:
+def _worker(launch: Launch, name: str, label: str, choices: Choices) -> Manifest:
     spec = pod_spec(_in_image(launch), Role.WORKER, _command(launch), label, choices, "main")
     spec["volumes"] = [v for v in spec["volumes"] if v["name"] != OWN_SHARED_MEMORY]
     container = _main(spec)
@@ -168,7 +167,7 @@ def _worker(launch: Launch, name: str, label: str, choices: Choices) -> Json:
     }
 
 
-def _main(spec: Json) -> Json:
+def _main(spec: Manifest) -> Manifest:
     (container,) = spec["containers"]
     assert isinstance(container, dict)
     return container
@@ -177,7 +176,7 @@ def _main(spec: Json) -> Json:
 def _command(launch: Launch) -> Command:
     """Dynamo's program with the engine's options, less what its operator adds."""
     engine = launch.dialect.engine
-    stated: Json = ENGINES[engine].settings(launch, launch.roles[0])
+    stated: Manifest = ENGINES[engine].settings(launch, launch.roles[0])
     kept = {name: value for name, value in stated.items() if name not in OPERATORS_OWN}
     spelled = spell(launch.dialect, ("python3", "-m", MODULES[engine]), kept)
     groups = [

@@ -7,7 +7,6 @@ checkpoint comes from the same claim or image as for plain Kubernetes.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import behavior, can_scale, most_replicas, triggers
@@ -17,11 +16,11 @@ from planner.deploy.cluster.pods import config_map, disruption_budget, pod_metad
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.engines.command_line import command
 from planner.deploy.launch import Launch, PoolRole, Role
+from planner.deploy.manifest import Manifest
 from planner.deploy.stacks.fields import field_list
 from planner.deploy.stacks.pairs import Served, served
 from planner.errors import InputError
 
-Json = dict[str, Any]
 STACK = "kserve"
 SUFFIX = ".llmisvc.yaml"
 ENGINES = ("vllm", "sglang")  # those that KServe has presets for
@@ -63,7 +62,7 @@ def kserve_warnings(launches: tuple[Launch, ...], choices: Choices) -> list[str]
     return found
 
 
-def _objects(one: Served, labels: dict[str, str], choices: Choices) -> list[Json]:
+def _objects(one: Served, labels: dict[str, str], choices: Choices) -> list[Manifest]:
     launches = [one.main] if one.prefill is None else [one.main, one.prefill]
     configs = [(p, command(p, p.roles[0]).config) for p in launches]
     return [
@@ -73,10 +72,10 @@ def _objects(one: Served, labels: dict[str, str], choices: Choices) -> list[Json
     ]
 
 
-def _service(one: Served, label: str, choices: Choices) -> Json:
+def _service(one: Served, label: str, choices: Choices) -> Manifest:
     main = one.main if one.prefill is None else replace(one.main, port=BEHIND_SIDECAR)
     row = field_list(main.dialect.root, STACK).first
-    spec: Json = {
+    spec: Manifest = {
         "model": {"uri": _uri(main), "name": main.served_name},
         "storageInitializer": {"enabled": False},
         **_workload(main, one.name, label, choices),
@@ -110,14 +109,14 @@ def _uri(launch: Launch) -> str:
     return f"oci://{launch.model_image}" if launch.model_image else f"hf://{launch.checkpoint}"
 
 
-def _workload(launch: Launch, name: str, label: str, choices: Choices) -> Json:
+def _workload(launch: Launch, name: str, label: str, choices: Choices) -> Manifest:
     """Pods, their number and their parallelism, of one pool."""
     pods = {
         role: pod_spec(launch, role, command(launch, role), label, choices, MAIN)
         for role in launch.roles
     }
     about = pod_metadata(launch, {PART_OF: label}, launch.roles[0])
-    workload: Json = {
+    workload: Manifest = {
         **about,
         **_replicas(launch, name, choices),
         "parallelism": _parallelism(launch),
@@ -126,7 +125,7 @@ def _workload(launch: Launch, name: str, label: str, choices: Choices) -> Json:
     return {**workload, "worker": pods[Role.WORKER]} if Role.WORKER in pods else workload
 
 
-def _replicas(launch: Launch, name: str, choices: Choices) -> Json:
+def _replicas(launch: Launch, name: str, choices: Choices) -> Manifest:
     """``replicas``, or ``scaling`` where KEDA follows the queue; never both."""
     if choices.autoscaler != "keda" or not can_scale(launch, choices):
         return {"replicas": launch.replicas}
@@ -150,9 +149,9 @@ def _pods(launch: Launch, name: str) -> str:
     return f"{name}-kserve{wide}{pool}-[a-z0-9]+(-[a-z0-9]+)?"
 
 
-def _parallelism(launch: Launch) -> Json:
+def _parallelism(launch: Launch) -> Manifest:
     """Degrees as KServe counts nodes by them: pipeline stages, or ranks over ranks on a node."""
-    stated: Json = {"tensor": launch.tensor_parallel}
+    stated: Manifest = {"tensor": launch.tensor_parallel}
     if launch.pipeline_parallel > 1:
         stated["pipeline"] = launch.pipeline_parallel
     if launch.data_parallel > 1:
@@ -174,7 +173,7 @@ def _parallelism(launch: Launch) -> Json:
     return stated
 
 
-def _plain_http(spec: Json) -> Json:
+def _plain_http(spec: Manifest) -> Manifest:
     """Probes that say HTTP: the presets they are merged into may say HTTPS."""
     (container,) = spec["containers"]
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):

@@ -7,7 +7,6 @@ field list calls ``keda.triggers`` an object while KEDA needs a list, so scaling
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.autoscaling import most_replicas, scaling_objects
@@ -30,12 +29,12 @@ from planner.deploy.cluster.pods import (
 from planner.deploy.cluster.yaml_text import to_yaml, to_yaml_stream
 from planner.deploy.engines.command_line import ENGINES, spell
 from planner.deploy.launch import Launch, PoolRole, Role
+from planner.deploy.manifest import Manifest
 from planner.deploy.quoting import container_word
 from planner.deploy.stacks.fields import value_rows
 from planner.errors import InputError
 from planner.plan.schema import Plan
 
-Json = dict[str, Any]
 STACK = "production-stack"
 VALUES, SCALING = ".values.yaml", ".scaling.yaml"
 CHARTS_OWN = ("model", "host", "port", "lora")  # what its template writes of itself
@@ -94,7 +93,7 @@ def _must_be_plain(launch: Launch) -> None:
     )
 
 
-def _values(launches: Iterable[Launch], policy: str, choices: Choices) -> Json:
+def _values(launches: Iterable[Launch], policy: str, choices: Choices) -> Manifest:
     models = list(launches)
     slowest = max(models, key=lambda launch: launch.start_up_s)
     return {
@@ -113,7 +112,7 @@ def _values(launches: Iterable[Launch], policy: str, choices: Choices) -> Json:
     }
 
 
-def _model(launch: Launch, choices: Choices) -> Json:
+def _model(launch: Launch, choices: Choices) -> Manifest:
     repository, separator, tag = launch.image.rpartition(":")
     if not separator or "@" in launch.image:
         raise InputError(
@@ -142,11 +141,11 @@ def _model(launch: Launch, choices: Choices) -> Json:
     }
 
 
-def _storage(launch: Launch, choices: Choices) -> Json:
+def _storage(launch: Launch, choices: Choices) -> Manifest:
     """A claim that the release's pods share, and a checkpoint mounted from a folder or an image."""
     own = [v for v in cache_volumes(launch, "", choices) if v["name"] == IMAGE_VOLUME]
     mounts = [m for m in cache_mounts(launch) if m["name"] == IMAGE_VOLUME]
-    stored: Json = {"extraVolumes": own, "extraVolumeMounts": mounts} if own else {}
+    stored: Manifest = {"extraVolumes": own, "extraVolumeMounts": mounts} if own else {}
     if not needs_claim(launch, choices):
         return stored
     mode = "ReadWriteMany" if most_replicas(launch, choices) > 1 else "ReadWriteOnce"
@@ -164,11 +163,11 @@ def _storage(launch: Launch, choices: Choices) -> Json:
     )
 
 
-def _affinity(launch: Launch) -> Json:
+def _affinity(launch: Launch) -> Manifest:
     """Nodes with the GPU, and replicas apart where there is room; strictly where a zone may be lost."""
     key, value = launch.node_label
     terms = [{"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]}]
-    affinity: Json = {
+    affinity: Manifest = {
         "nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}
         }
@@ -180,13 +179,13 @@ def _affinity(launch: Launch) -> Json:
         {"weight": weight, "podAffinityTerm": {"topologyKey": key, "labelSelector": selector}}
         for key, weight in ((ZONE, 100), (HOST, 50))
     ]
-    own: Json = {"preferredDuringSchedulingIgnoredDuringExecution": apart}
+    own: Manifest = {"preferredDuringSchedulingIgnoredDuringExecution": apart}
     return {**affinity, "podAntiAffinity": own}
 
 
-def _config(launch: Launch) -> Json:
+def _config(launch: Launch) -> Manifest:
     """Settings under the chart's own names, and every other as an argument."""
-    stated: Json = ENGINES[launch.dialect.engine].settings(launch, Role.SINGLE)
+    stated: Manifest = ENGINES[launch.dialect.engine].settings(launch, Role.SINGLE)
     fields = {row.setting: row.field for row in value_rows(launch.dialect.root)}
     named = {fields[name]: value for name, value in stated.items() if name in fields}
     others = {n: v for n, v in stated.items() if n not in fields and n not in CHARTS_OWN}

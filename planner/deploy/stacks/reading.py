@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from planner.deploy.cluster.labels import INSTANCE
 from planner.deploy.cluster.yaml_text import read_yaml_stream
+from planner.deploy.manifest import Stated
 from planner.deploy.reading import Started, started_of_pod
 from planner.deploy.stacks import dynamo, kserve, production_stack
 from planner.deploy.stacks.fields import value_rows
 
-Object = Mapping[str, Any]
+Object = Stated  # of a file that is read back
 
 
 def documents(files: Mapping[str, str], suffix: str) -> Iterator[tuple[str, Object]]:
