@@ -21,6 +21,7 @@ from planner.scenario import fleet as f
 from planner.scenario import job as j
 from planner.scenario import money as m
 from planner.scenario import schema as s
+from planner.scenario.search import fields as h
 from planner.scenario.conversations import fields as c
 from planner.scenario.lengths import Lengths
 from planner.scenario.lora import Lora
@@ -40,8 +41,8 @@ under `services`, and what stands above them holds for each that does not say ot
 errors, numbers are plain numbers (tokens also `8k`, a rate also `20/s`), durations are `2s`,
 `100ms`, `30m` or seconds. Only `model`, `rate`,
 `prompt_tokens`, `output_tokens` and `slo` are required (where `task` pools prompts, no `output_tokens`; a
-`job` stands in place of `rate` and `slo`).
-The files in `scenarios/` run as they stand.
+`job` replaces `rate` and `slo`).
+The files in `scenarios/` run unchanged.
 
 `model` is a name of the catalog (`planner catalog models`), the path of a `config.json` or of its folder,
 or a description: `{layers: 32, hidden: 4096, heads: 32, kv_heads: 8, intermediate: 14336, vocab: 128256}`.
@@ -56,8 +57,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`slo`", Slo, ("targets",)),
     ("`arrivals`", s.Arrivals, ()),
     ("`routing`", s.Routing, ()),
-    ("`search`", s.Search, ()),
-    ("`search.settings`", s.Settings, ()),
+    ("`search`", h.Search, ()),
+    ("`search.settings`", h.Settings, ()),
     ("`search.settings.kv_offload`", KvOffload, ()),
     ("`search.disaggregation`", p.Disaggregation, ()),
     ("`search.disaggregation.kv_link`", p.KvLinkChoice, ()),

@@ -15,7 +15,7 @@ MS = 1e3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedRun:
     """One run that a plan asks for. ``limits_s``: the most of each statistic [s]; see ``Rung``."""
 
     share: float
@@ -38,7 +38,7 @@ class Judged:
         return self.measured_s is not None and self.measured_s <= self.limit_s
 
 
-def judged(requested: Sequence[Asked], runs: Iterable[BenchResult]) -> tuple[Judged, ...]:
+def judged(requested: Sequence[RequestedRun], runs: Iterable[BenchResult]) -> tuple[Judged, ...]:
     """Every limit of every run that was made, in the order of the ladder.
 
     Raises InputError for a run at a rate that the plan does not ask for, and where the run at the full
@@ -63,7 +63,7 @@ def judged(requested: Sequence[Asked], runs: Iterable[BenchResult]) -> tuple[Jud
     )
 
 
-def _rung(requested: Sequence[Asked], run: BenchResult) -> Asked:
+def _rung(requested: Sequence[RequestedRun], run: BenchResult) -> RequestedRun:
     nearest = min(requested, key=lambda a: abs(run.rate_qps / a.rate_qps - 1))
     if abs(run.rate_qps / nearest.rate_qps - 1) > NEAR:
         raise InputError(

@@ -77,7 +77,7 @@ def command(
       planner accept rung-1.json rung-2.json rung-3.json --plan plan.json
       planner accept rung-3.json --plan plan.json --save-calibration mine.yaml
     """
-    from planner.accuracy.acceptance_run import Asked, judged, must_have_lengths
+    from planner.accuracy.acceptance_run import RequestedRun, judged, must_have_lengths
     from planner.accuracy.bench.files import read_bench_file
     from planner.plan.schema import read_plan
 
@@ -88,7 +88,7 @@ def command(
         return 0
     runs = [run for path in results for run in read_bench_file(Path(path))]
     must_have_lengths(runs, test.prompt_tokens, test.output_tokens)
-    verdicts = judged([Asked(r.share, r.rate_qps, r.limits_s) for r in test.rungs], runs)
+    verdicts = judged([RequestedRun(r.share, r.rate_qps, r.limits_s) for r in test.rungs], runs)
     passes = all(v.passes for v in verdicts)
     resolved = None
     if again:

@@ -1,4 +1,4 @@
-"""What an engine is told of KV blocks outside the GPU, in the unit of its own option."""
+"""How an engine keeps KV blocks outside the GPU, in the unit of its own option."""
 
 from __future__ import annotations
 

@@ -57,13 +57,13 @@ class Job(StrictDocument):
 def with_job(value: Any) -> Any:
     """A job's service with the rate, hours and (no) targets that follow from its job.
 
-    Raises at the first field that a job stands in place of.
+    Raises at the first field that a job replaces.
     """
     if not isinstance(value, Mapping) or value.get("job") is None:
         return value
     for field in REPLACED:
         if value.get(field) is not None:
-            message = f"job stands in place of {field}: leave {field} out"
+            message = f"job replaces {field}: leave {field} out"
             raise field_error(field, value[field], message)
     job = value["job"] if isinstance(value["job"], Job) else Job.model_validate(value["job"])
     follows = {"rate": job.rate_qps, "load": load_of(job), "slo": {"targets": ()}}

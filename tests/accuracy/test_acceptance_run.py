@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from planner.accuracy.acceptance_run import Asked, judged, must_have_lengths, points_of
+from planner.accuracy.acceptance_run import RequestedRun, judged, must_have_lengths, points_of
 from planner.accuracy.bench.files import Setting, read_bench_file
 from planner.errors import InputError
 
 LADDER = (
-    Asked(0.5, 1.5, {"ttft_p99": 2.0, "tpot_mean": 0.05}),
-    Asked(1.0, 3.0, {"ttft_p99": 2.0, "tpot_mean": 0.06}),
+    RequestedRun(0.5, 1.5, {"ttft_p99": 2.0, "tpot_mean": 0.05}),
+    RequestedRun(1.0, 3.0, {"ttft_p99": 2.0, "tpot_mean": 0.06}),
 )
 
 

@@ -1,7 +1,5 @@
 """A server and a headless Chromium for the tests of the page."""
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -9,11 +7,7 @@ import time
 import urllib.request
 
 import pytest
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-REQUIRED = os.environ.get("PLANNER_REQUIRE_BROWSER") == "1"
+from browser import CHROMIUM, REQUIRED
 
 
 @pytest.fixture(

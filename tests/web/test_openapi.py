@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from browser import missing
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -107,7 +108,7 @@ def test_schemathesis_finds_no_answer_outside_the_description(server, tmp_path):
     Names and scenarios that are valid text but mean nothing are refused, which no schema can say.
     """
     if importlib.util.find_spec("schemathesis") is None:
-        pytest.skip("needs schemathesis (pip install schemathesis)")
+        missing("schemathesis")
     options = (
         "--exclude-checks positive_data_acceptance --max-examples 60 --generation-deterministic "
         "--continue-on-failure --request-timeout 60 --no-color"

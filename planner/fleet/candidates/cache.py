@@ -84,7 +84,7 @@ class SizedBefore:
         largest: tuple[Offer, ...],
         gpu_shares: tuple[GpuPart, ...],
     ) -> CandidateSet:
-        """A search whose units may stand on two GPU types, which no part of it has alone."""
+        """A search whose units may run on two GPU types, which no part of it has alone."""
         nodes = tuple(sorted((o.gpu, o.gpu_count) for o in largest))
         key = (requested, service.search.model_dump_json(), nodes, gpu_shares)
         if key not in self._known:

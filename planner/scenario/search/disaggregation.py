@@ -79,7 +79,7 @@ class Disaggregation(StrictDocument):
     (default: every ratio of up to four to four). ``within``: a unit stands in one node, or its
     replicas anywhere in one zone. ``prefill_tensor_parallel``, ``decode_tensor_parallel``: instead of
     ``tensor_parallel``. ``prefill_gpus``, ``decode_gpus``: instead of ``gpus``; where either is given, the
-    pools of a unit may stand on two GPU types of one vendor, in one region of one provider, as far as the
+    pools of a unit may run on two GPU types of one vendor, in one region of one provider, as far as the
     engine's KV connector allows it. ``colocated``: whether replicas that do both are tried as well.
     """
 
@@ -94,7 +94,7 @@ class Disaggregation(StrictDocument):
 
     @property
     def mixes_gpus(self) -> bool:
-        """Whether the pools of a unit may stand on two GPU types."""
+        """Whether the pools of a unit may run on two GPU types."""
         return self.prefill_gpus is not None or self.decode_gpus is not None
 
     @model_serializer(mode="wrap")

@@ -20,7 +20,7 @@ class Store:
         return self._kept.get(conversation, 0)
 
     def put(self, conversation: int, blocks: int) -> list[tuple[int, int]]:
-        """Hold that many blocks of a history; what had to give way, as (conversation, its blocks)."""
+        """Hold that many blocks of a history; what was evicted for it, as (conversation, its blocks)."""
         self.blocks += blocks - self._kept.pop(conversation, 0)
         self._kept[conversation] = blocks
         gone = []
