@@ -5,15 +5,16 @@ import sys
 
 import pytest
 
-from planner.scenario import conversations as scenario_conversations
 from planner.scenario import fleet as scenario_fleet
-from planner.scenario import kv_offload as scenario_offload
 from planner.scenario import lengths as scenario_lengths
 from planner.scenario import money as scenario_money
 from planner.scenario import schema as scenario
 from planner.scenario import slo as scenario_slo
+from planner.scenario.conversations import fields as scenario_conversations
 from planner.scenario.fields import StrictDocument
 from planner.scenario.search import disaggregation as scenario_pools
+from planner.scenario.search import fields as scenario_search
+from planner.scenario.search import kv_offload as scenario_offload
 from planner.scenario.search import speculation as scenario_drafts
 
 
@@ -53,6 +54,7 @@ def test_the_page_is_what_the_documents_say(repository, golden, page):
             *documents(scenario_slo),
             *documents(scenario_fleet),
             *documents(scenario_money),
+            *documents(scenario_search),
             *documents(scenario_pools),
             *documents(scenario_drafts),
         )

@@ -49,7 +49,7 @@ def price_warnings(
         doubts = [*_uncertain(offer), *offer_doubts(offer, count[key], as_of)]
         if doubts:
             yield (
-                f"{offer.instance_type} of {offer.provider} carries {100 * usd / bill:.0f} % of the "
+                f"{offer.instance_type} of {offer.provider} makes up {100 * usd / bill:.0f} % of the "
                 f"cost: {'; '.join(doubts)}; ask for a quote"
             )
 

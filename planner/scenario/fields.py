@@ -37,6 +37,21 @@ def field_error(field: str, found: Any, message: str) -> PydanticCustomError:
     return PydanticCustomError("field", "{said}", {"said": message, "field": field, "found": found})
 
 
+def number_as_mean(value: Any) -> Any:
+    """A number alone is the mean of a distribution."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"mean": float(value)}
+    return value
+
+
+def probability(key: Any, of: str) -> float:
+    """A key of ``quantiles`` as a probability; ``of``: what it maps to, for the message."""
+    try:
+        return float(key)
+    except (TypeError, ValueError):
+        raise ValueError(f"quantiles map a probability to {of}, found {key!r}") from None
+
+
 def some(value: tuple[Any, ...] | str) -> tuple[Any, ...] | str:
     """Refuse an empty list where nothing could be chosen from it."""
     if not value:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from planner.scenario.fields import StrictDocument
+from planner.scenario.fields import StrictDocument, number_as_mean, probability
 from planner.units import parse_tokens
 
 MAX_TOKENS = 1e8  # of a request; a thousand times the longest context
@@ -15,17 +15,7 @@ Tokens = Annotated[float, Field(ge=1, le=MAX_TOKENS), BeforeValidator(parse_toke
 
 
 def _length(value: Any) -> Any:
-    value = parse_tokens(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return {"mean": float(value)}
-    return value
-
-
-def _probability(key: Any) -> float:
-    try:
-        return float(key)
-    except (TypeError, ValueError):
-        raise ValueError(f"quantiles map a probability to tokens, found {key!r}") from None
+    return number_as_mean(parse_tokens(value))
 
 
 class Lengths(StrictDocument):
@@ -54,7 +44,7 @@ class Lengths(StrictDocument):
         if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
             return {
                 **value,
-                "quantiles": {_probability(k): v for k, v in value["quantiles"].items()},
+                "quantiles": {probability(k, "tokens"): v for k, v in value["quantiles"].items()},
             }
         return value
 

@@ -46,7 +46,7 @@ def test_a_fresh_price_of_a_list_says_nothing():
 )
 def test_a_price_that_carries_the_bill_is_doubted_in_words(own, words):
     (warning,) = text(own)
-    assert "h100x8 of acme carries 100 % of the cost" in warning
+    assert "h100x8 of acme makes up 100 % of the cost" in warning
     assert words in warning
 
 

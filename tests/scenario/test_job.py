@@ -55,9 +55,9 @@ def test_a_job_at_another_rate_has_other_requests():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"rate": 3}, "job stands in place of rate: leave rate out"),
-        ({"slo": {"ttft_p99": "1s"}}, "job stands in place of slo"),
-        ({"load": {"hourly": [1] * 24}}, "job stands in place of load"),
+        ({"rate": 3}, "job replaces rate: leave rate out"),
+        ({"slo": {"ttft_p99": "1s"}}, "job replaces slo"),
+        ({"load": {"hourly": [1] * 24}}, "job replaces load"),
         ({"job": {"requests": 10, "within": "90m"}}, "whole hours, from 1h to 24h"),
         ({"job": {"requests": 10, "within": "25h"}}, "whole hours, from 1h to 24h"),
         ({"job": {"requests": 10, "within": "8h", "start": 24}}, "less than 24"),

@@ -46,6 +46,7 @@ def test_it_opens_from_a_file(site, browser):
     assert page.inner_text("#decision").startswith("Rent ")
     assert page.get_by_role("slider").count() == 0
     page.get_by_role("tab", name="Sweep").click()
+    page.locator(".plot canvas").nth(2).wait_for()
     assert page.locator(".plot canvas").count() == 3
     page.get_by_role("tab", name="Explain").click()
     assert page.get_by_text("Why they differ").count() == 1

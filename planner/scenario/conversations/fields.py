@@ -7,29 +7,21 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from planner.scenario.fields import Seconds, StrictDocument, field_error
+from planner.scenario.fields import (
+    Seconds,
+    StrictDocument,
+    field_error,
+    number_as_mean,
+    probability,
+)
 from planner.scenario.lengths import MAX_TOKENS, LengthSpec, Tokens
 from planner.units import parse_duration_s, parse_tokens
 
 MAX_TURNS = 10_000
 
 
-def _mean_of(value: Any) -> Any:
-    """A number alone is a mean."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return {"mean": float(value)}
-    return value
-
-
 def _pause(value: Any) -> Any:
-    return {"mean": parse_duration_s(value)} if isinstance(value, str) else _mean_of(value)
-
-
-def _probability(key: Any) -> float:
-    try:
-        return float(key)
-    except (TypeError, ValueError):
-        raise ValueError(f"quantiles map a probability to a duration, found {key!r}") from None
+    return {"mean": parse_duration_s(value)} if isinstance(value, str) else number_as_mean(value)
 
 
 class Turns(StrictDocument):
@@ -62,7 +54,7 @@ class ThinkTime(StrictDocument):
     @classmethod
     def _keys_as_numbers(cls, value: Any) -> Any:
         if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
-            points = {_probability(k): v for k, v in value["quantiles"].items()}
+            points = {probability(k, "a duration"): v for k, v in value["quantiles"].items()}
             return {**value, "quantiles": points}
         return value
 
@@ -94,7 +86,7 @@ class ThinkTime(StrictDocument):
         )
 
 
-TurnsSpec = Annotated[Turns, BeforeValidator(_mean_of)]
+TurnsSpec = Annotated[Turns, BeforeValidator(number_as_mean)]
 ThinkTimeSpec = Annotated[ThinkTime, BeforeValidator(_pause)]
 
 
