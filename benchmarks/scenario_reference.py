@@ -21,11 +21,11 @@ from planner.scenario import fleet as f
 from planner.scenario import job as j
 from planner.scenario import money as m
 from planner.scenario import schema as s
-from planner.scenario.search import fields as h
 from planner.scenario.conversations import fields as c
 from planner.scenario.lengths import Lengths
 from planner.scenario.lora import Lora
 from planner.scenario.search import disaggregation as p
+from planner.scenario.search import fields as h
 from planner.scenario.search import speculation as d
 from planner.scenario.search.kv_offload import KvOffload
 from planner.scenario.slo import METRICS, Slo
