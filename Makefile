@@ -24,7 +24,7 @@ check:            ## under a minute: style, types and the quick tests
 	$(BIN)/python -m pytest -q -m "not slow and not golden" tests/test_layers.py tests/scenario tests/plan \
 	  tests/sizing tests/workload tests/money tests/reporting/formats
 
-long:             ## what takes many minutes: fuzzing, a thousand brute-force instances
+long:             ## what takes many minutes: fuzzing, thousands of random fleets against brute force
 	$(BIN)/python -m pytest --long -m long
 
 lint:             ## style, format and types

@@ -35,7 +35,7 @@ def test_brute_force_agrees(make: Callable[[int], Problem], seed: int) -> None:
     compare(make(seed))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("make", KINDS, ids=lambda m: m.__name__)
 @pytest.mark.parametrize("block", range(5))
 def test_brute_force_agrees_on_500_of_each(make: Callable[[int], Problem], block: int) -> None:

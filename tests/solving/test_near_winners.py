@@ -94,7 +94,7 @@ def test_cost_rises_with_the_rate(catalog: Catalog, sized: SizedBefore) -> None:
     rises(range(1, 201, 23), catalog, sized)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_cost_rises_with_every_rate_up_to_200(catalog: Catalog, sized: SizedBefore) -> None:
     rises(range(1, 201), catalog, sized)

@@ -218,7 +218,7 @@ def test_conflicts_of_random_fleets_are_smallest_and_relaxations_tight(problem):
     check_explanation(problem)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(problem=tight_problems())
 @settings(max_examples=300, deadline=None)
 def test_conflicts_of_many_random_fleets_are_smallest_and_relaxations_tight(problem):

@@ -74,7 +74,7 @@ def test_the_optimum_stays(make: Callable[[int], Problem]) -> None:
     assert sum(compare(make, seed) for seed in range(8)) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("make", MAKERS, ids=lambda m: m.__name__)
 def test_the_optimum_stays_on_many(make: Callable[[int], Problem]) -> None:
     assert sum(compare(make, seed) for seed in range(8, 100)) > 0

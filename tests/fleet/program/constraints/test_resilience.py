@@ -42,7 +42,7 @@ def test_brute_force_agrees_after_failures(seed: int) -> None:
     compare(seed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("block", range(5))
 def test_brute_force_agrees_after_failures_on_500(block: int) -> None:
     for seed in range(100 * block, 100 * block + 100):
@@ -54,7 +54,7 @@ def test_wide_and_small_replicas_survive_lost_nodes(seed: int) -> None:
     compare(seed, fleet_instances.wide_and_small)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("block", range(5))
 def test_wide_and_small_replicas_survive_lost_nodes_on_500(block: int) -> None:
     for seed in range(100 * block, 100 * block + 100):
@@ -66,7 +66,7 @@ def test_several_sorts_of_loss_are_each_counted_from_the_whole_fleet(seed: int) 
     compare(seed, fleet_instances.several_losses)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("block", range(5))
 def test_several_sorts_of_loss_on_500(block: int) -> None:
     for seed in range(100 * block, 100 * block + 100):
