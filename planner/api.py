@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from planner.derivation.rows import Beside, Derivation
     from planner.fleet.candidates.cache import SizedBefore
     from planner.plan.schema import Plan
-    from planner.solving.result import Verify
 
 
 def solve(

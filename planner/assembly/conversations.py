@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.scenario.schema import Service
-from planner.solving.result import Solved
+from planner.solving.stages import Decided
 from planner.workload.lengths import lengths_of
 from planner.workload.turns import recorded
 
@@ -29,10 +29,10 @@ def talks_as(service: Service) -> str:
     )
 
 
-def offloads(solved: Solved) -> Iterator[str]:
+def offloads(decided: Decided) -> Iterator[str]:
     """Where chosen replicas keep KV blocks outside the GPU, and at what rate they are taken to come back."""
-    for kind in solved.replicas():
-        deployment = solved.by_key[kind].deployment
+    for kind in decided.replicas():
+        deployment = decided.by_key[kind].deployment
         settings, support = deployment.settings, deployment.engine.kv_offload
         if not settings.offload_host_gb or support is None:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypedDict, get_args
@@ -10,6 +11,7 @@ from planner.errors import InputError
 
 Verify = Literal["simulate", "none"]
 Solver = Literal["highs", "cbc"]
+Progress = Callable[[str], None]  # called with what is being worked on
 
 
 @dataclass(frozen=True, slots=True)

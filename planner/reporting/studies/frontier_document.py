@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from planner.comparison.deciding import Decided
 from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
 from planner.fleet.program.problem import Problem, Solution
 from planner.reporting import rounding
@@ -19,6 +18,7 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.solving.stages import Decided
 
 UNSIMULATED = "Sized by the closed form, not simulated."
 
@@ -43,7 +43,7 @@ def headline(found: Frontiers) -> str:
     cost = found.decided.solution.objective_usd_per_hour
     if cost is None:
         return "No fleet meets the scenario as asked; see planner solve for the reasons."
-    how = "simulated" if found.decided.simulated else "not simulated"
+    how = "simulated" if found.simulated else "not simulated"
     return f"As asked: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
 
 
@@ -221,13 +221,15 @@ def _limits(found: Frontiers) -> tuple[Block, ...]:
 
 def _by_the_same_capacities(found: Frontiers) -> str:
     """How the fleets beside the one as asked were sized."""
-    if not found.decided.simulated:
+    if not found.simulated:
         return UNSIMULATED
     return "Sized by the capacities that the simulation of the fleet as asked left; not simulated again."
 
 
 def _fleet(decided: Decided) -> str:
-    return "; ".join(f"{n}x ({decided.candidates[kind].label})" for kind, n in decided.used.items())
+    return "; ".join(
+        f"{n}x ({decided.by_key[kind].label})" for kind, n in decided.replicas().items()
+    )
 
 
 def _billed(problem: Problem, solution: Solution) -> int:

@@ -25,7 +25,7 @@ from planner.scenario.schema import Scenario, Service
 from planner.scenario.search.disaggregation import Disaggregation
 from planner.scenario.slo import Slo
 from planner.solving.build_problem import decide, problem_of
-from planner.solving.result import Effort
+from planner.solving.options import SolveOptions
 
 CATALOG = load_catalog()
 CALIBRATION = load_calibration(CATALOG)
@@ -187,7 +187,7 @@ def test_units_are_bought_only_where_nothing_that_does_both_is_cheaper(tpot):
         )
         scenario = Scenario(services=(one,))
         problem = problem_of(scenario, {"chat": tried(one)}, OFFERS, CATALOG)
-        costs[name] = decide(problem, Effort()).objective_usd_per_hour
+        costs[name] = decide(problem, SolveOptions()).objective_usd_per_hour
     if costs["both"] is None:
         assert costs["apart"] is not None
     else:
@@ -236,7 +236,7 @@ def test_wide_replicas_are_packed_into_whole_nodes():
     one = deep(spanning_nodes=2)
     scenario = Scenario(services=(one,))
     found = tried(one, NODES)
-    solution = decide(problem_of(scenario, {"chat": found}, NODES, CATALOG), Effort())
+    solution = decide(problem_of(scenario, {"chat": found}, NODES, CATALOG), SolveOptions())
     replicas = sum(solution.replicas.values())
     assert replicas >= 1
     assert sum(solution.billed.values()) == 2 * replicas
