@@ -77,7 +77,7 @@ def _limits(
 
     Targets that hold together for a share of requests (goodput) say nothing about one percentile.
     """
-    limits = {}
+    limits: dict[str, float] = {}
     if service.slo.goodput is None:
         limits = {t.key: t.seconds for t in service.slo.targets}
     worse = derating(candidate.steps, service.assurance)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 from planner.assembly.prices import offer_doubts
 from planner.assembly.services import group_lengths
@@ -13,7 +12,7 @@ from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.fleet.offers.node_offers import offer_key
 from planner.fleet.program.problem import Problem, Solution
-from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne
+from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne, LossOutcome
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
@@ -21,7 +20,6 @@ from planner.serving.placed import Placed
 from planner.solving.stages import Decided, WithoutMargin
 
 LESS = 1e-6  # relative: a cost that differs by less is the same
-Outcome = Literal["holds", "misses", "overloaded", "gone"]
 
 
 def group_margin(candidate: Candidate, service: Service) -> GroupMargin | None:
@@ -123,7 +121,7 @@ def _loss(
     nodes: tuple[NodeCount, ...],
 ) -> LossOfOne:
     left = group.replicas - 1
-    outcome: Outcome = "gone"
+    outcome: LossOutcome = "gone"
     missed: dict[str, float] = {}
     if left:
         outcome, missed = _with_one_less(service, group, candidate, decided)
@@ -139,7 +137,7 @@ def _loss(
 
 def _with_one_less(
     service: Service, group: ReplicaGroup, candidate: Candidate, decided: Decided
-) -> tuple[Outcome, dict[str, float]]:
+) -> tuple[LossOutcome, dict[str, float]]:
     """How the targets fare at the rate that each remaining replica then gets, by the closed form."""
     c, share = candidate, service.assumptions.prefix_hit_share
     rate, cv = group.routed_qps / (group.replicas - 1), max(1.0, service.arrivals.cv)
@@ -153,7 +151,7 @@ def _with_one_less(
     if rate <= placed.capacity(lengths, slo, cv, share).qps:
         return "holds", {}
     point = placed.point(lengths, slo, rate, cv, share)
-    missed = {
+    missed: dict[str, float] = {
         t.key: point.latency_s[t.key]
         for t in slo.targets
         if t.key in point.latency_s and point.latency_s[t.key] > t.seconds

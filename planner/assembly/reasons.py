@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from planner.fleet.alternatives.narrower_choices import UNPROTECTED, Rival
-from planner.fleet.candidates.candidate import NO_PRICE, TOO_SLOW, Rejection
+from planner.fleet.alternatives.narrower_choices import Restriction, Rival
+from planner.fleet.candidates.candidate import Rejection
 from planner.fleet.program.problem import Solution
+from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
 from planner.plan.schema import Totals
 from planner.solving.stages import Decided, InfeasibleScenario
@@ -60,10 +61,10 @@ def _why_it_lost(
     if not serves_as_much(rival, decided):
         part = _carried(rival.solution) / _carried(decided.solution)
         return f"serves only {100 * part:.0f} % of the requests that the plan serves"
-    if rival.name == UNPROTECTED:
+    if rival.name is Restriction.UNPROTECTED:
         price = totals.usd_per_hour - cost
         return f"survives no failure; surviving what the scenario names costs ${price:,.2f}/h"
-    if rival.name == "native precision":
+    if rival.name is Restriction.NATIVE:
         return "the checkpoint's own precision; quality is not modelled"
     if cost <= totals.usd_per_hour * (1 + ROUNDING):
         return "costs the same; the tie went to fewer GPUs, then to the lower TPOT"
@@ -105,7 +106,7 @@ def rejection_groups(decided: Decided) -> Iterator[RejectionGroup]:
 def infeasibility_of(scenario: InfeasibleScenario) -> Infeasibility:
     """The explanation in the plan's shape."""
     why, decided = scenario.explanation, scenario.decided
-    nearest = _nearest_miss(decided, why.conflict)
+    nearest = _nearest_miss(decided, on_latency=why.on_latency)
     stated = f" Nearest miss: {nearest.label} ({nearest.detail})." if nearest else ""
     return Infeasibility(
         summary=" ".join((*without_price(decided), why.summary)) + stated,
@@ -129,23 +130,21 @@ def without_price(decided: Decided) -> tuple[str, ...]:
         r.detail
         for candidates in decided.candidates.values()
         for r in candidates.rejections
-        if r.reason == NO_PRICE
+        if r.reason == RejectionReason.NO_PRICE
     )
     return tuple(f"{detail[0].upper()}{detail[1:]}." for detail in dict.fromkeys(details))
 
 
-def _nearest_miss(decided: Decided, conflict: Iterable[str]) -> Rejection | None:
+def _nearest_miss(decided: Decided, *, on_latency: bool) -> Rejection | None:
     """The rejection that came closest among services without a candidate.
 
     Where a latency target is in conflict, only what misses a target counts.
     """
-    keys = {t.key for s in decided.scenario.services for t in s.slo.targets}
-    on_time = not any(key in text for text in conflict for key in keys)
     missed = (
         r
         for s in decided.candidates.values()
         if not s.candidates
         for r in s.rejections
-        if r.miss is not None and (on_time or r.reason == TOO_SLOW)
+        if r.miss is not None and (not on_latency or r.reason == RejectionReason.TOO_SLOW)
     )
     return min(missed, key=lambda r: (r.miss, r.label), default=None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from planner.assembly.bill import share_of_cost
 from planner.assembly.jobs import job_plan
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
+from planner.evidence import StepLatency
 from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
@@ -16,6 +19,7 @@ from planner.plan.replica_group import Prediction, ReplicaGroup, StepBreakdown
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.plan.speculation import SpeculationPlan
 from planner.scenario.schema import Service
+from planner.scenario.slo import metric_of
 from planner.serving.closed_form.unit_point import unit_of
 from planner.sizing.cache.kv_cache import kv_layout
 from planner.sizing.drafts import draft_weight_bytes, with_draft
@@ -25,6 +29,7 @@ from planner.solving.stages import Decided, Operating, SolvedFleet
 from planner.workload.lengths import JointLengths, lengths_of
 
 INTERVAL_LEVEL = 0.8
+KNOWN: dict[str, StepLatency] = {kind: kind for kind in get_args(StepLatency)}
 
 
 def service_plan(
@@ -225,12 +230,12 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
     named = set(Prediction.model_fields)
     latency = {f"{key}_s": value for key, value in at.latency_s.items()}
     if not lengths.generates:
-        latency = {key: value for key, value in latency.items() if key.startswith("e2e")}
+        latency = {key: value for key, value in latency.items() if metric_of(key) == "e2e"}
     intervals = {}
     simulated = at.simulated.intervals_s if at.simulated else {}
     for key, value in latency.items():
-        kind = key.partition("_")[0] if lengths.generates else "ttft"
-        if kind in ("ttft", "tpot") and value > 0:
+        kind = KNOWN.get(metric_of(key)) if lengths.generates else "ttft"
+        if kind is not None and value > 0:
             interval = candidate.steps.interval(value, kind, INTERVAL_LEVEL)
             intervals[key] = (interval.low, interval.high)
     return Prediction(

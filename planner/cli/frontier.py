@@ -9,8 +9,9 @@ from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options, progress
 from planner.cli.shared.output_options import format_option
 from planner.cli.shared.paths import OUTPUT_FILE
+from planner.fleet.program.problem import Solver
 from planner.scenario.changes import FieldChange
-from planner.solving.options import Solver, Verify
+from planner.solving.options import Verify
 
 FORMATS = ("table", "json", "md", "html", "csv")
 QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")

@@ -175,7 +175,7 @@ def target_of(scenario: Scenario, service: str | None, key: str | None) -> tuple
             allowed=", ".join(names),
             action=nearest(str(service), names),
         )
-    targets = {t.key: t for t in chosen.slo.targets}
+    targets: dict[str, Target] = {t.key: t for t in chosen.slo.targets}
     if key is not None and key not in targets:
         raise InputError(
             "the service has no such target",

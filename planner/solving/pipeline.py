@@ -8,7 +8,7 @@ from pathlib import Path
 
 from planner.catalog.store import Catalog
 from planner.fleet.alternatives.narrower_choices import (
-    TOGETHER,
+    Restriction,
     Rival,
     rival,
     rival_gpus,
@@ -185,7 +185,7 @@ def rivals_of(
     if all(is_native(k) for k in decided.problem.kinds if k.key in chosen):
         native = None
     else:
-        native = rival(decided.problem, "native precision", is_native, again)
+        native = rival(decided.problem, Restriction.NATIVE, is_native, again)
     bare = unprotected(decided.problem, again)
     together = None
     if any(decided.by_key[key].prefill for key in chosen):
@@ -193,7 +193,7 @@ def rivals_of(
         def does_both(kind: ReplicaKind) -> bool:
             return decided.by_key[kind.key].prefill is None
 
-        together = rival(decided.problem, TOGETHER, does_both, again)
+        together = rival(decided.problem, Restriction.TOGETHER, does_both, again)
     others = rival_gpus(decided.problem, again, count=effort.rivals, without=only)
     first = tuple(r for r in (bare, together) if r)
     return (*first, *others), native

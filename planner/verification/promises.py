@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from planner.catalog.offer import Term
 from planner.fleet.candidates.layouts import degrees_allowed
 from planner.fleet.candidates.mixing import most_kinds
-from planner.plan.replica_group import Prediction, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.search.fields import Search
@@ -91,18 +91,12 @@ def _latency(planned: ServicePlan, requested: Service) -> Iterator[Check]:
     for group in planned.replica_groups:
         for key, seconds in targets.items():
             statement = f"{planned.name}: {group.label} {key} [s]"
-            predicted = prediction_of(group.predicted, key)
+            predicted = group.predicted.seconds(key)
             if predicted is None:
                 yield Check("latency", statement, Verdict.FAILS, "no prediction", f"<= {seconds:g}")
             else:
                 allowed = seconds * (1 + INTERPOLATED)
                 yield at_most("latency", statement, predicted, allowed)
-
-
-def prediction_of(predicted: Prediction, key: str) -> float | None:
-    """The prediction for a target's key such as ``ttft_p99`` [s], or None."""
-    value = getattr(predicted, f"{key}_s", None)
-    return predicted.others_s.get(f"{key}_s") if value is None else float(value)
 
 
 def _search(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from planner.catalog.offer import Term
+from planner.fleet.program.problem import Status
 from planner.plan.decision import GroupMargin, LossOfOne
 from planner.plan.labels import rented
 from planner.plan.replica_group import ReplicaGroup
@@ -164,7 +165,7 @@ def cheapest_line(plan: Plan) -> str:
     return f"Cheapest of all offers: {other.label}, {size} ({against}){_proof(other.status)}: {doubts}."
 
 
-def _proof(status: str) -> str:
+def _proof(status: Status) -> str:
     return "" if status == "optimal" else ", the best found in its time"
 
 

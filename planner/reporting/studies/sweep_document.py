@@ -123,7 +123,7 @@ def _row(point: SweepPoint) -> tuple[Value, ...]:
         point.value,
         point.plan.status,
         *(
-            getattr(totals, name, None)
+            getattr(totals, name) if totals else None
             for name in (
                 "usd_per_hour",
                 "usd_per_month",
