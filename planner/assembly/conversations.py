@@ -25,7 +25,7 @@ def talks_as(service: Service) -> str:
     return (
         f"requests are turns of conversations that start as {service.arrivals.process} arrivals, "
         f"about {talk.turns.mean:g} turns each with prompts of {lengths.mean_prompt:,.0f} tokens on "
-        "average; a turn comes when the answer before has ended and the think time has passed"
+        "average; a turn is sent when the previous response has ended and the think time has passed"
     )
 
 
@@ -41,6 +41,6 @@ def offloads(decided: Decided) -> Iterator[str]:
         disk = f" and {settings.offload_disk_gb:g} GB of disk" if settings.offload_disk_gb else ""
         yield (
             f"{deployment.engine.name} keeps KV blocks in {settings.offload_host_gb:g} GB of host "
-            f"memory{disk} a replica and brings them back at {rate:g} GB/s a GPU ({stated}); that the "
+            f"memory{disk} per replica and reloads them at {rate:g} GB/s per GPU ({stated}); whether the "
             "instances have this memory is not checked"
         )

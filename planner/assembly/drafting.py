@@ -46,10 +46,10 @@ def _off(candidate: Candidate, decided: Decided, service: Service) -> str:
         and c.deployment.gpu == candidate.deployment.gpu
     ]
     if not rivals:
-        return f"speculation is off: nothing that drafts ({named}) holds the targets"
+        return f"speculation is off: no deployment that drafts ({named}) meets the targets"
     best = max(rivals, key=lambda c: c.capacity.qps / c.gpus)
     mine, theirs = candidate.capacity.qps / candidate.gpus, best.capacity.qps / best.gpus
     return (
-        f"speculation is off, as it does not pay: the best that drafts, {best.label}, holds "
-        f"{theirs:.3g} requests/s a GPU, without drafts {mine:.3g}"
+        f"speculation is off, as it does not pay: the best deployment that drafts, {best.label}, has a "
+        f"capacity of {theirs:.3g} requests/s per GPU, without drafts {mine:.3g}"
     )

@@ -157,11 +157,11 @@ def _links(decided: Decided) -> Iterator[str]:
     links = dict.fromkeys(pool.link for pool in chosen if pool is not None)
     for link in links:
         yield (
-            f"KV caches travel at {link.gb_s:g} GB/s a GPU ({link.kind}, its nominal rate unless "
-            f"stated), and wait {1e3 * link.latency_s:g} ms more until the answer may start (assumed)"
+            f"KV caches are transferred at {link.gb_s:g} GB/s per GPU ({link.kind}, its nominal rate unless "
+            f"stated), with {1e3 * link.latency_s:g} ms of latency before decoding starts (assumed)"
         )
     if links:
-        yield "a first token leaves the decode pool: TTFT holds prefill, KV transfer and a decode step"
+        yield "the decode pool returns the first token: TTFT includes prefill, KV transfer and a decode step"
 
 
 def _precision(
@@ -174,7 +174,7 @@ def _precision(
         own = {d.model.native_weights for d in chosen if any(lower_precision(d, catalog))}
         if own:
             stated = ", ".join(sorted(own))
-            yield f"nothing in the search holds the targets at the checkpoint's own precision ({stated})"
+            yield f"nothing in the search meets the targets at the checkpoint's own precision ({stated})"
 
 
 def _sized_for(assurance: Assurance | None) -> str:
@@ -182,11 +182,11 @@ def _sized_for(assurance: Assurance | None) -> str:
     if assurance is None:
         return "sized for the prediction itself, without a margin"
     forecast = (
-        f", the forecast off by a CV of {assurance.demand_cv:g}" if assurance.demand_cv else ""
+        f" and a forecast error with a CV of {assurance.demand_cv:g}" if assurance.demand_cv else ""
     )
     return (
-        f"steps are taken as slow as the {100 * assurance.probability:g} % quantile of their error"
-        f"{forecast}, given the stated traffic otherwise; latency is stated as predicted"
+        f"capacity is sized with steps at the {100 * assurance.probability:g} % quantile of their error"
+        f"{forecast}, for the traffic as stated; latency is printed as predicted"
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAILED = 3
 
 
-@click.command(name="accept", short_help="hold a load test of one replica against the plan")
+@click.command(name="accept", short_help="check a load test of one replica against the plan")
 @click.argument("results", nargs=-1, type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--plan",

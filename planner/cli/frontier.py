@@ -68,7 +68,7 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     type=click.Choice(["none", "simulate"]),
     default="simulate",
     show_default=True,
-    help="Check the fleet for the scenario as it is in the simulator, as solve does.",
+    help="Simulate the fleet of the scenario as stated, as solve does.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option("--solver", type=click.Choice(["highs", "cbc"]), default="highs", show_default=True)

@@ -98,7 +98,7 @@ def explore(
     target.
     """
     requested, bound = target_of(scenario, service, target)
-    progress("as asked")
+    progress("the scenario as stated")
     solved = decider.as_solved(scenario, progress)
     decided, known = solved.decided, solved.decided.capacity_factors()
     simulated = (

@@ -9,9 +9,9 @@ class RejectionReason(StrEnum):
     """What a rejected deployment shares with others; its own numbers are in its rejection."""
 
     NOT_PERMITTED = "precision below the checkpoint's own"
-    ILLEGAL = "layout cannot be cut that way"
+    ILLEGAL = "the layout does not divide the model"
     NO_PRICE = "no offer has the GPU"
-    NO_DRAFT = "nothing can draft that way"
+    NO_DRAFT = "no such draft is available"
     NOT_OFFERED = "no offer with enough linked GPUs"
     NO_NETWORK = "its hosts share no network"
     UNSUPPORTED = "would not launch"
@@ -21,4 +21,4 @@ class RejectionReason(StrEnum):
     TOO_LONG = "requests exceed the context"
     NO_LINK = "no KV link between the pools is known"
     NO_HANDOVER = "the KV cache cannot be handed over between these GPUs"
-    NO_GAIN = "a smaller unit of these pools holds as much"
+    NO_GAIN = "a smaller unit of these pools has the same capacity"

@@ -43,7 +43,7 @@ def _demand(
     planned: ServicePlan, requested: Service, most: int, all_served: bool
 ) -> Iterator[Check]:
     name, groups = planned.name, planned.replica_groups
-    yield equal("demand", f"{name}: rate asked [requests/s]", planned.rate_qps, requested.rate)
+    yield equal("demand", f"{name}: rate requested [requests/s]", planned.rate_qps, requested.rate)
     routed = sum(g.routed_qps for g in groups)
     busiest = planned.served_qps if planned.busiest_qps is None else planned.busiest_qps
     yield equal("demand", f"{name}: what is served is routed", busiest, routed)
@@ -52,7 +52,7 @@ def _demand(
     for group in groups:
         yield at_most(
             "demand",
-            f"{name}: {group.label} carries its share [requests/s]",
+            f"{name}: {group.label} serves its share within its capacity [requests/s]",
             group.routed_qps,
             group.replicas * group.capacity_qps,
         )

@@ -36,7 +36,7 @@ POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 @click.option(
     "--queue-threshold",
     type=click.IntRange(min=1),
-    help="Requests waiting at a replica that ask for another one (default: the plan's).",
+    help="Requests waiting at a replica that start another one (default: the plan's).",
 )
 @click.option(
     "--burst",

@@ -60,7 +60,7 @@ def explain(
     if len(members) == 1:
         summary = f"{stated[0]} cannot be met by anything the scenario allows."
     else:
-        summary = f"{_listed(stated)} cannot hold together; it takes relaxing at least one of them."
+        summary = f"{_listed(stated)} cannot be met together; relax at least one of them."
     relaxations = sorted(
         {
             relaxation

@@ -123,7 +123,7 @@ def _left_out_text() -> Paragraph:
 def _interval_text() -> Paragraph:
     return Paragraph(
         "Intervals are quantiles of the residuals: in-sample ones where this model was measured on "
-        "this engine and GPU, left-out ones elsewhere. The table tells the share of points inside; "
+        "this engine and GPU, left-out ones elsewhere. The table gives the share of points inside; "
         "for left-out points the quantiles come from the other groups alone."
     )
 
