@@ -64,7 +64,7 @@ def command(
     catalogs: str | None,
     calibration: str | None,
 ) -> int:
-    """Hold RESULTS, files of the plan's acceptance test, against its limits.
+    """Compare RESULTS, files of the plan's acceptance test, with its limits.
 
     Without RESULTS the commands of the test are printed: run them against one replica. With them every
     statistic is compared with its limit, and the scenario is solved again with the step times that were

@@ -145,7 +145,7 @@ def _recomputed(
     )
     yield at_least(
         "optimality",
-        f"cost [USD/h] against replicas and nodes that could be split ({above})",
+        f"cost [USD/h] against a fleet of fractional replicas and nodes ({above})",
         objective,
         bound,
     )
@@ -174,9 +174,9 @@ def certificate_checks(plan: Plan) -> Iterator[Check]:
     """Status, objective, dual bound and gap agree with each other and with what is printed."""
     objective, bound = plan.objective_usd_per_hour, plan.bound_usd_per_hour
     has_fleet = plan.status in ("optimal", "feasible")
-    for name, part in (("objective", objective), ("totals", plan.totals)):
+    for name, part in (("an objective", objective), ("totals", plan.totals)):
         verdict = Verdict.HOLDS if (part is not None) == has_fleet else Verdict.FAILS
-        statement = f"a plan with status {plan.status!r} has {'an' if has_fleet else 'no'} {name}"
+        statement = f"a plan with status {plan.status} {'has' if has_fleet else 'has not'} {name}"
         yield Check("certificate", statement, verdict, "none" if part is None else "given")
     if plan.status == "infeasible":
         explained = plan.infeasibility is not None and plan.infeasibility.summary != ""

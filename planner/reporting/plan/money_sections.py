@@ -70,7 +70,7 @@ def _cash(plan: Plan) -> Iterator[Block]:
         if plan.scenario.horizon.ends
         else "The need continues: what is paid ahead for later months is not charged to these."
     )
-    yield Table("cash", "Cash, and what it accrues to", columns, sums, note=rule)
+    yield Table("cash", "Cash and accrued cost", columns, sums, note=rule)
     yield _by_quarter(cash)
     yield money_charts.cash_by_month(cash)
     if cash.committed_usd:

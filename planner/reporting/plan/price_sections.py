@@ -196,6 +196,6 @@ def energy(findings: Findings) -> Section:
 
 
 _ENERGY = (
-    "Of running the planned fleet at its mean load; making the machines is left out. State the grid of "
+    "For running the planned fleet at its mean load, without manufacturing the machines. State the grid of "
     "your regions under limits.carbon."
 )

@@ -43,7 +43,7 @@ def autoscaling_document(name: str, studies: Sequence[GroupStudy]) -> Document:
         headline=headline(studies),
         sections=(
             Section(
-                "policies", "What each policy misses and pays", (policies_table(studies), *notes)
+                "policies", "Missed requests and cost by policy", (policies_table(studies), *notes)
             ),
             Section("basis", "What was replayed", (*basis, Paragraph(_METHOD))),
         ),
