@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from planner.catalog.store import Catalog
+from planner.fleet.program.problem import Solver
 from planner.scenario.reader import find_scenario
 from planner.scenario.schema import Scenario
 from planner.session import Session
-from planner.solving.options import SolveKeywords, SolveOptions, Solver, Verify
+from planner.solving.options import SolveKeywords, SolveOptions, Verify
 
 if TYPE_CHECKING:
     from planner.batches.run import BatchResult
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from planner.derivation.rows import Beside, Derivation
     from planner.fleet.candidates.cache import SizedBefore
     from planner.plan.schema import Plan
-    from planner.solving.result import Verify
 
 
 def solve(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+StepLatency = Literal["ttft", "tpot"]  # what a prediction interval is known for
 
 
 class Evidence(StrEnum):

@@ -23,11 +23,9 @@ from planner.scenario.changes import FieldChange
 from planner.scenario.name_checks import check_names
 from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario, holds_scenario, read_scenario
 from planner.scenario.schema import Scenario
-from planner.solving.options import DEFAULTS, SolveOptions
+from planner.solving.options import DEFAULTS, Progress, SolveOptions
 from planner.solving.pipeline import solve_scenario
 from planner.standard_input import is_stdin, stdin_bytes
-
-Progress = Callable[[str], None]
 
 
 def _silent(_message: str) -> None:

@@ -29,10 +29,10 @@ def test_llama_textbook_column(rows):
     assert row["Requests in flight"].textbook.result == "150 requests"
     assert row["KV cache in total"].textbook.result == "73.5 GB"
     assert row["Memory in total"].textbook.result.startswith("BF16 about 220 GB, FP8 about 150 GB")
-    bf16 = row["Cards by memory, BF16"].textbook.result
+    bf16 = row["GPUs by memory, BF16"].textbook.result
     assert "4x h100-sxm-80gb TP=4 (320 GB)" in bf16
     assert "4x a100-sxm-80gb TP=4 (320 GB)" in bf16
-    assert "2x h100-sxm-80gb TP=2 (160 GB)" in row["Cards by memory, FP8"].textbook.result
+    assert "2x h100-sxm-80gb TP=2 (160 GB)" in row["GPUs by memory, FP8"].textbook.result
     assert "4 cards cannot carry it whatever their memory" in verdict
 
 
@@ -117,7 +117,7 @@ def test_replicas_follow_from_what_they_really_get(name, catalog):
         needed = math.ceil(group.routed_qps / group.capacity_qps - 1e-6)
         spare = group.replicas - needed
         kept = f" and {spare} to spare" if spare else ""
-        assert row["What really holds"].numbers.endswith(f"-> {needed}{kept}")
+        assert row["Replicas needed"].numbers.endswith(f"-> {needed}{kept}")
 
 
 def test_layers_that_stop_growing_are_reported(rows):

@@ -41,7 +41,7 @@ class Judged:
 def judged(requested: Sequence[RequestedRun], runs: Iterable[BenchResult]) -> tuple[Judged, ...]:
     """Every limit of every run that was made, in the order of the ladder.
 
-    Raises InputError for a run at a rate that the plan does not ask for, and where the run at the full
+    Raises InputError for a run at a rate that is not in the acceptance test, and where the run at the full
     planned rate is missing.
     """
     by_share: dict[float, BenchResult] = {}
@@ -67,7 +67,7 @@ def _rung(requested: Sequence[RequestedRun], run: BenchResult) -> RequestedRun:
     nearest = min(requested, key=lambda a: abs(run.rate_qps / a.rate_qps - 1))
     if abs(run.rate_qps / nearest.rate_qps - 1) > NEAR:
         raise InputError(
-            "a run at a rate that the plan does not ask for",
+            "a run at a rate that is not in the acceptance test",
             found=f"{run.rate_qps:g} requests/s" if run.rate_qps else "no rate is recorded",
             allowed=", ".join(f"{a.rate_qps:.4g}" for a in requested),
             action="use the commands of the plan's acceptance test",

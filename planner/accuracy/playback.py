@@ -68,7 +68,7 @@ class Playback:
             raise InputError(
                 "not a closed loop on one replica",
                 found=f"{point.load} loop, {point.replicas} replicas",
-                action="planner validate plays it; a fit takes closed loops and offline runs",
+                action="planner accuracy can simulate it; a fit needs closed loops or offline runs",
             )
         return self._composed(setup, point, condensed=True)
 

@@ -170,5 +170,7 @@ def _samples(path: Path, catalog: Catalog, calibration: Calibration) -> list[Sam
         raise CatalogError(bad.error or "bad row", where=f"{path}:{bad.line}")
     samples, failures = samples_of(table.points, catalog, calibration)
     if failures:
-        raise CatalogError("a measured row cannot be played", where=str(path), found=failures[0][1])
+        raise CatalogError(
+            "a measured row cannot be simulated", where=str(path), found=failures[0][1]
+        )
     return samples

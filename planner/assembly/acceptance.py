@@ -16,7 +16,7 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.solving.result import Solved
+from planner.solving.stages import Decided
 from planner.workload.lengths import JointLengths
 
 LADDER = (0.5, 0.8, 1.0)  # of the planned rate of one replica
@@ -26,20 +26,20 @@ IN_FLIGHT = 4  # times the expected requests in flight: a limit that does not sh
 LEAST_IN_FLIGHT = 32
 
 
-def acceptance_of(solved: Solved, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
+def acceptance_of(decided: Decided, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
     """One test for each replica group that gets requests, in the order of the plan."""
-    requested = {s.name: s for s in solved.scenario.services}
+    requested = {s.name: s for s in decided.scenario.services}
     for planned in services:
         for group in planned.replica_groups:
             if group.routed_qps > 0:
-                candidate = solved.by_key[group.key(planned.name)]
-                yield _test(requested[planned.name], planned.model, group, candidate, solved)
+                candidate = decided.by_key[group.key(planned.name)]
+                yield _test(requested[planned.name], planned.model, group, candidate, decided)
 
 
 def _test(
-    service: Service, model: str, group: ReplicaGroup, candidate: Candidate, solved: Solved
+    service: Service, model: str, group: ReplicaGroup, candidate: Candidate, decided: Decided
 ) -> AcceptanceTest:
-    mixed = group_lengths(service, candidate.key, solved)
+    mixed = group_lengths(service, candidate.key, decided)
     prompt, output = round(mixed.mean_prompt), max(2, round(mixed.mean_output))
     served = group.checkpoint or model
     rungs = []
@@ -77,7 +77,7 @@ def _limits(
 
     Targets that hold together for a share of requests (goodput) say nothing about one percentile.
     """
-    limits = {}
+    limits: dict[str, float] = {}
     if service.slo.goodput is None:
         limits = {t.key: t.seconds for t in service.slo.targets}
     worse = derating(candidate.steps, service.assurance)

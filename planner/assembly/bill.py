@@ -12,20 +12,20 @@ from planner.money.ledger import charged
 from planner.money.rates import token_cost, usd_per_month, usd_per_year
 from planner.plan.money import Rental
 from planner.plan.schema import NodeCount, ServicePlan, Totals
-from planner.solving.result import Solved
 from planner.solving.schedule import rented
+from planner.solving.stages import Decided
 from planner.workload.lengths import lengths_of
 
 
-def nodes_of(solved: Solved, rentals: Iterable[Rental]) -> Iterator[NodeCount]:
+def nodes_of(decided: Decided, rentals: Iterable[Rental]) -> Iterator[NodeCount]:
     """Nodes by offer: those always paid, then those paid part of the time, level by level.
 
     ``rentals``: the same nodes by month. Idle GPUs are those of the period with the most of their type.
     """
-    offers = {o.key: o for o in solved.offers}
-    factors = _charged(rentals, ends=solved.scenario.horizon.ends)
-    idle, standing = _idle_at_the_peak(solved)
-    for key, paid in rented(solved):
+    offers = {o.key: o for o in decided.offers}
+    factors = _charged(rentals, ends=decided.scenario.horizon.ends)
+    idle, standing = _idle_at_the_peak(decided)
+    for key, paid in rented(decided):
         offer = offers[key]
         for n, share in paid:
             unused = max(0, min(idle[offer.gpu], standing[key], n * offer.gpu_count))
@@ -63,16 +63,16 @@ def _charged(rentals: Iterable[Rental], *, ends: bool) -> dict[str, float]:
     return {key: paid[key] / held[key] for key in held}
 
 
-def _idle_at_the_peak(solved: Solved) -> tuple[dict[str, int], dict[str, int]]:
+def _idle_at_the_peak(decided: Decided) -> tuple[dict[str, int], dict[str, int]]:
     """Idle GPUs by type, and GPUs standing by offer key, when the most GPUs of the type stand."""
-    offers = {o.key: o for o in solved.offers}
+    offers = {o.key: o for o in decided.offers}
     billed: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     used: dict[tuple[str, int], float] = defaultdict(float)
-    for (key, t), nodes in solved.solution.billed.items():
+    for (key, t), nodes in decided.solution.billed.items():
         offer = offers[offer_key(key)]
         billed[offer.gpu, t][offer.key] += nodes * offer.gpu_count
-    for (kind, t), n in solved.solution.replicas.items():
-        candidate = solved.by_key[kind]
+    for (kind, t), n in decided.solution.replicas.items():
+        candidate = decided.by_key[kind]
         for gpu, gpus in candidate.gpus_by_type.items():
             used[gpu, t] += n * gpus
     idle: dict[str, int] = defaultdict(int)
@@ -89,20 +89,20 @@ def _idle_at_the_peak(solved: Solved) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def totals_of(
-    solved: Solved, services: Iterable[ServicePlan], nodes: Iterable[NodeCount]
+    decided: Decided, services: Iterable[ServicePlan], nodes: Iterable[NodeCount]
 ) -> Totals:
     """Sums over the plan, with the cost per million tokens at mean demand; GPUs as most stand at once."""
     nodes, services = tuple(nodes), tuple(services)
     cost = sum(n.usd_per_hour for n in nodes)
     served = {s.name: s.served_qps for s in services}
     rate = sum(served.values())
-    lengths = {s.name: lengths_of(s) for s in solved.scenario.services}
+    lengths = {s.name: lengths_of(s) for s in decided.scenario.services}
     prompt = sum(served[n] * x.mean_prompt for n, x in lengths.items()) / rate if rate else 0.0
     output = sum(served[n] * x.mean_written for n, x in lengths.items()) / rate if rate else 0.0
     tokens = token_cost(cost, rate, prompt, output)
-    sizes = {o.key: o.gpu_count for o in solved.offers}
+    sizes = {o.key: o.gpu_count for o in decided.offers}
     standing: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for (key, t), n in solved.solution.billed.items():
+    for (key, t), n in decided.solution.billed.items():
         standing[t].append((n, n * sizes[offer_key(key)]))
     return Totals(
         gpus=sum(g.gpus for s in services for g in s.replica_groups),
@@ -117,19 +117,19 @@ def totals_of(
     )
 
 
-def share_of_cost(candidate: Candidate, solved: Solved, nodes: tuple[NodeCount, ...]) -> float:
+def share_of_cost(candidate: Candidate, decided: Decided, nodes: tuple[NodeCount, ...]) -> float:
     """The group's part of the rent of its GPU types, by GPU-hours; idle GPUs are shared in proportion."""
-    return sum(_share_of_rent(candidate, gpu, solved, nodes) for gpu in candidate.gpus_by_type)
+    return sum(_share_of_rent(candidate, gpu, decided, nodes) for gpu in candidate.gpus_by_type)
 
 
 def _share_of_rent(
-    candidate: Candidate, gpu: str, solved: Solved, nodes: tuple[NodeCount, ...]
+    candidate: Candidate, gpu: str, decided: Decided, nodes: tuple[NodeCount, ...]
 ) -> float:
     rent = sum(n.usd_per_hour for n in nodes if n.gpu == gpu)
-    hours = solved.problem.period_hours
+    hours = decided.problem.period_hours
     used: dict[str, float] = defaultdict(float)
-    for (kind, period), n in solved.solution.replicas.items():
-        gpus = solved.by_key[kind].gpus_by_type
+    for (kind, period), n in decided.solution.replicas.items():
+        gpus = decided.by_key[kind].gpus_by_type
         if gpu in gpus:
             used[kind] += n * gpus[gpu] * hours[period]
     return rent * used[candidate.key] / sum(used.values())

@@ -27,6 +27,6 @@ def liabilities(rentals: Iterable[Rental], horizon: Horizon) -> Iterator[str]:
         yield (
             f"{rental.count}x {rental.instance_type} of {rental.provider} is committed for "
             f"{held.term_months} months from month {rental.from_month}: {held.months_beyond} of them "
-            f"lie beyond the horizon of {horizon.months} months, with {' and '.join(amounts)} then, "
+            f"are after the horizon of {horizon.months} months, with {' and '.join(amounts)} then, "
             f"{charged}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.scenario.schema import Service
-from planner.solving.result import Solved
+from planner.solving.stages import Decided
 from planner.workload.lengths import lengths_of
 from planner.workload.turns import recorded
 
@@ -25,14 +25,14 @@ def talks_as(service: Service) -> str:
     return (
         f"requests are turns of conversations that start as {service.arrivals.process} arrivals, "
         f"about {talk.turns.mean:g} turns each with prompts of {lengths.mean_prompt:,.0f} tokens on "
-        "average; a turn comes when the answer before has ended and the think time has passed"
+        "average; a turn is sent when the previous response has ended and the think time has passed"
     )
 
 
-def offloads(solved: Solved) -> Iterator[str]:
+def offloads(decided: Decided) -> Iterator[str]:
     """Where chosen replicas keep KV blocks outside the GPU, and at what rate they are taken to come back."""
-    for kind in solved.replicas():
-        deployment = solved.by_key[kind].deployment
+    for kind in decided.replicas():
+        deployment = decided.by_key[kind].deployment
         settings, support = deployment.settings, deployment.engine.kv_offload
         if not settings.offload_host_gb or support is None:
             continue
@@ -41,6 +41,6 @@ def offloads(solved: Solved) -> Iterator[str]:
         disk = f" and {settings.offload_disk_gb:g} GB of disk" if settings.offload_disk_gb else ""
         yield (
             f"{deployment.engine.name} keeps KV blocks in {settings.offload_host_gb:g} GB of host "
-            f"memory{disk} a replica and brings them back at {rate:g} GB/s a GPU ({stated}); that the "
+            f"memory{disk} per replica and reloads them at {rate:g} GB/s per GPU ({stated}); whether the "
             "instances have this memory is not checked"
         )

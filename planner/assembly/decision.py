@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Iterator
 
 from planner.assembly.prices import offer_doubts
 from planner.assembly.services import group_lengths
@@ -13,15 +12,14 @@ from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.fleet.offers.node_offers import offer_key
 from planner.fleet.program.problem import Problem, Solution
-from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne
+from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne, LossOutcome
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.solving.result import Solved
+from planner.solving.stages import Decided, WithoutMargin
 
 LESS = 1e-6  # relative: a cost that differs by less is the same
-Outcome = Literal["holds", "misses", "overloaded", "gone"]
 
 
 def group_margin(candidate: Candidate, service: Service) -> GroupMargin | None:
@@ -41,21 +39,18 @@ def group_margin(candidate: Candidate, service: Service) -> GroupMargin | None:
     )
 
 
-def as_predicted_of(solved: Solved) -> AsPredicted | None:
+def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted:
     """What the scenario would take without a margin."""
-    found = solved.as_predicted
-    if found is None:
-        return None
-    same, fleet = found.same, found.fleet
+    same, fleet = found.own_kinds, found.all_kinds
     other = _usd(fleet.solution) < _usd(same.solution) * (1 - LESS)
-    replicas = fleet.solution.most_replicas() if other else solved.replicas()
-    largest = max(replicas, key=lambda kind: (replicas[kind] * found.by_key[kind].gpus, kind))
-    d = found.by_key[largest].deployment
+    replicas = fleet.solution.most_replicas() if other else decided.replicas()
+    largest = max(replicas, key=lambda kind: (replicas[kind] * fleet.by_key[kind].gpus, kind))
+    d = fleet.by_key[largest].deployment
     return AsPredicted(
         gpus=standing_gpus(same.problem, same.solution),
         usd_per_hour=_usd(same.solution),
         settled_by=f"{d.model.name} on {d.gpu.name} with {d.engine.name} {d.engine.version}",
-        cheapest_label=_label(fleet.solution, found.by_key),
+        cheapest_label=_label(fleet),
         cheapest_gpus=standing_gpus(fleet.problem, fleet.solution),
         cheapest_usd_per_hour=_usd(fleet.solution),
     )
@@ -66,10 +61,10 @@ def _usd(solution: Solution) -> float:
     return solution.objective_usd_per_hour or 0.0
 
 
-def _label(solution: Solution, by_key: Mapping[str, Candidate]) -> str:
-    """The replicas of a solution, kind by kind."""
-    counted = sorted(solution.most_replicas().items())
-    return "; ".join(f"{n}x ({by_key[kind].label})" for kind, n in counted if n)
+def _label(decided: Decided) -> str:
+    """The replicas of a fleet, kind by kind."""
+    counted = decided.replicas().items()
+    return "; ".join(f"{n}x ({decided.by_key[kind].label})" for kind, n in counted)
 
 
 def standing_gpus(problem: Problem, solution: Solution) -> int:
@@ -81,11 +76,8 @@ def standing_gpus(problem: Problem, solution: Solution) -> int:
     )
 
 
-def cheapest_of(solved: Solved, as_of: str | None) -> Cheapest | None:
-    """The cheapest fleet of all offers, where it is not the plan."""
-    wider = solved.wider
-    if wider is None:
-        return None
+def cheapest_of(wider: Decided, as_of: str | None) -> Cheapest:
+    """The cheapest fleet of all offers, which is not the plan's."""
     offers = {o.key: o for o in wider.offers}
     most: dict[str, int] = {}
     for (key, _), n in sorted(wider.solution.billed.items()):
@@ -93,7 +85,7 @@ def cheapest_of(solved: Solved, as_of: str | None) -> Cheapest | None:
             most[key] = max(most.get(key, 0), n)
     rented = [(offers[offer_key(key)], n) for key, n in most.items()]
     return Cheapest(
-        label=_label(wider.solution, wider.by_key),
+        label=_label(wider),
         gpus=standing_gpus(wider.problem, wider.solution),
         usd_per_hour=_usd(wider.solution),
         status=wider.solution.status,
@@ -111,28 +103,28 @@ def cheapest_of(solved: Solved, as_of: str | None) -> Cheapest | None:
 
 
 def losses_of(
-    solved: Solved, services: tuple[ServicePlan, ...], nodes: tuple[NodeCount, ...]
+    decided: Decided, services: tuple[ServicePlan, ...], nodes: tuple[NodeCount, ...]
 ) -> Iterator[LossOfOne]:
     """One line for each replica group, in the order of the plan."""
-    requested = {s.name: s for s in solved.scenario.services}
+    requested = {s.name: s for s in decided.scenario.services}
     for planned in services:
         for group in planned.replica_groups:
-            candidate = solved.by_key[group.key(planned.name)]
-            yield _loss(requested[planned.name], group, candidate, solved, nodes)
+            candidate = decided.by_key[group.key(planned.name)]
+            yield _loss(requested[planned.name], group, candidate, decided, nodes)
 
 
 def _loss(
     service: Service,
     group: ReplicaGroup,
     candidate: Candidate,
-    solved: Solved,
+    decided: Decided,
     nodes: tuple[NodeCount, ...],
 ) -> LossOfOne:
     left = group.replicas - 1
-    outcome: Outcome = "gone"
+    outcome: LossOutcome = "gone"
     missed: dict[str, float] = {}
     if left:
-        outcome, missed = _with_one_less(service, group, candidate, solved)
+        outcome, missed = _with_one_less(service, group, candidate, decided)
     return LossOfOne(
         service=service.name,
         replica=group.name,
@@ -144,14 +136,14 @@ def _loss(
 
 
 def _with_one_less(
-    service: Service, group: ReplicaGroup, candidate: Candidate, solved: Solved
-) -> tuple[Outcome, dict[str, float]]:
+    service: Service, group: ReplicaGroup, candidate: Candidate, decided: Decided
+) -> tuple[LossOutcome, dict[str, float]]:
     """How the targets fare at the rate that each remaining replica then gets, by the closed form."""
     c, share = candidate, service.assumptions.prefix_hit_share
     rate, cv = group.routed_qps / (group.replicas - 1), max(1.0, service.arrivals.cv)
     if rate <= group.capacity_qps:
         return "holds", {}
-    lengths = group_lengths(service, c.key, solved)
+    lengths = group_lengths(service, c.key, decided)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate, c.prefill)
     if not placed.keeps_up(lengths, rate, cv, share):
         return "overloaded", {}
@@ -159,7 +151,7 @@ def _with_one_less(
     if rate <= placed.capacity(lengths, slo, cv, share).qps:
         return "holds", {}
     point = placed.point(lengths, slo, rate, cv, share)
-    missed = {
+    missed: dict[str, float] = {
         t.key: point.latency_s[t.key]
         for t in slo.targets
         if t.key in point.latency_s and point.latency_s[t.key] > t.seconds
@@ -185,9 +177,9 @@ def _spare_on(gpu: str, needed: float, nodes: tuple[NodeCount, ...]) -> float | 
     return min(costs, default=None)
 
 
-def with_margins(services: tuple[ServicePlan, ...], solved: Solved) -> tuple[ServicePlan, ...]:
+def with_margins(services: tuple[ServicePlan, ...], decided: Decided) -> tuple[ServicePlan, ...]:
     """The services with the margin of each group written out."""
-    requested = {s.name: s for s in solved.scenario.services}
+    requested = {s.name: s for s in decided.scenario.services}
     return tuple(
         planned.model_copy(
             update={
@@ -195,7 +187,7 @@ def with_margins(services: tuple[ServicePlan, ...], solved: Solved) -> tuple[Ser
                     g.model_copy(
                         update={
                             "margin": group_margin(
-                                solved.by_key[g.key(planned.name)], requested[planned.name]
+                                decided.by_key[g.key(planned.name)], requested[planned.name]
                             )
                         }
                     )

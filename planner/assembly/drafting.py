@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from planner.fleet.candidates.candidate import Candidate
 from planner.scenario.schema import Service
 from planner.scenario.search.speculation import NONE
-from planner.solving.result import Solved
+from planner.solving.stages import Decided
 
 
-def drafting(solved: Solved) -> Iterator[str]:
+def drafting(decided: Decided) -> Iterator[str]:
     """Line by line over the services whose searches speak of drafts."""
-    many = len(solved.scenario.services) > 1
-    for service in solved.scenario.services:
+    many = len(decided.scenario.services) > 1
+    for service in decided.scenario.services:
         if service.search.speculative == (NONE,):
             continue
         label = f"{service.name}: " if many else ""
-        chosen = [solved.by_key[kind] for kind in solved.replicas()]
+        chosen = [decided.by_key[kind] for kind in decided.replicas()]
         for candidate in (c for c in chosen if c.service == service.name):
-            yield label + _said(candidate, solved, service)
+            yield label + _said(candidate, decided, service)
 
 
-def _said(candidate: Candidate, solved: Solved, service: Service) -> str:
+def _said(candidate: Candidate, decided: Decided, service: Service) -> str:
     deployment = candidate.deployment
     draft, settings = deployment.draft, deployment.settings
     if draft is None:
-        return _off(candidate, solved, service)
+        return _off(candidate, decided, service)
     own = f" by {draft.checkpoint}" if draft.checkpoint else ""
     return (
         f"{settings.draft_tokens} tokens drafted a step{own}, {100 * settings.draft_acceptance:.0f} % "
@@ -35,21 +35,21 @@ def _said(candidate: Candidate, solved: Solved, service: Service) -> str:
     )
 
 
-def _off(candidate: Candidate, solved: Solved, service: Service) -> str:
+def _off(candidate: Candidate, decided: Decided, service: Service) -> str:
     """The best that drafts on the same GPUs, beside what was chosen."""
     named = ", ".join(w.method for w in service.search.speculative if w != NONE)
     rivals = [
         c
-        for c in solved.by_key.values()
+        for c in decided.by_key.values()
         if c.service == service.name
         and c.deployment.draft is not None
         and c.deployment.gpu == candidate.deployment.gpu
     ]
     if not rivals:
-        return f"speculation is off: nothing that drafts ({named}) holds the targets"
+        return f"speculation is off: no deployment that drafts ({named}) meets the targets"
     best = max(rivals, key=lambda c: c.capacity.qps / c.gpus)
     mine, theirs = candidate.capacity.qps / candidate.gpus, best.capacity.qps / best.gpus
     return (
-        f"speculation is off, as it does not pay: the best that drafts, {best.label}, holds "
-        f"{theirs:.3g} requests/s a GPU, without drafts {mine:.3g}"
+        f"speculation is off, as it does not pay: the best deployment that drafts, {best.label}, has a "
+        f"capacity of {theirs:.3g} requests/s per GPU, without drafts {mine:.3g}"
     )

@@ -10,14 +10,14 @@ from planner.catalog.engine import EngineSpec, version_key
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.candidate import Candidate
 from planner.serving.limits import replica_limits
-from planner.solving.result import Solved
+from planner.solving.stages import Decided
 
 DAYS_A_MONTH = 365.25 / 12
 
 
-def engine_basis(solved: Solved, catalog: Catalog) -> Iterator[str]:
+def engine_basis(decided: Decided, catalog: Catalog) -> Iterator[str]:
     """What a reader must know of the engines behind the chosen deployments, each thing once."""
-    chosen = [solved.by_key[key] for key in solved.replicas()]
+    chosen = [decided.by_key[key] for key in decided.replicas()]
     for engine in dict.fromkeys(c.deployment.engine for c in chosen):
         yield version_basis(engine, catalog)
     for candidate in chosen:
@@ -50,6 +50,6 @@ def load_basis(candidate: Candidate, catalog: Catalog) -> Iterator[str]:
         return
     where = f" on {deployment.gpu.name}" if found.on_gpu else ""
     yield (
-        f"{candidate.label} runs {running:.0f} requests at once at capacity; {deployment.engine.name}"
+        f"at capacity {candidate.label} runs {running:.0f} requests concurrently; {deployment.engine.name}"
         f"{where} was measured at {found.least:g} to {found.most:g}"
     )

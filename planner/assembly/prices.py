@@ -60,12 +60,12 @@ def _uncertain(offer: Offer) -> Iterator[str]:
 
 
 def offer_doubts(offer: Offer, count: int, as_of: str | None) -> Iterator[str]:
-    """What stands against an offer of which ``count`` are rented."""
+    """What is doubtful about an offer of which ``count`` are rented."""
     if as_of is not None and offer.as_of:
         days = (date.fromisoformat(as_of) - date.fromisoformat(offer.as_of)).days
         if days > OLD_DAYS:
             yield f"its price is of {offer.as_of}, {counted(days, 'day')} before {as_of}"
     if offer.gpu_count == 1 and count > 1 and offer.tier != HYPERSCALER:
-        yield f"quote needed: {count} GPUs are priced by the price of one"
+        yield f"quote needed: the price of a single GPU is used for {count}"
     if offer.obtainability:
         yield offer.obtainability

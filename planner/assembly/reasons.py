@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from planner.fleet.alternatives.narrower_choices import UNPROTECTED, Rival
-from planner.fleet.candidates.candidate import NO_PRICE, TOO_SLOW, Rejection
+from planner.fleet.alternatives.narrower_choices import Restriction, Rival
+from planner.fleet.candidates.candidate import Rejection
 from planner.fleet.program.problem import Solution
+from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
 from planner.plan.schema import Totals
-from planner.solving.result import Solved
+from planner.solving.stages import Decided, InfeasibleScenario
 from planner.units import counted
 
 EXAMPLES = 3
@@ -18,7 +19,7 @@ ROUNDING = 1e-6  # sums of floats that differ by less are equal
 EQUAL = 0.005  # prices per GPU that differ by less are reported as the same
 
 
-def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alternative:
+def alternative_of(rival: Rival, decided: Decided, totals: Totals | None) -> Alternative:
     """What the narrower choice costs, and the plainest reason it lost."""
     problem, solution = rival.problem, rival.solution
     gpus = {o.key: o.gpus_per_node for o in problem.offers}
@@ -28,7 +29,7 @@ def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alter
     )
     cost = solution.objective_usd_per_hour or 0.0
     groups = [
-        f"{n}x ({solved.by_key[kind].label})"
+        f"{n}x ({decided.by_key[kind].label})"
         for kind, n in sorted(solution.most_replicas().items())
         if n
     ]
@@ -36,15 +37,15 @@ def alternative_of(rival: Rival, solved: Solved, totals: Totals | None) -> Alter
         label="; ".join(groups) or "no fleet",
         gpus=billed,
         usd_per_hour=cost,
-        reason=_why_it_lost(rival, solved, billed, cost, totals),
+        reason=_why_it_lost(rival, decided, billed, cost, totals),
         restricted_to=rival.name,
         status=solution.status,
     )
 
 
-def serves_as_much(rival: Rival, solved: Solved) -> bool:
+def serves_as_much(rival: Rival, decided: Decided) -> bool:
     """Whether the narrower choice carries all that the plan carries (it may not when stock is short)."""
-    return _carried(rival.solution) >= _carried(solved.solution) * (1 - ROUNDING)
+    return _carried(rival.solution) >= _carried(decided.solution) * (1 - ROUNDING)
 
 
 def _carried(solution: Solution) -> float:
@@ -53,17 +54,17 @@ def _carried(solution: Solution) -> float:
 
 
 def _why_it_lost(
-    rival: Rival, solved: Solved, gpus: int, cost: float, totals: Totals | None
+    rival: Rival, decided: Decided, gpus: int, cost: float, totals: Totals | None
 ) -> str:
     if totals is None:
         return "no plan to compare with"
-    if not serves_as_much(rival, solved):
-        part = _carried(rival.solution) / _carried(solved.solution)
+    if not serves_as_much(rival, decided):
+        part = _carried(rival.solution) / _carried(decided.solution)
         return f"serves only {100 * part:.0f} % of the requests that the plan serves"
-    if rival.name == UNPROTECTED:
+    if rival.name is Restriction.UNPROTECTED:
         price = totals.usd_per_hour - cost
         return f"survives no failure; surviving what the scenario names costs ${price:,.2f}/h"
-    if rival.name == "native precision":
+    if rival.name is Restriction.NATIVE:
         return "the checkpoint's own precision; quality is not modelled"
     if cost <= totals.usd_per_hour * (1 + ROUNDING):
         return "costs the same; the tie went to fewer GPUs, then to the lower TPOT"
@@ -86,10 +87,10 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f} times as much" if ratio >= 1.5 else f"{100 * (ratio - 1):.0f} % more"
 
 
-def rejection_groups(solved: Solved) -> Iterator[RejectionGroup]:
+def rejection_groups(decided: Decided) -> Iterator[RejectionGroup]:
     """Rejections by reason, the most frequent first, each with its nearest miss."""
     by_reason: dict[str, list[Rejection]] = defaultdict(list)
-    for candidates in solved.candidates.values():
+    for candidates in decided.candidates.values():
         for rejection in candidates.rejections:
             by_reason[rejection.reason].append(rejection)
     for reason, group in sorted(by_reason.items(), key=lambda item: -len(item[1])):
@@ -102,15 +103,13 @@ def rejection_groups(solved: Solved) -> Iterator[RejectionGroup]:
         )
 
 
-def infeasibility_of(solved: Solved) -> Infeasibility | None:
-    """The explanation in the plan's shape; None when there is a fleet."""
-    why = solved.explanation
-    if why is None:
-        return None
-    nearest = _nearest_miss(solved, why.conflict)
+def infeasibility_of(scenario: InfeasibleScenario) -> Infeasibility:
+    """The explanation in the plan's shape."""
+    why, decided = scenario.explanation, scenario.decided
+    nearest = _nearest_miss(decided, on_latency=why.on_latency)
     stated = f" Nearest miss: {nearest.label} ({nearest.detail})." if nearest else ""
     return Infeasibility(
-        summary=" ".join((*without_price(solved), why.summary)) + stated,
+        summary=" ".join((*without_price(decided), why.summary)) + stated,
         conflict=why.conflict,
         relaxations=tuple(
             Relaxation(
@@ -125,29 +124,27 @@ def infeasibility_of(solved: Solved) -> Infeasibility | None:
     )
 
 
-def without_price(solved: Solved) -> tuple[str, ...]:
+def without_price(decided: Decided) -> tuple[str, ...]:
     """One sentence for each GPU type that the search names and that has no price."""
     details = (
         r.detail
-        for candidates in solved.candidates.values()
+        for candidates in decided.candidates.values()
         for r in candidates.rejections
-        if r.reason == NO_PRICE
+        if r.reason == RejectionReason.NO_PRICE
     )
     return tuple(f"{detail[0].upper()}{detail[1:]}." for detail in dict.fromkeys(details))
 
 
-def _nearest_miss(solved: Solved, conflict: Iterable[str]) -> Rejection | None:
+def _nearest_miss(decided: Decided, *, on_latency: bool) -> Rejection | None:
     """The rejection that came closest among services without a candidate.
 
     Where a latency target is in conflict, only what misses a target counts.
     """
-    keys = {t.key for s in solved.scenario.services for t in s.slo.targets}
-    on_time = not any(key in text for text in conflict for key in keys)
     missed = (
         r
-        for s in solved.candidates.values()
+        for s in decided.candidates.values()
         if not s.candidates
         for r in s.rejections
-        if r.miss is not None and (on_time or r.reason == TOO_SLOW)
+        if r.miss is not None and (not on_latency or r.reason == RejectionReason.TOO_SLOW)
     )
     return min(missed, key=lambda r: (r.miss, r.label), default=None)

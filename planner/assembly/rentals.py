@@ -9,20 +9,20 @@ from planner.catalog.offer import Offer
 from planner.fleet.offers.node_offers import offer_key
 from planner.plan.money import Cash, Rental
 from planner.scenario.fleet import Horizon
-from planner.solving.result import Solved
 from planner.solving.schedule import NEGLIGIBLE_H
+from planner.solving.stages import Decided
 from planner.units import HOURS_PER_MONTH
 
 Levels = list[tuple[int, float]]  # nodes billed, for how many hours
 
 
-def rentals_of(solved: Solved) -> tuple[Rental, ...]:
+def rentals_of(decided: Decided) -> tuple[Rental, ...]:
     """Every holding of the fleet, by offer and first month.
 
     A commitment is one holding however much of it is used; what is paid by the hour is one for each run
     of months with the same nodes and hours. Nodes that overlap while migrating are paid in month 1.
     """
-    found = (*_held(solved), *_overlapping(solved))
+    found = (*_held(decided), *_overlapping(decided))
     return tuple(sorted(found, key=lambda r: (r.name, r.from_month, r.months)))
 
 
@@ -31,20 +31,19 @@ def cash_of(rentals: Iterable[Rental], horizon: Horizon) -> Cash:
     return Cash.of((r.holding for r in rentals), horizon.months, ends=horizon.ends)
 
 
-def _held(solved: Solved) -> Iterator[Rental]:
+def _held(decided: Decided) -> Iterator[Rental]:
     """Each node offer stage by stage, equal stages that follow each other joined."""
-    calendar, hours = solved.calendar, solved.problem.period_hours
-    assert calendar is not None
+    calendar, hours = decided.calendar, decided.problem.period_hours
     starts = sorted(set(calendar.month))
-    stage = solved.scenario.horizon.months // len(starts)
+    stage = decided.scenario.horizon.months // len(starts)
     in_stage = {
         start: sum(h for h, month in zip(hours, calendar.month, strict=True) if month == start)
         for start in starts
     }
     billed: dict[str, dict[int, Levels]] = defaultdict(lambda: defaultdict(list))
-    for (key, period), nodes in sorted(solved.solution.billed.items()):
+    for (key, period), nodes in sorted(decided.solution.billed.items()):
         billed[key][calendar.month[period]].append((nodes, hours[period]))
-    offers = {o.key: o for o in solved.offers}
+    offers = {o.key: o for o in decided.offers}
     for key, stages in billed.items():
         last: Rental | None = None
         for start, levels in sorted(stages.items()):
@@ -68,13 +67,13 @@ def _follows(last: Rental, found: Rental) -> bool:
     )
 
 
-def _overlapping(solved: Solved) -> Iterator[Rental]:
+def _overlapping(decided: Decided) -> Iterator[Rental]:
     """Existing nodes that run beside what replaces them."""
-    offers = {o.key: o for o in solved.offers}
-    overlap = solved.problem.overlap_hours
-    for key, node_hours in solved.solution.overlap_node_hours.items():
+    offers = {o.key: o for o in decided.offers}
+    overlap = decided.problem.overlap_hours
+    for key, node_hours in decided.solution.overlap_node_hours.items():
         if node_hours > NEGLIGIBLE_H:
-            hours = solved.scenario.migration.overlap_hours
+            hours = decided.scenario.migration.overlap_hours
             nodes = round(node_hours / overlap)
             yield _rental(offers[offer_key(key)], nodes, 1, 1, hours / HOURS_PER_MONTH)
 

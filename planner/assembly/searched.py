@@ -11,14 +11,14 @@ from planner.fleet.candidates.layouts import layouts
 from planner.scenario.fields import Names
 from planner.scenario.schema import Service
 from planner.sizing.precision import is_below_native, weights_for
-from planner.solving.result import Solved
+from planner.solving.stages import Decided
 from planner.units import counted
 
 
-def searched(solved: Solved, catalog: Catalog) -> str:
+def searched(decided: Decided, catalog: Catalog) -> str:
     """Engines, GPU types, parallel layouts and formats that were tried, over all services."""
-    services = solved.scenario.services
-    offered = {o.gpu for o in solved.offers}
+    services = decided.scenario.services
+    offered = {o.gpu for o in decided.offers}
     named = [
         {catalog.gpu(g).name for g in names} if names != "all" else offered
         for s in services

@@ -28,9 +28,9 @@ def service_notes(service: Service, label: str) -> Iterator[str]:
 def _hours(job: Job) -> str:
     """How the hours of a job were found."""
     return (
-        "its work lies in the hours of its window that the same program finds cheapest, start-up left "
-        "out, and is done at saturation, as early as the replicas of each hour can; a failure delays it, "
-        f"and the {job.within / HOUR_S:g} h hold no spare for that"
+        "it runs in the hours of its window that the same program finds cheapest, without start-up times, "
+        "at saturation and as early as the replicas of each hour allow; a failure delays it, and the "
+        f"{job.within / HOUR_S:g} h include no reserve for that"
     )
 
 
@@ -39,11 +39,11 @@ def _adapters(lora: Lora) -> str:
     waits = ""
     if lora.loaded < lora.adapters:
         waits = (
-            f"; requests for the other {lora.adapters - lora.loaded} wait until one of them is free, and "
+            f"; requests for the other {lora.adapters - lora.loaded} wait until one of them is free; "
             "that wait is not modelled"
         )
     return (
         f"each request names one of {counted(lora.adapters, 'LoRA adapter')} of rank {lora.rank}, all "
-        f"equally often, {lora.loaded} of them on each replica; their kernels take what one measurement "
-        f"on another device did (assumed){waits}"
+        f"equally often, {lora.loaded} of them on each replica; the time of their kernels is that of one "
+        f"measurement on another device (assumed){waits}"
     )

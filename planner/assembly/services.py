@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from planner.assembly.bill import share_of_cost
 from planner.assembly.jobs import job_plan
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
+from planner.evidence import StepLatency
 from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
@@ -16,26 +19,29 @@ from planner.plan.replica_group import Prediction, ReplicaGroup, StepBreakdown
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.plan.speculation import SpeculationPlan
 from planner.scenario.schema import Service
+from planner.scenario.slo import metric_of
 from planner.serving.closed_form.unit_point import unit_of
 from planner.sizing.cache.kv_cache import kv_layout
 from planner.sizing.drafts import draft_weight_bytes, with_draft
 from planner.sizing.layout import MemoryLayout
-from planner.solving.result import Operating, Solved
 from planner.solving.schedule import mean_served_qps
+from planner.solving.stages import Decided, Operating, SolvedFleet
 from planner.workload.lengths import JointLengths, lengths_of
 
 INTERVAL_LEVEL = 0.8
+KNOWN: dict[str, StepLatency] = {kind: kind for kind in get_args(StepLatency)}
 
 
 def service_plan(
-    service: Service, solved: Solved, nodes: tuple[NodeCount, ...], catalog: Catalog
+    service: Service, found: SolvedFleet, nodes: tuple[NodeCount, ...], catalog: Catalog
 ) -> ServicePlan:
     """Write out one service: its groups in the order of their keys, its headroom and floors."""
-    routed = solved.routed_qps(service.name)
+    decided = found.decided
+    routed = decided.routed_qps(service.name)
     chosen = [
-        (solved.by_key[kind], count)
-        for kind, count in solved.replicas().items()
-        if solved.by_key[kind].service == service.name
+        (decided.by_key[kind], count)
+        for kind, count in decided.replicas().items()
+        if decided.by_key[kind].service == service.name
     ]
     lengths = lengths_of(service)
     groups = tuple(
@@ -44,7 +50,7 @@ def service_plan(
                 candidate,
                 count,
                 routed.get(candidate.key, 0.0),
-                solved,
+                found,
                 nodes,
                 lengths,
                 is_job=service.job is not None,
@@ -57,7 +63,7 @@ def service_plan(
     )
     capacity = sum(g.capacity_qps * g.replicas for g in groups)
     busiest = sum(routed.values())
-    served = mean_served_qps(service.name, solved)
+    served = mean_served_qps(service.name, decided)
     cost = sum(g.usd_per_hour for g in groups)
     return ServicePlan(
         name=service.name,
@@ -68,17 +74,17 @@ def service_plan(
         replica_groups=groups,
         usd_per_hour=cost,
         headroom_qps=max(0.0, capacity - busiest),
-        busiest_qps=busiest if len(solved.problem.period_hours) > 1 else None,
+        busiest_qps=busiest if len(decided.problem.period_hours) > 1 else None,
         floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
-        job=job_plan(service, solved, cost, served) if chosen else None,
-        prefix_hits=solved.prefix_hits.get(service.name),
+        job=job_plan(service, decided, cost, served) if chosen else None,
+        prefix_hits=found.prefix_hits.get(service.name),
     )
 
 
-def group_lengths(service: Service, kind: str, solved: Solved) -> JointLengths:
+def group_lengths(service: Service, kind: str, decided: Decided) -> JointLengths:
     """Lengths of the requests that replicas of a kind get in their busiest period."""
     buckets = buckets_of(service.name, lengths_of(service), service.buckets)
-    return served_lengths(buckets, solved.demand_qps(kind))
+    return served_lengths(buckets, decided.demand_qps(kind))
 
 
 def _name_of(service: Service, model: ModelSpec | None) -> str:
@@ -107,14 +113,15 @@ def _group(
     candidate: Candidate,
     count: int,
     routed: float,
-    solved: Solved,
+    found: SolvedFleet,
     nodes: tuple[NodeCount, ...],
     lengths: JointLengths,
     *,
     is_job: bool,
 ) -> ReplicaGroup:
     """One group as the plan holds it; a job's requests wait for hours, and no latency is said of them."""
-    d, at = candidate.deployment, solved.operating[candidate.key]
+    d, at = candidate.deployment, found.fleet.operating[candidate.key]
+    decided = found.decided
     return ReplicaGroup(
         gpu=d.gpu.name,
         engine=d.engine.name,
@@ -128,8 +135,8 @@ def _group(
         settings=_settings(candidate),
         replicas=count,
         gpus=count * candidate.gpus,
-        usd_per_hour=share_of_cost(candidate, solved, nodes),
-        capacity_qps=solved.capacity_qps(candidate.key),
+        usd_per_hour=share_of_cost(candidate, decided, nodes),
+        capacity_qps=decided.capacity_qps(candidate.key),
         routed_qps=routed,
         concurrency=at.point.concurrency,
         utilisation=at.point.utilisation,
@@ -223,11 +230,12 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
     named = set(Prediction.model_fields)
     latency = {f"{key}_s": value for key, value in at.latency_s.items()}
     if not lengths.generates:
-        latency = {key: value for key, value in latency.items() if key.startswith("e2e")}
+        latency = {key: value for key, value in latency.items() if metric_of(key) == "e2e"}
     intervals = {}
+    simulated = at.simulated.intervals_s if at.simulated else {}
     for key, value in latency.items():
-        kind = key.partition("_")[0] if lengths.generates else "ttft"
-        if kind in ("ttft", "tpot") and value > 0:
+        kind = KNOWN.get(metric_of(key)) if lengths.generates else "ttft"
+        if kind is not None and value > 0:
             interval = candidate.steps.interval(value, kind, INTERVAL_LEVEL)
             intervals[key] = (interval.low, interval.high)
     return Prediction(
@@ -236,9 +244,7 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
         method=at.method,
         interval_level=INTERVAL_LEVEL,
         intervals=intervals,
-        simulation_intervals={
-            f"{k}_s": v for k, v in at.simulation_intervals.items() if f"{k}_s" in latency
-        },
+        simulation_intervals={f"{k}_s": v for k, v in simulated.items() if f"{k}_s" in latency},
     )
 
 

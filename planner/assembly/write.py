@@ -35,91 +35,106 @@ from planner.plan.provenance import Provenance, Run, SolverReport, Verification
 from planner.plan.schema import Plan
 from planner.scenario.fleet import Assurance
 from planner.scenario.schema import Arrivals, Scenario
-from planner.solving.result import Effort, Solved
+from planner.solving.options import SolveOptions
 from planner.solving.schedule import periods_of
+from planner.solving.stages import (
+    Decided,
+    FleetsBeside,
+    InfeasibleScenario,
+    Solved,
+    SolvedFleet,
+)
 from planner.version import package_version
 
 
 def assemble(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, seconds: float
+    solved: Solved, catalog: Catalog, calibration: Calibration, effort: SolveOptions, seconds: float
 ) -> Plan:
     """Write out what was decided; ``seconds``: wall time of the whole run [s]."""
-    solution, scenario = solved.solution, solved.scenario
-    has_fleet = solution.status in ("optimal", "feasible")
-    rentals = rentals_of(solved) if has_fleet else ()
-    nodes = tuple(nodes_of(solved, rentals)) if has_fleet else ()
+    decided = solved.decided
+    solution, scenario = decided.solution, decided.scenario
+    found = solved if isinstance(solved, SolvedFleet) else None
+    beside = found.beside if found else FleetsBeside()
+    rentals = rentals_of(decided) if found else ()
+    nodes = tuple(nodes_of(decided, rentals)) if found else ()
     services = (
-        tuple(service_plan(s, solved, nodes, catalog) for s in scenario.services)
-        if has_fleet
-        else ()
+        tuple(service_plan(s, found, nodes, catalog) for s in scenario.services) if found else ()
     )
-    services = with_margins(services, solved)
-    totals = totals_of(solved, services, nodes) if has_fleet else None
+    services = with_margins(services, decided)
+    totals = totals_of(decided, services, nodes) if found else None
     as_of = judged_from(effort.as_of, catalog.offers())
     return Plan(
         scenario=scenario,
         status=solution.status,
-        objective_usd_per_hour=solution.objective_usd_per_hour if has_fleet else None,
+        objective_usd_per_hour=solution.objective_usd_per_hour if found else None,
         bound_usd_per_hour=solution.bound_usd_per_hour,
         gap=solution.gap,
         services=services,
         nodes=nodes,
         rentals=rentals,
         totals=totals,
-        cash=cash_of(rentals, scenario.horizon) if has_fleet else None,
+        cash=cash_of(rentals, scenario.horizon) if found else None,
         alternatives=tuple(
-            alternative_of(r, solved, totals) for r in solved.rivals if serves_as_much(r, solved)
+            alternative_of(r, decided, totals) for r in beside.rivals if serves_as_much(r, decided)
         ),
-        native_precision=alternative_of(solved.native, solved, totals) if solved.native else None,
-        as_predicted=as_predicted_of(solved) if has_fleet else None,
-        cheapest=cheapest_of(solved, as_of) if has_fleet else None,
-        losses=tuple(losses_of(solved, services, nodes)) if has_fleet else (),
-        acceptance=tuple(acceptance_of(solved, services)) if has_fleet else (),
-        searched=searched(solved, catalog),
-        left_out=solved.left_out,
-        rejections=tuple(rejection_groups(solved)),
-        infeasibility=infeasibility_of(solved),
-        assumptions=tuple(_assumptions(solved, catalog, effort)),
+        native_precision=alternative_of(beside.native, decided, totals) if beside.native else None,
+        as_predicted=as_predicted_of(beside.without_margin, decided)
+        if beside.without_margin
+        else None,
+        cheapest=cheapest_of(beside.all_offers, as_of) if beside.all_offers else None,
+        losses=tuple(losses_of(decided, services, nodes)) if found else (),
+        acceptance=tuple(acceptance_of(decided, services)) if found else (),
+        searched=searched(decided, catalog),
+        left_out=beside.left_out,
+        rejections=tuple(rejection_groups(decided)),
+        infeasibility=infeasibility_of(solved) if isinstance(solved, InfeasibleScenario) else None,
+        assumptions=tuple(_assumptions(decided, beside, catalog, effort)),
         warnings=(
             *scenario.notes,
-            *solved.warnings,
-            *solved.solution.restrictions,
-            *(without_price(solved) if has_fleet else ()),
+            *_unconfirmed(found),
+            *solution.restrictions,
+            *(without_price(decided) if found else ()),
             *liabilities(rentals, scenario.horizon),
-            *price_warnings(nodes, solved.offers, as_of),
+            *price_warnings(nodes, decided.offers, as_of),
         ),
-        solver=_solver(solved, effort),
-        verification=Verification(
-            method="simulate" if solved.rounds else "none",
-            rounds=solved.rounds,
-            capacity_factors=_factors(solved) if solved.rounds else {},
-            closed_form_error=dict(solved.closed_form_error),
-            near_winners=solved.near_winners,
-            note=solved.verification_note,
-        ),
-        periods=periods_of(solved) if has_fleet else (),
-        provenance=_provenance(solved, catalog, calibration, effort, seconds).model_copy(
+        solver=_solver(decided, effort),
+        verification=_verification(found),
+        periods=periods_of(decided) if found else (),
+        provenance=_provenance(decided, catalog, calibration, effort, seconds).model_copy(
             update={"as_of": as_of}
         ),
     )
 
 
-def _factors(solved: Solved) -> dict[str, float]:
-    """What the simulator made of each kind's capacity, over the closed form; 0 where no rate held."""
-    counted = {k.key: k.capacity_qps for k in solved.problem.kinds}
-    factors = {
-        key: max(counted[key].values()) / max(candidate.bucket_qps.values())
-        if key in counted
-        else 0.0
-        for key, candidate in solved.by_key.items()
-    }
-    return {key: factor for key, factor in factors.items() if factor != 1}
+def _unconfirmed(found: SolvedFleet | None) -> tuple[str, ...]:
+    """The warning on a fleet that misses a target in the simulator."""
+    if found is None or found.simulation is None or found.simulation.holds:
+        return ()
+    return (found.simulation.note,)
 
 
-def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str]:
-    for service in solved.scenario.services:
+def _verification(found: SolvedFleet | None) -> Verification:
+    """What was simulated, and what the simulator made of each kind's capacity where it differs."""
+    if found is None or found.simulation is None:
+        return Verification(method="none")
+    simulation, factors = found.simulation, found.decided.capacity_factors()
+    differing = {key: factor for key, factor in factors.items() if factor != 1}
+    return Verification(
+        method="simulate" if simulation.rounds else "none",
+        rounds=simulation.rounds,
+        capacity_factors=differing if simulation.rounds else {},
+        closed_form_error=dict(simulation.closed_form_error),
+        near_winners=simulation.near_winners,
+        note=simulation.note,
+    )
+
+
+def _assumptions(
+    decided: Decided, beside: FleetsBeside, catalog: Catalog, effort: SolveOptions
+) -> Iterator[str]:
+    for service in decided.scenario.services:
         share = service.assumptions.prefix_hit_share
-        label = f"{service.name}: " if len(solved.scenario.services) > 1 else ""
+        label = f"{service.name}: " if len(decided.scenario.services) > 1 else ""
         if service.conversations is not None:
             yield f"{label}{talks_as(service)}"
         elif service.job is None:
@@ -128,36 +143,38 @@ def _assumptions(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[s
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
         yield from service_notes(service, label)
         yield f"{label}{_sized_for(service.assurance)}"
-    yield from _links(solved)
-    yield from drafting(solved)
-    yield from offloads(solved)
-    yield from engine_basis(solved, catalog)
-    yield from _precision(solved, catalog, effort)
+    yield from _links(decided)
+    yield from drafting(decided)
+    yield from offloads(decided)
+    yield from engine_basis(decided, catalog)
+    yield from _precision(decided, beside, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"
 
 
-def _links(solved: Solved) -> Iterator[str]:
+def _links(decided: Decided) -> Iterator[str]:
     """What is taken for granted about the link between the pools of chosen units."""
-    chosen = (solved.by_key[kind].prefill for kind in solved.replicas())
+    chosen = (decided.by_key[kind].prefill for kind in decided.replicas())
     links = dict.fromkeys(pool.link for pool in chosen if pool is not None)
     for link in links:
         yield (
-            f"KV caches travel at {link.gb_s:g} GB/s a GPU ({link.kind}, its nominal rate unless "
-            f"stated), and wait {1e3 * link.latency_s:g} ms more until the answer may start (assumed)"
+            f"KV caches are transferred at {link.gb_s:g} GB/s per GPU ({link.kind}, its nominal rate unless "
+            f"stated), with {1e3 * link.latency_s:g} ms of latency before decoding starts (assumed)"
         )
     if links:
-        yield "a first token leaves the decode pool: TTFT holds prefill, KV transfer and a decode step"
+        yield "the decode pool returns the first token: TTFT includes prefill, KV transfer and a decode step"
 
 
-def _precision(solved: Solved, catalog: Catalog, effort: Effort) -> Iterator[str]:
+def _precision(
+    decided: Decided, beside: FleetsBeside, catalog: Catalog, effort: SolveOptions
+) -> Iterator[str]:
     """What is given up where a chosen deployment is below the checkpoint's own precision."""
     yield "output quality at lower precision is not modelled"
-    if effort.rivals and solved.native is None:
-        chosen = (solved.by_key[kind].deployment for kind in solved.replicas())
+    if effort.rivals and beside.native is None:
+        chosen = (decided.by_key[kind].deployment for kind in decided.replicas())
         own = {d.model.native_weights for d in chosen if any(lower_precision(d, catalog))}
         if own:
             stated = ", ".join(sorted(own))
-            yield f"nothing in the search holds the targets at the checkpoint's own precision ({stated})"
+            yield f"nothing in the search meets the targets at the checkpoint's own precision ({stated})"
 
 
 def _sized_for(assurance: Assurance | None) -> str:
@@ -165,11 +182,11 @@ def _sized_for(assurance: Assurance | None) -> str:
     if assurance is None:
         return "sized for the prediction itself, without a margin"
     forecast = (
-        f", the forecast off by a CV of {assurance.demand_cv:g}" if assurance.demand_cv else ""
+        f" and a forecast error with a CV of {assurance.demand_cv:g}" if assurance.demand_cv else ""
     )
     return (
-        f"steps are taken as slow as the {100 * assurance.probability:g} % quantile of their error"
-        f"{forecast}, given the stated traffic otherwise; latency is stated as predicted"
+        f"capacity is sized with steps at the {100 * assurance.probability:g} % quantile of their error"
+        f"{forecast}, for the traffic as stated; latency is printed as predicted"
     )
 
 
@@ -181,15 +198,15 @@ def _arrivals(arrivals: Arrivals) -> str:
     return f"{arrivals.process} arrivals with CV {arrivals.cv:g}"
 
 
-def _solver(solved: Solved, effort: Effort) -> SolverReport:
-    s = solved.solution
+def _solver(decided: Decided, effort: SolveOptions) -> SolverReport:
+    s = decided.solution
     return SolverReport(
         name=s.solver or effort.solver,
         version=s.solver_version or "-",
         status=s.status,
         variables=s.variables,
         constraints=s.constraints,
-        candidates=len(solved.problem.kinds),
+        candidates=len(decided.problem.kinds),
         candidates_after_dominance=s.kinds_after_dominance,
         gap_tolerance=effort.gap,
         rivals=effort.rivals,
@@ -197,15 +214,19 @@ def _solver(solved: Solved, effort: Effort) -> SolverReport:
 
 
 def _provenance(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, seconds: float
+    decided: Decided,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: SolveOptions,
+    seconds: float,
 ) -> Provenance:
-    billed = {offer_key(key) for key, _ in solved.solution.billed}
-    used = [o for o in solved.offers if o.key in billed]
-    dates = sorted(filter(None, (o.as_of for o in (used or solved.offers))))
+    billed = {offer_key(key) for key, _ in decided.solution.billed}
+    used = [o for o in decided.offers if o.key in billed]
+    dates = sorted(filter(None, (o.as_of for o in (used or decided.offers))))
     return Provenance(
         planner_version=package_version(),
         catalog_digest=catalog.digest(),
-        scenario_digest=digest_of(solved.scenario),
+        scenario_digest=digest_of(decided.scenario),
         calibration="; ".join(calibration.sources),
         calibration_digest=_fingerprint(calibration),
         price_dates=(dates[0], dates[-1]) if dates else None,
@@ -214,7 +235,7 @@ def _provenance(
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             duration_s=round(seconds, 3),
             host=platform.node(),
-            solve_s=round(solved.solution.seconds, 3),
+            solve_s=round(decided.solution.seconds, 3),
         ),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from planner.batches.tasks import Task
 from planner.errors import InputError, PlannerError
@@ -19,6 +19,7 @@ from planner.session import Session
 from planner.solving.options import BRIEF, SolveOptions
 
 ResultRow = dict[str, Any]  # one JSON object of rows.jsonl; other versions write other fields
+NoPlan = Literal["invalid", "failed", "crashed"]
 FEW_STATES = 64
 
 
@@ -95,8 +96,8 @@ def row_of(task: Task, plan: Plan) -> ResultRow:
     }
 
 
-def failed(task: Task, status: str, why: str) -> ResultRow:
-    """The row of a task without a plan; ``status``: "invalid", "failed" or "crashed"."""
+def failed(task: Task, status: NoPlan, why: str) -> ResultRow:
+    """The row of a task without a plan."""
     blank: ResultRow = dict.fromkeys(COLUMNS)
     return {**blank, **_head(task), "status": status, "exit_code": 70, "error": why}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAILED = 3
 
 
-@click.command(name="accept", short_help="hold a load test of one replica against the plan")
+@click.command(name="accept", short_help="check a load test of one replica against the plan")
 @click.argument("results", nargs=-1, type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--plan",
@@ -64,7 +64,7 @@ def command(
     catalogs: str | None,
     calibration: str | None,
 ) -> int:
-    """Hold RESULTS, files of the plan's acceptance test, against its limits.
+    """Compare RESULTS, files of the plan's acceptance test, with its limits.
 
     Without RESULTS the commands of the test are printed: run them against one replica. With them every
     statistic is compared with its limit, and the scenario is solved again with the step times that were

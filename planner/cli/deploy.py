@@ -23,11 +23,11 @@ TARGETS = (
 )
 
 
-@click.command(name="deploy", short_help="write launch commands and manifests that hold a plan")
+@click.command(name="deploy", short_help="write launch commands and manifests for a plan")
 @click.argument("plan", metavar="PLAN.json")
 @click.option("--target", required=True, type=click.Choice(TARGETS), help="What to write.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the files.")
-@click.option("--force", is_flag=True, help="Replace files that the folder already holds.")
+@click.option("--force", is_flag=True, help="Replace files that are in the folder already.")
 @click.option(
     "--checkpoint",
     "checkpoints",

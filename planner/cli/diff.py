@@ -39,7 +39,7 @@ EXIT_INCREASED = 1
     "--split",
     "wants_parts",
     is_flag=True,
-    help="Solve the steps between too, and say what each cause added.",
+    help="Also solve the steps in between, and print what each cause added.",
 )
 @solve_options(verify="simulate")
 @jobs_option

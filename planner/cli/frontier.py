@@ -9,8 +9,9 @@ from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options, progress
 from planner.cli.shared.output_options import format_option
 from planner.cli.shared.paths import OUTPUT_FILE
+from planner.fleet.program.problem import Solver
 from planner.scenario.changes import FieldChange
-from planner.solving.options import Solver, Verify
+from planner.solving.options import Verify
 
 FORMATS = ("table", "json", "md", "html", "csv")
 QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
@@ -67,7 +68,7 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     type=click.Choice(["none", "simulate"]),
     default="simulate",
     show_default=True,
-    help="Check the fleet for the scenario as it is in the simulator, as solve does.",
+    help="Simulate the fleet of the scenario as stated, as solve does.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option("--solver", type=click.Choice(["highs", "cbc"]), default="highs", show_default=True)

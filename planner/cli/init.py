@@ -26,7 +26,7 @@ QUESTIONS = {
 
 
 @click.command(name="init", short_help="write a first scenario, commented")
-@click.option("--from-model", "model", metavar="MODEL", type=MODEL, help="Ask nothing; plan MODEL.")
+@click.option("--from-model", "model", metavar="MODEL", type=MODEL, help="Do not ask; plan MODEL.")
 @click.option(
     "-o",
     "--output",

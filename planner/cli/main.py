@@ -29,8 +29,8 @@ COLLECT_AFTER = 100_000  # new objects, not 700
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
     "init": "write a first scenario, commented",
-    "solve": "find the cheapest fleet that holds the targets",
-    "explain": "derive the plan step by step, beside the textbook sizing",
+    "solve": "find the cheapest fleet that meets the targets",
+    "explain": "derive the plan step by step, compared with textbook sizing",
     "memory": "weights, KV cache and memory: what fits",
     "simulate": "simulate a plan under load and print its percentiles",
     "compare": "solve under several restrictions, side by side",
@@ -39,8 +39,8 @@ COMMANDS = {
     "frontier": "cost against latency and resilience",
     "report": "write a report: html, md, csv, xlsx or json",
     "verify": "recompute a plan and prove its cost again",
-    "accept": "hold a load test of one replica against the plan",
-    "deploy": "write launch commands and manifests that hold a plan",
+    "accept": "check a load test of one replica against the plan",
+    "deploy": "write launch commands and manifests for a plan",
     "import": "make a scenario from the metrics and manifests of a fleet",
     "autoscale": "replay a plan's fleet under KEDA, HPA or llm-d",
     "batch": "solve many scenario files",

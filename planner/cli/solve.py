@@ -19,7 +19,7 @@ from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
 
-@click.command(name="solve", short_help="find the cheapest fleet that holds the targets")
+@click.command(name="solve", short_help="find the cheapest fleet that meets the targets")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @solve_options(verify="simulate")

@@ -24,7 +24,7 @@ from planner.solving.options import SolveOptions
 FORMATS = ("table", "json", "md", "html", "csv")
 _RANGES = {
     "rate": "Total request rate [requests/s].",
-    "growth": "Growth of demand as a share: 0..1 goes from today to twice today.",
+    "growth": "Growth of demand as a share: 0..1 is from today's to twice today's.",
     "prompt_tokens": "Mean prompt length [tokens].",
     "output_tokens": "Mean output length [tokens].",
     "ttft": "Strictest TTFT target: 0.5s..4s.",

@@ -112,8 +112,8 @@ def _totals(old: Plan, new: Plan) -> Iterator[Change]:
     for field, name, quantity in _TOTALS:
         yield from _values(
             "total",
-            {name: getattr(old.totals, field, None)},
-            {name: getattr(new.totals, field, None)},
+            {name: getattr(old.totals, field) if old.totals else None},
+            {name: getattr(new.totals, field) if new.totals else None},
             quantity,
         )
     for field, name in _CASH:

@@ -6,10 +6,10 @@ Everything here solves the same program again, with one bound, limit or choice c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from planner.comparison.deciding import Decided, Decider
+from planner.comparison.deciding import Decider
 from planner.errors import InputError, nearest
 from planner.fleet.alternatives.frontier import (
     FrontierSolution,
@@ -28,8 +28,9 @@ from planner.fleet.program.problem import Resilience
 from planner.scenario.fleet import Assurance, Failures
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.slo import Target
+from planner.solving.options import Progress
+from planner.solving.stages import Decided, SolvedFleet
 
-Progress = Callable[[str], None]
 MOST_TIMES_PLANNED = 5
 PROBABILITIES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
@@ -55,9 +56,13 @@ class SizedFor:
 
 @dataclass(frozen=True)
 class Frontiers:
-    """Everything asked for around one decision; what was not asked for stays empty."""
+    """The analyses requested around one decision; what was not requested stays empty.
+
+    ``simulated``: whether the fleet was checked in the simulator, as ``planner solve`` does.
+    """
 
     decided: Decided
+    simulated: bool
     target: Target
     service: Service
     latency: tuple[FrontierSolution[Decided], ...] = ()
@@ -93,10 +98,15 @@ def explore(
     target.
     """
     requested, bound = target_of(scenario, service, target)
-    progress("as asked")
-    decided = decider.as_solved(scenario, progress)
-    known = decided.corrections
-    found = Frontiers(decided, bound, requested)
+    progress("the scenario as stated")
+    solved = decider.as_solved(scenario, progress)
+    decided, known = solved.decided, solved.decided.capacity_factors()
+    simulated = (
+        isinstance(solved, SolvedFleet)
+        and solved.simulation is not None
+        and bool(solved.simulation.rounds)
+    )
+    found = Frontiers(decided, simulated, bound, requested)
     if "latency" in questions:
         points = latency_frontier(
             decider,
@@ -165,7 +175,7 @@ def target_of(scenario: Scenario, service: str | None, key: str | None) -> tuple
             allowed=", ".join(names),
             action=nearest(str(service), names),
         )
-    targets = {t.key: t for t in chosen.slo.targets}
+    targets: dict[str, Target] = {t.key: t for t in chosen.slo.targets}
     if key is not None and key not in targets:
         raise InputError(
             "the service has no such target",
@@ -196,13 +206,13 @@ def latency_frontier(
     def cheapest_under(bound_s: float) -> tuple[float, float, Decided] | None:
         progress(f"{target.key} {bound_s:.3g} s")
         decided = decider.decide(with_bound(scenario, service, target, bound_s))
-        cost = decided.solution.objective_usd_per_hour
+        cost, used = decided.solution.objective_usd_per_hour, decided.replicas()
         if cost is None or decided.solution.status not in ("optimal", "feasible"):
             return None
         at_capacity = [
-            decided.candidates[k].capacity.latency_s.get(target.key, bound_s)
-            for k in decided.used
-            if decided.candidates[k].service == service.name
+            decided.by_key[k].capacity.latency_s.get(target.key, bound_s)
+            for k in used
+            if decided.by_key[k].service == service.name
         ]
         return cost, min(max(at_capacity, default=bound_s), bound_s), decided
 
@@ -226,7 +236,7 @@ def with_bound(scenario: Scenario, service: Service, target: Target, bound_s: fl
 
 
 def price_of_resilience(
-    decider: Decider, scenario: Scenario, corrections: Mapping[str, float]
+    decider: Decider, scenario: Scenario, factors: Mapping[str, float]
 ) -> tuple[ResilienceStep[Decided], ...]:
     """What it costs to survive a replica, a node, a zone or a spot pool, whatever is asked now."""
 
@@ -236,7 +246,7 @@ def price_of_resilience(
         )
         spot = scenario.spot.model_copy(update={"pools_lost": resilience.spot_pools})
         requested = scenario.model_copy(update={"failures": failures, "spot": spot})
-        decided = decider.decide(requested, corrections)
+        decided = decider.decide(requested, factors)
         return decided.solution.objective_usd_per_hour, decided
 
     levels = levels_of(zones=True, spot="spot" in scenario.prices.terms)
@@ -253,25 +263,24 @@ def _forecast_cv(service: Service, demand_cv: float | None) -> float:
 def assurance_of(decided: Decided, demand_cv: float | None) -> tuple[ServiceAssurance, ...]:
     """For each service on one replica kind: how sure its number of replicas is in the busiest period."""
     tables = []
+    used, factors = decided.replicas(), decided.capacity_factors()
     for service in decided.scenario.services:
-        kinds = [k for k in decided.used if decided.candidates[k].service == service.name]
+        kinds = [k for k in used if decided.by_key[k].service == service.name]
         if len(kinds) != 1 or service.buckets is not None:
             continue
         rates = [d.rates_qps for d in decided.problem.demands if d.service == service.name]
-        candidate = decided.candidates[kinds[0]]
-        unsure = uncertainty(candidate, service).times(decided.corrections.get(kinds[0], 1.0))
+        candidate = decided.by_key[kinds[0]]
+        unsure = uncertainty(candidate, service).times(factors.get(kinds[0], 1.0))
         chances = size_chances(
             unsure,
             gpus_per_replica=candidate.gpus,
             rate_qps=max(map(sum, zip(*rates, strict=True))),
             demand_sigma=sigma_of_cv(_forecast_cv(service, demand_cv)),
             up_to=0.99,
-            max_replicas=MOST_TIMES_PLANNED * (decided.used[kinds[0]] + 1),
+            max_replicas=MOST_TIMES_PLANNED * (used[kinds[0]] + 1),
         )
         tables.append(
-            ServiceAssurance(
-                service.name, candidate, unsure.model_sigma, decided.used[kinds[0]], chances
-            )
+            ServiceAssurance(service.name, candidate, unsure.model_sigma, used[kinds[0]], chances)
         )
     return tuple(tables)
 
@@ -280,7 +289,7 @@ def sized_for_probabilities(
     decider: Decider,
     scenario: Scenario,
     demand_cv: float | None,
-    corrections: Mapping[str, float],
+    factors: Mapping[str, float],
 ) -> tuple[SizedFor, ...]:
     """The cheapest fleet at each probability to hold every target."""
     sized = []
@@ -295,6 +304,6 @@ def sized_for_probabilities(
             )
             for s in scenario.services
         )
-        decided = decider.decide(scenario.model_copy(update={"services": services}), corrections)
+        decided = decider.decide(scenario.model_copy(update={"services": services}), factors)
         sized.append(SizedFor(probability, decided))
     return tuple(sized)

@@ -171,7 +171,7 @@ def _devices_apart(name: str, project: Mapping[str, Any]) -> None:
     if len(set(used)) != len(used) or len(set(ports)) != len(ports):
         raise OutputError("two replicas share a device or a port", where=name)
     if len(used) > project["x-planner"]["gpus"]:
-        raise OutputError("a machine has fewer devices than its replicas ask for", where=name)
+        raise OutputError("a machine has fewer devices than its replicas need", where=name)
 
 
 def _with_replicas(started: Started, replicas: int) -> Started:

@@ -57,26 +57,26 @@ def _verdict(q: DerivationInputs) -> str:
         if weights > memory:
             return (
                 f"Both columns agree: the weights alone are {weights:,.0f} GB and {q.cards} GPUs "
-                f"have {memory:,.0f} GB. More GPUs or fewer bits a weight are the way out."
+                f"have {memory:,.0f} GB. Use more GPUs or fewer bits per weight."
             )
     if q.copies > 1:
         return (
             "The textbook divides the KV cache over the GPUs, but MLA keeps one latent per token "
-            f"that every TP rank holds whole: {q.copies} GPUs store the same tokens, so the pool is "
-            "that many times smaller than it looks."
+            f"that every TP rank stores in full: {q.copies} GPUs store the same tokens, so the pool "
+            f"is {q.copies} times smaller than the sum of their memory suggests."
         )
     counts = sorted({q.textbook.cards(n, q.card_bytes(q.reference[0].gpu)) for n in q.formats})
     if q.reference_cards > counts[-1]:
         fewest = f"{counts[0]} to " if counts[0] < counts[-1] else ""
-        cards = counted(counts[-1], "card")
+        most = counted(counts[-1], "GPU")
         return (
-            f"Memory alone asks for {fewest}{cards}, but the demand needs the arithmetic of "
+            f"By memory alone {fewest}{most} would do, but the demand needs the arithmetic of "
             f"{q.reference_cards:.1f} {q.reference[0].name}s at 100 % of BF16 peak, so "
-            f"{cards} cannot carry it whatever their memory; the guess of "
-            f"{q.service.assumptions.response_time:g} s a request hides it, because it assumes a "
-            "speed that nobody asked for and no load disturbs."
+            f"{most} cannot serve it whatever their memory. The textbook hides this by assuming "
+            f"{q.service.assumptions.response_time:g} s per request: no target requires that speed, and "
+            "load does not slow it down."
         )
     return (
-        "Memory alone says what fits; the targets decide how many requests one replica may carry, "
-        "and the rate decides how many replicas that makes."
+        "Memory alone decides what fits; the targets decide how many requests one replica can serve, "
+        "and the rate decides how many replicas are needed."
     )

@@ -110,7 +110,7 @@ def speeds(q: DerivationInputs) -> Iterator[DerivationRow]:
         }
         text = ", ".join(f"{name} {1e3 * s:.1f}" for name, s in parts.items() if s > 0)
         honest = DerivationStep(
-            "a decode step: memory beside arithmetic, then the rest",
+            "a decode step: memory traffic overlapped with arithmetic, then the rest",
             f"{group.concurrency:,.0f} in flight; {text} ms",
             f"{1e3 * step.total_s:.1f} ms a step{_yield(group)}",
             _reach(group),
@@ -138,7 +138,7 @@ def _reach(group: ReplicaGroup) -> str:
         if typical is not None and slow is not None
         else ""
     )
-    return f"{felt}{group.capacity_qps:.2f}/s hold, limited by {group.limited_by}"
+    return f"{felt}capacity {group.capacity_qps:.2f}/s, limited by {group.limited_by}"
 
 
 def _named(q: DerivationInputs, topic: str, group: ReplicaGroup) -> str:
@@ -150,7 +150,7 @@ def chosen(q: DerivationInputs) -> DerivationRow:
     if not q.groups or q.plan.totals is None:
         why = q.plan.infeasibility.summary if q.plan.infeasibility else q.plan.status
         return DerivationRow(
-            "What really holds", None, DerivationStep("integer program", "", "no fleet", why)
+            "Replicas needed", None, DerivationStep("integer program", "", "no fleet", why)
         )
     honest = DerivationStep(
         "cheapest replicas whose capacity covers the rate",
@@ -159,7 +159,7 @@ def chosen(q: DerivationInputs) -> DerivationRow:
         f"{q.plan.totals.usd_per_hour:,.2f} USD/h"
         + (" for all services" if len(q.plan.services) > 1 else ""),
     )
-    return DerivationRow("What really holds", None, honest)
+    return DerivationRow("Replicas needed", None, honest)
 
 
 def _count(q: DerivationInputs, group: ReplicaGroup) -> str:

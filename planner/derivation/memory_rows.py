@@ -55,7 +55,7 @@ def kv_per_token(q: DerivationInputs) -> DerivationRow:
         formula, numbers = "no attention layers", f"L = {len(q.model.layers)}"
     result = f"{q.textbook.kv_token_bytes:,.0f} B"
     remark = (
-        f"every rank of TP{q.copies} holds the same latent: {q.copies} copies of each token"
+        f"every rank of TP{q.copies} stores the same latent: {q.copies} copies of each token"
         if q.copies > 1
         else "; ".join(filter(None, (note, *_not_growing(q))))
     )
@@ -114,7 +114,7 @@ def kv_pool(q: DerivationInputs) -> DerivationRow:
     pool = sum(g.kv_pool_tokens * g.replicas for g in q.groups)
     held = sum(g.kv_used_share * g.kv_pool_tokens * g.replicas for g in q.groups)
     honest = DerivationStep(
-        "tokens held at the planned load",
+        "tokens in the cache at the planned load",
         f"{held:,.0f} of {pool:,.0f} tokens",
         f"{held * t.kv_token_bytes / GB:,.1f} GB at BF16",
     )
@@ -149,18 +149,18 @@ def _cards_by_memory(q: DerivationInputs, name: str) -> DerivationRow:
         count = q.textbook.cards(name, q.card_bytes(gpu))
         fits.append(f"{count}x {gpu} TP={count} ({count * q.card_bytes(gpu) / GB:g} GB)")
     book = DerivationStep(
-        "smallest power of two that holds it",
+        "smallest power of two that fits it",
         f"{q.textbook.total_bytes(name) / GB:,.1f} GB",
         "; ".join(fits),
     )
-    return DerivationRow(f"Cards by memory, {name.upper()}", book, None)
+    return DerivationRow(f"GPUs by memory, {name.upper()}", book, None)
 
 
 def _given_cards(q: DerivationInputs, name: str) -> DerivationRow:
     t, memory = q.textbook, q.card_bytes(q.card)
     left = q.cards * memory - t.weights_bytes(name) - t.overhead_bytes
     book = DerivationStep(
-        "cards x memory - weights - other",
+        "GPUs x memory - weights - other",
         f"{q.cards}x {memory / GB:g} = {q.cards * memory / GB:g} GB, "
         f"- {t.weights_bytes(name) / GB:,.0f} - {t.overhead_bytes / GB:g}",
         f"{left / GB:,.0f} GB left for KV" if left > 0 else "does not fit",

@@ -42,8 +42,8 @@ def gather(
     notes = []
     if plan.provenance.catalog_digest != catalog.digest():
         notes.append(
-            "The plan was made with other catalog data than what other ways to pay, sensitivity "
-            "and derivation are worked out with here."
+            "The plan was made with other catalog data than that used here for payment options, "
+            "sensitivity and derivation."
         )
     if not plan.rentals and any(Term(n.term).months for n in plan.nodes):
         notes.append(

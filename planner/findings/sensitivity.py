@@ -33,7 +33,7 @@ def sensitivity(
     Lengths and targets are moved where the plan has one service. Raises what ``solve`` raises, other
     than InputError: a question that can no longer be asked has no cost.
     """
-    moves = (("As asked", "", _unmoved), *_moves(plan))
+    moves = (("As stated", "", _unmoved), *_moves(plan))
     expect(solve, questions(plan))
     answers = []
     for done, move in enumerate(moves):

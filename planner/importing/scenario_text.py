@@ -31,7 +31,7 @@ def scenario_text(
     services = tuple(services)
     if fleet.rates and len(services) > 1:
         raise InputError(
-            "a rate given by itself belongs to one model, and several stand in the files",
+            "--rate is the rate of one model, and the files name several",
             where="--rate",
             found=", ".join(service.model for service in services),
             action="import each model by itself, or query its own request counter",
@@ -67,7 +67,7 @@ def _head(fleet: Fleet) -> Iterator[str]:
     yield "# What runs today, as planner import read it. Find the cheapest fleet for it: planner solve FILE"
     yield f"# Read: {fleet.metric_files} metric files, {fleet.manifest_files} manifest files."
     if fleet.secrets:
-        yield f"# {fleet.secrets} Secret objects stood in them; nothing of them was read."
+        yield f"# {fleet.secrets} Secret objects were found in them; their contents were not read."
     for gpus in _utilization(fleet):
         yield f"# {gpus}"
 

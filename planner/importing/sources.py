@@ -101,7 +101,7 @@ def read_fleet(
     windows = tuple(w for name in rates for w in _rates(name))
     if not (started or observed or dcgm or windows):
         raise InputError(
-            "no engine, metric or GPU that is known stands in these files",
+            "these files name no known engine, metric or GPU",
             where=", ".join(files),
             found=_held(read),
             allowed=WHAT,

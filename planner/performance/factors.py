@@ -16,7 +16,7 @@ from pathlib import Path
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.errors import InputError
-from planner.evidence import Evidence, Interval
+from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance.calibration_files import (
     FittedFile,
     PriorsFile,
@@ -90,7 +90,7 @@ class Residuals:
     levels: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
     quantiles: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
 
-    def interval(self, value: float, kind: str, distance: str, level: float) -> Interval:
+    def interval(self, value: float, kind: StepLatency, distance: str, level: float) -> Interval:
         """Return the interval around a prediction; interpolated between the stored quantiles."""
         table = self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
         low = _interpolate((1 - level) / 2, self.levels, table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from planner.deployment import Deployment
-from planner.evidence import Evidence, Interval
+from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance import roofline
 from planner.performance.drafting import DraftSteps, draft_steps
 from planner.performance.factors import Calibration, Residuals
@@ -69,7 +69,7 @@ class CalibratedStepModel:
             return seconds
         return roofline.beside_kernels(self.loads, self.factors, batch, seconds)
 
-    def interval(self, seconds: float, kind: str, level: float = 0.8) -> Interval:
+    def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
         """The prediction interval around a predicted ``kind`` ("ttft" or "tpot") of ``seconds`` [s]."""
         return self.residuals.interval(seconds, kind, self.distance, level)
 

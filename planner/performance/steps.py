@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence import Evidence, Interval
+from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance.margins import Margin
 
 Array = NDArray[np.float64]
@@ -74,5 +74,5 @@ class StepModel(Protocol):
     def step_seconds(self, batch: StepBatch) -> Number:
         """Total time of the step [s]; the fast path of ``step_times``."""
 
-    def interval(self, seconds: float, kind: str, level: float = 0.8) -> Interval:
+    def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
         """The prediction interval around a predicted ``kind`` ("ttft" or "tpot") of ``seconds`` [s]."""

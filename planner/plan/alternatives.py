@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planner.fleet.alternatives.narrower_choices import Restriction
 from planner.fleet.program.problem import Status
 from planner.plan.part import PlanPart
 
@@ -18,6 +19,12 @@ class Alternative(PlanPart):
     reason: str
     restricted_to: str = ""
     status: Status = "optimal"
+
+    @property
+    def gpu(self) -> str | None:
+        """The only GPU type, where the search was narrowed to one."""
+        named = self.restricted_to and self.restricted_to not in set(Restriction)
+        return self.restricted_to if named else None
 
 
 class LeftOut(PlanPart):

@@ -7,6 +7,8 @@ from typing import Literal
 from planner.fleet.program.problem import Status
 from planner.plan.part import PlanPart
 
+LossOutcome = Literal["holds", "misses", "overloaded", "gone"]
+
 
 class GroupMargin(PlanPart):
     """How much slower than predicted a group's steps may be, and every target still holds.
@@ -63,6 +65,6 @@ class LossOfOne(PlanPart):
     service: str
     replica: str
     load: float | None
-    outcome: Literal["holds", "misses", "overloaded", "gone"]
+    outcome: LossOutcome
     missed: dict[str, float] = {}
     spare_usd_per_hour: float | None = None

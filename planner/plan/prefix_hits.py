@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from planner.plan.part import PlanPart
+from planner.plan.replica_group import Method
 
 
 class PrefixCase(PlanPart):
@@ -27,5 +26,5 @@ class PrefixHits(PlanPart):
 
     share: float
     possible: float
-    method: Literal["closed-form", "simulated"]
+    method: Method
     cases: tuple[PrefixCase, ...] = ()

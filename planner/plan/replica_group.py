@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    Field,
     SerializerFunctionWrapHandler,
     model_serializer,
 )
@@ -16,6 +17,8 @@ from planner.plan.decision import GroupMargin
 from planner.plan.part import PlanPart
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.speculation import SpeculationPlan
+from planner.scenario.slo import TargetKey
+from planner.serving.capacity_limit import CapacityLimit
 from planner.serving.pools import gpus_named, pools_label
 
 QUANTISE_YOURSELF = "quantise it yourself"
@@ -41,6 +44,18 @@ class Prediction(PlanPart):
     interval_level: float = 0.8
     intervals: dict[str, tuple[float, float]] = {}
     simulation_intervals: dict[str, tuple[float, float]] = {}
+
+    def seconds(self, key: str) -> float | None:
+        """The prediction for a target's key such as ``ttft_p99`` [s]; None where there is none."""
+        fixed = {
+            "ttft_p50": self.ttft_p50_s,
+            "ttft_p99": self.ttft_p99_s,
+            "tpot_p50": self.tpot_p50_s,
+            "tpot_p99": self.tpot_p99_s,
+            "e2e_p99": self.e2e_p99_s,
+        }
+        value = fixed.get(key)
+        return self.others_s.get(f"{key}_s") if value is None else value
 
 
 class StepBreakdown(PlanPart):
@@ -84,7 +99,7 @@ class ReplicaGroup(PlanPart):
     concurrency: float
     utilisation: float
     kv_used_share: float
-    limited_by: str
+    limited_by: Annotated[CapacityLimit | TargetKey, Field(union_mode="left_to_right")]
     memory: dict[str, float]
     kv_pool_tokens: float
     predicted: Prediction

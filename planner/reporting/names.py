@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
+
 METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
-LIMITS = {"throughput": "saturation", "kv pool": "KV pool", "max_num_seqs": "batch slots"}
+LIMITS = {
+    CapacityLimit.THROUGHPUT: "saturation",
+    CapacityLimit.KV_POOL: "KV pool",
+    CapacityLimit.BATCH_SLOTS: "batch slots",
+}
 MEMORY_PARTS = {
     "weights": "Weights",
     "kv_pool": "KV cache pool",
@@ -22,8 +28,8 @@ def metric_title(key: str) -> str:
     return f"{METRICS.get(metric, metric)} p{percentile}"
 
 
-def limit_title(reason: str) -> str:
+def limit_title(limit: LimitedBy) -> str:
     """What stops a higher rate, in words."""
-    if reason.partition("_p")[0] in METRICS:
-        return metric_title(reason)
-    return LIMITS.get(reason, reason)
+    if isinstance(limit, CapacityLimit):
+        return LIMITS.get(limit, limit.value)
+    return metric_title(limit)

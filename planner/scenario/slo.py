@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NewType, get_args
 
 from pydantic import Field, model_serializer, model_validator
 
@@ -11,21 +11,28 @@ from planner.scenario.fields import StrictDocument, field_error
 from planner.units import parse_duration_s
 
 MAX_TARGET_S = 604_800.0  # a week
-METRICS = ("ttft", "tpot", "itl", "e2e")
+Metric = Literal["ttft", "tpot", "itl", "e2e"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+TargetKey = NewType("TargetKey", str)  # a metric and a percentile: "ttft_p99"
 _TARGET = re.compile(rf"^({'|'.join(METRICS)})_p([0-9]{{1,2}}(?:\.[0-9]+)?)$")
+
+
+def metric_of(key: str) -> str:
+    """The metric of a latency by its key: ``ttft`` of ``ttft_p99`` and of ``ttft_p99_s``."""
+    return key.partition("_")[0]
 
 
 class Target(StrictDocument):
     """One latency target: ``percentile`` of ``metric`` must not exceed ``seconds`` [s]."""
 
-    metric: Literal["ttft", "tpot", "itl", "e2e"]
+    metric: Metric
     percentile: Annotated[float, Field(gt=0, lt=100)]
     seconds: Annotated[float, Field(gt=0)]
 
     @property
-    def key(self) -> str:
+    def key(self) -> TargetKey:
         """The scenario's own word for it: ``ttft_p99``."""
-        return f"{self.metric}_p{self.percentile:g}"
+        return TargetKey(f"{self.metric}_p{self.percentile:g}")
 
 
 def _target_s(key: str, raw: Any) -> float:
@@ -74,7 +81,7 @@ class Slo(StrictDocument):
 
     @model_serializer
     def _to_keys(self) -> dict[str, float]:
-        keys = {t.key: t.seconds for t in self.targets}
+        keys: dict[str, float] = {t.key: t.seconds for t in self.targets}
         return keys if self.goodput is None else {**keys, "goodput": self.goodput}
 
     def target(self, metric: str) -> Target | None:

@@ -120,7 +120,7 @@ def _invisible(place: str, text: str) -> InputError:
     match = INVISIBLE.search(text)
     name = unicodedata.name(match[0], "an unknown character") if match else ""
     return InputError(
-        "an invisible character stands where YAML needs a plain space",
+        "an invisible character is used where YAML needs a plain space",
         where=place,
         found=f"{name} (U+{ord(match[0]):04X})" if match else None,
         action="type the space again; such characters come with text copied from documents and chats",

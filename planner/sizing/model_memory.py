@@ -246,7 +246,7 @@ def _warnings(catalog: Catalog, deployment: Deployment) -> list[str]:
         )
     if engine.defaults_of:
         found.append(
-            f"{engine.name} {engine.version} is not listed: the defaults of {engine.defaults_of} stand in"
+            f"{engine.name} {engine.version} is not listed: the defaults of {engine.defaults_of} are used"
         )
     if gpu.memory_evidence != "measured":
         found.append(f"the visible memory of {gpu.name} is assumed, not seen in a log")

@@ -24,7 +24,7 @@ from planner.fleet.program.problem import (
 from planner.fleet.program.program import solve as solve_program
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.scenario.schema import Scenario, Service
-from planner.solving.result import Effort
+from planner.solving.options import SolveOptions
 from planner.units import HOURS_PER_MONTH
 from planner.workload.lengths import lengths_of
 
@@ -141,7 +141,7 @@ def _demands(service: Service, max_kinds: int, calendar: Calendar) -> Iterator[D
 
 def decide(
     problem: Problem,
-    effort: Effort,
+    effort: SolveOptions,
     *,
     cost_alone: bool = False,
     proved: ProvedSolutions | None = None,

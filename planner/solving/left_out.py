@@ -8,9 +8,11 @@ full search would find, at a small part of its time.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from planner.catalog.store import Catalog
+from planner.fleet.alternatives.narrower_choices import Rival
+from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.deployments import service_model
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.known import Known
@@ -23,8 +25,9 @@ from planner.scenario.name_checks import NATIVE
 from planner.scenario.schema import Scenario, Service
 from planner.sizing.precision import is_below_native, weights_for
 from planner.solving.build_problem import decide
-from planner.solving.job_hours import framed_problem
-from planner.solving.result import Effort, Solved
+from planner.solving.framing import frame
+from planner.solving.options import SolveOptions
+from planner.solving.stages import Decided
 
 MAX_SERVICES = 3
 GPU_TYPES = 3
@@ -33,28 +36,31 @@ SECONDS = 2.0  # for each: most are proved in far less
 
 
 def left_out(
-    solved: Solved,
+    decided: Decided,
+    rivals: Iterable[Rival],
     catalog: Catalog,
     calibration: Calibration,
-    effort: Effort,
+    effort: SolveOptions,
     known: Known,
     proved: ProvedSolutions | None = None,
 ) -> tuple[LeftOut, ...]:
-    """Price what the scenario's search leaves out; nothing where it has many services or pools alone."""
-    scenario, brief = solved.scenario, dataclasses.replace(effort, time_limit_s=SECONDS)
+    """Price what the scenario's search leaves out; nothing where it has many services or pools alone.
+
+    rivals: the narrower choices priced beside the plan, cheapest GPU types first.
+    """
+    scenario, brief = decided.scenario, dataclasses.replace(effort, time_limit_s=SECONDS)
     if len(scenario.services) > MAX_SERVICES or any(_pools_alone(s) for s in scenario.services):
         return ()
 
     def price(variant: Scenario) -> Solution:
-        sets = {
-            s.name: enumerate_candidates(s, catalog, solved.offers, calibration, known=known)
-            for s in variant.services
-        }
-        problem, _ = framed_problem(variant, sets, solved.offers, catalog)
+        def size(service: Service) -> CandidateSet:
+            return enumerate_candidates(service, catalog, decided.offers, calibration, known=known)
+
+        problem = frame(variant, decided.offers, size, catalog).problem
         return decide(problem, brief, cost_alone=True, proved=proved)
 
-    found = [priced(name, price(v)) for name, v in _variants(solved, catalog)]
-    return (*found, *_mixes(solved, catalog, brief, proved))
+    found = [priced(name, price(v)) for name, v in _variants(decided, rivals, catalog)]
+    return (*found, *_mixes(decided, catalog, brief, proved))
 
 
 def priced(name: str, solution: Solution) -> LeftOut:
@@ -68,15 +74,17 @@ def _pools_alone(service: Service) -> bool:
     return pools is not None and not pools.colocated
 
 
-def _variants(solved: Solved, catalog: Catalog) -> Iterator[tuple[str, Scenario]]:
+def _variants(
+    decided: Decided, rivals: Iterable[Rival], catalog: Catalog
+) -> Iterator[tuple[str, Scenario]]:
     """Each search that is left out, narrowed to a few GPU types."""
-    scenario = solved.scenario
-    types = _types(solved)
+    scenario = decided.scenario
+    types = _types(decided, rivals)
     searched = {catalog.engine(e).name for s in scenario.services for e in s.search.engines}
     for engine in catalog.planned_engines():
         if engine not in searched:
             yield engine, _with_search(scenario, types, {"engines": (engine,)})
-    light = tuple(dict.fromkeys((*types, *_by_bandwidth(solved, catalog))))
+    light = tuple(dict.fromkeys((*types, *_by_bandwidth(decided, catalog))))
     for name in _not_permitted(scenario, catalog):
         wider = _with_search(scenario, light, {"weights": (name,)}, permitted=True)
         yield f"{name} not permitted", wider
@@ -98,22 +106,22 @@ def _with_search(
     return scenario.model_copy(update={"services": tuple(map(changed, scenario.services))})
 
 
-def _types(solved: Solved) -> tuple[str, ...]:
+def _types(decided: Decided, rivals: Iterable[Rival]) -> tuple[str, ...]:
     """GPU types chosen, then those of the cheapest alternatives."""
-    gpu_of = {k.key: k.gpu for k in solved.problem.kinds}
-    chosen = dict.fromkeys(gpu_of[key] for key in solved.replicas())
-    others = (r.name for r in solved.rivals if r.name in gpu_of.values())
+    gpu_of = {k.key: k.gpu for k in decided.problem.kinds}
+    chosen = dict.fromkeys(gpu_of[key] for key in decided.replicas())
+    others = (r.name for r in rivals if r.name in gpu_of.values())
     return tuple(dict.fromkeys((*chosen, *others)))[: max(GPU_TYPES, len(chosen))]
 
 
-def _by_bandwidth(solved: Solved, catalog: Catalog) -> tuple[str, ...]:
+def _by_bandwidth(decided: Decided, catalog: Catalog) -> tuple[str, ...]:
     """The GPU types that every service may use, cheapest by memory bandwidth first."""
     price: dict[str, float] = {}
-    for offer in solved.offers:
+    for offer in decided.offers:
         price[offer.gpu] = min(price.get(offer.gpu, offer.usd_per_gpu_hour), offer.usd_per_gpu_hour)
     allowed = [
         {catalog.gpu(name).name for name in s.search.gpus}
-        for s in solved.scenario.services
+        for s in decided.scenario.services
         if s.search.gpus != "all"
     ]
     usable = (g for g in price if all(g in names for names in allowed))
@@ -140,17 +148,17 @@ def _is_below(service: Service, name: str, catalog: Catalog) -> bool:
 
 
 def _mixes(
-    solved: Solved, catalog: Catalog, brief: Effort, proved: ProvedSolutions | None
+    decided: Decided, catalog: Catalog, brief: SolveOptions, proved: ProvedSolutions | None
 ) -> Iterator[LeftOut]:
     """One kind of replica more than a service may mix, where its scenario leaves that to the default."""
-    scenario, problem = solved.scenario, solved.problem
+    scenario, problem = decided.scenario, decided.problem
     for service in scenario.services:
         most = most_kinds(scenario, service, lambda name: catalog.gpu(name).name)
         if service.max_deployments is not None:
             continue
         wider = _with_kinds(problem, service.name, most + 1)
         solution = decide(wider, brief, cost_alone=True, proved=proved)
-        cost, own = solution.objective_usd_per_hour, solved.solution.objective_usd_per_hour
+        cost, own = solution.objective_usd_per_hour, decided.solution.objective_usd_per_hour
         if cost is not None and own is not None and cost < own * (1 - 1e-6):
             label = f"{service.name}: " if len(scenario.services) > 1 else ""
             yield priced(f"{label}max_deployments {most + 1}", solution)

@@ -20,8 +20,9 @@ from planner.serving.simulation.service_simulation import (
 )
 from planner.solving.assured_play import play_assured
 from planner.solving.build_problem import decide
+from planner.solving.options import SolveOptions
 from planner.solving.request_streams import Stream, streams_of
-from planner.solving.result import Effort, Solved
+from planner.solving.stages import Decided
 
 LEVELS = (1.1, 1.25, 1.5)  # times the predicted capacity, tried in turn
 MOST_SCREENED = 4  # streams simulated briefly in one solve
@@ -39,13 +40,13 @@ class NearWinners:
     ``checks``: simulations in full, by ``stream_key``; ``left``: brief ones still allowed.
     """
 
-    effort: Effort
+    effort: SolveOptions
     failed: dict[tuple[str, str], float] = field(default_factory=dict)
     screened: set[str] = field(default_factory=set)
     checks: dict[tuple[object, ...], SimulatedService] = field(default_factory=dict)
     left: int = MOST_SCREENED
 
-    def next(self, held: Solved, problem: Problem, settled: AbstractSet[str]) -> Solved | None:
+    def next(self, held: Decided, problem: Problem, settled: AbstractSet[str]) -> Decided | None:
         """A fleet cheaper than ``held`` that simulation confirms; None when none is found.
 
         ``problem``: what is known by now; ``settled``: the kinds whose capacity was simulated. Fleets over
@@ -69,7 +70,7 @@ class NearWinners:
         return None
 
     def _raised(
-        self, held: Solved, problem: Problem, settled: AbstractSet[str], level: float
+        self, held: Decided, problem: Problem, settled: AbstractSet[str], level: float
     ) -> dict[str, float]:
         """Factors on the capacity of each kind that was not simulated."""
         return {
@@ -99,7 +100,7 @@ class NearWinners:
         return play_assured(stream.service, placed, seed=seed, lengths=stream.lengths).holds
 
 
-def looks_well(stream: Stream, effort: Effort, rate_scale: float = 1.0) -> bool:
+def looks_well(stream: Stream, effort: SolveOptions, rate_scale: float = 1.0) -> bool:
     """Whether no target is missed in a brief simulation at ``rate_scale`` times the rate."""
     placed = tuple(stream.placed.values())
     whole = window_for(stream.service, placed, stream.lengths, BRIEF_REQUESTS)
@@ -127,7 +128,7 @@ def stream_key(stream: Stream) -> tuple[object, ...]:
     return (stream.name, *placed)
 
 
-def is_cheaper(usd_per_hour: float | None, held: Solved) -> bool:
+def is_cheaper(usd_per_hour: float | None, held: Decided) -> bool:
     """Whether a fleet at that cost [USD/h] is cheaper than the one that is confirmed."""
     known = held.solution.objective_usd_per_hour
     return usd_per_hour is not None and known is not None and usd_per_hour < known * (1 - 1e-9)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypedDict, get_args
 
 from planner.errors import InputError
+from planner.fleet.program.problem import Solver
 
 Verify = Literal["simulate", "none"]
-Solver = Literal["highs", "cbc"]
+Progress = Callable[[str], None]  # called with what is being worked on
 
 
 @dataclass(frozen=True, slots=True)

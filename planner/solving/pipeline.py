@@ -1,4 +1,4 @@
-"""From a scenario to a decision: enumerate, decide, check in the simulator, price the alternatives."""
+"""From a scenario to a fleet: frame, decide, simulate, and price the fleets beside it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.store import Catalog
-from planner.fleet.alternatives.narrower_choices import TOGETHER, rival, rival_gpus, unprotected
+from planner.fleet.alternatives.narrower_choices import (
+    Restriction,
+    Rival,
+    rival,
+    rival_gpus,
+    unprotected,
+)
 from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.feasibility import lower_precision
 from planner.fleet.candidates.floors import guard_latency
@@ -19,14 +26,24 @@ from planner.fleet.program.problem import Problem, ReplicaKind, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepBatch
-from planner.scenario.schema import Scenario
+from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed
 from planner.solving.build_problem import decide
-from planner.solving.decision_rows import with_decision_rows
-from planner.solving.job_hours import framed_problem
+from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
+from planner.solving.framing import frame
 from planner.solving.left_out import left_out
-from planner.solving.prefix_hits import with_prefix_hits
-from planner.solving.result import Effort, Operating, Progress, Solved
+from planner.solving.options import Progress, SolveOptions
+from planner.solving.prefix_hits import prefix_hits_of
+from planner.solving.stages import (
+    Decided,
+    FleetAtLoad,
+    FleetsBeside,
+    InfeasibleScenario,
+    Operating,
+    Solved,
+    SolvedFleet,
+    UnsolvedScenario,
+)
 from planner.workload.lengths import lengths_of
 
 RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
@@ -36,7 +53,7 @@ def solve_scenario(
     scenario: Scenario,
     catalog: Catalog,
     calibration: Calibration,
-    effort: Effort,
+    effort: SolveOptions,
     *,
     base: Path | None = None,
     sized: SizedBefore | None = None,
@@ -53,60 +70,51 @@ def solve_scenario(
     known = known or Known()
     offers = offers_of(scenario, catalog, base)
     shares = scenario.sharing.gpu
-    sets = {
-        s.name: sized.candidates(s, offers, shares)
-        if sized is not None
-        else enumerate_candidates(s, catalog, offers, calibration, shares, known)
-        for s in scenario.services
-    }
-    problem, calendar = framed_problem(scenario, sets, offers, catalog)
+
+    def size(service: Service) -> CandidateSet:
+        if sized is not None:
+            return sized.candidates(service, offers, shares)
+        return enumerate_candidates(service, catalog, offers, calibration, shares, known)
+
+    framed = frame(scenario, offers, size, catalog)
     progress("solving the program")
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
-    solved = Solved(
-        scenario=scenario,
-        offers=offers,
-        candidates=sets,
-        by_key={c.key: c for s in sets.values() for c in s.candidates},
-        problem=problem,
-        solution=decide(problem, effort, proved=proved),
-        calendar=calendar,
-    )
-    if solved.solution.status == "infeasible":
+    decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
+    if decided.solution.status == "infeasible":
         from planner.solving.why_infeasible import UNEXPLAINED, explained
 
         if not effort.explain:
-            return replace(solved, explanation=UNEXPLAINED)
+            return InfeasibleScenario(decided, UNEXPLAINED)
         progress("explaining why no fleet exists")
-        why = explained(solved, catalog, calibration, effort, base, known, proved)
-        return replace(solved, explanation=why)
-    if not solved.has_fleet:
-        return solved
-    solved = replace(solved, operating=operating(solved))
+        why = explained(framed, catalog, calibration, effort, base, known, proved)
+        return InfeasibleScenario(decided, why)
+    if not decided.has_fleet:
+        return UnsolvedScenario(decided)
+    fleet, simulation = FleetAtLoad(decided, operating(decided)), None
     if effort.verify == "simulate":
-        from planner.solving.simulation_loop import checked
+        from planner.solving.simulation_loop import simulated
 
-        solved = checked(solved, effort, operating, progress)
-    solved = with_prefix_hits(solved, effort.seed)
+        fleet, simulation = simulated(fleet, effort, operating, progress)
+    hits = prefix_hits_of(fleet, effort.seed)
     if not effort.rivals:
-        return solved
+        return SolvedFleet(fleet, simulation, hits)
     progress("pricing the alternatives")
-    solved = with_rivals(solved, catalog, effort, proved)
-    solved = with_decision_rows(solved, catalog, calibration, effort, base, known, proved)
-    return replace(solved, left_out=left_out(solved, catalog, calibration, effort, known, proved))
+    beside = fleets_beside(fleet.decided, catalog, calibration, effort, base, known, proved)
+    return SolvedFleet(fleet, simulation, hits, beside)
 
 
-def operating(solved: Solved) -> dict[str, Operating]:
+def operating(decided: Decided) -> dict[str, Operating]:
     """Every chosen candidate at the rate one of its replicas gets, by the closed form.
 
     Raises ArithmeticError where a chosen candidate is sent nothing, which only a changed plan can state.
     """
-    services = {s.name: s for s in solved.scenario.services}
-    rates = solved.routed_qps()
+    services = {s.name: s for s in decided.scenario.services}
+    rates = decided.routed_qps()
     points = {}
-    for key, count in solved.replicas().items():
-        candidate, service = solved.by_key[key], services[solved.by_key[key].service]
+    for key, count in decided.replicas().items():
+        candidate, service = decided.by_key[key], services[decided.by_key[key].service]
         buckets = buckets_of(service.name, lengths_of(service), service.buckets)
-        lengths = served_lengths(buckets, solved.demand_qps(key))
+        lengths = served_lengths(buckets, decided.demand_qps(key))
         rate = rates.get(key, 0.0)
         placed = Placed(
             candidate.deployment, candidate.memory, candidate.steps, count, rate, candidate.prefill
@@ -125,41 +133,67 @@ def operating(solved: Solved) -> dict[str, Operating]:
             raise ArithmeticError(f"{key} at {rate:g} requests/s has no load to predict from")
         step = candidate.steps.step_times(StepBatch(n, in_flight_tokens, sampled_tokens=n))
         guard_latency(candidate, point.latency_s, service)
-        points[key] = Operating(point, step, point.latency_s)
+        points[key] = Operating(point, step)
     return points
 
 
-def with_rivals(
-    solved: Solved, catalog: Catalog, effort: Effort, proved: ProvedSolutions | None = None
-) -> Solved:
+def fleets_beside(
+    decided: Decided,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: SolveOptions,
+    base: Path | None = None,
+    known: Known | None = None,
+    proved: ProvedSolutions | None = None,
+) -> FleetsBeside:
+    """Price the fleets beside the plan.
+
+    base: folder of a relative price file. known: of deployments, from earlier solves of the session.
+    proved: programs of the same question that were solved before. Raises InputError for a price file
+    that does not exist.
+    """
+    known = known or Known()
+    rivals, native = rivals_of(decided, catalog, effort, proved)
+    equal = effort_of_rows(decided, effort)
+    return FleetsBeside(
+        rivals=rivals,
+        native=native,
+        without_margin=without_margin(decided, catalog, calibration, equal, known, proved),
+        all_offers=of_all_offers(decided, catalog, calibration, equal, base, known, proved),
+        left_out=left_out(decided, rivals, catalog, calibration, effort, known, proved),
+    )
+
+
+def rivals_of(
+    decided: Decided, catalog: Catalog, effort: SolveOptions, proved: ProvedSolutions | None = None
+) -> tuple[tuple[Rival, ...], Rival | None]:
     """Price what was not chosen: every other GPU type alone, and native precision alone.
 
     A rival that is not proved in a few seconds is shown at the best cost found.
     """
-
     brief = replace(effort, time_limit_s=min(effort.time_limit_s, RIVAL_SECONDS))
 
     def again(problem: Problem) -> Solution:
         return decide(problem, brief, proved=proved)
 
     def is_native(kind: ReplicaKind) -> bool:
-        return not lower_precision(solved.by_key[kind.key].deployment, catalog)
+        return not lower_precision(decided.by_key[kind.key].deployment, catalog)
 
-    chosen = solved.replicas()
-    gpus = {k.gpu for k in solved.problem.kinds if k.key in chosen}
+    chosen = decided.replicas()
+    gpus = {k.gpu for k in decided.problem.kinds if k.key in chosen}
     only = gpus if len(gpus) == 1 else set()
-    if all(is_native(k) for k in solved.problem.kinds if k.key in chosen):
+    if all(is_native(k) for k in decided.problem.kinds if k.key in chosen):
         native = None
     else:
-        native = rival(solved.problem, "native precision", is_native, again)
-    bare = unprotected(solved.problem, again)
+        native = rival(decided.problem, Restriction.NATIVE, is_native, again)
+    bare = unprotected(decided.problem, again)
     together = None
-    if any(solved.by_key[key].prefill for key in chosen):
+    if any(decided.by_key[key].prefill for key in chosen):
 
         def does_both(kind: ReplicaKind) -> bool:
-            return solved.by_key[kind.key].prefill is None
+            return decided.by_key[kind.key].prefill is None
 
-        together = rival(solved.problem, TOGETHER, does_both, again)
-    others = rival_gpus(solved.problem, again, count=effort.rivals, without=only)
+        together = rival(decided.problem, Restriction.TOGETHER, does_both, again)
+    others = rival_gpus(decided.problem, again, count=effort.rivals, without=only)
     first = tuple(r for r in (bare, together) if r)
-    return replace(solved, rivals=(*first, *others), native=native)
+    return (*first, *others), native

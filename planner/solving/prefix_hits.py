@@ -10,7 +10,7 @@ from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import check_service, window_for
 from planner.solving.request_streams import Stream, streams_of
-from planner.solving.result import Solved
+from planner.solving.stages import FleetAtLoad
 from planner.workload.lengths import lengths_of
 from planner.workload.turns import STICKY
 
@@ -18,18 +18,17 @@ CASE_REQUESTS = 4000  # measured in each case
 BLIND = "least-loaded"
 
 
-def with_prefix_hits(solved: Solved, seed: int) -> Solved:
-    """The same with the hits of every service that has conversations; see ``PrefixHits``."""
-    streams = [s for s in streams_of(solved) if s.service.conversations is not None]
-    if not streams:
-        return solved
-    return replace(solved, prefix_hits={s.name: _hits(s, solved, seed) for s in streams})
+def prefix_hits_of(fleet: FleetAtLoad, seed: int) -> dict[str, PrefixHits]:
+    """The hits of every service that has conversations, by its name; see ``PrefixHits``."""
+    streams = [s for s in streams_of(fleet.decided) if s.service.conversations is not None]
+    return {s.name: _hits(s, fleet, seed) for s in streams}
 
 
-def _hits(stream: Stream, solved: Solved, seed: int) -> PrefixHits:
+def _hits(stream: Stream, fleet: FleetAtLoad, seed: int) -> PrefixHits:
     service, lengths = stream.service, stream.lengths
     placed = tuple(stream.placed.values())
-    found = [solved.operating[key].prefix_hits for key in stream.placed]
+    loads = [fleet.operating[key].simulated for key in stream.placed]
+    found = [load.prefix_hits for load in loads if load is not None]
     simulated = next((share for share in found if share is not None), None)
     assert lengths.reuse is not None
     return PrefixHits(

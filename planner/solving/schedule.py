@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 from planner.fleet.offers.node_offers import offer_key
 from planner.plan.periods import Period
-from planner.solving.result import Solved
+from planner.solving.stages import Decided
 
 NEGLIGIBLE_H = 1e-6  # node-hours below what a solver's tolerance leaves behind
 
 
-def rented(solved: Solved) -> Iterator[tuple[str, list[tuple[int, float]]]]:
+def rented(decided: Decided) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     """For each offer: how many nodes are paid for which share of the time, the steadiest first.
 
     Nodes that overlap while migrating count as time of the least steady nodes.
     """
-    problem, solution = solved.problem, solved.solution
+    problem, solution = decided.problem, decided.solution
     hours = sum(problem.period_hours)
     paid: dict[str, list[int]] = defaultdict(lambda: [0] * len(problem.period_hours))
     extra: dict[str, float] = defaultdict(float)
@@ -43,11 +43,10 @@ def rented(solved: Solved) -> Iterator[tuple[str, list[tuple[int, float]]]]:
         yield key, levels
 
 
-def mean_served_qps(service: str, solved: Solved) -> float:
+def mean_served_qps(service: str, decided: Decided) -> float:
     """Mean rate served over the periods [requests/s]: the mean demand less what goes unserved."""
-    problem, solution = solved.problem, solved.solution
-    assert solved.calendar is not None
-    mean, lasting = solved.calendar.mean_qps[service], solved.calendar.hours
+    problem, solution = decided.problem, decided.solution
+    mean, lasting = decided.calendar.mean_qps[service], decided.calendar.hours
     served = 0.0
     for t, hours in enumerate(lasting):
         own = [d for d in problem.demands if d.service == service]
@@ -57,10 +56,9 @@ def mean_served_qps(service: str, solved: Solved) -> float:
     return served / sum(lasting)
 
 
-def periods_of(solved: Solved) -> tuple[Period, ...]:
+def periods_of(decided: Decided) -> tuple[Period, ...]:
     """Every period of the plan: when, how long, demand, replicas, nodes and routes."""
-    calendar, solution = solved.calendar, solved.solution
-    assert calendar is not None
+    calendar, solution = decided.calendar, decided.solution
     return tuple(
         Period(
             period=label,
@@ -70,15 +68,15 @@ def periods_of(solved: Solved) -> tuple[Period, ...]:
             replicas={k: n for (k, q), n in sorted(solution.replicas.items()) if q == t},
             nodes={o: n for (o, q), n in sorted(solution.billed.items()) if q == t},
             unserved_qps={s: r for (s, q), r in sorted(solution.unserved_qps.items()) if q == t},
-            routed_qps=_routes(solved, t),
+            routed_qps=_routes(decided, t),
         )
         for t, label in enumerate(calendar.labels)
     )
 
 
-def _routes(solved: Solved, period: int) -> dict[str, dict[str, float]]:
+def _routes(decided: Decided, period: int) -> dict[str, dict[str, float]]:
     routes: dict[str, dict[str, float]] = {}
-    for (demand, kind, t), rate in sorted(solved.solution.routed_qps.items()):
+    for (demand, kind, t), rate in sorted(decided.solution.routed_qps.items()):
         if t == period and rate > 0:
             routes.setdefault(kind, {})[demand] = rate
     return routes

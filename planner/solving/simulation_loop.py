@@ -24,8 +24,9 @@ from planner.serving.simulation.service_simulation import SimulatedService
 from planner.solving.assured_play import keeps_up, play_assured, share_held
 from planner.solving.build_problem import decide
 from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
+from planner.solving.options import Progress, SolveOptions
 from planner.solving.request_streams import Stream, streams_of
-from planner.solving.result import Effort, Operating, Progress, Solved
+from planner.solving.stages import Decided, FleetAtLoad, Operating, SimulatedLoad, Simulation
 
 MAX_ROUNDS = 8
 MARGIN = (
@@ -50,83 +51,72 @@ class SimulatedStream:
     share: float
 
 
-def checked(
-    solved: Solved,
-    effort: Effort,
-    operating: Callable[[Solved], dict[str, Operating]],
+def simulated(
+    fleet: FleetAtLoad,
+    effort: SolveOptions,
+    operating: Callable[[Decided], dict[str, Operating]],
     progress: Progress,
-) -> Solved:
+) -> tuple[FleetAtLoad, Simulation]:
     """Simulate, correct and solve again until nothing cheaper holds or the rounds are used up.
 
-    ``operating`` predicts the chosen candidates at the load they get. The result's ``rounds`` say
-    what was simulated; its note says when no fleet was confirmed.
+    ``operating`` predicts the chosen candidates at their load. Returns the cheapest fleet that held and
+    what was simulated; the last one tried where none did.
     """
     rounds: list[VerificationRound] = []
     replayed: set[str] = set()
     near = NearWinners(effort)
-    held: Solved | None = None
+    held: tuple[FleetAtLoad, dict[str, float]] | None = None
+    errors: dict[str, float] = {}
     for number in range(1, MAX_ROUNDS + 1):
         progress(f"simulating the chosen fleet, round {number}")
-        replayed |= set(solved.replicas())
-        found = [_play(stream, effort, near.checks) for stream in streams_of(solved)]
-        rounds += [round_of(number, solved, p) for p in found]
-        solved = with_simulated(solved, found)
+        decided = fleet.decided
+        replayed |= set(decided.replicas())
+        found = [_simulate(stream, effort, near.checks) for stream in streams_of(decided)]
+        rounds += [round_of(number, decided, p) for p in found]
+        fleet, errors = with_simulated(fleet, found)
         if all(p.share >= 1 for p in found):
-            held = solved
-            problem = _raised(solved, found, effort)
+            held = fleet, errors
+            problem = _raised(decided, found, effort)
         else:
-            problem = _corrected(solved, found)
+            problem = _corrected(decided, found)
         solution = decide(problem, effort)
-        cheaper: Solved | None = None
-        if _is_news(solution, held):
-            cheaper = replace(solved, problem=problem, solution=solution)
-        elif held is not None:
+        confirmed = held[0].decided if held else None
+        cheaper: Decided | None = None
+        if _is_news(solution, confirmed):
+            cheaper = replace(decided, problem=problem, solution=solution)
+        elif confirmed is not None:
             progress("simulating fleets that are nearly as cheap")
-            cheaper = near.next(held, problem, replayed)
+            cheaper = near.next(confirmed, problem, replayed)
         if cheaper is None:
             break
-        solved = replace(cheaper, operating=operating(cheaper))
+        fleet = FleetAtLoad(cheaper, operating(cheaper))
     if held is None:
-        note = note_of(holds=False)
-        return replace(
-            solved,
-            rounds=tuple(rounds),
-            verification_note=note,
-            warnings=(*solved.warnings, note),
-        )
-    return replace(
-        held,
-        rounds=tuple(rounds),
-        near_winners=tuple(_near_winners(held, replayed | near.screened, effort)),
-        verification_note=note_of(holds=True),
-    )
+        return fleet, Simulation(False, tuple(rounds), errors, ())
+    fleet, errors = held
+    winners = tuple(_near_winners(fleet.decided, replayed | near.screened, effort))
+    return fleet, Simulation(True, tuple(rounds), errors, winners)
 
 
-def note_of(holds: bool) -> str:
-    """What a plan says of its own fleet in the simulator."""
-    if holds:
-        return "every target holds in the simulator at the planned load"
-    return "no fleet was confirmed in the simulator; the printed one misses a target there"
-
-
-def _is_news(solution: Solution, held: Solved | None) -> bool:
+def _is_news(solution: Solution, held: Decided | None) -> bool:
     """Whether a solution is worth playing: nothing has held yet, or it is cheaper than what has."""
     if solution.status not in ("optimal", "feasible"):
         return False
     return held is None or is_cheaper(solution.objective_usd_per_hour, held)
 
 
-def _play(
-    stream: Stream, effort: Effort, known: MutableMapping[tuple[object, ...], SimulatedService]
+def _simulate(
+    stream: Stream,
+    effort: SolveOptions,
+    known: MutableMapping[tuple[object, ...], SimulatedService],
 ) -> SimulatedStream:
     """Simulate a stream as planned, unless that is known, and find how much of it holds."""
     key = stream_key(stream)
-    replayed = played_as_planned(stream, effort.seed, known.get(key))
+    replayed = simulated_as_planned(stream, effort.seed, known.get(key))
     known[key] = replayed.check
     return replayed
 
 
-def played_as_planned(
+def simulated_as_planned(
     stream: Stream, seed: int, known: SimulatedService | None = None
 ) -> SimulatedStream:
     """A stream simulated at its planned load; ``known``: its simulation as predicted."""
@@ -135,13 +125,13 @@ def played_as_planned(
     return SimulatedStream(stream, held.check, held.decisive, held.share)
 
 
-def _raised(solved: Solved, found: Iterable[SimulatedStream], effort: Effort) -> Problem:
+def _raised(decided: Decided, found: Iterable[SimulatedStream], effort: SolveOptions) -> Problem:
     """Raise capacities to what the simulated fleet held at the rates that fewer replicas would get.
 
     The share of fewer replicas doubles from one while the targets hold, ``MAX_TRIALS`` times at most.
     Fleets over time are left as they are.
     """
-    problem = solved.problem
+    problem = decided.problem
     if len(problem.period_hours) > 1:
         return problem
     factors: dict[str, float] = {}
@@ -158,7 +148,7 @@ def _raised(solved: Solved, found: Iterable[SimulatedStream], effort: Effort) ->
     return scaled(problem, factors)
 
 
-def _largest_scale(replayed: SimulatedStream, effort: Effort) -> float:
+def _largest_scale(replayed: SimulatedStream, effort: SolveOptions) -> float:
     """The largest tried multiple of the planned rate at which every target still holds."""
     stream = replayed.stream
     scale, fewer = 1.0, 1
@@ -185,10 +175,10 @@ def _largest_scale(replayed: SimulatedStream, effort: Effort) -> float:
     return scale
 
 
-def _corrected(solved: Solved, found: Iterable[SimulatedStream]) -> Problem:
+def _corrected(decided: Decided, found: Iterable[SimulatedStream]) -> Problem:
     """Lower the capacity of every kind whose stream missed a target; drop it if no rate held."""
     return scaled(
-        solved.problem,
+        decided.problem,
         {
             k: MARGIN * replayed.share * load / replayed.stream.placed[k].replicas
             for replayed in found
@@ -198,7 +188,7 @@ def _corrected(solved: Solved, found: Iterable[SimulatedStream]) -> Problem:
     )
 
 
-def round_of(number: int, solved: Solved, replayed: SimulatedStream) -> VerificationRound:
+def round_of(number: int, decided: Decided, replayed: SimulatedStream) -> VerificationRound:
     """What one stream of the chosen fleet did in a round, as a plan records it."""
     stream = replayed.stream
     failed = [o.key for o in replayed.decisive.outcomes if not o.holds]
@@ -208,69 +198,74 @@ def round_of(number: int, solved: Solved, replayed: SimulatedStream) -> Verifica
     return VerificationRound(
         round=number,
         deployment="; ".join(
-            f"{p.replicas}x ({solved.by_key[k].label})" for k, p in stream.placed.items()
+            f"{p.replicas}x ({decided.by_key[k].label})" for k, p in stream.placed.items()
         ),
-        closed_form_qps=min(_counted_qps(solved, k) for k in stream.placed),
+        closed_form_qps=min(_counted_qps(decided, k) for k in stream.placed),
         simulated_qps=min(p.rate_qps / p.replicas for p in stream.placed.values()) * replayed.share,
         holds=replayed.share >= 1,
         note=mix + note + slowed,
     )
 
 
-def _counted_qps(solved: Solved, key: str) -> float:
+def _counted_qps(decided: Decided, key: str) -> float:
     """What the closed form lets one replica carry of the mix it gets [requests/s]."""
-    capacities, rates = solved.by_key[key].bucket_qps, solved.demand_qps(key)
+    capacities, rates = decided.by_key[key].bucket_qps, decided.demand_qps(key)
     return sum(rates.values()) / sum(rate / capacities[d] for d, rate in rates.items())
 
 
-def with_simulated(solved: Solved, found: Iterable[SimulatedStream]) -> Solved:
-    """Put the simulated percentiles in place of the closed form's, and keep its error."""
-    operating = dict(solved.operating)
+def with_simulated(
+    fleet: FleetAtLoad, found: Iterable[SimulatedStream]
+) -> tuple[FleetAtLoad, dict[str, float]]:
+    """The fleet with its simulated percentiles, and the relative error of the closed form's."""
+    operating = dict(fleet.operating)
     errors: dict[str, float] = {}
+    found = tuple(found)
     for replayed in found:
-        _guard(solved, replayed)
+        _guard(fleet.decided, replayed)
     for key, replayed in ((k, p) for p in found for k in p.stream.placed):
-        at, check = solved.operating[key], replayed.check
-        simulated = _simulated(check)
+        at, check = fleet.operating[key], replayed.check
+        percentiles = _percentiles(check)
         for name, predicted in at.point.latency_s.items():
-            if simulated.get(name, 0.0) > 0:
-                errors[f"{key}: {name}"] = predicted / simulated[name] - 1
-        operating[key] = replace(
-            at,
-            latency_s=simulated,
-            method="simulated",
-            simulation_intervals={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
-            prefix_hits=check.study.hit_share if replayed.stream.service.conversations else None,
+            if percentiles.get(name, 0.0) > 0:
+                errors[f"{key}: {name}"] = predicted / percentiles[name] - 1
+        talks = replayed.stream.service.conversations is not None
+        load = SimulatedLoad(
+            latency_s=percentiles,
+            intervals_s={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
+            prefix_hits=check.study.hit_share if talks else None,
         )
-    return replace(solved, operating=operating, closed_form_error=errors)
+        operating[key] = replace(at, simulated=load)
+    return FleetAtLoad(fleet.decided, operating), errors
 
 
-def _guard(solved: Solved, replayed: SimulatedStream) -> None:
+def _guard(decided: Decided, replayed: SimulatedStream) -> None:
     """Raise PhysicsBreach where the percentiles of all kinds together beat the floors of each."""
     breaches = []
     for key in replayed.stream.placed:
         try:
-            guard_latency(solved.by_key[key], _simulated(replayed.check), replayed.stream.service)
+            guard_latency(
+                decided.by_key[key], _percentiles(replayed.check), replayed.stream.service
+            )
         except PhysicsBreach as breach:
             breaches.append(breach)
     if len(breaches) == len(replayed.stream.placed):
         raise breaches[0]
 
 
-def _simulated(check: SimulatedService) -> dict[str, float]:
+def _percentiles(check: SimulatedService) -> dict[str, float]:
     return {name: estimate.value_s for name, estimate in check.percentiles.items()}
 
 
-def _near_winners(solved: Solved, replayed: set[str], effort: Effort) -> Iterable[str]:
+def _near_winners(decided: Decided, replayed: set[str], effort: SolveOptions) -> Iterable[str]:
     """Unplayed candidates that would make a cheaper fleet if they carried 10 % more."""
-    cost = solved.solution.objective_usd_per_hour or 0.0
+    cost = decided.solution.objective_usd_per_hour or 0.0
     problem = replace(
-        solved.problem,
+        decided.problem,
         kinds=tuple(
             k
             if k.key in replayed
             else replace(k, capacity_qps={d: c * MORE_CAPACITY for d, c in k.capacity_qps.items()})
-            for k in solved.problem.kinds
+            for k in decided.problem.kinds
         ),
     )
     brief = replace(effort, time_limit_s=min(effort.time_limit_s, NEAR_WINNER_SECONDS))
@@ -282,5 +277,5 @@ def _near_winners(solved: Solved, replayed: set[str], effort: Effort) -> Iterabl
         winners = {k for (k, _), n in solution.replicas.items() if n and k not in replayed}
         if not winners:
             return
-        yield from (f"{solved.by_key[k].label}: {found:.2f} USD/h" for k in sorted(winners))
+        yield from (f"{decided.by_key[k].label}: {found:.2f} USD/h" for k in sorted(winners))
         problem = replace(problem, kinds=tuple(k for k in problem.kinds if k.key not in winners))

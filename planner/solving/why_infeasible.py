@@ -16,17 +16,18 @@ from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
-from planner.solving.job_hours import framed_problem
-from planner.solving.result import Effort, Solved
+from planner.solving.framing import frame
+from planner.solving.options import SolveOptions
+from planner.solving.stages import Framed
 
 UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
 
 
 def explained(
-    solved: Solved,
+    framed: Framed,
     catalog: Catalog,
     calibration: Calibration,
-    effort: Effort,
+    effort: SolveOptions,
     base: Path | None,
     known: Known,
     proved: ProvedSolutions | None,
@@ -37,15 +38,16 @@ def explained(
     def attempt(scenario: Scenario) -> FeasibilityOutcome:
         offers = offers_of(scenario, catalog, base)
         shares = scenario.sharing.gpu
-        sets = {s.name: before.candidates(s, offers, shares) for s in scenario.services}
-        problem, _ = framed_problem(scenario, sets, offers, catalog)
+        problem = frame(
+            scenario, offers, lambda s: before.candidates(s, offers, shares), catalog
+        ).problem
         return outcome_of(problem, decide(problem, effort, proved=proved))
 
     misses = (
         f"{r.label}: {r.reason} ({r.detail})"
-        for s in solved.candidates.values()
+        for s in framed.candidates.values()
         for r in sorted(s.rejections, key=lambda r: r.miss or float("inf"))[:3]
     )
-    unserved = [name for name, s in solved.candidates.items() if not s.candidates]
-    requirements = scenario_requirements(solved.scenario, unserved)
-    return explain(solved.scenario, requirements, attempt, misses)
+    unserved = [name for name, s in framed.candidates.items() if not s.candidates]
+    requirements = scenario_requirements(framed.scenario, unserved)
+    return explain(framed.scenario, requirements, attempt, misses)

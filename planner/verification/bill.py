@@ -31,7 +31,7 @@ def bill_checks(plan: Plan) -> Iterator[Check]:
     for node in plan.nodes:
         yield equal(
             "money",
-            f"{node.count}x {_name(node)} cost their price each",
+            f"{node.count}x {_name(node)} at their price",
             node.usd_per_hour,
             node.count * node.usd_per_hour_each * node.hours_share * node.charged,
         )

@@ -8,6 +8,7 @@ from typing import TypeGuard
 
 from planner.plan.alternatives import Alternative
 from planner.plan.schema import NOT_VERIFIED, Plan
+from planner.units import counted
 from planner.verification.check import Check, Verdict, at_least, number_text, same, skipped
 
 FAMILY = "recomputed"
@@ -37,7 +38,7 @@ def restated_checks(plan: Plan, again: Plan) -> Iterator[Check]:
         if not wrong:
             count = sum(1 for _ in _leaves(found[part], part))
             if count:
-                statement = f"{part}: all of its {count} values"
+                statement = f"{part}: {counted(count, 'value')}"
                 yield Check(FAMILY, statement, Verdict.HOLDS, "as recomputed")
     yield from alternative_checks(plan, again)
 

@@ -31,7 +31,6 @@ from planner.verification.check import (
     same,
 )
 from planner.verification.pools import link_checks, unit_checks
-from planner.verification.promises import prediction_of
 from planner.verification.replay import capacity_checks
 from planner.workload.lengths import JointLengths, lengths_of
 
@@ -158,7 +157,7 @@ def _floors(
         least["e2e"] = least["ttft"]
     for metric, seconds in least.items():
         for percentile in ("p50", "p99"):
-            predicted = prediction_of(group.predicted, f"{metric}_{percentile}")
+            predicted = group.predicted.seconds(f"{metric}_{percentile}")
             if predicted is not None:
                 statement = f"{label} {metric}_{percentile} above its floor [s]"
                 yield at_least("physics", statement, predicted, seconds)

@@ -100,7 +100,7 @@ def under(plan: Plan, scenario: Scenario) -> Plan:
         requested = dict(zip(had, requested.values(), strict=True))
     if {n: s.model for n, s in had.items()} != {n: s.model for n, s in requested.items()}:
         raise InputError(
-            "the plan serves other models than the scenario asks for",
+            "the plan serves other models than the scenario does",
             where="--plan",
             found=_models(had.values()),
             allowed=_models(requested.values()),
@@ -140,7 +140,7 @@ def _check_together(how: Play, services: int, conversations: bool) -> None:
             action="leave out --concurrency: turns follow each other as the scenario says",
         )
     if how.trace is not None and services > 1:
-        raise InputError("--trace plays one service, the scenario has several", found=services)
+        raise InputError("--trace is for one service, the scenario has several", found=services)
 
 
 def _check_work(how: Play, window: Window, rate_qps: float) -> None:

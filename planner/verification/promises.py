@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from planner.catalog.offer import Term
 from planner.fleet.candidates.layouts import degrees_allowed
 from planner.fleet.candidates.mixing import most_kinds
-from planner.plan.replica_group import Prediction, ReplicaGroup
+from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.search.fields import Search
@@ -43,7 +43,7 @@ def _demand(
     planned: ServicePlan, requested: Service, most: int, all_served: bool
 ) -> Iterator[Check]:
     name, groups = planned.name, planned.replica_groups
-    yield equal("demand", f"{name}: rate asked [requests/s]", planned.rate_qps, requested.rate)
+    yield equal("demand", f"{name}: rate requested [requests/s]", planned.rate_qps, requested.rate)
     routed = sum(g.routed_qps for g in groups)
     busiest = planned.served_qps if planned.busiest_qps is None else planned.busiest_qps
     yield equal("demand", f"{name}: what is served is routed", busiest, routed)
@@ -52,7 +52,7 @@ def _demand(
     for group in groups:
         yield at_most(
             "demand",
-            f"{name}: {group.label} carries its share [requests/s]",
+            f"{name}: {group.label} serves its share within its capacity [requests/s]",
             group.routed_qps,
             group.replicas * group.capacity_qps,
         )
@@ -91,18 +91,12 @@ def _latency(planned: ServicePlan, requested: Service) -> Iterator[Check]:
     for group in planned.replica_groups:
         for key, seconds in targets.items():
             statement = f"{planned.name}: {group.label} {key} [s]"
-            predicted = prediction_of(group.predicted, key)
+            predicted = group.predicted.seconds(key)
             if predicted is None:
                 yield Check("latency", statement, Verdict.FAILS, "no prediction", f"<= {seconds:g}")
             else:
                 allowed = seconds * (1 + INTERPOLATED)
                 yield at_most("latency", statement, predicted, allowed)
-
-
-def prediction_of(predicted: Prediction, key: str) -> float | None:
-    """The prediction for a target's key such as ``ttft_p99`` [s], or None."""
-    value = getattr(predicted, f"{key}_s", None)
-    return predicted.others_s.get(f"{key}_s") if value is None else float(value)
 
 
 def _search(

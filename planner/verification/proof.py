@@ -15,9 +15,10 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.plan.schema import Plan
 from planner.solving.assured_play import share_held
 from planner.solving.build_problem import decide
+from planner.solving.options import SolveOptions
 from planner.solving.request_streams import streams_of
-from planner.solving.result import Effort, Solved
 from planner.solving.simulation_loop import MARGIN
+from planner.solving.stages import Decided
 from planner.verification.check import Check, Verdict, at_least, at_most, number_text, skipped
 from planner.verification.restate import scaled
 
@@ -26,16 +27,18 @@ EXACT = 1e-6
 MOST_ROUNDS = 8
 
 
-def proof_checks(plan: Plan, solved: Solved, free: Problem, effort: Effort) -> Iterator[Check]:
+def proof_checks(
+    plan: Plan, decided: Decided, free: Problem, effort: SolveOptions
+) -> Iterator[Check]:
     """The plan's bound and status against its program solved again.
 
-    solved: the plan's decision; free: the program with closed-form capacities.
+    decided: the plan's decision; free: the program with closed-form capacities.
     """
     objective, bound = plan.objective_usd_per_hour, plan.bound_usd_per_hour
     if objective is None or bound is None:
         return
     exact = replace(effort, gap=0.0)
-    problem = _with_own_capacities(plan, solved.problem, free)
+    problem = _with_own_capacities(plan, decided.problem, free)
     tolerance = max(effort.gap, EXACT)
     for _ in range(MOST_ROUNDS):
         again = decide(problem, exact)
@@ -47,7 +50,7 @@ def proof_checks(plan: Plan, solved: Solved, free: Problem, effort: Effort) -> I
             return
         if plan.verification.method == "none" or cost >= bound * (1 - EXACT):
             break
-        lowered = _lowered(solved, problem, again, plan.provenance.seed)
+        lowered = _lowered(decided, problem, again, plan.provenance.seed)
         if lowered is None:
             break
         problem = scaled(problem, lowered)
@@ -55,11 +58,11 @@ def proof_checks(plan: Plan, solved: Solved, free: Problem, effort: Effort) -> I
         reason = f"cheaper fleets missed a target in {MOST_ROUNDS} rounds of simulation"
         yield skipped(FAMILY, "the bound, solved again", reason)
         return
-    if _unserved(again) < _unserved(solved.solution) * (1 - EXACT) - EXACT:
+    if _unserved(again) < _unserved(decided.solution) * (1 - EXACT) - EXACT:
         yield at_most(
             FAMILY,
             "no fleet serves more [requests/s unserved]",
-            _unserved(solved.solution),
+            _unserved(decided.solution),
             _unserved(again),
         )
     yield at_most(FAMILY, "the bound is at most the least cost, solved again", bound, cost)
@@ -93,11 +96,11 @@ def _with_own_capacities(plan: Plan, counted: Problem, free: Problem) -> Problem
 
 
 def _lowered(
-    solved: Solved, problem: Problem, solution: Solution, seed: int
+    decided: Decided, problem: Problem, solution: Solution, seed: int
 ) -> dict[str, float] | None:
     """Factors on the capacities of a cheaper fleet that misses a target; None where every one holds."""
     factors: dict[str, float] = {}
-    for stream in streams_of(replace(solved, problem=problem, solution=solution)):
+    for stream in streams_of(replace(decided, problem=problem, solution=solution)):
         placed = tuple(stream.placed.values())
         share = share_held(stream.service, placed, seed=seed, lengths=stream.lengths).share
         if share < 1:

@@ -18,52 +18,37 @@ from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
-from planner.fleet.candidates.known import Known
 from planner.fleet.offers.admitted import is_admitted
 from planner.fleet.offers.node_offers import existing_offers
-from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.factors import Calibration
 from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Plan
+from planner.scenario.schema import Service
 from planner.solving.build_problem import decide
-from planner.solving.decision_rows import with_decision_rows
-from planner.solving.job_hours import framed_problem
-from planner.solving.left_out import left_out
-from planner.solving.pipeline import operating, with_rivals
-from planner.solving.prefix_hits import with_prefix_hits
+from planner.solving.framing import frame
+from planner.solving.options import SolveOptions
+from planner.solving.pipeline import fleets_beside, operating
+from planner.solving.prefix_hits import prefix_hits_of
 from planner.solving.request_streams import streams_of
-from planner.solving.result import Effort, Solved
-from planner.solving.simulation_loop import note_of, played_as_planned, round_of, with_simulated
+from planner.solving.simulation_loop import round_of, simulated_as_planned, with_simulated
+from planner.solving.stages import Decided, FleetAtLoad, Framed, Simulation, SolvedFleet
 
 PROOF_SECONDS = 60.0  # for the program solved again; nearly all are proved in less than one
 
 
 @dataclass(frozen=True)
-class Framed:
-    """The scenario as the program sees it, framed again without a look at the plan's decision.
-
-    problem: with the capacities of the closed form.
-    """
-
-    offers: tuple[Offer, ...]
-    sets: Mapping[str, CandidateSet]
-    problem: Problem
-    calendar: Calendar
-
-
-@dataclass(frozen=True)
 class Restated:
-    """``plan`` written again; ``solved``: what it was written from; ``again``: its program, solved."""
+    """``plan`` written again; ``decided``: what it was written from; ``again``: its program, solved."""
 
     plan: Plan
-    solved: Solved
+    decided: Decided
     again: Solution
 
 
-def effort_of(plan: Plan) -> Effort:
+def effort_of(plan: Plan) -> SolveOptions:
     """How hard the plan's own numbers were looked for, as far as they depend on it."""
-    return Effort(
+    return SolveOptions(
         verify="none",
         time_limit_s=PROOF_SECONDS,
         gap=min(max(plan.solver.gap_tolerance, 0.0), 1.0),
@@ -73,24 +58,28 @@ def effort_of(plan: Plan) -> Effort:
     )
 
 
-def framed(
+def framed_again(
     plan: Plan, catalog: Catalog, calibration: Calibration, offers: Iterable[Offer]
 ) -> Framed:
-    """Candidates and program of the plan's scenario, from the catalogs; raises PlannerError."""
+    """Candidates and program of the plan's scenario, framed without a look at its decision.
+
+    Raises PlannerError.
+    """
     scenario = plan.scenario
     admitted = (o for o in offers if is_admitted(o, scenario.prices))
     known = {o.key: o for o in (*admitted, *existing_offers(scenario, catalog))}
     everything = tuple(known.values())
-    sets = {
-        s.name: enumerate_candidates(s, catalog, everything, calibration, scenario.sharing.gpu)
-        for s in scenario.services
-    }
-    return Framed(everything, sets, *framed_problem(scenario, sets, everything, catalog))
+    shares = scenario.sharing.gpu
+
+    def size(service: Service) -> CandidateSet:
+        return enumerate_candidates(service, catalog, everything, calibration, shares)
+
+    return frame(scenario, everything, size, catalog)
 
 
 def restated(
     plan: Plan,
-    frame: Framed,
+    framed: Framed,
     catalog: Catalog,
     calibration: Calibration,
     base: Path | None = None,
@@ -101,42 +90,30 @@ def restated(
     have, and where a prediction beats physics.
     """
     effort = effort_of(plan)
-    problem = scaled(frame.problem, capacity_factors(plan, frame))
+    problem = scaled(framed.problem, capacity_factors(plan, framed))
     again = decide(problem, effort)
     solution = replace(decision_of(plan, problem), restrictions=again.restrictions)
-    solved = Solved(
-        scenario=plan.scenario,
-        offers=frame.offers,
-        candidates=frame.sets,
-        by_key={c.key: c for s in frame.sets.values() for c in s.candidates},
-        problem=problem,
-        solution=solution,
-        calendar=frame.calendar,
-    )
+    decided = Decided(framed, problem, solution)
     with np.errstate(divide="ignore", invalid="ignore"):  # a plan may claim a rate of 0
-        solved = replace(solved, operating=operating(solved))
+        fleet, simulation = FleetAtLoad(decided, operating(decided)), None
     if plan.verification.method == "simulate":
-        solved = _simulated(plan, solved)
-    solved = with_prefix_hits(solved, effort.seed)
+        fleet, simulation = _simulated(plan, fleet)
+    hits = prefix_hits_of(fleet, effort.seed)
+    solved = SolvedFleet(fleet, simulation, hits)
     if effort.rivals:
-        solved = with_rivals(solved, catalog, effort)
-        solved = with_decision_rows(solved, catalog, calibration, effort, base)
-        solved = replace(solved, left_out=left_out(solved, catalog, calibration, effort, Known()))
-    return Restated(assemble(solved, catalog, calibration, effort, 0.0), solved, again)
+        beside = fleets_beside(decided, catalog, calibration, effort, base)
+        solved = replace(solved, beside=beside)
+    return Restated(assemble(solved, catalog, calibration, effort, 0.0), decided, again)
 
 
-def _simulated(plan: Plan, solved: Solved) -> Solved:
+def _simulated(plan: Plan, fleet: FleetAtLoad) -> tuple[FleetAtLoad, Simulation]:
     """The chosen fleet simulated again at its planned load, from the plan's seed."""
-    found = [played_as_planned(stream, plan.provenance.seed) for stream in streams_of(solved)]
+    decided, seed = fleet.decided, plan.provenance.seed
+    found = [simulated_as_planned(stream, seed) for stream in streams_of(decided)]
     holds = all(p.decisive.holds for p in found)
-    note = note_of(holds)
-    return replace(
-        with_simulated(solved, found),
-        rounds=_rounds(plan, [round_of(0, solved, p) for p in found] if holds else []),
-        near_winners=plan.verification.near_winners,
-        verification_note=note,
-        warnings=() if holds else (note,),
-    )
+    rounds = _rounds(plan, [round_of(0, decided, p) for p in found] if holds else [])
+    fleet, errors = with_simulated(fleet, found)
+    return fleet, Simulation(holds, rounds, errors, plan.verification.near_winners)
 
 
 def _rounds(plan: Plan, own: Sequence[VerificationRound]) -> tuple[VerificationRound, ...]:
@@ -152,14 +129,14 @@ def _rounds(plan: Plan, own: Sequence[VerificationRound]) -> tuple[VerificationR
     return tuple(rounds)
 
 
-def capacity_factors(plan: Plan, frame: Framed) -> dict[str, float]:
+def capacity_factors(plan: Plan, framed: Framed) -> dict[str, float]:
     """What the simulator made of capacities, as the plan records it.
 
     Plans that do not record it tell of their own groups alone, by the capacities of these.
     """
     if plan.verification.method == "none":
         return {}
-    closed_form = {c.key: c.capacity.qps for s in frame.sets.values() for c in s.candidates}
+    closed_form = {c.key: c.capacity.qps for s in framed.candidates.values() for c in s.candidates}
     own = {
         key: group.capacity_qps / closed_form[key]
         for service in plan.services

@@ -25,7 +25,7 @@ def route_checks(plan: Plan, problem: Problem, decision: Solution) -> Iterator[C
                 rate for (d, _, p), rate in decision.routed_qps.items() if (d, p) == (demand.key, t)
             )
             short = decision.unserved_qps.get((demand.key, t), 0.0)
-            statement = f"{period.period}: {demand.key} is routed or unserved [requests/s]"
+            statement = f"{period.period}: {demand.key} is routed or not served [requests/s]"
             yield equal(FAMILY, statement, routed + short, demand.rates_qps[t])
         for kind in problem.kinds:
             load = {d: r for (d, k, p), r in decision.routed_qps.items() if (k, p) == (kind.key, t)}
@@ -35,5 +35,5 @@ def route_checks(plan: Plan, problem: Problem, decision: Solution) -> Iterator[C
                 rate / kind.capacity_qps[d] if kind.capacity_qps.get(d) else math.inf
                 for d, rate in load.items()
             )
-            statement = f"{period.period}: {kind.key} carries what it gets [replicas]"
+            statement = f"{period.period}: {kind.key}: the load is within its replicas [replicas]"
             yield at_most(FAMILY, statement, needed, decision.replicas.get((kind.key, t), 0))

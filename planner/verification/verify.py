@@ -34,7 +34,7 @@ from planner.verification.packing import packing_checks
 from planner.verification.physics import partition_checks, physics_checks
 from planner.verification.promises import promise_checks
 from planner.verification.proof import proof_checks
-from planner.verification.restate import effort_of, framed, restated
+from planner.verification.restate import effort_of, framed_again, restated
 from planner.verification.routes import route_checks
 from planner.verification.timetable import timetable_checks
 
@@ -127,25 +127,25 @@ def _recomputed(
 ) -> Iterator[Check]:
     """All that follows from the plan's decision, and the proof that the decision is the cheapest."""
     try:
-        frame = framed(plan, catalog, calibration, offers)
-        again = restated(plan, frame, catalog, calibration, base)
+        framed = framed_again(plan, catalog, calibration, offers)
+        again = restated(plan, framed, catalog, calibration, base)
     except (PlannerError, ArithmeticError) as error:  # what a plan claims may divide by nothing
         found = str(error).replace("\n", "; ")
         yield Check("recomputed", "the plan, from its decision", Verdict.FAILS, found)
         return
     yield from restated_checks(plan, again.plan)
-    yield from route_checks(plan, again.solved.problem, again.solved.solution)
-    yield from proof_checks(plan, again.solved, frame.problem, effort_of(plan))
+    yield from route_checks(plan, again.decided.problem, again.decided.solution)
+    yield from proof_checks(plan, again.decided, framed.problem, effort_of(plan))
     objective = plan.objective_usd_per_hour
     if objective is None or plan.scenario.serve != "all":
         return
-    bound = fluid_bound_usd_per_hour(again.solved.problem)
+    bound = fluid_bound_usd_per_hour(again.decided.problem)
     above = (
         f"{100 * (objective / bound - 1):.1f} % above it" if 0 < bound < math.inf else "no bound"
     )
     yield at_least(
         "optimality",
-        f"cost [USD/h] against replicas and nodes that could be split ({above})",
+        f"cost [USD/h] against a fleet of fractional replicas and nodes ({above})",
         objective,
         bound,
     )
@@ -174,9 +174,9 @@ def certificate_checks(plan: Plan) -> Iterator[Check]:
     """Status, objective, dual bound and gap agree with each other and with what is printed."""
     objective, bound = plan.objective_usd_per_hour, plan.bound_usd_per_hour
     has_fleet = plan.status in ("optimal", "feasible")
-    for name, part in (("objective", objective), ("totals", plan.totals)):
+    for name, part in (("an objective", objective), ("totals", plan.totals)):
         verdict = Verdict.HOLDS if (part is not None) == has_fleet else Verdict.FAILS
-        statement = f"a plan with status {plan.status!r} has {'an' if has_fleet else 'no'} {name}"
+        statement = f"a plan with status {plan.status} {'has' if has_fleet else 'has not'} {name}"
         yield Check("certificate", statement, verdict, "none" if part is None else "given")
     if plan.status == "infeasible":
         explained = plan.infeasibility is not None and plan.infeasibility.summary != ""

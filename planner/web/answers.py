@@ -72,9 +72,8 @@ def _margins(plan: Plan) -> Iterator[tuple[str, float]]:
     for service in plan.services:
         for key, target_s in service.targets.items():
             for group in service.replica_groups:
-                predicted = group.predicted.model_dump(exclude={"others_s"})
-                value = {**predicted, **group.predicted.others_s}.get(f"{key}_s")
-                if isinstance(value, float):
+                value = group.predicted.seconds(key)
+                if value is not None:
                     name = f"{service.name}: {key}" if len(plan.services) > 1 else key
                     yield name, 1 - value / target_s
 
@@ -83,7 +82,7 @@ def _gpus(plan: Plan) -> list[str]:
     """GPU types of the plan, then of its alternatives, cheapest first: what a preview searches among."""
     chosen = [g.gpu for s in plan.services for g in s.replica_groups]
     ranked = sorted(plan.alternatives, key=lambda a: a.usd_per_hour)
-    others = [a.restricted_to for a in ranked if a.restricted_to and " " not in a.restricted_to]
+    others = [a.gpu for a in ranked if a.gpu is not None]
     return list(dict.fromkeys((*chosen, *others)))
 
 

@@ -115,7 +115,7 @@ def _add_questions(app: FastAPI, pool: Callable[[], WorkerPool], limits: ServerL
     async def check(request: requested.CheckRequest) -> Response:
         return await answer(request, "", short=True)
 
-    @app.post("/api/solve", summary="The cheapest fleet that holds the targets", responses=EVENTS)
+    @app.post("/api/solve", summary="The cheapest fleet that meets the targets", responses=EVENTS)
     async def solve(request: requested.SolveRequest, accept: str = Header("")) -> Response:
         return await answer(request, accept, short=request.detail == "quick")
 
@@ -132,7 +132,7 @@ def _add_questions(app: FastAPI, pool: Callable[[], WorkerPool], limits: ServerL
         return await answer(request, accept)
 
     @app.post(
-        "/api/explain", summary="The derivation, beside the textbook sizing", responses=EVENTS
+        "/api/explain", summary="The derivation, compared with textbook sizing", responses=EVENTS
     )
     async def explain(request: requested.ExplainRequest, accept: str = Header("")) -> Response:
         return await answer(request, accept)

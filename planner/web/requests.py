@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from planner.solving.options import Verify
+
 Text = Annotated[str, Field(max_length=1_000_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[tuple[Name, ...], Field(max_length=100)]
@@ -55,7 +57,7 @@ class SolveRequest(ScenarioRequest):
     narrowed to, for a preview. ``since``: an earlier plan to say what changed against.
     """
 
-    verify: Literal["simulate", "none"] = "simulate"
+    verify: Verify = "simulate"
     detail: Detail = "plan"
     rivals: Annotated[int, Field(ge=0, le=20)] = 5
     time_limit_s: Annotated[float, Field(gt=0, le=60)] = 30.0
@@ -71,7 +73,7 @@ class CompareRequest(ScenarioRequest):
         dict[Name, Names],
         Field(min_length=1, max_length=4, examples=[{"tensor_parallel": ["1"]}]),
     ]
-    verify: Literal["simulate", "none"] = "none"
+    verify: Verify = "none"
 
 
 class DifferenceRequest(Request):
@@ -95,7 +97,7 @@ class SweepRequest(ScenarioRequest):
 class ExplainRequest(ScenarioRequest):
     """The derivation step by step: the textbook beside what the targets need."""
 
-    verify: Literal["simulate", "none"] = "none"
+    verify: Verify = "none"
 
 
 class MemoryRequest(Request):

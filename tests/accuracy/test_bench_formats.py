@@ -113,7 +113,7 @@ Mean TPOT (ms):                          20.63
         ({"elapsed_time": 1.0, "total_num_tokens": 9, "num_requests": 1}, "vllm bench throughput"),
         ({"experiments": []}, "profile_export_genai_perf.json"),
         ({"input_length": 1, "output_length": 2, "timestamp": 0}, "trace describe"),
-        ("Metric,avg,min,max,p99\n", "the JSON file that lies beside it"),
+        ("Metric,avg,min,max,p99\n", "the JSON file in the same folder"),
     ],
 )
 def test_what_cannot_be_read_is_named_as_what_it_is(

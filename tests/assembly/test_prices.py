@@ -70,6 +70,6 @@ def test_prices_are_judged_from_the_newest_of_the_catalog_unless_a_day_is_given(
 def test_many_gpus_at_the_price_of_one_need_a_quote():
     one = replace(NEW, gpu_count=1)
     (warning,) = text(one, nodes=(node(count=14, gpus_per_node=1),))
-    assert "quote needed: 14 GPUs are priced by the price of one" in warning
+    assert "quote needed: the price of a single GPU is used for 14" in warning
     assert text(one, nodes=(node(count=1, gpus_per_node=1),)) == []
     assert text(replace(one, tier="hyperscaler"), nodes=(node(count=14, gpus_per_node=1),)) == []

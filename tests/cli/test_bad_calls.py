@@ -52,7 +52,7 @@ def test_a_plan_that_is_none(refused, plan_text, command, change, words):
         (("bound_usd_per_hour",), 99.0, "the bound does not exceed"),
         (("services", 0, "replica_groups", 0, "capacity_qps"), 1e6, "arithmetic"),
         (("services", 0, "replica_groups", 0, "predicted", "ttft_p99_s"), 1e-4, "floor"),
-        (("scenario", "services", 0, "rate"), 5000.0, "rate asked"),
+        (("scenario", "services", 0, "rate"), 5000.0, "rate requested"),
         (("provenance", "catalog_digest"), "0" * 64, "the catalog is the one"),
     ],
 )
@@ -132,7 +132,7 @@ def test_limits_that_contradict_the_demand_exit_3_and_say_so(capsys, limit, word
     out, _ = capsys.readouterr()
     assert "no fleet can meet this scenario" in out
     assert words in out
-    assert "Cheapest ways out" in out
+    assert "Cheapest relaxations" in out
 
 
 def planner(command):

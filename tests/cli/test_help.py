@@ -7,19 +7,9 @@ import sys
 
 import click
 import pytest
+from command_tree import COMMANDS
 
 from planner.cli.main import cli, main
-
-
-def _commands(parent, path=()):
-    for name in parent.list_commands(click.Context(parent)):
-        command = parent.get_command(click.Context(parent), name)
-        yield (*path, name), command
-        if isinstance(command, click.Group):
-            yield from _commands(command, (*path, name))
-
-
-COMMANDS = list(_commands(cli))
 
 
 def _examples(command):

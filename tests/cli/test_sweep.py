@@ -37,8 +37,8 @@ def test_cost_and_flips_in_the_terminal(capsys):
     code, out, err = run(capsys, "--rate", "10..90", "--steps", "5", "--refine", "0")
     assert (code, err) == (0, "")
     flat = " ".join(out.split())
-    assert "the choice flips once" in flat
-    assert "Between 30 req/s and 50 req/s the choice flips: A -> B" in flat
+    assert "the choice changes once" in flat
+    assert "Between 30 req/s and 50 req/s the choice changes: A -> B" in flat
     assert "$29,200" in flat
 
 

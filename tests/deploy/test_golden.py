@@ -32,3 +32,10 @@ def test_the_files_of_a_target(target, catalog, repository, golden):
         repository / "tests" / "golden" / "deploy" / f"{target}.txt",
         text.replace(f"planner {__version__}", "planner VERSION"),
     )
+
+
+def test_no_golden_file_without_a_target(repository):
+    folder = repository / "tests" / "golden" / "deploy"
+    plain = {target for target in TARGETS if target not in STACKS}
+    pools = {p.stem for p in folder.glob("pools-*.txt")}  # test_pools names them
+    assert {p.stem for p in folder.iterdir()} - pools == plain | {f"stack-{s}" for s in STACKS}

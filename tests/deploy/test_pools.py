@@ -17,10 +17,10 @@ def written(target, plan, catalog):
     return launch_files(plan, catalog, target, Choices()).files
 
 
-@pytest.mark.parametrize(
-    ("engine", "target"),
-    [("vllm", "vllm"), ("sglang", "sglang"), ("vllm", "llm-d"), ("sglang", "llm-d")],
-)
+GOLDEN = [("vllm", "vllm"), ("sglang", "sglang"), ("vllm", "llm-d"), ("sglang", "llm-d")]
+
+
+@pytest.mark.parametrize(("engine", "target"), GOLDEN)
 def test_the_files_of_two_pools(engine, target, catalog, repository, golden):
     files = written(target, fleet(service("chat", (units(engine),), LLAMA)), catalog)
     text = "".join(f"==> {name} <==\n{files[name]}\n" for name in sorted(files))
@@ -28,6 +28,12 @@ def test_the_files_of_two_pools(engine, target, catalog, repository, golden):
         repository / "tests" / "golden" / "deploy" / f"pools-{engine}-{target}.txt",
         text.replace(f"planner {__version__}", "planner VERSION"),
     )
+
+
+def test_no_golden_file_without_its_pools(repository):
+    folder = repository / "tests" / "golden" / "deploy"
+    names = {p.name for p in folder.glob("pools-*.txt")}
+    assert names == {f"pools-{engine}-{target}.txt" for engine, target in GOLDEN}
 
 
 def test_each_pool_runs_its_own_layout_as_often_as_the_units_say(catalog):

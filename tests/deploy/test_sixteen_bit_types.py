@@ -9,9 +9,9 @@ from planner.catalog.engine import version_key
 from planner.catalog.store import load_catalog
 from planner.deploy.choices import Choices
 from planner.deploy.targets import launch_files
-from planner.fleet.candidates.candidate import UNSUPPORTED
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.offers.admitted import admitted_offers
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import load_calibration
 from planner.scenario.schema import Scenario
 
@@ -62,7 +62,7 @@ def test_families_that_refuse_float16_are_rejected_on_turing(model: str, weights
     offers = admitted_offers(Scenario.model_validate(requested(model, "t4")).prices, CATALOG)
     found = enumerate_candidates(service, CATALOG, offers, load_calibration(CATALOG))
     assert not found.candidates
-    assert {r.reason for r in found.rejections} == {UNSUPPORTED}
+    assert {r.reason for r in found.rejections} == {RejectionReason.UNSUPPORTED}
 
 
 def test_the_same_families_run_in_bfloat16_from_ampere_on() -> None:

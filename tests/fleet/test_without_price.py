@@ -9,8 +9,8 @@ import pytest
 from planner.api import solve
 from planner.catalog.store import Catalog
 from planner.errors import InputError
-from planner.fleet.candidates.candidate import NO_PRICE
 from planner.fleet.infeasibility.relaxation import _further_and_further, _middle
+from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario
 
@@ -59,7 +59,7 @@ def test_a_gpu_without_a_price_beside_others_is_a_warning(catalog: Catalog) -> N
 
 def test_existing_nodes_need_no_price(catalog: Catalog) -> None:
     plan = planned(catalog, ["gb10"], existing=[{"gpu": "gb10", "nodes": 9, "gpus_per_node": 1}])
-    assert NO_PRICE not in {r.reason for r in plan.rejections}
+    assert RejectionReason.NO_PRICE not in {r.reason for r in plan.rejections}
 
 
 def test_a_lead_time_beyond_the_horizon_is_named(catalog: Catalog) -> None:

@@ -133,7 +133,7 @@ def test_secret_objects_are_counted_and_left(run):
         "data": {"t": "aGVsbG8gd29ybGQgaGVsbG8="},
     }
     out = run({"f.yaml": listed(workload(container(SERVE)), secret)})[1]
-    assert "1 Secret objects stood in them; nothing of them was read." in out
+    assert "1 Secret objects were found in them; their contents were not read." in out
     assert "aGVsbG8" not in out
 
 

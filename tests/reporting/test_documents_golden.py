@@ -55,7 +55,15 @@ def swept(_):
     return sweep_document(sweep(build.scenario(), axis_named("rate"), (10, 30, 50, 70), by_rate))
 
 
-@pytest.mark.parametrize("document", [report, comparison, difference, swept])
+DOCUMENTS = (report, comparison, difference, swept)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_documents(document, findings, golden, repository):
     path = repository / "tests" / "golden" / "reporting" / f"{document.__name__}.md"
     golden(path, markdown.render(document(findings)))
+
+
+def test_no_golden_document_without_its_test(repository):
+    folder = repository / "tests" / "golden" / "reporting"
+    assert {p.stem for p in folder.iterdir()} == {document.__name__ for document in DOCUMENTS}

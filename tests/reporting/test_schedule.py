@@ -42,7 +42,7 @@ def test_replicas_of_unknown_names_leave_capacity_out(varied):
     unknown = {"replicas": {"chat: something": 2}}
     periods = tuple(p.model_copy(update=unknown) for p in varied.periods)
     page = html.render(plan_document(Findings(varied.model_copy(update={"periods": periods}))))
-    assert "asks for 52.5 req/s in 2 periods" in page
+    assert "needs 52.5 req/s in 2 periods" in page
     assert "capacity reaches" not in page
 
 

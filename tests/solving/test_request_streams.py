@@ -13,9 +13,9 @@ from planner.performance.factors import load_calibration
 from planner.scenario.reader import read_scenario
 from planner.solving import assured_play
 from planner.solving import simulation_loop as checking
+from planner.solving.options import SolveOptions
 from planner.solving.pipeline import solve_scenario
 from planner.solving.request_streams import streams_of
-from planner.solving.result import Effort, Solved
 
 SPLIT = """
 model: meta-llama/Llama-3.1-8B-Instruct
@@ -42,14 +42,14 @@ def requested(tmp_path: Path) -> Path:
 def test_every_kind_is_simulated_with_what_is_routed_to_it(
     requested: Path, catalog: Catalog
 ) -> None:
-    solved: Solved = solve_scenario(
+    decided = solve_scenario(
         read_scenario(requested, catalog),
         catalog,
         load_calibration(catalog),
-        Effort(verify="none", rivals=0, explain=False),
-    )
-    streams = streams_of(solved)
-    assert [set(s.placed) for s in streams] == [{k} for k in solved.replicas()]
+        SolveOptions(verify="none", rivals=0, explain=False),
+    ).decided
+    streams = streams_of(decided)
+    assert [set(s.placed) for s in streams] == [{k} for k in decided.replicas()]
     assert len(streams) == 2
     assert sum(p.rate_qps for s in streams for p in s.placed.values()) == pytest.approx(6.0)
     short, long = sorted(streams, key=lambda s: s.lengths.mean_prompt)
@@ -75,7 +75,7 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
     decided: list[Problem] = []
     decide = checking.decide
 
-    def seen(problem: Problem, effort: Effort) -> Solution:
+    def seen(problem: Problem, effort: SolveOptions) -> Solution:
         decided.append(problem)
         return decide(problem, effort)
 
@@ -86,8 +86,8 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
         read_scenario(requested, catalog),
         catalog,
         load_calibration(catalog),
-        Effort(verify="none", rivals=0, explain=False),
-    )
+        SolveOptions(verify="none", rivals=0, explain=False),
+    ).decided
     api.solve(requested, catalogs=catalog, rivals=0, explain=False)
     was = {k.key: k.capacity_qps for k in before.problem.kinds}
     now = {k.key: k.capacity_qps for k in decided[0].kinds}

@@ -79,7 +79,7 @@ def findings_for(plan):
             WhatIf("Request rate", "+20 % (60/s)", 80.25, 32, ("a",)),
             WhatIf("TTFT target", "-25 % (1.5 s)", None, None, ()),
         ),
-        baseline=WhatIf("As asked", "", 60.0, 24, ("a",)),
+        baseline=WhatIf("As stated", "", 60.0, 24, ("a",)),
         curves=(
             LatencyCurve(
                 "chat",

@@ -37,7 +37,7 @@ _OBJECTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("experiments",),
         "perf_analyzer's raw export (profile_export.json): responses, not statistics",
-        "give profile_export_genai_perf.json, which lies beside it",
+        "give profile_export_genai_perf.json, in the same folder",
     ),
     (
         ("avg_ts", "n_prompt"),
@@ -86,6 +86,6 @@ def named_text(text: str, where: str) -> InputError | None:
     for start, what in _TEXTS:
         if text.startswith(start):
             return InputError(
-                f"this is {what}", where=where, action="give the JSON file that lies beside it"
+                f"this is {what}", where=where, action="give the JSON file in the same folder"
             )
     return None

@@ -32,11 +32,13 @@ POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
     type=click.Choice(POLICIES),
     help="Replay this policy; may be repeated (default: all).",
 )
-@click.option("--start-up", callback=duration, help="From asking for a replica until it serves.")
+@click.option(
+    "--start-up", callback=duration, help="Time from requesting a replica until it serves."
+)
 @click.option(
     "--queue-threshold",
     type=click.IntRange(min=1),
-    help="Requests waiting at a replica that ask for another one (default: the plan's).",
+    help="Requests waiting at a replica that start another one (default: the plan's).",
 )
 @click.option(
     "--burst",
@@ -51,7 +53,7 @@ POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
     metavar="FOLDER",
     help="Write the autoscalers' files there.",
 )
-@click.option("--force", is_flag=True, help="Replace files that the folder already holds.")
+@click.option("--force", is_flag=True, help="Replace files that are in the folder already.")
 @catalog_options
 @format_option("table", "json", "md", "html", "csv")
 @table_option("policies")

@@ -14,8 +14,9 @@ from planner import cache_folder
 from planner.cli.shared.notes import shows_progress
 from planner.cli.shared.numbers import FiniteRange
 from planner.errors import OutputError
+from planner.fleet.program.problem import Solver
 from planner.plan.schema import Plan
-from planner.solving.options import SolveOptions, Solver, Verify
+from planner.solving.options import SolveOptions, Verify
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 BRIEF_WIDTH = 100  # columns of a file

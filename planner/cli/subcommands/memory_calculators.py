@@ -14,7 +14,7 @@ from planner.errors import InputError
 _NUMBER = FiniteRange(min=0, min_open=True)
 
 
-@click.command(name="rule-of-thumb", short_help="the simple formula, beside the exact answer")
+@click.command(name="rule-of-thumb", short_help="the simple formula and the exact answer")
 @click.option("--params", type=_NUMBER, help="Parameters, such as 7e9.")
 @click.option(
     "--bytes", "size", type=_NUMBER, default=2.0, show_default=True, help="Bytes a value."
@@ -23,7 +23,7 @@ _NUMBER = FiniteRange(min=0, min_open=True)
 @click.option("--hidden", type=POSITIVE, help="Hidden size.")
 @click.option("--seq", type=POSITIVE, default=2048, show_default=True, help="Tokens a sequence.")
 @click.option("--batch", type=POSITIVE, default=1, show_default=True, help="Sequences.")
-@click.option("--model", type=MODEL, help="A model whose exact size stands beside the rule.")
+@click.option("--model", type=MODEL, help="A model whose exact size is printed for comparison.")
 @click.option("--card-gb", type=_NUMBER, help="A GPU's memory: walk the decision tree for it.")
 @memory_options
 def rule_of_thumb(
@@ -182,7 +182,7 @@ def nanochat(
     deliver(nanochat_document(memory, notes), nanochat_mapping(memory, notes), style, output)
 
 
-@click.command(name="measured-vs-theory", short_help="your measurement beside the exact weights")
+@click.command(name="measured-vs-theory", short_help="your measurement and the exact weights")
 @click.option(
     "--model",
     type=MODEL,

@@ -10,25 +10,34 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from planner.fleet.program.problem import Problem, ReplicaKind, Resilience, Solution
 
-UNPROTECTED = "no failure survived"
-TOGETHER = "prefill and decode together"
+
+class Restriction(StrEnum):
+    """What a choice may be narrowed to, besides one GPU type; the values are how plans name it."""
+
+    UNPROTECTED = "no failure survived"
+    TOGETHER = "prefill and decode together"
+    NATIVE = "native precision"
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """What the choice was narrowed to, the narrowed problem, and its cheapest fleet."""
+    """What the choice was narrowed to, the narrowed problem, and its cheapest fleet.
 
-    name: str
+    name: the restriction, or the only GPU type.
+    """
+
+    name: Restriction | str
     problem: Problem
     solution: Solution
 
 
 def rival(
     problem: Problem,
-    name: str,
+    name: Restriction | str,
     keep: Callable[[ReplicaKind], bool],
     solve: Callable[[Problem], Solution],
 ) -> Rival | None:
@@ -51,7 +60,7 @@ def unprotected(problem: Problem, solve: Callable[[Problem], Solution]) -> Rival
     smaller = dataclasses.replace(problem, resilience=Resilience())
     solution = solve(smaller)
     found = solution.status in ("optimal", "feasible")
-    return Rival(UNPROTECTED, smaller, solution) if found else None
+    return Rival(Restriction.UNPROTECTED, smaller, solution) if found else None
 
 
 def rival_gpus(

@@ -18,6 +18,7 @@ from planner.fleet.candidates.deployments import (
 )
 from planner.fleet.candidates.known import Known
 from planner.fleet.candidates.outcomes import Outcomes
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
@@ -25,18 +26,6 @@ from planner.serving.closed_form.capacity import Capacity
 from planner.serving.pools import Prefill
 from planner.sizing.layout import MemoryLayout
 from planner.workload.lengths import JointLengths
-
-NOT_PERMITTED = "precision below the checkpoint's own"
-ILLEGAL = "layout cannot be cut that way"
-NO_PRICE = "no offer has the GPU"
-NO_DRAFT = "nothing can draft that way"
-NOT_OFFERED = "no offer with enough linked GPUs"
-NO_NETWORK = "its hosts share no network"
-UNSUPPORTED = "would not launch"
-NO_MEMORY = "does not fit in memory"
-NO_LONGEST = "longest request does not fit"
-TOO_SLOW = "misses a latency target at any rate"
-TOO_LONG = "requests exceed the context"
 
 
 class Parts:
@@ -131,7 +120,7 @@ class Rejection:
     has no meaning.
     """
 
-    reason: str
+    reason: RejectionReason
     label: str
     detail: str
     miss: float | None = None

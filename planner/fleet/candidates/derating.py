@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from planner.evidence import Evidence, Interval
+from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance.margins import Margin
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario.fleet import Assurance
@@ -63,7 +63,7 @@ class SlowedSteps:
     def step_seconds(self, batch: StepBatch) -> Number:
         return self.factor * self.steps.step_seconds(batch)
 
-    def interval(self, seconds: float, kind: str, level: float = LEVEL) -> Interval:
+    def interval(self, seconds: float, kind: StepLatency, level: float = LEVEL) -> Interval:
         return self.steps.interval(seconds, kind, level)
 
 
@@ -118,7 +118,7 @@ def margin_sigma(margin: Margin, z: float) -> float:
     return max(margin.log_slowdown(at) / at, LEAST_SIGMA)
 
 
-def model_sigma(steps: StepModel, metric: str = "tpot") -> float:
+def model_sigma(steps: StepModel, metric: StepLatency = "tpot") -> float:
     """Standard deviation of the log of a latency, from its prediction interval."""
     return max(lognormal_sigma(steps.interval(1.0, metric, LEVEL)), LEAST_SIGMA)
 

@@ -14,27 +14,19 @@ from dataclasses import replace
 
 from planner.deployment import Deployment
 from planner.evidence import weakest
-from planner.fleet.candidates.candidate import (
-    NO_NETWORK,
-    NOT_OFFERED,
-    TOO_SLOW,
-    UNSUPPORTED,
-    Candidate,
-    Context,
-    Parts,
-    Rejection,
-    known_as,
-)
+from planner.fleet.candidates.candidate import Candidate, Context, Parts, Rejection, known_as
 from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, refusal, split_over_hosts
 from planner.fleet.candidates.handover import handover_reasons
 from planner.fleet.candidates.pool_link import kv_link
 from planner.fleet.candidates.pool_tables import PoolReplica, PoolTables
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance import guard
 from planner.performance.model import CalibratedStepModel
 from planner.scenario.schema import Service
 from planner.scenario.search.disaggregation import Disaggregation
+from planner.serving.capacity_limit import LimitedBy
 from planner.serving.closed_form.capacity import Capacity
 from planner.serving.closed_form.pool_capacity import (
     DecodeTails,
@@ -47,9 +39,6 @@ from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
 from planner.workload.lengths import JointLengths
 
-NO_LINK = "no KV link between the pools is known"
-NO_HANDOVER = "the KV cache cannot be handed over between these GPUs"
-NO_GAIN = "a smaller unit of these pools holds as much"
 EQUAL = 1e-5  # capacities that differ by less are equal
 
 
@@ -74,13 +63,13 @@ def units(context: Context, requested: Disaggregation) -> Iterator[Candidate | R
         apart = next(_apart(mine.deployment, theirs.deployment, context), None)
         if apart is not None:
             label = f"{mine.deployment.label} before {theirs.deployment.label}"
-            yield Rejection(NO_HANDOVER, label, apart)
+            yield Rejection(RejectionReason.NO_HANDOVER, label, apart)
             continue
         degree = mine.deployment.tensor_parallel
         refused = support_reasons(context.catalog, theirs.deployment, degree)
         if refused:
             label = f"{mine.deployment.label} before {theirs.deployment.label}"
-            yield Rejection(UNSUPPORTED, label, refused[0])
+            yield Rejection(RejectionReason.UNSUPPORTED, label, refused[0])
         else:
             for within in _places(mine.deployment, theirs.deployment, context, requested):
                 yield from _pair(context, requested, tables, mine, theirs, within)
@@ -152,7 +141,7 @@ def _layouts(
         steps = context.known.steps(deployment, context.calibration)
         missed = _below_floor(steps, deployment, context, prefills)
         if missed is not None:
-            yield Rejection(TOO_SLOW, label, *missed)
+            yield Rejection(RejectionReason.TOO_SLOW, label, *missed)
             continue
         limits = (replica_limits if prefills else decode_limits)(deployment, memory)
         yield PoolReplica(deployment, memory, steps, limits, groups_in(deployment, context))
@@ -194,7 +183,7 @@ def _pair(
         if joined is None:
             lacking = next(g for g in (mine.deployment.gpu, d.gpu) if not g.nic_gb_s)
             detail = f"{lacking.name} has no network rate in the catalog: give kv_link.gb_s"
-            yield Rejection(NO_LINK, d.label, detail)
+            yield Rejection(RejectionReason.NO_LINK, d.label, detail)
             return
         prefill = Prefill(
             mine.deployment, mine.memory, mine.steps, replicas, decoders, joined, within
@@ -202,18 +191,18 @@ def _pair(
         label = prefill.label(d)
         if within == NODE and gpus > largest:
             detail = f"{gpus} GPUs in one node, the largest {d.gpu.name} offer has {largest}"
-            yield Rejection(NOT_OFFERED, label, detail, gpus / max(largest, 1))
+            yield Rejection(RejectionReason.NOT_OFFERED, label, detail, gpus / max(largest, 1))
             continue
         groups = (mine.deployment.gpus,) * replicas + (d.gpus,) * decoders
         split = "" if within == NODE else split_over_hosts(d.gpu.name, groups, context)
         if split:
-            yield Rejection(NO_NETWORK, label, split)
+            yield Rejection(RejectionReason.NO_NETWORK, label, split)
             continue
         found = {b.key: tables.capacity(b.lengths, mine, theirs, prefill) for b in context.buckets}
         best = max(found, key=lambda key: found[key][0])
         qps, bound = found[best]
         if qps <= 0:
-            yield Rejection(TOO_SLOW, label, f"an idle unit misses {bound}")
+            yield Rejection(RejectionReason.TOO_SLOW, label, f"an idle unit misses {bound}")
             continue
         smaller = next(
             (
@@ -224,7 +213,11 @@ def _pair(
             None,
         )
         if smaller is not None:
-            yield Rejection(NO_GAIN, label, f"{smaller[0]}P{smaller[1]}D holds {smaller[2]:.4g}/s")
+            yield Rejection(
+                RejectionReason.NO_GAIN,
+                label,
+                f"{smaller[0]}P{smaller[1]}D holds {smaller[2]:.4g}/s",
+            )
             continue
         if len(found) == 1:
             held.append((replicas, decoders, qps))
@@ -239,8 +232,8 @@ def _candidate(
     mine: PoolReplica,
     theirs: PoolReplica,
     lengths: JointLengths,
-    best: tuple[float, str],
-    found: dict[str, tuple[float, str]],
+    best: tuple[float, LimitedBy],
+    found: dict[str, tuple[float, LimitedBy]],
     tails: tuple[PrefillTails, DecodeTails],
 ) -> Candidate:
     service, d = context.service, theirs.deployment
@@ -283,7 +276,7 @@ def _point(
     lengths: JointLengths,
     service: Service,
     worse: Derating,
-    best: tuple[float, str],
+    best: tuple[float, LimitedBy],
     tails: tuple[PrefillTails, DecodeTails],
 ) -> Capacity:
     """The unit at its capacity, with the step times it was sized for."""

@@ -16,18 +16,7 @@ from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.fleet.candidates.buckets import buckets_of
-from planner.fleet.candidates.candidate import (
-    ILLEGAL,
-    NO_DRAFT,
-    NO_LONGEST,
-    NO_MEMORY,
-    NO_PRICE,
-    NOT_OFFERED,
-    Candidate,
-    CandidateSet,
-    Context,
-    Rejection,
-)
+from planner.fleet.candidates.candidate import Candidate, CandidateSet, Context, Rejection
 from planner.fleet.candidates.cuts import WHOLE, GpuCut, cuts_of
 from planner.fleet.candidates.deployments import deployments, service_model, without_draft
 from planner.fleet.candidates.feasibility import node_room
@@ -36,6 +25,7 @@ from planner.fleet.candidates.layouts import deeper_layouts
 from planner.fleet.candidates.outcomes import outcome_name
 from planner.fleet.candidates.recall import recalled, row_of
 from planner.fleet.candidates.replica import LoadedReplica, loaded, sized
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.scenario.fleet import GpuPart
 from planner.scenario.schema import Service
@@ -184,7 +174,7 @@ def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candida
     pools = context.service.search.disaggregation
     yield from _unpriced(context)
     for lacking in without_draft(context.service, context.catalog):
-        yield Rejection(NO_DRAFT, lacking.label, lacking.detail)
+        yield Rejection(RejectionReason.NO_DRAFT, lacking.label, lacking.detail)
     short: dict[Deployment, bool] = {}
     for layout in span:
         tried = _try(layout, context, prepared)
@@ -215,12 +205,17 @@ def _unpriced(context: Context) -> Iterator[Rejection]:
                 f"no price is known for {gpu}: give one in prices.file, or list nodes of your own "
                 "under existing"
             )
-        yield Rejection(NO_PRICE, gpu, detail)
+        yield Rejection(RejectionReason.NO_PRICE, gpu, detail)
 
 
 def _is_short(tried: Candidate | Rejection) -> bool:
     """Whether a layout of one stage lacks the memory, or the ranks it would take to have it."""
-    lacks = (NO_MEMORY, NO_LONGEST, ILLEGAL, NOT_OFFERED)
+    lacks = (
+        RejectionReason.NO_MEMORY,
+        RejectionReason.NO_LONGEST,
+        RejectionReason.ILLEGAL,
+        RejectionReason.NOT_OFFERED,
+    )
     return isinstance(tried, Rejection) and tried.reason in lacks
 
 

@@ -8,20 +8,10 @@ from planner.catalog.store import Catalog
 from planner.deployment import (
     Deployment,
 )
-from planner.fleet.candidates.candidate import (
-    ILLEGAL,
-    NO_DRAFT,
-    NO_LONGEST,
-    NO_MEMORY,
-    NO_NETWORK,
-    NOT_OFFERED,
-    NOT_PERMITTED,
-    TOO_LONG,
-    UNSUPPORTED,
-    Context,
-)
+from planner.fleet.candidates.candidate import Context
 from planner.fleet.candidates.known import Refusal
 from planner.fleet.candidates.node_groups import group_gpus, host_too_small, node_groups
+from planner.fleet.rejection_reason import RejectionReason
 from planner.sizing.drafts import draft_reasons
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
@@ -46,40 +36,41 @@ def ruled_out(
     model, gpu = deployment.model, deployment.gpu
     if model.max_context_tokens and longest > model.max_context_tokens:
         detail = f"{longest} tokens, the model takes {model.max_context_tokens}"
-        yield TOO_LONG, detail, longest / model.max_context_tokens
+        yield RejectionReason.TOO_LONG, detail, longest / model.max_context_tokens
     pinned = deployment.settings.max_model_len_tokens
     if pinned is not None and longest > pinned:
         detail = f"{longest} tokens, search.settings.max_model_len_tokens allows {pinned}"
-        yield TOO_LONG, detail, longest / pinned
+        yield RejectionReason.TOO_LONG, detail, longest / pinned
     if not context.service.allow_lower_precision:
         yield from (
-            (NOT_PERMITTED, text, None) for text in lower_precision(deployment, context.catalog)
+            (RejectionReason.NOT_PERMITTED, text, None)
+            for text in lower_precision(deployment, context.catalog)
         )
-    yield from ((ILLEGAL, text, None) for text in legal_reasons(deployment))
+    yield from ((RejectionReason.ILLEGAL, text, None) for text in legal_reasons(deployment))
     group, largest = group_gpus(deployment), context.largest_node.get(gpu.name, 0)
     if group > largest and not groups_in(deployment, context):
         detail = f"{group} GPUs in one node, the largest {gpu.name} offer has {largest}"
         if context.service.search.spanning_nodes > 1:
             detail += "; ranks that span nodes fill them whole, with whole experts (EP = TP x DP)"
-        yield NOT_OFFERED, detail, group / largest if largest else None
+        yield RejectionReason.NOT_OFFERED, detail, group / largest if largest else None
     detail = split_over_hosts(gpu.name, groups_in(deployment, context), context)
     if detail:
-        yield NO_NETWORK, detail, None
+        yield RejectionReason.NO_NETWORK, detail, None
     prefill = deployment.tensor_parallel if apart else None
-    yield from ((NO_DRAFT, text, None) for text in draft_reasons(deployment))
+    yield from ((RejectionReason.NO_DRAFT, text, None) for text in draft_reasons(deployment))
     distinguished = support_reasons(context.catalog, deployment, prefill)
-    yield from ((UNSUPPORTED, text, None) for text in distinguished)
+    yield from ((RejectionReason.UNSUPPORTED, text, None) for text in distinguished)
     memory = memory_layout(deployment)
     if not memory.fits:
         held = memory.total_bytes - memory.kv_pool_bytes - memory.outside_budget_bytes
-        yield NO_MEMORY, "; ".join(memory.reasons), held / memory.total_bytes
+        yield RejectionReason.NO_MEMORY, "; ".join(memory.reasons), held / memory.total_bytes
     if context.service.buckets is None and memory.max_sequences(longest) < 1:
         needed = float(memory.kv.bytes_for(longest))
         detail = (
             f"{longest} tokens need {needed / GIB:.1f} GiB a GPU, "
             f"the pool has {memory.kv_pool_bytes / GIB:.1f} GiB"
         )
-        yield NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
+        yield RejectionReason.NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
 
 
 def split_over_hosts(gpu: str, groups: tuple[int, ...], context: Context) -> str:

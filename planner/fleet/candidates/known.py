@@ -20,6 +20,7 @@ from planner.fleet.candidates.cuts import GpuCut
 from planner.fleet.candidates.deployments import name_on_part
 from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
 from planner.fleet.program.solutions import SolutionStore
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors
@@ -37,7 +38,7 @@ MOST_MODELS = 64
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
-Refusal = tuple[str, str, float | None]
+Refusal = tuple[RejectionReason, str, float | None]
 
 
 class Kept(Generic[Key, Value]):

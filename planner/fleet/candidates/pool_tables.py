@@ -10,6 +10,7 @@ from planner.fleet.candidates.candidate import (
 )
 from planner.fleet.candidates.derating import derating
 from planner.performance.model import CalibratedStepModel
+from planner.serving.capacity_limit import LimitedBy
 from planner.serving.closed_form.pool_capacity import (
     DecodeTails,
     PrefillTails,
@@ -48,7 +49,7 @@ class PoolTables:
 
     def capacity(
         self, lengths: JointLengths, mine: PoolReplica, theirs: PoolReplica, prefill: Prefill
-    ) -> tuple[float, str]:
+    ) -> tuple[float, LimitedBy]:
         """Requests/s of one unit, and what stops a higher rate."""
         worse = derating(theirs.steps, self._service.assurance)
         tails = self.of(lengths, mine, theirs, prefill)

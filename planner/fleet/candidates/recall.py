@@ -11,6 +11,9 @@ from planner.fleet.candidates.candidate import Candidate, Context, Parts, Reject
 from planner.fleet.candidates.known import SpannedLayout
 from planner.fleet.candidates.outcomes import Later, Row
 from planner.fleet.candidates.replica import on_part
+from planner.fleet.rejection_reason import RejectionReason
+from planner.scenario.slo import TargetKey
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form.capacity import Capacity
 from planner.sizing.memory import memory_layout
 
@@ -27,7 +30,6 @@ def row_of(tried: Tried) -> Row:
     return [
         [float(n) for n in numbers],
         c.limited_by,
-        c.method,
         tried.evidence.value,
         list(tried.notes),
         {key: float(qps) for key, qps in tried.bucket_qps.items()},
@@ -48,7 +50,7 @@ def recalled(
     try:
         if len(row) == 3:
             reason, detail, miss = row
-            return Rejection(str(reason), layout.label, str(detail), _number(miss))
+            return Rejection(RejectionReason(str(reason)), layout.label, str(detail), _number(miss))
         return _candidate(row, layout, context, again)
     except (TypeError, ValueError):
         return None
@@ -60,7 +62,7 @@ def _candidate(
     context: Context,
     again: Callable[[], Tried],
 ) -> Candidate:
-    numbers, limited_by, method, evidence, notes, bucket_qps, group_sizes = row
+    numbers, limited_by, evidence, notes, bucket_qps, group_sizes = row
     qps, concurrency, kv_used_share, utilisation, tpot_mean_s = map(float, numbers)
 
     deployment = on_part(layout.whole, layout.cut, context.catalog)
@@ -80,8 +82,7 @@ def _candidate(
             kv_used_share=kv_used_share,
             utilisation=utilisation,
             latency_s=Later(latency_s),
-            limited_by=str(limited_by),
-            method=str(method),
+            limited_by=_limit(str(limited_by)),
             tpot_mean_s=tpot_mean_s,
         ),
         parts=Parts(
@@ -95,6 +96,11 @@ def _candidate(
         profile=layout.cut.profile,
         group_sizes=tuple(map(int, group_sizes)),
     )
+
+
+def _limit(text: str) -> LimitedBy:
+    """A limit as a row spells it: one of the fixed ones, else a target's key."""
+    return CapacityLimit(text) if text in set(CapacityLimit) else TargetKey(text)
 
 
 def _number(value: object) -> float | None:

@@ -13,19 +13,13 @@ from planner.catalog.store import Catalog
 from planner.catalog.support import compute_precision
 from planner.deployment import Deployment, replica_key
 from planner.fleet.candidates.buckets import Bucket
-from planner.fleet.candidates.candidate import (
-    TOO_SLOW,
-    Candidate,
-    Context,
-    Parts,
-    Rejection,
-    known_as,
-)
+from planner.fleet.candidates.candidate import Candidate, Context, Parts, Rejection, known_as
 from planner.fleet.candidates.cuts import WHOLE, GpuCut, cut_gpu
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, node_room, ruled_out
 from planner.fleet.candidates.floors import below_floors, guard_capacity
 from planner.fleet.candidates.known import FittingReplica, Refusal, SpannedLayout, digest
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance import guard
 from planner.scenario.schema import Service
 from planner.scenario.slo import Slo
@@ -70,7 +64,7 @@ def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection
         reason, detail, miss = replica
         return Rejection(reason, layout.label, detail, miss)
     for detail, miss in below_floors(replica.floors, context):
-        return Rejection(TOO_SLOW, layout.label, detail, miss)
+        return Rejection(RejectionReason.TOO_SLOW, layout.label, detail, miss)
     worse = derating(replica.steps, service.assurance)
     states = {
         b.key: too_long(replica.limits, b.lengths)
@@ -94,7 +88,7 @@ def sized(
     capacity = max(by_bucket.values(), key=lambda c: c.qps)
     if capacity.qps <= 0:
         detail = capacity.reason or f"limited by {capacity.limited_by}"
-        return Rejection(TOO_SLOW, label, detail, _latency_miss(capacity, service))
+        return Rejection(RejectionReason.TOO_SLOW, label, detail, _latency_miss(capacity, service))
     if service.buckets is None:
         guard_capacity(label, replica.floors, capacity, context)
     _, note = compute_precision(deployment.gpu, deployment.weights)

@@ -25,11 +25,15 @@ from planner.fleet.infeasibility.relaxation import RelaxedRequirement, relaxatio
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why no fleet exists. ``conflict`` is empty when no requirement listed could help."""
+    """Why no fleet exists. ``conflict`` is empty when no requirement listed could help.
+
+    ``on_latency``: whether a latency target is among those in conflict.
+    """
 
     summary: str
     conflict: tuple[str, ...]
     relaxations: tuple[RelaxedRequirement, ...]
+    on_latency: bool = False
 
 
 def explain(
@@ -56,7 +60,7 @@ def explain(
     if len(members) == 1:
         summary = f"{stated[0]} cannot be met by anything the scenario allows."
     else:
-        summary = f"{_listed(stated)} cannot hold together; it takes relaxing at least one of them."
+        summary = f"{_listed(stated)} cannot be met together; relax at least one of them."
     relaxations = sorted(
         {
             relaxation
@@ -66,7 +70,8 @@ def explain(
         },
         key=lambda r: (r.usd_per_hour or math.inf, r.requirement),
     )
-    return Explanation(summary, stated, tuple(relaxations))
+    on_latency = any(m.trades_off for m in members)
+    return Explanation(summary, stated, tuple(relaxations), on_latency)
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from planner.fleet.program.problem import Status
+
 Question = TypeVar("Question")
 
 
@@ -23,7 +25,7 @@ class FeasibilityOutcome:
     nodes it is billed for by offer.
     """
 
-    status: str
+    status: Status
     usd_per_hour: float | None = None
     gpus_by_type: Mapping[str, int] = field(default_factory=dict)
     nodes: Mapping[str, int] = field(default_factory=dict)

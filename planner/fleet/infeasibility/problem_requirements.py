@@ -172,7 +172,7 @@ def budget(usd_per_hour: float, edit: Callable[[Any, float], Any]) -> Requiremen
         current=usd_per_hour,
         loosest=UNLIMITED_USD_PER_HOUR,
         edit=edit,
-        write=lambda v: f"{v:g} $/h",
+        write=lambda v: f"${v:g}/h",
         enough=lambda outcome: outcome.usd_per_hour and outcome.usd_per_hour * (1 + 1e-9),
     )
 

@@ -11,6 +11,34 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Sense = Literal["<=", ">=", "=="]
+Family = Literal[
+    "choice",
+    "replicas",
+    "cover",
+    "demand",
+    "capacity",
+    "link",
+    "whole",
+    "packing",
+    "pattern",
+    "cut",
+    "beside",
+    "offer",
+    "stock",
+    "max_gpus",
+    "budget",
+    "power",
+    "spot",
+    "cap",
+    "mixture",
+    "exists",
+    "survive",
+    "removal",
+    "vendors",
+    "least",
+    "order",
+    "knapsack",
+]
 Terms = Mapping[int, float]
 
 
@@ -28,7 +56,7 @@ class Variable:
 class LinearConstraint:
     """``sum(coefficient * column) sense right``, written by the family ``family`` for ``key``."""
 
-    family: str
+    family: Family
     key: tuple[Hashable, ...]
     terms: Terms
     sense: Sense
@@ -65,13 +93,13 @@ class LinearProgram:
         return self._add(Variable(label, 0.0, high, False))
 
     def row(
-        self, family: str, key: tuple[Hashable, ...], terms: Terms, sense: Sense, right: float
+        self, family: Family, key: tuple[Hashable, ...], terms: Terms, sense: Sense, right: float
     ) -> None:
         """Add one row; zero coefficients are dropped."""
         kept = {i: c for i, c in terms.items() if c != 0}
         self.rows.append(LinearConstraint(family, key, kept, sense, right))
 
-    def families(self) -> tuple[str, ...]:
+    def families(self) -> tuple[Family, ...]:
         """The constraint families present, in the order they first appear."""
         return tuple(dict.fromkeys(r.family for r in self.rows))
 

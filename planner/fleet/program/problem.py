@@ -284,6 +284,7 @@ def _at_least_zero(number: float) -> bool:
 
 
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
+Solver = Literal["highs", "cbc"]  # behind PuLP
 
 
 @dataclass(frozen=True, slots=True)

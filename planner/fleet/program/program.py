@@ -90,7 +90,7 @@ from planner.fleet.program.constraints import placement as housing
 from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.objective import minimise_in_order, until
-from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.problem import Problem, Solution, Solver
 from planner.fleet.program.read_solution import read_solution
 from planner.fleet.program.solver import SolverLimits, SolverResult, solver_version, usable
 from planner.fleet.program.variables import Columns, declare
@@ -103,7 +103,7 @@ def solve(
     *,
     time_limit_s: float = 60.0,
     gap: float = 0.0,
-    solver: str = "highs",
+    solver: Solver = "highs",
     seed: int = 0,
     threads: int = 1,
     cost_alone: bool = False,

@@ -20,7 +20,7 @@ from typing import Any
 
 from planner.errors import InputError, SolverError, nearest
 from planner.fleet.program.linear_program import LinearProgram, Terms, value
-from planner.fleet.program.problem import Status
+from planner.fleet.program.problem import Solver, Status
 from planner.fleet.program.solver_output import native_stdout_silenced
 
 SOLVERS = ("highs", "cbc")
@@ -39,7 +39,7 @@ class SolverLimits:
 
     time_limit_s: float = 60.0
     gap: float = 0.0
-    solver: str = "highs"
+    solver: Solver = "highs"
     seed: int = 0
     threads: int = 1
     cost_alone: bool = False
@@ -137,7 +137,7 @@ def relaxation(
     return [float(c.varValue or 0.0) for c in columns], duals
 
 
-def usable(solver: str) -> str:
+def usable(solver: Solver) -> Solver:
     """The solver that can run: CBC, which PuLP brings along, where HiGHS is not installed."""
     if solver == "highs" and importlib.util.find_spec("highspy") is None:
         return "cbc"
@@ -145,7 +145,7 @@ def usable(solver: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def solver_version(solver: str) -> str:
+def solver_version(solver: Solver) -> str:
     """The version of the solver that runs, as it tells it."""
     if solver == "highs":
         return importlib.metadata.version("highspy")

@@ -12,6 +12,7 @@ from planner.accuracy.batch_points import CardRatio
 from planner.accuracy.metrics import mean_rank_correlation, percentage_errors
 from planner.accuracy.samples import Floats, Sample
 from planner.accuracy.shipped import ShippedFit, residual_table
+from planner.evidence import StepLatency
 from planner.performance.factors import Residuals
 from planner.reporting import rounding
 from planner.reporting.charts.accuracy import tpot_scatter
@@ -122,7 +123,7 @@ def _left_out_text() -> Paragraph:
 def _interval_text() -> Paragraph:
     return Paragraph(
         "Intervals are quantiles of the residuals: in-sample ones where this model was measured on "
-        "this engine and GPU, left-out ones elsewhere. The table tells the share of points inside; "
+        "this engine and GPU, left-out ones elsewhere. The table gives the share of points inside; "
         "for left-out points the quantiles come from the other groups alone."
     )
 
@@ -208,10 +209,11 @@ def _coverage(fit: ShippedFit) -> Table:
     table = residual_table(fit)
     residuals = Residuals(table.levels, table.quantiles)
     rows: list[tuple[str, float, float, float]] = []
-    for name, distance, kind, measured, predicted in (
+    kinds: tuple[tuple[str, str, StepLatency, Floats, Floats], ...] = (
         ("TPOT, measured model", "fitted", "tpot", tpot, fit.tpot_s),
         ("TTFT, measured model", "fitted", "ttft", ttft, fit.ttft_s),
-    ):
+    )
+    for name, distance, kind, measured, predicted in kinds:
         inside = [
             (i := residuals.interval(float(p), kind, distance, LEVEL)).low <= m <= i.high
             for p, m in zip(predicted, measured, strict=True)

@@ -110,7 +110,7 @@ def exposure(cash: Cash) -> Figure:
         axes.set_ylabel("thousand USD")
         axes.figure.legend(loc="outside lower center", ncols=3, fontsize=9)
 
-    return figures.figure("exposure", "Lost if given up", description, paint, 2.9)
+    return figures.figure("exposure", "Lost if cancelled", description, paint, 2.9)
 
 
 def sensitivity(base: WhatIf, what_ifs: Sequence[WhatIf]) -> Figure:

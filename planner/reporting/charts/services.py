@@ -57,9 +57,8 @@ def over_time(
 ) -> Figure:
     """Demand and capacity of one service, period by period."""
     highest = max(busiest_qps_by_period)
-    description = (
-        f"The busiest window asks for {rounding.qps(highest)} in {len(periods)} periods"
-        + (f", capacity reaches {rounding.qps(max(capacity_qps))}" if capacity_qps else "")
+    description = f"The busiest window needs {rounding.qps(highest)} in {len(periods)} periods" + (
+        f", capacity reaches {rounding.qps(max(capacity_qps))}" if capacity_qps else ""
     )
 
     def paint(axes: Axes) -> None:

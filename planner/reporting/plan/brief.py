@@ -46,7 +46,7 @@ def _sentences(plan: Plan) -> Iterator[str]:
             yield plan.infeasibility.summary
             for way in plan.infeasibility.relaxations:
                 yield (
-                    f"Way out: {way.requirement} {way.relaxed} instead of {way.current}, "
+                    f"Relaxation: {way.requirement} {way.relaxed} instead of {way.current}, "
                     f"{say.usd_per_hour(way.usd_per_hour)}."
                 )
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from planner.catalog.offer import Term
+from planner.fleet.program.problem import Status
 from planner.plan.decision import GroupMargin, LossOfOne
 from planner.plan.labels import rented
 from planner.plan.replica_group import ReplicaGroup
@@ -75,7 +76,7 @@ def _admitted(plan: Plan) -> str:
     if prices.file is not None:
         return f"Prices of {prices.file}."
     least = "any" if prices.confidence == "low" else f"{prices.confidence} or better"
-    return f"Offers of the tiers {', '.join(prices.tiers)}, price confidence {least}."
+    return f"Offers considered: {', '.join(prices.tiers)}; price confidence {least}."
 
 
 def margin_line(group: ReplicaGroup) -> str:
@@ -84,10 +85,12 @@ def margin_line(group: ReplicaGroup) -> str:
     if group.margin is not None and group.margin.behind != group.evidence.value:
         grade += f", margin of {group.margin.behind} runs"
     if group.margin is None:
-        return f"Margin: none, sized for the prediction itself ({grade}), given the stated traffic."
+        return (
+            f"Margin: none, sized for the prediction itself ({grade}), for the traffic as stated."
+        )
     return (
         f"Margin: every target holds with steps {slower(group.margin)} slower than predicted, "
-        f"{called(group.margin)} ({grade}), given the stated traffic."
+        f"{called(group.margin)} ({grade}), for the traffic as stated."
     )
 
 
@@ -119,7 +122,7 @@ def as_predicted_line(plan: Plan) -> str:
         size = _size(base.cheapest_gpus, base.cheapest_usd_per_hour)
         text += f"; without a margin the plan would be {base.cheapest_label}, {size}"
     if totals.usd_per_hour > base.cheapest_usd_per_hour * (1 + SAME):
-        text += f"; one benchmark of {base.settled_by} would settle it"
+        text += f"; one benchmark of {base.settled_by} would decide it"
     return f"{text}."
 
 
@@ -134,15 +137,15 @@ def _loss(loss: LossOfOne, several: bool) -> str:
 
 def _outcome(loss: LossOfOne) -> str:
     if loss.load is None:
-        return "none is left to serve"
-    load = f"the others run at {say.share(loss.load)} of what they are sized for"
+        return "no replica is left to serve"
+    load = f"the rest run at {say.share(loss.load)} of their capacity"
     if loss.outcome == "overloaded":
-        return f"{load}, and the queue grows without end"
+        return f"{load} and their queue grows without bound"
     if loss.outcome == "misses":
         missed = ", ".join(f"{metric_title(k)} {say.seconds(s)}" for k, s in loss.missed.items())
-        return f"{load}, a target is missed{f' ({missed})' if missed else ''}"
+        return f"{load} and miss {f'targets ({missed})' if missed else 'a target'}"
     within = ", within the margin" if loss.load > FULL else ""
-    return f"{load}, every target still holds{within}"
+    return f"{load} and still meet every target{within}"
 
 
 def _spare(loss: LossOfOne) -> str:
@@ -164,7 +167,7 @@ def cheapest_line(plan: Plan) -> str:
     return f"Cheapest of all offers: {other.label}, {size} ({against}){_proof(other.status)}: {doubts}."
 
 
-def _proof(status: str) -> str:
+def _proof(status: Status) -> str:
     return "" if status == "optimal" else ", the best found in its time"
 
 

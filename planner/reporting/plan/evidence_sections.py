@@ -75,7 +75,7 @@ def _frontier(findings: Findings) -> tuple[Block, ...]:
 
 def _rejections(plan: Plan) -> Table:
     columns = (
-        Column("reason", "Ruled out because"),
+        Column("reason", "Reason"),
         Column("count", "Deployments", Quantity.COUNT),
         Column("nearest_miss", "Nearest miss"),
     )

@@ -85,7 +85,7 @@ def _alternatives(findings: Findings) -> Iterator[Block]:
         return
     base = next((p.cost_usd for p in known if p.planned), None)
     columns = (
-        Column("way", "Way to pay"),
+        Column("way", "Payment option"),
         Column("cost_usd", "Cost of the horizon", Quantity.USD),
         Column("relative", "Against the plan", Quantity.CHANGE),
         Column("due_usd", "Due at signature", Quantity.USD),
@@ -114,7 +114,7 @@ def _exposure(plan: Plan) -> Iterator[Block]:
     columns = (
         Column("month", "By month", Quantity.COUNT),
         Column("so_far_usd", "Paid so far", Quantity.USD),
-        Column("exit_owed_usd", "Still owed if given up then", Quantity.USD),
+        Column("exit_owed_usd", "Still owed if cancelled then", Quantity.USD),
         Column("exit_unused_usd", "Paid and unused then", Quantity.USD),
     )
     rows = tuple(

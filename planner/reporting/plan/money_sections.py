@@ -70,7 +70,7 @@ def _cash(plan: Plan) -> Iterator[Block]:
         if plan.scenario.horizon.ends
         else "The need continues: what is paid ahead for later months is not charged to these."
     )
-    yield Table("cash", "Cash, and what it accrues to", columns, sums, note=rule)
+    yield Table("cash", "Cash and accrued cost", columns, sums, note=rule)
     yield _by_quarter(cash)
     yield money_charts.cash_by_month(cash)
     if cash.committed_usd:
@@ -97,12 +97,12 @@ def _by_quarter(cash: Cash) -> Table:
         Column("months", "Months"),
         Column("usd", "Paid", Quantity.USD),
         Column("so_far_usd", "Paid so far", Quantity.USD),
-        Column("exit_owed_usd", "Still owed if given up then", Quantity.USD, optional=True),
+        Column("exit_owed_usd", "Still owed if cancelled then", Quantity.USD, optional=True),
         Column("exit_unused_usd", "Paid and unused then", Quantity.USD, optional=True),
     )
     note = (
-        "Payments fall at month ends; an upfront falls due when its term starts. Given up: every term "
-        "begun by then is paid to its end, none begins after; nothing is resold."
+        "Payments fall at month ends; an upfront payment falls due when its term starts. Cancelled: "
+        "every term begun by then is paid to its end, none begins after; nothing is resold."
     )
     return Table("cash_by_quarter", "Cash and exposure by quarter", columns, rows, note)
 
@@ -116,7 +116,7 @@ def cash_by_month(plan: Plan) -> tuple[Table, ...]:
         Column("month", "Month", Quantity.COUNT),
         Column("usd", "Paid", Quantity.USD),
         Column("so_far_usd", "Paid so far", Quantity.USD),
-        Column("exit_owed_usd", "Still owed if given up then", Quantity.USD),
+        Column("exit_owed_usd", "Still owed if cancelled then", Quantity.USD),
         Column("exit_unused_usd", "Paid and unused then", Quantity.USD),
     )
     months = zip(cash.by_month, cash.exit_owed_usd, cash.exit_unused_usd, strict=True)
@@ -127,7 +127,7 @@ def cash_by_month(plan: Plan) -> tuple[Table, ...]:
 def _ways(findings: Findings) -> Table:
     months = findings.plan.scenario.horizon.months
     columns = (
-        Column("way", "Way to pay"),
+        Column("way", "Payment option"),
         Column("cost_usd", f"Cost of {months} months", Quantity.USD),
         Column("usd_per_month", "Mean per month", Quantity.USD),
         Column("due_at_signature_usd", "Due at signature", Quantity.USD),
@@ -148,18 +148,18 @@ def _ways(findings: Findings) -> Table:
         for p in findings.purchases
     )
     note = (
-        "The cheapest fleet of each way to pay for the same demand. Cost is accrued: paid by the end of the "
-        "horizon less what is left then (paid ahead for later months, or the worth of servers), and with "
-        "what is owed after it where the need ends. Present values are of that cost, at "
+        "The cheapest fleet under each payment option for the same demand. Cost is accrued: paid by the "
+        "end of the horizon less what is left then (paid ahead for later months, or the worth of servers), "
+        "and with what is owed after it where the need ends. Present values are of that cost, at "
         f"{rounding.share(findings.discount_rate)} a year."
     )
-    return Table("ways_to_pay", "Ways to pay, side by side", columns, rows, note)
+    return Table("ways_to_pay", "Payment options side by side", columns, rows, note)
 
 
 def _ranges(findings: Findings) -> Table:
-    """Each way's cost at the lowest and highest prices known."""
+    """Each option's cost at the lowest and highest prices known."""
     columns = (
-        Column("way", "Way to pay"),
+        Column("way", "Payment option"),
         Column("low_usd", "At the lowest prices", Quantity.USD),
         Column("cost_usd", "Counted with", Quantity.USD),
         Column("high_usd", "At the highest prices", Quantity.USD),
@@ -170,7 +170,7 @@ def _ranges(findings: Findings) -> Table:
         if p.cost_usd is not None
     )
     note = "Prices of the same GPUs under the same term on offer, of the server, of the hosts of the model."
-    return Table("price_ranges", "Between what each way may cost", columns, rows, note)
+    return Table("price_ranges", "Range of cost of each option", columns, rows, note)
 
 
 def break_even(findings: Findings) -> Section:
@@ -236,9 +236,9 @@ def sensitivity(findings: Findings) -> Section:
         "Sensitivity",
         (
             Paragraph(
-                "Each row changes one input and solves again by the closed form; the rest stays as "
-                f"asked. Differences are against {rounding.usd_per_hour(base.usd_per_hour)} for what "
-                "was asked, solved the same way."
+                "Each row changes one input and solves again by the closed form; all else is as stated. "
+                f"Differences are against {rounding.usd_per_hour(base.usd_per_hour)} for the scenario as "
+                "stated, solved the same way."
             ),
             *price_sections.tornado(findings),
             charts.sensitivity(base, findings.what_ifs),

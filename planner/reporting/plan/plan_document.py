@@ -220,12 +220,12 @@ def _proof(plan: Plan) -> str:
 def _infeasibility(why: Infeasibility) -> list[Block]:
     blocks: list[Block] = []
     if why.conflict:
-        blocks += [Paragraph("These requirements cannot all hold:"), Items(why.conflict)]
+        blocks += [Paragraph("These requirements are in conflict:"), Items(why.conflict)]
     if why.relaxations:
         blocks.append(
             Table(
                 "relaxations",
-                "Cheapest ways out, each enough by itself",
+                "Cheapest relaxations, each sufficient by itself",
                 (
                     Column("requirement", "Relax"),
                     Column("current", "Now"),

@@ -131,7 +131,7 @@ def extras(plan: Plan) -> Iterator[Block]:
         Column("usd_per_month", "Amount", Quantity.USD),
         Column("how", "How"),
     )
-    note = f"The plan minimises what GPUs cost; the rest stands beside it. {TAX}"
+    note = f"The plan minimises what GPUs cost; the other amounts are added here. {TAX}"
     yield Table("extras", "With what comes on top", columns, tuple(rows), note)
 
 
@@ -196,6 +196,6 @@ def energy(findings: Findings) -> Section:
 
 
 _ENERGY = (
-    "Of running the planned fleet at its mean load; making the machines is left out. State the grid of "
+    "For running the planned fleet at its mean load, without manufacturing the machines. State the grid of "
     "your regions under limits.carbon."
 )

@@ -219,8 +219,8 @@ def _method(services: tuple[ServicePlan, ...]) -> str:
 def goodput_text(goodput: float) -> str:
     """What is required where the targets are judged together."""
     return (
-        f"Goodput target: {rounding.share(goodput)} of the requests meet all these targets at once; one "
-        "percentile beyond its target is no miss."
+        f"Goodput target: {rounding.share(goodput)} of the requests meet all these targets at once; a "
+        "percentile above its target is no miss by itself."
     )
 
 

@@ -23,7 +23,7 @@ Places = dict[tuple[Rental, ...], Rows]
 
 def write_others(sheet: Sheet, findings: Findings, planned: Rows) -> Places:
     """The nodes of every other way to pay, and those rented until servers arrive; where each stand."""
-    sheet.title("Nodes of the other ways to pay")
+    sheet.title("Nodes of the other payment options")
     places: Places = {p.rentals: planned for p in findings.purchases if p.planned}
     row = 3
     horizon = findings.plan.scenario.horizon
@@ -179,7 +179,7 @@ def write_ways(sheet: Sheet, findings: Findings) -> None:
     if not findings.purchases:
         return
     top = sheet.next_row
-    sheet.text(top, 0, "Ways to pay", strong=True)
+    sheet.text(top, 0, "Payment options", strong=True)
     heads = ("Way", "Cost of the horizon", "Mean per month", "Due at signature",
              "Paid in the first 12 months", "Owed after the horizon", "Present value", "What")  # fmt: skip
     sheet.heads(top + 1, heads, numbers=range(1, 7))

@@ -26,7 +26,7 @@ def write_exposure(sheet: Sheet, plan: Plan, rows: Rows) -> None:
         return
     sheet.heads(
         TOP - 1,
-        ("Month", "Paid", "Paid so far", "Still owed if given up then", "Paid and unused then"),
+        ("Month", "Paid", "Paid so far", "Still owed if cancelled then", "Paid and unused then"),
         range(5),
     )
     last = len(cash.by_month)

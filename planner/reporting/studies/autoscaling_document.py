@@ -24,10 +24,10 @@ NAMES = {
     "llm-d": "llm-d, saturation",
 }
 _METHOD = (
-    "Between two looks of an autoscaler rates are constant and shared equally. A request counts as missed "
-    "when it arrives while more is asked of the replicas that serve than holds the targets, or while a "
-    "backlog lasts. Queue and KV pool are those of the closed form's steady state. Replicas are paid from "
-    "the moment they are asked for; the cost is at the plan's mean price of a GPU-hour, which committed and "
+    "Between two samples of an autoscaler rates are constant and shared equally. A request counts as missed "
+    "when it arrives while the load exceeds the capacity of the serving replicas, or while a backlog "
+    "lasts. Queue and KV pool are those of the closed form's steady state. Replicas are paid from "
+    "the moment they are requested; the cost is at the plan's mean price of a GPU-hour, which committed and "
     "owned nodes cost whether they run or not."
 )
 
@@ -43,7 +43,7 @@ def autoscaling_document(name: str, studies: Sequence[GroupStudy]) -> Document:
         headline=headline(studies),
         sections=(
             Section(
-                "policies", "What each policy misses and pays", (policies_table(studies), *notes)
+                "policies", "Missed requests and cost by policy", (policies_table(studies), *notes)
             ),
             Section("basis", "What was replayed", (*basis, Paragraph(_METHOD))),
         ),
@@ -90,7 +90,7 @@ def policies_table(studies: Sequence[GroupStudy]) -> Table:
     several = len({(s.service, s.layout) for s in studies}) > 1
     rows = tuple(_row(s, r, several=several) for s in studies for r in s.runs)
     note = "; ".join(
-        f"{s.service}: a fleet that knows every rate ahead and starts at once takes "
+        f"{s.service}: an ideal fleet that follows every rate without delay takes "
         f"{say.significant(s.least_gpu_hours)} GPU-hours"
         for s in studies
     )
@@ -150,8 +150,9 @@ def _row(study: GroupStudy, run: PolicyRun, *, several: bool) -> tuple[Value, ..
 def _basis(study: GroupStudy) -> str:
     trace = study.trace
     return (
-        f"{study.service}: {study.layout}, each holding {say.qps(study.capacity_qps)} within the targets; "
-        f"a replica serves {say.seconds(study.start_up_s)} after it is asked for. "
+        f"{study.service}: {study.layout}, each with a capacity of {say.qps(study.capacity_qps)} within "
+        "the targets; "
+        f"a replica serves {say.seconds(study.start_up_s)} after it is requested. "
         f"{say.seconds(trace.duration_s)} of rates in {len(trace.rate_qps):,} windows, up to "
         f"{say.qps(float(trace.rate_qps.max()))}. Queue threshold "
         f"{study.launch.queue_threshold:,} requests a replica."

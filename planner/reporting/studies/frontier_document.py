@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from planner.comparison.deciding import Decided
 from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
 from planner.fleet.program.problem import Problem, Solution
 from planner.reporting import rounding
@@ -19,6 +18,7 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.solving.stages import Decided
 
 UNSIMULATED = "Sized by the closed form, not simulated."
 
@@ -42,9 +42,11 @@ def headline(found: Frontiers) -> str:
     """The decision itself, in one sentence."""
     cost = found.decided.solution.objective_usd_per_hour
     if cost is None:
-        return "No fleet meets the scenario as asked; see planner solve for the reasons."
-    how = "simulated" if found.decided.simulated else "not simulated"
-    return f"As asked: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
+        return "No fleet meets the scenario as stated; see planner solve for the reasons."
+    how = "simulated" if found.simulated else "not simulated"
+    return (
+        f"The scenario as stated: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
+    )
 
 
 def _latency(found: Frontiers) -> tuple[Block, ...]:
@@ -69,7 +71,7 @@ def _latency(found: Frontiers) -> tuple[Block, ...]:
         for p in found.latency
     )
     note = (
-        "Each row is the cheapest fleet under its bound, all other targets as asked; no other row is "
+        "Each row is the cheapest fleet under its bound, all other targets as stated; no other row is "
         f"both cheaper and faster. {UNSIMULATED}"
     )
     figure = charts.cost_curve(
@@ -85,9 +87,9 @@ def _resilience(found: Frontiers) -> tuple[Block, ...]:
     if not found.resilience:
         return ()
     columns = (
-        Column("survives", "Holds every target after losing"),
+        Column("survives", "Meets every target after losing"),
         Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
-        Column("price_usd_per_hour", "Price of it", Quantity.USD_PER_HOUR),
+        Column("price_usd_per_hour", "Extra cost", Quantity.USD_PER_HOUR),
         Column("gpus_rented", "GPUs", Quantity.COUNT),
         Column("status", "Status"),
     )
@@ -111,7 +113,7 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
         columns = (
             Column("replicas", "Replicas", Quantity.COUNT),
             Column("gpus", "GPUs", Quantity.COUNT),
-            Column("probability", "Holds the targets with", Quantity.SHARE),
+            Column("probability", "Probability of meeting the targets", Quantity.SHARE),
             Column("note", "Note"),
         )
         shown = _milestones(table)
@@ -131,9 +133,9 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
         )  # fmt: skip
     if found.sized_for:
         columns = (
-            Column("probability", "Sized to hold with", Quantity.SHARE),
+            Column("probability", "Probability", Quantity.SHARE),
             Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
-            Column("price_usd_per_hour", "Price of it", Quantity.USD_PER_HOUR),
+            Column("price_usd_per_hour", "Extra cost", Quantity.USD_PER_HOUR),
             Column("gpus_rented", "GPUs", Quantity.COUNT),
         )
         costs = [f.decided.solution.objective_usd_per_hour for f in found.sized_for]
@@ -146,7 +148,10 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
             )
             for f, cost in zip(found.sized_for, costs, strict=True)
         )
-        both = "Both errors at the likeliest point that far out, over all candidates."
+        both = (
+            "Model and forecast error are each taken at the likeliest point of that probability, for all "
+            "candidates."
+        )
         note = f"{both} {_by_the_same_capacities(found)}"
         blocks.append(Table("sized_for", "Solved again for a probability", columns, rows, note))
     return tuple(blocks)
@@ -214,20 +219,24 @@ def _limits(found: Frontiers) -> tuple[Block, ...]:
     note = "Found by solving again with the limit larger, not from dual values. "
     note += _by_the_same_capacities(found)
     return (
-        Paragraph("A limit with room to spare saves nothing."),
+        Paragraph("Raising a limit that does not bind saves nothing."),
         Table("limits", "Value of limits", columns, rows, note),
     )
 
 
 def _by_the_same_capacities(found: Frontiers) -> str:
     """How the fleets beside the one as asked were sized."""
-    if not found.decided.simulated:
+    if not found.simulated:
         return UNSIMULATED
-    return "Sized by the capacities that the simulation of the fleet as asked left; not simulated again."
+    return (
+        "Sized with the capacities found by simulating the scenario as stated; not simulated again."
+    )
 
 
 def _fleet(decided: Decided) -> str:
-    return "; ".join(f"{n}x ({decided.candidates[kind].label})" for kind, n in decided.used.items())
+    return "; ".join(
+        f"{n}x ({decided.by_key[kind].label})" for kind, n in decided.replicas().items()
+    )
 
 
 def _billed(problem: Problem, solution: Solution) -> int:

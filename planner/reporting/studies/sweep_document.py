@@ -22,19 +22,21 @@ from planner.reporting.document import (
     written,
 )
 
-_FLIPS = {0: "never flips", 1: "flips once"}
+_FLIPS = {0: "never changes", 1: "changes once"}
 _SUFFIX = {"qps": "_qps", "seconds": "_s", "share": "_share"}
 
 
 def sweep_document(sweep: Sweep) -> Document:
-    """Flips first, then the chart and every point; each choice goes by a letter."""
+    """Crossover points first, then the chart and every point; each choice is named by a letter."""
     quantity = Quantity(sweep.axis.quantity)
     letters = _letters(sweep)
     blocks: list[Block] = [Items(tuple(f"{v}: {' + '.join(k)}" for k, v in letters.items()))]
     for flip in sweep.flips:
         before, after = (letters.get(c, "nothing feasible") for c in (flip.before, flip.after))
         low, high = (written(v, quantity) for v in (flip.low, flip.high))
-        blocks.append(Paragraph(f"Between {low} and {high} the choice flips: {before} -> {after}."))
+        blocks.append(
+            Paragraph(f"Between {low} and {high} the choice changes: {before} -> {after}.")
+        )
     if not sweep.flips:
         blocks.append(Paragraph("The choice is the same over the whole range."))
     exact = points_table(sweep)
@@ -45,7 +47,7 @@ def sweep_document(sweep: Sweep) -> Document:
         title=f"Sweep of {sweep.axis.title.lower()}: {sweep.scenario.name}",
         headline=headline(sweep),
         sections=(
-            Section("flips", "What is chosen, and where it flips", tuple(blocks)),
+            Section("flips", "Choices and crossover points", tuple(blocks)),
             Section(
                 "curve",
                 "Cost along the range",
@@ -71,10 +73,10 @@ def headline(sweep: Sweep) -> str:
     first, last = feasible[0], feasible[-1]
     flips = len(sweep.flips)
     return (
-        f"From {written(first.value, quantity)} to {written(last.value, quantity)} the cost goes "
+        f"From {written(first.value, quantity)} to {written(last.value, quantity)} the cost changes "
         f"from {written(_usd(first), Quantity.USD_PER_HOUR)} to "
         f"{written(_usd(last), Quantity.USD_PER_HOUR)}; the choice "
-        f"{_FLIPS.get(flips, f'flips {flips} times')}."
+        f"{_FLIPS.get(flips, f'changes {flips} times')}."
     )
 
 
@@ -123,7 +125,7 @@ def _row(point: SweepPoint) -> tuple[Value, ...]:
         point.value,
         point.plan.status,
         *(
-            getattr(totals, name, None)
+            getattr(totals, name) if totals else None
             for name in (
                 "usd_per_hour",
                 "usd_per_month",

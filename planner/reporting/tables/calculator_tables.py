@@ -34,7 +34,7 @@ def quick_document(answer: QuickAnswer) -> Document:
         sections=(
             Section("rule", "Rule", (_estimate_table(answer),)),
             Section("precision", "By precision", (_precision_table(answer.params),)),
-            Section("cards", "Cards that hold it", (Items(cards),)),
+            Section("cards", "GPUs it fits on", (Items(cards),)),
             Section("pool", "KV pool", pool),
             Section("tree", "Decision tree", (Items(tree),) if tree else ()),
             _notes(answer.notes),

@@ -236,7 +236,7 @@ def _memory_mapping(result: ModelMemory) -> dict[str, Any]:
 
 def _verdict(result: ModelMemory) -> str:
     if result.layout is None or result.deployment is None:
-        return f"{_both(result.kv_needed_bytes)} of KV cache asked"
+        return f"{_both(result.kv_needed_bytes)} of KV cache requested"
     requested = f"{result.concurrency:,} x {result.context_tokens:,} tokens"
     where = f"{result.deployment.gpus}x {result.deployment.gpu.name}"
     if not result.layout.fits:

@@ -132,7 +132,7 @@ def _percentiles(study: Study, suffix: str) -> Table:
 
 
 def _time(study: Study, suffix: str) -> Table:
-    columns = (Column("what", "Where time goes"), Column("share", "Share", Quantity.SHARE))
+    columns = (Column("what", "Part"), Column("share", "Share", Quantity.SHARE))
     runs = study.runs
     total = sum(r.end_of_run_s * r.replicas for r in runs)
     prefill = sum(r.prefill_busy_s for r in runs) / total
@@ -149,7 +149,7 @@ def _time(study: Study, suffix: str) -> Table:
             float(np.mean([(r.preemptions[r.measured] > 0).mean() for r in runs])),
         ),
     ]
-    return Table(f"time{suffix}", "Where time goes", columns, tuple(rows))
+    return Table(f"time{suffix}", "Use of time and memory", columns, tuple(rows))
 
 
 def _series_figure(run: SimulationResult, suffix: str) -> Figure:

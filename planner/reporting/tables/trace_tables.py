@@ -34,8 +34,8 @@ def trace_document(s: TraceStatistics) -> Document:
         sections.insert(0, Section("rates", "Rates", blocks))
     if s.prefix_share is not None:
         text = (
-            f"{say.share(s.prefix_share)} of the prompt tokens stand in leading blocks that an "
-            "earlier prompt had: what a prefix cache that forgets nothing would save."
+            f"{say.share(s.prefix_share)} of the prompt tokens are in leading blocks shared with an "
+            "earlier prompt: what a prefix cache that never evicts would save."
         )
         if s.conversations is not None:
             text += (

@@ -76,7 +76,7 @@ class Disaggregation(StrictDocument):
     """Deployments whose prompts and answers run on replicas of their own, in one failure domain.
 
     ``ratios``: replicas of each pool in one unit, ``2P3D`` for two that prefill and three that decode
-    (default: every ratio of up to four to four). ``within``: a unit stands in one node, or its
+    (default: every ratio of up to four to four). ``within``: a unit is within one node, or its
     replicas anywhere in one zone. ``prefill_tensor_parallel``, ``decode_tensor_parallel``: instead of
     ``tensor_parallel``. ``prefill_gpus``, ``decode_gpus``: instead of ``gpus``; where either is given, the
     pools of a unit may run on two GPU types of one vendor, in one region of one provider, as far as the

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
-from planner.scenario.slo import Slo, Target
+from planner.scenario.slo import Metric, Slo, Target
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form import rate_states
 from planner.serving.closed_form.conversation_load import (
     agreed_load,
@@ -41,6 +42,7 @@ _WIDEST_S = 1e4
 SATURATED = 0.95  # of the ceiling: no looser target gains more than the rest
 FEW_WAIT = 0.02  # of the slots
 SLOT_SHARE = 0.5  # of the requests that may be late: more of them wait for a batch slot
+FROM_ARRIVAL: tuple[Metric, ...] = ("ttft", "e2e")  # latencies that hold the wait for a batch slot
 HALF_FULL = 0.5  # of the slots: below it they are not what a saturated replica lacks
 _EXCESS = (-0.9, 9.0)  # late over allowed share minus 1, as far as it is interpolated
 
@@ -52,9 +54,9 @@ class Capacity:
     concurrency: requests in flight (Little's law); kv_used_share and utilisation in [0, 1];
     ``latency_s``: predicted seconds by key such as ``ttft_p50``, ``ttft_p99``, ``tpot_p50``,
     ``tpot_p99``, ``e2e_p99``; ``limited_by``: what stops a higher rate. A target ("ttft_p99"), when a looser
-    one would give more; "throughput", when the rate is within 5 % of what the replica can finish at all;
-    "kv pool" or "max_num_seqs", when that limit of the batch is the reason. ``method``: "closed-form" or
-    "simulated". A replica that cannot meet a target at any rate has ``qps`` 0 and ``reason`` set.
+    one would give more; THROUGHPUT, when the rate is within 5 % of what the replica can finish at all;
+    KV_POOL or BATCH_SLOTS, when that limit of the batch is the reason. A replica that cannot meet a
+    target at any rate has ``qps`` 0 and ``reason`` set.
     prefix_hits: share of the prompt tokens that its cache holds, of a load that repeats itself.
     """
 
@@ -63,8 +65,7 @@ class Capacity:
     kv_used_share: float
     utilisation: float
     latency_s: Mapping[str, float]
-    limited_by: str
-    method: str = "closed-form"
+    limited_by: LimitedBy
     reason: str | None = None
     tpot_mean_s: float = 0.0
     prefix_hits: float = 0.0
@@ -126,7 +127,7 @@ def too_long(limits: ReplicaLimits, lengths: JointLengths) -> Capacity | None:
     longest = limits.sequence_bytes(lengths.max_total)
     if longest > limits.kv_pool_bytes:
         return _none(
-            "kv pool",
+            CapacityLimit.KV_POOL,
             f"one request of {lengths.max_total} tokens needs {longest / 1e9:.2f} GB of KV cache, "
             f"the pool has {limits.kv_pool_bytes / 1e9:.2f} GB",
         )
@@ -175,7 +176,7 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     below, above = np.log1p(np.clip(worst[i - 1 : i + 1], _EXCESS[0], _EXCESS[1]))
     qps = float(fine[i - 1] + (fine[i] - fine[i - 1]) * below / (below - above))
     key = max(margins, key=lambda k: float(margins[k][i]))
-    if key == "stable" or qps > SATURATED * ceiling:
+    if key is CapacityLimit.STABLE or qps > SATURATED * ceiling:
         key = bound
     if not around.stable[i] or around.waiting[i] > FEW_WAIT * curves.slots:
         around = states.at(np.array([qps]))  # too steep to read between
@@ -260,15 +261,15 @@ def ceiling_of(curves: ReplicaCurves) -> float:
     return rate_states.ceiling_of(curves)[0]
 
 
-def _margins(states: RateStates, slo: Slo, interval: int = WHOLE) -> dict[str, Floats]:
+def _margins(states: RateStates, slo: Slo, interval: int = WHOLE) -> dict[LimitedBy, Floats]:
     """How far each requirement is from failing, by rate: late share over allowed share, minus 1."""
     s = states.ladder() if interval == WHOLE else states.between(interval)
-    out = {"stable": np.where(s.stable, -1.0, 1e6)}
+    out: dict[LimitedBy, Floats] = {CapacityLimit.STABLE: np.where(s.stable, -1.0, 1e6)}
     if slo.goodput is not None:
         met = np.ones(s.share.shape)
         for target in slo.targets:
             met = met * (1 - np.minimum(late_by_state(s, target.metric, target.seconds), 1.0))
-        out["goodput"] = (1 - (s.share * met).sum(axis=1)) / (1 - slo.goodput) - 1
+        out[CapacityLimit.GOODPUT] = (1 - (s.share * met).sum(axis=1)) / (1 - slo.goodput) - 1
         return out
     for target in slo.targets:
         share = states.late_share(target, interval)
@@ -276,20 +277,20 @@ def _margins(states: RateStates, slo: Slo, interval: int = WHOLE) -> dict[str, F
     return out
 
 
-def _at(s: SteadyState, slo: Slo, qps: float, limited_by: str, ceiling: float) -> Capacity:
+def _at(s: SteadyState, slo: Slo, qps: float, limited_by: LimitedBy, ceiling: float) -> Capacity:
     """The operating point at ``qps``, read between the rates of ``s``."""
     c = s.curves
 
     def at(values: Floats) -> float:
         return float(np.interp(qps, s.rate_qps, values))
 
-    if limited_by.startswith(("ttft", "e2e")):
-        allowed = next((1 - t.percentile / 100 for t in slo.targets if t.key == limited_by), 1.0)
-        if at(s.waiting_share) > SLOT_SHARE * allowed:
-            limited_by = c.slot_bound
+    target = next((t for t in slo.targets if t.key == limited_by), None)
+    allowed = 1 - target.percentile / 100 if target and target.metric in FROM_ARRIVAL else 1.0
+    if allowed < 1 and at(s.waiting_share) > SLOT_SHARE * allowed:
+        limited_by = c.slot_bound
     batch = at((s.share * np.minimum(c.state, c.slots)).sum(axis=1))
     if limited_by == c.slot_bound and max(batch / c.slots, at(s.waiting_share)) < HALF_FULL:
-        limited_by = "throughput"
+        limited_by = CapacityLimit.THROUGHPUT
     own = c.own_s @ c.nodes.prompt_weight
     prefill = at((s.share * (own + s.sharing.wait_s)).sum(axis=1))
     return Capacity(
@@ -354,7 +355,7 @@ def _percentiles(s: SteadyState, metric: str, percentiles: Floats) -> list[float
     return found
 
 
-def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[str, Floats]) -> Capacity:
+def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, Floats]) -> Capacity:
     """Name the target that even an idle replica misses, with what it needs."""
     key = max(margins, key=lambda k: float(margins[k][0]))
     c = curves
@@ -380,5 +381,7 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[str, Floats]
     )
 
 
-def _none(limited_by: str, reason: str, at_idle_s: dict[str, float] | None = None) -> Capacity:
+def _none(
+    limited_by: LimitedBy, reason: str, at_idle_s: dict[str, float] | None = None
+) -> Capacity:
     return Capacity(0.0, 0.0, 0.0, 0.0, at_idle_s or {}, limited_by, reason=reason)

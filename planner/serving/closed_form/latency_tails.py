@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.serving.closed_form import bounds
 from planner.serving.closed_form.arrival_gaps import gap_beyond
+from planner.serving.closed_form.bounds import TINY
 from planner.serving.closed_form.prefill_sharing import echo, prefills_met
 from planner.serving.closed_form.steady_state import SteadyState
 from planner.serving.curve_rows import CurveRows
@@ -14,7 +16,6 @@ Floats = NDArray[np.float64]
 
 _NORMAL_NODES = np.array([-np.sqrt(3), 0.0, np.sqrt(3)])  # Gauss-Hermite for a standard normal
 _NORMAL_WEIGHTS = np.array([1, 4, 1]) / 6
-_TINY = 1e-12
 
 
 def _by_rate(target_s: Floats | float) -> Floats:
@@ -48,13 +49,13 @@ def _late(s: SteadyState, left_s: Floats, weight: Floats) -> Floats:
     c, sharing = s.rows, s.sharing
     idle = np.where(c.state > 0, c.decode_s, 0.0)[:, :, None]
     left = left_s - sharing.beside_s[:, :, None]
-    calm = np.clip(1 - left / np.maximum(idle, _TINY), 0.0, 1.0)
+    calm = np.clip(1 - left / np.maximum(idle, TINY), 0.0, 1.0)
     mean, variance = sharing.busy_wait_s, sharing.busy_variance_s2
     busy = gamma_tail(left_s, mean[:, :, None], variance[:, :, None])
     pause = sharing.in_pause[:, :, None]
     late = pause * calm + (1 - pause) * busy
     slot_decay = s.drain_qps[:, None]
-    waits = s.waiting_share / np.maximum(s.share[:, -1], _TINY)
+    waits = s.waiting_share / np.maximum(s.share[:, -1], TINY)
     left = left_s[:, -1]
     slot = np.where(left > 0, np.exp(-np.maximum(left, 0) * slot_decay), 1.0)
     waits = np.minimum(waits, 1.0)[:, None]
@@ -76,18 +77,21 @@ def _mean_tpot(s: SteadyState, output: Floats) -> tuple[Floats, Floats, Floats]:
     away = np.maximum(c.state[:, beside] - c.state, 1.0)
     n_mean = (s.share * c.state).sum(axis=1)
     n_var = (s.share * c.state**2).sum(axis=1) - n_mean**2
-    more = np.maximum(n_var / np.maximum(n_mean, _TINY), 1.0)[:, None]  # seen by those in flight
+    more = np.maximum(n_var / np.maximum(n_mean, TINY), 1.0)[:, None]  # seen by those in flight
     seen = s.step_s + (s.step_s[:, beside] - s.step_s) / away * more
     mean = (s.share * seen).sum(axis=1)[:, None, None]
-    memory = np.maximum(n_var / np.maximum(n_mean, _TINY), 0.2)[:, None] * c.steps_per_request
+    memory = (
+        np.maximum(n_var / np.maximum(n_mean, TINY), bounds.LEAST_SPREAD)[:, None]
+        * c.steps_per_request
+    )
     steps = np.maximum((output - 1) / c.tokens_per_step, 1.0)
-    x = steps / np.maximum(memory, _TINY)
+    x = steps / np.maximum(memory, TINY)
     shrink = np.sqrt(2 * (x - 1 + np.exp(-x)) / x**2)[:, None, :]
     step = mean + (seen[:, :, None] - mean) * (shrink * _stretch(c, n_mean, n_var))
     lam = s.rate_qps[:, None]
-    load = np.minimum(lam * s.sharing.prefill_s, 0.98)
+    load = np.minimum(lam * s.sharing.prefill_s, bounds.MOST_LOAD)
     cv2 = s.arrival_cv**2
-    swing = np.minimum(lam * s.sharing.marginal_s, 0.98)
+    swing = np.minimum(lam * s.sharing.marginal_s, bounds.MOST_LOAD)
     own = c.own_s @ c.nodes.prompt_weight
     # the last token waits for nobody: arrivals count until the step before it begins
     counted = np.maximum(steps - 1, 0.0) / steps
@@ -96,7 +100,9 @@ def _mean_tpot(s: SteadyState, output: Floats) -> tuple[Floats, Floats, Floats]:
     met = hits * s.sharing.prefill_s[:, :, None] / steps
     behind = hits * (1 - load)[:, :, None] - lam[:, :, None] * decode * counted * steps
     uneven = (c.prefill_spread + cv2 - 1)[:, :, None]
-    waits = s.sharing.left_behind_s**2 * (2 / np.maximum(s.sharing.overflow, 1e-3) - 1)
+    waits = s.sharing.left_behind_s**2 * (
+        2 / np.maximum(s.sharing.overflow, bounds.LEAST_CHANCE) - 1
+    )
     queued = (lam**2 * (waits + own**2 * (c.prefill_spread - 1)))[:, :, None] + behind * uneven
     each = (s.sharing.marginal_s[:, :, None] * echo(c, swing[:, :, None], steps)) ** 2 / steps
     arrived = (lam / (1 - load))[:, :, None] * decode * counted * uneven
@@ -118,7 +124,7 @@ def _stretch(c: CurveRows, n_mean: Floats, n_var: Floats) -> Floats:
             for row, mean in zip(range(0, len(c.state), each), means, strict=True)
         ]
     )
-    spread = np.maximum(n_var / np.maximum(n_mean, _TINY), 0.2)
+    spread = np.maximum(n_var / np.maximum(n_mean, TINY), bounds.LEAST_SPREAD)
     more: Floats = np.sqrt(1 + share**2 * c.nodes.context_spread / spread)
     return more[:, None, None]
 
@@ -127,7 +133,7 @@ def _reads(c: CurveRows, row: int) -> Floats:
     """Which part of a request more in a decode step goes into reading its context, by state."""
     state, decode_s = c.state[row], c.decode_s[row]
     slope = np.gradient(decode_s, state) * np.maximum(state, 1.0)
-    return np.asarray(np.clip(c.context_s[row] / np.maximum(slope, _TINY), 0.0, 1.0))
+    return np.asarray(np.clip(c.context_s[row] / np.maximum(slope, TINY), 0.0, 1.0))
 
 
 def slow_answers(s: SteadyState, target_s: Floats | float) -> Floats:
@@ -157,7 +163,7 @@ def long_gaps(s: SteadyState, target_s: Floats | float) -> Floats:
     stalled = (c.gap_s > target) @ c.nodes.prompt_weight
     gaps = hit * stalled + (1 - hit) * (c.decode_s > target[:, :, 0])
     weighted: Floats = (
-        gaps * c.state / np.maximum((s.share * c.state).sum(axis=1, keepdims=True), _TINY)
+        gaps * c.state / np.maximum((s.share * c.state).sum(axis=1, keepdims=True), TINY)
     )
     return weighted
 
@@ -168,10 +174,10 @@ def _skewness(s: SteadyState) -> Floats:
     c_j = E[delta^j] / E[delta]^j (cumulants of the first passage of a compound Poisson process).
     """
     c = s.rows
-    rho = np.minimum(s.rate_qps[:, None] * s.sharing.marginal_s, 0.98)[:, :, None]
+    rho = np.minimum(s.rate_qps[:, None] * s.sharing.marginal_s, bounds.MOST_LOAD)[:, :, None]
     third, spread = c.prefill_third[:, :, None], c.prefill_spread[:, :, None]
     skew: Floats = (1 - rho) * third / spread**2 + 3 * rho
-    return np.clip(skew, 0.5, 6.0)
+    return np.clip(skew, *bounds.SKEW)
 
 
 def compound_tail(x: Floats, mean: Floats, variance: Floats, none: Floats, skew: Floats) -> Floats:
@@ -179,22 +185,23 @@ def compound_tail(x: Floats, mean: Floats, variance: Floats, none: Floats, skew:
 
     skew: skewness over CV, 2 for a gamma variable without a shift.
     """
-    some = np.maximum(1 - none, 1e-9)
+    some = np.maximum(1 - none, bounds.LEAST_SOME)
     given = mean / some
-    spread = np.maximum((variance + mean**2) / some - given**2, 0.02 * given**2)
+    spread = np.maximum((variance + mean**2) / some - given**2, bounds.LEAST_VARIANCE * given**2)
     shift = given * (1 - 2 / skew) * some
     return np.where(x < 0, 1.0, some * gamma_tail(x - shift, given - shift, spread))
 
 
 def gamma_tail(x: Floats, mean: Floats, variance: Floats) -> Floats:
     """P(X > x) of a gamma variable (Wilson and Hilferty 1931: its cube root is nearly normal)."""
-    shape = np.maximum(mean**2 / (variance + _TINY), 1e-3)
-    scaled = np.cbrt(np.maximum(x, 0.0) / np.maximum(mean, _TINY))
+    shape = np.maximum(mean**2 / (variance + TINY), bounds.LEAST_SHAPE)
+    scaled = np.cbrt(np.maximum(x, 0.0) / np.maximum(mean, TINY))
     z = 3 * np.sqrt(shape) * (scaled - 1 + 1 / (9 * shape))
     return np.where(x <= 0, 1.0, normal_tail(z))
 
 
 def normal_tail(z: Floats) -> Floats:
     """P(N(0, 1) > z), to 2e-4 (Bowling et al. 2009, logistic approximation)."""
-    z = np.clip(z, -8, 8)
-    return np.asarray(1 / (1 + np.exp(z * (1.5976 + 0.07056 * z * z))))
+    z = np.clip(z, -bounds.FARTHEST_Z, bounds.FARTHEST_Z)
+    first, third = bounds.NORMAL_TAIL
+    return np.asarray(1 / (1 + np.exp(z * (first + third * z * z))))

@@ -21,10 +21,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence import Evidence, Interval
+from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance.margins import Margin
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario.slo import Slo, Target
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
+from planner.serving.closed_form.bounds import MOST_LOAD, TINY
 from planner.serving.closed_form.capacity import ceiling_of, ceiling_qps
 from planner.serving.closed_form.latency_tails import (
     late_ends,
@@ -45,7 +47,6 @@ DECODE_TIMES = 20  # up to a target, in proportion, at which the decode side is 
 EDGES = np.array([0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0])
 BUSIEST_LINK = 0.95
 LEVELS, POINTS = 5, 17  # the bracket of a capacity shrinks 16-fold on each level
-_TINY = 1e-12
 _LEAST = 1e-9
 SUMMED = ("ttft", "e2e")
 
@@ -70,7 +71,7 @@ class PrefillTails:
 
     rate_qps: Floats
     late: Mapping[str, Floats]
-    limits: Mapping[str, float]
+    limits: Mapping[CapacityLimit, float]
     link: TransferLink
     ranks: int
     stay_s: Floats
@@ -87,7 +88,7 @@ class DecodeTails:
     rate_qps: Floats
     quantiles: Mapping[str, Floats]
     late: Mapping[str, Floats]
-    limits: Mapping[str, float]
+    limits: Mapping[CapacityLimit, float]
     in_flight: Floats
     kv_used: Floats
     tpot_s: Floats
@@ -109,7 +110,7 @@ def prefill_tails(
     rates = ceiling * LADDER
     state = steady_state(curves, rates, arrival_cv)
     shares = np.linspace(0, 1, TIMES) ** 2
-    late = {}
+    late: dict[str, Floats] = {}
     for target in _summed(slo):
         found = [_mean(state, late_first_tokens(state, target.seconds * x)) for x in shares]
         late[target.key] = _tabled(np.stack(found, axis=1))
@@ -117,9 +118,9 @@ def prefill_tails(
     held = limits.kv_pool_bytes - limits.sequence_bytes(int(lengths.prompt.max()))
     waiting = (link.mean_s / limits.ranks + link.latency_s) * _mean_bytes(limits, lengths)
     bounds = {
-        "prefill throughput": _last_stable(state),
-        "kv link": BUSIEST_LINK * limits.ranks / max(link.mean_s, _TINY),
-        "prefill kv pool": max(held, 0.0) / max(waiting, _TINY),
+        CapacityLimit.PREFILL_THROUGHPUT: _last_stable(state),
+        CapacityLimit.KV_LINK: BUSIEST_LINK * limits.ranks / max(link.mean_s, TINY),
+        CapacityLimit.PREFILL_KV_POOL: max(held, 0.0) / max(waiting, TINY),
     }
     queued = (state.share * state.sharing.wait_s).sum(axis=1)
     stay = float(curves.own_s[0] @ curves.nodes.prompt_weight) + queued
@@ -138,14 +139,15 @@ def decode_tails(
     ceiling = ceiling_of(curves)
     rates = LADDER * ceiling
     state = steady_state(curves, rates, arrival_cv)
-    quantiles, late = {}, {}
+    quantiles: dict[str, Floats] = {}
+    late: dict[str, Floats] = {}
     for target in slo.targets:
         if target.metric in SUMMED:
             quantiles[target.key] = _quantiles_by_rate(state, target)
         else:
             slow = slow_answers if target.metric == "tpot" else long_gaps
             late[target.key] = _tabled(_mean(state, slow(state, target.seconds))[:, None])[:, 0]
-    bounds = {"decode throughput": _last_stable(state)}
+    bounds = {CapacityLimit.DECODE_THROUGHPUT: _last_stable(state)}
     in_flight, kv_used, tpot = in_decode(state)
     return DecodeTails(rates, quantiles, late, bounds, in_flight, kv_used, tpot, ceiling)
 
@@ -187,7 +189,7 @@ class JoiningSteps:
     def step_seconds(self, batch: StepBatch) -> Number:
         return self.steps.step_seconds(_decoded(batch))
 
-    def interval(self, seconds: float, kind: str, level: float = 0.8) -> Interval:
+    def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
         return self.steps.interval(seconds, kind, level)
 
 
@@ -229,19 +231,19 @@ class Transfer:
 
 def unit_qps(
     prefill: PrefillTails, decode: DecodeTails, slo: Slo, replicas: int, decode_replicas: int
-) -> tuple[float, str]:
+) -> tuple[float, LimitedBy]:
     """The highest rate of a unit at which every target holds [requests/s], and what stops a higher.
 
     0 with the worst target where even an idle unit misses one.
     """
-    bounds = {name: replicas * qps for name, qps in prefill.limits.items()}
+    bounds: dict[LimitedBy, float] = {name: replicas * qps for name, qps in prefill.limits.items()}
     bounds |= {name: decode_replicas * qps for name, qps in decode.limits.items()}
     bound = min(bounds, key=lambda name: bounds[name])
     low, high = 0.0, bounds[bound]
     if high <= 0:
         return 0.0, bound
 
-    def margins(rates: Floats) -> dict[str, Floats]:
+    def margins(rates: Floats) -> Mapping[LimitedBy, Floats]:
         return _margins(prefill, decode, slo, rates, replicas, decode_replicas)
 
     least = margins(np.array([high * LADDER[0]]))
@@ -268,7 +270,7 @@ def _margins(
     rates: Floats,
     replicas: int,
     decode_replicas: int,
-) -> dict[str, Floats]:
+) -> Mapping[LimitedBy, Floats]:
     """Late share over allowed share, minus 1, by rate."""
     mine, theirs = rates / replicas, rates / decode_replicas
     wait = link_wait_s(prefill.link, mine, prefill.ranks)
@@ -282,14 +284,14 @@ def _margins(
             late[target.key] = _chance(odds)
     if slo.goodput is not None:
         met = np.prod([1 - np.minimum(x, 1.0) for x in late.values()], axis=0)
-        return {"goodput": (1 - met) / (1 - slo.goodput) - 1}
+        return {CapacityLimit.GOODPUT: (1 - met) / (1 - slo.goodput) - 1}
     return {t.key: late[t.key] / (1 - t.percentile / 100) - 1 for t in slo.targets}
 
 
 def link_wait_s(link: TransferLink, rate_qps: Floats, ranks: int) -> Floats:
     """Mean wait behind earlier prompts on the link of one prefill replica (M/G/1) [s]."""
-    busy = np.minimum(rate_qps * link.mean_s / ranks, 0.98)
-    residual = link.second_moment_s2 / max(2 * link.mean_s, _TINY)
+    busy = np.minimum(rate_qps * link.mean_s / ranks, MOST_LOAD)
+    residual = link.second_moment_s2 / max(2 * link.mean_s, TINY)
     return np.asarray(busy / (1 - busy) * residual / ranks)
 
 

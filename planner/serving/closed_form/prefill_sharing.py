@@ -24,14 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.catalog.engine import Scheduler
+from planner.serving.closed_form import bounds
 from planner.serving.closed_form.arrival_gaps import companions, gap_within
+from planner.serving.closed_form.bounds import TINY
 from planner.serving.curve_rows import CurveRows
 
 Floats = NDArray[np.float64]
 
 SHARING_STEPS = 2
 NO_TIME = 1e-7  # of a replica that waits for work, in mean gaps
-_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +93,7 @@ class _StepCost:
         costs = [k * seconds for k, seconds in zip(knots, each, strict=True)]
         self._one = costs[0]
         self._slopes = [
-            np.maximum(more - cost, 0.0) / np.maximum(wide - knot, _TINY)
+            np.maximum(more - cost, 0.0) / np.maximum(wide - knot, TINY)
             for cost, more, knot, wide in zip(costs, costs[1:], knots, knots[1:], strict=False)
         ]
 
@@ -125,8 +126,8 @@ def prefill_sharing(c: CurveRows, lam: Floats, arrival_cv: float) -> PrefillShar
 
     window = steps.in_pause * steps.pause + (1 - steps.in_pause) * steps.busy
     others = window + 2 * companions(arrival_cv, window / 2)
-    given = others / np.maximum(1 - steps.alone, 1e-3)
-    ragged = others * -np.expm1((1 - room) / np.maximum(given, _TINY))  # batches of geometric size
+    given = others / np.maximum(1 - steps.alone, bounds.LEAST_CHANCE)
+    ragged = others * -np.expm1((1 - room) / np.maximum(given, TINY))  # batches of geometric size
     shared = ragged + (np.minimum(others, room - 1) - ragged) / max(arrival_cv, 1.0) ** 2
 
     # the busier, the fuller the steps; where one has room for several they are full or nothing waits
@@ -134,11 +135,13 @@ def prefill_sharing(c: CurveRows, lam: Floats, arrival_cv: float) -> PrefillShar
     lone = tight * np.clip(1 - lam * c.queue_s, 0.0, 1.0)
     service = lone * steps.busy / lam / together + (1 - lone) * c.queue_s
     load = lam * service
-    paused = np.minimum(steps.in_pause, tight * np.clip(1 - load, 1e-3, 1.0) + (1 - tight))
+    paused = np.minimum(
+        steps.in_pause, tight * np.clip(1 - load, bounds.LEAST_CHANCE, 1.0) + (1 - tight)
+    )
     overflow, overflow_s = _left_behind(c, room, load, service, arrival_cv)
     own = c.own_s @ c.nodes.prompt_weight + cost.of(shared)
     calm = steps.pause + 2 * companions(arrival_cv, steps.pause / 2)
-    seen = np.minimum(overflow / np.maximum(1 - paused, _TINY), 1.0)
+    seen = np.minimum(overflow / np.maximum(1 - paused, TINY), 1.0)
     busy_wait, busy_variance = _busy_wait(c, cost, lam, room, steps, seen, overflow_s, arrival_cv)
     return PrefillSharing(
         prefill_s=prefill,
@@ -163,14 +166,14 @@ def _steps(c: CurveRows, cost: _StepCost, lam: Floats, room: Floats, arrival_cv:
     together = np.clip(pause + lam * c.prefill_s, 1.0, room)
     in_pause = np.ones_like(together)
     for _ in range(SHARING_STEPS):
-        busy = np.maximum(lam * together * cost.each(together) + beside_decode, _TINY)
+        busy = np.maximum(lam * together * cost.each(together) + beside_decode, TINY)
         before = gap_within(arrival_cv, busy)
         opens = in_pause * (gap_within(arrival_cv, pause + busy) - before) / pause
         opens = opens + (1 - in_pause) * (gap_within(arrival_cv, 2 * busy) - before) / busy
         in_pause = np.minimum(opens / fresh_pause, 1.0)
         fresh_busy = before / busy
         expected = 1 / (in_pause * fresh_pause + (1 - in_pause) * fresh_busy)
-        newton = 1 - np.minimum((1 - in_pause) * lam * cost.beside(together), 0.9)
+        newton = 1 - np.minimum((1 - in_pause) * lam * cost.beside(together), bounds.MOST_SLOPE)
         together = np.clip(together + (expected - together) / newton, 1.0, room)
     alone = in_pause * fresh_pause**2 + (1 - in_pause) * fresh_busy**2
     alone = np.where(room > 1, alone, 1.0)
@@ -194,7 +197,7 @@ def _busy_wait(
     """
     together = steps.together
     prompts_s = together * cost.each(together)
-    again = np.minimum(lam * prompts_s / together, 0.95)
+    again = np.minimum(lam * prompts_s / together, bounds.MOST_AGAIN)
     share = (lam * prompts_s / steps.busy) ** 2
     many = (together - 1) / together**2 / (1 - again**2)
     uneven = ((c.prefill_spread - 1) / together + many) * share
@@ -205,13 +208,13 @@ def _busy_wait(
     mates = 2 * lam * rest
     mates = np.minimum(mates + 2 * companions(arrival_cv, mates / 2), room - 1)
     company = cost.of(mates)
-    each = company / np.maximum(mates, _TINY)
+    each = company / np.maximum(mates, TINY)
     full = left * left_s
     variance = (
         rest_variance
         + each**2 * mates * (arrival_cv**2 + mates * biased)
         + 2 * company * rest * biased
-        + full**2 * (2 / np.maximum(left, 1e-3) - 1)
+        + full**2 * (2 / np.maximum(left, bounds.LEAST_CHANCE) - 1)
     )
     return rest + company + full, variance
 
@@ -228,11 +231,11 @@ def _left_behind(
 
     With room for one prompt a step it is what GI/G/1 queues wait beyond the prompt in service.
     """
-    rho = np.minimum(load, 0.999)
+    rho = np.minimum(load, bounds.MOST_RHO)
     spread = arrival_cv**2 + c.prefill_spread - 1
-    more = max(arrival_cv**2 - 1, 0.0) / np.maximum(spread, _TINY) / room
+    more = max(arrival_cv**2 - 1, 0.0) / np.maximum(spread, TINY) / room
     chance = rho ** (1 + (room - 1) / np.maximum(spread, 1.0)) * (rho + more * (1 - rho))
-    return chance, np.maximum(spread / 2 / (1 - rho) * service_s, _TINY)
+    return chance, np.maximum(spread / 2 / (1 - rho) * service_s, TINY)
 
 
 def prefills_met(
@@ -251,7 +254,7 @@ def prefills_met(
     """
     rate = lam[:, :, None]
     prefill = sharing.prefill_s[:, :, None]
-    load = np.minimum(rate * prefill, 0.98)
+    load = np.minimum(rate * prefill, bounds.MOST_LOAD)
     joined, later = sharing.joined[:, :, None], sharing.later[:, :, None]
     settled = echo(c, load, steps)
     if c.scheduler is Scheduler.PREFILL_FIRST:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from planner.performance.steps import StepModel
 from planner.scenario.slo import Target
+from planner.serving.capacity_limit import CapacityLimit
+from planner.serving.closed_form import bounds
 from planner.serving.closed_form.latency_tails import (
     late_ends,
     late_first_tokens,
@@ -215,19 +217,19 @@ def late_by_state(states: SteadyState, metric: str, seconds: Floats | float) -> 
     return np.asarray(np.minimum(LATE[metric](states, seconds), cap))
 
 
-def ceiling_of(c: ReplicaCurves) -> tuple[float, str]:
+def ceiling_of(c: ReplicaCurves) -> tuple[float, CapacityLimit]:
     """The rate at which some resource is used up [requests/s], and which."""
     state = np.maximum(c.state, 1.0)
-    steps = max(c.steps_per_request, 1e-12)
+    steps = max(c.steps_per_request, bounds.TINY)
     # batch n sustains lambda: lambda * steps * D / (1 - lambda delta) = n
     sustained = state / (steps * c.decode_s + state * c.prefill_shared_s)
-    prefill = 1 / np.maximum(c.queue_s, 1e-12)
+    prefill = 1 / np.maximum(c.queue_s, bounds.TINY)
     reach = np.minimum(sustained, prefill)
     best = int(np.argmax(reach))
     if best < len(state) - 1 or prefill[best] <= sustained[best]:
-        return float(reach[best]), "throughput"
+        return float(reach[best]), CapacityLimit.THROUGHPUT
     gain = sustained[-1] / sustained[max(len(state) - 2, 0)]
     growth = state[-1] / state[max(len(state) - 2, 0)]
-    if growth > 1 and np.log(gain) < 0.05 * np.log(growth):
-        return float(reach[best]), "throughput"
+    if growth > 1 and np.log(gain) < bounds.FLAT_GAIN * np.log(growth):
+        return float(reach[best]), CapacityLimit.THROUGHPUT
     return float(reach[best]), c.slot_bound

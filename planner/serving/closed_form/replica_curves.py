@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from planner.catalog.engine import Scheduler
 from planner.performance.steps import StepBatch, StepModel
+from planner.serving.capacity_limit import CapacityLimit
+from planner.serving.closed_form.bounds import TINY
 from planner.serving.closed_form.length_nodes import LengthNodes, length_nodes
 from planner.serving.limits import ReplicaLimits
 from planner.workload.lengths import JointLengths
@@ -20,7 +22,6 @@ EXACT_STATES = 18  # batches 0, 1, ..., then in steps of 11 %
 STATE_GROWTH = 1.11
 FULLER = 1.25  # times the mean context, to see what it costs
 EQUAL = 1.02  # E[p^2] / E[p]^2 of prompts that fill a step in whole numbers
-_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +56,7 @@ class ReplicaCurves:
     longest_step_s: Floats
     gap_s: Floats
     slots: float
-    slot_bound: str
+    slot_bound: CapacityLimit
     steps_per_request: float
     overlap: float
     tokens_per_step: float
@@ -136,15 +137,15 @@ def replica_curves(
     mean_delta = delta @ w
     shared = np.maximum(full_s - base, 0.0) / per_step
     # prompts of mixed lengths cost more than equal ones, the less so the more share a step
-    bent = mean_delta / np.maximum(one_s[:, 0] - base, _TINY) - 1 if fits_whole else 0.0
+    bent = mean_delta / np.maximum(one_s[:, 0] - base, TINY) - 1 if fits_whole else 0.0
     pair_s, four_s = (
         np.maximum(seconds[:, 0] - base, 0.0) / prompts[:, 0] * (1 + np.clip(bent, 0.0, 1.0) / k)
         for k, seconds, prompts in ((2, pair_s, together[1]), (4, four_s, together[2]))
     )
-    work = np.where(first, shared, np.maximum(shared + base / per_step, _TINY))
+    work = np.where(first, shared, np.maximum(shared + base / per_step, TINY))
     coarse = float((nodes.prompt**2) @ w / (nodes.prompt @ w) ** 2) - 1
     finer = (nodes.prompt_second_moment - 1) / coarse if coarse > 0 else 1.0  # lost within nodes
-    uneven = (delta**2) @ w / np.maximum(mean_delta, _TINY) ** 2 - 1
+    uneven = (delta**2) @ w / np.maximum(mean_delta, TINY) ** 2 - 1
     spread = 1 + max(float(np.median(uneven)), 0.0) * finer
     gap = last_s if not first else own
     decode = np.where(state > 0, decode, idle_step)
@@ -182,7 +183,7 @@ def replica_curves(
 
 def _third(nodes: LengthNodes, spread: float) -> float:
     """E[delta^3] / E[delta]^3, the prompt's own brought down as its second moment is."""
-    share = (spread - 1) / max(nodes.prompt_second_moment - 1, _TINY)
+    share = (spread - 1) / max(nodes.prompt_second_moment - 1, TINY)
     return float(1 + (nodes.prompt_third_moment - 1) * min(share, 1.0) ** 1.5)
 
 
@@ -220,7 +221,9 @@ def mean_kv_bytes(limits: ReplicaLimits, lengths: JointLengths) -> float:
     return float((held * stay).sum() / stay.sum())
 
 
-def _slots(limits: ReplicaLimits, lengths: JointLengths, kv_bytes: float) -> tuple[float, str]:
+def _slots(
+    limits: ReplicaLimits, lengths: JointLengths, kv_bytes: float
+) -> tuple[float, CapacityLimit]:
     """The largest batch, and what bounds it.
 
     Where admission asks for a request's whole cache, half of that is free on average while one waits.
@@ -231,8 +234,8 @@ def _slots(limits: ReplicaLimits, lengths: JointLengths, kv_bytes: float) -> tup
         room -= limits.sequence_bytes(round(total)) / kv_bytes / 2
     room = max(room, 1.0)
     if room < limits.max_num_seqs:
-        return float(room), "kv pool"
-    return float(limits.max_num_seqs), "max_num_seqs"
+        return float(room), CapacityLimit.KV_POOL
+    return float(limits.max_num_seqs), CapacityLimit.BATCH_SLOTS
 
 
 def _states(slots: float) -> tuple[Floats, Floats]:

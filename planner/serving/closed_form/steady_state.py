@@ -35,6 +35,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.serving.closed_form import bounds
+from planner.serving.closed_form.bounds import TINY
 from planner.serving.closed_form.prefill_sharing import (
     PrefillSharing,
     prefill_sharing,
@@ -45,10 +47,9 @@ from planner.serving.curve_rows import CurveRows, rows_of
 
 Floats = NDArray[np.float64]
 
-NEGLIGIBLE_SHARE = 1e-5
-ALMOST_POISSON = 1e-3
-NEWTON_STEPS = 4
-_TINY = 1e-12
+NEGLIGIBLE_SHARE = 1e-5  # of the time: states below it change no percentile that is printed
+ALMOST_POISSON = 1e-3  # from 1: a power of (1) that need not have its mean restored
+NEWTON_STEPS = 4  # the drift has converged to rounding by then
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,21 +120,22 @@ def _solved(
     slots = c.slots[:, 0]
     sharing = prefill_sharing(c, lam, arrival_cv)
     prefill, marginal = sharing.prefill_s, sharing.marginal_s
-    swing = np.minimum(lam * marginal, 0.98)
-    steps = np.array([max(c.steps_per_request, _TINY)])
+    swing = np.minimum(lam * marginal, bounds.MOST_LOAD)
+    steps = np.array([max(c.steps_per_request, TINY)])
     decode = np.broadcast_to(c.decode_s, prefill.shape)[:, :, None]
     hits = prefills_met(c, sharing, lam, decode, steps, arrival_cv)[:, :, 0]
     step = np.minimum(c.decode_s + prefill * hits / steps, c.longest_step_s)
     more = (arrival_cv**2 - 1) * c.overlap
     bursts = (lam * marginal) ** 2 * c.prefill_spread
     spread = (1 - swing**2 + bursts + more) / (1 - swing) ** 2
-    power = 1 / np.maximum(spread, 0.2)
-    work = lam * np.maximum(c.steps_per_request * step, _TINY)
+    power = 1 / np.maximum(spread, bounds.LEAST_SPREAD)
+    work = lam * np.maximum(c.steps_per_request * step, TINY)
     share, queue, last, ratio = _distribution(c, work, power)
-    service = slots / np.maximum(c.steps_per_request * step[:, -1], _TINY)
-    drain = np.maximum(service - lam[:, 0], _TINY) * power[:, -1]
-    stable = (work[:, -1] < slots) & ((share * (sharing.load < 1)).sum(axis=1) > 0.5)
-    stable &= (share * lam * c.prefill_shared_s).sum(axis=1) < 0.97
+    service = slots / np.maximum(c.steps_per_request * step[:, -1], TINY)
+    drain = np.maximum(service - lam[:, 0], TINY) * power[:, -1]
+    keeping_up = (share * (sharing.load < 1)).sum(axis=1)
+    stable = (work[:, -1] < slots) & (keeping_up > bounds.LASTING_STATES)
+    stable &= (share * lam * c.prefill_shared_s).sum(axis=1) < bounds.LASTING_PREFILL
     return SteadyState(
         curves=curves,
         rows=c,
@@ -144,7 +146,7 @@ def _solved(
         waiting_share=queue + last,
         drain_qps=drain,
         stable=stable,
-        waiting=queue / np.maximum(1 - ratio, _TINY),
+        waiting=queue / np.maximum(1 - ratio, TINY),
         arrival_cv=arrival_cv,
     )
 
@@ -177,8 +179,9 @@ def _distribution(
             out = flow.sum(axis=1, keepdims=True)
             rise = (flow * tilt).sum(axis=1, keepdims=True)
             rise -= out * (mass * tilt).sum(axis=1, keepdims=True)
-            move = np.log(out) * out / np.maximum(rise, _TINY)
-            drift = np.clip(drift - np.clip(move, -1.0, 1.0), -2.5, 1.5)
+            move = np.log(out) * out / np.maximum(rise, TINY)
+            step = np.clip(move, -bounds.NEWTON_MOVE, bounds.NEWTON_MOVE)
+            drift = np.clip(drift - step, *bounds.DRIFT)
         if not away.all():
             drift *= np.repeat(away, len(work) // c.replicas)[:, None]
     height = climb + drift * tilt
@@ -186,7 +189,7 @@ def _distribution(
     mass = np.exp(height - top) * c.width
     last = np.exp(height[:, -1] - top[:, 0])
     grows = (np.log(work[:, -1] / c.slots[:, 0]) + np.minimum(drift[:, 0], 0.0)) * power[:, -1]
-    ratio = np.minimum(np.exp(grows), 0.9999)
+    ratio = np.minimum(np.exp(grows), bounds.MOST_RATIO)
     queue = last * ratio / (1 - ratio)
     total = mass.sum(axis=1) + queue
     mass[:, -1] += queue

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
 from planner.scenario.slo import Slo
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form.capacity import Capacity, ceiling_qps
 from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
 from planner.serving.closed_form.latency_tails import late_ends, late_first_tokens, slow_answers
@@ -122,7 +123,7 @@ def unit_point(
     rate_qps: float,
     arrival_cv: float = 1.0,
     prefix_hit_share: float = 0.0,
-    limited_by: str = "",
+    limited_by: LimitedBy = CapacityLimit.NOT_SOUGHT,
 ) -> Capacity:
     """What one unit does at ``rate_qps`` [requests/s]; ``latency_s`` is worked out when asked for."""
     ceiling = unit_ceiling_qps(unit, lengths, prefix_hit_share)
@@ -155,7 +156,7 @@ def tabled_point(
     decode: DecodeTails,
     unit: Unit,
     rate_qps: float,
-    limited_by: str,
+    limited_by: LimitedBy,
     latency_s: Callable[[], Mapping[str, float]],
 ) -> Capacity:
     """As ``unit_point``, read off the pools' tables; ``latency_s`` is asked when somebody looks."""

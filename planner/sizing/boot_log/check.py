@@ -62,7 +62,7 @@ def check_boot_log(catalog: Catalog, log: BootLog, given: Overrides | None = Non
     assumptions = _assumptions(log, given, first)
     if gpu is None:
         gpu, note = _card_by_pool(catalog, log, model, given)
-        origin = "" if gpu is None else f"card: {gpu.name}; {note}"
+        origin = "" if gpu is None else f"GPU: {gpu.name}; {note}"
         note = note or "the GPU is not known: say it with --gpu"
     if origin:
         assumptions.append(origin)

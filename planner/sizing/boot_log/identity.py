@@ -122,8 +122,8 @@ def _gpu_of_size(catalog: Catalog, log: BootLog) -> tuple[GpuSpec | None, str]:
 
     gpu = min(catalog.gpus(), key=distance)
     if distance(gpu)[0]:
-        return gpu, f"no GPU of the catalog shows {size:.2f} GiB; {gpu.name} stands in"
-    return gpu, f"card: {gpu.name}, by its {size:.2f} GiB"
+        return gpu, f"no GPU of the catalog shows {size:.2f} GiB; {gpu.name} is used instead"
+    return gpu, f"GPU: {gpu.name}, by its {size:.2f} GiB"
 
 
 def _named_gpu(catalog: Catalog, device: str | None) -> GpuSpec | None:

@@ -9,23 +9,17 @@ import pytest
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import Catalog, load_catalog
 from planner.evidence import Evidence
-from planner.fleet.candidates.candidate import (
-    NO_LONGEST,
-    NOT_OFFERED,
-    TOO_SLOW,
-    UNSUPPORTED,
-    CandidateSet,
-)
-from planner.fleet.candidates.disaggregated import NO_GAIN, NO_LINK
+from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.node_groups import node_groups
 from planner.fleet.candidates.pool_link import kv_link
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import load_calibration
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.search.disaggregation import Disaggregation
 from planner.scenario.slo import Slo
 from planner.solving.build_problem import decide, problem_of
-from planner.solving.result import Effort
+from planner.solving.options import SolveOptions
 
 CATALOG = load_catalog()
 CALIBRATION = load_calibration(CATALOG)
@@ -95,13 +89,15 @@ def test_a_unit_larger_than_a_node_is_in_a_zone_alone():
         requested(ratios=["4P1D"], decode_tensor_parallel=[4], prefill_tensor_parallel=[2])
     )
     assert {c.prefill.within for c in units(found)} == {"zone"}
-    assert any("12 GPUs in one node" in text for text in reasons(found, NOT_OFFERED))
+    assert any(
+        "12 GPUs in one node" in text for text in reasons(found, RejectionReason.NOT_OFFERED)
+    )
 
 
 def test_a_prefill_pool_need_only_hold_prompts():
     search = requested(colocated=False).search.model_copy(update={"tensor_parallel": (1,)})
     found = tried(service(prompt_tokens=3000, output_tokens=6000, search=search))
-    longest = reasons(found, NO_LONGEST)
+    longest = reasons(found, RejectionReason.NO_LONGEST)
     assert any("as decode pool" in text for text in longest)
     assert not any("as prefill pool" in text for text in longest)
 
@@ -111,7 +107,7 @@ def test_vllm_does_not_hand_over_to_narrower_replicas():
         requested(prefill_tensor_parallel=[4], decode_tensor_parallel=[2], colocated=False)
     )
     assert not units(found)
-    assert any("tensor parallelism" in text for text in reasons(found, UNSUPPORTED))
+    assert any("tensor parallelism" in text for text in reasons(found, RejectionReason.UNSUPPORTED))
     search = requested(prefill_tensor_parallel=[4], decode_tensor_parallel=[2]).search
     sglang = requested().model_copy(
         update={"search": search.model_copy(update={"engines": ("sglang",)})}
@@ -123,14 +119,16 @@ def test_a_ratio_that_only_idles_a_pool_is_ruled_out():
     wanted = requested(ratios=["1P1D", "1P2D", "1P4D"], within="zone", colocated=False)
     loose = Slo.model_validate({"tpot_p99": "500ms"})
     found = tried(wanted.model_copy(update={"slo": loose}))
-    assert any("1P1D holds" in text for text in reasons(found, NO_GAIN))
+    assert any("1P1D holds" in text for text in reasons(found, RejectionReason.NO_GAIN))
 
 
 def test_a_target_no_idle_unit_meets_names_it():
     tight = requested(kv_link={"gb_s": 0.05}, colocated=False)
     found = tried(tight)
     assert not units(found)
-    assert any("an idle unit misses ttft_p99" in text for text in reasons(found, TOO_SLOW))
+    assert any(
+        "an idle unit misses ttft_p99" in text for text in reasons(found, RejectionReason.TOO_SLOW)
+    )
 
 
 def joined(deployment, place, text):
@@ -161,7 +159,7 @@ def test_a_gpu_without_a_network_rate_has_no_units_in_a_zone(monkeypatch):
     )
     found = tried(requested(within="zone", colocated=False))
     assert not units(found)
-    assert any("kv_link.gb_s" in text for text in reasons(found, NO_LINK))
+    assert any("kv_link.gb_s" in text for text in reasons(found, RejectionReason.NO_LINK))
 
 
 def test_the_evidence_is_that_of_the_weakest_part():
@@ -187,7 +185,7 @@ def test_units_are_bought_only_where_nothing_that_does_both_is_cheaper(tpot):
         )
         scenario = Scenario(services=(one,))
         problem = problem_of(scenario, {"chat": tried(one)}, OFFERS, CATALOG)
-        costs[name] = decide(problem, Effort()).objective_usd_per_hour
+        costs[name] = decide(problem, SolveOptions()).objective_usd_per_hour
     if costs["both"] is None:
         assert costs["apart"] is not None
     else:
@@ -217,7 +215,7 @@ def test_ranks_span_nodes_only_where_the_search_lets_them_and_with_whole_experts
     assert [(c.deployment.expert_parallel, c.group_sizes) for c in found.candidates] == [
         (16, (8, 8))
     ]
-    assert any("whole experts" in text for text in reasons(found, NOT_OFFERED))
+    assert any("whole experts" in text for text in reasons(found, RejectionReason.NOT_OFFERED))
     assert not tried(
         deep(data_parallel=[32], expert_parallel=[32], spanning_nodes=2), NODES
     ).candidates
@@ -236,7 +234,7 @@ def test_wide_replicas_are_packed_into_whole_nodes():
     one = deep(spanning_nodes=2)
     scenario = Scenario(services=(one,))
     found = tried(one, NODES)
-    solution = decide(problem_of(scenario, {"chat": found}, NODES, CATALOG), Effort())
+    solution = decide(problem_of(scenario, {"chat": found}, NODES, CATALOG), SolveOptions())
     replicas = sum(solution.replicas.values())
     assert replicas >= 1
     assert sum(solution.billed.values()) == 2 * replicas

@@ -12,24 +12,11 @@ from planner.catalog.offer import Offer, Term
 from planner.catalog.store import Catalog, load_catalog
 from planner.errors import InputError, PhysicsBreach
 from planner.fleet.candidates import replica
-from planner.fleet.candidates.candidate import (
-    ILLEGAL,
-    NO_LONGEST,
-    NO_MEMORY,
-    NO_NETWORK,
-    NO_PRICE,
-    NOT_OFFERED,
-    NOT_PERMITTED,
-    TOO_LONG,
-    TOO_SLOW,
-    UNSUPPORTED,
-    Candidate,
-    CandidateSet,
-    Rejection,
-)
+from planner.fleet.candidates.candidate import Candidate, CandidateSet, Rejection
 from planner.fleet.candidates.cuts import share_of_gpu
 from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.enumerate import enumerate_candidates
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration, load_calibration
 from planner.performance.guard import floors
 from planner.scenario.schema import Service
@@ -90,7 +77,7 @@ def test_no_capacity_beats_the_arithmetic_of_the_card() -> None:
 
 def test_too_large_a_model_says_by_how_much() -> None:
     rejection = why(tried(service()), "1x l4")
-    assert rejection.reason == NO_MEMORY
+    assert rejection.reason == RejectionReason.NO_MEMORY
     assert rejection.miss is not None
     assert rejection.miss > 4
     assert "GiB" in rejection.detail
@@ -98,13 +85,13 @@ def test_too_large_a_model_says_by_how_much() -> None:
 
 def test_groups_need_an_offer_that_holds_them() -> None:
     rejection = why(tried(service()), "4x l4")
-    assert (rejection.reason, rejection.miss) == (NOT_OFFERED, 4.0)
+    assert (rejection.reason, rejection.miss) == (RejectionReason.NOT_OFFERED, 4.0)
 
 
 def test_a_gpu_that_is_searched_but_not_offered_is_reported() -> None:
     found = tried(service(search={"gpus": ["B200-SXM-180GB"], "weights": ["bf16"]}))
     assert found.candidates == ()
-    assert {r.reason for r in found.rejections} == {NO_PRICE}
+    assert {r.reason for r in found.rejections} == {RejectionReason.NO_PRICE}
 
 
 def test_lower_precision_needs_permission_for_weights_and_for_kv() -> None:
@@ -112,19 +99,19 @@ def test_lower_precision_needs_permission_for_weights_and_for_kv() -> None:
     found = tried(service(LLAMA_8B, search=search, allow_lower_precision=False))
     assert {c.deployment.weights.name for c in found.candidates} == {"bf16"}
     assert {c.deployment.kv_cache.name for c in found.candidates} == {"bf16"}
-    assert sum(r.reason == NOT_PERMITTED for r in found.rejections) == 3 * 4
+    assert sum(r.reason == RejectionReason.NOT_PERMITTED for r in found.rejections) == 3 * 4
 
 
 def test_what_would_not_launch_or_cut_is_reported() -> None:
     search = {"gpus": ["v100-sxm-32gb"], "weights": ["fp8"], "tensor_parallel": [1, 3]}
     reasons = {r.reason for r in tried(service(LLAMA_8B, search=search)).rejections}
-    assert reasons == {UNSUPPORTED, ILLEGAL}
+    assert reasons == {RejectionReason.UNSUPPORTED, RejectionReason.ILLEGAL}
 
 
 def test_targets_below_the_floor_are_reported_with_the_floor() -> None:
     found = tried(service(slo={"ttft_p99": "2s", "tpot_p99": "1ms"}))
     rejection = why(found, "8x h100")
-    assert rejection.reason == TOO_SLOW
+    assert rejection.reason == RejectionReason.TOO_SLOW
     assert rejection.miss is not None
     assert rejection.miss > 1
     assert "tpot_p99" in rejection.detail
@@ -132,13 +119,13 @@ def test_targets_below_the_floor_are_reported_with_the_floor() -> None:
 
 def test_requests_beyond_the_context_fit_nowhere() -> None:
     found = tried(service(LLAMA_8B, prompt_tokens=200_000))
-    assert {r.reason for r in found.rejections} == {TOO_LONG}
+    assert {r.reason for r in found.rejections} == {RejectionReason.TOO_LONG}
 
 
 def test_one_request_of_maximum_length_must_fit() -> None:
     found = tried(service(LLAMA_8B, prompt_tokens={"mean": 1000, "cv": 3}))
     rejection = why(found, "1x l4")
-    assert rejection.reason == NO_LONGEST
+    assert rejection.reason == RejectionReason.NO_LONGEST
     assert rejection.miss is not None
     assert rejection.miss > 1
 
@@ -189,7 +176,7 @@ def test_requests_beyond_a_pinned_context_are_rejected():
     search = {"weights": ["bf16"], "settings": {"max_model_len_tokens": 500}}
     found = tried(service(LLAMA_8B, search=search))
     assert not found.candidates
-    assert {r.reason for r in found.rejections} == {TOO_LONG}
+    assert {r.reason for r in found.rejections} == {RejectionReason.TOO_LONG}
     assert found.rejections[0].miss == pytest.approx(1300 / 500)
 
 
@@ -208,7 +195,7 @@ def test_a_pipeline_is_not_spread_over_the_hosts_of_a_marketplace() -> None:
     ):
         found = enumerate_candidates(requested, CATALOG, offers, CALIBRATION)
         reasons = {r.reason for r in found.rejections}
-        assert (NO_NETWORK in reasons) == refused
+        assert (RejectionReason.NO_NETWORK in reasons) == refused
         if refused:
             assert not found.candidates
             assert "prices.tiers" in why(found, "PP8").detail
@@ -223,4 +210,4 @@ def test_pools_of_a_unit_need_a_network_between_their_hosts() -> None:
         offers = (replace(node, gpu_count=2, tier=tier),)
         found = enumerate_candidates(requested, CATALOG, offers, CALIBRATION)
         reasons = {r.reason for r in found.rejections}
-        assert (NO_NETWORK in reasons) == (tier == "marketplace")
+        assert (RejectionReason.NO_NETWORK in reasons) == (tier == "marketplace")

@@ -10,10 +10,10 @@ from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment, Draft, EngineSettings
 from planner.fleet.candidates.candidate import CandidateSet
-from planner.fleet.candidates.disaggregated import NO_HANDOVER
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.handover import conversion_s_per_byte, handover_reasons
 from planner.fleet.candidates.pool_link import kv_link
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import load_calibration
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.search.disaggregation import Disaggregation
@@ -143,7 +143,11 @@ def test_units_stand_on_the_gpus_that_each_pool_names() -> None:
     assert unit.label.startswith("12x h100-sxm-80gb+h200-sxm-141gb vllm 2P (TP4) + 1D (TP4)")
     assert unit.gpus_by_type == {"h200-sxm-141gb": 4, "h100-sxm-80gb": 8}
     assert (unit.group_sizes, unit.prefill_groups) == ((4,), (4, 4))
-    assert any("FLASHINFER" in r.detail for r in found.rejections if r.reason == NO_HANDOVER)
+    assert any(
+        "FLASHINFER" in r.detail
+        for r in found.rejections
+        if r.reason == RejectionReason.NO_HANDOVER
+    )
 
 
 def test_pools_stay_on_one_type_where_none_is_named() -> None:

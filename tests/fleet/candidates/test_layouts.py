@@ -6,7 +6,6 @@ import pytest
 
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
-from planner.fleet.candidates.candidate import NO_MEMORY
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.layouts import (
     ParallelLayout,
@@ -14,6 +13,7 @@ from planner.fleet.candidates.layouts import (
     degrees_allowed,
     layouts,
 )
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import load_calibration
 from planner.scenario.schema import Service
 from planner.scenario.search.fields import Search
@@ -83,7 +83,7 @@ def tried(gpu: str, gpus: int, model: str) -> tuple[set[ParallelLayout], set[str
 
 def test_pipeline_stages_are_tried_where_no_single_stage_holds_the_model() -> None:
     held, reasons = tried("h100-sxm-80gb", 8, "meta-llama/Meta-Llama-3.1-405B")
-    assert NO_MEMORY in reasons
+    assert RejectionReason.NO_MEMORY in reasons
     assert held == {ParallelLayout(8, 2, 1, 1)}  # 810 GB of weights: two nodes, not four
 
 

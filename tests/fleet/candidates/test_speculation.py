@@ -9,9 +9,10 @@ from planner.catalog.store import load_catalog
 from planner.deployment import Deployment, EngineSettings
 from planner.errors import InputError
 from planner.evidence import Evidence
-from planner.fleet.candidates.candidate import NO_DRAFT, CandidateSet
+from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.speculation import Drafting, NoDraft, acceptance, draftings
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
 from planner.performance.steps import StepBatch
@@ -200,7 +201,7 @@ def test_every_number_of_tokens_is_a_candidate_and_none_is_one_too() -> None:
     found = tried(["none", "mtp", {"method": "eagle3", "tokens": [2, 4]}])
     labels = [c.label.rpartition("fp8/bf16")[2].strip() for c in found.candidates]
     assert labels == ["", "eagle3:2", "eagle3:4"]
-    assert [r.detail for r in found.rejections if r.reason == NO_DRAFT] == [
+    assert [r.detail for r in found.rejections if r.reason == RejectionReason.NO_DRAFT] == [
         f"{LLAMA} has no prediction layers to draft with"
     ]
     plain, two, _ = found.candidates
@@ -210,7 +211,9 @@ def test_every_number_of_tokens_is_a_candidate_and_none_is_one_too() -> None:
 def test_pipeline_stages_do_not_draft() -> None:
     found = tried(["eagle3"], pipeline_parallel=[2])
     assert not found.candidates
-    assert any("pipeline" in r.detail for r in found.rejections if r.reason == NO_DRAFT)
+    assert any(
+        "pipeline" in r.detail for r in found.rejections if r.reason == RejectionReason.NO_DRAFT
+    )
 
 
 def test_an_assumed_acceptance_decides_no_tie() -> None:

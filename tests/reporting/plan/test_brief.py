@@ -24,7 +24,7 @@ def test_a_group_says_how_much_slower_it_may_be_and_on_what_traffic():
     group = built().services[0].replica_groups[0]
     text = margin_line(group.model_copy(update={"margin": MARGIN, "evidence": Evidence.MODELLED}))
     assert "19 % slower than predicted, margin assumed (evidence: modelled)" in text
-    assert text.endswith("given the stated traffic.")
+    assert text.endswith("for the traffic as stated.")
     assert "none, sized for the prediction itself" in margin_line(group)
 
 
@@ -42,7 +42,7 @@ def test_the_point_estimate_is_beside_the_plan():
     )
     text = as_predicted_line(plan.model_copy(update={"as_predicted": base}))
     assert text.startswith(f"3 of {rented} GPUs are for what is not measured")
-    assert text.endswith("one benchmark of m on g with vllm 1 would settle it.")
+    assert text.endswith("one benchmark of m on g with vllm 1 would decide it.")
     assert "would be" not in text
     other = base.model_copy(update={"gpus": rented, "cheapest_usd_per_hour": 0.8 * cost})
     text = as_predicted_line(plan.model_copy(update={"as_predicted": other}))

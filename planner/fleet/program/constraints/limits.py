@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from planner.fleet.program.linear_program import combine
+from planner.fleet.program.linear_program import Family, combine
 from planner.fleet.program.variables import Columns
 
 
@@ -64,7 +64,7 @@ def cap(columns: Columns) -> None:
 
 def _cap(
     columns: Columns,
-    family: str,
+    family: Family,
     key: tuple[str, ...],
     weights: Mapping[str, float],
     most: float,
