@@ -2,12 +2,14 @@
 
 The closed form takes arrivals as split at random; a router that looks does better, by more on some GPUs
 than on others. So a fleet that is confirmed is compared with those that need more than the closed form
-promises, the least of it first: each is simulated briefly, and in full where that looks well. What fails at
-a share above the prediction is taken to fail there for the service on that GPU type.
+promises, the least of it first: each is simulated briefly, and in full where that looks well. What fails
+is not tried again with as much, for the service on that GPU type and as many GPUs a replica.
+Where the closed form finds no fleet at all within the limits, the first fleet is found the same way.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -24,24 +26,35 @@ from planner.solving.options import SolveOptions
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import Decided
 
-LEVELS = (1.1, 1.25, 1.5)  # times the predicted capacity, tried in turn
-MOST_SCREENED = 4  # streams simulated briefly in one solve
+LEVELS = (1.1, 1.2, 1.3, 1.4, 1.5)  # times the predicted capacity, tried in turn
+HALVINGS = 3  # of the step between two levels, to find the least capacity that would do
+MOST_SCREENED = 8  # streams simulated briefly in one solve
 BRIEF_REQUESTS = 1_500  # measured in a brief simulation
 BRIEF_STAYS = 2.0  # mean stays that its warm-up and its measured window span, the latter at least
 SECONDS = 5.0  # for each program
-LESS = 1e-6  # relative: below a rate that failed
+
+Hardware = tuple[str, str, int]  # service, GPU type, GPUs of one replica
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A fleet that would do if its kinds carried ``level`` times their capacity, or what is left to them."""
+
+    level: float
+    raised: Mapping[str, float]
+    decided: Decided
 
 
 @dataclass
 class NearWinners:
     """What was simulated so far.
 
-    ``failed``: shares of the predicted capacity by service and GPU type; ``screened``: kinds, briefly;
+    ``highest``: levels that may still be tried, where one failed; ``screened``: kinds, briefly;
     ``checks``: simulations in full, by ``stream_key``; ``left``: brief ones still allowed.
     """
 
     effort: SolveOptions
-    failed: dict[tuple[str, str], float] = field(default_factory=dict)
+    highest: dict[Hardware, float] = field(default_factory=dict)
     screened: set[str] = field(default_factory=set)
     checks: dict[tuple[object, ...], SimulatedService] = field(default_factory=dict)
     left: int = MOST_SCREENED
@@ -52,42 +65,88 @@ class NearWinners:
         ``problem``: what is known by now; ``settled``: the kinds whose capacity was simulated. Fleets over
         time are left as they are.
         """
+        return self._confirmed(held, problem, settled, held.solution.objective_usd_per_hour)
+
+    def first(self, infeasible: Decided) -> Decided | None:
+        """A fleet that simulation confirms where the closed form has none; None when none is found."""
+        most = scaled(infeasible.problem, {k.key: LEVELS[-1] for k in infeasible.problem.kinds})
+        if not replace(infeasible, solution=decide(most, self._brief)).has_fleet:
+            return None
+        return self._confirmed(infeasible, infeasible.problem, frozenset(), math.inf)
+
+    @property
+    def _brief(self) -> SolveOptions:
+        return replace(self.effort, time_limit_s=min(SECONDS, self.effort.time_limit_s))
+
+    def _confirmed(
+        self,
+        known: Decided,
+        problem: Problem,
+        settled: AbstractSet[str],
+        below_usd_per_hour: float | None,
+    ) -> Decided | None:
+        """A fleet that costs less, which needs the least more than predicted and is confirmed."""
         if len(problem.period_hours) > 1:
             return None
-        brief = replace(self.effort, time_limit_s=min(SECONDS, self.effort.time_limit_s))
+        low = 1.0
         for level in LEVELS:
             while self.left > 0:
-                raised = self._raised(held, problem, settled, level)
-                solution = decide(scaled(problem, raised), brief)
-                if not is_cheaper(solution.objective_usd_per_hour, held):
+                trial = self._cheaper(known, problem, settled, level, below_usd_per_hour)
+                if trial is None:
                     break
-                trial = replace(held, problem=scaled(problem, raised), solution=solution)
-                new = [s for s in streams_of(trial) if not settled >= s.placed.keys()]
+                least = low
+                for _ in range(HALVINGS):
+                    middle = (least + trial.level) / 2
+                    less = self._cheaper(known, problem, settled, middle, below_usd_per_hour)
+                    if less is None:
+                        least = middle
+                    else:
+                        trial = less
+                new = [s for s in streams_of(trial.decided) if not settled >= s.placed.keys()]
                 if not new:
                     break
-                if all(self._holds(s, raised) for s in new):
-                    return replace(trial, problem=scaled(problem, _needed(new, raised)))
+                if all(self._holds(s, trial.raised, least) for s in new):
+                    needed = _needed(new, trial.raised)
+                    return replace(trial.decided, problem=scaled(problem, needed))
+            low = level
         return None
 
+    def _cheaper(
+        self,
+        known: Decided,
+        problem: Problem,
+        settled: AbstractSet[str],
+        level: float,
+        below_usd_per_hour: float | None,
+    ) -> Trial | None:
+        """The cheapest fleet if every kind that was not simulated carried ``level`` times its capacity."""
+        raised = self._raised(known, problem, settled, level)
+        more = scaled(problem, raised)
+        solution = decide(more, self._brief)
+        if not is_cheaper(solution.objective_usd_per_hour, below_usd_per_hour):
+            return None
+        return Trial(level, raised, replace(known, problem=more, solution=solution))
+
     def _raised(
-        self, held: Decided, problem: Problem, settled: AbstractSet[str], level: float
+        self, known: Decided, problem: Problem, settled: AbstractSet[str], level: float
     ) -> dict[str, float]:
         """Factors on the capacity of each kind that was not simulated."""
         return {
-            k.key: min(level, self.failed.get((held.by_key[k.key].service, k.gpu), level))
+            k.key: min(level, self.highest.get((known.by_key[k.key].service, k.gpu, k.gpus), level))
             for k in problem.kinds
             if k.key not in settled
         }
 
-    def _holds(self, stream: Stream, raised: Mapping[str, float]) -> bool:
-        """Simulate a stream briefly, then in full; remember at which share of the prediction it fails."""
+    def _holds(self, stream: Stream, raised: Mapping[str, float], least: float) -> bool:
+        """Simulate a stream briefly, then in full; ``least``: what its kinds are raised to where it fails."""
         self.left -= 1
         self.screened |= stream.placed.keys()
         if looks_well(stream, self.effort) and self._is_confirmed(stream):
             return True
-        for key, share in _needed([stream], raised).items():
-            at = (stream.service.name, stream.placed[key].deployment.gpu.name)
-            self.failed[at] = min(self.failed.get(at, share), share * (1 - LESS))
+        for key in raised.keys() & stream.placed.keys():
+            deployment = stream.placed[key].deployment
+            at = (stream.service.name, deployment.gpu.name, deployment.gpus)
+            self.highest[at] = min(least, self.highest.get(at, least))
         return False
 
     def _is_confirmed(self, stream: Stream) -> bool:
@@ -128,10 +187,13 @@ def stream_key(stream: Stream) -> tuple[object, ...]:
     return (stream.name, *placed)
 
 
-def is_cheaper(usd_per_hour: float | None, held: Decided) -> bool:
-    """Whether a fleet at that cost [USD/h] is cheaper than the one that is confirmed."""
-    known = held.solution.objective_usd_per_hour
-    return usd_per_hour is not None and known is not None and usd_per_hour < known * (1 - 1e-9)
+def is_cheaper(usd_per_hour: float | None, below_usd_per_hour: float | None) -> bool:
+    """Whether a fleet was found at all, and costs less than that."""
+    return (
+        usd_per_hour is not None
+        and below_usd_per_hour is not None
+        and usd_per_hour < below_usd_per_hour * (1 - 1e-9)
+    )
 
 
 def scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:

@@ -32,6 +32,7 @@ from planner.solving.build_problem import decide
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
 from planner.solving.framing import frame
 from planner.solving.left_out import left_out
+from planner.solving.near_winners import NearWinners
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.prefix_hits import prefix_hits_of
 from planner.solving.stages import (
@@ -80,6 +81,11 @@ def solve_scenario(
     progress("solving the program")
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
     decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
+    near = None
+    if decided.solution.status == "infeasible" and effort.verify == "simulate":
+        progress("simulating fleets that need a little more capacity than predicted")
+        near = NearWinners(effort)
+        decided = near.first(decided) or decided
     if decided.solution.status == "infeasible":
         from planner.solving.why_infeasible import UNEXPLAINED, explained
 
@@ -94,7 +100,7 @@ def solve_scenario(
     if effort.verify == "simulate":
         from planner.solving.simulation_loop import simulated
 
-        fleet, simulation = simulated(fleet, effort, operating, progress)
+        fleet, simulation = simulated(fleet, effort, operating, progress, near)
     hits = prefix_hits_of(fleet, effort.seed)
     if not effort.rivals:
         return SolvedFleet(fleet, simulation, hits)

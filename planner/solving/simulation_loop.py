@@ -56,15 +56,16 @@ def simulated(
     effort: SolveOptions,
     operating: Callable[[Decided], dict[str, Operating]],
     progress: Progress,
+    near: NearWinners | None = None,
 ) -> tuple[FleetAtLoad, Simulation]:
     """Simulate, correct and solve again until nothing cheaper holds or the rounds are used up.
 
-    ``operating`` predicts the chosen candidates at their load. Returns the cheapest fleet that held and
-    what was simulated; the last one tried where none did.
+    ``operating`` predicts the chosen candidates at their load; ``near``: what was simulated before.
+    Returns the cheapest fleet that held and what was simulated; the last one tried where none did.
     """
     rounds: list[VerificationRound] = []
     replayed: set[str] = set()
-    near = NearWinners(effort)
+    near = near or NearWinners(effort)
     held: tuple[FleetAtLoad, dict[str, float]] | None = None
     errors: dict[str, float] = {}
     for number in range(1, MAX_ROUNDS + 1):
@@ -101,7 +102,9 @@ def _is_news(solution: Solution, held: Decided | None) -> bool:
     """Whether a solution is worth playing: nothing has held yet, or it is cheaper than what has."""
     if solution.status not in ("optimal", "feasible"):
         return False
-    return held is None or is_cheaper(solution.objective_usd_per_hour, held)
+    return held is None or is_cheaper(
+        solution.objective_usd_per_hour, held.solution.objective_usd_per_hour
+    )
 
 
 def _simulate(

@@ -124,3 +124,57 @@ def test_a_fleet_the_closed_form_leaves_out_is_simulated(
     plan = solved(scenario(9.5), catalog, sized)
     assert usd(plan) <= usd(solved(scenario(9.5, ["l40s"]), catalog, sized)) + 1e-9
     assert len({r.deployment for r in plan.verification.rounds}) > 1
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("rate", [9.5, 41, 150])
+@pytest.mark.parametrize("gpus", [["l40s"], GPUS])
+def test_a_limit_that_the_plan_itself_keeps_changes_nothing(
+    rate: float, gpus: list[str], catalog: Catalog, sized: SizedBefore
+) -> None:
+    free = solved(scenario(rate, gpus), catalog, sized)
+    assert free.totals is not None
+    for limits in (
+        {"max_cost_usd_per_hour": usd(free)},
+        {"max_cost_usd_per_hour": usd(free) * 1.01},
+        {"max_gpus": free.totals.gpus},
+    ):
+        requested = scenario(rate, gpus).model_dump(mode="json") | {"limits": limits}
+        limited = solved(Scenario.model_validate(requested), catalog, sized)
+        assert usd(limited) == pytest.approx(usd(free)), limits
+
+
+def test_a_budget_that_the_simulated_plan_fits_is_not_called_infeasible(
+    catalog: Catalog, sized: SizedBefore
+) -> None:
+    requested = {
+        "model": "meta-llama/Llama-3.1-70B-Instruct",
+        "rate": 10,
+        "prompt_tokens": 1000,
+        "output_tokens": 300,
+        "slo": {"ttft_p99": "2s", "tpot_p99": "60ms"},
+        "allow_lower_precision": True,
+        "search": {"gpus": ["gh200-96gb", "b200-sxm-180gb"], "tensor_parallel": [1, 2]},
+    }
+    free = solved(Scenario.model_validate(requested), catalog, sized)
+    limited = requested | {"limits": {"max_cost_usd_per_hour": usd(free)}}
+    assert usd(solved(Scenario.model_validate(limited), catalog, sized)) == usd(free)
+
+
+def test_fewer_choices_are_never_cheaper_in_a_large_fleet(
+    catalog: Catalog, sized: SizedBefore
+) -> None:
+    def requested(degrees: list[int]) -> Scenario:
+        return Scenario.model_validate(
+            {
+                "model": "meta-llama/Llama-3.1-70B-Instruct",
+                "rate": 500,
+                "prompt_tokens": 1000,
+                "output_tokens": 200,
+                "slo": {"ttft_p99": "2s", "tpot_p99": "50ms"},
+                "search": {"gpus": ["b200-sxm-180gb"], "tensor_parallel": degrees},
+            }
+        )
+
+    wide = usd(solved(requested([1, 2, 4]), catalog, sized))
+    assert wide <= min(usd(solved(requested([n]), catalog, sized)) for n in (1, 2, 4)) + 1e-9
