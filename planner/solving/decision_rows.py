@@ -1,9 +1,9 @@
 """The fleets in the plan's decision: the one without a margin, and the cheapest of all offers.
 
 Both are the plan's program again, solved to the same proof. Without a margin every candidate is sized
-again, and solved for over all kinds and over the plan's own. The plan takes offers of the admitted tiers
-and price confidences; the other row takes every offer, shares the candidates of GPUs that both know, and
-is sized by the closed form.
+again, solved for over all kinds and over the plan's own, and simulated where the plan was. The plan
+takes offers of the admitted tiers and price confidences; the other row takes every offer, shares the
+candidates of GPUs that both know, and is sized by the closed form.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from planner.performance.factors import Calibration
 from planner.scenario.schema import Service
 from planner.solving.build_problem import decide
 from planner.solving.framing import frame
+from planner.solving.operating import operating
 from planner.solving.options import SolveOptions
-from planner.solving.stages import Decided, WithoutMargin
+from planner.solving.simulation_loop import simulated
+from planner.solving.stages import Decided, FleetAtLoad, Framed, WithoutMargin
 
 LEAST_SECONDS = 5.0  # for each row
 MOST_TIMES = 2.0  # what the plan's own program took
@@ -48,7 +50,7 @@ def without_margin(
     known: Known,
     proved: ProvedSolutions | None,
 ) -> WithoutMargin | None:
-    """The program at the capacities of the prediction itself; None where nothing has a margin.
+    """The fleet sized for the prediction itself; None where nothing has a margin.
 
     known: of deployments, from earlier solves of the session. proved: programs of the same question
     that were solved before.
@@ -63,36 +65,31 @@ def without_margin(
         return enumerate_candidates(service, catalog, decided.offers, calibration, shares, known)
 
     framed = frame(scenario, decided.offers, size, catalog, decided.calendar)
-    problem = _as_far_off(framed.problem, decided)
     chosen = decided.replicas()
-    own = replace(problem, kinds=tuple(k for k in problem.kinds if k.key in chosen))
-    fleet, same = (decide(p, effort, proved=proved) for p in (problem, own))
-    if not _no_dearer(fleet, decided) or not _no_dearer(same, decided):
+    own = replace(framed.problem, kinds=tuple(k for k in framed.problem.kinds if k.key in chosen))
+    same, fleet = (_confirmed(framed, p, effort, proved) for p in (own, framed.problem))
+    if same is None or fleet is None:
         return None
-    return WithoutMargin(Decided(framed, own, same), Decided(framed, problem, fleet))
+    if not _no_dearer(fleet.solution, decided) or not _no_dearer(same.solution, decided):
+        return None
+    return WithoutMargin(same, fleet)
+
+
+def _confirmed(
+    framed: Framed, problem: Problem, effort: SolveOptions, proved: ProvedSolutions | None
+) -> Decided | None:
+    """The cheapest fleet, in the simulator too where the plan was simulated; None where none holds."""
+    decided = Decided(framed, problem, decide(problem, effort, proved=proved))
+    if effort.verify != "simulate" or not decided.has_fleet:
+        return decided
+    fleet, simulation = simulated(FleetAtLoad(decided, operating(decided)), effort)
+    return fleet.decided if simulation.holds else None
 
 
 def _no_dearer(found: Solution, decided: Decided) -> bool:
     """Whether a program of replicas with no less capacity was solved well enough to print with the plan."""
     cost, own = found.objective_usd_per_hour, decided.solution.objective_usd_per_hour
     return cost is not None and own is not None and cost <= own * (1 + LESS)
-
-
-def _as_far_off(problem: Problem, decided: Decided) -> Problem:
-    """Capacities without a margin, as far off the closed form as the simulator found them with it."""
-    counted = {k.key: k for k in decided.problem.kinds}
-    kinds = []
-    for kind in problem.kinds:
-        sized = decided.by_key.get(kind.key)
-        if sized is not None and kind.key not in counted:
-            continue
-        factors = {
-            key: counted[kind.key].capacity_qps.get(key, 0.0) / qps
-            for key, qps in (sized.bucket_qps.items() if sized else ())
-        }
-        found = {key: qps * factors.get(key, 1.0) for key, qps in kind.capacity_qps.items()}
-        kinds.append(replace(kind, capacity_qps=found))
-    return replace(problem, kinds=tuple(kinds))
 
 
 def of_all_offers(

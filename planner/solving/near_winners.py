@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
+from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.problem import Problem
 from planner.serving.simulation.service_simulation import (
     SimulatedService,
@@ -69,9 +70,6 @@ class NearWinners:
 
     def first(self, infeasible: Decided) -> Decided | None:
         """A fleet that simulation confirms where the closed form has none; None when none is found."""
-        most = scaled(infeasible.problem, {k.key: LEVELS[-1] for k in infeasible.problem.kinds})
-        if not replace(infeasible, solution=decide(most, self._brief)).has_fleet:
-            return None
         return self._confirmed(infeasible, infeasible.problem, frozenset(), math.inf)
 
     @property
@@ -88,16 +86,19 @@ class NearWinners:
         """A fleet that costs less, which needs the least more than predicted and is confirmed."""
         if len(problem.period_hours) > 1:
             return None
+        few = _without_dominated(problem, settled)
+        if self._cheaper(known, few, settled, LEVELS[-1], below_usd_per_hour) is None:
+            return None
         low = 1.0
         for level in LEVELS:
             while self.left > 0:
-                trial = self._cheaper(known, problem, settled, level, below_usd_per_hour)
+                trial = self._cheaper(known, few, settled, level, below_usd_per_hour)
                 if trial is None:
                     break
                 least = low
                 for _ in range(HALVINGS):
                     middle = (least + trial.level) / 2
-                    less = self._cheaper(known, problem, settled, middle, below_usd_per_hour)
+                    less = self._cheaper(known, few, settled, middle, below_usd_per_hour)
                     if less is None:
                         least = middle
                     else:
@@ -208,6 +209,13 @@ def scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:
             if factors.get(k.key, 1.0) > 0
         ),
     )
+
+
+def _without_dominated(problem: Problem, settled: AbstractSet[str]) -> Problem:
+    """The problem without kinds that another one of the same hardware beats, both raised alike."""
+    open_kinds = tuple(k for k in problem.kinds if k.key not in settled)
+    kept = {k.key for k in without_dominated(replace(problem, kinds=open_kinds)).kinds} | settled
+    return replace(problem, kinds=tuple(k for k in problem.kinds if k.key in kept))
 
 
 def _needed(streams: list[Stream], raised: Mapping[str, float]) -> dict[str, float]:

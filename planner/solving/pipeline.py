@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,25 +13,22 @@ from planner.fleet.alternatives.narrower_choices import (
     rival_gpus,
     unprotected,
 )
-from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.feasibility import lower_precision
-from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.candidates.known import Known
 from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.problem import Problem, ReplicaKind, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
-from planner.performance.steps import StepBatch
 from planner.scenario.schema import Scenario, Service
-from planner.serving.placed import Placed
 from planner.solving.build_problem import decide
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
 from planner.solving.framing import frame
 from planner.solving.left_out import left_out
 from planner.solving.near_winners import NearWinners
+from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.prefix_hits import prefix_hits_of
 from planner.solving.stages import (
@@ -40,12 +36,10 @@ from planner.solving.stages import (
     FleetAtLoad,
     FleetsBeside,
     InfeasibleScenario,
-    Operating,
     Solved,
     SolvedFleet,
     UnsolvedScenario,
 )
-from planner.workload.lengths import lengths_of
 
 RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
 
@@ -100,47 +94,13 @@ def solve_scenario(
     if effort.verify == "simulate":
         from planner.solving.simulation_loop import simulated
 
-        fleet, simulation = simulated(fleet, effort, operating, progress, near)
+        fleet, simulation = simulated(fleet, effort, progress, near)
     hits = prefix_hits_of(fleet, effort.seed)
     if not effort.rivals:
         return SolvedFleet(fleet, simulation, hits)
     progress("pricing the alternatives")
     beside = fleets_beside(fleet.decided, catalog, calibration, effort, base, known, proved)
     return SolvedFleet(fleet, simulation, hits, beside)
-
-
-def operating(decided: Decided) -> dict[str, Operating]:
-    """Every chosen candidate at the rate one of its replicas gets, by the closed form.
-
-    Raises ArithmeticError where a chosen candidate is sent nothing, which only a changed plan can state.
-    """
-    services = {s.name: s for s in decided.scenario.services}
-    rates = decided.routed_qps()
-    points = {}
-    for key, count in decided.replicas().items():
-        candidate, service = decided.by_key[key], services[decided.by_key[key].service]
-        buckets = buckets_of(service.name, lengths_of(service), service.buckets)
-        lengths = served_lengths(buckets, decided.demand_qps(key))
-        rate = rates.get(key, 0.0)
-        placed = Placed(
-            candidate.deployment, candidate.memory, candidate.steps, count, rate, candidate.prefill
-        )
-        point = placed.point(
-            lengths,
-            service.slo,
-            rate / count,
-            max(1.0, service.arrivals.cv),
-            service.assumptions.prefix_hit_share,
-        )
-        decoding = candidate.prefill.decode_replicas if candidate.prefill else 1
-        n = max(point.concurrency / decoding, 1.0)
-        in_flight_tokens = n * lengths.mean_context_in_flight
-        if not math.isfinite(in_flight_tokens):
-            raise ArithmeticError(f"{key} at {rate:g} requests/s has no load to predict from")
-        step = candidate.steps.step_times(StepBatch(n, in_flight_tokens, sampled_tokens=n))
-        guard_latency(candidate, point.latency_s, service)
-        points[key] = Operating(point, step)
-    return points
 
 
 def fleets_beside(

@@ -13,7 +13,7 @@ Rounds are bounded and all recorded; the cheapest fleet that held is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, replace
 
 from planner.errors import PhysicsBreach
@@ -24,9 +24,10 @@ from planner.serving.simulation.service_simulation import SimulatedService
 from planner.solving.assured_play import keeps_up, play_assured, share_held
 from planner.solving.build_problem import decide
 from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
+from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.request_streams import Stream, streams_of
-from planner.solving.stages import Decided, FleetAtLoad, Operating, SimulatedLoad, Simulation
+from planner.solving.stages import Decided, FleetAtLoad, SimulatedLoad, Simulation
 
 MAX_ROUNDS = 8
 MARGIN = (
@@ -54,14 +55,13 @@ class SimulatedStream:
 def simulated(
     fleet: FleetAtLoad,
     effort: SolveOptions,
-    operating: Callable[[Decided], dict[str, Operating]],
-    progress: Progress,
+    progress: Progress = lambda _message: None,
     near: NearWinners | None = None,
 ) -> tuple[FleetAtLoad, Simulation]:
     """Simulate, correct and solve again until nothing cheaper holds or the rounds are used up.
 
-    ``operating`` predicts the chosen candidates at their load; ``near``: what was simulated before.
-    Returns the cheapest fleet that held and what was simulated; the last one tried where none did.
+    ``near``: what was simulated before. Returns the cheapest fleet that held and what was simulated; the
+    last one tried where none did.
     """
     rounds: list[VerificationRound] = []
     replayed: set[str] = set()

@@ -1,0 +1,46 @@
+"""The chosen replicas at the load they get, by the closed form."""
+
+from __future__ import annotations
+
+import math
+
+from planner.fleet.candidates.buckets import buckets_of, served_lengths
+from planner.fleet.candidates.floors import guard_latency
+from planner.performance.steps import StepBatch
+from planner.serving.placed import Placed
+from planner.solving.stages import Decided, Operating
+from planner.workload.lengths import lengths_of
+
+
+def operating(decided: Decided) -> dict[str, Operating]:
+    """Every chosen candidate at the rate one of its replicas gets, by the closed form.
+
+    Raises ArithmeticError where a chosen candidate is sent nothing, which only a changed plan can state.
+    """
+    services = {s.name: s for s in decided.scenario.services}
+    rates = decided.routed_qps()
+    points = {}
+    for key, count in decided.replicas().items():
+        candidate, service = decided.by_key[key], services[decided.by_key[key].service]
+        buckets = buckets_of(service.name, lengths_of(service), service.buckets)
+        lengths = served_lengths(buckets, decided.demand_qps(key))
+        rate = rates.get(key, 0.0)
+        placed = Placed(
+            candidate.deployment, candidate.memory, candidate.steps, count, rate, candidate.prefill
+        )
+        point = placed.point(
+            lengths,
+            service.slo,
+            rate / count,
+            max(1.0, service.arrivals.cv),
+            service.assumptions.prefix_hit_share,
+        )
+        decoding = candidate.prefill.decode_replicas if candidate.prefill else 1
+        n = max(point.concurrency / decoding, 1.0)
+        in_flight_tokens = n * lengths.mean_context_in_flight
+        if not math.isfinite(in_flight_tokens):
+            raise ArithmeticError(f"{key} at {rate:g} requests/s has no load to predict from")
+        step = candidate.steps.step_times(StepBatch(n, in_flight_tokens, sampled_tokens=n))
+        guard_latency(candidate, point.latency_s, service)
+        points[key] = Operating(point, step)
+    return points
