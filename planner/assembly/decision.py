@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from planner.assembly.prices import offer_doubts
 from planner.assembly.services import group_lengths
-from planner.catalog.offer import Term
+from planner.catalog.offer import Offer, Term
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.fleet.offers.node_offers import offer_key
@@ -19,6 +19,7 @@ from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.solving.stages import Decided, WithoutMargin
 
+WORSE: tuple[LossOutcome, ...] = ("holds", "misses", "overloaded", "gone")
 LESS = 1e-6  # relative: a cost that differs by less is the same
 
 
@@ -108,46 +109,66 @@ def losses_of(
     """One line for each replica group, in the order of the plan."""
     requested = {s.name: s for s in decided.scenario.services}
     for planned in services:
+        service = requested[planned.name]
         for group in planned.replica_groups:
-            candidate = decided.by_key[group.key(planned.name)]
-            yield _loss(requested[planned.name], group, candidate, decided, nodes)
+            others = () if service.buckets else planned.replica_groups
+            left = _left(group, others or (group,))
+            outcome, missed = _at_more(service, group, left, decided)
+            yield LossOfOne(
+                service=service.name,
+                replica=group.name,
+                load=_load(group, left),
+                outcome=outcome,
+                missed=missed,
+                spare_usd_per_hour=_spare_usd_per_hour(group, decided, nodes),
+            )
 
 
-def _loss(
-    service: Service,
-    group: ReplicaGroup,
-    candidate: Candidate,
-    decided: Decided,
-    nodes: tuple[NodeCount, ...],
-) -> LossOfOne:
-    left = group.replicas - 1
-    outcome: LossOutcome = "gone"
-    missed: dict[str, float] = {}
-    if left:
-        outcome, missed = _with_one_less(service, group, candidate, decided)
-    return LossOfOne(
-        service=service.name,
-        replica=group.name,
-        load=group.routed_qps / left / group.capacity_qps if left else None,
-        outcome=outcome,
-        missed=missed,
-        spare_usd_per_hour=_spare_usd_per_hour(group, nodes),
-    )
+Left = tuple[tuple[ReplicaGroup, int], ...]
 
 
-def _with_one_less(
-    service: Service, group: ReplicaGroup, candidate: Candidate, decided: Decided
+def _left(lost: ReplicaGroup, serving: tuple[ReplicaGroup, ...]) -> Left:
+    """Groups that can take the requests of a lost replica, and the replicas that remain of each."""
+    counted = ((g, g.replicas - (g.name == lost.name)) for g in serving)
+    return tuple((g, n) for g, n in counted if n)
+
+
+def _load(lost: ReplicaGroup, left: Left) -> float | None:
+    """Requests of the lost replica's group and of those beside it over what the rest are sized for."""
+    if not left:
+        return None
+    rate = lost.routed_qps + math.fsum(g.routed_qps for g, _ in left if g.name != lost.name)
+    return rate / math.fsum(n * g.capacity_qps for g, n in left)
+
+
+def _at_more(
+    service: Service, lost: ReplicaGroup, left: Left, decided: Decided
 ) -> tuple[LossOutcome, dict[str, float]]:
-    """How the targets fare at the rate that each remaining replica then gets, by the closed form."""
-    c, share = candidate, service.assumptions.prefix_hit_share
-    rate, cv = group.routed_qps / (group.replicas - 1), max(1.0, service.arrivals.cv)
+    """How the targets fare where the rest share the requests by their capacity: the worst of each group."""
+    load = _load(lost, left)
+    if load is None:
+        return "gone", {}
+    worst: LossOutcome = "holds"
+    missed: dict[str, float] = {}
+    for group, _ in left:
+        outcome, late = _at_rate(service, group, load * group.capacity_qps, decided)
+        worst = max(worst, outcome, key=WORSE.index)
+        missed = {k: max(late.get(k, 0.0), missed.get(k, 0.0)) for k in {**missed, **late}}
+    return worst, missed if worst == "misses" else {}
+
+
+def _at_rate(
+    service: Service, group: ReplicaGroup, rate: float, decided: Decided
+) -> tuple[LossOutcome, dict[str, float]]:
+    """How the targets fare at ``rate`` [requests/s] for each replica of a group, by the closed form."""
     if rate <= group.capacity_qps:
         return "holds", {}
+    c, share = decided.by_key[group.key(service.name)], service.assumptions.prefix_hit_share
+    cv, slo = max(1.0, service.arrivals.cv), service.slo
     lengths = group_lengths(service, c.key, decided)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate, c.prefill)
     if not placed.keeps_up(lengths, rate, cv, share):
         return "overloaded", {}
-    slo = service.slo
     if rate <= placed.capacity(lengths, slo, cv, share).qps:
         return "holds", {}
     point = placed.point(lengths, slo, rate, cv, share)
@@ -159,21 +180,31 @@ def _with_one_less(
     return "misses", missed
 
 
-def _spare_usd_per_hour(group: ReplicaGroup, nodes: tuple[NodeCount, ...]) -> float | None:
-    """What one more replica costs on nodes like the plan's [USD/h], of a unit the GPUs of both types."""
+def _spare_usd_per_hour(
+    group: ReplicaGroup, decided: Decided, nodes: tuple[NodeCount, ...]
+) -> float | None:
+    """What one more replica costs where the plan rents [USD/h], of a unit the GPUs of both types."""
     each = [
-        _spare_on(gpu, gpus * group.gpu_share, nodes) for gpu, gpus in group.gpus_by_type.items()
+        _spare_on(gpu, gpus * group.gpu_share, decided.offers, nodes)
+        for gpu, gpus in group.gpus_by_type.items()
     ]
     known = [usd for usd in each if usd is not None]
     return math.fsum(known) if len(known) == len(each) else None
 
 
-def _spare_on(gpu: str, needed: float, nodes: tuple[NodeCount, ...]) -> float | None:
+def _spare_on(
+    gpu: str, needed: float, offers: tuple[Offer, ...], nodes: tuple[NodeCount, ...]
+) -> float | None:
+    """The cheapest nodes of any size that the providers of the plan's own nodes offer at its terms."""
     own = [n for n in nodes if n.gpu == gpu]
     if any(math.ceil(n.idle_gpus / n.count) >= needed for n in own):
         return 0.0
-    hired = [n for n in own if n.term != Term.OWNED]
-    costs = (math.ceil(needed / n.gpus_per_node) * n.usd_per_hour_each for n in hired)
+    at = {(n.provider, n.region, n.term) for n in own if n.term != Term.OWNED}
+    costs = (
+        math.ceil(needed / o.gpu_count) * o.usd_per_hour
+        for o in offers
+        if o.gpu == gpu and (o.provider, o.region, o.term) in at
+    )
     return min(costs, default=None)
 
 

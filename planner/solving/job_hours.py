@@ -3,12 +3,14 @@
 A job's work may lie anywhere in its window. The program is solved once with every job's rate movable over
 the periods of each window (``Demand.windows``), start-up times left out: replicas then stand where the
 fleet of the other services is idle, or where hours are cheap. What those replicas can do is used from
-the start of the window on, each hour in full, until the work is done. The rates that come out are
-demand like any other: the fleet is decided, checked and verified for them.
+the start of the window on, each hour in full, until the work is done. Start-up counts again when that is
+compared with the same work spread evenly over its window, which is kept where it costs no more. The rates
+that come out are demand like any other: the fleet is decided, checked and verified for them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -25,6 +27,7 @@ from planner.scenario.schema import Scenario
 from planner.solving.build_problem import calendar_for, problem_of, start_up_of
 
 SECONDS = 20.0  # for the hours of all jobs; what is best by then is taken
+SAME = 1e-3  # relative: costs that differ by less are the same; a smaller fleet over more hours is kept
 SPARE = 1e-6  # of the work: less than this is the solver's tolerance
 
 Sets = Mapping[str, CandidateSet]
@@ -47,8 +50,19 @@ def framed_problem(
         for name, job in jobs.items()
         for windows in (windows_of(job, len(calendar.hours)),)
     }
-    planned = _with_rates(calendar, rates, start_up_of(scenario, catalog))
-    return problem_of(scenario, sets, offers, catalog, planned), planned
+    start_up_hours = start_up_of(scenario, catalog)
+    evenly = {name: tuple(calendar.sizing_qps[name]) for name in jobs}
+    plans = [_with_rates(calendar, r, start_up_hours) for r in (evenly, rates)]
+    problems = [problem_of(scenario, sets, offers, catalog, plan) for plan in plans]
+    even, moved = (_usd(solve_program(p, time_limit_s=SECONDS)) for p in problems)
+    kept = 0 if even <= moved * (1 + SAME) else 1
+    return problems[kept], plans[kept]
+
+
+def _usd(solution: Solution) -> float:
+    """What a solution costs [USD/h]; infinite where there is none."""
+    found = solution.objective_usd_per_hour
+    return math.inf if found is None else found
 
 
 def windows_of(job: Job, periods: int) -> tuple[tuple[int, ...], ...]:

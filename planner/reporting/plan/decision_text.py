@@ -112,18 +112,24 @@ def as_predicted_line(plan: Plan) -> str:
     if base is None or totals is None:
         return ""
     more = totals.gpus_rented - base.gpus
-    words = (
-        f"{more} of {totals.gpus_rented} GPUs are for what is not measured"
-        if more > 0
-        else "No extra GPU is needed for what is not measured"
-    )
-    text = f"{words} (as predicted: {_size(base.gpus, base.usd_per_hour)})"
+    dearer = totals.usd_per_hour - base.usd_per_hour
+    text = f"{_for_the_margin(more, dearer, totals.gpus_rented)} (as predicted: "
+    text += f"{_size(base.gpus, base.usd_per_hour)})"
     if base.cheapest_usd_per_hour < base.usd_per_hour * (1 - SAME):
         size = _size(base.cheapest_gpus, base.cheapest_usd_per_hour)
         text += f"; without a margin the plan would be {base.cheapest_label}, {size}"
     if totals.usd_per_hour > base.cheapest_usd_per_hour * (1 + SAME):
         text += f"; one benchmark of {base.settled_by} would decide it"
     return f"{text}."
+
+
+def _for_the_margin(gpus: int, usd_per_hour: float, of_gpus: int) -> str:
+    """What the margin takes with the plan's own kinds of replica."""
+    if gpus > 0:
+        return f"{gpus} of {of_gpus} GPUs are for what is not measured"
+    if usd_per_hour > SAME:
+        return f"The margin costs {say.usd_per_hour(usd_per_hour)}"
+    return "The margin takes no more GPUs of this kind"
 
 
 def _size(gpus: int, usd_per_hour: float) -> str:
@@ -153,7 +159,7 @@ def _spare(loss: LossOfOne) -> str:
         return "The price of a spare is not known."
     if loss.spare_usd_per_hour == 0:
         return "A spare fits on idle GPUs."
-    return f"One spare costs {say.usd_per_hour(loss.spare_usd_per_hour)}."
+    return f"One spare of the same kind costs {say.usd_per_hour(loss.spare_usd_per_hour)}."
 
 
 def cheapest_line(plan: Plan) -> str:

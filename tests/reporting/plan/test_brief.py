@@ -46,10 +46,12 @@ def test_the_point_estimate_is_beside_the_plan():
     assert "would be" not in text
     other = base.model_copy(update={"gpus": rented, "cheapest_usd_per_hour": 0.8 * cost})
     text = as_predicted_line(plan.model_copy(update={"as_predicted": other}))
-    assert "No extra GPU is needed for" in text
+    assert text.startswith("The margin costs $")
     assert "without a margin the plan would be 4x (1x b200), 4 GPUs" in text
     same = other.model_copy(update={"usd_per_hour": cost, "cheapest_usd_per_hour": cost})
-    assert "settle" not in as_predicted_line(plan.model_copy(update={"as_predicted": same}))
+    text = as_predicted_line(plan.model_copy(update={"as_predicted": same}))
+    assert text.startswith("The margin takes no more GPUs of this kind (as predicted: ")
+    assert "decide" not in text
 
 
 def test_the_cheapest_of_all_offers_comes_with_its_doubts():
