@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from planner.deployment import Deployment
 from planner.derivation.question import DerivationInputs
@@ -13,6 +14,7 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.scenario.schema import Service
 from planner.units import TERA
 
+NOTED = 1.1  # times the matrix products: attention that adds less is not mentioned
 SLACK = 1e-6  # of a replica: sums of floats
 
 
@@ -78,14 +80,19 @@ def arithmetic(q: DerivationInputs) -> DerivationRow:
         weights=q.catalog.weight_format("bf16"),
         kv_cache=q.catalog.kv_format("bf16"),
     )
-    ceiling = floors(reference).requests_per_s(q.lengths.mean_prompt, q.lengths.mean_output)
+    least = floors(reference)
+    products, whole = (
+        q.service.rate / f.requests_per_s(q.lengths.mean_prompt, q.lengths.mean_output)
+        for f in (replace(least, pair_s=0.0), least)
+    )
+    attention = f", {_short(whole)} with attention" if whole > NOTED * products else ""
     active = f"{q.parameters.active / 1e9:.2f} B"
     honest = DerivationStep(
         "rate x tokens x 2 x active parameters",
         f"{q.service.rate:g}/s x {q.tokens:,.0f} x 2 x {active}",
         f"{_short(q.arithmetic_flops_s / 1e3 / TERA)} PFLOP/s",
         f"{_short(q.reference_cards)} {unit.name}s at 100 % of BF16 peak; "
-        f"{_short(q.service.rate / ceiling)} when the embedding and unsampled heads are left out",
+        f"{_short(products)} when the embedding and unsampled heads are left out{attention}",
     )
     return DerivationRow("Arithmetic the demand needs", None, honest)
 

@@ -9,8 +9,11 @@ from planner.catalog.model import LatentAttention, RecurrentMixer, SoftmaxAttent
 from planner.derivation.question import DerivationInputs
 from planner.derivation.rows import DerivationRow, DerivationStep
 from planner.derivation.textbook import rounded_up
+from planner.plan.replica_group import ReplicaGroup
 from planner.sizing.precision import weight_bytes, weights_for
 from planner.units import GB
+
+BF16_BYTES = 2.0  # of one value, the textbook format
 
 
 def weights(q: DerivationInputs) -> DerivationRow:
@@ -54,10 +57,13 @@ def kv_per_token(q: DerivationInputs) -> DerivationRow:
     else:
         formula, numbers = "no attention layers", f"L = {len(q.model.layers)}"
     result = f"{q.textbook.kv_token_bytes:,.0f} B"
+    others = dict.fromkeys(g.kv_cache for g in q.groups if g.kv_cache != "bf16")
+    planned = {g.kv_cache: _stored_bytes(q, g) for g in q.groups}
+    stored = [f"the plan keeps it in {name}: {planned[name]:,.0f} B" for name in others]
     remark = (
         f"every rank of TP{q.copies} stores the same latent: {q.copies} copies of each token"
         if q.copies > 1
-        else "; ".join(filter(None, (note, *_not_growing(q))))
+        else "; ".join(filter(None, (note, *stored, *_not_growing(q))))
     )
     return DerivationRow(
         "KV cache per token",
@@ -101,6 +107,12 @@ def kv_per_request(q: DerivationInputs) -> DerivationRow:
     )
 
 
+def _stored_bytes(q: DerivationInputs, group: ReplicaGroup) -> float:
+    """A token's cache in the format that a group keeps it in [B]."""
+    value = q.catalog.kv_format(group.kv_cache).bytes_per_value
+    return q.textbook.kv_token_bytes * value / BF16_BYTES
+
+
 def kv_pool(q: DerivationInputs) -> DerivationRow:
     """KV cache of everything in flight."""
     t = q.textbook
@@ -113,10 +125,14 @@ def kv_pool(q: DerivationInputs) -> DerivationRow:
         return DerivationRow("KV cache in total", book, None)
     pool = sum(g.kv_pool_tokens * g.replicas for g in q.groups)
     held = sum(g.kv_used_share * g.kv_pool_tokens * g.replicas for g in q.groups)
+    stored = sum(
+        g.kv_used_share * g.kv_pool_tokens * g.replicas * _stored_bytes(q, g) for g in q.groups
+    )
+    formats = " and ".join(dict.fromkeys(g.kv_cache for g in q.groups))
     honest = DerivationStep(
         "tokens in the cache at the planned load",
         f"{held:,.0f} of {pool:,.0f} tokens",
-        f"{held * t.kv_token_bytes / GB:,.1f} GB at BF16",
+        f"{stored / GB:,.1f} GB in {formats}",
     )
     return DerivationRow("KV cache in total", book, honest)
 

@@ -1,7 +1,9 @@
 """Floors no prediction may beat: a breach is a bug and raises.
 
 - A prompt takes at least its flops at peak: ``sum over formats of 2 * values used * tokens / peak``
-  over all GPUs, without the embedding, and with the head for the sampled token alone.
+  over all GPUs, without the embedding, and with the head for the sampled token alone; and at least the
+  arithmetic of attention between its pairs of tokens, in layers without a window, at the fastest rate
+  any attention kernel could have: that of 8-bit values, or of the weights' format where that is faster.
 - A decode step takes at least the bytes it must read over peak bandwidth: the weights one token
   passes through and the KV it attends to, spread evenly over all GPUs.
 - Tokens per second stay below both.
@@ -17,19 +19,22 @@ from planner.performance.loads import loads_of
 from planner.performance.roofline import Loads
 
 _SLACK = 1.0 - 1e-9
+NARROWEST = 2.0  # times the 16-bit peak: attention with 8-bit values
 
 
 @dataclass(frozen=True, slots=True)
 class Floors:
     """The fastest a replica could be, every part at peak and perfectly overlapped.
 
-    prefill_s_per_token: one new prompt token's arithmetic, attention left out [s]; head_s: one
-    sampled token's [s]; step_s: weights read by a step of one sequence [s];
+    prefill_s_per_token: one new prompt token's arithmetic, attention left out [s]; pair_s: attention of
+    one new token to one earlier token [s]; head_s: one sampled token's [s]; step_s: weights read by a step
+    of one sequence [s];
     context_s_per_token: KV read per cached token of full-attention layers [s];
     tokens_per_step: tokens one decode step may yield per sequence (speculative decoding).
     """
 
     prefill_s_per_token: float
+    pair_s: float
     head_s: float
     step_s: float
     context_s_per_token: float
@@ -38,7 +43,12 @@ class Floors:
     def ttft_s(self, prompt_tokens: float, cached_tokens: float = 0.0) -> float:
         """Least time [s] from arrival to the first token of a prompt."""
         new = max(prompt_tokens - cached_tokens, 1.0)
-        return max(new * self.prefill_s_per_token + self.head_s, self.step_s)
+        arithmetic = new * self.prefill_s_per_token + self._attention_s(new, cached_tokens)
+        return max(arithmetic + self.head_s, self.step_s)
+
+    def _attention_s(self, new_tokens: float, cached_tokens: float = 0.0) -> float:
+        """Attention of new tokens to each other and to cached ones: new * cached + new^2 / 2 pairs [s]."""
+        return new_tokens * (cached_tokens + new_tokens / 2) * self.pair_s
 
     def tpot_s(self, context_tokens: float) -> float:
         """Least time [s] per output token of a sequence with that mean context."""
@@ -46,9 +56,13 @@ class Floors:
         return step / self.tokens_per_step
 
     def requests_per_s(self, prompt_tokens: float, output_tokens: float) -> float:
-        """Highest rate [requests/s]: every token's arithmetic at peak, nothing else."""
+        """Highest rate [requests/s]: every token's arithmetic at peak, nothing else.
+
+        prompt_tokens: new ones, on average; the mean of the square of a length is no less than the
+        square of its mean, so attention at the mean is a floor.
+        """
         arithmetic = (prompt_tokens + max(output_tokens - 1, 0.0)) * self.prefill_s_per_token
-        return 1.0 / (arithmetic + output_tokens * self.head_s)
+        return 1.0 / (arithmetic + self._attention_s(prompt_tokens) + output_tokens * self.head_s)
 
 
 def floors(deployment: Deployment) -> Floors:
@@ -66,11 +80,14 @@ def floors_of(w: Loads, tokens_per_step: float = 1.0) -> Floors:
         float(gemm.flops_per_token / gemm.peak_flops_s) for gemm in (w.quantised, w.plain, w.expert)
     ]
     ranks = float(w.data_parallel)
+    widest = w.attention_peak_flops_s
+    attention_peak = max(NARROWEST * widest, w.quantised.peak_flops_s, w.expert.peak_flops_s)
     hit = float(w.experts_per_token / w.experts)
     read = float(w.quantised.weight_bytes + w.plain.weight_bytes + w.head.weight_bytes)
     stages = float(w.pipeline_parallel)
     return Floors(
         prefill_s_per_token=(seconds[0] + seconds[1]) / ranks + seconds[2],
+        pair_s=float(w.pair_flops / attention_peak) / ranks,
         head_s=float(w.head.flops_per_token / w.head.peak_flops_s) / ranks,
         step_s=stages * (read + float(w.expert.weight_bytes) * hit) / float(w.bandwidth_bytes_s),
         context_s_per_token=stages * float(w.context_bytes_per_token) / float(w.bandwidth_bytes_s),

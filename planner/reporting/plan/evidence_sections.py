@@ -116,8 +116,8 @@ def _rounds(plan: Plan) -> Table:
     columns = (
         Column("round", "Round", Quantity.COUNT),
         Column("deployment", "Deployment"),
-        Column("closed_form_qps", "Closed form", Quantity.QPS),
-        Column("simulated_qps", "Simulated", Quantity.QPS),
+        Column("closed_form_qps", "Capacity per replica, closed form", Quantity.QPS),
+        Column("simulated_qps", "Load per replica that held", Quantity.QPS),
         Column("holds", "Holds"),
         Column("note", "Note"),
     )
