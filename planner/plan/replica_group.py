@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -115,9 +115,9 @@ class ReplicaGroup(PlanPart):
     margin: GroupMargin | None = None
 
     @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Replicas that do both, and load the model's own checkpoint, read as they always did."""
-        text: dict[str, Any] = write(self)
+        text: dict[str, object] = write(self)
         lacking = ("prefill", "checkpoint", "quantise_yourself", "margin", "speculation", "profile")
         for name in lacking:
             if not text.get(name):
