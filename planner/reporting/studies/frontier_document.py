@@ -44,9 +44,7 @@ def headline(found: Frontiers) -> str:
     if cost is None:
         return "No fleet meets the scenario as stated; see planner solve for the reasons."
     how = "simulated" if found.simulated else "not simulated"
-    return (
-        f"The scenario as stated: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
-    )
+    return f"As stated: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
 
 
 def _latency(found: Frontiers) -> tuple[Block, ...]:
