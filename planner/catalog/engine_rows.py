@@ -143,7 +143,7 @@ class Engine:
     def at(self, version: str, *, oldest_stands_in: bool = False) -> EngineSpec:
         """Return the engine at ``version``, with the defaults of the newest listed one not newer.
 
-        ``defaults_of`` says which one stands in; a name without numbers ("nightly") means the newest.
+        ``defaults_of`` says which one is used; a name without numbers ("nightly") means the newest.
         Raises InputError for a version older than every listed one, unless ``oldest_stands_in``.
         """
         wanted = version_key(version)

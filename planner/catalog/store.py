@@ -1,4 +1,4 @@
-"""The catalog: every table under one folder, each read when first asked for and then kept."""
+"""The catalog: every table under one folder, each read when first requested and then kept."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Catalog:
     def digest(self) -> str:
         """Return a SHA-256 over every catalog file's name and content, in name order.
 
-        It is that of the files when first asked for, as what is read of them is.
+        It is that of the files when first requested, as what is read of them is.
         """
         return self._digest
 

@@ -62,7 +62,7 @@ POLICIES = (*OWN, "keda", "hpa", "llm-d")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a replay is asked for beside the plan.
+    """What a replay takes besides the plan.
 
     rates: a rate series file, None = the scenario's load; workload: a column in it; as_is: its rates are
     not scaled to the service's mean; policies: names of ``POLICIES``; start_up_s: instead of the service's

@@ -72,7 +72,7 @@ class StepBreakdown(PlanPart):
 class ReplicaGroup(PlanPart):
     """Identical replicas of one deployment serving one service.
 
-    ``gpu_share``: of its one GPU, where several replicas stand on a cut one; memory and predictions
+    ``gpu_share``: of its one GPU, where several replicas are on a cut one; memory and predictions
     are those of that share. ``prefill``: the other pool, where prompts run apart; a replica is then a
     unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:

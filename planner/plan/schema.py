@@ -116,7 +116,7 @@ class NodeCount(PlanPart):
 class Totals(PlanPart):
     """Sums over the plan; cost per million tokens at mean demand, never at capacity.
 
-    ``gpus_rented`` and ``nodes``: the most that stand at once.
+    ``gpus_rented`` and ``nodes``: the most at any time.
     """
 
     gpus: int

@@ -1,4 +1,4 @@
-"""Where results go: the asked format, to a file or to stdout."""
+"""Where results go: the requested format, to a file or to stdout."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
 
 
 def _path(source: Source, change: FieldChange) -> Loc:
-    """Where the field stands in the file; a service may be named instead of numbered."""
+    """Where the field is in the file; a service may be named instead of numbered."""
     parts: list[str | int] = list(change.field.split("."))
     services = source.data.get("services")
     if not isinstance(services, list):

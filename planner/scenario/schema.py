@@ -7,7 +7,7 @@ turns a YAML file into one of these and adds file and line to every complaint.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -187,7 +187,7 @@ class Service(StrictDocument):
     """
 
     name: str = "service"
-    model: str | dict[str, object]
+    model: str | dict[str, Any]
     task: Task = GENERATE
     rate: Rate
     prompt_tokens: LengthSpec

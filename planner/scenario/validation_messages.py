@@ -127,7 +127,7 @@ def own_path(detail: ErrorDetails, source: Source) -> Loc:
 
 
 def _is_shared(loc: Sequence[str | int], data: dict[str, object]) -> bool:
-    """Whether a service's field stands above the services, where it holds for all of them."""
+    """Whether a service's field is above the services, where it holds for all of them."""
     services, index, field = data["services"], loc[1], loc[2]
     if not isinstance(services, (list, tuple)) or not isinstance(index, int):
         return False

@@ -72,7 +72,7 @@ class ModelMemory:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the pool holds the asked context and concurrency; None without a layout."""
+        """Whether the pool holds the requested context and concurrency; None without a layout."""
         if self.layout is None:
             return None
         per_rank = math.ceil(self.concurrency / self.layout.kv_ranks)
@@ -181,7 +181,7 @@ def deployment_of(
 
 
 def _engine(catalog: Catalog, model: ModelSpec, layout: SizingLayout) -> EngineSpec:
-    """The version that was asked for, else the default one that serves the model's class."""
+    """The version that was requested, else the default one that serves the model's class."""
     if layout.engine_version is None:
         return catalog.engine_serving(layout.engine, model.architecture)
     oldest = layout.oldest_stands_in

@@ -1,4 +1,4 @@
-"""What a plain ``Problem`` asks that could be asked less strictly: demand, stock, caps, resilience."""
+"""What a plain ``Problem`` requires that could be required less strictly: demand, stock, caps, resilience."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ Sets
     s    demands: services, or length buckets of a service g
     d    replica kinds: a deployment with a GPU type, GPU groups and a capacity per demand
     o    offers: a node type at a price, under a term
-    e    sites: nodes of one GPU type where replicas stand freely, by zone or spot pool where one may
-         fail, by service where nodes are not shared, by provider and region where units stand on two
+    e    sites: nodes of one GPU type where replicas are placed freely, by zone or spot pool where one may
+         fail, by service where nodes are not shared, by provider and region where units are on two
          GPU types (``packing``)
     p    patterns: ways to fill one node with groups, or one GPU with shares (``packing``)
     i    atoms: what fails as a whole, a replica, a node, a zone or a spot pool (``resilience``)
@@ -69,12 +69,12 @@ Constraints, one function each
 
   generation
     knapsack  sum_d price[d] n[d,t] >= the cheapest whole cover of s at those prices, where only a
-              gap is asked for; implied by cover. The bound itself comes from the same prices
+              gap is requested; implied by cover. The bound itself comes from the same prices
 
 Objective, in this order
     1. unserved rate, the highest weight first (only where not all must be served)
     2. cost: sum_t h[t] sum_o price[o] u[o,t] / sum_t h[t], and overlap while migrating
-    3. fewer GPUs, billed and used; then lower predicted TPOT (only when asked for a gap of 0)
+    3. fewer GPUs, billed and used; then lower predicted TPOT (only for a requested gap of 0)
 """
 
 from __future__ import annotations

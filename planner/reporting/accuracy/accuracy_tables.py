@@ -1,4 +1,4 @@
-"""Predicted against measured, told as tables; and as JSON for machines."""
+"""Predicted against measured; as tables; and as JSON for machines."""
 
 from __future__ import annotations
 

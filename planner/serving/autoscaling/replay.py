@@ -3,7 +3,7 @@
 Between two looks of the autoscaler the rate is constant and the replicas that serve share it equally. Up to
 their capacity the targets hold. Beyond it, and while a backlog lasts, every request that arrives counts as
 missed; beyond the ceiling a backlog builds up, ``dQ/dt = rate - ready ceiling``, and is worked off when
-there is room again. A replica is paid from the moment it is asked for, and serves ``start_up_s`` later.
+there is room again. A replica is paid from the moment it is requested, and serves ``start_up_s`` later.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Overrides:
 def check_boot_log(catalog: Catalog, log: BootLog, given: Overrides | None = None) -> BootCheck:
     """Plan the deployment a log describes and set every part beside what was printed.
 
-    Raises InputError when the model cannot be told, or the layout cannot be launched.
+    Raises InputError when the model cannot be determined, or the layout cannot be launched.
     """
     given = given or Overrides()
     model = given.model or logged_model(catalog, log)

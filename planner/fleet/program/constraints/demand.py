@@ -63,7 +63,7 @@ def covered(columns: Columns, demand: str, t: int) -> dict[int, float]:
 
 
 def demand(columns: Columns) -> None:
-    """The shares of a demand, and what goes unserved, make up the whole of each period or window."""
+    """The shares of a demand, and what is not served, make up the whole of each period or window."""
     for s in columns.problem.demands:
         if not columns.is_routed(s.key):
             continue
