@@ -117,18 +117,18 @@ class Catalog:
         return tuple(engine.names[0] for engine in self._engines if engine.planned)
 
     def engine(
-        self, name: str, version: str | None = None, *, oldest_stands_in: bool = False
+        self, name: str, version: str | None = None, *, oldest_instead: bool = False
     ) -> EngineSpec:
         """Return the engine at ``version`` (the newest listed one not newer), or at its default.
 
-        A version older than every listed one raises InputError, unless ``oldest_stands_in``.
+        A version older than every listed one raises InputError, unless ``oldest_instead``.
         """
         by_name = {alias: engine for engine in self._engines for alias in engine.names}
         names = (engine.name for engine in self._engines)
         engine = _look_up("engine", name, by_name, names, "engines")
         if version is None:
             return engine.default
-        return engine.at(version, oldest_stands_in=oldest_stands_in)
+        return engine.at(version, oldest_instead=oldest_instead)
 
     def engine_serving(self, name: str, architecture: str) -> EngineSpec:
         """Return the engine at its default version, or at the first later one known to list the class."""

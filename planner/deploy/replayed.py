@@ -213,8 +213,8 @@ def _cannot(policy: str, launch: Launch, choices: Choices) -> str | None:
     if policy == "llm-d":
         gauge = launch.dialect.any_runtime().queue_kind == "gauge"
         return None if gauge else "the engine reports no queue length"
-    asked: Choices = replace(choices, autoscaler="keda" if policy == "keda" else "hpa")
-    return None if can_scale(launch, asked) else "the engine reports no queue it could read"
+    scaled: Choices = replace(choices, autoscaler="keda" if policy == "keda" else "hpa")
+    return None if can_scale(launch, scaled) else "the engine reports no queue it could read"
 
 
 def _scaled(

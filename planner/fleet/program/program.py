@@ -84,9 +84,9 @@ from dataclasses import replace
 
 from planner.fleet.offers import contracts
 from planner.fleet.offers.places import fewer_places
-from planner.fleet.program.constraints import demand as carrying
+from planner.fleet.program.constraints import demand as demand_rows
 from planner.fleet.program.constraints import limits, migration, resilience
-from planner.fleet.program.constraints import placement as housing
+from planner.fleet.program.constraints import placement as placement_rows
 from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.objective import minimise_in_order, until
@@ -174,16 +174,16 @@ def _built(problem: Problem) -> Columns:
 def build(problem: Problem) -> Columns:
     """Variables and constraints of ``problem``, family by family."""
     columns = declare(problem)
-    carrying.choice(columns)
-    carrying.replicas(columns)
-    carrying.cover(columns)
-    carrying.demand(columns)
-    carrying.capacity(columns)
-    carrying.link(columns)
-    carrying.whole(columns)
-    cut = housing.cut(columns)
-    housing.packing(columns, cut)
-    housing.pattern(columns, cut)
+    demand_rows.choice(columns)
+    demand_rows.replicas(columns)
+    demand_rows.cover(columns)
+    demand_rows.demand(columns)
+    demand_rows.capacity(columns)
+    demand_rows.link(columns)
+    demand_rows.whole(columns)
+    cut = placement_rows.cut(columns)
+    placement_rows.packing(columns, cut)
+    placement_rows.pattern(columns, cut)
     migration.removal(columns)
     limits.offer(columns)
     limits.stock(columns)

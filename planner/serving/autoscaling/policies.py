@@ -149,7 +149,7 @@ class Pacing:
     _wishes: deque[tuple[float, int]] = field(default_factory=deque)
     _changes: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def asked(self, time_s: float, replicas: int, wish: int | None) -> int:
+    def requested(self, time_s: float, replicas: int, wish: int | None) -> int:
         """Replicas requested at ``time_s``, of ``replicas`` that were requested until then.
 
         The highest wish of the window of ``down`` holds replicas, the lowest of that of ``up`` holds back new

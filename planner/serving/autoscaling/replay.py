@@ -133,11 +133,11 @@ def replay(
                 time, ready, len(starting), max(p[1] for p in peaks), max(p[2] for p in peaks)
             )
             now = seen.replicas
-            asked = scaled.pacing.asked(time, now, scaled.policy.wish(seen))
-            ups, downs = ups + (asked > now), downs + (asked < now)
-            for _ in range(asked - now):
+            requested = scaled.pacing.requested(time, now, scaled.policy.wish(seen))
+            ups, downs = ups + (requested > now), downs + (requested < now)
+            for _ in range(requested - now):
                 starting.append(time + start_up_s)
-            for _ in range(now - asked):  # those that start are given up first
+            for _ in range(now - requested):  # those that are starting are cancelled first
                 if starting:
                     starting.pop()
                 else:
