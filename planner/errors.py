@@ -93,7 +93,7 @@ class ScenarioErrors(InputError):
 
 
 class OutputError(InputError):
-    """A result cannot be written where or how it was asked for."""
+    """A result cannot be written where or how it was requested."""
 
 
 class CatalogError(PlannerError):

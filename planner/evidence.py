@@ -1,4 +1,4 @@
-"""What stands behind a number: a grade, and an interval that follows from it."""
+"""The evidence for a number: a grade, and an interval that follows from it."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Session:
 
     @cached_property
     def known(self) -> Known:
-        """Of deployments, whatever they are asked to hold: shared by all solves of the session."""
+        """Of deployments, whatever they are required to hold: shared by all solves of the session."""
         kept = self.remembers and cache_folder.cache_folder() is not None
         if not kept:
             return Known(self.most_states)

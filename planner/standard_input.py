@@ -21,7 +21,7 @@ _read: list[tuple[TextIO, bytes]] = []
 
 
 def is_stdin(name: str | Path) -> bool:
-    """Whether a name stands for the standard input."""
+    """Whether a name means the standard input."""
     return str(name) == STDIN
 
 

@@ -33,7 +33,7 @@ def test_llama_textbook_column(rows):
     assert "4x h100-sxm-80gb TP=4 (320 GB)" in bf16
     assert "4x a100-sxm-80gb TP=4 (320 GB)" in bf16
     assert "2x h100-sxm-80gb TP=2 (160 GB)" in row["GPUs by memory, FP8"].textbook.result
-    assert "4 cards cannot carry it whatever their memory" in verdict
+    assert "4 GPUs cannot serve it whatever their memory" in verdict
 
 
 def test_llama_honest_column(rows):

@@ -9,7 +9,7 @@ from planner.accuracy.bench.result import BenchResult, Setting
 from planner.accuracy.point import LoadKind, MeasuredPoint
 from planner.errors import InputError
 
-NEAR = 0.05  # relative: a rate that differs by less is the one asked for
+NEAR = 0.05  # relative: a rate that differs by less is the one requested
 LENGTHS_NEAR = 0.15  # relative: of prompt and output means
 MS = 1e3
 

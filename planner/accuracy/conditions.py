@@ -226,7 +226,7 @@ def _engine(point: MeasuredPoint, catalog: Catalog) -> EngineSpec:
     It keeps the measured release's own name: candidates and post-releases of one version differ.
     """
     if point.engine_version:
-        found = catalog.engine(point.engine, point.engine_version, oldest_stands_in=True)
+        found = catalog.engine(point.engine, point.engine_version, oldest_instead=True)
         return replace(found, version=point.engine_version)
     if not point.measured_on:
         return catalog.engine(point.engine, None)

@@ -209,7 +209,7 @@ def shipped_hierarchy(priors: PriorsFile) -> dict[str, tuple[tuple[str, ...], ..
 
 
 def balance(groups: Sequence[object], power: float = 1.0) -> Floats:
-    """Return weights that let groups count alike: ``(median size / size) ** power``."""
+    """Return weights that let groups count equally: ``(median size / size) ** power``."""
     counts: dict[object, int] = {}
     for group in groups:
         counts[group] = counts.get(group, 0) + 1

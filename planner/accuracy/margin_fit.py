@@ -1,7 +1,7 @@
 """Margins by evidence grade from left-out errors: quantiles, and how often they cover what was left out.
 
 ``left_out_errors.csv`` holds log(measured / predicted) TPOT of every measured run, by fits that had not
-seen its model on its GPU, nor its engine on its GPU generation. Every group of runs weighs alike: a plan
+seen its model on its GPU, nor its engine on its GPU generation. Every group of runs has equal weight: a plan
 is one deployment, whose runs are all too fast or all too slow together.
 """
 
@@ -52,7 +52,7 @@ class GradeErrors:
     groups: Mapping[object, Floats]
 
     def quantiles(self, without: object = None) -> tuple[float, ...]:
-        """One-sided quantiles at ``LEVELS``, every group weighing alike, ``without`` one of them."""
+        """One-sided quantiles at ``LEVELS``, every group having equal weight, ``without`` one of them."""
         kept = [errors for group, errors in self.groups.items() if group != without]
         values = np.concatenate(kept)
         weights = np.concatenate([np.full(len(errors), 1 / len(errors)) for errors in kept])

@@ -253,7 +253,7 @@ def _deployment(catalog: Catalog, fact: MemoryFact) -> Deployment:
     gpu = catalog.gpu(fact.gpu or ANY_GPU)
     if fact.visible_gib is not None:
         gpu = replace(gpu, cuda_visible_gib=fact.visible_gib)
-    engine = catalog.engine(fact.engine, fact.engine_version or None, oldest_stands_in=True)
+    engine = catalog.engine(fact.engine, fact.engine_version or None, oldest_instead=True)
     changes = dict(engine.memory)
     if fact.sampler == "fused":
         changes["sampler_bytes_per_logit"] = changes["fused_sampler_bytes_per_logit"]

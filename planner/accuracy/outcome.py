@@ -1,4 +1,4 @@
-"""What a played run would have measured: any mean, percentile or total, as a client sees it."""
+"""What a simulated run would have measured: any mean, percentile or total, as a client sees it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ CANDIDATE_LENGTHS = ((1024, 1024), (1024, 128), (8192, 1024))
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """One factor at one level: its value before and after, and how much the points told about it.
+    """One factor at one level: its value before and after, and how much the points say about it.
 
     certainty: 1 - (deviation after / deviation before); 0 = nothing learned.
     """
@@ -75,7 +75,7 @@ def fit_own(
 ) -> OwnFit:
     """Fit a person's points over ``calibration``.
 
-    Raises InputError when no point can be played.
+    Raises InputError when no point can be simulated.
     """
     samples, failures = samples_of(points, catalog, calibration)
     if not samples:
@@ -122,7 +122,7 @@ def _text(
     samples: Sequence[Sample],
     calibration: Calibration,
 ) -> tuple[tuple[Learned, ...], tuple[Learned, ...]]:
-    """Split the parameters by whether the points told anything about them."""
+    """Split the parameters by whether the points say anything about them."""
     levels = {
         (sample.traits.engine, sample.traits.gpu): sample.traits.levels() for sample in samples
     }

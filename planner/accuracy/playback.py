@@ -1,4 +1,4 @@
-"""A point played the way it was measured.
+"""A point simulated the way it was measured.
 
 Closed loops and offline runs of one replica are composed once and priced with any step model
 (``planner.serving.simulation.closed_loop``); open loops, several replicas and disaggregated pools
@@ -50,7 +50,7 @@ _SEED = 0
 
 @dataclass(slots=True)
 class Playback:
-    """Plays points; runs whose scheduler sees the same are simulated once.
+    """Simulates points; runs whose scheduler sees the same are simulated once.
 
     A pool that holds every request in flight at full length never binds, whatever its size, and a
     measured run whose predicted pool is empty is simulated without a limit: the measurement exists.
@@ -167,7 +167,7 @@ def _simulated(
     steps: CalibratedStepModel,
     prefill_steps: CalibratedStepModel | None,
 ) -> Outcome:
-    """Play the point event by event.
+    """Simulate the point event by event.
 
     An open loop that a client also limits to ``concurrency`` in flight is a closed loop once its
     arrivals outrun the limit: whichever of the two keeps fewer requests in flight was measured.

@@ -55,7 +55,7 @@ class MeasuredPoint:
     and tokens/s. concurrency: requests in flight at most, 0 where nothing limits them. rate_qps: of
     arrivals [requests/s]. requests: how many were sent, 0 where not recorded. length_spread: lengths
     are uniform between this share of nominal and nominal; mean_lengths: ``prompt_tokens`` and
-    ``output_tokens`` are means of the run, not what was asked for; lengths: each request's own.
+    ``output_tokens`` are means of the run, not what was requested; lengths: each request's own.
     replicas: equal copies of the layout behind a router. prefill: the pool that only prefills, in
     front of ``replicas`` that only decode. draft_tokens: drafted a step; acceptance: a share per drafted
     token up to 1, tokens a step above it.

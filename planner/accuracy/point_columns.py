@@ -89,7 +89,7 @@ _TOOLS = re.compile(
 def canonical(header: Iterable[str]) -> list[str]:
     """Return a header with each column under the name it is read by.
 
-    A synonym counts only where its own column is missing and no earlier synonym stands for it. Case,
+    A synonym counts only where its own column is missing and no earlier synonym replaces it. Case,
     spaces, and hyphens within a name do not matter.
     """
     names = [re.sub(r"[\s-]+", "_", name.strip()).lower() for name in header]
@@ -111,7 +111,7 @@ def ignored(header: Iterable[str]) -> list[str]:
 
 
 def _meaning(name: str) -> str:
-    """The name that a column is read by: itself, what it stands for, or a load generator's measure."""
+    """The name that a column is read by: itself, what it represents, or a load generator's measure."""
     if name in _MEANING:
         return _MEANING[name]
     match = _TOOLS.fullmatch(name)

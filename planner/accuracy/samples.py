@@ -1,4 +1,4 @@
-"""Measured points made ready for a fit: loads, traits and played runs, stacked into arrays."""
+"""Measured points made ready for a fit: loads, traits and simulated runs, stacked into arrays."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ class Sample:
 def samples_of(
     points: Sequence[MeasuredPoint], catalog: Catalog, calibration: Calibration
 ) -> tuple[list[Sample], list[tuple[MeasuredPoint, str]]]:
-    """Return a sample of each point that can be played, and the others with the reason.
+    """Return a sample of each point that can be simulated, and the others with the reason.
 
-    An open loop stands for the closed loop with as many requests in flight, TPOT alone.
+    An open loop represents the closed loop with as many requests in flight, TPOT alone.
     """
     playback = Playback(ROWS_FOR_FITS)
     samples, failures = [], []
@@ -216,7 +216,7 @@ class Stack:
 
 
 def _gather(loads: Sequence[Loads], index: NDArray[np.int64]) -> Loads:
-    # arrays stand for all samples at once where a Loads has a number: no type says both
+    # arrays represent all samples at once where a Loads has a number: no type says both
     fields_of: dict[str, Any] = {}
     for f in fields(Loads):
         values = [getattr(load, f.name) for load in loads]

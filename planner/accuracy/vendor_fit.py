@@ -203,7 +203,7 @@ def layer_errors(done: VendorFit) -> dict[str, float]:
 
 
 def _residuals(done: VendorFit, left_out: LeftOutErrors) -> ResidualTable:
-    """Quantiles of this vendor's own residuals, at the distances ``Calibration`` tells apart."""
+    """Quantiles of this vendor's own residuals, at the distances ``Calibration`` distinguishes."""
     levels = Residuals().levels
     tpot = np.array([sample.tpot_s for sample in done.samples])
     ttft = np.array([sample.ttft_s for sample in done.samples])

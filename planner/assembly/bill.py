@@ -91,7 +91,7 @@ def _idle_at_the_peak(decided: Decided) -> tuple[dict[str, int], dict[str, int]]
 def totals_of(
     decided: Decided, services: Iterable[ServicePlan], nodes: Iterable[NodeCount]
 ) -> Totals:
-    """Sums over the plan, with the cost per million tokens at mean demand; GPUs as most stand at once."""
+    """Sums over the plan, with the cost per million tokens at mean demand; GPUs at the peak."""
     nodes, services = tuple(nodes), tuple(services)
     cost = sum(n.usd_per_hour for n in nodes)
     served = {s.name: s.served_qps for s in services}

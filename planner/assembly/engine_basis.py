@@ -1,4 +1,4 @@
-"""Which engine version a plan stands on, how old it is, and whether it was measured at such a load."""
+"""Which engine version a plan is for, how old it is, and whether it was measured at such a load."""
 
 from __future__ import annotations
 

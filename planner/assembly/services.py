@@ -88,7 +88,7 @@ def group_lengths(service: Service, kind: str, decided: Decided) -> JointLengths
 
 
 def _name_of(service: Service, model: ModelSpec | None) -> str:
-    """The checkpoint that was asked for, not the catalog's relative with the same config."""
+    """The checkpoint that was requested, not the catalog's relative with the same config."""
     if not isinstance(service.model, str):
         return model.name if model else str(service.model.get("name", "inline model"))
     return model.requested_as(service.model) if model else service.model
@@ -183,7 +183,7 @@ def _with_origin(group: ReplicaGroup, origin: WeightsOrigin) -> ReplicaGroup:
 
 
 def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
-    """The other pool of a unit, told beside the one that decodes."""
+    """The other pool of a unit, written beside the one that decodes."""
     pool = candidate.prefill
     if pool is None:
         return None

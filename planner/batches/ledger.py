@@ -27,7 +27,7 @@ class Ledger:
     """``rows.jsonl`` in the output folder, locked for this process.
 
     A row is one line, written by one call and synced to the disk. Raises OutputError when the folder
-    is in use or not writable, InputError when it already holds rows and ``resume`` is not asked for.
+    is in use or not writable, InputError when it already holds rows and ``resume`` is not requested.
     """
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
@@ -49,7 +49,7 @@ class Ledger:
                 )
             if not whole:
                 self._replace(self.rows)
-        except BaseException:  # Ctrl-C too: the folder is unlocked, then it goes on
+        except BaseException:  # Ctrl-C too: the folder is unlocked, then it continues
             self._lock.release()
             raise
 

@@ -12,7 +12,7 @@ from planner.catalog.gpu import GpuSpec
 
 
 class Scheduler(StrEnum):
-    """How an engine admits and mixes work (``planner.serving.simulation.schedulers`` plays each)."""
+    """How an engine admits and mixes work (``planner.serving.simulation.schedulers`` simulates each)."""
 
     CHUNKED_PREFILL = "chunked-prefill"  # vLLM V1: mixed steps under a token budget, recompute
     PREFILL_FIRST = "prefill-first"  # SGLang: whole prefills before decode, retraction
@@ -91,7 +91,7 @@ class EngineSpec:
     CUDA graphs count inside it. Memory coefficients (activations, graphs, context) are in
     ``catalogs/engines.yaml`` under ``memory`` and read by ``planner.sizing.memory``.
     ``mla_kv_padding_values``: an MLA cache row is padded to a multiple of that many values (0 = not).
-    ``defaults_of``: the listed version whose defaults stand in for one that is not listed.
+    ``defaults_of``: the listed version whose defaults replace one that is not listed.
     ``hybrid_pages``: recurrent states live in pages of the attention cache, whose block grows to fit;
     ``caches_states``: prefix caching covers models with such layers unless it is turned off.
     ``fused_sampler_models``: architectures that are installed with FlashInfer, which samples fused.

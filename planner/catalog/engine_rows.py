@@ -140,17 +140,17 @@ class Engine:
         self.versions = tuple(version.spec(row.name) for version in row.versions)
         self.default = self.at(row.default_version)
 
-    def at(self, version: str, *, oldest_stands_in: bool = False) -> EngineSpec:
+    def at(self, version: str, *, oldest_instead: bool = False) -> EngineSpec:
         """Return the engine at ``version``, with the defaults of the newest listed one not newer.
 
-        ``defaults_of`` says which one stands in; a name without numbers ("nightly") means the newest.
-        Raises InputError for a version older than every listed one, unless ``oldest_stands_in``.
+        ``defaults_of`` says which one is used; a name without numbers ("nightly") means the newest.
+        Raises InputError for a version older than every listed one, unless ``oldest_instead``.
         """
         wanted = version_key(version)
         if not wanted:
             return self.versions[-1]
         older = [spec for spec in self.versions if version_key(spec.version) <= wanted]
-        if not older and not oldest_stands_in:
+        if not older and not oldest_instead:
             raise InputError(
                 f"{self.name} {version} is older than what is known of it",
                 found=version,

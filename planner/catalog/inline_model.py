@@ -19,7 +19,6 @@ routed experts, two norms a layer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from planner.catalog.architectures.blocks import (
     Tensors,
@@ -45,7 +44,7 @@ MLA_KEYS = {"kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"
 DTYPES = ("bf16", "fp16", "fp32")
 
 
-def parse_inline(mapping: Mapping[str, Any], where: str) -> ModelSpec:
+def parse_inline(mapping: Mapping[str, object], where: str) -> ModelSpec:
     """Return the model a scenario describes; raises InputError naming the key that is wrong."""
     fields = ConfigFields(mapping, where, "model.")
     _refuse_unknown(fields, KEYS)

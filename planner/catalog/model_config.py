@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from planner.catalog.architectures.body import Parser
 from planner.catalog.architectures.fields import ConfigFields
@@ -28,11 +27,11 @@ TEXT_SECTIONS = (
     "thinker_config",
 )
 BY_NAME = {name.lower(): name for name in PARSERS}
-# Engines load a float32 checkpoint at 16 bits unless told otherwise (vLLM and SGLang `dtype: auto`).
+
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "bf16"}
 
 
-def parse_config(config: Mapping[str, Any], name: str, where: str) -> ModelSpec:
+def parse_config(config: Mapping[str, object], name: str, where: str) -> ModelSpec:
     """Return the model that ``config`` describes.
 
     ``name`` labels it, ``where`` is the file (or whatever the user gave) for messages. Raises

@@ -62,7 +62,7 @@ class Offer:
     ``upfront_share``: part of a commitment's total that is paid when it starts; ``usd_per_hour`` is
     the total over the term's hours however it is paid. ``tier``: hyperscaler, cloud or marketplace, ""
     where it is not said; ``sla``: the published one; ``country``: ISO 3166 code; ``obtainability``:
-    what is known to stand in the way of getting it.
+    what is known to make it hard to get.
 
     Of a quote: ``valid_until``, the last day it may be signed ("" where it does not end), and how many
     nodes it may be signed for, ``min_nodes`` to ``max_nodes`` (None: any number).

@@ -1,7 +1,7 @@
-"""Offers from items of the gpuhunt library, asked for now or saved to a file, as rows of a price file.
+"""Offers from items of the gpuhunt library, requested now or saved to a file, as rows of a price file.
 
 An item names an instance, its place, its price per hour, and how many GPUs of a name and memory it has.
-What cannot be told for sure is left out and counted: a GPU that the catalog does not know by that name and
+What is not certain is left out and counted: a GPU that the catalog does not know by that name and
 memory, an item without GPUs. Of several items for one offer (zones of a region) the cheapest is kept.
 """
 

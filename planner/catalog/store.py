@@ -1,4 +1,4 @@
-"""The catalog: every table under one folder, each read when first asked for and then kept."""
+"""The catalog: every table under one folder, each read when first requested and then kept."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Catalog:
     def digest(self) -> str:
         """Return a SHA-256 over every catalog file's name and content, in name order.
 
-        It is that of the files when first asked for, as what is read of them is.
+        It is that of the files when first requested, as what is read of them is.
         """
         return self._digest
 
@@ -117,18 +117,18 @@ class Catalog:
         return tuple(engine.names[0] for engine in self._engines if engine.planned)
 
     def engine(
-        self, name: str, version: str | None = None, *, oldest_stands_in: bool = False
+        self, name: str, version: str | None = None, *, oldest_instead: bool = False
     ) -> EngineSpec:
         """Return the engine at ``version`` (the newest listed one not newer), or at its default.
 
-        A version older than every listed one raises InputError, unless ``oldest_stands_in``.
+        A version older than every listed one raises InputError, unless ``oldest_instead``.
         """
         by_name = {alias: engine for engine in self._engines for alias in engine.names}
         names = (engine.name for engine in self._engines)
         engine = _look_up("engine", name, by_name, names, "engines")
         if version is None:
             return engine.default
-        return engine.at(version, oldest_stands_in=oldest_stands_in)
+        return engine.at(version, oldest_instead=oldest_instead)
 
     def engine_serving(self, name: str, architecture: str) -> EngineSpec:
         """Return the engine at its default version, or at the first later one known to list the class."""

@@ -103,7 +103,7 @@ def command(
 
 
 def _test(plan: Plan, service: str | None, replica: str | None) -> AcceptanceTest:
-    """The one test asked for; InputError where there is none or where several are left."""
+    """The one test requested; InputError where there is none or where several are left."""
     from planner.errors import InputError
 
     tests = [

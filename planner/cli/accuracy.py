@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -36,7 +35,7 @@ def command(
     level: float,
     catalogs: str | None,
     calibration: str | None,
-    **given: Any,
+    **given: object,
 ) -> int:
     """Predict each measured run of POINTS, the way it was measured.
 

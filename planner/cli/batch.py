@@ -67,7 +67,7 @@ def command(
     """Solve every scenario under SOURCE that matches PATTERN, or one file over a --grid.
 
     Writes rows.jsonl as rows finish, then rows.csv and summary.html. One bad file never stops the
-    rest: its row says why. After Ctrl-C, --resume goes on.
+    rest: its row says why. After Ctrl-C, --resume continues.
 
     Exit codes: 2 some scenarios are invalid, else 5 some are unproven, else 3 some are infeasible,
     else 0.

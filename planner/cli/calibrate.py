@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,7 +26,7 @@ def command(
     output: str,
     catalogs: str | None,
     calibration: str | None,
-    **given: Any,
+    **given: object,
 ) -> int:
     """Fit your own factors from POINTS: tables as planner accuracy reads them, or result files.
 

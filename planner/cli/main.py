@@ -1,4 +1,4 @@
-"""The ``planner`` command: finds the asked command's file and imports only that.
+"""The ``planner`` command: finds the requested command's file and imports only that.
 
 Every failure a user can cause ends in one message on stderr and the exit code of its error class.
 """
@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command when the asked one does not exist."""
+        """Name the nearest command when the requested one does not exist."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             hint = nearest(args[0], COMMANDS)
             ctx.fail(

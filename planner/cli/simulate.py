@@ -179,7 +179,7 @@ def command(
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int], None]]:
-    """A count of played requests on stderr; silent when stderr is not a terminal."""
+    """A count of simulated requests on stderr; silent when stderr is not a terminal."""
     if not shows_progress():
         yield lambda _simulated_stream: None
         return

@@ -89,11 +89,12 @@ def explore(
 ) -> Frontiers:
     """Decide ``scenario`` and answer the ``questions``: "latency", "resilience", "assurance", ...
 
-    The fleet as asked is the one ``planner solve`` finds, simulated where the decider's effort says so;
-    what the simulator made of capacities holds for the other questions, except at another latency.
+    The fleet of the scenario as stated is the one ``planner solve`` finds, simulated where the decider's
+    effort requires it; the capacities found by simulation hold for the other questions, except at
+    another latency.
 
-    ``factors``: tightest and loosest bound to try, as factors on the target; without a fleet as
-    asked, only the latency frontier is worked out. ``demand_cv``: uncertainty of every forecast; each
+    ``factors``: tightest and loosest bound to try, as factors on the target; where the scenario has no
+    fleet, only the latency frontier is computed. ``demand_cv``: uncertainty of every forecast; each
     service's own when None. Raises InputError for an unknown service or
     target.
     """
@@ -198,7 +199,7 @@ def latency_frontier(
     step_share: float,
     progress: Progress = lambda _message: None,
 ) -> tuple[FrontierSolution[Decided], ...]:
-    """Cost [USD/h] against the bound on one target [s], all else as asked.
+    """Cost [USD/h] against the bound on one target [s], all else as stated.
 
     A fleet achieves the slowest of its replica kinds at their capacity.
     """

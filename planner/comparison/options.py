@@ -20,7 +20,7 @@ Progress = Callable[[int, int, str], None]
 class Option:
     """One restriction, ``{"tensor_parallel": "4"}``, and the plan found under it.
 
-    ``plan`` is None when the restricted question cannot even be asked; ``refusal`` says why.
+    ``plan`` is None when the restricted question cannot even be stated; ``refusal`` says why.
     """
 
     choice: Mapping[str, str]
@@ -55,7 +55,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All options of one scenario in the order asked for, and the cheapest of them."""
+    """All options of one scenario in the order requested, and the cheapest of them."""
 
     scenario: Scenario
     axes: tuple[str, ...]
@@ -85,7 +85,7 @@ def compare(
     """Solve the scenario once under each combination of the axes' values.
 
     ``check`` raises InputError for a name that does not exist, before anything is solved;
-    ``progress(done, total, label)`` is called before each solve. An option that cannot be asked
+    ``progress(done, total, label)`` is called before each solve. An option that cannot be stated
     (a provider without such an offer) carries its refusal; when none can, the first InputError is
     raised. Raises what else ``solve`` raises.
     """

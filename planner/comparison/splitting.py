@@ -56,7 +56,7 @@ def split(
 
 
 def _steps(old: Scenario, new: Scenario) -> Iterator[tuple[str, Scenario]]:
-    """The old question as it stands, then with one kind of input after another from the new one."""
+    """The old question as it is, then with one kind of input after another from the new one."""
     yield SINCE_OLD, old
     at = old
     for kind in KINDS:

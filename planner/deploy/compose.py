@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from planner.deploy.cluster.model_cache import MODEL_CACHE
 from planner.deploy.cluster.pods import SHARED_MEMORY, START_UP_ALLOWANCE
 from planner.deploy.cluster.yaml_text import to_yaml
@@ -58,7 +56,7 @@ def _service(launch: Launch, port: int, devices: range) -> Manifest:
     volumes = [f"models:{MODEL_CACHE}"]
     if started.config is not None:
         volumes.append(f"./{config_name(launch.name)}:{CONFIG_PATH}:ro")
-    mounts: list[Any] = list(volumes)
+    mounts: list[object] = list(volumes)
     if launch.is_local:
         source = launch.checkpoint.replace("$", "$$")
         mounts.append({"type": "bind", "source": source, "target": source, "read_only": True})

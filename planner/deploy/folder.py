@@ -47,7 +47,7 @@ def write_folder(folder: Path, files: Mapping[str, str], *, overwrite: bool = Fa
 
 
 def read_folder(folder: Path, names: Mapping[str, str]) -> dict[str, str]:
-    """The text of those files as they now stand on disk."""
+    """The text of those files as they now are on disk."""
     try:
         return {name: (folder / name).read_text(encoding="utf-8") for name in names}
     except OSError as error:

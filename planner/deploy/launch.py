@@ -1,4 +1,4 @@
-"""What starts one replica: a replica group of a plan, resolved to what an engine must be told."""
+"""What starts one replica: a replica group of a plan, resolved to what an engine must be given."""
 
 from __future__ import annotations
 

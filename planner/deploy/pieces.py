@@ -1,4 +1,4 @@
-"""What of a plan is started alike: a replica group, or each of the two pools of its units."""
+"""What of a plan is started the same way: a replica group, or each of the two pools of its units."""
 
 from __future__ import annotations
 

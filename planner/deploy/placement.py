@@ -23,7 +23,7 @@ class _Machine:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Machines that are filled alike: how many there are, and what each runs, in device order."""
+    """Machines that are filled the same way: how many there are, and what each runs, in device order."""
 
     gpu: str
     gpus: int

@@ -1,4 +1,4 @@
-"""Launch files read back: what each workload would start, by the names that stand in the files."""
+"""Launch files read back: what each workload would start, by the names that are in the files."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ POLICIES = (*OWN, "keda", "hpa", "llm-d")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a replay is asked for beside the plan.
+    """What a replay takes besides the plan.
 
     rates: a rate series file, None = the scenario's load; workload: a column in it; as_is: its rates are
     not scaled to the service's mean; policies: names of ``POLICIES``; start_up_s: instead of the service's
@@ -213,8 +213,8 @@ def _cannot(policy: str, launch: Launch, choices: Choices) -> str | None:
     if policy == "llm-d":
         gauge = launch.dialect.any_runtime().queue_kind == "gauge"
         return None if gauge else "the engine reports no queue length"
-    asked: Choices = replace(choices, autoscaler="keda" if policy == "keda" else "hpa")
-    return None if can_scale(launch, asked) else "the engine reports no queue it could read"
+    scaled: Choices = replace(choices, autoscaler="keda" if policy == "keda" else "hpa")
+    return None if can_scale(launch, scaled) else "the engine reports no queue it could read"
 
 
 def _scaled(

@@ -1,4 +1,4 @@
-"""From a plan to launches: every value an engine must be told, in the engine's own spelling."""
+"""From a plan to launches: every value an engine must be given, in the engine's own spelling."""
 
 from __future__ import annotations
 

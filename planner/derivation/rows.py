@@ -1,4 +1,4 @@
-"""The shape of a derivation: rows that tell one topic both ways."""
+"""The shape of a derivation: rows that show one topic in both ways."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DerivationStep:
 
 @dataclass(frozen=True, slots=True)
 class DerivationRow:
-    """One topic, told both ways; a side is None where that way of sizing says nothing."""
+    """One topic, in both ways; a side is None where that way of sizing says nothing."""
 
     topic: str
     textbook: DerivationStep | None

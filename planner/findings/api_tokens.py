@@ -23,9 +23,7 @@ from planner.plan.schema import Plan
 from planner.sizing.parameters import count_parameters
 from planner.workload.lengths import lengths_of
 
-NEAR = math.log(
-    1.5
-)  # a model stands in for one with at most half more, or a third fewer, parameters
+NEAR = math.log(1.5)  # a model replaces one with at most half more, or a third fewer, parameters
 
 
 @dataclass(frozen=True, slots=True)

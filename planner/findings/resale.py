@@ -5,7 +5,7 @@ Cumulative present values to the end of month ``m`` are compared with the first 
     kept   paid so far
     sold   paid so far - servers x value(age at m) / (1 + r)^(m / 12)
 
-What is sold when the horizon ends is no part of either: ``value`` at that month stands for it.
+What is sold when the horizon ends is no part of either: ``value`` at that month represents it.
 """
 
 from __future__ import annotations

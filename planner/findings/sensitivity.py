@@ -1,4 +1,4 @@
-"""What moves the cost: the plan's question as asked, and again with each input moved by itself."""
+"""What moves the cost: the plan's question as stated, and again with each input moved by itself."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Move = tuple[str, str, Callable[[Scenario], Scenario]]
 def sensitivity(
     plan: Plan, solve: Solve, progress: Progress | None = None
 ) -> tuple[WhatIf, tuple[WhatIf, ...]]:
-    """The answer as asked, and one per moved input: rate, output length, targets, prices.
+    """The answer as stated, and one per moved input: rate, output length, targets, prices.
 
     Lengths and targets are moved where the plan has one service. Raises what ``solve`` raises, other
-    than InputError: a question that can no longer be asked has no cost.
+    than InputError: a question that can no longer be stated has no cost.
     """
     moves = (("As stated", "", _unmoved), *_moves(plan))
     expect(solve, questions(plan))
@@ -44,7 +44,7 @@ def sensitivity(
 
 
 def questions(plan: Plan) -> Iterator[Scenario]:
-    """Every question that is solved; those that cannot be asked are left out."""
+    """Every question that is solved; those that cannot be stated are left out."""
     yield plan.scenario
     for _, _, moved in _moves(plan):
         with suppress(InputError):

@@ -50,7 +50,7 @@ def purchases(
     """Every way to pay for what the plan serves, the plan's own first; empty without a plan.
 
     With ``solve``, each rental term and each server type gets the cheapest fleet of its own; without
-    it, only the planned fleet bought, and the API, stand beside the plan. A way that nobody offers
+    it, only the planned fleet bought, and the API, are listed with the plan. A way that nobody offers
     has no cost and says so.
     """
     if plan.totals is None:

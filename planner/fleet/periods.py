@@ -143,7 +143,7 @@ def reduce_days(hourly: Mapping[str, Hourly], keep: int) -> tuple[dict[str, Hour
             break
         chosen.append(int(np.argmax(gain)))
     owner = np.array(chosen)[np.argmin(distance[:, chosen], axis=1)]
-    owner[chosen] = chosen  # of equal days that are both kept, each stands for itself
+    owner[chosen] = chosen  # of equal days that are both kept, each represents itself
     weights = [float((owner == day).sum()) for day in chosen]
     return {
         n: _scaled(h, chosen, weights, verbatim=set(peaks.values())) for n, h in hourly.items()

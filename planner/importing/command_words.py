@@ -11,7 +11,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from planner.catalog.engine import EngineSpec, version_key
 from planner.deploy.engines.dialect import Dialect, OptionRow
@@ -33,11 +32,11 @@ class EngineCommand:
     version: str
     model: str
     served_name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 def engine_command(
-    container: Mapping[str, Any], engines: Sequence[EngineSpec], root: Path
+    container: Mapping[str, object], engines: Sequence[EngineSpec], root: Path
 ) -> EngineCommand | None:
     """What ``container`` serves; None where it is no known engine's server."""
     words = _words([*_texts(at(container, "command")), *_texts(at(container, "args"))])
@@ -55,7 +54,7 @@ def engine_command(
     return EngineCommand(program.engine, version, model, _filled(served, variables), read)
 
 
-def options_of(engine: str, version: str, words: Sequence[str], root: Path) -> dict[str, Any]:
+def options_of(engine: str, version: str, words: Sequence[str], root: Path) -> dict[str, object]:
     """The known settings among an engine's options."""
     return _Options(Dialect(engine, version, root)).read(list(words))
 
@@ -143,8 +142,8 @@ class _Options:
             row.option for row in dialect.settings().values() if row.form == "off-flag"
         }
 
-    def read(self, words: list[str]) -> dict[str, Any]:
-        stated: dict[str, Any] = {}
+    def read(self, words: list[str]) -> dict[str, object]:
+        stated: dict[str, object] = {}
         queue = list(words)
         while queue:
             whole_word = queue.pop(0)
@@ -159,7 +158,9 @@ class _Options:
             self._keep(stated, word, row, value)
         return stated
 
-    def _keep(self, stated: dict[str, Any], word: str, row: OptionRow | None, value: str) -> None:
+    def _keep(
+        self, stated: dict[str, object], word: str, row: OptionRow | None, value: str
+    ) -> None:
         if word in MODEL_OPTIONS:
             stated["model"] = value
             return

@@ -53,7 +53,7 @@ def kinds(objects: list[Json]) -> Counter[str]:
 
 
 def at(document: object, *path: str | int) -> Any:
-    """What stands at ``path``, or None where a part of it is missing or of another kind."""
+    """What is at ``path``, or None where a part of it is missing or of another kind."""
     for part in path:
         if isinstance(part, int):
             fits = isinstance(document, list) and -len(document) <= part < len(document)

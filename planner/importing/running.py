@@ -21,7 +21,7 @@ class Running:
     """Equal replicas that run: engine and settings, ``nodes`` of ``gpus_per_node`` GPUs each.
 
     ``gpu``: a catalog name, empty where the manifest does not say; ``pool``: prefill or decode where
-    they stand apart, as far as the command says it.
+    they are separate, as far as the command says it.
     """
 
     name: str
@@ -182,7 +182,7 @@ def _owner(item: Json) -> str:
 def _owned(item: Json, owners: Collection[str]) -> bool:
     """Whether what owns an object is in the files too, and says how many there are.
 
-    A ReplicaSet's pods name the ReplicaSet, whose Deployment may stand in the files without it.
+    A ReplicaSet's pods name the ReplicaSet, whose Deployment may be in the files without it.
     """
     names = {str(own.get("name", "")) for own in mappings(at(item, "metadata", "ownerReferences"))}
     names |= {name.rpartition("-")[0] for name in names}

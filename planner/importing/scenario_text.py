@@ -31,7 +31,7 @@ def scenario_text(
     services = tuple(services)
     if fleet.rates and len(services) > 1:
         raise InputError(
-            "--rate is the rate of one model, and the files name several",
+            "a rate belongs to one model, and the files name several",
             where="--rate",
             found=", ".join(service.model for service in services),
             action="import each model by itself, or query its own request counter",

@@ -69,7 +69,7 @@ class WayToPay:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRow:
-    """One line of the side-by-side table; cash and accrued cost stand apart.
+    """One line of the side-by-side table; cash and accrued cost are separate.
 
     Cash: ``due_at_signature_usd``; ``upfront_usd``, all payments ahead; ``first_year_usd``, paid by the
     end of month 12; ``cash_usd``, by the end of the horizon; ``owed_usd``, after it. Accrued:

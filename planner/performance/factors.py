@@ -84,7 +84,7 @@ class Residuals:
     (among a person's own, with enough of them for residuals of their own), "kernels" (priced by
     kernels measured on this GPU), "calibrated" (its kernel families are, on this engine and GPU),
     "relative" (this engine and GPU generation are), "distant" (neither). All but the first come from
-    cross-validation; "unmeasured", from the priors, stands in for any that is missing.
+    cross-validation; "unmeasured", from the priors, replaces any that is missing.
     """
 
     levels: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)

@@ -1,4 +1,4 @@
-"""The step model of one deployment: its loads, its factors, and what stands behind them."""
+"""The step model of one deployment: its loads, its factors, and the evidence for them."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Traits:
         return tuple(str(getattr(self, f.name)) for f in fields(self))
 
     def as_dict(self) -> dict[str, str]:
-        """Every field that tells combinations apart, by name."""
+        """Every field that distinguishes combinations, by name."""
         return {f.name: str(getattr(self, f.name)) for f in fields(self) if f.compare}
 
     def format_levels(self, family: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What was not chosen, and why: other fleets, rejected configurations, what stands in the way."""
+"""What was not chosen, and why: other fleets, rejected configurations, what is in the way."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ LossOutcome = Literal["holds", "misses", "overloaded", "gone"]
 class GroupMargin(PlanPart):
     """How much slower than predicted a group's steps may be, and every target still holds.
 
-    probability: the quantile asked for; slowdown: the factor on step times there; behind: whose
+    probability: the quantile requested; slowdown: the factor on step times there; behind: whose
     one-sided quantiles they are, a grade or a person's own; passed: whether these covered left-out
     measurements. Where they did not, the slowdown is a margin that is assumed, not a probability.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
@@ -38,9 +38,9 @@ class PrefillPool(PlanPart):
     gpu: str = ""
 
     @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """A pool on the group's own GPU type reads as it always did."""
-        text: dict[str, Any] = write(self)
+        text: dict[str, object] = write(self)
         if not text.get("gpu"):
             text.pop("gpu", None)
         return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -72,7 +72,7 @@ class StepBreakdown(PlanPart):
 class ReplicaGroup(PlanPart):
     """Identical replicas of one deployment serving one service.
 
-    ``gpu_share``: of its one GPU, where several replicas stand on a cut one; memory and predictions
+    ``gpu_share``: of its one GPU, where several replicas are on a cut one; memory and predictions
     are those of that share. ``prefill``: the other pool, where prompts run apart; a replica is then a
     unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
@@ -115,9 +115,9 @@ class ReplicaGroup(PlanPart):
     margin: GroupMargin | None = None
 
     @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Replicas that do both, and load the model's own checkpoint, read as they always did."""
-        text: dict[str, Any] = write(self)
+        text: dict[str, object] = write(self)
         lacking = ("prefill", "checkpoint", "quantise_yourself", "margin", "speculation", "profile")
         for name in lacking:
             if not text.get(name):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import (
     SerializerFunctionWrapHandler,
@@ -77,9 +77,9 @@ class ServicePlan(PlanPart):
     prefix_hits: PrefixHits | None = None
 
     @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """A service of single requests that is no batch job reads as it always did."""
-        text: dict[str, Any] = write(self)
+        text: dict[str, object] = write(self)
         for name in ("job", "prefix_hits"):
             if text.get(name) is None:
                 text.pop(name, None)
@@ -116,7 +116,7 @@ class NodeCount(PlanPart):
 class Totals(PlanPart):
     """Sums over the plan; cost per million tokens at mean demand, never at capacity.
 
-    ``gpus_rented`` and ``nodes``: the most that stand at once.
+    ``gpus_rented`` and ``nodes``: the most at any time.
     """
 
     gpus: int

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 OLDEST = 1
 
 
-def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
+def upgraded(document: Mapping[str, object]) -> dict[str, object]:
     """The document of a plan in today's schema; one that is of it already comes back as it is.
 
     Schema 1 kept its periods in ``details.schedule``, and only where there were several, and what an
@@ -24,7 +23,7 @@ def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "schema_version": 2, "periods": periods}
 
 
-def _with_confidences(document: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_confidences(document: Mapping[str, object]) -> Mapping[str, object]:
     scenario = document.get("scenario")
     if not isinstance(scenario, Mapping):
         return document

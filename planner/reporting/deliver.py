@@ -1,4 +1,4 @@
-"""Where results go: the asked format, to a file or to stdout."""
+"""Where results go: the requested format, to a file or to stdout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from planner.errors import InputError, OutputError
 from planner.findings.schema import Findings
@@ -84,7 +83,7 @@ def write_document(
     output: str | None,
     *,
     table: str,
-    data: Callable[[], Mapping[str, Any]] | None = None,
+    data: Callable[[], Mapping[str, object]] | None = None,
 ) -> None:
     """Tell any document; ``table`` is the one CSV carries, ``data`` what JSON carries."""
     if style == "json" and data is not None:

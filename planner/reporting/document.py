@@ -172,7 +172,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Lines to copy as they stand, a command for example."""
+    """Lines to copy as they are, a command for example."""
 
     lines: tuple[str, ...]
 
@@ -192,7 +192,7 @@ Block = Table | Facts | Paragraph | Items | Code | Figure
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it; sections without blocks are left out by renderers."""
+    """A heading and what comes under it; sections without blocks are left out by renderers."""
 
     key: str
     title: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import yaml
 
@@ -21,7 +20,7 @@ class FieldChange:
     """One field set to a value. ``option``: as it was given, for messages."""
 
     field: str
-    value: Any
+    value: object
     option: str
 
 
@@ -61,7 +60,7 @@ def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
 
 
 def _path(source: Source, change: FieldChange) -> Loc:
-    """Where the field stands in the file; a service may be named instead of numbered."""
+    """Where the field is in the file; a service may be named instead of numbered."""
     parts: list[str | int] = list(change.field.split("."))
     services = source.data.get("services")
     if not isinstance(services, list):
@@ -88,18 +87,22 @@ def _path(source: Source, change: FieldChange) -> Loc:
 
 
 def changed(
-    data: Mapping[str, Any], changes: Mapping[str, Any], where: str = "--set"
-) -> dict[str, Any]:
+    data: Mapping[str, object], changes: Mapping[str, object], where: str = "--set"
+) -> dict[str, object]:
     """Return scenario data with dotted fields set: ``slo.ttft_p99``, ``services.0.rate``."""
-    copy: dict[str, Any] = json.loads(json.dumps(data, default=str))
+    copy: dict[str, object] = json.loads(json.dumps(data, default=str))
     for dotted, value in changes.items():
         *parents, last = dotted.split(".")
-        at: Any = copy
+        at: dict[str, object] | list[object] = copy
         for part in parents:
-            known = isinstance(at, list)
-            at = at[_index(part, at, dotted, where)] if known else at.setdefault(part, {})
-            if not isinstance(at, (dict, list)):
-                raise InputError("not a field that holds others", where=where, found=dotted)
+            inner = (
+                at[_index(part, at, dotted, where)]
+                if isinstance(at, list)
+                else at.setdefault(part, {})
+            )
+            if not isinstance(inner, (dict, list)):
+                raise InputError("not a field with fields of its own", where=where, found=dotted)
+            at = inner
         if isinstance(at, list):
             at[_index(last, at, dotted, where)] = value
         else:
@@ -107,7 +110,7 @@ def changed(
     return copy
 
 
-def _index(part: str, items: list[Any], dotted: str, where: str) -> int:
+def _index(part: str, items: list[object], dotted: str, where: str) -> int:
     if not (part.isascii() and part.isdigit()) or int(part) >= len(items):
         raise InputError(
             "no such list entry", where=where, found=dotted, allowed=f"0 to {len(items) - 1}"

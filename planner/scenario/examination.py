@@ -96,7 +96,7 @@ def _without(data: dict[str, Any], wrong: list[Loc]) -> dict[str, Any]:
 
 
 def _leave_out(data: dict[str, Any], loc: Loc) -> None:
-    """Remove the field at ``loc``, or the whole list it stands in (services stay)."""
+    """Remove the field at ``loc``, or the whole list it is in (services stay)."""
     at: Any = data
     if loc[:1] == ("services",) and len(loc) > 2 and isinstance(data.get("services"), list):
         at, loc = data["services"][loc[1]], loc[2:]

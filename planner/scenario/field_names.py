@@ -143,7 +143,7 @@ def dotted_fields() -> list[str]:
 
 @cache
 def _elsewhere() -> dict[str, str]:
-    """Fields whose name stands in one document only, with their dotted path."""
+    """Fields whose name is in one document only, with their dotted path."""
     found: dict[str, set[str]] = {}
     for dotted in (*dotted_fields(), *fields_of("")):
         found.setdefault(dotted.rpartition(".")[2], set()).add(dotted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -25,26 +25,26 @@ class StrictDocument(BaseModel):
     )
 
 
-def as_tuple(value: Any) -> Any:
+def as_tuple(value: object) -> object:
     """A list as a tuple, one name as a tuple of it; anything else as it is, for the type to judge."""
     if isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) else value
 
 
-def field_error(field: str, found: Any, message: str) -> PydanticCustomError:
+def field_error(field: str, found: object, message: str) -> PydanticCustomError:
     """A complaint about one ``field`` of the document that is being checked as a whole."""
     return PydanticCustomError("field", "{said}", {"said": message, "field": field, "found": found})
 
 
-def number_as_mean(value: Any) -> Any:
+def number_as_mean(value: object) -> object:
     """A number alone is the mean of a distribution."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"mean": float(value)}
     return value
 
 
-def probability(key: Any, of: str) -> float:
+def probability(key: str | float, of: str) -> float:
     """A key of ``quantiles`` as a probability; ``of``: what it maps to, for the message."""
     try:
         return float(key)
@@ -52,7 +52,7 @@ def probability(key: Any, of: str) -> float:
         raise ValueError(f"quantiles map a probability to {of}, found {key!r}") from None
 
 
-def some(value: tuple[Any, ...] | str) -> tuple[Any, ...] | str:
+def some(value: tuple[object, ...] | str) -> tuple[object, ...] | str:
     """Refuse an empty list where nothing could be chosen from it."""
     if not value:
         raise ValueError("the list is empty: name at least one, or leave the field out")

@@ -7,7 +7,7 @@ cheap. A job that loses a replica does the work later: it is not kept through fa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -54,7 +54,7 @@ class Job(StrictDocument):
         return self.model_copy(update={"requests": rate_qps * DAY_S})
 
 
-def with_job(value: Any) -> Any:
+def with_job(value: object) -> object:
     """A job's service with the rate, hours and (no) targets that follow from its job.
 
     Raises at the first field that a job replaces.
@@ -75,7 +75,9 @@ def load_of(job: Job) -> Load:
     return Load(hourly=tuple(float(hour in job.hours) for hour in range(HOURS)))
 
 
-def without_replaced(service: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+def without_replaced(
+    service: Mapping[str, object], shared: Mapping[str, object]
+) -> dict[str, object]:
     """The fields above the services that hold for this one: a job has no rate and no targets."""
     if service.get("job") is None:
         return dict(shared)

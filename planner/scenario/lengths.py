@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -14,7 +14,7 @@ MAX_TOKENS = 1e8  # of a request; a thousand times the longest context
 Tokens = Annotated[float, Field(ge=1, le=MAX_TOKENS), BeforeValidator(parse_tokens)]
 
 
-def _length(value: Any) -> Any:
+def _length(value: object) -> object:
     return number_as_mean(parse_tokens(value))
 
 
@@ -40,7 +40,7 @@ class Lengths(StrictDocument):
 
     @model_validator(mode="before")
     @classmethod
-    def _keys_as_numbers(cls, value: Any) -> Any:
+    def _keys_as_numbers(cls, value: object) -> object:
         if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
             return {
                 **value,

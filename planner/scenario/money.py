@@ -6,7 +6,7 @@ what the report moves it to. What is left out comes from ``catalogs/prices/``.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     BeforeValidator,
@@ -43,7 +43,7 @@ class Ranged(StrictDocument):
         return self.mid if self.high is None else self.high
 
 
-def _ranged(value: Any) -> Any:
+def _ranged(value: object) -> object:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"mid": float(value)}
     return value
@@ -93,8 +93,10 @@ class Ownership(StrictDocument):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_stated(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written: dict[str, Any] = write(self)
+    def _without_what_is_not_stated(
+        self, write: SerializerFunctionWrapHandler
+    ) -> dict[str, object]:
+        written: dict[str, object] = write(self)
         return {key: value for key, value in written.items() if value is not None}
 
 

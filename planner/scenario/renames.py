@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from planner.scenario.fields import field_error
 
@@ -12,15 +11,20 @@ ROUTING_FIELDS = {"routing": "policy"}
 OLD_NAMES = {new: old for old, new in (*FIELDS.items(), *ROUTING_FIELDS.items())}
 
 
-def with_new_names(value: Any, names: Mapping[str, str]) -> Any:
+def with_new_names(value: object, names: Mapping[str, str]) -> object:
     """``value`` with every old field name replaced; anything but a mapping as it is.
 
     Raises at the old field when the new one is given too.
     """
-    if not isinstance(value, Mapping) or not any(old in value for old in names):
-        return value
+    return renamed(value, names) if isinstance(value, Mapping) else value
+
+
+def renamed(fields: Mapping[str, object], names: Mapping[str, str]) -> Mapping[str, object]:
+    """As ``with_new_names``, of a mapping."""
+    if not any(old in fields for old in names):
+        return fields
     for old, new in names.items():
-        if old in value and new in value:
+        if old in fields and new in fields:
             message = f"{old} is the old name of {new}, which is given too: leave {old} out"
-            raise field_error(old, value[old], message)
-    return {names.get(k, k): v for k, v in value.items()}
+            raise field_error(old, fields[old], message)
+    return {names.get(k, k): v for k, v in fields.items()}

@@ -50,7 +50,7 @@ from planner.scenario.job import REPLACED, Job, with_job, without_replaced
 from planner.scenario.lengths import LengthSpec
 from planner.scenario.lora import Lora
 from planner.scenario.money import Extras, Ownership
-from planner.scenario.renames import FIELDS, ROUTING_FIELDS, with_new_names
+from planner.scenario.renames import FIELDS, ROUTING_FIELDS, renamed, with_new_names
 from planner.scenario.search.fields import Search
 from planner.scenario.slo import Slo
 from planner.scenario.task import GENERATE, Task, check_task, with_one_pass
@@ -112,9 +112,9 @@ class Prices(StrictDocument):
     @model_serializer(mode="wrap")
     def _without_what_is_not_requested(
         self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """A plan without discounts and a limit on vendors reads as it always did."""
-        written: dict[str, Any] = write(self)
+        written: dict[str, object] = write(self)
         return {
             key: value
             for key, value in written.items()
@@ -162,7 +162,7 @@ class Routing(StrictDocument):
 
     @model_validator(mode="before")
     @classmethod
-    def _old_names(cls, value: Any) -> Any:
+    def _old_names(cls, value: object) -> object:
         return with_new_names(value, ROUTING_FIELDS)
 
 
@@ -210,7 +210,7 @@ class Service(StrictDocument):
 
     @model_validator(mode="before")
     @classmethod
-    def _old_names(cls, value: Any) -> Any:
+    def _old_names(cls, value: object) -> object:
         return as_turns(with_job(with_one_pass(with_new_names(value, FIELDS))))
 
     @model_validator(mode="after")
@@ -260,12 +260,12 @@ class Service(StrictDocument):
         return {"rate": rate_qps, "job": self.job.at_rate(rate_qps)}
 
     @model_serializer(mode="wrap")
-    def _as_its_task_reads(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_its_task_reads(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """A service that generates at a rate reads as it always did.
 
         One that pools has no output tokens, and a job nothing that follows from it.
         """
-        written: dict[str, Any] = write(self)
+        written: dict[str, object] = write(self)
         written.pop("task" if self.task == GENERATE else "output_tokens", None)
         for name in ("job",) if self.job is None else REPLACED:
             written.pop(name, None)
@@ -301,9 +301,9 @@ class Scenario(StrictDocument):
     _notes: tuple[str, ...] = PrivateAttr(())
 
     @model_serializer(mode="wrap")
-    def _without_money_of_its_own(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_money_of_its_own(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """A question that states no money of its own reads as it always did."""
-        written: dict[str, Any] = write(self)
+        written: dict[str, object] = write(self)
         unstated = [k for k in ("ownership", "extras") if written.get(k, k) is None]
         return {key: value for key, value in written.items() if key not in unstated}
 
@@ -320,15 +320,15 @@ class Scenario(StrictDocument):
 
     @model_validator(mode="before")
     @classmethod
-    def _flat_is_one_service(cls, value: Any) -> Any:
+    def _flat_is_one_service(cls, value: object) -> object:
         """A flat file is a fleet of one: service keys move into ``services[0]``."""
         if not isinstance(value, dict):
             return value
-        value = with_new_names(value, FIELDS)
+        stated = renamed(value, FIELDS)
         own = set(cls.model_fields) - {"services"}
-        if "services" in value:
-            shared = {k: value[k] for k in value if k in Service.model_fields and k not in own}
-            services = value["services"]
+        if "services" in stated:
+            shared = {k: stated[k] for k in stated if k in Service.model_fields and k not in own}
+            services = stated["services"]
             if isinstance(services, list):
                 services = tuple(services)
             if not isinstance(services, tuple) or any(isinstance(s, str) for s in services):
@@ -339,11 +339,11 @@ class Scenario(StrictDocument):
                     {"name": f"service-{i + 1}", **without_replaced(s, shared), **s}
                     for i, s in enumerate(services)
                 )
-            rest = {k: v for k, v in value.items() if k not in shared}
+            rest = {k: v for k, v in stated.items() if k not in shared}
             return {**rest, "services": services}
-        flat = {k: v for k, v in value.items() if k not in own}
-        rest = {k: v for k, v in value.items() if k in own}
-        flat.setdefault("name", value.get("name", "service"))
+        flat = {k: v for k, v in stated.items() if k not in own}
+        rest = {k: v for k, v in stated.items() if k in own}
+        flat.setdefault("name", stated.get("name", "service"))
         return {**rest, "services": (flat,)}
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, NewType, get_args
+from typing import Annotated, Literal, NewType, get_args
 
 from pydantic import Field, model_serializer, model_validator
 
@@ -35,7 +35,7 @@ class Target(StrictDocument):
         return TargetKey(f"{self.metric}_p{self.percentile:g}")
 
 
-def _target_s(key: str, raw: Any) -> float:
+def _target_s(key: str, raw: object) -> float:
     """A target's duration [s]; complains at its own field."""
     try:
         seconds = parse_duration_s(raw)
@@ -60,7 +60,7 @@ class Slo(StrictDocument):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_keys(cls, value: Any) -> Any:
+    def _from_keys(cls, value: object) -> object:
         if not isinstance(value, dict) or "targets" in value:
             return value
         targets = []

@@ -7,7 +7,7 @@ of that kind has no output tokens, and the only latency it has is that of the wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from planner.scenario.fields import field_error
 from planner.scenario.lengths import Lengths
@@ -39,7 +39,7 @@ class PoolingFields(Protocol):
         """Between prompt and output lengths."""
 
 
-def with_one_pass(value: Any) -> Any:
+def with_one_pass(value: object) -> object:
     """A pooling service's fields with the one pass over its prompt in place of output tokens.
 
     Raises at ``output_tokens`` where they are given besides.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -113,7 +112,7 @@ def own_path(detail: ErrorDetails, source: Source) -> Loc:
     elif loc[:2] == ["services", 0]:
         loc = loc[2:]
     own: list[str | int] = []
-    data: Any = source.data
+    data: object = source.data
     for part in loc:
         name = _name_in(data, part)
         if isinstance(data, dict) and name in data:
@@ -127,8 +126,8 @@ def own_path(detail: ErrorDetails, source: Source) -> Loc:
     return tuple(own)
 
 
-def _is_shared(loc: Sequence[str | int], data: dict[str, Any]) -> bool:
-    """Whether a service's field stands above the services, where it holds for all of them."""
+def _is_shared(loc: Sequence[str | int], data: dict[str, object]) -> bool:
+    """Whether a service's field is above the services, where it holds for all of them."""
     services, index, field = data["services"], loc[1], loc[2]
     if not isinstance(services, (list, tuple)) or not isinstance(index, int):
         return False

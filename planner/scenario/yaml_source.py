@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import yaml
 from yaml.composer import ComposerError
@@ -41,7 +40,7 @@ class Source:
     """A scenario file's data, the line of every field in it, and its numbers as they are written."""
 
     path: str
-    data: dict[str, Any]
+    data: dict[str, object]
     lines: Mapping[Loc, int]
     numbers: Mapping[Loc, str] = field(default_factory=dict)
     problems: tuple[InputError, ...] = ()  # of its text: fields given twice, invisible spaces

@@ -23,7 +23,7 @@ COUNTS = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 class FitVerdict(StrEnum):
-    """FITS: the asked sequences are held; TIGHT: at least one of them; NOT: not even one."""
+    """FITS: the requested sequences are held; TIGHT: at least one of them; NOT: not even one."""
 
     FITS = "fits"
     TIGHT = "tight"
@@ -32,9 +32,9 @@ class FitVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GpuFit:
-    """How a model fits on ``gpus`` GPUs of one kind in one weight format, asked for as ``precision``.
+    """How a model fits on ``gpus`` GPUs of one kind in one weight format, requested as ``precision``.
 
-    ``tokens`` and ``sequences``: what the KV pool holds, in tokens and in sequences of the asked
+    ``tokens`` and ``sequences``: what the KV pool holds, in tokens and in sequences of the requested
     context; ``reason``: why it does not fit. ``layout``: "TP4", "TP2 PP3", or "-".
     """
 

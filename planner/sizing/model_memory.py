@@ -34,7 +34,7 @@ class SizingLayout:
     gpu: GpuSpec
     engine: str = "vllm"
     engine_version: str | None = None
-    oldest_stands_in: bool = False
+    oldest_instead: bool = False
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
     data_parallel: int = 1
@@ -72,7 +72,7 @@ class ModelMemory:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the pool holds the asked context and concurrency; None without a layout."""
+        """Whether the pool holds the requested context and concurrency; None without a layout."""
         if self.layout is None:
             return None
         per_rank = math.ceil(self.concurrency / self.layout.kv_ranks)
@@ -181,11 +181,11 @@ def deployment_of(
 
 
 def _engine(catalog: Catalog, model: ModelSpec, layout: SizingLayout) -> EngineSpec:
-    """The version that was asked for, else the default one that serves the model's class."""
+    """The version that was requested, else the default one that serves the model's class."""
     if layout.engine_version is None:
         return catalog.engine_serving(layout.engine, model.architecture)
-    oldest = layout.oldest_stands_in
-    return catalog.engine(layout.engine, layout.engine_version, oldest_stands_in=oldest)
+    oldest = layout.oldest_instead
+    return catalog.engine(layout.engine, layout.engine_version, oldest_instead=oldest)
 
 
 def check_size(name: str, value: int, limit: int) -> None:

@@ -30,7 +30,7 @@ NANOCHAT_RELEASED_VOCABULARY = 65_536
 
 @dataclass(frozen=True, slots=True)
 class QuickPool:
-    """The rule's KV pool on one GPU, and what it holds: ``sequences`` of the asked length."""
+    """The rule's KV pool on one GPU, and what it holds: ``sequences`` of the requested length."""
 
     pool_gb: float
     bytes_per_token: float

@@ -1,4 +1,4 @@
-"""A fleet played as much worse than predicted as its service asks to be assured against."""
+"""A fleet simulated as much worse than predicted as its service's margin."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def keeps_up(
 
 @dataclass(frozen=True)
 class Held:
-    """A fleet simulated as predicted, and as much worse as its service asks to be assured against.
+    """A fleet simulated as predicted, and as much worse as its service's margin.
 
     ``decisive``: the simulation that says which targets hold; ``share``: of the planned rate at which
     every target does.
@@ -82,7 +82,7 @@ def play_assured(
 ) -> SimulatedService:
     """Simulate a service at ``rate_scale`` times its rate, with steps, TTFT and demand derated.
 
-    Without an assurance this is the plain simulation. ``window``: how long to play; with an
+    Without an assurance this is the plain simulation. ``window``: how long to simulate; with an
     assurance the window is found again, since slower replicas keep their requests longer. Several
     deployments share the tightest TTFT targets and the highest demand among theirs.
     """

@@ -146,7 +146,7 @@ def decide(
     cost_alone: bool = False,
     proved: ProvedSolutions | None = None,
 ) -> Solution:
-    """Solve ``problem``; without any replica kind it is infeasible before a solver is asked.
+    """Solve ``problem``; without any replica kind it is infeasible before a solver is called.
 
     ``cost_alone``: the fleet may be any of the equally cheap ones. ``proved``: programs of the same
     question that were solved before.

@@ -1,4 +1,4 @@
-"""Solving ahead: what will be asked next is answered by other processes meanwhile.
+"""Solving ahead: what will be needed next is solved by other processes meanwhile.
 
 A caller that knows its next questions says so with ``expect``; asking for one then waits for no more
 than is missing, and while it waits, the caller's own process takes the last question nobody has begun.
@@ -83,7 +83,7 @@ class SolveAhead:
 
 
 def expect(solve: Solve, scenarios: Iterable[Scenario]) -> None:
-    """Say what ``solve`` will be asked, where it can work ahead."""
+    """Say what ``solve`` will be called with, where it can work ahead."""
     if isinstance(solve, SolveAhead):
         solve.expect(scenarios)
 

@@ -198,7 +198,7 @@ def is_cheaper(usd_per_hour: float | None, below_usd_per_hour: float | None) -> 
 
 
 def scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:
-    """The problem with capacities of kinds multiplied, for every demand alike; at 0 a kind is gone."""
+    """The problem with capacities of kinds multiplied, for every demand; at 0 a kind is gone."""
     return replace(
         problem,
         kinds=tuple(

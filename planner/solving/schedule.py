@@ -44,7 +44,7 @@ def rented(decided: Decided) -> Iterator[tuple[str, list[tuple[int, float]]]]:
 
 
 def mean_served_qps(service: str, decided: Decided) -> float:
-    """Mean rate served over the periods [requests/s]: the mean demand less what goes unserved."""
+    """Mean rate served over the periods [requests/s]: the mean demand less what is not served."""
     problem, solution = decided.problem, decided.solution
     mean, lasting = decided.calendar.mean_qps[service], decided.calendar.hours
     served = 0.0

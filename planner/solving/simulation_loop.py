@@ -1,11 +1,11 @@
-"""The chosen fleet played in the simulator; capacities that prove wrong corrected, and decided again.
+"""The chosen fleet run in the simulator; capacities that prove wrong corrected, and decided again.
 
 A round simulates every service at its planned rate with its planned replicas; of a service split by
 length, every kind with the mix of buckets routed to it (``streams``). Where a target fails,
 the share of the rate that would have held becomes the new capacity of the kinds involved, and the
 program is solved again; it may then choose a candidate that was never simulated, which the next round
-plays. Where every target holds, the same fleet is simulated at the rates that fewer replicas would get,
-as much worse than predicted as the scenario asks to be assured against: the closed form takes arrivals
+simulates. Where every target holds, the same fleet is simulated at the rates that fewer replicas would get,
+as much worse than predicted as the scenario's margin: the closed form takes arrivals
 as split at random, and a router that looks does better. What held there raises the capacity. Fleets of
 other kinds that would be cheaper with a little more capacity are simulated too (``near_winners``).
 Rounds are bounded and all recorded; the cheapest fleet that held is the answer.

@@ -124,7 +124,7 @@ def _leaves(value: object, path: str) -> Iterator[str]:
 def _recorded(path: str) -> bool:
     """Whether a value is one of those that no one can recompute.
 
-    The rounds that confirmed the plan's own fleet are recomputed; others stand in both as recorded.
+    The rounds that confirmed the plan's own fleet are recomputed; others are in both as recorded.
     """
     return any(
         path == p or path.startswith((f"{p}.", f"{p}:")) for p in NOT_VERIFIED if p != ROUNDS

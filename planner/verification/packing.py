@@ -32,7 +32,7 @@ def packing_of(
 
     ``running``: replicas of each group. A pipeline stage (TP times attention DP) is one group; a group
     larger than a node takes whole nodes of one link domain and a rest. A unit of two pools is one group
-    where it stands in a node, and as many as its replicas have where it stands in a zone.
+    where it is in a node, and as many as its replicas have where it is in a zone.
     """
     for gpu in sorted({gpu for g, _ in running for gpu in g.gpus_by_type}):
         sizes = Counter[int]()

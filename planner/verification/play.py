@@ -1,4 +1,4 @@
-"""A plan's fleet played in the simulator: its own load or another's, a trace, a load test."""
+"""A plan's fleet run in the simulator: its own load or another's, a trace, a load test."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def play(
     calibration: Calibration,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, SimulatedService]:
-    """Play every service of ``plan`` and judge its targets.
+    """Simulate every service of ``plan`` and judge its targets.
 
-    Raises InputError for a plan without a fleet and for what cannot be played together, Overload when
+    Raises InputError for a plan without a fleet and for what cannot be simulated together, Overload when
     the replicas could never finish what arrives.
     """
     if not plan.services:

@@ -27,7 +27,7 @@ def capacity_checks(
     """The capacity is at most the closed form's, or holds when the fleet is simulated at it again.
 
     What no replica could ever finish, or ``MOST_TIMES`` the closed form, is refused without playing.
-    ``placed``: the group at that rate; ``others``: all groups of the service; a mix is not played,
+    ``placed``: the group at that rate; ``others``: all groups of the service; a mix is not simulated,
     since its shares would have to be found again.
     """
     statement = f"{label} capacity, recomputed [requests/s]"

@@ -133,7 +133,7 @@ def _rounds(plan: Plan, own: Sequence[VerificationRound]) -> tuple[VerificationR
 def capacity_factors(plan: Plan, framed: Framed) -> dict[str, float]:
     """What the simulator made of capacities, as the plan records it.
 
-    Plans that do not record it tell of their own groups alone, by the capacities of these.
+    Plans without that record have their own groups alone, by the capacities of these.
     """
     if plan.verification.method == "none":
         return {}

@@ -1,4 +1,4 @@
-"""Routes of every period: all demand is routed or told as unserved, and replicas carry what they get."""
+"""Routes of every period: all demand is routed or recorded as not served, within the capacity of replicas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes stand in which period, as the plan tells it."""
+"""Which nodes are in which period, as the plan states it."""
 
 from __future__ import annotations
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from planner.web.events import MEDIA
 from planner.web.exports import MEDIA as FILE_MEDIA
 
-Described = dict[int | str, dict[str, Any]]
+Described = dict[int | str, dict[str, object]]
 
 
 class RequestProblem(BaseModel):
@@ -46,9 +44,9 @@ PROBLEMS: Described = {
 }
 """Answers that every question may get; the range keeps the framework's own 422 out."""
 
-_OBJECT: dict[str, Any] = {"schema": {"type": "object"}}
-_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
-_FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_OBJECT: dict[str, object] = {"schema": {"type": "object"}}
+_TEXT: dict[str, object] = {"schema": {"type": "string"}}
+_FILE: dict[str, object] = {"schema": {"type": "string", "format": "binary"}}
 EVENTS: Described = {
     200: {"content": {"application/json": _OBJECT, MEDIA: _TEXT}},
     **PROBLEMS,

@@ -1,4 +1,4 @@
-"""What stands before every route: size limits, who may call, and what the browser may load."""
+"""What comes before every route: size limits, who may call, and what the browser may load."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _normal_quantiles(probabilities: bytes) -> Floats:
 
 
 def is_constant(lengths: Lengths) -> bool:
-    """Whether every request is alike."""
+    """Whether all requests are equal."""
     return lengths.mean is not None and lengths.cv == 0
 
 

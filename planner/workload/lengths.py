@@ -43,7 +43,7 @@ class JointLengths:
     quotient is the mean output length of a request seen in flight (length-biased). ``generates``:
     False where prompts are pooled: nothing is written, and ``output`` is the one pass over the prompt.
     ``reuse``: what a prefix cache may know of these prompts, for requests that repeat others; ``cached``:
-    what it does know of each at one load of one replica, of which ``shared_tokens`` stand in every
+    what it does know of each at one load of one replica, of which ``shared_tokens`` are in every
     prompt and are held once.
     """
 
@@ -128,7 +128,7 @@ class JointLengths:
 
 
 def constant(prompt_tokens: int, output_tokens: int) -> JointLengths:
-    """Every request alike."""
+    """All requests equal."""
     return JointLengths(np.array([prompt_tokens]), np.array([output_tokens]))
 
 

@@ -33,7 +33,7 @@ class PrefixReuse(Protocol):
     """Prompts of a load by what they repeat.
 
     repeated: of each prompt, the tokens that a cache which forgets nothing would hold; shared_tokens: those
-    that stand at the start of every prompt.
+    that are at the start of every prompt.
     """
 
     @property
@@ -44,7 +44,7 @@ class PrefixReuse(Protocol):
 
     @property
     def fingerprint(self) -> bytes:
-        """What tells one reuse from another, besides the lengths themselves."""
+        """What distinguishes one reuse from another, besides the lengths themselves."""
 
     def cached(self, room_tokens: float, rate_qps: float, block_tokens: int = 16) -> Ints:
         """Tokens of each prompt that one replica holds when it comes.

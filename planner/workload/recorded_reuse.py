@@ -16,7 +16,7 @@ from planner.workload.trace import Trace
 Ints = NDArray[np.int64]
 
 ROOM_GRID = 1.1  # rooms are looked at in steps of 10 %
-CHAIN_BLOCK_TOKENS = 128  # of the blocks that stand for a conversation's history
+CHAIN_BLOCK_TOKENS = 128  # of the blocks that represent a conversation's history
 
 
 def chains(trace: Trace) -> tuple[tuple[tuple[int, ...], ...], int]:

@@ -4,7 +4,7 @@ Azure 2023 and 2024 and BurstGPT (CSV), Mooncake and Bailian (JSONL with block i
 tokens), AIPerf's and inference-perf's records, OpenTelemetry's GenAI spans, engine request logs, or plain
 columns arrival_s, prompt_tokens, output_tokens (arrival_s may be absent; conversation_id says whose turn
 a request is); CSV with commas or semicolons, JSON lines, a JSON list, or
-Parquet (``planner.workload.trace_columns`` tells them apart). Nothing is executed, sizes are bounded,
+Parquet (``planner.workload.trace_columns`` distinguishes them). Nothing is executed, sizes are bounded,
 and every complaint names file and line.
 """
 

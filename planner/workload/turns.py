@@ -18,7 +18,7 @@ from planner.workload.prefix_reuse import DialogueReuse, PrefixReuse
 from planner.workload.recorded_reuse import recorded_reuse
 from planner.workload.trace import Trace, read_trace
 
-ATOM_TURNS = 3000  # turns that stand for all of a service's
+ATOM_TURNS = 3000  # turns that represent all of a service's
 FEWEST_CONVERSATIONS = 64
 MOST_CONVERSATIONS = 1024
 STICKY = "prefix-aware"
@@ -54,7 +54,7 @@ class TurnLengths:
 
 
 def turn_lengths(service: Service) -> TurnLengths:
-    """Turns that stand for all of a service's conversations.
+    """Turns that represent all of a service's conversations.
 
     Raises InputError for a recorded trace that is missing, bad or without arrival times.
     """

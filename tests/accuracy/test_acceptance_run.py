@@ -69,7 +69,7 @@ def test_the_run_at_the_planned_rate_is_needed(tmp_path):
 
 @pytest.mark.parametrize("rate", [2.0, "inf"])
 def test_a_run_at_another_rate_is_refused(tmp_path, rate):
-    with pytest.raises(InputError, match="does not ask for"):
+    with pytest.raises(InputError, match="not in the acceptance test"):
         judged(LADDER, [result(tmp_path, rate)])
 
 

@@ -47,7 +47,7 @@ def test_a_version_older_than_every_listed_one_is_refused(catalog: Catalog) -> N
     with pytest.raises(InputError, match="older") as caught:
         catalog.engine("vllm", "0.1")
     assert "0.6.6" in str(caught.value)
-    assert catalog.engine("vllm", "0.1", oldest_stands_in=True).defaults_of == "0.6.6"
+    assert catalog.engine("vllm", "0.1", oldest_instead=True).defaults_of == "0.6.6"
 
 
 def test_a_version_without_numbers_is_the_newest(catalog: Catalog) -> None:

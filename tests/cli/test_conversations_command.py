@@ -83,7 +83,7 @@ def test_host_memory_is_in_the_plan_and_in_the_launch_command(scenario, tmp_path
     plan, written = solved(scenario, tmp_path, "--verify", "none", "--set", offload)
     assert written["services"][0]["replica_groups"][0]["settings"]["offload_host_gb"] == 200
     assert "no KV offload" in [c["changed"] for c in written["services"][0]["prefix_hits"]["cases"]]
-    assert any("40 GB/s a GPU (stated)" in a for a in written["assumptions"])
+    assert any("40 GB/s per GPU (stated)" in a for a in written["assumptions"])
     assert main(["deploy", str(plan), "--target", "vllm", "-o", str(tmp_path / "out")]) == 0
     files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
     assert any("--kv-offloading-size 186" in p.read_text() for p in files)

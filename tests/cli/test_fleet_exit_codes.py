@@ -91,7 +91,7 @@ def test_a_relaxation_reported_is_one_that_works(solve):
         r for r in plan.infeasibility.relaxations
         if r.requirement == "limits.max_cost_usd_per_hour"
     ]  # fmt: skip
-    relaxed = float(budget.relaxed.split()[0])
+    relaxed = float(budget.relaxed.strip("$").removesuffix("/h"))
     code, again, err = solve(limits=f"{{max_cost_usd_per_hour: {relaxed}}}")
     assert code == 0, err
     assert again.objective_usd_per_hour == pytest.approx(budget.usd_per_hour)

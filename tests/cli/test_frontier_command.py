@@ -88,7 +88,7 @@ def test_limits_are_valued_per_unit(stated):
 
 def test_the_table_names_the_decision(scenario):
     result = run(scenario, "--show", "alternatives")
-    assert result.output.startswith("The scenario as stated: ")
+    assert result.output.startswith("As stated: ")
     assert "Cost against latency" not in result.output
 
 

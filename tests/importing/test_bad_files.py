@@ -15,10 +15,10 @@ from planner.importing.sources import read_fleet
 
 CATALOG = load_catalog()
 BAD = {
-    "empty": ("", "no engine, metric or GPU"),
-    "prose": ("hello world\n", "no engine, metric or GPU"),
-    "a list of numbers": ("[1, 2, 3]", "no engine, metric or GPU"),
-    "other metrics": ("# TYPE up gauge\nup 1\n", "no engine, metric or GPU"),
+    "empty": ("", "no known engine, metric or GPU"),
+    "prose": ("hello world\n", "no known engine, metric or GPU"),
+    "a list of numbers": ("[1, 2, 3]", "no known engine, metric or GPU"),
+    "other metrics": ("# TYPE up gauge\nup 1\n", "no known engine, metric or GPU"),
     "other objects": ("kind: Service\nmetadata: {name: x}\n", "1 Service"),
     "half a JSON": ('{"status": "success", "data"', "not valid JSON"),
     "an error answer": ('{"status": "error", "data": {"resultType": "x"}}', "not a successful answer"),

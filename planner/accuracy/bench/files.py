@@ -1,6 +1,6 @@
 """Result files of load generators, read as measured points.
 
-A file says what was asked and what came back, hardly ever the whole deployment: GPU, engine, weights
+A file says what was requested and what came back, hardly ever the whole deployment: GPU, engine, weights
 and parallelism come from the person (``Setting``) where the file is silent. Formats:
 
 - flat keys (``bench_flat``): ``vllm bench serve --save-result``, SGLang's ``bench_serving`` (JSON

@@ -80,7 +80,7 @@ def flat_result(document: Document, where: str) -> BenchResult:
 
 
 def optimizer_results(document: Document) -> Iterable[Document]:
-    """The runs of an llm-optimizer report as flat results: what was measured beside what was asked."""
+    """The runs of an llm-optimizer report as flat results: what was measured beside what was requested."""
     for run in items(document, "results") or items(document, "tests") or [document]:
         measured = section(run, "results") or section(run, "metrics")
         if is_flat(measured):

@@ -214,7 +214,7 @@ def is_record(document: Document) -> bool:
 
 
 def inference_perf_result(document: Document, where: str) -> BenchResult:
-    """The summary of inference-perf; open loop at the rate that was asked for."""
+    """The summary of inference-perf; open loop at the rate that was requested."""
     success, load = section(document, "successes"), section(document, "load_summary")
     count = int(positive(success, "count", f"{where}: successes"))
     rate = maybe(load, "requested_rate") or maybe(load, "achieved_rate")

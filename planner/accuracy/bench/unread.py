@@ -1,4 +1,4 @@
-"""Files that hold no serving measurement the planner can play: named as what they are."""
+"""Files that hold no serving measurement the planner can simulate: named as what they are."""
 
 from __future__ import annotations
 

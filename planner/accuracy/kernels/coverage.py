@@ -17,7 +17,7 @@ ONE_SIDED = (0.5, 0.8, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Shares of runs, every group of runs weighing alike.
+    """Shares of runs, every group of runs having equal weight.
 
     inside: within the 80 % interval. below: measured times at most the prediction times the margin of
     each level of ONE_SIDED; a plan sized at that margin holds that often.

@@ -123,10 +123,10 @@ def gpu_prices(catalog: Catalog) -> dict[str, float]:
     lowest: dict[str, dict[str, float]] = {}
     for offer in catalog.offers():
         if offer.term is Term.ON_DEMAND:
-            asked = lowest.setdefault(offer.gpu, {})
+            by_provider = lowest.setdefault(offer.gpu, {})
             price = offer.usd_per_gpu_hour
-            asked[offer.provider] = min(price, asked.get(offer.provider, price))
-    return {gpu: median(asked.values()) for gpu, asked in lowest.items()}
+            by_provider[offer.provider] = min(price, by_provider.get(offer.provider, price))
+    return {gpu: median(by_provider.values()) for gpu, by_provider in lowest.items()}
 
 
 def _cheapest(priced: Iterable[tuple[Hashable, float]]) -> dict[Hashable, float]:

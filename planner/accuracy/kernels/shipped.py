@@ -106,7 +106,7 @@ def fitted_kernels(done: KernelsDone, fitted_on: str) -> KernelFitted:
 
 
 def kernel_residuals(done: KernelsDone) -> ResidualTable:
-    """Quantiles of log(measured / predicted) on left-out models, every group of runs weighing alike."""
+    """Quantiles of log(measured / predicted) on left-out models, every group of runs having equal weight."""
     levels = Residuals().levels
     tpot, ttft = measured(done.samples)
     weights = group_weights(done.samples)
@@ -122,7 +122,7 @@ def kernel_residuals(done: KernelsDone) -> ResidualTable:
 
 
 def group_weights(samples: list[KernelSample]) -> Floats:
-    """Weights under which every group of runs counts alike."""
+    """Weights under which every group of runs counts equally."""
     sizes = Counter(s.point.group for s in samples)
     return np.array([1.0 / sizes[s.point.group] for s in samples])
 

@@ -12,7 +12,7 @@ from planner.errors import InputError, nearest
 LARGEST = 100_000_000
 MOST_LAYERS = 1_000
 MOST_EXPERTS = 16_384
-SPELLING = 0.85  # how alike a present field must be to stand for a missing one
+SPELLING = 0.85  # how similar a present field must be to replace a missing one
 
 
 class ConfigFields:

@@ -80,7 +80,7 @@ def with_score(body: Body, fields: ConfigFields, *, two_layers: bool = False) ->
 
 
 def label_count(fields: ConfigFields) -> int:
-    """How many classes a classifier tells apart."""
+    """How many classes a classifier distinguishes."""
     named = fields.section("id2label")
     default = len(named.values) if named and named.values else DEFAULT_LABELS
     return fields.count("num_labels", default=default, maximum=1_000_000)

@@ -25,7 +25,7 @@ from planner.catalog.model import DenseMlp, Layer, SoftmaxAttention, Tensor
 def zamba2(fields: ConfigFields) -> Body:
     """Zamba 2: Mamba-2 layers, some preceded by one of a few shared transformer blocks.
 
-    A shared block's weights are loaded once; each place it stands at has a cache, a low-rank adapter
+    A shared block's weights are loaded once; each place it is used at has a cache, a low-rank adapter
     and a projection of its own.
     """
     hidden, vocab, count = (

@@ -1,4 +1,4 @@
-"""Which parser reads which architecture; ``model_type`` stands in where a file names no class."""
+"""Which parser reads which architecture; ``model_type`` is used where a file names no class."""
 
 from __future__ import annotations
 

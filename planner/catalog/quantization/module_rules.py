@@ -103,7 +103,7 @@ def _layers(entry: str, count: int) -> frozenset[int] | None:
 
 
 def _first_part(text: str) -> str:
-    """What stands before the next dot outside brackets."""
+    """What comes before the next dot outside brackets."""
     depth = 0
     for index, character in enumerate(text):
         depth += (character in "([") - (character in ")]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,7 +24,7 @@ def read_catalog(folder: str | None) -> Catalog:
     return load_catalog(Path(folder) if folder else None)
 
 
-def deliver(document: Document, mapping: dict[str, Any], style: str, output: str | None) -> None:
+def deliver(document: Document, mapping: dict[str, object], style: str, output: str | None) -> None:
     """Print the document on the terminal, or write it as JSON, Markdown or plain text."""
     if style == "table" and output is None:
         from planner.reporting.formats import rich_document
@@ -40,7 +40,7 @@ def deliver(document: Document, mapping: dict[str, Any], style: str, output: str
         write_file(output, text)
 
 
-def _text(document: Document, mapping: dict[str, Any], style: str) -> str:
+def _text(document: Document, mapping: dict[str, object], style: str) -> str:
     if style == "json":
         from planner.reporting.listing import as_json
 

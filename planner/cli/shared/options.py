@@ -189,7 +189,7 @@ def deliver_brief(plan: Plan, style: str, output: str | None) -> None:
 
 
 def deliver(plan: Plan, style: str, output: str | None) -> None:
-    """Print the plan, or write it to ``output``, in the asked style."""
+    """Print the plan, or write it to ``output``, in the requested style."""
     if style == "table" and output is None:
         from planner.reporting.formats.rich_document import console
         from planner.reporting.plan.terminal import print_plan

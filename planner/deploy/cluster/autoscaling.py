@@ -37,7 +37,7 @@ def can_scale(launch: Launch, choices: Choices) -> bool:
 
 
 def first_replicas(launch: Launch, choices: Choices) -> int:
-    """What is asked for at once: the least where the clock adds the rest, else what the plan runs."""
+    """What is requested at once: the least where the clock adds the rest, else what the plan runs."""
     clocked = launch.by_hour and choices.autoscaler == "keda" and can_scale(launch, choices)
     if launch.batch:
         clocked = bool(scaling_objects(launch, choices))

@@ -35,7 +35,7 @@ def workload_objects(
     """ConfigMap (when the engine reads a file), pods and disruption budget of one launch.
 
     ``labels`` go on every pod beside the launch's own, its service's under ``PART_OF`` among them;
-    ``replicas`` are asked for at once. Raises
+    ``replicas`` are requested at once. Raises
     InputError for TensorRT-LLM across nodes, which MPI starts outside a cluster's own means.
     """
     if launch.nodes > 1 and launch.dialect.engine == "tensorrt-llm":

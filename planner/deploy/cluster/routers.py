@@ -1,4 +1,4 @@
-"""What stands in front of prefill and decode pools, and which targets can hold it."""
+"""What is in front of prefill and decode pools, and which targets can hold it."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def weights_to_load(
 
 
 def own_checkpoint(service: Service, catalog: Catalog) -> str | None:
-    """The repository that was asked for, the folder of a model given by path, or None.
+    """The repository that was requested, the folder of a model given by path, or None.
 
     A checkpoint that shares its config with the catalog's own name is loaded under its own.
     """

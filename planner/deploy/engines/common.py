@@ -62,7 +62,7 @@ def reject_partial_experts(launch: Launch) -> None:
 
 
 def refuse(launch: Launch, what: str) -> InputError:
-    """The error for a layout this engine cannot be told."""
+    """The error for a layout that this engine has no options for."""
     return InputError(
         f"{launch.dialect.engine} {launch.dialect.version} cannot be told: {what}",
         where=f"service {launch.service!r}, {launch.gpus}x {launch.gpu.name} a replica",

@@ -73,7 +73,7 @@ class RuntimeRow(Sourced):
 
 
 class DeviceRow(Sourced):
-    """How a vendor's devices are asked for."""
+    """How a vendor's devices are requested."""
 
     vendor: str
     resource: str
@@ -142,7 +142,7 @@ class Dialect:
         return {name: row for row in held for name in row.names}
 
     def weights(self, name: str, vendor: str) -> SpellingRow | None:
-        """How weights in that format are asked for; None when the engine cannot be told."""
+        """How weights in that format are requested; None when the engine has no option for it."""
         return self._spelling("weights", name, vendor)
 
     def kv_cache(self, name: str, vendor: str) -> str:
@@ -179,7 +179,7 @@ class Dialect:
         return (reached or rows)[-1]
 
     def device(self, vendor: str) -> DeviceRow:
-        """How that vendor's devices are asked for."""
+        """How that vendor's devices are requested."""
         row = next((r for r in device_rows(self.root) if r.vendor == vendor), None)
         if row is None:
             raise CatalogError(

@@ -19,7 +19,7 @@ METHODS: Mapping[DraftMethod, str] = {
 
 
 def settings(launch: Launch, role: Role) -> Options:
-    """What ``trtllm-serve`` is given; its processes on several nodes are started by MPI alike."""
+    """What ``trtllm-serve`` is given; its processes on several nodes are started by MPI in the same way."""
     del role
     if launch.data_parallel > 1 and launch.tensor_parallel > 1:
         raise refuse(launch, "attention data parallelism with tensor parallelism inside a rank")

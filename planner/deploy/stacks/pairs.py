@@ -10,7 +10,7 @@ from planner.deploy.launch import Launch, PoolRole
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one document serves: ``main`` answers, ``prefill`` reads the prompts where it stands apart."""
+    """What one document serves: ``main`` answers, ``prefill`` reads the prompts where it is separate."""
 
     name: str
     main: Launch

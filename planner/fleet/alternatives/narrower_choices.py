@@ -51,7 +51,7 @@ def rival(
 
 
 def unprotected(problem: Problem, solve: Callable[[Problem], Solution]) -> Rival | None:
-    """The fleet that need survive nothing, whose cost tells the price of resilience.
+    """The fleet that need survive nothing; its cost against the plan's is the price of resilience.
 
     None where nothing may fail anyway, or no such fleet was found.
     """

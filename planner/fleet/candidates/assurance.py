@@ -24,7 +24,7 @@ AT = 1.0  # standard deviations
 def uncertainty(candidate: Candidate, service: Service) -> ReplicaUncertainty:
     """The candidate's capacity as a function of the factor on its step times.
 
-    The factor is that of a lognormal with the spread of the margin at ``AT``, and stands for the
+    The factor is that of a lognormal with the spread of the margin at ``AT``, and represents the
     margin's own quantile at the same normal score.
     """
     sigma = margin_sigma(candidate.steps.margin, AT)

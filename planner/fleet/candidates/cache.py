@@ -1,4 +1,4 @@
-"""Candidates of services that are asked again with another rate, target or wider search.
+"""Candidates of services that are sized again with another rate, target or wider search.
 
 Explaining why no fleet exists solves dozens of slightly different questions; most of their
 deployments have been sized under the very same service before.

@@ -1,4 +1,4 @@
-"""Where the weights of a deployment come from: the checkpoint asked for, another, or none that is public."""
+"""Where the weights of a deployment come from: the checkpoint requested, another, or none that is public."""
 
 from __future__ import annotations
 

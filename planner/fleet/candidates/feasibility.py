@@ -74,7 +74,7 @@ def ruled_out(
 
 
 def split_over_hosts(gpu: str, groups: tuple[int, ...], context: Context) -> str:
-    """Why a replica of these groups cannot be placed where hosts stand apart; "" where it can."""
+    """Why a replica of these groups cannot be placed where hosts are separate; "" where it can."""
     host = host_too_small(groups, context.apart_hosts.get(gpu, ()))
     if host is None:
         return ""
@@ -111,7 +111,7 @@ def refusal(
 
 
 def node_room(deployment: Deployment, context: Context) -> tuple[int, int, tuple[int, ...]]:
-    """GPUs of the largest node offered, nodes that one replica's ranks may fill, hosts that stand apart."""
+    """GPUs of the largest node offered, nodes that one replica's ranks may fill, hosts that are separate."""
     name = deployment.gpu.name
     node = context.largest_node.get(name, 0)
     return node, context.service.search.spanning_nodes, context.apart_hosts.get(name, ())

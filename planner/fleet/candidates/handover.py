@@ -49,8 +49,8 @@ def conversion_s_per_byte(root: Path, prefill: Deployment, decode: Deployment) -
         return 0.0
     mine, theirs = _backends(root, prefill, decode)
     if mine is not None and theirs is not None:
-        alike = (mine.layout, mine.block_tokens) == (theirs.layout, theirs.block_tokens)
-        if alike and prefill.tensor_parallel == decode.tensor_parallel:
+        equal = (mine.layout, mine.block_tokens) == (theirs.layout, theirs.block_tokens)
+        if equal and prefill.tensor_parallel == decode.tensor_parallel:
             return 0.0
     return REWRITES / decode.gpu.bandwidth_bytes_s
 

@@ -69,7 +69,7 @@ class Kept(Generic[Key, Value]):
 class SpannedLayout:
     """A deployment as the search spans it, on a part of its GPU or the whole.
 
-    ``label``: the name of one replica; ``text``: what tells it from every other deployment of its model.
+    ``label``: the name of one replica; ``text``: all that differs between deployments of its model.
     """
 
     whole: Deployment

@@ -78,7 +78,7 @@ def outcome_name(layout: str, room: tuple[int, int, tuple[int, ...]]) -> str:
 
 
 def layout_text(whole: Deployment, cut: GpuCut) -> str:
-    """What tells one deployment of a model from another."""
+    """What distinguishes one deployment of a model from another."""
     d = whole
     parts = (
         d.gpu.name,

@@ -113,8 +113,8 @@ def sized(
 def _fitting(layout: SpannedLayout, context: Context) -> FittingReplica | Refusal:
     """What does not depend on targets, looked up where it was found before."""
     longest, service = context.lengths.max_total, context.service
-    asked = (longest, service.allow_lower_precision, service.buckets is None)
-    key = (layout.text, context.model_text, *asked, *node_room(layout.whole, context))
+    conditions = (longest, service.allow_lower_precision, service.buckets is None)
+    key = (layout.text, context.model_text, *conditions, *node_room(layout.whole, context))
 
     def made() -> FittingReplica | Refusal:
         deployment = on_part(layout.whole, layout.cut, context.catalog)

@@ -44,7 +44,7 @@ def explain(
 ) -> Explanation:
     """Explain an infeasible ``question`` in the words of its ``requirements``.
 
-    ``nearest_misses``: why single deployments were rejected, told when no requirement helps.
+    ``nearest_misses``: why single deployments were rejected, printed when no requirement helps.
     Raises ValueError when the question is not proved infeasible.
     """
     oracle = Oracle(question, requirements, solve)

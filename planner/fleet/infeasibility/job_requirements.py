@@ -1,4 +1,4 @@
-"""What a batch job asks that could be asked less strictly: fewer requests, more time."""
+"""What a batch job requires that could be required less strictly: fewer requests, more time."""
 
 from __future__ import annotations
 

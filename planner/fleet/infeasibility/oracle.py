@@ -1,6 +1,6 @@
 """A question as a list of requirements: edited one by one, solved, and remembered.
 
-A requirement is anything asked that could be asked less strictly: a rate, a latency target, a stock
+A requirement is anything required that could be required less strictly: a rate, a latency target, a stock
 limit, a budget, a list of allowed GPUs. The question is anything that can be edited and solved: a
 ``Problem``, a ``Scenario``.
 """
@@ -45,10 +45,10 @@ class FeasibilityOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Requirement(Generic[Question]):
-    """One thing asked, with the number that states how strictly.
+    """One thing required, with the number that states how strictly.
 
     ``name``: the scenario's own words; ``current`` moves towards ``loosest``, where it no longer
-    binds; ``whole``: only whole numbers make sense; ``edit`` returns the question asked at a value;
+    binds; ``whole``: only whole numbers make sense; ``edit`` returns the question requested at a value;
     ``write`` puts a value in the scenario's words; ``enough`` reads from an outcome a value known
     to suffice (a budget equal to the cost found), which shortens the search; ``trades_off``: a looser
     value makes a fleet cheaper, not only possible (a latency target); ``widens``: a looser value lets

@@ -1,4 +1,4 @@
-"""What a plain ``Problem`` asks that could be asked less strictly: demand, stock, caps, resilience."""
+"""What a plain ``Problem`` requires that could be required less strictly: demand, stock, caps, resilience."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from planner.fleet.infeasibility.oracle import FeasibilityOutcome, Requirement
+from planner.fleet.infeasibility.oracle import FeasibilityOutcome, Question, Requirement
 from planner.fleet.program.problem import FleetLimits, NodeOffer, Problem, Resilience, Solution
 
 MAX_SEPARATE_SERVICES = 6
@@ -151,8 +151,11 @@ def _demand(services: list[str]) -> Requirement[Problem]:
 
 
 def gpu_cap(
-    name: str, count: int, edit: Callable[[Any, float], Any], gpu: str | None = None
-) -> Requirement[Any]:
+    name: str,
+    count: int,
+    edit: Callable[[Question, float], Question],
+    gpu: str | None = None,
+) -> Requirement[Question]:
     """A cap on the GPUs billed, of one type or of all; what the cheapest fleet uses suffices."""
     return Requirement(
         name=name,
@@ -165,7 +168,9 @@ def gpu_cap(
     )
 
 
-def budget(usd_per_hour: float, edit: Callable[[Any, float], Any]) -> Requirement[Any]:
+def budget(
+    usd_per_hour: float, edit: Callable[[Question, float], Question]
+) -> Requirement[Question]:
     """A cap on the cost [USD/h]; the cost of the cheapest fleet is the least that suffices."""
     return Requirement(
         name="limits.max_cost_usd_per_hour",
@@ -181,10 +186,10 @@ def switch(
     name: str,
     strict: str,
     loose: str,
-    loosened: Callable[[Any], Any],
+    loosened: Callable[[Question], Question],
     *,
     widens: bool = False,
-) -> Requirement[Any]:
+) -> Requirement[Question]:
     """A requirement that holds or not, with nothing in between."""
     return Requirement(
         name=name,

@@ -95,8 +95,8 @@ def _least_value(
 ) -> tuple[float, FeasibilityOutcome]:
     """The strictest value of requirement ``i`` with a fleet, and that fleet; ``values`` has one.
 
-    Tried in turn: the value asked; a value the last fleet is known to need, and one just inside it;
-    else values ever further from the one asked, as most relaxations are small; then bisection.
+    Tried in turn: the value requested; a value the last fleet is known to need, and one just inside it;
+    else values ever further from the one requested, as most relaxations are small; then bisection.
     """
     requirement = oracle.requirements[i]
     strict, loose = requirement.current, values[i]
@@ -156,7 +156,7 @@ def _middle(strict: float, loose: float, whole: bool) -> float | None:
 
 
 def _rounded_outwards(value: float, strict: float, digits: int = 3) -> float:
-    """Round to significant digits, away from ``strict``, so that the told value still suffices."""
+    """Round to significant digits, away from ``strict``, so that the printed value still suffices."""
     if value == 0 or not math.isfinite(value):
         return value
     scale = 10.0 ** (digits - 1 - math.floor(math.log10(abs(value))))

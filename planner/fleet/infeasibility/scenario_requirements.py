@@ -1,4 +1,4 @@
-"""What a scenario asks that could be asked less strictly, each in its own words.
+"""What a scenario requires that could be required less strictly, each in its own words.
 
 A relaxed target or a wider search changes which deployments qualify and how much they carry, so
 these requirements edit the scenario itself: solving the edited one recomputes its candidates.
@@ -39,7 +39,7 @@ def scenario_requirements(
 ) -> tuple[Requirement[Scenario], ...]:
     """Rates, targets, limits, failures, prices and search of a scenario, as its file names them.
 
-    ``unserved``: services that no deployment can serve as asked. In a fleet of many services theirs
+    ``unserved``: services that no deployment can serve as stated. In a fleet of many services theirs
     are the targets listed, and the rates of all others are taken together.
     """
     return tuple(
@@ -300,7 +300,7 @@ def _in_services(chosen: list[int], path: Path, value: object) -> Callable[[Scen
 
 
 def _replaced(part: Any, path: Path, value: object) -> Any:
-    """A copy of a document, mapping or tuple with what stands at ``path`` replaced."""
+    """A copy of a document, mapping or tuple with what is at ``path`` replaced."""
     if not path:
         return value
     step, rest = path[0], path[1:]

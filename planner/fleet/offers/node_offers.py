@@ -52,7 +52,7 @@ def node_offers(
 ) -> tuple[NodeOffer, ...]:
     """The offers that can matter, as node offers; committed ones once per stage they may begin in.
 
-    ``paired``: GPU types that stand together in units of two types.
+    ``paired``: GPU types that are used together in units of two types.
     """
     nodes = {_as_offer(e, catalog.gpu(e.gpu).name).key: e.nodes for e in scenario.existing}
     return tuple(
@@ -93,7 +93,7 @@ def _node_offer(offer: Offer, gpu: GpuSpec) -> NodeOffer:
 def _that_matter(
     scenario: Scenario, offers: Iterable[Offer], paired: frozenset[str]
 ) -> list[Offer]:
-    """The cheapest of each GPU, node size and term, apart by what the scenario tells apart.
+    """The cheapest of each GPU, node size and term, apart by what the scenario distinguishes.
 
     ``paired``: GPU types of units on two of them, whose every place may matter. Where zones or spot
     pools may fail each is kept: ``places`` knows which of them are of no use.

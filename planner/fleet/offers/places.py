@@ -9,7 +9,7 @@ fail, costs no more together. Whatever fails, one copy is left for each node tha
 
 Spare: at a GPU type, a place is dropped for ``M`` others that each offer all its nodes at no higher price.
 ``M`` is more than the places a fleet without superfluous replicas uses. A kind whose ``T`` replicas
-carry all that it can serve never needs to stand in more than ``T + f`` places, f being the most of a
+carry all that it can serve never needs to be in more than ``T + f`` places, f being the most of a
 sort that fail: with one replica fewer, T are left after every loss. So one of the M others is unused, and
 all nodes of the place can move there.
 """

@@ -7,7 +7,7 @@ Where a service picks one kind for itself, what counts is all its replicas toget
 dropped for another whose groups divide its own and that needs no more GPUs in any period.
 Capacity per dollar is not dominance. An offer is dropped for an unlimited one that is equal in all
 that a limit or a failure looks at, whose nodes, one or several for one, cost no more.
-A unit of two GPU types never stands in for another kind; offers of its types are compared within a place.
+A unit of two GPU types never replaces another kind; offers of its types are compared within a place.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
 def dominates(
     better: ReplicaKind, worse: ReplicaKind, *, ties: bool = True, rack: bool = False
 ) -> bool:
-    """Whether replicas of ``better`` may stand in for each replica of ``worse`` at no loss.
+    """Whether replicas of ``better`` may replace each replica of ``worse`` at no loss.
 
-    ``rack``: groups of this GPU may span nodes; then one replica stands in for one.
+    ``rack``: groups of this GPU may span nodes; then one replica replaces one.
     """
     if better.gpu != worse.gpu or better.gpus > worse.gpus or better.beside is not None:
         return False

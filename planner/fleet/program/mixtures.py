@@ -1,6 +1,6 @@
 """What one node may hold where nodes may fail: sets of replicas, by kind, that go together when it does.
 
-Replicas on a share of a GPU stand on GPUs cut among them. A replica larger than a node takes nodes of
+Replicas on a share of a GPU are on GPUs cut among them. A replica larger than a node takes nodes of
 its own and is lost with any of them.
 """
 

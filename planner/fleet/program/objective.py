@@ -77,7 +77,7 @@ def minimise_in_order(columns: Columns, effort: SolverLimits, deadline: float) -
 
 
 def _cheapest(columns: Columns, effort: SolverLimits, deadline: float) -> SolverResult:
-    """The least cost; where only a gap is asked for, most of the time goes into better fleets."""
+    """The least cost; where only a gap is requested, most of the time goes into better fleets."""
     whole, terms = until(effort, deadline), cost(columns)
     if not worth_it(columns, effort):
         return minimise(columns.model, terms, whole)

@@ -1,6 +1,6 @@
 """Which nodes can hold which replicas, and how whole groups fill whole nodes.
 
-Replicas are free to stand on any node of a ``Site``: nodes of one GPU type, told apart by zone or spot
+Replicas are free to run on any node of a ``Site``: nodes of one GPU type, distinguished by zone or spot
 pool only where one may fail.
 Where group sizes divide one another and the nodes (1, 2, 4, 8 in nodes of 1 and 8), counting GPUs is
 exact: placed largest first, groups leave no hole that a smaller one could not use, so it is enough
@@ -22,11 +22,11 @@ from planner.fleet.program.problem import NodeOffer, ReplicaKind
 
 @dataclass(frozen=True, slots=True, order=True)
 class Site:
-    """Where replicas may stand together.
+    """Where replicas may run together.
 
-    ``zone`` and ``pool`` are "" where no failure tells them apart; ``tenant`` names the services the
+    ``zone`` and ``pool`` are "" where no failure distinguishes them; ``tenant`` names the services the
     nodes are kept for, "" where services share nodes. ``place``: provider and region of GPU types that
-    stand together in units of two types, "" for any other.
+    are used together in units of two types, "" for any other.
     """
 
     gpu: str
@@ -63,7 +63,7 @@ def nested(groups: Iterable[int], shapes: Iterable[Shape]) -> bool:
 
 
 def group_gpus(kind: ReplicaKind, at_least: int) -> int:
-    """GPUs of a replica that stand in groups of that size or larger."""
+    """GPUs of a replica that are in groups of that size or larger."""
     return sum(g for g in kind.groups if g >= at_least)
 
 

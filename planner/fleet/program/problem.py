@@ -60,7 +60,7 @@ class ReplicaKind:
     ``capacity_qps`` has an entry for each demand it may serve [requests/s]. ``group_gpus``: GPUs that
     must share one node or link domain (the TP group), 0 = all of them; ``group_sizes`` instead lists
     groups that differ (prefill and decode pools). ``gpu_share``: of its one GPU, where several small
-    replicas share it. ``tpot_s`` breaks ties. ``beside``: the other pool, where it stands on another GPU
+    replicas share it. ``tpot_s`` breaks ties. ``beside``: the other pool, where it is on another GPU
     type: a replica is then a unit of both, in one place, and is lost with either.
     """
 
@@ -85,7 +85,7 @@ class ReplicaKind:
         return (self.gpu,) if self.beside is None else (self.gpu, self.beside.gpu)
 
     def other_pool(self) -> ReplicaKind | None:
-        """What stands on the other GPU type, as a kind that serves nothing by itself."""
+        """What is on the other GPU type, as a kind that serves nothing by itself."""
         if self.beside is None:
             return None
         return ReplicaKind(
@@ -100,7 +100,7 @@ class ReplicaKind:
     def groups(self) -> tuple[int, ...]:
         """Sizes of the GPU groups that must each stay within one node or link domain [GPUs].
 
-        A replica on a share of a GPU has none: it stands on a GPU that is cut.
+        A replica on a share of a GPU has none: it is on a GPU that is cut.
         """
         if self.gpu_share < 1:
             return ()
@@ -203,7 +203,7 @@ class Resilience:
 class Problem:
     """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs.
 
-    ``share_nodes``: whether services may stand in one node. ``overlap_hours``: how long removed
+    ``share_nodes``: whether services may share a node. ``overlap_hours``: how long removed
     existing nodes run beside what replaces them in the first period [h].
 
     Raises InputError when a number makes no sense (a negative price, a rate that is not finite).
@@ -266,7 +266,7 @@ class Problem:
 
     @property
     def paired(self) -> frozenset[str]:
-        """GPU types that stand together in units of two types."""
+        """GPU types that are used together in units of two types."""
         return frozenset(gpu for k in self.kinds if k.beside is not None for gpu in k.types)
 
     @property

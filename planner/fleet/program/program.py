@@ -4,8 +4,8 @@ Sets
     s    demands: services, or length buckets of a service g
     d    replica kinds: a deployment with a GPU type, GPU groups and a capacity per demand
     o    offers: a node type at a price, under a term
-    e    sites: nodes of one GPU type where replicas stand freely, by zone or spot pool where one may
-         fail, by service where nodes are not shared, by provider and region where units stand on two
+    e    sites: nodes of one GPU type where replicas are placed freely, by zone or spot pool where one may
+         fail, by service where nodes are not shared, by provider and region where units are on two
          GPU types (``packing``)
     p    patterns: ways to fill one node with groups, or one GPU with shares (``packing``)
     i    atoms: what fails as a whole, a replica, a node, a zone or a spot pool (``resilience``)
@@ -69,12 +69,12 @@ Constraints, one function each
 
   generation
     knapsack  sum_d price[d] n[d,t] >= the cheapest whole cover of s at those prices, where only a
-              gap is asked for; implied by cover. The bound itself comes from the same prices
+              gap is requested; implied by cover. The bound itself comes from the same prices
 
 Objective, in this order
     1. unserved rate, the highest weight first (only where not all must be served)
     2. cost: sum_t h[t] sum_o price[o] u[o,t] / sum_t h[t], and overlap while migrating
-    3. fewer GPUs, billed and used; then lower predicted TPOT (only when asked for a gap of 0)
+    3. fewer GPUs, billed and used; then lower predicted TPOT (only for a requested gap of 0)
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ from dataclasses import replace
 
 from planner.fleet.offers import contracts
 from planner.fleet.offers.places import fewer_places
-from planner.fleet.program.constraints import demand as carrying
+from planner.fleet.program.constraints import demand as demand_rows
 from planner.fleet.program.constraints import limits, migration, resilience
-from planner.fleet.program.constraints import placement as housing
+from planner.fleet.program.constraints import placement as placement_rows
 from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.objective import minimise_in_order, until
@@ -174,16 +174,16 @@ def _built(problem: Problem) -> Columns:
 def build(problem: Problem) -> Columns:
     """Variables and constraints of ``problem``, family by family."""
     columns = declare(problem)
-    carrying.choice(columns)
-    carrying.replicas(columns)
-    carrying.cover(columns)
-    carrying.demand(columns)
-    carrying.capacity(columns)
-    carrying.link(columns)
-    carrying.whole(columns)
-    cut = housing.cut(columns)
-    housing.packing(columns, cut)
-    housing.pattern(columns, cut)
+    demand_rows.choice(columns)
+    demand_rows.replicas(columns)
+    demand_rows.cover(columns)
+    demand_rows.demand(columns)
+    demand_rows.capacity(columns)
+    demand_rows.link(columns)
+    demand_rows.whole(columns)
+    cut = placement_rows.cut(columns)
+    placement_rows.packing(columns, cut)
+    placement_rows.pattern(columns, cut)
     migration.removal(columns)
     limits.offer(columns)
     limits.stock(columns)

@@ -66,7 +66,7 @@ class SolverLimits:
 class SolverResult:
     """What one solve proved.
 
-    ``status``: "optimal" (gap within the tolerance asked for, at least 1e-6), "feasible" (an
+    ``status``: "optimal" (gap within the tolerance requested, at least 1e-6), "feasible" (an
     incumbent without that proof), "infeasible", or "unknown" (neither). ``values``: one per column.
     """
 
@@ -146,7 +146,7 @@ def usable(solver: Solver) -> Solver:
 
 @lru_cache(maxsize=2)
 def solver_version(solver: Solver) -> str:
-    """The version of the solver that runs, as it tells it."""
+    """The version of the solver that runs, as it reports it."""
     if solver == "highs":
         return importlib.metadata.version("highspy")
     import pulp.apis.coin_api

@@ -26,7 +26,7 @@ class Columns:
     ``sites``: offers by site; ``hosts``: sites that can hold a kind; ``routed``: demands with share
     variables. ``removed``: existing nodes of an offer given up in the first period. ``failures``: what
     must be survived; ``restrictions``: in words, what was left out to keep the program small.
-    ``other_pools``: by kind on two GPU types, what stands on the other one; ``unit_of``: the way back.
+    ``other_pools``: by kind on two GPU types, what is on the other one; ``unit_of``: the way back.
     """
 
     problem: Problem
@@ -62,7 +62,7 @@ class Columns:
         return terms
 
     def placed(self, kind: ReplicaKind) -> bool:
-        """Whether it is decided how many replicas of a service's one kind stand at each site."""
+        """Whether it is decided how many replicas of a service's one kind are at each site."""
         return len(self.hosts[kind.key]) > 1 or self.problem.resilience.by_place
 
     def room(self, e: Site, t: int, shape: Shape) -> dict[int, float]:
@@ -145,7 +145,7 @@ def _able(sites: dict[Site, list[NodeOffer]], kind: ReplicaKind, tenant: str) ->
 
 
 def _together(a: Site, b: Site) -> bool:
-    """Whether pools at two sites stand in one place, for one service."""
+    """Whether pools at two sites are in one place, for one service."""
     return (a.zone, a.place, a.tenant) == (b.zone, b.place, b.tenant)
 
 
@@ -171,7 +171,7 @@ def _other_pool(columns: Columns, kind: ReplicaKind, pool: ReplicaKind) -> None:
 
 
 def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
-    """Offers by site: zones and pools told apart where they may fail, services where they do not share."""
+    """Offers by site: zones and pools distinguished where they may fail, services where they do not share."""
     lost, paired = problem.resilience, problem.paired
     tenants = [""]
     if not problem.share_nodes:

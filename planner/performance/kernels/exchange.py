@@ -1,4 +1,4 @@
-"""All-to-all of mixtures whose experts stand in several nodes."""
+"""All-to-all of mixtures whose experts are in several nodes."""
 
 from __future__ import annotations
 

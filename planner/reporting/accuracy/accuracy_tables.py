@@ -1,10 +1,9 @@
-"""Predicted against measured, told as tables; and as JSON for machines."""
+"""Predicted against measured; as tables; and as JSON for machines."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from planner.accuracy.points import LoadKind
 from planner.accuracy.validation import Errors, ValidatedRow, Validation
@@ -51,7 +50,7 @@ def validation_document(validation: Validation) -> Document:
     return Document("Predicted against measured", _headline(validation), tuple(sections))
 
 
-def validation_json(validation: Validation) -> dict[str, Any]:
+def validation_json(validation: Validation) -> dict[str, object]:
     """``{"summary": ..., "groups": [...], "rows": [...]}`` with every input row."""
     summary = errors_json(validation.summary) if validation.summary else None
     return {
@@ -70,7 +69,7 @@ def validation_json(validation: Validation) -> dict[str, Any]:
     }
 
 
-def errors_json(errors: Errors) -> dict[str, Any]:
+def errors_json(errors: Errors) -> dict[str, object]:
     """Errors as JSON; percentages are percent, coverages shares of one."""
     return {
         "points": errors.points,
@@ -239,9 +238,9 @@ def _one_line(text: str | None) -> str:
     return "; ".join(part.strip() for part in (text or "").splitlines())
 
 
-def _row_json(row: ValidatedRow, level: float) -> dict[str, Any]:
+def _row_json(row: ValidatedRow, level: float) -> dict[str, object]:
     """The cells of a row, and ``predicted_<column>`` for each measured one, in the column's unit."""
-    cells: dict[str, Any] = {**row.row.cells, "line": row.row.line}
+    cells: dict[str, object] = {**row.row.cells, "line": row.row.line}
     prediction = row.prediction
     if prediction is None:
         return cells | {

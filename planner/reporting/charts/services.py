@@ -16,7 +16,7 @@ from planner.units import GIB
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FULL = 0.98  # of its capacity: a replica that gets more stands at it
+_FULL = 0.98  # of its capacity: a replica that gets more runs at it
 
 
 def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:

@@ -1,4 +1,4 @@
-"""The decision in plain sentences: all one needs to run the fleet, and what stands against it."""
+"""The decision in plain sentences: all one needs to run the fleet, and what is doubtful about it."""
 
 from __future__ import annotations
 

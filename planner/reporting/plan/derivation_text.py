@@ -1,4 +1,4 @@
-"""A derivation told in the terminal or in Markdown: the textbook beside what the targets need."""
+"""A derivation printed in the terminal or in Markdown: the textbook beside what the targets need."""
 
 from __future__ import annotations
 

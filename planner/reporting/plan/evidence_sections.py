@@ -1,4 +1,4 @@
-"""What stands behind a plan: roads not taken, assumptions, evidence, prices, derivation, origin."""
+"""The background of a plan: alternatives, assumptions, evidence, prices, derivation, origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan as a document: the decision first, then its cost, then what stands behind it."""
+"""A plan as a document: the decision first, then its cost, then the evidence for it."""
 
 from __future__ import annotations
 

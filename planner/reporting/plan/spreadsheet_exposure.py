@@ -153,7 +153,7 @@ def _saved(base: list[float], mine: list[float], way: Purchase, horizon: int) ->
 
 
 def write_sensitivity(sheet: Sheet, findings: Findings) -> None:
-    """What other inputs would cost, against the plan's cost as it stands in this workbook."""
+    """What other inputs would cost, against the plan's cost as it is in this workbook."""
     sheet.title("Sensitivity: solved answers beside the cost of this workbook")
     row = 3
     if findings.swings:

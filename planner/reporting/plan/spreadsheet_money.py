@@ -105,7 +105,7 @@ def write_totals(sheet: Sheet, plan: Plan, rows: Rows) -> None:
         )
     ):
         sheet.text(after + i, 0, label, strong=True)
-        if plan.varies:  # the most that stand at once, not the sum of the rows
+        if plan.varies:  # the most at any time, not the sum of the rows
             sheet.number(after + i, 1, count, Quantity.COUNT, is_input=True, name=name)
         else:
             sheet.formula(after + i, 1, f"={formula}", count, Quantity.COUNT, name=name)

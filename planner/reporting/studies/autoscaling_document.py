@@ -161,8 +161,8 @@ def _basis(study: GroupStudy) -> str:
 
 def _missed(studies: Sequence[GroupStudy], policy: str) -> float:
     runs = [r for s in studies if (r := s.run(policy)) is not None]
-    asked = sum(r.replay.requests for r in runs)
-    return sum(r.replay.missed for r in runs) / asked if asked else 0.0
+    requests = sum(r.replay.requests for r in runs)
+    return sum(r.replay.missed for r in runs) / requests if requests else 0.0
 
 
 def _hours(studies: Sequence[GroupStudy], policy: str) -> float:

@@ -53,7 +53,7 @@ _COLUMNS = (
 
 
 def comparison_document(comparison: Comparison) -> Document:
-    """The comparison; few options stand side by side, many stand in rows."""
+    """The comparison; few options are side by side, many are rows."""
     rows = comparison_table(comparison)
     few = len(comparison.options) <= _SIDE_BY_SIDE
     blocks: list[Block] = [_transposed(rows, comparison) if few else rows]

@@ -24,7 +24,7 @@ UNSIMULATED = "Sized by the closed form, not simulated."
 
 
 def frontier_document(found: Frontiers) -> Document:
-    """One section per question asked; those not asked are left out."""
+    """One section per question requested; the others are left out."""
     return Document(
         title=f"Frontiers of {found.decided.scenario.name}",
         headline=headline(found),
@@ -44,9 +44,7 @@ def headline(found: Frontiers) -> str:
     if cost is None:
         return "No fleet meets the scenario as stated; see planner solve for the reasons."
     how = "simulated" if found.simulated else "not simulated"
-    return (
-        f"The scenario as stated: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
-    )
+    return f"As stated: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
 
 
 def _latency(found: Frontiers) -> tuple[Block, ...]:
@@ -225,7 +223,7 @@ def _limits(found: Frontiers) -> tuple[Block, ...]:
 
 
 def _by_the_same_capacities(found: Frontiers) -> str:
-    """How the fleets beside the one as asked were sized."""
+    """How the other fleets were sized."""
     if not found.simulated:
         return UNSIMULATED
     return (

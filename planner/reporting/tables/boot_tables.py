@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from planner.reporting import rounding as say
 from planner.reporting.document import Column, Document, Items, Quantity, Section, Table
@@ -47,7 +46,7 @@ def check_document(check: BootCheck) -> Document:
     )
 
 
-def check_mapping(check: BootCheck) -> dict[str, Any]:
+def check_mapping(check: BootCheck) -> dict[str, object]:
     """The JSON of ``planner memory --check``; sizes in bytes per GPU."""
     return {
         "model": check.deployment.model.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from planner.reporting import rounding as say
 from planner.reporting.document import (
@@ -42,7 +41,7 @@ def quick_document(answer: QuickAnswer) -> Document:
     )
 
 
-def quick_mapping(answer: QuickAnswer) -> dict[str, Any]:
+def quick_mapping(answer: QuickAnswer) -> dict[str, object]:
     """The JSON of ``planner memory rule-of-thumb``; sizes in GB (1e9 bytes)."""
     return {
         "params": answer.params,
@@ -130,7 +129,7 @@ def nanochat_document(memory: NanochatMemory, notes: Sequence[str]) -> Document:
     )
 
 
-def nanochat_mapping(memory: NanochatMemory, notes: Sequence[str]) -> dict[str, Any]:
+def nanochat_mapping(memory: NanochatMemory, notes: Sequence[str]) -> dict[str, object]:
     """The JSON of ``planner memory nanochat``; sizes in GB (1e9 bytes)."""
     return {
         "depth": memory.depth,
@@ -199,7 +198,7 @@ def training_document(
 
 def training_mapping(
     model: str, job: TrainingJob, memory: TrainingMemory, gpu: str | None, notes: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The JSON of ``planner memory training``; sizes in bytes per GPU."""
     return {
         "model": model,
@@ -277,7 +276,9 @@ def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]
     )
 
 
-def measured_mapping(model: str, result: MeasuredVsTheory, notes: Sequence[str]) -> dict[str, Any]:
+def measured_mapping(
+    model: str, result: MeasuredVsTheory, notes: Sequence[str]
+) -> dict[str, object]:
     """The JSON of ``planner memory measured-vs-theory``; sizes in GiB."""
     return {
         "model": model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from planner.reporting import rounding as say
 from planner.reporting.document import Column, Document, Quantity, Section, Table
@@ -30,7 +29,7 @@ def fits_document(fits: Sequence[GpuFit], ask: FitQuestion, *, by_model: bool) -
     )
 
 
-def fits_mapping(fits: Sequence[GpuFit], ask: FitQuestion) -> dict[str, Any]:
+def fits_mapping(fits: Sequence[GpuFit], ask: FitQuestion) -> dict[str, object]:
     """The JSON of ``planner memory fits``."""
     return {
         "engine": f"{ask.engine.name} {ask.engine.version}",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from planner.reporting import rounding as say
 from planner.reporting.document import (
     Code,
@@ -48,7 +46,7 @@ def model_document(result: ModelMemory, launch: tuple[str, ...] = ()) -> Documen
     )
 
 
-def model_mapping(result: ModelMemory, launch: tuple[str, ...] = ()) -> dict[str, Any]:
+def model_mapping(result: ModelMemory, launch: tuple[str, ...] = ()) -> dict[str, object]:
     """The JSON of ``planner memory --model``; sizes in bytes."""
     parameters = result.parameters
     return {
@@ -76,7 +74,7 @@ def model_mapping(result: ModelMemory, launch: tuple[str, ...] = ()) -> dict[str
     }
 
 
-def partition_mapping(layout: MemoryLayout) -> dict[str, Any]:
+def partition_mapping(layout: MemoryLayout) -> dict[str, object]:
     """A memory layout as bytes by part, per GPU, with what the pool holds."""
     return {
         **{f"{part}_bytes": size for part, size in layout.parts_bytes().items()},
@@ -199,7 +197,7 @@ def _sequences(result: ModelMemory) -> str:
     return say.count(result.max_sequences) if held is None or held >= 10 else say.fixed(held)
 
 
-def _memory_mapping(result: ModelMemory) -> dict[str, Any]:
+def _memory_mapping(result: ModelMemory) -> dict[str, object]:
     requested = {
         "context_tokens": result.context_tokens,
         "concurrency": result.concurrency,

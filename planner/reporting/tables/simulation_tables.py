@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -189,7 +189,7 @@ def requests_table(checks: dict[str, SimulatedService]) -> Table:
         Column("shed", "shed"),
         Column("measured", "measured"),
     )
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[Value, ...]] = []
     for name, check in checks.items():
         for number, run in enumerate(check.study.runs):
             latencies = {m: run.latency_s(m) for m in ("wait", "ttft", "tpot", "itl", "e2e")}
@@ -236,7 +236,7 @@ def series_table(checks: dict[str, SimulatedService]) -> Table:
     return Table("series", "Series", columns, rows)
 
 
-def simulation_data(checks: dict[str, SimulatedService]) -> dict[str, Any]:
+def simulation_data(checks: dict[str, SimulatedService]) -> dict[str, object]:
     """The findings for JSON."""
     return {
         "holds": all(c.holds for c in checks.values()),
@@ -271,7 +271,7 @@ def simulation_data(checks: dict[str, SimulatedService]) -> dict[str, Any]:
     }
 
 
-def _estimate(study: Study, metric: str, percentile: float) -> dict[str, Any] | None:
+def _estimate(study: Study, metric: str, percentile: float) -> dict[str, object] | None:
     e = study.percentile(metric, percentile)
     if not e.requests:
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from planner.reporting import rounding as say
 from planner.reporting.document import (
@@ -46,16 +46,14 @@ def trace_document(s: TraceStatistics) -> Document:
     return Document(s.name, headline, tuple(sections))
 
 
-def trace_data(s: TraceStatistics) -> dict[str, Any]:
+def trace_data(s: TraceStatistics) -> dict[str, object]:
     """The statistics for JSON, window lengths and quantiles as text keys."""
 
-    def keyed(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(k): keyed(v) for k, v in value.items()}
-        return value
+    return _keyed(asdict(s))
 
-    result: dict[str, Any] = keyed(asdict(s))
-    return result
+
+def _keyed(values: Mapping[str, object]) -> dict[str, object]:
+    return {str(k): _keyed(v) if isinstance(v, dict) else v for k, v in values.items()}
 
 
 def _rates(s: TraceStatistics) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -20,7 +20,7 @@ from planner.units import parse_duration_s, parse_tokens
 MAX_TURNS = 10_000
 
 
-def _pause(value: Any) -> Any:
+def _pause(value: object) -> object:
     return {"mean": parse_duration_s(value)} if isinstance(value, str) else number_as_mean(value)
 
 
@@ -52,7 +52,7 @@ class ThinkTime(StrictDocument):
 
     @model_validator(mode="before")
     @classmethod
-    def _keys_as_numbers(cls, value: Any) -> Any:
+    def _keys_as_numbers(cls, value: object) -> object:
         if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
             points = {probability(k, "a duration"): v for k, v in value["quantiles"].items()}
             return {**value, "quantiles": points}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,7 +15,7 @@ from planner.units import parse_rate_qps
 _CONVERSATIONS = re.compile(r"^(.*?)\s*(?:conversations?|sessions?)\s*((?:/|per).*)$")
 
 
-def as_turns(value: Any) -> Any:
+def as_turns(value: object) -> object:
     """A service with ``rate: 2 conversations/s`` as requests/s, and a recording's lengths as its own.
 
     A conversation counts as the mean number of its turns. Anything else comes back as it is.
@@ -44,7 +43,7 @@ def as_turns(value: Any) -> Any:
     return {**value, "rate": per_second * turns}
 
 
-def _mean_turns(stated: Any) -> float | None:
+def _mean_turns(stated: object) -> float | None:
     try:
         found = Conversations.model_validate(stated)
     except ValidationError:

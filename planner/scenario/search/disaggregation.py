@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -31,10 +31,11 @@ _EVERY = tuple(
 )  # a common factor only makes the unit larger
 
 
-def _ratio(value: Any) -> str:
+def _ratio(value: object) -> str:
     """``2P3D``, whatever separates the two; a bare 2:3 is a number to YAML."""
-    match = _RATIO.match(value) if isinstance(value, str) else None
-    if match is None or not re.search(r"[pPdD:]", value):
+    text = value if isinstance(value, str) else ""
+    match = _RATIO.match(text)
+    if match is None or not re.search(r"[pPdD:]", text):
         raise ValueError(
             "write a ratio of prefill to decode replicas as 2P3D (YAML reads a bare 2:3 as a number)"
         )
@@ -100,9 +101,9 @@ class Disaggregation(StrictDocument):
     @model_serializer(mode="wrap")
     def _without_what_is_not_requested(
         self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """A search that names no GPUs for its pools reads as it always did."""
-        text: dict[str, Any] = write(self)
+        text: dict[str, object] = write(self)
         unstated = [k for k in ("prefill_gpus", "decode_gpus") if text.get(k, k) is None]
         return {key: value for key, value in text.items() if key not in unstated}
 
@@ -113,7 +114,7 @@ class Disaggregation(StrictDocument):
         return tuple((int(p), int(d)) for p, d in pairs)
 
 
-def requested(value: Any) -> Any:
+def requested(value: object) -> object:
     """``true`` asks for disaggregation as it is by default, ``false`` for none."""
     if isinstance(value, bool):
         return {} if value else None

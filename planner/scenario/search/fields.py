@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     BeforeValidator,
@@ -43,9 +43,9 @@ class Settings(StrictDocument):
     kv_offload: KvOffload | None = None
 
     @model_serializer(mode="wrap")
-    def _without_offload(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_offload(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Settings without KV offload read as they always did."""
-        written: dict[str, Any] = write(self)
+        written: dict[str, object] = write(self)
         if written.get("kv_offload") is None:
             written.pop("kv_offload", None)
         return written
@@ -95,9 +95,9 @@ class Search(StrictDocument):
     @model_serializer(mode="wrap")
     def _without_what_is_not_requested(
         self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """A plan of a search that asks for none of these reads as it always did."""
-        text: dict[str, Any] = write(self)
+        text: dict[str, object] = write(self)
         if self.speculative == (NONE,):
             text.pop("speculative", None)
         if not text.get("reserved_memory"):

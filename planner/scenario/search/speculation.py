@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -45,7 +45,7 @@ class Speculation(StrictDocument):
 
     @model_validator(mode="before")
     @classmethod
-    def _short_forms(cls, value: Any) -> Any:
+    def _short_forms(cls, value: object) -> object:
         """``mtp`` is a method; ``{draft: MODEL}`` names what drafts."""
         if isinstance(value, str):
             return {"method": value}
@@ -65,9 +65,9 @@ class Speculation(StrictDocument):
         return self
 
     @model_serializer(mode="wrap")
-    def _as_written(self, write: SerializerFunctionWrapHandler) -> Any:
+    def _as_written(self, write: SerializerFunctionWrapHandler) -> object:
         """A method alone as its name, else the fields that say something."""
-        text: dict[str, Any] = write(self)
+        text: dict[str, object] = write(self)
         stated = {key: value for key, value in text.items() if value is not None}
         return self.method if stated.keys() == {"method"} else stated
 
@@ -84,7 +84,7 @@ def _each_once(choices: tuple[Speculation, ...]) -> tuple[Speculation, ...]:
     return choices
 
 
-def as_choices(value: Any) -> Any:
+def as_choices(value: object) -> object:
     """One choice as a list of it."""
     if isinstance(value, (str, dict)):
         return (value,)

@@ -1,6 +1,6 @@
 """What autoscalers wish for: replicas by queue, by the clock, by saturation; and how fast they may act.
 
-A wish is a number of replicas at one moment. ``Pacing`` turns wishes into what is asked for, as a
+A wish is a number of replicas at one moment. ``Pacing`` turns wishes into what is requested, as a
 HorizontalPodAutoscaler does: the most cautious wish of a window counts, and so many replicas change in a
 period at most.
 """
@@ -37,7 +37,7 @@ class Observation:
 
     @property
     def replicas(self) -> int:
-        """Replicas that were asked for."""
+        """Replicas that were requested."""
         return self.ready + self.pending
 
 
@@ -64,7 +64,7 @@ class Static:
 class QueueLength:
     """So many requests waiting for each replica: ``ceil(waiting / threshold)``.
 
-    tolerance: a ratio of waiting to what the replicas there are stand for within this of 1 changes nothing.
+    tolerance: a ratio of waiting to what the replicas there correspond to, within this of 1 changes nothing.
     """
 
     threshold: float
@@ -140,7 +140,7 @@ class Highest:
 
 @dataclass(slots=True)
 class Pacing:
-    """From wishes to what is asked for, within ``least`` and ``most`` replicas."""
+    """From wishes to what is requested, within ``least`` and ``most`` replicas."""
 
     up: ScalingRule
     down: ScalingRule
@@ -149,8 +149,8 @@ class Pacing:
     _wishes: deque[tuple[float, int]] = field(default_factory=deque)
     _changes: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def asked(self, time_s: float, replicas: int, wish: int | None) -> int:
-        """Replicas asked for at ``time_s``, of ``replicas`` that were asked for until then.
+    def requested(self, time_s: float, replicas: int, wish: int | None) -> int:
+        """Replicas requested at ``time_s``, of ``replicas`` that were requested until then.
 
         The highest wish of the window of ``down`` holds replicas, the lowest of that of ``up`` holds back new
         ones.

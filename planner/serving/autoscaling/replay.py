@@ -3,7 +3,7 @@
 Between two looks of the autoscaler the rate is constant and the replicas that serve share it equally. Up to
 their capacity the targets hold. Beyond it, and while a backlog lasts, every request that arrives counts as
 missed; beyond the ceiling a backlog builds up, ``dQ/dt = rate - ready ceiling``, and is worked off when
-there is room again. A replica is paid from the moment it is asked for, and serves ``start_up_s`` later.
+there is room again. A replica is paid from the moment it is requested, and serves ``start_up_s`` later.
 """
 
 from __future__ import annotations
@@ -133,11 +133,11 @@ def replay(
                 time, ready, len(starting), max(p[1] for p in peaks), max(p[2] for p in peaks)
             )
             now = seen.replicas
-            asked = scaled.pacing.asked(time, now, scaled.policy.wish(seen))
-            ups, downs = ups + (asked > now), downs + (asked < now)
-            for _ in range(asked - now):
+            requested = scaled.pacing.requested(time, now, scaled.policy.wish(seen))
+            ups, downs = ups + (requested > now), downs + (requested < now)
+            for _ in range(requested - now):
                 starting.append(time + start_up_s)
-            for _ in range(now - asked):  # those that start are given up first
+            for _ in range(now - requested):  # those that are starting are cancelled first
                 if starting:
                     starting.pop()
                 else:

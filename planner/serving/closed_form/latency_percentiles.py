@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 class LatencyPercentiles(Mapping[str, float]):
     """Percentiles [s] by key, such as ``ttft_p99``.
 
-    wanted: percentiles by metric. percentiles: those of one metric [s], in the order asked for; none
+    wanted: percentiles by metric. percentiles: those of one metric [s], in the order requested; none
     where the metric is undefined.
     """
 

@@ -19,7 +19,7 @@ _ANSWER_EDGES = np.array([0.0, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.75, 1.0])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LengthNodes:
-    """A few weighted prompts and answers that stand for the distribution, its tail included [tokens].
+    """A few weighted prompts and answers that represent the distribution, its tail included [tokens].
 
     prompt, prompt_at_output: of each prompt the part that is computed; found, found_at_output: what the
     prefix cache holds of the same prompts. output: for times of whole answers, of which the long ones are

@@ -354,7 +354,7 @@ def _summed(slo: Slo) -> list[Target]:
 
 
 def prompts_alone(lengths: JointLengths) -> JointLengths:
-    """What a prefill replica is asked for: the prompts, and one token each."""
+    """What is sent to a prefill replica: the prompts, and one token each."""
     return JointLengths(lengths.prompt, np.ones_like(lengths.output))
 
 

@@ -11,7 +11,7 @@ What a full step has no room for is left behind. Where a step has room for one p
 of a GI/G/1 queue beyond the prompt in service, rho (rho + (CV^2 - 1)(1 - rho) / c) c delta / (2 (1 - rho))
 with c = CV^2 + E[delta^2] / E[delta]^2 - 1; its chance falls with the room r as rho^(1 + (r - 1) / c).
 
-A request meets prefills while it decodes. Prompts that go first are all done before decode goes on, and
+A request meets prefills while it decodes. Prompts that go first are all done before decode continues, and
 so are those that come meanwhile: lambda w / (1 - rho) of them in w seconds of decoding. Prompts that go
 beside stall only the next step, n' = lambda (D + delta n), and a short answer sees few steps.
 """
@@ -249,7 +249,7 @@ def prefills_met(
     """Prefills in or between the ``steps`` decode steps of a request, by (rate, state, steps).
 
     ``decode_s``: of a step without prompts. Where prompts go first, whatever arrives is prefilled before
-    decode goes on, and so is what arrives meanwhile; where they go beside, a step has the prompts that
+    decode continues, and so is what arrives meanwhile; where they go beside, a step has the prompts that
     arrived in the step before, ``n' = lambda (D + delta n)``. The last step's arrivals meet nobody.
     """
     rate = lam[:, :, None]

@@ -1,7 +1,7 @@
 """Steady states of one replica at the rates its capacity is read from: they do not depend on targets.
 
 Ten rates up to the ceiling bracket the highest rate that holds the targets, eight between two of them
-place it. Both are solved once and kept, and so is the share of late requests for each target asked.
+place it. Both are solved once and kept, and so is the share of late requests for each target requested.
 Replicas that are alike are solved together (``solve_together``), which takes a quarter of the time.
 """
 
@@ -62,7 +62,7 @@ class _Shared:
 
 
 class RateStates:
-    """One replica under one load, at a ladder of rates and at finer ones where asked.
+    """One replica under one load, at a ladder of rates and at finer ones where requested.
 
     ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which.
     """

@@ -94,7 +94,7 @@ def replica_curves(
     one, pair, four = (np.minimum(k * mean_prompt, full) for k in (1, 2, 4))
     ranks = limits.ranks  # one prompt keeps one rank busy, and the others wait
     behind = float(done.mean())
-    if lengths.cached is not None:  # the prompt tokens in a step, by what stands before them
+    if lengths.cached is not None:  # the prompt tokens in a step, by what is before them
         new, weight = nodes.prompt, nodes.prompt_weight
         behind = float((new * nodes.found) @ weight / (new @ weight))
     states, nothing = state[:, None], 0.0 * state[:, None]
@@ -205,7 +205,7 @@ def _price(steps: StepModel, parts: Sequence[_Part]) -> list[Floats]:
 def mean_kv_bytes(limits: ReplicaLimits, lengths: JointLengths) -> float:
     """KV bytes of a request averaged over its time in the batch and over requests in flight [B].
 
-    What stands in every prompt is held once and no part of them (``ReplicaLimits.sharing``). Long answers
+    What is in every prompt is held once and no part of them (``ReplicaLimits.sharing``). Long answers
     stay longer and weigh more; where admission reserves the worst case, that counts.
     """
     p, o = lengths.prompt - float(lengths.shared_tokens), lengths.output.astype(float)
@@ -239,7 +239,7 @@ def _slots(
 
 
 def _states(slots: float) -> tuple[Floats, Floats]:
-    """Batches from 0 to ``slots``, coarser as they grow, and how many integers each stands for."""
+    """Batches from 0 to ``slots``, coarser as they grow, and how many integers each represents."""
     exact = np.arange(0.0, min(EXACT_STATES, slots) + 1e-9)
     more = []
     n = exact[-1]

@@ -125,7 +125,7 @@ def unit_point(
     prefix_hit_share: float = 0.0,
     limited_by: LimitedBy = CapacityLimit.NOT_SOUGHT,
 ) -> Capacity:
-    """What one unit does at ``rate_qps`` [requests/s]; ``latency_s`` is worked out when asked for."""
+    """What one unit does at ``rate_qps`` [requests/s]; ``latency_s`` is worked out when requested."""
     ceiling = unit_ceiling_qps(unit, lengths, prefix_hit_share)
     rate = min(rate_qps, CLOSEST * ceiling)
     each, every = rate / unit.replicas, rate / unit.decode_replicas

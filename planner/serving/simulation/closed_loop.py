@@ -1,4 +1,4 @@
-"""A closed-loop measurement, played the way benchmarks run it.
+"""A closed-loop measurement, simulated the way benchmarks run it.
 
 ``concurrency`` requests are sent at the start, and each answer releases the next request. Which steps
 a scheduler then composes does not depend on how long they take, so a run is simulated once into a
@@ -54,7 +54,7 @@ class RequestTimes:
 
 @dataclass(frozen=True, slots=True)
 class ClosedLoopRun:
-    """The steps of one run. ``batch`` has one entry per row; a row stands for ``steps`` equal steps.
+    """The steps of one run. ``batch`` has one entry per row; a row represents ``steps`` equal steps.
     Under attention DP its prefill is that of ``Step.imbalance`` even shares.
 
     ttft_weight, tpot_weight, e2e_weight: how often a row's step time enters the mean TTFT, TPOT and
@@ -106,7 +106,7 @@ class ClosedLoopRun:
         return RequestTimes(sent, first, end, first - sent, (end - first) / gaps)
 
     def condensed(self, rows: int = 128) -> ClosedLoopRun:
-        """Merge alike steps into at most about ``rows`` rows; means change by well under 1 %.
+        """Merge equal steps into at most about ``rows`` rows; means change by well under 1 %.
 
         Rows are sorted by what they prefill, then by batch and context, and cut into groups of equal
         weight; each group keeps its weighted mean batch.
@@ -184,7 +184,7 @@ def play_closed_loop(
     spread: float = 0.8,
     resubmit_steps: int = 1,
 ) -> ClosedLoopRun:
-    """Play a benchmark of ``num_requests`` (default ``10 x concurrency``) through one replica.
+    """Simulate a benchmark of ``num_requests`` (default ``10 x concurrency``) through one replica.
 
     ``resubmit_steps``: steps the engine takes before it sees the request that an answer released (the
     answer travels while the next step already runs). A pool too small for one sequence is taken as
@@ -209,7 +209,7 @@ def play_requests(
     resubmit_steps: int = 1,
     intake: Intake = EVERY_STEP,
 ) -> ClosedLoopRun:
-    """Play given prompt and output lengths in order, ``concurrency`` in flight.
+    """Simulate given prompt and output lengths in order, ``concurrency`` in flight.
 
     intake: how the engine takes in requests while it decodes.
     """

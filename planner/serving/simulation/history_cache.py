@@ -40,7 +40,7 @@ class HistoryCache:
         return self._kept.get(conversation, 0)
 
     def take(self, conversation: int) -> int:
-        """A sequence goes on with a history: its blocks are the sequence's own from now on."""
+        """A sequence continues with a history: its blocks are the sequence's own from now on."""
         blocks = self._kept.pop(conversation, 0)
         self.blocks -= blocks
         return blocks

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 class PrefixCache:
     """Prompt blocks of one replica by their ids.
 
-    ``block_tokens``: tokens one id stands for (512 in Mooncake traces); ``unit_blocks``: KV blocks that
+    ``block_tokens``: tokens one id represents (512 in Mooncake traces); ``unit_blocks``: KV blocks that
     takes. A block that running sequences use is held, once however many they are; one that nobody uses
-    any more is kept in the free part of the pool, and the least recently used gives way first.
+    any more is kept in the free part of the pool, and the least recently used is evicted first.
     """
 
     def __init__(self, block_tokens: int, unit_blocks: int = 1) -> None:

@@ -2,7 +2,7 @@
 
 A scheduler (``planner.serving.simulation.schedulers``) looks at the state and composes the next ``Step``; the
 replica commits it. Time is the caller's: nothing here depends on how long a step takes, so the same
-code plays an open-loop simulation and a closed-loop measurement. Decode steps in which nothing
+code runs an open-loop simulation and a closed-loop measurement. Decode steps in which nothing
 joins or leaves are one ``Step`` with ``steps`` > 1.
 """
 

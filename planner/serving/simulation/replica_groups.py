@@ -124,7 +124,7 @@ def unit_group(
     units: int,
     weight: float,
 ) -> SimulatedGroup:
-    """``units`` of two pools as the simulator plays them."""
+    """``units`` of two pools as the simulator runs them."""
     answers = SimulatedGroup(steps, replica_limits(decode, memory), units * prefill.decode_replicas)
     return SimulatedGroup(
         prefill.steps,

@@ -24,7 +24,7 @@ from planner.serving.simulation.simulator import simulate
 from planner.workload.lengths import JointLengths, lengths_of
 
 REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
-MOST_REQUESTS = 40_000  # played in one check, warm-up included; a larger fleet is cut to a slice
+MOST_REQUESTS = 40_000  # simulated in one check, warm-up included; a larger fleet is cut to a slice
 SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
 WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
 LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
@@ -246,7 +246,7 @@ def replay_service(
     kv_pool_tokens: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimulatedService:
-    """Play given requests (a trace's) through the fleet; every request counts, none is warm-up.
+    """Simulate given requests (a trace's) through the fleet; every request counts, none is warm-up.
 
     ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
     """

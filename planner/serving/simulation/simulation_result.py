@@ -276,7 +276,7 @@ class Study:
         return _outcome("goodput", slo.goodput or 0.0, shares, count)
 
     def outcomes(self, slo: Slo) -> tuple[TargetOutcome, ...]:
-        """Every requirement of ``slo``: goodput alone when it is asked for, else each target."""
+        """Every requirement of ``slo``: goodput alone when it is requested, else each target."""
         if slo.goodput is not None:
             return (self.goodput(slo),)
         return tuple(self.outcome(t) for t in slo.targets)

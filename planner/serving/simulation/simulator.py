@@ -1,4 +1,4 @@
-"""A fleet of replicas played event by event: arrivals, routing, queues, engine steps.
+"""A fleet of replicas simulated event by event: arrivals, routing, queues, engine steps.
 
 The simulation knows only two kinds of events, a request that reaches the fleet and a step (or a run of
 equal decode steps) that ends on some replica, so its cost follows the number of requests, not of
@@ -45,7 +45,7 @@ def simulate(
     max_backlog: int = MAX_BACKLOG,
     progress: Callable[[int], None] | None = None,
 ) -> SimulationResult:
-    """Play ``requests`` through a fleet and return what happened to each.
+    """Simulate ``requests`` through a fleet and return what happened to each.
 
     Percentiles are taken over requests that arrive in [``warm_up_s``, ``measured_until_s``).
     ``concurrency``: closed loop; arrival times are then ignored, that many requests are sent at the

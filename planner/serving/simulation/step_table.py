@@ -63,7 +63,7 @@ class StepTable:
         return values[i] + (mean - knots[i]) * slopes[i]
 
     def step_s(self, step: ScheduledStep) -> float:
-        """Seconds of one step (of the first, when it stands for a run)."""
+        """Seconds of one step (of the first, when it represents a run)."""
         if not step.prefill:
             return self.decode_s(step.decode, step.context)
         if self.joins and step.prefill == step.prefill_sequences:

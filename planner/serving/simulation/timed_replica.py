@@ -41,7 +41,7 @@ class Journal:
 
 
 class TimedReplica:
-    """Plays one replica in time.
+    """Simulates one replica in time.
 
     The driver calls ``submit`` on arrivals and ``finish_step`` when the clock reaches ``step_end_s``;
     ``math.inf`` means idle. ``on_first`` and ``on_end`` let the driver pass sequences on.

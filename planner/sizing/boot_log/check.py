@@ -51,7 +51,7 @@ class Overrides:
 def check_boot_log(catalog: Catalog, log: BootLog, given: Overrides | None = None) -> BootCheck:
     """Plan the deployment a log describes and set every part beside what was printed.
 
-    Raises InputError when the model cannot be told, or the layout cannot be launched.
+    Raises InputError when the model cannot be determined, or the layout cannot be launched.
     """
     given = given or Overrides()
     model = given.model or logged_model(catalog, log)
@@ -80,7 +80,7 @@ def _deployment(
         gpu=_with_free_memory(catalog, gpu, log),
         engine=given.engine or log.engine,
         engine_version=given.engine_version or log.version,
-        oldest_stands_in=True,
+        oldest_instead=True,
         tensor_parallel=given.tensor_parallel or max(1, log.tensor_parallel // _attention_dp(log)),
         pipeline_parallel=log.pipeline_parallel,
         data_parallel=_attention_dp(log),
@@ -148,8 +148,6 @@ def _with_free_memory(catalog: Catalog, gpu: GpuSpec, log: BootLog) -> GpuSpec:
     """SGLang says what was free before loading: the visible memory is that and the context."""
     if log.free_before_gib is None or log.engine != "sglang":
         return gpu
-    coefficients = memory_coefficients(
-        catalog.engine(log.engine, log.version, oldest_stands_in=True)
-    )
+    coefficients = memory_coefficients(catalog.engine(log.engine, log.version, oldest_instead=True))
     context = context_gib(gpu, log.tensor_parallel, coefficients)
     return replace(gpu, cuda_visible_gib=log.free_before_gib + context)

@@ -111,7 +111,7 @@ def _gpu_of_size(catalog: Catalog, log: BootLog) -> tuple[GpuSpec | None, str]:
     size = log.visible_gib or log.free_before_gib
     if size is None:
         return None, ""
-    engine = catalog.engine(log.engine, log.version, oldest_stands_in=True)
+    engine = catalog.engine(log.engine, log.version, oldest_instead=True)
 
     def distance(gpu: GpuSpec) -> tuple[bool, bool, float]:
         away = abs(gpu.cuda_visible_gib - size)

@@ -249,7 +249,8 @@ def check_explanation(problem):
     for relaxation in explanation.relaxations:
         assert relaxation.usd_per_hour is not None
         changed = [named[n] for n in relaxation.requirement.split(" and ")]
-        values = [float(v.split()[0]) for v in relaxation.relaxed.split(" and ")]
+        written = relaxation.relaxed.split(" and ")
+        values = [float(v.split()[0].strip("$").removesuffix("/h")) for v in written]
         percent = [r.name.startswith("rate of") for r in changed]
         values = [v / 100 if p else v for v, p in zip(values, percent, strict=True)]
 

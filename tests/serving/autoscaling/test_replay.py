@@ -104,20 +104,20 @@ def test_the_least_is_what_each_step_needs_when_it_comes():
 
 def test_replicas_outlast_the_need_by_the_window_and_no_more():
     pacing = Pacing(HPA_UP, HPA_DOWN, 1, 10)
-    asked, now = [], 5
+    requested, now = [], 5
     for step in range(60):
-        now = pacing.asked(15.0 * step, now, 5 if step < 10 else 2)
-        asked.append(now)
+        now = pacing.requested(15.0 * step, now, 5 if step < 10 else 2)
+        requested.append(now)
     last_wish = 9 * 15.0
-    first_low = 15.0 * asked.index(2)
+    first_low = 15.0 * requested.index(2)
     assert first_low == last_wish + 300
-    assert set(asked) == {5, 2}
+    assert set(requested) == {5, 2}
 
 
 def test_new_replicas_come_four_at_a_time_or_double():
     pacing, now, counts = Pacing(HPA_UP, HPA_DOWN, 1, 100), 1, []
     for step in range(5):
-        now = pacing.asked(15.0 * step, now, 60)
+        now = pacing.requested(15.0 * step, now, 60)
         counts.append(now)
     assert counts == [5, 10, 20, 40, 60]
 
@@ -126,8 +126,8 @@ def test_the_lowest_wish_of_a_window_holds_new_replicas_back():
     rule = autoscalers_up()
     pacing, now = Pacing(rule, rule, 1, 10), 2
     times = [60.0 * n for n in range(8)]
-    asked = [pacing.asked(time, now, 2 if time < 60 else 3) for time in times]
-    assert asked.index(3) == 4  # the wish of the first minute has left the window of 240 s
+    requested = [pacing.requested(time, now, 2 if time < 60 else 3) for time in times]
+    assert requested.index(3) == 4  # the wish of the first minute has left the window of 240 s
 
 
 def autoscalers_up():
@@ -151,7 +151,7 @@ def test_the_highest_of_several_triggers_counts():
 @pytest.mark.parametrize(
     ("observed", "wished"),
     [
-        ({"ready": 3, "kv_share": 0.71}, 4),  # 0.09 spare, 0.1 asked for
+        ({"ready": 3, "kv_share": 0.71}, 4),  # 0.09 spare, 0.1 requested for
         ({"ready": 3, "kv_share": 0.69, "waiting": 0}, None),  # two would stand at 1.03
         ({"ready": 3, "kv_share": 0.30, "waiting": 0}, 2),  # two would stand at 0.45
         ({"ready": 3, "waiting": 6.3}, 4),  # 2.1 wait at each, 2.9 spare

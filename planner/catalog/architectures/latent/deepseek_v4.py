@@ -9,7 +9,6 @@ manifold-constrained hyper-connections are arXiv 2512.24880.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from planner.catalog.architectures.blocks import (
     Tensors,
@@ -108,7 +107,7 @@ def _attention(fields: ConfigFields, hidden: int, ratio: int) -> tuple[SoftmaxAt
     return mixer, tensors
 
 
-def _ratios(fields: ConfigFields, count: int) -> Sequence[Any]:
+def _ratios(fields: ConfigFields, count: int) -> Sequence[object]:
     """The compression of every layer: listed, or by the kinds in ``layer_types``."""
     listed = fields.items("compress_ratios", count)
     if listed is not None:

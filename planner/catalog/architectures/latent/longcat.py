@@ -1,6 +1,6 @@
 """LongCat-Flash: each layer attends and feeds forward twice, with experts beside; some experts do nothing.
 
-Told here as two layers each: the first carries the experts. The router also chooses among "zero experts"
+Each is two layers here: the first carries the experts. The router also chooses among "zero experts"
 that return their input, so that fewer real ones run on average. Source: arXiv 2509.01322.
 """
 

@@ -25,7 +25,7 @@ NAME_KEYS = ("mm_vision_tower", "model_name", "name", "_name_or_path", "architec
 class ClassParser:
     """Reads one class of the table; callable as a parser.
 
-    ``parsers`` are the bodies by class name, ``by_type`` the class that stands in for a
+    ``parsers`` are the bodies by class name, ``by_type`` the class that replaces a
     ``model_type``.
     """
 

@@ -149,7 +149,7 @@ def granite_hybrid(fields: ConfigFields) -> Body:
 
 
 def falcon_h1(fields: ConfigFields) -> Body:
-    """Falcon-H1: Mamba-2 and attention side by side, told here as two layers."""
+    """Falcon-H1: Mamba-2 and attention side by side, represented here as two layers."""
     hidden = fields.count("hidden_size")
     count = fields.layer_count()
     width = fields.count("intermediate_size")

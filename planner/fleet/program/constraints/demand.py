@@ -63,17 +63,21 @@ def covered(columns: Columns, demand: str, t: int) -> dict[int, float]:
 
 
 def demand(columns: Columns) -> None:
-    """The shares of a demand, and what goes unserved, make up the whole of each period or window."""
+    """The shares of a demand, and what is not served, make up the whole of each period or window."""
     for s in columns.problem.demands:
         if not columns.is_routed(s.key):
             continue
         for window in s.windows or ((t,) for t in columns.problem.periods):
-            asked = [t for t in window if s.rates_qps[t] > 0]
-            if asked:
-                shares = total({i: 1.0} for t in asked for _, i in columns.shares_of(s.key, t))
-                unserved = total(columns.unserved(s.key, t) for t in asked)
+            with_demand = [t for t in window if s.rates_qps[t] > 0]
+            if with_demand:
+                shares = total(
+                    {i: 1.0} for t in with_demand for _, i in columns.shares_of(s.key, t)
+                )
+                unserved = total(columns.unserved(s.key, t) for t in with_demand)
                 terms = combine((1.0, shares), (1.0, unserved))
-                columns.model.row("demand", (s.key, asked[0]), terms, "==", float(len(asked)))
+                columns.model.row(
+                    "demand", (s.key, with_demand[0]), terms, "==", float(len(with_demand))
+                )
 
 
 def capacity(columns: Columns) -> None:

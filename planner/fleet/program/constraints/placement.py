@@ -79,10 +79,10 @@ def pattern(columns: Columns, cut: dict[tuple[Site, int], dict[int, float]]) -> 
 
 
 def cut(columns: Columns) -> dict[tuple[Site, int], dict[int, float]]:
-    """Replicas on a share of a GPU stand on GPUs cut by a pattern of shares; returns the GPUs cut."""
+    """Replicas on a share of a GPU are on GPUs cut by a pattern of shares; returns the GPUs cut."""
     gpus: dict[tuple[Site, int], dict[int, float]] = {}
     if columns.problem.resilience.nodes:
-        return gpus  # mixtures say what stands in each node
+        return gpus  # mixtures say what is in each node
     for e, kinds in columns.tenants.items():
         sizes, parts = shares(kinds)
         if not sizes:

@@ -36,7 +36,7 @@ Ways = dict[tuple[Site, int], list[tuple[int, dict[str, int]]]]  # columns and t
 
 
 def mixture(columns: Columns) -> Ways:
-    """Where nodes may fail, replicas stand in nodes filled one way or another; (column, replicas)."""
+    """Where nodes may fail, replicas are in nodes filled one way or another; (column, replicas)."""
     found: Ways = {}
     if not columns.problem.resilience.nodes:
         return found

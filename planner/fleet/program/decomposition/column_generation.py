@@ -2,7 +2,7 @@
 
 Where replicas of some kinds carry one demand alone, the fractions in the relaxation (a third of a large
 replica) make its bound weak. Here every demand in every period picks one whole cover instead, and
-covers are made as they are asked for: the relaxation over the covers known puts prices on GPUs, at
+covers are made as they are requested: the relaxation over the covers known puts prices on GPUs, at
 those prices each demand's cheapest whole cover is a knapsack (``covers``), and what is cheaper than
 its demand pays joins. At any prices the cheapest covers bound the cost of every fleet from below; when
 none joins, bound and relaxation meet. Covers already known then make good fleets. No fleet is lost:
@@ -74,7 +74,7 @@ class Generation:
 
     @property
     def others(self) -> tuple[int, ...]:
-        """The columns besides the replicas that covers stand for."""
+        """The columns besides the replicas that covers represent."""
         inside = {i for row in self.demands for i in row.terms}
         return tuple(i for i in range(len(self.columns.model.columns)) if i not in inside)
 
@@ -113,7 +113,7 @@ class Generation:
 
 
 def generate(columns: Columns, objective: Terms, effort: SolverLimits) -> Generation | None:
-    """Make covers until the bound meets the relaxation; None where covers do not stand for replicas."""
+    """Make covers until the bound meets the relaxation; None where covers do not represent replicas."""
     demands = [r for r in columns.model.rows if r.family == "cover"]
     if len(demands) < 2 or not all(r.terms for r in demands):
         return None

@@ -1,6 +1,6 @@
 """A better fleet near a known one: free a few services, or a few periods, and solve just those again.
 
-Where a gap is asked for, the solver alone often has a good bound long before it has a good fleet. The
+Where a gap is requested, the solver alone often has a good bound long before it has a good fleet. The
 bound stays the solver's; only the fleet improves, so nothing that was proved is lost. The next
 neighbourhood grows when one was solved easily and shrinks when it was not.
 """
@@ -21,7 +21,7 @@ FIRST_SHARE = 0.25  # of the time: the solver on the whole program
 LEAST_FREE = 150  # whole columns freed at first
 GROW, SHRINK = 1.3, 0.7
 SECONDS = 0.5  # for one neighbourhood: many small ones do better than a few large
-FINE = 0.1  # of the gap asked for: how closely a neighbourhood is solved
+FINE = 0.1  # of the gap requested: how closely a neighbourhood is solved
 
 Block = tuple[str, int]  # a service in a period
 Blocks = Mapping[Block, Sequence[int]]  # the columns of each
@@ -35,7 +35,7 @@ def improve(
     effort: SolverLimits,
     deadline: float,
 ) -> SolverResult:
-    """``found`` with a cheaper fleet where one is near; stops at the gap asked for or the deadline."""
+    """``found`` with a cheaper fleet where one is near; stops at the gap requested or the deadline."""
     best = found
     rng = random.Random(effort.seed)
     free_columns = float(LEAST_FREE)
@@ -77,7 +77,7 @@ def _cheaper(
 
 
 def worth_it(columns: Columns, effort: SolverLimits) -> bool:
-    """Whether the program is asked for a gap only and has blocks enough to choose from.
+    """Whether only a gap is requested and the program has blocks enough to choose from.
 
     Units on two GPU types tie sites together, which the blocks do not know.
     """

@@ -326,7 +326,7 @@ class _Call:
 
 
 class _Numbered(Generic[Part]):
-    """Different parts, told apart by identity, with their numbers in order of appearance."""
+    """Different parts, distinguished by identity, with their numbers in order of appearance."""
 
     def __init__(self) -> None:
         self.parts: list[Part] = []

@@ -1,4 +1,4 @@
-"""Which module plays which engine's scheduler."""
+"""Which module has which engine's scheduler."""
 
 from __future__ import annotations
 
