@@ -44,3 +44,18 @@ def offloads(solved: Solved) -> Iterator[str]:
             f"memory{disk} a replica and brings them back at {rate:g} GB/s a GPU ({stated}); that the "
             "instances have this memory is not checked"
         )
+
+
+def caches_at_risk(solved: Solved) -> Iterator[str]:
+    """A warning for each service whose prefix caches a little more load would cost."""
+    for name, hits in solved.prefix_hits.items():
+        lost = hits.lost
+        if lost is None:
+            continue
+        missed = "" if lost.holds is None else ", and targets are missed"
+        yield (
+            f"{name} is so near its capacity that {lost.changed} lose its prefix caches: "
+            f"{100 * lost.share:.0f} % of the prompt tokens are found there in place of "
+            f"{100 * hits.share:.0f} %{missed}; histories that are lost are computed again, which keeps "
+            "the caches short: size for more requests, or limit the queue (routing.max_queue)"
+        )
