@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planner.scenario.schema import Service
-from planner.solving.stages import Decided
+from planner.solving.stages import Decided, SolvedFleet
 from planner.workload.lengths import lengths_of
 from planner.workload.turns import recorded
 
@@ -43,4 +43,19 @@ def offloads(decided: Decided) -> Iterator[str]:
             f"{deployment.engine.name} keeps KV blocks in {settings.offload_host_gb:g} GB of host "
             f"memory{disk} per replica and reloads them at {rate:g} GB/s per GPU ({stated}); whether the "
             "instances have this memory is not checked"
+        )
+
+
+def caches_at_risk(found: SolvedFleet) -> Iterator[str]:
+    """A warning for each service whose prefix caches a little more load would cost."""
+    for name, hits in found.prefix_hits.items():
+        lost = hits.lost
+        if lost is None:
+            continue
+        missed = "" if lost.holds is None else ", and targets are missed"
+        yield (
+            f"{name} is so near its capacity that {lost.changed} lose its prefix caches: "
+            f"{100 * lost.share:.0f} % of the prompt tokens are found there in place of "
+            f"{100 * hits.share:.0f} %{missed}; histories that are lost are computed again, which keeps "
+            "the caches short: size for more requests, or limit the queue (routing.max_queue)"
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from planner.assembly.acceptance import acceptance_of
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
-from planner.assembly.conversations import offloads, talks_as
+from planner.assembly.conversations import caches_at_risk, offloads, talks_as
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
 from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
@@ -92,6 +92,7 @@ def assemble(
         warnings=(
             *scenario.notes,
             *_unconfirmed(found),
+            *(caches_at_risk(found) if found else ()),
             *solution.restrictions,
             *(without_price(decided) if found else ()),
             *liabilities(rentals, scenario.horizon),

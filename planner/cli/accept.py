@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from planner.cli.shared.options import catalog_options
+from planner.cli.shared.paths import PIPED_FILE
 
 if TYPE_CHECKING:
     from planner.accuracy.acceptance_run import Judged
@@ -21,12 +22,12 @@ FAILED = 3
 
 
 @click.command(name="accept", short_help="check a load test of one replica against the plan")
-@click.argument("results", nargs=-1, type=click.Path(exists=True, dir_okay=False))
+@click.argument("results", nargs=-1, type=PIPED_FILE)
 @click.option(
     "--plan",
     required=True,
-    type=click.Path(exists=True, dir_okay=False),
-    help="The plan's JSON file.",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="The plan's JSON file, or - for stdin.",
 )
 @click.option("--service", help="Service under test, where the plan has several.")
 @click.option(

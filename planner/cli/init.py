@@ -15,18 +15,21 @@ from planner.errors import InputError
 if TYPE_CHECKING:
     from planner.scenario.template import Answers
 
-QUESTIONS = {
-    "rate": "Requests per second",
-    "prompt_tokens": "Prompt tokens per request",
-    "output_tokens": "Output tokens per request",
-    "ttft_p99": "Time to first token, 99th percentile",
-    "tpot_p99": "Time per output token, 99th percentile",
-    "gpus": "GPUs to consider (all, or names with commas)",
-}
+KINDS = ("requests", "conversations", "batch", "embed", "rerank", "classify")
+WAYS = ("speculation", "kv-offload", "disaggregation")
 
 
 @click.command(name="init", short_help="write a first scenario, commented")
 @click.option("--from-model", "model", metavar="MODEL", type=MODEL, help="Do not ask; plan MODEL.")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    help="Requests, turns of conversations, a batch with a deadline, or prompts that are pooled.",
+)
+@click.option("--adapters", type=click.IntRange(min=1), help="So many LoRA adapters on the model.")
+@click.option(
+    "--try", "ways", multiple=True, type=click.Choice(WAYS), help="Also search this way to serve."
+)
 @click.option(
     "-o",
     "--output",
@@ -41,8 +44,16 @@ QUESTIONS = {
     type=click.Path(exists=True, file_okay=False),
     help="Use this folder instead of the shipped catalogs.",
 )
-def command(model: str | None, output: str, force: bool, catalogs: str | None) -> int:
-    """Write a commented scenario to start from: asks for model, load and targets.
+def command(
+    model: str | None,
+    kind: str | None,
+    adapters: int | None,
+    ways: tuple[str, ...],
+    output: str,
+    force: bool,
+    catalogs: str | None,
+) -> int:
+    """Write a commented scenario to start from: asks for model, kind of work, load and targets.
 
     With --from-model nothing is asked, and the load and targets are examples to edit.
 
@@ -52,11 +63,12 @@ def command(model: str | None, output: str, force: bool, catalogs: str | None) -
     Examples:
       planner init
       planner init --from-model Qwen/Qwen3-32B -o mine.yaml
+      planner init --from-model Qwen/Qwen3-Reranker-8B --kind rerank
     """
     from planner.catalog.store import load_catalog
     from planner.reporting.files import write_file
     from planner.scenario.reader import checked
-    from planner.scenario.template import commented_scenario
+    from planner.scenario.template import Answers, commented_scenario
     from planner.scenario.yaml_source import parse_source
 
     if Path(output).exists() and not force:
@@ -70,28 +82,28 @@ def command(model: str | None, output: str, force: bool, catalogs: str | None) -
             "there is no terminal to ask on",
             action="name the model: planner init --from-model MODEL",
         )
+    stated = {"kind": kind, "adapters": adapters, "ways": ", ".join(ways) or None}
+    given = {field: str(value) for field, value in stated.items() if value is not None}
     catalog = load_catalog(Path(catalogs) if catalogs else None)
-    text = commented_scenario(_requested() if model is None else _defaults(model))
+    text = commented_scenario(_requested(given) if model is None else Answers(model, **given))
     source = parse_source(text, output)
     checked(source, Path(output).parent, default_name=Path(output).stem, catalog=catalog)
     write_file(output, text)
     return 0
 
 
-def _defaults(model: str) -> Answers:
-    from planner.scenario.template import Answers
-
-    return Answers(model)
-
-
-def _requested() -> Answers:
-    from planner.scenario.template import Answers
+def _requested(given: dict[str, str]) -> Answers:
+    """Ask for what is not given."""
+    from planner.scenario.template import QUESTIONS, Answers, asked
 
     model = click.prompt("Model (planner catalog models lists them)", err=True)
-    usual = Answers(model)
-    given = {
-        field: str(click.prompt(text, default=default, err=True))
-        for field, text in QUESTIONS.items()
-        if (default := vars(usual)[field])
+    usual = Answers(model, **given)
+    if "kind" not in given:
+        kind = click.prompt("Kind of work", default=usual.kind, type=click.Choice(KINDS), err=True)
+        given = {**given, "kind": kind}
+    answers = {
+        field: str(click.prompt(QUESTIONS[field], default=vars(usual)[field] or "none", err=True))
+        for field in asked(given["kind"])
+        if field not in given
     }
-    return Answers(model, **given)
+    return Answers(model, **given, **answers)

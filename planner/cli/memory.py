@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
-from planner.cli.shared.names import GPU, MODEL
+from planner.cli.shared.names import GPU, PIPED_MODEL
 from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.paths import PIPED_FILE
 from planner.cli.subcommands.memory_calculators import (
@@ -26,8 +26,8 @@ from planner.cli.subcommands.memory_fits import fits
 )
 @click.option(
     "--model",
-    type=MODEL,
-    help="A model of the catalog, a config.json, or the folder that holds one.",
+    type=PIPED_MODEL,
+    help="A model of the catalog, a config.json, the folder that holds one, or - for a piped config.",
 )
 @click.option("--check", "log", type=PIPED_FILE, help="Compare with an engine's start-up log.")
 @click.option("--weights", help="Weight format: bf16, fp8, int4, ...  [default: the checkpoint's]")
@@ -123,11 +123,18 @@ def _size(options: dict[str, Any]) -> int:
     )
     lines: tuple[str, ...] = ()
     if options["launch"]:
+        from pathlib import Path
+
         from planner.deploy.sized import sized_command
+        from planner.standard_input import NAME
 
         if result.deployment is None:
             raise click.UsageError(
                 "--launch needs --gpu: a command line is one engine's on one GPU"
+            )
+        if Path(options["model"]).stem == NAME:
+            raise click.UsageError(
+                "--launch needs a model that an engine finds by its name or folder"
             )
         lines = sized_command(catalog, result.deployment, options["model"], options["context"])
     deliver(

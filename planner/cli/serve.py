@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from planner.cli.shared.names import SCENARIO, set_option
 from planner.errors import OutputError
 
 if TYPE_CHECKING:
+    from planner.scenario.changes import FieldChange
     from planner.session import Session
 
 
 @click.command(name="serve", short_help="open the planner in a browser")
-@click.argument("scenario", required=False)
+@click.argument("scenario", required=False, type=SCENARIO)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="Port."
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False),
     help="Use this folder instead of the shipped catalogs.",
 )
+@set_option
 def command(
     scenario: str | None,
     host: str,
@@ -43,28 +46,32 @@ def command(
     jobs: int,
     folder: str | None,
     catalogs: str | None,
+    changes: tuple[FieldChange, ...],
 ) -> int:
     """Serve one page that solves as you type: the question on the left, the answer on the right.
 
-    The page opens with SCENARIO: a YAML file, or the name of a shipped scenario. The server listens on
-    this machine alone unless --host says otherwise; it has no login, so put one in front of it before
-    you do. Scenarios on the page can name uploaded files only.
+    The page opens with SCENARIO: a YAML file, the name of a shipped scenario, or - for stdin. The server
+    listens on this machine alone unless --host says otherwise; it has no login, so put one in front of
+    it before you do. Scenarios on the page can name uploaded files only.
 
     \b
     Examples:
       planner serve
       planner serve llama70b_qps50 --port 9000
+      planner serve llama70b_qps50 --set rate=80
       planner serve llama70b_qps50 --export site/
     """
     from planner.session import Session
 
-    session = Session.open(catalogs)
+    if changes and scenario is None:
+        raise click.UsageError("--set needs a SCENARIO")
+    session = Session.open(catalogs, changes=changes)
     if folder is not None:
         if scenario is None:
             raise click.UsageError("--export needs a SCENARIO")
         _export(scenario, folder, session)
         return 0
-    text = None if scenario is None else _text_of(scenario)
+    text = None if scenario is None else _text_of(scenario, session)
     try:
         import uvicorn
 
@@ -88,11 +95,15 @@ def command(
     return 0
 
 
-def _text_of(scenario: str) -> str:
-    """The text of a scenario file or of a shipped scenario."""
-    from planner.scenario.reader import find_scenario
+def _text_of(scenario: str, session: Session) -> str:
+    """The text of a scenario with the session's changes made; what those make wrong is refused here."""
+    from planner.scenario.reader import read_scenario
+    from planner.scenario.text_changes import scenario_text
 
-    return find_scenario(scenario).read_text(encoding="utf-8")
+    text = scenario_text(scenario, session.changes)
+    if session.changes:
+        read_scenario(scenario, session.catalog, session.changes)
+    return text
 
 
 def _export(scenario: str, folder: str, session: Session) -> None:

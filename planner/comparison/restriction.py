@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise, product
 
 from planner.catalog.offer import TERM_NAMES, Term
+from planner.catalog.store import Catalog
 from planner.errors import InputError, nearest
+from planner.scenario.fields import Names
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Scenario, Service
+from planner.scenario.search.fields import Search
 from planner.scenario.slo import Slo, Target
 
 MAX_OPTIONS = 100
+POOLS = ("prefill", "decode")
 
 # Axis as the user writes it -> (part of the scenario, its field).
 CHOICES: Mapping[str, tuple[str, str]] = {
@@ -83,7 +87,7 @@ def grid(axes: Mapping[str, Sequence[str]]) -> tuple[dict[str, str], ...]:
 
 
 def restrict(scenario: Scenario, choice: Mapping[str, str]) -> Scenario:
-    """The scenario with each axis of ``choice`` held to one value, for all its services."""
+    """The scenario with each axis of ``choice`` held to one value, for all its services and their pools."""
     for axis, value in choice.items():
         part, field = CHOICES[axis]
         held = {field: (int(value) if axis == "tensor_parallel" else value,)}
@@ -98,7 +102,38 @@ def _with_prices(scenario: Scenario, held: Mapping[str, object]) -> Scenario:
 
 
 def _with_search(scenario: Scenario, held: Mapping[str, object]) -> Scenario:
-    return _each(scenario, lambda s: {"search": s.search.model_copy(update=dict(held))})
+    return _each(scenario, lambda s: {"search": _held(s.search, held)})
+
+
+def _held(search: Search, held: Mapping[str, object]) -> Search:
+    """The search with fields held; its pools have none of their own in their place."""
+    pools = search.disaggregation
+    if pools is not None:
+        own = {f"{role}_{f}": None for f in held for role in POOLS if hasattr(pools, f"{role}_{f}")}
+        pools = pools.model_copy(update=own)
+    return search.model_copy(update={**held, "disaggregation": pools})
+
+
+def among(scenario: Scenario, gpus: tuple[str, ...], catalog: Catalog) -> Scenario:
+    """The scenario with every search narrowed to those GPU types, each pool to those of its own.
+
+    A pool that would have none left keeps what it names. ``gpus``: the catalog's names; empty for all.
+    """
+    if not gpus:
+        return scenario
+
+    def kept(names: Names | None) -> Names | None:
+        named = names or ()
+        return tuple(n for n in named if catalog.gpu(n).name in gpus) or names
+
+    def narrowed(search: Search) -> Search:
+        pools = search.disaggregation
+        if pools is not None:
+            own = {f"{role}_gpus": kept(getattr(pools, f"{role}_gpus")) for role in POOLS}
+            pools = pools.model_copy(update=own)
+        return search.model_copy(update={"gpus": gpus, "disaggregation": pools})
+
+    return _each(scenario, lambda s: {"search": narrowed(s.search)})
 
 
 def with_rate(scenario: Scenario, rate_qps: float) -> Scenario:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from planner.plan.part import PlanPart
 from planner.plan.replica_group import Method
 
+MORE_REQUESTS = "20 % more requests"
+LOST = 0.75  # of the planned hit share: below it a little more load has cost the caches
+
 
 class PrefixCase(PlanPart):
     """The same fleet with one thing changed: the hit share, and whether every target still holds.
@@ -28,3 +31,11 @@ class PrefixHits(PlanPart):
     possible: float
     method: Method
     cases: tuple[PrefixCase, ...] = ()
+
+    @property
+    def lost(self) -> PrefixCase | None:
+        """The case of a little more load, where that loses the caches."""
+        busier = next((c for c in self.cases if c.changed == MORE_REQUESTS), None)
+        if busier is None or busier.holds or busier.share >= LOST * self.share:
+            return None
+        return busier

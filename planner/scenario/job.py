@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from planner.scenario.fields import Seconds, StrictDocument, field_error
 from planner.scenario.fleet import Load
@@ -65,9 +65,12 @@ def with_job(value: object) -> object:
         if value.get(field) is not None:
             message = f"job replaces {field}: leave {field} out"
             raise field_error(field, value[field], message)
-    job = value["job"] if isinstance(value["job"], Job) else Job.model_validate(value["job"])
-    follows = {"rate": job.rate_qps, "load": load_of(job), "slo": {"targets": ()}}
-    return {**value, "job": job, **follows}
+    without_targets = {**value, "slo": {"targets": ()}}
+    try:
+        job = value["job"] if isinstance(value["job"], Job) else Job.model_validate(value["job"])
+    except ValidationError:
+        return {**without_targets, "rate": 1.0}  # the field itself says what is wrong, and where
+    return {**without_targets, "job": job, "rate": job.rate_qps, "load": load_of(job)}
 
 
 def load_of(job: Job) -> Load:

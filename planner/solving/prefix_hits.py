@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from planner.plan.prefix_hits import PrefixCase, PrefixHits
+from planner.plan.prefix_hits import MORE_REQUESTS, PrefixCase, PrefixHits
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import check_service, window_for
@@ -15,6 +15,8 @@ from planner.workload.lengths import lengths_of
 from planner.workload.turns import STICKY
 
 CASE_REQUESTS = 4000  # measured in each case
+MOST_CASE_REQUESTS = 40_000  # played in each: a fleet that cannot keep up has no stay to wait for
+MORE = 1.2  # times the rate, in the case that shows how near the fleet is to losing its caches
 BLIND = "least-loaded"
 
 
@@ -54,11 +56,20 @@ def _cases(
         for words, factor in (("half the think time", 0.5), ("double the think time", 2.0)):
             other = talk.model_copy(update={"think_time": talk.think_time.times(factor)})
             yield words, service.model_copy(update={"conversations": other}), placed
+    yield MORE_REQUESTS, *_more_requests(service, placed)
     policy = BLIND if service.routing.policy == STICKY else STICKY
     routing = service.routing.model_copy(update={"policy": policy})
     yield f"{policy} routing", service.model_copy(update={"routing": routing}), placed
     if any(p.deployment.settings.offload_host_gb for p in placed):
         yield "no KV offload", service, tuple(_without_offload(p) for p in placed)
+
+
+def _more_requests(
+    service: Service, placed: tuple[Placed, ...]
+) -> tuple[Service, tuple[Placed, ...]]:
+    """The same fleet with ``MORE`` times the rate."""
+    busier = service.model_copy(update=service.rate_change(MORE * service.rate))
+    return busier, tuple(replace(p, rate_qps=MORE * p.rate_qps) for p in placed)
 
 
 def _without_offload(placed: Placed) -> Placed:
@@ -78,5 +89,7 @@ def _closed_form(service: Service, placed: Sequence[Placed]) -> float:
 
 def _simulated(changed: str, service: Service, placed: Sequence[Placed], seed: int) -> PrefixCase:
     window = window_for(service, placed, lengths_of(service), CASE_REQUESTS)
+    rate = window.slice_share * sum(p.rate_qps for p in placed)
+    window = window.shortened(MOST_CASE_REQUESTS / rate)
     check = check_service(service, placed, window=window, seed=seed, percentiles=())
     return PrefixCase(changed=changed, share=check.study.hit_share, holds=check.holds)

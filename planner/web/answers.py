@@ -80,7 +80,7 @@ def _margins(plan: Plan) -> Iterator[tuple[str, float]]:
 
 def _gpus(plan: Plan) -> list[str]:
     """GPU types of the plan, then of its alternatives, cheapest first: what a preview searches among."""
-    chosen = [g.gpu for s in plan.services for g in s.replica_groups]
+    chosen = [n for s in plan.services for g in s.replica_groups for n in g.gpus_by_type]
     ranked = sorted(plan.alternatives, key=lambda a: a.usd_per_hour)
     others = [a.gpu for a in ranked if a.gpu is not None]
     return list(dict.fromkeys((*chosen, *others)))

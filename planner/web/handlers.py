@@ -12,7 +12,7 @@ from planner.accuracy.points import read_points
 from planner.accuracy.validation import validate
 from planner.comparison.differences import diff
 from planner.comparison.options import compare
-from planner.comparison.restriction import axes_of
+from planner.comparison.restriction import among, axes_of
 from planner.comparison.sweeps import axis_named, read_values, sweep
 from planner.derivation.derive import beside, derive
 from planner.errors import InputError, PlannerError
@@ -108,22 +108,11 @@ def _plan_in(
     return read_plan_data(data, where, request.files, folder, state.session.catalog)
 
 
-def _among(scenario: Scenario, gpus: tuple[str, ...]) -> Scenario:
-    """The scenario with every service's search narrowed to ``gpus``, all of them when it is empty."""
-    if not gpus:
-        return scenario
-    services = tuple(
-        s.model_copy(update={"search": s.search.model_copy(update={"gpus": gpus})})
-        for s in scenario.services
-    )
-    return scenario.model_copy(update={"services": services})
-
-
 def _solve(
     state: WorkerState, request: requested.SolveRequest, folder: Path, progress: Progress
 ) -> Json:
     session = state.session
-    scenario = _among(_question(state, request, folder), request.among)
+    scenario = among(_question(state, request, folder), request.among, session.catalog)
     since = None
     if request.since is not None:
         since = _plan_in(state, request, request.since, "since", folder)

@@ -11,8 +11,8 @@ from planner.api import explain_in
 from planner.comparison.sweeps import axis_named, sweep
 from planner.findings.gather import gather
 from planner.reporting.files import write_file
-from planner.scenario.reader import find_scenario
 from planner.scenario.schema import Scenario
+from planner.scenario.text_changes import scenario_text
 from planner.session import Session
 from planner.solving.lookahead import Solve
 from planner.solving.options import BRIEF
@@ -31,11 +31,11 @@ _SWEPT_TARGETS = ("ttft", "tpot", "e2e")
 def write_site(
     scenario: str, folder: Path, session: Session, progress: Callable[[str], None]
 ) -> tuple[str, ...]:
-    """Solve ``scenario`` (a file or a shipped name), sweep it, and write the site; the files written.
+    """Solve ``scenario`` (a file, a shipped name or stdin), sweep it, and write the site; the files written.
 
     Raises InputError for a wrong scenario, OutputError when the folder cannot be written.
     """
-    text = find_scenario(scenario).read_text(encoding="utf-8")
+    text = scenario_text(scenario, session.changes)
     data = json.dumps(_exported(scenario, text, session, progress), ensure_ascii=False)
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     escaped = data.replace("<", "\\u003c")

@@ -1,5 +1,8 @@
 """Commands run for their refusals, each test in a folder of its own."""
 
+import io
+import sys
+
 import pytest
 
 from planner.cli.main import main
@@ -26,3 +29,14 @@ def refused(capsys):
         return err
 
     return run
+
+
+@pytest.fixture
+def on_stdin(monkeypatch):
+    """Put text or bytes on standard input."""
+
+    def give(text):
+        data = text if isinstance(text, bytes) else text.encode()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return give

@@ -50,7 +50,12 @@ def test_the_hit_share_is_a_result_with_its_cases(scenario, tmp_path, capsys):
     assert hits["method"] == "simulated"
     assert 0.7 < hits["share"] <= hits["possible"] < 1
     cases = [c["changed"] for c in hits["cases"]]
-    assert cases == ["half the think time", "double the think time", "least-loaded routing"]
+    assert cases == [
+        "half the think time",
+        "double the think time",
+        "20 % more requests",
+        "least-loaded routing",
+    ]
     assert main(["report", str(plan), "--format", "md"]) == 0
     out = capsys.readouterr().out
     assert "## Prefix cache" in out
@@ -62,7 +67,7 @@ def test_the_closed_form_has_it_too_and_the_plan_verifies(scenario, tmp_path, ca
     plan, written = solved(scenario, tmp_path, "--verify", "none")
     hits = written["services"][0]["prefix_hits"]
     assert hits["method"] == "closed-form"
-    assert [c["holds"] for c in hits["cases"]] == [None] * 3
+    assert [c["holds"] for c in hits["cases"]] == [None] * 4
     assert main(["verify", str(plan)]) == 0
     written["services"][0]["prefix_hits"]["share"] = 0.99
     plan.write_text(json.dumps(written))
@@ -109,6 +114,6 @@ def test_recorded_conversations_are_played_with_their_prefixes(tmp_path, capsys)
     hits = written["services"][0]["prefix_hits"]
     assert hits["share"] == pytest.approx(hits["possible"], abs=0.1)
     assert hits["share"] > 0.6
-    assert [c["changed"] for c in hits["cases"]] == ["least-loaded routing"]
+    assert [c["changed"] for c in hits["cases"]] == ["20 % more requests", "least-loaded routing"]
     assert any("40 recorded requests of mine.csv" in a for a in written["assumptions"])
     capsys.readouterr()

@@ -16,6 +16,21 @@ output_tokens: 100
 slo: {ttft_p99: 2s, tpot_p99: 90ms}
 search: {gpus: [l40s], tensor_parallel: [1], weights: [bf16], kv_cache: [bf16]}
 """
+MANIFEST = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: chat}
+spec:
+  replicas: 2
+  template:
+    spec:
+      containers:
+        - name: vllm
+          image: vllm/vllm-openai:v0.19.0
+          args: [--model, meta-llama/Llama-3.1-8B-Instruct]
+          resources: {limits: {nvidia.com/gpu: "1"}}
+      nodeSelector: {nvidia.com/gpu.product: NVIDIA-L40S}
+"""
 LOGS = REPOSITORY / "tests/sizing/logs"
 POINTS = (
     "model,gpu,engine,weights,tp,isl,osl,concurrency,ttft_ms,tpot_ms\n"
@@ -27,6 +42,7 @@ POINTS = (
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("piped")
     (folder / "mine.yaml").write_text(SMALL)
+    (folder / "manifest.yaml").write_text(MANIFEST)
     piped(folder, "", "solve", "mine.yaml", "--verify", "none", "-o", "plan.json")
     return folder
 
@@ -52,6 +68,9 @@ def piped(folder, text, *args):
         ("diff - -", "The plans say the same"),
         ("explain - --format md", "what the targets need"),
         ("deploy - --target vllm -o launch --force", "launch/"),
+        ("accept --plan -", "vllm bench serve"),
+        ("autoscale - --policy static", "Static"),
+        ("import manifest.yaml --plan -", "What to change"),
         ("simulate mine.yaml --plan - --duration 30s", "req/s arrive"),
     ],
 )
@@ -80,6 +99,32 @@ def test_logs_traces_and_points_are_piped(folder, command, text, expected):
     done = piped(folder, content, *command.split())
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("memory --model -", "8.19 B parameters"),
+        ("memory --model - --gpu h100", "1x h100-sxm-80gb holds"),
+        ("memory fits --model -", "GPUs that hold a model"),
+        ("memory rule-of-thumb --model -", "8.19 B parameters"),
+    ],
+)
+def test_a_config_is_piped_where_a_model_is_named(folder, catalog, command, expected):
+    config = (catalog.root / "models/Qwen--Qwen3-8B.json").read_text(encoding="utf-8")
+    done = piped(folder, config, *command.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert expected in done.stdout
+    wrong = piped(folder, "no config", *command.split())
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: stdin: not valid JSON")
+
+
+def test_a_command_line_needs_a_model_that_an_engine_finds(folder, catalog):
+    config = (catalog.root / "models/Qwen--Qwen3-8B.json").read_text(encoding="utf-8")
+    done = piped(folder, config, *["memory", "--model", "-", "--gpu", "h100", "--launch"])
+    assert done.returncode == 2
+    assert "finds by its name or folder" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["solve", "compare --vary gpu=l40s"])

@@ -81,3 +81,14 @@ def test_an_unknown_gpu_is_named_with_its_line(tmp_path, refused):
     message = refused("solve", str(written(tmp_path, prefill="h101")))
     assert "search.disaggregation.prefill_gpus" in message
     assert "h101" in message
+
+
+def test_a_comparison_by_gpu_holds_both_pools_to_it(tmp_path, capsys):
+    call = ["compare", str(written(tmp_path)), "--vary", "gpu=h100-sxm-80gb,h200-sxm-141gb"]
+    few = ["--set", "search.tensor_parallel=[4]", "--set", "search.disaggregation.ratios=[2P1D]"]
+    assert main([*call, *few, "--verify", "none", "--format", "json"]) == 0
+    options = json.loads(capsys.readouterr().out)["options"]
+    assert [o["replicas"].partition(" 12x ")[2] for o in options] == [
+        f"{gpu} vllm 2P (TP4) + 1D (TP4) in a zone fp8/bf16"
+        for gpu in ("h100-sxm-80gb", "h200-sxm-141gb")
+    ]

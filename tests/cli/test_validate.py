@@ -1,12 +1,8 @@
 """``planner validate`` lists what is wrong with a scenario; ``--set`` and stdin reach every command."""
 
-import io
 import json
-import sys
-from pathlib import Path
 
 import pytest
-import yaml
 from cli_files import SCENARIO, write
 
 from planner.cli.main import main
@@ -19,15 +15,6 @@ def run(capsys, *args):
     code = main(args)
     out, err = capsys.readouterr()
     return code, out, err
-
-
-@pytest.fixture
-def on_stdin(monkeypatch):
-    def give(text):
-        data = text if isinstance(text, bytes) else text.encode()
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-
-    return give
 
 
 def test_a_valid_file(capsys):
@@ -145,40 +132,6 @@ def test_every_command_with_a_scenario_takes_set(capsys, command):
     code, out, err = run(capsys, *command, "--set", "rate=-80")
     assert code == 2
     assert "--set rate=-80, rate: must be greater than 0" in out + err
-
-
-def test_init_writes_a_scenario_that_is_valid(capsys):
-    made = run(capsys, "init", "--from-model", "Qwen/Qwen3-8B", "-o", "new.yaml")
-    assert made == (0, "", "wrote new.yaml\n")
-    assert yaml.safe_load(Path("new.yaml").read_text())["model"] == "Qwen/Qwen3-8B"
-    assert run(capsys, "validate", "new.yaml")[0] == 0
-
-
-def test_init_keeps_what_exists(refused):
-    write("scenario.yaml", "mine")
-    assert "exists already" in refused("init", "--from-model", "Qwen/Qwen3-8B")
-    assert Path("scenario.yaml").read_text() == "mine"
-
-
-def test_init_of_an_unknown_model_writes_nothing(refused):
-    assert "did you mean" in refused("init", "--from-model", "Qwen/Qwen3-9B")
-    assert list(Path().iterdir()) == []
-
-
-def test_init_without_a_terminal_asks_nothing(refused, on_stdin):
-    on_stdin("")
-    assert "--from-model" in refused("init")
-
-
-def test_init_asks(capsys, monkeypatch, on_stdin):
-    on_stdin("Qwen/Qwen3-8B\n20/s\n8k\n\n1s\n\nl40s\n")
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    assert main(("init",)) == 0
-    capsys.readouterr()
-    data = yaml.safe_load(Path("scenario.yaml").read_text())
-    assert (data["rate"], data["prompt_tokens"], data["output_tokens"]) == ("20/s", "8k", 300)
-    assert data["slo"] == {"ttft_p99": "1s", "tpot_p99": "100ms"}
-    assert data["search"]["gpus"] == ["l40s"]
 
 
 @pytest.mark.parametrize("flag", ["-V", "--version"])

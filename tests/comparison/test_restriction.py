@@ -58,6 +58,44 @@ def test_restrictions_reach_search_and_prices_of_every_service():
     assert fleet == plan_builder.scenario()
 
 
+def two_gpu_types():
+    search = {
+        "gpus": ["h100-sxm-80gb", "h200-sxm-141gb", "l40s"],
+        "disaggregation": {
+            "prefill_gpus": ["h100"],
+            "decode_gpus": ["h200-sxm-141gb"],
+            "prefill_tensor_parallel": [1],
+        },
+    }
+    return plan_builder.scenario(search=search)
+
+
+def test_restrictions_reach_the_pools_of_a_search():
+    held = r.restrict(two_gpu_types(), {"gpu": "l40s", "tensor_parallel": "2"}).services[0].search
+    pools = held.disaggregation
+    assert (held.gpus, pools.prefill_gpus, pools.decode_gpus) == (("l40s",), None, None)
+    assert (pools.prefill_tensor_parallel, pools.decode_tensor_parallel) == (None, None)
+    assert pools.ratios == two_gpu_types().services[0].search.disaggregation.ratios
+    engine = r.restrict(two_gpu_types(), {"engine": "sglang"}).services[0].search
+    assert engine.disaggregation == two_gpu_types().services[0].search.disaggregation
+
+
+def test_a_search_among_gpus_narrows_its_pools(catalog):
+    mixed = two_gpu_types()
+    names = ("h100-sxm-80gb", "h200-sxm-141gb")
+    both = r.among(mixed, names, catalog).services[0].search
+    assert both.gpus == names
+    assert (both.disaggregation.prefill_gpus, both.disaggregation.decode_gpus) == (
+        ("h100",),
+        ("h200-sxm-141gb",),
+    )
+    one = r.among(mixed, ("h100-sxm-80gb",), catalog).services[0].search.disaggregation
+    assert (one.prefill_gpus, one.decode_gpus) == (("h100",), ("h200-sxm-141gb",))
+    assert r.among(mixed, (), catalog) == mixed
+    plain = r.among(plan_builder.scenario(), ("l40s",), catalog).services[0].search
+    assert (plain.gpus, plain.disaggregation) == (("l40s",), None)
+
+
 def test_rates_keep_their_proportions():
     shared = {k: v for k, v in plan_builder.SCENARIO.items() if k not in ("name", "rate")}
     fleet = plan_builder.scenario(services=[{**shared, "rate": 10}, {**shared, "rate": 30}])

@@ -74,6 +74,14 @@ def test_what_a_job_cannot_have_is_refused(change, words, tmp_path, capsys):
     assert words in (out + err).replace("\n", " ")
 
 
+def test_a_wrong_field_of_a_job_is_named_with_its_line(tmp_path, capsys):
+    text = json.dumps({**JOB, "job": {"requests": 10, "within": "90m"}}, indent=1)
+    (tmp_path / "s.yaml").write_text(text)
+    assert main(["validate", str(tmp_path / "s.yaml")]) == 2
+    out, err = capsys.readouterr()
+    assert "s.yaml:7, job.within: " in out + err
+
+
 def test_the_json_schema_takes_a_job_without_rate_and_targets():
     assert {"required": ["model", "job", "prompt_tokens", "output_tokens"]} in (
         scenario_schema()["anyOf"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -9,8 +10,10 @@ import click
 from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
-from planner.errors import CatalogError
+from planner.cli.shared.paths import kept_stdin
+from planner.errors import CatalogError, InputError
 from planner.scenario.changes import FieldChange, read_change
+from planner.standard_input import NAME, is_stdin, stdin_bytes
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,6 +36,22 @@ class Named(StringParamType):
             found = []
         items = [CompletionItem(name) for name in found]
         return [*items, CompletionItem(incomplete, type="file")] if self._files else items
+
+
+class PipedModel(Named):
+    """A model's name or config; ``-`` is a config.json that is piped in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name or path as it is, or the path of the kept config."""
+        if not is_stdin(str(value)) or ctx is None or ctx.resilient_parsing:
+            return super().convert(value, param, ctx)
+        try:
+            json.loads(stdin_bytes())
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"not valid JSON: {error}", where=NAME, allowed="a model's config.json"
+            ) from None
+        return kept_stdin(ctx, ".json")
 
 
 def _scenarios() -> Iterable[str]:
@@ -61,6 +80,7 @@ def _fields() -> Iterable[str]:
 
 SCENARIO = Named(_scenarios, files=True)
 MODEL = Named(_models, files=True)
+PIPED_MODEL = PipedModel(_models, files=True)
 GPU = Named(_gpus)
 
 

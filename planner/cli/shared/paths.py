@@ -50,11 +50,16 @@ class PipedFile(click.Path):
         """The path as it is, or that of the kept file."""
         if not is_stdin(os.fspath(value)) or ctx is None or ctx.resilient_parsing:
             return super().convert(value, param, ctx)
-        folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="planner-"))
-        data = stdin_bytes()
-        kept = Path(folder, f"{NAME}{_suffix(data)}")
-        kept.write_bytes(data)
-        return str(kept)
+        return kept_stdin(ctx)
+
+
+def kept_stdin(ctx: click.Context, suffix: str | None = None) -> str:
+    """The path of a file that holds what is piped in until the command ends; it ends as its content says."""
+    folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="planner-"))
+    data = stdin_bytes()
+    kept = Path(folder, f"{NAME}{suffix or _suffix(data)}")
+    kept.write_bytes(data)
+    return str(kept)
 
 
 def _suffix(data: bytes) -> str:

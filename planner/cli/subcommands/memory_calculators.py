@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 
 from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
-from planner.cli.shared.names import GPU, MODEL
+from planner.cli.shared.names import GPU, PIPED_MODEL
 from planner.cli.shared.numbers import FiniteRange
 from planner.errors import InputError
 
@@ -23,7 +23,9 @@ _NUMBER = FiniteRange(min=0, min_open=True)
 @click.option("--hidden", type=POSITIVE, help="Hidden size.")
 @click.option("--seq", type=POSITIVE, default=2048, show_default=True, help="Tokens a sequence.")
 @click.option("--batch", type=POSITIVE, default=1, show_default=True, help="Sequences.")
-@click.option("--model", type=MODEL, help="A model whose exact size is printed for comparison.")
+@click.option(
+    "--model", type=PIPED_MODEL, help="A model whose exact size is printed for comparison."
+)
 @click.option("--card-gb", type=_NUMBER, help="A GPU's memory: walk the decision tree for it.")
 @memory_options
 def rule_of_thumb(
@@ -70,7 +72,7 @@ def rule_of_thumb(
 @click.command(name="training", short_help="weights, gradients, optimizer states, activations")
 @click.option(
     "--model",
-    type=MODEL,
+    type=PIPED_MODEL,
     required=True,
     help="A model of the catalog, a config.json, or its folder.",
 )
@@ -185,7 +187,7 @@ def nanochat(
 @click.command(name="measured-vs-theory", short_help="your measurement and the exact weights")
 @click.option(
     "--model",
-    type=MODEL,
+    type=PIPED_MODEL,
     required=True,
     help="A model of the catalog, a config.json, or its folder.",
 )

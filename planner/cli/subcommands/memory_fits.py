@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
-from planner.cli.shared.names import GPU, MODEL
+from planner.cli.shared.names import GPU, PIPED_MODEL
 
 
 @click.command(name="fits", short_help="which GPUs hold a model, which models a GPU holds")
-@click.option("--model", type=MODEL, help="A model of the catalog, a config.json, or its folder.")
+@click.option(
+    "--model", type=PIPED_MODEL, help="A model of the catalog, a config.json, or its folder."
+)
 @click.option(
     "--gpu", type=GPU, help="Only this GPU; without --model, every model of the catalog on it."
 )

@@ -7,6 +7,7 @@ Where a service picks one kind for itself, what counts is all its replicas toget
 dropped for another whose groups divide its own and that needs no more GPUs in any period.
 Capacity per dollar is not dominance. An offer is dropped for an unlimited one that is equal in all
 that a limit or a failure looks at, whose nodes, one or several for one, cost no more.
+Spot pools are dropped that cost no less than nodes which stay (``dear_spot``).
 A unit of two GPU types never replaces another kind; offers of its types are compared within a place.
 """
 
@@ -17,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from planner.fleet.offers.dear_spot import without_dear_spot
 from planner.fleet.offers.places import useful_places
 from planner.fleet.program.demand_index import Services
 from planner.fleet.program.packing import Shape, nested, share_of
@@ -36,6 +38,7 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
     kept = _kept(problem.kinds, lambda b, w: dominates(b, w, ties=ties, rack=b.gpu in racks))
     smaller = replace(problem, kinds=kept)
     smaller = replace(smaller, offers=_offers(smaller))
+    smaller = replace(smaller, offers=without_dear_spot(smaller))
     smaller = replace(smaller, offers=useful_places(smaller))
     if problem.resilience.by_place:
         return smaller

@@ -65,6 +65,15 @@ class Window:
     def total_s(self) -> float:
         return self.warm_up_s + self.measured_s + self.tail_s
 
+    def shortened(self, most_s: float) -> Window:
+        """The window, or one of the same proportions that lasts ``most_s`` [s]."""
+        part = most_s / self.total_s
+        if part >= 1:
+            return self
+        return Window(
+            part * self.warm_up_s, part * self.measured_s, part * self.tail_s, self.slice_share
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedService:

@@ -1,15 +1,18 @@
 import { useEffect, useState } from "preact/hooks";
-import { edit, type State } from "../store";
-import { dataOf, type Path, type Plain, valueAt, withValue } from "../text";
-import type { Problem } from "../types";
-import { readCount, readNumber, readRate } from "../units";
-import { Checks, Chips, Completions, Group, Switch, TextField } from "./fields";
+import { FormOf } from "../form";
+import type { State } from "../store";
+import { dataOf, type Plain, valueAt } from "../text";
+import { readNumber, readRate } from "../units";
+import { Techniques } from "./Techniques";
+import { Conversations, KindOfWork } from "./Work";
+import { Checks, Chips, Complaints, Completions, Group, Switch, TextField } from "./fields";
 import { FilesField } from "./Files";
 import { YamlField } from "./Yaml";
 
 const DEGREES = [1, 2, 4, 8, 16];
-const TARGETS = ["ttft_p99", "tpot_p99", "e2e_p99", "itl_p99"];
 const DEFAULTS = { engines: ["vllm"], tensor_parallel: [1, 2, 4, 8], weights: ["bf16", "fp8", "int4"], kv_cache: ["bf16", "fp8"] };
+
+const SEARCHED = ["allow_lower_precision", ...["gpus", "engines", "tensor_parallel", "weights", "kv_cache"].map((f) => `search.${f}`)];
 
 const WIDE = "(min-width: 1000px)";
 
@@ -71,17 +74,20 @@ function Form({ state }: { state: State }) {
         <legend class="hidden">Fields</legend>
         <Group title="Demand" open bad={form.bad(["model", "rate", "prompt_tokens", "output_tokens"])}>
           <TextField label="Model" wide list="models" {...form.text(["model"], (t) => t.trim())} />
-          <TextField label="Requests" hint="12/s" {...form.text(["rate"], readRate, " /s")} />
+          {!form.isBatch && <TextField label="Requests" hint="12/s" {...form.text(["rate"], readRate, " /s")} />}
           <TextField label="Prompt tokens" hint="1k" {...form.length("prompt_tokens")} />
-          <TextField label="Output tokens" hint="500" {...form.length("output_tokens")} />
+          {!form.pools && <TextField label="Output tokens" hint="500" {...form.length("output_tokens")} />}
         </Group>
         <Group title="Latency targets" open bad={form.bad(["slo", "assurance"])}>
-          {form.targets().map((key) => (
+          <Complaints problems={form.problems(["slo"], false, true)} />
+          {(form.isBatch ? [] : form.targets()).map((key) => (
             <TextField key={key} label={targetTitle(key)} hint="none" {...form.text(["slo", key], readNumber)} />
           ))}
           <TextField label="Assurance" hint="0.9" {...form.text(["assurance", "probability"], readNumber)} />
         </Group>
-        <Group title="Search" bad={form.bad(["search", "allow_lower_precision"])}>
+        <KindOfWork form={form} />
+        <Conversations form={form} />
+        <Group title="Search" bad={form.bad(SEARCHED)}>
           <Chips label="GPUs" empty="all" list="gpus" {...form.names(["search", "gpus"])} />
           <Checks label="Engines" choices={names?.engines ?? []} {...form.choices(["search", "engines"], DEFAULTS.engines)} />
           <Checks label="Tensor parallel" choices={DEGREES} {...form.degrees(["search", "tensor_parallel"], DEFAULTS.tensor_parallel)} />
@@ -89,6 +95,7 @@ function Form({ state }: { state: State }) {
           <Checks label="KV cache" choices={DEFAULTS.kv_cache} {...form.choices(["search", "kv_cache"], DEFAULTS.kv_cache)} />
           <Switch label="Allow lower precision than the checkpoint's" {...form.flag(["allow_lower_precision"])} />
         </Group>
+        <Techniques form={form} />
         <Group title="Prices and limits" bad={form.bad(["prices", "limits", "failures"])}>
           <Checks label="Terms" choices={names?.terms ?? []} {...form.choices(["prices", "terms"], ["on-demand"], true)} />
           <Chips label="Providers" empty="all" list="providers" {...form.names(["prices", "providers"], true)} />
@@ -111,97 +118,4 @@ function Form({ state }: { state: State }) {
 function targetTitle(key: string): string {
   const [metric, percentile] = key.split("_");
   return `${(metric ?? "").toUpperCase()} ${percentile ?? ""}`;
-}
-
-/** Reads and edits fields of one service, or of the whole scenario. */
-class FormOf {
-  constructor(
-    private readonly state: State,
-    private readonly data: Plain,
-    private readonly service: Path,
-  ) {}
-
-  text(path: Path, read: (text: string) => Plain, unit = "", shared = false) {
-    const value = this.value(path, shared);
-    const empty = value === undefined || value === null;
-    return {
-      value: empty ? "" : typeof value === "object" ? "(see the text)" : `${String(value)}${typeof value === "number" ? unit : ""}`,
-      problems: this.problems(path, shared),
-      set: (text: string) => this.put(path, text.trim() === "" ? undefined : read(text), shared),
-    };
-  }
-
-  /** A length: its own number, or the mean of its distribution. */
-  length(name: string) {
-    const value = this.value([name]);
-    const hasMean = valueAt(value, ["mean"]) !== undefined;
-    return this.text(hasMean ? [name, "mean"] : [name], readCount);
-  }
-
-  names(path: Path, shared = false) {
-    const value = this.value(path, shared);
-    const values = value === "all" || value === undefined || value === null ? [] : listed(value);
-    return {
-      values: values.map(String),
-      problems: this.problems(path, shared),
-      set: (chosen: string[]) => this.put(path, chosen.length ? chosen : "all", shared),
-    };
-  }
-
-  choices(path: Path, fallback: string[], shared = false) {
-    const value = this.value(path, shared);
-    return {
-      values: value === undefined || value === null ? fallback : listed(value).map(String),
-      problems: this.problems(path, shared),
-      set: (chosen: string[]) => this.put(path, chosen, shared),
-    };
-  }
-
-  degrees(path: Path, fallback: number[]) {
-    const value = this.value(path);
-    return {
-      values: value === undefined || value === null ? fallback : listed(value).map(Number),
-      problems: this.problems(path),
-      set: (chosen: number[]) => this.put(path, chosen),
-    };
-  }
-
-  flag(path: Path) {
-    return {
-      value: this.value(path) === true,
-      problems: this.problems(path),
-      set: (on: boolean) => this.put(path, on),
-    };
-  }
-
-  targets(): string[] {
-    const slo = this.value(["slo"]);
-    const own = slo !== null && typeof slo === "object" && !Array.isArray(slo) ? Object.keys(slo) : [];
-    return [...new Set([...TARGETS.slice(0, 2), ...own.filter((k) => k !== "goodput"), ...TARGETS])].slice(0, 6);
-  }
-
-  bad(fields: string[]): boolean {
-    return fields.some((f) => this.problems([f]).length > 0 || this.problems([f], true).length > 0);
-  }
-
-  private path(path: Path, shared: boolean): Path {
-    return shared ? path : [...this.service, ...path];
-  }
-
-  private value(path: Path, shared = false): Plain | undefined {
-    return valueAt(this.data, this.path(path, shared)) ?? valueAt(this.data, path);
-  }
-
-  private put(path: Path, value: Plain | undefined, shared = false): void {
-    edit(withValue(this.state.text, this.path(path, shared), value));
-  }
-
-  private problems(path: Path, shared = false): Problem[] {
-    const field = this.path(path, shared).join(".");
-    return this.state.problems.filter((p) => p.field === field || p.field?.startsWith(`${field}.`));
-  }
-}
-
-function listed(value: Plain): Plain[] {
-  return Array.isArray(value) ? value : [value];
 }

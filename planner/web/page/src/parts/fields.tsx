@@ -9,10 +9,10 @@ interface Common {
   problems: Problem[];
 }
 
-function Complaints({ id, problems }: { id: string; problems: Problem[] }) {
+export function Complaints({ id, problems }: { id?: string; problems: Problem[] }) {
   if (!problems.length) return null;
   return (
-    <span class="complaint" id={id}>
+    <span class="complaint wide" id={id}>
       {problems.map((p) => [p.what, p.next].filter(Boolean).join("; ")).join(". ")}
     </span>
   );
@@ -51,7 +51,7 @@ export function TextField(
 
 /** Names one can add and remove; an empty list stands for `empty`. */
 export function Chips(
-  props: Common & { values: string[]; empty: string; list: string; set: (values: string[]) => void },
+  props: Common & { values: string[]; empty: string; list?: string; set: (values: string[]) => void },
 ) {
   const id = useId();
   const [draft, setDraft] = useState("");
@@ -140,6 +140,32 @@ export function Switch(props: Common & { value: boolean; set: (value: boolean) =
   );
 }
 
+/** One of a few choices, by name and title. */
+export function Choice(props: Common & { choices: [string, string][]; value: string; set: (value: string) => void }) {
+  const id = useId();
+  const bad = props.problems.length > 0;
+  return (
+    <div class="field">
+      <label for={id}>{props.label}</label>
+      <select
+        id={id}
+        value={props.value}
+        aria-invalid={bad}
+        aria-describedby={bad ? `${id}-p` : undefined}
+        onChange={(e) => props.set(e.currentTarget.value)}
+      >
+        {props.choices.map(([name, title]) => (
+          <option key={name} value={name}>
+            {title}
+          </option>
+        ))}
+        {props.choices.every(([name]) => name !== props.value) && <option value={props.value}>{props.value}</option>}
+      </select>
+      <Complaints id={`${id}-p`} problems={props.problems} />
+    </div>
+  );
+}
+
 /** Completions of a name, shared by fields. */
 export function Completions({ id, names }: { id: string; names: string[] }) {
   return (
@@ -151,12 +177,12 @@ export function Completions({ id, names }: { id: string; names: string[] }) {
   );
 }
 
-/** Part of the form that can be folded; it opens by itself when a problem is in it. */
+/** Part of the form that can be folded; it opens by itself when it is `open` for the question, or a problem is in it. */
 export function Group(props: { title: string; open?: boolean; bad: boolean; children: ComponentChildren }) {
   const [open, setOpen] = useState(props.open ?? false);
   useEffect(() => {
-    if (props.bad) setOpen(true);
-  }, [props.bad]);
+    if (props.bad || props.open) setOpen(true);
+  }, [props.bad, props.open]);
   return (
     <details class="group" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
       <summary>{props.title}</summary>
