@@ -69,7 +69,11 @@ class FactorLayer:
 
 LAYERS = (
     FactorLayer("amd"),
-    FactorLayer("nvidia", engines=("sglang",), factors=("admission_s", "delivery_steps")),
+    FactorLayer(
+        "nvidia",
+        engines=("sglang", "tensorrt-llm", "trtllm"),
+        factors=("admission_s", "delivery_steps"),
+    ),
 )
 
 
