@@ -19,7 +19,7 @@ from planner.accuracy.acceptance import (
 )
 from planner.accuracy.launches import LaunchRow, intake_of, launched_tokens
 from planner.accuracy.point import MeasuredPoint, PoolLayout
-from planner.accuracy.pool_recipes import PoolRecipe, pool_recipe, read_pool_recipes
+from planner.accuracy.pools.recipes import PoolRecipe, pool_recipe, read_pool_recipes
 from planner.catalog.engine import EngineSpec, version_key
 from planner.catalog.model import ModelSpec, MoeMlp
 from planner.catalog.store import Catalog

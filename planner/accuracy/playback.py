@@ -23,8 +23,8 @@ from planner.accuracy.outcome import (
     delivered_s,
     simulated_outcome,
 )
-from planner.accuracy.paced import PacedSteps
 from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.accuracy.pools.paced import PacedSteps
 from planner.deployment import Deployment
 from planner.errors import InputError
 from planner.performance.model import CalibratedStepModel
