@@ -19,6 +19,7 @@ from planner.accuracy.acceptance import (
 )
 from planner.accuracy.launches import LaunchRow, intake_of, launched_tokens
 from planner.accuracy.point import MeasuredPoint, PoolLayout
+from planner.accuracy.pools.recipes import PoolRecipe, pool_recipe, read_pool_recipes
 from planner.catalog.engine import EngineSpec, version_key
 from planner.catalog.model import ModelSpec, MoeMlp
 from planner.catalog.store import Catalog
@@ -64,6 +65,7 @@ class RunConditions(_ConditionDocument):
     streamed_steps: tuple[Assumption, ...]
     first_burst_s: tuple[Assumption, ...]
     handover_s: tuple[Assumption, ...]
+    prefill_pace: tuple[Assumption, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Setup:
     handover_s: from a prompt's end on its prefill worker until a decode worker may schedule it, beside the
     time its cache is on the link [s]. intake: when the engine takes in requests while it decodes.
     step_tokens: tokens of a step that the recipe of the run launches with; None where the engine's default or
-    the run's own setting holds.
+    the run's own setting holds. recipe: what the two pools of the run were launched with. prefill_pace: how
+    many times as long as predicted a step of a prefill pool takes.
     """
 
     deployment: Deployment
@@ -89,6 +92,8 @@ class Setup:
     handover_s: float = 0.0
     intake: Intake = EVERY_STEP
     step_tokens: int | None = None
+    recipe: PoolRecipe | None = None
+    prefill_pace: float = 1.0
 
     def nominal(self, tokens: int, is_mean: bool) -> int:
         """The nominal length of lengths with that mean; ``tokens`` itself where it is nominal."""
@@ -117,6 +122,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         "engine": engine.name,
         "generation": calibration.generations.get(gpu.compute_capability, gpu.architecture),
         "vendor": gpu.vendor,
+        "gpu": gpu.name,
         "weights": point.weights.lower(),
         "experts": _experts(model),
         "native": format_family(model.native_weights),
@@ -127,12 +133,18 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         "load": str(point.load),
         "speculative": point.speculative,
         "pools": "two" if point.prefill else "one",
+        "prefill_ranks": "several" if point.prefill and point.prefill.data_parallel > 1 else "one",
+        "prefill_gpus": str(point.prefill.gpus // point.prefill.workers) if point.prefill else "",
+        "prompt": str(point.prompt_tokens),
         "benchmark": point.source.partition(" (")[0],
         "model": model.name,
         "release": ".".join(str(part) for part in version_key(engine.version)),
     }
     launch = next((row for row in conditions.launches if row.covers(point, facts)), None)
-    speculation = _speculation(point, conditions, facts, catalog)
+    recipe = pool_recipe(
+        read_pool_recipes(catalog.root / "calibration" / "pool_recipes.csv"), point, facts
+    )
+    speculation = _speculation(point, conditions, facts, catalog, recipe)
     name = _assumed(conditions.weights, facts) or point.weights
     kv = point.kv_cache or _assumed(conditions.kv_cache, facts) or "bf16"
     deployment = Deployment(
@@ -153,11 +165,13 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         shortest_length=point.length_spread or float(shortest),
         prefill=None if point.prefill is None else _prefill(deployment, point.prefill),
         assumed=speculation.assumed,
-        streamed_steps=float(_assumed(conditions.streamed_steps, facts) or 1),
+        streamed_steps=_streamed_steps(conditions, facts, recipe),
         first_burst_s=float(_assumed(conditions.first_burst_s, facts) or 0),
         handover_s=float(_assumed(conditions.handover_s, facts) or 0),
         intake=intake_of(launch, point),
         step_tokens=launched_tokens(launch, point),
+        recipe=recipe,
+        prefill_pace=float(_assumed(conditions.prefill_pace, facts) or 1),
     )
 
 
@@ -170,8 +184,21 @@ class _Speculation:
     assumed: tuple[str, ...] = ()
 
 
+def _streamed_steps(
+    conditions: RunConditions, facts: dict[str, str], recipe: PoolRecipe | None
+) -> float:
+    """Decode steps between two sends: the pools' recipe, else what is assumed of the engine."""
+    if recipe is not None and recipe.stream_interval is not None:
+        return float(recipe.stream_interval)
+    return float(_assumed(conditions.streamed_steps, facts) or 1)
+
+
 def _speculation(
-    point: MeasuredPoint, conditions: RunConditions, facts: dict[str, str], catalog: Catalog
+    point: MeasuredPoint,
+    conditions: RunConditions,
+    facts: dict[str, str],
+    catalog: Catalog,
+    pools: PoolRecipe | None,
 ) -> _Speculation:
     """What the run says, else what is published for its model, else the recipe of its engine."""
     if not point.speculative:
@@ -181,7 +208,8 @@ def _speculation(
         for row in conditions.speculation
         if all(facts.get(key) == value for key, value in row.when.items())
     )
-    drafted = point.draft_tokens or recipe.draft_tokens
+    launched = pools.draft_tokens if pools is not None else None
+    drafted = point.draft_tokens or launched or recipe.draft_tokens
     assumed = () if point.draft_tokens else ("drafted tokens",)
     if point.acceptance is not None:
         text = point.acceptance

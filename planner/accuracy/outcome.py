@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from planner.accuracy.measures import Measure
 from planner.errors import InputError
 from planner.performance.model import CalibratedStepModel
-from planner.serving.simulation.closed_loop import ClosedLoopRun
+from planner.serving.simulation.closed_loop import ClosedLoopRun, Ints
 from planner.serving.simulation.simulation_result import SimulationResult
 from planner.serving.simulation.timed_replica import GAP_BINS_PER_DECADE, SHORTEST_GAP_S
 
@@ -23,7 +23,9 @@ class Outcome:
     """Latencies of every request, gaps between tokens with how often each occurred [s], and totals.
 
     tpot_s is nan for answers of one token. gpus: of the whole run; decode_gpus: those that write answers.
-    streamed_steps: decode steps whose tokens a client receives in one piece.
+    streamed_steps: decode steps whose tokens a client receives in one piece; streams_by_tokens: whether the
+    server counts tokens instead (SGLang), which differs where a step yields several. in_pieces: whether the
+    gaps are of pieces already.
     """
 
     ttft_s: Floats
@@ -38,6 +40,8 @@ class Outcome:
     decode_gpus: int
     streamed_steps: float = 1.0
     tokens_per_step: float = 1.0
+    streams_by_tokens: bool = False
+    in_pieces: bool = False
 
     def value(self, measure: Measure) -> float:
         """The measure of this run, in seconds or tokens/s; nan where it is undefined."""
@@ -53,6 +57,20 @@ class Outcome:
             return float(values.mean())
         return float(np.percentile(values, measure.percentile))
 
+    def streamed_tokens(self, percentile: float | None) -> float:
+        """Tokens between two pieces that a server sends every ``streamed_steps`` steps or tokens.
+
+        One that sends when the count of tokens divides by its interval passes over multiples when a step
+        yields several: it hits one in ``1 / tokens_per_step``, so that the pieces are geometric.
+        """
+        if not self.streams_by_tokens or self.tokens_per_step <= 1:
+            return self.streamed_steps * self.tokens_per_step
+        hit = 1 / self.tokens_per_step
+        if percentile is None:
+            return self.streamed_steps / hit
+        missed = max(1e-9, 1 - percentile / 100)
+        return self.streamed_steps * max(1, math.ceil(math.log(missed) / math.log(1 - hit)))
+
     def _total(self, metric: str) -> float:
         tokens = self.output_tokens
         return {
@@ -64,9 +82,10 @@ class Outcome:
 
     def _gap(self, percentile: float | None) -> float:
         """Gaps between the pieces a client receives; several steps in one piece average out."""
-        if self.streamed_steps > 1:
-            per_step = self.value(Measure("tpot", percentile)) * self.tokens_per_step
-            return per_step * self.streamed_steps
+        drafts = self.streams_by_tokens and self.tokens_per_step > 1
+        if self.streamed_steps > 1 and (drafts or not self.in_pieces):
+            per_token = self.value(Measure("tpot", percentile))
+            return per_token * self.streamed_tokens(percentile)
         total = float(self.gap_counts.sum())
         if not total:
             return float("nan")
@@ -108,12 +127,17 @@ def _mean_s(tpot_s: Floats) -> float:
 
 
 def closed_outcome(
-    run: ClosedLoopRun, steps: CalibratedStepModel, prompt_tokens: int, gpus: int
+    run: ClosedLoopRun,
+    steps: CalibratedStepModel,
+    prompt_tokens: int,
+    gpus: int,
+    streamed_steps: float = 1.0,
 ) -> Outcome:
     """The outcome of a closed loop on one replica; ``run`` must not be condensed.
 
     A token is a gap after the step before it in which the replica decoded; steps of prompts alone
-    lengthen the gap they fall into. Under speculation the tokens of a step arrive together.
+    lengthen the gap they fall into. Under speculation the tokens of a step arrive together, and those of
+    ``streamed_steps`` steps where a server sends no more often.
     """
     seconds = np.asarray(steps.step_seconds(run.batch), dtype=float)
     times = run.request_times(steps)
@@ -122,20 +146,54 @@ def closed_outcome(
     decode = np.asarray(run.batch.decode_sequences, dtype=float)
     clock = np.cumsum(run.steps * seconds)
     decoded = np.flatnonzero(decode > 0)
-    since = np.concatenate([[0.0], clock[decoded][:-1]])
-    gaps = np.where(run.steps[decoded] == 1, clock[decoded] - since, seconds[decoded])
+    gaps, sequences, counts = _step_gaps(clock, run.steps * seconds, decoded, decode, run.steps)
+    gaps, weights = pieces(gaps, sequences, counts, round(streamed_steps))
     return Outcome(
         ttft_s=times.ttft_s + late,
         tpot_s=times.tpot_s,
         e2e_s=times.end_s - times.sent_s + late,
         gaps_s=gaps,
-        gap_counts=decode[decoded] * run.steps[decoded],
+        gap_counts=weights,
         makespan_s=float(clock[-1]) + late,
         prompt_tokens=prompt_tokens,
         output_tokens=run.output_tokens,
         gpus=gpus,
         decode_gpus=gpus,
+        in_pieces=True,
     )
+
+
+def _step_gaps(
+    clock_s: Floats, lasted_s: Floats, decoded: Ints, decode: Floats, steps: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Gaps that end with each decode step [s], with how many sequences see one and how often in a row.
+
+    A row stands for ``steps`` equal steps; only the first of them waited for the prompts before it.
+    """
+    ends, took, often = clock_s[decoded], lasted_s[decoded], steps[decoded]
+    since = np.concatenate([[0.0], ends[:-1]])
+    stalled = ends - took - since
+    each = took / often
+    gaps = np.column_stack([each + stalled, each]).ravel()
+    counts = np.column_stack([np.ones(len(often)), often - 1]).ravel()
+    sequences = np.repeat(decode[decoded], 2)
+    seen = counts > 0
+    return gaps[seen], sequences[seen], counts[seen]
+
+
+def pieces(gaps_s: Floats, sequences: Floats, counts: Floats, every: int) -> tuple[Floats, Floats]:
+    """Gaps between pieces of ``every`` decode steps [s], and how many sequences see each.
+
+    gaps_s: of a step, ``counts`` of them in a row, each with so many ``sequences``.
+    """
+    if every <= 1:
+        return gaps_s, sequences * counts
+    times = counts.astype(np.int64)
+    clock = np.concatenate([[0.0], np.cumsum(np.repeat(gaps_s, times))])
+    ends = np.arange(every, len(clock))
+    if not len(ends):
+        return clock[-1:], np.ones(1)
+    return clock[ends] - clock[ends - every], np.repeat(sequences, times)[ends - 1]
 
 
 def simulated_outcome(

@@ -24,10 +24,11 @@ from planner.accuracy.outcome import (
     simulated_outcome,
 )
 from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.accuracy.pools.paced import PacedSteps
 from planner.deployment import Deployment
 from planner.errors import InputError
 from planner.performance.model import CalibratedStepModel
-from planner.scenario.schema import Arrivals
+from planner.scenario.schema import Arrivals, Routing
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.serving.simulation.closed_loop import (
     ClosedLoopRun,
@@ -38,6 +39,7 @@ from planner.serving.simulation.closed_loop import (
 from planner.serving.simulation.replica_groups import DecodePool, SimulatedGroup
 from planner.serving.simulation.requests import Requests, interarrival_times
 from planner.serving.simulation.simulator import simulate
+from planner.sizing.batch_limits import batch_limits
 from planner.sizing.memory import memory_layout
 
 CONDENSED_ROWS = 24
@@ -83,7 +85,9 @@ class Playback:
         if composable(point):
             run = self._composed(setup, point, condensed=False)
             prompts, _ = lengths_of(setup, point)
-            outcome = closed_outcome(run, steps, int(prompts.sum()), point.gpus)
+            outcome = closed_outcome(
+                run, steps, int(prompts.sum()), point.gpus, setup.streamed_steps
+            )
         else:
             outcome = _simulated(setup, point, steps, prefill_steps)
         if point.load is LoadKind.CLOSED:
@@ -91,6 +95,7 @@ class Playback:
         return replace(
             outcome,
             streamed_steps=setup.streamed_steps,
+            streams_by_tokens=setup.deployment.engine.name == "sglang",
             tokens_per_step=setup.deployment.settings.tokens_per_step,
         )
 
@@ -161,6 +166,26 @@ def limits_of(deployment: Deployment, setup: Setup, point: MeasuredPoint) -> Rep
     return limits if 0 < pool < in_flight else replace(limits, kv_pool_bytes=UNLIMITED_BYTES)
 
 
+def launched_limits(
+    limits: ReplicaLimits,
+    deployment: Deployment,
+    max_num_seqs: int | None,
+    max_num_batched_tokens: int | None = None,
+) -> ReplicaLimits:
+    """The scheduler's limits under a recipe's options; memory was made to suffice with what else it sets."""
+    settings = replace(
+        deployment.settings,
+        max_num_seqs=max_num_seqs or deployment.settings.max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens or deployment.settings.max_num_batched_tokens,
+    )
+    found = batch_limits(replace(deployment, settings=settings))
+    if max_num_seqs:
+        limits = replace(limits, max_num_seqs=found.rank_sequences * limits.ranks)
+    if max_num_batched_tokens:
+        limits = replace(limits, max_num_batched_tokens=found.rank_tokens * limits.ranks)
+    return limits
+
+
 def _simulated(
     setup: Setup,
     point: MeasuredPoint,
@@ -172,19 +197,29 @@ def _simulated(
     An open loop that a client also limits to ``concurrency`` in flight is a closed loop once its
     arrivals outrun the limit: whichever of the two keeps fewer requests in flight was measured.
     """
-    decode = SimulatedGroup(steps, limits_of(setup.deployment, setup, point), point.replicas)
+    limits = limits_of(setup.deployment, setup, point)
+    recipe = setup.recipe
+    if recipe is not None:
+        limits = launched_limits(limits, setup.deployment, recipe.decode_max_num_seqs)
+    decode = SimulatedGroup(steps, limits, point.replicas)
     group = decode
     if setup.prefill is not None and point.prefill is not None and prefill_steps is not None:
         gpu = setup.deployment.gpu
         sent = limits_of(setup.prefill, setup, point)
+        if recipe is not None:
+            sequences, tokens = recipe.prefill_max_num_seqs, recipe.prefill_max_num_batched_tokens
+            sent = launched_limits(sent, setup.prefill, sequences, tokens)
         pool = DecodePool(decode, gpu.nic_gb_s or gpu.pcie_gb_s, setup.handover_s)
-        group = SimulatedGroup(prefill_steps, sent, point.prefill.workers, decode=pool)
+        paced = PacedSteps(prefill_steps, setup.prefill_pace)
+        group = SimulatedGroup(paced, sent, point.prefill.workers, decode=pool)
     requests = _requests(setup, point)
     endless = len(requests) + 1
     closed = point.load is not LoadKind.OPEN
+    routing = None if setup.prefill is None else Routing(policy="round-robin")
     result = simulate(
         [group],
         requests,
+        routing,
         seed=_SEED,
         concurrency=point.concurrency if closed else None,
         max_backlog=endless,
@@ -192,7 +227,12 @@ def _simulated(
     in_flight = result.requests_area_s / max(result.end_of_run_s, 1e-9)
     if not closed and point.concurrency and in_flight > point.concurrency:
         result = simulate(
-            [group], requests, seed=_SEED, concurrency=point.concurrency, max_backlog=endless
+            [group],
+            requests,
+            routing,
+            seed=_SEED,
+            concurrency=point.concurrency,
+            max_backlog=endless,
         )
     return simulated_outcome(result, steps, point.gpus, point.decode_gpus)
 

@@ -1,4 +1,4 @@
-"""All-to-all of mixtures whose experts are in several nodes."""
+"""All-to-all of mixtures: between nodes, and of FP4 experts inside a link domain."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ from planner.performance.kernels.components import TOKENS, Floats
 from planner.performance.loads import kernel_formats
 
 DIRECT_TOKENS, NETWORK_SHARE, EXCHANGE_LATENCY_S = 512.0, 0.9, 30e-6
+DOMAIN_LATENCY_S = 7e-6
+
+
+def inside_domain(d: Deployment, ranks: int, bytes_s: float) -> Floats | None:
+    """Dispatch and combine of one layer over links that reach every rank [s], over the tokens of all ranks.
+
+    FP4 experts: each token goes to the ranks of its experts in FP4 and comes back in 8 bits (TensorRT-LLM's
+    NVLink kernels on GB200 take 15 to 1,000 us for 1 to 8,192 tokens of a rank). None for others, whose
+    tokens every rank gathers.
+    """
+    _, routed = kernel_formats(d)
+    if compute_precision(routed, d.gpu) != "fp4":
+        return None
+    moe = next(y.mlp for y in d.model.layers if isinstance(y.mlp, MoeMlp))
+    sent = TOKENS / ranks * moe.top_k * (ranks - 1) / ranks * d.model.hidden_size * (0.5 + 1.0)
+    return sent / (NETWORK_SHARE * bytes_s) + 2 * DOMAIN_LATENCY_S
 
 
 def across_nodes(d: Deployment, ranks: int, bytes_s: float) -> Floats:

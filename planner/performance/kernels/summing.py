@@ -30,7 +30,7 @@ from planner.performance.kernels.components import (
     Components,
     Floats,
 )
-from planner.performance.kernels.exchange import across_nodes
+from planner.performance.kernels.exchange import across_nodes, inside_domain
 from planner.performance.kernels.ladders import NS, on_log, on_tokens, rising
 from planner.performance.kernels.modules import module_key
 from planner.performance.kernels.shapes import Product, head, kernel_names, layer_counts, products
@@ -346,7 +346,10 @@ class KernelSum:
             if joined.kind == "network":
                 self._exchange += moe * across_nodes(d, ranks, joined.bytes_s)
             else:
-                self._shared[6] += 2 * moe * self._message("gather", ranks, hidden)
+                passed = inside_domain(d, ranks, joined.bytes_s)
+                if passed is None:
+                    passed = 2 * self._message("gather", ranks, hidden)
+                self._shared[6] += moe * passed
 
     def _message(self, name: str, ranks: int, hidden: int) -> Floats:
         """Seconds over TOKENS of a collective of ``hidden`` 16-bit values a token."""

@@ -167,23 +167,27 @@ class TimedReplica:
             self.step_end_s = self._start_s + self._seconds(steps)
 
     def _note_gaps(self, step: ScheduledStep, now_s: float) -> None:
-        """Count token gaps, and keep a falling stack of the longest ones for look-back."""
-        if step.steps > 1:
-            gap = self._step_s
-        elif self._last_decode_s >= 0:
-            gap = now_s - self._last_decode_s
-        else:
-            gap = now_s - self._start_s
+        """Count token gaps, and keep a falling stack of the longest ones for look-back.
+
+        The first of several equal steps waited for the prompts before it.
+        """
+        waited = self._start_s - self._last_decode_s if self._last_decode_s >= 0 else 0.0
+        gap = waited + (now_s - self._start_s if step.steps == 1 else self._step_s)
         self._last_decode_s = now_s
         self._decodes += 1
-        over = gap / SHORTEST_GAP_S if gap > SHORTEST_GAP_S else 1.0
-        self.gaps[int(log10(over) * GAP_BINS_PER_DECADE)] += step.decode * step.steps
+        self._count_gap(gap, step.decode)
+        if step.steps > 1:
+            self._count_gap(self._step_s, step.decode * (step.steps - 1))
         stalls, stalls_at = self._stalls, self._stalls_at
         while stalls and stalls[-1] <= gap:
             stalls.pop()
             stalls_at.pop()
         stalls.append(gap)
         stalls_at.append(self._decodes)
+
+    def _count_gap(self, gap_s: float, tokens: int) -> None:
+        over = gap_s / SHORTEST_GAP_S if gap_s > SHORTEST_GAP_S else 1.0
+        self.gaps[int(log10(over) * GAP_BINS_PER_DECADE)] += tokens
 
     # ---- what the core tells
 

@@ -92,15 +92,9 @@ static void begin_step(Replica *replica, double now_s) {
     replica->step_end_s = now_s + seconds_of(replica, steps);
 }
 
-static void note_gaps(Replica *replica, double now_s) {
-    Simulation *sim = replica->owner;
+static void count_gap(Simulation *sim, double gap_s, int64_t tokens) {
     Service *service = sim->service;
-    const Step *step = &replica->step;
-    double since = replica->last_decode_s >= 0 ? replica->last_decode_s : replica->start_s;
-    double gap = step->steps == 1 ? now_s - since : replica->step_s;
-    replica->last_decode_s = now_s;
-    replica->decodes++;
-    double counted = gap > SHORTEST_GAP_S ? gap : SHORTEST_GAP_S;
+    double counted = gap_s > SHORTEST_GAP_S ? gap_s : SHORTEST_GAP_S;
     int64_t bin = (int64_t)(log10(counted / SHORTEST_GAP_S) * GAP_BINS_PER_DECADE);
     if (bin >= service->gaps_count) {
         service->gaps = grown(sim, service->gaps, &sim->gaps_room, bin + 1, sizeof *service->gaps);
@@ -108,7 +102,20 @@ static void note_gaps(Replica *replica, double now_s) {
                (size_t)(bin + 1 - service->gaps_count) * sizeof *service->gaps);
         service->gaps_count = bin + 1;
     }
-    service->gaps[bin] += step->decode * step->steps;
+    service->gaps[bin] += tokens;
+}
+
+/* The first of several equal steps waited for the prompts before it. */
+static void note_gaps(Replica *replica, double now_s) {
+    Simulation *sim = replica->owner;
+    const Step *step = &replica->step;
+    double waited = replica->last_decode_s >= 0 ? replica->start_s - replica->last_decode_s : 0.0;
+    double gap = waited + (step->steps == 1 ? now_s - replica->start_s : replica->step_s);
+    replica->last_decode_s = now_s;
+    replica->decodes++;
+    count_gap(sim, gap, step->decode);
+    if (step->steps > 1)
+        count_gap(sim, replica->step_s, step->decode * (step->steps - 1));
     int64_t room = replica->stalls_room;
     replica->stalls = grown(sim, replica->stalls, &room, replica->stalls_count + 1, sizeof *replica->stalls);
     replica->stalls_at = grown(sim, replica->stalls_at, &replica->stalls_room, replica->stalls_count + 1,
