@@ -196,13 +196,15 @@ class Calibration:
             self._indexed[name] = index
         return self._indexed[name].items()
 
-    def kernel_steps(self, deployment: Deployment) -> KernelSteps | None:
+    def kernel_steps(
+        self, deployment: Deployment, traits: Traits | None = None
+    ) -> KernelSteps | None:
         """Step times from measured kernels, unless fitted factors hold for this very deployment.
 
         Those of a model measured on its engine, GPU and release stay, and so do a person's own on the
         engine and GPU they measured.
         """
-        traits = self.traits(deployment)
+        traits = traits or self.traits(deployment)
         fitted = (deployment.model.name, traits) in self.carriers
         if self.kernels is None or fitted or (traits.engine, traits.gpu) in self.own:
             return None

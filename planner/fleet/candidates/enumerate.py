@@ -130,8 +130,9 @@ def _context(
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
         if not offer.shares_network:
             apart.setdefault(offer.gpu, set()).add(offer.gpu_count)
-    lengths = lengths_of(service)
-    required, load = service.model_dump_json(exclude=BROUGHT), digest(lengths)
+    arriving = lengths_of(service)
+    required, load = service.model_dump_json(exclude=BROUGHT), digest(arriving)
+    lengths = known.lengths.of(load, lambda: arriving)
     kept, model = known.outcomes, known.model_text(service_model(service, catalog))
     return Context(
         service=service,

@@ -27,7 +27,7 @@ from planner.performance.model import CalibratedStepModel
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.limits import ReplicaLimits
 from planner.sizing.layout import MemoryLayout
-from planner.workload.lengths import JointLengths
+from planner.workload.lengths import Floats, JointLengths
 
 MOST_STATES = 1024  # about 100 kB each
 TRIED_PER_STATE = 4
@@ -96,8 +96,9 @@ class Known:
 
     ``refusals``: the first check that rules one pool of two out, None where none does; ``replicas``: by
     deployment, or the first check that rules it out; ``spans``: the layouts of a search; ``states``: of a
-    replica by deployment and load, ``most_states`` at once; ``tried``: candidates and rejections by what a
-    service requires; ``outcomes``: of earlier runs, None where they are not kept;
+    replica by deployment and load, ``most_states`` at once; ``seconds``: of its steps as predicted, whatever
+    margin they are sized with; ``lengths``: of requests, equal ones once; ``tried``: candidates and
+    rejections by what a service requires; ``outcomes``: of earlier runs, None where they are not kept;
     ``solutions``: programs proved before, likewise.
     """
 
@@ -114,6 +115,8 @@ class Known:
         self.layouts: Kept[tuple[Deployment, GpuCut], SpannedLayout] = Kept(MOST_DEPLOYMENTS)
         self.spans: Kept[tuple[Hashable, ...], Span] = Kept(MOST_SPANS)
         self.states: Kept[tuple[Hashable, ...], RateStates] = Kept(most_states)
+        self.seconds: Kept[tuple[Hashable, ...], Floats] = Kept(most_states)
+        self.lengths: Kept[bytes, JointLengths] = Kept(MOST_MODELS)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
         self._models: dict[int, tuple[ModelSpec, str]] = {}
         self._steps: Kept[Deployment, CalibratedStepModel] = Kept(MOST_DEPLOYMENTS)

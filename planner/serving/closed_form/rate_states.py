@@ -21,7 +21,11 @@ from planner.serving.closed_form.latency_tails import (
     long_gaps,
     slow_answers,
 )
-from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
+from planner.serving.closed_form.replica_curves import (
+    ReplicaCurves,
+    curves_from,
+    grid_seconds,
+)
 from planner.serving.closed_form.steady_state import (
     SteadyState,
     apart,
@@ -62,7 +66,8 @@ class _Shared:
 class RateStates:
     """One replica under one load, at a ladder of rates and at finer ones where asked.
 
-    ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which.
+    ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which. ``seconds``: of
+    the replica's grid, where they are known (``grid_seconds``).
     """
 
     def __init__(
@@ -72,8 +77,11 @@ class RateStates:
         lengths: JointLengths,
         arrival_cv: float = 1.0,
         prefix_hit_share: float = 0.0,
+        seconds: Floats | None = None,
     ) -> None:
-        self.curves = replica_curves(steps, limits, lengths, prefix_hit_share)
+        if seconds is None:
+            seconds = grid_seconds(steps, limits, lengths, prefix_hit_share)
+        self.curves = curves_from(seconds, steps.admission_s, limits, lengths, prefix_hit_share)
         self.arrival_cv = arrival_cv
         self.ceiling, self.bound = ceiling_of(self.curves)
         self.rates = self.ceiling * LADDER

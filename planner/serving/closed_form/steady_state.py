@@ -48,6 +48,7 @@ Floats = NDArray[np.float64]
 NEGLIGIBLE_SHARE = 1e-5
 ALMOST_POISSON = 1e-3
 NEWTON_STEPS = 4
+LEAST_LOG = -680.0  # of a state that adds nothing to a sum; exponentials that underflow are slow
 _TINY = 1e-12
 
 
@@ -171,7 +172,8 @@ def _distribution(
     if away.any():
         for _ in range(NEWTON_STEPS):
             height = climb + drift * tilt
-            mass = np.exp(height - height.max(axis=1, keepdims=True)) * c.width
+            height -= height.max(axis=1, keepdims=True)
+            mass = np.exp(np.maximum(height, LEAST_LOG)) * c.width
             mass /= mass.sum(axis=1, keepdims=True)
             flow = mass * leaving
             out = flow.sum(axis=1, keepdims=True)
