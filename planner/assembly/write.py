@@ -41,11 +41,22 @@ from planner.version import package_version
 
 
 def assemble(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: Effort, seconds: float
+    solved: Solved,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: Effort,
+    seconds: float,
+    *,
+    for_cost: bool = False,
 ) -> Plan:
-    """Write out what was decided; ``seconds``: wall time of the whole run [s]."""
+    """Write out what was decided; ``seconds``: wall time of the whole run [s].
+
+    ``for_cost``: only what the fleet is and costs is read of the plan, so that neither its acceptance test
+    nor what the loss of a replica does is worked out.
+    """
     solution, scenario = solved.solution, solved.scenario
     has_fleet = solution.status in ("optimal", "feasible")
+    in_full = has_fleet and not for_cost
     rentals = rentals_of(solved) if has_fleet else ()
     nodes = tuple(nodes_of(solved, rentals)) if has_fleet else ()
     services = (
@@ -73,8 +84,8 @@ def assemble(
         native_precision=alternative_of(solved.native, solved, totals) if solved.native else None,
         as_predicted=as_predicted_of(solved) if has_fleet else None,
         cheapest=cheapest_of(solved, as_of) if has_fleet else None,
-        losses=tuple(losses_of(solved, services, nodes)) if has_fleet else (),
-        acceptance=tuple(acceptance_of(solved, services)) if has_fleet else (),
+        losses=tuple(losses_of(solved, services, nodes)) if in_full else (),
+        acceptance=tuple(acceptance_of(solved, services)) if in_full else (),
         searched=searched(solved, catalog),
         left_out=solved.left_out,
         rejections=tuple(rejection_groups(solved)),
@@ -207,7 +218,7 @@ def _provenance(
         catalog_digest=catalog.digest(),
         scenario_digest=digest_of(solved.scenario),
         calibration="; ".join(calibration.sources),
-        calibration_digest=_fingerprint(calibration),
+        calibration_digest=calibration.fingerprint,
         price_dates=(dates[0], dates[-1]) if dates else None,
         seed=effort.seed,
         run=Run(
@@ -222,11 +233,4 @@ def _provenance(
 def digest_of(scenario: Scenario) -> str:
     """The fingerprint of every field of a scenario."""
     text = json.dumps(scenario.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _fingerprint(calibration: Calibration) -> str:
-    """A digest of every factor in force."""
-    shifts = {name: sorted(table.items()) for name, table in calibration.shifts.items()}
-    text = repr((sorted(calibration.origins.items()), sorted(shifts.items())))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,9 +8,11 @@ borrows what its relatives share; the files are in ``catalogs/calibration/``.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from planner.catalog.store import Catalog
@@ -148,6 +150,13 @@ class Calibration:
     _distances: dict[tuple[str, Traits], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of every factor in force."""
+        shifts = {name: sorted(table.items()) for name, table in self.shifts.items()}
+        text = repr((sorted(self.origins.items()), sorted(shifts.items())))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def factors(self, deployment: Deployment) -> Factors:
         """Return the factors of a deployment."""
