@@ -65,7 +65,7 @@ def rows_of(many: Sequence[ReplicaCurves], each: int = 1) -> CurveRows:
     def table(values: Sequence[Floats]) -> Floats:
         if len(values) == each == 1:
             return values[0][None]
-        return np.repeat(np.stack(values), each, axis=0)
+        return np.repeat(np.concatenate(values).reshape(-1, *values[0].shape), each, axis=0)
 
     def column(values: Sequence[float]) -> Floats:
         return np.repeat(np.array(values, dtype=float), each)[:, None]

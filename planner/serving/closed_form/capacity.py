@@ -149,7 +149,7 @@ def _single(slo: Slo) -> Sequence[Target]:
 
 def first_failing(states: RateStates, slo: Slo) -> int | None:
     """The first rate of the ladder at which something fails; None where all hold."""
-    worst = np.max(np.stack(list(_margins(states, slo).values())), axis=0)
+    worst = _worst(_margins(states, slo))
     fails = np.flatnonzero(worst > 0)
     return int(fails[0]) if len(fails) else None
 
@@ -159,7 +159,7 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     curves, ceiling, bound = states.curves, states.ceiling, states.bound
     rates = states.rates
     margins = _margins(states, slo)
-    worst = np.max(np.stack(list(margins.values())), axis=0)
+    worst = _worst(margins)
     if worst[0] > 0:
         return _under_the_floor(curves, slo, margins)
     fails = np.flatnonzero(worst > 0)
@@ -169,7 +169,7 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     around = states.between(interval)
     fine = around.rate_qps
     margins = _margins(states, slo, interval)
-    worst = np.max(np.stack(list(margins.values())), axis=0)
+    worst = _worst(margins)
     worst[0], worst[-1] = min(worst[0], -1e-9), max(worst[-1], 1e-9)
     i = int(np.flatnonzero(worst > 0)[0])
     below, above = np.log1p(np.clip(worst[i - 1 : i + 1], _EXCESS[0], _EXCESS[1]))
@@ -258,6 +258,15 @@ def lasts_at(
 def ceiling_of(curves: ReplicaCurves) -> float:
     """As ``ceiling_qps``, from curves that are known already."""
     return rate_states.ceiling_of(curves)[0]
+
+
+def _worst(margins: Mapping[str, Floats]) -> Floats:
+    """The requirement nearest to failing, by rate."""
+    first, *others = margins.values()
+    worst = first.copy()
+    for other in others:
+        np.maximum(worst, other, out=worst)
+    return worst
 
 
 def _margins(states: RateStates, slo: Slo, interval: int = WHOLE) -> dict[str, Floats]:

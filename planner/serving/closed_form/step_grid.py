@@ -49,9 +49,12 @@ class StepGrid:
 
     def tables(self, seconds: Floats) -> list[Floats]:
         """Seconds of ``batch`` as the tables they belong to."""
-        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
-        parts = np.split(seconds, ends)
-        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        tables, start = [], 0
+        for shape in self.shapes:
+            end = start + math.prod(shape)
+            tables.append(seconds[start:end].reshape(shape))
+            start = end
+        return tables
 
 
 def step_grid(
@@ -153,12 +156,16 @@ _Part = tuple[Floats | float, ...]
 
 def _one_batch(parts: Sequence[_Part]) -> tuple[StepBatch, tuple[tuple[int, ...], ...]]:
     """Several tables of (batch, context, prompt tokens, attended pairs, prompts) as one, and their shapes."""
-    tables = [tuple(np.broadcast_arrays(*part)) for part in parts]
-    n, context, tokens, pairs, some = (
-        np.concatenate([t[i].ravel() for t in tables]) for i in range(5)
-    )
-    batch = StepBatch(n, n * context, tokens, some, pairs, n + some)
-    return batch, tuple(t[0].shape for t in tables)
+    shapes = tuple(np.broadcast_shapes(*(np.shape(column) for column in part)) for part in parts)
+    columns = np.empty((5, sum(map(math.prod, shapes))))
+    start = 0
+    for part, shape in zip(parts, shapes, strict=True):
+        end = start + math.prod(shape)
+        for column, values in zip(columns, part, strict=True):
+            column[start:end].reshape(shape)[...] = values
+        start = end
+    n, context, tokens, pairs, some = columns
+    return StepBatch(n, n * context, tokens, some, pairs, n + some), shapes
 
 
 def mean_kv_bytes(limits: ReplicaLimits, lengths: JointLengths) -> float:
