@@ -25,7 +25,6 @@ from planner.solving.build_problem import decide
 from planner.solving.decision_rows import with_decision_rows
 from planner.solving.job_hours import framed_problem
 from planner.solving.left_out import left_out
-from planner.solving.prefix_hits import with_prefix_hits
 from planner.solving.result import Effort, Operating, Progress, Solved
 from planner.workload.lengths import lengths_of
 
@@ -86,7 +85,10 @@ def solve_scenario(
         from planner.solving.simulation_loop import checked
 
         solved = checked(solved, effort, operating, progress)
-    solved = with_prefix_hits(solved, effort.seed)
+    if any(service.conversations is not None for service in scenario.services):
+        from planner.solving.prefix_hits import with_prefix_hits
+
+        solved = with_prefix_hits(solved, effort.seed)
     if not effort.rivals:
         return solved
     progress("pricing the alternatives")

@@ -131,8 +131,13 @@ class JointLengths:
 @lru_cache(maxsize=16)
 def _medians(lengths: JointLengths) -> tuple[float, float]:
     """Of the prompt, and of what no prefix cache can spare of it [tokens]."""
-    prompt, computed = lengths.prompt, lengths.computed
-    return float(np.quantile(prompt, 0.5)), float(np.quantile(computed, 0.5))
+    return _median(lengths.prompt), _median(lengths.computed)
+
+
+def _median(tokens: Ints) -> float:
+    """As numpy's, which loads its masked arrays for it."""
+    ordered, middle = np.sort(tokens), len(tokens) // 2
+    return float(ordered[middle] + ordered[-1 - middle]) / 2
 
 
 def constant(prompt_tokens: int, output_tokens: int) -> JointLengths:

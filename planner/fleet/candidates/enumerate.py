@@ -10,8 +10,6 @@ import itertools
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
@@ -140,7 +138,7 @@ def _context(
         calibration=calibration,
         lengths=lengths,
         buckets=buckets_of(service.name, lengths, service.buckets),
-        median_prompt_tokens=float(np.quantile(lengths.prompt, 0.5)),
+        median_prompt_tokens=lengths.median_prompt()[0],
         largest_node=largest,
         apart_hosts={gpu: tuple(sorted(sizes)) for gpu, sizes in apart.items()},
         known=known,
