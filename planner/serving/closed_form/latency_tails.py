@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 
 _NORMAL_NODES = np.array([-np.sqrt(3), 0.0, np.sqrt(3)])  # Gauss-Hermite for a standard normal
 _NORMAL_WEIGHTS = np.array([1, 4, 1]) / 6
+FEW_ANSWERS = 2  # nodes whose times are kept for other targets, 10 kB each
 _TINY = 1e-12
 
 
@@ -155,16 +156,25 @@ def slow_answers(s: SteadyState, target_s: Floats | float) -> Floats:
     if not several.any():
         return np.zeros(s.share.shape)
     answer, weight = c.nodes.answer[several], c.nodes.answer_weight[several]
+    times = s.answer_times[0] if s.answer_times else _answer_times(s, answer)
+    if len(answer) <= FEW_ANSWERS and not s.answer_times:
+        s.answer_times.append(times)
+    free, met, variance, none, skewness = times
+    target = _by_rate(target_s)
+    late = compound_tail(target - free, met, variance, none, skewness)
+    late = np.where(target < c.longest_step_s[:, :, None] / c.tokens_per_step, late, 0.0)
+    return np.asarray(late @ (weight / weight.sum()))
+
+
+def _answer_times(s: SteadyState, answer: Floats) -> tuple[Floats, ...]:
+    """``_mean_tpot``, the chance to meet no prefill, and ``_skewness``, whatever the target."""
+    c = s.rows
     free, met, variance = _mean_tpot(s, answer)
     steps = np.maximum((answer - 1) / c.tokens_per_step - 1, 0.0)
     hits = (s.rate_qps[:, None] * c.decode_s)[:, :, None] * steps
     joined = s.sharing.joined[:, :, None]
     none = gap_beyond(s.arrival_cv, joined + s.sharing.later[:, :, None] + hits)
-    none = none / gap_beyond(s.arrival_cv, joined)
-    target = _by_rate(target_s)
-    late = compound_tail(target - free, met, variance, none, _skewness(s))
-    late = np.where(target < c.longest_step_s[:, :, None] / c.tokens_per_step, late, 0.0)
-    return np.asarray(late @ (weight / weight.sum()))
+    return free, met, variance, none / gap_beyond(s.arrival_cv, joined), _skewness(s)
 
 
 def long_gaps(s: SteadyState, target_s: Floats | float) -> Floats:
