@@ -149,7 +149,7 @@ def _single(slo: Slo) -> Sequence[Target]:
 
 def first_failing(states: RateStates, slo: Slo) -> int | None:
     """The first rate of the ladder at which something fails; None where all hold."""
-    worst = _worst(_margins(states, slo))
+    worst = _worst(_ladder_margins(states, slo))
     fails = np.flatnonzero(worst > 0)
     return int(fails[0]) if len(fails) else None
 
@@ -158,7 +158,7 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     """The highest rate at which every target holds, read from states that are known already."""
     curves, ceiling, bound = states.curves, states.ceiling, states.bound
     rates = states.rates
-    margins = _margins(states, slo)
+    margins = _ladder_margins(states, slo)
     worst = _worst(margins)
     if worst[0] > 0:
         return _under_the_floor(curves, slo, margins)
@@ -258,6 +258,13 @@ def lasts_at(
 def ceiling_of(curves: ReplicaCurves) -> float:
     """As ``ceiling_qps``, from curves that are known already."""
     return rate_states.ceiling_of(curves)[0]
+
+
+def _ladder_margins(states: RateStates, slo: Slo) -> dict[str, Floats]:
+    """``_margins`` at the ladder's rates, which are read twice under the same targets."""
+    if states.judged is None or states.judged[0] is not slo:
+        states.judged = slo, _margins(states, slo)
+    return states.judged[1]
 
 
 def _worst(margins: Mapping[str, Floats]) -> Floats:

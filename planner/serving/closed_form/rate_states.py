@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.performance.steps import StepModel
-from planner.scenario.slo import Target
+from planner.scenario.slo import Slo, Target
 from planner.serving.closed_form.latency_tails import (
     late_ends,
     late_first_tokens,
@@ -67,7 +67,8 @@ class RateStates:
     """One replica under one load, at a ladder of rates and at finer ones where asked.
 
     ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which. ``seconds``: of
-    the replica's grid, where they are known (``grid_seconds``).
+    the replica's grid, where they are known (``grid_seconds``). ``judged``: the ladder's margins under the
+    targets asked last.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class RateStates:
         self._states: dict[int, SteadyState] = {}
         self._late: dict[tuple[int, str, float], Floats] = {}
         self._shared: dict[int, _Shared] = {}
+        self.judged: tuple[Slo, dict[str, Floats]] | None = None
 
     def ladder(self) -> SteadyState:
         """The states at ``rates``."""
