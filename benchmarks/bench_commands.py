@@ -27,6 +27,7 @@ RUNS = 3
 PACKAGE = str(Path(__file__).parents[1] / "planner")
 COMPILED = str(Path(tempfile.gettempdir()) / "planner-bench-compiled")
 TWIN = "feasible twin of the infeasible one"
+MAIN = "llama70b_qps50"
 EXPLAINED = "infeasible, explained, over its twin"
 AGAIN = """
 import resource
@@ -69,6 +70,7 @@ def _solve(*arguments: str) -> tuple[str, ...]:
 COMMANDS = (
     Command("solve main, --verify none", "5", _solve("--verify", "none")),
     Command("solve main, simulated", "9", _solve()),
+    Command("solve main as shipped: margin, simulated", "18", ("solve", MAIN, "--format", "json")),
     Command(
         "again with other targets, one session", "1", code=AGAIN.replace("CHANGED", '"slo": slo')
     ),
@@ -139,7 +141,7 @@ def scenarios_in(folder: Path) -> None:
     """
     from planner.scenario.reader import find_scenario
 
-    main_text = find_scenario("llama70b_qps50").read_text()
+    main_text = find_scenario(MAIN).read_text()
     (folder / "main.yaml").write_text(f"{main_text}\nassurance: none\n")
     text = find_scenario("infeasible_tight_budget").read_text() + "\nassurance: none\n"
     (folder / "infeasible_tight_budget.yaml").write_text(text)

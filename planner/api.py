@@ -182,7 +182,7 @@ def report(
         write_plan(plan, style, str(path))
         return plan
     brief = replace(session.options, verify="none", explain=False)
-    solve_variant = None if quick else session.solver_of_variants(brief)
+    solve_variant = None if quick else session.solver_of_variants(brief, for_cost=True)
     findings = gather(plan, session.catalog, session.factors, solve_variant)
     write_findings(findings, style, str(path), table=table)
     return plan

@@ -84,7 +84,8 @@ class Deployment:
 
     ``data_parallel`` is attention data parallelism inside the replica (each rank holds its own KV and
     its own sequences); experts are then spread over ``expert_parallel`` ranks. A replica occupies
-    ``tensor_parallel * pipeline_parallel * data_parallel`` devices.
+    ``tensor_parallel * pipeline_parallel * data_parallel`` devices. Hashing looks at names and degrees
+    alone, so that a deployment is a cheap key of a cache.
     """
 
     model: ModelSpec
@@ -98,6 +99,11 @@ class Deployment:
     expert_parallel: int = 1
     settings: EngineSettings = EngineSettings()
     draft: Draft | None = None
+
+    def __hash__(self) -> int:
+        names = (self.model.name, self.gpu.name, self.engine.name)
+        stored = (self.weights.name, self.kv_cache.name, self.settings.draft_tokens)
+        return hash((names, self.degrees, stored))
 
     @property
     def drafts_from_states(self) -> bool:

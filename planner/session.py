@@ -114,12 +114,14 @@ class Session:
         base: Path | None = None,
         sized: SizedBefore | None = None,
         progress: Progress = _silent,
+        for_cost: bool = False,
     ) -> Plan:
         """The cheapest fleet for a scenario, a file or a shipped name.
 
         ``base``: folder that a scenario's relative paths start from; a file's own folder for a file.
-        ``sized``: candidates remembered between solves with this catalog and these factors. Raises
-        InputError for bad input, CatalogError for bad data, SolverError when the solver fails.
+        ``sized``: candidates remembered between solves with this catalog and these factors. ``for_cost``:
+        the plan has neither an acceptance test nor what losses do. Raises InputError for bad input,
+        CatalogError for bad data, SolverError when the solver fails.
         """
         started = time.monotonic()
         if isinstance(question, Scenario):
@@ -139,16 +141,21 @@ class Session:
         )
         self.known.save()
         duration_s = time.monotonic() - started
-        return assemble(solved, self.catalog, self.factors, self.options, duration_s)
+        return assemble(
+            solved, self.catalog, self.factors, self.options, duration_s, for_cost=for_cost
+        )
 
-    def solver_of_variants(self, options: SolveOptions | None = None) -> Callable[[Scenario], Plan]:
+    def solver_of_variants(
+        self, options: SolveOptions | None = None, *, for_cost: bool = False
+    ) -> Callable[[Scenario], Plan]:
         """A function that solves many similar scenarios: candidates are sized once for all of them.
 
-        ``options`` replace the session's; other GPU types are not priced either way.
+        ``options`` replace the session's; other GPU types are not priced either way. ``for_cost``: see
+        ``solve``.
         """
         inner = self.with_options(replace(options or self.options, rivals=0))
         sized = SizedBefore(self.catalog, self.factors, self.known)
-        return lambda scenario: inner.solve(scenario, sized=sized)
+        return lambda scenario: inner.solve(scenario, sized=sized, for_cost=for_cost)
 
     def plan_of(self, source: Plan | Scenario | str | Path, progress: Progress = _silent) -> Plan:
         """The plan itself, the plan in a JSON file, or the plan of a scenario, solved now.

@@ -25,8 +25,14 @@ OWN_IMPORTS = (
 LATE = {  # what a plain solve does not need, imported where it is
     "planner.fleet.candidates.enumerate": {"planner.fleet.candidates.disaggregated"},
     "planner.solving.pipeline": {
+        "planner.solving.prefix_hits",
         "planner.solving.simulation_loop",
         "planner.solving.why_infeasible",
+    },
+    "planner.reporting.deliver": {
+        "planner.reporting.plan",
+        "planner.reporting.plan.memo",
+        "planner.reporting.plan.spreadsheet",
     },
 }
 

@@ -7,7 +7,6 @@ version, GPU, date and concurrency count here.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +59,7 @@ def newest_measured(catalog: Catalog, engine: str, *, releases: bool = False) ->
     return max(runs, key=lambda r: (version_key(r.version), r.measured_on), default=None)
 
 
+@lru_cache(maxsize=256)
 def measured_concurrency(catalog: Catalog, engine: str, gpu: str) -> ConcurrencyRange | None:
     """Requests in flight at a replica in the measured runs of an engine.
 
@@ -101,7 +101,10 @@ def _runs(root: Path) -> tuple[MeasuredRun, ...]:
 
 def _rows(text: str) -> list[list[str | float]]:
     """The fields of the runs of one table that say how many requests were in flight."""
-    return [list(dataclasses.astuple(run)) for run in _runs_in(text)]
+    return [
+        [run.engine, run.gpu, run.concurrency, run.version, run.measured_on]
+        for run in _runs_in(text)
+    ]
 
 
 def _runs_in(text: str) -> Iterator[MeasuredRun]:

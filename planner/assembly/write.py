@@ -48,12 +48,23 @@ from planner.version import package_version
 
 
 def assemble(
-    solved: Solved, catalog: Catalog, calibration: Calibration, effort: SolveOptions, seconds: float
+    solved: Solved,
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: SolveOptions,
+    seconds: float,
+    *,
+    for_cost: bool = False,
 ) -> Plan:
-    """Write out what was decided; ``seconds``: wall time of the whole run [s]."""
+    """Write out what was decided; ``seconds``: wall time of the whole run [s].
+
+    ``for_cost``: only what the fleet is and costs is read of the plan, so that neither its acceptance test
+    nor what the loss of a replica does is worked out.
+    """
     decided = solved.decided
     solution, scenario = decided.solution, decided.scenario
     found = solved if isinstance(solved, SolvedFleet) else None
+    in_full = found is not None and not for_cost
     beside = found.beside if found else FleetsBeside()
     rentals = rentals_of(decided) if found else ()
     nodes = tuple(nodes_of(decided, rentals)) if found else ()
@@ -82,8 +93,8 @@ def assemble(
         if beside.without_margin
         else None,
         cheapest=cheapest_of(beside.all_offers, as_of) if beside.all_offers else None,
-        losses=tuple(losses_of(decided, services, nodes)) if found else (),
-        acceptance=tuple(acceptance_of(decided, services)) if found else (),
+        losses=tuple(losses_of(decided, services, nodes)) if in_full else (),
+        acceptance=tuple(acceptance_of(decided, services)) if in_full else (),
         searched=searched(decided, catalog),
         left_out=beside.left_out,
         rejections=tuple(rejection_groups(decided)),
@@ -229,7 +240,7 @@ def _provenance(
         catalog_digest=catalog.digest(),
         scenario_digest=digest_of(decided.scenario),
         calibration="; ".join(calibration.sources),
-        calibration_digest=_fingerprint(calibration),
+        calibration_digest=calibration.fingerprint,
         price_dates=(dates[0], dates[-1]) if dates else None,
         seed=effort.seed,
         run=Run(
@@ -244,11 +255,4 @@ def _provenance(
 def digest_of(scenario: Scenario) -> str:
     """The fingerprint of every field of a scenario."""
     text = json.dumps(scenario.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _fingerprint(calibration: Calibration) -> str:
-    """A digest of every factor in force."""
-    shifts = {name: sorted(table.items()) for name, table in calibration.shifts.items()}
-    text = repr((sorted(calibration.origins.items()), sorted(shifts.items())))
     return hashlib.sha256(text.encode()).hexdigest()

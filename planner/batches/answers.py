@@ -64,7 +64,7 @@ def _solve(task: Task, options: BatchOptions) -> Plan:
         source = Source(source.path, data, source.lines)
     file = Path(task.file)
     scenario = checked(source, file.parent, default_name=file.stem, catalog=session.catalog)
-    return session.solve(scenario, base=file.parent)
+    return session.solve(scenario, base=file.parent, for_cost=True)
 
 
 def row_of(task: Task, plan: Plan) -> ResultRow:

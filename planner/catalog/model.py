@@ -6,6 +6,7 @@ Nothing here counts parameters or bytes; ``planner.sizing`` does, from these sha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +182,17 @@ class ModelSpec:
         """
         repositories = (a for a in self.aliases if "/" in a and a.lower() == name.lower())
         return next(repositories, self.name)
+
+
+@lru_cache(maxsize=256)
+def layer_counts(model: ModelSpec) -> tuple[tuple[Layer, int], ...]:
+    """Each distinct decoder layer of a model and how often it occurs, in the order of their first."""
+    counts: dict[int, list[Layer]] = {}
+    for layer in model.layers:
+        counts.setdefault(id(layer), []).append(layer)
+    return tuple((equal[0], len(equal)) for equal in counts.values())
+
+
+def distinct_layers(model: ModelSpec) -> tuple[Layer, ...]:
+    """The decoder layers of a model that differ, each once: most models have one or two."""
+    return tuple(layer for layer, _ in layer_counts(model))

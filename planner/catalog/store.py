@@ -157,11 +157,12 @@ class Catalog:
         """Return every rule on what would not launch."""
         return self._support_rules
 
-    def support_rules_on(self, engine: EngineSpec) -> tuple[SupportRule, ...]:
-        """Return the rules that an engine version may meet."""
-        if engine not in self._rules_on:
-            self._rules_on[engine] = rules_on(self._support_rules, engine)
-        return self._rules_on[engine]
+    def support_rules_on(self, engine: EngineSpec, gpu: GpuSpec) -> tuple[SupportRule, ...]:
+        """Return the rules that an engine version may meet on such a GPU."""
+        key = (engine, gpu.vendor, gpu.architecture, gpu.compute_capability)
+        if key not in self._rules_on:
+            self._rules_on[key] = rules_on(self._support_rules, engine, gpu)
+        return self._rules_on[key]
 
     def engine_classes(self) -> EngineClasses:
         """Return the model classes that engines list, by engine and class."""
@@ -230,7 +231,7 @@ class Catalog:
         return read_support(self.root / "support.yaml")
 
     @cached_property
-    def _rules_on(self) -> dict[EngineSpec, tuple[SupportRule, ...]]:
+    def _rules_on(self) -> dict[tuple[EngineSpec, str, str, str], tuple[SupportRule, ...]]:
         return {}
 
     @cached_property

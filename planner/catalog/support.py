@@ -130,13 +130,16 @@ def _features(model: ModelSpec) -> frozenset[str]:
     return frozenset(found)
 
 
-def rules_on(rules: Iterable[SupportRule], engine: EngineSpec) -> tuple[SupportRule, ...]:
-    """The rules that name an engine and cover its version, in their order."""
+def rules_on(
+    rules: Iterable[SupportRule], engine: EngineSpec, gpu: GpuSpec
+) -> tuple[SupportRule, ...]:
+    """The rules that name an engine and cover its version and a GPU, in their order."""
     return tuple(
         r
         for r in rules
         if _among(engine.name, r.when.engines)
         and _version_meets(engine.version, r.when.since, r.when.before)
+        and _gpu_meets(r.when, gpu)
     )
 
 

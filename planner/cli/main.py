@@ -26,6 +26,7 @@ from planner.other_package import packages_mixed
 from planner.reporting.files import announcing
 
 COLLECT_AFTER = 100_000  # new objects, not 700
+OLDER_AFTER = 50  # collections of younger objects, not 10
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
     "init": "write a first scenario, commented",
@@ -191,7 +192,9 @@ def _bug(error: Exception) -> int:
 def run() -> None:
     """The console script's entry point; being told to stop is like Ctrl-C, so that workers end too."""
     signal.signal(signal.SIGTERM, _interrupt)
-    gc.set_threshold(COLLECT_AFTER)  # a run is short, and little of what it makes is circular
+    gc.set_threshold(
+        COLLECT_AFTER, OLDER_AFTER, OLDER_AFTER
+    )  # a run is short, and little of what it makes is circular
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # characters it cannot write become "?"
             stream.reconfigure(errors="replace")

@@ -21,7 +21,7 @@ def command(output: str | None) -> int:
     """
     import json
 
-    from planner.reporting.deliver import send
+    from planner.reporting.files import send
     from planner.scenario.json_schema import scenario_schema
 
     send(json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n", output)

@@ -37,9 +37,9 @@ def solving_ahead(
     """``session.solver_of_variants(options)`` that solves expected scenarios in ``jobs`` processes.
 
     This process is one of them. When the block is left early, by an error or Ctrl-C, the others are
-    ended at once.
+    ended at once. Of the plans only the fleet and its cost may be read.
     """
-    solve = session.solver_of_variants(options)
+    solve = session.solver_of_variants(options, for_cost=True)
     if jobs <= 1:
         yield solve
         return
@@ -75,7 +75,7 @@ class _Workers(ProcessPoolExecutor):
 
 def _start(catalogs: Path, calibration: Path | None, options: SolveOptions) -> None:
     global _solve
-    _solve = Session.open(catalogs, calibration, options).solver_of_variants()
+    _solve = Session.open(catalogs, calibration, options).solver_of_variants(for_cost=True)
 
 
 def _answer(scenario: Scenario) -> Plan:

@@ -8,9 +8,11 @@ borrows what its relatives share; the files are in ``catalogs/calibration/``.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from planner.catalog.store import Catalog
@@ -149,6 +151,13 @@ class Calibration:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of every factor in force."""
+        shifts = {name: sorted(table.items()) for name, table in self.shifts.items()}
+        text = repr((sorted(self.origins.items()), sorted(shifts.items())))
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def factors(self, deployment: Deployment) -> Factors:
         """Return the factors of a deployment."""
         return self.factors_for(self.traits(deployment))
@@ -196,13 +205,15 @@ class Calibration:
             self._indexed[name] = index
         return self._indexed[name].items()
 
-    def kernel_steps(self, deployment: Deployment) -> KernelSteps | None:
+    def kernel_steps(
+        self, deployment: Deployment, traits: Traits | None = None
+    ) -> KernelSteps | None:
         """Step times from measured kernels, unless fitted factors hold for this very deployment.
 
         Those of a model measured on its engine, GPU and release stay, and so do a person's own on the
         engine and GPU they measured.
         """
-        traits = self.traits(deployment)
+        traits = traits or self.traits(deployment)
         fitted = (deployment.model.name, traits) in self.carriers
         if self.kernels is None or fitted or (traits.engine, traits.gpu) in self.own:
             return None

@@ -16,6 +16,7 @@ from planner.catalog.model import (
     SoftmaxAttention,
     SparseIndexer,
     Tensor,
+    layer_counts,
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
@@ -23,7 +24,7 @@ from planner.performance.collectives import Interconnect, expert_exchange, link,
 from planner.performance.roofline import Gemm, Loads
 from planner.sizing.cache.entries import indexer_key_bytes
 from planner.sizing.precision import stored_format, tensor_bytes
-from planner.sizing.sharding import rank_tensors
+from planner.sizing.sharding import Cut, stage_tensors
 
 _UNTOUCHED = frozenset({"embedding", "vision", "mtp", "norm", "bias"})
 _ACTIVATION_BYTES = 2.0
@@ -59,13 +60,13 @@ def loads_of(deployment: Deployment) -> Loads:
         deployment.tensor_parallel,
         deployment.data_parallel,
     )
-    moe = next((layer.mlp for layer in model.layers if isinstance(layer.mlp, MoeMlp)), None)
+    moe = next((y.mlp for y, _ in layer_counts(model) if isinstance(y.mlp, MoeMlp)), None)
     experts, top_k = (moe.experts, moe.top_k) if moe else (1, 1)
-    sums, reads = _sum_weights(deployment), _sum_reads(deployment)
+    sums = _sum_weights(model, Cut.of(deployment), deployment.weights)
+    reads = _sum_reads(model, tp, deployment.kv_cache.bytes_per_value)
     low, routed = kernel_formats(deployment)
     wide = gpu.peak_flops(sixteen_bit(gpu))
-    expert_layers = sum(isinstance(layer.mlp, MoeMlp) for layer in model.layers)
-    blocks = sum((layer.mixer is not None) + (layer.mlp is not None) for layer in model.layers)
+    expert_layers, blocks = blocks_of(model)
     exchanges = 2 * expert_layers if dp > 1 else 0
     reductions = (blocks - (expert_layers if exchanges else 0)) if tp > 1 else 0
     network = link_of(deployment)
@@ -130,9 +131,21 @@ def loads_of(deployment: Deployment) -> Loads:
     )
 
 
+def blocks_of(model: ModelSpec) -> tuple[int, int]:
+    """How many layers of a model have experts, and how many mixers and feed-forwards all have."""
+    layers = layer_counts(model)
+    experts = sum(count for layer, count in layers if isinstance(layer.mlp, MoeMlp))
+    blocks = sum(((y.mixer is not None) + (y.mlp is not None)) * count for y, count in layers)
+    return experts, blocks
+
+
 def kernel_formats(deployment: Deployment) -> tuple[WeightFormat, WeightFormat]:
     """Return the formats of the dense matrix products and of the expert products."""
-    fmt = deployment.weights
+    return _kernel_formats(deployment.weights)
+
+
+@lru_cache(maxsize=256)
+def _kernel_formats(fmt: WeightFormat) -> tuple[WeightFormat, WeightFormat]:
     dense = stored_format(Tensor("mlp", "mlp", 1, 1), fmt)
     if _stays_wide(dense):
         dense = stored_format(Tensor("attention", "attention", 1, 1), fmt)
@@ -170,12 +183,12 @@ class _Weights:
     expert_values: float = 0.0
 
 
-def _sum_weights(deployment: Deployment) -> _Weights:
-    model, fmt = deployment.model, deployment.weights
+@lru_cache(maxsize=2048)
+def _sum_weights(model: ModelSpec, cut: Cut, fmt: WeightFormat) -> _Weights:
     sums = _Weights()
     head_class = "embedding" if model.tied_embeddings else "head"
-    stages = range(deployment.pipeline_parallel)
-    for tensor, local in (entry for stage in stages for entry in rank_tensors(deployment, stage)):
+    stages = range(cut.pipeline)
+    for tensor, local in (entry for stage in stages for entry in stage_tensors(model, cut, stage)):
         share = tensor_bytes(tensor, fmt) * local / tensor.values
         if tensor.klass == head_class:
             sums.head_bytes += share
@@ -198,11 +211,11 @@ def _stays_wide(stored: WeightFormat | None) -> bool:
     return stored is None or stored.bits >= 16
 
 
-def _sum_reads(deployment: Deployment) -> _Reads:
-    kv_bytes = deployment.kv_cache.bytes_per_value
+@lru_cache(maxsize=2048)
+def _sum_reads(model: ModelSpec, tp: int, kv_bytes: float) -> _Reads:
     reads = _Reads()
-    for mixer, count in _mixers(deployment.model):
-        _add_reads(reads, mixer, count, deployment.tensor_parallel, kv_bytes)
+    for mixer, count in _mixers(model):
+        _add_reads(reads, mixer, count, tp, kv_bytes)
     return reads
 
 

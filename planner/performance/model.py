@@ -77,7 +77,7 @@ class CalibratedStepModel:
 def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
     """Return the step model of a deployment under a calibration."""
     traits = calibration.traits(deployment)
-    kernels = calibration.kernel_steps(deployment)
+    kernels = calibration.kernel_steps(deployment, traits)
     name = deployment.model.name
     measured = kernels is not None and kernels.measured
     evidence = Evidence.KERNELS if measured else calibration.evidence(name, traits)

@@ -14,6 +14,7 @@ from planner.catalog.model import (
     MoeMlp,
     RecurrentMixer,
     SoftmaxAttention,
+    distinct_layers,
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
@@ -103,8 +104,9 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
     )
 
 
+@lru_cache(maxsize=256)
 def _has_indexer(model: ModelSpec) -> bool:
-    attentions = (layer.mixer for layer in model.layers)
+    attentions = (layer.mixer for layer in distinct_layers(model))
     return any(
         mixer.indexer is not None
         for mixer in attentions

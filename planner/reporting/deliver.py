@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,10 +11,8 @@ from planner.findings.schema import Findings
 from planner.plan.schema import Plan
 from planner.reporting.document import Document, Value
 from planner.reporting.extras import need
-from planner.reporting.files import check_target, write_file
+from planner.reporting.files import check_target, send, write_file
 from planner.reporting.formats import csv_table, html, markdown, rich_document
-from planner.reporting.plan import spreadsheet
-from planner.reporting.plan.memo import memo as memo_of
 from planner.reporting.plan.plan_document import plan_document
 
 DEFAULT_TABLE = "order"
@@ -67,11 +64,15 @@ def write_findings(
     Raises OutputError as ``write_plan``.
     """
     if memo:
+        from planner.reporting.plan.memo import memo as memo_of
+
         write_document(memo_of(findings), style, output, table=table)
         return
     if style == "json":
         send(findings.plan.to_json(), output)
     elif style == "xlsx":
+        from planner.reporting.plan import spreadsheet
+
         send(spreadsheet.render(findings), output)
     else:
         write_document(plan_document(findings), style, output, table=table)
@@ -124,15 +125,3 @@ def records(document: Document, table: str) -> list[dict[str, Value]]:
     source = document.tables()[table]
     keys = [c.key for c in source.columns]
     return [dict(zip(keys, (c.value for c in row), strict=True)) for row in source.cells()]
-
-
-def send(content: str | bytes, output: str | None) -> None:
-    """Write to the file, or to stdout; a spreadsheet never goes to a terminal."""
-    if output is not None:
-        write_file(output, content)
-    elif isinstance(content, bytes):
-        if sys.stdout.isatty():
-            raise OutputError("a spreadsheet cannot be shown here", action="add -o FILE.xlsx")
-        sys.stdout.buffer.write(content)
-    else:
-        sys.stdout.write(content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -51,6 +52,18 @@ def write_file(path: str | Path, content: str | bytes) -> None:
     say = _on_write.get()
     if say is not None:
         say(str(path))
+
+
+def send(content: str | bytes, output: str | None) -> None:
+    """Write to the file, or to stdout; a spreadsheet never goes to a terminal."""
+    if output is not None:
+        write_file(output, content)
+    elif isinstance(content, bytes):
+        if sys.stdout.isatty():
+            raise OutputError("a spreadsheet cannot be shown here", action="add -o FILE.xlsx")
+        sys.stdout.buffer.write(content)
+    else:
+        sys.stdout.write(content)
 
 
 def check_target(path: str | Path) -> None:

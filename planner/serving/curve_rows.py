@@ -7,7 +7,7 @@ states, are solved together: the rows of one after those of another, each with i
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,37 +19,102 @@ from planner.serving.closed_form.replica_curves import ReplicaCurves
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class CurveRows:
     """The fields of ``ReplicaCurves`` with a leading axis of rows; numbers are columns (row, 1).
 
     ``replicas``: how many the rows belong to, equally many each; a single one has one row for all rates.
+    A field is laid out when it is first read: a latency reads a few of them.
     """
 
-    replicas: int
-    scheduler: Scheduler
-    nodes: LengthNodes
-    steps_per_request: float
-    overlap: float
-    tokens_per_step: float
-    state: Floats
-    width: Floats
-    decode_s: Floats
-    context_s: Floats
-    prefill_s: Floats
-    prefill_pair_s: Floats
-    prefill_four_s: Floats
-    prefill_shared_s: Floats
-    prompts_per_step: Floats
-    queue_s: Floats
-    longest_step_s: Floats
-    own_s: Floats
-    own_at_output_s: Floats
-    gap_s: Floats
-    prefill_spread: Floats
-    prefill_third: Floats
-    slots: Floats
-    admission_s: Floats
+    def __init__(self, many: Sequence[ReplicaCurves], each: int) -> None:
+        self._many, self._each = many, each
+        self.replicas = len(many)
+        self.scheduler: Scheduler = many[0].scheduler
+        self.nodes: LengthNodes = many[0].nodes
+        self.steps_per_request = many[0].steps_per_request
+        self.overlap = many[0].overlap
+        self.tokens_per_step = many[0].tokens_per_step
+
+    @cached_property
+    def state(self) -> Floats:
+        return self._table([c.state for c in self._many])
+
+    @cached_property
+    def width(self) -> Floats:
+        return self._table([c.width for c in self._many])
+
+    @cached_property
+    def decode_s(self) -> Floats:
+        return self._table([c.decode_s for c in self._many])
+
+    @cached_property
+    def context_s(self) -> Floats:
+        return self._table([c.context_s for c in self._many])
+
+    @cached_property
+    def prefill_s(self) -> Floats:
+        return self._table([c.prefill_s for c in self._many])
+
+    @cached_property
+    def prefill_pair_s(self) -> Floats:
+        return self._table([c.prefill_pair_s for c in self._many])
+
+    @cached_property
+    def prefill_four_s(self) -> Floats:
+        return self._table([c.prefill_four_s for c in self._many])
+
+    @cached_property
+    def prefill_shared_s(self) -> Floats:
+        return self._table([c.prefill_shared_s for c in self._many])
+
+    @cached_property
+    def prompts_per_step(self) -> Floats:
+        return self._table([c.prompts_per_step for c in self._many])
+
+    @cached_property
+    def queue_s(self) -> Floats:
+        return self._table([c.queue_s for c in self._many])
+
+    @cached_property
+    def longest_step_s(self) -> Floats:
+        return self._table([c.longest_step_s for c in self._many])
+
+    @cached_property
+    def own_s(self) -> Floats:
+        return self._table([c.own_s for c in self._many])
+
+    @cached_property
+    def own_at_output_s(self) -> Floats:
+        return self._table([c.own_at_output_s for c in self._many])
+
+    @cached_property
+    def gap_s(self) -> Floats:
+        return self._table([c.gap_s for c in self._many])
+
+    @cached_property
+    def prefill_spread(self) -> Floats:
+        return self._column([c.prefill_spread for c in self._many])
+
+    @cached_property
+    def prefill_third(self) -> Floats:
+        return self._column([c.prefill_third for c in self._many])
+
+    @cached_property
+    def slots(self) -> Floats:
+        return self._column([c.slots for c in self._many])
+
+    @cached_property
+    def admission_s(self) -> Floats:
+        return self._column([c.admission_s for c in self._many])
+
+    def _table(self, values: Sequence[Floats]) -> Floats:
+        if len(values) == self._each == 1:
+            return values[0][None]
+        stacked = np.concatenate(values).reshape(-1, *values[0].shape)
+        return np.repeat(stacked, self._each, axis=0)
+
+    def _column(self, values: Sequence[float]) -> Floats:
+        return np.repeat(np.array(values, dtype=float), self._each)[:, None]
 
 
 def equal(c: ReplicaCurves) -> Hashable:
@@ -59,40 +124,5 @@ def equal(c: ReplicaCurves) -> Hashable:
 
 
 def rows_of(many: Sequence[ReplicaCurves], each: int = 1) -> CurveRows:
-    """The curves of replicas that are ``alike``, ``each`` rows of every one."""
-    first = many[0]
-
-    def table(values: Sequence[Floats]) -> Floats:
-        if len(values) == each == 1:
-            return values[0][None]
-        return np.repeat(np.stack(values), each, axis=0)
-
-    def column(values: Sequence[float]) -> Floats:
-        return np.repeat(np.array(values, dtype=float), each)[:, None]
-
-    return CurveRows(
-        replicas=len(many),
-        scheduler=first.scheduler,
-        nodes=first.nodes,
-        steps_per_request=first.steps_per_request,
-        overlap=first.overlap,
-        tokens_per_step=first.tokens_per_step,
-        state=table([c.state for c in many]),
-        width=table([c.width for c in many]),
-        decode_s=table([c.decode_s for c in many]),
-        context_s=table([c.context_s for c in many]),
-        prefill_s=table([c.prefill_s for c in many]),
-        prefill_pair_s=table([c.prefill_pair_s for c in many]),
-        prefill_four_s=table([c.prefill_four_s for c in many]),
-        prefill_shared_s=table([c.prefill_shared_s for c in many]),
-        prompts_per_step=table([c.prompts_per_step for c in many]),
-        queue_s=table([c.queue_s for c in many]),
-        longest_step_s=table([c.longest_step_s for c in many]),
-        own_s=table([c.own_s for c in many]),
-        own_at_output_s=table([c.own_at_output_s for c in many]),
-        gap_s=table([c.gap_s for c in many]),
-        prefill_spread=column([c.prefill_spread for c in many]),
-        prefill_third=column([c.prefill_third for c in many]),
-        slots=column([c.slots for c in many]),
-        admission_s=column([c.admission_s for c in many]),
-    )
+    """The curves of replicas that are ``equal``, ``each`` rows of every one."""
+    return CurveRows(many, each)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from planner.catalog.model import Layer, MoeMlp, RecurrentMixer, SoftmaxAttention
+from planner.catalog.model import (
+    Layer,
+    MoeMlp,
+    RecurrentMixer,
+    SoftmaxAttention,
+    distinct_layers,
+)
 from planner.deployment import Deployment
 from planner.sizing.batch_limits import batch_limits
 from planner.sizing.coefficients import MemoryCoefficients
@@ -42,8 +48,7 @@ def forward_bytes(deployment: Deployment, tokens: float, coefficients: MemoryCoe
     ``2 tokens (c h + w)``: ``h`` hidden size, ``c`` hidden copies alive, ``w`` the widest values one
     token needs inside a block on this rank (gated MLP: both projections and their product).
     """
-    layers = {id(layer): layer for layer in deployment.model.layers}.values()
-    width = max(_block_values(layer, deployment) for layer in layers)
+    width = max(_block_values(layer, deployment) for layer in distinct_layers(deployment.model))
     hidden = coefficients.forward_hidden_copies * deployment.model.hidden_size
     return ACTIVATION_BYTES * tokens * (hidden + width)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from planner.catalog.engine import Scheduler
 from planner.deployment import Deployment
 from planner.sizing.batch_limits import batch_limits
-from planner.sizing.cache.kv_cache import keeps_all_tokens
+from planner.sizing.cache.kv_cache import growing_layers
 from planner.sizing.cache.layout import KvLayout
 
 
@@ -20,7 +20,7 @@ def as_admitted(deployment: Deployment, layout: KvLayout) -> KvLayout:
     if layout.state_bytes_per_sequence and engine.hybrid_pages:
         copies += settings.draft_tokens + caches_states(deployment)
     if settings.draft_tokens and deployment.model.mtp and deployment.draft is None:
-        growing = sum(keeps_all_tokens(layer) for layer in deployment.model.layers)
+        growing = growing_layers(deployment.model)
         factor = (growing + 1) / growing if growing else 1.0
     if not (step or copies > 1 or factor > 1):
         return layout

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from planner.deployment import Deployment
-from planner.sizing.cache.kv_cache import keeps_all_tokens, kv_layout
+from planner.sizing.cache.kv_cache import growing_layers, kv_layout
 from planner.sizing.cache.layout import KvLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.sharding import rank_weight_bytes
@@ -48,8 +48,10 @@ def with_draft(deployment: Deployment, layout: KvLayout) -> KvLayout:
     alone = draft_deployment(deployment)
     if alone is not None:
         return with_cache_of(layout, kv_layout(alone))
-    growing = sum(keeps_all_tokens(layer) for layer in deployment.model.layers)
-    if deployment.draft is None or not deployment.predicts_ahead or not growing:
+    if deployment.draft is None or not deployment.predicts_ahead:
+        return layout
+    growing = growing_layers(deployment.model)
+    if not growing:
         return layout
     share = layout.growing_bytes_per_token * (growing + 1) / growing
     return replace(layout, growing_bytes_per_token=share)

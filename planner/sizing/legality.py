@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
-from planner.catalog.model import DenseMlp, ModelSpec, MoeMlp, SoftmaxAttention, Tensor
+from planner.catalog.model import (
+    DenseMlp,
+    ModelSpec,
+    MoeMlp,
+    SoftmaxAttention,
+    Tensor,
+    distinct_layers,
+)
 from planner.deployment import Deployment
 from planner.sizing.precision import stored_format
-from planner.sizing.sharding import Cut
 
 ROW_PARALLEL = ("down_proj.weight", "o_proj.weight", "out_proj.weight", "o_b_proj.weight")
 
@@ -22,20 +28,25 @@ ROW_PARALLEL = ("down_proj.weight", "o_proj.weight", "out_proj.weight", "o_b_pro
 @lru_cache(maxsize=8192)
 def legal_reasons(deployment: Deployment) -> tuple[str, ...]:
     """Why this layout cannot be launched; empty when it can."""
-    model, tp = deployment.model, deployment.tensor_parallel
-    inner, outer = deployment.expert_parallel, deployment.pipeline_parallel
-    if min(tp, inner, outer, deployment.data_parallel) < 1:
+    if min(deployment.degrees) < 1:
         return ("parallel degrees start at 1",)
+    divided = _cut_reasons(deployment.model, deployment.weights, deployment.degrees)
+    return tuple(dict.fromkeys((*divided, *_offload_reasons(deployment))))
+
+
+@lru_cache(maxsize=2048)
+def _cut_reasons(
+    model: ModelSpec, weights: WeightFormat, degrees: tuple[int, int, int, int]
+) -> tuple[str, ...]:
+    """What the degrees (TP, PP, DP, EP) do not divide, on whichever GPU."""
+    tp, pp, dp, ep = degrees
     reasons = []
-    if deployment.pipeline_parallel > len(model.layers):
-        reasons.append(
-            f"pipeline parallel {deployment.pipeline_parallel} exceeds {len(model.layers)} layers"
-        )
+    if pp > len(model.layers):
+        reasons.append(f"pipeline parallel {pp} exceeds {len(model.layers)} layers")
     reasons += _width_reasons(model, tp)
-    reasons += _expert_reasons(deployment)
-    reasons += _block_reasons(deployment)
-    reasons += _offload_reasons(deployment)
-    return tuple(dict.fromkeys(reasons))
+    reasons += _expert_reasons(model, tp * dp, ep)
+    reasons += _block_reasons(model, weights, tp, max(1, tp * dp // ep))
+    return tuple(reasons)
 
 
 def _offload_reasons(deployment: Deployment) -> Iterator[str]:
@@ -50,7 +61,7 @@ def _offload_reasons(deployment: Deployment) -> Iterator[str]:
 
 
 def _width_reasons(model: ModelSpec, tp: int) -> Iterator[str]:
-    for layer in {id(layer): layer for layer in model.layers}.values():
+    for layer in distinct_layers(model):
         mixer, mlp = layer.mixer, layer.mlp
         if mixer is not None and mixer.heads % tp:
             yield f"{mixer.heads} attention heads do not divide by tensor parallel {tp}"
@@ -62,10 +73,8 @@ def _width_reasons(model: ModelSpec, tp: int) -> Iterator[str]:
             yield f"feed-forward width {mlp.width} does not divide by tensor parallel {tp}"
 
 
-def _expert_reasons(deployment: Deployment) -> Iterator[str]:
-    ep = deployment.expert_parallel
-    ranks = deployment.tensor_parallel * deployment.data_parallel
-    widths = {(m.experts, m.width) for m in _mixtures(deployment.model)}
+def _expert_reasons(model: ModelSpec, ranks: int, ep: int) -> Iterator[str]:
+    widths = {(m.experts, m.width) for m in _mixtures(model)}
     if ep > 1 and not widths:
         yield "expert parallel needs a mixture of experts"
     if ranks % ep:
@@ -78,24 +87,25 @@ def _expert_reasons(deployment: Deployment) -> Iterator[str]:
             yield f"expert width {width} does not divide over {ranks // ep} ranks"
 
 
-def _block_reasons(deployment: Deployment) -> Iterator[str]:
-    """Block and group scales cannot be cut: the local width must hold whole ones."""
-    cut, weights = Cut.of(deployment), deployment.weights
-    ranks = max(1, cut.ranks // cut.expert)
+def _block_reasons(model: ModelSpec, weights: WeightFormat, tp: int, ranks: int) -> Iterator[str]:
+    """Block and group scales cannot be cut: the local width must hold whole ones.
+
+    ``ranks``: those that each expert is divided over.
+    """
     unit = _expert_unit(weights)
-    for mixture in _mixtures(deployment.model):
+    for mixture in _mixtures(model):
         if ranks > 1 and (mixture.width // ranks) % unit:
             yield (
                 f"expert width {mixture.width} over {ranks} ranks is not a multiple of "
                 f"{weights.name}'s {unit}"
             )
-    for layer in {id(layer): layer for layer in deployment.model.layers}.values():
+    for layer in distinct_layers(model):
         for tensor in layer.tensors:
             if tensor.shard in ("split", "kv"):
-                yield from _cut_reasons(tensor, deployment.tensor_parallel, weights)
+                yield from _matrix_reasons(tensor, tp, weights)
 
 
-def _cut_reasons(tensor: Tensor, tp: int, weights: WeightFormat) -> Iterator[str]:
+def _matrix_reasons(tensor: Tensor, tp: int, weights: WeightFormat) -> Iterator[str]:
     """Why a dense matrix with block scales cannot be cut so; groups are padded by the quantiser."""
     stored = stored_format(tensor, weights)
     if stored is None or stored.block is None:
@@ -109,8 +119,8 @@ def _cut_reasons(tensor: Tensor, tp: int, weights: WeightFormat) -> Iterator[str
 
 
 def _mixtures(model: ModelSpec) -> list[MoeMlp]:
-    found = {id(layer.mlp): layer.mlp for layer in model.layers if isinstance(layer.mlp, MoeMlp)}
-    return list(dict.fromkeys(found.values()))
+    layers = distinct_layers(model)
+    return list(dict.fromkeys(y.mlp for y in layers if isinstance(y.mlp, MoeMlp)))
 
 
 def _expert_unit(fmt: WeightFormat) -> int:

@@ -111,11 +111,12 @@ def rank_tensors(
     cut = Cut.of(deployment)
     if stage is None:
         stage = _heaviest_stage(deployment.model, cut, deployment.weights)
-    return _rank_tensors(deployment.model, cut, stage)
+    return stage_tensors(deployment.model, cut, stage)
 
 
 @lru_cache(maxsize=8192)
-def _rank_tensors(model: ModelSpec, cut: Cut, stage: int) -> tuple[tuple[Tensor, float], ...]:
+def stage_tensors(model: ModelSpec, cut: Cut, stage: int) -> tuple[tuple[Tensor, float], ...]:
+    """As ``rank_tensors``, of one stage of a model cut so."""
     held: defaultdict[Tensor, float] = defaultdict(float)
     for tensors, count in _stage_groups(model, cut, stage):
         for tensor in tensors:

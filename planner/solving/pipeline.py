@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.problem import Problem, ReplicaKind, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
+from planner.plan.prefix_hits import PrefixHits
 from planner.scenario.schema import Scenario, Service
 from planner.solving.build_problem import decide
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
@@ -30,7 +32,6 @@ from planner.solving.left_out import left_out
 from planner.solving.near_winners import NearWinners
 from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
-from planner.solving.prefix_hits import prefix_hits_of
 from planner.solving.stages import (
     Decided,
     FleetAtLoad,
@@ -95,7 +96,11 @@ def solve_scenario(
         from planner.solving.simulation_loop import simulated
 
         fleet, simulation = simulated(fleet, effort, progress, near)
-    hits = prefix_hits_of(fleet, effort.seed)
+    hits: Mapping[str, PrefixHits] = {}
+    if any(service.conversations is not None for service in scenario.services):
+        from planner.solving.prefix_hits import prefix_hits_of
+
+        hits = prefix_hits_of(fleet, effort.seed)
     if not effort.rivals:
         return SolvedFleet(fleet, simulation, hits)
     progress("pricing the alternatives")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,10 +70,10 @@ class JointLengths:
 
     def median_prompt(self, prefix_hit_share: float = 0.0) -> tuple[float, float]:
         """The median prompt, and how much of it need not be computed at best [tokens]."""
-        prompt = float(np.quantile(self.prompt, 0.5))
+        prompt, computed = _medians(self)
         if self.reuse is None:
             return prompt, prompt * prefix_hit_share
-        return prompt, prompt - float(np.quantile(self.computed, 0.5))
+        return prompt, prompt - computed
 
     def mean_computed(self, prefix_hit_share: float = 0.0) -> float:
         """Mean prompt tokens that are computed at least."""
@@ -125,6 +126,18 @@ class JointLengths:
             return np.repeat(self.prompt, n), np.repeat(self.output, n)
         chosen = rng.integers(0, len(self.prompt), n)
         return self.prompt[chosen], self.output[chosen]
+
+
+@lru_cache(maxsize=16)
+def _medians(lengths: JointLengths) -> tuple[float, float]:
+    """Of the prompt, and of what no prefix cache can spare of it [tokens]."""
+    return _median(lengths.prompt), _median(lengths.computed)
+
+
+def _median(tokens: Ints) -> float:
+    """As numpy's, which loads its masked arrays for it."""
+    ordered, middle = np.sort(tokens), len(tokens) // 2
+    return float(ordered[middle] + ordered[-1 - middle]) / 2
 
 
 def constant(prompt_tokens: int, output_tokens: int) -> JointLengths:

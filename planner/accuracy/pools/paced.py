@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from planner.evidence import Evidence, Interval
+from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance.margins import Margin
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 
@@ -40,6 +40,6 @@ class PacedSteps:
         """Total time of the step [s]."""
         return self.steps.step_seconds(batch) * self.pace
 
-    def interval(self, seconds: float, kind: str, level: float = 0.8) -> Interval:
+    def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
         """The prediction interval around a predicted ``kind`` of ``seconds`` [s]."""
         return self.steps.interval(seconds, kind, level)

@@ -196,6 +196,11 @@ def deliver(plan: Plan, style: str, output: str | None) -> None:
 
         print_plan(plan, console())
         return
+    if style == "json":
+        from planner.reporting.files import send
+
+        send(plan.to_json(), output)
+        return
     from planner.reporting.deliver import write_plan
 
     write_plan(plan, style, output)

@@ -10,8 +10,6 @@ import itertools
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
@@ -120,8 +118,9 @@ def _context(
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
         if not offer.shares_network:
             apart.setdefault(offer.gpu, set()).add(offer.gpu_count)
-    lengths = lengths_of(service)
-    required, load = service.model_dump_json(exclude=BROUGHT), digest(lengths)
+    arriving = lengths_of(service)
+    required, load = service.model_dump_json(exclude=BROUGHT), digest(arriving)
+    lengths = known.lengths.of(load, lambda: arriving)
     kept, model = known.outcomes, known.model_text(service_model(service, catalog))
     return Context(
         service=service,
@@ -129,7 +128,7 @@ def _context(
         calibration=calibration,
         lengths=lengths,
         buckets=buckets_of(service.name, lengths, service.buckets),
-        median_prompt_tokens=float(np.quantile(lengths.prompt, 0.5)),
+        median_prompt_tokens=lengths.median_prompt()[0],
         largest_node=largest,
         apart_hosts={gpu: tuple(sorted(sizes)) for gpu, sizes in apart.items()},
         known=known,
@@ -180,7 +179,7 @@ def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candida
         tried = _try(layout, context, prepared)
         yield tried
         if layout.cut == WHOLE:
-            one = replace(layout.whole, tensor_parallel=1, data_parallel=1, expert_parallel=1)
+            one = layout.single
             short[one] = short.get(one, True) and _is_short(tried)
     deeper = [one for one, lacks in short.items() if lacks]
     if deeper:
@@ -221,18 +220,17 @@ def _is_short(tried: Candidate | Rejection) -> bool:
 
 def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Rejection]:
     """The same GPU, engine and formats in pipeline stages, up to the fewest that hold the model."""
-    degrees = list(deeper_layouts(context.service.search, ones[0].model))
+    degrees = deeper_layouts(context.service.search, ones[0].model)
+    widths = {
+        stages: tuple(x.tensor for x in degrees if x.pipeline == stages)
+        for stages in dict.fromkeys(x.pipeline for x in degrees)
+    }
 
-    def cut(one: Deployment, pipeline: int) -> list[SpannedLayout]:
-        return [
-            context.known.layout(
-                replace(one, tensor_parallel=x.tensor, pipeline_parallel=x.pipeline), WHOLE
-            )
-            for x in degrees
-            if x.pipeline == pipeline
-        ]
+    def cut(one: Deployment, pipeline: int) -> Span:
+        key = (one, pipeline, widths[pipeline])
+        return context.known.deeper.of(key, lambda: _in_stages(*key, context.known))
 
-    stages = list(dict.fromkeys(x.pipeline for x in degrees))
+    stages = list(widths)
     first = {one: cut(one, stages[0]) for one in ones} if stages else {}
     prepared = _prepared(itertools.chain(*first.values()), context)
     for one in first:
@@ -242,6 +240,14 @@ def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Re
             yield from tried
             if not all(_is_short(t) for t in tried):
                 break
+
+
+def _in_stages(one: Deployment, pipeline: int, widths: tuple[int, ...], known: Known) -> Span:
+    """A deployment in so many stages, at each degree of tensor parallelism."""
+    return tuple(
+        known.layout(replace(one, tensor_parallel=tensor, pipeline_parallel=pipeline), WHOLE)
+        for tensor in widths
+    )
 
 
 def _try(layout: SpannedLayout, context: Context, prepared: Prepared) -> Candidate | Rejection:

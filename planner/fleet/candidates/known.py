@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from planner import cache_folder
@@ -28,7 +28,7 @@ from planner.performance.model import CalibratedStepModel
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.limits import ReplicaLimits
 from planner.sizing.layout import MemoryLayout
-from planner.workload.lengths import JointLengths
+from planner.workload.lengths import Floats, JointLengths
 
 MOST_STATES = 1024  # about 100 kB each
 TRIED_PER_STATE = 4
@@ -69,13 +69,15 @@ class Kept(Generic[Key, Value]):
 class SpannedLayout:
     """A deployment as the search spans it, on a part of its GPU or the whole.
 
-    ``label``: the name of one replica; ``text``: all that differs between deployments of its model.
+    ``label``: the name of one replica; ``text``: all that differs between deployments of its model;
+    ``single``: the same on one rank a stage.
     """
 
     whole: Deployment
     cut: GpuCut
     label: str
     text: str
+    single: Deployment
 
 
 Span = tuple[SpannedLayout, ...]
@@ -96,10 +98,11 @@ class Known:
     """The stores of one session.
 
     ``refusals``: the first check that rules one pool of two out, None where none does; ``replicas``: by
-    deployment, or the first check that rules it out; ``spans``: the layouts of a search; ``states``: of a
-    replica by deployment and load, ``most_states`` at once; ``tried``: candidates and rejections by what a
-    service requires; ``outcomes``: of earlier runs, None where they are not kept;
-    ``solutions``: programs proved before, likewise.
+    deployment, or the first check that rules it out; ``spans``: the layouts of a search; ``deeper``: those
+    of a deployment in stages; ``states``: of a replica by deployment and load, ``most_states`` at once;
+    ``seconds``: of its steps as predicted, whatever margin they are sized with; ``lengths``: of requests,
+    equal ones once; ``tried``: candidates and rejections by what a service requires; ``outcomes``: of
+    earlier runs, None where they are not kept; ``solutions``: programs proved before, likewise.
     """
 
     def __init__(
@@ -114,7 +117,10 @@ class Known:
         self.replicas: Kept[tuple[Hashable, ...], FittingReplica | Refusal] = Kept(MOST_DEPLOYMENTS)
         self.layouts: Kept[tuple[Deployment, GpuCut], SpannedLayout] = Kept(MOST_DEPLOYMENTS)
         self.spans: Kept[tuple[Hashable, ...], Span] = Kept(MOST_SPANS)
+        self.deeper: Kept[tuple[Hashable, ...], Span] = Kept(MOST_DEPLOYMENTS)
         self.states: Kept[tuple[Hashable, ...], RateStates] = Kept(most_states)
+        self.seconds: Kept[tuple[Hashable, ...], Floats] = Kept(most_states)
+        self.lengths: Kept[bytes, JointLengths] = Kept(MOST_MODELS)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
         self._models: dict[int, tuple[ModelSpec, str]] = {}
         self._steps: Kept[Deployment, CalibratedStepModel] = Kept(MOST_DEPLOYMENTS)
@@ -128,7 +134,8 @@ class Known:
 
         def made() -> SpannedLayout:
             label, text = name_on_part(whole, cut), layout_text(whole, cut)
-            return SpannedLayout(whole, cut, label, text)
+            single = replace(whole, tensor_parallel=1, data_parallel=1, expert_parallel=1)
+            return SpannedLayout(whole, cut, label, text, single)
 
         return self.layouts.of((whole, cut), made)
 

@@ -30,6 +30,7 @@ from planner.serving.closed_form.capacity import (
     too_long,
 )
 from planner.serving.closed_form.rate_states import RateStates
+from planner.serving.closed_form.replica_curves import grid_seconds
 from planner.serving.limits import replica_limits
 from planner.sizing.memory import memory_layout
 
@@ -150,13 +151,19 @@ def _states(
     context: Context,
 ) -> RateStates:
     """One replica under the load of a bucket, as slow as it may turn out."""
-    service = context.service
+    service, limits, lengths = context.service, replica.limits, bucket.lengths
     cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
-    load = context.load if service.buckets is None else digest(bucket.lengths)
-    return context.known.states.of(
-        (layout.text, context.model_text, load, cv, share, worse.steps),
-        lambda: RateStates(worse.slowed(replica.steps), replica.limits, bucket.lengths, cv, share),
-    )
+    load = context.load if service.buckets is None else digest(lengths)
+    key = (layout.text, context.model_text, load, share)
+
+    def made() -> RateStates:
+        seconds = context.known.seconds.of(
+            key, lambda: grid_seconds(replica.steps, limits, lengths, share)
+        )
+        steps = worse.slowed(replica.steps)
+        return RateStates(steps, limits, lengths, cv, share, worse.steps * seconds)
+
+    return context.known.states.of((*key, cv, worse.steps), made)
 
 
 def _held(states: RateStates | Capacity, found: LoadedReplica) -> Capacity:

@@ -102,7 +102,9 @@ class Components:
             w.expert_token_share,
         )
         all_tokens = sequences * width * w.expert_token_share + prompt_tokens * share
-        found = along(TOKENS, self.local, tokens) + along(TOKENS, self.shared, all_tokens)
+        found = along(TOKENS, self.local, tokens)
+        if self.shared.any():
+            found = found + along(TOKENS, self.shared, all_tokens)
         found[1] += along(TOKENS, self.head, np.asarray(batch.sampled_tokens) / ranks)[0]
         context = np.asarray(batch.decode_context_tokens, dtype=float) / ranks
         mean = context / np.maximum(sequences, 1e-9)

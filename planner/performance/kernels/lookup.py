@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.performance.kernels.table import Floats, KernelTable, Operation
 
@@ -57,8 +58,8 @@ def product(
         return operation.axes[0], exact
     own = operation.rows[:, 0] == code
     shapes, values = operation.rows[own, 1:], operation.log_ns[own]
-    low, high, share, excess = _bracket(np.unique(shapes[:, 0]), rows)
-    left, right, across, more = _bracket(np.unique(shapes[:, 1]), columns)
+    low, high, share, excess = _bracket(_distinct(shapes[:, 0]), rows)
+    left, right, across, more = _bracket(_distinct(shapes[:, 1]), columns)
     total, weights = np.zeros(values.shape[1]), 0.0
     for n, n_weight in ((low, 1 - share), (high, share)):
         for k, k_weight in ((left, 1 - across), (right, across)):
@@ -72,6 +73,13 @@ def product(
         grown = float(np.log(rows * columns / np.prod(shapes[nearest].astype(float))))
         return operation.axes[0], values[nearest] + max(grown, 0.0)
     return operation.axes[0], total / weights + excess + more
+
+
+def _distinct(sizes: NDArray[np.int32]) -> Floats:
+    """As ``numpy.unique``, which loads masked arrays for it."""
+    ordered = np.sort(sizes).astype(float)
+    found: Floats = ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
+    return found
 
 
 def _bracket(known: Floats, value: int) -> tuple[float, float, float, float]:

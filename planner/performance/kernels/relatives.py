@@ -13,7 +13,7 @@ from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.performance.arithmetic import sixteen_bit
 from planner.performance.kernels.components import Components, Floats
-from planner.performance.kernels.summing import KernelSum
+from planner.performance.kernels.summing import KernelSum, components
 from planner.performance.kernels.table import FOLDER, kernel_table
 from planner.performance.loads import link_of
 
@@ -32,7 +32,7 @@ def borrowed(deployment: Deployment, root: Path) -> Components | None:
     if like is None or table is None:
         return None
     near = replace(deployment, gpu=like)
-    own, known = KernelSum(deployment, table).components(), KernelSum(near, table).components()
+    own, known = KernelSum(deployment, table).components(), components(near, root)
     if own is None or known is None or own.least is None or known.least is None:
         return None
     bandwidth = like.bandwidth_bytes_s / deployment.gpu.bandwidth_bytes_s

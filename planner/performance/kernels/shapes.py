@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
-from planner.catalog.model import Layer, ModelSpec, Tensor
+from planner.catalog.model import Layer, ModelSpec, Tensor, layer_counts
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
 from planner.sizing.precision import format_family, stored_format
@@ -29,17 +28,24 @@ class Product:
     klass: str
 
 
-def layer_counts(model: ModelSpec) -> Iterator[tuple[Layer, int]]:
-    """Each distinct decoder layer and how often it occurs."""
-    kept = {id(layer): layer for layer in model.layers}
-    counts = Counter(id(layer) for layer in model.layers)
-    for key, layer in kept.items():
-        yield layer, counts[key]
+def products(deployment: Deployment) -> tuple[tuple[Layer, int, tuple[Product, ...]], ...]:
+    """Each distinct layer, how often it occurs, and its dense products."""
+    return _products(deployment.model, Cut.of(deployment), deployment.weights)
 
 
-def products(layer: Layer, deployment: Deployment) -> list[Product]:
+@lru_cache(maxsize=512)
+def _products(
+    model: ModelSpec, cut: Cut, weights: WeightFormat
+) -> tuple[tuple[Layer, int, tuple[Product, ...]], ...]:
+    hidden = model.hidden_size
+    return tuple(
+        (layer, count, tuple(_of_layer(layer, hidden, cut, weights)))
+        for layer, count in layer_counts(model)
+    )
+
+
+def _of_layer(layer: Layer, hidden: int, cut: Cut, weights: WeightFormat) -> list[Product]:
     """The dense products of one layer; tensors fused into one buffer are one product."""
-    cut, hidden = Cut.of(deployment), deployment.model.hidden_size
     groups: dict[tuple[str, int], list[Tensor]] = {}
     for index, tensor in enumerate(layer.tensors):
         if tensor.klass not in _NO_PRODUCT and tensor.cols > 1:
@@ -48,7 +54,7 @@ def products(layer: Layer, deployment: Deployment) -> list[Product]:
     found = []
     for tensors in groups.values():
         first = tensors[0]
-        stored = stored_format(first, deployment.weights)
+        stored = stored_format(first, weights)
         share = [local_values(tensor, cut) / tensor.values for tensor in tensors]
         rows = sum(t.rows * t.copies * part for t, part in zip(tensors, share, strict=True))
         columns = first.cols

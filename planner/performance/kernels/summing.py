@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from planner.catalog.model import (
     MoeMlp,
     RecurrentMixer,
     SoftmaxAttention,
+    layer_counts,
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
@@ -33,9 +34,9 @@ from planner.performance.kernels.components import (
 from planner.performance.kernels.exchange import across_nodes, inside_domain
 from planner.performance.kernels.ladders import NS, on_log, on_tokens, rising
 from planner.performance.kernels.modules import module_key
-from planner.performance.kernels.shapes import Product, head, kernel_names, layer_counts, products
+from planner.performance.kernels.shapes import Product, head, kernel_names, products
 from planner.performance.kernels.table import KernelTable, kernel_table
-from planner.performance.loads import kernel_formats, link_of, loads_of
+from planner.performance.loads import blocks_of, kernel_formats, link_of, loads_of
 from planner.sizing.precision import stored_format
 
 ACTIVATION_PASSES = 8.0
@@ -81,8 +82,8 @@ class KernelSum:
 
     def components(self) -> Components | None:
         try:
-            for layer, count in layer_counts(self._d.model):
-                self._layer(layer, count)
+            for layer, count, found in products(self._d):
+                self._layer(layer, count, found)
             last = head(self._d)
             logits, least_logits = self._product(last) if last else (0 * TOKENS, 0 * TOKENS)
             self._collectives()
@@ -122,9 +123,9 @@ class KernelSum:
             least=least,
         )
 
-    def _layer(self, layer: Layer, count: int) -> None:
-        whole = layer.mixer is not None and self._module(layer, count)
-        for product in products(layer, self._d):
+    def _layer(self, layer: Layer, count: int, dense_products: Sequence[Product]) -> None:
+        whole = layer.mixer is not None and self._module(layer, count, dense_products)
+        for product in dense_products:
             if whole and product.klass in MODULE_CLASSES:
                 continue
             wide = product.stored is None or product.stored.bits >= 16
@@ -191,7 +192,7 @@ class KernelSum:
         self._shared[2] += count * np.maximum(on_tokens(*found), floor)
         self._least_shared[2] += count * floor
 
-    def _module(self, layer: Layer, count: int) -> bool:
+    def _module(self, layer: Layer, count: int, dense_products: Sequence[Product]) -> bool:
         """Add a latent or sparse attention measured as a whole; whether there is one."""
         mixer = layer.mixer
         key = module_key(self._d.model.hidden_size, mixer)
@@ -208,17 +209,18 @@ class KernelSum:
         prompt = lookup.module(self._table, "prompt", self._kv, names[0], key, heads)
         if decode is None or prompt is None:
             return False
-        self._decode += count * np.maximum(NS * np.exp(decode[1]), self._module_least(layer, mixer))
-        self._least_decode += count * self._module_least(layer, mixer)
-        least = self._module_arithmetic(layer)
+        floor = self._module_least(dense_products, mixer)
+        self._decode += count * np.maximum(NS * np.exp(decode[1]), floor)
+        self._least_decode += count * floor
+        least = self._module_arithmetic(dense_products)
         self._prompt += count * np.maximum(NS * np.exp(prompt[1]), least)
         self._least_prompt += count * least
         return True
 
-    def _module_arithmetic(self, layer: Layer) -> Floats:
+    def _module_arithmetic(self, dense_products: Sequence[Product]) -> Floats:
         """Arithmetic of the module's projections at peak [s]."""
         gpu, seconds = self._d.gpu, 0.0
-        for product in products(layer, self._d):
+        for product in dense_products:
             if product.klass in MODULE_CLASSES:
                 stored = product.stored
                 precision = sixteen_bit(gpu) if stored is None else compute_precision(stored, gpu)
@@ -226,10 +228,10 @@ class KernelSum:
         least: Floats = PROMPT_SEQUENCES[:, None] * PROMPTS[None, :] * seconds
         return least
 
-    def _module_least(self, layer: Layer, mixer: Mixer) -> Floats:
+    def _module_least(self, dense_products: Sequence[Product], mixer: Mixer) -> Floats:
         """Bytes of the module's weights and of the cache at peak bandwidth [s]."""
         weights = 0.0
-        for product in products(layer, self._d):
+        for product in dense_products:
             if product.klass in MODULE_CLASSES:
                 bits = 16.0 if product.stored is None else float(product.stored.bits)
                 weights += product.rows * product.columns * bits / 8
@@ -334,8 +336,7 @@ class KernelSum:
         d = self._d
         joined = link_of(d)
         hidden = d.model.hidden_size
-        blocks = sum((y.mixer is not None) + (y.mlp is not None) for y in d.model.layers)
-        moe = sum(isinstance(layer.mlp, MoeMlp) for layer in d.model.layers)
+        moe, blocks = blocks_of(d.model)
         spread = d.data_parallel > 1 and moe > 0
         reductions = (blocks - (moe if spread else 0)) if d.tensor_parallel > 1 else 0
         if reductions:

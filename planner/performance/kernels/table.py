@@ -7,7 +7,9 @@ nanoseconds. A file is read when the first deployment on its GPU and engine is p
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -62,7 +64,7 @@ class KernelTable:
 
     gpu: str
     engine: str
-    operations: dict[str, Operation]
+    operations: Mapping[str, Operation]
     products: dict[tuple[str, int, int], Floats | None] = field(
         default_factory=dict, init=False, compare=False
     )
@@ -81,10 +83,30 @@ def kernel_table(root: Path, gpu: str, engine: str) -> KernelTable | None:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, gpu: str, engine: str) -> KernelTable:
-    with np.load(path) as arrays:
-        names = [name.removesuffix(".meta") for name in arrays.files if name.endswith(".meta")]
-        operations = {name: _operation(arrays, name) for name in names}
-    return KernelTable(gpu, engine, operations)
+    return KernelTable(gpu, engine, _Operations(path))
+
+
+class _Operations(Mapping[str, Operation]):
+    """The operations of a file, each unpacked when it is first looked up."""
+
+    def __init__(self, path: Path) -> None:
+        self._arrays = np.load(io.BytesIO(path.read_bytes()))
+        files = self._arrays.files
+        self._names = [name.removesuffix(".meta") for name in files if name.endswith(".meta")]
+        self._found: dict[str, Operation] = {}
+
+    def __getitem__(self, name: str) -> Operation:
+        if name not in self._found:
+            if name not in self._names:
+                raise KeyError(name)
+            self._found[name] = _operation(self._arrays, name)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _operation(arrays: np.lib.npyio.NpzFile, name: str) -> Operation:

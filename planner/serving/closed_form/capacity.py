@@ -25,11 +25,11 @@ from planner.serving.closed_form.rate_states import (
     LATE,
     WHOLE,
     RateStates,
-    late_by_state,
     solve_together,
 )
 from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
 from planner.serving.closed_form.steady_state import SteadyState, at_one_rate, steady_state
+from planner.serving.closed_form.target_margins import ladder_margins, margins_at, worst_margin
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.sizing.layout import MemoryLayout
 from planner.workload.lengths import JointLengths
@@ -150,7 +150,7 @@ def _single(slo: Slo) -> Sequence[Target]:
 
 def first_failing(states: RateStates, slo: Slo) -> int | None:
     """The first rate of the ladder at which something fails; None where all hold."""
-    worst = np.max(np.stack(list(_margins(states, slo).values())), axis=0)
+    worst = worst_margin(ladder_margins(states, slo))
     fails = np.flatnonzero(worst > 0)
     return int(fails[0]) if len(fails) else None
 
@@ -159,8 +159,8 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     """The highest rate at which every target holds, read from states that are known already."""
     curves, ceiling, bound = states.curves, states.ceiling, states.bound
     rates = states.rates
-    margins = _margins(states, slo)
-    worst = np.max(np.stack(list(margins.values())), axis=0)
+    margins = ladder_margins(states, slo)
+    worst = worst_margin(margins)
     if worst[0] > 0:
         return _under_the_floor(curves, slo, margins)
     fails = np.flatnonzero(worst > 0)
@@ -169,8 +169,8 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     interval = int(fails[0]) - 1
     around = states.between(interval)
     fine = around.rate_qps
-    margins = _margins(states, slo, interval)
-    worst = np.max(np.stack(list(margins.values())), axis=0)
+    margins = margins_at(states, slo, interval)
+    worst = worst_margin(margins)
     worst[0], worst[-1] = min(worst[0], -1e-9), max(worst[-1], 1e-9)
     i = int(np.flatnonzero(worst > 0)[0])
     below, above = np.log1p(np.clip(worst[i - 1 : i + 1], _EXCESS[0], _EXCESS[1]))
@@ -259,22 +259,6 @@ def lasts_at(
 def ceiling_of(curves: ReplicaCurves) -> float:
     """As ``ceiling_qps``, from curves that are known already."""
     return rate_states.ceiling_of(curves)[0]
-
-
-def _margins(states: RateStates, slo: Slo, interval: int = WHOLE) -> dict[LimitedBy, Floats]:
-    """How far each requirement is from failing, by rate: late share over allowed share, minus 1."""
-    s = states.ladder() if interval == WHOLE else states.between(interval)
-    out: dict[LimitedBy, Floats] = {CapacityLimit.STABLE: np.where(s.stable, -1.0, 1e6)}
-    if slo.goodput is not None:
-        met = np.ones(s.share.shape)
-        for target in slo.targets:
-            met = met * (1 - np.minimum(late_by_state(s, target.metric, target.seconds), 1.0))
-        out[CapacityLimit.GOODPUT] = (1 - (s.share * met).sum(axis=1)) / (1 - slo.goodput) - 1
-        return out
-    for target in slo.targets:
-        share = states.late_share(target, interval)
-        out[target.key] = share / (1 - target.percentile / 100) - 1
-    return out
 
 
 def _at(s: SteadyState, slo: Slo, qps: float, limited_by: LimitedBy, ceiling: float) -> Capacity:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from planner.performance.steps import StepModel
-from planner.serving.closed_form.replica_curves import mean_kv_bytes
+from planner.serving.closed_form.step_grid import mean_kv_bytes
 from planner.serving.limits import ReplicaLimits
 from planner.serving.offload import Offload, recompute_s_per_token
 from planner.workload.lengths import JointLengths

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 _NORMAL_NODES = np.array([-np.sqrt(3), 0.0, np.sqrt(3)])  # Gauss-Hermite for a standard normal
 _NORMAL_WEIGHTS = np.array([1, 4, 1]) / 6
+FEW_ANSWERS = 2  # nodes whose times are kept for other targets, 10 kB each
 
 
 def _by_rate(target_s: Floats | float) -> Floats:
@@ -118,10 +119,11 @@ def _stretch(c: CurveRows, n_mean: Floats, n_var: Floats) -> Floats:
     """
     each = len(c.state) // c.replicas
     means = n_mean.reshape(c.replicas, -1)
+    rows = slice(0, None, each)
     share = np.concatenate(
         [
-            np.interp(mean, c.state[row], _reads(c, row))
-            for row, mean in zip(range(0, len(c.state), each), means, strict=True)
+            np.interp(mean, state, reads)
+            for mean, state, reads in zip(means, c.state[rows], _reads(c, rows), strict=True)
         ]
     )
     spread = np.maximum(n_var / np.maximum(n_mean, TINY), bounds.LEAST_SPREAD)
@@ -129,11 +131,28 @@ def _stretch(c: CurveRows, n_mean: Floats, n_var: Floats) -> Floats:
     return more[:, None, None]
 
 
-def _reads(c: CurveRows, row: int) -> Floats:
-    """Which part of a request more in a decode step goes into reading its context, by state."""
-    state, decode_s = c.state[row], c.decode_s[row]
-    slope = np.gradient(decode_s, state) * np.maximum(state, 1.0)
-    return np.asarray(np.clip(c.context_s[row] / np.maximum(slope, TINY), 0.0, 1.0))
+def _reads(c: CurveRows, rows: slice) -> Floats:
+    """Which part of a request more in a decode step goes into reading its context, by (row, state)."""
+    state = c.state[rows]
+    slope = _gradient(c.decode_s[rows], state) * np.maximum(state, 1.0)
+    return np.asarray(np.clip(c.context_s[rows] / np.maximum(slope, TINY), 0.0, 1.0))
+
+
+def _gradient(values: Floats, at: Floats) -> Floats:
+    """``numpy.gradient`` of each row, to the last bit: it takes one row at a time."""
+    gaps = np.diff(at, axis=1)
+    rises = np.diff(values, axis=1)
+    before, after = gaps[:, :-1], gaps[:, 1:]
+    left = -after / (before * (before + after))
+    middle = (after - before) / (before * after)
+    right = before / (after * (before + after))
+    out = np.empty_like(values)
+    uneven = left * values[:, :-2] + middle * values[:, 1:-1] + right * values[:, 2:]
+    even = (values[:, 2:] - values[:, :-2]) / (2.0 * gaps[:, :1])
+    out[:, 1:-1] = np.where((gaps == gaps[:, :1]).all(axis=1, keepdims=True), even, uneven)
+    out[:, 0] = rises[:, 0] / gaps[:, 0]
+    out[:, -1] = rises[:, -1] / gaps[:, -1]
+    return out
 
 
 def slow_answers(s: SteadyState, target_s: Floats | float) -> Floats:
@@ -143,16 +162,25 @@ def slow_answers(s: SteadyState, target_s: Floats | float) -> Floats:
     if not several.any():
         return np.zeros(s.share.shape)
     answer, weight = c.nodes.answer[several], c.nodes.answer_weight[several]
+    times = s.answer_times[0] if s.answer_times else _answer_times(s, answer)
+    if len(answer) <= FEW_ANSWERS and not s.answer_times:
+        s.answer_times.append(times)
+    free, met, variance, none, skewness = times
+    target = _by_rate(target_s)
+    late = compound_tail(target - free, met, variance, none, skewness)
+    late = np.where(target < c.longest_step_s[:, :, None] / c.tokens_per_step, late, 0.0)
+    return np.asarray(late @ (weight / weight.sum()))
+
+
+def _answer_times(s: SteadyState, answer: Floats) -> tuple[Floats, ...]:
+    """``_mean_tpot``, the chance to meet no prefill, and ``_skewness``, whatever the target."""
+    c = s.rows
     free, met, variance = _mean_tpot(s, answer)
     steps = np.maximum((answer - 1) / c.tokens_per_step - 1, 0.0)
     hits = (s.rate_qps[:, None] * c.decode_s)[:, :, None] * steps
     joined = s.sharing.joined[:, :, None]
     none = gap_beyond(s.arrival_cv, joined + s.sharing.later[:, :, None] + hits)
-    none = none / gap_beyond(s.arrival_cv, joined)
-    target = _by_rate(target_s)
-    late = compound_tail(target - free, met, variance, none, _skewness(s))
-    late = np.where(target < c.longest_step_s[:, :, None] / c.tokens_per_step, late, 0.0)
-    return np.asarray(late @ (weight / weight.sum()))
+    return free, met, variance, none / gap_beyond(s.arrival_cv, joined), _skewness(s)
 
 
 def long_gaps(s: SteadyState, target_s: Floats | float) -> Floats:

@@ -86,7 +86,8 @@ def _bins(values: Floats, partner: Floats, edges: Floats) -> tuple[Floats, Float
     if values.min() == values.max():
         return values[:1], np.ones(1), np.array([partner.mean()])
     order = np.argsort(values, kind="stable")
-    cuts = np.unique(np.round(edges * len(values)).astype(int))
+    cuts = np.round(edges * len(values)).astype(int)
+    cuts = cuts[np.diff(cuts, prepend=-1) > 0]
     size = np.diff(cuts)
     mean = np.add.reduceat(values[order], cuts[:-1]) / size
     return mean, size / len(values), np.add.reduceat(partner[order], cuts[:-1]) / size

@@ -33,6 +33,7 @@ Floats = NDArray[np.float64]
 
 SHARING_STEPS = 2
 NO_TIME = 1e-7  # of a replica that waits for work, in mean gaps
+LOG_OF_NOTHING = np.log(1e-17)  # less than half of what 1 can lose
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,4 +277,6 @@ def echo(c: CurveRows, load: Floats, steps: Floats) -> Floats:
     """Prefills that one more brings about within ``steps`` decode steps, itself included."""
     if c.scheduler is Scheduler.PREFILL_FIRST:
         return np.broadcast_to(1 / (1 - load), np.broadcast_shapes(load.shape, steps.shape))
-    return np.asarray((1 - load**steps) / (1 - load))
+    # a power that 1 does not lose anything by is not worked out: powers that underflow take ten times as long
+    least = np.exp(LOG_OF_NOTHING / steps)
+    return np.asarray((1 - np.maximum(load, least) ** steps) / (1 - load))

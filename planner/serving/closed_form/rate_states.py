@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.performance.steps import StepModel
-from planner.scenario.slo import Target
-from planner.serving.capacity_limit import CapacityLimit
+from planner.scenario.slo import Slo, Target
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form import bounds
 from planner.serving.closed_form.latency_tails import (
     late_ends,
@@ -23,7 +23,11 @@ from planner.serving.closed_form.latency_tails import (
     long_gaps,
     slow_answers,
 )
-from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
+from planner.serving.closed_form.replica_curves import (
+    ReplicaCurves,
+    curves_from,
+    grid_seconds,
+)
 from planner.serving.closed_form.steady_state import (
     SteadyState,
     apart,
@@ -64,7 +68,9 @@ class _Shared:
 class RateStates:
     """One replica under one load, at a ladder of rates and at finer ones where requested.
 
-    ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which.
+    ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which. ``seconds``: of
+    the replica's grid, where they are known (``grid_seconds``). ``judged``: the ladder's margins under the
+    targets asked last.
     """
 
     def __init__(
@@ -74,14 +80,18 @@ class RateStates:
         lengths: JointLengths,
         arrival_cv: float = 1.0,
         prefix_hit_share: float = 0.0,
+        seconds: Floats | None = None,
     ) -> None:
-        self.curves = replica_curves(steps, limits, lengths, prefix_hit_share)
+        if seconds is None:
+            seconds = grid_seconds(steps, limits, lengths, prefix_hit_share)
+        self.curves = curves_from(seconds, steps.admission_s, limits, lengths, prefix_hit_share)
         self.arrival_cv = arrival_cv
         self.ceiling, self.bound = ceiling_of(self.curves)
         self.rates = self.ceiling * LADDER
         self._states: dict[int, SteadyState] = {}
         self._late: dict[tuple[int, str, float], Floats] = {}
         self._shared: dict[int, _Shared] = {}
+        self.judged: tuple[Slo, dict[LimitedBy, Floats]] | None = None
 
     def ladder(self) -> SteadyState:
         """The states at ``rates``."""

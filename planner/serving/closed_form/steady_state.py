@@ -30,7 +30,7 @@ Everything is an array over (rate, state); one call of the step model prices all
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ Floats = NDArray[np.float64]
 NEGLIGIBLE_SHARE = 1e-5  # of the time: states below it change no percentile that is printed
 ALMOST_POISSON = 1e-3  # from 1: a power of (1) that need not have its mean restored
 NEWTON_STEPS = 4  # the drift has converged to rounding by then
+LEAST_LOG = -680.0  # of a state that adds nothing to a sum; exponentials that underflow are slow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +61,7 @@ class SteadyState:
     waiting_share: share of requests that wait for a slot; drain_qps: how fast that queue empties beyond
     its arrivals; stable: whether the rate can last; waiting: requests without a slot. ``rows``: the
     curves, laid out by rate; of several replicas solved together ``curves`` are the first one's.
+    ``answer_times``: what ``slow_answers`` worked out before it looked at a target, where that is little.
     """
 
     curves: ReplicaCurves
@@ -73,6 +75,7 @@ class SteadyState:
     stable: NDArray[np.bool_]
     waiting: Floats
     arrival_cv: float
+    answer_times: list[tuple[Floats, ...]] = field(default_factory=list)
 
 
 def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.0) -> SteadyState:
@@ -108,6 +111,7 @@ def apart(s: SteadyState, many: Sequence[ReplicaCurves]) -> list[SteadyState]:
             drain_qps=s.drain_qps[rows],
             stable=s.stable[rows],
             waiting=s.waiting[rows],
+            answer_times=[],
         )
 
     return [one(curves, slice(k * each, (k + 1) * each)) for k, curves in enumerate(many)]
@@ -173,7 +177,8 @@ def _distribution(
     if away.any():
         for _ in range(NEWTON_STEPS):
             height = climb + drift * tilt
-            mass = np.exp(height - height.max(axis=1, keepdims=True)) * c.width
+            height -= height.max(axis=1, keepdims=True)
+            mass = np.exp(np.maximum(height, LEAST_LOG)) * c.width
             mass /= mass.sum(axis=1, keepdims=True)
             flow = mass * leaving
             out = flow.sum(axis=1, keepdims=True)
@@ -252,4 +257,5 @@ def at_one_rate(s: SteadyState, copies: int) -> SteadyState:
         waiting_share=rates(s.waiting_share),
         drain_qps=rates(s.drain_qps),
         waiting=rates(s.waiting),
+        answer_times=[],
     )

@@ -24,6 +24,7 @@ from planner.catalog.model import (
     ModelSpec,
     RecurrentMixer,
     SoftmaxAttention,
+    layer_counts,
 )
 from planner.deployment import Deployment
 from planner.sizing.cache.compressed import compressed_layers, compressed_layout
@@ -120,6 +121,11 @@ def keeps_all_tokens(layer: Layer) -> bool:
     if isinstance(mixer, SoftmaxAttention):
         return mixer.window is None and not mixer.shares_kv
     return isinstance(mixer, LatentAttention)
+
+
+def growing_layers(model: ModelSpec) -> int:
+    """How many layers of a model have a cache that grows with every token."""
+    return sum(count for layer, count in layer_counts(model) if keeps_all_tokens(layer))
 
 
 @lru_cache(maxsize=8192)
