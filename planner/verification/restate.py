@@ -50,7 +50,7 @@ class Restated:
 def effort_of(plan: Plan) -> SolveOptions:
     """How hard the plan's own numbers were looked for, as far as they depend on it."""
     return SolveOptions(
-        verify="none",
+        verify=plan.verification.method,
         time_limit_s=PROOF_SECONDS,
         gap=min(max(plan.solver.gap_tolerance, 0.0), 1.0),
         seed=plan.provenance.seed,
