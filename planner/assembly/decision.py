@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from planner.assembly.prices import offer_doubts
 from planner.assembly.services import group_lengths
 from planner.catalog.offer import Offer, Term
+from planner.evidence import Evidence
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.fleet.offers.node_offers import offer_key
@@ -26,17 +27,19 @@ LESS = 1e-6  # relative: a cost that differs by less is the same
 def group_margin(candidate: Candidate, service: Service) -> GroupMargin | None:
     """What a candidate's capacity allows for; None where it is sized for the prediction itself.
 
-    A unit of two pools has the margin of its weaker pool.
+    A unit of two pools has the margin of its weaker pool. Where the acceptance of drafts is assumed, so is
+    the margin: it covers the time of a step, not the tokens that a step yields.
     """
     if service.assurance is None:
         return None
     pools = [candidate.steps, *([candidate.prefill.steps] if candidate.prefill else [])]
+    draft = candidate.deployment.draft
     weaker = max(pools, key=lambda steps: derating(steps, service.assurance).steps)
     return GroupMargin(
         probability=service.assurance.probability,
         slowdown=derating(weaker, service.assurance).steps,
         behind=weaker.margin.name,
-        passed=weaker.margin.passed,
+        passed=weaker.margin.passed and (draft is None or draft.evidence != Evidence.ASSUMED),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.deployment import Draft
 from planner.fleet.candidates.candidate import Candidate
 from planner.scenario.schema import Service
 from planner.scenario.search.speculation import NONE
@@ -30,9 +31,15 @@ def _said(candidate: Candidate, decided: Decided, service: Service) -> str:
     own = f" by {draft.checkpoint}" if draft.checkpoint else ""
     return (
         f"{settings.draft_tokens} tokens drafted a step{own}, {100 * settings.draft_acceptance:.0f} % "
-        f"of them accepted, {settings.tokens_per_step:.2f} tokens a step ({draft.evidence.value}: "
-        f"{draft.source}); text that is harder to guess is slower"
+        f"of them accepted, {settings.tokens_per_step:.2f} tokens a step ({_basis(draft)}); "
+        "text that is harder to guess is slower"
     )
+
+
+def _basis(draft: Draft) -> str:
+    """The grade of an acceptance and its source, once."""
+    grade = draft.evidence.value
+    return draft.source if draft.source.startswith(grade) else f"{grade}: {draft.source}"
 
 
 def _off(candidate: Candidate, decided: Decided, service: Service) -> str:

@@ -10,6 +10,7 @@ from planner.plan.decision import GroupMargin, LossOfOne
 from planner.plan.labels import rented
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
+from planner.plan.speculation import SpeculationPlan
 from planner.reporting import rounding as say
 from planner.reporting.names import metric_title
 from planner.serving.pools import gpus_named
@@ -28,7 +29,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
     groups = _costliest(plan)
     yield from (_run(service, group, len(plan.services) > 1) for service, group in groups)
     yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
-    yield from dict.fromkeys(margin_line(group) for _, group in groups)
+    yield from _margins([group for _, group in groups])
     if line := as_predicted_line(plan):
         yield line
     yield from (_loss(loss, len(plan.losses) > 1) for loss in plan.losses[:MOST_GROUPS])
@@ -52,12 +53,18 @@ def _run(service: ServicePlan, group: ReplicaGroup, several: bool) -> str:
     own = " (quantise it yourself)" if group.quantise_yourself else ""
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
     part = f" ({group.profile})" if group.profile else ""
-    drafts = f", drafting {group.speculation.label}" if group.speculation else ""
+    drafts = f", drafting {_drafts(group.speculation)}" if group.speculation else ""
     return (
         f"Run: {name}{group.replicas} x {group.gpus_each} {gpus}{part}, {group.engine} "
         f"{group.engine_version}, {group.parallel}, {checkpoint} with {group.weights} weights{own} "
         f"and {group.kv_cache} KV cache{drafts}."
     )
+
+
+def _drafts(speculation: SpeculationPlan) -> str:
+    """What drafts, and the share of drafted tokens that is counted on."""
+    accepted = f"{say.share(speculation.acceptance)} accepted, {speculation.evidence.value}"
+    return f"{speculation.label} ({accepted})"
 
 
 def _offers(plan: Plan) -> Iterator[str]:
@@ -77,6 +84,16 @@ def _admitted(plan: Plan) -> str:
         return f"Prices of {prices.file}."
     least = "any" if prices.confidence == "low" else f"{prices.confidence} or better"
     return f"Offers considered: {', '.join(prices.tiers)}; price confidence {least}."
+
+
+def _margins(groups: Iterable[ReplicaGroup]) -> Iterator[str]:
+    """The margin of each group, of all at once where it is the same."""
+    by_line: dict[str, list[str]] = {}
+    for group in groups:
+        by_line.setdefault(margin_line(group), []).append(group.gpu)
+    for line, gpus in by_line.items():
+        named = f"Margin of {' and '.join(dict.fromkeys(gpus))}:"
+        yield line.replace("Margin:", named, 1) if len(by_line) > 1 else line
 
 
 def margin_line(group: ReplicaGroup) -> str:

@@ -211,9 +211,16 @@ def _method(services: tuple[ServicePlan, ...]) -> str:
     level = rounding.share(services[0].replica_groups[0].predicted.interval_level)
     source = {
         frozenset({"simulated"}): "Percentiles are simulated",
-        frozenset({"closed form"}): "Percentiles are from the closed form, not simulated",
+        frozenset({"closed-form"}): "Percentiles are from the closed form, not simulated",
     }.get(frozenset(methods), "Percentiles are simulated or from the closed form, as stated")
-    return f"{source}; the model's range is meant to hold in {level} of cases."
+    mixed = any(
+        len(s.replica_groups) > 1 and s.replica_groups[0].predicted.method == "simulated"
+        for s in services
+    )
+    shared = (
+        "; where replicas of several kinds serve together, of all their requests" if mixed else ""
+    )
+    return f"{source}{shared}; the model's range is meant to hold in {level} of cases."
 
 
 def goodput_text(goodput: float) -> str:
