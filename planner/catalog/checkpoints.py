@@ -71,6 +71,18 @@ def public_checkpoint(root: Path, base: str, weights: str) -> str | None:
     return next(known, None)
 
 
+def near_checkpoints(root: Path, base: str, weights: str) -> tuple[tuple[str, str], ...]:
+    """Formats of the same kind of number as ``weights`` (``fp8_block`` for ``fp8``) and their checkpoints."""
+    kind = weights.partition("_")[0]
+    return tuple(
+        (row.format, row.checkpoint)
+        for row in quantised_checkpoints(root)
+        if row.base.lower() == base.lower()
+        and row.format != weights
+        and row.format.partition("_")[0] == kind
+    )
+
+
 def made_at_load(root: Path, engine: EngineSpec, weights: str) -> bool:
     """Whether the engine makes weights in that format of a 16-bit checkpoint as it starts."""
     return any(
