@@ -82,8 +82,11 @@ def own_checkpoint(service: Service, catalog: Catalog) -> str | None:
     A checkpoint that shares its config with the catalog's own name is loaded under its own.
     """
     requested = service.model
-    if not isinstance(requested, str):
-        return None
+    return named_checkpoint(requested, catalog) if isinstance(requested, str) else None
+
+
+def named_checkpoint(requested: str, catalog: Catalog) -> str:
+    """The repository of a name of the catalog, or the folder of a model given by path."""
     if requested.lower() in {n.lower() for entry in catalog.model_index() for n in entry.names}:
         return catalog.model(requested).requested_as(requested)
     path = Path(requested).expanduser()
