@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from planner.catalog.store import Catalog
@@ -20,6 +22,7 @@ from planner.solving.framing import frame
 from planner.solving.options import SolveOptions
 from planner.solving.stages import Framed
 
+SHOWN = 3  # rejected deployments of a service
 UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
 
 
@@ -43,11 +46,20 @@ def explained(
         ).problem
         return outcome_of(problem, decide(problem, effort, proved=proved))
 
-    misses = (
-        f"{r.label}: {r.reason} ({r.detail})"
-        for s in framed.candidates.values()
-        for r in sorted(s.rejections, key=lambda r: r.miss or float("inf"))[:3]
-    )
     unserved = [name for name, s in framed.candidates.items() if not s.candidates]
     requirements = scenario_requirements(framed.scenario, unserved)
-    return explain(framed.scenario, requirements, attempt, misses)
+    return explain(framed.scenario, requirements, attempt, _misses(framed))
+
+
+def _misses(framed: Framed) -> Iterator[str]:
+    """Why single deployments were rejected, nearest first; what all of a service share is said once."""
+    for name, found in framed.candidates.items():
+        service = f"{name}: " if len(framed.candidates) > 1 else ""
+        nearest = sorted(found.rejections, key=lambda r: r.miss or math.inf)
+        if not found.candidates and len({(r.reason, r.detail) for r in nearest}) == 1:
+            yield f"{service}{nearest[0].reason} ({nearest[0].detail})"
+        elif not found.candidates and len({r.reason for r in nearest}) == 1:
+            first = nearest[0]
+            yield f"{service}{first.reason}, in every deployment; nearest is {first.label} ({first.detail})"
+        else:
+            yield from (f"{r.label}: {r.reason} ({r.detail})" for r in nearest[:SHOWN])
