@@ -15,6 +15,7 @@ from planner.fleet.infeasibility.problem_requirements import outcome_of
 from planner.fleet.infeasibility.scenario_requirements import scenario_requirements
 from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.solutions import ProvedSolutions
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
@@ -47,8 +48,20 @@ def explained(
         return outcome_of(problem, decide(problem, effort, proved=proved))
 
     unserved = [name for name, s in framed.candidates.items() if not s.candidates]
-    requirements = scenario_requirements(framed.scenario, unserved)
+    requirements = scenario_requirements(framed.scenario, unserved, _other_terms(framed, catalog))
     return explain(framed.scenario, requirements, attempt, _misses(framed))
+
+
+def _other_terms(framed: Framed, catalog: Catalog) -> set[str]:
+    """Terms in which GPUs are offered that the search names and the admitted offers lack."""
+    lacking = {
+        r.label
+        for found in framed.candidates.values()
+        for r in found.rejections
+        if r.reason == RejectionReason.NO_PRICE
+    }
+    listed = catalog.offers() if lacking and framed.scenario.prices.file is None else ()
+    return {o.term.value for o in listed if o.gpu in lacking}
 
 
 def _misses(framed: Framed) -> Iterator[str]:

@@ -39,3 +39,16 @@ def test_the_nearest_miss_is_by_the_target_missed_most(tmp_path: Path, gpus: str
         f"search: {{gpus: [{gpus}], tensor_parallel: [2], kv_cache: [bf16], weights: [bf16]}}\n",
     )
     assert "Nearest miss: 2x b200-sxm-180gb vllm TP2" in said
+
+
+def test_a_gpu_offered_on_other_terms_alone_names_them(tmp_path: Path) -> None:
+    text = (
+        "model: Qwen/Qwen3-8B\nrate: 1\nprompt_tokens: 1000\noutput_tokens: 200\n"
+        "slo: {ttft_p99: 2s, tpot_p99: 50ms}\nsearch: {gpus: [mi355x]}\n"
+    )
+    said = summary(tmp_path, text)
+    assert "No offer that prices admits has mi355x, whose offers are spot" in said
+    found = json.loads((tmp_path / "plan.json").read_text())["infeasibility"]["relaxations"]
+    ways = {r["requirement"]: r["relaxed"] for r in found}
+    assert ways["prices.terms"] == "on-demand, spot with spot.pools_lost: 0"
+    assert "search.gpus" in ways
