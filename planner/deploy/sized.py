@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from planner.catalog.checkpoints import remote_code_warning
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.store import Catalog
 from planner.deploy.cluster.yaml_text import to_yaml
@@ -70,7 +71,8 @@ def sized_command(catalog: Catalog, result: ModelMemory, requested_as: str) -> S
         why = f"{deployment.gpus} GPUs do not fill nodes of {each} {deployment.gpu.name}"
         return SizedCommand(notes=(f"no command: {why}",))
     launch = sized_launch(catalog, deployment, loaded, result.context_tokens, nodes)
-    notes = [loaded.warning] if loaded.warning else []
+    code = remote_code_warning(catalog.root, loaded.checkpoint)
+    notes = [note for note in (loaded.warning, code) if note]
     if nodes > 1:
         notes.append(
             f"a replica spans {nodes} nodes of {launch.node_gpus} GPUs (the node's size is assumed); "
