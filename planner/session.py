@@ -21,7 +21,8 @@ from planner.performance.factors import Calibration, load_calibration
 from planner.plan.schema import Plan, holds_plan, read_plan
 from planner.scenario.changes import FieldChange
 from planner.scenario.name_checks import check_names
-from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario, holds_scenario, read_scenario
+from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario, read_scenario
+from planner.scenario.recognition import holds_scenario
 from planner.scenario.schema import Scenario
 from planner.solving.options import DEFAULTS, Progress, SolveOptions
 from planner.solving.pipeline import solve_scenario

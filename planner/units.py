@@ -41,6 +41,18 @@ def parse_duration_s(value: object) -> float:
     return _parse(value, _DURATION_S, default="s", example='"2s", "100ms", "30m" or seconds')
 
 
+def unit_missing(text: str) -> str:
+    """How a duration without a unit was read, and what to write; "" where it has one (or is zero)."""
+    match = _NUMBER_UNIT.match(text)
+    if match is None or match[2] or not float(match[1]):
+        return ""
+    number = match[1]
+    return (
+        f"{number} without a unit is read as {number} seconds; "
+        f"write {number}s, or {number}ms for milliseconds"
+    )
+
+
 def parse_size_bytes(value: object) -> float:
     """Return bytes [B] from ``"80GiB"``, ``"2.5 GB"`` or a bare number of bytes."""
     return _parse(

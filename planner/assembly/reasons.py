@@ -107,7 +107,9 @@ def infeasibility_of(scenario: InfeasibleScenario) -> Infeasibility:
     """The explanation in the plan's shape."""
     why, decided = scenario.explanation, scenario.decided
     nearest = _nearest_miss(decided, on_latency=why.on_latency)
-    stated = f" Nearest miss: {nearest.label} ({nearest.detail})." if nearest else ""
+    stated = ""
+    if nearest is not None and nearest.detail not in why.summary:
+        stated = f" Nearest miss: {nearest.label} ({nearest.detail})."
     return Infeasibility(
         summary=" ".join((*without_price(decided), why.summary)) + stated,
         conflict=why.conflict,

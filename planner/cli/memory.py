@@ -60,7 +60,8 @@ from planner.cli.subcommands.memory_fits import fits
 def command(ctx: click.Context, /, **options: Any) -> int | None:
     """Size a model: parameters, weights, KV cache, and the memory of each GPU.
 
-    Exit codes: 0 it fits (or no GPU was asked), 2 invalid input, 3 it does not fit.
+    Exit codes: 0 it fits (or no GPU was asked), 2 invalid input, 3 it does not fit, or
+    the engine would refuse it.
 
     \b
     Examples:
@@ -122,6 +123,7 @@ def _size(options: dict[str, Any]) -> int:
         concurrency=options["concurrency"],
     )
     lines: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if options["launch"]:
         from pathlib import Path
 
@@ -136,14 +138,15 @@ def _size(options: dict[str, Any]) -> int:
             raise click.UsageError(
                 "--launch needs a model that an engine finds by its name or folder"
             )
-        lines = sized_command(catalog, result.deployment, options["model"], options["context"])
+        started = sized_command(catalog, result, options["model"])
+        lines, notes = started.lines, started.notes
     deliver(
-        model_document(result, lines),
-        model_mapping(result, lines),
+        model_document(result, lines, notes),
+        model_mapping(result, lines, notes),
         options["style"],
         options["output"],
     )
-    return 3 if result.holds is False else 0
+    return 3 if result.serves is False else 0
 
 
 def _check(options: dict[str, Any]) -> int:

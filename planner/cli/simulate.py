@@ -9,7 +9,7 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.notes import shows_progress
-from planner.cli.shared.numbers import FiniteRange, duration
+from planner.cli.shared.numbers import FiniteRange, duration, warn_of_seconds
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import format_option, table_option
 from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
@@ -32,6 +32,7 @@ def _scaling(
             raise click.BadParameter(
                 f"expected TIME:REPLICAS, found {value!r}", param=param
             ) from None
+        warn_of_seconds(time, param.opts[0])
         if events[-1][1] < 1:
             raise click.BadParameter("at least one replica must remain", param=param)
     return tuple(events)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from planner.comparison.causes import Cause, causes
-from planner.plan.labels import matched, offer_name, rented
+from planner.plan.labels import headroom_qps, matched, offer_name, rented
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 
@@ -145,7 +146,8 @@ def _service(subject: str, a: ServicePlan, b: ServicePlan) -> Iterator[Change]:
         ("usd_per_hour", "usd"),
     ):
         title = "cost per hour" if name == "usd_per_hour" else name.removesuffix("_qps")
-        yield from _values(subject, {title: getattr(a, name)}, {title: getattr(b, name)}, quantity)
+        read = headroom_qps if name == "headroom_qps" else attrgetter(name)
+        yield from _values(subject, {title: read(a)}, {title: read(b)}, quantity)
     yield from _values(subject, {"model": a.model}, {"model": b.model}, "text")
     yield from _values(f"{subject} target", a.targets, b.targets, "seconds")
 

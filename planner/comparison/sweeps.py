@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 from planner.comparison import restriction
 from planner.comparison.options import Progress
-from planner.errors import InputError, nearest
+from planner.errors import AmbiguousNumber, InputError, nearest
 from planner.plan.labels import choice_of
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario
 from planner.solving.lookahead import Solve, expect
-from planner.units import parse_duration_s
+from planner.units import parse_duration_s, unit_missing
 
 MAX_POINTS = 200
 PRICE_FACTOR = "price_factor"
@@ -127,7 +128,8 @@ def axis_named(name: str, price_of: str | None = None) -> Axis:
 def read_values(axis: Axis, text: str, steps: int) -> tuple[float, ...]:
     """Read ``10..200`` as ``steps`` evenly spaced values of ``axis``, both ends included.
 
-    Raises InputError when the text is no rising range, or there are too few or too many steps.
+    A target without a unit is read as seconds, with a warning. Raises InputError when the text is no
+    rising range, or there are too few or too many steps.
     """
     where = f"--{axis.name.replace('_', '-')}"
     match = _RANGE.match(text)
@@ -145,6 +147,11 @@ def read_values(axis: Axis, text: str, steps: int) -> tuple[float, ...]:
         raise InputError(
             "too few or too many steps", where="--steps", found=steps, allowed=f"2 to {MAX_POINTS}"
         )
+    if axis.quantity == "seconds" and match:
+        for end in match.groups():
+            missing = unit_missing(end)
+            if missing:
+                warnings.warn(f"{where} {text}: {missing}", AmbiguousNumber, stacklevel=2)
     width = (high - low) / (steps - 1)
     return (*(low + i * width for i in range(steps - 1)), high)
 

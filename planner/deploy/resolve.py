@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from planner.catalog.checkpoints import remote_code_warning
 from planner.catalog.pooling import is_encoder
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices, must_be_known
@@ -84,6 +85,9 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
     loaded = weights_to_load(service, deployment, dialect, context.catalog, given)
     if loaded.warning:
         context.warnings.append(loaded.warning)
+    code = remote_code_warning(context.catalog.root, loaded.checkpoint)
+    if code and not context.choices.trust_remote_code:
+        context.warnings.append(f"service {service.name!r}: {code}")
     longest = _longest(service, deployment, context)
     runtime = dialect.runtime(gpu)
     per_replica = group.routed_qps / group.replicas

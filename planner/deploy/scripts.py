@@ -86,7 +86,7 @@ def _script(launch: Launch, role: Role, started: Command) -> str:
     lines += ["set -eu", *side_channel(launch)]
     if started.config is not None:
         lines.append('here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)')
-    head = " ".join(["exec", *_mpi(launch), *started.program])
+    head = " ".join(["exec", *mpi_words(launch), *started.program])
     options = [
         " ".join(shell_word(word, launch, config_name(launch.name)) for word in group)
         for group in started.groups
@@ -96,7 +96,7 @@ def _script(launch: Launch, role: Role, started: Command) -> str:
     return "\n".join([*lines, " \\\n  ".join([head, *options]), ""])
 
 
-def _mpi(launch: Launch) -> list[str]:
+def mpi_words(launch: Launch) -> list[str]:
     """How TensorRT-LLM starts across nodes under Slurm."""
     if launch.nodes == 1 or launch.dialect.engine != "tensorrt-llm":
         return []

@@ -46,8 +46,14 @@ def scenario_text(
 
 
 def assumptions(text: str) -> tuple[str, ...]:
-    """The lines of a written scenario that hold an assumption, without their comment."""
-    return tuple(line.partition("#")[0].strip() for line in text.splitlines() if ASSUMED in line)
+    """What a written scenario assumes: the whole field, or the part of it that its comment names."""
+    return tuple(_assumption(line) for line in text.splitlines() if ASSUMED in line)
+
+
+def _assumption(line: str) -> str:
+    field, _, comment = line.partition("#")
+    known, _, assumed = (part.strip(" :;") for part in comment.partition(ASSUMED))
+    return f"{assumed} ({field.strip()}: {known})" if known else field.strip()
 
 
 def running_label(one: Running) -> str:
@@ -137,7 +143,7 @@ def _lengths(field: str, held: Histogram | None, mean: float | None, default: st
         open_end = f"; {held.beyond:.1%} beyond the last bound" if held.beyond > 0 else ""
         return f"    {field}: {{quantiles: {{{points}}}}}  # measured, mean {_number(held.mean)}{open_end}"
     if mean is not None and mean >= 1:
-        return f"    {field}: {_number(mean)}  # measured mean; {ASSUMED} how lengths vary"
+        return f"    {field}: {_number(mean)}  # measured mean; {ASSUMED}: how lengths vary"
     return f"    {field}: {default}  # {ASSUMED}"
 
 
@@ -174,7 +180,7 @@ def _existing(fleet: Fleet) -> Iterator[str]:
         return
     yield "existing:  # put what a node costs you under usd_per_hour"
     for nodes in fleet.nodes:
-        note = f"  # {ASSUMED}: GPUs of a node" if nodes.assumed else ""
+        note = f"  # as read; {ASSUMED}: GPUs of a node" if nodes.assumed else ""
         yield (
             f"  - {{gpu: {nodes.gpu}, nodes: {nodes.nodes}, gpus_per_node: {nodes.gpus_per_node}}}{note}"
         )

@@ -30,6 +30,7 @@ from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.upgrade import OLDEST, upgraded
+from planner.scenario.recognition import looks_like_scenario
 from planner.scenario.schema import Scenario
 from planner.standard_input import NAME, is_stdin, stdin_bytes
 from planner.units import control_in
@@ -186,13 +187,21 @@ class Plan(PlanPart):
 def read_plan(path: str | Path) -> Plan:
     """Read a plan written by ``Plan.to_json``: a file, or ``-`` for what is piped in.
 
-    Raises InputError when the file is missing, too large, not JSON, not a plan, or newer.
+    Raises InputError when the file is missing, too large, not JSON, a scenario, no plan, or newer.
     """
     where = NAME if is_stdin(path) else str(path)
     try:
-        data = json.loads(_plan_bytes(Path(path), where))
+        text = _plan_bytes(Path(path), where)
     except OSError as error:
         raise InputError(f"cannot read the plan: {error.strerror}", where=where) from None
+    if looks_like_scenario(text):
+        raise InputError(
+            "this looks like a scenario, not a plan",
+            where=where,
+            action=f"make the plan with: planner solve {where} --format json -o plan.json",
+        )
+    try:
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not a JSON file: {error}", where=where) from None
     control = control_in(data)

@@ -16,7 +16,7 @@ from planner.errors import InputError
 from planner.scenario.fleet import Load
 from planner.scenario.job import REPLACED
 from planner.scenario.lengths import Lengths
-from planner.scenario.name_checks import name_problems
+from planner.scenario.name_checks import name_problems, with_known_providers
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.validation_messages import complaints
 from planner.scenario.yaml_source import Loc, Source
@@ -65,6 +65,7 @@ def examined(
         if folder is not None:
             scenario = with_files_beside(scenario, folder)
         if catalog is not None:
+            scenario = with_known_providers(scenario, catalog)
             for problem in name_problems(scenario, catalog, source):
                 found.setdefault(problem.where or "", problem)
     return (None if found else scenario), tuple(found.values())

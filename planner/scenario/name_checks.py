@@ -38,6 +38,37 @@ def check_names(scenario: Scenario, catalog: Catalog, source: Source | None = No
     raise_problems(tuple(name_problems(scenario, catalog, source)))
 
 
+def with_known_providers(scenario: Scenario, catalog: Catalog) -> Scenario:
+    """The scenario with the catalog's names for providers (``aws`` for ``amazon``).
+
+    A price list of its own brings its own providers, whose names stay.
+    """
+    prices = scenario.prices
+    aliases = {row.alias: row.provider for row in catalog.provider_aliases()}
+    if prices.file is not None:
+        return scenario
+
+    def known(name: str) -> str:
+        return aliases.get(name.lower(), name)
+
+    changed: dict[str, object] = {
+        part: {known(name): value for name, value in getattr(prices, part).items()}
+        for part in ("factors", "discounts")
+    }
+    if prices.providers != "all":
+        changed["providers"] = tuple(dict.fromkeys(known(n) for n in prices.providers))
+    quotas = tuple(
+        q if q.provider is None else q.model_copy(update={"provider": known(q.provider)})
+        for q in scenario.limits.quotas
+    )
+    return scenario.model_copy(
+        update={
+            "prices": prices.model_copy(update=changed),
+            "limits": scenario.limits.model_copy(update={"quotas": quotas}),
+        }
+    )
+
+
 def name_problems(
     scenario: Scenario, catalog: Catalog, source: Source | None = None
 ) -> Iterator[InputError]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -118,16 +117,6 @@ def read_source(path: Path) -> Source:
             allowed=f"at most {MAX_SCENARIO_BYTES:,} bytes",
         )
     return parse_source(decoded(data, where), where)
-
-
-def holds_scenario(data: bytes) -> bool:
-    """Whether the content of a JSON file is a scenario: an object that names a model or services."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    named = isinstance(found, dict) and {"model", "services"} & found.keys()
-    return bool(named) and "schema_version" not in found
 
 
 def decoded(data: bytes, where: str) -> str:

@@ -128,7 +128,12 @@ def _fit(
     ask: FitQuestion,
 ) -> GpuFit:
     """The first legal layout over ``count`` GPUs that fits, wide tensor parallelism first; else tight."""
-    reason = ""
+    reason, limit = "", model.max_context_tokens
+    if limit and ask.context_tokens > limit:
+        reason = f"the model takes {limit:,} tokens, not {ask.context_tokens:,}"
+        return GpuFit(
+            model.name, gpu.name, count, precision, fmt.name, FitVerdict.NOT, 0.0, 0, "-", reason
+        )
     tight: GpuFit | None = None
     for named in _layouts(model, gpu, count, fmt, ask):
         deployment = as_launched(named, catalog.weight_format, catalog.kv_format)

@@ -51,6 +51,7 @@ class ModelMemory:
     state_bytes_per_sequence: constant state of recurrent layers [B]; weights_bytes: the language
     model in the chosen format [B]; vision_bytes: the tower's in 16 bits [B]; kv_needed_bytes: KV
     cache of ``concurrency`` sequences of ``context_tokens`` [B], on one rank when there is a layout.
+    ``refusals``: why the engine would not start this, whatever the memory.
     """
 
     model: ModelSpec
@@ -69,6 +70,22 @@ class ModelMemory:
     layout: MemoryLayout | None
     memory_fraction: float | None
     warnings: tuple[str, ...]
+    refusals: tuple[str, ...] = ()
+
+    @property
+    def beyond_context(self) -> str:
+        """That the asked context exceeds the model's own; "" where it does not."""
+        limit = self.model.max_context_tokens
+        if not limit or self.context_tokens <= limit:
+            return ""
+        return f"the model takes {limit:,} tokens, not {self.context_tokens:,}"
+
+    @property
+    def serves(self) -> bool | None:
+        """Whether an engine starts it and takes and holds what was asked; None without a layout."""
+        if self.holds is None:
+            return None
+        return self.holds and not self.refusals and not self.beyond_context
 
     @property
     def holds(self) -> bool | None:
@@ -150,6 +167,7 @@ def model_memory(
         layout=memory,
         memory_fraction=None if deployment is None else memory_fraction(deployment),
         warnings=() if deployment is None else tuple(_warnings(catalog, deployment)),
+        refusals=() if deployment is None else _refusals(catalog, deployment),
     )
 
 
@@ -236,9 +254,15 @@ def _whole(catalog: Catalog, model: ModelSpec, kv_cache: str) -> KvLayout:
     return replace(paged, block_tokens=1, state_bytes_per_sequence=states)
 
 
+def _refusals(catalog: Catalog, deployment: Deployment) -> tuple[str, ...]:
+    engine = f"{deployment.engine.name} {deployment.engine.version}"
+    reasons = support_reasons(catalog, deployment)
+    return tuple(f"{engine} would not start: {reason}" for reason in reasons)
+
+
 def _warnings(catalog: Catalog, deployment: Deployment) -> list[str]:
     weights, gpu, engine = deployment.weights, deployment.gpu, deployment.engine
-    found = [f"would not launch: {reason}" for reason in support_reasons(catalog, deployment)]
+    found: list[str] = []
     if weights.bits < 16 and not weights.weight_only and not gpu.peak_flops(weights.compute):
         found.append(
             f"{gpu.name} has no {weights.compute.upper()} units: {weights.name} saves memory alone and "

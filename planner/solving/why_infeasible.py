@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from planner.catalog.store import Catalog
@@ -13,6 +15,7 @@ from planner.fleet.infeasibility.problem_requirements import outcome_of
 from planner.fleet.infeasibility.scenario_requirements import scenario_requirements
 from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.solutions import ProvedSolutions
+from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
@@ -20,6 +23,7 @@ from planner.solving.framing import frame
 from planner.solving.options import SolveOptions
 from planner.solving.stages import Framed
 
+SHOWN = 3  # rejected deployments of a service
 UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
 
 
@@ -43,11 +47,32 @@ def explained(
         ).problem
         return outcome_of(problem, decide(problem, effort, proved=proved))
 
-    misses = (
-        f"{r.label}: {r.reason} ({r.detail})"
-        for s in framed.candidates.values()
-        for r in sorted(s.rejections, key=lambda r: r.miss or float("inf"))[:3]
-    )
     unserved = [name for name, s in framed.candidates.items() if not s.candidates]
-    requirements = scenario_requirements(framed.scenario, unserved)
-    return explain(framed.scenario, requirements, attempt, misses)
+    requirements = scenario_requirements(framed.scenario, unserved, _other_terms(framed, catalog))
+    return explain(framed.scenario, requirements, attempt, _misses(framed))
+
+
+def _other_terms(framed: Framed, catalog: Catalog) -> set[str]:
+    """Terms in which GPUs are offered that the search names and the admitted offers lack."""
+    lacking = {
+        r.label
+        for found in framed.candidates.values()
+        for r in found.rejections
+        if r.reason == RejectionReason.NO_PRICE
+    }
+    listed = catalog.offers() if lacking and framed.scenario.prices.file is None else ()
+    return {o.term.value for o in listed if o.gpu in lacking}
+
+
+def _misses(framed: Framed) -> Iterator[str]:
+    """Why single deployments were rejected, nearest first; what all of a service share is said once."""
+    for name, found in framed.candidates.items():
+        service = f"{name}: " if len(framed.candidates) > 1 else ""
+        nearest = sorted(found.rejections, key=lambda r: r.miss or math.inf)
+        if not found.candidates and len({(r.reason, r.detail) for r in nearest}) == 1:
+            yield f"{service}{nearest[0].reason} ({nearest[0].detail})"
+        elif not found.candidates and len({r.reason for r in nearest}) == 1:
+            first = nearest[0]
+            yield f"{service}{first.reason}, in every deployment; nearest is {first.label} ({first.detail})"
+        else:
+            yield from (f"{r.label}: {r.reason} ({r.detail})" for r in nearest[:SHOWN])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from planner.catalog.checkpoints import (
     CheckpointRow,
     made_at_load,
+    near_checkpoints,
     public_checkpoint,
     quantised_checkpoints,
 )
@@ -61,3 +64,28 @@ def test_what_an_engine_makes_of_a_16_bit_checkpoint_as_it_starts(
     engine: str, weights: str, made: bool
 ) -> None:
     assert made_at_load(CATALOG.root, CATALOG.engine(engine), weights) is made
+
+
+def test_every_fp8_checkpoint_of_the_catalog_is_known_beside_its_base() -> None:
+    names = {name.lower(): name for entry in CATALOG.model_index() for name in entry.names}
+    pairs = [
+        (names[base], name)
+        for name in names.values()
+        if (base := re.sub(r"-fp8$", "", name.lower())) in names and base != name.lower()
+    ]
+    unknown = [
+        (base, name)
+        for base, name in pairs
+        if "/" in name
+        and public_checkpoint(CATALOG.root, base, CATALOG.model(name).native_weights) is None
+    ]
+    assert (len(pairs) > 20, unknown) == (True, [])
+
+
+def test_the_fp8_checkpoint_that_an_engine_without_quantisation_at_load_takes() -> None:
+    for base in ("meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Meta-Llama-3.1-8B-Instruct"):
+        assert public_checkpoint(CATALOG.root, base, "fp8") == "nvidia/Llama-3.1-8B-Instruct-FP8"
+    assert public_checkpoint(CATALOG.root, "Qwen/Qwen3-8B", "fp8") is None
+    assert near_checkpoints(CATALOG.root, "Qwen/Qwen3-8B", "fp8") == (
+        ("fp8_block", "Qwen/Qwen3-8B-FP8"),
+    )

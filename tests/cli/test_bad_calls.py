@@ -168,3 +168,22 @@ def test_ctrl_c_says_interrupted(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.strip() == "interrupted"
+
+
+SCENARIO_TEXTS = {
+    "flat": "# chat\nmodel: Qwen/Qwen3-8B\nrate: 1\nprompt_tokens: 9\noutput_tokens: 9\n",
+    "services": "name: two\nservices:\n  - {model: gpt2}\n",
+    "JSON": '{"model": "gpt2", "rate": 1}',
+}
+
+
+@pytest.mark.parametrize("text", SCENARIO_TEXTS.values(), ids=SCENARIO_TEXTS)
+@pytest.mark.parametrize("words", [["verify"], ["deploy", "--target", "vllm", "-o", "out"]])
+def test_a_scenario_in_place_of_a_plan_says_how_the_plan_is_made(words, text, tmp_path, capsys):
+    path = tmp_path / "chat.yaml"
+    path.write_text(text)
+    assert main([words[0], str(path), *words[1:]]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "this looks like a scenario, not a plan" in said
+    assert f"planner solve {path} --format json -o plan.json" in said
+    assert "Expecting value" not in said

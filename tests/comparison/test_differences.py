@@ -132,3 +132,11 @@ def test_a_prepayment_is_an_increase_where_the_cost_per_hour_is_not():
     assert diff(signed(100.0), signed(104.0)).increased(0.05) == ()
     lines = {(c.subject, c.name): (c.old, c.new) for c in found.changes}
     assert lines["cash", "paid upfront"] == (0, 625_446)
+
+
+def test_headroom_that_is_left_by_rounding_is_none():
+    old, new = build.plan(), build.plan()
+    (service,) = new.services
+    full = new.model_copy(update={"services": (service.model_copy(update={"headroom_qps": 3e-9}),)})
+    assert of(diff(old, full), "service chat", "headroom") == [("~", 4.5, 0.0)]
+    assert of(diff(full, full), "service chat", "headroom") == []

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from planner.catalog.store import load_catalog
-from planner.deploy.sized import sized_command
+from planner.deploy.engines.checkpoint import LoadedWeights
+from planner.deploy.sized import launch_lines, sized_launch
 from planner.deployment import Deployment, EngineSettings
 
 
@@ -31,11 +32,11 @@ def test_the_option_is_in_the_engine_s_unit(engine, disk, options):
         kv_cache=catalog.kv_format("bf16"),
         settings=EngineSettings(offload_host_gb=200.0, offload_disk_gb=disk, offload_disk_gb_s=5.0),
     )
-    lines = sized_command(catalog, deployment, "meta-llama/Llama-3.1-8B-Instruct", 8192)
-    text = "\n".join(lines)
+    loaded = LoadedWeights("meta-llama/Llama-3.1-8B-Instruct")
+    text = "\n".join(launch_lines(sized_launch(catalog, deployment, loaded, 8192)))
     for option in options:
         assert option in text
     plain = replace(deployment, settings=EngineSettings())
-    text = "\n".join(sized_command(catalog, plain, "meta-llama/Llama-3.1-8B-Instruct", 8192))
+    text = "\n".join(launch_lines(sized_launch(catalog, plain, loaded, 8192)))
     assert "offload" not in text
     assert "hicache" not in text

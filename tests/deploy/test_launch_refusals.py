@@ -4,6 +4,7 @@ import pytest
 from launch_plans import DEEPSEEK, GPT_OSS, fleet, group, service
 from launch_reader import script, written
 
+from planner.catalog.checkpoints import remote_code
 from planner.deploy.choices import Choices
 from planner.deploy.targets import TARGETS, launch_files
 from planner.errors import InputError
@@ -148,3 +149,25 @@ def test_a_pinned_context_shorter_than_the_requests_is_refused(catalog):
     with pytest.raises(InputError, match="its requests exceed") as refused:
         launch_files(plan, catalog, "vllm", CHOICES)
     assert "1500" in str(refused.value)
+
+
+@pytest.mark.parametrize("target", ["vllm", "kubernetes"])
+def test_a_checkpoint_with_code_of_its_own_is_pointed_out_until_it_is_allowed(catalog, target):
+    kimi = group(tensor_parallel=8, data_parallel=1, expert_parallel=1, weights="fp8_block")
+    plan = fleet(service("k2", (kimi,), "moonshotai/Kimi-K2-Instruct"))
+    stated = launch_files(plan, catalog, target, CHOICES)
+    (told,) = [w for w in stated.warnings if "--trust-remote-code" in w]
+    assert "moonshotai/Kimi-K2-Instruct is loaded with code of its own" in told
+    assert "deploy_guidance.md" in told
+    assert "--trust-remote-code" in stated.files["README.md"]
+    scripts = "".join(t for n, t in stated.files.items() if n != "README.md")
+    assert "trust-remote-code" not in scripts
+    allowed = launch_files(plan, catalog, target, Choices(trust_remote_code=True))
+    assert not any("--trust-remote-code" in w for w in allowed.warnings)
+
+
+def test_what_needs_its_own_code_is_a_checkpoint_of_the_catalog(catalog):
+    listed = {name.lower() for entry in catalog.model_index() for name in entry.names}
+    rows = remote_code(catalog.root)
+    assert {row.checkpoint.lower() for row in rows} <= listed
+    assert len({row.checkpoint for row in rows}) == len(rows)

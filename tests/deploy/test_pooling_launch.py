@@ -10,6 +10,7 @@ from encoders import BERT_LARGE
 
 from planner.catalog.pooling import pooling_model
 from planner.cli.main import main
+from planner.deploy.engines.checkpoint import LoadedWeights
 from planner.deploy.engines.command_line import command
 from planner.deploy.launch import Role
 from planner.deploy.sized import sized_launch
@@ -59,7 +60,7 @@ def test_versions_before_there_were_runners_are_given_the_task(catalog, task, sa
         weights=catalog.weight_format("bf16"),
         kv_cache=catalog.kv_format("bf16"),
     )
-    launch = replace(sized_launch(catalog, one, "Qwen/Qwen3-0.6B", 2000), task=task)
+    launch = replace(sized_launch(catalog, one, LoadedWeights("Qwen/Qwen3-0.6B"), 2000), task=task)
     words = command(launch, Role.SINGLE).words
     assert words[words.index("--task") + 1] == said
     assert "--runner" not in words

@@ -47,7 +47,10 @@ def test_a_gpu_without_an_offer_is_missing_data_and_not_infeasible(
 
 def test_a_gpu_with_offers_that_are_not_admitted_is_said_to_have_those(catalog: Catalog) -> None:
     plan = planned(catalog, ["mi300x"], prices={"providers": ["aws"]})
-    text = "No offer that prices admits has mi300x: widen its terms, providers or regions."
+    text = (
+        "No offer that prices admits has mi300x, whose offers are on-demand, spot (tiers cloud, "
+        "hyperscaler, marketplace): widen its terms, tiers, confidence, providers or regions."
+    )
     assert text in summary(plan)
 
 

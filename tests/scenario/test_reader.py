@@ -59,7 +59,11 @@ def test_json_round_trip():
         (("rate: 50", "rat: 50"), 2, ["unknown field 'rat'", "did you mean 'rate'?"]),
         (("2s", "0"), 5, ["slo.ttft_p99", "must be longer than 0"]),
         (("2s", "2 parsecs"), 5, ["ttft_p99", "parsecs"]),
-        (("ttft_p99: 2s, tpot_p99: 100ms", "ttft: 2s"), 5, ["ttft_p99: 2s"]),
+        (
+            ("ttft_p99: 2s, tpot_p99: 100ms", "ttft: 2s"),
+            5,
+            ["unknown field 'ttft'", "did you mean 'ttft_p99'?"],
+        ),
         (("1000", "{mean: 3, quantiles: {0.5: 2}}"), 3, ["exactly one of"]),
         (("1000", "{quantiles: {0.1: 20, 0.9: 10}}"), 3, ["must not decrease"]),
         (("1000", "0"), 3, ["greater than or equal to 1"]),

@@ -134,6 +134,7 @@ def command(
 
 
 def _seconds(over: str | None) -> float | None:
+    from planner.cli.shared.numbers import warn_of_seconds
     from planner.units import parse_duration_s
 
     if over is None:
@@ -146,4 +147,5 @@ def _seconds(over: str | None) -> float | None:
         raise InputError(
             "not a duration", where="--over", found=over, allowed="such as 24h or 30min"
         )
+    warn_of_seconds(over, "--over")
     return seconds

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import click
 
-from planner.units import parse_duration_s
+from planner.errors import AmbiguousNumber
+from planner.units import parse_duration_s, unit_missing
 
 
 class FiniteRange(click.FloatRange):
@@ -24,7 +26,7 @@ class FiniteRange(click.FloatRange):
 
 
 def duration(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Seconds from ``30m``, ``90s`` or a bare number."""
+    """Seconds from ``30m``, ``90s`` or a bare number, which is warned of."""
     if value is None:
         return None
     try:
@@ -33,4 +35,12 @@ def duration(_ctx: click.Context, param: click.Parameter, value: str | None) -> 
         raise click.BadParameter(str(error), param=param) from None
     if seconds <= 0:
         raise click.BadParameter(f"must be longer than 0, found {value!r}", param=param)
+    warn_of_seconds(value, param.opts[0])
     return seconds
+
+
+def warn_of_seconds(text: str, where: str) -> None:
+    """Warn where a duration has no unit and is read as seconds; ``where``: the option."""
+    missing = unit_missing(text)
+    if missing:
+        warnings.warn(f"{where}: {missing}", AmbiguousNumber, stacklevel=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from planner.catalog.checkpoints import near_checkpoints
 from planner.catalog.store import Catalog
 from planner.deploy.engines.dialect import Dialect
 from planner.deployment import Deployment
@@ -60,10 +61,10 @@ def weights_to_load(
         dialect.weights(model.native_weights, vendor),
     )
     if requested is None or not requested.value:
-        raise _needs_checkpoint(service, own, deployment, dialect)
+        raise _needs_checkpoint(service, own, deployment, dialect, catalog)
     as_it_is = requested.checkpoint == "any" or (kept is not None and requested.value == kept.value)
     if not plain and as_it_is:  # the engine would load the quantised checkpoint and not refuse it
-        raise _needs_checkpoint(service, own, deployment, dialect)
+        raise _needs_checkpoint(service, own, deployment, dialect, catalog)
     if requested.checkpoint == "any":
         return LoadedWeights(own, requested.value)
     return LoadedWeights(
@@ -81,8 +82,11 @@ def own_checkpoint(service: Service, catalog: Catalog) -> str | None:
     A checkpoint that shares its config with the catalog's own name is loaded under its own.
     """
     requested = service.model
-    if not isinstance(requested, str):
-        return None
+    return named_checkpoint(requested, catalog) if isinstance(requested, str) else None
+
+
+def named_checkpoint(requested: str, catalog: Catalog) -> str:
+    """The repository of a name of the catalog, or the folder of a model given by path."""
     if requested.lower() in {n.lower() for entry in catalog.model_index() for n in entry.names}:
         return catalog.model(requested).requested_as(requested)
     path = Path(requested).expanduser()
@@ -91,13 +95,15 @@ def own_checkpoint(service: Service, catalog: Catalog) -> str | None:
 
 
 def _needs_checkpoint(
-    service: Service, own: str, deployment: Deployment, dialect: Dialect
+    service: Service, own: str, deployment: Deployment, dialect: Dialect, catalog: Catalog
 ) -> InputError:
     weights, native = deployment.weights.name, deployment.model.native_weights
+    near = near_checkpoints(catalog.root, own, weights)
     return InputError(
         f"{dialect.engine} {dialect.version} does not make {weights} weights of a {native} checkpoint",
         where=f"service {service.name!r}",
         found=own,
-        action=f"the catalog knows no public {weights} checkpoint: make one, and name it: "
-        f"--checkpoint {service.name}=REPOSITORY",
+        action=f"the catalog knows no public {weights} checkpoint: "
+        + "".join(f"plan with weights {name} ({checkpoint}), or " for name, checkpoint in near)
+        + f"make one, and name it: --checkpoint {service.name}=REPOSITORY",
     )

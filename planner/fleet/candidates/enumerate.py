@@ -195,10 +195,17 @@ def _unpriced(context: Context) -> Iterator[Rejection]:
     named = context.service.search.gpus
     gpus = () if named == "all" else dict.fromkeys(context.catalog.gpu(n).name for n in named)
     missing = [gpu for gpu in gpus if gpu not in context.largest_node]
-    listed = {o.gpu for o in context.catalog.offers()} if missing else set()
+    listed = context.catalog.offers() if missing else ()
     for gpu in missing:
-        if gpu in listed:
-            detail = f"no offer that prices admits has {gpu}: widen its terms, providers or regions"
+        offers = [o for o in listed if o.gpu == gpu]
+        if offers:
+            terms = ", ".join(sorted({o.term.value for o in offers}))
+            tiers = ", ".join(sorted({o.tier for o in offers if o.tier}))
+            detail = (
+                f"no offer that prices admits has {gpu}, whose offers are {terms}"
+                + (f" (tiers {tiers})" if tiers else "")
+                + ": widen its terms, tiers, confidence, providers or regions"
+            )
         else:
             detail = (
                 f"no price is known for {gpu}: give one in prices.file, or list nodes of your own "

@@ -35,7 +35,8 @@ def ruled_out(
     """
     model, gpu = deployment.model, deployment.gpu
     if model.max_context_tokens and longest > model.max_context_tokens:
-        detail = f"{longest} tokens, the model takes {model.max_context_tokens}"
+        parts = "" if apart else "prompt and output: "
+        detail = f"{parts}{longest:,} tokens, the model takes {model.max_context_tokens:,}"
         yield RejectionReason.TOO_LONG, detail, longest / model.max_context_tokens
     pinned = deployment.settings.max_model_len_tokens
     if pinned is not None and longest > pinned:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from planner.catalog.store import Catalog
 from planner.catalog.support import compute_precision
@@ -64,8 +65,9 @@ def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection
     if not isinstance(replica, FittingReplica):
         reason, detail, miss = replica
         return Rejection(reason, layout.label, detail, miss)
-    for detail, miss in below_floors(replica.floors, context):
-        return Rejection(RejectionReason.TOO_SLOW, layout.label, detail, miss)
+    missed = max(below_floors(replica.floors, context), key=itemgetter(1), default=None)
+    if missed is not None:  # the worst of its targets says how far it is from passing
+        return Rejection(RejectionReason.TOO_SLOW, layout.label, *missed)
     worse = derating(replica.steps, service.assurance)
     states = {
         b.key: too_long(replica.limits, b.lengths)

@@ -35,12 +35,13 @@ Path = tuple[str | int, ...]
 
 
 def scenario_requirements(
-    scenario: Scenario, unserved: Collection[str] = ()
+    scenario: Scenario, unserved: Collection[str] = (), other_terms: Collection[str] = ()
 ) -> tuple[Requirement[Scenario], ...]:
     """Rates, targets, limits, failures, prices and search of a scenario, as its file names them.
 
     ``unserved``: services that no deployment can serve as stated. In a fleet of many services theirs
-    are the targets listed, and the rates of all others are taken together.
+    are the targets listed, and the rates of all others are taken together. ``other_terms``: in which the
+    GPUs that the search names are offered, where the admitted terms have none.
     """
     return tuple(
         requirement
@@ -48,7 +49,7 @@ def scenario_requirements(
             _of_services(scenario, unserved),
             _of_limits(scenario.limits),
             _of_failures(scenario),
-            _of_terms(scenario),
+            _of_terms(scenario, other_terms),
             _of_vendors(scenario),
             _of_search(scenario, unserved),
         )
@@ -155,7 +156,7 @@ def _of_failures(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
             )
 
 
-def _of_terms(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
+def _of_terms(scenario: Scenario, other_terms: Collection[str]) -> Iterator[Requirement[Scenario]]:
     """Lead times of the terms admitted, and the terms where none is there from the first day."""
     terms, on_demand = scenario.prices.terms, Term.ON_DEMAND.value
     for term, months in sorted(scenario.horizon.lead_time_months.items()):
@@ -168,10 +169,17 @@ def _of_terms(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
                 write=lambda v: f"{v:.3g} months",
                 whole=True,
             )
-    if on_demand not in terms:
-        wider = (*terms, on_demand)
-        edit = _editor(("prices", "terms"), lambda _: wider)
-        yield switch("prices.terms", _joined(terms), _joined(wider), lambda s: edit(s, 1))
+    added = [t for t in dict.fromkeys((on_demand, *sorted(other_terms))) if t not in terms]
+    if added:
+        wider = (*terms, *added)
+        alone = Term.SPOT.value in added and scenario.spot.pools_lost > 0
+        relaxed = _joined(wider) + (" with spot.pools_lost: 0" if alone else "")
+
+        def widen(edited: Scenario) -> Scenario:
+            edited = _replaced(edited, ("prices", "terms"), wider)
+            return _replaced(edited, ("spot", "pools_lost"), 0) if alone else edited
+
+        yield switch("prices.terms", _joined(terms), relaxed, widen)
 
 
 def _of_vendors(scenario: Scenario) -> Iterator[Requirement[Scenario]]:

@@ -10,6 +10,7 @@ from planner.plan.decision import GroupMargin, LossOfOne
 from planner.plan.labels import rented
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
+from planner.plan.spanning import spanned_nodes
 from planner.plan.speculation import SpeculationPlan
 from planner.reporting import rounding as say
 from planner.reporting.names import metric_title
@@ -27,7 +28,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
     if plan.totals is None:
         return
     groups = _costliest(plan)
-    yield from (_run(service, group, len(plan.services) > 1) for service, group in groups)
+    yield from (_run(plan, service, group) for service, group in groups)
     yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
     yield from _margins([group for _, group in groups])
     if line := as_predicted_line(plan):
@@ -46,9 +47,11 @@ def _costliest(plan: Plan) -> list[tuple[ServicePlan, ReplicaGroup]]:
     return [one for one in groups if one in kept]
 
 
-def _run(service: ServicePlan, group: ReplicaGroup, several: bool) -> str:
+def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     """How one replica is started: engine, degrees, checkpoint and formats."""
-    name = f"{service.name}: " if several else ""
+    name = f"{service.name}: " if len(plan.services) > 1 else ""
+    nodes, each = spanned_nodes(group, plan.nodes)
+    spans = f"; each replica spans {nodes} nodes of {counted(each, 'GPU')}" if nodes > 1 else ""
     checkpoint = group.checkpoint or service.model
     own = " (quantise it yourself)" if group.quantise_yourself else ""
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
@@ -57,7 +60,7 @@ def _run(service: ServicePlan, group: ReplicaGroup, several: bool) -> str:
     return (
         f"Run: {name}{group.replicas} x {group.gpus_each} {gpus}{part}, {group.engine} "
         f"{group.engine_version}, {group.parallel}, {checkpoint} with {group.weights} weights{own} "
-        f"and {group.kv_cache} KV cache{drafts}."
+        f"and {group.kv_cache} KV cache{drafts}{spans}."
     )
 
 

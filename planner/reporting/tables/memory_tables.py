@@ -19,10 +19,12 @@ from planner.sizing.parameters import ParameterCount
 from planner.units import GB, GIB
 
 
-def model_document(result: ModelMemory, launch: tuple[str, ...] = ()) -> Document:
+def model_document(
+    result: ModelMemory, launch: tuple[str, ...] = (), before: tuple[str, ...] = ()
+) -> Document:
     """``planner memory --model``: the model, one GPU's memory, and what it holds.
 
-    ``launch``: the lines of the command that the sizing assumes.
+    ``launch``: the lines of the command that the sizing assumes; ``before``: what to know before it is run.
     """
     parameters = result.parameters
     sections = [
@@ -32,9 +34,10 @@ def model_document(result: ModelMemory, launch: tuple[str, ...] = ()) -> Documen
     if result.layout is not None:
         sections.append(Section("gpu", "Memory of one GPU", (_partition_table(result),)))
     sections.append(Section("holds", "What it holds", (_holds_table(result),)))
-    if launch:
-        sections.append(Section("launch", "Launch", (Code(launch),)))
-    sections.append(_notes(result.warnings + _reasons(result)))
+    if launch or before:
+        blocks = (*((Items(before),) if before else ()), *((Code(launch),) if launch else ()))
+        sections.append(Section("launch", "Launch", blocks))
+    sections.append(_notes(_told(result) + _reasons(result)))
     active = (
         "" if parameters.active == parameters.total else f", {_billions(parameters.active)} active"
     )
@@ -46,7 +49,9 @@ def model_document(result: ModelMemory, launch: tuple[str, ...] = ()) -> Documen
     )
 
 
-def model_mapping(result: ModelMemory, launch: tuple[str, ...] = ()) -> dict[str, object]:
+def model_mapping(
+    result: ModelMemory, launch: tuple[str, ...] = (), before: tuple[str, ...] = ()
+) -> dict[str, object]:
     """The JSON of ``planner memory --model``; sizes in bytes."""
     parameters = result.parameters
     return {
@@ -69,8 +74,9 @@ def model_mapping(result: ModelMemory, launch: tuple[str, ...] = ()) -> dict[str
         },
         "state_bytes_per_sequence": result.state_bytes_per_sequence,
         "memory": _memory_mapping(result),
-        "notes": [*result.warnings],
+        "notes": [*_told(result)],
         **({"launch": list(launch)} if launch else {}),
+        **({"launch_notes": list(before)} if before else {}),
     }
 
 
@@ -225,6 +231,7 @@ def _memory_mapping(result: ModelMemory) -> dict[str, object]:
         **requested,
         "free_bytes": layout.kv_pool_bytes - result.kv_needed_bytes,
         "holds": result.holds,
+        "serves": result.serves,
         "longest_context_tokens": result.longest_context_tokens,
         "request_bytes": layout.reserved_bytes(result.context_tokens),
         "max_sequences": result.max_sequences,
@@ -234,12 +241,27 @@ def _memory_mapping(result: ModelMemory) -> dict[str, object]:
 
 def _verdict(result: ModelMemory) -> str:
     if result.layout is None or result.deployment is None:
-        return f"{_both(result.kv_needed_bytes)} of KV cache requested"
+        requested = f"{_both(result.kv_needed_bytes)} of KV cache requested"
+        return f"{requested}, but {result.beyond_context}" if result.beyond_context else requested
     requested = f"{result.concurrency:,} x {result.context_tokens:,} tokens"
     where = f"{result.deployment.gpus}x {result.deployment.gpu.name}"
     if not result.layout.fits:
         return f"does not fit on {where}"
+    if result.refusals:
+        return f"{where}: {result.refusals[0]}"
+    if result.beyond_context:
+        return f"{where}: {result.beyond_context}"
     return f"{where} {'holds' if result.holds else 'does not hold'} {requested}"
+
+
+def _told(result: ModelMemory) -> tuple[str, ...]:
+    """What stands in the way first, then what is approximate."""
+    beyond = (
+        (f"{result.beyond_context}: engines refuse a longer context unless overridden",)
+        if result.beyond_context
+        else ()
+    )
+    return result.refusals + beyond + result.warnings
 
 
 def _reasons(result: ModelMemory) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ VLLM_LINES = (
     _line("vLLM API server version", r"version v?([0-9][0-9A-Za-z.+]{0,60})", "version"),
     _line("LLM engine (v", r"LLM engine \(v([0-9][0-9A-Za-z.+]{0,60})\)", "version"),
     _line("█", r"version ([0-9][0-9A-Za-z.+]{1,60})", "version"),
+    _line("Starting to load model", r"load model (\S{2,400}?)\.\.\.", "model", "first"),
     _line("Model loading took", rf"Model loading took {SIZE}", "weights_gib", "max"),
     _line("model weights took", rf"Loading model weights took {SIZE}", "weights_gib", "max"),
     _line("model weights take", rf"model weights take{GAP}{SIZE}", "weights_gib", "max"),

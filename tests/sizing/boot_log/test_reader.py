@@ -361,3 +361,18 @@ def test_eager_mode_has_no_graphs(catalog: Catalog) -> None:
     graphs = part_of(check_boot_log(catalog, log), "CUDA graphs")
     assert graphs.planned == 0
     assert graphs.explanation == "eager mode captures none"
+
+
+def test_a_log_without_its_configuration_names_the_model_as_it_starts_to_load() -> None:
+    lines = (
+        "INFO 11-30 09:00:01 [gpu_model_runner.py:1953] Starting to load model "
+        "meta-llama/Llama-3.1-8B-Instruct...",
+        "INFO 11-30 09:00:09 [gpu_model_runner.py:2007] Model loading took 14.99 GiB and 6.1 seconds",
+        "INFO 11-30 09:00:20 [kv_cache_utils.py:864] GPU KV cache size: 439,344 tokens",
+    )
+    log = parse_boot_log(lines)
+    assert log is not None
+    assert (log.engine, log.model) == ("vllm", "meta-llama/Llama-3.1-8B-Instruct")
+    drafted = parse_boot_log((*lines, "INFO Starting to load model yuhuili/EAGLE3-LLaMA3.1..."))
+    assert drafted is not None
+    assert drafted.model == "meta-llama/Llama-3.1-8B-Instruct"

@@ -1,0 +1,54 @@
+"""Why nothing serves a scenario: what every deployment shares is said once, and the nearest is nearest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from planner.cli.main import main
+
+
+def summary(tmp_path: Path, text: str) -> str:
+    scenario, plan = tmp_path / "s.yaml", tmp_path / "plan.json"
+    scenario.write_text(text)
+    words = ["solve", str(scenario), "--no-cache", "--format", "json", "-o", str(plan)]
+    assert main(words) == 3
+    return str(json.loads(plan.read_text())["infeasibility"]["summary"])
+
+
+def test_a_prompt_beyond_the_context_is_one_sentence(tmp_path: Path) -> None:
+    said = summary(
+        tmp_path,
+        "model: meta-llama/Llama-3.1-8B-Instruct\nrate: 1\nprompt_tokens: 200k\noutput_tokens: 10\n"
+        "slo: {ttft_p99: 60s}\nsearch: {gpus: [a10, h100]}\n",
+    )
+    assert said == (
+        "No limit or target is at fault: requests exceed the context "
+        "(prompt and output: 200,010 tokens, the model takes 131,072)."
+    )
+
+
+@pytest.mark.parametrize("gpus", ["a100-pcie-40gb, b200", "b200, a100-pcie-40gb"])
+def test_the_nearest_miss_is_by_the_target_missed_most(tmp_path: Path, gpus: str) -> None:
+    said = summary(
+        tmp_path,
+        "model: meta-llama/Llama-3.1-8B-Instruct\nrate: 1\nprompt_tokens: 1000\noutput_tokens: 200\n"
+        "slo: {ttft_p99: 20ms, tpot_p99: 1ms}\n"
+        f"search: {{gpus: [{gpus}], tensor_parallel: [2], kv_cache: [bf16], weights: [bf16]}}\n",
+    )
+    assert "Nearest miss: 2x b200-sxm-180gb vllm TP2" in said
+
+
+def test_a_gpu_offered_on_other_terms_alone_names_them(tmp_path: Path) -> None:
+    text = (
+        "model: Qwen/Qwen3-8B\nrate: 1\nprompt_tokens: 1000\noutput_tokens: 200\n"
+        "slo: {ttft_p99: 2s, tpot_p99: 50ms}\nsearch: {gpus: [mi355x]}\n"
+    )
+    said = summary(tmp_path, text)
+    assert "No offer that prices admits has mi355x, whose offers are spot" in said
+    found = json.loads((tmp_path / "plan.json").read_text())["infeasibility"]["relaxations"]
+    ways = {r["requirement"]: r["relaxed"] for r in found}
+    assert ways["prices.terms"] == "on-demand, spot with spot.pools_lost: 0"
+    assert "search.gpus" in ways
