@@ -132,7 +132,7 @@ def test_servers_follow_their_price_their_power_and_the_need(tmp_path):
     assert over["Cost of the horizon"][0] == pytest.approx(signed)
 
 
-def test_a_longer_horizon_is_calculated_as_if_it_had_been_requested_for(tmp_path):
+def test_a_longer_horizon_is_calculated_as_if_it_had_been_requested(tmp_path):
     found = changed(priced(24), tmp_path / "longer", Horizon_months=36)
     expected = [p.cost_usd for p in priced(36).purchases]
     assert found["Cost of the horizon"] == pytest.approx(expected)

@@ -20,6 +20,7 @@ from planner.units import counted
 MOST_GROUPS = 4
 FULL = 1.0
 SAME = 1e-6  # relative: costs that differ by less are the same
+MIX = "max_deployments"
 ACCEPT = "Before signing: planner accept --plan PLAN.json prints a load test of one replica."
 
 
@@ -34,6 +35,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
     if line := as_predicted_line(plan):
         yield line
     yield from (_loss(loss, len(plan.losses) > 1) for loss in plan.losses[:MOST_GROUPS])
+    yield from _mixed(plan)
     if line := cheapest_line(plan):
         yield line
     if plan.acceptance:
@@ -180,6 +182,15 @@ def _spare(loss: LossOfOne) -> str:
     if loss.spare_usd_per_hour == 0:
         return "A spare fits on idle GPUs."
     return f"One spare of the same kind costs {say.usd_per_hour(loss.spare_usd_per_hour)}."
+
+
+def _mixed(plan: Plan) -> Iterator[str]:
+    """What one kind of replica more than the default would save, where it would."""
+    for other in plan.left_out:
+        if MIX in other.name and other.usd_per_hour is not None and plan.totals is not None:
+            less = say.relative(plan.totals.usd_per_hour, other.usd_per_hour)
+            cost = say.usd_per_hour(other.usd_per_hour)
+            yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."
 
 
 def cheapest_line(plan: Plan) -> str:
