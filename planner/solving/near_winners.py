@@ -106,7 +106,7 @@ class NearWinners:
                 new = [s for s in streams_of(trial.decided) if not settled >= s.placed.keys()]
                 if not new:
                     break
-                if all(self._holds(s, trial.raised, least) for s in new):
+                if all(self._holds(problem, s, trial.raised, least) for s in new):
                     needed = _needed(new, trial.raised)
                     return replace(trial.decided, problem=scaled(problem, needed))
             low = level
@@ -138,15 +138,16 @@ class NearWinners:
             if k.key not in settled
         }
 
-    def _holds(self, stream: Stream, raised: Mapping[str, float], least: float) -> bool:
+    def _holds(
+        self, problem: Problem, stream: Stream, raised: Mapping[str, float], least: float
+    ) -> bool:
         """Simulate a stream briefly, then in full; ``least``: what its kinds are raised to where it fails."""
         self.left -= 1
         self.screened |= stream.placed.keys()
         if looks_well(stream, self.effort) and self._is_confirmed(stream):
             return True
-        for key in raised.keys() & stream.placed.keys():
-            deployment = stream.placed[key].deployment
-            at = (stream.service.name, deployment.gpu.name, deployment.gpus)
+        for kind in (k for k in problem.kinds if k.key in stream.placed and k.key in raised):
+            at = (stream.service.name, kind.gpu, kind.gpus)
             self.highest[at] = min(least, self.highest.get(at, least))
         return False
 
