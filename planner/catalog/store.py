@@ -185,8 +185,11 @@ class Catalog:
         return self._priced("api_batch.csv", ApiBatchRow)
 
     def provider_aliases(self) -> tuple[ProviderAliasRow, ...]:
-        """Return other names of providers, as sources of prices write them."""
-        return self._priced("provider_aliases.csv", ProviderAliasRow)
+        """Return other names of providers, as sources of prices write them; none without that table."""
+        file = "provider_aliases.csv"
+        return (
+            self._priced(file, ProviderAliasRow) if (self.root / "prices" / file).exists() else ()
+        )
 
     def servers(self) -> tuple[ServerRow, ...]:
         """Return the servers that can be bought."""
