@@ -69,6 +69,7 @@ class _Workers(ProcessPoolExecutor):
     """Processes that Ctrl-C does not reach."""
 
     def submit(self, *given: Any, **named: Any) -> Future[Any]:
+        # the signature is that of the class in concurrent.futures, which takes any call
         with interrupts_ignored():
             return super().submit(*given, **named)
 

@@ -81,7 +81,7 @@ def _a_plan(source: Source) -> InputError:
 
 
 def _without(data: dict[str, Any], wrong: list[Loc]) -> dict[str, Any]:
-    """The data without the wrong fields, with required fields filled in."""
+    """YAML that has not passed the schema yet, without the wrong fields, with required ones filled in."""
     left: dict[str, Any] = copy.deepcopy(data)
     for loc in wrong:
         _leave_out(left, loc)

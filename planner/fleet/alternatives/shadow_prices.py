@@ -120,6 +120,7 @@ def _more_cap(limits: FleetLimits, cap: Cap) -> Callable[[float], FleetLimits]:
 
 def _more(limits: FleetLimits, field: str) -> Callable[[float], FleetLimits]:
     def enlarged(units: float) -> FleetLimits:
+        # the field is a name: dataclasses.replace has no type for one that is known at run time alone
         change: dict[str, Any] = {field: getattr(limits, field) + units}
         return dataclasses.replace(limits, **change)
 

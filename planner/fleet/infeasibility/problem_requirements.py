@@ -206,6 +206,7 @@ def _limit_editor(
     field: str, kind: Callable[[float], float] = float
 ) -> Callable[[Problem, float], Problem]:
     def edit(problem: Problem, value: float) -> Problem:
+        # the field is a name: dataclasses.replace has no type for one that is known at run time alone
         change: dict[str, Any] = {field: kind(value)}
         limits = dataclasses.replace(problem.limits, **change)
         return dataclasses.replace(problem, limits=limits)

@@ -55,7 +55,7 @@ class ProvedSolutions:
     def __init__(self, key: str) -> None:
         self._key = key
         document = cache_folder.load(KIND, key)
-        self._rows: dict[str, Any] = document if isinstance(document, dict) else {}
+        self._rows: dict[str, object] = document if isinstance(document, dict) else {}
         self._new = False
 
     def of(self, problem: Problem, how: str, solve: Callable[[], Solution]) -> Solution:

@@ -21,7 +21,7 @@ _INPUT_COLOUR = "#FFF6D6"
 
 
 class Workbook:
-    """A workbook under construction and its shared cell formats."""
+    """A workbook under construction and its shared cell formats; those of xlsxwriter have no types."""
 
     def __init__(self, book: Any) -> None:
         self._book = book
@@ -133,7 +133,7 @@ class Sheet:
         self.next_row = row
 
     def _shape(self, quantity: Quantity, is_input: bool) -> Any:
-        shape: dict[str, Any] = {"num_format": _FORMATS[quantity]}
+        shape: dict[str, object] = {"num_format": _FORMATS[quantity]}
         if is_input:
             shape["bg_color"] = _INPUT_COLOUR
         return self._book.format(**shape)
@@ -143,6 +143,6 @@ class Sheet:
             self._book.define(name, f"='{self._name}'!${letter(column)}${row + 1}")
 
 
-def _indent(column: int) -> dict[str, Any]:
+def _indent(column: int) -> dict[str, object]:
     """Text keeps a distance from the number to its left."""
     return {"align": "left", "indent": 1} if column else {}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import plan_builder as build
 import pytest
-from browser import CHROMIUM, chromium
+from browser import CHROMIUM, REQUIRED, chromium
 from findings_builder import findings_for
 
 from planner.catalog.offer import Offer, Term
@@ -59,7 +59,9 @@ def test_a_memo_has_what_a_signature_needs(crowded):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt install chromium)")
+@pytest.mark.skipif(
+    CHROMIUM is None and not REQUIRED, reason="needs Chromium (apt install chromium)"
+)
 @pytest.mark.parametrize("which", ["crowded", "findings", "hostile"])
 def test_a_memo_prints_on_one_sheet(which, request, tmp_path):
     path = tmp_path / "memo.html"
