@@ -125,7 +125,8 @@ def measured_s(command: Command, folder: Path, runs: int) -> tuple[float, float]
     }
     arguments = [places.get(a, a) for a in command.arguments]
     run_main = f"import sys; sys.argv = ['planner', *{arguments!r}]; from planner.cli.main import run; run()"
-    first, again = [], []
+    first: list[float] = []
+    again: list[float] = []
     for k in range(runs):
         cache = str(folder / f"kept-{command.name.replace('/', ' ')}-{k}")
         for found in (first, again):

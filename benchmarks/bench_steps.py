@@ -46,7 +46,7 @@ def main() -> dict[str, float]:
     steps = step_model(deployment, calibration)
     rng = np.random.default_rng(0)
     sequences = rng.integers(1, 512, ROWS).astype(float)
-    contexts = sequences * rng.integers(100, 8000, ROWS)
+    contexts = sequences * rng.integers(100, 8000, ROWS).astype(float)
     many = StepBatch(sequences, contexts, sampled_tokens=sequences)
     one = StepBatch(64.0, 96_000.0, sampled_tokens=64.0)
     found = {

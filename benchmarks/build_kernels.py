@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -31,11 +32,13 @@ from planner.performance.kernels.table import STEPS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 ROOT = Path(__file__).resolve().parents[1] / "catalogs" / "kernels"
 ENGINES = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm", "nccl": "nccl"}
-TOKENS = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
-TOKENS += (4096, 8192, 16384, 32768)
+TOKENS: tuple[int, ...] = (
+    *(1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072),
+    *(4096, 8192, 16384, 32768),
+)
 FEW_TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 CONTEXTS = (16, 128, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
@@ -57,7 +60,8 @@ class Columns:
     def equal(self, name: str, word: str) -> Bools:
         """Rows whose text column ``name`` is ``word``."""
         known = self.words[name]
-        return self.values[name] == (known.index(word) if word in known else -1)
+        code = known.index(word) if word in known else -1
+        return np.equal(self.values[name], code)
 
     def take(self, rows: Bools | NDArray[np.int64]) -> Columns:
         """The rows of a mask or of indices."""
@@ -97,9 +101,11 @@ def _context(c: Columns) -> Bools:
 def _routing(c: Columns) -> Bools:
     tensor, expert = c.values["moe_tp_size"], c.values["moe_ep_size"]
     narrow = (tensor * expert <= WIDEST_SPREAD) & ((expert <= 8) | (tensor == 1))
-    return narrow & np.where(
+    likely: Bools = np.where(
         expert <= NODE_GPUS, c.equal("distribution", ROUTING), c.equal("distribution", "balanced")
     )
+    chosen: Bools = np.logical_and(narrow, likely)
+    return chosen
 
 
 def _half(c: Columns) -> Bools:
@@ -107,7 +113,7 @@ def _half(c: Columns) -> Bools:
 
 
 def _fresh(c: Columns) -> Bools:
-    return c.values["step"] == 0
+    return np.equal(c.values["step"], 0)
 
 
 _GEN = (("batch_size", BATCHES), ("step", CONTEXTS))
@@ -258,7 +264,7 @@ def main(folder: Path) -> int:
         if engine == "nccl" or gpu not in cards:
             continue
         path = ROOT / f"{gpu}.{engine}.npz"
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # an array may be named allow_pickle
         total += path.stat().st_size
         print(f"{path.name:44} {path.stat().st_size / 1024:8.0f} KiB")
     print(f"{total / 2**20:.1f} MiB")
@@ -430,7 +436,7 @@ def _along(at: NDArray[np.int64], ns: Floats, ladder: Iterable[int], rise: float
     order = np.argsort(at)
     x, y = np.log(np.maximum(at[order].astype(float), 1.0)), np.log(ns[order])
     wanted = np.log(np.array(tuple(ladder), dtype=float))
-    values = np.interp(wanted, x, y)
+    values: Floats = np.interp(wanted, x, y)
     beyond = wanted > x[-1]
     values[beyond] += rise * (wanted[beyond] - x[-1])
     return values

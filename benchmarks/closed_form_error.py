@@ -24,6 +24,7 @@ from planner.performance.model import step_model
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Arrivals
 from planner.scenario.slo import Slo
+from planner.serving.capacity_limit import LimitedBy
 from planner.serving.closed_form.capacity import capacity_within
 from planner.serving.limits import replica_limits
 from planner.serving.simulation.capacity import simulated_capacity
@@ -63,7 +64,7 @@ class Outcome:
     closed_qps: float
     simulated_qps: float
     half_width: float
-    limits: tuple[str, str]
+    limits: tuple[LimitedBy, LimitedBy | None]
     concurrency: float
     seconds: float
 
@@ -79,12 +80,18 @@ GROUPS: dict[str, Callable[[Outcome], bool]] = {
     "fewer than 8 in flight": lambda o: o.half_width < NARROW and o.concurrency < 8,
     "arrivals of CV 1": lambda o: o.half_width < NARROW and o.point.cv == 1,
     "arrivals of CV over 1": lambda o: o.half_width < NARROW and o.point.cv > 1,
-    "limited by TTFT": lambda o: o.half_width < NARROW and o.limits[1].startswith("ttft"),
-    "limited by TPOT": lambda o: o.half_width < NARROW and o.limits[1].startswith("tpot"),
+    "limited by TTFT": lambda o: o.half_width < NARROW and _limited_by(o, "ttft"),
+    "limited by TPOT": lambda o: o.half_width < NARROW and _limited_by(o, "tpot"),
     "vLLM": lambda o: o.half_width < NARROW and o.point.engine == "vllm",
     "SGLang": lambda o: o.half_width < NARROW and o.point.engine == "sglang",
     "TensorRT-LLM": lambda o: o.half_width < NARROW and o.point.engine == "trtllm",
 }
+
+
+def _limited_by(outcome: Outcome, metric: str) -> bool:
+    """Whether a target of ``metric`` is what the simulated capacity misses first."""
+    limit = outcome.limits[1]
+    return limit is not None and limit.startswith(metric)
 
 
 def draw(seed: int) -> Point:
@@ -136,14 +143,13 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
     closed = capacity_within(steps, limits, lengths, slo, point.cv)
     if closed.qps <= 0:
         return None
-    process = "poisson" if point.cv == 1 else "gamma"
     started = time.perf_counter()
     simulated = simulated_capacity(
         steps,
         limits,
         lengths,
         slo,
-        Arrivals(process=process, cv=point.cv),
+        Arrivals(process="poisson" if point.cv == 1 else "gamma", cv=point.cv),
         closed,
         requests=requests,
         seed=seed,

@@ -90,7 +90,7 @@ def _kinds(
 ) -> list[ReplicaKind]:
     layouts = [(g, tp) for g in speed for tp in TENSOR_PARALLEL]
     variants = max(1, math.ceil(size.candidates / len(layouts)))
-    made = []
+    made: list[ReplicaKind] = []
     for g, tp in layouts:
         for v in range(variants):
             if len(made) == size.candidates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from planner.catalog.drafts import DraftMethod
 from planner.catalog.engine import EngineSpec
@@ -78,8 +79,37 @@ class Draft:
         return f"{self.method}{own}:{tokens}"
 
 
+class ParallelLayout(Protocol):
+    """What has the four degrees of parallelism of one replica."""
+
+    @property
+    def tensor_parallel(self) -> int: ...
+    @property
+    def pipeline_parallel(self) -> int: ...
+    @property
+    def data_parallel(self) -> int: ...
+    @property
+    def expert_parallel(self) -> int: ...
+
+
+class ParallelDegrees:
+    """Reads the four degrees of a layout together; a base of what has them as fields."""
+
+    __slots__ = ()
+
+    @property
+    def degrees(self: ParallelLayout) -> tuple[int, int, int, int]:
+        """TP, PP, DP and EP of one replica; of one that decodes, or prefills, where pools are separate."""
+        return (
+            self.tensor_parallel,
+            self.pipeline_parallel,
+            self.data_parallel,
+            self.expert_parallel,
+        )
+
+
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(ParallelDegrees):
     """How one replica is laid out over ``gpus`` devices.
 
     ``data_parallel`` is attention data parallelism inside the replica (each rank holds its own KV and
@@ -138,16 +168,6 @@ class Deployment:
             self.weights.name,
             self.kv_cache.name,
             speculation=self.speculation,
-        )
-
-    @property
-    def degrees(self) -> tuple[int, int, int, int]:
-        """TP, PP, DP and EP of one replica."""
-        return (
-            self.tensor_parallel,
-            self.pipeline_parallel,
-            self.data_parallel,
-            self.expert_parallel,
         )
 
 

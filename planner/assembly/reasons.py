@@ -89,7 +89,7 @@ def _times(ratio: float) -> str:
 
 def rejection_groups(decided: Decided) -> Iterator[RejectionGroup]:
     """Rejections by reason, the most frequent first, each with its nearest miss."""
-    by_reason: dict[str, list[Rejection]] = defaultdict(list)
+    by_reason: dict[RejectionReason, list[Rejection]] = defaultdict(list)
     for candidates in decided.candidates.values():
         for rejection in candidates.rejections:
             by_reason[rejection.reason].append(rejection)

@@ -4,7 +4,7 @@
     carbon  = energy x grid intensity of the region
 
 Full power of a GPU is its row's limit and a host's share; where a server row of the GPU states idle and
-full power of the whole, these are taken instead. What no row states is left out, and said so.
+full power of the whole, these are taken instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SECONDS_PER_HOUR = 3600.0
 
 
 def energy_of(plan: Plan, catalog: Catalog) -> Energy | None:
-    """What the planned fleet draws at its mean load; None where no power of a GPU is known."""
+    """What the planned fleet draws at its mean load; None without a plan."""
     if plan.totals is None:
         return None
     carbon = plan.scenario.limits.carbon
@@ -38,12 +38,10 @@ def energy_of(plan: Plan, catalog: Catalog) -> Energy | None:
             full, idle = row.max_power_kw / row.gpus, row.idle_power_kw / row.gpus
             load = loads.get(node.gpu, 0.0)
             bases[node.gpu] = f"{node.gpu}: whole server ({row.name}), {100 * load:.0f} % load"
-        elif gpu.tdp_w:
+        else:
             full = idle = gpu.tdp_w / 1000
             load = 1.0
             bases[node.gpu] = f"{node.gpu}: its power limit, no host"
-        else:
-            return None
         drawn = count * (idle + load * (full - idle)) * pue * HOURS_PER_MONTH
         kwh += drawn
         kg += drawn * _intensity(carbon, node.region) / 1000

@@ -22,3 +22,15 @@ class RejectionReason(StrEnum):
     NO_LINK = "no KV link between the pools is known"
     NO_HANDOVER = "the KV cache cannot be handed over between these GPUs"
     NO_GAIN = "a smaller unit of these pools has the same capacity"
+
+    @classmethod
+    def _missing_(cls, value: object) -> RejectionReason | None:
+        """The reason that earlier versions worded otherwise, as plans of theirs still do."""
+        return _FORMER.get(value) if isinstance(value, str) else None
+
+
+_FORMER = {
+    "layout cannot be cut that way": RejectionReason.ILLEGAL,
+    "nothing can draft that way": RejectionReason.NO_DRAFT,
+    "a smaller unit of these pools holds as much": RejectionReason.NO_GAIN,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planner.fleet.alternatives.narrower_choices import Restriction
 from planner.fleet.program.problem import Status
+from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.part import PlanPart
 
 
@@ -40,7 +41,7 @@ class LeftOut(PlanPart):
 class RejectionGroup(PlanPart):
     """Rejected configurations for one reason, with the numbers of the nearest miss."""
 
-    reason: str
+    reason: RejectionReason
     count: int
     nearest_miss: str
     examples: tuple[str, ...] = ()

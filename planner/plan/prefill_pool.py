@@ -7,12 +7,13 @@ from typing import Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from planner.deployment import ParallelDegrees
 from planner.evidence import Evidence
 from planner.plan.part import PlanPart
 
 
-class PrefillPool(PlanPart):
-    """The prompts' side of units that disaggregated prefill and decode.
+class PrefillPool(ParallelDegrees, PlanPart):
+    """The prompts' side of units whose prefill and decode are disaggregated.
 
     One unit has ``replicas`` that prefill and ``decode_replicas`` of the replica group's own layout,
     all ``within`` one "node" or "zone". ``link_gb_s``: of one GPU, ``link``: what it is; ``transfer_s``:
@@ -44,16 +45,6 @@ class PrefillPool(PlanPart):
         if not text.get("gpu"):
             text.pop("gpu", None)
         return text
-
-    @property
-    def degrees(self) -> tuple[int, int, int, int]:
-        """TP, PP, DP and EP of one prefill replica."""
-        return (
-            self.tensor_parallel,
-            self.pipeline_parallel,
-            self.data_parallel,
-            self.expert_parallel,
-        )
 
     @property
     def gpus_each(self) -> int:

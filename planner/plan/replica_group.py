@@ -11,7 +11,7 @@ from pydantic import (
     model_serializer,
 )
 
-from planner.deployment import degrees_label, replica_key, replica_name
+from planner.deployment import ParallelDegrees, degrees_label, replica_key, replica_name
 from planner.evidence import Evidence
 from planner.plan.decision import GroupMargin
 from planner.plan.part import PlanPart
@@ -69,12 +69,12 @@ class StepBreakdown(PlanPart):
     total_s: float
 
 
-class ReplicaGroup(PlanPart):
+class ReplicaGroup(ParallelDegrees, PlanPart):
     """Identical replicas of one deployment serving one service.
 
     ``gpu_share``: of its one GPU, where several replicas are on a cut one; memory and predictions
     are those of that share. ``prefill``: the other pool, where prompts run apart; a replica is then a
-    unit of both, and layout, memory and KV cache told here are those of one replica that decodes.
+    unit of both, and layout, memory and KV cache given here are those of one replica that decodes.
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
     neither the model's own nor a public one does. ``margin``: what its capacity allows for; None where
     it is the prediction's own. ``speculation``: what drafts, where anything does. ``profile``: of the MIG
@@ -123,16 +123,6 @@ class ReplicaGroup(PlanPart):
             if not text.get(name):
                 text.pop(name, None)
         return text
-
-    @property
-    def degrees(self) -> tuple[int, int, int, int]:
-        """TP, PP, DP and EP of one replica, or of one that decodes."""
-        return (
-            self.tensor_parallel,
-            self.pipeline_parallel,
-            self.data_parallel,
-            self.expert_parallel,
-        )
 
     @property
     def gpus_each(self) -> int:

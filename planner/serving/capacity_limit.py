@@ -19,7 +19,7 @@ class CapacityLimit(StrEnum):
     DECODE_THROUGHPUT = "decode throughput"
     GOODPUT = "goodput"
     STABLE = "stable"  # the queue grows without end
-    NOT_SOUGHT = ""  # a rate was given, and no higher one was looked for
+    NOT_SOUGHT = ""  # a rate was given, and no higher one was sought
 
 
 LimitedBy = CapacityLimit | TargetKey

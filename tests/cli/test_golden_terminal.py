@@ -14,6 +14,7 @@ from golden_text import is_same, masked
 from planner import session
 from planner.catalog import store
 from planner.cli.main import main
+from planner.solving.pipeline import solve_scenario
 
 WIDTHS = (80, 140)
 UNWRAPPED_WIDTH = 80
@@ -85,12 +86,12 @@ def solved():
 @pytest.fixture
 def run(tmp_path_factory, monkeypatch, capsys, catalog, solved):
     """Run a command in a folder with the files; return its exit code, output and messages."""
-    solve, load = session.solve_scenario, store.load_catalog
+    load = store.load_catalog
 
     def once(scenario, its_catalog, calibration, effort, **more):
         key = (scenario.model_dump_json(), effort)
         if key not in solved:
-            solved[key] = solve(scenario, its_catalog, calibration, effort, **more)
+            solved[key] = solve_scenario(scenario, its_catalog, calibration, effort, **more)
         return solved[key]
 
     monkeypatch.setattr(session, "solve_scenario", once)

@@ -1,14 +1,15 @@
 """Progress over many solves says how long the rest will take."""
 
+import time
+
 import pytest
 
-from planner.cli.shared import options
 from planner.cli.shared.options import counting, rest_text
 
 
 def test_what_is_left_follows_from_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 100.0, 104.0, 110.0])
-    monkeypatch.setattr(options.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     said: list[str] = []
     step = counting(said.append)
     for done, label in enumerate(("rate 10", "rate 20", "rate 30")):

@@ -3,7 +3,9 @@
 import csv
 
 import pytest
+from pydantic import BaseModel
 
+from planner.catalog.checkpoints import SpellingRow
 from planner.catalog.store import load_catalog
 from planner.deploy.engines.command_line import ENGINES
 from planner.deploy.engines.dialect import (
@@ -15,13 +17,12 @@ from planner.deploy.engines.dialect import (
     OptionRow,
     RuntimeRow,
     SettingRow,
-    SpellingRow,
     llm_d_components,
 )
 
 CATALOG = load_catalog()
 VERSIONS = [(e.name, e.version) for e in CATALOG.engines() if e.name in CATALOG.planned_engines()]
-TABLES = {
+TABLES: dict[str, type[BaseModel]] = {
     "vllm": OptionRow,
     "sglang": OptionRow,
     "tensorrt-llm": OptionRow,

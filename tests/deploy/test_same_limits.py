@@ -12,10 +12,11 @@ from planner.accuracy.conditions import setup_of
 from planner.accuracy.points import MeasuredPoint
 from planner.catalog.store import load_catalog
 from planner.deploy.choices import Choices
-from planner.deploy.resolve import deployment_of, resolve
+from planner.deploy.resolve import resolve
 from planner.deploy.targets import launch_files
 from planner.fleet.candidates.deployments import deployments
 from planner.performance.factors import load_calibration
+from planner.plan.rebuild import deployment_of
 from planner.scenario.reader import read_scenario
 from planner.serving.limits import replica_limits
 from planner.sizing.batch_limits import batch_limits, prefix_caching

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from planner.scenario.fleet import Buckets, Horizon, Load
 from planner.scenario.schema import Scenario
@@ -33,7 +33,7 @@ BASE = {
     ],
 )
 def test_a_document_that_makes_no_sense_is_refused(
-    document: type, given: dict[str, object], text: str
+    document: type[BaseModel], given: dict[str, object], text: str
 ) -> None:
     with pytest.raises(ValidationError, match=text):
         document.model_validate(given)

@@ -72,7 +72,7 @@ def test_who_waits_takes_the_last_question_nobody_has_begun():
 class Lost(ThreadPoolExecutor):
     """Workers that die with the first question, and take no other."""
 
-    def submit(self, *_args):
+    def submit(self, fn, /, *_args, **_named):
         if self._shutdown:
             raise BrokenProcessPool("gone")
         self._shutdown = True

@@ -7,7 +7,7 @@ import pytest
 
 from planner.assembly.conversations import caches_at_risk
 from planner.plan.prefix_hits import MORE_REQUESTS, PrefixCase, PrefixHits
-from planner.serving.simulation.service_simulation import Window
+from planner.serving.simulation.service_simulation import Window, check_service
 from planner.solving import prefix_hits
 from planner.solving.prefix_hits import MORE, MOST_CASE_REQUESTS
 
@@ -41,21 +41,20 @@ def test_a_window_keeps_its_proportions():
     assert window.shortened(50) == Window(10, 30, 10, 0.5)
 
 
-def test_every_case_plays_a_bounded_number_of_requests(monkeypatch):
+def test_every_case_simulates_a_bounded_number_of_requests(monkeypatch):
     """Double the think time makes the fleet of this scenario lose its caches, and never catch up."""
     from planner.api import solve
 
-    played = []
-    check = prefix_hits.check_service
+    simulated = []
 
     def counted(service, placed, *, window, **rest):
         rate = sum(p.rate_qps for p in placed)
-        played.append((rate, rate * window.slice_share * window.total_s))
-        return check(service, placed, window=replace(window, measured_s=1.0), **rest)
+        simulated.append((rate, rate * window.slice_share * window.total_s))
+        return check_service(service, placed, window=replace(window, measured_s=1.0), **rest)
 
     monkeypatch.setattr(prefix_hits, "check_service", counted)
     plan = solve("agents_coding_70b", rivals=0)
-    assert max(requests for _, requests in played) <= MOST_CASE_REQUESTS * (1 + 1e-9)
-    rates = [rate for rate, _ in played]
+    assert max(requests for _, requests in simulated) <= MOST_CASE_REQUESTS * (1 + 1e-9)
+    rates = [rate for rate, _ in simulated]
     assert max(rates) == pytest.approx(MORE * min(rates))
     assert [c.changed for c in plan.services[0].prefix_hits.cases][2] == MORE_REQUESTS

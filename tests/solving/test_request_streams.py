@@ -13,6 +13,7 @@ from planner.performance.factors import load_calibration
 from planner.scenario.reader import read_scenario
 from planner.solving import assured_play
 from planner.solving import simulation_loop as checking
+from planner.solving.build_problem import decide
 from planner.solving.options import SolveOptions
 from planner.solving.pipeline import solve_scenario
 from planner.solving.request_streams import streams_of
@@ -73,7 +74,6 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
     requested: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decided: list[Problem] = []
-    decide = checking.decide
 
     def seen(problem: Problem, effort: SolveOptions) -> Solution:
         decided.append(problem)

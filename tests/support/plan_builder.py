@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
 from planner.plan.periods import Period
 from planner.plan.provenance import Provenance, Run, SolverReport
@@ -184,7 +185,7 @@ def plan(
         ),
         "rejections": (
             RejectionGroup(
-                reason="weights do not fit",
+                reason=RejectionReason.NO_MEMORY,
                 count=12,
                 nearest_miss="1x h100-sxm-80gb TP1 bf16 needs 131.4 GiB, has 79.2",
                 examples=("1x l4 TP1 bf16",),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Arrivals
 from planner.scenario.slo import Slo
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form.capacity import Capacity
 from planner.serving.limits import ReplicaLimits
 from planner.serving.simulation.replica_groups import SimulatedGroup
@@ -25,12 +26,13 @@ MOST_REPLICATIONS = 32
 class SimulatedCapacity:
     """The rate at which the targets just hold [requests/s], and the Monte-Carlo half-width of it.
 
-    half_width: relative; limited_by: the requirement that fails first; runs: how many were simulated.
+    half_width: relative; limited_by: the requirement that fails first, None where no simulated rate
+    fails one; runs: how many were simulated.
     """
 
     qps: float
     half_width: float
-    limited_by: str
+    limited_by: LimitedBy | None
     runs: int
 
 
@@ -40,7 +42,7 @@ class _Miss:
 
     value: float
     error: float
-    key: str
+    key: LimitedBy
 
 
 def simulated_capacity(
@@ -86,7 +88,7 @@ def simulated_capacity(
     if low == 0.0:
         return SimulatedCapacity(0.0, math.inf, simulated.miss(high).key, simulated.count)
     if high == math.inf:
-        return SimulatedCapacity(low, math.inf, "none", simulated.count)
+        return SimulatedCapacity(low, math.inf, None, simulated.count)
     at = math.sqrt(low * high)
     near = min(simulated.runs, key=lambda r: abs(r - at))
     others = sorted(simulated.runs, key=lambda r: abs(r - near))[1]
@@ -149,7 +151,7 @@ class _SimulatedStream:
             runs.append(self._play(qps, self._seed + 7919 * len(runs)))
         study = Study(tuple(runs))
         if study.overloaded:
-            return _Miss(5.0, 0.0, "overload")
+            return _Miss(5.0, 0.0, CapacityLimit.STABLE)
         found = []
         for o in study.outcomes(self._slo):
             late, allowed = max(1 - o.met, 1e-6), 1 - o.required

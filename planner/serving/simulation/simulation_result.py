@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.scenario.slo import Slo, Target
+from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.simulation.timed_replica import GAP_BINS_PER_DECADE, SHORTEST_GAP_S
 
 Floats = NDArray[np.float64]
@@ -54,7 +55,7 @@ class TargetOutcome:
     that shows neither is too short to tell.
     """
 
-    key: str
+    key: LimitedBy
     required: float
     met: float
     met_low: float
@@ -273,7 +274,7 @@ class Study:
             parts = np.array_split(met[run.measured], each)
             shares.extend(float(p.mean()) for p in parts if len(p))
             count += int(run.measured.sum())
-        return _outcome("goodput", slo.goodput or 0.0, shares, count)
+        return _outcome(CapacityLimit.GOODPUT, slo.goodput or 0.0, shares, count)
 
     def outcomes(self, slo: Slo) -> tuple[TargetOutcome, ...]:
         """Every requirement of ``slo``: goodput alone when it is requested, else each target."""
@@ -282,7 +283,7 @@ class Study:
         return tuple(self.outcome(t) for t in slo.targets)
 
 
-def _outcome(key: str, required: float, shares: Sequence[float], count: int) -> TargetOutcome:
+def _outcome(key: LimitedBy, required: float, shares: Sequence[float], count: int) -> TargetOutcome:
     """The mean share with its t-interval; ``count`` requests prove at most 1 - 3 / count of anything.
 
     (The rule of three: no failure among n leaves a failure share of up to 3 / n at 95 %.)

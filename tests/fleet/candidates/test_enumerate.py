@@ -20,7 +20,7 @@ from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration, load_calibration
 from planner.performance.guard import floors
 from planner.scenario.schema import Service
-from planner.serving.closed_form.capacity import Capacity
+from planner.serving.closed_form.capacity import Capacity, capacity_from
 
 CATALOG = load_catalog()
 CALIBRATION = load_calibration(CATALOG)
@@ -156,10 +156,8 @@ def test_a_share_of_a_gpu_is_a_smaller_gpu() -> None:
 
 
 def test_a_prediction_that_beats_physics_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = replica.capacity_from
-
     def boasting(*given: Any, **named: Any) -> Capacity:
-        return replace(honest(*given, **named), qps=1e6)
+        return replace(capacity_from(*given, **named), qps=1e6)
 
     monkeypatch.setattr(replica, "capacity_from", boasting)
     with pytest.raises(PhysicsBreach, match="capacity"):

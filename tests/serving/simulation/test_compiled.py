@@ -93,7 +93,7 @@ def groups(draw):
     """A replica group that may start and stop replicas, or prefill for a decode pool."""
     count = draw(st.integers(1, 4))
     kind = draw(st.sampled_from(["plain", "plain", "scales", "pools"]))
-    more = {}
+    more: dict[str, object] = {}
     if kind == "scales":
         more["ready_s"] = tuple(draw(st.floats(0, 8)) for _ in range(count))
         more["retire_s"] = (math.inf, *(draw(st.floats(0, 14)) for _ in range(count - 1)))
