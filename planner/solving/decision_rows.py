@@ -90,7 +90,7 @@ def _confirmed(
     decided = Decided(framed, problem, decide(problem, effort, proved=proved))
     if effort.verify != "simulate" or not decided.has_fleet:
         return decided
-    near = NearWinners(effort, simulate)
+    near = NearWinners(effort, simulate, proved)
     fleet, simulation = simulated(FleetAtLoad(decided, operating(decided)), effort, near=near)
     return fleet.decided if simulation.holds else None
 

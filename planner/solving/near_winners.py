@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.problem import Problem
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.program.too_dear import without_too_dear
 from planner.serving.simulation.service_simulation import (
     Check,
@@ -45,11 +46,12 @@ class NearWinners:
 
     ``highest``: levels that may still be tried, where one failed; ``screened``: kinds, briefly;
     ``checks``: simulations in full, by ``stream_key``; ``left``: brief ones still allowed;
-    ``simulate``: what simulates.
+    ``simulate``: what simulates; ``proved``: programs of the same question that were solved before.
     """
 
     effort: SolveOptions
     simulate: Check = check_service
+    proved: ProvedSolutions | None = None
     highest: dict[Hardware, float] = field(default_factory=dict)
     screened: set[str] = field(default_factory=set)
     checks: dict[tuple[object, ...], SimulatedService] = field(default_factory=dict)
@@ -99,7 +101,8 @@ class NearWinners:
                         least = middle
                 raised = self._raised(known, few, settled, most)
                 more = scaled(few, raised)
-                trial = replace(known, problem=more, solution=decide(more, self._brief))
+                solution = decide(more, self._brief, proved=self.proved)
+                trial = replace(known, problem=more, solution=solution)
                 new = [s for s in streams_of(trial) if not settled >= s.placed.keys()]
                 if not new:
                     break
@@ -134,7 +137,7 @@ class NearWinners:
     ) -> bool:
         """Whether a fleet costs less if every kind that was not simulated carried ``level`` times as much."""
         more = scaled(problem, self._raised(known, problem, settled, level))
-        solution = decide(more, self._brief, cost_alone=True)
+        solution = decide(more, self._brief, cost_alone=True, proved=self.proved)
         return is_cheaper(solution.objective_usd_per_hour, below_usd_per_hour)
 
     def _raised(

@@ -80,7 +80,7 @@ def solve_scenario(
     near, simulate = None, KeptSimulations(known)
     if decided.solution.status == "infeasible" and effort.verify == "simulate":
         progress("simulating fleets that need a little more capacity than predicted")
-        near = NearWinners(effort, simulate)
+        near = NearWinners(effort, simulate, proved)
         decided = near.first(decided) or decided
     if decided.solution.status == "infeasible":
         from planner.solving.why_infeasible import UNEXPLAINED, explained
@@ -97,7 +97,7 @@ def solve_scenario(
         from planner.solving.simulation_loop import simulated
 
         fleet, simulation = simulated(
-            fleet, effort, progress, near or NearWinners(effort, simulate)
+            fleet, effort, progress, near or NearWinners(effort, simulate, proved)
         )
     hits: Mapping[str, PrefixHits] = {}
     if any(service.conversations is not None for service in scenario.services):

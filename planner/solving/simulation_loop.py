@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from planner.errors import PhysicsBreach
 from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import Check, SimulatedService, check_service
 from planner.solving.assured_play import keeps_up, play_assured, share_held
@@ -80,7 +81,7 @@ def simulated(
             problem = _raised(decided, found, near)
         else:
             problem = _corrected(decided, found)
-        solution = decide(problem, effort)
+        solution = decide(problem, effort, proved=near.proved)
         confirmed = held[0].decided if held else None
         cheaper: Decided | None = None
         if _is_news(solution, confirmed):
@@ -94,7 +95,7 @@ def simulated(
     if held is None:
         return fleet, Simulation(False, tuple(rounds), errors, ())
     fleet, errors = held
-    winners = tuple(_near_winners(fleet.decided, replayed | near.screened, effort))
+    winners = tuple(_near_winners(fleet.decided, replayed | near.screened, effort, near.proved))
     return fleet, Simulation(True, tuple(rounds), errors, winners)
 
 
@@ -262,7 +263,9 @@ def _percentiles(check: SimulatedService) -> dict[str, float]:
     return {name: estimate.value_s for name, estimate in check.percentiles.items()}
 
 
-def _near_winners(decided: Decided, replayed: set[str], effort: SolveOptions) -> Iterable[str]:
+def _near_winners(
+    decided: Decided, replayed: set[str], effort: SolveOptions, proved: ProvedSolutions | None
+) -> Iterable[str]:
     """Unplayed candidates that would make a cheaper fleet if they carried 10 % more."""
     cost = decided.solution.objective_usd_per_hour or 0.0
     problem = replace(
@@ -276,7 +279,7 @@ def _near_winners(decided: Decided, replayed: set[str], effort: SolveOptions) ->
     )
     brief = replace(effort, time_limit_s=min(effort.time_limit_s, NEAR_WINNER_SECONDS))
     for _ in range(MAX_NEAR_WINNERS):
-        solution = decide(problem, brief)
+        solution = decide(problem, brief, proved=proved)
         found = solution.objective_usd_per_hour
         if found is None or found >= cost * (1 - 1e-9):
             return
