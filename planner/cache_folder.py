@@ -94,7 +94,7 @@ def program() -> str:
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
-                if entry.name.endswith(".py"):
+                if entry.name.endswith((".py", ".c", ".h")):
                     found = entry.stat()
                     files.append(f"{entry.path} {found.st_size} {found.st_mtime_ns}")
                 elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():

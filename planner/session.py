@@ -77,9 +77,10 @@ class Session:
         kept = self.remembers and cache_folder.cache_folder() is not None
         if not kept:
             return Known(self.most_states)
-        outcomes = OutcomeStore(self._namespace())
+        namespace = self._namespace()
+        outcomes = OutcomeStore(namespace)
         solutions = SolutionStore(cache_folder.program() + solver_version(self.options.solver))
-        return Known(self.most_states, outcomes, solutions)
+        return Known(self.most_states, outcomes, solutions, namespace)
 
     def _namespace(self) -> str:
         """Whatever decides how a deployment fares besides the question: data, factors, program."""

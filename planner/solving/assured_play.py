@@ -9,6 +9,7 @@ from planner.fleet.candidates.derating import derating
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import (
+    Check,
     SimulatedService,
     Window,
     check_service,
@@ -55,19 +56,20 @@ def share_held(
     seed: int = 0,
     lengths: JointLengths | None = None,
     known: SimulatedService | None = None,
+    simulate: Check = check_service,
 ) -> Held:
     """Simulate a fleet at its planned load, and find the share of it at which every target holds.
 
     ``known``: the simulation as predicted, where there is one already. Where that holds and the service
     is assured, the fleet is simulated again with steps, TTFT and demand derated, and that decides.
     """
-    check = known or check_service(service, placed, lengths=lengths, seed=seed)
+    check = known or simulate(service, placed, lengths=lengths, seed=seed)
     if not check.holds or service.assurance is None:
-        share = held_share(service, placed, check, lengths=lengths, seed=seed)
+        share = held_share(service, placed, check, lengths=lengths, seed=seed, simulate=simulate)
         return Held(check, check, share)
     worse, slower = _derated(service, placed)
-    assured = check_service(worse, slower, seed=seed, percentiles=(), lengths=lengths)
-    share = held_share(worse, slower, assured, lengths=lengths, seed=seed)
+    assured = simulate(worse, slower, seed=seed, percentiles=(), lengths=lengths)
+    share = held_share(worse, slower, assured, lengths=lengths, seed=seed, simulate=simulate)
     return Held(check, assured, share)
 
 
@@ -79,6 +81,7 @@ def play_assured(
     rate_scale: float = 1.0,
     seed: int = 0,
     lengths: JointLengths | None = None,
+    simulate: Check = check_service,
 ) -> SimulatedService:
     """Simulate a service at ``rate_scale`` times its rate, with steps, TTFT and demand derated.
 
@@ -87,7 +90,7 @@ def play_assured(
     deployments share the tightest TTFT targets and the highest demand among theirs.
     """
     if service.assurance is None:
-        return check_service(
+        return simulate(
             service,
             placed,
             window=window,
@@ -98,7 +101,7 @@ def play_assured(
         )
     scaled = [replace(p, rate_qps=p.rate_qps * rate_scale) for p in placed]
     worse, slower = _derated(service, scaled)
-    return check_service(
+    return simulate(
         worse,
         slower,
         seed=seed,

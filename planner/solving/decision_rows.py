@@ -22,8 +22,11 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Service
+from planner.serving.simulation.service_simulation import Check
 from planner.solving.build_problem import decide
 from planner.solving.framing import frame
+from planner.solving.kept_simulations import KeptSimulations
+from planner.solving.near_winners import NearWinners
 from planner.solving.operating import operating
 from planner.solving.options import SolveOptions
 from planner.solving.simulation_loop import simulated
@@ -67,7 +70,8 @@ def without_margin(
     framed = frame(scenario, decided.offers, size, catalog, decided.calendar)
     chosen = decided.replicas()
     own = replace(framed.problem, kinds=tuple(k for k in framed.problem.kinds if k.key in chosen))
-    same, fleet = (_confirmed(framed, p, effort, proved) for p in (own, framed.problem))
+    simulate = KeptSimulations(known)
+    same, fleet = (_confirmed(framed, p, effort, proved, simulate) for p in (own, framed.problem))
     if same is None or fleet is None:
         return None
     if not _no_dearer(fleet.solution, decided) or not _no_dearer(same.solution, decided):
@@ -76,13 +80,18 @@ def without_margin(
 
 
 def _confirmed(
-    framed: Framed, problem: Problem, effort: SolveOptions, proved: ProvedSolutions | None
+    framed: Framed,
+    problem: Problem,
+    effort: SolveOptions,
+    proved: ProvedSolutions | None,
+    simulate: Check,
 ) -> Decided | None:
     """The cheapest fleet, in the simulator too where the plan was simulated; None where none holds."""
     decided = Decided(framed, problem, decide(problem, effort, proved=proved))
     if effort.verify != "simulate" or not decided.has_fleet:
         return decided
-    fleet, simulation = simulated(FleetAtLoad(decided, operating(decided)), effort)
+    near = NearWinners(effort, simulate, proved)
+    fleet, simulation = simulated(FleetAtLoad(decided, operating(decided)), effort, near=near)
     return fleet.decided if simulation.holds else None
 
 

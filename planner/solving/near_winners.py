@@ -16,7 +16,10 @@ from dataclasses import dataclass, field, replace
 
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.problem import Problem
+from planner.fleet.program.solutions import ProvedSolutions
+from planner.fleet.program.too_dear import without_too_dear
 from planner.serving.simulation.service_simulation import (
+    Check,
     SimulatedService,
     check_service,
     window_for,
@@ -37,24 +40,18 @@ SECONDS = 5.0  # for each program
 Hardware = tuple[str, str, int]  # service, GPU type, GPUs of one replica
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A fleet that would do if its kinds carried ``level`` times their capacity, or what is left to them."""
-
-    level: float
-    raised: Mapping[str, float]
-    decided: Decided
-
-
 @dataclass
 class NearWinners:
     """What was simulated so far.
 
     ``highest``: levels that may still be tried, where one failed; ``screened``: kinds, briefly;
-    ``checks``: simulations in full, by ``stream_key``; ``left``: brief ones still allowed.
+    ``checks``: simulations in full, by ``stream_key``; ``left``: brief ones still allowed;
+    ``simulate``: what simulates; ``proved``: programs of the same question that were solved before.
     """
 
     effort: SolveOptions
+    simulate: Check = check_service
+    proved: ProvedSolutions | None = None
     highest: dict[Hardware, float] = field(default_factory=dict)
     screened: set[str] = field(default_factory=set)
     checks: dict[tuple[object, ...], SimulatedService] = field(default_factory=dict)
@@ -87,46 +84,61 @@ class NearWinners:
         if len(problem.period_hours) > 1:
             return None
         few = _without_dominated(problem, settled)
-        if self._cheaper(known, few, settled, LEVELS[-1], below_usd_per_hour) is None:
+        cheap = self._cheap(known, few, settled, below_usd_per_hour)
+        if not self._is_cheaper(known, cheap, settled, LEVELS[-1], below_usd_per_hour):
             return None
         low = 1.0
         for level in LEVELS:
             while self.left > 0:
-                trial = self._cheaper(known, few, settled, level, below_usd_per_hour)
-                if trial is None:
+                if not self._is_cheaper(known, cheap, settled, level, below_usd_per_hour):
                     break
-                least = low
+                least, most = low, level
                 for _ in range(HALVINGS):
-                    middle = (least + trial.level) / 2
-                    less = self._cheaper(known, few, settled, middle, below_usd_per_hour)
-                    if less is None:
-                        least = middle
+                    middle = (least + most) / 2
+                    if self._is_cheaper(known, cheap, settled, middle, below_usd_per_hour):
+                        most = middle
                     else:
-                        trial = less
-                new = [s for s in streams_of(trial.decided) if not settled >= s.placed.keys()]
+                        least = middle
+                raised = self._raised(known, few, settled, most)
+                more = scaled(few, raised)
+                solution = decide(more, self._brief, proved=self.proved)
+                trial = replace(known, problem=more, solution=solution)
+                new = [s for s in streams_of(trial) if not settled >= s.placed.keys()]
                 if not new:
                     break
-                if all(self._holds(problem, s, trial.raised, least) for s in new):
-                    needed = _needed(new, trial.raised)
-                    return replace(trial.decided, problem=scaled(problem, needed))
+                if all(self._holds(problem, s, raised, least) for s in new):
+                    return replace(trial, problem=scaled(problem, _needed(new, raised)))
             low = level
         return None
 
-    def _cheaper(
+    def _cheap(
+        self,
+        known: Decided,
+        problem: Problem,
+        settled: AbstractSet[str],
+        below_usd_per_hour: float | None,
+    ) -> Problem:
+        """The problem without kinds that are in no fleet that costs less, whatever is tried."""
+        if below_usd_per_hour is None or below_usd_per_hour == math.inf:
+            return problem
+        raised = self._raised(known, problem, settled, LEVELS[-1])
+        few = without_too_dear(scaled(problem, raised), below_usd_per_hour)
+        kept = {k.key for k in few.kinds}
+        kinds = tuple(k for k in problem.kinds if k.key in kept)
+        return replace(problem, kinds=kinds, offers=few.offers)
+
+    def _is_cheaper(
         self,
         known: Decided,
         problem: Problem,
         settled: AbstractSet[str],
         level: float,
         below_usd_per_hour: float | None,
-    ) -> Trial | None:
-        """The cheapest fleet if every kind that was not simulated carried ``level`` times its capacity."""
-        raised = self._raised(known, problem, settled, level)
-        more = scaled(problem, raised)
-        solution = decide(more, self._brief)
-        if not is_cheaper(solution.objective_usd_per_hour, below_usd_per_hour):
-            return None
-        return Trial(level, raised, replace(known, problem=more, solution=solution))
+    ) -> bool:
+        """Whether a fleet costs less if every kind that was not simulated carried ``level`` times as much."""
+        more = scaled(problem, self._raised(known, problem, settled, level))
+        solution = decide(more, self._brief, cost_alone=True, proved=self.proved)
+        return is_cheaper(solution.objective_usd_per_hour, below_usd_per_hour)
 
     def _raised(
         self, known: Decided, problem: Problem, settled: AbstractSet[str], level: float
@@ -144,7 +156,7 @@ class NearWinners:
         """Simulate a stream briefly, then in full; ``least``: what its kinds are raised to where it fails."""
         self.left -= 1
         self.screened |= stream.placed.keys()
-        if looks_well(stream, self.effort) and self._is_confirmed(stream):
+        if looks_well(stream, self.effort, self.simulate) and self._is_confirmed(stream):
             return True
         for kind in (k for k in problem.kinds if k.key in stream.placed and k.key in raised):
             at = (stream.service.name, kind.gpu, kind.gpus)
@@ -154,14 +166,21 @@ class NearWinners:
     def _is_confirmed(self, stream: Stream) -> bool:
         """Whether every target holds in full, and as much worse as the service is assured against."""
         placed, seed = tuple(stream.placed.values()), self.effort.seed
-        check = check_service(stream.service, placed, lengths=stream.lengths, seed=seed)
+        check = self.simulate(stream.service, placed, lengths=stream.lengths, seed=seed)
         self.checks[stream_key(stream)] = check
         if not check.holds or stream.service.assurance is None:
             return check.holds
-        return play_assured(stream.service, placed, seed=seed, lengths=stream.lengths).holds
+        return play_assured(
+            stream.service, placed, seed=seed, lengths=stream.lengths, simulate=self.simulate
+        ).holds
 
 
-def looks_well(stream: Stream, effort: SolveOptions, rate_scale: float = 1.0) -> bool:
+def looks_well(
+    stream: Stream,
+    effort: SolveOptions,
+    simulate: Check = check_service,
+    rate_scale: float = 1.0,
+) -> bool:
     """Whether no target is missed in a brief simulation at ``rate_scale`` times the rate."""
     placed = tuple(stream.placed.values())
     whole = window_for(stream.service, placed, stream.lengths, BRIEF_REQUESTS)
@@ -171,7 +190,7 @@ def looks_well(stream: Stream, effort: SolveOptions, rate_scale: float = 1.0) ->
         warm_up_s=BRIEF_STAYS * stay,
         measured_s=max(BRIEF_REQUESTS / rate, BRIEF_STAYS * stay),
     )
-    check = check_service(
+    check = simulate(
         stream.service,
         placed,
         window=window,
@@ -180,7 +199,7 @@ def looks_well(stream: Stream, effort: SolveOptions, rate_scale: float = 1.0) ->
         percentiles=(),
         lengths=stream.lengths,
     )
-    return not check.study.overloaded and not any(o.missed for o in check.outcomes)
+    return not check.overloaded and not any(o.missed for o in check.outcomes)
 
 
 def stream_key(stream: Stream) -> tuple[object, ...]:

@@ -28,6 +28,7 @@ from planner.scenario.schema import Scenario, Service
 from planner.solving.build_problem import decide
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
 from planner.solving.framing import frame
+from planner.solving.kept_simulations import KeptSimulations
 from planner.solving.left_out import left_out
 from planner.solving.near_winners import NearWinners
 from planner.solving.operating import operating
@@ -76,10 +77,10 @@ def solve_scenario(
     progress("solving the program")
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
     decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
-    near = None
+    near, simulate = None, KeptSimulations(known)
     if decided.solution.status == "infeasible" and effort.verify == "simulate":
         progress("simulating fleets that need a little more capacity than predicted")
-        near = NearWinners(effort)
+        near = NearWinners(effort, simulate, proved)
         decided = near.first(decided) or decided
     if decided.solution.status == "infeasible":
         from planner.solving.why_infeasible import UNEXPLAINED, explained
@@ -95,12 +96,14 @@ def solve_scenario(
     if effort.verify == "simulate":
         from planner.solving.simulation_loop import simulated
 
-        fleet, simulation = simulated(fleet, effort, progress, near)
+        fleet, simulation = simulated(
+            fleet, effort, progress, near or NearWinners(effort, simulate, proved)
+        )
     hits: Mapping[str, PrefixHits] = {}
     if any(service.conversations is not None for service in scenario.services):
         from planner.solving.prefix_hits import prefix_hits_of
 
-        hits = prefix_hits_of(fleet, effort.seed)
+        hits = prefix_hits_of(fleet, effort.seed, simulate)
     if not effort.rivals:
         return SolvedFleet(fleet, simulation, hits)
     progress("pricing the alternatives")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from planner.plan.prefix_hits import MORE_REQUESTS, PrefixCase, PrefixHits
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import check_service, window_for
+from planner.serving.simulation.service_simulation import Check, check_service, window_for
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import FleetAtLoad
 from planner.workload.lengths import lengths_of
@@ -20,13 +20,15 @@ MORE = 1.2  # times the rate, in the case that shows how near the fleet is to lo
 BLIND = "least-loaded"
 
 
-def prefix_hits_of(fleet: FleetAtLoad, seed: int) -> dict[str, PrefixHits]:
+def prefix_hits_of(
+    fleet: FleetAtLoad, seed: int, simulate: Check = check_service
+) -> dict[str, PrefixHits]:
     """The hits of every service that has conversations, by its name; see ``PrefixHits``."""
     streams = [s for s in streams_of(fleet.decided) if s.service.conversations is not None]
-    return {s.name: _hits(s, fleet, seed) for s in streams}
+    return {s.name: _hits(s, fleet, seed, simulate) for s in streams}
 
 
-def _hits(stream: Stream, fleet: FleetAtLoad, seed: int) -> PrefixHits:
+def _hits(stream: Stream, fleet: FleetAtLoad, seed: int, simulate: Check) -> PrefixHits:
     service, lengths = stream.service, stream.lengths
     placed = tuple(stream.placed.values())
     loads = [fleet.operating[key].simulated for key in stream.placed]
@@ -40,7 +42,7 @@ def _hits(stream: Stream, fleet: FleetAtLoad, seed: int) -> PrefixHits:
         cases=tuple(
             PrefixCase(changed=changed, share=_closed_form(other, on))
             if simulated is None
-            else _simulated(changed, other, on, seed)
+            else _simulated(changed, other, on, seed, simulate)
             for changed, other, on in _cases(service, placed)
         ),
     )
@@ -87,9 +89,11 @@ def _closed_form(service: Service, placed: Sequence[Placed]) -> float:
     return sum(s * p.rate_qps for s, p in zip(shares, placed, strict=True)) / rate
 
 
-def _simulated(changed: str, service: Service, placed: Sequence[Placed], seed: int) -> PrefixCase:
+def _simulated(
+    changed: str, service: Service, placed: Sequence[Placed], seed: int, simulate: Check
+) -> PrefixCase:
     window = window_for(service, placed, lengths_of(service), CASE_REQUESTS)
     rate = window.slice_share * sum(p.rate_qps for p in placed)
     window = window.shortened(MOST_CASE_REQUESTS / rate)
-    check = check_service(service, placed, window=window, seed=seed, percentiles=())
-    return PrefixCase(changed=changed, share=check.study.hit_share, holds=check.holds)
+    check = simulate(service, placed, window=window, seed=seed, percentiles=())
+    return PrefixCase(changed=changed, share=check.hit_share, holds=check.holds)

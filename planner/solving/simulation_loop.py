@@ -13,14 +13,15 @@ Rounds are bounded and all recorded; the cheapest fleet that held is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from planner.errors import PhysicsBreach
 from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.plan.provenance import VerificationRound
-from planner.serving.simulation.service_simulation import SimulatedService
+from planner.serving.simulation.service_simulation import Check, SimulatedService, check_service
 from planner.solving.assured_play import keeps_up, play_assured, share_held
 from planner.solving.build_problem import decide
 from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
@@ -72,15 +73,15 @@ def simulated(
         progress(f"simulating the chosen fleet, round {number}")
         decided = fleet.decided
         replayed |= set(decided.replicas())
-        found = [_simulate(stream, effort, near.checks) for stream in streams_of(decided)]
+        found = [_simulate(stream, near) for stream in streams_of(decided)]
         rounds += [round_of(number, decided, p) for p in found]
         fleet, errors = with_simulated(fleet, found)
         if all(p.share >= 1 for p in found):
             held = fleet, errors
-            problem = _raised(decided, found, effort)
+            problem = _raised(decided, found, near)
         else:
             problem = _corrected(decided, found)
-        solution = decide(problem, effort)
+        solution = decide(problem, effort, proved=near.proved)
         confirmed = held[0].decided if held else None
         cheaper: Decided | None = None
         if _is_news(solution, confirmed):
@@ -94,7 +95,7 @@ def simulated(
     if held is None:
         return fleet, Simulation(False, tuple(rounds), errors, ())
     fleet, errors = held
-    winners = tuple(_near_winners(fleet.decided, replayed | near.screened, effort))
+    winners = tuple(_near_winners(fleet.decided, replayed | near.screened, effort, near.proved))
     return fleet, Simulation(True, tuple(rounds), errors, winners)
 
 
@@ -107,28 +108,30 @@ def _is_news(solution: Solution, held: Decided | None) -> bool:
     )
 
 
-def _simulate(
-    stream: Stream,
-    effort: SolveOptions,
-    known: MutableMapping[tuple[object, ...], SimulatedService],
-) -> SimulatedStream:
+def _simulate(stream: Stream, near: NearWinners) -> SimulatedStream:
     """Simulate a stream as planned, unless that is known, and find how much of it holds."""
     key = stream_key(stream)
-    replayed = simulated_as_planned(stream, effort.seed, known.get(key))
-    known[key] = replayed.check
+    known = near.checks.get(key)
+    replayed = simulated_as_planned(stream, near.effort.seed, known, near.simulate)
+    near.checks[key] = replayed.check
     return replayed
 
 
 def simulated_as_planned(
-    stream: Stream, seed: int, known: SimulatedService | None = None
+    stream: Stream,
+    seed: int,
+    known: SimulatedService | None = None,
+    simulate: Check = check_service,
 ) -> SimulatedStream:
     """A stream simulated at its planned load; ``known``: its simulation as predicted."""
     placed = tuple(stream.placed.values())
-    held = share_held(stream.service, placed, seed=seed, lengths=stream.lengths, known=known)
+    held = share_held(
+        stream.service, placed, seed=seed, lengths=stream.lengths, known=known, simulate=simulate
+    )
     return SimulatedStream(stream, held.check, held.decisive, held.share)
 
 
-def _raised(decided: Decided, found: Iterable[SimulatedStream], effort: SolveOptions) -> Problem:
+def _raised(decided: Decided, found: Iterable[SimulatedStream], near: NearWinners) -> Problem:
     """Raise capacities to what the simulated fleet held at the rates that fewer replicas would get.
 
     The share of fewer replicas doubles from one while the targets hold, ``MAX_TRIALS`` times at most.
@@ -142,7 +145,7 @@ def _raised(decided: Decided, found: Iterable[SimulatedStream], effort: SolveOpt
         stream = replayed.stream
         if stream.replicas < 2:
             continue
-        scale = _largest_scale(replayed, effort)
+        scale = _largest_scale(replayed, near)
         if scale > 1:  # a hair more, so that rounding does not cost a replica
             factors |= {
                 k: max(1.0, scale * load / stream.placed[k].replicas * (1 + 1e-9))
@@ -151,7 +154,7 @@ def _raised(decided: Decided, found: Iterable[SimulatedStream], effort: SolveOpt
     return scaled(problem, factors)
 
 
-def _largest_scale(replayed: SimulatedStream, effort: SolveOptions) -> float:
+def _largest_scale(replayed: SimulatedStream, near: NearWinners) -> float:
     """The largest tried multiple of the planned rate at which every target still holds."""
     stream = replayed.stream
     scale, fewer = 1.0, 1
@@ -162,15 +165,16 @@ def _largest_scale(replayed: SimulatedStream, effort: SolveOptions) -> float:
         placed = tuple(stream.placed.values())
         if not keeps_up(stream.service, placed, more, stream.lengths):
             break
-        if not looks_well(stream, effort, more):
+        if not looks_well(stream, near.effort, near.simulate, more):
             break
         trial = play_assured(
             stream.service,
             placed,
             window=replayed.check.window,
             rate_scale=more,
-            seed=effort.seed,
+            seed=near.effort.seed,
             lengths=stream.lengths,
+            simulate=near.simulate,
         )
         if not trial.holds:
             break
@@ -235,7 +239,7 @@ def with_simulated(
         load = SimulatedLoad(
             latency_s=percentiles,
             intervals_s={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
-            prefix_hits=check.study.hit_share if talks else None,
+            prefix_hits=check.hit_share if talks else None,
         )
         operating[key] = replace(at, simulated=load)
     return FleetAtLoad(fleet.decided, operating), errors
@@ -259,7 +263,9 @@ def _percentiles(check: SimulatedService) -> dict[str, float]:
     return {name: estimate.value_s for name, estimate in check.percentiles.items()}
 
 
-def _near_winners(decided: Decided, replayed: set[str], effort: SolveOptions) -> Iterable[str]:
+def _near_winners(
+    decided: Decided, replayed: set[str], effort: SolveOptions, proved: ProvedSolutions | None
+) -> Iterable[str]:
     """Unplayed candidates that would make a cheaper fleet if they carried 10 % more."""
     cost = decided.solution.objective_usd_per_hour or 0.0
     problem = replace(
@@ -273,7 +279,7 @@ def _near_winners(decided: Decided, replayed: set[str], effort: SolveOptions) ->
     )
     brief = replace(effort, time_limit_s=min(effort.time_limit_s, NEAR_WINNER_SECONDS))
     for _ in range(MAX_NEAR_WINNERS):
-        solution = decide(problem, brief)
+        solution = decide(problem, brief, proved=proved)
         found = solution.objective_usd_per_hour
         if found is None or found >= cost * (1 - 1e-9):
             return

@@ -15,7 +15,7 @@ from planner.serving.placed import Placed
 from planner.serving.simulation.requests import from_trace
 from planner.serving.simulation.service_simulation import (
     Scaling,
-    SimulatedService,
+    StudiedService,
     Window,
     check_service,
     closed_loop_service,
@@ -59,7 +59,7 @@ def play(
     catalog: Catalog,
     calibration: Calibration,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, SimulatedService]:
+) -> dict[str, StudiedService]:
     """Simulate every service of ``plan`` and judge its targets.
 
     Raises InputError for a plan without a fleet and for what cannot be simulated together, Overload when
@@ -162,7 +162,7 @@ def _simulated_stream(
     placed: Sequence[Placed],
     how: Play,
     progress: Callable[[int], None] | None,
-) -> SimulatedService:
+) -> StudiedService:
     if how.trace is not None:
         recorded = read_trace(how.trace)
         model = placed[0].deployment.model

@@ -21,6 +21,7 @@ from planner.fleet.candidates.deployments import name_on_part
 from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.rejection_reason import RejectionReason
+from planner.kept_rows import RowStore
 from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors
@@ -102,7 +103,8 @@ class Known:
     of a deployment in stages; ``states``: of a replica by deployment and load, ``most_states`` at once;
     ``seconds``: of its steps as predicted, whatever margin they are sized with; ``lengths``: of requests,
     equal ones once; ``tried``: candidates and rejections by what a service requires; ``outcomes``: of
-    earlier runs, None where they are not kept; ``solutions``: programs proved before, likewise.
+    earlier runs, None where they are not kept; ``solutions``: programs proved before, likewise;
+    ``simulations``: what fleets did in the simulator, kept between runs where ``namespace`` says of what.
     """
 
     def __init__(
@@ -110,7 +112,9 @@ class Known:
         most_states: int = MOST_STATES,
         outcomes: OutcomeStore | None = None,
         solutions: SolutionStore | None = None,
+        namespace: str | None = None,
     ) -> None:
+        self.simulations = RowStore("played", namespace or "", lasts=namespace is not None)
         self.outcomes = outcomes
         self.solutions = solutions
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
@@ -153,6 +157,7 @@ class Known:
             self.outcomes.save()
         if self.solutions is not None:
             self.solutions.save()
+        self.simulations.save()
 
 
 def digest(lengths: JointLengths) -> bytes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from planner.fleet.offers.dear_spot import without_dear_spot
@@ -124,32 +124,45 @@ def _kinds_that_need_least(
     dropped: set[str] = set()
     for g in services.one_kind:
         needs = {k.key: services.gpus_alone(g, k) for k in services.kinds_of[g]}
-        own = {k.key for k in services.kinds_of[g]}
-        joined = {k.gpu for k in problem.kinds if k.gpu_share < 1 and k.key not in own}
-
-        def rule(
-            b: ReplicaKind,
-            w: ReplicaKind,
-            needs: dict[str, tuple[int, ...] | None] = needs,
-            joined: set[str] = joined,
-        ) -> bool:
-            if w.gpu_share < 1 and w.gpu in joined:
-                return False
-            mine, theirs = needs[b.key], needs[w.key]
-            if mine is None or theirs is None:
-                return theirs is None
-            fits = len(set(b.groups)) == 1 and all(x % b.groups[0] == 0 for x in w.groups or (1,))
-            fewer = all(x <= y for x, y in zip(mine, theirs, strict=True))
-            tie = mine == theirs and b.tpot_s > w.tpot_s
-            same = b.gpu == w.gpu and b.gpu not in racks and b.beside is None
-            return same and fits and fewer and not (ties and tie)
-
-        best = _best(
-            sorted(services.kinds_of[g], key=lambda k: (sum(needs[k.key] or ()), _strength(k))),
-            rule,
-        )
-        dropped |= {k.key for k in services.kinds_of[g]} - {k.key for k in best}
+        joined = {k.gpu for k in problem.kinds if k.gpu_share < 1 and k.key not in needs}
+        kinds = sorted(services.kinds_of[g], key=lambda k: (sum(needs[k.key] or ()), _strength(k)))
+        dropped |= _needing_more(kinds, needs, joined, racks, ties)
     return tuple(k for k in problem.kinds if k.key not in dropped)
+
+
+def _needing_more(
+    kinds: Iterable[ReplicaKind],
+    needs: Mapping[str, tuple[int, ...] | None],
+    joined: set[str],
+    racks: set[str],
+    ties: bool,
+) -> set[str]:
+    """Keys of the kinds that one kept before them makes useless; what cannot carry the service is.
+
+    ``needs``: GPUs by period; ``joined``: GPU types whose rest another service may take.
+    """
+    dropped: set[str] = set()
+    rivals: dict[str, list[tuple[int, tuple[int, ...], float]]] = defaultdict(list)
+    kept = 0
+    for kind in kinds:
+        need, groups = needs[kind.key], kind.groups
+        if not (kind.gpu_share < 1 and kind.gpu in joined) and (
+            kept > 0
+            if need is None
+            else any(
+                all(size % group == 0 for size in groups or (1,))
+                and all(x <= y for x, y in zip(mine, need, strict=True))
+                and not (ties and mine == need and tpot_s > kind.tpot_s)
+                for group, mine, tpot_s in rivals[kind.gpu]
+            )
+        ):
+            dropped.add(kind.key)
+            continue
+        kept += 1
+        even = len(set(groups)) == 1 and kind.beside is None and kind.gpu not in racks
+        if even and need is not None:
+            rivals[kind.gpu].append((groups[0], need, kind.tpot_s))
+    return dropped
 
 
 def _offers(problem: Problem) -> tuple[NodeOffer, ...]:

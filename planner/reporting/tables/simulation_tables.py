@@ -21,7 +21,7 @@ from planner.reporting.document import (
     Table,
     Value,
 )
-from planner.serving.simulation.service_simulation import SimulatedService
+from planner.serving.simulation.service_simulation import StudiedService
 from planner.serving.simulation.simulation_result import SimulationResult, Study, TargetOutcome
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _METRICS = (
 )
 
 
-def simulation_document(checks: dict[str, SimulatedService]) -> Document:
+def simulation_document(checks: dict[str, StudiedService]) -> Document:
     """``planner simulate``: one section of findings per service."""
     good = all(c.holds for c in checks.values())
     outcomes = [(name, o) for name, c in checks.items() for o in c.outcomes if not o.holds]
@@ -58,7 +58,7 @@ def simulation_document(checks: dict[str, SimulatedService]) -> Document:
     return Document("Simulation", headline, tuple(sections))
 
 
-def _blocks(check: SimulatedService, suffix: str) -> list[Block]:
+def _blocks(check: StudiedService, suffix: str) -> list[Block]:
     study = check.study
     run = study.runs[0]
     measured = sum(int(r.measured.sum()) for r in study.runs)
@@ -88,7 +88,7 @@ def _blocks(check: SimulatedService, suffix: str) -> list[Block]:
     return blocks
 
 
-def _targets(check: SimulatedService, suffix: str) -> Table:
+def _targets(check: StudiedService, suffix: str) -> Table:
     columns = (
         Column("target", "Target"),
         Column("required_share", "Required", Quantity.SHARE),
@@ -171,7 +171,7 @@ def _series_figure(run: SimulationResult, suffix: str) -> Figure:
     return Figure(key, title, description, partial(canvas.draw, key, title, description, paint))
 
 
-def requests_table(checks: dict[str, SimulatedService]) -> Table:
+def requests_table(checks: dict[str, StudiedService]) -> Table:
     """Every request of every run, for machines."""
     columns = (
         Column("service", "service"),
@@ -211,7 +211,7 @@ def requests_table(checks: dict[str, SimulatedService]) -> Table:
     return Table("requests", "Requests", columns, tuple(rows))
 
 
-def series_table(checks: dict[str, SimulatedService]) -> Table:
+def series_table(checks: dict[str, StudiedService]) -> Table:
     """The fleet over time, for machines."""
     columns = (
         Column("service", "service"),
@@ -236,7 +236,7 @@ def series_table(checks: dict[str, SimulatedService]) -> Table:
     return Table("series", "Series", columns, rows)
 
 
-def simulation_data(checks: dict[str, SimulatedService]) -> dict[str, object]:
+def simulation_data(checks: dict[str, StudiedService]) -> dict[str, object]:
     """The findings for JSON."""
     return {
         "holds": all(c.holds for c in checks.values()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from planner.serving.simulation.conversation_requests import conversation_reques
 from planner.serving.simulation.replica_groups import SimulatedGroup, unit_group
 from planner.serving.simulation.requests import Requests, arrival_cv, open_loop
 from planner.serving.simulation.simulation_result import Estimate, Study, TargetOutcome
-from planner.serving.simulation.simulator import simulate
+from planner.serving.simulation.simulator import simulate as simulate_requests
 from planner.workload.lengths import JointLengths, lengths_of
 
 REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
@@ -36,6 +37,7 @@ STEADY_SHARE = 0.9  # of the ceiling: beyond it stays grow with the length of th
 OVERLOAD_FACTOR = 6  # times the expected number of requests in flight: the fleet does not keep up
 FEWEST_BACKLOG = 1000
 CLEARLY_TOO_MUCH = 1.15  # times the closed form's ceiling
+MEDIANS = (("ttft", 50.0), ("tpot", 50.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class SimulatedService:
     """What the simulation of a service says.
 
     holds: every requirement's lower bound meets it; percentiles: by key such as "ttft_p99";
-    rate_qps: what was simulated for the whole fleet; window: for how long.
+    rate_qps: what was simulated for the whole fleet; window: for how long; overloaded: the fleet did
+    not keep up; hit_share: of the prompt tokens that prefix caches held.
     """
 
     holds: bool
@@ -88,12 +91,36 @@ class SimulatedService:
     percentiles: dict[str, Estimate]
     rate_qps: float
     window: Window
-    study: Study
+    overloaded: bool
+    hit_share: float
 
     @property
     def enough(self) -> bool:
         """Whether the run was long enough for every percentile it reports."""
         return all(e.enough for e in self.percentiles.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StudiedService(SimulatedService):
+    """The same with every request of the simulation."""
+
+    study: Study
+
+
+class Check(Protocol):
+    """What simulates a service as ``check_service`` does, or knows what it would say."""
+
+    def __call__(
+        self,
+        service: Service,
+        placed: Sequence[Placed],
+        *,
+        window: Window | None = None,
+        rate_scale: float = 1.0,
+        seed: int = 0,
+        percentiles: Sequence[tuple[str, float]] = MEDIANS,
+        lengths: JointLengths | None = None,
+    ) -> SimulatedService: ...
 
 
 def window_for(
@@ -188,10 +215,10 @@ def check_service(
     replications: int = 1,
     seed: int = 0,
     scaling: Sequence[Scaling] = (),
-    percentiles: Sequence[tuple[str, float]] = (("ttft", 50.0), ("tpot", 50.0)),
+    percentiles: Sequence[tuple[str, float]] = MEDIANS,
     lengths: JointLengths | None = None,
     progress: Callable[[int], None] | None = None,
-) -> SimulatedService:
+) -> StudiedService:
     """Simulate a service at ``rate_scale`` times its rate and judge its targets.
 
     Besides the targets' own percentiles those in ``percentiles`` are reported, and the 99th of TTFT,
@@ -222,7 +249,7 @@ def check_service(
     for i in range(replications):
         requests = _requests(service, lengths, rate * kept, window, seed + 1009 * i)
         runs.append(
-            simulate(
+            simulate_requests(
                 groups,
                 requests,
                 service.routing,
@@ -254,7 +281,7 @@ def replay_service(
     seed: int = 0,
     kv_pool_tokens: float | None = None,
     progress: Callable[[int], None] | None = None,
-) -> SimulatedService:
+) -> StudiedService:
     """Simulate given requests (a trace's) through the fleet; every request counts, none is warm-up.
 
     ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
@@ -262,7 +289,7 @@ def replay_service(
     groups = groups_of(service, placed)
     if kv_pool_tokens is not None:
         groups = [_with_pool(g, kv_pool_tokens) for g in groups]
-    run = simulate(
+    run = simulate_requests(
         groups,
         requests,
         service.routing,
@@ -290,14 +317,14 @@ def closed_loop_service(
     *,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
-) -> SimulatedService:
+) -> StudiedService:
     """Keep ``concurrency`` requests in flight, as load tests do, for ten rounds of them.
 
     Every request counts, the burst at the start included; ``rate_qps`` is the throughput that came out.
     """
     count = CLOSED_LOOP_ROUNDS * concurrency
     prompt, output = lengths_of(service).sample(count, np.random.default_rng(seed))
-    run = simulate(
+    run = simulate_requests(
         groups_of(service, placed),
         Requests(np.zeros(count), prompt, output),
         service.routing,
@@ -316,18 +343,20 @@ def judge(
     rate_qps: float,
     window: Window,
     percentiles: Sequence[tuple[str, float]] = (),
-) -> SimulatedService:
+) -> StudiedService:
     """Read the targets' outcomes and the wanted percentiles from a study."""
     outcomes = study.outcomes(service.slo)
     wanted = [*percentiles, *((m, 99.0) for m in ("ttft", "tpot", "e2e"))]
     wanted += [(t.metric, t.percentile) for t in service.slo.targets]
     found = {f"{m}_p{q:g}": study.percentile(m, q) for m, q in dict.fromkeys(wanted)}
-    return SimulatedService(
+    return StudiedService(
         holds=not study.overloaded and all(o.holds for o in outcomes),
         outcomes=outcomes,
         percentiles={k: e for k, e in found.items() if e.requests},
         rate_qps=rate_qps,
         window=window,
+        overloaded=study.overloaded,
+        hit_share=study.hit_share,
         study=study,
     )
 
@@ -340,6 +369,7 @@ def held_share(
     seed: int = 0,
     tolerance: float = 0.01,
     lengths: JointLengths | None = None,
+    simulate: Check = check_service,
 ) -> float:
     """The largest share of the rate at which every target holds, at most 1; 0 when none does.
 
@@ -353,7 +383,7 @@ def held_share(
     low_miss = -3.0
     share = 0.93
     for _ in range(SEARCH_RUNS):
-        check = check_service(
+        check = simulate(
             service,
             placed,
             window=first.window,
@@ -379,7 +409,7 @@ def held_share(
 
 def _miss(check: SimulatedService) -> float:
     """Positive when some requirement fails: the logarithm of late over allowed share, cut at +-3."""
-    if check.study.overloaded:
+    if check.overloaded:
         return 3.0
     worst = -3.0
     for o in check.outcomes:
