@@ -29,6 +29,11 @@ class Histogram:
         return self.total / self.number
 
     @property
+    def bounded(self) -> bool:
+        """Whether any bucket has an end, so that more than the mean is known."""
+        return len(self.bounds) > 1
+
+    @property
     def beyond(self) -> float:
         """The share above the last finite bound, of which nothing more is known."""
         below = self.counts[-2] if len(self.counts) > 1 else 0.0

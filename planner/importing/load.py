@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 
 HOUR_S, DAY, WEEK = 3600.0, 24, 168
 MOST_PEAK = 100.0
+MOST_WINDOWS = 10_000  # that one step may fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,27 @@ def rate_over_time(windows: Sequence[tuple[float, float]]) -> RateOverTime | Non
         peak_ratio=min(MOST_PEAK, max(ratios, default=1.0)),
         peak_qps=max(rate for _, rate in windows),
     )
+
+
+def added_up(steps: Sequence[tuple[float, float, float]]) -> tuple[tuple[float, float], ...]:
+    """Windows (start, requests/s) of the steps (from, to, rise) of several counters together.
+
+    Windows are as long as most steps are. A step over several of them, where a series was not scraped for
+    a while, counts in each by its share of the time; so do those of servers scraped at other moments.
+    """
+    if not steps:
+        return ()
+    window_s = statistics.median_low([end - start for start, end, _ in steps])
+    begin = min(start for start, _, _ in steps)
+    rises: dict[int, float] = defaultdict(float)
+    for start, end, rise in steps:
+        first, last = (round((at - begin) / window_s, 6) for at in (start, end))
+        if last - first > MOST_WINDOWS:
+            continue
+        for number in range(int(first), max(int(first) + 1, math.ceil(last))):
+            part = min(last, number + 1) - max(first, number)
+            rises[number] += rise * part / (last - first)
+    return tuple((begin + n * window_s, rises[n] / window_s) for n in sorted(rises))
 
 
 def _profile(windows: Sequence[tuple[float, float]], hours: int) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from planner.importing.histogram import Histogram, histogram
+from planner.importing.load import added_up
 from planner.importing.series import Series
 from planner.importing.tables import MetricRow, metric_rows
 
@@ -194,11 +195,7 @@ class _Model:
 
     def _windows(self) -> tuple[tuple[float, float], ...]:
         """Requests/s between points, over all series of the counter."""
-        rises: dict[tuple[float, float], float] = defaultdict(float)
-        for one in self._of("requests"):
-            for start, end, rise in one.steps():
-                rises[start, end] += rise
-        return tuple(sorted((start, rise / (end - start)) for (start, end), rise in rises.items()))
+        return added_up([step for one in self._of("requests") for step in one.steps()])
 
     def _span(self) -> float | None:
         """The time that the counters cover [s]."""

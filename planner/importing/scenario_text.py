@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from planner.errors import InputError
 from planner.importing.histogram import Histogram
 from planner.importing.load import RateOverTime, rate_over_time
 from planner.importing.running import Running, whole
+from planner.importing.secrets import shown
 from planner.importing.services import ImportedService
 from planner.importing.sources import Fleet
 from planner.scenario.reader import checked
 from planner.scenario.yaml_source import parse_source
 
 ASSUMED = "ASSUMED: not in the files"
+CHECK = "# CHECK: "
 DEFAULT_RATE, DEFAULT_PROMPT, DEFAULT_OUTPUT = "10", "1000", "300"
 MOST_HIT_SHARE = 0.99
 TARGETS = ("ttft", "tpot", "itl")
@@ -50,6 +53,11 @@ def assumptions(text: str) -> tuple[str, ...]:
     return tuple(_assumption(line) for line in text.splitlines() if ASSUMED in line)
 
 
+def checks(text: str) -> tuple[str, ...]:
+    """What a written scenario says of files that do not agree."""
+    return tuple(line.partition(CHECK)[2] for line in text.splitlines() if CHECK in line)
+
+
 def _assumption(line: str) -> str:
     field, _, comment = line.partition("#")
     known, _, assumed = (part.strip(" :;") for part in comment.partition(ASSUMED))
@@ -74,6 +82,9 @@ def _head(fleet: Fleet) -> Iterator[str]:
     yield f"# Read: {fleet.metric_files} metric files, {fleet.manifest_files} manifest files."
     if fleet.secrets:
         yield f"# {fleet.secrets} Secret objects were found in them; their contents were not read."
+    if len(fleet.namespaces) > 1:
+        named = ", ".join(map(shown, fleet.namespaces))
+        yield f"# Namespaces, added up: {named}. One alone: --namespace NAME"
     for gpus in _utilization(fleet):
         yield f"# {gpus}"
 
@@ -138,7 +149,9 @@ def _load(over_time: RateOverTime | None, mean: float | None) -> Iterator[str]:
 
 
 def _lengths(field: str, held: Histogram | None, mean: float | None, default: str) -> str:
-    if held is not None:
+    if held is not None and not held.bounded:
+        mean = held.mean
+    elif held is not None:
         points = ", ".join(f"{_number(q)}: {_number(t)}" for q, t in held.length_points().items())
         open_end = f"; {held.beyond:.1%} beyond the last bound" if held.beyond > 0 else ""
         return f"    {field}: {{quantiles: {{{points}}}}}  # measured, mean {_number(held.mean)}{open_end}"
@@ -184,6 +197,22 @@ def _existing(fleet: Fleet) -> Iterator[str]:
         yield (
             f"  - {{gpu: {nodes.gpu}, nodes: {nodes.nodes}, gpus_per_node: {nodes.gpus_per_node}}}{note}"
         )
+    yield from _too_few(fleet)
+
+
+def _too_few(fleet: Fleet) -> Iterator[str]:
+    """GPUs of which the workloads take more than the nodes or DCGM hosts in the files hold."""
+    held, taken = Counter[str](), Counter[str]()
+    for nodes in fleet.nodes:
+        held[nodes.gpu] += nodes.nodes * nodes.gpus_per_node
+    for one in fleet.running:
+        taken[one.gpu] += one.gpus
+    for gpu, number in sorted(taken.items()):
+        if gpu and number > held[gpu]:
+            yield (
+                f"  {CHECK}workloads take {number} {gpu}, the nodes in the files hold {held[gpu]}: "
+                "add the missing nodes"
+            )
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.errors import InputError
 from planner.importing.secrets import shown
@@ -67,16 +67,22 @@ def is_exposition(text: str) -> bool:
     return False
 
 
+def plain(name: str) -> str:
+    """A metric's name as collectors that know no colons pass it on: ``vllm:x`` becomes ``vllm_x``."""
+    return name.replace(":", "_")
+
+
 def read_exposition(text: str, where: str, names: Collection[str]) -> list[Series]:
-    """The series of ``names`` in a text dump; other lines are passed over unread.
+    """The series of ``names`` in a text dump, also by their ``plain`` names; others are left unread.
 
     Raises InputError for a line that begins like one of them and is none.
     """
     found = []
+    known = {plain(name): name for name in names}
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
-        name = re.split(r"[{\s]", stripped, maxsplit=1)[0]
-        if name not in names:
+        name = known.get(plain(re.split(r"[{\s]", stripped, maxsplit=1)[0]))
+        if name is None:
             continue
         match = _SAMPLE.match(stripped)
         value = _number(match[3]) if match else None
@@ -117,14 +123,16 @@ def read_answer(answer: object, where: str, names: Collection[str] | None) -> li
             found=f"resultType {shown(str(data.get('resultType')))}",
             allowed="matrix or vector",
         )
+    known = {plain(name): name for name in names or ()}
     found, points = [], 0
     for number, result in enumerate(results):
         series = _series(result, f"{where}, data.result[{number}]")
         points += len(series.points)
         if points > MAX_POINTS:
             raise InputError("too many points", where=where, allowed=f"at most {MAX_POINTS:,}")
-        if series.points and (names is None or series.name in names):
-            found.append(series)
+        name = series.name if names is None else known.get(plain(series.name))
+        if series.points and name is not None:
+            found.append(replace(series, name=name))
     return found
 
 

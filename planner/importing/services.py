@@ -31,6 +31,12 @@ def imported_services(
     ``models``: by the name that metrics or manifests give, the catalog's. Raises InputError for a model
     that neither the catalog nor ``models`` knows.
     """
+    if not (fleet.seen or fleet.running):
+        raise InputError(
+            "GPUs or a rate are in the files, but no model that is served",
+            found=", ".join(f"{n.nodes} x {n.gpus_per_node} {n.gpu}" for n in fleet.nodes) or None,
+            action="add the metrics of the engines (vLLM, SGLang, TensorRT-LLM) or their manifests",
+        )
     resolver = _Models(catalog, models, fleet)
     runs: dict[str, list[Running]] = {}
     for one in fleet.running:
@@ -104,6 +110,11 @@ class _Models:
             where=where,
             found=shown(name),
             allowed="a name that planner catalog models lists",
-            action=(None if looks_secret(name) else nearest(name, self.known.values()))
-            or "say which it is: --model NAME=MODEL, with NAME as metrics or manifests give it",
+            action=_which(None if looks_secret(name) else nearest(name, self.known.values())),
         )
+
+
+def _which(near: str | None) -> str:
+    """How to say which model a name means, and the name that is like it."""
+    said = "say which it is: --model NAME=MODEL, with NAME as metrics or manifests give it"
+    return said if near is None else f"{said}; {near}"

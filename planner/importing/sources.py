@@ -18,6 +18,7 @@ from planner.importing.gpu_names import (
     nodes_of_manifests,
     nodes_of_replicas,
 )
+from planner.importing.namespaces import namespaces, within
 from planner.importing.observed import Seen, SeenGpus, seen, seen_gpus
 from planner.importing.running import Running, running
 from planner.importing.series import (
@@ -54,7 +55,8 @@ class Fleet:
     """What runs today, as far as the files say it.
 
     ``rates``: windows (start [s since 1970], requests/s) of a rate given by itself; ``kinds``: how many
-    objects of each kind the manifests held; ``secrets``: how many of them were secrets, left unread.
+    objects of each kind the manifests held; ``secrets``: how many of them were secrets, left unread;
+    ``namespaces``: those whose metrics and workloads count.
     """
 
     seen: tuple[Seen, ...]
@@ -65,6 +67,7 @@ class Fleet:
     kinds: Counter[str]
     metric_files: int
     manifest_files: int
+    namespaces: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> int:
@@ -80,13 +83,14 @@ def read_fleet(
     rates: Sequence[str] = (),
     over_s: float | None = None,
     gpu: str | None = None,
+    only: Collection[str] = (),
 ) -> Fleet:
     """Read every file.
 
     ``before``: earlier metric dumps, to subtract. ``rates``: JSON answers that are requests/s by
     themselves. ``over_s``: the time that a single dump's counters cover. ``gpu``: of replicas whose
-    manifest names none. Raises InputError for a file that is none of ``WHAT``, and where nothing in them
-    is known.
+    manifest names none. ``only``: namespaces whose metrics and workloads count, all where empty. Raises
+    InputError for a file that is none of ``WHAT``, and where nothing in them is known.
     """
     names = frozenset(name for row in metric_rows(catalog.root) for name in row.series)
     read, earlier = _Read(), _Read()
@@ -94,6 +98,8 @@ def read_fleet(
         _read(name, names, read)
     for name in before:
         _read(name, names, earlier)
+    if only:
+        read.series, read.objects = within(only, read.series, read.objects)
     started = tuple(_with_gpu(one, gpu) for one in running(read.objects, catalog))
     dcgm = seen_gpus(read.series, catalog.root)
     observed = seen(read.series, earlier.series, catalog.root, over_s)
@@ -121,6 +127,7 @@ def read_fleet(
         kinds=kinds(read.objects),
         metric_files=read.metric_files,
         manifest_files=read.manifest_files,
+        namespaces=namespaces(read.series, read.objects),
     )
 
 

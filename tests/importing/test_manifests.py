@@ -5,7 +5,7 @@ import json
 import pytest
 from disaggregated_plans import units
 from launch_plans import DEEPSEEK, fleet, group, service
-from running_fleets import LLAMA, container, dump, listed, pod_spec, workload
+from running_fleets import LLAMA, container, dcgm, dump, listed, pod_spec, workload
 
 from planner.deploy.choices import Choices
 from planner.deploy.targets import launch_files
@@ -176,3 +176,12 @@ prefill: {{create: false, replicas: 0}}
     (found,) = read(tmp_path, catalog, text).running
     assert found.command.model == LLAMA
     assert (found.replicas, found.degrees[0], found.gpus) == (2, 4, 8)
+
+
+def test_workloads_that_the_nodes_do_not_hold_are_named(run):
+    text = listed(workload(container(SERVE), replicas=5))
+    code, out, err = run({"w.yaml": text, "d.prom": dcgm(hosts=2)})
+    assert code == 0, err
+    said = "workloads take 20 h100-sxm-80gb, the nodes in the files hold 16: add the missing nodes"
+    assert f"# CHECK: {said}" in out
+    assert f"warning: {said}" in err

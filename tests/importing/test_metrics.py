@@ -148,3 +148,60 @@ def test_totals_alone_give_a_mean(run):
     assert "not in the files: how lengths vary (output_tokens: 200: measured mean)" in err
     assert "not in the files: output_tokens" not in err
     yaml.safe_load(out)
+
+
+def test_names_without_colons_are_the_same_metrics(run):
+    """What an OpenTelemetry collector passes on has no colons in its names."""
+    plain = run({"m.prom": dump().replace("vllm:", "vllm_")}, "--over", "24h")[1]
+    assert plain == run({"m.prom": dump()}, "--over", "24h")[1]
+
+
+def test_a_histogram_without_an_end_gives_its_mean(run):
+    lines = dump().splitlines()
+    open_end = [
+        line for line in lines if "request_prompt_tokens_bucket" not in line or 'le="+Inf"' in line
+    ]
+    out = run({"m.prom": "\n".join(open_end)}, "--over", "24h")[1]
+    assert lengths_of(service(out)).mean_prompt == pytest.approx(760, rel=0.01)
+    assert "measured mean; ASSUMED: not in the files: how lengths vary" in out
+
+
+def test_a_series_with_a_gap_is_added_to_the_others(run):
+    """One of two equal servers was not scraped for two hours: its requests there are not lost."""
+    labels, points = counter(1)
+    holed = [p for p in points if not 6 * 3600 < p[0] - START < 8 * 3600]
+    one, other = ({**labels, "pod": pod} for pod in "ab")
+    whole = service(run({"w.json": answer((one, points), (other, points))})[1])
+    found = service(run({"g.json": answer((one, points), (other, holed))})[1])
+    assert found.rate == pytest.approx(whole.rate, rel=1e-3)
+    assert found.load.hourly == pytest.approx(whole.load.hourly, rel=0.02)
+
+
+def test_servers_scraped_at_other_moments_are_added_up(run):
+    labels, points = counter(1)
+    later = [(at + 7, total) for at, total in points]
+    one, other = ({**labels, "pod": pod} for pod in "ab")
+    found = service(run({"m.json": answer((one, points), (other, later))})[1])
+    assert found.rate == pytest.approx(20, rel=0.02)
+
+
+def test_one_namespace_alone_can_be_read(run):
+    """Both count unless one is named, and a comment says so."""
+    texts = {
+        "a.prom": dump(pod="a").replace("pod=", 'namespace="prod",pod='),
+        "b.prom": dump(pod="b").replace("pod=", 'exported_namespace="staging",pod='),
+    }
+    both = run(texts, "--over", "24h")[1]
+    assert service(both).rate == 2.0
+    assert "# Namespaces, added up: prod, staging. One alone: --namespace NAME" in both
+    assert service(run(texts, "--over", "24h", "--namespace", "prod")[1]).rate == 1.0
+    code, _, err = run(texts, "--namespace", "stagin")
+    assert code == 2
+    assert "did you mean 'staging'?" in err
+
+
+def test_gpus_alone_say_what_is_missing(run):
+    code, _, err = run({"d.prom": dcgm(hosts=2)})
+    assert code == 2
+    assert "no model that is served" in err
+    assert "2 x 8 h100-sxm-80gb" in err

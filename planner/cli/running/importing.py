@@ -46,6 +46,13 @@ from planner.errors import InputError
 )
 @click.option("--gpu", metavar="GPU", help="The GPU of workloads whose manifest names none.")
 @click.option(
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAME",
+    help="Metrics and workloads of this namespace alone; may be repeated. Default: all, added up.",
+)
+@click.option(
     "--plan",
     metavar="PLAN.json",
     help="Print what to change between the running fleet and this plan.",
@@ -66,6 +73,7 @@ def command(
     rates: tuple[str, ...],
     models: tuple[str, ...],
     gpu: str | None,
+    namespaces: tuple[str, ...],
     plan: str | None,
     style: str,
     table: str,
@@ -89,7 +97,7 @@ def command(
     """
     from planner.catalog.store import load_catalog
     from planner.importing.changes import fleet_changes
-    from planner.importing.scenario_text import assumptions, scenario_text
+    from planner.importing.scenario_text import assumptions, checks, scenario_text
     from planner.importing.services import imported_services
     from planner.importing.sources import read_fleet
     from planner.plan.schema import read_plan
@@ -111,6 +119,7 @@ def command(
         rates=rates,
         over_s=_seconds(over),
         gpu=catalog.gpu(gpu).name if gpu is not None else None,
+        only=namespaces,
     )
     services = imported_services(fleet, catalog, pairs("--model", models))
     if plan is not None:
@@ -126,6 +135,8 @@ def command(
         text = scenario_text(fleet, services, catalog, Path(output).stem if output else "imported")
         for line in assumptions(text):
             click.echo(f"warning: assumed, not in the files: {line}", err=True)
+        for line in checks(text):
+            click.echo(f"warning: {line}", err=True)
         if output is None:
             click.echo(text, nl=False)
         else:
