@@ -15,13 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.vendor_fit import write_layer
+from benchmarks.vendor_fit import print_margins, write_layer
 from planner.accuracy.batch_points import card_ratios
 from planner.accuracy.kernels.coverage import coverage
-from planner.accuracy.kernels.regret import margin_at, regrets
+from planner.accuracy.kernels.regret import kernel_runs, margin_at, regrets
 from planner.accuracy.kernels.shipped import KernelsDone, families, fit_kernels, fitted_kernels
 from planner.accuracy.margin_fit import FILE as LEFT_OUT
-from planner.accuracy.margin_fit import errors_by_grade, left_out_errors, write_left_out_errors
+from planner.accuracy.margin_fit import left_out_errors, write_left_out_errors
 from planner.accuracy.memory_facts import memory_accuracy, memory_accuracy_markdown
 from planner.accuracy.shipped import ShippedFit, fit_shipped, fitted_file
 from planner.accuracy.vendor_fit import LAYERS
@@ -57,9 +57,7 @@ def main() -> int:
     target.write_text(header + dump_fitted(document), encoding="utf-8")
     errors = left_out_errors(fit)
     write_left_out_errors(errors, catalog.root / "calibration" / LEFT_OUT)
-    for grade, found in errors_by_grade(errors).items():
-        levels = ", ".join(f"{q:.4f}" for q in found.quantiles())
-        print(f"{grade:12} {levels}; coverage {found.coverage():.3f}, passed: {found.passed}")
+    print_margins(errors)
     for name, value in document.provenance.errors.items():
         print(f"{name:44} {100 * value:5.1f} %")
     for layer in LAYERS:
@@ -88,7 +86,7 @@ def write_page(fit: ShippedFit, kernels: KernelsDone, catalog: Catalog) -> None:
     names = {sample.model_name for sample in kernels.samples}
     relatives = families(catalog, names)
     covered = tuple(coverage(kernels, relatives, kind) for kind in ("tpot", "ttft"))
-    decided = regrets(kernels, catalog, margin_at(kernels, SIZED_AT))
+    decided = regrets(kernel_runs(kernels), catalog, margin_at(kernels, SIZED_AT))
     page = accuracy_document(fit, ratios)
     page = replace(page, sections=(kernels_section(kernels, covered, decided), *page.sections))
     text = markdown.render(page)

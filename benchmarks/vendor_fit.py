@@ -6,11 +6,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from planner.accuracy.margin_fit import (
+    LeftOutError,
+    errors_by_grade,
+    file_of,
+    left_out_errors,
+    write_left_out_errors,
+)
 from planner.accuracy.vendor_fit import (
     LAYERS,
     FactorLayer,
+    VendorFit,
     fit_vendor,
     layer_errors,
     layer_file,
@@ -28,7 +37,7 @@ def main(vendors: tuple[str, ...]) -> int:
     return 0
 
 
-def write_layer(catalog: Catalog, layer: FactorLayer) -> None:
+def write_layer(catalog: Catalog, layer: FactorLayer) -> VendorFit:
     """Fit one layer, write it beside the shipped fit and print its errors."""
     done = fit_vendor(catalog, layer)
     document = layer_file(done, catalog, datetime.now(UTC).date().isoformat())
@@ -37,6 +46,22 @@ def write_layer(catalog: Catalog, layer: FactorLayer) -> None:
     layer_path(catalog, vendor).write_text(header + dump_fitted(document), encoding="utf-8")
     for name, value in layer_errors(done).items():
         print(f"{vendor} {name:40} {100 * value:5.1f} %")
+    errors = left_out_errors(done)
+    if errors:
+        write_left_out_errors(errors, catalog.root / "calibration" / file_of(vendor))
+        print_margins(errors, vendor)
+    return done
+
+
+def print_margins(errors: Sequence[LeftOutError], vendor: str = "") -> None:
+    """Quantiles and coverage by grade, for ``margins.yaml``."""
+    for grade, found in errors_by_grade(errors).items():
+        levels = ", ".join(f"{q:.4f}" for q in found.quantiles())
+        held = ", ".join(f"{found.coverage(level):.3f}" for level in (0.5, 0.8, 0.9))
+        groups = len(found.groups)
+        print(
+            f"{vendor} {grade:12} {levels}; held {held} of {groups}, passed: {found.passed}".strip()
+        )
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
 from planner.deployment import Deployment, EngineSettings
 from planner.performance.factors import Calibration
+from planner.performance.prefill_pace import prefill_pace
 from planner.serving.simulation.inbox import EVERY_STEP, Intake
 from planner.sizing.precision import format_family, weights_for
 
@@ -65,7 +66,6 @@ class RunConditions(_ConditionDocument):
     streamed_steps: tuple[Assumption, ...]
     first_burst_s: tuple[Assumption, ...]
     handover_s: tuple[Assumption, ...]
-    prefill_pace: tuple[Assumption, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         intake=intake_of(launch, point),
         step_tokens=launched_tokens(launch, point),
         recipe=recipe,
-        prefill_pace=float(_assumed(conditions.prefill_pace, facts) or 1),
+        prefill_pace=_pace(deployment, point, catalog, calibration),
     )
 
 
@@ -235,6 +235,17 @@ def _settings(point: MeasuredPoint, speculation: _Speculation) -> EngineSettings
         draft_tokens=speculation.draft_tokens,
         draft_acceptance=speculation.acceptance,
     )
+
+
+def _pace(
+    decode: Deployment, point: MeasuredPoint, catalog: Catalog, calibration: Calibration
+) -> float:
+    """How many times as long as predicted the run's prefill pool takes over a step."""
+    if point.prefill is None:
+        return 1.0
+    pool = _prefill(decode, point.prefill)
+    found = prefill_pace(catalog.root, pool, calibration.traits(pool), point.prompt_tokens)
+    return 1.0 if found is None else found.times
 
 
 def _prefill(decode: Deployment, pool: PoolLayout) -> Deployment:

@@ -1,7 +1,8 @@
 """Margins by evidence grade from left-out errors: quantiles, and how often they cover what was left out.
 
 ``left_out_errors.csv`` holds log(measured / predicted) TPOT of every measured run, by fits that had not
-seen its model on its GPU, nor its engine on its GPU generation. Every group of runs has equal weight: a plan
+seen its model on its GPU, nor its engine on its GPU generation; ``left_out_errors_amd.csv`` the same of
+the layer for AMD's devices. Every group of runs has equal weight: a plan
 is one deployment, whose runs are all too fast or all too slow together.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from planner.accuracy.samples import Floats
 from planner.accuracy.shipped import ShippedFit
+from planner.accuracy.vendor_fit import VendorFit
 from planner.catalog.tables import read_text
 from planner.errors import CatalogError
 
@@ -33,6 +35,7 @@ class LeftOutError:
     """One run: log(measured / predicted) TPOT in sample, its model left out, its engine left out.
 
     known: whether other groups carry its engine, format and kernels, as the grade ``calibrated`` says.
+    Runs of offline batches, which have no TPOT, have the error of their makespan.
     """
 
     model: str
@@ -109,8 +112,10 @@ def _grouped(errors: Iterable[tuple[object, float]]) -> GradeErrors:
     return GradeErrors({group: np.array(values) for group, values in found.items()})
 
 
-def left_out_errors(done: ShippedFit) -> list[LeftOutError]:
-    """The errors of a fit and of its cross-validations, run by run."""
+def left_out_errors(done: ShippedFit | VendorFit) -> list[LeftOutError]:
+    """The errors of a fit and of its cross-validations, run by run; none of a fit that has no such."""
+    if done.left_out is None or done.far is None:
+        return []
     return [
         LeftOutError(
             model=sample.point.model,
@@ -145,9 +150,17 @@ def write_left_out_errors(rows: Iterable[LeftOutError], path: Path) -> None:
             )
 
 
-def read_left_out_errors(folder: Path) -> list[LeftOutError]:
-    """The errors of a calibration folder; raises CatalogError."""
-    path = folder / FILE
+def file_of(vendor: str = "") -> str:
+    """The file of left-out errors: of the shipped fit, or of a vendor's layer over it."""
+    return f"left_out_errors_{vendor}.csv" if vendor else FILE
+
+
+def read_left_out_errors(folder: Path, vendor: str = "") -> list[LeftOutError]:
+    """The errors of a calibration folder, of one vendor's layer where one is named.
+
+    Raises CatalogError.
+    """
+    path = folder / file_of(vendor)
     reader = csv.DictReader(read_text(path, MAX_BYTES, CatalogError).splitlines())
     if tuple(reader.fieldnames or ()) != COLUMNS:
         raise CatalogError("wrong columns", where=str(path), allowed=", ".join(COLUMNS))

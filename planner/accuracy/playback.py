@@ -24,10 +24,10 @@ from planner.accuracy.outcome import (
     simulated_outcome,
 )
 from planner.accuracy.point import LoadKind, MeasuredPoint
-from planner.accuracy.pools.paced import PacedSteps
 from planner.deployment import Deployment
 from planner.errors import InputError
 from planner.performance.model import CalibratedStepModel
+from planner.performance.paced import PacedSteps
 from planner.scenario.schema import Arrivals, Routing
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.serving.simulation.closed_loop import (
@@ -210,7 +210,7 @@ def _simulated(
             sequences, tokens = recipe.prefill_max_num_seqs, recipe.prefill_max_num_batched_tokens
             sent = launched_limits(sent, setup.prefill, sequences, tokens)
         pool = DecodePool(decode, gpu.nic_gb_s or gpu.pcie_gb_s, setup.handover_s)
-        paced = PacedSteps(prefill_steps, setup.prefill_pace)
+        paced = PacedSteps(prefill_steps, setup.prefill_pace, prefill_steps.evidence)
         group = SimulatedGroup(paced, sent, point.prefill.workers, decode=pool)
     requests = _requests(setup, point)
     endless = len(requests) + 1

@@ -113,10 +113,16 @@ def fitted_file(done: ShippedFit, catalog: Catalog, fitted_on: str) -> FittedFil
 def carrier_rows(samples: Sequence[Sample]) -> tuple[CarrierRow, ...]:
     """Return the distinct models and traits behind the samples."""
     found = {
-        (sample.model_name, tuple(sorted(sample.traits.as_dict().items()))) for sample in samples
+        (
+            sample.model_name,
+            tuple(sorted(sample.traits.as_dict().items())),
+            sample.traits.indexer,
+        )
+        for sample in samples
     }
     return tuple(
-        CarrierRow(model=model, traits=TraitsRow(**dict(traits))) for model, traits in sorted(found)
+        CarrierRow(model=model, traits=TraitsRow(**dict(traits), indexer=indexer))
+        for model, traits, indexer in sorted(found)
     )
 
 

@@ -11,12 +11,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from planner.accuracy.cross_validation import LeftOutErrors, cross_validate, model_and_gpu
+from planner.accuracy.cross_validation import (
+    LeftOutErrors,
+    cross_validate,
+    engine_and_generation,
+    model_and_gpu,
+)
 from planner.accuracy.fitting import Fit, FitResult, FitSettings, balance
 from planner.accuracy.playback import composable
 from planner.accuracy.points import MeasuredPoint, read_points
@@ -92,10 +98,18 @@ class VendorFit:
     tpot_s: Floats
     before: tuple[Floats, Floats]
     left_out: LeftOutErrors | None
+    far: LeftOutErrors | None = None
 
     @property
     def vendor(self) -> str:
         return self.layer.vendor
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Samples whose engine, format and kernel family other groups carry as well."""
+        if self.left_out is None:
+            return np.zeros(len(self.samples), dtype=bool)
+        return ~(self.left_out.sole_format | self.left_out.sole_kernel)
 
 
 def fit_vendor(catalog: Catalog, layer: FactorLayer, settings: FitSettings = SETTINGS) -> VendorFit:
@@ -116,8 +130,14 @@ def fit_vendor(catalog: Catalog, layer: FactorLayer, settings: FitSettings = SET
     result = fit.run(balance=weights)
     ttft, tpot = fit.predict(result.shifts)
     before = fit.predict(np.zeros(len(fit.parameters)))
-    left_out = None if layer.factors else cross_validate(fit, samples, model_and_gpu, weights)
-    return VendorFit(layer, tuple(samples), result, ttft, tpot, before, left_out)
+    whole = VendorFit(layer, tuple(samples), result, ttft, tpot, before, None)
+    if layer.factors:
+        return whole
+    return replace(
+        whole,
+        left_out=cross_validate(fit, samples, model_and_gpu, weights),
+        far=cross_validate(fit, samples, engine_and_generation, weights),
+    )
 
 
 def vendor_points(catalog: Catalog, layer: FactorLayer) -> list[MeasuredPoint]:
@@ -137,10 +157,12 @@ def vendor_points(catalog: Catalog, layer: FactorLayer) -> list[MeasuredPoint]:
 def hierarchy(priors: PriorsFile, layer: FactorLayer) -> Mapping[str, Sequence[tuple[str, ...]]]:
     """The levels of each factor: the vendor, its generations, and the base's levels within each.
 
+    What a request waits is the engine's doing, so its levels are shared by all of the vendor's devices.
     A layer of some factors has them by engine and generation, and by engine and device.
     """
     levels: dict[str, list[tuple[str, ...]]] = {}
     for name, row in priors.factors.items():
+        device = "vendor" if name in WAITS else "generation"
         if layer.factors:
             own = [("engine", "generation"), ("engine", "gpu")] if name in layer.factors else []
             levels[name] = list[tuple[str, ...]](own)
@@ -152,11 +174,11 @@ def hierarchy(priors: PriorsFile, layer: FactorLayer) -> Mapping[str, Sequence[t
             released += [("indexer", "vendor"), ("generation", "indexer")]
             released += [("engine", "generation", "indexer")]
         within = [
-            keys if _DEVICES & set(keys) else tuple(sorted((*keys, "generation")))
+            keys if _DEVICES & set(keys) else tuple(sorted((*keys, device)))
             for keys in row.varies_by
-            if "release" not in keys
+            if "release" not in keys and not (name in WAITS and "gpu" in keys)
         ]
-        levels[name] = list(dict.fromkeys([("vendor",), ("generation",), *within, *released]))
+        levels[name] = list(dict.fromkeys([("vendor",), (device,), *within, *released]))
     return levels
 
 

@@ -14,6 +14,7 @@ from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
 from planner.performance.guard import floors
+from planner.performance.prefill_pace import pace_of
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.replica_group import Prediction, ReplicaGroup, StepBreakdown
 from planner.plan.schema import NodeCount, ServicePlan
@@ -206,6 +207,7 @@ def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
         kv_pool_tokens=pool.memory.kv_pool_tokens,
         evidence=pool.steps.evidence,
         gpu=pool.deployment.gpu.name if candidate.prefill_groups else "",
+        pace=pace_of(pool.steps),
     )
 
 

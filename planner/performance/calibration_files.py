@@ -102,6 +102,7 @@ class TraitsRow(_FactorDocument):
     mixer: str
     link: str
     release: str = ""
+    indexer: str = "none"
 
 
 class CarrierRow(_FactorDocument):

@@ -27,7 +27,7 @@ from planner.performance.calibration_files import (
 )
 from planner.performance.kernels.correction import Corrections, load_corrections
 from planner.performance.kernels.model import KernelSteps, kernel_steps
-from planner.performance.margins import Margin, read_margins
+from planner.performance.margins import Margin, named, read_margins
 from planner.performance.roofline import Factors, GemmFactors
 from planner.performance.traits import FAMILIES, Traits, traits_of
 
@@ -128,7 +128,7 @@ class Calibration:
     ``carriers``: model name and traits of the measurements behind the shifts, which decide the
     evidence grade and the width of intervals; "fitted", or "own" where a person's residuals apply.
     own: engines and GPUs that a person measured. kernels: prices what the measurements do not carry.
-    ``margins``: one-sided quantiles of the step-time error by evidence grade.
+    ``margins``: one-sided quantiles of the step-time error by evidence grade, or grade and vendor.
     """
 
     scales: Mapping[str, Scale]
@@ -224,16 +224,18 @@ class Calibration:
         near = self._distance(model, traits) in ("fitted", "own", "calibrated")
         return Evidence.CALIBRATED if near else Evidence.MODELLED
 
-    def margin(self, evidence: Evidence, distance: str) -> Margin:
+    def margin(self, evidence: Evidence, distance: str, vendor: str = "") -> Margin:
         """What a deployment's steps may turn out slower by: its grade's, or a person's own residuals.
 
         That of a model measured on its engine and GPU is the row of measurements, though its grade says
-        that other loads are predicted. A grade without a row takes the prior width.
+        that other loads are predicted. A vendor's own row comes first; a grade without a row takes the
+        prior width.
         """
         if distance == "own":
             return self.residuals.margin(distance)
-        row = Evidence.MEASURED if distance == "fitted" else evidence
-        return self.margins.get(row.value) or self.residuals.margin("unmeasured")
+        row = Evidence.MEASURED if distance.partition("-")[0] == "fitted" else evidence
+        own = self.margins.get(named(row.value, vendor))
+        return own or self.margins.get(row.value) or self.residuals.margin("unmeasured")
 
     def distance(self, model: str, traits: Traits) -> str:
         """Return how far a deployment lies from the measurements (see ``Residuals``).

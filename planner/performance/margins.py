@@ -1,4 +1,4 @@
-"""How much slower than predicted steps may turn out: one-sided quantiles by evidence grade.
+"""How much slower than predicted steps may turn out: one-sided quantiles by evidence grade and vendor.
 
 ``catalogs/calibration/margins.yaml`` holds them. A grade whose quantiles covered left-out measurements
 as often as they say carries a probability; any other carries a stated width, a margin that is assumed.
@@ -42,11 +42,25 @@ class MarginRow(_MarginDocument):
 
 
 class MarginsFile(_MarginDocument):
-    """``margins.yaml``: one-sided quantiles by grade, at common levels from 0.5 upwards."""
+    """``margins.yaml``: one-sided quantiles by grade, at common levels from 0.5 upwards.
+
+    vendors: rows that stand for a grade on one vendor's devices, where its own measurements say otherwise.
+    """
 
     schema_version: int
     levels: Annotated[tuple[float, ...], Field(min_length=2)]
     grades: dict[str, MarginRow]
+    vendors: dict[str, dict[str, MarginRow]] = Field(default_factory=dict)
+
+    @property
+    def rows(self) -> dict[str, MarginRow]:
+        """Every row by the name of its margin."""
+        own = {
+            named(grade, vendor): row
+            for vendor, grades in self.vendors.items()
+            for grade, row in grades.items()
+        }
+        return self.grades | own
 
     @model_validator(mode="after")
     def _ordered(self) -> MarginsFile:
@@ -54,7 +68,7 @@ class MarginsFile(_MarginDocument):
             raise ValueError("levels lie from 0.5 to below 1")
         if any(a >= b for a, b in itertools.pairwise(self.levels)):
             raise ValueError("levels rise")
-        for grade, row in self.grades.items():
+        for grade, row in self.rows.items():
             if len(row.quantiles) != len(self.levels):
                 raise ValueError(f"{grade}: one quantile for each level")
             if list(row.quantiles) != sorted(row.quantiles):
@@ -83,9 +97,9 @@ class Margin:
 
 
 def read_margins(folder: Path) -> Mapping[str, Margin]:
-    """The margins by grade of a calibration folder; none where it has no such file.
+    """The margins by grade, or by grade and vendor (``named``), of a calibration folder.
 
-    Raises CatalogError when the file is wrong.
+    None where it has no such file. Raises CatalogError when the file is wrong.
     """
     path = folder / FILE
     if not path.exists():
@@ -93,5 +107,10 @@ def read_margins(folder: Path) -> Mapping[str, Margin]:
     file = validate_document(path, read_yaml(path), MarginsFile)
     return {
         grade: Margin(grade, file.levels, row.quantiles, row.passed)
-        for grade, row in file.grades.items()
+        for grade, row in file.rows.items()
     }
+
+
+def named(grade: str, vendor: str) -> str:
+    """The name of a grade's margin on one vendor's devices: "calibrated AMD"."""
+    return f"{grade} {vendor.upper()}"

@@ -88,7 +88,7 @@ def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedSt
         evidence=evidence,
         distance=distance,
         residuals=calibration.residuals,
-        margin=calibration.margin(evidence, distance),
+        margin=calibration.margin(evidence, distance, traits.vendor),
         kernels=kernels,
         drafting=draft_steps(deployment, calibration),
     )

@@ -32,7 +32,8 @@ class Traits:
     where a device widens them to 16 bits before it multiplies; "none" without experts). experts:
     "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see ``collectives.Link.kind``.
     release: the year of the engine's release, as kernels mature; quarter: its quarter ("2026Q2");
-    indexer: "sparse" where attention picks its tokens first. Neither tells measured combinations apart.
+    indexer: "sparse" where attention picks its tokens first. Neither tells measured combinations apart,
+    though kernels do (``kernels``).
     """
 
     engine: str
@@ -78,9 +79,13 @@ class Traits:
 
     @property
     def kernels(self) -> tuple[str, str, str]:
-        """The kernel families: the bits of the format that carries most weights, experts, mixer."""
+        """The kernel families: the bits of the format that carries most weights, experts, mixer.
+
+        Attention that picks its tokens first is a mixer of its own: no run without it speaks for it.
+        """
         heavy = self.expert_format if self.experts == "moe" else self.dense_format
-        return _bits(heavy), self.experts, self.mixer
+        mixer = self.mixer if self.indexer == "none" else f"{self.mixer}, {self.indexer}"
+        return _bits(heavy), self.experts, mixer
 
 
 def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:

@@ -18,7 +18,8 @@ class PrefillPool(ParallelDegrees, PlanPart):
     One unit has ``replicas`` that prefill and ``decode_replicas`` of the replica group's own layout,
     all ``within`` one "node" or "zone". ``link_gb_s``: of one GPU, ``link``: what it is; ``transfer_s``:
     a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica. ``gpu``:
-    the pool's GPU type, where it is not the replica group's.
+    the pool's GPU type, where it is not the replica group's. ``pace``: how many times as long as its
+    kernels the pool's steps take, as disaggregated runs were measured (``prefill_pace.csv``).
     """
 
     tensor_parallel: int
@@ -37,13 +38,16 @@ class PrefillPool(ParallelDegrees, PlanPart):
     kv_pool_tokens: float
     evidence: Evidence
     gpu: str = ""
+    pace: float = 1.0
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A pool on the group's own GPU type reads as it always did."""
+        """A pool on the group's own GPU type, or at the pace of its kernels, reads as it always did."""
         text: dict[str, object] = write(self)
         if not text.get("gpu"):
             text.pop("gpu", None)
+        if text.get("pace") == 1.0:
+            text.pop("pace", None)
         return text
 
     @property

@@ -18,6 +18,7 @@ from planner.fleet.candidates.cuts import GpuCut, beside_others, cut_gpu
 from planner.fleet.candidates.deployments import service_model
 from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
+from planner.performance.prefill_pace import pool_steps
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.replica_group import ReplicaGroup
 from planner.scenario.schema import Service
@@ -25,6 +26,7 @@ from planner.serving.placed import Placed
 from planner.serving.pools import KvLink, Prefill
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import weights_for
+from planner.workload.lengths import lengths_of
 
 _SETTINGS = TypeAdapter(EngineSettings)
 
@@ -138,7 +140,7 @@ def _prefill(
     return Prefill(
         deployment,
         memory_layout(deployment),
-        with_adapters(deployment, calibration),
+        pool_steps(deployment, calibration, catalog, lengths_of(service).mean_prompt),
         pool.replicas,
         pool.decode_replicas,
         KvLink(pool.link_gb_s, pool.link_latency_s, pool.link, pool.link_evidence),

@@ -11,6 +11,7 @@ from planner.fleet.candidates.candidate import known_as
 from planner.fleet.candidates.derating import derating
 from planner.fleet.candidates.handover import handover_reasons
 from planner.fleet.candidates.pool_link import kv_link
+from planner.performance.prefill_pace import pace_of
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
@@ -88,5 +89,7 @@ def unit_checks(
     others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]
     held = closed_form.qps / worse.demand
     yield from capacity_checks(label, service, group, placed, held, others, plan.provenance.seed)
+    assert group.prefill is not None
+    yield equal("physics", f"{label} prefill pace", group.prefill.pace, pace_of(prefill.steps))
     grades = (prefill.steps.evidence, known_as(steps, placed.deployment), prefill.link.evidence)
     yield same("capacity", f"{label} evidence", group.evidence, weakest(grades).value)

@@ -37,6 +37,15 @@ def test_the_shipped_quantiles_are_those_of_the_left_out_errors(grade, errors, m
     assert margins[grade].quantiles == pytest.approx(errors[grade].quantiles(), abs=1e-3)
 
 
+@pytest.mark.parametrize("grade", ["measured", "calibrated", "modelled"])
+def test_a_vendors_quantiles_are_those_of_its_own_left_out_errors(grade, margins):
+    own = errors_by_grade(read_left_out_errors(FOLDER, "amd"))[grade]
+    assert margins[f"{grade} AMD"].quantiles == pytest.approx(own.quantiles(), abs=1e-3)
+    assert not margins[f"{grade} AMD"].passed  # in sample, or too few groups
+    low, high = binomial_interval(own.coverage(), len(own.groups))
+    assert low <= SIZED_AT <= high
+
+
 def test_a_grade_that_passed_covers_what_was_left_out(errors, margins):
     assert {grade for grade, m in margins.items() if m.passed} == {"calibrated", "measured kernels"}
     assert errors["calibrated"].passed

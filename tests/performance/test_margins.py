@@ -30,6 +30,24 @@ def test_quantiles_hold_at_their_levels_and_rise_between_and_beyond_them():
     assert rising == sorted(rising)
 
 
+def test_devices_of_a_vendor_with_errors_of_its_own_have_margins_of_their_own():
+    calibration = load_calibration(load_catalog())
+    for distance, name in (("fitted-amd", "measured AMD"), ("calibrated-amd", "calibrated AMD")):
+        found = calibration.margin(Evidence.CALIBRATED, distance, "amd")
+        assert (found.name, found.passed) == (name, False)
+    assert calibration.margin(Evidence.CALIBRATED, "calibrated", "nvidia").name == "calibrated"
+    assert calibration.margin(Evidence.KERNELS, "kernels", "amd").name == "measured kernels"
+
+
+def test_what_nobody_measured_on_amd_lies_on_either_side_of_its_prediction():
+    """TTFT of left-out pairs was half of what is predicted while waits were fitted device by device."""
+    residuals = load_calibration(load_catalog()).residuals
+    for kind in ("tpot", "ttft"):
+        around = residuals.interval(1.0, kind, "calibrated-amd", 0.8)
+        assert around.low < 0.8
+        assert around.high > 1.25
+
+
 def test_a_persons_own_residuals_come_before_the_grade(tmp_path):
     calibration = load_calibration(load_catalog())
     own = calibration.margin(Evidence.CALIBRATED, "own")

@@ -17,13 +17,38 @@ from statistics import median
 
 import numpy as np
 
-from planner.accuracy.kernels.samples import KernelSample, measured
+from planner.accuracy.kernels.samples import measured
 from planner.accuracy.kernels.shipped import KernelsDone, group_weights, weighted_quantiles
+from planner.accuracy.measures import Measure
+from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.vendor_fit import VendorFit
 from planner.catalog.offer import Term
 from planner.catalog.store import Catalog
 
 TARGETS_MS = (10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 MS = 1e3
+PER_GPU = Measure("tokens_per_s_per_gpu")  # prompt and output tokens
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedRun:
+    """A measured run beside what a fit that had not seen it predicts [s]; ttft_s may be nan."""
+
+    point: MeasuredPoint
+    engine: str
+    tpot_s: float
+    ttft_s: float
+    predicted_tpot_s: float
+    predicted_ttft_s: float
+
+    @property
+    def per_s(self) -> float:
+        """Output tokens/s and GPU as measured: from both times, else from the throughput of the run."""
+        point = self.point
+        if not np.isnan(self.ttft_s):
+            return point.tokens_per_s_per_gpu(self.ttft_s * MS, self.tpot_s * MS)
+        share = point.output_tokens / (point.prompt_tokens + point.output_tokens)
+        return point.measures[PER_GPU] * share
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +82,22 @@ class DecisionRegret:
     at_random: float
 
 
-def regrets(done: KernelsDone, catalog: Catalog, margin: float) -> tuple[DecisionRegret, ...]:
-    """Regret among all GPUs and within one GPU, by point estimates and with ``margin`` on TPOT."""
+def regrets(
+    runs: Sequence[PredictedRun], catalog: Catalog, margin: float, of: str = ""
+) -> tuple[DecisionRegret, ...]:
+    """Regret among all GPUs and within one GPU, by point estimates and with ``margin`` on TPOT.
+
+    ``of``: which vendors' GPUs the runs are on, for the rows' names.
+    """
     prices = gpu_prices(catalog)
-    among_all = _workloads(done, prices, within_gpu=False)
-    within = _workloads(done, prices, within_gpu=True)
+    among_all = workloads(runs, prices, within_gpu=False)
+    within = workloads(runs, prices, within_gpu=True)
+    any_gpu, one_gpu = f"any {of} GPU".replace("  ", " "), f"one {of} GPU".replace("  ", " ")
     return (
-        regret("any GPU", among_all),
-        regret("any GPU, TPOT with a margin", among_all, margin),
-        regret("one GPU", within),
-        regret("one GPU, TPOT with a margin", within, margin),
+        regret(any_gpu, among_all),
+        regret(f"{any_gpu}, TPOT with a margin", among_all, margin),
+        regret(one_gpu, within),
+        regret(f"{one_gpu}, TPOT with a margin", within, margin),
     )
 
 
@@ -137,36 +168,73 @@ def _cheapest(priced: Iterable[tuple[Hashable, float]]) -> dict[Hashable, float]
     return found
 
 
-def _workloads(
-    done: KernelsDone, prices: Mapping[str, float], within_gpu: bool
+def workloads(
+    runs: Iterable[PredictedRun], prices: Mapping[str, float], within_gpu: bool
 ) -> list[list[MeasuredChoice]]:
-    """Options of each workload (and GPU); runs repeated on other days count once, by their medians."""
-    runs: dict[Hashable, dict[Hashable, list[MeasuredChoice]]] = {}
-    tpot, ttft = measured(done.samples)
-    left = done.left_out
-    for i, sample in enumerate(done.samples):
-        point = sample.point
-        if not done.trusted[i] or np.isnan(ttft[i]) or not point.concurrency:
-            continue
-        price = prices.get(point.gpu)
-        if price is None:
+    """Options of each workload (and GPU); runs repeated on other days count once, by their medians.
+
+    GPUs without a price are choices within themselves alone, where none is needed.
+    """
+    found: dict[Hashable, dict[Hashable, list[MeasuredChoice]]] = {}
+    for run in runs:
+        point = run.point
+        price = prices.get(point.gpu, 1.0 if within_gpu else None)
+        if price is None or not point.concurrency:
             continue
         workload = (*point.workload, point.gpu if within_gpu else "")
-        per_s = point.tokens_per_s_per_gpu(ttft[i] * MS, tpot[i] * MS)
-        expected = point.tokens_per_s_per_gpu(left.ttft_s[i] * MS, left.tpot_s[i] * MS)
+        expected = point.tokens_per_s_per_gpu(run.predicted_ttft_s * MS, run.predicted_tpot_s * MS)
         option = MeasuredChoice(
-            _configuration(sample), tpot[i], price / per_s, left.tpot_s[i], price / expected
+            _configuration(run),
+            run.tpot_s,
+            price / run.per_s,
+            run.predicted_tpot_s,
+            price / expected,
         )
-        repeats = runs.setdefault(workload, {})
+        repeats = found.setdefault(workload, {})
         repeats.setdefault((option.configuration, point.concurrency), []).append(option)
-    return [[_middle(same) for same in repeats.values()] for repeats in runs.values()]
+    return [[_middle(same) for same in repeats.values()] for repeats in found.values()]
 
 
-def _configuration(sample: KernelSample) -> Hashable:
-    point = sample.point
+def kernel_runs(done: KernelsDone) -> list[PredictedRun]:
+    """Runs that measured kernels price, as a correction predicts them that saw nothing of their model."""
+    tpot, ttft = measured(done.samples)
+    left = done.left_out
+    return [
+        PredictedRun(
+            sample.point, sample.traits.engine, tpot[i], ttft[i], left.tpot_s[i], left.ttft_s[i]
+        )
+        for i, sample in enumerate(done.samples)
+        if done.trusted[i] and not np.isnan(ttft[i])
+    ]
+
+
+def vendor_runs(done: VendorFit) -> list[PredictedRun]:
+    """Runs of one at a time on a vendor's devices, as a layer predicts them that saw nothing of their pair.
+
+    Their cost comes from the throughput that was measured where the run recorded no TTFT.
+    """
+    if done.left_out is None:
+        return []
+    return [
+        PredictedRun(
+            sample.point,
+            sample.traits.engine,
+            sample.tpot_s,
+            sample.ttft_s,
+            done.left_out.tpot_s[i],
+            done.left_out.ttft_s[i],
+        )
+        for i, sample in enumerate(done.samples)
+        if sample.point.typical("tpot") is not None
+        and (not np.isnan(sample.ttft_s) or PER_GPU in sample.point.measures)
+    ]
+
+
+def _configuration(run: PredictedRun) -> Hashable:
+    point = run.point
     return (
         point.gpu,
-        sample.traits.engine,
+        run.engine,
         point.weights,
         point.tensor_parallel,
         point.data_parallel,

@@ -24,6 +24,8 @@ from planner.fleet.candidates.pool_tables import PoolReplica, PoolTables
 from planner.fleet.rejection_reason import RejectionReason
 from planner.performance import guard
 from planner.performance.model import CalibratedStepModel
+from planner.performance.prefill_pace import pace_of, pool_steps
+from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
 from planner.scenario.search.disaggregation import Disaggregation
 from planner.serving.capacity_limit import LimitedBy
@@ -37,7 +39,7 @@ from planner.serving.limits import replica_limits
 from planner.serving.pools import NODE, ZONE, KvLink, Place, Prefill, decode_limits
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
-from planner.workload.lengths import JointLengths
+from planner.workload.lengths import JointLengths, lengths_of
 
 EQUAL = 1e-5  # capacities that differ by less are equal
 
@@ -144,7 +146,11 @@ def _layouts(
             yield Rejection(RejectionReason.TOO_SLOW, label, *missed)
             continue
         limits = (replica_limits if prefills else decode_limits)(deployment, memory)
-        yield PoolReplica(deployment, memory, steps, limits, groups_in(deployment, context))
+        paced: StepModel = steps
+        if prefills:
+            prompt = lengths_of(context.service).mean_prompt
+            paced = pool_steps(deployment, context.calibration, context.catalog, prompt)
+        yield PoolReplica(deployment, memory, paced, limits, groups_in(deployment, context))
 
 
 def _below_floor(
@@ -250,7 +256,7 @@ def _candidate(
         capacity=_point(prefill, theirs, lengths, service, worse, best, tails),
         parts=Parts(lambda: theirs.memory, lambda: theirs.steps),
         evidence=weakest((mine.steps.evidence, known_as(theirs.steps, d), prefill.link.evidence)),
-        notes=(_text(prefill.link),),
+        notes=tuple(_notes(prefill)),
         bucket_qps={key: qps for key, (qps, _) in found.items() if qps > 0},
         prefill=prefill,
         group_sizes=(prefill.gpus(d),)
@@ -260,6 +266,17 @@ def _candidate(
         else prompts + groups,
         prefill_groups=prompts if two else (),
     )
+
+
+def _notes(prefill: Prefill) -> Iterator[str]:
+    """What a unit is reckoned with: its link, and the pace of its prompts where one was measured."""
+    yield _text(prefill.link)
+    pace = pace_of(prefill.steps)
+    if pace != 1:
+        yield (
+            f"prompts take {pace:.2f} times as long as their kernels, as in disaggregated benchmarks "
+            f"({prefill.steps.evidence.value})"
+        )
 
 
 def _text(joined: KvLink) -> str:

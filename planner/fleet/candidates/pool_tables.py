@@ -9,7 +9,7 @@ from planner.fleet.candidates.candidate import (
     Context,
 )
 from planner.fleet.candidates.derating import derating
-from planner.performance.model import CalibratedStepModel
+from planner.performance.steps import StepModel
 from planner.serving.capacity_limit import LimitedBy
 from planner.serving.closed_form.pool_capacity import (
     DecodeTails,
@@ -31,7 +31,7 @@ class PoolReplica:
 
     deployment: Deployment
     memory: MemoryLayout
-    steps: CalibratedStepModel
+    steps: StepModel
     limits: ReplicaLimits
     groups: tuple[int, ...]
 

@@ -11,15 +11,11 @@ from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 
 @dataclass(frozen=True, slots=True)
 class PacedSteps:
-    """``steps``, each ``pace`` times as long."""
+    """``steps``, each ``pace`` times as long; evidence: the grade behind both."""
 
     steps: StepModel
     pace: float
-
-    @property
-    def evidence(self) -> Evidence:
-        """The grade behind its factors for this deployment."""
-        return self.steps.evidence
+    evidence: Evidence
 
     @property
     def admission_s(self) -> float:
