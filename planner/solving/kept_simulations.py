@@ -19,6 +19,7 @@ from planner.kept_rows import KeptRows, Row
 from planner.performance.model import CalibratedStepModel
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
+from planner.scenario.slo import TargetKey
 from planner.serving.limits import replica_limits
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import (
@@ -160,7 +161,7 @@ def restored(row: Row) -> SimulatedService | None:
         return SimulatedService(
             holds=_flag(holds),
             outcomes=tuple(
-                TargetOutcome(str(key), *map(_number, shares))
+                TargetOutcome(TargetKey(str(key)), *map(_number, shares))
                 for key, *shares in map(_list, _list(outcomes))
             ),
             percentiles={

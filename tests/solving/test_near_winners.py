@@ -16,7 +16,7 @@ from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import SimulatedService, Window
-from planner.serving.simulation.simulation_result import Study, TargetOutcome
+from planner.serving.simulation.simulation_result import TargetOutcome
 from planner.solving import assured_play, near_winners
 from planner.solving import simulation_loop as checking
 
@@ -60,7 +60,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         rate = sum(p.rate_qps for p in placed) * more.get("rate_scale", 1.0)
         met = 1.0 if rate <= held(placed) else 0.5
         outcome = TargetOutcome("ttft_p99", 0.99, met, met, met)
-        return SimulatedService(met == 1.0, (outcome,), {}, rate, Window(1.0, 1.0, 1.0), Study(()))
+        return SimulatedService(met == 1.0, (outcome,), {}, rate, Window(1.0, 1.0, 1.0), False, 0.0)
 
     def share(
         _service: Service, placed: Sequence[Placed], *_first: SimulatedService, **_more: Any
