@@ -74,12 +74,13 @@ class Session:
     @cached_property
     def known(self) -> Known:
         """Of deployments, whatever they are required to hold: shared by all solves of the session."""
-        kept = self.remembers and cache_folder.cache_folder() is not None
-        if not kept:
+        if not self.remembers:
             return Known(self.most_states)
+        solutions = SolutionStore(cache_folder.program() + solver_version(self.options.solver))
+        if cache_folder.cache_folder() is None:
+            return Known(self.most_states, solutions=solutions)
         namespace = self._namespace()
         outcomes = OutcomeStore(namespace)
-        solutions = SolutionStore(cache_folder.program() + solver_version(self.options.solver))
         return Known(self.most_states, outcomes, solutions, namespace)
 
     def _namespace(self) -> str:

@@ -21,12 +21,13 @@ from planner.catalog.store import Catalog
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.periods import DAY, Calendar, billed_hours
 from planner.fleet.program.problem import Problem, Solution
-from planner.fleet.program.program import solve as solve_program
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.scenario.job import Job
 from planner.scenario.schema import Scenario
-from planner.solving.build_problem import calendar_for, problem_of, start_up_of
+from planner.solving.build_problem import calendar_for, decide, problem_of, start_up_of
+from planner.solving.options import SolveOptions
 
-SECONDS = 20.0  # for the hours of all jobs; what is best by then is taken
+EFFORT = SolveOptions(time_limit_s=20.0)  # for the hours of all jobs; what is best by then is taken
 SAME = 1e-3  # relative: costs that differ by less are the same; a smaller fleet over more hours is kept
 SPARE = 1e-6  # of the work: less than this is the solver's tolerance
 
@@ -34,15 +35,22 @@ Sets = Mapping[str, CandidateSet]
 
 
 def framed_problem(
-    scenario: Scenario, sets: Sets, offers: tuple[Offer, ...], catalog: Catalog
+    scenario: Scenario,
+    sets: Sets,
+    offers: tuple[Offer, ...],
+    catalog: Catalog,
+    proved: ProvedSolutions | None = None,
 ) -> tuple[Problem, Calendar]:
-    """The program of a scenario and its periods, with the work of its jobs in the hours that suit."""
+    """The program of a scenario and its periods, with the work of its jobs in the hours that suit.
+
+    ``proved``: programs of the same question that were solved before; the one returned is among them then.
+    """
     calendar = calendar_for(scenario, catalog)
     problem = problem_of(scenario, sets, offers, catalog, calendar)
     jobs = {s.name: s.job for s in scenario.services if s.job is not None}
     if not jobs or not problem.kinds:
         return problem, calendar
-    solution = solve_program(_movable(problem, jobs), time_limit_s=SECONDS)
+    solution = decide(_movable(problem, jobs), EFFORT, proved=proved)
     if solution.status not in ("optimal", "feasible"):
         return problem, calendar
     rates = {
@@ -54,7 +62,7 @@ def framed_problem(
     evenly = {name: tuple(calendar.sizing_qps[name]) for name in jobs}
     plans = [_with_rates(calendar, r, start_up_hours) for r in (evenly, rates)]
     problems = [problem_of(scenario, sets, offers, catalog, plan) for plan in plans]
-    even, moved = (_usd(solve_program(p, time_limit_s=SECONDS)) for p in problems)
+    even, moved = (_usd(decide(p, EFFORT, proved=proved)) for p in problems)
     kept = 0 if even <= moved * (1 + SAME) else 1
     return problems[kept], plans[kept]
 

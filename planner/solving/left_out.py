@@ -56,7 +56,7 @@ def left_out(
         def size(service: Service) -> CandidateSet:
             return enumerate_candidates(service, catalog, decided.offers, calibration, known=known)
 
-        problem = frame(variant, decided.offers, size, catalog).problem
+        problem = frame(variant, decided.offers, size, catalog, proved=proved).problem
         return decide(problem, brief, cost_alone=True, proved=proved)
 
     found = [priced(name, price(v)) for name, v in _variants(decided, rivals, catalog)]

@@ -73,9 +73,9 @@ def solve_scenario(
             return sized.candidates(service, offers, shares)
         return enumerate_candidates(service, catalog, offers, calibration, shares, known)
 
-    framed = frame(scenario, offers, size, catalog)
-    progress("solving the program")
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
+    framed = frame(scenario, offers, size, catalog, proved=proved)
+    progress("solving the program")
     decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
     near, simulate = None, KeptSimulations(known)
     if decided.solution.status == "infeasible" and effort.verify == "simulate":

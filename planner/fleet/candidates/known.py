@@ -103,7 +103,7 @@ class Known:
     of a deployment in stages; ``states``: of a replica by deployment and load, ``most_states`` at once;
     ``seconds``: of its steps as predicted, whatever margin they are sized with; ``lengths``: of requests,
     equal ones once; ``tried``: candidates and rejections by what a service requires; ``outcomes``: of
-    earlier runs, None where they are not kept; ``solutions``: programs proved before, likewise;
+    earlier runs, None where they are not kept; ``solutions``: programs proved before;
     ``simulations``: what fleets did in the simulator, kept between runs where ``namespace`` says of what.
     """
 

@@ -124,7 +124,7 @@ def solve(
         columns = _built(smaller)
         outcome = cheapest(columns, effort, deadline)
     else:
-        columns, outcome = cheapest_branch([_built(p) for p in parts], effort, deadline)
+        columns, outcome = cheapest_branch(parts, _built, effort, deadline)
     text = Solution(
         status=outcome.status,
         objective_usd_per_hour=outcome.objective,

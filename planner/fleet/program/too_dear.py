@@ -7,7 +7,7 @@ lowest price of their type, with every other such service on the kind that is ch
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from planner.fleet.program.demand_index import Services
@@ -17,10 +17,10 @@ ROUNDING = 1e-6  # relative: a bound this near to the cost proves nothing
 
 
 def without_too_dear(problem: Problem, below_usd_per_hour: float) -> Problem:
-    """The problem with fewer kinds and offers, and the same fleets that cost less; of one period."""
-    services, prices = Services.of(problem), _least_prices(problem)
+    """The problem with fewer kinds and offers, and the same fleets that cost less."""
+    services = Services.of(problem)
     least = {
-        g: {k.key: _least_usd_per_hour(services, g, k, prices) for k in services.kinds_of[g]}
+        g: {k.key: cost for k, cost in least_usd_per_hour(problem, services, g)}
         for g in services.one_kind
     }
     together = {g: min(costs.values(), default=math.inf) for g, costs in least.items()}
@@ -40,6 +40,24 @@ def without_too_dear(problem: Problem, below_usd_per_hour: float) -> Problem:
     return replace(problem, kinds=kinds, offers=offers)
 
 
+def least_usd_per_hour(
+    problem: Problem, services: Services, service: str
+) -> Iterator[tuple[ReplicaKind, float]]:
+    """Each kind of a service that picks one, and what the service costs at least on it.
+
+    The mean over the periods [USD/h]; infinite where the kind cannot carry the service.
+    """
+    prices, hours = _least_prices(problem), problem.period_hours
+    for kind in services.kinds_of[service]:
+        gpus = services.gpus_alone(service, kind)
+        price = prices.get(kind.gpu, math.inf)
+        if gpus is None or price == math.inf:
+            yield kind, math.inf
+            continue
+        running = sum(h * n for h, n in zip(hours, gpus, strict=True)) / sum(hours)
+        yield kind, running * kind.gpu_share * price
+
+
 def _least_prices(problem: Problem) -> dict[str, float]:
     """The lowest price of one GPU of each type [USD/h]."""
     prices: dict[str, float] = {}
@@ -47,13 +65,3 @@ def _least_prices(problem: Problem) -> dict[str, float]:
         price = o.usd_per_hour / o.gpus_per_node
         prices[o.gpu] = min(price, prices.get(o.gpu, math.inf))
     return prices
-
-
-def _least_usd_per_hour(
-    services: Services, service: str, kind: ReplicaKind, prices: Mapping[str, float]
-) -> float:
-    """What the service costs at least on ``kind``; infinite where the kind cannot carry it."""
-    gpus = services.gpus_alone(service, kind)
-    if gpus is None:
-        return math.inf
-    return max(gpus) * kind.gpu_share * prices.get(kind.gpu, math.inf)

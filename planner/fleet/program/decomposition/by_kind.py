@@ -7,7 +7,11 @@ theirs. Kinds whose relaxation already costs more than a known plan need no sear
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
+from heapq import heapify, heappop, heappush
 
 from planner.fleet.program.demand_index import Services
 from planner.fleet.program.dominance import without_dominated
@@ -15,6 +19,7 @@ from planner.fleet.program.linear_program import LinearProgram
 from planner.fleet.program.objective import cost, minimise_in_order, tie_break, until
 from planner.fleet.program.problem import NodeOffer, Problem, ReplicaKind, Status
 from planner.fleet.program.solver import SolverLimits, SolverResult, minimise, relative_gap
+from planner.fleet.program.too_dear import least_usd_per_hour
 from planner.fleet.program.variables import Columns
 
 EQUAL = 1e-9  # relative difference below which two plans cost the same
@@ -37,7 +42,7 @@ def branches(problem: Problem) -> list[Problem]:
         )
         for kind in problem.kinds
     )
-    return [without_dominated(p) for p in alone] or [problem]
+    return list(alone) or [problem]
 
 
 def _holds(kind: ReplicaKind, offer: NodeOffer, offers: tuple[NodeOffer, ...]) -> bool:
@@ -50,32 +55,76 @@ def _holds(kind: ReplicaKind, offer: NodeOffer, offers: tuple[NodeOffer, ...]) -
 
 
 def cheapest_branch(
-    parts: list[Columns], effort: SolverLimits, deadline: float
+    problems: list[Problem],
+    build: Callable[[Problem], Columns],
+    effort: SolverLimits,
+    deadline: float,
 ) -> tuple[Columns, SolverResult]:
-    """The cheapest of the programs, tried in the order of their relaxations' bounds."""
-    relaxed = [(_relaxed_bound(p, until(effort, deadline)), i) for i, p in enumerate(parts)]
-    hopeful = sorted((bound, i) for bound, i in relaxed if bound is not None)
+    """The cheapest of the problems, tried in the order of their relaxations' bounds.
+
+    ``build``: the program of one.
+    """
+    parts = [_Part(p, build) for p in problems]
     best, kept = SolverResult("infeasible", None, None, None, 0.0), parts[0]
     bounds: list[float] = []
     unproved = False
-    for bound, i in hopeful:
+    for bound, part in _hopeful(parts, effort, deadline):
         if best.objective is not None and bound > best.objective * (1 - effort.gap + EQUAL):
             bounds.append(bound)
             break
-        outcome = minimise_in_order(parts[i], until(effort, deadline), deadline)
+        outcome = minimise_in_order(part.columns, until(effort, deadline), deadline)
         if outcome.status != "infeasible":
             bounds.append(bound if outcome.bound is None else max(bound, outcome.bound))
             unproved = unproved or outcome.status != "optimal"
-        if _is_better(parts[i], outcome, kept, best):
-            best, kept = outcome, parts[i]
+        if _is_better(part.columns, outcome, kept.columns, best):
+            best, kept = outcome, part
     if best.objective is None:
         status: Status = "unknown" if unproved else "infeasible"
-        return kept, replace(best, status=status, bound=min(bounds, default=None))
+        return kept.columns, replace(best, status=status, bound=min(bounds, default=None))
     least = min(bounds)
     closed = relative_gap(best.objective, least) <= max(effort.gap, 1e-6)
-    return kept, replace(
+    return kept.columns, replace(
         best, bound=min(least, best.objective), status="optimal" if closed else "feasible"
     )
+
+
+class _Part:
+    """A problem of one kind, written as a program once that is needed."""
+
+    def __init__(self, problem: Problem, build: Callable[[Problem], Columns]) -> None:
+        self.problem = problem
+        self._build = build
+
+    @cached_property
+    def columns(self) -> Columns:
+        return self._build(without_dominated(self.problem))
+
+
+def _hopeful(
+    parts: list[_Part], effort: SolverLimits, deadline: float
+) -> Iterator[tuple[float, _Part]]:
+    """The parts by the bounds of their relaxations, the least first; those without one are left out.
+
+    A relaxation is solved once nothing else can cost less: what the GPUs cost is a bound of its bound.
+    """
+    waiting = [(_least_cost(part.problem), i, False) for i, part in enumerate(parts)]
+    heapify(waiting)
+    while waiting:
+        bound, i, relaxed = heappop(waiting)
+        if relaxed:
+            yield bound, parts[i]
+            continue
+        own = _relaxed_bound(parts[i].columns, until(effort, deadline))
+        if own is not None:
+            heappush(waiting, (own, i, True))
+
+
+def _least_cost(problem: Problem) -> float:
+    """A little less than the kind of ``problem`` costs at least [USD/h]."""
+    services = Services.of(problem)
+    (service,) = services.demands
+    found = least_usd_per_hour(problem, services, service)
+    return min((cost for _, cost in found), default=math.inf) * (1 - EQUAL)
 
 
 def _relaxed_bound(columns: Columns, effort: SolverLimits) -> float | None:
