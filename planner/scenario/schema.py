@@ -253,6 +253,17 @@ class Service(StrictDocument):
                 raise field_error(field, name, message)
         return self
 
+    @model_validator(mode="after")
+    def _hits_need_a_prefix_cache(self) -> Service:
+        if self.assumptions.prefix_hit_share > 0 and self.search.settings.prefix_caching is False:
+            message = (
+                f"no prompt token is found in a cache that is off: found prefix_hit_share "
+                f"{self.assumptions.prefix_hit_share:g} with search.settings.prefix_caching false; "
+                "leave one of them out"
+            )
+            raise field_error("assumptions", self.assumptions.prefix_hit_share, message)
+        return self
+
     def rate_change(self, rate_qps: float) -> dict[str, object]:
         """The fields that make its mean rate ``rate_qps`` [requests/s]; of a job its requests a day."""
         if self.job is None:

@@ -56,8 +56,8 @@ def problem_of(
         for c in candidates.candidates
     )
     used = {gpu for k in kinds for gpu in k.types}
-    paired = frozenset(gpu for k in kinds if k.beside for gpu in k.types)
-    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar, paired)
+    wide = frozenset(gpu for k in kinds if k.is_wide for gpu in k.types)
+    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar, wide)
     limits, failures = scenario.limits, scenario.failures
     spot = any(n.spot for n in nodes)
     return Problem(

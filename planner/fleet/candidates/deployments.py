@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from planner.catalog.inline_model import parse_inline
 from planner.catalog.model import ModelSpec
-from planner.catalog.pooling import Pooled, pooling_model
+from planner.catalog.pooling import Pooled, is_encoder, pooling_model
 from planner.catalog.store import Catalog
 from planner.deployment import (
     Deployment,
@@ -22,6 +22,7 @@ from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
 from planner.scenario.schema import Service
 from planner.scenario.search.fields import Settings
 from planner.scenario.task import GENERATE, Task
+from planner.sizing.batch_limits import prefix_caching
 from planner.sizing.dtypes import as_launched
 from planner.sizing.precision import weights_for
 from planner.units import GB
@@ -74,6 +75,8 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
             settings=settings,
         )
         launched = as_launched(named, catalog.weight_format, catalog.kv_format)
+        if service.assumptions.prefix_hit_share > 0:
+            launched = with_prefix_cache(launched)
         for way in ways[engine]:
             deployment = launched if way is None else drafting(launched, way)
             if deployment not in seen:
@@ -97,6 +100,16 @@ def drafting(deployment: Deployment, way: Drafting) -> Deployment:
         deployment.settings, draft_tokens=way.tokens, draft_acceptance=way.acceptance
     )
     return replace(deployment, settings=settings, draft=way.draft)
+
+
+def with_prefix_cache(deployment: Deployment) -> Deployment:
+    """The same with prefix caching switched on where the engine leaves it off by default.
+
+    For workloads that state a share of cached prompt tokens. An encoder has no cache to switch on.
+    """
+    if prefix_caching(deployment) or is_encoder(deployment.model):
+        return deployment
+    return replace(deployment, settings=replace(deployment.settings, prefix_caching=True))
 
 
 def engine_settings(pinned: Settings) -> EngineSettings:

@@ -20,7 +20,7 @@ EQUAL = 1e-12  # relative: sums of prices this close are the same
 def without_dear_spot(problem: Problem) -> tuple[NodeOffer, ...]:
     """The offers without spot pools in whose place steady nodes of one GPU cost no more."""
     lost, limits = problem.resilience, problem.limits
-    if problem.paired or lost.nodes or lost.zones or limits.max_vendors is not None:
+    if problem.placed or lost.nodes or lost.zones or limits.max_vendors is not None:
         return problem.offers
     wide = {k.gpu for k in problem.kinds if max(k.groups, default=1) > 1}
     steady = [

@@ -48,16 +48,16 @@ def node_offers(
     offers: Iterable[Offer],
     catalog: Catalog,
     calendar: Calendar,
-    paired: frozenset[str] = frozenset(),
+    wide: frozenset[str] = frozenset(),
 ) -> tuple[NodeOffer, ...]:
     """The offers that can matter, as node offers; committed ones once per stage they may begin in.
 
-    ``paired``: GPU types that are used together in units of two types.
+    ``wide``: GPU types with replicas of several GPU groups.
     """
     nodes = {_as_offer(e, catalog.gpu(e.gpu).name).key: e.nodes for e in scenario.existing}
     return tuple(
         node
-        for o in _that_matter(scenario, offers, paired)
+        for o in _that_matter(scenario, offers, wide)
         for node in _over_time(
             replace(
                 _node_offer(o, catalog.gpu(o.gpu)),
@@ -90,13 +90,11 @@ def _node_offer(offer: Offer, gpu: GpuSpec) -> NodeOffer:
     )
 
 
-def _that_matter(
-    scenario: Scenario, offers: Iterable[Offer], paired: frozenset[str]
-) -> list[Offer]:
+def _that_matter(scenario: Scenario, offers: Iterable[Offer], wide: frozenset[str]) -> list[Offer]:
     """The cheapest of each GPU, node size and term, apart by what the scenario distinguishes.
 
-    ``paired``: GPU types of units on two of them, whose every place may matter. Where zones or spot
-    pools may fail each is kept: ``places`` knows which of them are of no use.
+    ``wide``: GPU types with replicas of several GPU groups, whose every place may matter. Where zones or
+    spot pools may fail each is kept: ``places`` knows which of them are of no use.
     """
     quotas, failures = scenario.limits.quotas, scenario.failures
     by_region = bool(failures.zones or scenario.limits.carbon) or any(q.region for q in quotas)
@@ -106,8 +104,8 @@ def _that_matter(
         pooled = o.term is Term.SPOT and scenario.spot.pools_lost > 0
         own = o.provider == OWN
         place = (
-            o.region if by_region or pooled or o.gpu in paired else "",
-            o.provider if by_provider or pooled or own or o.gpu in paired else "",
+            o.region if by_region or pooled or o.gpu in wide else "",
+            o.provider if by_provider or pooled or own or o.gpu in wide else "",
             o.key if o.is_limited else "",
         )
         cheapest.setdefault((o.gpu, o.gpu_count, o.term, *place), o)

@@ -31,7 +31,7 @@ EQUAL = 1e-12  # relative: sums of prices this close are the same
 def useful_places(problem: Problem) -> tuple[NodeOffer, ...]:
     """The offers without those at places that are of no use; all where no place may fail."""
     lost, limits = problem.resilience, problem.limits
-    if problem.paired or not (lost.zones or lost.spot_pools) or limits.caps or limits.max_vendors:
+    if problem.placed or not (lost.zones or lost.spot_pools) or limits.caps or limits.max_vendors:
         return problem.offers
     gpus = {o.gpu for o in problem.offers}
     kept: set[str] = set()
@@ -45,7 +45,7 @@ def useful_places(problem: Problem) -> tuple[NodeOffer, ...]:
 
 def fewer_places(problem: Problem) -> Problem:
     """The problem with the cheapest places of each GPU type, and the cheapest for its smallest nodes."""
-    if problem.paired:  # a place is of use for what both its GPU types cost
+    if problem.placed:  # a place is of use for what both its GPU types cost
         return problem
     may_fail = max(problem.resilience.zones, problem.resilience.spot_pools)
     smallest: dict[tuple[str, bool], int] = {}

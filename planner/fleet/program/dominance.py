@@ -8,7 +8,8 @@ dropped for another whose groups divide its own and that needs no more GPUs in a
 Capacity per dollar is not dominance. An offer is dropped for an unlimited one that is equal in all
 that a limit or a failure looks at, whose nodes, one or several for one, cost no more.
 Spot pools are dropped that cost no less than nodes which stay (``dear_spot``).
-A unit of two GPU types never replaces another kind; offers of its types are compared within a place.
+A unit of two GPU types never replaces another kind; offers of its types are compared within a place,
+as are those of GPU types that ``one_place`` names.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
     smaller = replace(smaller, offers=_offers(smaller))
     smaller = replace(smaller, offers=without_dear_spot(smaller))
     smaller = replace(smaller, offers=useful_places(smaller))
-    if problem.resilience.by_place:
+    if problem.resilience.by_place or problem.one_place:
         return smaller
     return replace(smaller, kinds=_kinds_that_need_least(smaller, racks, ties))
 
@@ -196,7 +197,7 @@ def _equal(problem: Problem, o: NodeOffer) -> tuple[object, ...]:
     pool = (o.zone, o.pool) if lost.spot_pools and o.spot else ()
     when = (o.committed, o.spot, o.periods, o.reserve_share)
     vendor = o.vendor if problem.limits.max_vendors is not None else ""
-    place = o.place if o.gpu in problem.paired else ""
+    place = o.place if o.gpu in problem.placed else ""
     return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0, vendor, place)
 
 

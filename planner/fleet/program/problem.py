@@ -97,6 +97,11 @@ class ReplicaKind:
         )
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it has several GPU groups, which may stand on different nodes of one place."""
+        return self.beside is not None or len(self.groups) > 1
+
+    @property
     def groups(self) -> tuple[int, ...]:
         """Sizes of the GPU groups that must each stay within one node or link domain [GPUs].
 
@@ -121,7 +126,7 @@ class NodeOffer:
     ``periods``: when it can run and is paid, None = always. ``reserve_share``: of its GPUs kept idle
     against interruptions. ``existing``: nodes that run before the first period. ``min_nodes``: where
     any are billed, no fewer than these; ``vendor``: whom ``max_vendors`` counts, "" = nobody. ``place``:
-    provider and region, within which pools on two GPU types may hand over.
+    provider and region, within which the GPU groups of one replica lie.
     """
 
     key: str
@@ -204,7 +209,8 @@ class Problem:
     """One fleet decision. ``period_hours``: how long each period lasts [h]; their sum weighs costs.
 
     ``share_nodes``: whether services may share a node. ``overlap_hours``: how long removed
-    existing nodes run beside what replaces them in the first period [h].
+    existing nodes run beside what replaces them in the first period [h]. ``one_place``: GPU types whose
+    nodes are told apart by place, so that replicas wider than a node lie in one (``one_place``).
 
     Raises InputError when a number makes no sense (a negative price, a rate that is not finite).
     """
@@ -218,6 +224,7 @@ class Problem:
     serve_all: bool = True
     share_nodes: bool = True
     overlap_hours: float = 0.0
+    one_place: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name, things in (
@@ -265,9 +272,10 @@ class Problem:
                 )
 
     @property
-    def paired(self) -> frozenset[str]:
-        """GPU types that are used together in units of two types."""
-        return frozenset(gpu for k in self.kinds if k.beside is not None for gpu in k.types)
+    def placed(self) -> frozenset[str]:
+        """GPU types whose nodes are told apart by place: of units of two types, and of ``one_place``."""
+        paired = (gpu for k in self.kinds if k.beside is not None for gpu in k.types)
+        return self.one_place.union(paired)
 
     @property
     def periods(self) -> range:

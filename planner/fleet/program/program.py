@@ -90,11 +90,13 @@ from planner.fleet.program.constraints import placement as placement_rows
 from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.objective import minimise_in_order, until
+from planner.fleet.program.one_place import spread_types
 from planner.fleet.program.problem import Problem, Solution, Solver
 from planner.fleet.program.read_solution import read_solution
 from planner.fleet.program.solver import SolverLimits, SolverResult, solver_version, usable
 from planner.fleet.program.variables import Columns, declare
 
+LEAST_SECONDS = 0.01  # for a program that is solved again when the time is up
 MOST_COLUMNS = 2000  # where places may fail: in a larger program only the cheapest are looked at
 
 
@@ -114,11 +116,22 @@ def solve(
     fleet may be any of the equally cheap ones. Raises
     InputError for an unknown solver or a senseless limit, SolverError when the solver fails.
     """
-    solver = usable(solver)
-    effort = SolverLimits(time_limit_s, gap, solver, seed, threads, cost_alone)
+    effort = SolverLimits(time_limit_s, gap, usable(solver), seed, threads, cost_alone)
     started = time.monotonic()
-    deadline = started + time_limit_s
-    smaller = without_dominated(problem, ties=gap == 0)
+    while True:
+        solution = _solved(problem, effort, started)
+        spread = spread_types(problem, solution)
+        if not spread:
+            return solution
+        problem = replace(problem, one_place=problem.one_place | spread)
+        left_s = time_limit_s - (time.monotonic() - started)
+        effort = replace(effort, time_limit_s=max(left_s, LEAST_SECONDS))
+
+
+def _solved(problem: Problem, effort: SolverLimits, started: float) -> Solution:
+    """The cheapest fleet of one program. ``started``: when the first of its question was [s]."""
+    deadline = time.monotonic() + effort.time_limit_s
+    smaller = without_dominated(problem, ties=effort.gap == 0)
     parts = branches(smaller)
     if len(parts) == 1:
         columns = _built(smaller)
@@ -130,8 +143,8 @@ def solve(
         objective_usd_per_hour=outcome.objective,
         bound_usd_per_hour=outcome.bound,
         gap=outcome.gap,
-        solver=solver,
-        solver_version=solver_version(solver),
+        solver=effort.solver,
+        solver_version=solver_version(effort.solver),
         seconds=time.monotonic() - started,
         variables=len(columns.model.columns),
         constraints=len(columns.model.rows),

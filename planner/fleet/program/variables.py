@@ -172,7 +172,7 @@ def _other_pool(columns: Columns, kind: ReplicaKind, pool: ReplicaKind) -> None:
 
 def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
     """Offers by site: zones and pools distinguished where they may fail, services where they do not share."""
-    lost, paired = problem.resilience, problem.paired
+    lost, placed = problem.resilience, problem.placed
     tenants = [""]
     if not problem.share_nodes:
         tenants = sorted({_tenant(services, k) for k in problem.kinds})
@@ -181,7 +181,7 @@ def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
         zone = offer.zone if lost.zones else ""
         pool = f"{offer.zone} {offer.pool}" if lost.spot_pools and offer.spot else ""
         for tenant in tenants:
-            place = offer.place if offer.gpu in paired else ""
+            place = offer.place if offer.gpu in placed else ""
             sites.setdefault(Site(offer.gpu, zone, pool, tenant, place), []).append(offer)
     return sites
 

@@ -79,6 +79,7 @@ def test_every_field_of_a_problem_tells_it_apart(field: str) -> None:
         "serve_all": False,
         "share_nodes": False,
         "overlap_hours": 1.0,
+        "one_place": frozenset({"h100"}),
     }
     changed = dataclasses.replace(PROBLEM, **{field: other[field]})
     assert problem_text(changed) != problem_text(PROBLEM)

@@ -28,7 +28,7 @@ EQUAL = 1e-9  # relative difference below which two plans cost the same
 def branches(problem: Problem) -> list[Problem]:
     """One problem per kind where a single service picks one and the program is hard; else the problem."""
     services = Services.of(problem)
-    hard = len(problem.period_hours) > 1 or problem.resilience.by_place or problem.paired
+    hard = len(problem.period_hours) > 1 or problem.resilience.by_place or problem.placed
     if not hard or len(services.demands) != 1 or not services.one_kind:
         return [problem]
     every = problem.limits.max_spot_share is not None  # idle GPUs of any type lower the spot share

@@ -1,0 +1,31 @@
+"""Replicas wider than a node, and the place that all their GPU groups must share.
+
+Pools of a unit hand over KV cache, and pipeline stages hand over activations, within one provider and
+region. Telling every node apart by its place makes a program ten times as large, and most cheapest
+fleets lie in one place anyhow: the program is solved without places first. Where its fleet has wide
+replicas and nodes of their GPU type in several places, it is solved again with the places of that type
+told apart. The first program is a relaxation of the second, so that what it proves stays proved.
+"""
+
+from __future__ import annotations
+
+from planner.fleet.program.problem import Problem, Solution
+
+
+def spread_types(problem: Problem, solution: Solution) -> frozenset[str]:
+    """GPU types with wide replicas whose nodes lie in several places, and are not yet told apart."""
+    types_of = {k.key: frozenset(k.types) for k in problem.kinds if k.is_wide}
+    offers = {o.key: o for o in problem.offers}
+    found: set[str] = set()
+    for t in problem.periods:
+        wide = {
+            g
+            for (k, at), n in solution.replicas.items()
+            if at == t and n
+            for g in types_of.get(k, ())
+        }
+        for gpu in wide - problem.placed:
+            billed = (offers[o] for (o, at), n in solution.billed.items() if at == t and n)
+            if len({o.place for o in billed if o.gpu == gpu}) > 1:
+                found.add(gpu)
+    return frozenset(found)

@@ -1,0 +1,124 @@
+"""Replicas of several GPU groups have them in one place, and nothing cheaper does."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from dataclasses import replace
+
+import pytest
+
+from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind
+from planner.fleet.program.program import solve
+
+GPU = "h100"
+
+
+def offer(place: str, size: int, usd: float, most: int | None = None) -> NodeOffer:
+    return NodeOffer(f"{place} {size}", GPU, size, usd, place=place, max_nodes=most)
+
+
+def unit(groups: tuple[int, ...], qps: float, key: str = "unit") -> ReplicaKind:
+    return ReplicaKind(key, GPU, sum(groups), {"chat": qps}, group_sizes=groups)
+
+
+def problem(rate: float, kinds: tuple[ReplicaKind, ...], *offers: NodeOffer) -> Problem:
+    return Problem((Demand("chat", "chat", (rate,), max_kinds=1),), kinds, offers)
+
+
+def test_a_unit_is_not_spread_over_two_providers() -> None:
+    """One node of 8 GPUs here and one of 4 there cost less, and cannot hand over between them."""
+    offers = (offer("hyperstack", 8, 25.60), offer("scaleway", 4, 14.31))
+    found = solve(problem(1.0, (unit((4, 4, 4), 2.0),), *offers))
+    assert found.status == "optimal"
+    assert found.objective_usd_per_hour == pytest.approx(3 * 14.31)
+    assert {o for (o, _), n in found.billed.items() if n} == {"scaleway 4"}
+
+
+def test_pipeline_stages_do_not_reach_from_owned_nodes_to_rented_ones() -> None:
+    """Three owned nodes hold one replica of two stages; a second one is rented whole."""
+    owned, rented = offer("own", 8, 5.0, most=3), offer("cloud", 8, 24.0)
+    found = solve(problem(2.0, (unit((8, 8), 1.0),), owned, rented))
+    assert found.objective_usd_per_hour == pytest.approx(2 * 5.0 + 2 * 24.0)
+
+
+def test_replicas_of_one_group_lie_anywhere() -> None:
+    owned, rented = offer("own", 8, 5.0, most=3), offer("cloud", 8, 24.0)
+    found = solve(problem(4.0, (unit((8,), 1.0),), owned, rented))
+    assert found.objective_usd_per_hour == pytest.approx(3 * 5.0 + 24.0)
+
+
+def random_case(seed: int) -> Problem:
+    """One wide and one narrow kind, nodes of one or two sizes in two places, in stock up to three each."""
+    draw = random.Random(seed)
+    offers = tuple(
+        offer(place, size, round(size * draw.uniform(1.0, 3.0), 2), draw.choice((1, 2, 3)))
+        for place in ("here", "there")
+        for size in draw.sample((1, 2, 4), draw.choice((1, 2)))
+    )
+    kinds = (
+        unit(draw.choice(((2, 2), (1, 1), (2, 1, 1))), draw.uniform(0.8, 2.0), "wide"),
+        unit((draw.choice((1, 2)),), draw.uniform(0.3, 0.9), "narrow"),
+    )
+    return problem(draw.uniform(1.0, 3.0), kinds, *offers)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_brute_force_over_places_agrees(seed: int) -> None:
+    case = random_case(seed)
+    least = least_usd(case)
+    found = solve(case)
+    if math.isinf(least):
+        assert found.status == "infeasible"
+        return
+    assert found.status == "optimal"
+    assert found.objective_usd_per_hour == pytest.approx(least, abs=1e-6)
+
+
+def test_without_places_some_of_those_fleets_cost_less() -> None:
+    cases = [random_case(seed) for seed in range(60)]
+    anywhere = [replace(c, offers=tuple(replace(o, place="") for o in c.offers)) for c in cases]
+    assert (
+        sum(least_usd(a) < least_usd(c) - 1e-9 for a, c in zip(anywhere, cases, strict=True)) >= 3
+    )
+
+
+def least_usd(case: Problem) -> float:
+    """The least cost by counting: each kind alone, its replicas split over places in every way."""
+    rate = case.demands[0].rates_qps[0]
+    places = sorted({o.place for o in case.offers})
+    least = math.inf
+    for kind in case.kinds:
+        count = math.ceil(rate / kind.capacity_qps["chat"] - 1e-9)
+        for split in itertools.product(range(count + 1), repeat=len(places)):
+            if sum(split) == count:
+                usd = sum(
+                    _place_usd(kind.groups * n, [o for o in case.offers if o.place == place])
+                    for place, n in zip(places, split, strict=True)
+                )
+                least = min(least, usd)
+    return least
+
+
+def _place_usd(groups: tuple[int, ...], offers: list[NodeOffer]) -> float:
+    """The cheapest nodes of one place that hold the groups."""
+    least = math.inf
+    for counts in itertools.product(*(range((o.max_nodes or 0) + 1) for o in offers)):
+        nodes = [o.gpus_per_node for o, n in zip(offers, counts, strict=True) for _ in range(n)]
+        usd = sum(o.usd_per_hour * n for o, n in zip(offers, counts, strict=True))
+        if usd < least and _hold(sorted(groups, reverse=True), tuple(sorted(nodes))):
+            least = usd
+    return least
+
+
+def _hold(groups: list[int], free: tuple[int, ...]) -> bool:
+    """Whether the groups, the largest first, fit into what is free of the nodes."""
+    if not groups:
+        return True
+    first, rest = groups[0], groups[1:]
+    return any(
+        _hold(rest, tuple(sorted((*free[:i], free[i] - first, *free[i + 1 :]))))
+        for i in range(len(free))
+        if free[i] >= first and free[i] not in free[:i]
+    )
