@@ -91,11 +91,13 @@ class Offer:
 
     @property
     def shares_network(self) -> bool:
-        """Whether its nodes reach each other over a data centre's network.
+        """Whether its nodes reach each other over a data centre's network of a known kind.
 
-        The hosts of a marketplace belong to many owners at many sites.
+        The hosts of a marketplace belong to many owners at many sites. Instances of one GPU are sold one
+        by one: no cloud states where they stand, or what lies between them.
         """
-        return self.tier != MARKETPLACE
+        one_by_one = self.gpu_count == 1 and self.tier != ""
+        return self.tier != MARKETPLACE and not one_by_one
 
     @property
     def is_limited(self) -> bool:

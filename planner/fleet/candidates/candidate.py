@@ -139,7 +139,7 @@ class CandidateSet:
 class Context:
     """What every deployment of one service is tried under. ``largest_node``: GPUs by GPU type.
 
-    ``apart_hosts``: GPUs of hosts that share no network with each other, by GPU type.
+    ``joined``: GPU types of which some nodes share a network.
     ``required``: all that the service requires of a replica, as one text; ``load``: its lengths.
     ``model_text``: all of its model, hashed; ``outcomes``: how deployments fared under the same in earlier
     runs, where that is kept.
@@ -152,7 +152,7 @@ class Context:
     buckets: tuple[Bucket, ...]
     median_prompt_tokens: float
     largest_node: Mapping[str, int]
-    apart_hosts: Mapping[str, tuple[int, ...]]
+    joined: frozenset[str]
     known: Known
     required: str
     load: bytes

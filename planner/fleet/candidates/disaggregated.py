@@ -199,7 +199,8 @@ def _pair(
             yield Rejection(RejectionReason.NOT_OFFERED, label, detail, gpus / max(largest, 1))
             continue
         groups = (mine.deployment.gpus,) * replicas + (d.gpus,) * decoders
-        split = "" if within == NODE else split_over_hosts(d.gpu.name, groups, context)
+        types = {mine.deployment.gpu.name, d.gpu.name}
+        split = "" if within == NODE else split_over_hosts(types, groups, context)
         if split:
             yield Rejection(RejectionReason.NO_NETWORK, label, split)
             continue

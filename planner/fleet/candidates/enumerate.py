@@ -113,11 +113,11 @@ def _context(
     known: Known,
 ) -> Context:
     largest: dict[str, int] = {}
-    apart: dict[str, set[int]] = {}
+    joined: set[str] = set()
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
-        if not offer.shares_network:
-            apart.setdefault(offer.gpu, set()).add(offer.gpu_count)
+        if offer.shares_network:
+            joined.add(offer.gpu)
     arriving = lengths_of(service)
     required, load = service.model_dump_json(exclude=BROUGHT), digest(arriving)
     lengths = known.lengths.of(load, lambda: arriving)
@@ -130,7 +130,7 @@ def _context(
         buckets=buckets_of(service.name, lengths, service.buckets),
         median_prompt_tokens=lengths.median_prompt()[0],
         largest_node=largest,
-        apart_hosts={gpu: tuple(sorted(sizes)) for gpu, sizes in apart.items()},
+        joined=frozenset(joined),
         known=known,
         required=required,
         load=load,

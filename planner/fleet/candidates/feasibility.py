@@ -10,7 +10,7 @@ from planner.deployment import (
 )
 from planner.fleet.candidates.candidate import Context
 from planner.fleet.candidates.known import Refusal
-from planner.fleet.candidates.node_groups import group_gpus, host_too_small, node_groups
+from planner.fleet.candidates.node_groups import group_gpus, node_groups
 from planner.fleet.rejection_reason import RejectionReason
 from planner.sizing.drafts import draft_reasons
 from planner.sizing.legality import legal_reasons
@@ -54,7 +54,7 @@ def ruled_out(
         if context.service.search.spanning_nodes > 1:
             detail += "; ranks that span nodes fill them whole, with whole experts (EP = TP x DP)"
         yield RejectionReason.NOT_OFFERED, detail, group / largest if largest else None
-    detail = split_over_hosts(gpu.name, groups_in(deployment, context), context)
+    detail = split_over_hosts({gpu.name}, groups_in(deployment, context), context)
     if detail:
         yield RejectionReason.NO_NETWORK, detail, None
     prefill = deployment.tensor_parallel if apart else None
@@ -74,14 +74,19 @@ def ruled_out(
         yield RejectionReason.NO_LONGEST, detail, needed / max(memory.kv_pool_bytes, 1.0)
 
 
-def split_over_hosts(gpu: str, groups: tuple[int, ...], context: Context) -> str:
-    """Why a replica of these groups cannot be placed where hosts are separate; "" where it can."""
-    host = host_too_small(groups, context.apart_hosts.get(gpu, ()))
-    if host is None:
+def split_over_hosts(gpus: set[str], groups: tuple[int, ...], context: Context) -> str:
+    """Why a replica of these groups cannot be placed where hosts are separate; "" where it can.
+
+    ``gpus``: its GPU types.
+    """
+    apart = sorted(gpus - context.joined)
+    whole = len(gpus) == 1 and sum(groups) <= max(context.largest_node.get(g, 0) for g in gpus)
+    if len(groups) < 2 or not apart or whole:
         return ""
     return (
-        f"{sum(groups)} GPUs in {len(groups)} groups over {gpu} hosts of {host} from a marketplace, which do "
-        "not reach each other: leave marketplaces out (prices.tiers or prices.providers) to span nodes"
+        f"{sum(groups)} GPUs in {len(groups)} groups over {apart[0]} hosts of "
+        f"{context.largest_node.get(apart[0], 0)}, which do not reach each other (hosts of a marketplace) "
+        "or whose network nobody states (instances of one GPU)"
     )
 
 
@@ -111,8 +116,8 @@ def refusal(
     )
 
 
-def node_room(deployment: Deployment, context: Context) -> tuple[int, int, tuple[int, ...]]:
-    """GPUs of the largest node offered, nodes that one replica's ranks may fill, hosts that are separate."""
+def node_room(deployment: Deployment, context: Context) -> tuple[int, int, bool]:
+    """GPUs of the largest node offered, nodes that one replica's ranks may fill, whether nodes are joined."""
     name = deployment.gpu.name
     node = context.largest_node.get(name, 0)
-    return node, context.service.search.spanning_nodes, context.apart_hosts.get(name, ())
+    return node, context.service.search.spanning_nodes, name in context.joined

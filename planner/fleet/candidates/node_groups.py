@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from planner.deployment import Deployment
 from planner.performance.loads import link_of
 
@@ -11,16 +9,6 @@ from planner.performance.loads import link_of
 def group_gpus(deployment: Deployment) -> int:
     """GPUs that must share one node or link domain: a pipeline stage with all its ranks."""
     return deployment.tensor_parallel * deployment.data_parallel
-
-
-def host_too_small(groups: tuple[int, ...], hosts: Iterable[int]) -> int | None:
-    """GPUs of a host that holds a group of a replica but not all of it; None where there is none.
-
-    The program fills such hosts group by group, and their groups could not reach each other.
-    """
-    if len(groups) < 2:
-        return None
-    return next((host for host in hosts if min(groups) <= host < sum(groups)), None)
 
 
 def node_groups(deployment: Deployment, node_gpus: int, spanning_nodes: int) -> tuple[int, ...]:

@@ -70,11 +70,10 @@ def _read(key: str) -> dict[str, Row]:
     return {str(name): row for name, row in document.items() if isinstance(row, list)}
 
 
-def outcome_name(layout: str, room: tuple[int, int, tuple[int, ...]]) -> str:
+def outcome_name(layout: str, room: tuple[int, int, bool]) -> str:
     """A layout by its ``layout_text``, with the nodes it may take (``node_room``)."""
-    node, spanning, apart = room
-    hosts = f"|{','.join(map(str, apart))}" if apart else ""
-    return f"{layout}|{node}|{spanning}{hosts}"
+    node, spanning, joined = room
+    return f"{layout}|{node}|{spanning}{'' if joined else '|apart'}"
 
 
 def layout_text(whole: Deployment, cut: GpuCut) -> str:

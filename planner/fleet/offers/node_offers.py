@@ -87,6 +87,7 @@ def _node_offer(offer: Offer, gpu: GpuSpec) -> NodeOffer:
         min_nodes=offer.min_nodes,
         vendor="" if offer.provider == OWN else offer.provider,
         place=f"{offer.provider} {offer.region}",
+        apart=not offer.shares_network,
     )
 
 
@@ -104,6 +105,7 @@ def _that_matter(scenario: Scenario, offers: Iterable[Offer], wide: frozenset[st
         pooled = o.term is Term.SPOT and scenario.spot.pools_lost > 0
         own = o.provider == OWN
         place = (
+            o.gpu in wide and not o.shares_network,
             o.region if by_region or pooled or o.gpu in wide else "",
             o.provider if by_provider or pooled or own or o.gpu in wide else "",
             o.key if o.is_limited else "",

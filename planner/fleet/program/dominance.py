@@ -176,7 +176,10 @@ def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
     groups: dict[str, set[int]] = defaultdict(lambda: {1})
     for kind in problem.kinds:
         for one in filter(None, (kind, kind.other_pool())):
-            groups[one.gpu].update((one.gpus,) if problem.resilience.nodes else one.groups)
+            if not problem.resilience.nodes:
+                groups[one.gpu].update(one.groups)
+            if problem.resilience.nodes or one.gpu in problem.placed:
+                groups[one.gpu].add(one.gpus)
     rivals: dict[tuple[object, ...], list[NodeOffer]] = defaultdict(list)
     for o in sorted(problem.offers, key=lambda o: (o.usd_per_hour / o.gpus_per_node, o.key)):
         if o.max_nodes is None and o.min_nodes <= 1:
@@ -197,7 +200,7 @@ def _equal(problem: Problem, o: NodeOffer) -> tuple[object, ...]:
     pool = (o.zone, o.pool) if lost.spot_pools and o.spot else ()
     when = (o.committed, o.spot, o.periods, o.reserve_share)
     vendor = o.vendor if problem.limits.max_vendors is not None else ""
-    place = o.place if o.gpu in problem.placed else ""
+    place = (o.place, o.apart) if o.gpu in problem.placed else ()
     return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0, vendor, place)
 
 

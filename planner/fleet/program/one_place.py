@@ -1,10 +1,11 @@
 """Replicas wider than a node, and the place that all their GPU groups must share.
 
 Pools of a unit hand over KV cache, and pipeline stages hand over activations, within one provider and
-region. Telling every node apart by its place makes a program ten times as large, and most cheapest
-fleets lie in one place anyhow: the program is solved without places first. Where its fleet has wide
-replicas and nodes of their GPU type in several places, it is solved again with the places of that type
-told apart. The first program is a relaxation of the second, so that what it proves stays proved.
+region, and on one host where hosts do not reach each other. Telling every node apart by its place makes
+a program ten times as large, and most cheapest fleets lie in one place anyhow: the program is solved
+without places first. Where its fleet has wide replicas and nodes of their GPU type in several places, or
+on hosts that do not reach each other, it is solved again with the places of that type told apart. The
+first program is a relaxation of the second, so that what it proves stays proved.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def spread_types(problem: Problem, solution: Solution) -> frozenset[str]:
             for g in types_of.get(k, ())
         }
         for gpu in wide - problem.placed:
-            billed = (offers[o] for (o, at), n in solution.billed.items() if at == t and n)
-            if len({o.place for o in billed if o.gpu == gpu}) > 1:
+            nodes = [offers[o] for (o, at), n in solution.billed.items() if at == t and n]
+            mine = [o for o in nodes if o.gpu == gpu]
+            if len({o.place for o in mine}) > 1 or any(o.apart for o in mine):
                 found.add(gpu)
     return frozenset(found)

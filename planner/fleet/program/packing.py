@@ -25,8 +25,8 @@ class Site:
     """Where replicas may run together.
 
     ``zone`` and ``pool`` are "" where no failure distinguishes them; ``tenant`` names the services the
-    nodes are kept for, "" where services share nodes. ``place``: provider and region of GPU types that
-    are used together in units of two types, "" for any other.
+    nodes are kept for, "" where services share nodes. ``place``: provider and region of GPU types whose
+    nodes are told apart by it, "" for any other; ``apart``: its nodes do not reach each other.
     """
 
     gpu: str
@@ -34,6 +34,7 @@ class Site:
     pool: str = ""
     tenant: str = ""
     place: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from planner.errors import InputError
@@ -80,6 +80,11 @@ class ReplicaKind:
         return self.gpus * self.gpu_share + (self.beside.gpus if self.beside else 0)
 
     @property
+    def in_one_group(self) -> ReplicaKind:
+        """The kind where all its GPUs must share one node."""
+        return replace(self, group_gpus=0, group_sizes=(self.gpus,)) if self.is_wide else self
+
+    @property
     def types(self) -> tuple[str, ...]:
         """GPU types that a replica needs."""
         return (self.gpu,) if self.beside is None else (self.gpu, self.beside.gpu)
@@ -126,7 +131,8 @@ class NodeOffer:
     ``periods``: when it can run and is paid, None = always. ``reserve_share``: of its GPUs kept idle
     against interruptions. ``existing``: nodes that run before the first period. ``min_nodes``: where
     any are billed, no fewer than these; ``vendor``: whom ``max_vendors`` counts, "" = nobody. ``place``:
-    provider and region, within which the GPU groups of one replica lie.
+    provider and region, within which the GPU groups of one replica lie. ``apart``: its nodes do not reach
+    each other, so that a replica lies whole on one of them.
     """
 
     key: str
@@ -146,6 +152,7 @@ class NodeOffer:
     min_nodes: int = 1
     vendor: str = ""
     place: str = ""
+    apart: bool = False
 
     @property
     def is_free(self) -> bool:

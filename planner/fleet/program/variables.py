@@ -7,7 +7,7 @@ formulation, and each family of constraints is one module of ``planner.fleet.pro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from planner.fleet.program.demand_index import Services
 from planner.fleet.program.failure_domains import Failure
@@ -114,7 +114,7 @@ def declare(problem: Problem) -> Columns:
     tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
     for kind in (*problem.kinds, *pools.values()):
         for e in hosts[kind.key]:
-            tenants[e].append(kind)
+            tenants[e].append(kind.in_one_group if e.apart else kind)
     columns = Columns(problem, sites, services, hosts, tenants, other_pools=pools)
     columns.unit_of = {pool.key: key for key, pool in pools.items()}
     _node_columns(columns)
@@ -134,19 +134,24 @@ def declare(problem: Problem) -> Columns:
 
 
 def _able(sites: dict[Site, list[NodeOffer]], kind: ReplicaKind, tenant: str) -> list[Site]:
-    """Sites whose nodes hold a kind's groups and are kept for no other service."""
+    """Sites whose nodes hold a kind's groups, or all of it, and are kept for no other service."""
     return [
         e
         for e, offers in sites.items()
         if e.gpu == kind.gpu
-        and max(kind.groups, default=1) <= max(Shape.of(o).reach for o in offers)
+        and _largest_group(kind, e) <= max(Shape.of(o).reach for o in offers)
         and e.tenant in ("", tenant)
     ]
 
 
+def _largest_group(kind: ReplicaKind, e: Site) -> int:
+    """GPUs that must share a node of the site."""
+    return max((kind.in_one_group if e.apart else kind).groups, default=1)
+
+
 def _together(a: Site, b: Site) -> bool:
     """Whether pools at two sites are in one place, for one service."""
-    return (a.zone, a.place, a.tenant) == (b.zone, b.place, b.tenant)
+    return not (a.apart or b.apart) and (a.zone, a.place, a.tenant) == (b.zone, b.place, b.tenant)
 
 
 def _other_pool(columns: Columns, kind: ReplicaKind, pool: ReplicaKind) -> None:
@@ -181,8 +186,10 @@ def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
         zone = offer.zone if lost.zones else ""
         pool = f"{offer.zone} {offer.pool}" if lost.spot_pools and offer.spot else ""
         for tenant in tenants:
-            place = offer.place if offer.gpu in placed else ""
-            sites.setdefault(Site(offer.gpu, zone, pool, tenant, place), []).append(offer)
+            site = Site(offer.gpu, zone, pool, tenant)
+            if offer.gpu in placed:
+                site = replace(site, place=offer.place, apart=offer.apart)
+            sites.setdefault(site, []).append(offer)
     return sites
 
 

@@ -49,6 +49,18 @@ def test_replicas_of_one_group_lie_anywhere() -> None:
     assert found.objective_usd_per_hour == pytest.approx(3 * 5.0 + 24.0)
 
 
+def test_a_replica_lies_whole_on_one_of_hosts_that_do_not_reach_each_other() -> None:
+    """Two groups fill two hosts of four for less, and must not; a whole host of eight holds them."""
+    four, eight = offer("market", 4, 8.0), offer("market", 8, 20.0)
+    apart = tuple(replace(o, apart=True) for o in (four, eight))
+    kinds = (unit((4, 4), 1.0),)
+    assert solve(problem(1.0, kinds, four, eight)).objective_usd_per_hour == pytest.approx(16.0)
+    assert solve(problem(1.0, kinds, *apart)).objective_usd_per_hour == pytest.approx(20.0)
+    assert solve(problem(1.0, kinds, apart[0])).status == "infeasible"
+    narrow = (unit((4,), 0.5, "narrow"),)
+    assert solve(problem(1.0, narrow, apart[0])).objective_usd_per_hour == pytest.approx(16.0)
+
+
 def random_case(seed: int) -> Problem:
     """One wide and one narrow kind, nodes of one or two sizes in two places, in stock up to three each."""
     draw = random.Random(seed)
