@@ -9,6 +9,7 @@ from planner.accuracy.bench.result import BenchResult, Setting
 from planner.accuracy.point import LoadKind, MeasuredPoint
 from planner.errors import InputError
 
+FEWEST_SENT = 0.9  # of the requested rate; less is no chance over the hundreds of requests of a run
 NEAR = 0.05  # relative: a rate that differs by less is the one requested
 LENGTHS_NEAR = 0.15  # relative: of prompt and output means
 MS = 1e3
@@ -61,6 +62,41 @@ def judged(requested: Sequence[RequestedRun], runs: Iterable[BenchResult]) -> tu
         if rung.share in by_share
         for statistic, limit in rung.limits_s.items()
     )
+
+
+def faults(requested: Sequence[RequestedRun], runs: Iterable[BenchResult]) -> tuple[str, ...]:
+    """What makes the statistics of runs say less than they seem to: failed requests, a rate not sent.
+
+    Requests that fail are in no percentile, and those that wait at the client count no TTFT.
+    """
+    found = []
+    for run in runs:
+        share = f"{_rung(requested, run).share:.0%} of the planned rate"
+        if run.failed:
+            found.append(f"{share}: {run.failed} of {run.requests + run.failed} requests failed")
+        sent = run.sent_qps
+        if sent is not None and sent < FEWEST_SENT * run.rate_qps:
+            found.append(
+                f"{share}: requests were sent at {sent:.3g}/s, not {run.rate_qps:.4g}/s: the limit of "
+                "requests in flight held them back, and that wait is in no latency"
+            )
+    return tuple(found)
+
+
+def must_be_model(runs: Iterable[BenchResult], model: str) -> None:
+    """Raise InputError where a run names another model than the plan's test [last part of the name]."""
+    for run in runs:
+        if run.model and _last(run.model) != _last(model):
+            raise InputError(
+                "the run measured another model than the plan's test",
+                found=run.model,
+                allowed=model,
+                action="use the commands of the plan's acceptance test",
+            )
+
+
+def _last(model: str) -> str:
+    return model.rstrip("/").rsplit("/", 1)[-1].lower()
 
 
 def _rung(requested: Sequence[RequestedRun], run: BenchResult) -> RequestedRun:

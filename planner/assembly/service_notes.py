@@ -39,8 +39,9 @@ def _adapters(lora: Lora) -> str:
     waits = ""
     if lora.loaded < lora.adapters:
         waits = (
-            f"; requests for the other {lora.adapters - lora.loaded} wait until one of them is free; "
-            "that wait is not modelled"
+            f"; a replica runs at most {counted(lora.most_sequences or 1, 'sequence')} at once, which "
+            f"name {lora.loaded} of the {lora.adapters} adapters in the mean; copying the others from "
+            "host memory is not modelled"
         )
     return (
         f"each request names one of {counted(lora.adapters, 'LoRA adapter')} of rank {lora.rank}, all "

@@ -68,9 +68,10 @@ def command(
     """Compare RESULTS, files of the plan's acceptance test, with its limits.
 
     Without RESULTS the commands of the test are printed: run them against one replica. With them every
-    statistic is compared with its limit, and the scenario is solved again with the step times that were
-    measured. Exit codes: 0 passed or printed, 2 invalid input, 3 a limit is exceeded or a statistic is
-    missing, 4 catalog error.
+    statistic is compared with its limit, requests that failed or were not sent at the planned rate fail
+    the test, and the scenario is solved again with the step times that were measured. Exit codes: 0
+    passed or printed, 2 invalid input, 3 a limit is exceeded, a statistic is missing or a run is not what
+    the plan asked for, 4 catalog error.
 
     \b
     Examples:
@@ -78,7 +79,13 @@ def command(
       planner accept rung-1.json rung-2.json rung-3.json --plan plan.json
       planner accept rung-3.json --plan plan.json --save-calibration mine.yaml
     """
-    from planner.accuracy.acceptance_run import RequestedRun, judged, must_have_lengths
+    from planner.accuracy.acceptance_run import (
+        RequestedRun,
+        faults,
+        judged,
+        must_be_model,
+        must_have_lengths,
+    )
     from planner.accuracy.bench.files import read_bench_file
     from planner.plan.schema import read_plan
 
@@ -88,18 +95,20 @@ def command(
         click.echo(_as_json_test(test) if style == "json" else _commands(test))
         return 0
     runs = [run for path in results for run in read_bench_file(Path(path))]
+    must_be_model(runs, test.model)
     must_have_lengths(runs, test.prompt_tokens, test.output_tokens)
-    verdicts = judged([RequestedRun(r.share, r.rate_qps, r.limits_s) for r in test.rungs], runs)
-    passes = all(v.passes for v in verdicts)
+    requested = [RequestedRun(r.share, r.rate_qps, r.limits_s) for r in test.rungs]
+    verdicts, wrong = judged(requested, runs), faults(requested, runs)
+    passes = not wrong and all(v.passes for v in verdicts)
     resolved = None
     if again:
         resolved = _solved_again(
             answer, test, runs, Path(plan).parent, catalogs, calibration, save_calibration
         )
     if style == "json":
-        click.echo(_as_json(verdicts, passes, resolved))
+        click.echo(_as_json(verdicts, wrong, passes, resolved))
     else:
-        click.echo(_as_text(verdicts, passes, answer, resolved))
+        click.echo(_as_text(verdicts, wrong, answer, resolved))
     return 0 if passes else FAILED
 
 
@@ -188,12 +197,15 @@ def _as_json_test(test: AcceptanceTest) -> str:
     return json.dumps(test.model_dump(mode="json"), indent=2, ensure_ascii=False)
 
 
-def _as_json(verdicts: Sequence[Judged], passes: bool, resolved: Plan | None) -> str:
+def _as_json(
+    verdicts: Sequence[Judged], wrong: Sequence[str], passes: bool, resolved: Plan | None
+) -> str:
     from dataclasses import asdict
 
     totals = resolved.totals if resolved else None
     found = {
         "passes": passes,
+        "faults": list(wrong),
         "limits": [{**asdict(v), "passes": v.passes} for v in verdicts],
         "solved_again": None
         if resolved is None
@@ -206,10 +218,12 @@ def _as_json(verdicts: Sequence[Judged], passes: bool, resolved: Plan | None) ->
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
-def _as_text(verdicts: Sequence[Judged], passes: bool, plan: Plan, resolved: Plan | None) -> str:
+def _as_text(
+    verdicts: Sequence[Judged], wrong: Sequence[str], plan: Plan, resolved: Plan | None
+) -> str:
     from planner.reporting.plan.acceptance_text import solved_again_line, verdict_lines
 
-    lines = list(verdict_lines(verdicts, passes))
+    lines = list(verdict_lines(verdicts, wrong))
     if resolved is not None:
         lines.append(solved_again_line(plan, resolved))
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -29,6 +30,18 @@ class Lora(StrictDocument):
             message = f"max_loaded exceeds the {self.adapters} adapters there are"
             raise field_error("max_loaded", self.max_loaded, message)
         return self
+
+    @property
+    def most_sequences(self) -> int | None:
+        """Sequences of a batch that name no more adapters than are loaded, in the mean; None = any number.
+
+        ``n`` sequences name ``N (1 - (1 - 1/N)^n)`` of ``N`` adapters: ``n = ln(1 - L/N) / ln(1 - 1/N)``
+        for ``L`` loaded ones.
+        """
+        if self.loaded >= self.adapters:
+            return None
+        n = math.log1p(-self.loaded / self.adapters) / math.log1p(-1 / self.adapters)
+        return max(1, math.floor(n + 1e-9))
 
     @property
     def loaded(self) -> int:

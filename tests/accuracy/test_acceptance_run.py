@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from planner.accuracy.acceptance_run import RequestedRun, judged, must_have_lengths, points_of
+from planner.accuracy.acceptance_run import (
+    RequestedRun,
+    faults,
+    judged,
+    must_be_model,
+    must_have_lengths,
+    points_of,
+)
 from planner.accuracy.bench.files import Setting, read_bench_file
 from planner.errors import InputError
 
@@ -71,6 +78,28 @@ def test_the_run_at_the_planned_rate_is_needed(tmp_path):
 def test_a_run_at_another_rate_is_refused(tmp_path, rate):
     with pytest.raises(InputError, match="not in the acceptance test"):
         judged(LADDER, [result(tmp_path, rate)])
+
+
+def test_requests_that_failed_are_a_fault(tmp_path):
+    (fault,) = faults(LADDER, [result(tmp_path, 3.0, completed=900, failed=601)])
+    assert "601 of 1501 requests failed" in fault
+    (fault,) = faults(LADDER, [result(tmp_path, 3.0, num_prompts=1200)])
+    assert "200 of 1200 requests failed" in fault
+
+
+@pytest.mark.parametrize(("took_s", "kept"), [(333.0, True), (355.0, True), (500.0, False)])
+def test_a_rate_that_was_not_sent_is_a_fault(tmp_path, took_s, kept):
+    """1,000 requests at 3/s take 333 s, and the last of them 23 s more."""
+    found = faults(LADDER, [result(tmp_path, 3.0, duration=took_s)])
+    assert (not found) == kept
+    assert kept or "sent at 2.1/s, not 3/s" in found[0]
+
+
+def test_a_run_of_another_model_is_refused(tmp_path):
+    runs = [result(tmp_path, 3.0)]
+    must_be_model(runs, "org/M")
+    with pytest.raises(InputError, match="another model"):
+        must_be_model(runs, "org/other")
 
 
 def test_requests_of_other_lengths_are_refused(tmp_path):

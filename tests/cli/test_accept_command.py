@@ -27,12 +27,12 @@ def folder(tmp_path_factory):
     return path
 
 
-def result(folder, slower):
+def result(folder, slower, **more):
     """A run at the planned rate, its mean TPOT ``slower`` times the limit."""
     (test,) = json.loads((folder / "plan.json").read_text())["acceptance"]
     rung = test["rungs"][-1]
     tpot_ms = 1e3 * slower * rung["limits_s"]["tpot_mean"]
-    file = folder / f"result-{slower}.json"
+    file = folder / f"result-{slower}-{len(more)}.json"
     file.write_text(
         json.dumps(
             {
@@ -46,6 +46,7 @@ def result(folder, slower):
                 "mean_tpot_ms": tpot_ms,
                 "p99_ttft_ms": 200.0,
                 "p99_tpot_ms": min(tpot_ms, 55.0),
+                **more,
             }
         )
     )
@@ -64,6 +65,14 @@ def test_a_replica_as_fast_as_planned_passes(folder, capsys):
     args = ["accept", result(folder, 0.9), "--plan", str(folder / "plan.json"), "--no-solve"]
     assert main(args) == 0
     assert capsys.readouterr().out.startswith("Passed.")
+
+
+def test_failed_requests_fail_the_test(folder, capsys):
+    file = result(folder, 0.9, failed=400)
+    assert main(["accept", file, "--plan", str(folder / "plan.json"), "--no-solve"]) == 3
+    text = capsys.readouterr().out
+    assert text.startswith("Failed: the runs are not what the plan asked for.")
+    assert "400 of 1400 requests failed" in text
 
 
 def test_a_slower_replica_fails_and_the_fleet_is_solved_again(folder, capsys):

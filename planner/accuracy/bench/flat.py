@@ -28,6 +28,7 @@ _KEY = re.compile(
 )
 _CONSOLE = {
     "successful requests": "completed",
+    "failed requests": "failed",
     "maximum request concurrency": "max_concurrency",
     "max request concurrency": "max_concurrency",
     "request rate configured (rps)": "request_rate",
@@ -73,6 +74,7 @@ def flat_result(document: Document, where: str) -> BenchResult:
         load=load,
         rate_qps=rate_qps,
         requests=completed,
+        failed=_failed(document, completed),
         spread=spread,
         lengths=lengths,
         found=found,
@@ -121,6 +123,14 @@ def _completed(document: Document, where: str) -> int:
     if "completed" in document or "conc" not in document:
         return int(positive(document, "completed", where))
     return 0
+
+
+def _failed(document: Document, completed: int) -> int:
+    """Requests that were not answered: as counted, else what is missing of those that were sent."""
+    counted = maybe(document, "failed")
+    if counted is not None:
+        return int(counted)
+    return max(0, int(maybe(document, "num_prompts") or 0) - completed) if completed else 0
 
 
 def _measures(document: Document, sglang: bool, where: str) -> dict[Measure, float]:

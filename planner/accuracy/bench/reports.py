@@ -167,6 +167,7 @@ def record_result(records: Sequence[Document], where: str) -> BenchResult:
         and text(record, "metadata", "benchmark_phase") in ("profiling", "")
         and dig(record, "metadata", "was_cancelled") is not True
     ]
+    failed = sum(dig(record, "error") is not None for record in records)
     starts = [_stamp(record, "request_start_ns", where) for record in good]
     ends = [_stamp(record, "request_end_ns", where) for record in good]
     if not good:
@@ -202,6 +203,7 @@ def record_result(records: Sequence[Document], where: str) -> BenchResult:
         load=LoadKind.CLOSED if closed or len(good) < 2 else LoadKind.OPEN,
         rate_qps=rate,
         requests=len(good),
+        failed=failed,
         lengths=Trace(
             where, prompts.astype(np.int64), outputs.astype(np.int64), None if closed else arrivals
         ),
@@ -232,6 +234,7 @@ def inference_perf_result(document: Document, where: str) -> BenchResult:
         load=sent,
         rate_qps=rate_qps,
         requests=count,
+        failed=int(maybe(document, "failures", "count") or 0),
     )
 
 

@@ -35,7 +35,8 @@ class BenchResult:
     """One run of a load generator; lengths are means over its requests, or nominal [tokens].
 
     measures: in seconds and tokens/s. spread: lengths are uniform between this share of nominal and
-    nominal; None where the file does not say. found: what the file says of the deployment.
+    nominal; None where the file does not say. found: what the file says of the deployment. failed:
+    requests that came to nothing.
     """
 
     tool: str
@@ -47,6 +48,7 @@ class BenchResult:
     load: LoadKind = LoadKind.CLOSED
     rate_qps: float = 0.0
     requests: int = 0
+    failed: int = 0
     spread: float | None = None
     lengths: Trace | None = None
     found: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +62,18 @@ class BenchResult:
     def tpot_ms(self) -> float:
         """Mean TPOT [ms]; KeyError where the run recorded none."""
         return self.measures[TPOT] * MS
+
+    @property
+    def sent_qps(self) -> float | None:
+        """The rate at which requests were sent, of an open loop that recorded how long it took [1/s].
+
+        The last requests are answered after all are sent: their mean stay is not counted.
+        """
+        took_s, ttft_s = self.measures.get(Measure("makespan_s")), self.measures.get(TTFT)
+        if not took_s or ttft_s is None or not self.requests:
+            return None
+        stay_s = ttft_s + self.measures.get(TPOT, 0.0) * max(self.output_tokens - 1, 0.0)
+        return (self.requests + self.failed) / max(took_s - stay_s, took_s / 100)
 
     @property
     def percentiles_s(self) -> dict[str, float]:

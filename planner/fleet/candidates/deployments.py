@@ -19,10 +19,11 @@ from planner.deployment import (
 from planner.fleet.candidates.cuts import GpuCut, beside_others
 from planner.fleet.candidates.layouts import layouts
 from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
+from planner.scenario.lora import Lora
 from planner.scenario.schema import Service
 from planner.scenario.search.fields import Settings
 from planner.scenario.task import GENERATE, Task
-from planner.sizing.batch_limits import prefix_caching
+from planner.sizing.batch_limits import batch_limits, prefix_caching
 from planner.sizing.dtypes import as_launched
 from planner.sizing.precision import weights_for
 from planner.units import GB
@@ -77,6 +78,8 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
         launched = as_launched(named, catalog.weight_format, catalog.kv_format)
         if service.assumptions.prefix_hit_share > 0:
             launched = with_prefix_cache(launched)
+        if service.lora is not None:
+            launched = within_adapters(launched, service.lora)
         for way in ways[engine]:
             deployment = launched if way is None else drafting(launched, way)
             if deployment not in seen:
@@ -110,6 +113,19 @@ def with_prefix_cache(deployment: Deployment) -> Deployment:
     if prefix_caching(deployment) or is_encoder(deployment.model):
         return deployment
     return replace(deployment, settings=replace(deployment.settings, prefix_caching=True))
+
+
+def within_adapters(deployment: Deployment, lora: Lora) -> Deployment:
+    """The same with no larger batches than its loaded adapters serve.
+
+    A step serves as many distinct adapters as are loaded; a request for another one waits. A batch that
+    names no more of them in the mean is what a replica can run (``Lora.most_sequences``).
+    """
+    limits, most = batch_limits(deployment), lora.most_sequences
+    if most is None or most >= limits.rank_sequences:
+        return deployment
+    whole = most * limits.ranks if limits.divided else most
+    return replace(deployment, settings=replace(deployment.settings, max_num_seqs=whole))
 
 
 def engine_settings(pinned: Settings) -> EngineSettings:

@@ -29,10 +29,16 @@ def _limits(limits_s: dict[str, float]) -> str:
     return ", ".join(text) or "no limit"
 
 
-def verdict_lines(verdicts: Sequence[Judged], passes: bool) -> Iterator[str]:
-    """The verdict, then each statistic against its limit."""
+def verdict_lines(verdicts: Sequence[Judged], faults: Sequence[str]) -> Iterator[str]:
+    """The verdict, what is wrong with the runs themselves, then each statistic against its limit."""
     failed = sum(not v.passes for v in verdicts)
-    yield "Passed." if passes else f"Failed: {counted(failed, 'limit')} of {len(verdicts)}."
+    if failed:
+        yield f"Failed: {counted(failed, 'limit')} of {len(verdicts)}."
+    elif faults:
+        yield "Failed: the runs are not what the plan asked for."
+    else:
+        yield "Passed."
+    yield from (f"  {fault}" for fault in faults)
     for v in verdicts:
         found = "not in the file" if v.measured_s is None else say.seconds(v.measured_s)
         verdict = "holds" if v.passes else "FAILS"
