@@ -269,7 +269,7 @@ def test_units_in_brackets_and_decimal_commas(tmp_path: Path) -> None:
     assert found.measures[Measure("tpot", 99.0)] == pytest.approx(0.00925)
 
 
-def test_a_synonym_never_hides_the_column_it_stands_for(tmp_path: Path) -> None:
+def test_a_synonym_never_hides_the_column_it_means(tmp_path: Path) -> None:
     found = read_points(table(tmp_path, ttft_ms="100", tpot_ms="9", tp="8", rps="3"))
     assert found.points[0].tensor_parallel == 1
     assert found.points[0].rate_qps == 3

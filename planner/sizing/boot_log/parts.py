@@ -37,15 +37,15 @@ class PartCheck:
 
 
 def part_checks(
-    deployment: Deployment, log: BootLog, *, card_known: bool, card_note: str
+    deployment: Deployment, log: BootLog, *, gpu_known: bool, gpu_note: str
 ) -> tuple[PartCheck, ...]:
     """Every part the log prints, and the weights always.
 
-    ``card_note`` qualifies the pool where the GPU is not named by the log or the user; with
-    ``card_known`` False what depends on the GPU stays unplanned.
+    ``gpu_note`` qualifies the pool where the GPU is not named by the log or the user; with
+    ``gpu_known`` False what depends on the GPU stays unplanned.
     """
     plan = memory_layout(deployment)
-    pool = plan.kv_pool_bytes if card_known else None
+    pool = plan.kv_pool_bytes if gpu_known else None
     parts = [
         PartCheck(
             "weights",
@@ -59,14 +59,14 @@ def part_checks(
             "bytes",
             pool,
             printed_pool_bytes(plan, log),
-            "; ".join(filter(None, (card_note, _pool_note(deployment, log)))),
+            "; ".join(filter(None, (gpu_note, _pool_note(deployment, log)))),
         ),
-        *_token_parts(plan, log, card_known),
+        *_token_parts(plan, log, gpu_known),
         *_concurrency_part(plan, log, pool),
         PartCheck(
             "activations",
             "bytes",
-            plan.activations_bytes if card_known or log.max_num_seqs else None,
+            plan.activations_bytes if gpu_known or log.max_num_seqs else None,
             _bytes(log.activations_gib),
             _activation_note(log),
         ),
@@ -93,7 +93,7 @@ def _context_part(plan: MemoryLayout, log: BootLog) -> PartCheck:
     return PartCheck(name, "bytes", planned, _bytes(log.context_gib), note)
 
 
-def _token_parts(plan: MemoryLayout, log: BootLog, card_known: bool) -> list[PartCheck]:
+def _token_parts(plan: MemoryLayout, log: BootLog, gpu_known: bool) -> list[PartCheck]:
     tokens = log.capacity_tokens
     if not tokens:
         return []
@@ -101,7 +101,7 @@ def _token_parts(plan: MemoryLayout, log: BootLog, card_known: bool) -> list[Par
     capacity = log.engine == "tensorrt-llm"  # it prints what every layer holds, windows or not
     equal = capacity or not (plan.kv.windows or plan.kv.state_bytes_per_sequence)
     note = "" if equal else HYBRID_NOTE
-    planned = plan.kv_pool_tokens if card_known else None
+    planned = plan.kv_pool_tokens if gpu_known else None
     parts = [PartCheck("KV cache tokens", "tokens", planned, tokens, note, equal)]
     if log.kv_pool_gib:
         printed = log.kv_pool_gib * GIB / tokens * plan.kv_ranks
