@@ -43,11 +43,11 @@ def pools_section(runs: Sequence[PoolRun]) -> Section:
         (
             Paragraph(
                 "DeepSeek-R1 on two pools, simulated as public recipes launch them. Prompts run at the "
-                "pace that `prefill_pace.csv` gives their layout, in plans with `search.disaggregation` as "
-                "well; left out: the pace fitted without the layout (pools, lengths, drafts, in flight), six "
-                "folds. Where decode or prefill is full, TTFT is what is left of the requests in flight: one "
-                "percent of a pool's rate is ten of it. Other models, and layouts wider than eight GPUs, "
-                "were not measured: their pace is modelled."
+                "pace that prefill_pace.csv gives their layout, in plans of two pools as well; left out: "
+                "the pace fitted without the layout (pools, lengths, drafts, in flight), six folds. Where "
+                "decode or prefill is full, TTFT is what is left of the requests in flight: one percent "
+                "of a pool's rate is ten of it. Other models with experts were not measured, their pace is "
+                "modelled; layouts wider than eight GPUs keep that of their kernels."
             ),
             Table(
                 "pool_errors",

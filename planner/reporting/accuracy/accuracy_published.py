@@ -31,8 +31,8 @@ def margins_section(errors: Mapping[str, Mapping[str, GradeErrors]]) -> Section:
         (
             Paragraph(
                 "Each left-out group is sized with the quantile that the others give, and then measured. "
-                "`measured` is in sample; fewer than eight groups carry no probability, and plans call their "
-                "margin assumed. AMD's devices have margins of their own."
+                "The grade of measured models is in sample; fewer than eight groups carry no probability, "
+                "and plans call their margin assumed. AMD's devices have margins of their own."
             ),
             Table(
                 "margins",
