@@ -25,6 +25,7 @@ from planner.performance.calibration_files import (
     read_fitted,
     read_priors,
 )
+from planner.performance.host_time import HostRow, read_host_time
 from planner.performance.kernels.correction import Corrections, load_corrections
 from planner.performance.kernels.model import KernelSteps, kernel_steps
 from planner.performance.margins import Margin, named, read_margins
@@ -128,7 +129,8 @@ class Calibration:
     ``carriers``: model name and traits of the measurements behind the shifts, which decide the
     evidence grade and the width of intervals; "fitted", or "own" where a person's residuals apply.
     own: engines and GPUs that a person measured. kernels: prices what the measurements do not carry.
-    ``margins``: one-sided quantiles of the step-time error by evidence grade, or grade and vendor.
+    ``margins``: one-sided quantiles of the step-time error by evidence grade, or grade and vendor;
+    ``host``: what engines take on the host.
     """
 
     scales: Mapping[str, Scale]
@@ -141,6 +143,7 @@ class Calibration:
     own: frozenset[tuple[str, str]] = frozenset()
     kernels: KernelPrices | None = None
     margins: Mapping[str, Margin] = field(default_factory=dict)
+    host: tuple[HostRow, ...] = ()
     _known: dict[tuple[str, ...], Factors] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -273,7 +276,11 @@ def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibra
     shipped = len(layers)
     if user_file is not None:
         layers.append(read_fitted(user_file, InputError))
-    found = replace(assemble(priors, layers, own_from=shipped), margins=read_margins(folder))
+    found = replace(
+        assemble(priors, layers, own_from=shipped),
+        margins=read_margins(folder),
+        host=read_host_time(folder),
+    )
     known = load_corrections(folder)
     if known is None:
         return found

@@ -9,6 +9,7 @@ from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance import roofline
 from planner.performance.drafting import DraftSteps, draft_steps
 from planner.performance.factors import Calibration, Residuals
+from planner.performance.host_time import NONE, HostTime, host_time
 from planner.performance.kernels.model import KernelSteps
 from planner.performance.loads import loads_of
 from planner.performance.margins import Margin
@@ -22,7 +23,8 @@ class CalibratedStepModel:
 
     admission_s: time from a request's arrival until the engine may schedule it [s], part of TTFT.
     kernels: prices the steps where set, and the factors of a roofline do where it is None. drafting: the
-    passes of a draft model, beside the step that verifies; None where none of its own drafts.
+    passes of a draft model, beside the step that verifies; None where none of its own drafts. host: the
+    engine's own loop.
     """
 
     loads: Loads
@@ -33,6 +35,7 @@ class CalibratedStepModel:
     margin: Margin
     kernels: KernelSteps | None = None
     drafting: DraftSteps | None = None
+    host: HostTime = NONE
 
     @property
     def admission_s(self) -> float:
@@ -53,6 +56,7 @@ class CalibratedStepModel:
             times = replace(times, total_s=self._whole(batch, times.total_s))
         else:
             times = roofline.step_times(self.loads, self.factors, batch)
+        times = self._waited(times)
         return times if self.drafting is None else self.drafting.added_to(times, batch)
 
     def step_seconds(self, batch: StepBatch) -> Number:
@@ -61,10 +65,19 @@ class CalibratedStepModel:
             seconds = self._whole(batch, self.kernels.step_seconds(batch))
         else:
             seconds = roofline.step_times(self.loads, self.factors, batch).total_s
+        seconds = self.host.at_least(seconds)
         return seconds if self.drafting is None else seconds + self.drafting.seconds(batch)
 
+    def _waited(self, times: StepTimes) -> StepTimes:
+        """Parts of a step that is no shorter than the engine's loop; the wait for it is overhead."""
+        total = self.host.at_least(times.total_s)
+        waited = times.overhead_s + (total - times.total_s)
+        return replace(times, overhead_s=waited, total_s=total)
+
     def _whole(self, batch: StepBatch, seconds: Number) -> Number:
-        """The kernels' time, and what they know nothing of: drafts, launches without graphs [s]."""
+        """The kernels' time, and what they know nothing of: host, drafts, launches without graphs [s]."""
+        if self.host.serial_s:
+            seconds = seconds + self.host.serial(batch)
         if not self.loads.draft_layers and not self.loads.uncaptured:
             return seconds
         return roofline.beside_kernels(self.loads, self.factors, batch, seconds)
@@ -91,4 +104,5 @@ def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedSt
         margin=calibration.margin(evidence, distance, traits.vendor),
         kernels=kernels,
         drafting=draft_steps(deployment, calibration),
+        host=host_time(calibration.host, deployment.engine),
     )

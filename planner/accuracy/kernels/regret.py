@@ -11,6 +11,7 @@ configuration that was measured to cost least.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -146,6 +147,26 @@ def margin_at(done: KernelsDone, level: float) -> float:
     tpot = measured(done.samples)[0][done.trusted]
     off = np.log(tpot / done.left_out.tpot_s[done.trusted])
     weights = group_weights(done.samples)[done.trusted]
+    return float(np.exp(weighted_quantiles(off, weights, (level,))[0]))
+
+
+def vendor_margin(done: VendorFit, level: float) -> float:
+    """As ``margin_at``, of a vendor's layer: over its left-out runs whose kernels others carry."""
+    if done.left_out is None:
+        return 1.0
+    known = done.known
+    tpot = np.array([sample.tpot_s for sample in done.samples])
+    off = np.log(tpot / done.left_out.tpot_s)[known]
+    sizes = Counter(
+        (s.point.model, s.point.gpu) for s, k in zip(done.samples, known, strict=True) if k
+    )
+    weights = np.array(
+        [
+            1 / sizes[s.point.model, s.point.gpu]
+            for s, k in zip(done.samples, known, strict=True)
+            if k
+        ]
+    )
     return float(np.exp(weighted_quantiles(off, weights, (level,))[0]))
 
 

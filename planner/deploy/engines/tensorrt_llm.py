@@ -39,6 +39,9 @@ def settings(launch: Launch, role: Role) -> Options:
     if launch.expert_parallel > 1:
         stated["expert_parallel"] = launch.expert_parallel
     stated |= limits(launch)
+    stated["graph_padding"] = (
+        True  # by default batches between the captured ones run without graphs
+    )
     if launch.draft_tokens:
         stated |= _speculation(launch)
     known = launch.dialect.settings()

@@ -89,7 +89,11 @@ def kernel_names(
             return ()
         return ("fp8_block",) if stored.block else ("fp8", "fp8_block")
     if not routed:
-        return {"nvfp4": () if wide else ("nvfp4",), "int8": ("sq",)}.get(family, ())
+        return {
+            "nvfp4": () if wide else ("nvfp4",),
+            "int8": ("sq",),
+            "int4": ("int4_wo",),
+        }.get(family, ())
     if family == "mxfp4":
         return ("w4a16_mxfp4",) if wide else ("w4a8_mxfp4_mxfp8", "w4a16_mxfp4")
     if family == "nvfp4":

@@ -1,0 +1,86 @@
+"""The part of ``docs/reference/accuracy.md`` about prefill and decode on pools of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from planner.accuracy.pools.errors import (
+    FEW_IN_FLIGHT,
+    MEASURES,
+    PoolRun,
+    by_engine_and_gpu,
+    median_off,
+)
+from planner.reporting.document import Column, Paragraph, Quantity, Section, Table
+
+LEFT_OUT = {
+    "TTFT p50": 0.339,
+    "TTFT p99": 0.197,
+    "TPOT p50": 0.100,
+    "output per decode GPU": 0.105,
+}
+LEFT_OUT_FEW = 0.228
+AIM = {"TTFT p50": 0.15, "TTFT p99": 0.25, "TPOT p50": 0.15, "TPOT p99": 0.25}
+AIM_OF_OTHERS = {"gap between tokens, p99": 0.25}
+AIM_OF_MEDIANS = 0.15
+
+
+def pools_section(runs: Sequence[PoolRun]) -> Section:
+    """Errors of disaggregated runs, left out first, then by engine and GPU."""
+    few = [run for run in runs if run.point.concurrency <= FEW_IN_FLIGHT]
+    rows = []
+    for name, measure in MEASURES:
+        count, off = median_off(runs, measure)
+        aim = AIM.get(name) or AIM_OF_OTHERS.get(name, AIM_OF_MEDIANS)
+        rows.append((name, count, LEFT_OUT.get(name), off, aim))
+        if name == "TTFT p50":
+            count, off = median_off(few, measure)
+            title = f"{name}, up to {FEW_IN_FLIGHT} in flight"
+            rows.append((title, count, LEFT_OUT_FEW, off, aim))
+    return Section(
+        "pools",
+        "Prefill and decode on pools of their own",
+        (
+            Paragraph(
+                "DeepSeek-R1 on two pools, simulated as public recipes launch them. Prompts run at the "
+                "pace that prefill_pace.csv gives their layout, in plans of two pools as well; left out: "
+                "the pace fitted without the layout (pools, lengths, drafts, in flight), six folds. Where "
+                "decode or prefill is full, TTFT is what is left of the requests in flight: one percent "
+                "of a pool's rate is ten of it. Other models with experts were not measured, their pace is "
+                "modelled; layouts wider than eight GPUs keep that of their kernels."
+            ),
+            Table(
+                "pool_errors",
+                "Errors of disaggregated runs",
+                (
+                    Column("measure", "Measure", Quantity.TEXT),
+                    Column("runs", "Runs", Quantity.COUNT),
+                    Column("left_out", "Left out", Quantity.SHARE),
+                    Column("in_sample", "In sample", Quantity.SHARE),
+                    Column("aim", "Aim", Quantity.SHARE),
+                ),
+                tuple(rows),
+                note='absolute errors, medians over runs; "-": not left out apart',
+            ),
+            _groups(runs),
+        ),
+    )
+
+
+def _groups(runs: Sequence[PoolRun]) -> Table:
+    chosen = [(n, m) for n, m in MEASURES if n in ("TTFT p50", "TTFT p99", "TPOT p50")]
+    chosen.append(MEASURES[-1])
+    return Table(
+        "pool_groups",
+        "Disaggregated runs by engine and GPU",
+        (
+            Column("engine", "Engine", Quantity.TEXT),
+            Column("gpu", "GPU", Quantity.TEXT),
+            Column("runs", "Runs", Quantity.COUNT),
+            *(Column(f"m{i}", name, Quantity.SHARE) for i, (name, _) in enumerate(chosen)),
+        ),
+        tuple(
+            (engine, gpu, len(members), *(median_off(members, measure)[1] for _, measure in chosen))
+            for (engine, gpu), members in by_engine_and_gpu(runs).items()
+        ),
+    )
