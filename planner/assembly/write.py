@@ -15,7 +15,7 @@ from planner.assembly.conversations import caches_at_risk, offloads, talks_as
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
 from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
-from planner.assembly.networks import network_warnings
+from planner.assembly.networks import distance_warnings, network_warnings
 from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
     alternative_of,
@@ -110,6 +110,7 @@ def assemble(
             *liabilities(rentals, scenario.horizon),
             *price_warnings(nodes, decided.offers, as_of),
             *network_warnings(services, nodes),
+            *distance_warnings(scenario.services, nodes, decided.offers),
         ),
         solver=_solver(decided, effort),
         verification=_verification(found),

@@ -11,13 +11,13 @@ from planner.catalog.store import Catalog
 from planner.findings.ownership_terms import OwnershipTerms, terms_of
 from planner.findings.schema import OwnedFleet, Purchase
 from planner.money.ledger import SALE, CashLedger
-from planner.money.ownership import OwnedServer
+from planner.money.ownership import AddedServers, OwnedServer
 from planner.money.ways_to_pay import WayToPay, bought
 from planner.plan.money import Rental
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
 
-ALL_AT_ONCE = "all bought at the start, for the last stage's rate"
+ALL_AT_ONCE = "all bought at the start, for the last month's rate: horizon.stages buys in steps"
 RESALE_AT_MONTHS = 36  # the age at which the catalog knows what servers are sold for
 
 
@@ -38,6 +38,7 @@ def buy(
     Prices and running costs are the scenario's own, else the catalog's.
     """
     groups = [g for s in fleet.services for g in s.replica_groups]
+    horizon = fleet.scenario.horizon
     load = sum(g.utilisation * g.gpus for g in groups) / sum(g.gpus for g in groups)
     terms = terms_of(fleet.scenario, catalog)
     for row in catalog.servers():
@@ -45,7 +46,8 @@ def buy(
         if catalog.gpu(row.gpu).name != gpu or servers is None or not terms.admits(row):
             continue
         used = min(1.0, load) if terms.utilization is None else terms.utilization
-        owned = OwnedFleet(_server(row, terms), servers, used, meanwhile.rentals)
+        first, added = _in_steps(fleet, row.gpus, servers)
+        owned = OwnedFleet(_server(row, terms), first, used, meanwhile.rentals, added)
         way = paid(owned, meanwhile.ledger, months, ends=ends)
         price = terms.price(row)
         low, high = (
@@ -53,7 +55,7 @@ def buy(
             for usd in (price.low, price.high)
         )
         described = _text(owned, row, meanwhile, way.ledger)
-        if fleet.scenario.horizon.growth_per_month > 0:
+        if horizon.growth_per_month > 0 and horizon.stages == 1:
             described = replace(described, what=f"{described.what}; {ALL_AT_ONCE}")
         yield replace(described, low_usd=low, high_usd=high), way
 
@@ -68,6 +70,7 @@ def paid(owned: OwnedFleet, meanwhile: CashLedger, months: int, *, ends: bool) -
         utilisation=owned.utilisation,
         ends=ends,
         meanwhile=meanwhile,
+        added=owned.added,
     )
 
 
@@ -78,12 +81,15 @@ def at_price(owned: OwnedFleet, usd: float) -> OwnedFleet:
 
 def _text(owned: OwnedFleet, row: ServerRow, meanwhile: Meanwhile, ledger: CashLedger) -> Purchase:
     """The purchase in words, what the servers are worth at the horizon among them."""
-    price = owned.servers * owned.server.price_usd
+    price = owned.all_servers * owned.server.price_usd
+    later = "".join(
+        f", {more.servers} more by month {more.after_months + 1}" for more in owned.added
+    )
     sold = -math.fsum(f.usd for f in ledger.flows if f.item == SALE and f.month == ledger.months)
     worth = sold if ledger.ends else ledger.left_usd
     return Purchase(
         way="owned",
-        what=f"{owned.servers} x {row.name} at {owned.server.price_usd:,.0f} USD; for "
+        what=f"{owned.servers} x {row.name} at {owned.server.price_usd:,.0f} USD{later}; for "
         f"{owned.server.lead_time_months} months until delivery {meanwhile.what}; "
         f"{'sold for' if ledger.ends else 'worth'} {worth:,.0f} USD at month {ledger.months} "
         f"({100 * worth / price:.0f} % of the price)",
@@ -94,14 +100,42 @@ def _text(owned: OwnedFleet, row: ServerRow, meanwhile: Meanwhile, ledger: CashL
     )
 
 
+def _in_steps(fleet: Plan, gpus_per_node: int, most: int) -> tuple[int, tuple[AddedServers, ...]]:
+    """The servers that the first stage needs, and those that each later one adds.
+
+    ``most``: all of them, where the plan does not say what runs in each stage. Servers that a stage does
+    not need any more are kept. A plan's periods are the same cycle in each stage.
+    """
+    horizon, periods = fleet.scenario.horizon, fleet.periods
+    groups = {g.key(s.name): g for s in fleet.services for g in s.replica_groups}
+    known = all(set(p.replicas) <= set(groups) for p in periods)
+    if horizon.stages == 1 or not known or not periods or len(periods) % horizon.stages:
+        return most, ()
+    cycle = len(periods) // horizon.stages
+    held, added = 0, []
+    for stage in range(horizon.stages):
+        of_stage = periods[stage * cycle : (stage + 1) * cycle]
+        busiest = {k: max(p.replicas.get(k, 0) for p in of_stage) for k in groups}
+        needed = _nodes(((g, busiest[k]) for k, g in groups.items()), gpus_per_node) or 0
+        if needed > held:
+            added.append(AddedServers(needed - held, stage * (horizon.months // horizon.stages)))
+            held = needed
+    first = sum(more.servers for more in added if not more.after_months)
+    return first, tuple(more for more in added if more.after_months)
+
+
 def nodes_for(groups: Iterable[ReplicaGroup], gpus_per_node: int) -> int | None:
     """Nodes of that size the groups' replicas fill; None when a replica does not fit in one."""
+    return _nodes(((g, g.replicas) for g in groups), gpus_per_node)
+
+
+def _nodes(running: Iterable[tuple[ReplicaGroup, int]], gpus_per_node: int) -> int | None:
     share = 0.0
-    for group in groups:
+    for group, replicas in running:
         per_replica = group.gpus // group.replicas
         if per_replica > gpus_per_node:
             return None
-        share += group.replicas / (gpus_per_node // per_replica)
+        share += replicas / (gpus_per_node // per_replica)
     return math.ceil(share - 1e-9)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from planner.findings.schema import OwnedFleet
 from planner.money.ledger import SALE, CashLedger
+from planner.money.ownership import AddedServers, OwnedServer
 from planner.money.rates import CashFlow, discount
 
 
@@ -51,12 +52,18 @@ def worth_usd(owned: OwnedFleet, month: int) -> float:
 
     One whose life ends is replaced by a new one in that month, unless it is the last of the horizon.
     """
-    served = max(0, month - owned.server.lead_time_months)
-    life = owned.server.life_months
-    age = served % life
-    if served and not age:
-        age = life
-    return owned.servers * owned.server.residual_usd(age)
+    return sum(
+        more.servers * owned.server.residual_usd(_age(owned.server, month - ordered))
+        for more in (AddedServers(owned.servers, 0), *owned.added)
+        if (ordered := more.ordered_at(owned.server.lead_time_months)) <= month
+    )
+
+
+def _age(server: OwnedServer, months: int) -> int:
+    """Months in service of servers ordered so many months ago."""
+    served = max(0, months - server.lead_time_months)
+    age = served % server.life_months
+    return server.life_months if served and not age else age
 
 
 def _so_far(flows: Sequence[CashFlow], months: int, annual_rate: float) -> list[float]:

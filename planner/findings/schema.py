@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from planner.catalog.offer import Offer
 from planner.derivation.rows import Derivation
-from planner.money.ownership import OwnedServer
+from planner.money.ownership import AddedServers, OwnedServer
 from planner.money.ways_to_pay import ApiPrice
 from planner.plan.money import Rental
 from planner.plan.schema import Plan
@@ -14,15 +14,21 @@ from planner.plan.schema import Plan
 
 @dataclass(frozen=True, slots=True)
 class OwnedFleet:
-    """Servers of one's own: which, how many, and how much of their power range is in use.
+    """Servers of one's own: which, how many at the start, and how much of their power range is in use.
 
-    ``meanwhile``: what is rented by the hour until they are delivered.
+    ``meanwhile``: what is rented by the hour until the first are delivered; ``added``: those bought later.
     """
 
     server: OwnedServer
     servers: int
     utilisation: float
     meanwhile: tuple[Rental, ...] = ()
+    added: tuple[AddedServers, ...] = ()
+
+    @property
+    def all_servers(self) -> int:
+        """However many are bought in the horizon."""
+        return self.servers + sum(more.servers for more in self.added)
 
 
 @dataclass(frozen=True, slots=True)

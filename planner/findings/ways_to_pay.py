@@ -268,14 +268,23 @@ def _text(plan: Plan, way: str) -> Purchase:
     """A rented fleet in words, with the oldest of its price dates."""
     return Purchase(
         way=way,
-        what=" and ".join(
-            f"{n.count} x {n.instance_type} ({n.provider}, {n.gpus_per_node} x {n.gpu})"
-            for n in rented_offers(plan)
-        ),
+        what=" and ".join(_in_words(rented_offers(plan))),
         as_of=min((n.price_as_of for n in plan.nodes if n.price_as_of), default=""),
         source="; ".join(dict.fromkeys(n.price_source for n in plan.nodes)),
         confidence="; ".join(dict.fromkeys(n.price_confidence for n in plan.nodes)),
     )
+
+
+def _in_words(nodes: Iterable[NodeCount]) -> Iterator[str]:
+    """Each instance type once, however many regions it is rented in."""
+    same: dict[tuple[str, str, int, str], list[NodeCount]] = {}
+    for n in nodes:
+        same.setdefault((n.instance_type, n.provider, n.gpus_per_node, n.gpu), []).append(n)
+    for (instance, provider, gpus, gpu), rented in same.items():
+        regions = len({n.region for n in rented})
+        spread = f", in {regions} regions" if regions > 1 else ""
+        count = sum(n.count for n in rented)
+        yield f"{count} x {instance} ({provider}, {gpus} x {gpu}{spread})"
 
 
 def traffic_of(plan: Plan) -> Traffic:

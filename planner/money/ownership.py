@@ -24,7 +24,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from planner.money.ledger import PURCHASE, SALE, CashLedger
 from planner.money.rates import CashFlow, monthly, usd_per_month
@@ -168,3 +169,38 @@ def ownership_ledger(
     return CashLedger(
         tuple(sorted(flows, key=lambda f: (f.month, f.item))), horizon_months, ends, left
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AddedServers:
+    """``servers`` that are needed once ``after_months`` have passed, and ordered a lead time before."""
+
+    servers: int
+    after_months: int
+
+    def ordered_at(self, lead_time_months: int) -> int:
+        """Months from now to the order; 0 where they are needed sooner than they can be had."""
+        return max(0, self.after_months - lead_time_months)
+
+
+def growing_ledger(
+    server: OwnedServer,
+    servers: int,
+    added: Sequence[AddedServers],
+    horizon_months: int,
+    *,
+    utilisation: float,
+    ends: bool,
+) -> CashLedger:
+    """Cash of ``servers`` ordered at month 0 and of those added, each order as in ``ownership_ledger``."""
+    flows: list[CashFlow] = []
+    left = 0.0
+    for more in (AddedServers(servers, 0), *added):
+        ordered = more.ordered_at(server.lead_time_months)
+        own = ownership_ledger(
+            server, more.servers, horizon_months - ordered, utilisation=utilisation, ends=ends
+        )
+        flows += (replace(f, month=f.month + ordered) for f in own.flows)
+        left += own.left_usd
+    ordered_flows = sorted(flows, key=lambda f: (f.month, f.item))
+    return CashLedger(tuple(ordered_flows), horizon_months, ends, left)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from planner.money.ledger import CashLedger, Holding, ledger
-from planner.money.ownership import MONTHS_PER_YEAR, OwnedServer, ownership_ledger
+from planner.money.ownership import MONTHS_PER_YEAR, AddedServers, OwnedServer, growing_ledger
 from planner.money.rates import (
     SECONDS_PER_HOUR,
     CashFlow,
@@ -110,15 +110,16 @@ def bought(
     utilisation: float,
     ends: bool,
     meanwhile: CashLedger | None = None,
+    added: Sequence[AddedServers] = (),
 ) -> WayToPay:
-    """Buy servers today; until they are delivered pay as ``meanwhile`` does, by the hour."""
+    """Buy servers today and add others; until the first arrive pay as ``meanwhile`` does, by the hour."""
     until = min(server.lead_time_months, months)
     bridge = [
         CashFlow(f.month, f.usd, "rent until delivery")
         for f in (meanwhile.flows if meanwhile else ())
         if f.month <= until
     ]
-    own = ownership_ledger(server, servers, months, utilisation=utilisation, ends=ends)
+    own = growing_ledger(server, servers, added, months, utilisation=utilisation, ends=ends)
     flows = sorted((*bridge, *own.flows), key=lambda f: (f.month, f.item))
     return WayToPay(name, replace(own, flows=tuple(flows)))
 

@@ -87,7 +87,7 @@ def _variants(
     light = tuple(dict.fromkeys((*types, *_by_bandwidth(decided, catalog))))
     for name in _not_permitted(scenario, catalog):
         wider = _with_search(scenario, light, {"weights": (name,)}, permitted=True)
-        yield f"{name} not permitted", wider
+        yield f"{name} weights, if permitted", wider
 
 
 def _with_search(

@@ -15,7 +15,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from planner.fleet.program.dominance import without_dominated
-from planner.fleet.program.problem import Problem
+from planner.fleet.program.problem import Problem, Resilience
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.program.too_dear import without_too_dear
 from planner.serving.simulation.service_simulation import (
@@ -106,8 +106,9 @@ class NearWinners:
                 new = [s for s in streams_of(trial) if not settled >= s.placed.keys()]
                 if not new:
                     break
-                if all(self._holds(problem, s, raised, least) for s in new):
-                    return replace(trial, problem=scaled(problem, _needed(new, raised)))
+                worst = {s.name: _after_a_loss(s, problem) for s in new}
+                if all(self._holds(problem, s, raised, least, worst[s.name]) for s in new):
+                    return replace(trial, problem=scaled(problem, _needed(new, raised, worst)))
             low = level
         return None
 
@@ -151,27 +152,42 @@ class NearWinners:
         }
 
     def _holds(
-        self, problem: Problem, stream: Stream, raised: Mapping[str, float], least: float
+        self,
+        problem: Problem,
+        stream: Stream,
+        raised: Mapping[str, float],
+        least: float,
+        worst: float,
     ) -> bool:
-        """Simulate a stream briefly, then in full; ``least``: what its kinds are raised to where it fails."""
+        """Simulate a stream briefly, then in full; ``least``: what its kinds are raised to where it fails.
+
+        ``worst``: times the planned rate that its replicas have to carry after a loss.
+        """
         self.left -= 1
         self.screened |= stream.placed.keys()
-        if looks_well(stream, self.effort, self.simulate) and self._is_confirmed(stream):
+        if looks_well(stream, self.effort, self.simulate, worst) and self._is_confirmed(
+            stream, worst
+        ):
             return True
         for kind in (k for k in problem.kinds if k.key in stream.placed and k.key in raised):
             at = (stream.service.name, kind.gpu, kind.gpus)
             self.highest[at] = min(least, self.highest.get(at, least))
         return False
 
-    def _is_confirmed(self, stream: Stream) -> bool:
-        """Whether every target holds in full, and as much worse as the service is assured against."""
+    def _is_confirmed(self, stream: Stream, worst: float) -> bool:
+        """Whether every target holds in full, as much worse as is assured against, and after a loss."""
         placed, seed = tuple(stream.placed.values()), self.effort.seed
         check = self.simulate(stream.service, placed, lengths=stream.lengths, seed=seed)
         self.checks[stream_key(stream)] = check
-        if not check.holds or stream.service.assurance is None:
+        if not check.holds or (stream.service.assurance is None and worst == 1.0):
             return check.holds
         return play_assured(
-            stream.service, placed, seed=seed, lengths=stream.lengths, simulate=self.simulate
+            stream.service,
+            placed,
+            rate_scale=worst,
+            seed=seed,
+            lengths=stream.lengths,
+            simulate=self.simulate,
         ).holds
 
 
@@ -238,10 +254,19 @@ def _without_dominated(problem: Problem, settled: AbstractSet[str]) -> Problem:
     return replace(problem, kinds=tuple(k for k in problem.kinds if k.key in kept))
 
 
-def _needed(streams: list[Stream], raised: Mapping[str, float]) -> dict[str, float]:
+def _after_a_loss(stream: Stream, problem: Problem) -> float:
+    """Times its planned rate that a stream's replicas are counted on: all they hold where some may fail."""
+    if problem.resilience == Resilience():
+        return 1.0
+    return max(1.0, *(stream.placed[key].replicas / load for key, load in stream.load.items()))
+
+
+def _needed(
+    streams: list[Stream], raised: Mapping[str, float], worst: Mapping[str, float]
+) -> dict[str, float]:
     """Shares of the predicted capacity that the replicas of raised kinds have to carry, a hair more."""
     return {
-        key: raised[key] * load / stream.placed[key].replicas * (1 + 1e-9)
+        key: raised[key] * worst[stream.name] * load / stream.placed[key].replicas * (1 + 1e-9)
         for stream in streams
         for key, load in stream.load.items()
         if key in raised

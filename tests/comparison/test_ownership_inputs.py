@@ -11,7 +11,7 @@ from planner.findings.resale import break_even_months, worth_usd
 from planner.findings.schema import OwnedFleet
 from planner.findings.ways_to_pay import purchases
 from planner.money.ledger import Holding, ledger
-from planner.money.ownership import OwnedServer
+from planner.money.ownership import AddedServers, OwnedServer
 from planner.money.ways_to_pay import bought
 from planner.scenario.name_checks import check_names
 
@@ -106,6 +106,14 @@ def test_servers_are_worth_their_price_until_they_are_delivered():
     assert worth_usd(fleet, 0) == worth_usd(fleet, 3) == 300_000
     assert worth_usd(fleet, 3 + 24) == pytest.approx(300_000 * 0.2**0.5)
     assert worth_usd(fleet, 3 + 48) == pytest.approx(60_000)
+
+
+def test_servers_added_later_are_worth_nothing_until_they_are_ordered():
+    late = OwnedServer("s", "h100", 8, 100_000, 4, 0.2, 10, 2, 1.0, 0.0, 0.0, lead_time_months=3)
+    fleet = OwnedFleet(late, 3, 0.5, added=(AddedServers(2, 12),))
+    aged = 0.2 ** (5 / 48)
+    assert worth_usd(fleet, 8) == pytest.approx(300_000 * aged)
+    assert worth_usd(fleet, 12) == pytest.approx(300_000 * 0.2 ** (9 / 48) + 200_000)
 
 
 def test_energy_is_power_by_load_times_pue_and_carbon_its_grid(catalog):

@@ -6,6 +6,7 @@ import pytest
 from planner.catalog.store import load_catalog
 from planner.findings.owned_servers import nodes_for
 from planner.findings.ways_to_pay import purchases
+from planner.money.ownership import AddedServers
 from planner.money.rates import CashFlow, present_value_usd
 from planner.plan.money import Rental
 
@@ -189,9 +190,36 @@ def test_an_api_is_paid_for_the_demand_of_each_month():
     assert api.cost_usd == pytest.approx(mean * per_request * 3600 * 730 * 24)
 
 
-def test_servers_for_a_growing_demand_say_that_all_are_bought_at_the_start():
+def test_servers_of_a_single_stage_are_all_bought_at_the_start_and_say_so():
     for growth, said in ((0.05, True), (0.0, False)):
         horizon = {"months": 24, "growth_per_month": growth}
         found = purchases(build.plan(build.scenario(horizon=horizon)), catalog(), RATE)
         (owned,) = (p for p in found if p.way == "owned")
         assert ("all bought at the start" in owned.what) == said
+        assert owned.owned.added == ()
+
+
+def test_servers_for_a_growing_demand_are_ordered_a_lead_time_before_each_stage():
+    """Five replicas of four GPUs at the end; stages of six months need 1, 1, 2 and 3 servers of eight."""
+    horizon = {"months": 24, "stages": 4, "growth_per_month": 0.05}
+    key = build.group().key("chat")
+    running = [build.period(f"month {m}", {key: n}) for m, n in ((1, 1), (7, 2), (13, 4), (19, 5))]
+    plan = build.plan(build.scenario(horizon=horizon), periods=tuple(running))
+    (owned,) = (p for p in purchases(plan, catalog(), RATE) if p.way == "owned")
+    assert owned.owned.servers == 1
+    assert owned.owned.added == (AddedServers(1, 12), AddedServers(1, 18))
+    price, lead = owned.owned.server.price_usd, owned.owned.server.lead_time_months
+    assert owned.upfront_usd == pytest.approx(3 * price)
+    assert owned.due_at_signature_usd == pytest.approx(price)
+    ordered = [m for m, usd in enumerate(owned.cash_flow_usd) if usd > price]
+    assert ordered == [12 - lead, 18 - lead]
+    assert "1 more by month 13, 1 more by month 19" in owned.what
+
+
+def test_servers_that_a_stage_does_not_need_any_more_are_kept():
+    horizon = {"months": 24, "stages": 4, "growth_per_month": -0.02}
+    key = build.group().key("chat")
+    running = [build.period(f"month {m}", {key: n}) for m, n in ((1, 5), (7, 4), (13, 2), (19, 1))]
+    plan = build.plan(build.scenario(horizon=horizon), periods=tuple(running))
+    (owned,) = (p for p in purchases(plan, catalog(), RATE) if p.way == "owned")
+    assert (owned.owned.servers, owned.owned.added) == (3, ())

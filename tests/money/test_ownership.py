@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.money.ownership import OwnedServer, ownership_cost, ownership_ledger
+from planner.money.ownership import (
+    AddedServers,
+    OwnedServer,
+    growing_ledger,
+    ownership_cost,
+    ownership_ledger,
+)
 from planner.money.rates import present_value_usd
 
 SERVER = OwnedServer(
@@ -95,3 +101,19 @@ def test_a_server_of_three_years_is_worth_what_the_market_pays():
 def test_a_worthless_end_is_reached_in_a_straight_line():
     server = dataclasses.replace(SERVER, residual_share=0.0)
     assert server.residual_usd(24) == pytest.approx(0.5 * 350_400)
+
+
+@given(after=st.integers(0, 30), lead=st.integers(0, 9), ends=st.booleans())
+def test_servers_added_later_cost_what_they_would_over_the_months_that_are_left(after, lead, ends):
+    server = dataclasses.replace(SERVER, lead_time_months=lead)
+    more = AddedServers(3, after)
+    ordered = max(0, after - lead)
+    grown = growing_ledger(server, 2, [more], 48, utilisation=0.5, ends=ends)
+    first = ownership_ledger(server, 2, 48, utilisation=0.5, ends=ends)
+    later = ownership_ledger(server, 3, 48 - ordered, utilisation=0.5, ends=ends)
+    assert grown.cost_usd == pytest.approx(first.cost_usd + later.cost_usd)
+    assert grown.left_usd == pytest.approx(first.left_usd + later.left_usd)
+    moved = [dataclasses.replace(f, month=f.month + ordered) for f in later.flows]
+    for month in range(49):
+        apart = sum(f.usd for f in (*first.flows, *moved) if f.month <= month)
+        assert grown.cash_usd(month) == pytest.approx(apart)

@@ -1,7 +1,8 @@
 """Every amount of three reports, worked out again from the plan's JSON and the price files alone.
 
-Nothing here uses the product's arithmetic: cash is added up month by month in plain loops over what the
-plan holds, prices are read with the csv module, and present values are sums.
+A fourth has servers of one's own that are bought in steps. Nothing here uses the product's arithmetic: cash
+is added up month by month in plain loops over what the plan holds, prices are read with the csv module,
+and present values are sums.
 """
 
 import csv
@@ -14,12 +15,14 @@ import pytest
 from planner.findings.gather import gather
 from planner.package_data import shipped_folder
 from planner.reporting.plan.plan_document import plan_document
+from planner.scenario.changes import read_change
 from planner.session import Session
 from planner.solving.options import SolveOptions
 
 PRICES = Path(shipped_folder("catalogs")) / "prices"
 TERMS = {"on-demand": 0, "spot": 0, "owned": 0, "1-year": 12, "3-year": 36, "capacity-block": 1}
 MAIN, GROWTH, BUY = "llama70b_qps50", "fleet_growth", "rent_or_buy_70b"
+BUY_MORE = {"horizon": "{months: 36, stages: 3, growth_per_month: 0.04}"}  # of rent_or_buy_70b
 HOURS = 730
 DISCRETE = (
     2e-5  # relative: a lognormal length is a thousand steps, its mean not quite the stated one
@@ -27,15 +30,13 @@ DISCRETE = (
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def session():
-    return Session.open(options=SolveOptions(verify="none", rivals=1))
-
-
-@pytest.fixture(scope="module", params=[MAIN, GROWTH, BUY])
-def report(request, session):
+@pytest.fixture(scope="module", params=[(MAIN, {}), (GROWTH, {}), (BUY, {}), (BUY, BUY_MORE)])
+def report(request):
     """The plan as JSON, what was found out around it, and the report's tables by key."""
-    plan = session.plan_of(request.param)
+    name, changes = request.param
+    made = tuple(read_change(f"{field}={value}") for field, value in changes.items())
+    session = Session.open(options=SolveOptions(verify="none", rivals=1), changes=made)
+    plan = session.plan_of(name)
     solve = session.solver_of_variants(SolveOptions(verify="none", explain=False))
     findings = gather(plan, session.catalog, session.factors, solve)
     return json.loads(plan.to_json()), findings, plan_document(findings).tables()
@@ -186,11 +187,7 @@ def server_cash(way, plan):
     months, ends = horizon_of(plan)
     terms = {row["item"]: float(row["value"]) for row in read("ownership.csv")}
     row = next(r for r in read("servers.csv") if r["name"] == way.owned.server.name)
-    price, count, lead = (
-        float(row["price_usd"]),
-        way.owned.servers,
-        round(terms["lead_time_months"]),
-    )
+    price, lead = float(row["price_usd"]), round(terms["lead_time_months"])
     idle, full = float(row["idle_power_kw"]), float(row["max_power_kw"])
     running = (
         (idle + way.owned.utilisation * (full - idle))
@@ -200,22 +197,48 @@ def server_cash(way, plan):
         + terms["staff_usd_per_server_year"]
     ) / 12  # fmt: skip
     rent = cash_of([json.loads(r.model_dump_json()) for r in way.owned.meanwhile])
-    flow = [count * price] + [
-        (rent[m] if m < len(rent) else 0.0) if m <= lead else count * running
-        for m in range(1, months + 1)
-    ]
-    age, life = months - lead, round(terms["life_years"] * 12)
-    late = terms["resale_share_36_months"]
-    assert age < life, "no server is replaced within these horizons"
-    share = (
-        late ** (age / 36)
-        if age <= 36
-        else late * (terms["residual_share"] / late) ** ((age - 36) / (life - 36))
-    )
-    worth = count * price * share
+    flow = [rent[m] if m < len(rent) and m <= lead else 0.0 for m in range(months + 1)]
+    late, life = terms["resale_share_36_months"], round(terms["life_years"] * 12)
+    worth = 0.0
+    for count, needed in stages_of(way, plan, int(row["gpus"])):
+        ordered = max(0, needed - lead)
+        age = months - ordered - lead
+        assert 0 < age < life, "no server is replaced within these horizons"
+        flow[ordered] += count * price
+        for month in range(ordered + lead + 1, months + 1):
+            flow[month] += count * running
+        share = (
+            late ** (age / 36)
+            if age <= 36
+            else late * (terms["residual_share"] / late) ** ((age - 36) / (life - 36))
+        )
+        worth += count * price * share
     if ends:
         flow[months] -= worth
     return flow, 0.0 if ends else worth
+
+
+def stages_of(way, plan, gpus_per_server):
+    """Servers bought, and the months until they are needed: all at once where there is one stage."""
+    horizon = plan["scenario"]["horizon"]
+    bought = [(way.owned.servers, 0), *((a.servers, a.after_months) for a in way.owned.added)]
+    if horizon["stages"] == 1:
+        assert len(bought) == 1
+        return bought
+    groups = [g for s in plan["services"] for g in s["replica_groups"]]
+    if {g["gpu"] for g in groups} == {way.owned.server.gpu}:  # the planned fleet itself is bought
+        per_server = gpus_per_server // (groups[0]["gpus"] // groups[0]["replicas"])
+        needed = [-(-sum(p["replicas"].values()) // per_server) for p in plan["periods"]]
+        length = horizon["months"] // horizon["stages"]
+        expected, held = [], 0
+        for stage, servers in enumerate(needed):
+            if servers > held:
+                expected.append((servers - held, stage * length))
+                held = servers
+        assert len(groups) == 1
+        assert bought == expected
+    assert sum(n for n, _ in bought) == way.owned.all_servers
+    return bought
 
 
 def api_cash(plan):
@@ -273,8 +296,8 @@ def test_every_way_to_pay(report):
         worth -= left / (1 + rate) ** (months / 12)
         assert row["present_value_usd"] == pytest.approx(worth, rel=near), way.way
         if way.low_usd is not None:
-            ends = next(r for r in rows_of(tables["price_ranges"]) if r["way"] == way.way)
-            assert ends["low_usd"] <= row["cost_usd"] + 1e-6 <= ends["high_usd"] + 2e-6
+            known = next(r for r in rows_of(tables["price_ranges"]) if r["way"] == way.way)
+            assert known["low_usd"] <= row["cost_usd"] + 1e-6 <= known["high_usd"] + 2e-6
         checked.add(way.way)
     assert checked
 

@@ -22,6 +22,7 @@ from workbook_reader import (
     sums,
 )
 
+from planner.money.ownership import AddedServers
 from planner.money.rates import CashFlow, present_value_usd
 from planner.reporting.plan import spreadsheet as xlsx
 
@@ -199,18 +200,54 @@ NOT_CHANGED = {
 }  # the two conventions; Rate has its test
 
 
+STEPS = (AddedServers(1, 2), AddedServers(3, 18), AddedServers(2, 30))
+
+
+def in_steps(**changes):
+    """Findings whose servers are bought in steps, the first of which comes too soon for its lead time."""
+    given = {"added": STEPS, **changes}
+    server = replace(SERVER, **given.pop("server", {}))
+    return priced(given.pop("months", MONTHS), server=server, **given)
+
+
+# the same of what concerns servers that are bought in steps
+STEP_INPUTS = {
+    "Servers_2": (4, lambda: in_steps(added=(AddedServers(4, 2), *STEPS[1:]))),
+    "Servers_4": (1, lambda: in_steps(added=(*STEPS[:2], AddedServers(1, 30)))),
+    "Needed_after_3": (9, lambda: in_steps(added=(STEPS[0], AddedServers(3, 9), STEPS[2]))),
+    "Lead_time_months": (7, lambda: in_steps(server={"lead_time_months": 7})),
+    "Life_months": (24, lambda: in_steps(server={"life_years": 2})),
+    "Horizon_months": (60, lambda: in_steps(months=60)),
+    "Need_ends": (1, lambda: in_steps(need="ends")),
+    "Server_price": (410_000, lambda: in_steps(server={"price_usd": 410_000})),
+}
+
+
 def test_every_named_input_moves_the_sums_as_the_product_does(tmp_path):
     plain = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced(MONTHS))))
     inputs = {n for n in plain.defined_names if named(plain, n).data_type == "n"}
     assert inputs == INPUTS.keys() | NOT_CHANGED
-    books = {"unchanged": plain}
-    for name, (value, _) in INPUTS.items():
-        book = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced(MONTHS))))
+    follows(INPUTS, priced(MONTHS), tmp_path / "inputs")
+
+
+def test_servers_bought_in_steps_follow_their_inputs_too(tmp_path):
+    findings = in_steps()
+    (way,) = (p for p in findings.purchases if p.owned)
+    bought = {m: usd for m, usd in enumerate(way.cash_flow_usd) if usd > 300_000}
+    assert bought.keys() == {0, 15, 27}
+    follows(STEP_INPUTS, findings, tmp_path / "steps")
+
+
+def follows(inputs, findings, folder):
+    """Each named input is changed by itself, and the sums become those that the product comes to."""
+    books = {"unchanged": openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))}
+    for name, (value, _) in inputs.items():
+        book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))
         book["Assumptions"][named(book, name).coordinate] = value
         books[name] = book
-    fresh = recalculated_together(books, tmp_path / "inputs")
+    fresh = recalculated_together(books, folder)
     before = sums(fresh["unchanged"])
-    for name, (_, findings) in INPUTS.items():
+    for name, (_, findings) in inputs.items():
         found, expected = sums(fresh[name]), findings().purchases
         assert found != before, name
         for label, field in (

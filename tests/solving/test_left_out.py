@@ -56,7 +56,7 @@ def test_a_mixture_is_sized_with_attention_data_parallelism_by_default(
 
 def test_other_engines_are_priced_as_if_they_were_requested(r1: Plan, catalog: Catalog) -> None:
     left_out = {o.name: o.usd_per_hour for o in r1.left_out}
-    assert {"sglang", "tensorrt-llm", "int4 not permitted"} <= set(left_out)
+    assert {"sglang", "tensorrt-llm", "int4 weights, if permitted"} <= set(left_out)
     search = {"gpus": ["h200"], "engines": ["sglang"]}
     assert left_out["sglang"] == pytest.approx(cost(planned(catalog, R1, search=search, rivals=0)))
 
@@ -66,7 +66,7 @@ def test_the_line_names_what_was_searched_and_what_was_not(r1: Plan) -> None:
     assert line.startswith("Searched: vllm ")
     assert "1 GPU type, TP 1/2/4/8 DP 1/2/4/8 EP 1/2/4/8, weights fp8_block or bf16." in line
     assert "sglang: $" in line
-    assert "int4 not permitted: $" in line
+    assert "int4 weights, if permitted: $" in line
 
 
 def test_the_checkpoints_own_format_is_always_tried(catalog: Catalog) -> None:

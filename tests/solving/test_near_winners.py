@@ -127,6 +127,20 @@ def test_a_fleet_the_closed_form_leaves_out_is_simulated(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("rate", [10, 33, 76, 100])
+def test_what_is_left_after_a_loss_was_simulated_at_the_whole_rate(
+    rate: float, lost: int, catalog: Catalog, sized: SizedBefore
+) -> None:
+    requested = scenario(rate).model_dump(mode="json") | {"failures": {"replicas": lost}}
+    plan = solved(Scenario.model_validate(requested), catalog, sized)
+    (group,) = plan.services[0].replica_groups
+    assert group.capacity_qps <= HELD_QPS[group.gpu] * (1 + 1e-6)
+    assert (group.replicas - lost) * group.capacity_qps >= rate * (1 - 1e-9)
+    assert usd(plan) >= usd(solved(scenario(rate), catalog, sized)) - 1e-9
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("rate", [9.5, 41, 150])
 @pytest.mark.parametrize("gpus", [["l40s"], GPUS])
 def test_a_limit_that_the_plan_itself_keeps_changes_nothing(

@@ -79,11 +79,13 @@ API = ApiPrice("API", 0.23, 0.4)
 
 
 def priced(
-    months=24, *, server=SERVER, servers=2, used=0.7, api=API, rate=RATE, fields=None, **horizon
-):
+    months=24, *, server=SERVER, servers=2, used=0.7, api=API, rate=RATE, fields=None, added=(),
+    **horizon,
+):  # fmt: skip
     """A plan under a commitment that begins late, with servers and an API beside it.
 
-    used: of the servers' power; rate: of discount; fields: others of the scenario.
+    used: of the servers' power; added: servers bought later; rate: of discount; fields: others of the
+    scenario.
     """
     question = build.scenario(
         horizon={"months": months, "need": "continues", **horizon}, **(fields or {})
@@ -102,13 +104,14 @@ def priced(
         held("on-demand", [hourly.holding], months, ends=ends),
     )
     own = bought(
-        "owned", server, servers, months, utilisation=used, ends=ends, meanwhile=ways[1].ledger
-    )
+        "owned", server, servers, months, utilisation=used, ends=ends, meanwhile=ways[1].ledger,
+        added=added,
+    )  # fmt: skip
     calls = called(api, traffic_of(plan), months)
     text = (
         Purchase("3-year", "", planned=True, rentals=(late,)),
         Purchase("on-demand", "", rentals=(hourly,)),
-        Purchase("owned", "", owned=OwnedFleet(server, servers, used, (hourly,))),
+        Purchase("owned", "", owned=OwnedFleet(server, servers, used, (hourly,), added)),
         Purchase("API", "", api=api),
     )
     rows = side_by_side((*ways, own, calls), traffic_of(plan), months, rate)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_SEEN = 1e-4  # of the cost: what moves it less is not drawn
+
+
 def cash_by_month(cash: Cash) -> Figure:
     """What is paid at the end of each month, month 0 being signature."""
     paid = list(cash.by_month)
@@ -36,7 +39,8 @@ def cash_by_month(cash: Cash) -> Figure:
 def tornado(swings: Sequence[Swing], usd_per_month: float, of: str) -> Figure:
     """Both ends of every input around the cost per month as it is, the widest on top."""
     known = [(s, _ends(s)) for s in swings]
-    rows = [(s, ends) for s, ends in known if ends is not None]
+    least = _SEEN * usd_per_month  # an end that moves less would be drawn over its opposite
+    rows = [(s, e) for s, e in known if e and max(abs(x - usd_per_month) for x in e) > least]
     description = "; ".join(
         f"{s.input} {s.low} to {s.high}: {rounding.usd(low)} to {rounding.usd(high)}"
         for s, (low, high) in rows
@@ -50,7 +54,7 @@ def tornado(swings: Sequence[Swing], usd_per_month: float, of: str) -> Figure:
             ):
                 width = (end - usd_per_month) / 1e3
                 axes.barh(row, width, left=usd_per_month / 1e3, color=colour, height=0.6)
-                if width:
+                if abs(end - usd_per_month) > least:
                     side = "left" if width > 0 else "right"
                     axes.annotate(text, (end / 1e3, row), xytext=(4 if width > 0 else -4, 0),
                                   textcoords="offset points", ha=side, va="center",

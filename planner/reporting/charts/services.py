@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,11 @@ def memory(memories: Mapping[str, Mapping[str, float]], parts: Mapping[str, str]
     return figures.figure("memory", title, description, paint, height)
 
 
+def _named(value: float) -> bool:
+    """Whether a tick between powers of ten is written out: at 2 and at 5."""
+    return round(value / 10 ** math.floor(math.log10(value))) in (2, 5)
+
+
 def latency_curve(curve: LatencyCurve) -> Figure:
     """TTFT and TPOT p99 of one replica over its rate, with the operating point marked."""
     operating, capacity = curve.operating_qps, curve.capacity_qps
@@ -149,7 +155,10 @@ def latency_curve(curve: LatencyCurve) -> Figure:
             )
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: rounding.seconds(value))
-        axes.yaxis.set_minor_formatter("")
+        axes.yaxis.set_minor_formatter(
+            lambda value, _: rounding.seconds(value) if _named(value) else ""
+        )
+        axes.tick_params(axis="y", which="minor", labelsize=8)
         axes.axvline(operating, color=canvas.ACCENT, lw=1.2, ls="--")
         axes.axvline(capacity, color=canvas.WARN, lw=1.2, ls=":")
         full = operating > _FULL * capacity

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from planner.reporting.charts.canvas import DARK, LIGHT
-from planner.reporting.document import Block, Cell, Column, Document, Quantity
+from planner.reporting.document import Block, Cell, Column, Document, Quantity, Table
 from planner.reporting.extras import need
 from planner.units import printable
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _SHORT, _LONG = 16, 40
+_CARD_ROWS = 6
+_DENSE = 9  # columns
 
 
 def render(document: Document) -> str:
@@ -46,6 +48,7 @@ def _template() -> Template:
     environment.filters["drawn"] = lambda figure: markup(figure.draw())
     environment.filters["link"] = _is_link
     environment.filters["width"] = _width
+    environment.filters["classes"] = _classes
     template: Template = environment.from_string(_resource("document.html.j2"))
     return template
 
@@ -56,6 +59,13 @@ def _width(cell: Cell, column: Column) -> str:
     if column.quantity is not Quantity.TEXT:
         return "number" if length <= _SHORT else "number wraps"
     return "short" if length <= _SHORT else "long" if length > _LONG else "text"
+
+
+def _classes(table: Table) -> str:
+    """A card for each row on a phone where they are few; smaller type where columns are many."""
+    columns = len(table.columns)
+    cards = columns > 3 and len(table.rows) <= _CARD_ROWS
+    return " ".join((*(("cards",) if cards else ()), *(("dense",) if columns >= _DENSE else ())))
 
 
 def _kind(block: Block) -> str:

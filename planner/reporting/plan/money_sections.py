@@ -135,7 +135,7 @@ def _ways(findings: Findings) -> Table:
         Column("first_year_usd", f"Paid by month {min(12, months)}", Quantity.USD),
         Column("cash_usd", f"Paid by month {months}", Quantity.USD),
         Column("left_usd", "Left then", Quantity.USD),
-        Column("owed_usd", "Owed after", Quantity.USD),
+        Column("owed_usd", "Owed after", Quantity.USD, optional=True),
         Column("present_value_usd", "Present value", Quantity.USD),
         Column("what", "What"),
         Column("as_of", "Price date"),

@@ -78,6 +78,12 @@ def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
     )
 
 
+_SHARES = (
+    "Capacity is the rate at which a replica still meets its targets; utilization is the load over the rate "
+    "at which it would fall behind, whatever the targets."
+)
+
+
 def _replicas(services: tuple[ServicePlan, ...]) -> Table:
     columns = (
         Column("service", "Service", optional=True),
@@ -115,7 +121,7 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
         for s, g in _each(services)
     )
     links = [f"{g.name}: KV cache over {link_text(g)}." for _, g in _each(services) if g.prefill]
-    return Table("replicas", "Replicas", columns, rows, " ".join(links))
+    return Table("replicas", "Replicas", columns, rows, " ".join((*links, _SHARES)))
 
 
 def _steps(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:

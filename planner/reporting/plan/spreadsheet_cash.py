@@ -10,6 +10,7 @@ from planner.plan.money import Rental
 from planner.reporting.document import Quantity, letter
 from planner.reporting.formats.workbook import Sheet
 from planner.reporting.plan.spreadsheet_holdings import WIDTHS, Rows, write_holdings
+from planner.reporting.plan.spreadsheet_servers import orders_of, summed
 
 FLOW_TOP = 4
 SPARE_MONTHS = 24
@@ -86,21 +87,13 @@ def _paid_in(way: Purchase, month: str, places: Places) -> str:
         return f"IF({within},{API_MONTH.format(month=month)},0)"
     if way.owned is None:
         return places[way.rentals].paid_in(month)
-    price, served = "Servers*Server_price", f"({month}-Lead_time_months)"
-    bought = f"IF(AND(MOD({month},Life_months)=0,{month}<MAX(Horizon_months-Lead_time_months,1)),{price},0)"
-    runs = f"IF(AND({served}>0,{month}<=Horizon_months),Servers*Running_per_month,0)"
-    retired = (
-        f"IF(AND({served}>0,{month}<=Horizon_months,MOD({served},Life_months)=0),"
-        f"{price}*Residual_share,0)"
-    )
-    sold = f"IF(AND(Need_ends=1,{month}=Horizon_months),{price}*Worth_at_horizon,0)"
     meanwhile = places.get(way.owned.meanwhile)
     bridge = (
         f"+IF({month}<=MIN(Lead_time_months,Horizon_months),{meanwhile.paid_in(month)},0)"
         if meanwhile
         else ""
     )
-    return f"{bought}+{runs}-{retired}-{sold}{bridge}"
+    return "+".join(o.paid_in(month) for o in orders_of(way.owned)) + bridge
 
 
 def _sums(sheet: Sheet, ways: list[Purchase], places: Places, months: int) -> None:
@@ -170,7 +163,8 @@ def _left(way: Purchase, places: Places) -> str:
     if way.api is not None:
         return "0"
     if way.owned is not None:
-        return "IF(Need_ends=1,0,Servers*Server_price*Worth_at_horizon)"
+        worth = summed(o.worth_at_horizon for o in orders_of(way.owned))
+        return f"IF(Need_ends=1,0,{worth})"
     return f"IF(Need_ends=1,0,{places[way.rentals].paid_ahead()})"
 
 

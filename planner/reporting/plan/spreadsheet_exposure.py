@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import accumulate
 
 from planner.findings.resale import worth_usd
-from planner.findings.schema import Findings, Purchase
+from planner.findings.schema import Findings, OwnedFleet, Purchase
 from planner.money.rates import discount
 from planner.plan.schema import Plan
 from planner.reporting.document import Quantity, letter
 from planner.reporting.formats.workbook import Sheet
 from planner.reporting.plan.spreadsheet_cash import FLOW_TOP, SPARE_MONTHS, known_ways, months_shown
 from planner.reporting.plan.spreadsheet_holdings import Rows
+from planner.reporting.plan.spreadsheet_servers import orders_of, summed
 from planner.units import HOURS_PER_MONTH
 
 TOP = 5
@@ -80,16 +81,15 @@ def write_break_even(sheet: Sheet, findings: Findings) -> None:
             worth = [worth_usd(way.owned, m) * discount(m, rate) for m in range(months)]
         for month in range(months):
             row, flow = TOP + month, FLOW_TOP + month + 1
-            first = f"$A${TOP + 1}"
             kept = _kept("'Cash flow'!" + source, way)
             upto = f"'Cash flow'!$B${FLOW_TOP + 1}:$B${flow}-{kept}${FLOW_TOP + 1}:{source}${flow}"
             formula = (
                 f"=SUMPRODUCT(({upto})*'Cash flow'!${factors}${FLOW_TOP + 1}:${factors}${flow})"
             )
             if way.owned is not None:
-                formula += _sale_back(row, first)
-            if sold:
-                formula += f"+{_worth(row)}"
+                formula += _sale_back(row, way.owned)
+            if sold and way.owned is not None:
+                formula += f"+{_worth(row, way.owned)}"
             sheet.formula(row, column, formula, saved[month] + worth[month], Quantity.USD)
         cells = f"{here}{TOP + 1}:{here}{TOP + months}"
         numbers = f"$A${TOP + 1}:$A${TOP + months}"
@@ -116,28 +116,19 @@ def _kept(source: str, way: Purchase) -> str:
     return f"{sheet}!${column}"
 
 
-def _sale_back(row: int, first: str) -> str:
+def _sale_back(row: int, owned: OwnedFleet) -> str:
     """What was received for servers at the horizon is no part of what was paid."""
+    worth = summed(o.worth_at_horizon for o in orders_of(owned))
     return (
         f"-IF(AND(Need_ends=1,$A{row + 1}>=Horizon_months),"
-        "Servers*Server_price*Worth_at_horizon*(1+Discount_rate)^(-Horizon_months/12),0)"
+        f"{worth}*(1+Discount_rate)^(-Horizon_months/12),0)"
     )
 
 
-def _worth(row: int) -> str:
-    """Servers sold at a month: new until delivered, then by age, discounted."""
-    served = f"MAX(0,$A{row + 1}-Lead_time_months)"
-    age = f"IF({served}=0,0,MOD({served}-1,Life_months)+1)"
-    late = "AND(Life_months>36,Resale_share_36_months>0)"
-    share = (
-        f"IF({age}=0,1,IF({age}>=Life_months,Residual_share,IF({late},"
-        f"IF({age}<=36,Resale_share_36_months^({age}/36),"
-        "IF(Residual_share>0,Resale_share_36_months*(Residual_share/Resale_share_36_months)"
-        f"^(({age}-36)/(Life_months-36)),"
-        f"Resale_share_36_months*(Life_months-{age})/(Life_months-36))),"
-        f"IF(Residual_share>0,Residual_share^({age}/Life_months),1-{age}/Life_months))))"
-    )
-    return f"Servers*Server_price*{share}*(1+Discount_rate)^(-$A{row + 1}/12)"
+def _worth(row: int, owned: OwnedFleet) -> str:
+    """Servers sold at a month, discounted."""
+    worth = summed(o.worth_in(f"$A{row + 1}") for o in orders_of(owned))
+    return f"{worth}*(1+Discount_rate)^(-$A{row + 1}/12)"
 
 
 def _discounted(way: Purchase, months: int, rate: float) -> list[float]:

@@ -6,30 +6,14 @@ from collections.abc import Iterator
 
 from planner.findings.schema import Findings, OwnedFleet
 from planner.findings.ways_to_pay import traffic_of
-from planner.money.ownership import ownership_cost
+from planner.money.ownership import AddedServers, ownership_cost
 from planner.money.ways_to_pay import ApiPrice
 from planner.reporting.document import Quantity
 from planner.reporting.formats.workbook import Sheet
+from planner.reporting.plan.spreadsheet_servers import RUNNING, orders_of
 from planner.units import HOURS_PER_MONTH, HOURS_PER_YEAR
 
 Input = tuple[str, str, float, str, Quantity]  # label, name, value, unit, how it is written
-
-RUNNING = (
-    "=((Idle_power_kW+Utilization*(Max_power_kW-Idle_power_kW))*PUE*Hours_per_year*Tariff"
-    "+Max_power_kW*Colocation*12+Server_price*(Network_share+Maintenance_share)+Staff_per_server)/12"
-)
-AGE = "=IF(Horizon_months>Lead_time_months,MOD(Horizon_months-Lead_time_months,Life_months),0)"
-WORTH = (
-    "=IF(Age_at_horizon=0,IF(Horizon_months>Lead_time_months,0,1),"
-    "IF(AND(Life_months>36,Resale_share_36_months>0,Age_at_horizon<=36),"
-    "Resale_share_36_months^(Age_at_horizon/36),"
-    "IF(AND(Life_months>36,Resale_share_36_months>0),"
-    "IF(Residual_share>0,Resale_share_36_months*(Residual_share/Resale_share_36_months)"
-    "^((Age_at_horizon-36)/(Life_months-36)),"
-    "Resale_share_36_months*(Life_months-Age_at_horizon)/(Life_months-36)),"
-    "IF(Residual_share>0,Residual_share^(Age_at_horizon/Life_months),"
-    "1-Age_at_horizon/Life_months))))"
-)
 
 
 def write_inputs(sheet: Sheet, findings: Findings) -> None:
@@ -99,6 +83,12 @@ def _ownership(owned: OwnedFleet) -> Iterator[Input]:
     staff = s.staff_usd_per_year
     yield "Staff", "Staff_per_server", staff, "USD per server and year", Quantity.USD
     yield "Lead time", "Lead_time_months", s.lead_time_months, "months", Quantity.COUNT
+    _, *later = orders_of(owned)
+    for order, more in zip(later, owned.added, strict=True):
+        needed = f"Added servers, needed by month {more.after_months + 1}"
+        yield needed, order.servers, more.servers, "servers", Quantity.COUNT
+        after = more.after_months
+        yield "Months until they are needed", order.needed_after, after, "months", Quantity.COUNT
 
 
 def _derived(findings: Findings) -> Iterator[tuple[str, str, str, float, str, Quantity]]:
@@ -116,9 +106,6 @@ def _derived(findings: Findings) -> Iterator[tuple[str, str, str, float, str, Qu
         return
     server = owned.server
     running = ownership_cost(server, utilisation=owned.utilisation, capital_rate=0.0).running
-    in_service = horizon.months - server.lead_time_months
-    age = in_service % server.life_months if in_service > 0 else 0
-    worth = server.residual_usd(age) / server.price_usd if age or in_service <= 0 else 0.0
     yield (
         "Running cost of a server",
         "Running_per_month",
@@ -127,8 +114,29 @@ def _derived(findings: Findings) -> Iterator[tuple[str, str, str, float, str, Qu
         "USD per month",
         Quantity.USD,
     )
-    yield "Age at the horizon", "Age_at_horizon", AGE, age, "months", Quantity.COUNT
-    yield "Worth at the horizon", "Worth_at_horizon", WORTH, worth, "of the price", Quantity.SHARE
+    orders = zip(orders_of(owned), (AddedServers(owned.servers, 0), *owned.added), strict=True)
+    for order, more in orders:
+        ordered, nth = (
+            more.ordered_at(server.lead_time_months),
+            order.suffix.replace("_", ", order "),
+        )
+        in_service = horizon.months - ordered - server.lead_time_months
+        age = in_service % server.life_months if in_service > 0 else 0
+        worth = server.residual_usd(age) / server.price_usd if age or in_service <= 0 else 0.0
+        share = Quantity.SHARE
+        if order.suffix:
+            month = order.ordered, order.order_month
+            yield f"Month of the order{nth}", *month, ordered, "months", Quantity.COUNT
+        yield (
+            f"Age at the horizon{nth}",
+            order.age,
+            order.age_formula,
+            age,
+            "months",
+            Quantity.COUNT,
+        )
+        value = order.worth, order.worth_formula
+        yield f"Worth at the horizon{nth}", *value, worth, "of the price", share
 
 
 def api_of(findings: Findings) -> ApiPrice | None:

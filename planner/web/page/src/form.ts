@@ -3,7 +3,7 @@
 import { edit, type State } from "./store";
 import { dataOf, type Path, type Plain, valueAt, withValue } from "./text";
 import type { Problem } from "./types";
-import { readCount } from "./units";
+import { readCount, readNumber } from "./units";
 
 export const POOLING = ["embed", "rerank", "classify"];
 const TARGETS = ["ttft_p99", "tpot_p99", "e2e_p99", "itl_p99"];
@@ -79,6 +79,13 @@ export class FormOf {
   mean(path: Path, read: (text: string) => Plain, unit = "") {
     const hasMean = valueAt(this.value(path), ["mean"]) !== undefined;
     return this.text(hasMean ? [...path, "mean"] : path, read, unit);
+  }
+
+  /** The probability a service is sized for, written as a number alone or among other fields. */
+  assurance() {
+    const stated = this.value(["assurance"]) ?? null;
+    const inside = stated !== null && typeof stated === "object";
+    return this.text(inside ? ["assurance", "probability"] : ["assurance"], readNumber);
   }
 
   /** Several values in one line, such as 2, 4. */

@@ -2,8 +2,8 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { follow, post, Refused } from "./api";
+import { plannedRate } from "./demand";
 import { fromFragment, toFragment } from "./link";
-import { dataOf, type Plain, valueAt } from "./text";
 import type { About, Answer, Exported, Files, Names, Plan, Preset, Problem, SweepAnswer } from "./types";
 
 /** How an answer's latency was found: among few GPU types, by the closed form, or by simulation. */
@@ -160,7 +160,7 @@ async function settle(text: string): Promise<void> {
     set({ shown: { text, answer: closed, mark: "closed form" } });
     remember(text, closed);
     set({ long: "cost against rate" });
-    await drawCurve(text, control.signal);
+    await drawCurve(text, closed.plan, control.signal);
     if (!state.simulate || !closed.decision.method) return;
     set({ long: "simulating" });
     const full = await follow<Answer>("api/solve", asked, control.signal, (long) => set({ long }));
@@ -197,22 +197,13 @@ export async function deepen(): Promise<void> {
   }
 }
 
-async function drawCurve(text: string, signal: AbortSignal): Promise<void> {
-  const rate = totalRate(dataOf(text));
+async function drawCurve(text: string, plan: Plan, signal: AbortSignal): Promise<void> {
+  const rate = plannedRate(plan);
   if (rate === null) return;
   const range = { axis: "rate", low: String(rate / 4), high: String(rate * 2), steps: CURVE_STEPS };
   const asked = { scenario: text, files: state.files, ...range };
   const sweep = await follow<SweepAnswer>("api/sweep", asked, signal, () => {});
   set({ curve: { text, sweep } });
-}
-
-export function totalRate(data: Plain): number | null {
-  const services = valueAt(data, ["services"]);
-  const rates = Array.isArray(services)
-    ? services.map((s) => valueAt(s, ["rate"]) ?? valueAt(data, ["rate"]))
-    : [valueAt(data, ["rate"])];
-  const numbers = rates.filter((r): r is number => typeof r === "number");
-  return numbers.length === rates.length && numbers.length > 0 ? numbers.reduce((a, b) => a + b, 0) : null;
 }
 
 /** The plan that an answer to `text` is compared with: that of the question before it. */

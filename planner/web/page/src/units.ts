@@ -98,3 +98,9 @@ export function byQuantity(quantity: string, value: number): string {
       return significant(value);
   }
 }
+
+/** "ttft_p99" as people write it: TTFT p99. */
+export function targetTitle(key: string): string {
+  const [metric, percentile] = key.split("_");
+  return `${(metric ?? "").toUpperCase()} ${percentile ?? ""}`.trim();
+}

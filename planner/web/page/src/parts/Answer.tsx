@@ -1,5 +1,5 @@
-import { deepen, set, type Shown, type State, stop, totalRate } from "../store";
-import { dataOf } from "../text";
+import { plannedRate } from "../demand";
+import { deepen, set, type Shown, type State, stop } from "../store";
 import type { Answer, Block } from "../types";
 import { share, usd } from "../units";
 import { CashChart, CostChart, LatencyView, MemoryBar } from "./charts";
@@ -95,7 +95,7 @@ function Details({ state, shown }: { state: State; shown: Shown }) {
   const { answer } = shown;
   const { charts } = answer;
   const decision = answer.document.sections.find((s) => s.key === "decision")?.blocks ?? [];
-  const rate = totalRate(dataOf(shown.text));
+  const rate = plannedRate(answer.plan);
   return (
     <div class={shown.text !== state.text ? "details stale" : "details"}>
       {decision.map((block: Block, i) => (
@@ -113,7 +113,7 @@ function Details({ state, shown }: { state: State; shown: Shown }) {
         {charts.cash.length > 0 && <CashChart cash={charts.cash} />}
       </div>
       {!state.exported && answer.decision.usd_per_hour !== null && !hasSensitivity(answer) && (
-        <p>
+        <p class="more">
           <button type="button" onClick={() => void deepen()}>
             Add other ways to pay and sensitivity
           </button>{" "}

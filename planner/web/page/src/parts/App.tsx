@@ -22,6 +22,10 @@ export function App() {
           <AnswerView state={state} />
         </main>
       </div>
+      <section class="on-paper" aria-hidden="true">
+        <h2>The question</h2>
+        <pre>{state.text}</pre>
+      </section>
       <footer>
         {state.about && `planner ${state.about.version}, catalog ${state.about.catalog_digest.slice(0, 12)}`}
       </footer>

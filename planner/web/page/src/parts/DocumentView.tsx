@@ -56,30 +56,32 @@ export function BlockView({ block }: { block: Block }) {
 }
 
 const LONG = 28;
+const CARD_COLUMNS = 4; // a table this wide and no longer than that many rows is a card a row on a phone
+const CARD_ROWS = 8;
 
 function TableView({ table }: { table: TableBlock }) {
   return (
     <figure class="table">
       <figcaption>{table.title}</figcaption>
       <div class="scroll" tabIndex={0} role="region" aria-label={table.title}>
-        <table>
-          <thead>
-            <tr>
+        <table role="table" class={table.columns.length >= CARD_COLUMNS && table.rows.length <= CARD_ROWS ? "cards" : ""}>
+          <thead role="rowgroup">
+            <tr role="row">
               {table.columns.map((c) => (
-                <th key={c.key} scope="col" class={aligned(c)}>
+                <th key={c.key} role="columnheader" scope="col" class={aligned(c)}>
                   {c.title}
                 </th>
               ))}
             </tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             {table.rows.map((row, i) => (
-              <tr key={i}>
+              <tr key={i} role="row">
                 {row.map((cell, j) => {
                   const column = table.columns[j];
                   const long = cell.text.length > LONG ? " long" : "";
                   return (
-                    <td key={j} class={(column ? aligned(column) : "") + long}>
+                    <td key={j} role="cell" class={(column ? aligned(column) : "") + long} data-title={column?.title}>
                       <Text text={cell.text} />
                     </td>
                   );

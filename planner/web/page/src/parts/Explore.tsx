@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
-import { type State, totalRate } from "../store";
-import { dataOf, type Plain, valueAt } from "../text";
+import { plannedRate } from "../demand";
+import type { State } from "../store";
+import { dataOf, valueAt } from "../text";
 import type { Answer, CompareAnswer, SweepAnswer } from "../types";
-import { duration, seconds, tidy, time, usd } from "../units";
+import { duration, readCount, seconds, tidy, time, usd } from "../units";
 import { CostChart } from "./charts";
 import { DocumentView } from "./DocumentView";
 import { TextField } from "./fields";
@@ -32,7 +33,7 @@ export function Sweep({ state }: { state: State }) {
         ))}
       </div>
     );
-  const [low, high] = range ?? rangeOf(axis, dataOf(state.text));
+  const [low, high] = range ?? rangeOf(axis, state);
   return (
     <>
       <form
@@ -78,18 +79,25 @@ export function Sweep({ state }: { state: State }) {
   );
 }
 
-function rangeOf(axis: string, data: Plain): [string, string] {
+/** Half to twice what the scenario says, where it says one number. */
+function rangeOf(axis: string, state: State): [string, string] {
+  const data = dataOf(state.text);
   const service = valueAt(data, ["services", 0]) ?? data;
   const around = (value: number | null, fallback: [string, string], write: (v: number) => string = (v) => String(tidy(v, 3))) =>
     value === null ? fallback : ([write(value / 2), write(value * 2)] as [string, string]);
-  const target = (metric: string) => seconds(valueAt(service, ["slo", `${metric}_p99`]) ?? null);
+  const target = (metric: string) => {
+    const slo = valueAt(service, ["slo"]) ?? null;
+    const stated = slo !== null && typeof slo === "object" ? Object.entries(slo) : [];
+    return seconds(stated.find(([key]) => key.startsWith(`${metric}_`))?.[1] ?? null);
+  };
   const tokens = (name: string) => {
-    const value = valueAt(service, [name]);
-    return typeof value === "number" ? value : null;
+    const value = valueAt(service, [name, "mean"]) ?? valueAt(service, [name]) ?? "";
+    const read = typeof value === "string" ? readCount(value) : value;
+    return typeof read === "number" ? read : null;
   };
   switch (axis) {
     case "rate":
-      return around(totalRate(data), ["1", "100"]);
+      return around(state.shown ? plannedRate(state.shown.answer.plan) : null, ["1", "100"]);
     case "growth":
       return ["0", "1"];
     case "price_factor":

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { FormOf } from "../form";
 import type { State } from "../store";
 import { dataOf, type Plain, valueAt } from "../text";
-import { readNumber, readRate } from "../units";
+import { readNumber, readRate, targetTitle } from "../units";
 import { Techniques } from "./Techniques";
 import { Conversations, KindOfWork } from "./Work";
 import { Checks, Chips, Complaints, Completions, Group, Switch, TextField } from "./fields";
@@ -83,7 +83,7 @@ function Form({ state }: { state: State }) {
           {(form.isBatch ? [] : form.targets()).map((key) => (
             <TextField key={key} label={targetTitle(key)} hint="none" {...form.text(["slo", key], readNumber)} />
           ))}
-          <TextField label="Assurance" hint="0.9" {...form.text(["assurance", "probability"], readNumber)} />
+          <TextField label="Assurance" hint="0.8" {...form.assurance()} />
         </Group>
         <KindOfWork form={form} />
         <Conversations form={form} />
@@ -113,9 +113,4 @@ function Form({ state }: { state: State }) {
       <Completions id="regions" names={names?.regions ?? []} />
     </form>
   );
-}
-
-function targetTitle(key: string): string {
-  const [metric, percentile] = key.split("_");
-  return `${(metric ?? "").toUpperCase()} ${percentile ?? ""}`;
 }

@@ -1,9 +1,10 @@
 // What if: each slider edits the scenario's text, so that what is shown is what is solved.
 
 import { useId, useRef } from "preact/hooks";
-import { edit, type Sliding, type State, totalRate } from "../store";
+import { demandOf, servicePaths } from "../demand";
+import { edit, type Sliding, type State } from "../store";
 import { dataOf, type Path, type Plain, valueAt, withValue } from "../text";
-import { duration, qps, seconds, share, tidy, time } from "../units";
+import { duration, seconds, share, targetTitle, tidy, time } from "../units";
 
 const STEPS = 100;
 
@@ -65,38 +66,46 @@ function Range({ slider, text }: { slider: Slider; text: string }) {
   );
 }
 
+const MOST_TARGETS = 3;
+const DEFAULT_PROBABILITY = 0.8; // where a scenario says nothing
+
 function slidersOf(data: Plain): Slider[] {
-  const services = valueAt(data, ["services"]);
-  const paths: Path[] = Array.isArray(services) ? services.map((_, i) => ["services", i]) : [[]];
-  const rate = totalRate(data);
-  const found: Slider[] = [];
-  if (rate !== null && rate > 0)
-    found.push({
-      label: "Request rate",
-      value: rate,
-      low: rate / 4,
-      high: rate * 4,
-      log: true,
-      show: qps,
-      put: (text, value) => scaledRates(text, paths, value / rate),
-      kind: "cheap",
-    });
-  for (const key of ["ttft_p99", "tpot_p99"]) {
-    const limit = paths.length === 1 ? seconds(valueAt(data, [...(paths[0] ?? []), "slo", key])) : null;
-    if (limit === null || limit <= 0) continue;
-    found.push({
-      label: `${key.slice(0, 4).toUpperCase()} p99 target`,
-      value: limit,
-      low: limit / 4,
-      high: limit * 4,
-      log: true,
-      show: time,
-      put: (text, value) => withValue(text, [...(paths[0] ?? []), "slo", key], duration(value)),
-      kind: "targets",
-    });
-  }
+  return [...rates(data), ...targets(data), prices(data), ...assurance(data)];
+}
+
+function rates(data: Plain): Slider[] {
+  const demand = demandOf(data);
+  if (!demand) return [];
+  const { amount, show, at } = demand;
+  return [{ label: "Request rate", value: amount, low: amount / 4, high: amount * 4, log: true, show, put: at, kind: "cheap" }];
+}
+
+/** The targets of a single service; of several, which of them is meant would not be seen. */
+function targets(data: Plain): Slider[] {
+  const [path, ...others] = servicePaths(data);
+  const slo = path && !others.length ? valueAt(data, [...path, "slo"]) : null;
+  if (!path || slo === null || typeof slo !== "object" || Array.isArray(slo)) return [];
+  return Object.entries(slo)
+    .flatMap(([key, value]): Slider[] => {
+      const limit = key === "goodput" ? null : seconds(value);
+      if (limit === null || limit <= 0) return [];
+      return [{
+        label: `${targetTitle(key)} target`,
+        value: limit,
+        low: limit / 4,
+        high: limit * 4,
+        log: true,
+        show: time,
+        put: (text, x) => withValue(text, [...path, "slo", key], duration(x)),
+        kind: "targets",
+      }];
+    })
+    .slice(0, MOST_TARGETS);
+}
+
+function prices(data: Plain): Slider {
   const factor = valueAt(data, ["prices", "factors", "all"]);
-  found.push({
+  return {
     label: "Prices",
     value: typeof factor === "number" ? factor : 1,
     low: 0.5,
@@ -105,26 +114,24 @@ function slidersOf(data: Plain): Slider[] {
     show: (value) => `× ${tidy(value, 3)}`,
     put: (text, value) => withValue(text, ["prices", "factors", "all"], value),
     kind: "cheap",
-  });
-  const probability = paths.length === 1 ? valueAt(data, [...(paths[0] ?? []), "assurance", "probability"]) : null;
-  if (typeof probability === "number")
-    found.push({
-      label: "Assurance",
-      value: probability,
-      low: 0.5,
-      high: 0.999,
-      log: false,
-      show: share,
-      put: (text, value) => withValue(text, [...(paths[0] ?? []), "assurance", "probability"], value),
-      kind: "cheap",
-    });
-  return found;
+  };
 }
 
-function scaledRates(text: string, paths: Path[], factor: number): string {
-  return paths.reduce((edited, path) => {
-    const data = dataOf(edited);
-    const own = valueAt(data, [...path, "rate"]);
-    return typeof own === "number" ? withValue(edited, [...path, "rate"], tidy(own * factor, 3)) : edited;
-  }, text);
+/** The probability all services are sized for; at its low end the prediction itself. */
+function assurance(data: Plain): Slider[] {
+  if (servicePaths(data).some((path) => path.length && valueAt(data, [...path, "assurance"]) !== undefined)) return [];
+  const stated = valueAt(data, ["assurance"]);
+  const inside = valueAt(stated, ["probability"]);
+  const path: Path = stated !== null && typeof stated === "object" ? ["assurance", "probability"] : ["assurance"];
+  const value = typeof inside === "number" ? inside : typeof stated === "number" ? stated : stated === "none" ? 0.5 : DEFAULT_PROBABILITY;
+  return [{
+    label: "Assurance",
+    value,
+    low: 0.5,
+    high: 0.99,
+    log: false,
+    show: (x) => (stated === "none" ? "none" : share(x)),
+    put: (text, x) => withValue(text, path, tidy(x, 2)),
+    kind: "targets",
+  }];
 }
