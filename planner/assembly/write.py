@@ -152,7 +152,10 @@ def _assumptions(
         if service.conversations is not None:
             yield f"{label}{talks_as(service)}"
         elif service.job is None:
-            yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
+            calls = " of calls" if service.prompts_per_call > 1 else ""
+            yield (
+                f"{label}{_arrivals(service.arrivals)}{calls}, open loop (clients do not wait for responses)"
+            )
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
         yield from service_notes(service, label)

@@ -81,6 +81,7 @@ def command(
     from planner.accuracy.acceptance_run import RequestedRun, judged, must_have_lengths
     from planner.accuracy.bench.files import read_bench_file
     from planner.plan.schema import read_plan
+    from planner.scenario.task import GENERATE
 
     answer = read_plan(plan)
     test = _test(answer, service, replica)
@@ -92,7 +93,12 @@ def command(
     verdicts = judged([RequestedRun(r.share, r.rate_qps, r.limits_s) for r in test.rungs], runs)
     passes = all(v.passes for v in verdicts)
     resolved = None
-    if again:
+    pools = any(s.name == test.service and s.task != GENERATE for s in answer.scenario.services)
+    if again and pools:
+        click.echo(
+            "note: not solved again: no factor is fitted to prompts that are pooled", err=True
+        )
+    elif again:
         resolved = _solved_again(
             answer, test, runs, Path(plan).parent, catalogs, calibration, save_calibration
         )
