@@ -219,6 +219,7 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
         name: getattr(s, name)
         for name in s.__dataclass_fields__
         if s.offload_host_gb or not name.startswith("offload_")
+        if s.decode_context_parallel > 1 or name != "decode_context_parallel"
     }
 
 

@@ -13,6 +13,7 @@ from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.conversations import caches_at_risk, offloads, talks_as
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
+from planner.assembly.divided_contexts import divided_contexts
 from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
 from planner.assembly.networks import network_warnings
@@ -163,6 +164,7 @@ def _assumptions(
     yield from _links(decided)
     yield from drafting(decided)
     yield from offloads(decided)
+    yield from divided_contexts(decided)
     yield from engine_basis(decided, catalog)
     yield from _precision(decided, beside, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"

@@ -246,9 +246,14 @@ class Service(StrictDocument):
         if self.job is not None and self.search.disaggregation is not None:
             message = "a job has no target that pools would hold: leave search.disaggregation out"
             raise field_error("search", "search.disaggregation", message)
+        settings, buckets = self.search.settings, self.buckets
+        divides = settings.decode_context_parallel > 1
+        if divides and (self.task != GENERATE or self.search.disaggregation is not None):
+            name = "search.settings.decode_context_parallel"
+            message = f"contexts are divided on replicas that both read and write: leave {name} out"
+            raise field_error("search", name, message)
         if self.task == GENERATE:
             return self
-        settings, buckets = self.search.settings, self.buckets
         refused = (
             ("search", "search.disaggregation", self.search.disaggregation is not None),
             ("search", "search.settings.draft_tokens", settings.draft_tokens > 0),
