@@ -150,5 +150,5 @@ def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = No
         trace.output_tokens[:kept],
         None if prompts is None else prompts[:kept],
         block,
-        recorded=trace.conversation is not None,
+        recorded=prompts is not None,
     )
