@@ -16,6 +16,7 @@ from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, w
 from planner.assembly.divided_contexts import divided_contexts
 from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
+from planner.assembly.gpu_parts import gpu_parts
 from planner.assembly.networks import network_warnings
 from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
@@ -165,6 +166,7 @@ def _assumptions(
     yield from drafting(decided)
     yield from offloads(decided)
     yield from divided_contexts(decided)
+    yield from gpu_parts(decided, catalog)
     yield from engine_basis(decided, catalog)
     yield from _precision(decided, beside, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"
