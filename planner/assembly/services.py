@@ -234,6 +234,7 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
         latency = {key: value for key, value in latency.items() if metric_of(key) == "e2e"}
     intervals = {}
     simulated = at.simulated.intervals_s if at.simulated else {}
+    own = at.simulated.own_s if at.simulated else {}
     for key, value in latency.items():
         kind = KNOWN.get(metric_of(key)) if lengths.generates else "ttft"
         if kind is not None and value > 0:
@@ -246,6 +247,7 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
         interval_level=INTERVAL_LEVEL,
         intervals=intervals,
         simulation_intervals={f"{k}_s": v for k, v in simulated.items() if f"{k}_s" in latency},
+        own_s={f"{k}_s": v for k, v in own.items() if f"{k}_s" in latency},
     )
 
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.scenario.schema import Service
+from planner.scenario.slo import metric_of
 from planner.serving.limits import replica_limits
 from planner.serving.placed import Placed
 from planner.serving.simulation.conversation_requests import conversation_requests, pauses_s
-from planner.serving.simulation.replica_groups import SimulatedGroup, unit_group
+from planner.serving.simulation.replica_groups import SimulatedGroup, numbers_of, unit_group
 from planner.serving.simulation.requests import Requests, open_loop, open_loop_calls
 from planner.serving.simulation.simulation_result import Estimate, Study, TargetOutcome
 from planner.serving.simulation.simulator import simulate
@@ -82,7 +83,7 @@ class SimulatedService:
 
     holds: every requirement's lower bound meets it; percentiles: by key such as "ttft_p99";
     rate_qps: what was simulated for the whole fleet; window: for how long; prompts_per_call: those of a
-    call count as one, until the last is answered.
+    call count as one, until the last is answered; numbers: of the replicas of each kind, as ``placed`` was.
     """
 
     holds: bool
@@ -92,6 +93,20 @@ class SimulatedService:
     window: Window
     study: Study
     prompts_per_call: int = 1
+    numbers: tuple[range, ...] = ()
+
+    def by_kind(self) -> tuple[dict[str, float], ...]:
+        """Percentiles of the requests that each kind of replica answered [s], those of gaps left out."""
+        found = []
+        for numbers in self.numbers:
+            own = self.study.of_replicas(numbers)
+            estimates = {
+                key: own.percentile(metric_of(key), float(key.rpartition("_p")[2]))
+                for key in self.percentiles
+                if metric_of(key) != "itl"
+            }
+            found.append({key: e.value_s for key, e in estimates.items() if e.requests})
+        return tuple(found)
 
     @property
     def enough(self) -> bool:
@@ -242,7 +257,8 @@ def check_service(
                 progress=progress,
             )
         )
-    return judge(service, Study(tuple(runs)), rate, window, percentiles)
+    judged = judge(service, Study(tuple(runs)), rate, window, percentiles)
+    return replace(judged, numbers=numbers_of(groups))
 
 
 def _requests(
