@@ -38,6 +38,7 @@ class EngineSettings:
     offload_gb_s: float = 0.0
     offload_disk_gb: float = 0.0
     offload_disk_gb_s: float = 0.0
+    decode_context_parallel: int = 1
 
     @property
     def tokens_per_step(self) -> float:

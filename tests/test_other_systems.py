@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from pathlib import Path, PureWindowsPath
 
 import pytest
@@ -142,8 +143,8 @@ def test_where_each_system_keeps_what_can_be_made_again(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cache_folder.sys, "platform", platform)
-    monkeypatch.setattr(cache_folder.Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert cache_folder.cache_folder() == tmp_path / expected
 
 

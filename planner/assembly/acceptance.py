@@ -15,6 +15,7 @@ from planner.plan.acceptance import AcceptanceTest, Rung
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
+from planner.scenario.task import GENERATE, Task
 from planner.serving.placed import Placed
 from planner.solving.stages import Decided
 from planner.workload.lengths import JointLengths
@@ -24,6 +25,16 @@ SECONDS = 300  # of arrivals in each run
 FEWEST = 500  # requests of a run: a 99th percentile rests on five
 IN_FLIGHT = 4  # times the expected requests in flight: a limit that does not shape the load
 LEAST_IN_FLIGHT = 32
+# docs.vllm.ai cli/bench/serve, 0.11.2 and later
+CLIENTS: dict[Task, tuple[str, ...]] = {
+    "generate": ("--backend", "openai", "--dataset-name", "random"),
+    "embed": ("--backend", "openai-embeddings", "--endpoint", "/v1/embeddings",
+              "--dataset-name", "random"),
+    "rerank": ("--backend", "vllm-rerank", "--endpoint", "/v1/rerank",
+               "--dataset-name", "random-rerank"),
+    "classify": ("--backend", "vllm-pooling", "--endpoint", "/pooling",
+                 "--dataset-name", "random"),
+}  # fmt: skip
 
 
 def acceptance_of(decided: Decided, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
@@ -40,12 +51,14 @@ def _test(
     service: Service, model: str, group: ReplicaGroup, candidate: Candidate, decided: Decided
 ) -> AcceptanceTest:
     mixed = group_lengths(service, candidate.key, decided)
-    prompt, output = round(mixed.mean_prompt), max(2, round(mixed.mean_output))
+    pools, each = service.task != GENERATE, service.prompts_per_call
+    prompt = round(mixed.mean_prompt)
+    output = 1 if pools else max(2, round(mixed.mean_output))
     served = group.checkpoint or model
     rungs = []
     for number, share in enumerate(LADDER, start=1):
-        rate = share * group.routed_qps / group.replicas
-        expected = max(share * group.concurrency, 1.0)
+        rate = share * group.routed_qps / group.replicas / each
+        expected = max(share * group.concurrency / each, 1.0)
         requests = max(FEWEST, math.ceil(rate * SECONDS))
         in_flight = max(LEAST_IN_FLIGHT, math.ceil(IN_FLIGHT * expected))
         rungs.append(
@@ -54,9 +67,11 @@ def _test(
                 rate_qps=rate,
                 concurrency=in_flight,
                 requests=requests,
-                limits_s=_limits(service, candidate, rate, prompt, output),
+                limits_s=_targets(service)
+                if pools
+                else _limits(service, candidate, rate, prompt, output),
                 command=_command(
-                    service, served, rate, in_flight, requests, prompt, output, number
+                    service, served, rate, in_flight, requests * each, prompt, output, number
                 ),
             )
         )
@@ -64,27 +79,30 @@ def _test(
         service=service.name,
         replica=group.name,
         model=served,
-        prompt_tokens=prompt,
+        prompt_tokens=prompt * each,
         output_tokens=output,
         rungs=tuple(rungs),
     )
 
 
-def _limits(
-    service: Service, candidate: Candidate, rate_qps: float, prompt: int, output: int
-) -> dict[str, float]:
-    """The scenario's targets, and the mean TPOT of steps as slow as the plan allows for [s].
+def _targets(service: Service) -> dict[str, float]:
+    """The scenario's targets [s].
 
     Targets that hold together for a share of requests (goodput) say nothing about one percentile.
     """
-    limits: dict[str, float] = {}
-    if service.slo.goodput is None:
-        limits = {t.key: t.seconds for t in service.slo.targets}
+    return {} if service.slo.goodput else {t.key: t.seconds for t in service.slo.targets}
+
+
+def _limits(
+    service: Service, candidate: Candidate, rate_qps: float, prompt: int, output: int
+) -> dict[str, float]:
+    """The scenario's targets, and the mean TPOT of steps as slow as the plan allows for [s]."""
+    limits = _targets(service)
     worse = derating(candidate.steps, service.assurance)
     c = candidate
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate_qps, c.prefill)
     lengths = JointLengths(np.array([prompt]), np.array([output]))
-    cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
+    cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
     slower = placed.with_steps(worse.slowed)
     if slower.keeps_up(lengths, rate_qps, cv, share):
         point = slower.point(lengths, service.slo, rate_qps, cv, share)
@@ -102,19 +120,24 @@ def _command(
     output: int,
     number: int,
 ) -> str:
-    """``vllm bench serve`` against the OpenAI endpoint that every engine has."""
+    """``vllm bench serve`` against the endpoint that every engine has for the task."""
     cached = round(service.assumptions.prefix_hit_share * prompt)
     percentiles = sorted({99.0, *(t.percentile for t in service.slo.targets)})
     cv = service.arrivals.cv
     words = [
-        *("vllm", "bench", "serve", "--backend", "openai"),
+        *("vllm", "bench", "serve", *CLIENTS[service.task]),
         *("--base-url", "http://REPLICA:8000", "--model", model),
-        *("--dataset-name", "random", "--random-input-len", str(prompt - cached)),
+        *("--random-input-len", str(prompt - cached)),
         *(("--random-prefix-len", str(cached)) if cached else ()),
-        *("--random-output-len", str(output), "--ignore-eos"),
+        *(
+            ("--random-output-len", str(output), "--ignore-eos")
+            if service.task == GENERATE
+            else ("--random-batch-size", str(service.prompts_per_call))
+        ),
         *("--num-prompts", str(requests), "--request-rate", f"{rate_qps:.4g}"),
         *(("--burstiness", f"{1 / cv**2:.4g}") if cv not in (0.0, 1.0) else ()),
-        *("--max-concurrency", str(in_flight), "--percentile-metrics", "ttft,tpot,itl,e2el"),
+        *("--max-concurrency", str(in_flight), "--percentile-metrics"),
+        "ttft,tpot,itl,e2el" if service.task == GENERATE else "e2el",
         *("--metric-percentiles", ",".join(f"{p:g}" for p in percentiles)),
         *("--save-result", "--result-filename", f"rung-{number}.json"),
     ]

@@ -167,7 +167,7 @@ def _at_rate(
     if rate <= group.capacity_qps:
         return "holds", {}
     c, share = decided.by_key[group.key(service.name)], service.assumptions.prefix_hit_share
-    cv, slo = max(1.0, service.arrivals.cv), service.slo
+    cv, slo = service.prompts_cv, service.slo
     lengths = group_lengths(service, c.key, decided)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate, c.prefill)
     if not placed.keeps_up(lengths, rate, cv, share):

@@ -17,6 +17,12 @@ def service_notes(service: Service, label: str) -> Iterator[str]:
         yield f"{service.name}: {_hours(service.job)}"
     if service.lora is not None:
         yield f"{label}{_adapters(service.lora)}"
+    if service.prompts_per_call > 1:
+        yield (
+            f"{label}prompts come in calls of {service.prompts_per_call}, which one replica answers; a call "
+            "ends with its last prompt, in the simulator: the closed form's E2E is of single prompts that "
+            f"arrive with CV {service.prompts_cv:.3g}"
+        )
     if service.task != GENERATE:
         yield (
             f"{label}prompts are pooled in one pass (task {service.task}): step times are those of "

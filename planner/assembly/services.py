@@ -221,6 +221,7 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
         name: getattr(s, name)
         for name in s.__dataclass_fields__
         if s.offload_host_gb or not name.startswith("offload_")
+        if s.decode_context_parallel > 1 or name != "decode_context_parallel"
     }
 
 
@@ -235,6 +236,7 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
         latency = {key: value for key, value in latency.items() if metric_of(key) == "e2e"}
     intervals = {}
     simulated = at.simulated.intervals_s if at.simulated else {}
+    own = at.simulated.own_s if at.simulated else {}
     for key, value in latency.items():
         kind = KNOWN.get(metric_of(key)) if lengths.generates else "ttft"
         if kind is not None and value > 0:
@@ -247,6 +249,7 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
         interval_level=INTERVAL_LEVEL,
         intervals=intervals,
         simulation_intervals={f"{k}_s": v for k, v in simulated.items() if f"{k}_s" in latency},
+        own_s={f"{k}_s": v for k, v in own.items() if f"{k}_s" in latency},
     )
 
 

@@ -13,8 +13,10 @@ from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.conversations import caches_at_risk, offloads, talks_as
 from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
+from planner.assembly.divided_contexts import divided_contexts
 from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
+from planner.assembly.gpu_parts import gpu_parts
 from planner.assembly.networks import distance_warnings, network_warnings
 from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
@@ -153,7 +155,10 @@ def _assumptions(
         if service.conversations is not None:
             yield f"{label}{talks_as(service)}"
         elif service.job is None:
-            yield f"{label}{_arrivals(service.arrivals)}, open loop (clients do not wait for responses)"
+            calls = " of calls" if service.prompts_per_call > 1 else ""
+            yield (
+                f"{label}{_arrivals(service.arrivals)}{calls}, open loop (clients do not wait for responses)"
+            )
         if share:
             yield f"{label}{100 * share:g} % of prompt tokens are prefix-cache hits (assumed)"
         yield from service_notes(service, label)
@@ -161,6 +166,8 @@ def _assumptions(
     yield from _links(decided)
     yield from drafting(decided)
     yield from offloads(decided)
+    yield from divided_contexts(decided)
+    yield from gpu_parts(decided, catalog)
     yield from engine_basis(decided, catalog)
     yield from _precision(decided, beside, catalog, effort)
     yield "prices are list prices; availability and quotas are not checked"

@@ -106,7 +106,8 @@ class EngineSpec:
     sequences that may run is captured, else up to twice as many.
     ``sequences_within_tokens``: a default of one batch limit stays within the
     other: no more sequences than tokens of a step, no more tokens than sequences of the model length.
-    ``kv_offload``: how it keeps KV blocks outside the GPU, None where it does not.
+    ``kv_offload``: how it keeps KV blocks outside the GPU, None where it does not. ``decode_context``:
+    the kinds of attention whose contexts it divides over ranks.
     ``state_pool_ratio``: memory of recurrent states over that of the KV cache where the pool is split
     between them (0 = one pool for both); ``state_slots_per_sequence``: states a running sequence takes
     of such a pool while prefixes are cached. Hashing looks at name and version alone, so that an engine
@@ -143,6 +144,7 @@ class EngineSpec:
     state_pool_ratio: float = 0.0
     state_slots_per_sequence: int = 1
     kv_offload: KvOffloadSupport | None = None
+    decode_context: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash((self.name, self.version))

@@ -83,6 +83,7 @@ class VersionRow(_EngineDocument):
     state_pool_ratio: float = Field(default=0.0, ge=0)
     state_slots_per_sequence: int = Field(default=1, gt=0)
     kv_offload: KvOffloadRow | None = None
+    decode_context: tuple[Literal["softmax", "latent"], ...] = ()
     memory: dict[str, float]
     source: str = Field(min_length=1)
     as_of: date
@@ -120,6 +121,7 @@ class VersionRow(_EngineDocument):
             state_pool_ratio=self.state_pool_ratio,
             state_slots_per_sequence=self.state_slots_per_sequence,
             kv_offload=None if self.kv_offload is None else self.kv_offload.support(),
+            decode_context=self.decode_context,
         )
 
 

@@ -88,6 +88,7 @@ def command(
     )
     from planner.accuracy.bench.files import read_bench_file
     from planner.plan.schema import read_plan
+    from planner.scenario.task import GENERATE
 
     answer = read_plan(plan)
     test = _test(answer, service, replica)
@@ -101,7 +102,12 @@ def command(
     verdicts, wrong = judged(requested, runs), faults(requested, runs)
     passes = not wrong and all(v.passes for v in verdicts)
     resolved = None
-    if again:
+    pools = any(s.name == test.service and s.task != GENERATE for s in answer.scenario.services)
+    if again and pools:
+        click.echo(
+            "note: not solved again: no factor is fitted to prompts that are pooled", err=True
+        )
+    elif again:
         resolved = _solved_again(
             answer, test, runs, Path(plan).parent, catalogs, calibration, save_calibration
         )

@@ -112,6 +112,9 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     _same(one.name, "drafted tokens", module.drafts(stated), wanted.setting("draft_tokens", 0))
     adapters = int(stated.get("lora_adapters", 0))
     _same(one.name, "LoRA adapters", adapters, wanted.setting("lora_adapters", 0))
+    divided = int(stated.get("decode_context_parallel", 1))
+    planned = wanted.setting("decode_context_parallel", 1)
+    _same(one.name, "decode context parallel", divided, planned)
     _same(
         one.name, "KV cache type", stated["kv_cache"], dialect.kv_cache(group.kv_cache, gpu.vendor)
     )

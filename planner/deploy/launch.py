@@ -107,6 +107,7 @@ class Launch:
     drain_s: int = 60
     by_hour: tuple[int, ...] = ()
     trust_remote_code: bool = False
+    decode_context_parallel: int = 1
     pool: PoolRole = PoolRole.BOTH
     units: int = 0
     within: str = ""

@@ -176,7 +176,7 @@ def _study(
         placed(service, group, catalog, calibration),
         lengths_of(service),
         group.capacity_qps,
-        max(1.0, service.arrivals.cv),
+        service.prompts_cv,
         service.assumptions.prefix_hit_share,
     )
     trace = _trace(service, _share(piece), given)

@@ -114,6 +114,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         memory_fraction=memory_fraction(deployment),
         prefix_caching=prefix_caching(deployment),
         kv_offload=offload_option(deployment),
+        decode_context_parallel=settings.decode_context_parallel,
         draft_tokens=settings.draft_tokens,
         draft_model=_draft_model(service, deployment, context.choices),
         draft_method=deployment.draft.method if deployment.draft else None,

@@ -163,6 +163,7 @@ def sized_launch(
         memory_fraction=memory_fraction(deployment),
         prefix_caching=prefix_caching(deployment),
         kv_offload=offload_option(deployment),
+        decode_context_parallel=settings.decode_context_parallel,
         draft_tokens=settings.draft_tokens,
         draft_model=(deployment.draft.checkpoint or None) if deployment.draft else None,
         draft_method=deployment.draft.method if deployment.draft else None,

@@ -22,6 +22,7 @@ _KINDS = {
     "offload_gb_s": float,
     "offload_disk_gb": float,
     "offload_disk_gb_s": float,
+    "decode_context_parallel": int,
 }
 
 

@@ -55,7 +55,7 @@ def _curve(
             lengths,
             service.slo,
             share * group.capacity_qps,
-            max(1.0, service.arrivals.cv),
+            service.prompts_cv,
             service.assumptions.prefix_hit_share,
         )
         latency_s = at.latency_s

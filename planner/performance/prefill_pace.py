@@ -21,9 +21,9 @@ from planner.catalog.store import Catalog
 from planner.catalog.tables import TableRow, read_rows
 from planner.deployment import Deployment
 from planner.evidence import Evidence, weakest
-from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.performance.paced import PacedSteps
+from planner.performance.replica_steps import replica_steps
 from planner.performance.steps import StepModel
 from planner.performance.traits import Traits
 
@@ -120,7 +120,7 @@ def pool_steps(
 
     Where fewer than ``FEWEST_RUNS`` runs say that a pool is faster than its kernels, it is as fast as they.
     """
-    steps = with_adapters(prefill, calibration)
+    steps = replica_steps(prefill, calibration)
     pace = prefill_pace(catalog.root, prefill, calibration.traits(prefill), prompt_tokens)
     if pace is None:
         return steps

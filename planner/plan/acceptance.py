@@ -23,7 +23,7 @@ class Rung(PlanPart):
 
 
 class AcceptanceTest(PlanPart):
-    """The load test of one replica of a group: lengths are the scenario's means [tokens].
+    """The load test of one replica of a group: lengths are the scenario's means [tokens], of a whole call.
 
     Percentiles are held against the scenario's targets, the mean TPOT against the prediction slowed by
     the plan's margin.

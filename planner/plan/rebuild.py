@@ -16,9 +16,9 @@ from planner.deployment import Deployment, Draft, EngineSettings
 from planner.errors import InputError
 from planner.fleet.candidates.cuts import GpuCut, beside_others, cut_gpu
 from planner.fleet.candidates.deployments import service_model
-from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.performance.prefill_pace import pool_steps
+from planner.performance.replica_steps import replica_steps
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.replica_group import ReplicaGroup
 from planner.scenario.schema import Service
@@ -119,7 +119,7 @@ def placed(
     return Placed(
         deployment,
         memory_layout(deployment),
-        with_adapters(deployment, calibration),
+        replica_steps(deployment, calibration),
         group.replicas,
         group.routed_qps if rate_qps is None else rate_qps,
         _prefill(deployment, group.prefill, service, catalog, calibration),

@@ -32,6 +32,8 @@ class Prediction(PlanPart):
 
     ``method``: "closed-form" or "simulated". ``intervals``: for each key (``ttft_p99_s``) the
     model-error interval at ``interval_level``; ``simulation_intervals``: the Monte-Carlo interval.
+    ``own_s``: where replicas of several kinds serve together and were simulated, percentiles of the
+    requests that this kind answered; the others are of all requests.
     """
 
     ttft_p50_s: float | None = None
@@ -44,6 +46,15 @@ class Prediction(PlanPart):
     interval_level: float = 0.8
     intervals: dict[str, tuple[float, float]] = {}
     simulation_intervals: dict[str, tuple[float, float]] = {}
+    own_s: dict[str, float] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_own(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """A prediction of one kind of replica reads as it always did."""
+        written: dict[str, object] = write(self)
+        if not self.own_s:
+            written.pop("own_s", None)
+        return written
 
     def seconds(self, key: str) -> float | None:
         """The prediction for a target's key such as ``ttft_p99`` [s]; None where there is none."""

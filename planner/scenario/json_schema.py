@@ -26,7 +26,7 @@ _TOKENS = {"type": "string", "pattern": r"^\s*[0-9.]+\s*[kKmM](\s*tokens)?\s*$"}
 _RATE = {
     "type": "string",
     "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*"
-    r"(((req|requests?|conversations?|sessions?)\s*)?(/|per)\s*[a-z]+|qps|rps)\s*$",
+    r"(((req|requests?|conversations?|sessions?|calls?)\s*)?(/|per)\s*[a-z]+|qps|rps)\s*$",
 }
 _SIZE = {"type": "string", "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*[kKmMgGtT]?i?[bB]\s*$"}
 _DURATIONS = (

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from planner.scenario.calls import MOST_PROMPTS, as_prompts, check_calls, prompts_cv
 from planner.scenario.conversations.fields import Conversations
 from planner.scenario.conversations.rules import as_turns, check_conversations
 from planner.scenario.fields import (
@@ -180,6 +181,9 @@ class Service(StrictDocument):
     each GPU type of which ``existing`` or ``limits.stock`` has a number.
     ``length_correlation``: between prompt and output lengths (of their normal scores); request
     traces bring their own pairs.
+    ``prompts_per_call``: where prompts are pooled, how many of them a client sends at once to be answered
+    together, such as the documents of a query; ``rate`` counts prompts, ``40 calls/s`` as that many each;
+    ``arrivals`` are of calls, and ``slo`` holds for the whole call, its last prompt included.
     ``job``: so many requests within a window, in place of ``rate``, ``slo``, ``load`` and ``arrivals``.
     ``lora``: adapters of the model, of which each request names one.
     ``conversations``: requests are turns of sessions that resend their history; the share of prompt
@@ -194,6 +198,7 @@ class Service(StrictDocument):
     output_tokens: LengthSpec
     length_correlation: Annotated[float, Field(ge=-1, le=1)] = 0.0
     slo: Slo
+    prompts_per_call: Annotated[int, Field(ge=1, le=MOST_PROMPTS)] = 1
     arrivals: Arrivals = Arrivals()
     routing: Routing = Routing()
     search: Search = Search()
@@ -211,7 +216,7 @@ class Service(StrictDocument):
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, value: object) -> object:
-        return as_turns(with_job(with_one_pass(with_new_names(value, FIELDS))))
+        return as_turns(as_prompts(with_job(with_one_pass(with_new_names(value, FIELDS)))))
 
     @model_validator(mode="after")
     def _goes_with_conversations(self) -> Service:
@@ -233,15 +238,22 @@ class Service(StrictDocument):
     @model_validator(mode="after")
     def _fits_its_task(self) -> Service:
         check_task(self)
+        generates = {f"task: {GENERATE}": self.task == GENERATE, "job": self.job is not None}
+        check_calls(self.prompts_per_call, generates)
         if self.job is not None and self.buckets is not None:
             message = "a job is sized as a whole: leave buckets out"
             raise field_error("buckets", None, message)
         if self.job is not None and self.search.disaggregation is not None:
             message = "a job has no target that pools would hold: leave search.disaggregation out"
             raise field_error("search", "search.disaggregation", message)
+        settings, buckets = self.search.settings, self.buckets
+        divides = settings.decode_context_parallel > 1
+        if divides and (self.task != GENERATE or self.search.disaggregation is not None):
+            name = "search.settings.decode_context_parallel"
+            message = f"contexts are divided on replicas that both read and write: leave {name} out"
+            raise field_error("search", name, message)
         if self.task == GENERATE:
             return self
-        settings, buckets = self.search.settings, self.buckets
         refused = (
             ("search", "search.disaggregation", self.search.disaggregation is not None),
             ("search", "search.settings.draft_tokens", settings.draft_tokens > 0),
@@ -264,6 +276,11 @@ class Service(StrictDocument):
             raise field_error("assumptions", self.assumptions.prefix_hit_share, message)
         return self
 
+    @property
+    def prompts_cv(self) -> float:
+        """CV of the times between single prompts, as one replica is sized for: at least 1."""
+        return prompts_cv(self.arrivals.cv, self.prompts_per_call)
+
     def rate_change(self, rate_qps: float) -> dict[str, object]:
         """The fields that make its mean rate ``rate_qps`` [requests/s]; of a job its requests a day."""
         if self.job is None:
@@ -283,6 +300,8 @@ class Service(StrictDocument):
         for name in ("lora", "conversations"):
             if written.get(name) is None:
                 written.pop(name, None)
+        if self.prompts_per_call == 1:
+            written.pop("prompts_per_call", None)
         return written
 
 

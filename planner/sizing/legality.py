@@ -20,6 +20,7 @@ from planner.catalog.model import (
     distinct_layers,
 )
 from planner.deployment import Deployment
+from planner.sizing.decode_context import context_reasons
 from planner.sizing.precision import stored_format
 
 ROW_PARALLEL = ("down_proj.weight", "o_proj.weight", "out_proj.weight", "o_b_proj.weight")
@@ -31,7 +32,9 @@ def legal_reasons(deployment: Deployment) -> tuple[str, ...]:
     if min(deployment.degrees) < 1:
         return ("parallel degrees start at 1",)
     divided = _cut_reasons(deployment.model, deployment.weights, deployment.degrees)
-    return tuple(dict.fromkeys((*divided, *_offload_reasons(deployment))))
+    return tuple(
+        dict.fromkeys((*divided, *_offload_reasons(deployment), *context_reasons(deployment)))
+    )
 
 
 @lru_cache(maxsize=2048)

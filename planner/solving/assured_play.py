@@ -31,7 +31,7 @@ def keeps_up(
         rate = p.rate_qps * rate_scale * worse.demand / p.replicas
         share = service.assumptions.prefix_hit_share
         slower = p.with_steps(worse.slowed)
-        if not slower.keeps_up(lengths, rate, max(1.0, service.arrivals.cv), share):
+        if not slower.keeps_up(lengths, rate, service.prompts_cv, share):
             return False
     return True
 

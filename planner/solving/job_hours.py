@@ -3,8 +3,10 @@
 A job's work may lie anywhere in its window. The program is solved once with every job's rate movable over
 the periods of each window (``Demand.windows``), start-up times left out: replicas then stand where the
 fleet of the other services is idle, or where hours are cheap. What those replicas can do is used from
-the start of the window on, each hour in full, until the work is done. Start-up counts again when that is
-compared with the same work spread evenly over its window, which is kept where it costs no more. The rates
+the start of the window on, each hour in full, until the work is done. Hours that cost the same come out in
+any order, with nodes started over and over; so the same hours are also put next to each other, the largest
+first and the largest last. Start-up counts again when these are compared, and with the same work spread
+evenly over its window: what costs no more is kept in the order even, largest first, largest last. The rates
 that come out are demand like any other: the fleet is decided, checked and verified for them.
 """
 
@@ -29,6 +31,7 @@ from planner.solving.options import SolveOptions
 
 EFFORT = SolveOptions(time_limit_s=20.0)  # for the hours of all jobs; what is best by then is taken
 SAME = 1e-3  # relative: costs that differ by less are the same; a smaller fleet over more hours is kept
+LARGEST_FIRST, LARGEST_LAST, AS_FOUND = 1, -1, 0
 SPARE = 1e-6  # of the work: less than this is the solver's tolerance
 
 Sets = Mapping[str, CandidateSet]
@@ -53,17 +56,25 @@ def framed_problem(
     solution = decide(_movable(problem, jobs), EFFORT, proved=proved)
     if solution.status not in ("optimal", "feasible"):
         return problem, calendar
-    rates = {
-        name: earliest(calendar.sizing_qps[name], windows, _held(problem, solution, name))
-        for name, job in jobs.items()
-        for windows in (windows_of(job, len(calendar.hours)),)
-    }
     start_up_hours = start_up_of(scenario, catalog)
     evenly = {name: tuple(calendar.sizing_qps[name]) for name in jobs}
-    plans = [_with_rates(calendar, r, start_up_hours) for r in (evenly, rates)]
+    options = [evenly]
+    for order in (LARGEST_FIRST, LARGEST_LAST, AS_FOUND):
+        rates = {
+            name: earliest(
+                calendar.sizing_qps[name],
+                windows,
+                in_order(windows, *_gpus_and_held(problem, solution, name), order),
+            )
+            for name, job in jobs.items()
+            for windows in (windows_of(job, len(calendar.hours)),)
+        }
+        if rates not in options:
+            options.append(rates)
+    plans = [_with_rates(calendar, r, start_up_hours) for r in options]
     problems = [problem_of(scenario, sets, offers, catalog, plan) for plan in plans]
-    even, moved = (_usd(decide(p, EFFORT, proved=proved)) for p in problems)
-    kept = 0 if even <= moved * (1 + SAME) else 1
+    usd = [_usd(decide(p, EFFORT, proved=proved)) for p in problems]
+    kept = next(i for i, cost in enumerate(usd) if cost <= min(usd) * (1 + SAME))
     return problems[kept], plans[kept]
 
 
@@ -98,6 +109,27 @@ def earliest(
     return tuple(rates)
 
 
+def in_order(
+    windows: Sequence[Sequence[int]],
+    gpus: Sequence[float],
+    others: Sequence[float],
+    each_qps: float,
+    order: int,
+) -> tuple[float, ...]:
+    """What a job's replicas can do in each period with the fleets of a window's hours in another order.
+
+    gpus: in use in each period, others: of them for other services; each_qps: of one GPU of the job
+    [requests/s]. order: 1 puts the largest fleets first, -1 last, 0 leaves them.
+    """
+    moved = list(gpus)
+    for window in windows if order else ():
+        for t, number in zip(
+            window, sorted((gpus[t] for t in window), reverse=order > 0), strict=True
+        ):
+            moved[t] = number
+    return tuple(max(0.0, g - o) * each_qps for g, o in zip(moved, others, strict=True))
+
+
 def _movable(problem: Problem, jobs: Mapping[str, Job]) -> Problem:
     """The program with the work of every job movable within its windows."""
     periods = len(problem.period_hours)
@@ -110,14 +142,20 @@ def _movable(problem: Problem, jobs: Mapping[str, Job]) -> Problem:
     )
 
 
-def _held(problem: Problem, solution: Solution, service: str) -> tuple[float, ...]:
-    """What a job's replicas can do in each period [requests/s]."""
-    held = np.zeros(len(problem.period_hours))
+def _gpus_and_held(
+    problem: Problem, solution: Solution, service: str
+) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+    """GPUs in use in each period, those of other services, and what one of a job's does [requests/s]."""
+    gpus, own, held = (np.zeros(len(problem.period_hours)) for _ in range(3))
     for kind in problem.kinds:
+        capacity = kind.capacity_qps.get(service, 0.0)
         for t in problem.periods:
             replicas = solution.replicas.get((kind.key, t), 0)
-            held[t] += replicas * kind.capacity_qps.get(service, 0.0)
-    return tuple(float(rate) for rate in held)
+            gpus[t] += replicas * kind.gpus
+            own[t] += replicas * kind.gpus if capacity else 0.0
+            held[t] += replicas * capacity
+    each = float(held.sum() / own.sum()) if own.sum() else 0.0
+    return tuple(gpus.tolist()), tuple((gpus - own).tolist()), each
 
 
 def _with_rates(

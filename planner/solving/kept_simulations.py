@@ -150,13 +150,15 @@ def plain(check: SimulatedService) -> Row:
             ]
             for key, e in check.percentiles.items()
         },
+        [int(check.prompts_per_call), [dict(own) for own in check.by_kind]],
     ]
 
 
 def restored(row: Row) -> SimulatedService | None:
     """The findings of such values; None for others."""
     try:
-        whole, window, outcomes, percentiles = row
+        whole, window, outcomes, percentiles, calls = row
+        per_call, kinds = _list(calls)
         holds, overloaded, hit_share, rate_qps = _list(whole)
         return SimulatedService(
             holds=_flag(holds),
@@ -172,6 +174,11 @@ def restored(row: Row) -> SimulatedService | None:
             window=Window(*map(_number, _list(window))),
             overloaded=_flag(overloaded),
             hit_share=_number(hit_share),
+            prompts_per_call=int(_number(per_call)),
+            by_kind=tuple(
+                {name: _number(seconds) for name, seconds in _named(own).items()}
+                for own in _list(kinds)
+            ),
         )
     except (TypeError, ValueError):
         return None

@@ -32,7 +32,7 @@ def operating(decided: Decided) -> dict[str, Operating]:
             lengths,
             service.slo,
             rate / count,
-            max(1.0, service.arrivals.cv),
+            service.prompts_cv,
             service.assumptions.prefix_hit_share,
         )
         decoding = candidate.prefill.decode_replicas if candidate.prefill else 1

@@ -83,7 +83,7 @@ def _without_offload(placed: Placed) -> Placed:
 
 def _closed_form(service: Service, placed: Sequence[Placed]) -> float:
     """The hits of the whole fleet by the closed form, by rate."""
-    lengths, cv = lengths_of(service), max(1.0, service.arrivals.cv)
+    lengths, cv = lengths_of(service), service.prompts_cv
     shares = [
         p.point(lengths, service.slo, p.rate_qps / p.replicas, cv, 0.0).prefix_hits for p in placed
     ]

@@ -229,7 +229,12 @@ def with_simulated(
     found = tuple(found)
     for replayed in found:
         _guard(fleet.decided, replayed)
-    for key, replayed in ((k, p) for p in found for k in p.stream.placed):
+    kinds = (
+        (k, p, own)
+        for p in found
+        for k, own in zip(p.stream.placed, _own_percentiles(p), strict=True)
+    )
+    for key, replayed, own in kinds:
         at, check = fleet.operating[key], replayed.check
         percentiles = _percentiles(check)
         for name, predicted in at.point.latency_s.items():
@@ -240,9 +245,16 @@ def with_simulated(
             latency_s=percentiles,
             intervals_s={n: (e.low_s, e.high_s) for n, e in check.percentiles.items()},
             prefix_hits=check.hit_share if talks else None,
+            own_s=own,
         )
         operating[key] = replace(at, simulated=load)
     return FleetAtLoad(fleet.decided, operating), errors
+
+
+def _own_percentiles(replayed: SimulatedStream) -> tuple[dict[str, float], ...]:
+    """Of each kind of a stream the percentiles of its own requests; none where it has one kind."""
+    count = len(replayed.stream.placed)
+    return replayed.check.by_kind if count > 1 else ({},) * count
 
 
 def _guard(decided: Decided, replayed: SimulatedStream) -> None:

@@ -136,11 +136,14 @@ class SimulatedLoad:
     """One candidate as simulated: percentiles by key [s], their Monte-Carlo intervals [s].
 
     ``prefix_hits``: share of the prompt tokens found cached; None for a service without conversations.
+    ``own_s``: percentiles of the requests that it answered itself, where others of the service beside it
+    are of another kind.
     """
 
     latency_s: Mapping[str, float]
     intervals_s: Mapping[str, tuple[float, float]]
     prefix_hits: float | None
+    own_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _capacity(
     closed_form = one.with_steps(worse.slowed).capacity(
         lengths,
         worse.tightened(service.slo),
-        max(1.0, service.arrivals.cv),
+        service.prompts_cv,
         service.assumptions.prefix_hit_share,
     )
     others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]

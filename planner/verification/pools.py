@@ -83,7 +83,7 @@ def unit_checks(
         unit,
         lengths,
         worse.tightened(service.slo),
-        max(1.0, service.arrivals.cv),
+        service.prompts_cv,
         service.assumptions.prefix_hit_share,
     )
     others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]

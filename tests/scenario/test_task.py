@@ -73,3 +73,28 @@ def test_the_json_schema_takes_a_file_without_output_tokens_only_where_prompts_a
     assert len(pooled) == 2
     for way in pooled:
         assert way["properties"]["task"]["enum"] == ["embed", "rerank", "classify"]
+
+
+CALLS = {**RERANKER, "rate": "40 calls/s", "prompts_per_call": 25}
+
+
+def test_calls_count_as_their_prompts():
+    service = Scenario.model_validate(CALLS).services[0]
+    assert service.rate == 1000
+    assert service.prompts_cv == 5
+    written = service.model_dump(mode="json")
+    assert Service.model_validate_json(json.dumps(written)) == service
+    assert "prompts_per_call" not in Scenario.model_validate(RERANKER).services[0].model_dump()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"prompts_per_call": 0}, "prompts_per_call"),
+        ({"prompts_per_call": 20_000}, "prompts_per_call"),
+        ({**GENERATOR, "task": "generate"}, "task: generate does not go with prompts_per_call"),
+    ],
+)
+def test_what_calls_cannot_be_is_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        Scenario.model_validate({**CALLS, **change})

@@ -15,7 +15,14 @@ from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKin
 from planner.fleet.program.program import solve as solve_program
 from planner.scenario.job import Job
 from planner.scenario.schema import Scenario
-from planner.solving.job_hours import earliest, windows_of
+from planner.solving.job_hours import (
+    AS_FOUND,
+    LARGEST_FIRST,
+    LARGEST_LAST,
+    earliest,
+    in_order,
+    windows_of,
+)
 
 CHAT = {
     "name": "chat",
@@ -194,3 +201,22 @@ def test_a_job_of_low_priority_gets_what_the_stock_leaves():
     assert night.job.requests == pytest.approx(night.served_qps * 86_400)
     for period in plan.periods:
         assert sum(period.replicas.values()) <= 4
+
+
+def test_hours_that_cost_the_same_lie_next_to_each_other():
+    """Six GPUs in every other hour of the window, of which a service takes one."""
+    windows = ((0, 1, 2, 3), (4, 5, 6, 7))
+    gpus, others = (2, 6, 2, 6, 6, 2, 2, 2), (1, 1, 1, 1, 1, 1, 1, 1)
+    first = in_order(windows, gpus, others, 10.0, LARGEST_FIRST)
+    assert first == (50, 50, 10, 10, 50, 10, 10, 10)
+    last = in_order(windows, gpus, others, 10.0, LARGEST_LAST)
+    assert last == (10, 10, 50, 50, 10, 10, 10, 50)
+    assert in_order(windows, gpus, others, 10.0, AS_FOUND) == (10, 50, 10, 50, 50, 10, 10, 10)
+
+
+def test_what_is_rented_for_a_night_is_started_once():
+    """The nodes beside those that stand anyway are up in hours that follow each other."""
+    plan = solve("nightly_batch", verify="none")
+    nodes = [sum(p.nodes.values()) for p in plan.periods]
+    starts = sum(b > a for a, b in zip(nodes, nodes[1:] + nodes[:1], strict=True))
+    assert starts == 1

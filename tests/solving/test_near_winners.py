@@ -60,7 +60,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         rate = sum(p.rate_qps for p in placed) * more.get("rate_scale", 1.0)
         met = 1.0 if rate <= held(placed) else 0.5
         outcome = TargetOutcome("ttft_p99", 0.99, met, met, met)
-        return SimulatedService(met == 1.0, (outcome,), {}, rate, Window(1.0, 1.0, 1.0), False, 0.0)
+        return SimulatedService(
+            met == 1.0, (outcome,), {}, rate, Window(1.0, 1.0, 1.0), False, 0.0, 1, ()
+        )
 
     def share(
         _service: Service, placed: Sequence[Placed], *_first: SimulatedService, **_more: Any

@@ -181,11 +181,10 @@ def _mean_lengths(
     nominal = maybe(document, "random_input_len"), maybe(document, "random_output_len")
     if sglang and ratio and nominal[0] is not None and nominal[1] is not None:
         return nominal[0], nominal[1], min(ratio, 1.0)
-    return (
-        positive(document, "total_input_tokens", where) / completed,
-        positive(document, "total_output_tokens", where) / completed,
-        None,
-    )
+    prompt = positive(document, "total_input_tokens", where) / completed
+    if "total_output_tokens" not in document and "mean_ttft_ms" not in document:
+        return prompt, 1.0, None  # prompts that are pooled: vLLM's embedding and rerank clients
+    return prompt, positive(document, "total_output_tokens", where) / completed, None
 
 
 def _lengths(document: Document, where: str) -> Trace | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,11 +16,13 @@ FILE = "gpu_slices.csv"
 class SliceRow(TableRow):
     """One MIG profile of some GPU types: what an instance has of the GPU's memory, bandwidth and SMs.
 
-    ``memory_gib``: what a process sees [GiB]; ``per_gpu``: instances that fit one GPU alone.
+    ``memory_gib``: what a process sees [GiB]; ``per_gpu``: instances that fit one GPU alone; ``grade``:
+    whether its memory and SMs were published or seen, or follow from another GPU's.
     """
 
     source: str = Field(min_length=1)
     as_of: IsoDate
+    grade: Literal["published", "assumed"]
     gpu: str
     profile: str
     memory_gib: float = Field(gt=0)

@@ -44,6 +44,8 @@ def limits(launch: Launch) -> Options:
         "memory_fraction": launch.memory_fraction,
         "prefix_caching": launch.prefix_caching,
     }
+    if launch.decode_context_parallel > 1:
+        stated["decode_context_parallel"] = launch.decode_context_parallel
     if launch.kv_offload is not None:
         stated["kv_offload_host"] = launch.kv_offload.size
     if launch.lora_adapters:

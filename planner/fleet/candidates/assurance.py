@@ -34,7 +34,7 @@ def uncertainty(candidate: Candidate, service: Service) -> ReplicaUncertainty:
     def capacity_qps(score: float) -> float:
         worse = at_score(c.steps, score)
         slower = placed.with_steps(worse.slowed)
-        cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
+        cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
         return slower.capacity(lengths, worse.tightened(service.slo), cv, share).qps
 
     points = [(math.exp(sigma * d), capacity_qps(d)) for d in DEVIATIONS]

@@ -130,7 +130,7 @@ def within_adapters(deployment: Deployment, lora: Lora) -> Deployment:
 
 def engine_settings(pinned: Settings) -> EngineSettings:
     """The settings that a scenario pins, as a deployment has them."""
-    given = pinned.model_dump(exclude={"kv_offload"})
+    given = pinned.model_dump(exclude={"kv_offload"})  # without what is at its default
     offload = pinned.kv_offload
     if offload is None:
         return EngineSettings(**given)

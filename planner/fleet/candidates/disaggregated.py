@@ -305,7 +305,7 @@ def _point(
         worse.slowed(theirs.steps),
         worse.slowed(prefill.steps),
     )
-    slo, cv = worse.tightened(service.slo), max(1.0, service.arrivals.cv)
+    slo, cv = worse.tightened(service.slo), service.prompts_cv
     rate, share = qps * worse.demand, service.assumptions.prefix_hit_share
 
     def latency() -> Mapping[str, float]:

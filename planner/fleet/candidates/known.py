@@ -22,10 +22,10 @@ from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.rejection_reason import RejectionReason
 from planner.kept_rows import RowStore
-from planner.performance.adapters import with_adapters
 from planner.performance.factors import Calibration
 from planner.performance.guard import Floors
 from planner.performance.model import CalibratedStepModel
+from planner.performance.replica_steps import replica_steps
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.limits import ReplicaLimits
 from planner.sizing.layout import MemoryLayout
@@ -131,7 +131,7 @@ class Known:
 
     def steps(self, deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
         """The deployment's step model under the session's calibration."""
-        return self._steps.of(deployment, lambda: with_adapters(deployment, calibration))
+        return self._steps.of(deployment, lambda: replica_steps(deployment, calibration))
 
     def layout(self, whole: Deployment, cut: GpuCut) -> SpannedLayout:
         """The deployment with its names, which are written once."""

@@ -42,7 +42,7 @@ class PoolTables:
     def __init__(self, context: Context) -> None:
         service = context.service
         self._service = service
-        self._cv = max(1.0, service.arrivals.cv)
+        self._cv = service.prompts_cv
         self._share = service.assumptions.prefix_hit_share
         self._prefill: dict[tuple[object, ...], PrefillTails] = {}
         self._decode: dict[tuple[object, ...], DecodeTails] = {}

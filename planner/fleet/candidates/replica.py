@@ -139,7 +139,7 @@ def _agreed(
     """The capacity of prompts that repeat others, as slow as it may turn out; None for other prompts."""
     if bucket.lengths.reuse is None:
         return None
-    cv, slo = max(1.0, service.arrivals.cv), worse.tightened(service.slo)
+    cv, slo = service.prompts_cv, worse.tightened(service.slo)
     steps = worse.slowed(replica.steps)
     capacity = capacity_within(steps, replica.limits, bucket.lengths, slo, cv)
     return replace(capacity, qps=capacity.qps / worse.demand)
@@ -154,7 +154,7 @@ def _states(
 ) -> RateStates:
     """One replica under the load of a bucket, as slow as it may turn out."""
     service, limits, lengths = context.service, replica.limits, bucket.lengths
-    cv, share = max(1.0, service.arrivals.cv), service.assumptions.prefix_hit_share
+    cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
     load = context.load if service.buckets is None else digest(lengths)
     key = (layout.text, context.model_text, load, share)
 

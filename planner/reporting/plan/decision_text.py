@@ -34,7 +34,9 @@ def decision_lines(plan: Plan) -> Iterator[str]:
     yield from _margins([group for _, group in groups])
     if line := as_predicted_line(plan):
         yield line
-    yield from (_loss(loss, len(plan.losses) > 1) for loss in plan.losses[:MOST_GROUPS])
+    jobs = {s.name for s in plan.services if s.job is not None}
+    for loss in plan.losses[:MOST_GROUPS]:
+        yield _loss(loss, len(plan.losses) > 1, loss.service in jobs)
     yield from _mixed(plan)
     if line := cheapest_line(plan):
         yield line
@@ -158,14 +160,16 @@ def _size(gpus: int, usd_per_hour: float) -> str:
     return f"{counted(gpus, 'GPU')}, {say.usd_per_hour(usd_per_hour)}"
 
 
-def _loss(loss: LossOfOne, several: bool) -> str:
+def _loss(loss: LossOfOne, several: bool, job: bool) -> str:
     name = f" of {loss.service} ({loss.replica})" if several else ""
-    return f"Losing one replica{name}: {_outcome(loss)}. {_spare(loss)}"
+    return f"Losing one replica{name}: {_outcome(loss, job)}. {_spare(loss)}"
 
 
-def _outcome(loss: LossOfOne) -> str:
+def _outcome(loss: LossOfOne, job: bool) -> str:
     if loss.load is None:
         return "no replica is left to serve"
+    if job:
+        return f"the rest take {say.share(loss.load - FULL)} longer for the same work"
     load = f"the rest run at {say.share(loss.load)} of their capacity"
     if loss.outcome == "overloaded":
         return f"{load} and their queue grows without bound"

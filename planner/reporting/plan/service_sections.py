@@ -31,6 +31,16 @@ MOST_BARS = 12
 MEMORY_BYTES = {f"{key}_bytes": title for key, title in MEMORY_PARTS.items()}
 
 
+KINDS = (
+    Column("service", "Service", optional=True),
+    Column("layout", "Replica"),
+    Column("percentile", "Percentile"),
+    Column("own_s", "Its own requests", Quantity.SECONDS),
+    Column("all_s", "All requests", Quantity.SECONDS),
+)
+BY_KIND = "Targets are of all requests of a service; which kind answers one is the router's choice."
+
+
 def sections(findings: Findings) -> tuple[Section, ...]:
     """Replicas, latency and memory over all services."""
     services = tuple(s for s in findings.plan.services if s.replica_groups)
@@ -57,7 +67,7 @@ def _percentiles(group: ReplicaGroup) -> dict[str, float | None]:
     fixed = {
         name.removesuffix("_s"): getattr(p, name)
         for name in type(p).model_fields
-        if name.endswith("_s") and name != "others_s"
+        if name.endswith("_s") and name not in ("others_s", "own_s")
     }
     return {**fixed, **{k.removesuffix("_s"): v for k, v in p.others_s.items()}}
 
@@ -199,6 +209,13 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
             "latency", "Percentiles at the planned load", columns, tuple(rows), _method(services)
         ),
     ]
+    own = tuple(
+        (s.name, g.name, metric_title(key.removesuffix("_s")), value, g.predicted.seconds(key[:-2]))
+        for s, g in _each(services)
+        for key, value in g.predicted.own_s.items()
+    )
+    if own:
+        blocks.append(Table("latency_by_kind", "Of the requests of each kind", KINDS, own, BY_KIND))
     for s in services:
         goodput = goodput_target(findings.plan, s.name)
         if goodput is not None:

@@ -59,13 +59,14 @@ def simulation_document(checks: dict[str, StudiedService]) -> Document:
 
 
 def _blocks(check: StudiedService, suffix: str) -> list[Block]:
-    study = check.study
+    study, each = check.study, check.prompts_per_call
     run = study.runs[0]
     measured = sum(int(r.measured.sum()) for r in study.runs)
     replicas = f"{run.replicas} replica{'' if run.replicas == 1 else 's'}"
     runs = f"{len(study.runs)} replication{'' if len(study.runs) == 1 else 's'}"
+    noun = "calls" if each > 1 else "requests"
     text = (
-        f"{say.qps(check.rate_qps)} arrive; {measured:,} requests measured over "
+        f"{_arriving(check.rate_qps, each)}; {measured:,} {noun} measured over "
         f"{say.seconds(check.window.measured_s)} after a warm-up of "
         f"{say.seconds(check.window.warm_up_s)}, {runs}, {replicas}; "
         f"the last ended after {say.seconds(run.end_of_run_s)}"
@@ -86,6 +87,13 @@ def _blocks(check: StudiedService, suffix: str) -> list[Block]:
     blocks += [_targets(check, suffix), _percentiles(study, suffix), _time(study, suffix)]
     blocks.append(_series_figure(run, suffix))
     return blocks
+
+
+def _arriving(rate_qps: float, each: int) -> str:
+    """What arrives, and how prompts that come several a call do."""
+    if each == 1:
+        return f"{say.qps(rate_qps)} arrive"
+    return f"{rate_qps:,.4g} prompts/s arrive in calls of {each}"
 
 
 def _targets(check: StudiedService, suffix: str) -> Table:

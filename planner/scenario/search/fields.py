@@ -31,6 +31,8 @@ class Settings(StrictDocument):
     """Engine settings a scenario may pin; anything left out is the engine version's default.
 
     ``kv_offload``: host memory and disk for KV blocks, with engines that have it.
+    ``decode_context_parallel``: over how many of the tensor-parallel ranks with the same KV heads the
+    tokens of each context are divided, with engines that have it.
     """
 
     memory_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -41,11 +43,14 @@ class Settings(StrictDocument):
     draft_tokens: Annotated[int, Field(ge=0, le=16)] = 0
     draft_acceptance: Share = 0.0
     kv_offload: KvOffload | None = None
+    decode_context_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
 
     @model_serializer(mode="wrap")
-    def _without_offload(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Settings without KV offload read as they always did."""
+    def _without_what_is_left(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Settings without KV offload and divided contexts read as they always did."""
         written: dict[str, object] = write(self)
+        if self.decode_context_parallel == 1:
+            written.pop("decode_context_parallel", None)
         if written.get("kv_offload") is None:
             written.pop("kv_offload", None)
         return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Many
@@ -34,6 +35,23 @@ class SimulatedGroup:
     ready_s: tuple[float, ...] = ()
     retire_s: tuple[float, ...] = ()
     decode: DecodePool | None = None
+
+
+def numbers_of(groups: Many[SimulatedGroup]) -> tuple[range, ...]:
+    """The numbers that a simulation gives each group's replicas, of a unit those that write answers.
+
+    Groups come in their order, then the decode pools in the order of their groups.
+    """
+    firsts = list(itertools.accumulate((g.replicas for g in groups), initial=0))
+    following, numbers = firsts[-1], []
+    for group, first in zip(groups, firsts, strict=False):
+        if group.decode is None:
+            numbers.append(range(first, first + group.replicas))
+        else:
+            count = group.decode.group.replicas
+            numbers.append(range(following, following + count))
+            following += count
+    return tuple(numbers)
 
 
 @dataclass(frozen=True, slots=True)

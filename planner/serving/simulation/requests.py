@@ -25,7 +25,8 @@ class Requests:
 
     ``dialogue``: how they follow each other where they are turns of conversations; only the first of each
     then comes at its own time, and the order is the expected one. ``recorded``: they are a recording of
-    conversations, with the block ids of their histories.
+    conversations, with the block ids of their histories. ``calls``: of each, the first request of the call
+    that brought it, None where each comes alone; those of a call follow each other, at one time.
     """
 
     arrival_s: Floats
@@ -35,6 +36,7 @@ class Requests:
     block_tokens: int = 512
     dialogue: Dialogue | None = None
     recorded: bool = False
+    calls: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.arrival_s)
@@ -111,6 +113,22 @@ def open_loop(
     return Requests(times[:kept], prompt[:kept], output[:kept])
 
 
+def open_loop_calls(
+    lengths: JointLengths,
+    arrivals: Arrivals,
+    each: int,
+    rate_qps: float,
+    seconds: float,
+    seed: int,
+) -> Requests:
+    """``rate_qps`` [requests/s] in calls of ``each``, which arrive as ``arrivals`` says."""
+    found = open_loop(lengths, arrivals, rate_qps / each, seconds, seed)
+    count = each * len(found)
+    prompt, output = lengths.sample(count, np.random.default_rng([seed, each]))
+    firsts = np.repeat(np.arange(0, count, each), each)
+    return Requests(np.repeat(found.arrival_s, each), prompt, output, calls=firsts)
+
+
 def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = None) -> Requests:
     """A trace's own requests, arriving ``rate_scale`` times as fast, cut at ``seconds``."""
     if trace.arrival_s is None:
@@ -132,5 +150,5 @@ def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = No
         trace.output_tokens[:kept],
         None if prompts is None else prompts[:kept],
         block,
-        recorded=trace.conversation is not None,
+        recorded=prompts is not None,
     )

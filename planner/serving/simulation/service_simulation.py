@@ -15,17 +15,19 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.scenario.schema import Service
+from planner.scenario.slo import metric_of
 from planner.serving.limits import replica_limits
 from planner.serving.placed import Placed
 from planner.serving.simulation.conversation_requests import conversation_requests, pauses_s
-from planner.serving.simulation.replica_groups import SimulatedGroup, unit_group
-from planner.serving.simulation.requests import Requests, arrival_cv, open_loop
+from planner.serving.simulation.replica_groups import SimulatedGroup, numbers_of, unit_group
+from planner.serving.simulation.requests import Requests, open_loop, open_loop_calls
 from planner.serving.simulation.simulation_result import Estimate, Study, TargetOutcome
 from planner.serving.simulation.simulator import simulate as simulate_requests
 from planner.workload.lengths import JointLengths, lengths_of
 
 REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
 MOST_REQUESTS = 40_000  # simulated in one check, warm-up included; a larger fleet is cut to a slice
+MOST_PROMPTS_A_CALL = 50  # for which a check simulates as many calls as it would requests
 SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
 WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
 LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
@@ -83,7 +85,9 @@ class SimulatedService:
 
     holds: every requirement's lower bound meets it; percentiles: by key such as "ttft_p99";
     rate_qps: what was simulated for the whole fleet; window: for how long; overloaded: the fleet did
-    not keep up; hit_share: of the prompt tokens that prefix caches held.
+    not keep up; hit_share: of the prompt tokens that prefix caches held; prompts_per_call: those of a
+    call count as one, until the last is answered; by_kind: percentiles of the requests that each kind of
+    ``placed`` answered [s], those of gaps left out.
     """
 
     holds: bool
@@ -93,6 +97,8 @@ class SimulatedService:
     window: Window
     overloaded: bool
     hit_share: float
+    prompts_per_call: int
+    by_kind: tuple[dict[str, float], ...]
 
     @property
     def enough(self) -> bool:
@@ -126,16 +132,21 @@ class Check(Protocol):
 def window_for(
     service: Service, placed: Sequence[Placed], lengths: JointLengths, requests: int = REQUESTS
 ) -> Window:
-    """A window that measures about ``requests`` arrivals and several stays, sliced to bounded work."""
+    """A window that measures about ``requests`` arrivals and several stays, sliced to bounded work.
+
+    Where prompts come in calls these are calls, as far as ``MOST_PROMPTS_A_CALL``.
+    """
+    calls = min(service.prompts_per_call, MOST_PROMPTS_A_CALL)
     rate = sum(p.rate_qps for p in placed)
     stay = max(_mean_stay_s(service, p, lengths) for p in placed)
     away = pauses_s(service)
-    measured = max(requests / rate, LEAST_STAYS * stay, LEAST_PAUSES * away)
+    measured = max(calls * requests / rate, LEAST_STAYS * stay, LEAST_PAUSES * away)
     warm_up = WARM_UP_STAYS * stay + WARM_UP_PAUSES * away
     total = (warm_up + measured + stay) * rate
     fewest = min(p.replicas for p in placed)
     smallest = min(1.0, SMALLEST_SLICE / fewest)
-    return Window(warm_up, measured, stay, max(smallest, min(1.0, MOST_REQUESTS / total)))
+    most = calls * MOST_REQUESTS
+    return Window(warm_up, measured, stay, max(smallest, min(1.0, most / total)))
 
 
 def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> float:
@@ -143,8 +154,7 @@ def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> flo
     share = service.assumptions.prefix_hit_share
     most = STEADY_SHARE * placed.ceiling_qps(lengths, share)
     rate = min(placed.rate_qps / placed.replicas, most)
-    cv = max(1.0, arrival_cv(service.arrivals))
-    point = placed.point(lengths, service.slo, rate, cv, share)
+    point = placed.point(lengths, service.slo, rate, service.prompts_cv, share)
     return max(point.concurrency / max(point.qps, 1e-9), 0.1)
 
 
@@ -245,6 +255,7 @@ def check_service(
     rate = sum(p.rate_qps for p in placed) * rate_scale
     in_flight = rate * kept * window.tail_s
     backlog = int(OVERLOAD_FACTOR * in_flight) + FEWEST_BACKLOG
+    backlog += OVERLOAD_FACTOR * (service.prompts_per_call - 1)
     runs = []
     for i in range(replications):
         requests = _requests(service, lengths, rate * kept, window, seed + 1009 * i)
@@ -261,13 +272,31 @@ def check_service(
                 progress=progress,
             )
         )
-    return judge(service, Study(tuple(runs)), rate, window, percentiles)
+    judged = judge(service, Study(tuple(runs)), rate, window, percentiles)
+    return replace(judged, by_kind=_by_kind(judged, numbers_of(groups)))
+
+
+def _by_kind(judged: StudiedService, kinds: Sequence[range]) -> tuple[dict[str, float], ...]:
+    """Percentiles of the requests that each kind of replica answered [s]; ``kinds``: their numbers."""
+    found = []
+    for numbers in kinds:
+        own = judged.study.of_replicas(numbers)
+        estimates = {
+            key: own.percentile(metric_of(key), float(key.rpartition("_p")[2]))
+            for key in judged.percentiles
+            if metric_of(key) != "itl"
+        }
+        found.append({key: e.value_s for key, e in estimates.items() if e.requests})
+    return tuple(found)
 
 
 def _requests(
     service: Service, lengths: JointLengths, rate_qps: float, window: Window, seed: int
 ) -> Requests:
-    """What is sent in a window: requests of their own, or turns of conversations."""
+    """What is sent in a window: requests of their own, several a call, or turns of conversations."""
+    each = service.prompts_per_call
+    if each > 1:
+        return open_loop_calls(lengths, service.arrivals, each, rate_qps, window.total_s, seed)
     if service.conversations is None:
         return open_loop(lengths, service.arrivals, rate_qps, window.total_s, seed)
     return conversation_requests(service, rate_qps, window.total_s, window.tail_s, seed)
@@ -321,7 +350,15 @@ def closed_loop_service(
     """Keep ``concurrency`` requests in flight, as load tests do, for ten rounds of them.
 
     Every request counts, the burst at the start included; ``rate_qps`` is the throughput that came out.
+    Raises InputError where prompts come in calls: what is kept in flight are single prompts.
     """
+    if service.prompts_per_call > 1:
+        raise InputError(
+            "a closed loop keeps single prompts in flight, not calls of several",
+            where=service.name,
+            found=f"prompts_per_call: {service.prompts_per_call}",
+            action="leave --concurrency out, or simulate with --set prompts_per_call=1",
+        )
     count = CLOSED_LOOP_ROUNDS * concurrency
     prompt, output = lengths_of(service).sample(count, np.random.default_rng(seed))
     run = simulate_requests(
@@ -358,6 +395,8 @@ def judge(
         overloaded=study.overloaded,
         hit_share=study.hit_share,
         study=study,
+        prompts_per_call=service.prompts_per_call,
+        by_kind=(),
     )
 
 

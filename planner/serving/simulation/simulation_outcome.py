@@ -5,12 +5,17 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.serving.simulation.requests import Requests
 from planner.serving.simulation.simulation_result import SimulationResult, TimeSeries
 from planner.serving.simulation.timed_replica import Journal, TimedReplica
+
+Ints = NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,33 @@ class FinishedRun:
     knows_prefixes: bool
 
 
+class Calls:
+    """Values by request as values by call: what a client waits for is the last answer of its call.
+
+    ``calls``: the first request of each one's call; None leaves every request to itself.
+    """
+
+    def __init__(self, calls: Ints | None, sent: slice | list[int]) -> None:
+        found = None if calls is None else calls[sent]
+        self._at = None if found is None else np.flatnonzero(np.diff(found, prepend=-1))
+
+    def first(self, values: NDArray[Number]) -> NDArray[Number]:
+        """That of the first request."""
+        return values if self._at is None else values[self._at]
+
+    def last(self, values: NDArray[Number]) -> NDArray[Number]:
+        """The highest; not a number where one of them is none."""
+        return values if self._at is None else np.asarray(np.maximum.reduceat(values, self._at))
+
+    def sum(self, values: NDArray[Number]) -> NDArray[Number]:
+        """All together."""
+        return values if self._at is None else np.asarray(np.add.reduceat(values, self._at))
+
+
 def outcome_of(ended: FinishedRun, warm_up_s: float, measured_until_s: float) -> SimulationResult:
     """The result over requests that arrive in [``warm_up_s``, ``measured_until_s``)."""
     journal, replicas, sent = ended.journal, ended.replicas, ended.sent
+    whole = Calls(ended.requests.calls, sent)
     gaps: dict[int, int] = {}
     for replica in replicas:
         for key, tokens in replica.gaps.items():
@@ -49,17 +78,18 @@ def outcome_of(ended: FinishedRun, warm_up_s: float, measured_until_s: float) ->
         taken = np.array(values)[sent]
         return np.where(taken < 0, np.nan, taken)
 
+    shed = np.frombuffer(bytes(ended.shed), dtype=np.uint8)[sent].astype(bool)
     return SimulationResult(
-        arrival_s=np.array(ended.arrivals)[sent],
-        prompt_tokens=np.array(prompts)[sent],
-        output_tokens=np.array(outputs)[sent],
-        start_s=times(journal.start_s),
-        first_token_s=times(journal.first_s),
-        end_s=times(journal.end_s),
-        longest_gap_s=np.array(journal.longest_gap_s)[sent],
-        preemptions=np.array(journal.preemptions)[sent],
-        replica=np.array(journal.replica)[sent],
-        shed=np.frombuffer(bytes(ended.shed), dtype=np.uint8)[sent].astype(bool),
+        arrival_s=whole.first(np.array(ended.arrivals)[sent]),
+        prompt_tokens=whole.sum(np.array(prompts)[sent]),
+        output_tokens=whole.first(np.array(outputs)[sent]),
+        start_s=whole.first(times(journal.start_s)),
+        first_token_s=whole.last(times(journal.first_s)),
+        end_s=whole.last(times(journal.end_s)),
+        longest_gap_s=whole.last(np.array(journal.longest_gap_s)[sent]),
+        preemptions=whole.sum(np.array(journal.preemptions)[sent]),
+        replica=whole.first(np.array(journal.replica)[sent]),
+        shed=whole.last(shed),
         warm_up_s=warm_up_s,
         measured_until_s=measured_until_s,
         end_of_run_s=ended.clock_s,

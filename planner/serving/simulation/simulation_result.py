@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -158,6 +158,16 @@ class SimulationResult:
             out = np.where(self.output_tokens > 1, out, np.nan)
         return out
 
+    def of_replicas(self, numbers: Collection[int]) -> SimulationResult:
+        """The same run with the requests of these replicas alone; sums over steps stay those of all."""
+        chosen = np.isin(self.replica, sorted(numbers))
+        own = {
+            f.name: getattr(self, f.name)[chosen]
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), np.ndarray)
+        }
+        return replace(self, **own)
+
     def gap_percentile_s(self, percentile: float) -> float:
         """A percentile of the gaps between tokens, over all tokens [s] (bins of 1.2 %)."""
         return _gap_at(self.gap_counts, percentile / 100)
@@ -174,6 +184,10 @@ class Study:
     """Independent replications of one simulation, and what follows from them together."""
 
     runs: tuple[SimulationResult, ...]
+
+    def of_replicas(self, numbers: Collection[int]) -> Study:
+        """The requests of these replicas alone; gaps between tokens are known of all together only."""
+        return Study(tuple(run.of_replicas(numbers) for run in self.runs))
 
     @property
     def overloaded(self) -> bool:

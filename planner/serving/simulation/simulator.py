@@ -103,6 +103,7 @@ class _Simulation:
         self._later: list[tuple[float, int, Sequence, Handover | None]] = []
         self._handovers: dict[int, Handover] = {}
         self._dialogue = requests.dialogue
+        self._calls = None if requests.calls is None else array("l", requests.calls.tolist())
         self._talks = requests.dialogue is not None or requests.recorded
         self._sent: list[int] = []
         self._brought: dict[int, TimedReplica] = {}
@@ -178,6 +179,7 @@ class _Simulation:
                 prompts=self._prompts,
                 outputs=self._outputs,
                 arrivals=self._arrivals,
+                calls=self._calls,
                 cached_share=self._share,
                 concurrency=self._concurrency,
                 max_backlog=self._max_backlog,
@@ -322,7 +324,9 @@ class _Simulation:
                 ready, retire = self._windows[replica.number]
                 return ready <= now < retire
 
-        replica = None if handover is not None else self._fetched(sequence)
+        replica = None
+        if handover is None:
+            replica = self._fetched(sequence) or self._of_call(sequence.index)
         replica = replica or pool.choose(sequence, accepting)
         if replica is None:
             self._wait_for_a_replica(sequence, now, handover, pool)
@@ -361,6 +365,13 @@ class _Simulation:
         if replica is not None:
             lay_down(replica.core, sequence)
         return replica
+
+    def _of_call(self, index: int) -> TimedReplica | None:
+        """The replica that the first request of a call went to: its server answers the whole call."""
+        if self._calls is None:
+            return None
+        number = self._journal.replica[self._calls[index]]
+        return self._replicas[number] if number >= 0 else None
 
     def _wait_for_a_replica(
         self, sequence: Sequence, now: float, handover: Handover | None, pool: Pool

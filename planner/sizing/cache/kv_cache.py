@@ -7,6 +7,7 @@ Per attention layer and token (2 = K and V):
   (DeepSeek-V2, arXiv 2405.04434, section 2.1); a sparse-attention indexer adds its key.
 - Sliding-window and chunked layers stop growing at the window; layers that read another layer's
   cache store none; compressed attention keeps one entry per ``compress_ratio`` tokens and a window.
+- Decode context parallelism divides the tokens over the ranks that hold the same heads or latent.
 - Linear attention, gated delta and Mamba layers hold a constant state per sequence.
 """
 
@@ -102,6 +103,7 @@ def kv_layout(deployment: Deployment, stage: int | None = None) -> KvLayout:
     Attention-DP ranks each hold their own sequences whole, so data parallelism does not enter.
     """
     layouts = _layouts(
+        deployment.settings.decode_context_parallel,
         deployment.model,
         deployment.kv_cache,
         deployment.engine.kv_block_tokens,
@@ -130,6 +132,7 @@ def growing_layers(model: ModelSpec) -> int:
 
 @lru_cache(maxsize=8192)
 def _layouts(
+    degree: int,
     model: ModelSpec,
     kv: KvFormat,
     block_tokens: int,
@@ -138,7 +141,7 @@ def _layouts(
     pipeline_parallel: int,
     hybrid_pages: bool,
 ) -> tuple[KvLayout, ...]:
-    """The layout of every pipeline stage."""
+    """The layout of every pipeline stage; contexts are divided over ``degree`` ranks, in whole blocks."""
 
     def layout(layers: range) -> KvLayout:
         caches = [
@@ -161,10 +164,10 @@ def _layouts(
         if hybrid_pages and states:
             block, states = hybrid_page_layout(model, caches, block_tokens)
         return KvLayout(
-            growing_bytes_per_token=sum(c.growing_bytes for c in caches),
+            growing_bytes_per_token=sum(c.growing_bytes for c in caches) / degree,
             windows=tuple(sorted(windows.items())),
             state_bytes_per_sequence=states,
-            block_tokens=block,
+            block_tokens=block * degree,
         )
 
     return tuple(layout(layers) for layers in stage_layers(len(model.layers), pipeline_parallel))

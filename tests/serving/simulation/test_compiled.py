@@ -22,7 +22,7 @@ from planner.serving.simulation.compiled import build
 from planner.serving.simulation.compiled import library as library_module
 from planner.serving.simulation.compiled.library import SWITCH, built_library, library
 from planner.serving.simulation.replica_groups import DecodePool, SimulatedGroup
-from planner.serving.simulation.requests import Requests, open_loop
+from planner.serving.simulation.requests import Requests, open_loop, open_loop_calls
 from planner.serving.simulation.simulator import simulate
 from planner.session import Session
 from planner.solving.options import SolveOptions
@@ -138,11 +138,14 @@ def assert_equal(compiled, loop):
     share=st.sampled_from([0.0, 0.37]),
     concurrency=st.sampled_from([None, None, 1, 20]),
     backlog=st.sampled_from([50_000, 60]),
+    each=st.sampled_from([1, 1, 1, 7]),
 )
 def test_random_services_come_out_equal(
-    fleet, routing, arrivals, rate, seed, share, concurrency, backlog
+    fleet, routing, arrivals, rate, seed, share, concurrency, backlog, each
 ):
     requests = open_loop(LENGTHS, Arrivals(**arrivals), rate, 20.0, seed)
+    if each > 1:
+        requests = open_loop_calls(LENGTHS, Arrivals(**arrivals), each, 7 * rate, 20.0, seed)
     with pytest.MonkeyPatch.context() as patch:
         assert_equal(
             *both(

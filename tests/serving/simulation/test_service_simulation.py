@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from planner.catalog.store import load_catalog
@@ -11,6 +13,7 @@ from planner.performance.model import step_model
 from planner.scenario.schema import Service
 from planner.serving.closed_form.capacity import replica_capacity
 from planner.serving.placed import Placed
+from planner.serving.simulation.replica_groups import DecodePool, numbers_of
 from planner.serving.simulation.requests import from_trace
 from planner.serving.simulation.service_simulation import (
     Scaling,
@@ -151,3 +154,27 @@ def test_replications_narrow_the_interval(deployment):
     four = check_service(own, fleet, replications=4).percentiles["ttft_p99"]
     assert four.requests > 3 * one.requests
     assert four.high_s - four.low_s < 1.2 * (one.high_s - one.low_s)
+
+
+def test_each_kind_has_percentiles_of_its_own_requests(deployment):
+    """A slower kind answers later, and all requests lie between the kinds."""
+    slow = replace(deployment, gpu=load_catalog().gpu("l40s"))
+    both = [placed(deployment, 2, 12.0), placed(slow, 2, 6.0)]
+    check = check_service(service(rate=18.0), both)
+    fast, late = check.by_kind
+    for key in ("ttft_p50", "tpot_p50", "e2e_p99"):
+        assert fast[key] < late[key]
+        assert fast[key] <= check.percentiles[key].value_s <= late[key] * 1.0001
+    run = check.study.runs[0]
+    numbers = numbers_of(groups_of(service(rate=18.0), both, check.window.slice_share))
+    counts = [int(np.isin(run.replica, list(n)).sum()) for n in numbers]
+    assert sum(counts) == len(run.replica)
+    assert counts[0] / counts[1] == pytest.approx(2, rel=0.05)
+
+
+def test_units_are_known_by_the_replicas_that_answer(deployment):
+    (plain,) = groups_of(service(), [placed(deployment, 3, 1.0)])
+    answers = replace(plain, replicas=4)
+    unit = replace(plain, replicas=2, decode=DecodePool(answers, 10.0, units=2))
+    found = numbers_of([plain, unit, plain, unit])
+    assert found == (range(3), range(10, 14), range(5, 8), range(14, 18))

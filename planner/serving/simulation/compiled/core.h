@@ -88,6 +88,7 @@ typedef struct {
     double cached_share, admission_s, sample_every_s;
     const int64_t *prompts, *outputs;
     double *arrivals;
+    const int64_t *calls; /* the first request of each one's call; NULL where each comes alone */
     double *start_s, *first_s, *end_s, *longest_gap_s;
     int64_t *preemptions, *replica, *cached;
     uint8_t *shed;

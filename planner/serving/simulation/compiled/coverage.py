@@ -31,7 +31,7 @@ POLICIES = {
 }  # without block ids
 MOST_PROMPT_AND_OUTPUT = 2**31  # products of two lengths stay whole numbers
 
-REQUESTS = frozenset({"arrival_s", "prompt_tokens", "output_tokens", "block_tokens"})
+REQUESTS = frozenset({"arrival_s", "prompt_tokens", "output_tokens", "block_tokens", "calls"})
 GROUP = frozenset({"steps", "limits", "replicas", "weight", "ready_s", "retire_s", "decode"})
 DECODE_POOL = frozenset({"group", "link_gb_s", "link_latency_s", "units"})
 ROUTING = frozenset({"policy", "max_queue", "start_up"})

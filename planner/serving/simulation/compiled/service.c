@@ -121,11 +121,19 @@ static void wait_for_a_replica(Simulation *sim, int32_t slot, double now_s, cons
         refuse(sim, slot);
 }
 
+static Replica *of_call(Simulation *sim, int64_t request) {
+    const Service *service = sim->service;
+    int64_t number = service->calls ? service->replica[service->calls[request]] : -1;
+    return number < 0 ? 0 : sim->replicas + number;
+}
+
 static void route(Simulation *sim, int32_t slot, double now_s, int64_t sender) {
     Service *service = sim->service;
     const Replica *from = sender < 0 ? 0 : sim->replicas + sender;
     const Pool *pool = service->pools + (from ? service->links[from->member->link].pool : 0);
-    Replica *replica = choose(sim, pool, now_s, from);
+    Replica *replica = from ? 0 : of_call(sim, sim->sequences[slot].request);
+    if (!replica)
+        replica = choose(sim, pool, now_s, from);
     if (!replica) {
         wait_for_a_replica(sim, slot, now_s, pool, sender);
         return;

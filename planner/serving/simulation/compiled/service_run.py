@@ -44,6 +44,7 @@ class CoreRun:
     prompts: array[int]
     outputs: array[int]
     arrivals: array[float]
+    calls: array[int] | None
     cached_share: float
     concurrency: int | None
     max_backlog: int
@@ -135,6 +136,7 @@ class _Call:
             prompts=_address(plan.prompts),
             outputs=_address(plan.outputs),
             arrivals=_address(self.arrivals),
+            calls=None if plan.calls is None else _address(plan.calls),
             start_s=_address(journal.start_s),
             first_s=_address(journal.first_s),
             end_s=_address(journal.end_s),
