@@ -37,7 +37,8 @@ class EngineLimits:
     """Defaults an engine takes on one class of GPUs; None keeps the engine's general default.
 
     ``graphs_max_batch``: the largest batch captured as a CUDA graph, ``_tp4`` from four GPUs on;
-    ``sampler_bytes_per_logit``: of the sampler's warm-up, where this class's kernels take another.
+    ``sampler_bytes_per_logit``: of the sampler's warm-up, where this class's kernels take another;
+    ``reserve_base_mib``, ``reserve_mib_per_gpu``: as the memory coefficients of these names [MiB].
     """
 
     min_visible_gib: float = 0.0
@@ -50,6 +51,8 @@ class EngineLimits:
     graphs_max_batch: int | None = None
     graphs_max_batch_tp4: int | None = None
     sampler_bytes_per_logit: float | None = None
+    reserve_base_mib: float | None = None
+    reserve_mib_per_gpu: float | None = None
 
     def covers(self, gpu: GpuSpec) -> bool:
         """Whether ``gpu`` belongs to this class."""
@@ -93,11 +96,14 @@ class EngineSpec:
     ``mla_kv_padding_values``: an MLA cache row is padded to a multiple of that many values (0 = not).
     ``defaults_of``: the listed version whose defaults replace one that is not listed.
     ``hybrid_pages``: recurrent states live in pages of the attention cache, whose block grows to fit;
-    ``caches_states``: prefix caching covers models with such layers unless it is turned off.
+    ``caches_states``: prefix caching covers models with such layers unless it is turned off; else it is
+    off for them unless it is turned on.
     ``fused_sampler_models``: architectures that are installed with FlashInfer, which samples fused.
     ``options_cover_ranks``: batch options are the whole replica's and each attention-DP rank takes its
     part, else every rank takes them whole. ``max_num_seqs_drafting``: the option's default under
-    speculative decoding. ``max_num_seqs_of``: its default for some model architectures.
+    speculative decoding. ``max_num_seqs_of``: its default for some model architectures, and
+    ``graphs_max_batch_of`` the largest captured batch. ``graphs_within_sequences``: no batch beyond the
+    sequences that may run is captured, else up to twice as many.
     ``sequences_within_tokens``: a default of one batch limit stays within the
     other: no more sequences than tokens of a step, no more tokens than sequences of the model length.
     ``kv_offload``: how it keeps KV blocks outside the GPU, None where it does not.
@@ -125,13 +131,15 @@ class EngineSpec:
     gpu_limits: tuple[EngineLimits, ...] = ()
     note: str = ""
     hybrid_pages: bool = False
-    caches_states: bool = False
+    caches_states: bool = True
     fused_sampler_models: tuple[str, ...] = ()
     defaults_of: str = ""
     options_cover_ranks: bool = False
     max_num_seqs_drafting: int | None = None
     sequences_within_tokens: bool = False
     max_num_seqs_of: tuple[tuple[str, int], ...] = ()
+    graphs_max_batch_of: tuple[tuple[str, int], ...] = ()
+    graphs_within_sequences: bool = False
     state_pool_ratio: float = 0.0
     state_slots_per_sequence: int = 1
     kv_offload: KvOffloadSupport | None = None

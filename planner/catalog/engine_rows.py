@@ -37,6 +37,8 @@ class LimitsRow(_EngineDocument):
     graphs_max_batch: int | None = Field(default=None, gt=0)
     graphs_max_batch_tp4: int | None = Field(default=None, gt=0)
     sampler_bytes_per_logit: float | None = Field(default=None, gt=0)
+    reserve_base_mib: float | None = Field(default=None, gt=0)
+    reserve_mib_per_gpu: float | None = Field(default=None, ge=0)
 
 
 class KvOffloadRow(_EngineDocument):
@@ -70,12 +72,14 @@ class VersionRow(_EngineDocument):
     start_up_s: float = Field(ge=0)
     mla_kv_padding_values: int = Field(ge=0)
     hybrid_pages: bool = False
-    caches_states: bool = False
+    caches_states: bool = True
     fused_sampler_models: tuple[str, ...] = ()
     options_cover_ranks: bool = False
     max_num_seqs_drafting: int | None = Field(default=None, gt=0)
     sequences_within_tokens: bool = False
     max_num_seqs_of: dict[str, int] = Field(default_factory=dict)
+    graphs_max_batch_of: dict[str, int] = Field(default_factory=dict)
+    graphs_within_sequences: bool = False
     state_pool_ratio: float = Field(default=0.0, ge=0)
     state_slots_per_sequence: int = Field(default=1, gt=0)
     kv_offload: KvOffloadRow | None = None
@@ -111,6 +115,8 @@ class VersionRow(_EngineDocument):
             max_num_seqs_drafting=self.max_num_seqs_drafting,
             sequences_within_tokens=self.sequences_within_tokens,
             max_num_seqs_of=tuple(sorted(self.max_num_seqs_of.items())),
+            graphs_max_batch_of=tuple(sorted(self.graphs_max_batch_of.items())),
+            graphs_within_sequences=self.graphs_within_sequences,
             state_pool_ratio=self.state_pool_ratio,
             state_slots_per_sequence=self.state_slots_per_sequence,
             kv_offload=None if self.kv_offload is None else self.kv_offload.support(),

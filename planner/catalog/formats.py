@@ -18,9 +18,9 @@ class WeightFormat:
     precision where the GPU supports it natively ("bf16", "fp8", "int8", "fp4"), ``weight_only``
     formats always compute in 16 bits. ``keeps`` names the tensor classes that stay in 16 bits;
     ``overrides`` gives classes a format of their own (mixed checkpoints). ``expert_padding``: kernels
-    round the experts' hidden size and local width up to multiples of these, ``padding_by_gpu`` where a
-    GPU generation's kernels differ. Hashing looks at the name and two widths alone, so that a format is a
-    cheap key of a cache.
+    round the experts' hidden size and local width up to multiples of these, ``padding_by_gpu`` where
+    the kernels of a GPU generation, or else of an engine, differ. Hashing looks at the name and two
+    widths alone, so that a format is a cheap key of a cache.
     """
 
     name: str
@@ -40,10 +40,11 @@ class WeightFormat:
     def __hash__(self) -> int:
         return hash((self.name, self.bits, self.expert_padding))
 
-    def on(self, gpu_architecture: str) -> WeightFormat:
-        """The format with the padding its kernels of one GPU generation take."""
-        overrides = tuple((klass, other.on(gpu_architecture)) for klass, other in self.overrides)
-        padding = dict(self.padding_by_gpu).get(gpu_architecture, self.expert_padding)
+    def on(self, gpu_architecture: str, engine: str = "") -> WeightFormat:
+        """The format with the padding its kernels of one GPU generation and engine take."""
+        overrides = tuple((k, other.on(gpu_architecture, engine)) for k, other in self.overrides)
+        named = dict(self.padding_by_gpu)
+        padding = named.get(gpu_architecture) or named.get(engine, self.expert_padding)
         if padding == self.expert_padding and overrides == self.overrides:
             return self
         return replace(self, expert_padding=padding, overrides=overrides)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from planner.catalog.model import RecurrentMixer, distinct_layers
 from planner.catalog.pooling import is_encoder
 from planner.deployment import Deployment
 from planner.sizing.layout import MemoryLayout
@@ -121,9 +122,13 @@ def default_memory_fraction(deployment: Deployment) -> float:
 def prefix_caching(deployment: Deployment) -> bool:
     """Whether freed blocks stay to be found again: the setting, else the engine's own choice.
 
-    An encoder keeps no blocks.
+    An encoder keeps no blocks; a model with recurrent layers is left out by some versions.
     """
     if is_encoder(deployment.model):
         return False
-    chosen = deployment.settings.prefix_caching
-    return deployment.engine.prefix_caching if chosen is None else chosen
+    chosen, engine = deployment.settings.prefix_caching, deployment.engine
+    if chosen is not None:
+        return chosen
+    layers = distinct_layers(deployment.model)
+    recurrent = any(isinstance(layer.mixer, RecurrentMixer) for layer in layers)
+    return engine.prefix_caching and (engine.caches_states or not recurrent)

@@ -28,11 +28,14 @@ class MemoryCoefficients:
     buffers between GPUs with a fast link; collectives_gib_unlinked: between GPUs without one.
     graphs_base_gib, graphs_gib_per_size, graphs_gib_per_tp_doubling: captured CUDA graphs, per captured
     batch size, and per doubling of tensor parallelism; graphs_max_batch: the largest captured batch
-    where the engine's limits on a GPU name none [sequences].
+    where the engine's limits on a GPU name none [sequences]; graphs_every_size_to: every batch up to
+    that one is captured, and then 64 and 128, for an engine that pads none (0 = the usual sizes).
     reserve_*: what SGLang leaves aside when it chooses ``mem_fraction_static`` itself [MiB]:
     a base, per token of a prompt chunk, per sequence of the largest graph (and once more times
-    attention-DP ranks), per GPU of the replica, for a draft model, and at least ``reserve_floor_mib``
-    on GPUs above ``reserve_floor_above_gib``; no base = not used.
+    attention-DP ranks, with more where that graph is large), per GPU of the replica, per captured prompt
+    chunk (one sum for latent attention), for attention DP, for a draft from the model's states and for a
+    draft model of its own, and at least ``reserve_floor_mib`` on GPUs above ``reserve_floor_above_gib``;
+    no base = not used.
     """
 
     sampler_bytes_per_logit: float
@@ -50,12 +53,18 @@ class MemoryCoefficients:
     graphs_gib_per_size: float
     graphs_gib_per_tp_doubling: float
     graphs_max_batch: float
+    graphs_every_size_to: float = 0.0
     reserve_base_mib: float = 0.0
     reserve_mib_per_prefill_token: float = 0.0
     reserve_mib_per_graph_sequence: float = 0.0
     reserve_mib_per_graph_sequence_dp: float = 0.0
+    reserve_mib_per_large_graph_sequence_dp: float = 0.0
     reserve_mib_per_gpu: float = 0.0
+    reserve_mib_per_prefill_graph: float = 0.0
+    reserve_mib_latent_prefill_graphs: float = 0.0
+    reserve_mib_dp: float = 0.0
     reserve_mib_draft: float = 0.0
+    reserve_mib_draft_model: float = 0.0
     reserve_floor_mib: float = 0.0
     reserve_floor_above_gib: float = 0.0
 
@@ -68,7 +77,7 @@ def memory_coefficients(engine: EngineSpec) -> MemoryCoefficients:
     """
     given = dict(engine.memory)
     known = {f.name for f in fields(MemoryCoefficients)}
-    optional = {name for name in known if name.startswith("reserve_")}
+    optional = {name for name in known if name.startswith("reserve_")} | {"graphs_every_size_to"}
     wrong = sorted((known - optional - given.keys()) | (given.keys() - known))
     if wrong:
         raise CatalogError(

@@ -28,10 +28,11 @@ from planner.sizing.drafts import draft_weight_bytes, with_draft
 from planner.sizing.layout import MemoryLayout
 from planner.sizing.legality import legal_reasons
 from planner.sizing.sharding import rank_weight_bytes, rope_table_bytes
-from planner.units import GIB, MIB
+from planner.sizing.static_reserve import static_reserve_bytes
+from planner.units import GIB
 
 WIDE_TENSOR_PARALLEL = 4
-GRAPH_SIZES = (1, 2, 4, *range(8, 257, 8), *range(272, 513, 16))  # batches an engine captures
+GRAPH_SIZES = (1, 2, 4, *range(8, 257, 8), *range(272, 1025, 16))  # batches an engine captures
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,13 @@ def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
 def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Overheads:
     """Return activations, graphs, context and rotary tables of one GPU."""
     sequences = batch_limits(deployment).rank_sequences
-    largest = min(2 * sequences, graphs_max_batch(deployment, coefficients))
-    sizes = sum(size <= largest for size in GRAPH_SIZES)
+    most = sequences if deployment.engine.graphs_within_sequences else 2 * sequences
+    largest = min(most, graphs_max_batch(deployment, coefficients))
+    every = range(
+        1, int(coefficients.graphs_every_size_to) + 1
+    )  # no batch is padded to a larger one
+    captured = {*every, 64, 128} if every else GRAPH_SIZES
+    sizes = sum(size <= largest for size in captured)
     doublings = math.log2(max(1, deployment.tensor_parallel))
     graphs = (
         coefficients.graphs_base_gib
@@ -119,7 +125,9 @@ def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Ov
 def graphs_max_batch(deployment: Deployment, coefficients: MemoryCoefficients) -> int:
     """The largest batch the engine captures as a CUDA graph on this GPU [sequences]."""
     limits = deployment.engine.limits_on(deployment.gpu)
-    found = None
+    found = dict(deployment.engine.graphs_max_batch_of).get(deployment.model.architecture)
+    if found is not None:
+        return found
     if limits is not None:
         wide = deployment.tensor_parallel >= WIDE_TENSOR_PARALLEL
         found = limits.graphs_max_batch_tp4 if wide else limits.graphs_max_batch
@@ -145,30 +153,16 @@ def context_gib(gpu: GpuSpec, gpus: int, coefficients: MemoryCoefficients) -> fl
 def memory_fraction(deployment: Deployment) -> float:
     """The fraction the engine's budget uses: the setting, else the engine's default on this GPU.
 
-    SGLang's own choice is ``1 - reserve / total`` (server_args.py, "mem_fraction_static"), the reserve
-    growing with the prompt chunk, the largest graph and the GPUs of the replica.
+    SGLang's own choice is ``1 - reserve / total`` (server_args.py, "mem_fraction_static"), with the
+    reserve of ``planner.sizing.static_reserve``.
     """
     if deployment.settings.memory_fraction is not None:
         return deployment.settings.memory_fraction
     c = memory_coefficients(deployment.engine)
     if not c.reserve_base_mib:
         return _within_what_is_free(deployment, default_memory_fraction(deployment))
-    chunk = batch_limits(deployment).max_num_batched_tokens  # read before ranks take their part
-    gpus = deployment.tensor_parallel * deployment.pipeline_parallel * deployment.data_parallel
-    reserve_mib = (
-        c.reserve_base_mib
-        + c.reserve_mib_per_prefill_token * max(chunk, 2048)
-        + c.reserve_mib_per_graph_sequence * graphs_max_batch(deployment, c)
-        + c.reserve_mib_per_gpu * gpus
-    )
-    if deployment.data_parallel > 1:
-        sequences = graphs_max_batch(deployment, c) * deployment.data_parallel
-        reserve_mib += c.reserve_mib_per_graph_sequence_dp * sequences
-    if deployment.gpu.driver_bytes > c.reserve_floor_above_gib * GIB:
-        reserve_mib = max(reserve_mib, c.reserve_floor_mib)
-    if deployment.drafts_from_states:
-        reserve_mib += c.reserve_mib_draft
-    return round(1 - reserve_mib * MIB / deployment.gpu.driver_bytes, 3)
+    reserve = static_reserve_bytes(deployment, c, graphs_max_batch(deployment, c))
+    return round(1 - reserve / deployment.gpu.driver_bytes, 3)
 
 
 def _within_what_is_free(deployment: Deployment, fraction: float) -> float:

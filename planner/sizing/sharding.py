@@ -127,7 +127,7 @@ def stage_tensors(model: ModelSpec, cut: Cut, stage: int) -> tuple[tuple[Tensor,
 def rank_weight_bytes(deployment: Deployment, stage: int | None = None) -> float:
     """Bytes [B] of weights on one GPU, as the framework's allocator holds them."""
     cut = Cut.of(deployment)
-    weights = deployment.weights.on(deployment.gpu.architecture)
+    weights = deployment.weights.on(deployment.gpu.architecture, deployment.engine.name)
     if stage is None:
         stage = _heaviest_stage(deployment.model, cut, weights)
     return _stage_bytes(deployment.model, cut, stage, weights)

@@ -50,6 +50,8 @@ _SUFFIX = re.compile(
 
 def logged_weights(log: BootLog) -> str:
     """The name of the weight format: the log's quantization, else what the model's name says."""
+    if log.engine == "tensorrt-llm":  # it loads what the checkpoint is, and prints no format
+        return "native"
     text = f"{log.model or ''} {log.quantization or ''}".lower()
     if log.quantization is None and "gguf" not in text:
         return "native" if any(hint in text for hint, _ in _FORMAT_HINTS) else "bf16"

@@ -85,9 +85,19 @@ SGLANG_LINES = (
 )
 TENSORRT_LINES = (
     _line("TensorRT-LLM version", r"version: ([0-9][0-9A-Za-z.+]{0,60})", "version"),
-    _line("for model weights", rf"uses {SIZE} for model weights", "weights_gib", "max"),
-    _line("in paged KV cache", rf"Allocated {SIZE} for max tokens", "kv_pool_gib", "min"),
-    _line("in paged KV cache", rf"paged KV cache \({NUMBER}\)", "kv_tokens", "min"),
+    _line("for model weights", rf"[Uu]ses? {SIZE} for model weights", "weights_gib", "max"),
+    _line("/snapshots/", r"models--([A-Za-z0-9_.-]{2,200})/snapshots/", "model", "first"),
+    _line(
+        "during inference (", rf"during inference [^:]{{0,60}}: {SIZE}", "activations_gib", "max"
+    ),
+    _line("used outside torch", rf"outside torch [^:]{{0,60}}: {SIZE}", "non_torch_gib", "last"),
+    _line("device total memory", rf"device total memory {SIZE}", "visible_gib", "max"),
+    _line("fraction is set", rf"fraction is set {FRACTION}", "memory_fraction"),
+    # a small pool is allocated for the profile and freed again
+    _line("in paged KV cache", rf"Allocated {SIZE} for max tokens", "kv_pool_gib", "max"),
+    _line("in paged KV cache", rf"paged KV cache \({NUMBER}\)", "kv_tokens", "max"),
+    _line("max_num_requests=", r"max_num_tokens=([0-9]{1,9})", "max_num_batched_tokens"),
+    _line("max_num_requests=", r"max_batch_size=([0-9]{1,9})", "max_num_seqs"),
 )
 COMMON_LINES = (_line("device_name=", r"device_name=([A-Za-z0-9_-]{2,60})", "device", "first"),)
 ENGINE_LINES = {"vllm": VLLM_LINES, "sglang": SGLANG_LINES, "tensorrt-llm": TENSORRT_LINES}

@@ -70,7 +70,7 @@ def part_checks(
             _bytes(log.activations_gib),
             _activation_note(log),
         ),
-        PartCheck("context and collectives", "bytes", plan.context_bytes, _bytes(log.context_gib)),
+        _context_part(plan, log),
         PartCheck(
             "CUDA graphs",
             "bytes",
@@ -84,12 +84,22 @@ def part_checks(
     return tuple(part for part in parts if part.printed is not None or part.part == "weights")
 
 
+def _context_part(plan: MemoryLayout, log: BootLog) -> PartCheck:
+    """What lies outside the framework's allocator; TensorRT-LLM counts graphs and other processes too."""
+    planned, name, note = plan.context_bytes, "context and collectives", ""
+    if log.engine == "tensorrt-llm":
+        planned, name = planned + plan.cuda_graphs_bytes, "context, collectives and graphs"
+        note = "the engine counts whatever else holds memory of the device"
+    return PartCheck(name, "bytes", planned, _bytes(log.context_gib), note)
+
+
 def _token_parts(plan: MemoryLayout, log: BootLog, card_known: bool) -> list[PartCheck]:
     tokens = log.capacity_tokens
     if not tokens:
         return []
     per_token = plan.kv.growing_bytes_per_token + sum(size for _, size in plan.kv.windows)
-    equal = not plan.kv.windows and not plan.kv.state_bytes_per_sequence
+    capacity = log.engine == "tensorrt-llm"  # it prints what every layer holds, windows or not
+    equal = capacity or not (plan.kv.windows or plan.kv.state_bytes_per_sequence)
     note = "" if equal else HYBRID_NOTE
     planned = plan.kv_pool_tokens if card_known else None
     parts = [PartCheck("KV cache tokens", "tokens", planned, tokens, note, equal)]

@@ -185,6 +185,21 @@ def test_tensorrt_llm_pool() -> None:
     assert (log.weights_gib, log.kv_pool_gib, log.kv_tokens) == (8.46, 78.30, 3_731_744)
 
 
+def test_tensorrt_llm_profile_and_pool(catalog: Catalog) -> None:
+    """The pool of the profile run is freed again; what others hold of a shared memory is no plan's."""
+    log = log_of("tensorrt_llm_1.1_gpt_oss_120b_gb10")
+    assert (log.kv_pool_gib, log.kv_tokens, log.max_num_seqs) == (5.95, 86_720, 64)
+    check = check_boot_log(catalog, log, Overrides(gpu=catalog.gpu("gb10")))
+    assert check.deployment.weights.name == "mxfp4"
+    for name, within in (("weights", 0.001), ("KV cache per token", 0.001), ("activations", 0.02)):
+        difference = part_of(check, name).difference
+        assert difference is not None
+        assert abs(difference) < within, name
+    outside = part_of(check, "context, collectives and graphs")
+    assert outside.printed == pytest.approx(49.28 * 2**30)
+    assert "whatever else" in outside.explanation
+
+
 def test_of_several_ranks_the_smallest_pool_counts_and_a_restart_begins_anew() -> None:
     first = "(Worker) INFO with config: model='a/b', tensor_parallel_size=2\n"
     lines = [
