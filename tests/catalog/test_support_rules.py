@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ def model(*layers: Layer) -> ModelSpec:
 DENSE = model(Layer(GQA, DenseMlp(28_672)))
 MOE_1536 = model(Layer(GQA, MoeMlp(experts=128, top_k=8, width=1536)))
 LATENT = model(Layer(MLA, DenseMlp(18_432)), Layer(MLA, MoeMlp(256, 8, 2048, 2048)))
+SINKS = replace(MOE_1536, architecture="GptOssForCausalLM")
 SPARSE = model(
     Layer(LatentAttention(128, 1536, 512, 128, 64, 128, SparseIndexer(64, 128, 2048)), None)
 )
@@ -88,6 +90,7 @@ def test_bf16_launches_everywhere_on_current_nvidia(
             {"model": LATENT, "kv_cache": "fp8", "gpu": "a100-sxm-80gb", "version": "0.16.0"},
             "Hopper",
         ),
+        ({"model": SINKS, "kv_cache": "nvfp4", "version": "0.33.0"}, "sinks"),
         ({"model": SPARSE, "gpu": "a100-sxm-80gb"}, "Hopper"),
         ({"model": SPARSE, "version": "0.9.2"}, "0.11"),
         ({"model": MOE_1536, "weights": "fp8_block", "tensor_parallel": 8}, "multiple of 128"),
@@ -112,6 +115,7 @@ def test_what_does_not_launch_says_why(
         {"model": MOE_1536, "weights": "fp8", "tensor_parallel": 8},
         {"model": LATENT, "weights": "fp8_block", "tensor_parallel": 16},
         {"model": LATENT, "kv_cache": "fp8"},
+        {"kv_cache": "nvfp4", "version": "0.33.0"},
         {"gpu": "gaudi-3"},
         {"gpu": "t4", "weights": "int4", "kv_cache": "fp16"},
     ],
