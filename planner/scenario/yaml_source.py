@@ -14,6 +14,7 @@ import yaml
 from yaml.composer import ComposerError
 
 from planner.errors import InputError
+from planner.scenario.yaml_advice import advice
 from planner.units import CONTROL
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -82,16 +83,23 @@ def parse_source(text: str, where: str) -> Source:
     except yaml.MarkedYAMLError as error:
         raise _not_yaml(error, text, where) from None
     except RecursionError:
-        raise InputError("the scenario is too deeply nested", where=where) from None
+        raise InputError(
+            "the scenario is too deeply nested",
+            where=where,
+            action="remove brackets that hold nothing",
+        ) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0]
-        raise InputError(f"not valid YAML: {reason}", where=where) from None
+        raise InputError(
+            f"not valid YAML: {reason}", where=where, action="save the file as plain UTF-8 text"
+        ) from None
     if not isinstance(data, dict):
         raise InputError(
             "a scenario is a mapping of fields",
             where=where,
             found=type(data).__name__ if data is not None else "an empty file",
             allowed="model, rate, prompt_tokens, output_tokens, slo, ...",
+            action="`planner init` writes a scenario to start from",
         )
     return Source(where, data, walk.lines, walk.numbers, tuple(walk.problems))
 
@@ -112,6 +120,7 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, where: str) -> InputError:
     return InputError(
         f"not valid YAML: {error.problem or error.context}",
         where=f"{where}:{mark.line + 1}" if mark else where,
+        action=advice(error),
     )
 
 
@@ -158,7 +167,13 @@ class _Walk:
             name = str(key.value)
             place = f"{self.where}:{key.start_mark.line + 1}"
             if name in seen:
-                self.problems.append(InputError(f"the field {name!r} is given twice", where=place))
+                self.problems.append(
+                    InputError(
+                        f"the field {name!r} is given twice",
+                        where=place,
+                        action="keep one of the two",
+                    )
+                )
             if isinstance(key, yaml.ScalarNode):
                 self._check_unicode(key)
             if isinstance(key, yaml.ScalarNode) and INVISIBLE.search(key.value):

@@ -19,7 +19,8 @@ def test_processes_started_inside_never_see_ctrl_c():
     with interrupts_ignored():
         assert stated() == "True"
     assert signal.getsignal(signal.SIGINT) == before
-    assert stated() == "False"
+    # a process that was itself started without Ctrl-C (a shell's background job) passes that on
+    assert stated() == str(before == signal.SIG_IGN)
 
 
 def test_another_thread_may_ask_for_it():
