@@ -16,12 +16,23 @@ SPELLING = 0.85  # how similar a present field must be to replace a missing one
 
 
 class ConfigFields:
-    """A checked view of a configuration mapping; every failure is an InputError naming ``where``."""
+    """A checked view of a configuration mapping; every failure is an InputError naming ``where``.
 
-    def __init__(self, values: Mapping[str, object], where: str, path: str = "") -> None:
+    ``assumed``: the keys whose values are defaults, since the file does not give them; of several names
+    of one field, one that the file gives comes before those.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        where: str,
+        path: str = "",
+        assumed: frozenset[str] = frozenset(),
+    ) -> None:
         self.values = values
         self.where = where
         self.path = path
+        self.assumed = assumed
 
     def error(self, key: str, what: str, found: object, allowed: str) -> InputError:
         """An error about ``key``, ready to raise."""
@@ -42,7 +53,7 @@ class ConfigFields:
         maximum: int = LARGEST,
     ) -> int:
         """The first of ``keys`` that is set, as an integer within bounds; else ``default``."""
-        for key in keys:
+        for key in sorted(keys, key=self.assumed.__contains__):
             value = self.values.get(key)
             if value is None:
                 continue
@@ -133,12 +144,13 @@ class ConfigFields:
     def override(self, values: Mapping[str, object]) -> ConfigFields:
         """The same fields, with ``values`` in front of them."""
         merged = ChainMap(cast(dict[str, object], values), cast(dict[str, object], self.values))
-        return ConfigFields(merged, self.where, self.path)
+        return ConfigFields(merged, self.where, self.path, self.assumed - values.keys())
 
     def with_defaults(self, values: Mapping[str, object]) -> ConfigFields:
         """The same fields, with ``values`` behind them for what the file leaves out."""
         merged = ChainMap(cast(dict[str, object], self.values), cast(dict[str, object], values))
-        return ConfigFields(merged, self.where, self.path)
+        assumed = self.assumed | (values.keys() - self.values.keys())
+        return ConfigFields(merged, self.where, self.path, assumed)
 
     def divides(self, small_key: str, small: int, large_key: str, large: int) -> None:
         """Raise unless ``small`` divides ``large``."""
