@@ -13,6 +13,7 @@ from planner.errors import CatalogError, InputError, PlannerError
 
 MAX_CONFIG_BYTES = 5_000_000
 CONFIG_NAMES = ("config.json", "params.json")
+QUANTIZATION_NAME = "hf_quant_config.json"  # ModelOpt writes it beside the config
 
 
 class ModelEntry(TableRow):
@@ -44,6 +45,24 @@ def read_model_index(path: Path) -> tuple[ModelEntry, ...]:
     return tuple(entries)
 
 
+def _read_object(path: Path, error: type[PlannerError]) -> dict[str, object]:
+    text = read_text(path, MAX_CONFIG_BYTES, error)
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as problem:
+        where = f"{path}:{problem.lineno}:{problem.colno}"
+        raise error(f"not valid JSON: {problem.msg}", where=where) from None
+    except ValueError:
+        raise error(
+            "a number of the JSON has too many digits", where=str(path), allowed="at most 4,300"
+        ) from None
+    except RecursionError:
+        raise error("the JSON is nested too deeply", where=str(path)) from None
+    if not isinstance(content, dict):
+        raise error("not a model config", where=str(path), allowed="a JSON object")
+    return content
+
+
 def load_model_file(
     path: Path, entry: ModelEntry | None = None, error: type[PlannerError] = InputError
 ) -> ModelSpec:
@@ -55,20 +74,10 @@ def load_model_file(
     if path.is_dir():
         files = [path / name for name in CONFIG_NAMES]
         path = next((file for file in files if file.is_file()), files[0])
-    text = read_text(path, MAX_CONFIG_BYTES, error)
-    try:
-        config = json.loads(text)
-    except json.JSONDecodeError as problem:
-        where = f"{path}:{problem.lineno}:{problem.colno}"
-        raise error(f"not valid JSON: {problem.msg}", where=where) from None
-    except ValueError:
-        raise error(
-            "a number of the JSON has too many digits", where=str(path), allowed="at most 4,300"
-        ) from None
-    except RecursionError:
-        raise error("the JSON is nested too deeply", where=str(path)) from None
-    if not isinstance(config, dict):
-        raise error("not a model config", where=str(path), allowed="a JSON object")
+    config = _read_object(path, error)
+    beside = path.with_name(QUANTIZATION_NAME)
+    if path.name in CONFIG_NAMES and "quantization_config" not in config and beside.is_file():
+        config = {**config, "quantization_config": _read_object(beside, error)}
     try:
         if entry is None:
             return parse_config(config, name=_name(path), where=str(path))

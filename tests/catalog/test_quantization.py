@@ -10,6 +10,7 @@ import pytest
 
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_config import parse_config
+from planner.catalog.model_files import load_model_file
 from planner.catalog.quantization.methods import METHODS
 from planner.catalog.quantization.module_rules import module_rule
 from planner.catalog.store import load_catalog
@@ -98,8 +99,32 @@ def read(section: Mapping[str, object], **changes: object) -> ModelSpec:
             },
             "mxfp4",
         ),
+        (
+            {
+                "quant_method": "quark",
+                "global_quant_config": {
+                    "weight": [
+                        {"dtype": "fp8_e4m3", "qscheme": "per_tensor"},
+                        {"dtype": "int4", "qscheme": "per_channel"},
+                    ]
+                },
+            },
+            "int4",
+        ),
+        ({"quant_method": "GPTQ", "bits": 4, "group_size": 128}, "int4"),
+        ({"quant_method": "intel/auto-round", "bits": 4, "group_size": 128}, "int4"),
+        ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4"),
+        ({"_load_in_8bit": True, "load_in_8bit": True}, "int8"),
+        ({"quant_method": "torchao", "quant_type": "int4wo-64"}, "int4_g64"),
+        (
+            {
+                "producer": {"name": "modelopt", "version": "0.29.0"},
+                "quantization": {"quant_algo": "NVFP4", "group_size": 16},
+            },
+            "nvfp4",
+        ),
     ],
-    ids=lambda value: value if isinstance(value, str) else str(value["quant_method"]),
+    ids=lambda value: value if isinstance(value, str) else str(value.get("quant_method")),
 )
 def test_each_method_is_read(section: Mapping[str, object], stored: str) -> None:
     model = read(section)
@@ -119,6 +144,42 @@ def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="quant_method") as caught:
         read({"quant_method": "wat4"})
     assert "moe_wna16" in str(caught.value)
+
+
+def test_a_section_without_a_method_is_refused_by_that_field() -> None:
+    with pytest.raises(InputError, match="quant_method: is missing"):
+        read({"bits": 4})
+
+
+def test_a_sparse_checkpoint_without_a_format_is_16_bit() -> None:
+    section = {"quant_method": "compressed-tensors", "sparsity_config": {"format": "sparse-24"}}
+    assert read(section).native_weights == "bf16"
+
+
+def test_tables_of_other_bits_and_a_quantised_head() -> None:
+    plain = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+
+    def size(**more: object) -> float:
+        model = read({**plain, **more})
+        return weight_bytes(model, weights_for(model, "native", CATALOG.weight_format))
+
+    base, head = size(), 4096 * 128_256
+    down = 8 * 4096 * 14_336
+    wider = size(dynamic={"+:.*\\.down_proj": {"bits": 8}})
+    assert wider - base == pytest.approx(down / 2, rel=0.01)
+    whole = size(extra_config={"model.layers.0.mlp.down_proj": {"bits": 16}})
+    assert whole - base == pytest.approx(down / 8 * 1.5, rel=0.03)
+    assert base - size(lm_head=True) == pytest.approx(head * 1.5, rel=0.03)
+
+
+def test_the_section_may_lie_beside_the_config(tmp_path: Path) -> None:
+    """ModelOpt writes ``hf_quant_config.json``; the config of such a folder has no section."""
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    assert load_model_file(tmp_path).native_weights == "bf16"
+    nested = {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps(nested))
+    assert load_model_file(tmp_path).native_weights == "fp8_tensor"
+    assert load_model_file(tmp_path / "config.json").native_weights == "fp8_tensor"
 
 
 def test_groups_of_several_formats_keep_their_targets() -> None:

@@ -16,7 +16,9 @@ from planner.catalog.model import Layer, Tensor
 from planner.catalog.quantization.methods import (
     METHODS,
     MODELOPT,
+    integer_format,
     quark_format,
+    quark_weight,
     scheme_format,
     unknown_method,
 )
@@ -70,8 +72,9 @@ class _Scheme:
 def read_quantization(fields: ConfigFields, layers: tuple[Layer, ...], dtype: str) -> Stored:
     """Return how the checkpoint is stored; ``dtype`` when it is not quantised."""
     section = fields.section("quantization_config") or fields.section("compression_config")
-    if section is None:
+    if section is None or _only_sparse(section):
         return Stored(dtype, layers=layers)
+    section = _normal(section)
     scheme = _scheme(section, len(layers), dtype)
     experts = _expert_format(fields, section, scheme)
     chosen = _formats(scheme, layers, experts)
@@ -89,6 +92,29 @@ def read_quantization(fields: ConfigFields, layers: tuple[Layer, ...], dtype: st
     own, singles = _marked(layers, chosen, most)
     classes.update({f"{SINGLE}{name}": name for name in singles})
     return Stored(weights, tuple(sorted(classes.items())), _kv(section), own)
+
+
+def _normal(section: ConfigFields) -> ConfigFields:
+    """The section as engines take it: what an exporter nests is taken out, a method's name is plain.
+
+    ModelOpt's ``hf_quant_config.json`` holds the fields under ``quantization``, beside its producer;
+    bitsandbytes' older files name no method.
+    """
+    inner = section.section("quantization")
+    if inner is not None:
+        section = section.override(inner.values)
+    method = section.text("quant_method").lower().rpartition("/")[2]
+    if not method and (section.flag("load_in_4bit") or section.flag("load_in_8bit")):
+        method = "bitsandbytes"
+    if not method and section.has("bits"):
+        raise section.error("quant_method", "is missing", None, ", ".join(sorted(METHODS)))
+    return section.override({"quant_method": method} if method else {})
+
+
+def _only_sparse(section: ConfigFields) -> bool:
+    """A checkpoint with zeros in its matrices and no number format: it is loaded at 16 bits."""
+    groups = section.section("config_groups")
+    return section.has("sparsity_config") and (groups is None or not groups.values)
 
 
 def _scheme(section: ConfigFields, layers: int, dtype: str) -> _Scheme:
@@ -117,7 +143,10 @@ def _scheme(section: ConfigFields, layers: int, dtype: str) -> _Scheme:
     if quark is not None and method == "quark":
         rules += _quark_rules(quark, layers)
     rules += _override_rules(section, layers, dtype)
-    return _Scheme(tuple(rules), _method_format(section, method, algorithm))
+    default = _method_format(section, method, algorithm)
+    if section.values.get("lm_head") is True:  # GPTQ, auto-round: the head is quantised too
+        rules += [(rule, default) for rule in rules_of(["lm_head"], layers)]
+    return _Scheme(tuple(rules), default)
 
 
 def _method_format(section: ConfigFields, method: str, algorithm: str) -> str:
@@ -165,8 +194,8 @@ def _quark_rules(table: ConfigFields, layers: int) -> list[tuple[ModuleRule, str
     found: list[tuple[ModuleRule, str]] = []
     for entry in table.values:
         layer = table.section(str(entry))
-        weight = layer.section("weight") if layer else None
-        if weight is not None:
+        weight = quark_weight(layer) if layer else None
+        if layer is not None and weight is not None:
             found += [(rule, quark_format(weight)) for rule in rules_of([entry], layers)]
     return found
 
@@ -182,7 +211,14 @@ def _override_rules(section: ConfigFields, layers: int, dtype: str) -> list[tupl
         own = extra.section(text)
         bits = own.count("bits", default=0, minimum=0, maximum=32) if own else 0
         if text.startswith("-:") or bits >= 16:
-            found += [(rule, dtype) for rule in rules_of([text.removeprefix("-:")], layers)]
+            stored = dtype
+        elif own is not None and bits:
+            size = section.count("group_size", "q_group_size", default=128, minimum=-1)
+            stored = integer_format(bits, own.count("group_size", default=size, minimum=-1))
+        else:
+            continue
+        entries = [text.removeprefix("-:").removeprefix("+:")]
+        found += [(rule, stored) for rule in rules_of(entries, layers)]
     return found
 
 

@@ -7,6 +7,7 @@ Sources: the configuration classes of vLLM ``model_executor/layers/quantization`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from planner.catalog.architectures.fields import ConfigFields
@@ -92,7 +93,8 @@ def _torchao(section: ConfigFields) -> str:
     if "float8" in text or "fp8" in text:
         return "fp8"
     if "int4" in text or "uint4" in text or "fpx" in text:
-        return "int4"
+        stated = re.search(r"groupsize'?: ?(\d{1,4})|int4wo-(\d{1,4})", text)
+        return integer_format(4, int(stated[1] or stated[2]) if stated else 128)
     if "int8dynamic" in text:
         return "int8"
     if "int8" in text:
@@ -130,9 +132,17 @@ def quark_format(weight: ConfigFields) -> str:
     raise weight.error("dtype", "is not known", dtype, "fp8_e4m3, fp4, int4, int8")
 
 
+def quark_weight(chosen: ConfigFields) -> ConfigFields | None:
+    """How weights are stored: of several steps (FP8 of INT4) the last, which is what lies in the file."""
+    listed = chosen.values.get("weight")
+    if isinstance(listed, list):
+        return chosen.override({"weight": listed[-1] if listed else None}).section("weight")
+    return chosen.section("weight")
+
+
 def _quark(section: ConfigFields) -> str:
     chosen = section.section("global_quant_config")
-    weight = chosen.section("weight") if chosen else None
+    weight = quark_weight(chosen) if chosen else None
     if weight is None:
         raise section.error("global_quant_config", "is missing", None, "a section with `weight`")
     return quark_format(weight)
