@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,6 +27,22 @@ _TIMES = (
     "request_time",
     "start_time",
     "time",
+    "time_s",
+    "time_ms",
+    "time_us",
+    "time_ns",
+    "ts",
+    "t",
+    "datetime",
+    "date",
+    "created_at",
+    "created",
+)
+_LIKELY_TIME = re.compile(
+    r"(arriv|start|request|submit|sent|received|begin).*(time|ts|at|date)|timestamp"
+)
+_NO_ARRIVAL = re.compile(
+    r"end|finish|first|elapsed|duration|latency|ttft|e2e|complet|response|wait|queue"
 )
 _PROMPTS = (
     "prompt_tokens",
@@ -40,7 +57,13 @@ _PROMPTS = (
     "prompt_length",
     "num_prompt_tokens",
     "num_prefill_tokens",
+    "num_input_tokens",
+    "prefill_tokens",
+    "prefill_len",
+    "prompt_token_count",
+    "input_token_count",
     "input_sequence_length",
+    "isl",
 )
 _OUTPUTS = (
     "output_tokens",
@@ -54,7 +77,17 @@ _OUTPUTS = (
     "num_output_tokens",
     "num_generation_tokens",
     "num_decode_tokens",
+    "num_generated_tokens",
+    "num_completion_tokens",
+    "generation_tokens",
+    "decode_tokens",
+    "decode_len",
+    "completion_len",
+    "generated_len",
+    "completion_token_count",
+    "output_token_count",
     "output_sequence_length",
+    "osl",
 )
 ALLOWED = (
     "a time (arrival_s, timestamp, ...), prompt tokens (prompt_tokens, ContextTokens, input_length, "
@@ -93,7 +126,7 @@ def layout_of(names: Iterable[str], where: str) -> TraceLayout:
     """
     known = {plain(name): name for name in names}
     prompt, output = _first(_PROMPTS, known), _first(_OUTPUTS, known)
-    time, talk = _first(_TIMES, known), _first(_CONVERSATIONS, known)
+    time, talk = _first(_TIMES, known) or _likely_time(known), _first(_CONVERSATIONS, known)
     if prompt is None or output is None:
         raise _missing(known, prompt, output, where)
     if "chat_id" in known and "hash_ids" in known:
@@ -110,8 +143,8 @@ def layout_of(names: Iterable[str], where: str) -> TraceLayout:
 
 
 def plain(name: str) -> str:
-    """A field's name in lower case, words joined by underscores."""
-    return "_".join(name.strip().lower().replace("-", " ").split())
+    """A field's name in lower case, words joined by underscores: ``Time (ms)`` is ``time_ms``."""
+    return "_".join(re.findall(r"[^\W_]+", name.lower()))
 
 
 def time_unit(first: float, times: Iterable[float], layout: TraceLayout) -> float:
@@ -146,7 +179,15 @@ def _named_unit(time: str | None) -> float | None:
 
 
 def _first(wanted: tuple[str, ...], known: dict[str, str]) -> str | None:
-    return next((known[name] for name in wanted if name in known), None)
+    """The first of the wanted names that is there, in whatever case: promptTokens is prompt_tokens."""
+    joined = {name.replace("_", ""): known[name] for name in reversed(known)}
+    return next((joined[key] for name in wanted if (key := name.replace("_", "")) in joined), None)
+
+
+def _likely_time(known: dict[str, str]) -> str | None:
+    """A field whose name speaks of when a request arrived, where none has a usual name."""
+    likely = (n for n in known if _LIKELY_TIME.search(n) and not _NO_ARRIVAL.search(n))
+    return next((known[name] for name in likely), None)
 
 
 def _missing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 import re
@@ -20,7 +21,13 @@ MAX_REQUESTS = 20_000_000
 MAX_TOKENS = 10_000_000
 MAX_LIST_BYTES = 200_000_000
 PARQUET_MAGIC = b"PAR1"
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
+_DATE = re.compile(
+    r"(?:(\d{4})[-/](\d\d)[-/](\d\d)|(\d\d)\.(\d\d)\.(\d{4}))"
+    r"[T ](\d\d:\d\d:\d\d)(?:[.,](\d+))?\s*(?:Z|UTC|([+-]\d\d:?\d\d))?"
+)
+_THOUSANDS = re.compile(r"\d{1,3}([ ,_]\d{3})+")
+_WRAPPERS = ("requests", "records", "trace", "rows", "data", "items", "entries")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(slots=True)
@@ -65,10 +72,12 @@ def read_rows(path: Path) -> TraceRows:
     """Return the requests of a file; InputError with file and line when it is bad."""
     _check_size(path)
     with path.open("rb") as binary:
-        if binary.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
-            return _collect(path, _parquet(path))
+        begins = binary.read(len(PARQUET_MAGIC))
+    if begins == PARQUET_MAGIC:
+        return _collect(path, _parquet(path))
+    encoding = "utf-16" if begins[:2] in _UTF_16 else "utf-8-sig"  # spreadsheets write both
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=encoding, newline="") as file:
             first = file.readline()
             file.seek(0)
             if first.lstrip().startswith("["):
@@ -76,19 +85,21 @@ def read_rows(path: Path) -> TraceRows:
             if first.lstrip().startswith("{"):
                 return _collect(path, _json_lines(path, file))
             return _collect(path, _table(path, file, first))
-    except UnicodeDecodeError:
-        raise InputError("the trace is not UTF-8 text", where=str(path)) from None
+    except UnicodeError:
+        raise InputError(
+            "the trace is not UTF-8 text", where=str(path), action="save the file as UTF-8"
+        ) from None
 
 
 def _collect(path: Path, found: Iterator[tuple[str, Mapping[str, object]]]) -> TraceRows:
     rows: TraceRows | None = None
     for where, row in ((w, span) for w, outer in found for span in spans_of(outer)):
         kind = record_kind(row)
-        flat = row if kind is None else kind.flat(row)
+        flat = _with_usage(row) if kind is None else kind.flat(row)
         if flat is not None and not flat:
             continue  # no request
         if rows is None:
-            layout = layout_of(row, where) if kind is None else kind.layout
+            layout = layout_of(flat or row, where) if kind is None else kind.layout
             rows = TraceRows(layout, None if layout.time is None else [])
         if flat is None:
             rows.failed += 1
@@ -125,17 +136,39 @@ def _check_size(path: Path) -> None:
 def _table(
     path: Path, file: Iterable[str], first: str
 ) -> Iterator[tuple[str, Mapping[str, object]]]:
-    separator = max((",", ";", "\t"), key=first.count)
-    reader = csv.reader(file, delimiter=separator)
+    """The rows of a table under its header; remarks above it begin with #."""
+    lines, remarks = iter(file), 0
+    for line in lines:
+        if not line.startswith("#"):
+            first, lines = line, itertools.chain([line], lines)
+            break
+        remarks += 1
+    separator = max((",", ";", "\t", "|"), key=first.count)
+    reader = csv.reader(lines, delimiter=separator)
     header = [name.strip() for name in next(reader, [])]
-    layout_of(header, f"{path}:1")
+    layout = layout_of(header, f"{path}:{remarks + 1}")
     for cells in reader:
         if not cells:
             continue
-        where = f"{path}:{reader.line_num}"
+        where = f"{path}:{reader.line_num + remarks}"
         if len(cells) < len(header):
             raise InputError("the row is too short", where=where, found=f"{len(cells)} cells")
-        yield where, dict(zip(header, cells, strict=False))
+        row = dict(zip(header, cells, strict=False))
+        if (
+            separator == ";" and layout.time is not None
+        ):  # where it separates cells, a comma is a point
+            row[layout.time] = _point(row[layout.time])
+        yield where, row
+
+
+def _point(cell: str) -> str:
+    return cell.replace(",", ".") if re.fullmatch(r"\s*\d+,\d+\s*", cell) else cell
+
+
+def _with_usage(row: Mapping[str, object]) -> Mapping[str, object]:
+    """The row with the token counts that an OpenAI response nests under ``usage``."""
+    usage = row.get("usage")
+    return {**usage, **row} if isinstance(usage, dict) else row
 
 
 def _json_lines(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -155,7 +188,17 @@ def _json_lines(path: Path, file: Iterable[str]) -> Iterator[tuple[str, Mapping[
         if isinstance(row.get("input_lens"), list):
             yield from _saved_lengths(row, where)
         else:
-            yield where, row
+            yield from _unwrapped(row, where)
+
+
+def _unwrapped(row: Mapping[str, object], where: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The requests that an object lists under a usual name, or the object itself."""
+    for name in _WRAPPERS:
+        listed = row.get(name)
+        if isinstance(listed, list) and listed and all(isinstance(x, dict) for x in listed):
+            yield from ((f"{where}, {name} {n}", entry) for n, entry in enumerate(listed, 1))
+            return
+    yield where, row
 
 
 def _json_object(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -167,7 +210,7 @@ def _json_object(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, obje
     if isinstance(row.get("input_lens"), list):
         yield from _saved_lengths(row, str(path))
     else:
-        yield str(path), row
+        yield from _unwrapped(row, str(path))
 
 
 def _saved_lengths(
@@ -233,8 +276,9 @@ def _date_s(cell: object, where: str) -> float:
     try:
         if match is None:
             raise ValueError
-        zone = (match[3] or "+00:00").replace("Z", "+00:00")
-        return datetime.fromisoformat(match[1] + zone).timestamp() + float(f"0{match[2] or ''}")
+        year, month, day = match[1] or match[6], match[2] or match[5], match[3] or match[4]
+        moment = datetime.fromisoformat(f"{year}-{month}-{day}T{match[7]}{match[9] or '+00:00'}")
+        return moment.timestamp() + float(f"0.{match[8] or '0'}")
     except ValueError:
         raise InputError(
             "not a time",
@@ -245,8 +289,9 @@ def _date_s(cell: object, where: str) -> float:
 
 
 def _tokens(cell: object, where: str, what: str) -> int:
+    text = str(cell).strip()
     try:
-        number = float(str(cell))
+        number = float(re.sub("[ ,_]", "", text) if _THOUSANDS.fullmatch(text) else text)
     except ValueError:
         number = math.nan
     if isinstance(cell, bool) or not number.is_integer() or not 1 <= number <= MAX_TOKENS:

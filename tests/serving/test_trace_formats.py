@@ -179,3 +179,53 @@ def test_what_the_times_were_read_as_is_printed(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["describe", str(path)], standalone_mode=False)
     assert "Times are milliseconds" in result.stdout
     assert "2 requests over 2.5 s" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "span_s"),
+    [
+        ("start_time;prompt_len;output_len\n0,5;100;10\n1,5;200;20\n", 1.0),
+        ("time_ms\tinput_tokens\toutput_tokens\n0\t100\t10\n1500\t200\t20\n", 1.5),
+        ("Time (ms)|Prompt tokens|Output tokens\n0|100|10\n1500|200|20\n", 1.5),
+        ('arrival_s,prompt_tokens,output_tokens\n0,"1,024",10\n1,2_048,20\n', 1.0),
+        ("# mine\n# of May\narrival_s,prompt_tokens,output_tokens\n0,10,10\n1,10,10\n", 1.0),
+        (
+            "requestStartTime,promptTokens,completionTokens,endTime\n"
+            "2023/11/16 10:00:00,5,5,1\n2023/11/16 10:00:02.5,5,5,1\n",
+            2.5,
+        ),
+        (
+            "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+            "16.11.2023 18:15:46,374,44\n17.11.2023 18:15:46,374,44\n",
+            86_400.0,
+        ),
+        (
+            '{"arrival_time": 1700000000.5, "prompt_tokens": 9, "generation_tokens": 2}\n'
+            '{"arrival_time": 1700000001.5, "prompt_tokens": 9, "generation_tokens": 2}\n',
+            1.0,
+        ),
+        (
+            '{"created": 1700000000, "usage": {"prompt_tokens": 5, "completion_tokens": 6}}\n'
+            '{"created": 1700000003, "usage": {"prompt_tokens": 5, "completion_tokens": 6}}\n',
+            3.0,
+        ),
+        (
+            '{"requests": [{"ts": 0, "prompt_tokens": 1, "output_tokens": 1},'
+            ' {"ts": 4, "prompt_tokens": 1, "output_tokens": 1}]}',
+            4.0,
+        ),
+    ],
+)
+def test_tables_as_people_and_programs_write_them(tmp_path: Path, text: str, span_s: float) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path = tmp_path / f"trace-{encoding}.txt"
+        path.write_text(text, encoding=encoding)
+        trace = read_trace(str(path))
+        assert (len(trace), trace.span_s) == (2, pytest.approx(span_s))
+
+
+def test_a_line_below_remarks_keeps_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("# mine\narrival_s,prompt_tokens,output_tokens\n0,10,10\n1,x,10\n")
+    with pytest.raises(InputError, match=r"t\.csv:4"):
+        read_trace(str(path))
