@@ -58,8 +58,23 @@ SYNONYMS = {
     "data_parallel": ("dp", "dp_size", "data_parallel_size"),
     "expert_parallel": ("ep", "ep_size", "expert_parallel_size"),
     "pipeline_parallel": ("pp", "pp_size", "pipeline_parallel_size"),
-    "prompt_tokens": ("isl", "input_tokens", "input_len", "input_length", "prompt_len"),
-    "output_tokens": ("osl", "output_len", "output_length"),
+    "prompt_tokens": (
+        "isl",
+        "input_tokens",
+        "input_len",
+        "input_length",
+        "prompt_len",
+        "random_input_len",
+        "mean_input_tokens",
+    ),
+    "output_tokens": (
+        "osl",
+        "output_len",
+        "output_length",
+        "random_output_len",
+        "mean_output_tokens",
+    ),
+    "output_tokens_per_s": ("output_throughput", "output_token_throughput"),
     "concurrency": ("max_concurrency", "conc", "concurrent_requests", "users"),
     "rate": ("request_rate", "rps", "qps"),
     "requests": ("num_prompts", "num_requests", "request_count"),
@@ -90,9 +105,9 @@ def canonical(header: Iterable[str]) -> list[str]:
     """Return a header with each column under the name it is read by.
 
     A synonym counts only where its own column is missing and no earlier synonym replaces it. Case,
-    spaces, and hyphens within a name do not matter.
+    spaces, hyphens and brackets do not matter: ``TTFT (ms)`` is ``ttft_ms``.
     """
-    names = [re.sub(r"[\s-]+", "_", name.strip()).lower() for name in header]
+    names = [re.sub(r"[^\w.]+", "_", name.strip().lower()).strip("_") for name in header]
     taken = set(names)
     result = []
     for name in names:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ LAYOUTS = ("tensor_parallel", "decode_tensor_parallel")
 MEASURES = ("ttft_ms", "tpot_ms")
 FASTEST_TPOT_MS = 0.2
 FASTEST_TTFT_MS = 1.0
+_DECIMAL = re.compile(r"^(\d+),(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,16 @@ class PointTable:
         return tuple(row.point for row in self.rows if row.point is not None)
 
 
-def read_points(path: Path, error: type[PlannerError] = InputError) -> PointTable:
+def read_points(
+    path: Path,
+    error: type[PlannerError] = InputError,
+    filling: Mapping[str, str] | None = None,
+) -> PointTable:
     """Return the points of a CSV file; bad rows are kept with a reason.
 
     Columns are read under the names that other tools give them (``planner.accuracy.point_columns``);
-    one that is not known is ignored with a warning.
-
+    one that is not known is ignored with a warning. ``filling``: cells of columns that the table does
+    not have.
 
     Raises ``error`` when the file cannot be read or lacks a required column.
     """
@@ -81,11 +87,14 @@ def read_points(path: Path, error: type[PlannerError] = InputError) -> PointTabl
     separator = ";" if first.count(";") > first.count(",") else ","
     reader = csv.DictReader(text.splitlines(), restkey="", restval="", delimiter=separator)
     header = canonical(reader.fieldnames or ())
-    _check_header(path, header, error)
+    added = {name: cell for name, cell in (filling or {}).items() if name not in header}
+    _check_header(path, [*header, *added], error)
     reader.fieldnames = header
     rows = []
     for cells in reader:
-        clean = {key: (value or "").strip() for key, value in cells.items() if key}
+        clean = added | {key: (value or "").strip() for key, value in cells.items() if key}
+        if separator == ";":  # where it separates cells, a comma is a decimal point
+            clean = {key: _DECIMAL.sub(r"\1.\2", cell) for key, cell in clean.items()}
         try:
             rows.append(PointRow(reader.line_num, clean, point_of(clean, path.parent)))
         except ValueError as problem:

@@ -206,7 +206,7 @@ def _missing(
         return InputError(
             "this is a load generator's result, not a trace of requests",
             where=where,
-            action="read it with planner validate or planner calibrate",
+            action="read it with planner accuracy or planner calibrate",
         )
     gone = [
         (what, names)

@@ -114,6 +114,8 @@ Mean TPOT (ms):                          20.63
         ({"experiments": []}, "profile_export_genai_perf.json"),
         ({"input_length": 1, "output_length": 2, "timestamp": 0}, "trace describe"),
         ("Metric,avg,min,max,p99\n", "the JSON file in the same folder"),
+        ({"results_ttft_s_mean": 0.1, "results_inter_token_latency_s_mean": 0.01}, "LLMPerf"),
+        ({"root_group": {}, "metrics": {"http_req_duration": {}}}, "k6"),
     ],
 )
 def test_what_cannot_be_read_is_named_as_what_it_is(
@@ -134,6 +136,37 @@ def test_a_result_file_is_predicted_like_a_table(tmp_path: Path) -> None:
     assert row["error"] is None
     assert row["prompt_tokens"] == "1024"
     assert 5 < row["predicted_tpot_p99_ms"] < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Metric,avg,min,max,p99\n", "genai-perf's CSV export"),
+        ("Type,Name,Request Count,Failure Count\nPOST,/v1,1,0\n", "Locust"),
+    ],
+)
+def test_a_table_that_another_tool_exports_is_named(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(text)
+    outcome = CliRunner().invoke(command, [str(path)], standalone_mode=False)
+    assert message in str(outcome.exception)
+
+
+def test_options_complete_a_table_that_lacks_their_columns(tmp_path: Path) -> None:
+    """The summary of a sweep: a row a run, and nothing of the deployment."""
+    path = tmp_path / "sweep.csv"
+    path.write_text(
+        "max_concurrency,random_input_len,random_output_len,mean_ttft_ms,mean_tpot_ms,model_id\n"
+        "8,1024,128,80,9,Qwen/Qwen3-8B\n"
+    )
+    options = ["--gpu", "h100-sxm-80gb", "--engine", "vllm", "--weights", "bf16"]
+    outcome = CliRunner().invoke(command, [str(path), *options, "--format", "json"])
+    (row,) = json.loads(outcome.stdout)["rows"]
+    assert (row["gpu"], row["tensor_parallel"], row["error"]) == ("h100-sxm-80gb", "1", None)
+    bare = CliRunner().invoke(command, [str(path)], standalone_mode=False)
+    assert "missing columns: gpu, engine, weights" in str(bare.exception)
 
 
 def test_everything_a_result_file_leaves_out_is_named_at_once(tmp_path: Path) -> None:

@@ -258,6 +258,17 @@ def test_columns_are_read_under_the_names_of_engines_and_load_generators(tmp_pat
     assert found.measures[Measure("e2e", 99.0)] == pytest.approx(7.5)
 
 
+def test_units_in_brackets_and_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text(
+        "Model;GPU;Engine;Weights;TP;ISL;OSL;Concurrency;TTFT (ms);P99 TPOT (ms)\n"
+        "Qwen/Qwen3-8B;H100;vLLM;BF16;1;1024;128;8;80,5;9,25\n"
+    )
+    (found,) = read_points(path).points
+    assert found.ttft_ms == 80.5
+    assert found.measures[Measure("tpot", 99.0)] == pytest.approx(0.00925)
+
+
 def test_a_synonym_never_hides_the_column_it_stands_for(tmp_path: Path) -> None:
     found = read_points(table(tmp_path, ttft_ms="100", tpot_ms="9", tp="8", rps="3"))
     assert found.points[0].tensor_parallel == 1

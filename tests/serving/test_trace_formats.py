@@ -164,7 +164,7 @@ def test_parquet(tmp_path: Path) -> None:
             '[{"id": "a", "conversations": [{"from": "human", "value": "Hi."}]}]',
             "token counts are needed",
         ),
-        ('{"mean_ttft_ms": 5, "completed": 3}\n', "planner validate"),
+        ('{"mean_ttft_ms": 5, "completed": 3}\n', "planner accuracy"),
         ("arrival_s,promt_tokens,output_tokens\n0,5,6\n", "did you mean 'prompt_tokens'"),
     ],
 )

@@ -11,8 +11,9 @@ KNOWN = (
 )
 _TABLE = (
     "write a table: model, gpu, engine, weights, tensor_parallel, prompt_tokens, output_tokens, "
-    "load, requests, makespan_s (planner validate --help lists the columns)"
+    "load, requests, makespan_s (planner accuracy --help lists the columns)"
 )
+_SAME_FOLDER = "give the JSON file in the same folder"
 _OBJECTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("conversations",),
@@ -50,15 +51,29 @@ _OBJECTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "read it with planner trace describe, or name it as lengths_file in a table of points",
     ),
     (
+        ("results_ttft_s_mean",),
+        "LLMPerf's summary: its lengths and latencies, of requests that it does not describe",
+        _TABLE,
+    ),
+    (
+        ("root_group", "metrics"),
+        "a summary of k6: whole answers, no first tokens",
+        _TABLE,
+    ),
+    (
         ("results", "versions"),
         "a quality evaluation (lm-eval): scores, not latencies",
         "give a load generator's result",
     ),
 )
 _TEXTS = (
-    ("p99 latency,", "MLPerf's summary"),
-    ("Metric,avg,min,max,", "AIPerf's or genai-perf's CSV export"),
-    ("Benchmark,", "GuideLLM's CSV export"),
+    ("p99 latency,", "MLPerf's summary", _SAME_FOLDER),
+    ("Metric,avg,min,max,", "AIPerf's or genai-perf's CSV export", _SAME_FOLDER),
+    ("Metric,Value", "AIPerf's or genai-perf's CSV export", _SAME_FOLDER),
+    ("Benchmark,", "GuideLLM's CSV export", _SAME_FOLDER),
+    ("Type,Name,Request Count", "Locust's statistics: whole answers, no first tokens", _TABLE),
+    ("Running ", "wrk's output: whole answers, no first tokens", _TABLE),
+    ("Summary:", "hey's output: whole answers, no first tokens", _TABLE),
 )
 
 
@@ -83,9 +98,7 @@ def named(document: Document, where: str) -> InputError:
 
 def named_text(text: str, where: str) -> InputError | None:
     """The complaint about a text that looks like another export of a known tool; None otherwise."""
-    for start, what in _TEXTS:
-        if text.startswith(start):
-            return InputError(
-                f"this is {what}", where=where, action="give the JSON file in the same folder"
-            )
+    for start, what, action in _TEXTS:
+        if text.lstrip().startswith(start):
+            return InputError(f"this is {what}", where=where, action=action, allowed=KNOWN)
     return None
