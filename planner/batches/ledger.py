@@ -21,6 +21,7 @@ from planner.errors import InputError, OutputError
 NAME = "rows.jsonl"
 REPLACEMENT = "rows.jsonl.new"
 NEEDED = frozenset({"id", "key", "status"})
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write each line's end as two bytes
 
 
 class Ledger:
@@ -75,7 +76,7 @@ class Ledger:
         """Add one whole row; where it does not fit on the disk, the file is left as it was."""
         data = _line(row)
         try:
-            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o644)
             try:
                 size = os.fstat(file).st_size
                 try:
@@ -93,7 +94,7 @@ class Ledger:
         """Put a new file with ``rows`` in place of the old one, which stays whole until then."""
         new = self.path.with_name(REPLACEMENT)
         try:
-            file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o644)
             try:
                 _write_all(file, b"".join(_line(r) for r in rows))
             finally:

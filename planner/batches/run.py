@@ -98,7 +98,9 @@ def run_batch(
 def fingerprint(options: BatchOptions) -> str:
     """Digest of everything but the scenario that an answer depends on."""
     catalog = load_catalog(Path(options.catalogs) if options.catalogs else None)
-    calibration = Path(options.calibration).read_text() if options.calibration else ""
+    calibration = (
+        Path(options.calibration).read_text(encoding="utf-8") if options.calibration else ""
+    )
     stated = [package_version(), catalog.digest(), calibration, asdict(options.solve)]
     text = json.dumps(stated, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

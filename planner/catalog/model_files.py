@@ -12,6 +12,7 @@ from planner.catalog.tables import IsoDate, TableRow, read_rows, read_text
 from planner.errors import CatalogError, InputError, PlannerError
 
 MAX_CONFIG_BYTES = 5_000_000
+MAX_DEPTH = 100
 CONFIG_NAMES = ("config.json", "params.json")
 QUANTIZATION_NAME = "hf_quant_config.json"  # ModelOpt writes it beside the config
 
@@ -60,7 +61,24 @@ def _read_object(path: Path, error: type[PlannerError]) -> dict[str, object]:
         raise error("the JSON is nested too deeply", where=str(path)) from None
     if not isinstance(content, dict):
         raise error("not a model config", where=str(path), allowed="a JSON object")
+    if _deeper_than(content, MAX_DEPTH):  # some versions of Python read any depth
+        raise error("the JSON is nested too deeply", where=str(path))
     return content
+
+
+def _deeper_than(content: object, depth: int) -> bool:
+    """Whether lists and mappings lie within one another more than ``depth`` times."""
+    level = [content]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def load_model_file(

@@ -287,7 +287,7 @@ def _run_cbc(problem: Any, effort: SolverLimits) -> tuple[str, bool, float | Non
             )
         except pulp.PulpError as error:
             raise SolverError(f"CBC stopped: {error}") from None
-        said = log.read_text(errors="replace")
+        said = log.read_text(encoding="utf-8", errors="replace")
     if problem.status == pulp.LpStatusInfeasible or "Problem is infeasible" in said:
         return "infeasible", False, None
     incumbent = problem.sol_status in (
