@@ -9,6 +9,7 @@ from planner.catalog.architectures.body import Parser
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.mistral_params import from_params, is_params
 from planner.catalog.architectures.multimodal.wrapped import section_at
+from planner.catalog.architectures.other_files import no_config
 from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS, parser_of
 from planner.catalog.model import ModelSpec
 from planner.catalog.quantization.config import read_quantization
@@ -91,11 +92,7 @@ def _architecture(fields: ConfigFields) -> tuple[str, Parser]:
         return name, PARSERS[name]
     found = listed[0] if listed else model_type
     if not found:
-        raise InputError(
-            "neither `architectures` nor `model_type` is set",
-            where=fields.where,
-            allowed="a config.json of a known architecture, or Mistral's params.json",
-        )
+        raise no_config(fields.values, fields.where)
     known = list(PARSERS) if listed else list(BY_MODEL_TYPE)
     raise InputError(
         f"unknown architecture {found!r}",

@@ -264,3 +264,23 @@ def test_a_window_as_long_as_the_context_is_no_window():
     style = {"sliding_window": 8192, "max_position_embeddings": 8192}
     assert parse(**style).layers[0].mixer.window is None
     assert parse(**{**style, "sliding_window": 4096}).layers[0].mixer.window == 4096
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            {"peft_type": "LORA", "base_model_name_or_path": "a/b"},
+            ("an adapter", "base model, a/b"),
+        ),
+        ({"metadata": {}, "weight_map": {}}, ("the index", "give config.json")),
+        ({"tokenizer_class": "LlamaTokenizer"}, ("a tokenizer's", "give config.json")),
+        ({"_class_name": "FluxPipeline", "_diffusers_version": "0.3"}, ("diffusion",)),
+        ({"max_seq_length": 512, "do_lower_case": False}, ("sentence-transformers",)),
+        ({"hidden_size": 8}, ("neither `architectures`",)),
+    ],
+)
+def test_another_file_of_the_folder_is_named_as_what_it_is(content, words):
+    with pytest.raises(InputError) as caught:
+        parse_config(content, "m", "other.json")
+    assert all(word in str(caught.value) for word in words)

@@ -21,7 +21,17 @@ from planner.verification.check import Verdict
 from planner.verification.verify import checks, failures, verify
 
 PLANS_V1 = Path(__file__).parent.parent / "plans_v1"
-QUICK = {"fleet_short_stock": 12, "fleet_growth": 12, "llama70b_disaggregated": 10}
+QUICK = {
+    "fleet_short_stock": 12,
+    "fleet_growth": 12,
+    "llama70b_disaggregated": 10,
+    "chat_8b_assured": 12,
+    "lora_fleet": 12,
+    "reranker_8b": 12,
+    "nightly_batch": 8,
+    "llama70b_speculative": 8,
+    "llama70b_two_gpu_types": 8,
+}
 SLOW = {
     ("fleet_short_stock", "none"): 90,
     ("fleet_growth", "none"): 90,
