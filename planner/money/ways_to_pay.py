@@ -112,7 +112,10 @@ def bought(
     meanwhile: CashLedger | None = None,
     added: Sequence[AddedServers] = (),
 ) -> WayToPay:
-    """Buy servers today and add others; until the first arrive pay as ``meanwhile`` does, by the hour."""
+    """Buy servers today and add others; until the first arrive pay as ``meanwhile`` does, by the hour.
+
+    utilisation: mean share of full load, for power.
+    """
     until = min(server.lead_time_months, months)
     bridge = [
         CashFlow(f.month, f.usd, "rent until delivery")
@@ -137,7 +140,10 @@ def called(price: ApiPrice, traffic: Traffic, months: int) -> WayToPay:
 def side_by_side(
     ways: Sequence[WayToPay], traffic: Traffic, months: int, annual_rate: float
 ) -> tuple[PaymentRow, ...]:
-    """Compare ways to pay over a horizon; the first is the baseline. Rows keep the order given."""
+    """Compare ways to pay over a horizon; the first is the baseline. Rows keep the order given.
+
+    annual_rate: of discounting, per year.
+    """
     baseline = ways[0].ledger
     baseline_usd = baseline.present_value_usd(annual_rate)
     rows = []
