@@ -22,7 +22,7 @@ def nodes_of(decided: Decided, rentals: Iterable[Rental]) -> Iterator[NodeCount]
 
     ``rentals``: the same nodes by month. Idle GPUs are those of the period with the most of their type.
     """
-    offers = {o.key: o for o in decided.offers}
+    offers = decided.offers_by_key
     factors = _charged(rentals, ends=decided.scenario.horizon.ends)
     idle, standing = _idle_at_the_peak(decided)
     for key, paid in rented(decided):
@@ -65,7 +65,7 @@ def _charged(rentals: Iterable[Rental], *, ends: bool) -> dict[str, float]:
 
 def _idle_at_the_peak(decided: Decided) -> tuple[dict[str, int], dict[str, int]]:
     """Idle GPUs by type, and GPUs standing by offer key, when the most GPUs of the type stand."""
-    offers = {o.key: o for o in decided.offers}
+    offers = decided.offers_by_key
     billed: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     used: dict[tuple[str, int], float] = defaultdict(float)
     for (key, t), nodes in decided.solution.billed.items():
@@ -100,10 +100,10 @@ def totals_of(
     prompt = sum(served[n] * x.mean_prompt for n, x in lengths.items()) / rate if rate else 0.0
     output = sum(served[n] * x.mean_written for n, x in lengths.items()) / rate if rate else 0.0
     tokens = token_cost(cost, rate, prompt, output)
-    sizes = {o.key: o.gpu_count for o in decided.offers}
+    offers = decided.offers_by_key
     standing: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for (key, t), n in decided.solution.billed.items():
-        standing[t].append((n, n * sizes[offer_key(key)]))
+        standing[t].append((n, n * offers[offer_key(key)].gpu_count))
     return Totals(
         gpus=sum(g.gpus for s in services for g in s.replica_groups),
         gpus_rented=max((sum(g for _, g in at) for at in standing.values()), default=0),

@@ -82,7 +82,7 @@ def standing_gpus(problem: Problem, solution: Solution) -> int:
 
 def cheapest_of(wider: Decided, as_of: str | None) -> Cheapest:
     """The cheapest fleet of all offers, which is not the plan's."""
-    offers = {o.key: o for o in wider.offers}
+    offers = wider.offers_by_key
     most: dict[str, int] = {}
     for (key, _), n in sorted(wider.solution.billed.items()):
         if n:

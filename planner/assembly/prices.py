@@ -28,7 +28,12 @@ def price_warnings(
     """
     nodes = tuple(nodes)
     bill = sum(n.usd_per_hour for n in nodes)
-    known = {(o.provider, o.region, o.instance_type, o.term.value): o for o in offers}
+    types = {n.instance_type for n in nodes}
+    known = {
+        (o.provider, o.region, o.instance_type, o.term.value): o
+        for o in offers
+        if o.instance_type in types
+    }
     paid: dict[tuple[str, str, str, str], float] = {}
     count: dict[tuple[str, str, str, str], int] = {}
     for n in nodes:

@@ -43,7 +43,7 @@ def _held(decided: Decided) -> Iterator[Rental]:
     billed: dict[str, dict[int, Levels]] = defaultdict(lambda: defaultdict(list))
     for (key, period), nodes in sorted(decided.solution.billed.items()):
         billed[key][calendar.month[period]].append((nodes, hours[period]))
-    offers = {o.key: o for o in decided.offers}
+    offers = decided.offers_by_key
     for key, stages in billed.items():
         last: Rental | None = None
         for start, levels in sorted(stages.items()):
@@ -69,7 +69,7 @@ def _follows(last: Rental, found: Rental) -> bool:
 
 def _overlapping(decided: Decided) -> Iterator[Rental]:
     """Existing nodes that run beside what replaces them."""
-    offers = {o.key: o for o in decided.offers}
+    offers = decided.offers_by_key
     overlap = decided.problem.overlap_hours
     for key, node_hours in decided.solution.overlap_node_hours.items():
         if node_hours > NEGLIGIBLE_H:

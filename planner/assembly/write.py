@@ -243,7 +243,7 @@ def _provenance(
     seconds: float,
 ) -> Provenance:
     billed = {offer_key(key) for key, _ in decided.solution.billed}
-    used = [o for o in decided.offers if o.key in billed]
+    used = [o for key, o in decided.offers_by_key.items() if key in billed]
     dates = sorted(filter(None, (o.as_of for o in (used or decided.offers))))
     return Provenance(
         planner_version=package_version(),

@@ -43,6 +43,11 @@ class Framed:
     calendar: Calendar
 
     @cached_property
+    def offers_by_key(self) -> dict[str, Offer]:
+        """Every offer by its key."""
+        return {o.key: o for o in self.offers}
+
+    @cached_property
     def by_key(self) -> dict[str, Candidate]:
         """Every candidate by its key, which is that of its replica kind in the program."""
         return {c.key: c for s in self.candidates.values() for c in s.candidates}
@@ -69,6 +74,11 @@ class Decided:
     def offers(self) -> tuple[Offer, ...]:
         """Every offer the fleet could be rented from."""
         return self.framed.offers
+
+    @property
+    def offers_by_key(self) -> Mapping[str, Offer]:
+        """Every offer by its key."""
+        return self.framed.offers_by_key
 
     @property
     def candidates(self) -> Mapping[str, CandidateSet]:

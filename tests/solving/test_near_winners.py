@@ -17,7 +17,7 @@ from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import SimulatedService, Window
 from planner.serving.simulation.simulation_result import TargetOutcome
-from planner.solving import assured_play, near_winners
+from planner.solving import assured_play, kept_simulations, near_winners
 from planner.solving import simulation_loop as checking
 
 GPUS = ["l40s", "h100-sxm-80gb"]
@@ -60,17 +60,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         rate = sum(p.rate_qps for p in placed) * more.get("rate_scale", 1.0)
         met = 1.0 if rate <= held(placed) else 0.5
         outcome = TargetOutcome("ttft_p99", 0.99, met, met, met)
-        return SimulatedService(
-            met == 1.0, (outcome,), {}, rate, Window(1.0, 1.0, 1.0), False, 0.0, 1, ()
-        )
+        window = Window(1.0, 1.0, 1.0)
+        return SimulatedService(met == 1.0, (outcome,), {}, rate, window, False, 0.0, 1, ())
 
     def share(
         _service: Service, placed: Sequence[Placed], *_first: SimulatedService, **_more: Any
     ) -> float:
         return min(1.0, held(placed) / sum(p.rate_qps for p in placed))
 
-    for module in (assured_play, near_winners):
-        monkeypatch.setattr(module, "check_service", check)
+    monkeypatch.setattr(kept_simulations, "check_service", check)
     for module in (checking, near_winners):
         monkeypatch.setattr(module, "play_assured", check)
     monkeypatch.setattr(assured_play, "held_share", share)

@@ -46,13 +46,16 @@ def test_every_case_simulates_a_bounded_number_of_requests(monkeypatch):
     from planner.api import solve
 
     simulated = []
+    hits_of = prefix_hits.prefix_hits_of
 
     def counted(service, placed, *, window, **rest):
         rate = sum(p.rate_qps for p in placed)
         simulated.append((rate, rate * window.slice_share * window.total_s))
         return check_service(service, placed, window=replace(window, measured_s=1.0), **rest)
 
-    monkeypatch.setattr(prefix_hits, "check_service", counted)
+    monkeypatch.setattr(
+        prefix_hits, "prefix_hits_of", lambda fleet, seed, _kept: hits_of(fleet, seed, counted)
+    )
     plan = solve("agents_coding_70b", rivals=0)
     assert max(requests for _, requests in simulated) <= MOST_CASE_REQUESTS * (1 + 1e-9)
     rates = [rate for rate, _ in simulated]

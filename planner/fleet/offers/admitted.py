@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
@@ -15,6 +16,7 @@ from planner.scenario.name_checks import TIERS
 from planner.scenario.schema import Prices, Scenario
 
 CONFIDENCES = ("high", "medium", "low")
+MOST_KEPT = 32  # questions about prices of one catalog
 
 
 def offers_of(scenario: Scenario, catalog: Catalog, base: Path | None = None) -> tuple[Offer, ...]:
@@ -58,10 +60,27 @@ def admitted_offers(
     nothing on offer.
     """
     if prices.file is None:
-        offers: Iterable[Offer] = catalog.offers()
-    else:
-        path = Path(prices.file)
-        offers = catalog.read_prices(path if base is None else base / path)
+        return _of_catalog(catalog, prices.model_dump_json(), prices)
+    path = Path(prices.file)
+    return _admitted(catalog.read_prices(path if base is None else base / path), prices, catalog)
+
+
+_latest: WeakKeyDictionary[Catalog, dict[str, tuple[Offer, ...]]] = WeakKeyDictionary()
+
+
+def _of_catalog(catalog: Catalog, stated: str, prices: Prices) -> tuple[Offer, ...]:
+    """The admitted offers of a catalog, looked through once for the latest of its prices ``stated``."""
+    latest = _latest.setdefault(catalog, {})
+    if stated not in latest:
+        found = _admitted(catalog.offers(), prices, catalog)
+        if len(latest) >= MOST_KEPT:
+            latest.clear()
+        latest[stated] = found
+    return latest[stated]
+
+
+def _admitted(offers: Iterable[Offer], prices: Prices, catalog: Catalog) -> tuple[Offer, ...]:
+    """Those of ``offers`` that are admitted, at the scenario's own prices; raises InputError for none."""
     admitted = tuple(o for o in offers if is_admitted(o, prices))
     if not admitted:
         raise InputError(

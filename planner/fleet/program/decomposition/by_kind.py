@@ -68,7 +68,12 @@ def cheapest_branch(
     best, kept = SolverResult("infeasible", None, None, None, 0.0), parts[0]
     bounds: list[float] = []
     unproved = False
-    for bound, part in _hopeful(parts, effort, deadline):
+
+    def known_usd_per_hour() -> float:
+        """The cost of a plan found by now, where a bound beyond it says no more than that."""
+        return math.inf if best.objective is None or effort.gap > 0 else best.objective
+
+    for bound, part in _hopeful(parts, effort, deadline, known_usd_per_hour):
         if best.objective is not None and bound > best.objective * (1 - effort.gap + EQUAL):
             bounds.append(bound)
             break
@@ -101,17 +106,21 @@ class _Part:
 
 
 def _hopeful(
-    parts: list[_Part], effort: SolverLimits, deadline: float
+    parts: list[_Part],
+    effort: SolverLimits,
+    deadline: float,
+    known_usd_per_hour: Callable[[], float],
 ) -> Iterator[tuple[float, _Part]]:
     """The parts by the bounds of their relaxations, the least first; those without one are left out.
 
-    A relaxation is solved once nothing else can cost less: what the GPUs cost is a bound of its bound.
+    A relaxation is solved once nothing else can cost less: what the GPUs cost is a bound of its bound. Where
+    that is more than ``known_usd_per_hour`` it does as well.
     """
     waiting = [(_least_cost(part.problem), i, False) for i, part in enumerate(parts)]
     heapify(waiting)
     while waiting:
         bound, i, relaxed = heappop(waiting)
-        if relaxed:
+        if relaxed or bound > known_usd_per_hour() * (1 + EQUAL):
             yield bound, parts[i]
             continue
         own = _relaxed_bound(parts[i].columns, until(effort, deadline))
