@@ -27,14 +27,12 @@ IN_FLIGHT = 4  # times the expected requests in flight: a limit that does not sh
 LEAST_IN_FLIGHT = 32
 # docs.vllm.ai cli/bench/serve, 0.11.2 and later
 CLIENTS: dict[Task, tuple[str, ...]] = {
-    "generate": ("--backend", "openai", "--dataset-name", "random"),
-    "embed": ("--backend", "openai-embeddings", "--endpoint", "/v1/embeddings",
-              "--dataset-name", "random"),
-    "rerank": ("--backend", "vllm-rerank", "--endpoint", "/v1/rerank",
-               "--dataset-name", "random-rerank"),
-    "classify": ("--backend", "vllm-pooling", "--endpoint", "/pooling",
-                 "--dataset-name", "random"),
-}  # fmt: skip
+    "generate": ("--backend", "openai"),
+    "embed": ("--backend", "openai-embeddings", "--endpoint", "/v1/embeddings"),
+    "rerank": ("--backend", "vllm-rerank", "--endpoint", "/v1/rerank"),
+    "classify": ("--backend", "vllm-pooling", "--endpoint", "/pooling"),
+}
+PAIRS = "random-rerank"  # its data set of queries with documents
 
 
 def acceptance_of(decided: Decided, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
@@ -127,6 +125,7 @@ def _command(
     words = [
         *("vllm", "bench", "serve", *CLIENTS[service.task]),
         *("--base-url", "http://REPLICA:8000", "--model", model),
+        *("--dataset-name", PAIRS if service.task == "rerank" else "random"),
         *("--random-input-len", str(prompt - cached)),
         *(("--random-prefix-len", str(cached)) if cached else ()),
         *(

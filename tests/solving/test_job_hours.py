@@ -220,3 +220,13 @@ def test_what_is_rented_for_a_night_is_started_once():
     nodes = [sum(p.nodes.values()) for p in plan.periods]
     starts = sum(b > a for a, b in zip(nodes, nodes[1:] + nodes[:1], strict=True))
     assert starts == 1
+
+
+def test_kserve_says_that_it_keeps_a_replica(tmp_path, capsys):
+    plan = solved(services=[CHAT, NIGHT], **OWN)
+    path = tmp_path / "plan.json"
+    path.write_text(plan.model_dump_json())
+    words = ["deploy", str(path), "--target", "kserve", "-o", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert "keeps at least one replica" in capsys.readouterr().err
+    assert main([*words, "--autoscaler", "none"]) == 0

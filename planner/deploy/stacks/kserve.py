@@ -129,6 +129,12 @@ def _replicas(launch: Launch, name: str, choices: Choices) -> Manifest:
     """``replicas``, or ``scaling`` where KEDA follows the queue; never both."""
     if choices.autoscaler != "keda" or not can_scale(launch, choices):
         return {"replicas": launch.replicas}
+    if launch.least_replicas < 1:
+        raise InputError(
+            "an LLMInferenceService keeps at least one replica, and this job's servers stop between runs",
+            where=f"service {launch.service!r}",
+            action="use --target kubernetes or llm-d, or keep them up with --autoscaler none",
+        )
     return {
         "scaling": {
             "minReplicas": launch.least_replicas,

@@ -1,4 +1,4 @@
-"""Histories of conversations that come back into a replica's KV pool: left before, or kept below it."""
+"""Histories that come back into a replica's KV pool: left before, or kept below it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def fetch(replica: Replica, sequence: Sequence, now_s: float) -> float | None:
     is sooner.
     """
     histories = replica.histories
-    if histories is None or histories.tier is None:
+    if histories is None:
+        return _fetch_blocks(replica, sequence, now_s)
+    if histories.tier is None:
         return None
     whose = sequence.conversation
     brought = histories.tier.fetch(whose, histories.found(whose), now_s)
@@ -44,7 +46,32 @@ def fetch(replica: Replica, sequence: Sequence, now_s: float) -> float | None:
 
 def lay_down(replica: Replica, sequence: Sequence) -> None:
     """A history that was brought back lies in the free part of the pool until its sequence runs."""
+    if sequence.kept and replica.histories is None and replica.cache is not None:
+        before = replica.cache.held_blocks
+        replica.cache.leave(list(sequence.prefix[: sequence.kept]))
+        replica.used_blocks += replica.cache.held_blocks - before
+        sequence.kept = 0
     if sequence.kept and replica.histories is not None:
         replica.used_blocks -= sequence.kept
         replica.histories.leave(sequence.conversation, sequence.kept)
         sequence.kept = 0
+
+
+def _fetch_blocks(replica: Replica, sequence: Sequence, now_s: float) -> float | None:
+    """As ``fetch``, of a recorded prompt by its block ids."""
+    cache = replica.cache
+    if cache is None or cache.tier is None or not sequence.prefix:
+        return None
+    whole = sequence.prefix[: sequence.prompt // cache.block_tokens]
+    have = cache.blocks_held(whole)
+    if (len(whole) - have) * cache.unit_blocks > replica.free_blocks:
+        return None
+    brought = cache.tier.fetch(whole, have, now_s)
+    if brought is None:
+        return None
+    before = cache.held_blocks
+    cache.use(whole[: brought[0]])
+    replica.used_blocks += cache.held_blocks - before
+    sequence.kept = brought[0]
+    replica.evict_kept()
+    return brought[1]

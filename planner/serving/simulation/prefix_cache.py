@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from planner.serving.simulation.block_tier import BlockTier
+
 
 class PrefixCache:
     """Prompt blocks of one replica by their ids.
 
     ``block_tokens``: tokens one id represents (512 in Mooncake traces); ``unit_blocks``: KV blocks that
     takes. A block that running sequences use is held, once however many they are; one that nobody uses
-    any more is kept in the free part of the pool, and the least recently used is evicted first.
+    any more is kept in the free part of the pool, and the least recently used is evicted first, to
+    ``tier`` where there is one.
     """
 
-    def __init__(self, block_tokens: int, unit_blocks: int = 1) -> None:
+    def __init__(
+        self, block_tokens: int, unit_blocks: int = 1, tier: BlockTier | None = None
+    ) -> None:
         self.block_tokens = block_tokens
+        self.tier = tier
         self.unit_blocks = unit_blocks
         self._users: dict[int, int] = {}
         self._kept: OrderedDict[int, None] = OrderedDict()
@@ -64,9 +70,14 @@ class PrefixCache:
             if not users[block]:
                 del users[block]
                 kept[block] = None
+        if self.tier is not None and self.tier.writes_through:
+            self.tier.store(reversed(blocks))
 
     def shrink(self, free_blocks: float) -> None:
         """Forget what the free part of the pool cannot keep."""
         kept = self._kept
+        gone = []
         while kept and len(kept) * self.unit_blocks > free_blocks:
-            kept.popitem(last=False)
+            gone.append(kept.popitem(last=False)[0])
+        if gone and self.tier is not None and not self.tier.writes_through:
+            self.tier.store(gone)

@@ -56,12 +56,12 @@ class Router:
             if self._conversations:
                 limit = max(least * HISTORY_SLACK, least + HISTORY_SLACK_REQUESTS)
                 fewest = HISTORY_SHARE * sequence.prompt
-            best, most = None, fewest
+            best, most, lowest = None, fewest, 0
             for replica, load in zip(replicas, loads, strict=True):
                 if load <= limit:
                     found = replica.core.tokens_known(sequence)
-                    if found > most:
-                        best, most = replica, found
+                    if found > most or (found == most and best is not None and load < lowest):
+                        best, most, lowest = replica, found, load
             if best is not None:
                 return best
         return replicas[loads.index(least, turn if least in loads[turn:] else 0)]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from collections.abc import Sequence as Many
 
 from planner.catalog.engine import Scheduler
-from planner.serving.limits import ReplicaLimits
 from planner.serving.offload import recompute_s_per_token
+from planner.serving.simulation.block_tier import BlockTier
 from planner.serving.simulation.history_cache import HistoryCache
 from planner.serving.simulation.offload_tier import OffloadTier
 from planner.serving.simulation.prefix_cache import PrefixCache
@@ -85,7 +85,7 @@ class SimulatedFleet:
         core = Replica(
             limits,
             composer(scheduler),
-            self._prefixes(limits) if caches else None,
+            self._prefixes(group) if caches else None,
             self._histories(group) if caches else None,
         )
         replica = TimedReplica(len(self.replicas), core, table, self._journal)
@@ -105,7 +105,8 @@ class SimulatedFleet:
         again_s = recompute_s_per_token(group.steps, limits.chunk_tokens)
         return HistoryCache(OffloadTier(limits.offload, limits.kv_block_tokens, again_s))
 
-    def _prefixes(self, limits: ReplicaLimits) -> PrefixCache | None:
+    def _prefixes(self, group: SimulatedGroup) -> PrefixCache | None:
+        limits = group.limits
         grows = limits.kv_block_bytes > 0
         if self._dialogue is not None:
             shared = self._dialogue.shared_tokens // limits.kv_block_tokens
@@ -115,4 +116,8 @@ class SimulatedFleet:
         if self._requests.prefix is None:
             return None
         tokens = self._requests.block_tokens
-        return PrefixCache(tokens, tokens // limits.kv_block_tokens if grows else 0)
+        tier = None
+        if limits.offload is not None and grows:
+            again_s = recompute_s_per_token(group.steps, limits.chunk_tokens)
+            tier = BlockTier(limits.offload, tokens, again_s)
+        return PrefixCache(tokens, tokens // limits.kv_block_tokens if grows else 0, tier)

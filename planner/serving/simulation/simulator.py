@@ -105,6 +105,7 @@ class _Simulation:
         self._dialogue = requests.dialogue
         self._calls = None if requests.calls is None else array("l", requests.calls.tolist())
         self._talks = requests.dialogue is not None or requests.recorded
+        self._recalls = requests.dialogue is not None or requests.prefix is not None
         self._sent: list[int] = []
         self._brought: dict[int, TimedReplica] = {}
         self._tie = 0
@@ -331,7 +332,7 @@ class _Simulation:
         if replica is None:
             self._wait_for_a_replica(sequence, now, handover, pool)
             return
-        if self._dialogue is not None and self._fetches(sequence, replica, now):
+        if handover is None and self._recalls and self._fetches(sequence, replica, now):
             return
         core = replica.core
         if replica.number in self._handovers:

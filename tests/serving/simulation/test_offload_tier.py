@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment, EngineSettings
 from planner.serving.offload import Offload, offload_of
+from planner.serving.simulation.block_tier import BlockTier
 from planner.serving.simulation.conversation_requests import conversation_requests
 from planner.serving.simulation.offload_tier import OffloadTier, Store
 from planner.serving.simulation.replica_groups import SimulatedGroup
+from planner.serving.simulation.requests import Requests
 from planner.serving.simulation.simulator import simulate
 from planner.sizing.legality import legal_reasons
 from tests.serving.simulation.test_conversations import Affine, limits, service
@@ -104,3 +107,59 @@ def test_an_engine_without_the_tier_is_ruled_out(llama):
     assert "keeps no KV cache in host memory" in " ".join(legal_reasons(old))
     sglang = replace(llama, engine=catalog.engine("sglang"), settings=disk)
     assert legal_reasons(sglang) == ()
+
+
+def block_tier(**changes):
+    return BlockTier(replace(HOST, **changes), 16, recompute_s=2e-5)
+
+
+def test_blocks_of_a_prompt_come_back_up_to_the_first_that_is_gone():
+    tier = block_tier()
+    tier.store([4, 3, 2, 1])
+    assert tier.fetch((1, 2, 3, 9, 4), 0, 2.0) == (3, pytest.approx(2.0 + 48e-5))
+    assert tier.fetch((1, 2, 3), 3, 2.0) is None  # in the pool already
+    assert tier.fetch((9, 1), 0, 2.0) is None
+    assert tier.fetched_tokens == 48
+    assert block_tier(host_s_per_token=3e-5).fetch((1,), 0, 0.0) is None
+
+
+def test_the_oldest_blocks_go_to_disk_and_come_back_slower():
+    tier = block_tier(host_tokens=64, disk_tokens=1e4, disk_s_per_token=1.5e-5)
+    tier.store([1, 2, 3, 4])
+    tier.store([5, 6])
+    assert tier.fetch((1, 2), 0, 0.0) == (2, pytest.approx(2 * 16 * 1.5e-5))
+    assert tier.fetch((5, 6), 0, 1.0) == (2, pytest.approx(1 + 2 * 16 * 1e-5))
+
+
+def recorded(offload, conversations=40, turns=12):
+    """Conversations that take turns, each prompt longer by 256 tokens: more than the pool holds."""
+    held = {c: [] for c in range(conversations)}
+    prompts, fresh = [], 0
+    for _ in range(turns):
+        for c in held:
+            held[c] = [*held[c], *range(fresh, fresh + 16)]
+            fresh += 16
+            prompts.append(tuple(held[c]))
+    count = len(prompts)
+    requests = Requests(
+        np.arange(count) * 0.2,
+        np.array([16 * len(p) + 8 for p in prompts]),
+        np.full(count, 20),
+        tuple(prompts),
+        16,
+        recorded=True,
+    )
+    own = replace(limits(pool_tokens=30_000), offload=offload)
+    return simulate([SimulatedGroup(Affine(), own, 1)], requests)
+
+
+def test_recordings_find_again_what_the_pool_lost():
+    big = Offload(host_tokens=1e6, host_s_per_token=1e-6)
+    without, kept, moved = (recorded(o) for o in (None, big, replace(big, writes_through=False)))
+    assert kept.hit_share > without.hit_share + 0.3
+    assert moved.hit_share > without.hit_share + 0.3
+    assert kept.end_of_run_s > 0
+    assert not kept.shed.any()
+    assert np.all(kept.end_s > kept.arrival_s)
+    slow = recorded(replace(big, host_s_per_token=1.0))
+    assert slow.hit_share == pytest.approx(without.hit_share)

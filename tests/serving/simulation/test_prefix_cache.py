@@ -172,3 +172,31 @@ def test_a_trace_with_prefixes_hits_what_repeats_and_less_in_a_tight_pool(schedu
     everything = describe(trace).prefix_share
     assert cached(10**9) == pytest.approx(everything, abs=0.01)
     assert cached(longest + 1000) < 0.7 * everything
+
+
+def test_of_replicas_that_know_a_prompt_equally_the_least_loaded_gets_it():
+    """A system prompt that every replica holds does not bring all new conversations to the first."""
+    shared = tuple(range(8))
+    count = 2000
+    prompts = tuple((*shared, *range(100 + 8 * i, 108 + 8 * i)) for i in range(count))
+    requests = Requests(
+        np.arange(count) * 0.004,
+        np.full(count, 256),
+        np.full(count, 40),
+        prompts,
+        16,
+        recorded=True,
+    )
+    own = ReplicaLimits(
+        Scheduler.CHUNKED_PREFILL,
+        64,
+        4096,
+        kv_pool_bytes=2.0 * 40_000,
+        kv_block_bytes=2.0 * BLOCK,
+        kv_block_tokens=BLOCK,
+        prefix_caching=True,
+    )
+    groups = [SimulatedGroup(Affine(), own, 4)]
+    run = simulate(groups, requests, Routing(policy="prefix-aware"))
+    answered = np.bincount(run.replica[count // 2 :], minlength=4)
+    assert answered.min() > 0.6 * answered.max()
