@@ -26,6 +26,8 @@ from planner.sizing.precision import tensor_bytes, weight_bytes, weights_for
 ENGINE_DEFAULTS = EngineSettings()
 KV_FORMATS = ("bf16", "fp8", "int8", "nvfp4")
 
+OTHER_LAYOUT = "change --tp, --pp, --dp or --ep"
+
 
 @dataclass(frozen=True, slots=True)
 class SizingLayout:
@@ -193,7 +195,7 @@ def deployment_of(
         raise InputError(
             f"{deployment.label} cannot be launched with {model.name}: {reasons[0]}",
             found="; ".join(reasons[1:]) or None,
-            action="change --tp, --pp, --dp or --ep",
+            action=OTHER_LAYOUT,
         )
     return deployment
 

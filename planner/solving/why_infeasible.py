@@ -48,7 +48,9 @@ def explained(
         return outcome_of(problem, decide(problem, effort, proved=proved))
 
     unserved = [name for name, s in framed.candidates.items() if not s.candidates]
-    requirements = scenario_requirements(framed.scenario, unserved, _other_terms(framed, catalog))
+    requirements = scenario_requirements(
+        framed.scenario, unserved, _other_terms(framed, catalog), lambda n: catalog.gpu(n).name
+    )
     return explain(framed.scenario, requirements, attempt, _misses(framed))
 
 

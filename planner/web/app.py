@@ -26,7 +26,7 @@ from planner.web.handlers import handle
 from planner.web.limits import ServerLimits
 from planner.web.names import about, names, presets
 from planner.web.pool import TooBusy, TooLong, WorkerPool
-from planner.web.problems import Json, problem
+from planner.web.problems import Json, not_json, problem
 from planner.web.worker import Handler, Message
 
 STATIC = Path(__file__).parent / "static"
@@ -198,7 +198,9 @@ def _add_errors(app: FastAPI, limits: ServerLimits) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: HttpRequest, error: RequestValidationError) -> Response:
         found = [
-            problem(
+            not_json(e["ctx"]["error"], e["loc"][1], str(error.body), _NEED_A_BODY)
+            if e["type"] == "json_invalid"
+            else problem(
                 str(e["msg"]),
                 field=".".join(map(str, e["loc"][1:])) or None,
                 found=None if e["type"] == "missing" else repr(e.get("input"))[:200],

@@ -25,7 +25,7 @@ from planner.reporting.studies.comparison_document import comparison_document, v
 from planner.reporting.tables.memory_tables import model_document, model_mapping
 from planner.scenario.reader import shipped_scenarios
 from planner.scenario.schema import Scenario
-from planner.sizing.model_memory import SizingLayout, model_memory
+from planner.sizing.model_memory import OTHER_LAYOUT, SizingLayout, model_memory
 from planner.solving.lookahead import Solve
 from planner.solving.options import SolveOptions
 from planner.web import requests as requested
@@ -218,15 +218,20 @@ def _memory(state: WorkerState, request: requested.MemoryRequest) -> Json:
             tensor_parallel=request.tensor_parallel,
             pipeline_parallel=request.pipeline_parallel,
         )
-    result = model_memory(
-        catalog,
-        model,
-        weights=request.weights,
-        kv_cache=request.kv_cache,
-        layout=layout,
-        context_tokens=request.context_tokens,
-        concurrency=request.concurrency,
-    )
+    try:
+        result = model_memory(
+            catalog,
+            model,
+            weights=request.weights,
+            kv_cache=request.kv_cache,
+            layout=layout,
+            context_tokens=request.context_tokens,
+            concurrency=request.concurrency,
+        )
+    except InputError as error:
+        if error.action == OTHER_LAYOUT:  # of which a request has two
+            error.action = "change tensor_parallel or pipeline_parallel"
+        raise
     return {"document": document_json(model_document(result)), "memory": model_mapping(result)}
 
 

@@ -17,6 +17,13 @@ from planner.web.uploads import SCENARIO, refuse_server_files
 
 Json = dict[str, object]
 DEFAULT_NAME = "scenario"
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
+_FIELDS = {
+    "tp": "tensor_parallel",
+    "pp": "pipeline_parallel",
+    "dp": "data_parallel",
+    "ep": "expert_parallel",
+}
 _WHERE = re.compile(rf"^(?:.*/)?{re.escape(SCENARIO)}(?::(\d+))?(?:, (.*))?$")
 
 
@@ -27,12 +34,12 @@ def problem_of(error: PlannerError) -> Json:
     if match:
         line, field = int(match[1]) if match[1] else None, match[2]
     return problem(
-        error.what,
+        flags_as_fields(error.what) or error.what,
         field=field,
         line=line,
         found=None if error.found is None else str(error.found)[:200],
-        allowed=error.allowed,
-        action=error.action,
+        allowed=flags_as_fields(error.allowed),
+        action=flags_as_fields(error.action),
         exit_code=error.exit_code,
     )
 
@@ -57,6 +64,29 @@ def problem(
         "next": action,
         "exit_code": exit_code,
     }
+
+
+def not_json(reason: str, position: int, body: str, action: str) -> Json:
+    """A request whose body is no JSON: what stands where reading stopped, by line and character."""
+    line = body.count("\n", 0, position) + 1
+    column = position - (body.rfind("\n", 0, position) + 1) + 1
+    there = repr(body[position : position + 20]) if position < len(body) else "the end"
+    return problem(
+        f"the request is not JSON: {reason}",
+        line=line,
+        found=f"{there} at line {line}, character {column}",
+        action=action,
+    )
+
+
+def flags_as_fields(text: str | None) -> str | None:
+    """Options of the command line, ``--price-of``, as the fields of a request, ``price_of``.
+
+    A whole command, ``planner solve --set ...``, is left as it is.
+    """
+    if text is None or "planner " in text:
+        return text
+    return _FLAG.sub(lambda m: _FIELDS.get(m[1], m[1].replace("-", "_")), text)
 
 
 def read_question(text: str, files: Mapping[str, str], folder: Path, catalog: Catalog) -> Scenario:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from planner.solving.options import Verify
 
 Text = Annotated[str, Field(max_length=1_000_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def as_written(value: object) -> object:
+    """A number as its text; anything else as it is."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number else value
+
+
+Value = Annotated[
+    Name,
+    BeforeValidator(as_written),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "number"}]}
+    ),
+]
+"""A value as the command line takes it: a number, or text such as 80ms."""
 Names = Annotated[tuple[Name, ...], Field(max_length=100)]
+Values = Annotated[tuple[Value, ...], Field(max_length=100)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PlanData = dict[str, JsonValue]
 
@@ -67,11 +84,11 @@ class SolveRequest(ScenarioRequest):
 
 
 class CompareRequest(ScenarioRequest):
-    """One scenario under restrictions: ``{"tensor_parallel": ["2", "4"]}``."""
+    """One scenario under restrictions: ``{"tensor_parallel": [2, 4]}``, each value text or a number."""
 
     vary: Annotated[
-        dict[Name, Names],
-        Field(min_length=1, max_length=4, examples=[{"tensor_parallel": ["1"]}]),
+        dict[Name, Values],
+        Field(min_length=1, max_length=4, examples=[{"tensor_parallel": [1]}]),
     ]
     verify: Verify = "none"
 
@@ -84,11 +101,11 @@ class DifferenceRequest(Request):
 
 
 class SweepRequest(ScenarioRequest):
-    """One input over a range; ``low`` and ``high`` as the command line takes them: 10, 0.5s, 80ms."""
+    """One input over a range; ``low`` and ``high``: a number, or text such as 0.5s, 80ms, 4/s."""
 
     axis: Annotated[Name, Field(examples=["rate"])]
-    low: Annotated[Name, Field(examples=["1"])]
-    high: Annotated[Name, Field(examples=["4/s"])]
+    low: Annotated[Value, Field(examples=[1])]
+    high: Annotated[Value, Field(examples=["4/s"])]
     steps: Annotated[int, Field(ge=2, le=50)] = 9
     refinements: Annotated[int, Field(ge=0, le=4)] = 0
     price_of: Name | None = None

@@ -240,3 +240,53 @@ def test_no_text_is_an_internal_error(client, hostile):
         answer = client.post(f"/api/{route}", json={"scenario": hostile})
         assert answer.status_code in (200, 400), answer.text
         assert answer.json()["problems"]
+
+
+SMALL = """\
+model: meta-llama/Llama-3.1-8B-Instruct
+rate: 2/s
+prompt_tokens: 500
+output_tokens: 100
+slo: {ttft_p99: 2s, tpot_p99: 80ms}
+search: {gpus: [l40s], tensor_parallel: [1]}
+"""
+
+
+def test_numbers_are_taken_where_text_is(client):
+    sweep = {"scenario": SMALL, "axis": "rate", "steps": 2}
+    numbers = client.post("/api/sweep", json={**sweep, "low": 1, "high": 2.5})
+    texts = client.post("/api/sweep", json={**sweep, "low": "1", "high": "2.5"})
+    assert numbers.status_code == 200, numbers.text
+    assert numbers.json() == texts.json()
+    compared = client.post(
+        "/api/compare", json={"scenario": SMALL, "vary": {"tensor_parallel": [1]}}
+    )
+    assert compared.status_code == 200, compared.text
+    assert compared.json()["winner"] == {"tensor_parallel": "1"}
+    refused = client.post("/api/sweep", json={**sweep, "low": True, "high": 2})
+    assert refused.status_code == 400
+    assert refused.json()["problems"][0]["field"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("body", "found", "line"),
+    [
+        ('{"model": "Qwen/Qwen3-8B",\n "gpu": h100}', "'h100}' at line 2, character 9", 2),
+        ('{"model": ', "the end at line 1, character 11", 1),
+    ],
+)
+def test_what_is_no_json_is_said_with_its_place(client, body, found, line):
+    answer = client.post("/api/memory", content=body, headers={"Content-Type": "application/json"})
+    (problem,) = answer.json()["problems"]
+    assert answer.status_code == 400
+    assert problem["what"].startswith("the request is not JSON: ")
+    assert (problem["found"], problem["line"], problem["field"]) == (found, line, None)
+
+
+def test_errors_advise_fields_and_no_options_of_the_command_line(client):
+    layout = {"model": "Qwen/Qwen3-8B", "gpu": "h100", "tensor_parallel": 3}
+    (problem,) = client.post("/api/memory", json=layout).json()["problems"]
+    assert problem["next"] == "change tensor_parallel or pipeline_parallel"
+    priced = {"scenario": SMALL, "axis": "rate", "low": 1, "high": 2, "price_of": "aws"}
+    (problem,) = client.post("/api/sweep", json=priced).json()["problems"]
+    assert problem["what"] == "price_of needs price_factor"

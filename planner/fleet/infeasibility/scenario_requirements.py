@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from planner.catalog.offer import Term
+from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.infeasibility.job_requirements import of_job
 from planner.fleet.infeasibility.oracle import Requirement
 from planner.fleet.infeasibility.problem_requirements import (
@@ -30,18 +31,23 @@ from planner.scenario.slo import Target
 
 NO_TARGET_S = 3600.0
 UNLIMITED_VENDORS = 100
+UNLIMITED_KINDS = 16
 PREDICTION = 0.5
 Path = tuple[str | int, ...]
 
 
 def scenario_requirements(
-    scenario: Scenario, unserved: Collection[str] = (), other_terms: Collection[str] = ()
+    scenario: Scenario,
+    unserved: Collection[str] = (),
+    other_terms: Collection[str] = (),
+    canonical_gpu: Callable[[str], str] = str,
 ) -> tuple[Requirement[Scenario], ...]:
     """Rates, targets, limits, failures, prices and search of a scenario, as its file names them.
 
     ``unserved``: services that no deployment can serve as stated. In a fleet of many services theirs
     are the targets listed, and the rates of all others are taken together. ``other_terms``: in which the
-    GPUs that the search names are offered, where the admitted terms have none.
+    GPUs that the search names are offered, where the admitted terms have none. ``canonical_gpu`` turns a
+    GPU name of the scenario into the catalog's.
     """
     return tuple(
         requirement
@@ -51,7 +57,7 @@ def scenario_requirements(
             _of_failures(scenario),
             _of_terms(scenario, other_terms),
             _of_vendors(scenario),
-            _of_search(scenario, unserved),
+            _of_search(scenario, unserved, canonical_gpu),
         )
         for requirement in part
     )
@@ -195,15 +201,19 @@ def _of_vendors(scenario: Scenario) -> Iterator[Requirement[Scenario]]:
         )
 
 
-def _of_search(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requirement[Scenario]]:
+def _of_search(
+    scenario: Scenario, unserved: Collection[str], canonical_gpu: Callable[[str], str]
+) -> Iterator[Requirement[Scenario]]:
     alone, others = _apart(scenario, unserved)
     single = len(scenario.services) == 1
     for i in alone:
         prefix = "" if single else f"{scenario.services[i].name}: "
         yield from _of_searches(scenario, prefix, [i])
+        yield from _of_mixing(scenario, prefix, [i], canonical_gpu)
     if others:
         which = f"{'the other' if alone else 'all'} {len(others)} services"
         yield from _of_searches(scenario, f"{which}: ", others)
+        yield from _of_mixing(scenario, f"{which}: ", others, canonical_gpu)
     for field in ("providers", "regions"):
         names = getattr(scenario.prices, field)
         if names != "all":
@@ -235,6 +245,30 @@ def _of_searches(
     if not all(s.allow_lower_precision for s in services):
         edit = _in_services(chosen, ("allow_lower_precision",), True)
         yield switch(f"{prefix}allow_lower_precision", "false", "true", edit, widens=True)
+
+
+def _of_mixing(
+    scenario: Scenario, prefix: str, chosen: list[int], canonical_gpu: Callable[[str], str]
+) -> Iterator[Requirement[Scenario]]:
+    """How many kinds of replica each of the chosen services may mix, stated or not."""
+    current = {i: most_kinds(scenario, scenario.services[i], canonical_gpu) for i in chosen}
+
+    def edit(edited: Scenario, kinds: float) -> Scenario:
+        for i, most in current.items():
+            if kinds > most:
+                edited = _replaced(edited, ("services", i, "max_deployments"), int(kinds))
+        return edited
+
+    least = min(current.values())
+    yield Requirement(
+        name=f"{prefix}max_deployments",
+        current=least,
+        loosest=max(UNLIMITED_KINDS, least),
+        edit=edit,
+        write=lambda v: f"{v:.0f}",
+        whole=True,
+        widens=True,
+    )
 
 
 def _of_pools(

@@ -41,6 +41,7 @@ def test_a_scenario_lists_everything_it_asks_in_its_own_words():
         "search.tensor_parallel": "1",
         "search.weights": "bf16",
         "allow_lower_precision": "false",
+        "max_deployments": "1",
     }
 
 
@@ -49,7 +50,9 @@ def test_what_is_not_requested_is_not_listed():
         limits={}, search={}, allow_lower_precision=True, prices={"providers": ("aws",)}
     )
     names = [r.name for r in scenario_requirements(free)]
-    assert names == ["rate", "ttft_p99", "tpot_p99", "assurance.probability", "prices.providers"]
+    assert names == [
+        "rate", "ttft_p99", "tpot_p99", "assurance.probability", "max_deployments", "prices.providers",
+    ]  # fmt: skip
 
 
 FLEET = {
@@ -62,6 +65,7 @@ FLEET = {
     "failures": {"replicas": 1, "nodes": 2, "zones": 1},
     "spot": {"max_share": 0.4, "reserve_share": 0.1},
     "prices": {"terms": ("on-demand", "spot"), "regions": ("us-east-1",)},
+    "max_deployments": 1,
 }
 
 
