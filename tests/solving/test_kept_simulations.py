@@ -24,10 +24,9 @@ from planner.performance.factors import load_calibration
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import SimulatedService
+from planner.serving.simulation.service_simulation import SimulatedService, check_service
 from planner.session import Session
 from planner.sizing.memory import memory_layout
-from planner.solving import kept_simulations
 from planner.solving.kept_simulations import KeptSimulations, plain, restored
 from planner.solving.options import SolveOptions
 from planner.workload.lengths import lengths_of
@@ -56,15 +55,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
     """The services that the simulator was asked about, in order."""
-    asked: list[Service] = []
-    simulate = kept_simulations.check_service
+    requested: list[Service] = []
 
     def counted(service: Service, *rest: object, **more: object) -> SimulatedService:
-        asked.append(service)
-        return simulate(service, *rest, **more)  # type: ignore[arg-type]
+        requested.append(service)
+        return check_service(service, *rest, **more)
 
-    monkeypatch.setattr(kept_simulations, "check_service", counted)
-    return asked
+    monkeypatch.setattr("planner.solving.kept_simulations.check_service", counted)
+    return requested
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +94,7 @@ def said(plan: Plan) -> dict[str, object]:
 
 def test_rows_hold_every_number_of_a_simulation(fleet: tuple[Service, Placed]) -> None:
     service, placed = fleet
-    check = kept_simulations.check_service(service, [placed])
+    check = check_service(service, [placed])
     kept = restored(json.loads(json.dumps(plain(check))))
     assert kept is not None
     for name in [
@@ -176,7 +174,7 @@ def test_whatever_decides_a_simulation_names_its_row(
     check = KeptSimulations(Known())
     check(service, [placed])
     other, others, how = change(service, placed)
-    check(other, [others], **how)  # type: ignore[arg-type]
+    check(other, [others], **how)
     assert len(simulated) == 2
 
 
