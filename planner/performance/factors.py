@@ -25,7 +25,7 @@ from planner.performance.calibration_files import (
     read_fitted,
     read_priors,
 )
-from planner.performance.host_time import HostRow, read_host_time
+from planner.performance.host_time import HostTimeRow, read_host_time
 from planner.performance.kernels.correction import Corrections, load_corrections
 from planner.performance.kernels.model import KernelSteps, kernel_steps
 from planner.performance.margins import Margin, named, read_margins
@@ -143,7 +143,7 @@ class Calibration:
     own: frozenset[tuple[str, str]] = frozenset()
     kernels: KernelPrices | None = None
     margins: Mapping[str, Margin] = field(default_factory=dict)
-    host: tuple[HostRow, ...] = ()
+    host: tuple[HostTimeRow, ...] = ()
     _known: dict[tuple[str, ...], Factors] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -29,7 +29,7 @@ class _HostDocument(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class HostRow(_HostDocument):
+class HostTimeRow(_HostDocument):
     """One engine's host time [s]; ``before``: its releases before this one alone."""
 
     engine: str
@@ -45,7 +45,7 @@ class HostFile(_HostDocument):
 
     schema_version: int
     as_of: date
-    rows: tuple[HostRow, ...]
+    rows: tuple[HostTimeRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ NONE = HostTime()
 
 
 @lru_cache(maxsize=8)
-def read_host_time(folder: Path) -> tuple[HostRow, ...]:
+def read_host_time(folder: Path) -> tuple[HostTimeRow, ...]:
     """The rows of a calibration folder, none where it has no such file; raises CatalogError."""
     path = folder / FILE
     if not path.exists():
@@ -79,7 +79,7 @@ def read_host_time(folder: Path) -> tuple[HostRow, ...]:
     return validate_document(path, read_yaml(path), HostFile).rows
 
 
-def host_time(rows: tuple[HostRow, ...], engine: EngineSpec) -> HostTime:
+def host_time(rows: tuple[HostTimeRow, ...], engine: EngineSpec) -> HostTime:
     """The host time of one release of an engine; none where no row names it."""
     release = version_key(engine.version)
     for row in rows:
