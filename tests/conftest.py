@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+import shared_data
+import solved_once
 
-from planner.catalog.store import Catalog, load_catalog
+from planner.catalog.store import Catalog
+
+shared_data.share()
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -25,12 +29,26 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return load_catalog()
+    return shared_data.store.load_catalog()
 
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def main_plan(tmp_path_factory) -> Path:
+    """The plan of the main scenario by the closed form, as the command line writes it."""
+    folder = solved_once.shared_folder(tmp_path_factory.getbasetemp())
+    return solved_once.plan_file(folder, "main-plan", "--verify", "none")
+
+
+@pytest.fixture(scope="session")
+def simulated_main_plan(tmp_path_factory) -> Path:
+    """The plan of the main scenario, simulated, as the command line writes it."""
+    folder = solved_once.shared_folder(tmp_path_factory.getbasetemp())
+    return solved_once.plan_file(folder, "simulated-main-plan")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The two walkthroughs, figure by figure, with textbook rounding where the textbook rounds."""
 
 import math
+from functools import cache
 
 import pytest
 
@@ -10,9 +11,10 @@ from planner.derivation.textbook import rounded_parameters, whole_gigabytes
 
 
 @pytest.fixture(scope="module")
-def rows(request, catalog):
-    """Rows of a scenario's derivation by topic."""
+def rows(catalog):
+    """Rows of a scenario's derivation by topic; each scenario is solved once."""
 
+    @cache
     def of(name):
         explained = explain(name, catalogs=catalog, verify="none")
         (derivation,) = explained.derivations

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from planner.cli.main import main
+from planner.plan.schema import read_plan
 from planner.scenario.reader import validate
 from planner.scenario.yaml_source import parse_source
 
@@ -23,25 +25,26 @@ def blocks(repository, language):
     return [body for kind, body in BLOCK.findall(text) if kind == language]
 
 
-def run(command, cwd):
-    words = shlex.split(command, comments=True)
-    assert words[0] == "planner"
-    return subprocess.run(
-        [sys.executable, "-m", "planner", *words[1:]],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
+@pytest.fixture
+def run(repository, monkeypatch, capsys):
+    """Run a ``planner`` command in the repository; its exit code, output and messages."""
+    monkeypatch.chdir(repository)
+
+    def called(command):
+        program, *words = shlex.split(command, comments=True)
+        assert program == "planner"
+        return main(words), *capsys.readouterr()
+
+    return called
 
 
-def test_the_two_commands_stand_in_the_readme(repository):
+def test_the_two_commands_are_in_the_readme(repository):
     shell = "".join(blocks(repository, "sh"))
     assert "python -m pip install . && planner solve scenarios/llama70b_qps50.yaml" in shell
     assert "python -m pip install '.[test]' && pytest" in shell
 
 
-def test_every_planner_command_runs(repository):
+def test_every_planner_command_runs(repository, run):
     lines = [
         line
         for block in blocks(repository, "sh")
@@ -50,8 +53,8 @@ def test_every_planner_command_runs(repository):
     ]
     assert lines
     for line in lines:
-        done = run(line, repository)
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        code, _, err = run(line)
+        assert code == 0, f"{line}\n{err}"
 
 
 def test_python_blocks_run(repository):
@@ -71,11 +74,17 @@ def test_yaml_blocks_are_scenarios(repository):
         validate(parse_source(block, "README.md"))
 
 
-def test_shown_output_is_what_the_command_prints(repository, request):
+def test_shown_output_is_what_the_command_prints(
+    repository, request, run, monkeypatch, simulated_main_plan
+):
+    """The plan is the one that another process solved for the same words."""
+    plan = read_plan(simulated_main_plan)
+    monkeypatch.setattr("planner.session.Session.solve", lambda *_, **__: plan)
     path = repository / "README.md"
     text = path.read_text(encoding="utf-8")
     for command, shown in OUTPUT.findall(text):
-        real = run(command, repository).stdout
+        assert command == "planner solve llama70b_qps50 --brief"
+        _, real, _ = run(command)
         real = "\n".join(line.rstrip() for line in real.splitlines()).strip("\n") + "\n"
         if request.config.getoption("--regenerate-golden"):
             text = (
@@ -91,26 +100,35 @@ def test_shown_output_is_what_the_command_prints(repository, request):
 VARIANT = re.compile(r"^\| ([^|]*) \| `(--set [^`]+)` \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 
 
-def fleet(flags):
-    """Count, GPU and cost of what ``planner solve llama70b_qps50`` finds."""
-    done = run(f"planner solve llama70b_qps50 {flags} --format json", README.parent)
-    plan = json.loads(done.stdout)
+KIND = re.compile(r"\d+x (?:\(\d+x )?(\S+) ")
+
+
+def fleets(printed):
+    """Count, GPU and cost of a plan, and of the same question sized for the prediction itself."""
+    plan = json.loads(printed)
     (service,) = plan["services"]
     counts = Counter()
     for group in service["replica_groups"]:
         counts[group["gpu"]] += group["gpus"]
     gpus = " + ".join(f"{count} {gpu}" for gpu, count in counts.items())
-    return f"{gpus}, ${plan['totals']['usd_per_hour']:,.2f}/h"
+    bare = plan["as_predicted"]
+    kinds = " + ".join(dict.fromkeys(KIND.findall(bare["cheapest_label"])))
+    return [
+        f"{gpus}, ${plan['totals']['usd_per_hour']:,.2f}/h",
+        f"{bare['cheapest_gpus']} {kinds}, ${bare['cheapest_usd_per_hour']:,.2f}/h",
+    ]
 
 
 @pytest.mark.slow
-def test_the_variants_with_and_without_a_margin(request):
+def test_the_variants_with_and_without_a_margin(request, run):
     text = README.read_text(encoding="utf-8")
     rows = list(VARIANT.finditer(text))
     assert len(rows) == 3
     for row in rows:
         name, flags, *shown = row.groups()
-        real = [fleet(flags), fleet(f"{flags} --set assurance=none")]
+        code, printed, err = run(f"planner solve llama70b_qps50 {flags} --format json")
+        assert code == 0, err
+        real = fleets(printed)
         if request.config.getoption("--regenerate-golden"):
             text = text.replace(row[0], f"| {name} | `{flags}` | {real[0]} | {real[1]} |")
             README.write_text(text, encoding="utf-8")

@@ -15,10 +15,10 @@ prompt_tokens: 4000
 output_tokens: 300
 slo: {ttft_p95: 3s, tpot_p95: 30ms}
 search:
-  tensor_parallel: [2, 4]
+  tensor_parallel: [4]
   weights: [fp8]
   kv_cache: [bf16]
-  disaggregation: {prefill_gpus: [PREFILL], decode_gpus: [DECODE], ratios: [2P1D, 3P1D], colocated: false}
+  disaggregation: {prefill_gpus: [PREFILL], decode_gpus: [DECODE], ratios: [2P1D], colocated: false}
 allow_lower_precision: true
 failures: {nodes: 1}
 """
@@ -66,9 +66,9 @@ def test_each_pool_is_launched_on_its_own_gpu(solved, tmp_path):
 
 def test_report_and_simulate_know_both(solved, capsys):
     capsys.readouterr()
-    assert main(["report", str(solved), "--format", "md"]) == 0
+    assert main(["report", str(solved), "--format", "md", "--quick"]) == 0
     assert "prefill TP" in capsys.readouterr().out
-    assert main(["simulate", str(solved)]) == 0
+    assert main(["simulate", str(solved), "--duration", "2m"]) == 0
 
 
 def test_mixed_vendors_are_rejected_with_the_reason(tmp_path, capsys):
@@ -85,8 +85,7 @@ def test_an_unknown_gpu_is_named_with_its_line(tmp_path, refused):
 
 def test_a_comparison_by_gpu_holds_both_pools_to_it(tmp_path, capsys):
     call = ["compare", str(written(tmp_path)), "--vary", "gpu=h100-sxm-80gb,h200-sxm-141gb"]
-    few = ["--set", "search.tensor_parallel=[4]", "--set", "search.disaggregation.ratios=[2P1D]"]
-    assert main([*call, *few, "--verify", "none", "--format", "json"]) == 0
+    assert main([*call, "--verify", "none", "--format", "json"]) == 0
     options = json.loads(capsys.readouterr().out)["options"]
     assert [o["replicas"].partition(" 12x ")[2] for o in options] == [
         f"{gpu} vllm 2P (TP4) + 1D (TP4) in a zone fp8/bf16"
