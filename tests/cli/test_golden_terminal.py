@@ -4,8 +4,10 @@ Decisions are compared exactly, predicted latencies, rates and shares within a t
 (``golden_text``). ``pytest --regenerate-golden`` rewrites a file whose text has changed.
 """
 
+import asyncio
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from command_tree import COMMANDS
@@ -50,6 +52,7 @@ RUNS = {  # name: the arguments and the exit code
     "catalog-offers": ("catalog offers v100", 0),
     "compare": ("compare chat.yaml --vary gpu=h100-sxm-80gb,l40s --verify none --jobs 1", 0),
     "diff": ("diff plan.json chat.yaml --set rate=30 --verify none --jobs 1", 0),
+    "calibrate": ("calibrate points.csv -o mine.yaml", 0),
     "explain": ("explain plan.json", 0),
     "frontier": ("frontier chat.yaml --show resilience --verify none", 0),
     "memory": ("memory --model Qwen/Qwen3-8B --gpu l4", 0),
@@ -63,11 +66,17 @@ RUNS = {  # name: the arguments and the exit code
 }
 UNWRAPPED = {  # output that is no wider on a wider terminal
     "accept": ("accept --plan plan.json", 0),
+    "batch": ("batch chat.yaml --grid rate=10,20 -o rows --jobs 1", 0),
+    "deploy": ("deploy plan.json --target vllm -o launch", 0),
     "import": ("import fleet.yaml --gpu l40s", 0),
     "validate": ("validate wrong.yaml", 2),
     "verify": ("verify plan.json", 0),
     "report.md": ("report plan.json --format md --quick -o -", 0),
     "report.csv": ("report plan.json --format csv --quick -o -", 0),
+}
+MESSAGES = {  # commands that write files, or serve: what they say on stderr
+    "init": "init --from-model Qwen/Qwen3-8B -o mine.yaml",
+    "serve": "serve chat.yaml --port 8123",
 }
 REFUSALS = {  # what is wrong, where, and what to do
     "error-no-file": "solve no_such_scenario",
@@ -168,6 +177,54 @@ def test_a_command_that_does_not_wrap(name, run, golden_text):
     golden_text("terminal", name, out)
 
 
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_command_that_prints_messages_alone(name, run, golden_text, monkeypatch):
+    uvicorn = pytest.importorskip("uvicorn")
+    served = []
+    monkeypatch.setattr(uvicorn, "run", lambda app, **named: served.append((app, named)))
+    code, out, err = run(MESSAGES[name], UNWRAPPED_WIDTH)
+    assert (code, out) == (0, ""), err
+    assert [named["port"] for _, named in served] == [8123] * (name == "serve")
+    golden_text("terminal", name, err)
+
+
+def test_the_scenario_that_init_writes(run, golden_text):
+    code, _, err = run(MESSAGES["init"], UNWRAPPED_WIDTH)
+    assert code == 0, err
+    golden_text("terminal", "init.yaml", Path("mine.yaml").read_text(encoding="utf-8"))
+
+
+def test_the_schema_is_the_shipped_file(run, repository):
+    code, out, err = run("schema", UNWRAPPED_WIDTH)
+    assert (code, err) == (0, "")
+    shipped = repository / "scenarios" / "scenario.schema.json"
+    assert out == shipped.read_text(encoding="utf-8")
+
+
+def test_the_tools_of_mcp(run, golden_text, monkeypatch):
+    """Names, descriptions and arguments; the tools themselves are called in tests/web."""
+    pytest.importorskip("mcp.server.mcpserver")
+    from planner.web import mcp_server
+
+    make, opened = mcp_server.create_server, []
+
+    def kept(session):
+        opened.append(make(session))
+        monkeypatch.setattr(opened[0], "run", lambda transport: opened.append(transport))
+        return opened[0]
+
+    monkeypatch.setattr(mcp_server, "create_server", kept)
+    assert run("mcp", UNWRAPPED_WIDTH)[0] == 0
+    server, transport = opened
+    assert transport == "stdio"
+    tools = asyncio.run(server.list_tools())
+    text = "".join(
+        f"{tool.name}({', '.join(tool.input_schema['properties'])})\n{tool.description}\n\n"
+        for tool in tools
+    )
+    golden_text("terminal", "mcp", text)
+
+
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_refusal(name, run, golden_text):
     code, out, err = run(REFUSALS[name], UNWRAPPED_WIDTH)
@@ -189,7 +246,7 @@ def test_a_help_page(path, command, run, golden_text, monkeypatch):
 def test_no_golden_text_without_a_command(repository):
     folder = repository / "tests" / "golden"
     runs = {f"{name}.{width}.txt" for name in RUNS for width in WIDTHS}
-    others = {f"{name}.txt" for name in (*UNWRAPPED, *REFUSALS)}
+    others = {f"{name}.txt" for name in (*UNWRAPPED, *MESSAGES, *REFUSALS, "init.yaml", "mcp")}
     assert {p.name for p in (folder / "terminal").iterdir()} == runs | others
     assert {p.stem for p in (folder / "help").iterdir()} == {"-".join(p) for p, _ in COMMANDS}
 
