@@ -74,9 +74,9 @@ class Operation:
 
     keys: columns that make a shape. axes: the ladder of each of the one or two axis columns.
     rise: exponent with which latency continues beyond the last measured value of each axis.
-    shared: engines run the same kernels, the fastest table holds for all. peers: on cards
+    shared: engines run the same kernels, the fastest table holds for all. peers: on GPUs
     joined by PCIe alone the fastest of all engines and versions holds: of the machines that measured
-    them, some let cards reach their peers.
+    them, some let GPUs reach their peers.
     """
 
     table: str
@@ -257,11 +257,11 @@ def main(folder: Path) -> int:
         for place, arrays in reduced(operation, folder).items():
             found.setdefault(place, {}).update(arrays)
     _share(found)
-    cards = {card.name for card in load_catalog().gpus()}
+    gpus = {gpu.name for gpu in load_catalog().gpus()}
     ROOT.mkdir(parents=True, exist_ok=True)
     total = 0
     for (gpu, engine), arrays in sorted(found.items()):
-        if engine == "nccl" or gpu not in cards:
+        if engine == "nccl" or gpu not in gpus:
             continue
         path = ROOT / f"{gpu}.{engine}.npz"
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # an array may be named allow_pickle
@@ -276,7 +276,7 @@ def reduced(operation: Operation, folder: Path) -> dict[tuple[str, str], Arrays]
     columns = _read(operation, folder)
     gpu, engine = columns.values["gpu"], columns.values["engine"]
     gpus, engines = columns.words["gpu"], columns.words["engine"]
-    lone = {card.name for card in load_catalog().gpus() if not card.link_gb_s}
+    lone = {gpu.name for gpu in load_catalog().gpus() if not gpu.link_gb_s}
     joined = np.array([operation.shared or (operation.peers and name in lone) for name in gpus])
     place = gpu * (len(engines) + 1) + np.where(joined[gpu], len(engines), engine)
     result: dict[tuple[str, str], Arrays] = {}

@@ -7,9 +7,9 @@ import pytest
 import shared_data
 import solved_once
 
-from planner.catalog.store import Catalog
-
 shared_data.share()
+
+from planner.catalog.store import Catalog, load_catalog  # noqa: E402  # the shared one
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -29,7 +29,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return shared_data.store.load_catalog()
+    return load_catalog()
 
 
 @pytest.fixture(scope="session")

@@ -54,11 +54,11 @@ def test_deepseek_int4_on_eight_h100(rows):
     kv = row["KV cache per token"]
     assert kv.textbook.result == "70,272 B"
     assert "not the GQA formula" in kv.textbook.note
-    cards = row["8x h100-sxm-80gb, INT4"]
-    assert cards.textbook.numbers == "8x 80 = 640 GB, - 336 - 24"
-    assert cards.textbook.result == "280 GB left for KV"
-    assert cards.honest.result == "35 GB distinct, 498,065 tokens"
-    assert "not 3.98 million tokens" in cards.honest.note
+    eight = row["8x h100-sxm-80gb, INT4"]
+    assert eight.textbook.numbers == "8x 80 = 640 GB, - 336 - 24"
+    assert eight.textbook.result == "280 GB left for KV"
+    assert eight.honest.result == "35 GB distinct, 498,065 tokens"
+    assert "not 3.98 million tokens" in eight.honest.note
     assert "one latent per token" in verdict
     assert "natively fp8_block" in row["Weights"].honest.note
     assert [b.scenario for b in explained.beside] == [

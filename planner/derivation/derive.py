@@ -39,7 +39,7 @@ def _derive(q: DerivationInputs) -> Derivation:
         load_rows.concurrency(q),
         memory_rows.kv_pool(q),
         memory_rows.total(q),
-        *memory_rows.cards(q),
+        *memory_rows.gpus(q),
         load_rows.arithmetic(q),
         *load_rows.speeds(q),
         load_rows.chosen(q),
@@ -51,12 +51,12 @@ def _derive(q: DerivationInputs) -> Derivation:
 
 def _verdict(q: DerivationInputs) -> str:
     """Why the columns differ, or that they agree, in a sentence."""
-    if q.cards and not q.groups:
-        memory = q.cards * q.card_bytes(q.card) / GB
+    if q.gpus and not q.groups:
+        memory = q.gpus * q.gpu_bytes(q.gpu) / GB
         weights = min(q.textbook.weights_bytes(n) for n in q.formats) / GB
         if weights > memory:
             return (
-                f"Both columns agree: the weights alone are {weights:,.0f} GB and {q.cards} GPUs "
+                f"Both columns agree: the weights alone are {weights:,.0f} GB and {q.gpus} GPUs "
                 f"have {memory:,.0f} GB. Use more GPUs or fewer bits per weight."
             )
     if q.copies > 1:
@@ -65,13 +65,13 @@ def _verdict(q: DerivationInputs) -> str:
             f"that every TP rank stores in full: {q.copies} GPUs store the same tokens, so the pool "
             f"is {q.copies} times smaller than the sum of their memory suggests."
         )
-    counts = sorted({q.textbook.cards(n, q.card_bytes(q.reference[0].gpu)) for n in q.formats})
-    if q.reference_cards > counts[-1]:
+    counts = sorted({q.textbook.gpus(n, q.gpu_bytes(q.reference[0].gpu)) for n in q.formats})
+    if q.reference_count > counts[-1]:
         fewest = f"{counts[0]} to " if counts[0] < counts[-1] else ""
         most = counted(counts[-1], "GPU")
         return (
             f"By memory alone {fewest}{most} would do, but the demand needs the arithmetic of "
-            f"{q.reference_cards:.1f} {q.reference[0].name}s at 100 % of BF16 peak, so "
+            f"{q.reference_count:.1f} {q.reference[0].name}s at 100 % of BF16 peak, so "
             f"{most} cannot serve it whatever their memory. The textbook hides this by assuming "
             f"{q.service.assumptions.response_time:g} s per request: no target requires that speed, and "
             "load does not slow it down."

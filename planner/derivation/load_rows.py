@@ -91,7 +91,7 @@ def arithmetic(q: DerivationInputs) -> DerivationRow:
         "rate x tokens x 2 x active parameters",
         f"{q.service.rate:g}/s x {q.tokens:,.0f} x 2 x {active}",
         f"{_short(q.arithmetic_flops_s / 1e3 / TERA)} PFLOP/s",
-        f"{_short(q.reference_cards)} {unit.name}s at 100 % of BF16 peak; "
+        f"{_short(q.reference_count)} {unit.name}s at 100 % of BF16 peak; "
         f"{_short(products)} when the embedding and unsampled heads are left out{attention}",
     )
     return DerivationRow("Arithmetic the demand needs", None, honest)

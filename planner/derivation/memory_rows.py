@@ -1,4 +1,4 @@
-"""The rows about memory: weights, KV cache, cards."""
+"""The rows about memory: weights, KV cache, GPUs."""
 
 from __future__ import annotations
 
@@ -153,17 +153,17 @@ def total(q: DerivationInputs) -> DerivationRow:
     )
 
 
-def cards(q: DerivationInputs) -> Iterator[DerivationRow]:
+def gpus(q: DerivationInputs) -> Iterator[DerivationRow]:
     """How many GPUs memory asks for, or what the given ones leave for the KV cache."""
     for name in q.formats:
-        yield _given_cards(q, name) if q.cards else _cards_by_memory(q, name)
+        yield _given_gpus(q, name) if q.gpus else _gpus_by_memory(q, name)
 
 
-def _cards_by_memory(q: DerivationInputs, name: str) -> DerivationRow:
+def _gpus_by_memory(q: DerivationInputs, name: str) -> DerivationRow:
     fits = []
-    for gpu in (card.gpu for card in q.reference):
-        count = q.textbook.cards(name, q.card_bytes(gpu))
-        fits.append(f"{count}x {gpu} TP={count} ({count * q.card_bytes(gpu) / GB:g} GB)")
+    for gpu in (named.gpu for named in q.reference):
+        count = q.textbook.gpus(name, q.gpu_bytes(gpu))
+        fits.append(f"{count}x {gpu} TP={count} ({count * q.gpu_bytes(gpu) / GB:g} GB)")
     book = DerivationStep(
         "smallest power of two that fits it",
         f"{q.textbook.total_bytes(name) / GB:,.1f} GB",
@@ -172,12 +172,12 @@ def _cards_by_memory(q: DerivationInputs, name: str) -> DerivationRow:
     return DerivationRow(f"GPUs by memory, {name.upper()}", book, None)
 
 
-def _given_cards(q: DerivationInputs, name: str) -> DerivationRow:
-    t, memory = q.textbook, q.card_bytes(q.card)
-    left = q.cards * memory - t.weights_bytes(name) - t.overhead_bytes
+def _given_gpus(q: DerivationInputs, name: str) -> DerivationRow:
+    t, memory = q.textbook, q.gpu_bytes(q.gpu)
+    left = q.gpus * memory - t.weights_bytes(name) - t.overhead_bytes
     book = DerivationStep(
         "GPUs x memory - weights - other",
-        f"{q.cards}x {memory / GB:g} = {q.cards * memory / GB:g} GB, "
+        f"{q.gpus}x {memory / GB:g} = {q.gpus * memory / GB:g} GB, "
         f"- {t.weights_bytes(name) / GB:,.0f} - {t.overhead_bytes / GB:g}",
         f"{left / GB:,.0f} GB left for KV" if left > 0 else "does not fit",
     )
@@ -191,4 +191,4 @@ def _given_cards(q: DerivationInputs, name: str) -> DerivationRow:
             f"not {left / t.kv_token_bytes / 1e6:,.2f} million tokens, unless attention DP or "
             "context parallelism shards the cache",
         )
-    return DerivationRow(f"{q.cards}x {q.card}, {name.upper()}", book, honest)
+    return DerivationRow(f"{q.gpus}x {q.gpu}, {name.upper()}", book, honest)

@@ -15,7 +15,7 @@ from planner.scenario.schema import Service
 from planner.sizing.cache.kv_cache import kv_bytes_per_token
 from planner.sizing.parameters import ParameterCount, count_parameters
 from planner.sizing.precision import format_family
-from planner.sizing.reference_gpus import Card, textbook_cards
+from planner.sizing.reference_gpus import ReferenceGpu, textbook_gpus
 from planner.units import GB
 from planner.workload.lengths import JointLengths, lengths_of
 
@@ -24,7 +24,7 @@ from planner.workload.lengths import JointLengths, lengths_of
 class DerivationInputs:
     """One service of a plan, ready to be derived.
 
-    ``card``, ``cards``: the GPU type and count that the scenario's stock fixes, ("", 0) otherwise;
+    ``gpu``, ``gpus``: the GPU type and count that the scenario's stock fixes, ("", 0) otherwise;
     ``copies``: how many ranks hold the same MLA latent, in the plan or, without one, under the widest
     searched TP; ``reference``: the GPUs the textbook counts in, the first of them the unit of
     arithmetic.
@@ -38,10 +38,10 @@ class DerivationInputs:
     parameters: ParameterCount
     lengths: JointLengths
     textbook: Textbook
-    card: str
-    cards: int
+    gpu: str
+    gpus: int
     copies: int
-    reference: tuple[Card, ...]
+    reference: tuple[ReferenceGpu, ...]
 
     @property
     def groups(self) -> tuple[ReplicaGroup, ...]:
@@ -63,7 +63,7 @@ class DerivationInputs:
         """The searched weight formats, in the scenario's words."""
         return tuple(self.textbook.bits)
 
-    def card_bytes(self, name: str) -> float:
+    def gpu_bytes(self, name: str) -> float:
         """Marketed memory of a GPU, which is what the textbook counts [B]."""
         return self.catalog.gpu(name).marketed_memory_gb * GB
 
@@ -73,7 +73,7 @@ class DerivationInputs:
         return self.service.rate * self.tokens * 2 * self.parameters.active
 
     @property
-    def reference_cards(self) -> float:
+    def reference_count(self) -> float:
         """That arithmetic in GPUs of the first reference at 100 % of their BF16 peak."""
         return self.arithmetic_flops_s / self.catalog.gpu(self.reference[0].gpu).peak_flops("bf16")
 
@@ -85,8 +85,8 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> DerivationInputs
     lengths = lengths_of(service)
     given = service.assumptions
     stock = plan.scenario.limits.stock
-    card, cards = next(iter(stock.items())) if len(stock) == 1 else ("", 0)
-    overhead = (given.textbook_overhead_gb + cards * given.textbook_overhead_gb_per_gpu) * GB
+    gpu, gpus = next(iter(stock.items())) if len(stock) == 1 else ("", 0)
+    overhead = (given.textbook_overhead_gb + gpus * given.textbook_overhead_gb_per_gpu) * GB
     answer = next((s for s in plan.services if s.name == service.name), None)
     latent = any(isinstance(layer.mixer, LatentAttention) for layer in model.layers)
     return DerivationInputs(
@@ -105,10 +105,10 @@ def question(service: Service, plan: Plan, catalog: Catalog) -> DerivationInputs
             in_flight=service.rate * given.response_time,
             overhead_bytes=overhead,
         ),
-        card=card,
-        cards=cards,
+        gpu=gpu,
+        gpus=gpus,
         copies=_copies(service, answer) if latent else 1,
-        reference=textbook_cards(catalog),
+        reference=textbook_gpus(catalog),
     )
 
 

@@ -53,10 +53,10 @@ class Textbook:
         """Weights, KV cache and everything else [B]."""
         return self.weights_bytes(name) + self.kv_bytes + self.overhead_bytes
 
-    def cards(self, name: str, card_bytes: float) -> int:
+    def gpus(self, name: str, gpu_bytes: float) -> int:
         """The smallest power of two of GPUs whose memory holds the total."""
         count = 1
-        while self.total_bytes(name) > count * card_bytes:
+        while self.total_bytes(name) > count * gpu_bytes:
             count *= 2
         return count
 

@@ -17,36 +17,36 @@ MOST_CARDS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class OwnedCards:
+class OwnedGpus:
     """``count`` GPUs of one kind."""
 
     gpu: GpuSpec
     count: int
 
 
-def read_cards(text: str, catalog: Catalog) -> tuple[OwnedCards, ...]:
+def read_owned_gpus(text: str, catalog: Catalog) -> tuple[OwnedGpus, ...]:
     """Read "2x rtx-3090, 1x rtx-4090"; raises InputError for what is no GPU or no count."""
-    cards: dict[str, OwnedCards] = {}
+    owned: dict[str, OwnedGpus] = {}
     for part in filter(None, (piece.strip() for piece in re.split(r"[,;+]", text))):
         match = ENTRY.fullmatch(part)
         if match is None:
             raise InputError("not a list of GPUs", found=part, allowed='"2x rtx-3090, 1x rtx-4090"')
         count = int(match.group(1) or 1)
         gpu = catalog.gpu(re.sub(r"[ _]+", "-", match.group(2).strip()))
-        total = count + (cards[gpu.name].count if gpu.name in cards else 0)
+        total = count + (owned[gpu.name].count if gpu.name in owned else 0)
         if not 1 <= total <= MOST_CARDS:
             raise InputError("the count is out of range", found=total, allowed=f"1 to {MOST_CARDS}")
-        cards[gpu.name] = OwnedCards(gpu, total)
-    if not cards:
+        owned[gpu.name] = OwnedGpus(gpu, total)
+    if not owned:
         raise InputError("no GPUs", found=text, allowed='"2x rtx-3090, 1x rtx-4090"')
-    return tuple(cards.values())
+    return tuple(owned.values())
 
 
 def owned_that_fit(
     catalog: Catalog,
     model: ModelSpec,
     ask: FitQuestion,
-    cards: Sequence[OwnedCards],
+    owned: Sequence[OwnedGpus],
     *,
     precisions: Sequence[str] = PRECISIONS,
 ) -> list[GpuFit]:
@@ -56,14 +56,14 @@ def owned_that_fit(
     one with the least memory.
     """
     found: list[GpuFit] = []
-    for own in cards:
+    for own in owned:
         counts = range(1, own.count + 1)
         found += gpus_that_fit(
             catalog, model, ask, precisions=precisions, gpus=(own.gpu,), counts=tuple(counts)
         )
-    if len(cards) > 1:
-        least = min((own.gpu for own in cards), key=lambda gpu: gpu.cuda_visible_gib)
-        together = sum(own.count for own in cards)
+    if len(owned) > 1:
+        least = min((own.gpu for own in owned), key=lambda gpu: gpu.cuda_visible_gib)
+        together = sum(own.count for own in owned)
         mixed = gpus_that_fit(
             catalog, model, ask, precisions=precisions, gpus=(least,), counts=(together,)
         )
@@ -74,13 +74,13 @@ def owned_that_fit(
 def models_on_owned(
     catalog: Catalog,
     ask: FitQuestion,
-    cards: Sequence[OwnedCards],
+    owned: Sequence[OwnedGpus],
     *,
     precisions: Sequence[str] = PRECISIONS,
 ) -> list[GpuFit]:
     """Try every model of the catalog on all GPUs at once."""
-    least = min((own.gpu for own in cards), key=lambda gpu: gpu.cuda_visible_gib)
-    together = sum(own.count for own in cards)
+    least = min((own.gpu for own in owned), key=lambda gpu: gpu.cuda_visible_gib)
+    together = sum(own.count for own in owned)
     return [
         fit
         for name in catalog.model_names()

@@ -11,7 +11,7 @@ from planner.sizing.cache.kv_cache import kv_bytes_per_token
 from planner.sizing.corrections import corrections
 from planner.sizing.model_memory import check_size
 from planner.sizing.parameters import count_parameters
-from planner.sizing.reference_gpus import cards_that_hold
+from planner.sizing.reference_gpus import gpus_that_hold
 from planner.sizing.rules_of_thumb import (
     BUFFER,
     VLLM_UTILISATION,
@@ -47,7 +47,7 @@ class QuickAnswer:
 
     estimate: QuickEstimate
     params: float
-    cards: tuple[str, ...]
+    gpus: tuple[str, ...]
     exact: Mapping[str, float] | None
     pool: QuickPool | None
     steps: tuple[Advice, ...]
@@ -64,7 +64,7 @@ def quick_answer(
     seq: int = 2048,
     batch: int = 1,
     model: ModelSpec | None = None,
-    card_gb: float | None = None,
+    gpu_gb: float | None = None,
 ) -> QuickAnswer:
     """Apply the quick formula; what is not given comes from ``model``.
 
@@ -83,19 +83,19 @@ def quick_answer(
     pool = None
     steps: tuple[Advice, ...] = ()
     notes = [*_notes(estimate, exact), *corrections(catalog, "rule-of-thumb", "precision")]
-    if card_gb is not None:
+    if gpu_gb is not None:
         per_token = (exact["kv_gb"] if exact else estimate.kv_gb) * GB / (seq * batch)
-        pool = _pool(card_gb, estimate.weights_gb, per_token, seq)
+        pool = _pool(gpu_gb, estimate.weights_gb, per_token, seq)
         steps = decision_tree(
             model_gb=estimate.weights_gb,
-            card_gb=card_gb,
+            gpu_gb=gpu_gb,
             kv_needed_gb=estimate.kv_gb,
             kv_available_gb=pool.pool_gb,
         )
         for subject in ("pool", "concurrency"):
             notes += corrections(catalog, "rule-of-thumb", subject)
-    cards = cards_that_hold(catalog, estimate.total_gb)
-    return QuickAnswer(estimate, params, cards, exact, pool, steps, tuple(notes))
+    gpus = gpus_that_hold(catalog, estimate.total_gb)
+    return QuickAnswer(estimate, params, gpus, exact, pool, steps, tuple(notes))
 
 
 def nanochat_notes(catalog: Catalog, memory: NanochatMemory, max_seq_len: int) -> tuple[str, ...]:
@@ -110,9 +110,9 @@ def nanochat_notes(catalog: Catalog, memory: NanochatMemory, max_seq_len: int) -
     return (*corrections(catalog, "nanochat", f"d{memory.depth}"), *notes)
 
 
-def _pool(card_gb: float, model_gb: float, bytes_per_token: float, seq: int) -> QuickPool:
-    """``card x 0.9 - weights - 2`` [GB], and the tokens in it."""
-    pool = max(0.0, vllm_pool_gb(card_gb, VLLM_UTILISATION, model_gb))
+def _pool(gpu_gb: float, model_gb: float, bytes_per_token: float, seq: int) -> QuickPool:
+    """``GPU x 0.9 - weights - 2`` [GB], and the tokens in it."""
+    pool = max(0.0, vllm_pool_gb(gpu_gb, VLLM_UTILISATION, model_gb))
     tokens = tokens_in_pool(pool, bytes_per_token)
     return QuickPool(pool, bytes_per_token, tokens, int(tokens / seq))
 

@@ -14,7 +14,7 @@ FILE = "memory/cards.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ReferenceGpu:
     """A GPU and its marketed memory [GB]; ``quick_list``: whether the quick calculator offers it.
 
     ``gpu``: its name in the catalog, "" where it has none; ``textbook_rank``: its place among the
@@ -34,7 +34,7 @@ class Card:
         return f"{self.name} ({self.memory_gb:g} GB)"
 
 
-class CardRow(TableRow):
+class ReferenceGpuRow(TableRow):
     """One line of ``catalogs/memory/cards.csv``."""
 
     card: str
@@ -47,27 +47,27 @@ class CardRow(TableRow):
     as_of: IsoDate
 
 
-def reference_cards(catalog: Catalog) -> tuple[Card, ...]:
+def reference_gpus(catalog: Catalog) -> tuple[ReferenceGpu, ...]:
     """Return every GPU of the list, in its order; raises CatalogError when the table is wrong."""
-    rows = read_rows(catalog.root / FILE, CardRow)
+    rows = read_rows(catalog.root / FILE, ReferenceGpuRow)
     return tuple(
-        Card(row.card, row.memory_gb, row.quick_list, row.note, row.gpu, row.textbook_rank)
+        ReferenceGpu(row.card, row.memory_gb, row.quick_list, row.note, row.gpu, row.textbook_rank)
         for _, row in rows
     )
 
 
-def textbook_cards(catalog: Catalog) -> tuple[Card, ...]:
+def textbook_gpus(catalog: Catalog) -> tuple[ReferenceGpu, ...]:
     """Return the GPUs a derivation counts in, by rank; raises CatalogError where none is ranked."""
-    ranked = [c for c in reference_cards(catalog) if c.textbook_rank is not None]
+    ranked = [c for c in reference_gpus(catalog) if c.textbook_rank is not None]
     if not ranked:
         raise CatalogError("no GPU has a textbook_rank", where=str(catalog.root / FILE))
     return tuple(sorted(ranked, key=lambda c: c.textbook_rank or 0))
 
 
-def cards_that_hold(catalog: Catalog, needed_gb: float) -> tuple[str, ...]:
+def gpus_that_hold(catalog: Catalog, needed_gb: float) -> tuple[str, ...]:
     """Return the quick list's GPUs with at least ``needed_gb`` [GB] of marketed memory."""
     return tuple(
-        card.label
-        for card in reference_cards(catalog)
-        if card.quick_list and card.memory_gb >= needed_gb
+        gpu.label
+        for gpu in reference_gpus(catalog)
+        if gpu.quick_list and gpu.memory_gb >= needed_gb
     )

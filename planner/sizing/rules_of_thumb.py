@@ -81,10 +81,10 @@ def kv_bytes_per_token(
 
 
 def vllm_pool_gb(
-    card_gb: float, utilisation: float, model_gb: float, reserve_gb: float = VLLM_RESERVE_GB
+    gpu_gb: float, utilisation: float, model_gb: float, reserve_gb: float = VLLM_RESERVE_GB
 ) -> float:
-    """KV pool as ``card x utilisation - weights - reserve`` [GB]."""
-    return card_gb * utilisation - model_gb - reserve_gb
+    """KV pool as ``GPU x utilisation - weights - reserve`` [GB]."""
+    return gpu_gb * utilisation - model_gb - reserve_gb
 
 
 def tokens_in_pool(pool_gb: float, bytes_per_token: float) -> float:
@@ -118,7 +118,7 @@ class Advice:
 def decision_tree(
     *,
     model_gb: float,
-    card_gb: float,
+    gpu_gb: float,
     kv_needed_gb: float,
     kv_available_gb: float,
     rate_qps: float | None = None,
@@ -128,13 +128,13 @@ def decision_tree(
 
     The throughput step is asked only when both rates are given [requests/s].
     """
-    one_card = model_gb <= card_gb
+    one_gpu = model_gb <= gpu_gb
     enough_kv = kv_needed_gb <= kv_available_gb
     steps = [
         Advice(
             "do the weights fit on one GPU?",
-            one_card,
-            "quantisation would save more memory" if one_card else "use tensor parallelism",
+            one_gpu,
+            "quantisation would save more memory" if one_gpu else "use tensor parallelism",
         ),
         Advice(
             "is the KV cache enough for the concurrency?",
@@ -161,8 +161,8 @@ class Concurrency:
     implied: float
     assumed_total_gb: float
     implied_total_gb: float
-    assumed_cards: int
-    implied_cards: int
+    assumed_gpus: int
+    implied_gpus: int
 
 
 def memory_alone(
@@ -174,15 +174,15 @@ def memory_alone(
     ttft_s: float,
     tpot_s: float,
     output_tokens: float,
-    card_gb: float,
+    gpu_gb: float,
     other_gb: float = 5.0,
 ) -> Concurrency:
     """Size by memory alone: ``weights + KV per request x rate x response time + other``."""
     assumed = rate_qps * response_s
     implied = rate_qps * (ttft_s + output_tokens * tpot_s)
     totals = [model_gb + n * kv_request_gb + other_gb for n in (assumed, implied)]
-    cards = [max(1, -int(-total // card_gb)) for total in totals]
-    return Concurrency(assumed, implied, totals[0], totals[1], cards[0], cards[1])
+    gpus = [max(1, -int(-total // gpu_gb)) for total in totals]
+    return Concurrency(assumed, implied, totals[0], totals[1], gpus[0], gpus[1])
 
 
 def mib_to_gib(mib: float) -> float:

@@ -11,6 +11,6 @@ def test_a100_is_slower_than_h100_by_as_much_as_measured() -> None:
     catalog = load_catalog()
     ratios = card_ratios(catalog, load_calibration(catalog))
     assert len(ratios) > 40
-    # both cards are priced by today's kernels, which use more of an H100 than those of 2023 did
+    # both GPUs are priced by today's kernels, which use more of an H100 than those of 2023 did
     assert median(abs(r.prompt_predicted / r.prompt_measured - 1) for r in ratios) < 0.25
     assert median(abs(r.token_predicted / r.token_measured - 1) for r in ratios) < 0.20

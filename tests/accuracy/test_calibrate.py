@@ -31,7 +31,7 @@ def point(concurrency: int, ttft_ms: float = 1.0, tpot_ms: float = 1.0) -> Measu
 
 @pytest.fixture(scope="module")
 def measured(catalog: Catalog) -> list[MeasuredPoint]:
-    """A card that is 1.4 times as slow as predicted; a test's own numbers, not a measurement."""
+    """A GPU that is 1.4 times as slow as predicted; a test's own numbers, not a measurement."""
     predictor = Predictor(catalog, load_calibration(catalog))
     found = [(n, predictor.predict(point(n))) for n in (1, 4, 16, 64)]
     return [point(n, p.ttft_ms * SLOWER, p.tpot_ms * SLOWER) for n, p in found]

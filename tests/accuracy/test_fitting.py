@@ -46,7 +46,7 @@ def slower(sample: Sample, times: float) -> Sample:
 
 @pytest.fixture(scope="module")
 def samples(catalog: Catalog, calibration: Calibration) -> list[Sample]:
-    """Two models on two cards, all 1.3 times as slow as the priors say."""
+    """Two models on two GPUs, all 1.3 times as slow as the priors say."""
     points = [
         MeasuredPoint(model, gpu, "vllm", "bf16", tp, 1024, 256, n, 1.0, 1.0)
         for model in ("Qwen/Qwen3-8B", "Qwen/Qwen3-32B")

@@ -29,7 +29,7 @@ from planner.catalog.offer_rows import OfferRow
 from planner.catalog.store import load_catalog
 from planner.catalog.support import SupportConditions
 from planner.sizing.corrections import CorrectionRow
-from planner.sizing.reference_gpus import CardRow
+from planner.sizing.reference_gpus import ReferenceGpuRow
 
 ROOT = load_catalog().root
 TABLES: dict[str, type[BaseModel]] = {
@@ -48,7 +48,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "drafts/drafts.csv": DraftRow,
     "drafts/methods.csv": MethodRow,
     "drafts/priors.csv": DraftPriorRow,
-    "memory/cards.csv": CardRow,
+    "memory/cards.csv": ReferenceGpuRow,
     "memory/corrections.csv": CorrectionRow,
     "calibration/memory_facts.csv": MemoryFact,
 }

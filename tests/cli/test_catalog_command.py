@@ -65,7 +65,7 @@ def test_unknown_name_gives_the_nearest(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_filter_without_a_match_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nothing matches" in run(capsys, "gpus", "no-such-card", code=2)
+    assert "nothing matches" in run(capsys, "gpus", "no-such-gpu", code=2)
 
 
 def test_a_broken_catalog_folder_exits_4(

@@ -133,7 +133,7 @@ def test_fits_by_gpu_lists_models() -> None:
 
 
 def test_rule_of_thumb_is_beside_the_exact_answer() -> None:
-    stated = as_json("rule-of-thumb", "--model", "Qwen/Qwen3-8B", "--card-gb", "24")
+    stated = as_json("rule-of-thumb", "--model", "Qwen/Qwen3-8B", "--gpu-gb", "24")
     assert stated["kv_gb"] == pytest.approx(4 * stated["exact"]["kv_gb"])
     assert "4.0 times" in stated["notes"][0]
     assert stated["decision_tree"][0]["holds"] is True
@@ -296,7 +296,7 @@ def test_a_launch_without_a_gpu_is_refused() -> None:
     assert "--gpu" in str(result.exception)
 
 
-def test_fits_takes_the_cards_one_has() -> None:
+def test_fits_takes_the_gpus_one_has() -> None:
     stated = as_json("fits", "--model", "Qwen/Qwen3-8B", "--mine", "2x rtx-3090, 1x rtx-4090")
     assert {fit["gpu"] for fit in stated["fits"]} == {"rtx-3090", "rtx-4090", "all 3 as rtx-4090"}
 
@@ -309,3 +309,13 @@ def test_the_headline_counts_an_encoder_with_its_language_model(tmp_path: Path) 
     headline = run("--model", str(path)).output.splitlines()[0]
     assert headline.startswith("4.68 B parameters (0.66 B of them an encoder); 9.35 GB (8.71 GiB)")
     assert "vision or audio encoder" in run("--model", str(path)).output
+
+
+def test_the_former_name_of_an_option_works_and_warns(capsys: pytest.CaptureFixture[str]) -> None:
+    call = ["memory", "rule-of-thumb", "--model", "Qwen/Qwen3-8B", "--format", "json"]
+    assert main([*call, "--gpu-gb", "24"]) == 0
+    today = capsys.readouterr()
+    assert main([*call, "--card-gb", "24"]) == 0
+    former = capsys.readouterr()
+    assert (former.out, today.err) == (today.out, "")
+    assert former.err == "warning: --card-gb is now called --gpu-gb\n"

@@ -95,7 +95,7 @@ def test_short_stock_serves_the_first_and_reports_the_rest(catalog: Catalog) -> 
     assert sum(n.count * n.gpus_per_node for n in plan.nodes) == 12
 
 
-def test_buckets_may_go_to_different_cards(tmp_path: Path, catalog: Catalog) -> None:
+def test_buckets_may_be_served_by_different_gpus(tmp_path: Path, catalog: Catalog) -> None:
     plan = written(BUCKETS, tmp_path, catalog)
     assert plan.status == "optimal"
     (service,) = plan.services

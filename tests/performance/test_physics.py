@@ -36,10 +36,10 @@ FORMATS = ("bf16", "fp8", "int4", "nvfp4")
 def built(
     model: str, gpu: str, engine: str, weights: str, tp: int = 1, dp: int = 1, pp: int = 1
 ) -> Deployment:
-    spec, card = CATALOG.model(model), CATALOG.gpu(gpu)
+    spec, device = CATALOG.model(model), CATALOG.gpu(gpu)
     return Deployment(
         model=spec,
-        gpu=card,
+        gpu=device,
         engine=CATALOG.engine(engine),
         tensor_parallel=tp,
         weights=weights_for(spec, weights, CATALOG.weight_format),
@@ -168,7 +168,7 @@ def test_less_precision_never_reads_more_bytes(model: str, gpu: str, engine: str
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("gpu", [gpu.name for gpu in CATALOG.gpus() if gpu.peak_flops("fp16")])
-def test_every_card_and_engine_has_factors_within_bounds(gpu: str, engine: str) -> None:
+def test_every_gpu_and_engine_has_factors_within_bounds(gpu: str, engine: str) -> None:
     deployment = built("Qwen/Qwen3-30B-A3B", gpu, engine, "fp8", 2)
     assert not legal_reasons(deployment)
     seconds = float(steps_of(deployment).step_seconds(decode(16.0, 1000.0)))

@@ -25,11 +25,11 @@ def calibration(catalog: Catalog) -> Calibration:
 
 def deployment(catalog: Catalog, model: str, gpu: str, tp: int, **kwargs: Any) -> Deployment:
     spec = catalog.model(model)
-    card = catalog.gpu(gpu)
+    device = catalog.gpu(gpu)
     weights = weights_for(spec, str(kwargs.pop("weights", "native")), catalog.weight_format)
     engine = catalog.engine(str(kwargs.pop("engine", "vllm")))
     kv = catalog.kv_format("bf16")
-    return Deployment(spec, card, engine, tp, weights, kv, **kwargs)
+    return Deployment(spec, device, engine, tp, weights, kv, **kwargs)
 
 
 def test_arrays_and_floats_agree(catalog: Catalog, calibration: Calibration) -> None:

@@ -14,7 +14,7 @@ from planner.sizing.cache import kv_cache
 from planner.sizing.measured_vs_theory import compare_with_measurement
 from planner.sizing.parameters import count_parameters
 from planner.sizing.precision import weight_bytes
-from planner.sizing.reference_gpus import cards_that_hold, reference_cards
+from planner.sizing.reference_gpus import gpus_that_hold, reference_gpus
 from planner.sizing.training.nanochat import nanochat_memory, nanochat_parameters
 from planner.units import GB, GIB
 
@@ -66,7 +66,7 @@ def test_the_a100_pool_and_its_tokens() -> None:
 
 
 @pytest.mark.parametrize("row", rows("tensor_parallel_70b"))
-def test_70b_over_cards(row: dict[str, Any]) -> None:
+def test_70b_over_gpus(row: dict[str, Any]) -> None:
     assert rules_of_thumb.weights_gb(70e9, 2) / row["tp"] == row["gb"]
 
 
@@ -78,7 +78,7 @@ def test_estimate_vram() -> None:
 def test_decision_tree_of_the_70b_walk_through() -> None:
     steps = rules_of_thumb.decision_tree(
         model_gb=140,
-        card_gb=80,
+        gpu_gb=80,
         kv_needed_gb=73.5,
         kv_available_gb=320 - 140 - 5,
         rate_qps=50,
@@ -92,7 +92,7 @@ def test_decision_tree_of_the_70b_walk_through() -> None:
     ]
 
 
-def test_memory_alone_makes_four_cards_look_enough() -> None:
+def test_memory_alone_makes_four_gpus_look_enough() -> None:
     result = rules_of_thumb.memory_alone(
         model_gb=140,
         kv_request_gb=0.49,
@@ -101,13 +101,13 @@ def test_memory_alone_makes_four_cards_look_enough() -> None:
         ttft_s=2,
         tpot_s=0.1,
         output_tokens=500,
-        card_gb=80,
+        gpu_gb=80,
     )
     assert result.assumed == 150
     assert result.assumed_total_gb == pytest.approx(218.5)  # printed as "about 220"
-    assert result.assumed_cards == 3  # the guide rounds up to a tensor-parallel degree of 4
+    assert result.assumed_gpus == 3  # the guide rounds up to a tensor-parallel degree of 4
     assert result.implied == 50 * (2 + 500 * 0.1)
-    assert result.implied_cards == 18
+    assert result.implied_gpus == 18
 
 
 @pytest.mark.parametrize("row", rows("quick_calculator"))
@@ -118,15 +118,15 @@ def test_quick_calculator(row: dict[str, Any], catalog: Catalog) -> None:
     assert round(estimate.weights_gb, 2) == row["weights_gb"]
     assert round(estimate.kv_gb, 2) == row["kv_gb"]
     assert round(estimate.total_gb, 2) == row["total_gb"]
-    assert list(cards_that_hold(catalog, estimate.total_gb)) == row["cards"]
-    listed = {card.label: card.memory_gb for card in reference_cards(catalog)}
+    assert list(gpus_that_hold(catalog, estimate.total_gb)) == row["cards"]
+    listed = {gpu.label: gpu.memory_gb for gpu in reference_gpus(catalog)}
     assert all(listed[label] >= estimate.total_gb for label in row["text_cards"])
 
 
-def test_card_table(catalog: Catalog) -> None:
+def test_gpu_table(catalog: Catalog) -> None:
     table: dict[str, list[float]] = {}
-    for card in reference_cards(catalog):
-        table.setdefault(card.name, []).append(card.memory_gb)
+    for gpu in reference_gpus(catalog):
+        table.setdefault(gpu.name, []).append(gpu.memory_gb)
     assert table == PUBLISHED["card_table"]
 
 

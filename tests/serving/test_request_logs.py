@@ -135,7 +135,7 @@ def test_queueing_and_batching_are_those_of_the_engine(replay):
     assert abs(np.nanmax(result.end_s) / replay.end - 1) < 0.10
 
 
-def test_unscaled_steps_come_near_without_having_seen_these_cards(replay):
+def test_unscaled_steps_come_near_without_having_seen_these_gpus(replay):
     """The RTX PRO 6000 is priced by kernels newer than its engine: 15 % fast, and TTFT more so."""
     result = replay.play()
     assert abs(off(result.latency_s("e2e"), replay.e2e, 50)) < 0.22

@@ -29,7 +29,7 @@ def test_the_70b_walk_through_by_precision(catalog: Catalog) -> None:
     fits = gpus_that_fit(catalog, model, ask, gpus=(gpu,), counts=(1, 2, 4))
     verdicts = {(fit.precision, fit.gpus): fit.verdict for fit in fits}
     assert verdicts["bf16", 1] is FitVerdict.NOT
-    assert verdicts["bf16", 2] is FitVerdict.TIGHT  # 65.7 GiB of weights a card leave some 3 GiB
+    assert verdicts["bf16", 2] is FitVerdict.TIGHT  # 65.7 GiB of weights a GPU leave some 3 GiB
     assert verdicts["bf16", 4] is FitVerdict.FITS
     assert verdicts["fp8", 2] is FitVerdict.FITS
     assert verdicts["int4", 1] is FitVerdict.FITS
@@ -92,7 +92,7 @@ def test_without_a_gpu_only_the_model_is_sized(catalog: Catalog) -> None:
     assert result.kv_needed_bytes == 3 * 1000 * 61 * 576 * 2
 
 
-def test_fp8_on_a_card_without_fp8_units_is_said(catalog: Catalog) -> None:
+def test_fp8_on_a_gpu_without_fp8_units_is_said(catalog: Catalog) -> None:
     layout = SizingLayout(gpu=catalog.gpu("a100-sxm-80gb"))
     result = model_memory(catalog, catalog.model("Qwen/Qwen3-8B"), weights="fp8", layout=layout)
     assert any("FP8" in warning for warning in result.warnings)
@@ -116,14 +116,14 @@ def test_the_rule_overrates_grouped_query_caches(catalog: Catalog) -> None:
     assert whole.estimate.kv_gb == pytest.approx(whole.exact["kv_gb"])
 
 
-def test_a_named_card_adds_the_pool_and_the_decision_tree(catalog: Catalog) -> None:
-    answer = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"), card_gb=80)
+def test_a_named_gpu_adds_the_pool_and_the_decision_tree(catalog: Catalog) -> None:
+    answer = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"), gpu_gb=80)
     assert answer.pool is not None
     assert answer.pool.pool_gb == pytest.approx(80 * 0.9 - answer.estimate.weights_gb - 2)
     assert answer.pool.bytes_per_token == pytest.approx(524_288)
     assert answer.pool.sequences == int(answer.pool.tokens / 2048)
     assert [step.holds for step in answer.steps] == [True, True]
-    small = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"), card_gb=10)
+    small = quick_answer(catalog, model=catalog.model("meta-llama/Llama-2-7b-hf"), gpu_gb=10)
     assert [step.holds for step in small.steps] == [False, False]
 
 

@@ -134,7 +134,7 @@ def test_sglang_pool_is_its_fraction_of_what_was_free_less_the_weights() -> None
     assert layout.kv_pool_bytes == pytest.approx(0.88 * free - loaded)
 
 
-def test_sglang_reserves_ten_gigabytes_on_large_cards() -> None:
+def test_sglang_reserves_ten_gigabytes_on_large_gpu() -> None:
     sglang = CATALOG.engine("sglang", "0.5.9")
     reserve_mib = 512 + 1.5 * 8192 + 2 * 256 + 128
     h100 = memory_fraction(deployment(engine=sglang))
@@ -169,14 +169,14 @@ def test_an_illegal_tensor_parallel_degree_is_a_reason() -> None:
 def test_a_model_length_beyond_the_pool_is_refused_as_the_engine_refuses_it() -> None:
     requested = EngineSettings(max_model_len_tokens=29_000, memory_fraction=0.9)
     engine = CATALOG.engine("vllm", "0.6.6")
-    card = CATALOG.gpu("rtx-3090")
-    layout = memory_layout(deployment(gpu=card, engine=engine, settings=requested))
+    device = CATALOG.gpu("rtx-3090")
+    layout = memory_layout(deployment(gpu=device, engine=engine, settings=requested))
     assert not layout.fits
     assert "one request of 29,000 tokens needs 3.54 GiB" in layout.reasons[0]
     assert layout.kv_pool_bytes > 0
 
 
-def test_the_sampler_warm_up_sets_the_activation_peak_of_a_large_card() -> None:
+def test_the_sampler_warm_up_sets_the_activation_peak_of_a_large_gpu() -> None:
     older = deployment(engine=CATALOG.engine("vllm", "0.10.2"))
     assert memory_layout(older).activations_bytes == pytest.approx(38.9 * 1024 * 128256)
     few = replace(older, settings=EngineSettings(max_num_seqs=8))

@@ -36,7 +36,7 @@ def planned(model: str, gpu: str, version: str, settings: EngineSettings) -> Mod
     return model_memory(CATALOG, CATALOG.model(model), layout=layout)
 
 
-def test_a_geforce_card_sorts_all_logits_at_start() -> None:
+def test_a_geforce_gpu_sorts_all_logits_at_start() -> None:
     """Llama-3.1-8B at 0.9 of an RTX 4090 with vLLM 0.19: 41,408 tokens, 5.05 GiB."""
     small = EngineSettings(max_num_seqs=256, max_num_batched_tokens=2048)
     result = planned("meta-llama/Llama-3.1-8B", "rtx-4090", "0.19.0", small)

@@ -8,6 +8,7 @@ import click
 
 from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
 from planner.cli.shared.names import GPU, PIPED_MODEL
+from planner.cli.shared.notes import note
 from planner.cli.shared.numbers import FiniteRange
 from planner.errors import InputError
 
@@ -26,7 +27,8 @@ _NUMBER = FiniteRange(min=0, min_open=True)
 @click.option(
     "--model", type=PIPED_MODEL, help="A model whose exact size is printed for comparison."
 )
-@click.option("--card-gb", type=_NUMBER, help="A GPU's memory: walk the decision tree for it.")
+@click.option("--gpu-gb", type=_NUMBER, help="A GPU's memory: walk the decision tree for it.")
+@click.option("--card-gb", "former_gpu_gb", type=_NUMBER, hidden=True)
 @memory_options
 def rule_of_thumb(
     params: float | None,
@@ -36,7 +38,8 @@ def rule_of_thumb(
     seq: int,
     batch: int,
     model: str | None,
-    card_gb: float | None,
+    gpu_gb: float | None,
+    former_gpu_gb: float | None,
     style: str,
     output: str | None,
     catalogs: str | None,
@@ -51,6 +54,8 @@ def rule_of_thumb(
     from planner.reporting.tables.calculator_tables import quick_document, quick_mapping
     from planner.sizing.quick_answers import quick_answer
 
+    if former_gpu_gb is not None:
+        note("warning: --card-gb is now called --gpu-gb")
     catalog = read_catalog(catalogs)
     spec = None if model is None else catalog.model(model)
     if spec is None and None in (params, layers, hidden):
@@ -64,7 +69,7 @@ def rule_of_thumb(
         seq=seq,
         batch=batch,
         model=spec,
-        card_gb=card_gb,
+        gpu_gb=former_gpu_gb if gpu_gb is None else gpu_gb,
     )
     deliver(quick_document(answer), quick_mapping(answer), style, output)
 
@@ -142,14 +147,14 @@ def training(
         data_parallel=dp,
         lora_rank=lora_rank,
     )
-    spec, card = catalog.model(model), catalog.gpu(gpu)
-    memory = training_memory(catalog, spec, job, card)
+    spec, device = catalog.model(model), catalog.gpu(gpu)
+    memory = training_memory(catalog, spec, job, device)
     notes = [*corrections(catalog, "training", method)]
-    if memory.cards is None and zero < 3:
-        sharded = training_memory(catalog, spec, replace(job, zero=3), card)
-        if sharded.cards is not None:
-            notes.append(f"with ZeRO 3, {sharded.cards} of {card.name} hold it")
-    stated = (spec.name, job, memory, card.name, notes)
+    if memory.fewest_gpus is None and zero < 3:
+        sharded = training_memory(catalog, spec, replace(job, zero=3), device)
+        if sharded.fewest_gpus is not None:
+            notes.append(f"with ZeRO 3, {sharded.fewest_gpus} of {device.name} hold it")
+    stated = (spec.name, job, memory, device.name, notes)
     deliver(training_document(*stated), training_mapping(*stated), style, output)
 
 

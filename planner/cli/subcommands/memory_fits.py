@@ -54,7 +54,7 @@ def fits(
     """
     from planner.reporting.tables.fits_tables import fits_document, fits_mapping
     from planner.sizing.fits import COUNTS, PRECISIONS, gpus_that_fit, models_that_fit, question
-    from planner.sizing.owned_gpus import models_on_owned, owned_that_fit, read_cards
+    from planner.sizing.owned_gpus import models_on_owned, owned_that_fit, read_owned_gpus
 
     if model is None and gpu is None and mine is None:
         raise click.UsageError("say --model, --gpu or --mine")
@@ -66,11 +66,11 @@ def fits(
     )
     formats = precisions or PRECISIONS
     if mine is not None:
-        cards = read_cards(mine, catalog)
+        owned = read_owned_gpus(mine, catalog)
         if model is None:
-            found = models_on_owned(catalog, ask, cards, precisions=formats)
+            found = models_on_owned(catalog, ask, owned, precisions=formats)
         else:
-            found = owned_that_fit(catalog, catalog.model(model), ask, cards, precisions=formats)
+            found = owned_that_fit(catalog, catalog.model(model), ask, owned, precisions=formats)
     elif model is None:
         counts = (count or 1,)
         found = models_that_fit(

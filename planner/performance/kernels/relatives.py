@@ -61,28 +61,28 @@ def _relative(gpu: GpuSpec, engine: str, root: Path) -> GpuSpec | None:
     their peaks and are no relatives. A part of a GPU is nearest to the whole one.
     """
     if gpu.is_part:
-        whole = next((card for card in _cards(root) if card.name == gpu.name), None)
+        whole = next((other for other in _gpus(root) if other.name == gpu.name), None)
         held = whole and (root / FOLDER / f"{whole.name}.{engine}.npz").exists()
         return whole if held else None
     known = [
-        card
-        for card in _cards(root)
-        if card.compute_capability == gpu.compute_capability
-        and (root / FOLDER / f"{card.name}.{engine}.npz").exists()
-        and abs(np.subtract(*_apart(card, gpu))) < LIKE_BALANCE
+        other
+        for other in _gpus(root)
+        if other.compute_capability == gpu.compute_capability
+        and (root / FOLDER / f"{other.name}.{engine}.npz").exists()
+        and abs(np.subtract(*_apart(other, gpu))) < LIKE_BALANCE
     ]
-    return min(known, key=lambda card: float(np.abs(_apart(card, gpu)).sum()), default=None)
+    return min(known, key=lambda other: float(np.abs(_apart(other, gpu)).sum()), default=None)
 
 
 @lru_cache(maxsize=4)
-def _cards(root: Path) -> tuple[GpuSpec, ...]:
+def _gpus(root: Path) -> tuple[GpuSpec, ...]:
     return Catalog(root).gpus()
 
 
-def _apart(card: GpuSpec, gpu: GpuSpec) -> tuple[float, float]:
+def _apart(other: GpuSpec, gpu: GpuSpec) -> tuple[float, float]:
     """Logarithms of the ratios of two GPUs' bandwidths and 16-bit peaks."""
-    bandwidth = np.log(card.bandwidth_bytes_s / gpu.bandwidth_bytes_s)
-    peak = np.log(card.peak_flops(sixteen_bit(card)) / gpu.peak_flops(sixteen_bit(gpu)))
+    bandwidth = np.log(other.bandwidth_bytes_s / gpu.bandwidth_bytes_s)
+    peak = np.log(other.peak_flops(sixteen_bit(other)) / gpu.peak_flops(sixteen_bit(gpu)))
     return float(bandwidth), float(peak)
 
 

@@ -24,7 +24,7 @@ from planner.units import GB, GIB, counted
 
 def quick_document(answer: QuickAnswer) -> Document:
     """``planner memory rule-of-thumb``: the formula's parts, beside the exact ones where known."""
-    cards = answer.cards or ("none of the list holds it on one GPU",)
+    gpus = answer.gpus or ("none of the list holds it on one GPU",)
     tree = tuple(f"{s.question} {'yes' if s.holds else 'no'}: {s.advice}" for s in answer.steps)
     pool = (_pool_table(answer.pool),) if answer.pool else ()
     return Document(
@@ -33,7 +33,7 @@ def quick_document(answer: QuickAnswer) -> Document:
         sections=(
             Section("rule", "Rule", (_estimate_table(answer),)),
             Section("precision", "By precision", (_precision_table(answer.params),)),
-            Section("cards", "GPUs it fits on", (Items(cards),)),
+            Section("cards", "GPUs it fits on", (Items(gpus),)),
             Section("pool", "KV pool", pool),
             Section("tree", "Decision tree", (Items(tree),) if tree else ()),
             _notes(answer.notes),
@@ -48,7 +48,7 @@ def quick_mapping(answer: QuickAnswer) -> dict[str, object]:
         "weights_gb": answer.estimate.weights_gb,
         "kv_gb": answer.estimate.kv_gb,
         "total_gb": answer.estimate.total_gb,
-        "cards": list(answer.cards),
+        "cards": list(answer.gpus),
         "by_precision_gb": {
             name: {
                 "plain": weights_gb(answer.params, size),
@@ -168,8 +168,12 @@ def training_document(
     fit = ""
     if gpu is not None:
         verdict = "fits" if memory.fits else "does not fit"
-        cards = f"{memory.cards} of them hold it" if memory.cards else "no number of them holds it"
-        fit = f"; {verdict} on {gpu}, {cards} at this TP, PP and ZeRO stage"
+        enough = (
+            f"{memory.fewest_gpus} of them hold it"
+            if memory.fewest_gpus
+            else "no number of them holds it"
+        )
+        fit = f"; {verdict} on {gpu}, {enough} at this TP, PP and ZeRO stage"
     return Document(
         title=f"{model}: {job.method.value} fine-tuning with {job.optimizer}",
         headline=f"{say.fixed(memory.total_bytes / GIB)} GiB on each of "
@@ -216,7 +220,7 @@ def training_mapping(
         "rule_of_thumb_gb": list(memory.rule_of_thumb_gb),
         "gpu": gpu,
         "fits": memory.fits,
-        "cards": memory.cards,
+        "cards": memory.fewest_gpus,
         "notes": list(notes),
     }
 

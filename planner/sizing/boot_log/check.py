@@ -61,14 +61,14 @@ def check_boot_log(catalog: Catalog, log: BootLog, given: Overrides | None = Non
     first = _deployment(catalog, log, model, gpu or catalog.gpu(STAND_IN), given)
     assumptions = _assumptions(log, given, first)
     if gpu is None:
-        gpu, note = _card_by_pool(catalog, log, model, given)
+        gpu, note = _gpu_by_pool(catalog, log, model, given)
         origin = "" if gpu is None else f"GPU: {gpu.name}; {note}"
         note = note or "the GPU is not known: say it with --gpu"
     if origin:
         assumptions.append(origin)
     known = gpu is not None
     deployment = _deployment(catalog, log, model, gpu or catalog.gpu(STAND_IN), given)
-    parts = part_checks(deployment, log, card_known=known, card_note=note)
+    parts = part_checks(deployment, log, gpu_known=known, gpu_note=note)
     return BootCheck(log, deployment, parts, tuple(assumptions))
 
 
@@ -109,7 +109,7 @@ def _deployment(
     return replace(deployment, engine=engine)
 
 
-def _card_by_pool(
+def _gpu_by_pool(
     catalog: Catalog, log: BootLog, model: ModelSpec, given: Overrides
 ) -> tuple[GpuSpec | None, str]:
     """The GPU whose planned pool comes nearest to the printed one, when one comes near at all."""

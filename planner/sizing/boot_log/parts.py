@@ -37,15 +37,15 @@ class PartCheck:
 
 
 def part_checks(
-    deployment: Deployment, log: BootLog, *, card_known: bool, card_note: str
+    deployment: Deployment, log: BootLog, *, gpu_known: bool, gpu_note: str
 ) -> tuple[PartCheck, ...]:
     """Every part the log prints, and the weights always.
 
-    ``card_note`` qualifies the pool where the GPU is not named by the log or the user; with
-    ``card_known`` False what depends on the GPU stays unplanned.
+    ``gpu_note`` qualifies the pool where the GPU is not named by the log or the user; with
+    ``gpu_known`` False what depends on the GPU stays unplanned.
     """
     plan = memory_layout(deployment)
-    pool = plan.kv_pool_bytes if card_known else None
+    pool = plan.kv_pool_bytes if gpu_known else None
     parts = [
         PartCheck(
             "weights",
@@ -59,14 +59,14 @@ def part_checks(
             "bytes",
             pool,
             printed_pool_bytes(plan, log),
-            "; ".join(filter(None, (card_note, _pool_note(deployment, log)))),
+            "; ".join(filter(None, (gpu_note, _pool_note(deployment, log)))),
         ),
-        *_token_parts(plan, log, card_known),
+        *_token_parts(plan, log, gpu_known),
         *_concurrency_part(plan, log, pool),
         PartCheck(
             "activations",
             "bytes",
-            plan.activations_bytes if card_known or log.max_num_seqs else None,
+            plan.activations_bytes if gpu_known or log.max_num_seqs else None,
             _bytes(log.activations_gib),
             _activation_note(log),
         ),
@@ -84,14 +84,14 @@ def part_checks(
     return tuple(part for part in parts if part.printed is not None or part.part == "weights")
 
 
-def _token_parts(plan: MemoryLayout, log: BootLog, card_known: bool) -> list[PartCheck]:
+def _token_parts(plan: MemoryLayout, log: BootLog, gpu_known: bool) -> list[PartCheck]:
     tokens = log.capacity_tokens
     if not tokens:
         return []
     per_token = plan.kv.growing_bytes_per_token + sum(size for _, size in plan.kv.windows)
     equal = not plan.kv.windows and not plan.kv.state_bytes_per_sequence
     note = "" if equal else HYBRID_NOTE
-    planned = plan.kv_pool_tokens if card_known else None
+    planned = plan.kv_pool_tokens if gpu_known else None
     parts = [PartCheck("KV cache tokens", "tokens", planned, tokens, note, equal)]
     if log.kv_pool_gib:
         printed = log.kv_pool_gib * GIB / tokens * plan.kv_ranks

@@ -65,7 +65,7 @@ class TrainingMemory:
     """Bytes on the fullest GPU [B], and what the rules of thumb say for the whole job [GB].
 
     ``published_activations_bytes``: the closed formula for a GPT of the same size.
-    ``cards``: the smallest number of that GPU that holds the job by adding data-parallel ranks;
+    ``fewest_gpus``: the smallest number of that GPU that holds the job by adding data-parallel ranks;
     None when no number does (or no GPU was named).
     """
 
@@ -78,7 +78,7 @@ class TrainingMemory:
     published_activations_bytes: float
     gpus: int
     fits: bool | None
-    cards: int | None
+    fewest_gpus: int | None
     rule_of_thumb_gb: tuple[float, float]
 
     @property
@@ -116,7 +116,7 @@ def training_memory(
         published_activations_bytes=_published(model, job),
         gpus=job.gpus,
         fits=None if gpu is None else total <= gpu.visible_bytes,
-        cards=None if gpu is None else _cards(catalog, rules, model, job, gpu),
+        fewest_gpus=None if gpu is None else _fewest_gpus(catalog, rules, model, job, gpu),
         rule_of_thumb_gb=_rule_gb(model, job.method),
     )
 
@@ -212,7 +212,7 @@ def _published(model: ModelSpec, job: TrainingJob) -> float:
     )
 
 
-def _cards(
+def _fewest_gpus(
     catalog: Catalog, rules: TrainingRules, model: ModelSpec, job: TrainingJob, gpu: GpuSpec
 ) -> int | None:
     """The fewest GPUs that hold the job as data-parallel ranks are added at the same TP and PP."""

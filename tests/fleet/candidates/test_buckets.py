@@ -1,4 +1,4 @@
-"""Buckets hold every request once, and short ones may go to cards that long ones do not fit."""
+"""Buckets hold every request once, and short ones may be served by GPUs that long ones do not fit."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_each_deployment_is_tried_once_and_ends_as_one_or_the_other() -> None:
     assert Counter(ended) == Counter(labels)
 
 
-def test_no_capacity_beats_the_arithmetic_of_the_card() -> None:
+def test_no_capacity_beats_the_arithmetic_of_the_gpu() -> None:
     for c in tried(service()).candidates:
         ceiling = floors(c.deployment).requests_per_s(1000, 300)
         assert 0 < c.capacity.qps <= ceiling
@@ -130,7 +130,7 @@ def test_one_request_of_maximum_length_must_fit() -> None:
     assert rejection.miss > 1
 
 
-def test_short_requests_may_go_to_cards_that_long_ones_do_not_fit() -> None:
+def test_short_requests_may_be_served_by_gpus_that_long_ones_do_not_fit() -> None:
     requested = service(
         LLAMA_8B,
         prompt_tokens={"mean": 1000, "cv": 3},

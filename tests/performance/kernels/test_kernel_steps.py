@@ -26,10 +26,10 @@ CALIBRATION = load_calibration(CATALOG)
 def built(
     model: str, gpu: str, engine: str, tp: int, weights: str = "native", dp: int = 1
 ) -> Deployment:
-    spec, card = CATALOG.model(model), CATALOG.gpu(gpu)
+    spec, device = CATALOG.model(model), CATALOG.gpu(gpu)
     return Deployment(
         model=spec,
-        gpu=card,
+        gpu=device,
         engine=CATALOG.engine(engine),
         tensor_parallel=tp,
         weights=weights_for(spec, weights, CATALOG.weight_format),
@@ -74,7 +74,7 @@ def test_a_model_measured_on_its_engine_and_gpu_keeps_its_fitted_factors() -> No
     assert CALIBRATION.distance(model, traits) == "fitted"
 
 
-def test_a_card_without_tables_is_priced_by_its_roofline() -> None:
+def test_a_gpu_without_tables_is_priced_by_its_roofline() -> None:
     deployment = built("meta-llama/Llama-3.1-8B-Instruct", "mi300x", "vllm", 1)
     assert CALIBRATION.kernel_steps(deployment) is None
     assert step_model(deployment, CALIBRATION).evidence is not Evidence.KERNELS
@@ -112,7 +112,7 @@ def test_every_component_grows_with_the_layers_that_need_it() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((CATALOG.root / "kernels").glob("*.npz")))
-def test_every_table_names_a_known_card_and_engine(path: object) -> None:
+def test_every_table_names_a_known_gpu_and_engine(path: object) -> None:
     gpu, engine, _ = str(path).rsplit("/", 1)[-1].rsplit(".", 2)
     assert CATALOG.gpu(gpu).name == gpu
     assert CATALOG.engine(engine).name == engine

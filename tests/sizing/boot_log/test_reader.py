@@ -273,10 +273,10 @@ def test_planned_against_printed(
         assert abs(difference) < tolerance, part
 
 
-def test_a_card_the_log_does_not_name_is_taken_by_its_pool_and_said_so(catalog: Catalog) -> None:
+def test_a_gpu_the_log_does_not_name_is_taken_by_its_pool_and_said_so(catalog: Catalog) -> None:
     log = log_of("vllm_0.10.1_qwen2_7b_wrapped")
     check = check_boot_log(catalog, log)
-    assert check.deployment.gpu.name == "a100-pcie-80gb"  # same memory as the SXM card it was
+    assert check.deployment.gpu.name == "a100-pcie-80gb"  # same memory as the SXM GPU it was
     assert "which checks nothing" in part_of(check, "KV cache pool").explanation
     named = check_boot_log(catalog, log, Overrides(gpu=catalog.gpu("a100-sxm-80gb")))
     pool = part_of(named, "KV cache pool")
@@ -285,7 +285,7 @@ def test_a_card_the_log_does_not_name_is_taken_by_its_pool_and_said_so(catalog: 
     assert abs(pool.difference) < 0.01  # the fused sampler is read from the log
 
 
-def test_without_a_likely_card_the_pool_stays_unplanned(catalog: Catalog) -> None:
+def test_without_a_likely_gpu_the_pool_stays_unplanned(catalog: Catalog) -> None:
     log = BootLog(engine="vllm", model="Qwen/Qwen3-8B", weights_gib=15.3, kv_pool_gib=0.001)
     pool = part_of(check_boot_log(catalog, log), "KV cache pool")
     assert pool.planned is None

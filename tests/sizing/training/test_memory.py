@@ -125,12 +125,12 @@ def test_tensor_and_pipeline_parallelism_divide_the_states() -> None:
     assert one.weights_bytes / 8 < split.weights_bytes < one.weights_bytes / 6
 
 
-def test_cards_are_the_fewest_that_fit() -> None:
-    needed = sized(zero=3).cards
+def test_gpus_are_the_fewest_that_fit() -> None:
+    needed = sized(zero=3).fewest_gpus
     assert needed is not None
     assert sized(zero=3, data_parallel=needed).fits
     assert not sized(zero=3, data_parallel=needed - 1).fits
-    assert sized().cards is None  # replicas of 16 bytes a parameter never fit
+    assert sized().fewest_gpus is None  # replicas of 16 bytes a parameter never fit
 
 
 @given(
