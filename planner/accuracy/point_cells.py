@@ -90,7 +90,7 @@ def _measured(cells: Cells) -> dict[Measure, float]:
 
 
 def _load(cells: Cells, lengths: Trace | None) -> tuple[LoadKind, float]:
-    """How requests were sent, and at which rate; told by ``load``, else by what else is given."""
+    """How requests were sent, and at which rate; stated by ``load``, else by what else is given."""
     text = cells.get("load", "").lower()
     rate_text = cells.get("rate", "").lower()
     rate = 0.0 if rate_text in ("", "inf", "infinity") else number("rate", rate_text)

@@ -94,7 +94,7 @@ def command(
 
 def _requested(given: dict[str, str]) -> Answers:
     """Ask for what is not given."""
-    from planner.scenario.template import QUESTIONS, Answers, asked
+    from planner.scenario.template import QUESTIONS, Answers, questions_of
 
     model = click.prompt("Model (planner catalog models lists them)", err=True)
     usual = Answers(model, **given)
@@ -103,7 +103,7 @@ def _requested(given: dict[str, str]) -> Answers:
         given = {**given, "kind": kind}
     answers = {
         field: str(click.prompt(QUESTIONS[field], default=vars(usual)[field] or "none", err=True))
-        for field in asked(given["kind"])
+        for field in questions_of(given["kind"])
         if field not in given
     }
     return Answers(model, **given, **answers)

@@ -60,7 +60,7 @@ from planner.cli.subcommands.memory_fits import fits
 def command(ctx: click.Context, /, **options: Any) -> int | None:
     """Size a model: parameters, weights, KV cache, and the memory of each GPU.
 
-    Exit codes: 0 it fits (or no GPU was asked), 2 invalid input, 3 it does not fit, or
+    Exit codes: 0 it fits (or no GPU was named), 2 invalid input, 3 it does not fit, or
     the engine would refuse it.
 
     \b

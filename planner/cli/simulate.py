@@ -141,7 +141,7 @@ def command(
     from planner.serving.simulation.service_simulation import Scaling
     from planner.session import Session
     from planner.solving.options import SolveOptions
-    from planner.verification.play import Overload, Play, play, under
+    from planner.verification.simulate import Overload, SimulationSettings, simulate_plan, under
 
     for wanted in filter(None, (requests_file, series_file)):
         table_format(wanted)
@@ -149,7 +149,7 @@ def command(
     answer = session.plan_of(plan or scenario)
     if plan is not None:
         answer = under(answer, session.read(scenario))
-    how = Play(
+    how = SimulationSettings(
         trace=trace,
         kv_pool_tokens=kv_pool_tokens,
         concurrency=concurrency,
@@ -161,7 +161,7 @@ def command(
     )
     try:
         with _bar() as advance:
-            checks = play(answer, how, session.catalog, session.factors, advance)
+            checks = simulate_plan(answer, how, session.catalog, session.factors, advance)
     except Overload as overload:
         click.echo(f"cannot be held: {overload}", err=True)
         return MISSED

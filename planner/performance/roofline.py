@@ -235,7 +235,7 @@ def expert_hits(loads: Loads, factors: Factors, tokens: Number) -> tuple[Number,
 
 
 def _ranks_with_prompts(w: Loads, batch: StepBatch) -> Number:
-    """Attention-DP ranks that prefill in this step: at most one per prompt, all when not told.
+    """Attention-DP ranks that prefill in this step: at most one per prompt, all when not given.
 
     The batch counts the busiest rank's prompt tokens times the ranks; experts see the real ones.
     """

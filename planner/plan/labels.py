@@ -9,7 +9,7 @@ from planner.plan.schema import NodeCount, Plan, ServicePlan
 
 T = TypeVar("T")
 
-ROUNDING = 1e-6  # of a rate: less than this is not told
+ROUNDING = 1e-6  # of a rate: less than this is not shown
 
 
 def rented(plan: Plan) -> tuple[NodeCount, ...]:

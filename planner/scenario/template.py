@@ -61,7 +61,7 @@ QUESTIONS = {
 }
 
 
-def asked(kind: str) -> tuple[str, ...]:
+def questions_of(kind: str) -> tuple[str, ...]:
     """The fields of ``Answers`` that a scenario of that kind says something with, in ``QUESTIONS``' order."""
     if kind in POOLING:
         return ("rate", "prompt_tokens", "e2e_p99", "gpus")

@@ -1,7 +1,7 @@
 """What a draft adds to a replica: weights on every rank, a cache beside the model's own.
 
 A draft model is cut by the target's tensor parallel degree and held by every attention-DP rank whole
-(vLLM ``draft_tensor_parallel_size``: the target's unless set; SGLang and TensorRT-LLM alike); its
+(vLLM ``draft_tensor_parallel_size``: the target's unless set; SGLang and TensorRT-LLM too); its
 tokens lie in the same blocks as the target's. A checkpoint's own prediction layer (MTP) is one layer
 of the model, with a cache like that of a layer that keeps every token.
 """

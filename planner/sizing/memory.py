@@ -241,7 +241,7 @@ def _shortfalls(
 
 
 def _one_request(deployment: Deployment, kv: KvLayout, pool: float) -> tuple[str, ...]:
-    """An engine told its model length refuses to start when one such request cannot be held."""
+    """An engine with a stated model length refuses to start when one such request cannot be held."""
     longest = deployment.settings.max_model_len_tokens
     if longest is None or pool <= 0:
         return ()

@@ -213,7 +213,7 @@ def scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:
 
 
 def _without_dominated(problem: Problem, settled: AbstractSet[str]) -> Problem:
-    """The problem without kinds that another one of the same hardware beats, both raised alike."""
+    """The problem without kinds that another one of the same hardware beats, both raised equally."""
     open_kinds = tuple(k for k in problem.kinds if k.key not in settled)
     kept = {k.key for k in without_dominated(replace(problem, kinds=open_kinds)).kinds} | settled
     return replace(problem, kinds=tuple(k for k in problem.kinds if k.key in kept))

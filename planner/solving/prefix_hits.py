@@ -15,7 +15,9 @@ from planner.workload.lengths import lengths_of
 from planner.workload.turns import STICKY
 
 CASE_REQUESTS = 4000  # measured in each case
-MOST_CASE_REQUESTS = 40_000  # played in each: a fleet that cannot keep up has no stay to wait for
+MOST_CASE_REQUESTS = (
+    40_000  # simulated in each: a fleet that cannot keep up has no stay to wait for
+)
 MORE = 1.2  # times the rate, in the case that shows how near the fleet is to losing its caches
 BLIND = "least-loaded"
 

@@ -34,7 +34,7 @@ def link_checks(
     requested = service.search.disaggregation
     if requested is None:
         yield Check(
-            "search", f"{label} disaggregated prefill and decode", Verdict.FAILS, "not asked for"
+            "search", f"{label} disaggregated prefill and decode", Verdict.FAILS, "not requested"
         )
         return
     ratio = f"{pool.replicas}P{pool.decode_replicas}D"

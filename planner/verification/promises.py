@@ -85,7 +85,7 @@ def _kind(group: ReplicaGroup) -> tuple[object, ...]:
 
 def _latency(planned: ServicePlan, requested: Service) -> Iterator[Check]:
     targets = {t.key: t.seconds for t in requested.slo.targets}
-    yield same("latency", f"{planned.name}: targets asked", planned.targets, targets)
+    yield same("latency", f"{planned.name}: targets requested", planned.targets, targets)
     if requested.slo.goodput is not None:
         return
     for group in planned.replica_groups:

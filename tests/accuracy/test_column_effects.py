@@ -1,4 +1,4 @@
-"""Every column of a table of points is played: its value changes what is predicted, or rightly does not."""
+"""Every column of a table of points is simulated: its value changes what is predicted, or does not."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_model_length_that_holds_every_request_changes_nothing(tmp_path: Path)
     assert predicted(tmp_path, max_model_len="4096") == predicted(tmp_path)
 
 
-def test_lengths_of_a_file_are_played(tmp_path: Path) -> None:
+def test_lengths_of_a_file_are_simulated(tmp_path: Path) -> None:
     (tmp_path / "long.csv").write_text("prompt_tokens,output_tokens\n4000,100\n4000,100\n")
     (tmp_path / "short.csv").write_text("prompt_tokens,output_tokens\n400,100\n400,100\n")
     empty = {"prompt_tokens": "", "output_tokens": "", "requests": "16"}

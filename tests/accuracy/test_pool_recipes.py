@@ -90,8 +90,8 @@ def test_pieces_add_up_the_gaps_of_their_steps() -> None:
 def test_multiples_that_a_burst_jumps_over_are_not_sent() -> None:
     """Two tokens a step hit every other multiple of the interval: the p99 piece holds seven intervals."""
     none = np.zeros(1)
-    played = Outcome(none, none, none, none, none, 1.0, 1, 1, 1, 1)
-    counted = replace(played, streamed_steps=10, tokens_per_step=2.0, streams_by_tokens=True)
+    simulated = Outcome(none, none, none, none, none, 1.0, 1, 1, 1, 1)
+    counted = replace(simulated, streamed_steps=10, tokens_per_step=2.0, streams_by_tokens=True)
     assert counted.streamed_tokens(99.0) == 70
     assert replace(counted, streams_by_tokens=False).streamed_tokens(99.0) == 20
     assert counted.streamed_tokens(None) == 20

@@ -79,7 +79,7 @@ class Replay:
         self.tpot = (column["end_s"] - column["first_token_s"]) / (column["output_tokens"] - 1)
         self.limits, self.steps = _replica(run)
 
-    def play(self, factor: float = 1.0) -> SimulationResult:
+    def run(self, factor: float = 1.0) -> SimulationResult:
         group = SimulatedGroup(Scaled(self.steps, factor), self.limits, 1)
         return simulate([group], self.requests)
 
@@ -87,7 +87,7 @@ class Replay:
         """What makes the median TPOT the logged one."""
         factor = 1.0
         for _ in range(3):
-            factor *= float(np.median(self.tpot) / np.median(self.play(factor).latency_s("tpot")))
+            factor *= float(np.median(self.tpot) / np.median(self.run(factor).latency_s("tpot")))
         return factor
 
 
@@ -126,7 +126,7 @@ def off(simulated: np.ndarray, logged: np.ndarray, percentile: float) -> float:
 
 def test_queueing_and_batching_are_those_of_the_engine(replay):
     """With the speed of a step taken from the log, everything that follows from it agrees."""
-    result = replay.play(replay.factor())
+    result = replay.run(replay.factor())
     assert abs(off(result.latency_s("e2e"), replay.e2e, 50)) < 0.10
     assert abs(off(result.latency_s("e2e"), replay.e2e, 90)) < 0.10
     # one factor cannot speed up decode and leave prefill as it is: the median TTFT pays for it
@@ -137,7 +137,7 @@ def test_queueing_and_batching_are_those_of_the_engine(replay):
 
 def test_unscaled_steps_come_near_without_having_seen_these_gpus(replay):
     """The RTX PRO 6000 is priced by kernels newer than its engine: 15 % fast, and TTFT more so."""
-    result = replay.play()
+    result = replay.run()
     assert abs(off(result.latency_s("e2e"), replay.e2e, 50)) < 0.22
     assert abs(off(result.latency_s("e2e"), replay.e2e, 90)) < 0.20
     assert abs(off(result.latency_s("ttft"), replay.ttft, 50)) < 0.45
@@ -145,4 +145,4 @@ def test_unscaled_steps_come_near_without_having_seen_these_gpus(replay):
 
 
 def test_every_request_ends(replay):
-    assert not np.isnan(replay.play().end_s).any()
+    assert not np.isnan(replay.run().end_s).any()

@@ -1,4 +1,4 @@
-"""What every engine is given alike, and what each makes of parallel degrees."""
+"""What every engine is given, and what each makes of parallel degrees."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def reject_partial_experts(launch: Launch) -> None:
 def refuse(launch: Launch, what: str) -> InputError:
     """The error for a layout that this engine has no options for."""
     return InputError(
-        f"{launch.dialect.engine} {launch.dialect.version} cannot be told: {what}",
+        f"{launch.dialect.engine} {launch.dialect.version} has no option for: {what}",
         where=f"service {launch.service!r}, {launch.gpus}x {launch.gpu.name} a replica",
         action="change search (degrees, settings) and solve again",
     )

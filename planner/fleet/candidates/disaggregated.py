@@ -156,8 +156,8 @@ def _below_floor(
     share = context.service.assumptions.prefix_hit_share
     metric = "ttft" if prefills else "tpot"
     least = floors.ttft_s(prompt, prompt * share) if prefills else floors.tpot_s(prompt)
-    asked = (t for t in context.service.slo.targets if t.metric == metric and t.percentile >= 50)
-    strictest = min(asked, key=lambda t: t.seconds, default=None)
+    stated = (t for t in context.service.slo.targets if t.metric == metric and t.percentile >= 50)
+    strictest = min(stated, key=lambda t: t.seconds, default=None)
     if strictest is None or least <= strictest.seconds:
         return None
     detail = f"{strictest.key} cannot be below {least:.4g} s, the target is {strictest.seconds:g} s"

@@ -253,7 +253,7 @@ def _of_pools(
 
 
 def _apart(scenario: Scenario, unserved: Collection[str]) -> tuple[list[int], list[int]]:
-    """Services told one by one, and those taken together: all apart where they are few."""
+    """Services listed one by one, and those taken together: all apart where they are few."""
     every = range(len(scenario.services))
     if len(every) <= MAX_SEPARATE_SERVICES:
         return list(every), []

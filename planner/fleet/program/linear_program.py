@@ -1,7 +1,7 @@
 """A mixed-integer linear program as plain values: columns and named rows.
 
 The decision is written here once and handed to any solver; a row keeps the name of its constraint
-family and the key it was written for, so that a conflict can be told in the user's words.
+family and the key it was written for, so that a conflict can be stated in the user's words.
 """
 
 from __future__ import annotations

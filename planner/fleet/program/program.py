@@ -31,7 +31,7 @@ Variables
     l[i,d,t]  replicas lost with an atom                        n, or 0/1 where counted one by one
 
 Constraints, one function each
-  carrying
+  demand and capacity
     choice    sum_d y[g,d] = 1 (K = 1) or <= K
     replicas  sum_e n[d,e,t] >= (N[d,t] + f1) y[g,d] where a service picks one kind for itself (K = 1)
     cover     sum_d cap[s,d] n[d,t] + rate r >= rate where the kinds of s serve s alone
@@ -40,12 +40,12 @@ Constraints, one function each
     capacity  sum_s rate[s,t] / cap[s,d] x[s,d,t] <= n[d,t]
     link      n[d,t] <= most useful replicas y[g,d], or x[s,d,t] <= the most of it in a period y[g,d]
     whole     x[s,d,t] <= z[s,gpu(d)], sum_gpu z[s,gpu] = 1
-  housing
+  placement
     cut       replicas on a share of a GPU <= sum_p a[p,share] w[p,e,t]; a cut GPU is a group of one
     packing   sum_d gpus[d,k] n[d,e,t] <= sum_(o reaches k) size[o] (1 - R[o]) u[o,e,t] where sizes nest
     pattern   groups of size k <= sum_p a[p,k] w[p,e,t], nodes filled <= (1 - R[o]) u, elsewhere
     beside    sum_e m[d,e,t] = sum_e n[d,e,t] in every place: each unit has both its pools there; m is
-              housed, and lost with a node or a spot pool, as n is
+              placed, and lost with a node or a spot pool, as n is
   migration
     removal   q[o] >= existing[o] - u[o,0]
   limits, with q[o] counted besides u in the first period

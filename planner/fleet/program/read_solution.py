@@ -11,7 +11,7 @@ from planner.fleet.program.variables import Columns
 
 
 def read_solution(columns: Columns, values: list[float], text: Solution) -> Solution:
-    """``told`` with the fleet that ``values`` describe; zero counts are left out."""
+    """``text`` with the fleet that ``values`` describe; zero counts are left out."""
     problem = columns.problem
     replicas = {
         (k.key, t): count

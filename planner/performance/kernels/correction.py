@@ -49,7 +49,7 @@ class _CorrectionDocument(BaseModel):
 
 
 class LevelRow(_CorrectionDocument):
-    """Who may shift a term: the levels (none = all alike) and the shift's prior deviation [ln]."""
+    """Who may shift a term: the levels (none = all of them) and the shift's prior deviation [ln]."""
 
     by: tuple[str, ...] = ()
     spread: Annotated[float, Field(gt=0)]

@@ -100,7 +100,7 @@ def _coverage(covered: tuple[Coverage, ...]) -> Table:
             ),
         ),
         tuple((c.kind.upper(), c.groups, c.inside, *c.below) for c in covered),
-        note="every group of runs weighs alike; a family's quantiles come from the other families",
+        note="every group of runs has equal weight; a family's quantiles come from the other families",
     )
 
 

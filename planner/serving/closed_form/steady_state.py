@@ -87,7 +87,7 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
 def solved_together(
     many: Sequence[ReplicaCurves], rate_qps: Sequence[Floats], arrival_cv: float
 ) -> SteadyState:
-    """Solve (1) to (3) for replicas that are ``alike``, equally many rates each: the rows of all."""
+    """Solve (1) to (3) for several replicas with equally many rates each: the rows of all."""
     rows = rows_of(many, len(rate_qps[0]))
     return _solved(many[0], rows, np.concatenate(rate_qps), arrival_cv)
 

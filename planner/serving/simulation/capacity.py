@@ -148,7 +148,7 @@ class _SimulatedStream:
         """How far the worst requirement is from holding at ``qps``, from that many runs."""
         runs = self.runs.setdefault(qps, [])
         while len(runs) < replications:
-            runs.append(self._play(qps, self._seed + 7919 * len(runs)))
+            runs.append(self._simulate(qps, self._seed + 7919 * len(runs)))
         study = Study(tuple(runs))
         if study.overloaded:
             return _Miss(5.0, 0.0, CapacityLimit.STABLE)
@@ -158,7 +158,7 @@ class _SimulatedStream:
             found.append((math.log(late / allowed), (o.met_high - o.met) / late, o.key))
         return _Miss(*max(found))
 
-    def _play(self, qps: float, seed: int) -> SimulationResult:
+    def _simulate(self, qps: float, seed: int) -> SimulationResult:
         warm_up = 3 * self._stay_s
         measured = max(self._requests / qps, 8 * self._stay_s)
         total = warm_up + measured + self._stay_s

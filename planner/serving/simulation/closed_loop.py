@@ -215,10 +215,10 @@ def play_requests(
     """
     limits = limits.holding(int((prompts + outputs).max()))
     inbox = Inbox(intake)
-    return _Player(limits, prompts, outputs, concurrency, resubmit_steps, inbox).play()
+    return _ClosedLoop(limits, prompts, outputs, concurrency, resubmit_steps, inbox).run()
 
 
-class _Player:
+class _ClosedLoop:
     """Runs the replica and notes each row with how many requests wait or decode in it."""
 
     def __init__(
@@ -247,7 +247,7 @@ class _Player:
         self._in_flight = 0
         self._done = 0
 
-    def play(self) -> ClosedLoopRun:
+    def run(self) -> ClosedLoopRun:
         for _ in range(min(self._concurrency, self._count)):
             self._replica.submit(self._send())
         while self._done < self._count:

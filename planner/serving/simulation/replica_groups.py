@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
@@ -87,6 +87,16 @@ class Handover:
     def _blocks(self, prompt_tokens: int) -> float:
         core = self.sender.core
         return core.limits.sequence_bytes(prompt_tokens) / core.unit_bytes
+
+
+def handovers(prefilling: Many[TimedReplica], decode: DecodePool, pool: Pool) -> Iterator[Handover]:
+    """Where each prefill replica hands over: to the decode replicas of its own unit, of equally many."""
+    (decoding,) = pool.groups
+    units = decode.units
+    for i, replica in enumerate(prefilling):
+        unit = i * units // len(prefilling)
+        near = (d.number for j, d in enumerate(decoding) if j * units // len(decoding) == unit)
+        yield Handover(replica, decode, pool, frozenset(near))
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from planner.serving.simulation.timed_replica import Journal, TimedReplica
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class FinishedRun:
     """The state of a simulation at its end.
 
     arrivals: when each request reached the fleet [s]; sent: those that did, in order; shed: 1 for each
@@ -35,22 +35,22 @@ class Played:
     knows_prefixes: bool
 
 
-def outcome_of(played: Played, warm_up_s: float, measured_until_s: float) -> SimulationResult:
+def outcome_of(ended: FinishedRun, warm_up_s: float, measured_until_s: float) -> SimulationResult:
     """The result over requests that arrive in [``warm_up_s``, ``measured_until_s``)."""
-    journal, replicas, sent = played.journal, played.replicas, played.sent
+    journal, replicas, sent = ended.journal, ended.replicas, ended.sent
     gaps: dict[int, int] = {}
     for replica in replicas:
         for key, tokens in replica.gaps.items():
             gaps[key] = gaps.get(key, 0) + tokens
-    samples = np.array(played.samples, dtype=float).reshape(-1, 4)
-    prompts, outputs = played.requests.prompt_tokens, played.requests.output_tokens
+    samples = np.array(ended.samples, dtype=float).reshape(-1, 4)
+    prompts, outputs = ended.requests.prompt_tokens, ended.requests.output_tokens
 
     def times(values: array[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         taken = np.array(values)[sent]
         return np.where(taken < 0, np.nan, taken)
 
     return SimulationResult(
-        arrival_s=np.array(played.arrivals)[sent],
+        arrival_s=np.array(ended.arrivals)[sent],
         prompt_tokens=np.array(prompts)[sent],
         output_tokens=np.array(outputs)[sent],
         start_s=times(journal.start_s),
@@ -59,22 +59,22 @@ def outcome_of(played: Played, warm_up_s: float, measured_until_s: float) -> Sim
         longest_gap_s=np.array(journal.longest_gap_s)[sent],
         preemptions=np.array(journal.preemptions)[sent],
         replica=np.array(journal.replica)[sent],
-        shed=np.frombuffer(bytes(played.shed), dtype=np.uint8)[sent].astype(bool),
+        shed=np.frombuffer(bytes(ended.shed), dtype=np.uint8)[sent].astype(bool),
         warm_up_s=warm_up_s,
         measured_until_s=measured_until_s,
-        end_of_run_s=played.clock_s,
-        overloaded=played.overloaded,
+        end_of_run_s=ended.clock_s,
+        overloaded=ended.overloaded,
         replicas=len(replicas),
         steps=sum(r.steps for r in replicas),
         prefill_busy_s=sum(r.prefill_busy_s for r in replicas),
         decode_busy_s=sum(r.decode_busy_s for r in replicas),
         prefilled_tokens=sum(r.prefilled_tokens for r in replicas),
         prompt_tokens_requested=int(prompts[sent].sum()),
-        requests_area_s=played.area,
+        requests_area_s=ended.area,
         kv_share_mean=sum(r.kv_area / r.core.pool_blocks for r in replicas)
-        / max(played.clock_s * len(replicas), 1e-12),
-        batch_mean=sum(r.batch_area for r in replicas) / max(played.clock_s, 1e-12),
+        / max(ended.clock_s * len(replicas), 1e-12),
+        batch_mean=sum(r.batch_area for r in replicas) / max(ended.clock_s, 1e-12),
         gap_counts=gaps,
         series=TimeSeries(*samples.T.copy()),
-        cached_tokens=np.array(journal.cached)[sent] if played.knows_prefixes else None,
+        cached_tokens=np.array(journal.cached)[sent] if ended.knows_prefixes else None,
     )

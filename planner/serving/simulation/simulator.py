@@ -20,12 +20,12 @@ from planner.serving.simulation.compiled.library import library
 from planner.serving.simulation.compiled.service_run import CoreRun, run
 from planner.serving.simulation.dialogue import Dialogue
 from planner.serving.simulation.history_recall import fetch, lay_down, leave_before
-from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup
+from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup, handovers
 from planner.serving.simulation.requests import Requests
 from planner.serving.simulation.sampler import Sampler
 from planner.serving.simulation.sequence import Sequence
 from planner.serving.simulation.simulated_fleet import SimulatedFleet
-from planner.serving.simulation.simulation_outcome import Played, outcome_of
+from planner.serving.simulation.simulation_outcome import FinishedRun, outcome_of
 from planner.serving.simulation.simulation_result import SimulationResult
 from planner.serving.simulation.timed_replica import Journal, TimedReplica
 
@@ -49,7 +49,7 @@ def simulate(
 
     Percentiles are taken over requests that arrive in [``warm_up_s``, ``measured_until_s``).
     ``concurrency``: closed loop; arrival times are then ignored, that many requests are sent at the
-    start and each answer releases the next. ``prefix_hit_share``: a constant share of each prompt taken
+    start and each response releases the next. ``prefix_hit_share``: a constant share of each prompt taken
     as cached when requests bring no block ids. A backlog over ``max_backlog`` ends the run as
     overloaded. Raises InputError for an empty workload or fleet.
     """
@@ -137,20 +137,16 @@ class _Simulation:
         if decode is None:
             return
         pool = self._fleet.add([decode.group], seed, self._leave, decodes=True)
-        (decoding,) = pool.groups
-        units = decode.units
-        for i, replica in enumerate(prefilling):
-            unit = i * units // len(prefilling)
-            near = (d.number for j, d in enumerate(decoding) if j * units // len(decoding) == unit)
-            self._handovers[replica.number] = Handover(replica, decode, pool, frozenset(near))
-            replica.on_end = self._hand_over
+        for handover in handovers(prefilling, decode, pool):
+            self._handovers[handover.sender.number] = handover
+            handover.sender.on_end = self._hand_over
 
     def run(self, warm_up_s: float, measured_until_s: float) -> SimulationResult:
         overloaded = self._run_compiled()
         if overloaded is None:
             overloaded = self._run()
         return outcome_of(
-            Played(
+            FinishedRun(
                 requests=self._requests,
                 arrivals=self._arrivals,
                 sent=slice(self._next) if self._dialogue is None else self._sent,

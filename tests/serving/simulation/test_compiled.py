@@ -26,7 +26,7 @@ from planner.serving.simulation.requests import Requests, open_loop
 from planner.serving.simulation.simulator import simulate
 from planner.session import Session
 from planner.solving.options import SolveOptions
-from planner.verification.play import Play, play
+from planner.verification.simulate import SimulationSettings, simulate_plan
 from planner.workload.lengths import joint_lengths
 
 built = pytest.mark.skipif(
@@ -139,7 +139,7 @@ def assert_equal(compiled, loop):
     concurrency=st.sampled_from([None, None, 1, 20]),
     backlog=st.sampled_from([50_000, 60]),
 )
-def test_random_services_come_out_alike(
+def test_random_services_come_out_equal(
     fleet, routing, arrivals, rate, seed, share, concurrency, backlog
 ):
     requests = open_loop(LENGTHS, Arrivals(**arrivals), rate, 20.0, seed)
@@ -266,7 +266,7 @@ def test_an_interrupt_ends_a_run(loops):
 
 
 @built
-def test_progress_is_reported_alike(monkeypatch):
+def test_progress_is_reported_by_both(monkeypatch):
     seen = []
     both(monkeypatch, fleet(), some_requests(250.0), progress=seen.append)
     assert seen[: len(seen) // 2] == seen[len(seen) // 2 :] == [0, 1000, 2000]
@@ -277,13 +277,13 @@ def test_progress_is_reported_alike(monkeypatch):
 @pytest.mark.parametrize(
     "name", ["llama70b_qps50", "gpt_oss_120b", "llama70b_disaggregated", "reasoning_long_outputs"]
 )
-def test_shipped_scenarios_come_out_alike(name, monkeypatch):
+def test_shipped_scenarios_come_out_equal(name, monkeypatch):
     session = Session.open(options=SolveOptions(verify="none"))
     plan = session.solve(name)
-    how = Play(duration_s=60.0)
+    how = SimulationSettings(duration_s=60.0)
 
     def result():
-        (service,) = play(plan, how, session.catalog, session.factors).values()
+        (service,) = simulate_plan(plan, how, session.catalog, session.factors).values()
         (outcome,) = service.study.runs
         return outcome
 

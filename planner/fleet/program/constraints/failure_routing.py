@@ -82,7 +82,7 @@ def broken(
 
 
 def _losses(failure: Failure, values: list[float]) -> list[dict[str, float]]:
-    """What each set of atoms takes that may fail together, told once, the largest first."""
+    """What each set of atoms takes that may fail together, stated once, the largest first."""
     taken = Counter(
         tuple(sorted((d, n) for d, terms in a.lost.items() if (n := value(terms, values)) > 0.5))
         for a in failure.atoms

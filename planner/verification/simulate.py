@@ -34,7 +34,7 @@ class Overload(Exception):
 
 
 @dataclass(frozen=True)
-class Play:
+class SimulationSettings:
     """What to send and for how long.
 
     trace: a trace's requests at their own times, with ``kv_pool_tokens`` in a replica's pool instead
@@ -53,9 +53,9 @@ class Play:
     scaling: tuple[Scaling, ...] = ()
 
 
-def play(
+def simulate_plan(
     plan: Plan,
-    how: Play,
+    how: SimulationSettings,
     catalog: Catalog,
     calibration: Calibration,
     progress: Callable[[int], None] | None = None,
@@ -129,7 +129,7 @@ def _scaled(planned: ServicePlan, factor: float) -> ServicePlan:
     return planned.model_copy(update={"replica_groups": groups})
 
 
-def _check_together(how: Play, services: int, conversations: bool) -> None:
+def _check_together(how: SimulationSettings, services: int, conversations: bool) -> None:
     if how.scaling and (how.trace is not None or services > 1):
         raise InputError("--scale works for one service with its own arrivals")
     if how.concurrency is not None and (how.trace is not None or how.scaling):
@@ -143,7 +143,7 @@ def _check_together(how: Play, services: int, conversations: bool) -> None:
         raise InputError("--trace is for one service, the scenario has several", found=services)
 
 
-def _check_work(how: Play, window: Window, rate_qps: float) -> None:
+def _check_work(how: SimulationSettings, window: Window, rate_qps: float) -> None:
     """Refuse a duration whose requests would not fit in memory."""
     rate_qps *= how.rate_scale * window.slice_share
     requests = rate_qps * window.total_s * how.replications
@@ -160,7 +160,7 @@ def _check_work(how: Play, window: Window, rate_qps: float) -> None:
 def _simulated_stream(
     service: Service,
     placed: Sequence[Placed],
-    how: Play,
+    how: SimulationSettings,
     progress: Callable[[int], None] | None,
 ) -> SimulatedService:
     if how.trace is not None:
