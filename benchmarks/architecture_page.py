@@ -25,7 +25,7 @@ def table() -> str:
 
 
 def page() -> str:
-    """The page as it stands, with the table replaced."""
+    """The page as it is, with the table replaced."""
     text = (CONCEPTS / "architecture.md").read_text(encoding="utf-8")
     return TABLE.sub(lambda _: table(), text)
 

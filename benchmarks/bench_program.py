@@ -58,7 +58,7 @@ def run(case: Case, seed: int) -> dict[str, float | str | None]:
 
 def main() -> None:
     """Print one line per case: medians over seeded instances."""
-    print("| fleet | gap asked | seconds | of CPU | gap proved | kinds | columns | rows | MB |")
+    print("| fleet | gap requested | seconds | of CPU | gap proved | kinds | columns | rows | MB |")
     print("|---|---|---|---|---|---|---|---|---|")
     context = multiprocessing.get_context("spawn")
     for case in CASES:

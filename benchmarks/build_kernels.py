@@ -465,7 +465,7 @@ def _packed(operation: Operation, keys: list[list[str | int]], grids: list[Float
 
 
 def _share(found: dict[tuple[str, str], Arrays]) -> None:
-    """What all engines run alike belongs to every engine of the GPU."""
+    """What all engines run equally belongs to every engine of the GPU."""
     common = {operation.name for operation in OPERATIONS if operation.shared} | {"gather"}
     for (gpu, engine), arrays in found.items():
         for (other, _), more in found.items():

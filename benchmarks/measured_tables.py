@@ -242,7 +242,7 @@ def _superseded(rows: list[Row]) -> list[Row]:
 
 
 def _sorted(rows: Iterable[Row]) -> list[Row]:
-    """By deployment, then date and load, so that like rows stand together."""
+    """By deployment, then date and load, so that like rows are together."""
     keys = (
         "model",
         "gpu",

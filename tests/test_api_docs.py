@@ -46,7 +46,7 @@ def test_nothing_else_is_public_before_use():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_function_stays_a_function_after_its_room_is_loaded():
+def test_a_function_stays_a_function_after_its_package_is_loaded():
     import planner.comparison.options
     import planner.reporting.deliver
 
@@ -114,12 +114,12 @@ def test_batch_grids_and_resumes(small, tmp_path):
 
 
 def test_prices_beside_the_scenario_are_found_from_anywhere(small, tmp_path, monkeypatch):
-    folder = tmp_path / "asked"
+    folder = tmp_path / "question"
     folder.mkdir()
     text = small.read_text() + "prices: {file: prices.csv}\n"
-    (folder / "asked.yaml").write_text(text)
+    (folder / "question.yaml").write_text(text)
     (folder / "prices.csv").write_text("nonsense\n1\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as stated:  # found, read, and refused for what it holds
-        planner.compare(folder / "asked.yaml", {"gpu": ("l4",)}, verify="none")
+        planner.compare(folder / "question.yaml", {"gpu": ("l4",)}, verify="none")
     assert str(folder / "prices.csv") in str(stated.value)

@@ -91,7 +91,7 @@ def test_the_platforms_folder_is_used(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found.is_absolute()
 
 
-def test_what_was_read_longest_ago_goes_first(
+def test_what_was_read_longest_ago_is_deleted_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache_folder, "MOST_BYTES", 8_000)
@@ -127,7 +127,7 @@ def test_readers_see_all_of_a_document_or_none(folder: Path) -> None:
     assert not wrong
 
 
-def test_the_program_is_told_apart_by_its_files() -> None:
+def test_another_program_is_recognised_by_its_files() -> None:
     code = "from planner import cache_folder as c; print(c.program())"
     first, second = (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

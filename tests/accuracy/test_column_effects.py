@@ -139,7 +139,7 @@ def test_lengths_of_a_file_are_simulated(tmp_path: Path) -> None:
 
 
 def test_releases_and_dates_name_the_engine_that_was_measured(tmp_path: Path) -> None:
-    """SGLang 0.5.6 on B200 delivers first tokens otherwise than 0.5.1; a date stands for a release."""
+    """SGLang 0.5.6 on B200 delivers first tokens otherwise than 0.5.1; a date means a release."""
     run = {
         "model": "deepseek-ai/DeepSeek-R1",
         "gpu": "b200-sxm-180gb",

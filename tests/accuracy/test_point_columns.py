@@ -258,7 +258,7 @@ def test_columns_are_read_under_the_names_of_engines_and_load_generators(tmp_pat
     assert found.measures[Measure("e2e", 99.0)] == pytest.approx(7.5)
 
 
-def test_a_synonym_never_hides_the_column_it_stands_for(tmp_path: Path) -> None:
+def test_a_synonym_never_hides_the_column_it_means(tmp_path: Path) -> None:
     found = read_points(table(tmp_path, ttft_ms="100", tpot_ms="9", tp="8", rps="3"))
     assert found.points[0].tensor_parallel == 1
     assert found.points[0].rate_qps == 3

@@ -1,4 +1,4 @@
-"""A plan says which engine version it stands on, and where its load was never measured."""
+"""A plan says which engine version it rests on, and where its load was never measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside a plan: alternatives that serve as much, native precision, the asked model."""
+"""What is beside a plan: alternatives that serve as much, native precision, the requested model."""
 
 import pytest
 

@@ -173,7 +173,7 @@ def test_every_offer_says_its_tier_and_marketplaces_stand_apart() -> None:
 
 
 def test_newer_prices_replaced_older_ones() -> None:
-    """As of 2026-10-10; in March RunPod asked 1.99, in January Nebius 2.95 and Verda 2.29."""
+    """As of 2026-10-10; in March RunPod listed 1.99, in January Nebius 2.95 and Verda 2.29."""
     listed = {offer.key: offer for offer in OFFERS}
     for key, price in (
         ("runpod/any/MI300X/on-demand", 2.39),

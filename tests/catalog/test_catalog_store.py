@@ -39,7 +39,7 @@ def test_the_nearest_older_version_is_in_for_one_that_is_not_listed(
     engine = catalog.engine("vllm", wanted)
     assert engine.defaults_of == defaults_of
     if defaults_of:
-        assert engine.version == wanted  # rules are judged at the version that was asked for
+        assert engine.version == wanted  # rules are judged at the version that was requested
         assert engine.memory == catalog.engine("vllm", defaults_of).memory
 
 

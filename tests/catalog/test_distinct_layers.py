@@ -1,4 +1,4 @@
-"""What is asked of each distinct layer once is what is asked of every layer."""
+"""What is computed of each distinct layer once holds for every layer."""
 
 from __future__ import annotations
 

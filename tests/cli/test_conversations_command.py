@@ -101,7 +101,7 @@ def test_a_disk_behind_an_engine_without_one_is_refused_by_name(scenario, capsys
     assert "keeps no KV cache in disk by itself" in " ".join(capsys.readouterr().out.split())
 
 
-def test_recorded_conversations_are_played_with_their_prefixes(tmp_path, capsys):
+def test_recorded_conversations_are_simulated_with_their_prefixes(tmp_path, capsys):
     rows = ["arrival_s,prompt_tokens,output_tokens,conversation_id"]
     rows += [f"{5 * i},{1000 + 300 * (i // 4)},100,{i % 4}" for i in range(40)]
     (tmp_path / "mine.csv").write_text("\n".join(rows))

@@ -21,10 +21,10 @@ def test_what_a_missing_unit_is_read_as():
 
 @pytest.mark.parametrize("name", ["ttft", "tpot", "e2e"])
 def test_a_range_of_targets_without_units_is_warned_of(name):
-    with pytest.warns(AmbiguousNumber) as told:
+    with pytest.warns(AmbiguousNumber) as caught:
         values = read_values(axis_named(name), "5..50", 3)
     assert values == (5.0, 27.5, 50.0)
-    assert [str(w.message) for w in told] == [
+    assert [str(w.message) for w in caught] == [
         f"--{name} 5..50: {n} without a unit is read as {n} seconds; write {n}s, or {n}ms for milliseconds"
         for n in (5, 50)
     ]

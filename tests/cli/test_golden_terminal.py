@@ -144,7 +144,7 @@ def run(tmp_path_factory, monkeypatch, capsys, catalog, solved):
 
 @pytest.fixture
 def golden_text(repository, request, golden):
-    """Compare text with a golden file of a folder; rewrite it where asked to and where it differs."""
+    """Compare text with a golden file of a folder; rewrite it where requested and where it differs."""
 
     def check(folder, name, text):
         path = repository / "tests" / "golden" / folder / f"{name}.txt"

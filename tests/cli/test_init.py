@@ -1,4 +1,4 @@
-"""``planner init`` writes a scenario of each kind of work that is valid as it stands."""
+"""``planner init`` writes a scenario of each kind of work that is valid as written."""
 
 import sys
 from pathlib import Path

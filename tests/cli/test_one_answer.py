@@ -44,18 +44,18 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def asked_as_json(*arguments: str) -> Any:
+def as_json(*arguments: str) -> Any:
     return json.loads(run(*arguments, "--format", "json"))
 
 
 @pytest.fixture(scope="module")
 def usd(scenario: str) -> float:
-    plan = asked_as_json("solve", scenario)
+    plan = as_json("solve", scenario)
     return float(plan["totals"]["usd_per_hour"])
 
 
 def test_the_frontier_surrounds_the_fleet_that_solve_prints(scenario: str, usd: float) -> None:
-    text = asked_as_json("frontier", scenario, "--show", "alternatives")
+    text = as_json("frontier", scenario, "--show", "alternatives")
     assert text["alternatives"][0]["usd_per_hour"] == pytest.approx(usd)
     assert "simulated." in run("frontier", scenario, "--show", "alternatives").splitlines()[0]
 
@@ -66,13 +66,13 @@ def test_a_frontier_that_is_not_simulated_says_so(scenario: str) -> None:
 
 
 def test_losing_nothing_costs_what_solve_prints(scenario: str, usd: float) -> None:
-    text = asked_as_json("frontier", scenario, "--show", "resilience")
+    text = as_json("frontier", scenario, "--show", "resilience")
     assert text["resilience"][0]["usd_per_hour"] == pytest.approx(usd)
 
 
 def test_every_point_of_a_sweep_says_whether_it_was_simulated(scenario: str, usd: float) -> None:
     def points(*more: str) -> Any:
-        return asked_as_json("sweep", scenario, "--rate", "12..14", "--steps", "2", *more)["points"]
+        return as_json("sweep", scenario, "--rate", "12..14", "--steps", "2", *more)["points"]
 
     assert {p["simulated"] for p in points()} == {"no"}
     simulated = points("--verify", "simulate")

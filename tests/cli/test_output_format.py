@@ -21,7 +21,7 @@ search: {gpus: [l4], weights: [bf16], kv_cache: [bf16], tensor_parallel: [1]}
 
 @pytest.fixture
 def requested(tmp_path: Path) -> str:
-    path = tmp_path / "asked.yaml"
+    path = tmp_path / "question.yaml"
     path.write_text(SCENARIO)
     return str(path)
 

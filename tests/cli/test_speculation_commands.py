@@ -97,7 +97,7 @@ def test_it_is_turned_off_where_it_does_not_pay(tmp_path):
         ("{method: mtp, tokens: 20}", "less than or equal to 16"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(tmp_path, refused, speculative, said):
+def test_what_cannot_be_requested_is_refused(tmp_path, refused, speculative, said):
     scenario = tmp_path / "bad.yaml"
     scenario.write_text(SCENARIO.replace("SPECULATIVE", speculative))
     assert said in refused("solve", str(scenario), "--verify", "none")

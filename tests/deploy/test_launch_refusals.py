@@ -156,9 +156,9 @@ def test_a_checkpoint_with_code_of_its_own_is_pointed_out_until_it_is_allowed(ca
     kimi = group(tensor_parallel=8, data_parallel=1, expert_parallel=1, weights="fp8_block")
     plan = fleet(service("k2", (kimi,), "moonshotai/Kimi-K2-Instruct"))
     stated = launch_files(plan, catalog, target, CHOICES)
-    (told,) = [w for w in stated.warnings if "--trust-remote-code" in w]
-    assert "moonshotai/Kimi-K2-Instruct is loaded with code of its own" in told
-    assert "deploy_guidance.md" in told
+    (warning,) = [w for w in stated.warnings if "--trust-remote-code" in w]
+    assert "moonshotai/Kimi-K2-Instruct is loaded with code of its own" in warning
+    assert "deploy_guidance.md" in warning
     assert "--trust-remote-code" in stated.files["README.md"]
     scripts = "".join(t for n, t in stated.files.items() if n != "README.md")
     assert "trust-remote-code" not in scripts

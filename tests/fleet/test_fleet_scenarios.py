@@ -47,7 +47,7 @@ def shipped(name: str, catalog: Catalog) -> Plan:
 
 
 def written(requested: dict[str, Any], folder: Path, catalog: Catalog) -> Plan:
-    path = folder / "asked.yaml"
+    path = folder / "question.yaml"
     path.write_text(yaml.safe_dump(requested))
     return solve(path, catalogs=catalog, verify="none")
 

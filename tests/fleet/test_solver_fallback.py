@@ -1,4 +1,4 @@
-"""CBC stands in where HiGHS is not installed, and the solution says so."""
+"""CBC is used where HiGHS is not installed, and the solution says so."""
 
 import importlib.util
 

@@ -82,7 +82,7 @@ def test_a_json_list_is_read_too(tmp_path, catalog):
     assert read(tmp_path, catalog, text).running[0].replicas == 3
 
 
-def test_nodes_say_what_stands(tmp_path, catalog):
+def test_nodes_say_what_runs(tmp_path, catalog):
     def node(n, gpus):
         labels = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
         capacity = {"nvidia.com/gpu": str(gpus), "cpu": "192"}

@@ -35,7 +35,7 @@ def test_a_counter_rises_over_its_resets():
 
 
 @pytest.mark.parametrize("kind", ["vector", "matrix"])
-def test_both_kinds_of_answers_are_read(kind):
+def test_both_kinds_of_responses_are_read(kind):
     points = {"value": [1, "2"]} if kind == "vector" else {"values": [[1, "2"], [2, "NaN"]]}
     result = [{"metric": {"__name__": "x", "le": "1"}, **points}]
     answer = {"status": "success", "data": {"resultType": kind, "result": result}}

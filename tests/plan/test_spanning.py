@@ -19,8 +19,8 @@ def test_a_replica_over_two_instances_is_said_to_span_them():
     (group,) = plan.services[0].replica_groups
     assert spanned_nodes(group, plan.nodes) == (2, 1)
     assert "; each replica spans 2 nodes of 1 GPU." in next(decision_lines(plan))
-    (told,) = network_warnings(plan.services, plan.nodes)
-    assert "spans 2 separate 1-GPU instances, and no network between them is stated" in told
+    (warning,) = network_warnings(plan.services, plan.nodes)
+    assert "spans 2 separate 1-GPU instances, and no network between them is stated" in warning
 
 
 def test_a_replica_within_a_node_spans_none():

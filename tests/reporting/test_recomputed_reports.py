@@ -255,7 +255,7 @@ def test_every_way_to_pay(report):
         elif way.api is not None:
             found = api_cash(plan)
             if found is None:
-                continue  # a nearer model stands in; tested where the rows are chosen
+                continue  # a nearer model is used; tested where the rows are chosen
             flow, left = found, 0.0
         else:
             held = [json.loads(r.model_dump_json()) for r in way.rentals]

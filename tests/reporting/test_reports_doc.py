@@ -1,4 +1,4 @@
-"""Every command in docs/guides/reports.md runs as it stands, in order."""
+"""Every command in docs/guides/reports.md runs as written, in order."""
 
 import re
 import shlex

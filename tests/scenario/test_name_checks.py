@@ -47,7 +47,7 @@ def test_a_misspelt_region_suggests_the_nearest(catalog: Catalog) -> None:
     assert suggested(catalog, "us-eats-1") == "did you mean 'us-east-1'?"
 
 
-def test_a_company_stands_for_its_cloud(catalog: Catalog) -> None:
+def test_a_company_means_its_cloud(catalog: Catalog) -> None:
     text = (
         "model: gpt2\nrate: 1\nprompt_tokens: 10\noutput_tokens: 10\nslo: {ttft_p99: 2s}\n"
         "prices: {providers: [Amazon, google, microsoft, aws], discounts: {amazon: 0.1}}\n"

@@ -18,7 +18,7 @@ from planner.scenario.reader import shipped_scenarios
 from planner.scenario.schema import Scenario
 from planner.scenario.yaml_source import parse_source
 
-ASKED = """\
+QUESTION = """\
 model: meta-llama/Llama-3.1-8B-Instruct
 rate: {rate}
 prompt_tokens: 500
@@ -30,26 +30,26 @@ search: {{gpus: [l4], weights: [bf16], kv_cache: [bf16], tensor_parallel: [1]}}
 
 def notes(**values: object) -> tuple[str, ...]:
     given = {"rate": 1, "tpot": "200ms", **values}
-    return tuple(n.text for n in notes_on(parse_source(ASKED.format(**given), "asked.yaml")))
+    return tuple(n.text for n in notes_on(parse_source(QUESTION.format(**given), "question.yaml")))
 
 
 def test_a_target_without_a_unit_is_seconds_with_a_warning() -> None:
     (note,) = notes(tpot=50)
     assert note == (
-        "asked.yaml:5, slo.tpot_p99: 50 without a unit is read as 50 seconds; the next release "
+        "question.yaml:5, slo.tpot_p99: 50 without a unit is read as 50 seconds; the next release "
         "refuses it: write 50s, or 50ms for milliseconds"
     )
 
 
 def test_a_leading_zero_is_octal_with_a_warning() -> None:
     (note,) = notes(rate="010")
-    assert note.startswith("asked.yaml:2, rate: 010 is read as 8, ")
+    assert note.startswith("question.yaml:2, rate: 010 is read as 8, ")
     assert note.endswith("write 10")
 
 
 def test_a_colon_is_base_60_with_a_warning() -> None:
     (note,) = notes(rate="1:30")
-    assert note.startswith("asked.yaml:2, rate: 1:30 is read as 90, ")
+    assert note.startswith("question.yaml:2, rate: 1:30 is read as 90, ")
 
 
 @pytest.mark.parametrize("rate", ["0", "0.5", "10", "1e2", "1_000", "0.010"])
@@ -65,8 +65,8 @@ def test_shipped_scenarios_hold_no_such_number() -> None:
 def test_the_warning_is_on_stderr_and_in_the_plan(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    requested, plan = tmp_path / "asked.yaml", tmp_path / "plan.json"
-    requested.write_text(ASKED.format(rate="010", tpot=50))
+    requested, plan = tmp_path / "question.yaml", tmp_path / "plan.json"
+    requested.write_text(QUESTION.format(rate="010", tpot=50))
     assert main(["solve", str(requested), "--verify", "none", "--format", "json"]) == 0
     stated = capsys.readouterr()
     assert [line.partition(": ")[0] for line in stated.err.splitlines()] == ["warning", "warning"]

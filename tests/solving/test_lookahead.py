@@ -13,7 +13,7 @@ QUESTIONS = [build.scenario(rate=rate) for rate in (10, 20, 30, 40, 50)]
 
 
 def answer(scenario):
-    """A plan whose cost is its rate; a rate of 30 cannot be asked."""
+    """A plan whose cost is its rate; a rate of 30 cannot be solved."""
     (service,) = scenario.services
     if service.rate == 30:
         raise InputError("no offer is left to choose from")

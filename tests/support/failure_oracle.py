@@ -14,7 +14,7 @@ Fleet = tuple[Item, ...]
 
 
 def cheapest_after_failures(problem: Problem, most_nodes: int) -> float | None:
-    """The least cost [USD/h] of a fleet that carries period 0 after any failure asked for.
+    """The least cost [USD/h] of a fleet that carries period 0 after any failure stated.
 
     A fleet is a list of nodes with the replicas in each: nothing is assumed about how losses add up.
     A replica larger than a node has its nodes to itself; losing one of them loses it.

@@ -126,7 +126,7 @@ def _replicas(problem: Problem, kinds: tuple[ReplicaKind, ...], t: int) -> list[
 def _packs(
     problem: Problem, nodes: Mapping[str, int], kinds: tuple[ReplicaKind, ...], counts: Counts
 ) -> bool:
-    """Whether the replicas stand in the nodes: groups whole, shares on GPUs that are cut for them."""
+    """Whether the replicas fit in the nodes: groups whole, shares on GPUs that are cut for them."""
     for gpu in {k.gpu for k, n in zip(kinds, counts, strict=True) if n}:
         bins = [
             o.gpus_per_node for o in problem.offers if o.gpu == gpu for _ in range(nodes[o.key])

@@ -63,7 +63,7 @@ def named(book, name):
 
 
 def sums(book):
-    """What stands under the months, by label: one figure for each way to pay."""
+    """What is under the months, by label: one figure for each way to pay."""
     rows = book["Cash flow"].iter_rows(min_row=40, values_only=True)
     return {r[0]: r[1:-1] for r in rows if isinstance(r[0], str)}
 

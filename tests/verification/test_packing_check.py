@@ -31,7 +31,7 @@ def test_fits_agrees_with_trying_every_assignment(pieces, nodes):
 
 
 def test_first_fit_misses_what_the_search_finds():
-    """3 + 3 + 2 and 2 + 2 + 2 + 2 fill two nodes of eight; largest first leaves no room."""
+    """3 + 3 + 2 and 2 + 2 + 2 + 2 fill two nodes of eight; largest first leaves no space."""
     assert fits(Counter([3, 3, 2, 2, 2, 2, 2]), Counter([8, 8])) is True
     assert fits(Counter([5, 5, 5]), Counter([8, 8])) is False
     assert fits(Counter([3] * 5), Counter([8, 8])) is False

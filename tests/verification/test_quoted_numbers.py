@@ -1,4 +1,4 @@
-"""A plan takes of a quote what it is for, and pays no more vendors than asked."""
+"""A plan takes of a quote what it is for, and pays no more vendors than allowed."""
 
 import plan_builder as build
 import pytest

@@ -38,7 +38,7 @@ def form(open_page):
     return open_form
 
 
-def asked(page):
+def scenario_of(page):
     return yaml.safe_load(page.text)
 
 
@@ -54,37 +54,37 @@ def test_a_reranker(form):
     page = form()
     field(page, "Task").select_option("rerank")
     in_text(page, "task: rerank")
-    assert "output_tokens" not in asked(page)
-    assert "slo" not in asked(page)
+    assert "output_tokens" not in scenario_of(page)
+    assert "slo" not in scenario_of(page)
     assert field(page, "Output tokens").count() == 0
     field(page, "E2E p99").fill("700ms")
     in_text(page, "e2e_p99")
     page.answered()
-    assert asked(page)["slo"] == {"e2e_p99": "700ms"}
+    assert scenario_of(page)["slo"] == {"e2e_p99": "700ms"}
     assert page.sent[-1]["scenario"] == page.text
     field(page, "Task").select_option("generate")
-    assert asked(page) == yaml.safe_load(PLAIN)
+    assert scenario_of(page) == yaml.safe_load(PLAIN)
 
 
 def test_a_batch_with_a_deadline(form):
     page = form()
     field(page, "Work").select_option("batch")
     in_text(page, "job:")
-    assert asked(page)["job"] == {"requests": 60 * 86_400, "within": "24h"}
-    assert not {"rate", "slo"} & set(asked(page))
+    assert scenario_of(page)["job"] == {"requests": 60 * 86_400, "within": "24h"}
+    assert not {"rate", "slo"} & set(scenario_of(page))
     field(page, "Requests a day").fill("2M")
     field(page, "Done within").fill("8h")
     field(page, "There from hour").fill("20")
     in_text(page, "start: 20")
     page.answered()
-    assert asked(page)["job"] == {"requests": 2_000_000, "within": "8h", "start": 20}
+    assert scenario_of(page)["job"] == {"requests": 2_000_000, "within": "8h", "start": 20}
     field(page, "Requests a day").focus()
     assert field(page, "There from hour").input_value() == "20:00"
     field(page, "Done within").fill("90m")
     page.page.wait_for_selector("input[aria-invalid=true]")
     assert field(page, "Done within").get_attribute("aria-invalid") == "true"
     field(page, "Work").select_option("stream")
-    assert asked(page) == yaml.safe_load(PLAIN)
+    assert scenario_of(page) == yaml.safe_load(PLAIN)
 
 
 def test_adapters(form):
@@ -97,7 +97,7 @@ def test_adapters(form):
     assert field(page, "Adapters a replica holds").get_attribute("aria-invalid") == "true"
     field(page, "Adapters a replica holds").fill("20")
     page.answered()
-    assert asked(page)["lora"] == {"adapters": 60, "rank": 32, "max_loaded": 20}
+    assert scenario_of(page)["lora"] == {"adapters": 60, "rank": 32, "max_loaded": 20}
     page.page.fill("#yaml", page.text.replace("adapters: 60", "adapters: 40"))
     page.page.wait_for_function(
         "() => [...document.querySelectorAll('form input')].some(i => i.value === '40')"
@@ -113,7 +113,7 @@ def test_conversations(form):
     field(page, "Shared prompt, tokens").fill("500")
     field(page, "Router").select_option("prefix-aware")
     in_text(page, "prefix-aware")
-    assert asked(page)["conversations"] == {
+    assert scenario_of(page)["conversations"] == {
         "turns": 8,
         "think_time": "20s",
         "growth": 1000,
@@ -142,7 +142,7 @@ def test_drafts(form):
     in_text(page, "acceptance")
     field(page, "Draft model").fill("meta-llama/Llama-3.2-1B-Instruct")
     in_text(page, "Llama-3.2-1B-Instruct")
-    assert asked(page)["search"]["speculative"] == [
+    assert scenario_of(page)["search"]["speculative"] == [
         "none",
         {"method": "eagle3", "tokens": [2, 4]},
         {"method": "ngram", "acceptance": 0.2},
@@ -154,7 +154,7 @@ def test_drafts(form):
     field(page, "Draft model").fill("")
     page.page.get_by_role("checkbox", name="ngram").uncheck()
     page.page.get_by_role("checkbox", name="eagle3").uncheck()
-    assert asked(page)["search"]["speculative"] == ["none"]
+    assert scenario_of(page)["search"]["speculative"] == ["none"]
 
 
 def test_kv_cache_in_host_memory(form):
@@ -165,7 +165,7 @@ def test_kv_cache_in_host_memory(form):
     page.page.get_by_text("disk and disk_gb_s go together").first.wait_for()
     field(page, "Disk, GB/s a replica").fill("6")
     in_text(page, "disk_gb_s")
-    assert asked(page)["search"]["settings"] == {
+    assert scenario_of(page)["search"]["settings"] == {
         "kv_offload": {"host_memory": "256GiB", "disk": "2TiB", "disk_gb_s": 6}
     }
 
@@ -185,7 +185,7 @@ def test_prefill_and_decode_apart(form):
         field(page, label).fill(name)
         page.page.keyboard.press("Enter")
     in_text(page, "decode_gpus")
-    assert asked(page)["search"]["disaggregation"] == {
+    assert scenario_of(page)["search"]["disaggregation"] == {
         "within": ["zone"],
         "colocated": False,
         "ratios": ["2P1D"],
@@ -193,7 +193,7 @@ def test_prefill_and_decode_apart(form):
         "decode_gpus": ["h200-sxm-141gb"],
     }
     field(page, "Prefill and decode").select_option("together")
-    assert "disaggregation" not in asked(page)["search"]
+    assert "disaggregation" not in scenario_of(page)["search"]
 
 
 @pytest.mark.parametrize("width", [390, 1280])

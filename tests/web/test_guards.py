@@ -1,4 +1,4 @@
-"""What stands before every route: sizes, hosts, other sites, headers; errors in one shape."""
+"""What comes before every route: sizes, hosts, other sites, headers; errors in one shape."""
 
 import pytest
 from fastapi.testclient import TestClient

@@ -32,7 +32,7 @@ def test_no_pod_keeps_the_whole_checkpoint_on_its_own_disk(catalog):
     assert "chat.models.yaml" in files["kustomization.yaml"]
 
 
-def test_a_checkpoint_on_the_nodes_disk_is_asked_for(catalog):
+def test_a_checkpoint_on_the_nodes_disk_is_requested(catalog):
     plan = fleet(service("chat", (group(),)))
     files = written(plan, catalog, "kubernetes", model_cache="ephemeral")
     assert not objects(files, "PersistentVolumeClaim")

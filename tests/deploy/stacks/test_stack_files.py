@@ -48,7 +48,7 @@ def pod_schema():
 
 
 def pods(document):
-    """Every pod of a document, wherever it stands."""
+    """Every pod of a document, wherever it is."""
     if isinstance(document, dict):
         if "containers" in document:
             yield document
@@ -147,7 +147,7 @@ def test_kserve_counts_nodes_by_the_degrees(catalog):
         launch_files(uneven, catalog, "kserve", Choices())
 
 
-def test_kserve_scales_or_stands_but_not_both(catalog):
+def test_kserve_scales_or_has_a_fixed_size_but_not_both(catalog):
     for autoscaler in ("keda", "hpa", "none"):
         choices = Choices(autoscaler=autoscaler)
         spec = inference(launch_files(plan("TP"), catalog, "kserve", choices).files)

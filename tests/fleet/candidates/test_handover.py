@@ -156,11 +156,11 @@ def test_pools_stay_on_one_type_where_none_is_named() -> None:
 
 
 def test_the_program_gets_both_types_and_every_place() -> None:
-    asked = service(prefill_gpus=["h100-sxm-80gb"], decode_gpus=["h200-sxm-141gb"])
+    requested = service(prefill_gpus=["h100-sxm-80gb"], decode_gpus=["h200-sxm-141gb"])
     elsewhere = [replace(o, region="q", usd_per_hour=9.0) for o in offers("h100-sxm-80gb")]
     listed = (*offers("h100-sxm-80gb", "h200-sxm-141gb"), *elsewhere)
-    sets = {"chat": enumerate_candidates(asked, CATALOG, listed, CALIBRATION)}
-    problem = problem_of(Scenario(services=(asked,)), sets, listed, CATALOG)
+    sets = {"chat": enumerate_candidates(requested, CATALOG, listed, CALIBRATION)}
+    problem = problem_of(Scenario(services=(requested,)), sets, listed, CATALOG)
     (kind,) = problem.kinds
     assert (kind.gpus, kind.gpu, kind.beside.gpu, kind.beside.groups) == (
         4,

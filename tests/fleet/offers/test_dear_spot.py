@@ -37,7 +37,7 @@ def kept(problem):
     return [o.key for o in without_dear_spot(problem)]
 
 
-def test_a_pool_goes_whose_working_gpus_cost_more_than_steady_ones():
+def test_a_pool_is_left_out_whose_working_gpus_cost_more_than_steady_ones():
     assert kept(PROBLEM) == ["steady", "cheap"]
 
 

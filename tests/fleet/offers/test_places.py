@@ -40,7 +40,7 @@ def offer(region: str, count: int, usd_per_gpu: float, term: Term = Term.ON_DEMA
 
 
 def cost(offers: Sequence[Offer], losses: dict[str, dict[str, int]], qps: float) -> float:
-    """The cheapest fleet [USD/h] for ``qps`` at 10 requests/s a GPU, after the losses asked for."""
+    """The cheapest fleet [USD/h] for ``qps`` at 10 requests/s a GPU, after the losses stated."""
     requested = Scenario.model_validate(
         {
             "model": "m",

@@ -1,4 +1,4 @@
-"""Units whose pools stand on two GPU types: in one place, housed on both, lost with either."""
+"""Units whose pools are on two GPU types: in one place, placed on both, lost with either."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_a_lost_spot_pool_of_the_other_type_takes_the_units() -> None:
 
 
 def test_the_fluid_bound_counts_both_types() -> None:
-    asked = problem(offer("h200", "a", 16.0), offer("h100", "a", 8.0))
-    assert fluid_bound_usd_per_hour(asked) == pytest.approx(2 * (2 * 2.0 + 6 * 1.0))
-    found = solve(asked)
+    stated = problem(offer("h200", "a", 16.0), offer("h100", "a", 8.0))
+    assert fluid_bound_usd_per_hour(stated) == pytest.approx(2 * (2 * 2.0 + 6 * 1.0))
+    found = solve(stated)
     assert found.objective_usd_per_hour is not None
-    assert found.objective_usd_per_hour >= fluid_bound_usd_per_hour(asked)
+    assert found.objective_usd_per_hour >= fluid_bound_usd_per_hour(stated)

@@ -21,7 +21,7 @@ def shown(plan):
 
 @pytest.fixture
 def together():
-    """TTFT p99 is beyond its target, but only the share that meets both at once is asked for."""
+    """TTFT p99 is beyond its target, but only the share that meets both at once is requested."""
     slo = {"ttft_p99": "1s", "tpot_p99": "100ms", "goodput": 0.95}
     return build.plan(build.scenario(slo=slo))
 

@@ -152,8 +152,8 @@ def test_the_highest_of_several_triggers_counts():
     ("observed", "wished"),
     [
         ({"ready": 3, "kv_share": 0.71}, 4),  # 0.09 spare, 0.1 required
-        ({"ready": 3, "kv_share": 0.69, "waiting": 0}, None),  # two would stand at 1.03
-        ({"ready": 3, "kv_share": 0.30, "waiting": 0}, 2),  # two would stand at 0.45
+        ({"ready": 3, "kv_share": 0.69, "waiting": 0}, None),  # two would be at 1.03
+        ({"ready": 3, "kv_share": 0.30, "waiting": 0}, 2),  # two would be at 0.45
         ({"ready": 3, "waiting": 6.3}, 4),  # 2.1 wait at each, 2.9 spare
         ({"ready": 3, "waiting": 12.0, "pending": 1}, None),  # one starts already
         ({"ready": 1, "kv_share": 0.1}, None),  # the last one stays

@@ -120,7 +120,7 @@ def test_small_pool_is_the_bound_that_is_named():
     assert found.kv_used_share > 0.7
 
 
-def test_one_token_answers_have_no_tpot():
+def test_one_token_responses_have_no_tpot():
     found = capacity_within(
         Affine(), limits(), constant(2000, 1), Slo.model_validate({"ttft_p99": "1s"})
     )

@@ -1,4 +1,4 @@
-"""The closed form of two pools: monotone by construction, and what the simulator plays."""
+"""The closed form of two pools: monotone by construction, and what the simulator finds."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_prefill_no_longer_disturbs_decode():
 @pytest.mark.slow
 @pytest.mark.parametrize(("prefill", "decode"), [(1, 1), (3, 1), (2, 2)])
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_the_closed_form_is_what_the_simulator_plays(prefill, decode, share):
+def test_the_closed_form_agrees_with_the_simulator(prefill, decode, share):
     requested = unit(prefill, decode)
     rate = share * held(requested)
     point = unit_point(requested, LENGTHS, TARGETS, rate)

@@ -206,7 +206,7 @@ def test_prompt_block_ids_go_through_the_loop(loops):
 
 
 @built
-def test_a_field_the_core_does_not_know_goes_through_the_loop(loops):
+def test_a_field_the_core_does_not_know_is_run_by_the_loop(loops):
     @dataclasses.dataclass(frozen=True)
     class Talks(Requests):
         pause_s: float = 0.0

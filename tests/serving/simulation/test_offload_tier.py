@@ -19,7 +19,7 @@ from tests.serving.simulation.test_conversations import Affine, limits, service
 HOST = Offload(host_tokens=1600, host_s_per_token=1e-5)
 
 
-def test_the_oldest_goes_when_the_store_is_full():
+def test_the_oldest_is_dropped_when_the_store_is_full():
     store = Store(10)
     assert store.put(1, 6) == []
     assert store.put(2, 4) == []

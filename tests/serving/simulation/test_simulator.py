@@ -239,7 +239,7 @@ def test_replications_pool_their_requests():
     )
 
 
-def test_one_token_answers_have_no_tpot():
+def test_one_token_responses_have_no_tpot():
     requests = open_loop(constant(500, 1), Arrivals(), 2.0, 30.0, 1)
     result = simulate([SimulatedGroup(Affine(), limits(), 1)], requests)
     assert np.isnan(result.latency_s("tpot")).all()

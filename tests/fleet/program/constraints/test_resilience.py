@@ -1,4 +1,4 @@
-"""Fleets that hold after failures, against brute force that plays every failure."""
+"""Fleets that hold after failures, against brute force that tries every failure."""
 
 from __future__ import annotations
 
