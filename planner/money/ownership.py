@@ -145,6 +145,7 @@ def ownership_ledger(
 
     Running costs start after the lead time. A server whose life ends within the horizon is sold and
     replaced at its price. At the horizon the last ones are sold where the need ends, and left otherwise.
+    utilisation: mean share of full load, for power.
     """
     running = ownership_cost(server, utilisation=utilisation, capital_rate=0.0).running
     start = server.lead_time_months

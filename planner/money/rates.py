@@ -18,12 +18,18 @@ SECONDS_PER_HOUR = 3600.0
 
 
 def usd_per_month(usd_per_hour: float) -> float:
-    """Cost of a 730 h month [USD]."""
+    """Cost of a 730 h month [USD].
+
+    usd_per_hour: [USD/h].
+    """
     return usd_per_hour * HOURS_PER_MONTH
 
 
 def usd_per_year(usd_per_hour: float) -> float:
-    """Cost of an 8,760 h year [USD]."""
+    """Cost of an 8,760 h year [USD].
+
+    usd_per_hour: [USD/h].
+    """
     return usd_per_hour * HOURS_PER_YEAR
 
 
@@ -46,6 +52,7 @@ def token_cost(
     """The bill per million tokens: ``usd_per_hour / (3600 rate tokens) 1e6``.
 
     ``rate_qps``: mean requests per second; tokens: mean per request.
+    usd_per_hour: of the fleet [USD/h]; prompt_tokens, output_tokens: means of a request [tokens].
     """
 
     def per_million(tokens: float) -> float | None:
@@ -69,25 +76,37 @@ class CashFlow:
 
 
 def monthly(usd: float | Sequence[float], months: int, item: str) -> tuple[CashFlow, ...]:
-    """The same (or each month's own) payment at the end of months 1 to ``months``."""
+    """The same (or each month's own) payment at the end of months 1 to ``months``.
+
+    usd: paid at the end of each month [USD].
+    """
     amounts = [usd] * months if isinstance(usd, (int, float)) else usd[:months]
     return tuple(CashFlow(m, a, item) for m, a in enumerate(amounts, start=1))
 
 
 def present_value_usd(flows: Iterable[CashFlow], annual_rate: float) -> float:
-    """Sum of the flows discounted to today [USD]: ``sum usd / (1 + r)^(month / 12)``."""
+    """Sum of the flows discounted to today [USD]: ``sum usd / (1 + r)^(month / 12)``.
+
+    annual_rate: r, of discounting, per year.
+    """
     return math.fsum(f.usd * discount(f.month, annual_rate) for f in flows)
 
 
 def discount(month: int, annual_rate: float) -> float:
-    """Today's worth of one dollar paid at the end of ``month``."""
+    """Today's worth of one dollar paid at the end of ``month``.
+
+    annual_rate: r, per year: ``1 / (1 + r)^(month / 12)``.
+    """
     return float((1 + annual_rate) ** (-month / 12))
 
 
 def levelised_usd_per_hour(
     flows: Iterable[CashFlow], horizon_months: int, annual_rate: float
 ) -> float:
-    """The constant hourly price with the same present value over the horizon [USD/h]."""
+    """The constant hourly price with the same present value over the horizon [USD/h].
+
+    annual_rate: of discounting, per year.
+    """
     unit = present_value_usd(monthly(HOURS_PER_MONTH, horizon_months, "hour"), annual_rate)
     return present_value_usd(flows, annual_rate) / unit
 
@@ -98,6 +117,7 @@ def break_even_month(
     """First month from which ``candidate`` has cost no more than ``baseline``, to the end of both.
 
     Compares cumulative present values of what has been paid so far. None when it never does.
+    annual_rate: of discounting, per year.
     """
     last = max((f.month for f in (*candidate, *baseline)), default=0)
     saved = [0.0] * (last + 1)
@@ -120,6 +140,7 @@ def break_even_rate_qps(
 
     ``fleet_usd_per_hour(rate)`` is the cost of the cheapest fleet at that rate, a step function: the
     answer holds at every higher rate given, too. None when the fleet never wins.
+    usd_per_request: what the other side charges [USD].
     """
     answer: float | None = None
     for rate in sorted(rates_qps, reverse=True):
@@ -130,5 +151,8 @@ def break_even_rate_qps(
 
 
 def break_even_rate_of_fixed_fleet_qps(usd_per_hour: float, usd_per_request: float) -> float:
-    """The rate at which a fleet of fixed cost equals paying per request: ``C / (3600 a)``."""
+    """The rate at which a fleet of fixed cost equals paying per request: ``C / (3600 a)``.
+
+    usd_per_hour: C [USD/h]; usd_per_request: a [USD].
+    """
     return usd_per_hour / (SECONDS_PER_HOUR * usd_per_request)

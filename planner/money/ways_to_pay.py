@@ -111,7 +111,10 @@ def bought(
     ends: bool,
     meanwhile: CashLedger | None = None,
 ) -> WayToPay:
-    """Buy servers today; until they are delivered pay as ``meanwhile`` does, by the hour."""
+    """Buy servers today; until they are delivered pay as ``meanwhile`` does, by the hour.
+
+    utilisation: mean share of full load, for power.
+    """
     until = min(server.lead_time_months, months)
     bridge = [
         CashFlow(f.month, f.usd, "rent until delivery")
@@ -136,7 +139,10 @@ def called(price: ApiPrice, traffic: Traffic, months: int) -> WayToPay:
 def side_by_side(
     ways: Sequence[WayToPay], traffic: Traffic, months: int, annual_rate: float
 ) -> tuple[PaymentRow, ...]:
-    """Compare ways to pay over a horizon; the first is the baseline. Rows keep the order given."""
+    """Compare ways to pay over a horizon; the first is the baseline. Rows keep the order given.
+
+    annual_rate: of discounting, per year.
+    """
     baseline = ways[0].ledger
     baseline_usd = baseline.present_value_usd(annual_rate)
     rows = []

@@ -75,6 +75,7 @@ def floors_of(w: Loads, tokens_per_step: float = 1.0) -> Floors:
 
     Work is taken as spread over every GPU of the replica: per-GPU time of one token, times the stages
     it passes (pipeline) and divided by the ranks that work on other sequences meanwhile (attention DP).
+    tokens_per_step: expected tokens of one decode step and sequence under speculation.
     """
     seconds = [
         float(gemm.flops_per_token / gemm.peak_flops_s) for gemm in (w.quantised, w.plain, w.expert)

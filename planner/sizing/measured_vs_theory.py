@@ -80,6 +80,8 @@ def compare_with_measurement(
     """Set a user's figures beside the exact size of a model's weights.
 
     Raises InputError for figures that cannot be (not positive, tokens below 1).
+    measured_gib, stated_gib, overhead_gib: as the user found, reckoned and allows for [GiB]; driver_mib:
+    of ``nvidia-smi`` [MiB].
     """
     points = tuple(OverheadPoint(t, g) for t, g in sorted((overhead_gib or {}).items()))
     for name, value in (

@@ -69,6 +69,8 @@ def quick_answer(
     """Apply the quick formula; what is not given comes from ``model``.
 
     Raises InputError for sizes that cannot be.
+    params: parameters of the model; bytes_per_value: of weights and KV cache [B];
+    gpu_gb: one GPU's memory [GB].
     """
     if model is not None:
         params = params or float(count_parameters(model).total)

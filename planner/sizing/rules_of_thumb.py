@@ -34,24 +34,36 @@ class QuickEstimate:
 def quick_estimate(
     params: float, bytes_per_value: float, layers: int, hidden: int, seq: int, batch: int
 ) -> QuickEstimate:
-    """``(P D + B S L 2 H D) x 1.2`` [GB]: the KV term assumes as many KV heads as query heads."""
+    """``(P D + B S L 2 H D) x 1.2`` [GB]: the KV term assumes as many KV heads as query heads.
+
+    params: P, parameters; bytes_per_value: D, of weights and KV cache [B].
+    """
     weights = params * bytes_per_value / GB
     kv = batch * seq * layers * 2 * hidden * bytes_per_value / GB
     return QuickEstimate(weights, kv, (weights + kv) * BUFFER)
 
 
 def weights_gb(params: float, bytes_per_value: float, redundancy: float = 1.0) -> float:
-    """``P D r`` [GB]; ``r`` 1.2 to 1.5 is said to cover KV cache and activations."""
+    """``P D r`` [GB]; ``r`` 1.2 to 1.5 is said to cover KV cache and activations.
+
+    params: P, parameters; bytes_per_value: D [B]; redundancy: r.
+    """
     return params * bytes_per_value * redundancy / GB
 
 
 def full_fine_tuning_gb(params: float, bytes_per_value: float = 2.0) -> float:
-    """``P D x 6`` [GB]. Its stated derivation (2 + 2 + 4 bytes) is x 4; mixed-precision Adam takes x 8."""
+    """``P D x 6`` [GB]. Its stated derivation (2 + 2 + 4 bytes) is x 4; mixed-precision Adam takes x 8.
+
+    params: P, parameters; bytes_per_value: D [B].
+    """
     return params * bytes_per_value * FULL_FINE_TUNING_FACTOR / GB
 
 
 def lora_gb(serving_gb: float) -> tuple[float, float]:
-    """LoRA as 1.2 to 1.5 times the serving memory [GB]."""
+    """LoRA as 1.2 to 1.5 times the serving memory [GB].
+
+    serving_gb: memory that serving takes [GB].
+    """
     low, high = LORA_FACTORS
     return serving_gb * low, serving_gb * high
 
@@ -65,7 +77,10 @@ class ServingShares:
 
 
 def serving_shares(total_gb: float) -> ServingShares:
-    """KV cache as 20 to 50 %, activations as 10 to 20 % of the serving total [GB]."""
+    """KV cache as 20 to 50 %, activations as 10 to 20 % of the serving total [GB].
+
+    total_gb: memory that serving takes [GB].
+    """
     kv, activations = KV_SHARE_OF_SERVING, ACTIVATION_SHARE_OF_SERVING
     return ServingShares(
         kv_gb=(total_gb * kv[0], total_gb * kv[1]),
@@ -76,19 +91,29 @@ def serving_shares(total_gb: float) -> ServingShares:
 def kv_bytes_per_token(
     layers: int, kv_heads: int, head_dim: int, bytes_per_value: float = 2.0
 ) -> float:
-    """``2 L h d D`` [B]: keys and values of every layer."""
+    """``2 L h d D`` [B]: keys and values of every layer.
+
+    bytes_per_value: D, of one stored number [B].
+    """
     return 2 * layers * kv_heads * head_dim * bytes_per_value
 
 
 def vllm_pool_gb(
     gpu_gb: float, utilisation: float, model_gb: float, reserve_gb: float = VLLM_RESERVE_GB
 ) -> float:
-    """KV pool as ``GPU x utilisation - weights - reserve`` [GB]."""
+    """KV pool as ``GPU x utilisation - weights - reserve`` [GB].
+
+    gpu_gb: the GPU's memory, model_gb: the weights, reserve_gb: for everything else [GB];
+    utilisation: a share.
+    """
     return gpu_gb * utilisation - model_gb - reserve_gb
 
 
 def tokens_in_pool(pool_gb: float, bytes_per_token: float) -> float:
-    """Tokens a pool holds, both in decimal units [tokens]."""
+    """Tokens a pool holds, both in decimal units [tokens].
+
+    pool_gb: the KV pool [GB]; bytes_per_token: of KV cache [B].
+    """
     return pool_gb * GB / bytes_per_token
 
 
@@ -100,7 +125,10 @@ def estimate_vram_gib(
     head_dim: int = 128,
     max_batch_tokens: int = 50_000,
 ) -> float:
-    """Weights and KV in GiB plus 3 for the system; its author prints the sum as "GB"."""
+    """Weights and KV in GiB plus 3 for the system; its author prints the sum as "GB".
+
+    params_billions: parameters [1e9]; bytes_per_value: of one stored number [B].
+    """
     model = params_billions * GB * bytes_per_value / GIB
     kv = kv_bytes_per_token(layers, kv_heads, head_dim, bytes_per_value) * max_batch_tokens / GIB
     return model + kv + SYSTEM_OVERHEAD_GB
@@ -126,7 +154,9 @@ def decision_tree(
 ) -> tuple[Advice, ...]:
     """The three questions of a deployment, in order: weights on one GPU, KV cache, throughput.
 
-    The throughput step is asked only when both rates are given [requests/s].
+    The throughput step counts only when both rates are given [requests/s].
+    model_gb, gpu_gb, kv_needed_gb, kv_available_gb: of weights, GPU and KV cache [GB];
+    rate_qps, capacity_qps: [requests/s].
     """
     one_gpu = model_gb <= gpu_gb
     enough_kv = kv_needed_gb <= kv_available_gb
@@ -177,7 +207,12 @@ def memory_alone(
     gpu_gb: float,
     other_gb: float = 5.0,
 ) -> Concurrency:
-    """Size by memory alone: ``weights + KV per request x rate x response time + other``."""
+    """Size by memory alone: ``weights + KV per request x rate x response time + other``.
+
+    model_gb, kv_request_gb, other_gb, gpu_gb: of weights, one request's KV cache, the rest and one GPU [GB];
+    rate_qps: [requests/s]; response_s, ttft_s, tpot_s: the assumed response time and the targets [s];
+    output_tokens: [tokens].
+    """
     assumed = rate_qps * response_s
     implied = rate_qps * (ttft_s + output_tokens * tpot_s)
     totals = [model_gb + n * kv_request_gb + other_gb for n in (assumed, implied)]
@@ -186,5 +221,8 @@ def memory_alone(
 
 
 def mib_to_gib(mib: float) -> float:
-    """``nvidia-smi`` prints MiB; 16,808 MiB are 16.41 GiB."""
+    """``nvidia-smi`` prints MiB; 16,808 MiB are 16.41 GiB.
+
+    mib: a size [MiB].
+    """
     return mib * MIB / GIB

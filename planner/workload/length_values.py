@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 def normal_quantile(u: Floats) -> Floats:
-    """Standard normal quantiles of probabilities in (0, 1); not to be written to."""
+    """Standard normal quantiles of probabilities ``u`` in (0, 1); not to be written to."""
     return _normal_quantiles(np.asarray(u, dtype=float).tobytes())
 
 
@@ -68,14 +68,20 @@ def _points(lengths: Lengths) -> Sequence[tuple[float, float]]:
 
 
 def lognormal(mean: float, cv: float, u: Floats) -> Floats:
-    """Lognormal quantiles with the mean restored after cutting the tails off at the atoms."""
+    """Lognormal quantiles with the mean restored after cutting the tails off at the atoms.
+
+    cv: standard deviation over mean; u: probabilities of the atoms.
+    """
     sigma = math.sqrt(math.log1p(cv * cv))
     values = np.exp(sigma * normal_quantile(u) - sigma * sigma / 2)
     return np.asarray(values * (mean / values.mean()))
 
 
 def clipped(values: Floats | Ints, longest: float | None) -> Ints:
-    """Whole tokens, at least one and at most ``longest``."""
+    """Whole tokens, at least one and at most ``longest``.
+
+    values: lengths [tokens].
+    """
     cut = np.asarray(values, dtype=float)
     if longest is not None:
         cut = np.minimum(cut, longest)

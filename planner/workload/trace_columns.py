@@ -118,6 +118,7 @@ def time_unit(first: float, times: Iterable[float], layout: TraceLayout) -> floa
     """Units in a second: dates count by their size, Mooncake's whole numbers are milliseconds.
 
     A time since 1970 is reported by its magnitude: 1.7e9 s, 1.7e12 ms, 1.7e15 us, 1.7e18 ns.
+    first: the first cell as read; times: of all requests, in the unit sought.
     """
     if layout.per_second is not None:
         return layout.per_second
@@ -130,7 +131,10 @@ def time_unit(first: float, times: Iterable[float], layout: TraceLayout) -> floa
 
 
 def unit_name(per_second: float) -> str:
-    """``seconds``, ``milliseconds``, ``microseconds`` or ``nanoseconds``."""
+    """``seconds``, ``milliseconds``, ``microseconds`` or ``nanoseconds``.
+
+    per_second: units in a second.
+    """
     return {
         1.0: "seconds",
         MILLISECONDS: "milliseconds",

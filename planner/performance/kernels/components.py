@@ -129,7 +129,10 @@ class Components:
 
 
 def along(ladder: Floats, curves: Floats, at: Floats) -> Floats:
-    """Curves (one per row) at each value of ``at``, linear in its logarithm, in proportion beyond."""
+    """Curves (one per row) at each value of ``at``, linear in its logarithm, in proportion beyond.
+
+    ladder: the values that ``curves`` were measured at, increasing.
+    """
     last = len(ladder) - 1
     position = PER_OCTAVE * np.log2(np.clip(at, 1.0, ladder[-1]))
     i = np.minimum(position.astype(np.int64), last - 1)
@@ -140,7 +143,10 @@ def along(ladder: Floats, curves: Floats, at: Floats) -> Floats:
 
 
 def grid(rows: Floats, columns: Floats, values: Floats, row: Floats, column: Floats) -> Floats:
-    """``values`` at (row, column): bilinear in all logarithms, extrapolated beyond the last."""
+    """``values`` at (row, column): bilinear in all logarithms, extrapolated beyond the last.
+
+    rows, columns: the values that ``values`` were measured at, increasing.
+    """
     i, a = _cell(np.log(rows), np.log(np.maximum(row, rows[0])))
     j, b = _cell(np.log(columns), np.log(np.maximum(column, columns[0])))
     logs = np.log(values)

@@ -21,6 +21,7 @@ def inside_domain(d: Deployment, ranks: int, bytes_s: float) -> Floats | None:
     FP4 experts: each token goes to the ranks of its experts in FP4 and comes back in 8 bits (TensorRT-LLM's
     NVLink kernels on GB200 take 15 to 1,000 us for 1 to 8,192 tokens of a rank). None for others, whose
     tokens every rank gathers.
+    bytes_s: link bandwidth of one rank [B/s].
     """
     _, routed = kernel_formats(d)
     if compute_precision(routed, d.gpu) != "fp4":
@@ -37,6 +38,7 @@ def across_nodes(d: Deployment, ranks: int, bytes_s: float) -> Floats:
     copies a token cross the network, n ranks in nodes of m. Beyond, one copy goes to each node with
     an expert of it and is passed on inside: ``(N - 1) (1 - (1 - 1/N)**k)`` of N nodes. FP8 experts
     are sent FP8 tokens and return 16 bits. (DeepEP's low-latency and normal kernels.)
+    bytes_s: network bandwidth of one rank [B/s].
     """
     _, routed = kernel_formats(d)
     moe = next(y.mlp for y in d.model.layers if isinstance(y.mlp, MoeMlp))

@@ -20,6 +20,7 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.units import counted
 
 
 def calibration_document(fit: OwnFit, written_to: str) -> Document:
@@ -31,7 +32,8 @@ def calibration_document(fit: OwnFit, written_to: str) -> Document:
         Section("next", "Measure next", (_next(fit),)),
     ]
     headline = (
-        f"{len(fit.samples)} points fit {len(fit.learned)} factors; TPOT is "
+        f"{counted(len(fit.samples), 'measured point')}, "
+        f"{counted(len(fit.learned), 'fitted factor')}; TPOT is "
         f"{rounding.share(fit.error_after)} off instead of {rounding.share(fit.error_before)}."
     )
     footer = (f"Written to {written_to}; use it with: planner solve --calibration {written_to}",)

@@ -1,4 +1,7 @@
-"""What follows an arrival of a bursty process, in mean gaps: gamma gaps with a CV, Poisson up to CV 1."""
+"""What follows an arrival of a bursty process, in mean gaps: gamma gaps with a CV, Poisson up to CV 1.
+
+``arrival_cv``: standard deviation over mean of the gaps, 1 for Poisson arrivals.
+"""
 
 from __future__ import annotations
 

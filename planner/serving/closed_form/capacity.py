@@ -1,4 +1,8 @@
-"""The highest request rate one replica holds within its targets, and what happens there."""
+"""The highest request rate one replica holds within its targets, and what happens there.
+
+``arrival_cv``: standard deviation over mean of the gaps between requests; ``prefix_hit_share``: share of each
+prompt's tokens that the prefix cache holds.
+"""
 
 from __future__ import annotations
 

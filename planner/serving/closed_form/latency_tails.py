@@ -25,14 +25,20 @@ def _by_rate(target_s: Floats | float) -> Floats:
 
 
 def late_first_tokens(s: SteadyState, target_s: Floats | float) -> Floats:
-    """P(TTFT > target) by (rate, state); the target may be one per rate."""
+    """P(TTFT > target) by (rate, state); the target may be one per rate.
+
+    target_s: of TTFT [s].
+    """
     c = s.rows
     left = _by_rate(target_s) - c.own_s - c.admission_s[:, :, None]
     return _late(s, left, c.nodes.prompt_weight)
 
 
 def late_ends(s: SteadyState, target_s: Floats | float) -> Floats:
-    """P(E2E > target) by (rate, state)."""
+    """P(E2E > target) by (rate, state).
+
+    target_s: of the end-to-end latency [s].
+    """
     c = s.rows
     free, met, variance = _mean_tpot(s, c.nodes.output)
     gaps = c.nodes.output - 1
@@ -156,7 +162,10 @@ def _gradient(values: Floats, at: Floats) -> Floats:
 
 
 def slow_answers(s: SteadyState, target_s: Floats | float) -> Floats:
-    """P(TPOT > target) among requests with two tokens or more, by (rate, state)."""
+    """P(TPOT > target) among requests with two tokens or more, by (rate, state).
+
+    target_s: of TPOT [s].
+    """
     c = s.rows
     several = c.nodes.answer > 1
     if not several.any():
@@ -184,7 +193,10 @@ def _answer_times(s: SteadyState, answer: Floats) -> tuple[Floats, ...]:
 
 
 def long_gaps(s: SteadyState, target_s: Floats | float) -> Floats:
-    """P(gap between two tokens > target) by (rate, state), weighted by what decodes there."""
+    """P(gap between two tokens > target) by (rate, state), weighted by what decodes there.
+
+    target_s: of the gap [s].
+    """
     c = s.rows
     hit = 1 - np.exp(-s.rate_qps[:, None] * s.step_s)
     target = _by_rate(target_s)
@@ -212,6 +224,7 @@ def compound_tail(x: Floats, mean: Floats, variance: Floats, none: Floats, skew:
     """P(X > x) of a sum that is empty with probability ``none``, else a gamma variable with a shift.
 
     skew: skewness over CV, 2 for a gamma variable without a shift.
+    mean, variance: of the sum; x in the unit of both.
     """
     some = np.maximum(1 - none, bounds.LEAST_SOME)
     given = mean / some
@@ -221,7 +234,10 @@ def compound_tail(x: Floats, mean: Floats, variance: Floats, none: Floats, skew:
 
 
 def gamma_tail(x: Floats, mean: Floats, variance: Floats) -> Floats:
-    """P(X > x) of a gamma variable (Wilson and Hilferty 1931: its cube root is nearly normal)."""
+    """P(X > x) of a gamma variable (Wilson and Hilferty 1931: its cube root is nearly normal).
+
+    mean, variance: of the variable; x in the unit of both.
+    """
     shape = np.maximum(mean**2 / (variance + TINY), bounds.LEAST_SHAPE)
     scaled = np.cbrt(np.maximum(x, 0.0) / np.maximum(mean, TINY))
     z = 3 * np.sqrt(shape) * (scaled - 1 + 1 / (9 * shape))

@@ -11,6 +11,9 @@ Chances to be late add up by convolution, P(A + B > t) = sum_i w_i P(A > t - b_i
 the decode side; prompt and transfer grow together and are kept together in A. Tails are tabled once
 for each pool over a ladder of rates, made monotone in the rate, and read off for every pair and ratio:
 a unit with more replicas, or a faster link, never holds less.
+
+``arrival_cv``: standard deviation over mean of the gaps between requests; ``prefix_hit_share``: share of each
+prompt's tokens that the prefix cache holds.
 """
 
 from __future__ import annotations
@@ -289,7 +292,10 @@ def _margins(
 
 
 def link_wait_s(link: TransferLink, rate_qps: Floats, ranks: int) -> Floats:
-    """Mean wait behind earlier prompts on the link of one prefill replica (M/G/1) [s]."""
+    """Mean wait behind earlier prompts on the link of one prefill replica (M/G/1) [s].
+
+    rate_qps: prompts that this replica sends [requests/s].
+    """
     busy = np.minimum(rate_qps * link.mean_s / ranks, MOST_LOAD)
     residual = link.second_moment_s2 / max(2 * link.mean_s, TINY)
     return np.asarray(busy / (1 - busy) * residual / ranks)

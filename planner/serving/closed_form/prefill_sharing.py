@@ -14,6 +14,8 @@ with c = CV^2 + E[delta^2] / E[delta]^2 - 1; its chance falls with the room r as
 A request meets prefills while it decodes. Prompts that go first are all done before decode continues, and
 so are those that come meanwhile: lambda w / (1 - rho) of them in w seconds of decoding. Prompts that go
 beside stall only the next step, n' = lambda (D + delta n), and a short answer sees few steps.
+
+``arrival_cv``: standard deviation over mean of the gaps between requests.
 """
 
 from __future__ import annotations
@@ -247,7 +249,7 @@ def prefills_met(
     steps: Floats,
     arrival_cv: float,
 ) -> Floats:
-    """Prefills in or between the ``steps`` decode steps of a request, by (rate, state, steps).
+    """Prefills in or between the ``steps`` decode steps of a request, by (rate ``lam``, state, steps).
 
     ``decode_s``: of a step without prompts. Where prompts go first, whatever arrives is prefilled before
     decode continues, and so is what arrives meanwhile; where they go beside, a step has the prompts that
@@ -274,7 +276,10 @@ def prefills_met(
 
 
 def echo(c: CurveRows, load: Floats, steps: Floats) -> Floats:
-    """Prefills that one more brings about within ``steps`` decode steps, itself included."""
+    """Prefills that one more brings about within ``steps`` decode steps, itself included.
+
+    load: share of the time that prefills take.
+    """
     if c.scheduler is Scheduler.PREFILL_FIRST:
         return np.broadcast_to(1 / (1 - load), np.broadcast_shapes(load.shape, steps.shape))
     # a power that 1 does not lose anything by is not worked out: powers that underflow take ten times as long

@@ -1,4 +1,7 @@
-"""Step times of one replica by batch, as the closed form needs them: one call of the step model."""
+"""Step times of one replica by batch, as the closed form needs them: one call of the step model.
+
+``prefix_hit_share``: share of each prompt's tokens that the prefix cache holds.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,10 @@ def curves_from(
     lengths: JointLengths,
     prefix_hit_share: float = 0.0,
 ) -> ReplicaCurves:
-    """The curves of a replica whose grid takes ``seconds`` [s], see ``grid_seconds``."""
+    """The curves of a replica whose grid takes ``seconds`` [s], see ``grid_seconds``.
+
+    admission_s: between a request's arrival and the engine's queue [s].
+    """
     nodes = length_nodes(lengths)
     grid, kv_bytes, bound = step_grid(limits, lengths, prefix_hit_share)
     limits = limits.sharing(lengths.shared_tokens)

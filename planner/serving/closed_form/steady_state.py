@@ -25,6 +25,8 @@ to it; and the queue for a slot when n >= c. Time per output token, given n: the
 request's life, which shrinks the deviation of n, plus the prefills it meets, a shifted gamma variable.
 
 Everything is an array over (rate, state); one call of the step model prices all of it.
+
+``arrival_cv``: standard deviation over mean of the gaps between requests; ``rate_qps``: [requests/s].
 """
 
 from __future__ import annotations
@@ -87,7 +89,10 @@ def steady_state(curves: ReplicaCurves, rate_qps: Floats, arrival_cv: float = 1.
 def solved_together(
     many: Sequence[ReplicaCurves], rate_qps: Sequence[Floats], arrival_cv: float
 ) -> SteadyState:
-    """Solve (1) to (3) for several replicas with equally many rates each: the rows of all."""
+    """Solve (1) to (3) for several replicas with equally many rates each: the rows of all.
+
+    rate_qps: of each replica [requests/s].
+    """
     rows = rows_of(many, len(rate_qps[0]))
     return _solved(many[0], rows, np.concatenate(rate_qps), arrival_cv)
 

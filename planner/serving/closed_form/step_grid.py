@@ -1,4 +1,7 @@
-"""The steps one replica is priced at: batches with and without prompts, for one length distribution."""
+"""The steps one replica is priced at: batches with and without prompts, for one length distribution.
+
+``prefix_hit_share``: share of each prompt's tokens that the prefix cache holds.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,10 @@ def ladder_margins(states: RateStates, slo: Slo) -> dict[LimitedBy, Floats]:
 
 
 def worst_margin(margins: Mapping[LimitedBy, Floats]) -> Floats:
-    """The requirement nearest to failing, by rate."""
+    """The requirement nearest to failing, by rate.
+
+    margins: by requirement, late share over allowed share minus 1, by rate.
+    """
     first, *others = margins.values()
     worst = first.copy()
     for other in others:

@@ -1,4 +1,8 @@
-"""A disaggregated unit at a rate: its two pools' states, its percentiles, and how busy it is."""
+"""A disaggregated unit at a rate: its two pools' states, its percentiles, and how busy it is.
+
+``arrival_cv``: standard deviation over mean of the gaps between requests; ``prefix_hit_share``: share of each
+prompt's tokens that the prefix cache holds.
+"""
 
 from __future__ import annotations
 
@@ -159,7 +163,10 @@ def tabled_point(
     limited_by: LimitedBy,
     latency_s: Callable[[], Mapping[str, float]],
 ) -> Capacity:
-    """As ``unit_point``, read off the pools' tables; ``latency_s`` is asked when somebody looks."""
+    """As ``unit_point``, read off the pools' tables; ``latency_s`` is asked when somebody looks.
+
+    rate_qps: of the unit [requests/s].
+    """
     mine, theirs = rate_qps / unit.replicas, rate_qps / unit.decode_replicas
 
     def at(table: Floats) -> float:
