@@ -79,7 +79,7 @@ class Draft:
         return f"{self.method}{own}:{tokens}"
 
 
-class ParallelLayout(Protocol):
+class HasDegrees(Protocol):
     """What has the four degrees of parallelism of one replica."""
 
     @property
@@ -98,7 +98,7 @@ class ParallelDegrees:
     __slots__ = ()
 
     @property
-    def degrees(self: ParallelLayout) -> tuple[int, int, int, int]:
+    def degrees(self: HasDegrees) -> tuple[int, int, int, int]:
         """TP, PP, DP and EP of one replica; of one that decodes, or prefills, where pools are separate."""
         return (
             self.tensor_parallel,
