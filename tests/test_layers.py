@@ -147,12 +147,16 @@ def test_only_reporting_web_and_the_command_line_print(module):
     assert not calls, f"{module} prints on lines {calls}"
 
 
-def test_the_architecture_page_is_written_from_the_list(golden):
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [((), "concepts/architecture.md"), (("--picture",), "pictures/architecture.svg")],
+)
+def test_the_architecture_page_is_written_from_the_list(words, file, golden):
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.architecture_page"],
+        [sys.executable, "-m", "benchmarks.architecture_page", *words],
         capture_output=True,
         text=True,
         check=True,
         cwd=REPOSITORY,
     )
-    golden(REPOSITORY / "docs" / "concepts" / "architecture.md", done.stdout)
+    golden(REPOSITORY / "docs" / file, done.stdout)
