@@ -163,7 +163,7 @@ def chosen(q: DerivationInputs) -> DerivationRow:
         "cheapest replicas whose capacity covers the rate",
         "; ".join(_count(q, g) for g in q.groups),
         "; ".join(g.label for g in q.groups),
-        f"{q.plan.totals.usd_per_hour:,.2f} USD/h"
+        f"${q.plan.totals.usd_per_hour:,.2f}/h"
         + (" for all services" if len(q.plan.services) > 1 else ""),
     )
     return DerivationRow("Replicas needed", None, honest)

@@ -144,5 +144,5 @@ def _against_api(plan: Plan, api: Purchase) -> BreakEven:
     elif even <= capacity:
         note = "the fleet could serve it, but the planned demand is below: the API is cheaper"
     else:
-        note = f"more than the {capacity:.3g} requests/s the fleet holds: the API is cheaper"
+        note = f"more than the fleet's capacity of {capacity:.3g} requests/s: the API is cheaper"
     return BreakEven("this fleet against the API", f"{even:.3g} requests/s", note)

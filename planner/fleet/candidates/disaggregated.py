@@ -215,7 +215,7 @@ def _pair(
             yield Rejection(
                 RejectionReason.NO_GAIN,
                 label,
-                f"{smaller[0]}P{smaller[1]}D holds {smaller[2]:.4g}/s",
+                f"{smaller[0]}P{smaller[1]}D has a capacity of {smaller[2]:.4g}/s",
             )
             continue
         if len(found) == 1:

@@ -18,6 +18,7 @@ from planner.reporting.document import (
     Table,
     Value,
 )
+from planner.units import counted
 
 _SIDE_BY_SIDE = 5
 _LATENCIES = ("ttft_p50_s", "ttft_p99_s", "tpot_p50_s", "tpot_p99_s")
@@ -96,14 +97,14 @@ def _why(best: Option, second: Option) -> str:
     if a.gpus_rented >= b.gpus_rented:
         each = [rounding.usd_per_hour(t.usd_per_hour / t.gpus_rented) for t in (a, b)]
         return f"since a GPU costs {each[0]} instead of {each[1]}"
-    fewer = f"with {a.gpus_rented} GPUs instead of {b.gpus_rented}"
+    fewer = f"with {counted(a.gpus_rented, 'GPU')} instead of {b.gpus_rented}"
     if not len(best.groups) == len(second.groups) == 1:
         return fewer
     x, y = best.groups[0], second.groups[0]
     if _qps_per_gpu(x) <= _qps_per_gpu(y):
         return fewer
     return (
-        f"{fewer} because each {x.gpu} holds {rounding.qps(_qps_per_gpu(x))} against "
+        f"{fewer} because each {x.gpu} serves up to {rounding.qps(_qps_per_gpu(x))} against "
         f"{rounding.qps(_qps_per_gpu(y))}{'' if x.gpu == y.gpu else f' of {y.gpu}'}"
         f"{_collectives(x, y)}"
     )
