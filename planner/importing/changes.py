@@ -98,12 +98,29 @@ def _settings(name: str, one: Running, piece: Piece, catalog: Catalog) -> Iterat
     dialect = Dialect(group.engine, group.engine_version, catalog.root)
     planned_kv = dialect.kv_cache(group.kv_cache, catalog.gpu(group.gpu).vendor)
     running_kv = str(stated.get("kv_cache", "auto"))
-    if running_kv.isalnum() and running_kv not in (planned_kv, "auto"):
+    wide = running_kv == "auto" and catalog.kv_format(group.kv_cache).bits >= 16
+    if running_kv.isalnum() and running_kv != planned_kv and not wide:
         yield FleetChange("~", name, "KV cache type", running_kv, planned_kv)
+    weights = _running_weights(one, piece, catalog)
+    if weights is not None and weights not in group.weights:
+        yield FleetChange("~", name, "weights", weights, group.weights)
     for setting in SIZES:
         pinned, given = group.settings.get(setting), _as_number(stated.get(setting))
         if pinned is not None and given is not None and float(pinned) != given:
             yield FleetChange("~", name, setting, f"{given:g}", f"{float(pinned):g}")
+
+
+def _running_weights(one: Running, piece: Piece, catalog: Catalog) -> str | None:
+    """The format that an option states, else that of the plan's own checkpoint; None for another one."""
+    stated = str(one.command.settings.get("quantization", ""))
+    if stated:
+        return stated if stated.replace("_", "").replace("-", "").isalnum() else None
+    known = {n.lower() for entry in catalog.model_index() for n in entry.names}
+    model = one.command.model.lower()
+    if model not in known or piece.group.checkpoint:
+        return None
+    found = catalog.model(model)
+    return found.native_weights if found.name == catalog.model(piece.service.model).name else None
 
 
 def _as_number(value: object) -> float | None:

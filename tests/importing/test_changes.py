@@ -76,3 +76,19 @@ def test_the_scenario_can_be_written_beside(run, tmp_path):
     assert "What to change" in out
     assert f'model: "{LLAMA}"' in target.read_text()
     assert run({"f.yaml": listed(workload(container(SERVE)))}, "-o", str(target))[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "planned", "expected"),
+    [
+        ([], {"weights": "bf16", "kv_cache": "fp8"}, [("~", "KV cache type", "auto", "fp8")]),
+        ([], {"weights": "fp8"}, [("~", "weights", "bf16", "fp8")]),
+        (["--quantization", "fp8"], {"weights": "fp8"}, []),
+        (["--quantization", "fp8"], {"weights": "bf16"}, [("~", "weights", "fp8", "bf16")]),
+        ([], {"weights": "bf16"}, []),
+    ],
+)
+def test_what_runs_by_default_differs_too(words, planned, expected, run, tmp_path):
+    plan = fleet(service("chat", (group(replicas=5, **planned),)))
+    found = changes(run, tmp_path, plan, [*SERVE, *words])
+    assert [c for c in found if c[1] in ("weights", "KV cache type")] == expected
