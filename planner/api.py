@@ -192,7 +192,7 @@ def batch(
     source: str | Path,
     out: str | Path,
     *,
-    pattern: str = "**/*.yaml",
+    pattern: str | None = None,
     grid: Mapping[str, Sequence[object]] | None = None,
     engine: str = "local",
     jobs: int = 2,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from planner.batches.answers import COLUMNS, BatchOptions, ResultRow, answer
 from planner.batches.ledger import Ledger
-from planner.batches.tasks import collect
+from planner.batches.tasks import LeftOut, collect
 from planner.batches.workers import run
 from planner.catalog.store import load_catalog
 from planner.reporting.deliver import write_document
@@ -60,7 +60,7 @@ def run_batch(
     source: str | Path,
     out: str | Path,
     *,
-    pattern: str = "**/*.yaml",
+    pattern: str | None = None,
     grid: Sequence[str] = (),
     options: BatchOptions | None = None,
     engine: str = "local",
@@ -69,15 +69,17 @@ def run_batch(
     resume: bool = False,
     parquet: bool = False,
     progress: Counted = lambda _done, _total, _label: None,
+    left_out: LeftOut = lambda _path, _why: None,
 ) -> BatchResult:
     """Solve every scenario of a folder, or one scenario over a grid; one row each in ``out``.
 
     Writes ``rows.jsonl`` as rows finish, then ``rows.csv``, ``summary.html`` and, when asked,
-    ``rows.parquet``. One bad file never stops the rest. Raises InputError when there is nothing to
-    do, OutputError when ``out`` cannot be written; finished rows are kept either way.
+    ``rows.parquet``. ``left_out``: told of each path of the folder that is no task, and why. One bad
+    file never stops the rest. Raises InputError when there is nothing to do, OutputError when ``out``
+    cannot be written; finished rows are kept either way.
     """
     options = options or BatchOptions()
-    tasks = collect(source, pattern, grid, fingerprint(options))
+    tasks = collect(source, pattern, grid, fingerprint(options), left_out)
     folder = Path(out)
     with Ledger(folder, resume=resume) as ledger:
         done = ledger.keep({t.id: t.key for t in tasks})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from planner.errors import InputError
 from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario
 
 MAX_TASKS = 1_000_000
+SUFFIXES = (".yaml", ".yml")
+LeftOut = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,17 @@ class Task:
 
 
 def collect(
-    source: str | Path, pattern: str, grid: Sequence[str], fingerprint: str
+    source: str | Path,
+    pattern: str | None,
+    grid: Sequence[str],
+    fingerprint: str,
+    left_out: LeftOut = lambda _path, _why: None,
 ) -> tuple[Task, ...]:
     """List the tasks of a folder (files that match ``pattern``), or of one file over ``grid``.
+
+    ``pattern``: None = every .yaml and .yml file, however deep. ``left_out`` is told of each path that is
+    no task, and why: a link that leads nowhere, a folder of that name, and without a pattern any
+    file with another ending.
 
     ``grid``: texts such as ``rate=10,20`` over dotted fields (``slo.ttft_p99=1s,2s``);
     ``fingerprint``: digest of catalogs, calibration, version and options. Raises InputError when
@@ -47,18 +57,36 @@ def collect(
     if path.is_dir():
         if grid:
             raise InputError("a grid needs one scenario file", where=str(path))
-        files = sorted(p for p in path.glob(pattern) if p.is_file())
+        files = list(_scenario_files(path, pattern, left_out))
         if not files:
             raise InputError(
                 "no scenario file matches",
                 where=str(path),
-                found=pattern,
-                action="name a folder with .yaml files, or give another pattern",
+                found=pattern or "**/*.yaml, **/*.yml",
+                action="name a folder with .yaml or .yml files, or give another pattern",
             )
         return tuple(_task(p, p.relative_to(path).as_posix(), {}, fingerprint) for p in files)
     file = find_scenario(path)
     points = list(points_of(grid))
     return tuple(_task(file, _point_id(file.name, p), p, fingerprint) for p in points)
+
+
+def _scenario_files(folder: Path, pattern: str | None, left_out: LeftOut) -> Iterator[Path]:
+    """The files to solve, in order of their paths; ``left_out`` is told of the others."""
+    for path in sorted(folder.glob(pattern or "**/*")):
+        name = path.relative_to(folder).as_posix()
+        asked = pattern is not None or path.suffix in SUFFIXES
+        if path.is_file():
+            if asked:
+                yield path
+            else:
+                left_out(name, f"not a {' or '.join(SUFFIXES)} file")
+        elif path.is_symlink() and not path.exists():
+            left_out(name, "a link to nothing")
+        elif path.is_dir() and (asked or path.is_symlink()):
+            left_out(name, "a link to a folder" if path.is_symlink() else "a folder")
+        elif asked:
+            left_out(name, "not a regular file")
 
 
 def points_of(grid: Iterable[str]) -> Iterator[dict[str, object]]:

@@ -19,7 +19,7 @@ MOST_PROBLEMS = 5  # shown on stderr; rows.csv holds all
 
 @click.command(name="batch", short_help="solve many scenario files")
 @click.argument("source", type=click.Path(exists=False))
-@click.argument("pattern", default="**/*.yaml")
+@click.argument("pattern", required=False)
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the results.")
 @click.option(
     "--grid",
@@ -51,7 +51,7 @@ MOST_PROBLEMS = 5  # shown on stderr; rows.csv holds all
 @catalog_options
 def command(
     source: str,
-    pattern: str,
+    pattern: str | None,
     output: str,
     grid: tuple[str, ...],
     settings: tuple[str, ...],
@@ -65,6 +65,8 @@ def command(
     options: SolveOptions,
 ) -> int:
     """Solve every scenario under SOURCE that matches PATTERN, or one file over a --grid.
+
+    Without PATTERN every .yaml and .yml file, in folders too; what is left out is named.
 
     Writes rows.jsonl as rows finish, then rows.csv and summary.html. One bad file never stops the
     rest: its row says why. After Ctrl-C, --resume continues.
@@ -83,6 +85,7 @@ def command(
 
     brief = replace(options, rivals=0, explain=False)
     batch_options = BatchOptions(catalogs, calibration, brief)
+    left_out: list[str] = []
     with _bar() as progress:
         try:
             result = run_batch(
@@ -97,6 +100,7 @@ def command(
                 resume=resume,
                 parquet=parquet,
                 progress=progress,
+                left_out=lambda path, why: left_out.append(f"{path} ({why})"),
             )
         except KeyboardInterrupt:
             click.echo(
@@ -107,6 +111,10 @@ def command(
     reused = f" ({result.reused} kept from before)" if result.reused else ""
     many = "" if len(result.rows) == 1 else "s"
     click.echo(f"{len(result.rows)} scenario{many}{reused}: {counts}")
+    if left_out:
+        more = len(left_out) - MOST_PROBLEMS
+        named = ", ".join(left_out[:MOST_PROBLEMS])
+        note(f"left out: {named}" + (f" and {more} more" if more > 0 else ""))
     for row in result.problems[:MOST_PROBLEMS]:
         note(f"{row['id']}: {row['status']}: {row['error']}")
     if len(result.problems) > MOST_PROBLEMS:

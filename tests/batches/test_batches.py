@@ -14,6 +14,7 @@ from planner.batches.ledger import Ledger
 from planner.batches.run import run_batch
 from planner.batches.tasks import Task, collect, points_of
 from planner.batches.workers import run
+from planner.cli.main import main
 from planner.errors import InputError, OutputError
 from planner.scenario.changes import changed
 from planner.solving.options import SolveOptions
@@ -305,3 +306,23 @@ def test_parquet_holds_the_rows(folder, tmp_path):
     table = parquet.read_table(tmp_path / "out" / "rows.parquet")
     assert table.num_rows == len(result.rows)
     assert tuple(table.column_names) == COLUMNS
+
+
+def test_both_endings_are_taken_and_what_is_left_out_is_named(tmp_path, capsys):
+    source = tmp_path / "in"
+    (source / "old.yaml").mkdir(parents=True)
+    (source / "a.yaml").write_text(GOOD.format(rate=1))
+    (source / "b.yml").write_text(GOOD.format(rate=2))
+    (source / "c.yaml").symlink_to(source / "gone.yaml")
+    (source / "notes.txt").write_text("not a scenario")
+    out = tmp_path / "out"
+    assert main(["batch", str(source), "-o", str(out), "--jobs", "1", "--no-cache"]) == 0
+    said = capsys.readouterr()
+    assert "2 scenarios: 2 optimal" in said.out
+    assert "c.yaml (a link to nothing)" in said.err
+    assert "old.yaml (a folder)" in said.err
+    assert "notes.txt (not a .yaml or .yml file)" in said.err
+    told = []
+    tasks = collect(source, "*.yml", (), "x", lambda *left: told.append(left))
+    assert [t.id for t in tasks] == ["b.yml"]
+    assert told == []

@@ -51,7 +51,8 @@ def trace_frontier(
 
     ``cheapest_under(bound)`` returns (cost [USD/h], achieved, fleet) of the cheapest fleet whose
     other objective is at most ``bound``, or None when there is none. The next bound lies
-    ``step_share`` below what was achieved, so no fleet further than that from a point is missed.
+    ``step_share`` below what was achieved, so no fleet further than that from a point is missed; the last
+    is ``tightest`` itself, unless a fleet achieved that already.
     """
     points: list[FrontierSolution[Fleet]] = []
     bound = loosest
@@ -63,7 +64,9 @@ def trace_frontier(
         if achieved > bound * (1 + 1e-9):
             raise ValueError(f"the fleet achieved {achieved}, above its bound {bound}")
         points.append(FrontierSolution(bound, achieved, usd_per_hour, fleet))
-        bound = achieved * (1 - step_share)
+        if achieved <= tightest:
+            break
+        bound = max(achieved * (1 - step_share), tightest)
     return undominated(points)
 
 

@@ -30,6 +30,20 @@ def test_the_frontier_of_a_finite_set_is_its_pareto_set(options):
     assert {(p.achieved, p.usd_per_hour) for p in points} == pareto(options)
 
 
+def test_the_end_of_the_range_is_tried_where_the_step_leads_past_it():
+    """308 ms less a quarter is 231 ms, below the range's end of 250 ms."""
+    fleets = ((0.308, 4.58), (0.24, 5.49), (0.19, 6.0))
+    asked = []
+
+    def cheapest_under(bound):
+        asked.append(bound)
+        return next((cost, latency, None) for latency, cost in fleets if latency <= bound)
+
+    points = trace_frontier(cheapest_under, loosest=4.0, tightest=0.25, step_share=0.25)
+    assert asked == [4.0, 0.25]
+    assert [(p.achieved, p.usd_per_hour) for p in points] == [(0.308, 4.58), (0.24, 5.49)]
+
+
 def test_a_fleet_above_its_bound_is_refused():
     with pytest.raises(ValueError, match="above its bound"):
         trace_frontier(
