@@ -47,7 +47,7 @@ def write_site(
 
 
 def _exported(scenario: str, text: str, session: Session, progress: Callable[[str], None]) -> Json:
-    plan = session.solve(scenario, progress=progress)
+    plan = session.solve(session.read(scenario), progress=progress)
     variants = session.solver_of_variants(BRIEF)
     findings = gather(
         plan,
