@@ -28,6 +28,7 @@ OFF = "off"
 NAME = "llm-fleet-planner"
 MOST_BYTES = 64_000_000
 KEPT_SHARE = 0.75  # of MOST_BYTES, once that is exceeded: the documents read last
+LOOKS = 16  # while MOST_BYTES are written: how often the size of the folder is looked at
 MOST_DOCUMENT_BYTES = 32_000_000
 SUFFIX = ".json.z"
 
@@ -139,7 +140,7 @@ def save(kind: str, key: str, document: object) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(name)
             return
-        _trim(folder)
+        _keep_within(folder, len(data))
     except OSError:
         return
 
@@ -176,8 +177,20 @@ def _usable(*, create: bool) -> Path | None:
     return folder if mine else None
 
 
-def _trim(folder: Path) -> None:
-    """Delete what was read longest ago, once the folder exceeds ``MOST_BYTES``."""
+_unseen: dict[Path, int] = {}  # what may still be written to a folder before it is looked at again
+
+
+def _keep_within(folder: Path, written: int) -> None:
+    """Look at the folder's size at the first document, then once enough was written to matter [bytes]."""
+    left = _unseen.get(folder, 0) - written
+    _unseen[folder] = left if left > 0 else _trim(folder)
+
+
+def _trim(folder: Path) -> int:
+    """Delete what was read longest ago, once the folder exceeds ``MOST_BYTES``.
+
+    Returns what may be written before that is worth another look; other processes write too.
+    """
     files: list[tuple[float, int, str]] = []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -187,10 +200,11 @@ def _trim(folder: Path) -> None:
                     files.append((found.st_mtime, found.st_size, entry.path))
     total = sum(size for _, size, _ in files)
     if total <= MOST_BYTES:
-        return
+        return min(MOST_BYTES - total, MOST_BYTES // LOOKS)
     for _, size, path in sorted(files):
         with contextlib.suppress(OSError):
             os.unlink(path)
         total -= size
         if total <= KEPT_SHARE * MOST_BYTES:
-            return
+            break
+    return MOST_BYTES // LOOKS

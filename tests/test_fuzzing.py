@@ -17,7 +17,7 @@ from planner.catalog.offer_rows import read_offers
 from planner.errors import InputError
 from planner.plan.schema import read_plan
 from planner.scenario.examination import examined
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 from planner.workload.trace import read_trace
 from planner.workload.trace_statistics import describe
 

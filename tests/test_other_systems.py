@@ -19,7 +19,7 @@ from planner.batches.ledger import Ledger
 from planner.catalog.offer_rows import read_offers
 from planner.deploy.cluster.names import dns_label
 from planner.errors import InputError
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 from planner.workload.trace import read_trace
 
 REPOSITORY = Path(__file__).parents[1]

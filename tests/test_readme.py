@@ -13,7 +13,7 @@ import pytest
 from planner.cli.main import main
 from planner.plan.schema import read_plan
 from planner.scenario.reader import validate
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -14,7 +14,7 @@ from planner.errors import InputError, PlannerError
 from planner.plan.schema import Plan
 from planner.scenario.changes import changed
 from planner.scenario.reader import checked
-from planner.scenario.yaml_source import Source, parse_source
+from planner.scenario.text.yaml_source import Source, parse_source
 from planner.session import Session
 from planner.solving.options import BRIEF, SolveOptions
 

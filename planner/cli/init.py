@@ -69,7 +69,7 @@ def command(
     from planner.reporting.files import write_file
     from planner.scenario.reader import checked
     from planner.scenario.template import Answers, commented_scenario
-    from planner.scenario.yaml_source import parse_source
+    from planner.scenario.text.yaml_source import parse_source
 
     if Path(output).exists() and not force:
         raise InputError(

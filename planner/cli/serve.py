@@ -98,7 +98,7 @@ def command(
 def _text_of(scenario: str, session: Session) -> str:
     """The text of a scenario with the session's changes made; what those make wrong is refused here."""
     from planner.scenario.reader import read_scenario
-    from planner.scenario.text_changes import scenario_text
+    from planner.scenario.text.changes import scenario_text
 
     text = scenario_text(scenario, session.changes)
     if session.changes:

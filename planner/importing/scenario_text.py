@@ -17,7 +17,7 @@ from planner.importing.secrets import shown
 from planner.importing.services import ImportedService
 from planner.importing.sources import Fleet
 from planner.scenario.reader import checked
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 ASSUMED = "ASSUMED: not in the files"
 CHECK = "# CHECK: "

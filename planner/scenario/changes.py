@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import yaml
 
 from planner.errors import InputError
-from planner.scenario.yaml_source import Loader, Loc, Source
+from planner.scenario.text.yaml_source import Loader, Loc, Source
 from planner.units import control_in
 
 MAX_CHANGE_CHARACTERS = 10_000

@@ -18,8 +18,8 @@ from planner.scenario.job import REPLACED
 from planner.scenario.lengths import Lengths
 from planner.scenario.name_checks import name_problems, with_known_providers
 from planner.scenario.schema import Scenario, Service
+from planner.scenario.text.yaml_source import Loc, Source
 from planner.scenario.validation_messages import complaints
-from planner.scenario.yaml_source import Loc, Source
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog

@@ -14,7 +14,7 @@ from planner.errors import InputError, nearest, raise_problems
 from planner.scenario.fleet import MIG
 from planner.scenario.schema import Prices, Scenario, Service
 from planner.scenario.task import GENERATE, Task
-from planner.scenario.yaml_source import Loc, Source
+from planner.scenario.text.yaml_source import Loc, Source
 from planner.units import counted
 
 if TYPE_CHECKING:

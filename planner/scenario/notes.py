@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from planner.errors import AmbiguousNumber, RenamedField, ScenarioWarning, UnlikelyNumber
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS
 from planner.scenario.schema import MAX_RATE_QPS
-from planner.scenario.yaml_source import Loc, Source
+from planner.scenario.text.yaml_source import Loc, Source
 from planner.units import DAY_S, parse_rate_qps
 
 _TARGET = re.compile(r"^(ttft|tpot|itl|e2e)_p[0-9.]+$")

@@ -13,7 +13,7 @@ from planner.scenario.changes import FieldChange, with_changes
 from planner.scenario.examination import examined
 from planner.scenario.notes import notes_on
 from planner.scenario.schema import Scenario
-from planner.scenario.yaml_source import Source, parse_source
+from planner.scenario.text.yaml_source import Source, parse_source
 from planner.standard_input import NAME, is_stdin, stdin_bytes
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from planner.errors import InputError
 from planner.scenario.field_names import fields_of, suggestion
 from planner.scenario.renames import OLD_NAMES
-from planner.scenario.yaml_source import Loc, Source
+from planner.scenario.text.yaml_source import Loc, Source
 
 Complaint = tuple[Loc, InputError]
 

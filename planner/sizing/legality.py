@@ -20,7 +20,7 @@ from planner.catalog.model import (
     distinct_layers,
 )
 from planner.deployment import Deployment
-from planner.sizing.decode_context import context_reasons
+from planner.sizing.cache.decode_context import context_reasons
 from planner.sizing.precision import stored_format
 
 ROW_PARALLEL = ("down_proj.weight", "o_proj.weight", "out_proj.weight", "o_b_proj.weight")

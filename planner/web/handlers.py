@@ -32,7 +32,7 @@ from planner.web import requests as requested
 from planner.web.answers import difference_answer, explanation_answer, plan_answer, sweep_answer
 from planner.web.document_json import document_json
 from planner.web.exports import launch_archive, report
-from planner.web.plans import read_plan_data
+from planner.web.plans import read_plan_data, with_plain_price_file
 from planner.web.problems import Json, all_problems, problem_of, read_question
 from planner.web.uploads import known_model, uploaded, without
 from planner.web.worker import Progress, WorkerState
@@ -257,5 +257,6 @@ def _export(state: WorkerState, request: requested.ExportRequest, folder: Path) 
     plan = _plan_in(state, request, request.plan, "plan", folder)
     if request.style == "launch":
         return {"content": launch_archive(plan, session.catalog, request.target)}
-    findings = gather(plan, session.catalog, session.factors)
+    found = gather(plan, session.catalog, session.factors)
+    findings = replace(found, plan=with_plain_price_file(plan))
     return {"content": report(findings, request.style, request.table)}

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.plan.schema import SCHEMA_VERSION, Plan
-from planner.scenario.examination import with_files_beside
-from planner.scenario.yaml_source import Source
+from planner.scenario.text.yaml_source import Source
 from planner.web.requests import PlanData
-from planner.web.uploads import known_model, refuse_server_files
+from planner.web.uploads import known_model, refuse_server_files, with_uploads
 
 
 def read_plan_data(
@@ -46,4 +45,14 @@ def read_plan_data(
     for service in plan.services:
         if not known_model(service.model, files, catalog):
             raise InputError("unknown model", where=f"{where}.services", found=service.model)
-    return plan.model_copy(update={"scenario": with_files_beside(plan.scenario, folder)})
+    return plan.model_copy(update={"scenario": with_uploads(plan.scenario, folder)})
+
+
+def with_plain_price_file(plan: Plan) -> Plan:
+    """The plan as its reader knows it: the price file by the name it was uploaded under."""
+    prices = plan.scenario.prices
+    if prices.file is None:
+        return plan
+    plain = prices.model_copy(update={"file": Path(prices.file).name})
+    scenario = plan.scenario.model_copy(update={"prices": plain})
+    return plan.model_copy(update={"scenario": scenario})

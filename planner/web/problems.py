@@ -8,12 +8,12 @@ from pathlib import Path
 
 from planner.catalog.store import Catalog
 from planner.errors import InputError, PlannerError
-from planner.scenario.examination import examined, with_files_beside
+from planner.scenario.examination import examined
 from planner.scenario.name_checks import check_names, name_problems
 from planner.scenario.reader import validate
 from planner.scenario.schema import Scenario
-from planner.scenario.yaml_source import parse_source
-from planner.web.uploads import SCENARIO, refuse_server_files
+from planner.scenario.text.yaml_source import parse_source
+from planner.web.uploads import SCENARIO, refuse_server_files, with_uploads
 
 Json = dict[str, object]
 DEFAULT_NAME = "scenario"
@@ -95,7 +95,7 @@ def read_question(text: str, files: Mapping[str, str], folder: Path, catalog: Ca
     scenario = validate(source, DEFAULT_NAME)
     for error in refuse_server_files(scenario, source, files, catalog):
         raise error
-    scenario = with_files_beside(scenario, folder)
+    scenario = with_uploads(scenario, folder)
     check_names(scenario, catalog, source)
     return scenario
 
@@ -115,4 +115,4 @@ def all_problems(
     refused = tuple(refuse_server_files(scenario, source, files, catalog))
     if refused:  # the names are not looked up: a model's name could be one of these files
         return refused
-    return tuple(name_problems(with_files_beside(scenario, folder), catalog, source))
+    return tuple(name_problems(with_uploads(scenario, folder), catalog, source))

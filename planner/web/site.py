@@ -12,7 +12,7 @@ from planner.comparison.sweeps import axis_named, sweep
 from planner.findings.gather import gather
 from planner.reporting.files import write_file
 from planner.scenario.schema import Scenario
-from planner.scenario.text_changes import scenario_text
+from planner.scenario.text.changes import scenario_text
 from planner.session import Session
 from planner.solving.lookahead import Solve
 from planner.solving.options import BRIEF
@@ -47,7 +47,7 @@ def write_site(
 
 
 def _exported(scenario: str, text: str, session: Session, progress: Callable[[str], None]) -> Json:
-    plan = session.solve(scenario, progress=progress)
+    plan = session.solve(session.read(scenario), progress=progress)
     variants = session.solver_of_variants(BRIEF)
     findings = gather(
         plan,

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from planner.catalog.store import Catalog
 from planner.errors import InputError
+from planner.scenario.examination import with_files_beside
 from planner.scenario.reader import shipped_scenarios
 from planner.scenario.schema import Scenario
-from planner.scenario.yaml_source import Loc, Source
+from planner.scenario.text.yaml_source import Loc, Source
 from planner.web.limits import ServerLimits
 from planner.workload.trace import shipped_traces
 
@@ -62,6 +63,15 @@ def _bounded(name: str, text: str, limits: ServerLimits) -> bytes:
             "the file is too large", where=name, allowed=f"{limits.file_bytes:,} bytes"
         )
     return data
+
+
+def with_uploads(scenario: Scenario, folder: Path) -> Scenario:
+    """The scenario with each file that it names, its price file too, found in the request's folder."""
+    placed = with_files_beside(scenario, folder)
+    if placed.prices.file is None:
+        return placed
+    prices = placed.prices.model_copy(update={"file": str(folder / placed.prices.file)})
+    return placed.model_copy(update={"prices": prices})
 
 
 def without(folder: Path, value: object) -> object:

@@ -5,7 +5,7 @@ import pytest
 from planner.api import solve
 from planner.reporting.plan.terminal import render_plan
 from planner.scenario.reader import validate
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 TWO = """\
 serve: by-priority

@@ -11,7 +11,7 @@ from planner.deploy.choices import Choices
 from planner.deploy.targets import launch_files
 from planner.importing.sources import read_fleet
 from planner.scenario.reader import validate
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 SERVE = ["vllm", "serve", LLAMA, "--tensor-parallel-size", "4"]
 COMMANDS = {

@@ -7,7 +7,7 @@ import yaml
 from running_fleets import LLAMA, answer, dcgm, dump
 
 from planner.scenario.reader import validate
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 from planner.workload.lengths import lengths_of
 
 

@@ -5,7 +5,7 @@ import pytest
 from planner.errors import InputError
 from planner.scenario.changes import read_change, with_changes
 from planner.scenario.reader import validate
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 ONE = """\
 model: m

@@ -7,7 +7,7 @@ import pytest
 from planner.errors import InputError
 from planner.scenario.reader import validate
 from planner.scenario.schema import Scenario
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 GOOD = """\
 model: meta-llama/Llama-3.1-8B-Instruct

@@ -8,7 +8,7 @@ from planner.errors import InputError, ScenarioErrors
 from planner.scenario.examination import examined
 from planner.scenario.field_names import dotted_fields, fields_of, suggestion
 from planner.scenario.synonyms import MEANS
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 GOOD = """\
 model: meta-llama/Llama-3.1-8B-Instruct

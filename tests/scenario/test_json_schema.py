@@ -11,7 +11,7 @@ from planner.scenario.examination import examined
 from planner.scenario.json_schema import scenario_schema
 from planner.scenario.reader import shipped_scenarios
 from planner.scenario.template import Answers, commented_scenario
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 SHIPPED = shipped_scenarios()
 VALIDATOR = jsonschema.Draft202012Validator(scenario_schema())

@@ -11,7 +11,7 @@ from planner.errors import InputError
 from planner.scenario.name_checks import check_names
 from planner.scenario.reader import checked
 from planner.scenario.schema import Scenario
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 
 def suggested(catalog: Catalog, region: str) -> str:

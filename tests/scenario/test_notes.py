@@ -16,7 +16,7 @@ from planner.plan.schema import read_plan
 from planner.scenario.notes import notes_on
 from planner.scenario.reader import shipped_scenarios
 from planner.scenario.schema import Scenario
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 QUESTION = """\
 model: meta-llama/Llama-3.1-8B-Instruct

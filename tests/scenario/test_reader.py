@@ -11,7 +11,7 @@ from planner.scenario.reader import (
     validate,
 )
 from planner.scenario.schema import Scenario
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 GOOD = """\
 model: meta-llama/Meta-Llama-3-70B-Instruct

@@ -7,7 +7,7 @@ import pytest
 from planner.errors import InputError, RenamedField, ScenarioWarning, UnlikelyNumber
 from planner.scenario.reader import shipped_scenarios, validate
 from planner.scenario.schema import Routing, Scenario
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 GOOD = """\
 model: m

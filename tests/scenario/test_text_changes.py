@@ -8,8 +8,8 @@ import yaml
 from planner.errors import InputError
 from planner.scenario.changes import read_change, with_changes
 from planner.scenario.reader import shipped_scenarios
-from planner.scenario.text_changes import changed_text, scenario_text
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.changes import changed_text, scenario_text
+from planner.scenario.text.yaml_source import parse_source
 
 TEXT = """\
 # a comment

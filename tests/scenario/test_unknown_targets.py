@@ -6,7 +6,7 @@ import pytest
 
 from planner.errors import InputError
 from planner.scenario.reader import validate
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
 
 TEXT = "model: gpt2\nrate: 1\nprompt_tokens: 10\noutput_tokens: 10\nslo: {%s}\n"
 

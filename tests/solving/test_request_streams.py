@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,9 +76,9 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
 ) -> None:
     decided: list[Problem] = []
 
-    def seen(problem: Problem, effort: SolveOptions) -> Solution:
+    def seen(problem: Problem, effort: SolveOptions, **more: Any) -> Solution:
         decided.append(problem)
-        return decide(problem, effort)
+        return decide(problem, effort, **more)
 
     monkeypatch.setattr(checking, "MAX_ROUNDS", 1)
     monkeypatch.setattr(assured_play, "held_share", lambda *_args, **_more: 0.5)

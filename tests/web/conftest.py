@@ -29,8 +29,8 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def server():
-    """The address of a server of the shipped catalogs."""
+def serving():
+    """A server of the shipped catalogs: its address, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -42,10 +42,22 @@ def server():
     )
     try:
         _wait_for(address, process)
-        yield address
+        yield address, process
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def server(serving):
+    """The address of a server of the shipped catalogs."""
+    return serving[0]
+
+
+@pytest.fixture(scope="module")
+def server_process(serving):
+    """Its process."""
+    return serving[1]
 
 
 def _wait_for(address, process):

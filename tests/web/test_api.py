@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 
 import pytest
@@ -9,9 +10,13 @@ from fastapi.testclient import TestClient
 
 from planner.api import solve
 from planner.scenario.reader import find_scenario, validate
-from planner.scenario.yaml_source import parse_source
+from planner.scenario.text.yaml_source import parse_source
+from planner.session import Session
 from planner.web.app import create_app
+from planner.web.handlers import handle
 from planner.web.limits import ServerLimits
+from planner.web.requests import SolveRequest
+from planner.web.worker import WorkerState
 
 NAME = "llama70b_qps50"
 POINTS = (
@@ -80,6 +85,27 @@ def test_the_latency_chart_has_the_operating_point_and_a_band(answer):
     assert chart["operating_qps"] <= chart["capacity_qps"]
     low, high = chart["band"]["tpot_p99_s"]
     assert low < 1 < high
+
+
+def test_an_uploaded_price_file_reaches_every_part_of_an_answer(client, text):
+    quote = (
+        "provider,region,instance_type,gpu,gpu_count,term,usd_per_hour,as_of,source,confidence\n"
+        "acme,eu,box,h100-sxm-80gb,8,on-demand,9.0,2026-11-01,quote 7,high\n"
+    )
+    named = text.replace("file: null", "file: prices.csv")
+    body = {"scenario": named, "verify": "none", "files": {"prices.csv": quote}}
+    found = client.post("/api/solve", json=body)
+    assert found.status_code == 200, found.text
+    plan = found.json()["plan"]
+    assert plan["nodes"][0]["provider"] == "acme"
+    assert plan["scenario"]["prices"]["file"] == "prices.csv"
+    again = client.post("/api/solve", json={**body, "detail": "quick", "since": plan})
+    assert again.json()["changes"]["increase"] == 0
+    html = {"plan": plan, "style": "html", "files": {"prices.csv": quote}}
+    exported = client.post("/api/export", json=html)
+    assert exported.status_code == 200
+    assert "quote 7" in exported.text
+    assert "/tmp" not in exported.text
 
 
 def test_a_second_answer_says_what_changed(client, text, plan):
@@ -290,3 +316,29 @@ def test_errors_advise_fields_and_no_options_of_the_command_line(client):
     priced = {"scenario": SMALL, "axis": "rate", "low": 1, "high": 2, "price_of": "aws"}
     (problem,) = client.post("/api/sweep", json=priced).json()["problems"]
     assert problem["what"] == "price_of needs price_factor"
+
+
+def test_a_move_of_a_slider_takes_a_third_of_the_first_answer_at_most(text):
+    """In processor time: what else the machine does takes no part."""
+    state = WorkerState(Session.open(None), ServerLimits())
+
+    def seconds(scenario, among=()):
+        requested = {"scenario": scenario, "verify": "none", "detail": "quick", "rivals": 0}
+        before = time.process_time()
+        answer = handle(state, SolveRequest(**requested, among=among), lambda _text: None)
+        return time.process_time() - before, answer
+
+    first_s, first = seconds(text)
+    few = tuple(first["gpus"][:3])
+    dearer = "prices: {{factors: {{all: {}}}, terms"
+    for what, moved in (
+        ("rate", [(text.replace("rate: 50 ", f"rate: {x} "), ()) for x in (53, 57, 61)]),
+        (
+            "price",
+            [(text.replace("prices: {terms", dearer.format(x)), ()) for x in (0.9, 1.1, 1.2)],
+        ),
+        ("target", [(text.replace("100ms", f"{x}ms"), few) for x in (90, 80, 70)]),
+        ("assurance", [(f"{text}assurance: {x}\n", few) for x in (0.7, 0.85, 0.9)]),
+    ):
+        took = sorted(seconds(*question)[0] for question in moved)
+        assert took[1] < first_s / 3, what

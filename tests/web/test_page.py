@@ -112,6 +112,60 @@ def test_a_target_slider_previews_then_searches_everything(open_page):
     assert page.page.locator(".mark.preview").count() == 0
 
 
+@pytest.mark.parametrize(
+    ("stated", "after"),
+    [
+        ("", "assurance: 0.82\n"),
+        ("assurance: 0.9\n", "assurance: 0.92\n"),
+        ("assurance: {probability: 0.7, demand_cv: 0.1}\n", "probability: 0.72, demand_cv: 0.1}\n"),
+    ],
+)
+def test_the_assurance_has_a_slider_however_it_is_stated(open_page, stated, after):
+    page = open_page()
+    page.answered()
+    page.page.fill("#yaml", page.text + stated)
+    page.settled()
+    slider = page.page.get_by_role("slider", name="Assurance")
+    before, sent = slider.get_attribute("aria-valuetext"), len(page.sent)
+    slider.focus()
+    for _ in range(2):
+        page.page.keyboard.press("ArrowRight")
+    page.page.wait_for_timeout(1500)
+    page.settled()
+    assert after in page.text
+    assert slider.get_attribute("aria-valuetext") != before
+    assert any(s["among"] for s in page.sent[sent:])  # at once among few GPU types, then all
+    assert page.sent[-1]["scenario"] == page.text
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown", "unit"),
+    [
+        ("20/s", "20 req/s", "/s"),
+        ("1200/min", "20 req/s", "/min"),
+        ("0.4 conversations/s", "0.4 conversations/s", " conversations/s"),
+    ],
+)
+def test_a_rate_keeps_its_unit_when_it_slides(open_page, rate, shown, unit):
+    page = open_page()
+    page.answered()
+    text = page.text.replace("rate: 50 ", f"rate: {rate} ")
+    if "conversations" in rate:
+        text += "conversations: {turns: 4, think_time: 20s, growth: 200}\n"
+    page.page.fill("#yaml", text)
+    page.settled()
+    slider = page.page.get_by_role("slider", name="Request rate")
+    assert slider.get_attribute("aria-valuetext") == shown
+    slider.focus()
+    page.page.keyboard.press("ArrowRight")
+    page.page.wait_for_timeout(1500)
+    page.settled()
+    (now,) = (line for line in page.text.splitlines() if line.startswith("rate:"))
+    assert unit in now
+    assert rate not in now
+    assert page.page.locator(".problems li").count() == 0
+
+
 def test_a_link_reopened_gives_the_same_page(open_page):
     first = open_page()
     first.answered()
@@ -167,18 +221,76 @@ def test_what_changed_since_the_last_answer(open_page):
     assert re.search(r"\+\d+ %", page.page.inner_text(".changes summary"))
 
 
-def test_a_dropped_config_becomes_the_model(open_page, catalog, tmp_path):
+CONFIG = json.dumps(
+    {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096,
+        "intermediate_size": 14336, "num_attention_heads": 32, "num_hidden_layers": 32,
+        "num_key_value_heads": 8, "vocab_size": 128256, "torch_dtype": "bfloat16",
+    },
+    indent=1,
+)  # fmt: skip
+TRACE = "prompt_tokens,output_tokens\n900,300\n1100,200\n1000,250\n"
+PRICES = (
+    "provider,region,instance_type,gpu,gpu_count,term,usd_per_hour,as_of,source,confidence\n"
+    "acme,eu,box,h100-sxm-80gb,8,on-demand,9.0,2026-11-01,quote 7,high\n"
+)
+POINTS = (
+    "model,gpu,engine,weights,tensor_parallel,prompt_tokens,output_tokens,concurrency,ttft_ms,tpot_ms\n"
+    "meta-llama/Llama-3.1-8B-Instruct,h100-sxm-80gb,vllm,bf16,1,1000,500,16,80,12\n"
+)
+FILES = [
+    ("mine.json", CONFIG, "model config", "model: mine.json"),
+    ("mine.csv", TRACE, "trace", "prompt_tokens: {trace: mine.csv}"),
+    ("prices.csv", PRICES, "price list", "file: prices.csv"),
+    ("points.csv", POINTS, "measured points", ""),
+]
+DROP = """([name, text]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([text], name));
+    document.querySelector(".drop").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true}));
+}"""
+PASTE = """(text) => {
+    const data = new DataTransfer();
+    data.setData("text", text);
+    document.querySelector("#yaml").dispatchEvent(
+        new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.mark.parametrize(("name", "text", "kind", "stated"), FILES)
+def test_a_dropped_file_goes_where_its_kind_belongs(open_page, name, text, kind, stated):
     page = open_page()
     page.answered()
-    config = sorted((catalog.root / "models").rglob("*.json"))[0]
-    mine = tmp_path / "mine.json"
-    mine.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
-    page.page.set_input_files("input[type=file]", mine)
+    page.page.evaluate(DROP, [name, text])
     page.page.wait_for_function(
-        "() => document.querySelector('#yaml').value.includes('model: mine.json')"
+        "t => document.querySelector('#yaml').value.includes(t)"
+        " && document.querySelector('.files li') !== null",
+        arg=stated,
     )
-    page.page.wait_for_timeout(500)
-    assert "mine.json" in page.page.inner_text(".files")
+    page.page.wait_for_timeout(1500)
+    page.settled()
+    assert kind in page.page.inner_text(".files")
+    assert page.page.locator(".problems li").count() == 0
+    assert page.sent[-1]["scenario"] == page.text
+    if stated:
+        assert page.sent[-1]["files"] == {name: text}
+    else:
+        page.page.get_by_role("tab", name="Accuracy").click()
+        assert name in page.page.inner_text("[role=tabpanel]")
+
+
+def test_a_pasted_config_becomes_the_model_and_pasted_text_stays_text(open_page):
+    page = open_page()
+    page.answered()
+    page.page.evaluate(PASTE, CONFIG)
+    page.page.wait_for_function(
+        "() => document.querySelector('#yaml').value.includes('model: config.json')"
+    )
+    before = page.text
+    page.page.evaluate(PASTE, "# prompts, tokens\nrate: 3\n")
+    page.page.wait_for_timeout(300)
+    assert page.text == before  # the browser pastes it itself
+    assert page.page.locator(".files li").count() == 1
 
 
 def test_every_tool_answers(open_page):
@@ -217,6 +329,8 @@ def test_it_prints(open_page):
     page.page.emulate_media(media="print")
     assert not page.page.get_by_role("slider").first.is_visible()
     assert page.page.locator("#decision").is_visible()
+    assert page.page.locator(".on-paper pre").inner_text().rstrip() == page.text.rstrip()
+    assert not page.page.get_by_role("button").first.is_visible()
     assert len(page.page.pdf()) > 10_000
 
 

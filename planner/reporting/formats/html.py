@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _SHORT, _LONG = 16, 40
-_CARD_ROWS = 6
+_CARD_ROWS = 8
 _DENSE = 9  # columns
 
 

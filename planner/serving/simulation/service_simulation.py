@@ -113,7 +113,7 @@ class StudiedService(SimulatedService):
     study: Study
 
 
-class Check(Protocol):
+class ServiceCheck(Protocol):
     """What simulates a service as ``check_service`` does, or knows what it would say."""
 
     def __call__(
@@ -408,7 +408,7 @@ def held_share(
     seed: int = 0,
     tolerance: float = 0.01,
     lengths: JointLengths | None = None,
-    simulate: Check = check_service,
+    simulate: ServiceCheck = check_service,
 ) -> float:
     """The largest share of the rate at which every target holds, at most 1; 0 when none does.
 

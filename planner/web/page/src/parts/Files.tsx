@@ -1,8 +1,6 @@
 import { useRef, useState } from "preact/hooks";
-import { edit, set, setFiles, type State } from "../store";
-import { dataOf, type Path, valueAt, withValue } from "../text";
-
-type Kind = "model config" | "trace" | "price list" | "measured points" | "scenario" | "file";
+import { add, kindOf } from "../files";
+import { setFiles, type State } from "../store";
 
 /** Files the scenario may name: chosen, dropped or pasted; what each is for is read from its first line. */
 export function FilesField({ state }: { state: State }) {
@@ -15,7 +13,7 @@ export function FilesField({ state }: { state: State }) {
         setSaid(`${file.name} is larger than this server takes`);
         continue;
       }
-      setSaid(add(plainName(file.name), await file.text()));
+      setSaid(add(file.name, await file.text()));
     }
   };
   return (
@@ -35,7 +33,7 @@ export function FilesField({ state }: { state: State }) {
       <button type="button" onClick={() => input.current?.click()}>
         Add a file
       </button>{" "}
-      or drop one here: a model's config.json, a trace, a price list, measured points, a scenario.
+      or drop one here, or paste it into the text: a model's config.json, a trace, a price list, measured points, a scenario.
       <input
         ref={input}
         type="file"
@@ -60,47 +58,6 @@ export function FilesField({ state }: { state: State }) {
       </span>
     </div>
   );
-
-  function add(name: string, text: string): string {
-    const kind = kindOf(name, text);
-    if (kind === "scenario") {
-      edit(text);
-      return `opened ${name}`;
-    }
-    set({ files: { ...state.files, [name]: text } });
-    edit(named(state.text, name, kind));
-    return `added ${name}: ${kind}`;
-  }
-}
-
-/** The scenario's text with the file named where a file of its kind belongs. */
-function named(text: string, name: string, kind: Kind): string {
-  const at: Path = Array.isArray(valueAt(dataOf(text), ["services"])) ? ["services", 0] : [];
-  switch (kind) {
-    case "model config":
-      return withValue(text, [...at, "model"], name);
-    case "price list":
-      return withValue(text, ["prices", "file"], name);
-    case "trace":
-      return withValue(withValue(text, [...at, "prompt_tokens"], { trace: name }), [...at, "output_tokens"], { trace: name });
-    default:
-      return text;
-  }
-}
-
-function kindOf(name: string, text: string): Kind {
-  const first = (text.split("\n", 1)[0] ?? "").toLowerCase();
-  if (/\.ya?ml$/.test(name)) return "scenario";
-  if (name.endsWith(".json") && /"(hidden_size|architectures|n_embd|model_type)"/.test(text)) return "model config";
-  if (/tpot_ms|ttft_ms/.test(first)) return "measured points";
-  if (/usd_per_hour|instance_type/.test(first)) return "price list";
-  if (/tokens|quantile|^\{/.test(first)) return "trace";
-  return "file";
-}
-
-function plainName(name: string): string {
-  const plain = name.replace(/[^A-Za-z0-9._ -]/g, "_").replace(/^[^A-Za-z0-9]+/, "");
-  return plain.slice(0, 100) || "file";
 }
 
 function without(files: Record<string, string>, name: string): Record<string, string> {

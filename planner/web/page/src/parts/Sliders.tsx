@@ -14,6 +14,7 @@ interface Slider {
   low: number;
   high: number;
   log: boolean;
+  steps?: number;
   show: (value: number) => string;
   put: (text: string, value: number) => string;
   kind: Sliding;
@@ -39,11 +40,12 @@ function Range({ slider, text }: { slider: Slider; text: string }) {
   const own = useRef("");
   if (text !== own.current || !ends.current) ends.current = [slider.low, slider.high];
   const [low, high] = ends.current;
+  const steps = slider.steps ?? STEPS;
   const position = slider.log
-    ? (STEPS * Math.log(slider.value / low)) / Math.log(high / low)
-    : (STEPS * (slider.value - low)) / (high - low);
+    ? (steps * Math.log(slider.value / low)) / Math.log(high / low)
+    : (steps * (slider.value - low)) / (high - low);
   const move = (at: number, kind: Sliding) => {
-    const part = at / STEPS;
+    const part = at / steps;
     const value = slider.log ? low * (high / low) ** part : low + (high - low) * part;
     own.current = slider.put(text, tidy(value, 3));
     edit(own.current, kind);
@@ -56,7 +58,7 @@ function Range({ slider, text }: { slider: Slider; text: string }) {
         id={id}
         type="range"
         min={0}
-        max={STEPS}
+        max={steps}
         step={1}
         value={Math.round(position)}
         aria-valuetext={slider.show(slider.value)}
@@ -130,6 +132,7 @@ function assurance(data: Plain): Slider[] {
     low: 0.5,
     high: 0.99,
     log: false,
+    steps: 49, // of one percent
     show: (x) => (stated === "none" ? "none" : share(x)),
     put: (text, x) => withValue(text, path, tidy(x, 2)),
     kind: "targets",

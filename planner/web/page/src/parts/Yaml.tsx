@@ -1,4 +1,5 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { paste } from "../files";
 import { edit, type State } from "../store";
 import type { Problem } from "../types";
 
@@ -46,6 +47,9 @@ export function YamlField({ state }: { state: State }) {
           aria-invalid={state.problems.length > 0}
           aria-describedby="problems"
           onInput={(e) => edit(e.currentTarget.value)}
+          onPaste={(e) => {
+            if (paste(e.clipboardData?.getData("text") ?? "")) e.preventDefault();
+          }}
           onScroll={(e) => {
             if (gutter.current) gutter.current.scrollTop = e.currentTarget.scrollTop;
           }}

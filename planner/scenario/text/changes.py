@@ -11,7 +11,7 @@ import yaml
 
 from planner.scenario.changes import FieldChange, with_changes
 from planner.scenario.reader import MAX_SCENARIO_BYTES, decoded, find_scenario, read_source
-from planner.scenario.yaml_source import Loader, Loc, parse_source
+from planner.scenario.text.yaml_source import Loader, Loc, parse_source
 from planner.standard_input import NAME, is_stdin, stdin_bytes
 
 ONE_LINE = 1_000_000  # columns: a value is never wrapped

@@ -14,7 +14,7 @@ import yaml
 from yaml.composer import ComposerError
 
 from planner.errors import InputError
-from planner.scenario.yaml_advice import advice
+from planner.scenario.text.yaml_advice import advice
 from planner.units import CONTROL
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
