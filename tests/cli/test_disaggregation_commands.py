@@ -131,6 +131,8 @@ def test_no_link_fast_enough_is_infeasible_and_says_so(tmp_path, capsys):
     path = tmp_path / "slow.yaml"
     requested = "{ratios: [1P1D], colocated: false, kv_link: {gb_s: 0.05}}"
     text = SCENARIO.replace("{ratios: [1P1D, 2P1D, 3P1D]}", requested)
+    text = text.replace("{mean: 3000, cv: 0.5, max: 12000}", "3000")
+    text = text.replace("{mean: 150, cv: 0.5, max: 600}", "150")
     path.write_text(text.replace("tensor_parallel: [2, 4]", "tensor_parallel: [4]"))
     assert main(["solve", str(path), "--verify", "none"]) == 3
     assert "ttft_p99" in capsys.readouterr().out
