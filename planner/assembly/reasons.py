@@ -94,7 +94,7 @@ def rejection_groups(decided: Decided) -> Iterator[RejectionGroup]:
         for rejection in candidates.rejections:
             by_reason[rejection.reason].append(rejection)
     for reason, group in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        ranked = sorted(group, key=lambda r: (r.miss is None, r.miss or 0.0, r.label))
+        ranked = sorted(group, key=lambda r: (r.miss is None, r.is_floor, r.miss or 0.0, r.label))
         yield RejectionGroup(
             reason=reason,
             count=len(group),
@@ -140,7 +140,8 @@ def without_price(decided: Decided) -> tuple[str, ...]:
 def _nearest_miss(decided: Decided, *, on_latency: bool) -> Rejection | None:
     """The rejection that came closest among services without a candidate.
 
-    Where a latency target is in conflict, only what misses a target counts.
+    Where a latency target is in conflict, only what misses a target counts; predictions come before
+    physical floors, which are no measure of how near a deployment is.
     """
     missed = (
         r
@@ -149,4 +150,4 @@ def _nearest_miss(decided: Decided, *, on_latency: bool) -> Rejection | None:
         for r in s.rejections
         if r.miss is not None and (not on_latency or r.reason == RejectionReason.TOO_SLOW)
     )
-    return min(missed, key=lambda r: (r.miss, r.label), default=None)
+    return min(missed, key=lambda r: (r.is_floor, r.miss, r.label), default=None)

@@ -83,12 +83,14 @@ def solve_scenario(
         near = NearWinners(effort, simulate, proved)
         decided = near.first(decided) or decided
     if decided.solution.status == "infeasible":
+        from planner.solving.past_floors import past_floors
         from planner.solving.why_infeasible import UNEXPLAINED, explained
 
         if not effort.explain:
             return InfeasibleScenario(decided, UNEXPLAINED)
         progress("explaining why no fleet exists")
-        why = explained(framed, catalog, calibration, effort, base, known, proved)
+        decided = past_floors(decided, catalog, calibration, known)
+        why = explained(decided.framed, catalog, calibration, effort, base, known, proved)
         return InfeasibleScenario(decided, why)
     if not decided.has_fleet:
         return UnsolvedScenario(decided)

@@ -70,7 +70,7 @@ def _misses(framed: Framed) -> Iterator[str]:
     """Why single deployments were rejected, nearest first; what all of a service share is said once."""
     for name, found in framed.candidates.items():
         service = f"{name}: " if len(framed.candidates) > 1 else ""
-        nearest = sorted(found.rejections, key=lambda r: r.miss or math.inf)
+        nearest = sorted(found.rejections, key=lambda r: (r.is_floor, r.miss or math.inf))
         if not found.candidates and len({(r.reason, r.detail) for r in nearest}) == 1:
             yield f"{service}{nearest[0].reason} ({nearest[0].detail})"
         elif not found.candidates and len({r.reason for r in nearest}) == 1:

@@ -41,6 +41,23 @@ def test_the_nearest_miss_is_by_the_target_missed_most(tmp_path: Path, gpus: str
     assert "Nearest miss: 2x b200-sxm-180gb vllm TP2" in said
 
 
+def test_the_nearest_miss_is_predicted_not_the_lowest_floor(tmp_path: Path) -> None:
+    """TP1 and TP2 miss by their floors, TP2 by least (2.356 s); TP8 is the fastest (a target of 6.4 s)."""
+    said = summary(
+        tmp_path,
+        "model: meta-llama/Llama-3.1-8B-Instruct\nrate: 0.5\nprompt_tokens: 120000\noutput_tokens: 500\n"
+        "slo: {ttft_p99: 2s, tpot_p99: 50ms}\nsearch: {gpus: [h100-pcie-80gb]}\n",
+    )
+    assert "Nearest miss: 8x h100-pcie-80gb vllm TP8" in said
+    assert "s that a replica without any other request is predicted to need" in said
+    assert "the target is 2 s" in said
+    infeasibility = json.loads((tmp_path / "plan.json").read_text())
+    (slow,) = (r for r in infeasibility["rejections"] if r["reason"].startswith("misses a latency"))
+    assert [label.split()[3] for label in slow["examples"]] == ["TP8", "TP4", "TP2"]
+    ways = infeasibility["infeasibility"]["relaxations"]
+    assert "6.37 s" in [r["relaxed"] for r in ways if r["requirement"] == "ttft_p99"]
+
+
 def test_a_gpu_offered_on_other_terms_alone_names_them(tmp_path: Path) -> None:
     text = (
         "model: Qwen/Qwen3-8B\nrate: 1\nprompt_tokens: 1000\noutput_tokens: 200\n"

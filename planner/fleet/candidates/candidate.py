@@ -117,13 +117,15 @@ class Rejection:
     """A deployment that was rejected: the ``reason`` it shares with others, and its own numbers.
 
     ``miss``: how far it is from passing, as found over allowed (1.3 = 30 % over); None where that
-    has no meaning.
+    has no meaning. ``is_floor``: the miss is that of a physical floor, which is below any prediction: not to
+    be ranked with misses of predictions.
     """
 
     reason: RejectionReason
     label: str
     detail: str
     miss: float | None = None
+    is_floor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class Context:
     ``joined``: GPU types of which some nodes share a network.
     ``required``: all that the service requires of a replica, as one text; ``load``: its lengths.
     ``model_text``: all of its model, hashed; ``outcomes``: how deployments fared under the same in earlier
-    runs, where that is kept.
+    runs, where that is kept. ``past_floors``: what misses a target by its floor is predicted all the same.
     """
 
     service: Service
@@ -158,3 +160,4 @@ class Context:
     load: bytes
     model_text: str
     outcomes: Outcomes | None = None
+    past_floors: bool = False

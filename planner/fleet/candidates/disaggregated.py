@@ -18,6 +18,7 @@ from planner.fleet.candidates.candidate import Candidate, Context, Parts, Reject
 from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, refusal, split_over_hosts
+from planner.fleet.candidates.floors import below_floor_text
 from planner.fleet.candidates.handover import handover_reasons
 from planner.fleet.candidates.pool_link import kv_link
 from planner.fleet.candidates.pool_tables import PoolReplica, PoolTables
@@ -143,7 +144,7 @@ def _layouts(
         steps = context.known.steps(deployment, context.calibration)
         missed = _below_floor(steps, deployment, context, prefills)
         if missed is not None:
-            yield Rejection(RejectionReason.TOO_SLOW, label, *missed)
+            yield Rejection(RejectionReason.TOO_SLOW, label, *missed, is_floor=True)
             continue
         limits = (replica_limits if prefills else decode_limits)(deployment, memory)
         paced: StepModel = steps
@@ -166,7 +167,7 @@ def _below_floor(
     strictest = min(stated, key=lambda t: t.seconds, default=None)
     if strictest is None or least <= strictest.seconds:
         return None
-    detail = f"{strictest.key} cannot be below {least:.4g} s, the target is {strictest.seconds:g} s"
+    detail = below_floor_text(strictest, least)
     return detail, least / strictest.seconds
 
 

@@ -54,14 +54,18 @@ def enumerate_candidates(
     calibration: Calibration,
     gpu_shares: tuple[GpuPart, ...] = (),
     known: Known | None = None,
+    past_floors: bool = False,
 ) -> CandidateSet:
     """Size every deployment that ``service.search`` spans on the GPUs that ``offers`` hold.
 
     ``gpu_shares``: parts of one GPU a replica may take besides whole ones. ``known``: of deployments,
-    from earlier calls with this catalog and calibration. Raises InputError for a
+    from earlier calls with this catalog and calibration. ``past_floors``: deployments that miss a target by
+    their physical floor are rejected with what is predicted of them. Raises InputError for a
     name the catalog does not know, PhysicsBreach when a prediction beats a floor.
     """
     context = _context(service, catalog, offers, calibration, known or Known())
+    if past_floors:
+        context = replace(context, past_floors=True, outcomes=None)
     span = _spanned(context, gpu_shares, service.search.model_dump_json())
     return _set_of(context, span, _prepared(span, context))
 
@@ -299,7 +303,14 @@ def _is_known(layout: SpannedLayout, context: Context) -> bool:
 def _tried_as(layout: SpannedLayout, context: Context) -> tuple[Hashable, ...]:
     """What decides how a deployment fares."""
     room = node_room(layout.whole, context)
-    return (layout.text, context.model_text, *room, context.required, context.load)
+    return (
+        layout.text,
+        context.model_text,
+        *room,
+        context.required,
+        context.load,
+        context.past_floors,
+    )
 
 
 def _prepared(layouts: Iterable[SpannedLayout], context: Context) -> Prepared:

@@ -10,6 +10,7 @@ from planner.fleet.candidates.candidate import (
 )
 from planner.performance import guard
 from planner.scenario.schema import Service
+from planner.scenario.slo import Target
 from planner.serving.closed_form.capacity import Capacity
 from planner.workload.lengths import lengths_of
 
@@ -22,10 +23,15 @@ def below_floors(floors: guard.Floors, context: Context) -> Iterator[tuple[str, 
     for target in context.service.slo.targets:
         floor = least.get(target.metric, 0.0)
         if target.percentile >= 50 and floor > target.seconds:
-            detail = (
-                f"{target.key} cannot be below {floor:.4g} s, the target is {target.seconds:g} s"
-            )
-            yield detail, floor / target.seconds
+            yield below_floor_text(target, floor), floor / target.seconds
+
+
+def below_floor_text(target: Target, floor_s: float) -> str:
+    """A target below a physical floor [s], in words that no prediction has."""
+    return (
+        f"{target.key} cannot be below {floor_s:.4g} s, a physical floor, no prediction; "
+        f"the target is {target.seconds:g} s"
+    )
 
 
 def guard_capacity(where: str, floors: guard.Floors, capacity: Capacity, context: Context) -> None:

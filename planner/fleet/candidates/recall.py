@@ -24,7 +24,7 @@ def row_of(tried: Tried) -> Row:
     """Plain values of what came of a deployment; its label and layout follow from the deployment."""
     if isinstance(tried, Rejection):
         miss = None if tried.miss is None else float(tried.miss)
-        return [tried.reason, tried.detail, miss]
+        return [tried.reason, tried.detail, miss, tried.is_floor]
     c = tried.capacity
     numbers = (c.qps, c.concurrency, c.kv_used_share, c.utilisation, c.tpot_mean_s)
     return [
@@ -48,9 +48,10 @@ def recalled(
     ``again``: sizes the layout, for the latencies that a row does not hold.
     """
     try:
-        if len(row) == 3:
-            reason, detail, miss = row
-            return Rejection(RejectionReason(str(reason)), layout.label, str(detail), _number(miss))
+        if len(row) == 4:
+            reason, detail, miss, is_floor = row
+            known = RejectionReason(str(reason))
+            return Rejection(known, layout.label, str(detail), _number(miss), bool(is_floor))
         return _candidate(row, layout, context, again)
     except (TypeError, ValueError):
         return None

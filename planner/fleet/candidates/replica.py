@@ -66,8 +66,8 @@ def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection
         reason, detail, miss = replica
         return Rejection(reason, layout.label, detail, miss)
     missed = max(below_floors(replica.floors, context), key=itemgetter(1), default=None)
-    if missed is not None:  # the worst of its targets says how far it is from passing
-        return Rejection(RejectionReason.TOO_SLOW, layout.label, *missed)
+    if missed is not None and not context.past_floors:  # the worst of its targets
+        return Rejection(RejectionReason.TOO_SLOW, layout.label, *missed, is_floor=True)
     worse = derating(replica.steps, service.assurance)
     states = {
         b.key: too_long(replica.limits, b.lengths)
@@ -91,7 +91,10 @@ def sized(
     capacity = max(by_bucket.values(), key=lambda c: c.qps)
     if capacity.qps <= 0:
         detail = capacity.reason or f"limited by {capacity.limited_by}"
-        return Rejection(RejectionReason.TOO_SLOW, label, detail, _latency_miss(capacity, service))
+        detail += _margin_text(capacity, service.slo, found.slo)
+        return Rejection(
+            RejectionReason.TOO_SLOW, label, detail, _latency_miss(capacity, found.slo)
+        )
     if service.buckets is None:
         guard_capacity(label, replica.floors, capacity, context)
     _, note = compute_precision(deployment.gpu, deployment.weights)
@@ -176,11 +179,17 @@ def _held(states: RateStates | Capacity, found: LoadedReplica) -> Capacity:
     return replace(capacity, qps=capacity.qps / found.worse.demand)
 
 
-def _latency_miss(capacity: Capacity, service: Service) -> float | None:
+def _margin_text(capacity: Capacity, stated: Slo, tightened: Slo) -> str:
+    """What the target that an idle replica misses is in the scenario, where a margin tightens it."""
+    for ours, theirs in zip(stated.targets, tightened.targets, strict=True):
+        if ours.key in capacity.latency_s and theirs.seconds < ours.seconds:
+            return f"; the target is {ours.seconds:g} s, of which the margin takes the rest"
+    return ""
+
+
+def _latency_miss(capacity: Capacity, slo: Slo) -> float | None:
+    """What an idle replica needs over the targets it is sized for; 1 where only queues miss them."""
     ratios = [
-        capacity.latency_s[t.key] / t.seconds
-        for t in service.slo.targets
-        if t.key in capacity.latency_s
+        capacity.latency_s[t.key] / t.seconds for t in slo.targets if t.key in capacity.latency_s
     ]
-    worst = max(ratios, default=0.0)
-    return worst if worst > 1 else None
+    return max(1.0, *ratios) if ratios else None

@@ -356,6 +356,12 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, F
         "e2e": float(own.max() + c.decode_s[0] * (c.nodes.output.max() - 1) / c.tokens_per_step),
     }
     target = next((t for t in slo.targets if t.key == key), None)
+    missed = [t for t in slo.targets if needs[t.metric] > t.seconds]
+    if (
+        target is not None and missed
+    ):  # by far too late is as late as late: the ratio tells them apart
+        target = max(missed, key=lambda t: needs[t.metric] / t.seconds)
+        key = target.key
     if target is None:
         text = ", ".join(f"{t.key} {t.seconds:g} s" for t in slo.targets)
         return _none(key, f"an idle replica does not meet {text} often enough")
@@ -364,7 +370,7 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, F
     return _none(
         key,
         f"{key} of {target.seconds:.4g} s {why} the {need:.4g} s that a replica without any other "
-        "request needs",
+        "request is predicted to need",
         {key: need},
     )
 
