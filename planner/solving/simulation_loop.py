@@ -21,7 +21,7 @@ from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.plan.provenance import VerificationRound
-from planner.serving.simulation.service_simulation import Check, SimulatedService, check_service
+from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
 from planner.solving.assured_play import keeps_up, play_assured, share_held
 from planner.solving.build_problem import decide
 from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
@@ -121,7 +121,7 @@ def simulated_as_planned(
     stream: Stream,
     seed: int,
     known: SimulatedService | None = None,
-    simulate: Check = check_service,
+    simulate: Simulate = check_service,
 ) -> SimulatedStream:
     """A stream simulated at its planned load; ``known``: its simulation as predicted."""
     placed = tuple(stream.placed.values())

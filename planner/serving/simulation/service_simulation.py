@@ -107,7 +107,7 @@ class StudiedService(SimulatedService):
     study: Study
 
 
-class Check(Protocol):
+class Simulate(Protocol):
     """What simulates a service as ``check_service`` does, or knows what it would say."""
 
     def __call__(
@@ -369,7 +369,7 @@ def held_share(
     seed: int = 0,
     tolerance: float = 0.01,
     lengths: JointLengths | None = None,
-    simulate: Check = check_service,
+    simulate: Simulate = check_service,
 ) -> float:
     """The largest share of the rate at which every target holds, at most 1; 0 when none does.
 
