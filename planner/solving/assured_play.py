@@ -9,7 +9,7 @@ from planner.fleet.candidates.derating import derating
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import (
-    ServiceCheck,
+    Simulate,
     SimulatedService,
     Window,
     check_service,
@@ -56,7 +56,7 @@ def share_held(
     seed: int = 0,
     lengths: JointLengths | None = None,
     known: SimulatedService | None = None,
-    simulate: ServiceCheck = check_service,
+    simulate: Simulate = check_service,
 ) -> Held:
     """Simulate a fleet at its planned load, and find the share of it at which every target holds.
 
@@ -81,7 +81,7 @@ def play_assured(
     rate_scale: float = 1.0,
     seed: int = 0,
     lengths: JointLengths | None = None,
-    simulate: ServiceCheck = check_service,
+    simulate: Simulate = check_service,
 ) -> SimulatedService:
     """Simulate a service at ``rate_scale`` times its rate, with steps, TTFT and demand derated.
 

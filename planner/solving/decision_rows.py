@@ -22,7 +22,7 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Service
-from planner.serving.simulation.service_simulation import ServiceCheck
+from planner.serving.simulation.service_simulation import Simulate
 from planner.solving.build_problem import decide
 from planner.solving.framing import frame
 from planner.solving.kept_simulations import KeptSimulations
@@ -84,7 +84,7 @@ def _confirmed(
     problem: Problem,
     effort: SolveOptions,
     proved: ProvedSolutions | None,
-    simulate: ServiceCheck,
+    simulate: Simulate,
 ) -> Decided | None:
     """The cheapest fleet, in the simulator too where the plan was simulated; None where none holds."""
     decided = Decided(framed, problem, decide(problem, effort, proved=proved))

@@ -19,7 +19,7 @@ from planner.fleet.program.problem import Problem, Resilience
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.program.too_dear import without_too_dear
 from planner.serving.simulation.service_simulation import (
-    ServiceCheck,
+    Simulate,
     SimulatedService,
     check_service,
     window_for,
@@ -50,7 +50,7 @@ class NearWinners:
     """
 
     effort: SolveOptions
-    simulate: ServiceCheck = check_service
+    simulate: Simulate = check_service
     proved: ProvedSolutions | None = None
     highest: dict[Hardware, float] = field(default_factory=dict)
     screened: set[str] = field(default_factory=set)
@@ -194,7 +194,7 @@ class NearWinners:
 def looks_well(
     stream: Stream,
     effort: SolveOptions,
-    simulate: ServiceCheck = check_service,
+    simulate: Simulate = check_service,
     rate_scale: float = 1.0,
 ) -> bool:
     """Whether no target is missed in a brief simulation at ``rate_scale`` times the rate."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from planner.plan.prefix_hits import MORE_REQUESTS, PrefixCase, PrefixHits
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import ServiceCheck, check_service, window_for
+from planner.serving.simulation.service_simulation import Simulate, check_service, window_for
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import FleetAtLoad
 from planner.workload.lengths import lengths_of
@@ -23,14 +23,14 @@ BLIND = "least-loaded"
 
 
 def prefix_hits_of(
-    fleet: FleetAtLoad, seed: int, simulate: ServiceCheck = check_service
+    fleet: FleetAtLoad, seed: int, simulate: Simulate = check_service
 ) -> dict[str, PrefixHits]:
     """The hits of every service that has conversations, by its name; see ``PrefixHits``."""
     streams = [s for s in streams_of(fleet.decided) if s.service.conversations is not None]
     return {s.name: _hits(s, fleet, seed, simulate) for s in streams}
 
 
-def _hits(stream: Stream, fleet: FleetAtLoad, seed: int, simulate: ServiceCheck) -> PrefixHits:
+def _hits(stream: Stream, fleet: FleetAtLoad, seed: int, simulate: Simulate) -> PrefixHits:
     service, lengths = stream.service, stream.lengths
     placed = tuple(stream.placed.values())
     loads = [fleet.operating[key].simulated for key in stream.placed]
@@ -92,7 +92,7 @@ def _closed_form(service: Service, placed: Sequence[Placed]) -> float:
 
 
 def _simulated(
-    changed: str, service: Service, placed: Sequence[Placed], seed: int, simulate: ServiceCheck
+    changed: str, service: Service, placed: Sequence[Placed], seed: int, simulate: Simulate
 ) -> PrefixCase:
     window = window_for(service, placed, lengths_of(service), CASE_REQUESTS)
     rate = window.slice_share * sum(p.rate_qps for p in placed)

@@ -22,7 +22,7 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import (
-    ServiceCheck,
+    Simulate,
     SimulatedService,
     check_service,
 )
@@ -125,7 +125,7 @@ def simulated_as_planned(
     stream: Stream,
     seed: int,
     known: SimulatedService | None = None,
-    simulate: ServiceCheck = check_service,
+    simulate: Simulate = check_service,
 ) -> SimulatedStream:
     """A stream simulated at its planned load; ``known``: its simulation as predicted."""
     placed = tuple(stream.placed.values())

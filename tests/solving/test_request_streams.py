@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from planner import api
 from planner.catalog.store import Catalog
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import load_calibration
 from planner.scenario.reader import read_scenario
 from planner.solving import assured_play
@@ -76,9 +76,11 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
 ) -> None:
     decided: list[Problem] = []
 
-    def seen(problem: Problem, effort: SolveOptions, **more: Any) -> Solution:
+    def seen(
+        problem: Problem, effort: SolveOptions, *, proved: ProvedSolutions | None = None
+    ) -> Solution:
         decided.append(problem)
-        return decide(problem, effort, **more)
+        return decide(problem, effort, proved=proved)
 
     monkeypatch.setattr(checking, "MAX_ROUNDS", 1)
     monkeypatch.setattr(assured_play, "held_share", lambda *_args, **_more: 0.5)

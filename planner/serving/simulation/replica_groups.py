@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from planner.deployment import Deployment
 from planner.performance.steps import StepModel
@@ -161,3 +161,23 @@ def unit_group(
         weight=weight,
         decode=DecodePool(answers, prefill.link.gb_s, prefill.link.latency_s, units),
     )
+
+
+def with_scaling(
+    group: SimulatedGroup, events: Many[tuple[float, int]], start_up_s: float
+) -> SimulatedGroup:
+    """The group with replicas that start and stop as ``events`` say: from when [s], how many.
+
+    The most recently started replica stops first; a new one serves ``start_up_s`` after its event [s].
+    """
+    ready = [0.0] * group.replicas
+    retire = [math.inf] * group.replicas
+    running = list(range(group.replicas))
+    for at_s, count in sorted(events, key=lambda e: e[0]):
+        while len(running) > count:
+            retire[running.pop()] = at_s
+        while len(running) < count:
+            running.append(len(ready))
+            ready.append(at_s + start_up_s)
+            retire.append(math.inf)
+    return replace(group, replicas=len(ready), ready_s=tuple(ready), retire_s=tuple(retire))

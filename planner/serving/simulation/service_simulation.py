@@ -19,7 +19,12 @@ from planner.scenario.slo import metric_of
 from planner.serving.limits import replica_limits
 from planner.serving.placed import Placed
 from planner.serving.simulation.conversation_requests import conversation_requests, pauses_s
-from planner.serving.simulation.replica_groups import SimulatedGroup, numbers_of, unit_group
+from planner.serving.simulation.replica_groups import (
+    SimulatedGroup,
+    numbers_of,
+    unit_group,
+    with_scaling,
+)
 from planner.serving.simulation.requests import Requests, open_loop, open_loop_calls
 from planner.serving.simulation.simulation_result import Estimate, Study, TargetOutcome
 from planner.serving.simulation.simulator import simulate as simulate_requests
@@ -113,7 +118,7 @@ class StudiedService(SimulatedService):
     study: Study
 
 
-class ServiceCheck(Protocol):
+class Simulate(Protocol):
     """What simulates a service as ``check_service`` does, or knows what it would say."""
 
     def __call__(
@@ -181,26 +186,6 @@ def excess_rate(
     )
 
 
-def with_scaling(
-    group: SimulatedGroup, events: Sequence[Scaling], start_up_s: float
-) -> SimulatedGroup:
-    """The group with replicas that start and stop as ``events`` say, in order of time.
-
-    The most recently started replica stops first; a new one serves ``start_up_s`` after its event [s].
-    """
-    ready = [0.0] * group.replicas
-    retire = [math.inf] * group.replicas
-    running = list(range(group.replicas))
-    for event in sorted(events, key=lambda e: e.at_s):
-        while len(running) > event.replicas:
-            retire[running.pop()] = event.at_s
-        while len(running) < event.replicas:
-            running.append(len(ready))
-            ready.append(event.at_s + start_up_s)
-            retire.append(math.inf)
-    return replace(group, replicas=len(ready), ready_s=tuple(ready), retire_s=tuple(retire))
-
-
 def groups_of(
     service: Service, placed: Sequence[Placed], share: float = 1.0
 ) -> list[SimulatedGroup]:
@@ -249,7 +234,7 @@ def check_service(
         start_up = service.routing.start_up
         engine = placed[0].deployment.engine
         start_up = engine.start_up_s if start_up is None else start_up
-        groups[0] = with_scaling(groups[0], scaling, start_up)
+        groups[0] = with_scaling(groups[0], [(e.at_s, e.replicas) for e in scaling], start_up)
     units = sum(g.decode.units if g.decode else g.replicas for g in groups)
     kept = 1.0 if scaling else units / sum(p.replicas for p in placed)
     rate = sum(p.rate_qps for p in placed) * rate_scale
@@ -408,7 +393,7 @@ def held_share(
     seed: int = 0,
     tolerance: float = 0.01,
     lengths: JointLengths | None = None,
-    simulate: ServiceCheck = check_service,
+    simulate: Simulate = check_service,
 ) -> float:
     """The largest share of the rate at which every target holds, at most 1; 0 when none does.
 

@@ -13,16 +13,14 @@ from planner.performance.model import step_model
 from planner.scenario.schema import Service
 from planner.serving.closed_form.capacity import replica_capacity
 from planner.serving.placed import Placed
-from planner.serving.simulation.replica_groups import DecodePool, numbers_of
+from planner.serving.simulation.replica_groups import DecodePool, numbers_of, with_scaling
 from planner.serving.simulation.requests import from_trace
 from planner.serving.simulation.service_simulation import (
-    Scaling,
     check_service,
     excess_rate,
     groups_of,
     held_share,
     replay_service,
-    with_scaling,
 )
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import weights_for
@@ -134,7 +132,7 @@ def test_a_large_fleet_is_simulated_as_a_slice(deployment):
 def test_scaling_starts_late_and_stops_at_once(deployment):
     p = placed(deployment, 1, 1.0)
     (group,) = groups_of(service(), [p])
-    scaled = with_scaling(group, [Scaling(100, 3), Scaling(500, 2)], start_up_s=60)
+    scaled = with_scaling(group, [(100, 3), (500, 2)], start_up_s=60)
     assert scaled.ready_s == (0, 160, 160)
     assert scaled.retire_s == (math.inf, math.inf, 500)
 
