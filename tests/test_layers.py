@@ -25,6 +25,7 @@ OWN_IMPORTS = (
 LATE = {  # what a plain solve does not need, imported where it is
     "planner.fleet.candidates.enumerate": {"planner.fleet.candidates.disaggregated"},
     "planner.solving.pipeline": {
+        "planner.solving.past_floors",
         "planner.solving.prefix_hits",
         "planner.solving.simulation_loop",
         "planner.solving.why_infeasible",

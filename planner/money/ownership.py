@@ -193,7 +193,10 @@ def growing_ledger(
     utilisation: float,
     ends: bool,
 ) -> CashLedger:
-    """Cash of ``servers`` ordered at month 0 and of those added, each order as in ``ownership_ledger``."""
+    """Cash of ``servers`` ordered at month 0 and of those added, each order as in ``ownership_ledger``.
+
+    utilisation: mean share of full load, for power.
+    """
     flows: list[CashFlow] = []
     left = 0.0
     for more in (AddedServers(servers, 0), *added):

@@ -82,6 +82,8 @@ def prefill_pace(
 ) -> PrefillPace | None:
     """The pace of a pool of these replicas at prompts of that length; None where no row speaks for it.
 
+    prompt_tokens: the mean prompt [tokens].
+
     The first row that covers the layout counts, and those of the same layout at other prompt lengths:
     between two lengths the logarithm of the pace is interpolated in that of the length, beyond them it
     stays. Pools of more than ``WIDEST_GPUS`` a replica have none: what is published of prompts on 32 H100s
@@ -117,6 +119,8 @@ def pool_steps(
     prefill: Deployment, calibration: Calibration, catalog: Catalog, prompt_tokens: float
 ) -> StepModel:
     """The steps of a plan's prefill pool: those of its replica at the pace of measured pools.
+
+    prompt_tokens: the mean prompt [tokens].
 
     Where fewer than ``FEWEST_RUNS`` runs say that a pool is faster than its kernels, it is as fast as they.
     """

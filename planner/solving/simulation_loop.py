@@ -302,5 +302,5 @@ def _near_winners(
         winners = {k for (k, _), n in solution.replicas.items() if n and k not in replayed}
         if not winners:
             return
-        yield from (f"{decided.by_key[k].label}: {found:.2f} USD/h" for k in sorted(winners))
+        yield from (f"{decided.by_key[k].label}: ${found:,.2f}/h" for k in sorted(winners))
         problem = replace(problem, kinds=tuple(k for k in problem.kinds if k.key not in winners))

@@ -100,7 +100,7 @@ def test_adapters_from_the_command_line_to_launch_files(tmp_path, capsys):
     assert group["memory"]["adapters_bytes"] > 0
     assert group["evidence"] == "assumed"
     assert any("20 LoRA adapters of rank 32" in a for a in answer["assumptions"])
-    assert any("the other 12 wait" in a for a in answer["assumptions"])
+    assert any("at most 9 sequences at once" in a for a in answer["assumptions"])
     assert main(["verify", str(plan), "--failed-only"]) == 0
     assert main(["deploy", str(plan), "--target", "vllm", "-o", str(tmp_path / "out")]) == 0
     text = next((tmp_path / "out").glob("*.sh")).read_text()

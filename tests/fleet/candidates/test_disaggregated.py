@@ -119,7 +119,7 @@ def test_a_ratio_that_only_idles_a_pool_is_ruled_out():
     wanted = requested(ratios=["1P1D", "1P2D", "1P4D"], within="zone", colocated=False)
     loose = Slo.model_validate({"tpot_p99": "500ms"})
     found = tried(wanted.model_copy(update={"slo": loose}))
-    assert any("1P1D holds" in text for text in reasons(found, RejectionReason.NO_GAIN))
+    assert any("1P1D has a capacity of" in text for text in reasons(found, RejectionReason.NO_GAIN))
 
 
 def test_a_target_no_idle_unit_meets_names_it():

@@ -145,7 +145,7 @@ function options(props: Props, node: HTMLElement): uPlot.Options {
     padding: [10, 36, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: false }, y: props.logY ? { distr: 3, range: (_u, low, high) => [low / 1.3, high * 1.3] } : { range: (_u, _low, high) => [0, high * 1.12] } },
+    scales: { x: { time: false }, y: props.logY ? { distr: 3, range: wide } : { range: (_u, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },
     series: [
       {},
       ...lines.map((line) => ({
@@ -173,18 +173,22 @@ function options(props: Props, node: HTMLElement): uPlot.Options {
         space: 70,
         values: (_u, splits) => splits.map((v) => props.xText(v)),
       },
-      { ...axis, size: 68, values: (_u, splits) => splits.map((v) => (v === null ? "" : props.yText(v))), ...(props.logY ? { filter: spaced } : {}) },
+      { ...axis, size: 68, values: (_u, splits) => splits.map((v) => props.yText(v)), ...(props.logY ? { splits: spaced } : {}) },
     ],
     hooks: { draw: [(plot) => marked(plot, props, colour, styles.fontFamily)] },
   };
 }
 
-/** Of a logarithmic axis: only 1, 2 and 5 of each decade. */
-function spaced(_plot: uPlot, splits: number[]): (number | null)[] {
-  return splits.map((v) => {
-    const leading = v / 10 ** Math.floor(Math.log10(v) + 1e-9);
-    return [1, 2, 5].some((n) => Math.abs(leading - n) < 1e-6) ? v : null;
-  });
+/** A logarithmic axis around its values; any decade where there are none above zero. */
+function wide(_plot: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
+  return low !== null && high !== null && low > 0 ? [low / 1.3, high * 1.3] : [1, 10];
+}
+
+/** Of a logarithmic axis 1, 2 and 5 of each decade between two values above zero. */
+function spaced(_plot: uPlot, _axis: number, low: number, high: number): number[] {
+  const first = Math.floor(Math.log10(low));
+  const decades = Array.from({ length: Math.floor(Math.log10(high)) - first + 1 }, (_, i) => first + i);
+  return decades.flatMap((d) => [1, 2, 5].map((n) => n * 10 ** d)).filter((v) => v >= low && v <= high);
 }
 
 function marked(plot: uPlot, props: Props, colour: (name: string) => string, family: string): void {
