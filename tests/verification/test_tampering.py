@@ -32,7 +32,7 @@ QUICK = {
     "llama70b_speculative": 8,
     "llama70b_two_gpu_types": 8,
 }
-SLOW = {
+LONG = {
     ("fleet_short_stock", "none"): 90,
     ("fleet_growth", "none"): 90,
     ("llama70b_disaggregated", "none"): 80,
@@ -94,14 +94,14 @@ def test_a_changed_value_is_caught(name, catalog, calibration):
     assert missed(name, "none", QUICK[name], catalog, calibration) == []
 
 
-def test_the_slow_test_makes_400_tamperings():
-    assert sum(SLOW.values()) == 400
+def test_the_long_test_makes_400_tamperings():
+    assert sum(LONG.values()) == 400
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "effort"), SLOW)
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "effort"), LONG)
 def test_400_changed_values_are_caught(name, effort, catalog, calibration):
-    assert missed(name, effort, SLOW[name, effort], catalog, calibration) == []
+    assert missed(name, effort, LONG[name, effort], catalog, calibration) == []
 
 
 def test_neither_counts_nor_cost_nor_status_go_unverified():
