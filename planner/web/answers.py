@@ -43,11 +43,14 @@ def decision(plan: Plan) -> Json:
     """The decision as one sentence; cost, the tightest target's margin, and the weakest evidence.
 
     ``margin``: 1 - predicted / target of the target that is closest, None without a prediction.
+    ``probability``: the plan is sized for it; None without a margin, and where one is assumed:
+    ``assumed_slowdown`` is then how many times as long steps may take.
     """
     margins = dict(_margins(plan))
     closest = min(margins, key=lambda key: margins[key], default=None)
     groups = [g for s in plan.services for g in s.replica_groups]
     grades = [g.evidence for g in groups]
+    assumed = [g.margin.slowdown for g in groups if g.margin is not None and not g.margin.passed]
     return {
         "sentence": headline(plan),
         "usd_per_hour": plan.totals.usd_per_hour if plan.totals else None,
@@ -56,9 +59,12 @@ def decision(plan: Plan) -> Json:
         "margin": None if closest is None else margins[closest],
         "margin_of": closest,
         "evidence": max(grades, key=_rank, default=None),
-        "probability": min(
+        "probability": None
+        if assumed
+        else min(
             (s.assurance.probability for s in plan.scenario.services if s.assurance), default=None
         ),
+        "assumed_slowdown": max(assumed, default=None),
         "method": groups[0].predicted.method if groups else None,
     }
 

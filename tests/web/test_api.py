@@ -61,11 +61,15 @@ def test_the_plan_is_that_of_the_python_api(plan):
     assert unnamed(plan) == unnamed(json.loads(solve(question, verify="none").to_json()))
 
 
-def test_the_decision_says_cost_margin_and_evidence(answer):
+def test_the_decision_says_cost_margin_and_evidence(answer, plan):
     decision = answer["decision"]
     assert decision["sentence"].startswith("Rent ")
     assert 0 < decision["margin"] < 1
     assert decision["margin_of"] == "tpot_p99"
+    (group,) = plan["services"][0]["replica_groups"]
+    assert not group["margin"]["passed"]
+    assert decision["probability"] is None
+    assert decision["assumed_slowdown"] == group["margin"]["slowdown"] > 1
     assert decision["evidence"] in (
         "measured",
         "measured kernels",

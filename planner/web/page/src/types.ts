@@ -91,6 +91,7 @@ export interface Decision {
   margin_of: string | null;
   evidence: string | null;
   probability: number | null;
+  assumed_slowdown: number | null;
   method: string | null;
 }
 

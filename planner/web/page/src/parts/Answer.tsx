@@ -74,10 +74,15 @@ function Decision({ state, shown }: { state: State; shown: Shown }) {
 
 /** Cost, margin or probability, and evidence, in one sentence. */
 function supporting(answer: Answer): string {
-  const { usd_per_hour, margin, margin_of, evidence, probability, method } = answer.decision;
+  const { usd_per_hour, margin, margin_of, evidence, probability, assumed_slowdown: slowdown, method } = answer.decision;
   if (usd_per_hour === null) return "";
   const cost = `${usd(usd_per_hour)} per hour`;
-  const sure = probability === null ? "" : `, sized to hold every target with a probability of ${share(probability)}`;
+  const sure =
+    slowdown !== null
+      ? `, sized for steps ${share(slowdown - 1)} slower than predicted, a margin that is assumed`
+      : probability === null
+        ? ""
+        : `, sized to hold every target with a probability of ${share(probability)}`;
   const spare =
     margin === null
       ? ""

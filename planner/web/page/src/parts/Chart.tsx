@@ -173,7 +173,7 @@ function options(props: Props, node: HTMLElement): uPlot.Options {
         space: 70,
         values: (_u, splits) => splits.map((v) => props.xText(v)),
       },
-      { ...axis, size: 68, values: (_u, splits) => splits.map((v) => props.yText(v)), ...(props.logY ? { splits: spaced } : {}) },
+      { ...axis, size: 68, values: (_u, splits) => splits.map((v) => props.yText(v)), ...(props.logY ? { splits: spaced, filter: (_u, splits) => splits } : {}) },
     ],
     hooks: { draw: [(plot) => marked(plot, props, colour, styles.fontFamily)] },
   };
