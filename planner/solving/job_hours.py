@@ -73,7 +73,7 @@ def framed_problem(
             options.append(rates)
     plans = [_with_rates(calendar, r, start_up_hours) for r in options]
     problems = [problem_of(scenario, sets, offers, catalog, plan) for plan in plans]
-    usd = [_usd(decide(p, EFFORT, proved=proved)) for p in problems]
+    usd = [_usd(decide(p, EFFORT, cost_alone=True, proved=proved)) for p in problems]
     kept = next(i for i, cost in enumerate(usd) if cost <= min(usd) * (1 + SAME))
     return problems[kept], plans[kept]
 
