@@ -149,7 +149,7 @@ def test_the_assurance_has_a_slider_however_it_is_stated(open_page, stated, afte
 def test_a_rate_keeps_its_unit_when_it_slides(open_page, rate, shown, unit):
     page = open_page()
     page.answered()
-    text = page.text.replace("rate: 50 ", f"rate: {rate} ")
+    text = page.text.replace("rate: 50 ", f"rate: {rate} ").replace("gpus: all", "gpus: [h200]")
     if "conversations" in rate:
         text += "conversations: {turns: 4, think_time: 20s, growth: 200}\n"
     page.page.fill("#yaml", text)
