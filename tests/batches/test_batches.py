@@ -243,9 +243,13 @@ def test_engines_agree(engine, folder, tmp_path):
 @pytest.mark.parametrize(("engine", "address"), [("dask", "tcp://127.0.0.1:9")])
 def test_a_dead_address_is_one_message(engine, address, folder, tmp_path):
     pytest.importorskip("distributed")
+    hasty = (
+        "import sys, planner.batches.workers as workers; workers.CONNECT_S = 1;"
+        "from planner.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "planner", "batch", str(folder), "-o", str(tmp_path / "out")),
+            *(sys.executable, "-c", hasty, "batch", str(folder), "-o", str(tmp_path / "out")),
             *("--engine", engine, "--address", address),
         ],
         capture_output=True,
