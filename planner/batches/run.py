@@ -74,7 +74,7 @@ def run_batch(
     """Solve every scenario of a folder, or one scenario over a grid; one row each in ``out``.
 
     Writes ``rows.jsonl`` as rows finish, then ``rows.csv``, ``summary.html`` and, when asked,
-    ``rows.parquet``. ``left_out``: told of each path of the folder that is no task, and why. One bad
+    ``rows.parquet``. ``left_out``: called with each path of the folder that is no task, and why. One bad
     file never stops the rest. Raises InputError when there is nothing to do, OutputError when ``out``
     cannot be written; finished rows are kept either way.
     """

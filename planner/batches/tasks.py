@@ -45,7 +45,7 @@ def collect(
 ) -> tuple[Task, ...]:
     """List the tasks of a folder (files that match ``pattern``), or of one file over ``grid``.
 
-    ``pattern``: None = every .yaml and .yml file, however deep. ``left_out`` is told of each path that is
+    ``pattern``: None = every .yaml and .yml file, however deep. ``left_out`` is called with each path that is
     no task, and why: a link that leads nowhere, a folder of that name, and without a pattern any
     file with another ending.
 
@@ -72,7 +72,7 @@ def collect(
 
 
 def _scenario_files(folder: Path, pattern: str | None, left_out: LeftOut) -> Iterator[Path]:
-    """The files to solve, in order of their paths; ``left_out`` is told of the others."""
+    """The files to solve, in order of their paths; ``left_out`` is called with the others."""
     for path in sorted(folder.glob(pattern or "**/*")):
         name = path.relative_to(folder).as_posix()
         asked = pattern is not None or path.suffix in SUFFIXES

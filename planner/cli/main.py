@@ -190,7 +190,7 @@ def _bug(error: Exception) -> int:
 
 
 def run() -> None:
-    """The console script's entry point; being told to stop is like Ctrl-C, so that workers end too."""
+    """The console script's entry point; a request to stop is like Ctrl-C, so that workers end too."""
     signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(
         COLLECT_AFTER, OLDER_AFTER, OLDER_AFTER

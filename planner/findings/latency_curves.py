@@ -17,7 +17,8 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE
-from planner.serving.simulation.service_simulation import check_service, window_for
+from planner.serving.simulation.service_simulation import check_service
+from planner.serving.simulation.window import window_for
 from planner.solving.lookahead import Solve
 from planner.workload.lengths import lengths_of
 

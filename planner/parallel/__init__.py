@@ -1,1 +1,1 @@
-"""Many solves at once: worker processes, looking ahead, and being told to stop."""
+"""Many solves at once: worker processes, looking ahead, and stopping on request."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -24,6 +24,7 @@ from planner.scenario.validation_messages import complaints
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
 
+Fields = dict[str, object]  # of YAML that has not passed the schema yet
 ROUNDS = 6  # of leaving wrong fields out
 _PLAN_PARTS = {"schema_version", "scenario"}
 _STAND_INS = {
@@ -80,15 +81,16 @@ def _a_plan(source: Source) -> InputError:
     )
 
 
-def _without(data: dict[str, Any], wrong: list[Loc]) -> dict[str, Any]:
+def _without(data: Fields, wrong: list[Loc]) -> Fields:
     """YAML that has not passed the schema yet, without the wrong fields, with required ones filled in."""
-    left: dict[str, Any] = copy.deepcopy(data)
+    left = copy.deepcopy(data)
     for loc in wrong:
         _leave_out(left, loc)
     services = left.get("services")
     if isinstance(services, list):
-        left["services"] = [s if isinstance(s, dict) else {} for s in services]
-        for service in left["services"]:
+        filled: list[Fields] = [s if isinstance(s, dict) else {} for s in services]
+        left["services"] = filled
+        for service in filled:
             _fill_in(service, shared=left)
     else:
         left.pop("services", None)
@@ -96,11 +98,13 @@ def _without(data: dict[str, Any], wrong: list[Loc]) -> dict[str, Any]:
     return left
 
 
-def _leave_out(data: dict[str, Any], loc: Loc) -> None:
+def _leave_out(data: Fields, loc: Loc) -> None:
     """Remove the field at ``loc``, or the whole list it is in (services stay)."""
-    at: Any = data
-    if loc[:1] == ("services",) and len(loc) > 2 and isinstance(data.get("services"), list):
-        at, loc = data["services"][loc[1]], loc[2:]
+    at: object = data
+    services = data.get("services")
+    if loc[:1] == ("services",) and len(loc) > 2 and isinstance(services, list):
+        assert isinstance(loc[1], int)
+        at, loc = services[loc[1]], loc[2:]
     for n, part in enumerate(loc):
         last = n + 1 == len(loc) or isinstance(loc[n + 1], int)
         if not isinstance(at, dict) or part not in at:
@@ -112,7 +116,7 @@ def _leave_out(data: dict[str, Any], loc: Loc) -> None:
         at = at[part]
 
 
-def _fill_in(service: dict[str, Any], shared: dict[str, Any]) -> None:
+def _fill_in(service: Fields, shared: Fields) -> None:
     replaced = REPLACED if service.get("job") is not None else ()
     for field, value in _STAND_INS.items():
         if field not in shared and field not in replaced:

@@ -37,6 +37,7 @@ _DURATIONS = (
 )
 
 Schema = dict[str, Any]
+"""A JSON Schema as plain data: keywords of a foreign standard, nested at any depth."""
 
 
 def scenario_schema() -> Schema:

@@ -22,13 +22,9 @@ from planner.scenario.schema import Service
 from planner.scenario.slo import TargetKey
 from planner.serving.limits import replica_limits
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import (
-    MEDIANS,
-    SimulatedService,
-    Window,
-    check_service,
-)
+from planner.serving.simulation.service_simulation import MEDIANS, SimulatedService, check_service
 from planner.serving.simulation.simulation_result import Estimate, TargetOutcome
+from planner.serving.simulation.window import Window
 from planner.sizing.layout import MemoryLayout
 from planner.workload.lengths import JointLengths, lengths_of
 from planner.workload.trace import Trace

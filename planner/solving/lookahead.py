@@ -64,7 +64,7 @@ class SolveAhead:
             scenario = self._waiting.popleft()
             try:
                 begun = self._workers.submit(self._answer, scenario)
-            except RuntimeError:  # the workers are lost, or told to stop
+            except RuntimeError:  # the workers are lost, or were asked to stop
                 self._waiting.appendleft(scenario)
                 self._free = 0
                 return

@@ -18,13 +18,9 @@ from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.problem import Problem, Resilience
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.program.too_dear import without_too_dear
-from planner.serving.simulation.service_simulation import (
-    Simulate,
-    SimulatedService,
-    check_service,
-    window_for,
-)
-from planner.solving.assured_play import play_assured
+from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
+from planner.serving.simulation.window import window_for
+from planner.solving.assured_simulation import simulate_assured
 from planner.solving.build_problem import decide
 from planner.solving.options import SolveOptions
 from planner.solving.request_streams import Stream, streams_of
@@ -181,7 +177,7 @@ class NearWinners:
         self.checks[stream_key(stream)] = check
         if not check.holds or (stream.service.assurance is None and worst == 1.0):
             return check.holds
-        return play_assured(
+        return simulate_assured(
             stream.service,
             placed,
             rate_scale=worst,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from planner.plan.prefix_hits import MORE_REQUESTS, PrefixCase, PrefixHits
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import Simulate, check_service, window_for
+from planner.serving.simulation.service_simulation import Simulate, check_service
+from planner.serving.simulation.window import window_for
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import FleetAtLoad
 from planner.workload.lengths import lengths_of

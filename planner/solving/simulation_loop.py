@@ -21,12 +21,8 @@ from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.plan.provenance import VerificationRound
-from planner.serving.simulation.service_simulation import (
-    Simulate,
-    SimulatedService,
-    check_service,
-)
-from planner.solving.assured_play import keeps_up, play_assured, share_held
+from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
+from planner.solving.assured_simulation import keeps_up, share_held, simulate_assured
 from planner.solving.build_problem import decide
 from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
 from planner.solving.operating import operating
@@ -171,7 +167,7 @@ def _largest_scale(replayed: SimulatedStream, near: NearWinners) -> float:
             break
         if not looks_well(stream, near.effort, near.simulate, more):
             break
-        trial = play_assured(
+        trial = simulate_assured(
             stream.service,
             placed,
             window=replayed.check.window,

@@ -9,6 +9,7 @@ from planner.catalog.offer import Offer, Term
 from planner.errors import PlannerError
 from planner.money.rates import token_cost, usd_per_month, usd_per_year
 from planner.plan.schema import NodeCount, Plan
+from planner.verification.billed_nodes import billed_nodes
 from planner.verification.check import (
     Check,
     Verdict,
@@ -19,7 +20,6 @@ from planner.verification.check import (
     one_of,
     skipped,
 )
-from planner.verification.standing import standing
 from planner.workload.lengths import lengths_of
 
 
@@ -109,9 +109,9 @@ def _counts(plan: Plan) -> Iterator[Check]:
         "sums",
         "GPUs rented at once",
         totals.gpus_rented,
-        max(at.gpus() for at in standing(plan)),
+        max(at.gpus() for at in billed_nodes(plan)),
     )
-    most = max(sum(n for _, n in at.nodes) for at in standing(plan))
+    most = max(sum(n for _, n in at.nodes) for at in billed_nodes(plan))
     yield equal("sums", "nodes at once", totals.nodes, most)
     types = {gpu for g in groups for gpu in g.gpus_by_type}
     for gpu in sorted({n.gpu for n in plan.nodes} | types):

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
+from planner.verification.billed_nodes import BilledNodes, billed_nodes
 from planner.verification.check import Check, Verdict, skipped
-from planner.verification.standing import Standing, standing
 
 MAX_STATES = 200_000
 MAX_NODES = 10_000  # beyond, best fit alone decides
@@ -21,12 +21,12 @@ def packing_checks(plan: Plan) -> Iterator[Check]:
     if plan.varies:
         return
     running = [(g, g.replicas) for s in plan.services for g in s.replica_groups]
-    (always,) = standing(plan)
+    (always,) = billed_nodes(plan)
     yield from packing_of(running, always)
 
 
 def packing_of(
-    running: Sequence[tuple[ReplicaGroup, int]], nodes: Standing, when: str = ""
+    running: Sequence[tuple[ReplicaGroup, int]], nodes: BilledNodes, when: str = ""
 ) -> Iterator[Check]:
     """Per GPU type: each group of linked GPUs lies within one node, or fills whole nodes.
 

@@ -11,8 +11,8 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.search.fields import Search
+from planner.verification.billed_nodes import billed_nodes
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
-from planner.verification.standing import standing
 
 INTERPOLATED = 2e-3  # relative: capacities are interpolated between rates
 
@@ -130,7 +130,7 @@ def _degrees(search: Search, group: ReplicaGroup) -> dict[str, tuple[int, ...]]:
 
 def _limits(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
     """Every limit in the period that comes closest to it."""
-    limits, periods = plan.scenario.limits, standing(plan)
+    limits, periods = plan.scenario.limits, billed_nodes(plan)
 
     def most(**named: str) -> int:
         return max(p.gpus(**named) for p in periods)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from planner.fleet.program.problem import Problem, Solution
 from planner.plan.schema import Plan
-from planner.solving.assured_play import share_held
+from planner.solving.assured_simulation import share_held
 from planner.solving.build_problem import decide
 from planner.solving.options import SolveOptions
 from planner.solving.request_streams import streams_of

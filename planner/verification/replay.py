@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from planner.plan.replica_group import ReplicaGroup
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import excess_rate
-from planner.solving.assured_play import play_assured
+from planner.serving.simulation.window import excess_rate
+from planner.solving.assured_simulation import simulate_assured
 from planner.verification.check import Check, Verdict, at_most
 
 SLACK = 1e-6
@@ -36,7 +36,7 @@ def capacity_checks(
     if earned or beyond or len(others) > 1 or excess_rate(service, [placed], placed.rate_qps):
         yield at_most("capacity", statement, group.capacity_qps, closed_form_qps)
         return
-    simulated = play_assured(service, [placed], seed=seed)
+    simulated = simulate_assured(service, [placed], seed=seed)
     text = ", ".join(f"{o.key} met by {100 * o.met_low:.2f} % or more" for o in simulated.outcomes)
     yield Check(
         "capacity",

@@ -16,13 +16,11 @@ from planner.serving.simulation.requests import from_trace
 from planner.serving.simulation.service_simulation import (
     Scaling,
     StudiedService,
-    Window,
     check_service,
     closed_loop_service,
-    excess_rate,
     replay_service,
-    window_for,
 )
+from planner.serving.simulation.window import Window, excess_rate, window_for
 from planner.workload.lengths import lengths_of
 from planner.workload.trace import read_trace
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from planner.plan.periods import Period
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
+from planner.verification.billed_nodes import BilledNodes, billed_nodes
 from planner.verification.check import Check, at_least, at_most, equal, same, skipped
 from planner.verification.packing import packing_of
-from planner.verification.standing import Standing, standing
 
 FAMILY = "timetable"
 
@@ -21,7 +21,7 @@ def timetable_checks(plan: Plan) -> Iterator[Check]:
     if not plan.varies:
         return
     groups = {g.key(s.name): g for s in plan.services for g in s.replica_groups}
-    periods = standing(plan)
+    periods = billed_nodes(plan)
     for entry, nodes in zip(schedule, periods, strict=True):
         yield from _period(plan, entry, groups, nodes)
     for kind, group in groups.items():
@@ -39,7 +39,7 @@ def timetable_checks(plan: Plan) -> Iterator[Check]:
 
 
 def _period(
-    plan: Plan, entry: Period, groups: Mapping[str, ReplicaGroup], nodes: Standing
+    plan: Plan, entry: Period, groups: Mapping[str, ReplicaGroup], nodes: BilledNodes
 ) -> Iterator[Check]:
     when, running = entry.period, entry.replicas
     unknown = (*sorted({*running} - {*groups}), *nodes.unknown)

@@ -326,7 +326,7 @@ def test_both_endings_are_taken_and_what_is_left_out_is_named(tmp_path, capsys):
     assert "c.yaml (a link to nothing)" in said.err
     assert "old.yaml (a folder)" in said.err
     assert "notes.txt (not a .yaml or .yml file)" in said.err
-    told = []
-    tasks = collect(source, "*.yml", (), "x", lambda *left: told.append(left))
+    reported = []
+    tasks = collect(source, "*.yml", (), "x", lambda *left: reported.append(left))
     assert [t.id for t in tasks] == ["b.yml"]
-    assert told == []
+    assert reported == []

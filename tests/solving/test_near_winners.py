@@ -15,9 +15,10 @@ from planner.performance.factors import load_calibration
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed
-from planner.serving.simulation.service_simulation import SimulatedService, Window
+from planner.serving.simulation.service_simulation import SimulatedService
 from planner.serving.simulation.simulation_result import TargetOutcome
-from planner.solving import assured_play, kept_simulations, near_winners
+from planner.serving.simulation.window import Window
+from planner.solving import assured_simulation, kept_simulations, near_winners
 from planner.solving import simulation_loop as checking
 
 GPUS = ["l40s", "h100-sxm-80gb"]
@@ -70,8 +71,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(kept_simulations, "check_service", check)
     for module in (checking, near_winners):
-        monkeypatch.setattr(module, "play_assured", check)
-    monkeypatch.setattr(assured_play, "held_share", share)
+        monkeypatch.setattr(module, "simulate_assured", check)
+    monkeypatch.setattr(assured_simulation, "held_share", share)
     monkeypatch.setattr(checking, "guard_latency", lambda *_args: None)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from planner.assembly.conversations import caches_at_risk
 from planner.plan.prefix_hits import MORE_REQUESTS, PrefixCase, PrefixHits
-from planner.serving.simulation.service_simulation import Window, check_service
+from planner.serving.simulation.service_simulation import check_service
+from planner.serving.simulation.window import Window
 from planner.solving import prefix_hits
 from planner.solving.prefix_hits import MORE, MOST_CASE_REQUESTS
 

@@ -12,7 +12,7 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import load_calibration
 from planner.scenario.reader import read_scenario
-from planner.solving import assured_play
+from planner.solving import assured_simulation
 from planner.solving import simulation_loop as checking
 from planner.solving.build_problem import decide
 from planner.solving.options import SolveOptions
@@ -83,7 +83,7 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
         return decide(problem, effort, proved=proved)
 
     monkeypatch.setattr(checking, "MAX_ROUNDS", 1)
-    monkeypatch.setattr(assured_play, "held_share", lambda *_args, **_more: 0.5)
+    monkeypatch.setattr(assured_simulation, "held_share", lambda *_args, **_more: 0.5)
     monkeypatch.setattr(checking, "decide", seen)
     before = solve_scenario(
         read_scenario(requested, catalog),

@@ -7,7 +7,7 @@ from planner.performance.model import step_model
 from planner.scenario.schema import Scenario
 from planner.serving.closed_form.capacity import operating_point
 from planner.sizing.memory import memory_layout
-from planner.solving import assured_play
+from planner.solving import assured_simulation
 from planner.workload.lengths import lengths_of
 
 SCENARIO = """
@@ -24,7 +24,7 @@ search: {gpus: [l40s, h100-sxm-80gb], tensor_parallel: [1], weights: [bf16], kv_
 def test_what_holds_at_no_rate_is_given_up_and_the_next_is_tried(tmp_path, monkeypatch, catalog):
     path = tmp_path / "small.yaml"
     path.write_text(SCENARIO)
-    monkeypatch.setattr(assured_play, "held_share", lambda *_args, **_more: 0.0)
+    monkeypatch.setattr(assured_simulation, "held_share", lambda *_args, **_more: 0.0)
     plan = api.solve(path, catalogs=catalog, rivals=0)
     simulated = [r.deployment for r in plan.verification.rounds]
     assert len(simulated) == len(set(simulated)) == 2

@@ -5,9 +5,9 @@ import plan_builder as build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.verification.billed_nodes import BilledNodes
 from planner.verification.check import Verdict
 from planner.verification.packing import fits, packing_of
-from planner.verification.standing import Standing
 
 
 def by_trying_everything(pieces, nodes):
@@ -48,7 +48,7 @@ def shared(share, replicas, nodes):
         gpu="l40s", tensor_parallel=1, gpu_share=share, replicas=replicas, gpus=replicas
     )
     node = build.node(gpu="l40s", gpus_per_node=1, count=nodes)
-    (check,) = packing_of([(group, replicas)], Standing("always", ((node, nodes),)))
+    (check,) = packing_of([(group, replicas)], BilledNodes("always", ((node, nodes),)))
     return check.verdict
 
 

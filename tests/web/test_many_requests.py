@@ -1,4 +1,4 @@
-"""Hundreds at once: each is answered or told to come back, and the server stays small."""
+"""Hundreds at once: each gets a response or is asked to come back, and the server stays small."""
 
 import json
 import urllib.error

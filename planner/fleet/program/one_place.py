@@ -4,7 +4,7 @@ Pools of a unit hand over KV cache, and pipeline stages hand over activations, w
 region, and on one host where hosts do not reach each other. Telling every node apart by its place makes
 a program ten times as large, and most cheapest fleets lie in one place anyhow: the program is solved
 without places first. Where its fleet has wide replicas and nodes of their GPU type in several places, or
-on hosts that do not reach each other, it is solved again with the places of that type told apart. The
+on hosts that do not reach each other, it is solved again with the places of that type distinguished. The
 first program is a relaxation of the second, so that what it proves stays proved.
 """
 
@@ -14,7 +14,7 @@ from planner.fleet.program.problem import Problem, Solution
 
 
 def spread_types(problem: Problem, solution: Solution) -> frozenset[str]:
-    """GPU types with wide replicas whose nodes lie in several places, and are not yet told apart."""
+    """GPU types with wide replicas whose nodes lie in several places, and are not yet distinguished."""
     types_of = {k.key: frozenset(k.types) for k in problem.kinds if k.is_wide}
     offers = {o.key: o for o in problem.offers}
     found: set[str] = set()

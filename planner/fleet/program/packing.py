@@ -26,7 +26,7 @@ class Site:
 
     ``zone`` and ``pool`` are "" where no failure distinguishes them; ``tenant`` names the services the
     nodes are kept for, "" where services share nodes. ``place``: provider and region of GPU types whose
-    nodes are told apart by it, "" for any other; ``apart``: its nodes do not reach each other.
+    nodes are distinguished by it, "" for any other; ``apart``: its nodes do not reach each other.
     """
 
     gpu: str

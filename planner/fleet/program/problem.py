@@ -217,7 +217,7 @@ class Problem:
 
     ``share_nodes``: whether services may share a node. ``overlap_hours``: how long removed
     existing nodes run beside what replaces them in the first period [h]. ``one_place``: GPU types whose
-    nodes are told apart by place, so that replicas wider than a node lie in one (``one_place``).
+    nodes are distinguished by place, so that replicas wider than a node lie in one (``one_place``).
 
     Raises InputError when a number makes no sense (a negative price, a rate that is not finite).
     """
@@ -280,7 +280,7 @@ class Problem:
 
     @property
     def placed(self) -> frozenset[str]:
-        """GPU types whose nodes are told apart by place: of units of two types, and of ``one_place``."""
+        """GPU types whose nodes are distinguished by place: of units of two types, and of ``one_place``."""
         paired = (gpu for k in self.kinds if k.beside is not None for gpu in k.types)
         return self.one_place.union(paired)
 

@@ -4,6 +4,31 @@ from __future__ import annotations
 
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.sequence import Sequence
+from planner.serving.simulation.timed_replica import TimedReplica
+
+
+class Recall:
+    """Requests whose history was brought back from host or disk before they were queued."""
+
+    def __init__(self) -> None:
+        self._at: dict[int, TimedReplica] = {}
+
+    def begin(self, replica: TimedReplica, sequence: Sequence, now_s: float) -> float | None:
+        """When the history of a request is back at a replica [s]; None where there is nothing to wait for."""
+        core = replica.core
+        if sequence.index in self._at or not core.can_ever_hold(sequence):
+            return None
+        ready_s = fetch(core, sequence, now_s)
+        if ready_s is not None:
+            self._at[sequence.index] = replica
+        return ready_s
+
+    def replica_of(self, sequence: Sequence) -> TimedReplica | None:
+        """The replica that a history was brought back to, which holds it from now on."""
+        replica = self._at.get(sequence.index)
+        if replica is not None:
+            lay_down(replica.core, sequence)
+        return replica
 
 
 def leave_before(replica: Replica, conversation: int, tokens: int) -> None:

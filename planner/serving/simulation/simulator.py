@@ -19,7 +19,7 @@ from planner.serving.simulation.compiled.coverage import covers
 from planner.serving.simulation.compiled.library import library
 from planner.serving.simulation.compiled.service_run import CoreRun, run
 from planner.serving.simulation.dialogue import Dialogue
-from planner.serving.simulation.history_recall import fetch, lay_down, leave_before
+from planner.serving.simulation.history_recall import Recall, leave_before
 from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup, handovers
 from planner.serving.simulation.requests import Requests
 from planner.serving.simulation.sampler import Sampler
@@ -107,7 +107,7 @@ class _Simulation:
         self._talks = requests.dialogue is not None or requests.recorded
         self._recalls = requests.dialogue is not None or requests.prefix is not None
         self._sent: list[int] = []
-        self._brought: dict[int, TimedReplica] = {}
+        self._recall = Recall()
         self._tie = 0
         self._next = 0
         self._in_system = 0
@@ -327,13 +327,16 @@ class _Simulation:
 
         replica = None
         if handover is None:
-            replica = self._fetched(sequence) or self._of_call(sequence.index)
+            replica = self._recall.replica_of(sequence) or self._of_call(sequence.index)
         replica = replica or pool.choose(sequence, accepting)
         if replica is None:
             self._wait_for_a_replica(sequence, now, handover, pool)
             return
-        if handover is None and self._recalls and self._fetches(sequence, replica, now):
-            return
+        if handover is None and self._recalls:
+            ready_s = self._recall.begin(replica, sequence, now)
+            if ready_s is not None:
+                self._push(ready_s, sequence)
+                return
         core = replica.core
         if replica.number in self._handovers:
             sequence.output = 1
@@ -347,25 +350,6 @@ class _Simulation:
         replica.submit(sequence, now)
         if replica.step_end_s != before:
             heappush(self._ends, (replica.step_end_s, replica.number))
-
-    def _fetches(self, sequence: Sequence, replica: TimedReplica, now: float) -> bool:
-        """Conversations: whether the history comes back from host or disk before the request is queued."""
-        core = replica.core
-        if sequence.index in self._brought or not core.can_ever_hold(sequence):
-            return False
-        ready_s = fetch(core, sequence, now)
-        if ready_s is None:
-            return False
-        self._brought[sequence.index] = replica
-        self._push(ready_s, sequence)
-        return True
-
-    def _fetched(self, sequence: Sequence) -> TimedReplica | None:
-        """Conversations: the replica that a history was brought back to, which holds it from now on."""
-        replica = self._brought.get(sequence.index)
-        if replica is not None:
-            lay_down(replica.core, sequence)
-        return replica
 
     def _of_call(self, index: int) -> TimedReplica | None:
         """The replica that the first request of a call went to: its server answers the whole call."""

@@ -17,11 +17,11 @@ from planner.serving.simulation.replica_groups import DecodePool, numbers_of, wi
 from planner.serving.simulation.requests import from_trace
 from planner.serving.simulation.service_simulation import (
     check_service,
-    excess_rate,
     groups_of,
     held_share,
     replay_service,
 )
+from planner.serving.simulation.window import excess_rate
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import weights_for
 from planner.workload.lengths import lengths_of

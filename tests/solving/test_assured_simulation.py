@@ -8,7 +8,7 @@ from planner.fleet.offers.admitted import admitted_offers
 from planner.performance.factors import load_calibration
 from planner.scenario.reader import read_scenario
 from planner.serving.placed import Placed
-from planner.solving.assured_play import play_assured
+from planner.solving.assured_simulation import simulate_assured
 
 SCENARIO = """
 model: meta-llama/Llama-3.1-8B-Instruct
@@ -41,7 +41,9 @@ def placed(candidate, replicas, rate_qps):
 
 def fewest(service, candidate):
     return next(
-        n for n in range(2, 12) if play_assured(service, placed(candidate, n, service.rate)).holds
+        n
+        for n in range(2, 12)
+        if simulate_assured(service, placed(candidate, n, service.rate)).holds
     )
 
 
@@ -49,8 +51,8 @@ def test_being_sure_takes_more_replicas_than_holding_as_predicted(assured):
     service, candidate = assured
     plain = service.model_copy(update={"assurance": None})
     n = fewest(plain, candidate)
-    assert play_assured(plain, placed(candidate, n, service.rate)).holds
-    assert not play_assured(service, placed(candidate, n, service.rate)).holds
+    assert simulate_assured(plain, placed(candidate, n, service.rate)).holds
+    assert not simulate_assured(service, placed(candidate, n, service.rate)).holds
     assert fewest(service, candidate) > n
 
 
@@ -58,6 +60,6 @@ def test_without_an_assurance_the_rate_scale_is_the_load(assured):
     service, candidate = assured
     plain = service.model_copy(update={"assurance": None})
     group = placed(candidate, 4, 40.0)
-    twice = play_assured(plain, group, rate_scale=2.0)
-    direct = play_assured(plain, [replace(group[0], rate_qps=80.0)])
+    twice = simulate_assured(plain, group, rate_scale=2.0)
+    direct = simulate_assured(plain, [replace(group[0], rate_qps=80.0)])
     assert twice.rate_qps == direct.rate_qps == 80.0

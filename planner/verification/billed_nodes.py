@@ -9,7 +9,7 @@ from planner.plan.schema import NodeCount, Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BilledNodes:
     """Nodes billed in one period: each with its offer. ``unknown``: offers the plan does not price."""
 
     period: str
@@ -30,17 +30,17 @@ class Standing:
         return sum(count * node.usd_per_hour_each for node, count in self.nodes)
 
 
-def standing(plan: Plan) -> tuple[Standing, ...]:
+def billed_nodes(plan: Plan) -> tuple[BilledNodes, ...]:
     """One entry per period of the plan's schedule; one in all for a fleet that never changes."""
     if not plan.varies:
-        return (Standing("always", tuple((n, n.count) for n in plan.nodes)),)
+        return (BilledNodes("always", tuple((n, n.count) for n in plan.nodes)),)
     priced = {_offer_key(n): n for n in plan.nodes}
     periods = []
     for entry in plan.periods:
         offers = {offer: offer_key(offer) for offer in entry.nodes}
         known = {offer: priced[key] for offer, key in offers.items() if key in priced}
         nodes = tuple((node, entry.nodes[offer]) for offer, node in known.items())
-        periods.append(Standing(entry.period, nodes, tuple(sorted({*offers} - {*known}))))
+        periods.append(BilledNodes(entry.period, nodes, tuple(sorted({*offers} - {*known}))))
     return tuple(periods)
 
 

@@ -11,10 +11,10 @@ from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import (
     Simulate,
     SimulatedService,
-    Window,
     check_service,
     held_share,
 )
+from planner.serving.simulation.window import Window
 from planner.workload.lengths import JointLengths
 
 
@@ -73,7 +73,7 @@ def share_held(
     return Held(check, assured, share)
 
 
-def play_assured(
+def simulate_assured(
     service: Service,
     placed: Sequence[Placed],
     *,
