@@ -151,6 +151,21 @@ def test_every_relative_link_leads_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize(
+    "page",
+    [p for p in PAGES if p.parent.name != "decisions" and p.name != "CHANGELOG.md"],
+    ids=lambda p: str(p.relative_to(README.parent)),
+)
+def test_files_of_the_package_that_pages_name_exist(page):
+    """Decisions and the changelog say what was; every other page names files as they lie now."""
+    root, text = README.parent, page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.py)`", text)
+    missing = [
+        name for name in named if not any((at / name).exists() for at in (root, root / "planner"))
+    ]
+    assert not missing
+
+
 def test_the_index_names_every_page():
     index = README.parent / "docs" / "index.md"
     named = {(index.parent / link).resolve() for link in LINK.findall(index.read_text())}

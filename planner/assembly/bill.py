@@ -24,13 +24,15 @@ def nodes_of(decided: Decided, rentals: Iterable[Rental]) -> Iterator[NodeCount]
     """
     offers = decided.offers_by_key
     factors = _charged(rentals, ends=decided.scenario.horizon.ends)
-    idle, standing = _idle_at_the_peak(decided)
+    idle, billed_gpus = _idle_at_the_peak(decided)
     for key, paid in rented(decided):
         offer = offers[key]
         for n, share in paid:
-            unused = max(0, min(idle[offer.gpu], standing[key], n * offer.gpu_count))
+            unused = max(0, min(idle[offer.gpu], billed_gpus[key], n * offer.gpu_count))
             idle[offer.gpu] -= unused
-            standing[key] = max(0, standing[key] - n * offer.gpu_count)  # other levels: other hours
+            billed_gpus[key] = max(
+                0, billed_gpus[key] - n * offer.gpu_count
+            )  # other levels: other hours
             yield NodeCount(
                 provider=offer.provider,
                 region=offer.region,
@@ -64,7 +66,7 @@ def _charged(rentals: Iterable[Rental], *, ends: bool) -> dict[str, float]:
 
 
 def _idle_at_the_peak(decided: Decided) -> tuple[dict[str, int], dict[str, int]]:
-    """Idle GPUs by type, and GPUs standing by offer key, when the most GPUs of the type stand."""
+    """Idle GPUs by type, and billed GPUs by offer key, when the most GPUs of the type are billed."""
     offers = decided.offers_by_key
     billed: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     used: dict[tuple[str, int], float] = defaultdict(float)
@@ -76,16 +78,16 @@ def _idle_at_the_peak(decided: Decided) -> tuple[dict[str, int], dict[str, int]]
         for gpu, gpus in candidate.gpus_by_type.items():
             used[gpu, t] += n * gpus
     idle: dict[str, int] = defaultdict(int)
-    standing: dict[str, int] = defaultdict(int)
+    billed_gpus: dict[str, int] = defaultdict(int)
     for gpu in dict.fromkeys(gpu for gpu, _ in billed):
         peak = max(
             (t for name, t in billed if name == gpu),
             key=lambda t: (sum(billed[gpu, t].values()), used[gpu, t]),
         )
-        standing.update(billed[gpu, peak])
+        billed_gpus.update(billed[gpu, peak])
         most = sum(billed[gpu, peak].values())
         idle[gpu] = max(0, most - math.ceil(used[gpu, peak] - 1e-9))
-    return idle, standing
+    return idle, billed_gpus
 
 
 def totals_of(
@@ -101,13 +103,13 @@ def totals_of(
     output = sum(served[n] * x.mean_written for n, x in lengths.items()) / rate if rate else 0.0
     tokens = token_cost(cost, rate, prompt, output)
     offers = decided.offers_by_key
-    standing: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    billed_gpus: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for (key, t), n in decided.solution.billed.items():
-        standing[t].append((n, n * offers[offer_key(key)].gpu_count))
+        billed_gpus[t].append((n, n * offers[offer_key(key)].gpu_count))
     return Totals(
         gpus=sum(g.gpus for s in services for g in s.replica_groups),
-        gpus_rented=max((sum(g for _, g in at) for at in standing.values()), default=0),
-        nodes=max((sum(n for n, _ in at) for at in standing.values()), default=0),
+        gpus_rented=max((sum(g for _, g in at) for at in billed_gpus.values()), default=0),
+        nodes=max((sum(n for n, _ in at) for at in billed_gpus.values()), default=0),
         usd_per_hour=cost,
         usd_per_month=usd_per_month(cost),
         usd_per_year=usd_per_year(cost),

@@ -1,4 +1,4 @@
-"""What a batch is asked: scenario files, or one file over a grid of values."""
+"""What a batch solves: scenario files, or one file over a grid of values."""
 
 from __future__ import annotations
 
@@ -75,17 +75,17 @@ def _scenario_files(folder: Path, pattern: str | None, left_out: LeftOut) -> Ite
     """The files to solve, in order of their paths; ``left_out`` is called with the others."""
     for path in sorted(folder.glob(pattern or "**/*")):
         name = path.relative_to(folder).as_posix()
-        asked = pattern is not None or path.suffix in SUFFIXES
+        requested = pattern is not None or path.suffix in SUFFIXES
         if path.is_file():
-            if asked:
+            if requested:
                 yield path
             else:
                 left_out(name, f"not a {' or '.join(SUFFIXES)} file")
         elif path.is_symlink() and not path.exists():
             left_out(name, "a link to nothing")
-        elif path.is_dir() and (asked or path.is_symlink()):
+        elif path.is_dir() and (requested or path.is_symlink()):
             left_out(name, "a link to a folder" if path.is_symlink() else "a folder")
-        elif asked:
+        elif requested:
             left_out(name, "not a regular file")
 
 

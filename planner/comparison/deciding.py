@@ -12,10 +12,10 @@ from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.problem import Problem, Solution
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
-from planner.solving.framing import frame
 from planner.solving.near_winners import scaled
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.pipeline import solve_scenario
+from planner.solving.scenario_program import frame
 from planner.solving.stages import Decided, Solved
 
 

@@ -239,7 +239,7 @@ def with_bound(scenario: Scenario, service: Service, target: Target, bound_s: fl
 def price_of_resilience(
     decider: Decider, scenario: Scenario, factors: Mapping[str, float]
 ) -> tuple[ResilienceStep[Decided], ...]:
-    """What it costs to survive a replica, a node, a zone or a spot pool, whatever is asked now."""
+    """What it costs to survive a replica, a node, a zone or a spot pool, whatever is required now."""
 
     def cheapest_surviving(resilience: Resilience) -> tuple[float | None, Decided]:
         failures = Failures(

@@ -63,7 +63,7 @@ def _from_the_start(signed: Iterable[Rental], plan: Plan) -> bool:
 
 
 def _after_signing(question: Scenario, signed: Iterable[Rental], factor: float) -> Scenario:
-    """The question at another rate, with what was signed standing and the rest by the hour."""
+    """The question at another rate, with what was signed kept and the rest by the hour."""
     rate = sum(s.rate for s in question.services)
     moved = restriction.with_rate(question, rate * factor)
     terms = tuple(t for t in question.prices.terms if t in _HOURLY) or (Term.ON_DEMAND.value,)

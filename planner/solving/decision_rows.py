@@ -24,11 +24,11 @@ from planner.performance.factors import Calibration
 from planner.scenario.schema import Service
 from planner.serving.simulation.service_simulation import Simulate
 from planner.solving.build_problem import decide
-from planner.solving.framing import frame
 from planner.solving.kept_simulations import KeptSimulations
 from planner.solving.near_winners import NearWinners
 from planner.solving.operating import operating
 from planner.solving.options import SolveOptions
+from planner.solving.scenario_program import frame
 from planner.solving.simulation_loop import simulated
 from planner.solving.stages import Decided, FleetAtLoad, Framed, WithoutMargin
 

@@ -25,8 +25,8 @@ from planner.scenario.name_checks import NATIVE
 from planner.scenario.schema import Scenario, Service
 from planner.sizing.precision import is_below_native, weights_for
 from planner.solving.build_problem import decide
-from planner.solving.framing import frame
 from planner.solving.options import SolveOptions
+from planner.solving.scenario_program import frame
 from planner.solving.stages import Decided
 
 MAX_SERVICES = 3

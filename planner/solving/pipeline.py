@@ -27,12 +27,12 @@ from planner.plan.prefix_hits import PrefixHits
 from planner.scenario.schema import Scenario, Service
 from planner.solving.build_problem import decide
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
-from planner.solving.framing import frame
 from planner.solving.kept_simulations import KeptSimulations
 from planner.solving.left_out import left_out
 from planner.solving.near_winners import NearWinners
 from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
+from planner.solving.scenario_program import frame
 from planner.solving.stages import (
     Decided,
     FleetAtLoad,

@@ -19,8 +19,8 @@ from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
-from planner.solving.framing import frame
 from planner.solving.options import SolveOptions
+from planner.solving.scenario_program import frame
 from planner.solving.stages import Framed
 
 SHOWN = 3  # rejected deployments of a service

@@ -103,14 +103,12 @@ def declare(problem: Problem) -> Columns:
     hosts: dict[str, list[Site]] = {}
     for kind in problem.kinds:
         tenant = _tenant(services, kind)
-        standing = _able(sites, kind, tenant)
+        able = _able(sites, kind, tenant)
         if kind.key in pools:
             others = _able(sites, pools[kind.key], tenant)
-            standing = [e for e in standing if any(_together(e, o) for o in others)]
-            hosts[pools[kind.key].key] = [
-                o for o in others if any(_together(e, o) for e in standing)
-            ]
-        hosts[kind.key] = standing
+            able = [e for e in able if any(_together(e, o) for o in others)]
+            hosts[pools[kind.key].key] = [o for o in others if any(_together(e, o) for e in able)]
+        hosts[kind.key] = able
     tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
     for kind in (*problem.kinds, *pools.values()):
         for e in hosts[kind.key]:
@@ -166,12 +164,12 @@ def _other_pool(columns: Columns, kind: ReplicaKind, pool: ReplicaKind) -> None:
             if len(others) == 1 or not units:
                 columns.replicas.update({(pool.key, e, t): dict(units) for e in others})
                 continue
-            standing: dict[int, float] = {}
+            running: dict[int, float] = {}
             for e in others:
                 column = columns.model.integer("replicas", pool.key, e, t)
                 columns.replicas[pool.key, e, t] = {column: 1.0}
-                standing[column] = 1.0
-            terms = combine((1.0, standing), (-1.0, units))
+                running[column] = 1.0
+            terms = combine((1.0, running), (-1.0, units))
             columns.model.row("beside", (kind.key, *place, t), terms, "==", 0.0)
 
 

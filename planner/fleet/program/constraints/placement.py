@@ -92,13 +92,13 @@ def cut(columns: Columns) -> dict[tuple[Site, int], dict[int, float]]:
             column_of = {way: columns.model.integer("cut", e, way, t) for way in ways}
             gpus[e, t] = dict.fromkeys(column_of.values(), 1.0)
             for position, size in enumerate(sizes):
-                standing = total(
+                running = total(
                     columns.replicas[k.key, e, t]
                     for k in kinds
                     if k.gpu_share < 1 and share_of(k) == size
                 )
                 slots = {i: float(way[position]) for way, i in column_of.items()}
-                terms = combine((1.0, standing), (-1.0, slots))
+                terms = combine((1.0, running), (-1.0, slots))
                 columns.model.row("cut", (e, size, t), terms, "<=", 0.0)
     return gpus
 

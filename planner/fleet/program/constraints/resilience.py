@@ -55,8 +55,8 @@ def mixture(columns: Columns) -> Ways:
                 terms = combine((1.0, filled), (-1.0, columns.room(e, t, shape)))
                 columns.model.row("mixture", (e, shape, t), terms, "<=", 0.0)
             for kind in kinds:
-                standing = {i: float(way[kind.key]) for i, way in ways if kind.key in way}
-                terms = combine((1.0, columns.replicas[kind.key, e, t]), (-1.0, standing))
+                running = {i: float(way[kind.key]) for i, way in ways if kind.key in way}
+                terms = combine((1.0, columns.replicas[kind.key, e, t]), (-1.0, running))
                 columns.model.row("mixture", (e, kind.key, t), terms, "==", 0.0)
     return found
 
