@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from planner.accuracy.measures import Measure
 from planner.accuracy.points import MeasuredPoint, PoolLayout, read_points
+from planner.accuracy.pools.errors import PoolRun
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import Catalog
 from planner.performance.factors import load_calibration
+from planner.reporting.accuracy.accuracy_pools import pools_section
+from planner.reporting.document import Table
 
 POOLS = MeasuredPoint(
     "openai/gpt-oss-120b",
@@ -30,6 +36,21 @@ POOLS = MeasuredPoint(
 @pytest.fixture(scope="module")
 def predictor(catalog: Catalog) -> Predictor:
     return Predictor(catalog, load_calibration(catalog))
+
+
+def test_every_error_left_out_has_its_row_and_the_page_shows_it(repository: Path) -> None:
+    with (repository / "benchmarks" / "released" / "pool_left_out.csv").open(newline="") as file:
+        left_out = {row["measure"]: float(row["left_out"]) for row in csv.DictReader(file)}
+    run = PoolRun(POOLS, {Measure("ttft", 50.0): 0.33})
+    table = next(
+        block for block in pools_section([run], left_out).blocks if isinstance(block, Table)
+    )
+    rows = {row[0]: row for row in table.rows}
+    assert left_out.keys() <= rows.keys()
+    assert rows["TTFT p50"][1:4] == (1, left_out["TTFT p50"], pytest.approx(0.1))
+    page = (repository / "docs" / "reference" / "accuracy.md").read_text(encoding="utf-8")
+    for measure, error in left_out.items():
+        assert re.search(rf"\| {re.escape(measure)} \| \d+ \| {100 * error:.0f} % \|", page)
 
 
 def test_more_prefill_workers_shorten_the_wait_for_a_first_token(predictor: Predictor) -> None:

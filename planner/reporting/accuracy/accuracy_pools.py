@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from planner.accuracy.pools.errors import (
     FEW_IN_FLIGHT,
@@ -13,30 +13,25 @@ from planner.accuracy.pools.errors import (
 )
 from planner.reporting.document import Column, Paragraph, Quantity, Section, Table
 
-LEFT_OUT = {
-    "TTFT p50": 0.339,
-    "TTFT p99": 0.197,
-    "TPOT p50": 0.100,
-    "output per decode GPU": 0.105,
-}
-LEFT_OUT_FEW = 0.228
-AIM = {"TTFT p50": 0.15, "TTFT p99": 0.25, "TPOT p50": 0.15, "TPOT p99": 0.25}
-AIM_OF_OTHERS = {"gap between tokens, p99": 0.25}
+AIM_OF_P99 = 0.25
 AIM_OF_MEDIANS = 0.15
 
 
-def pools_section(runs: Sequence[PoolRun]) -> Section:
-    """Errors of disaggregated runs, left out first, then by engine and GPU."""
+def pools_section(runs: Sequence[PoolRun], left_out: Mapping[str, float]) -> Section:
+    """Errors of disaggregated runs, left out first, then by engine and GPU.
+
+    left_out: median error of a measure where its layout was not fitted, by the row's title.
+    """
     few = [run for run in runs if run.point.concurrency <= FEW_IN_FLIGHT]
     rows = []
     for name, measure in MEASURES:
         count, off = median_off(runs, measure)
-        aim = AIM.get(name) or AIM_OF_OTHERS.get(name, AIM_OF_MEDIANS)
-        rows.append((name, count, LEFT_OUT.get(name), off, aim))
+        aim = AIM_OF_P99 if name.endswith("p99") else AIM_OF_MEDIANS
+        rows.append((name, count, left_out.get(name), off, aim))
         if name == "TTFT p50":
             count, off = median_off(few, measure)
             title = f"{name}, up to {FEW_IN_FLIGHT} in flight"
-            rows.append((title, count, LEFT_OUT_FEW, off, aim))
+            rows.append((title, count, left_out.get(title), off, aim))
     return Section(
         "pools",
         "Prefill and decode on pools of their own",
@@ -44,10 +39,11 @@ def pools_section(runs: Sequence[PoolRun]) -> Section:
             Paragraph(
                 "DeepSeek-R1 on two pools, simulated as public recipes launch them. Prompts run at the "
                 "pace that prefill_pace.csv gives their layout, in plans of two pools as well; left out: "
-                "the pace fitted without the layout (pools, lengths, drafts, in flight), six folds. Where "
-                "decode or prefill is full, TTFT is what is left of the requests in flight: one percent "
-                "of a pool's rate is ten of it. Other models with experts were not measured, their pace is "
-                "modelled; layouts wider than eight GPUs keep that of their kernels."
+                "the pace fitted without the layout (pools, lengths, drafts, in flight), six folds, before "
+                "AMD's layer was refitted. Where decode or prefill is full, TTFT is what is left of the "
+                "requests in flight: one percent of a pool's rate is ten of it. Other models with experts "
+                "were not measured, their pace is modelled; layouts wider than eight GPUs keep that of "
+                "their kernels."
             ),
             Table(
                 "pool_errors",
