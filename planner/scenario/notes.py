@@ -16,7 +16,7 @@ from planner.scenario.schema import MAX_RATE_QPS
 from planner.scenario.text.yaml_source import Loc, Source
 from planner.units import DAY_S, parse_rate_qps
 
-_TARGET = re.compile(r"^(ttft|tpot|itl|e2e)_p[0-9.]+$")
+_TARGET = re.compile(r"^(ttft|tpot|itl|e2e)_p([0-9]+(?:\.[0-9]*)?)$")
 _DURATIONS = {
     ("assumptions", "response_time"),
     ("routing", "start_up"),
@@ -26,6 +26,7 @@ _DURATIONS = {
 _HOLD_RENAMED = ("", *FIELDS, *FIELDS.values())  # documents whose fields had other names
 _OCTAL = re.compile(r"^[-+]?0[0-7_]+$")
 _REFUSED = "the next release refuses it"
+UNLIKELY_PERCENTILE = 50.0  # a target below it leaves most requests without one
 UNLIKELY_RATE_QPS = 1e5  # 8.6e9 requests a day, more than any public service reports
 
 
@@ -72,6 +73,14 @@ def _unlikely(source: Source) -> Iterator[Note]:
             yield Note(
                 f"{source.where(*loc)}: {value:,.0f} requests/s are {value * DAY_S:.2g} a day; "
                 "a rate is in requests per second",
+                UnlikelyNumber,
+            )
+        target = _TARGET.match(str(loc[-1])) if loc[-2:-1] == ("slo",) else None
+        percentile = float(target[2]) if target else None
+        if target and percentile is not None and 0 < percentile < UNLIKELY_PERCENTILE:
+            yield Note(
+                f"{source.where(*loc)}: {target[0]} concerns only the fastest {percentile:g} % of requests; "
+                f"a target for nearly all is {target[1]}_p90 or {target[1]}_p99",
                 UnlikelyNumber,
             )
 

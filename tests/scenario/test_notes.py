@@ -41,6 +41,17 @@ def test_a_target_without_a_unit_is_seconds_with_a_warning() -> None:
     )
 
 
+def test_a_target_for_few_requests_is_questioned() -> None:
+    text = QUESTION.format(rate=1, tpot="200ms").replace("tpot_p99", "tpot_p9")
+    (note,) = (n.text for n in notes_on(parse_source(text, "question.yaml")))
+    assert note == (
+        "question.yaml:5, slo.tpot_p9: tpot_p9 concerns only the fastest 9 % of requests; a target for "
+        "nearly all is tpot_p90 or tpot_p99"
+    )
+    median = QUESTION.format(rate=1, tpot="200ms").replace("tpot_p99", "tpot_p50")
+    assert notes_on(parse_source(median, "question.yaml")) == ()
+
+
 def test_a_leading_zero_is_octal_with_a_warning() -> None:
     (note,) = notes(rate="010")
     assert note.startswith("question.yaml:2, rate: 010 is read as 8, ")
