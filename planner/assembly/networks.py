@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from planner.catalog.offer import Offer
 from planner.plan.schema import NodeCount, ServicePlan
@@ -27,29 +27,24 @@ def network_warnings(services: Iterable[ServicePlan], nodes: Iterable[NodeCount]
                 )
 
 
-CONTINENTS = {
-    "Africa": "ZA",
-    "Asia": "AE CN ID IL IN JP KR MY SG",
-    "Australia": "AU",
-    "Europe": "CH DE ES FI FR GB IE IT NL NO PL SE",
-    "North America": "CA MX US",
-    "South America": "BR",
-}
-_OF = {country: name for name, countries in CONTINENTS.items() for country in countries.split()}
-
-
 def distance_warnings(
-    services: Iterable[Service], nodes: Iterable[NodeCount], offers: Iterable[Offer]
+    services: Iterable[Service],
+    nodes: Iterable[NodeCount],
+    offers: Iterable[Offer],
+    continents: Mapping[str, str],
 ) -> Iterator[str]:
-    """One line where requests of services with a rate are spread over continents; jobs can wait."""
+    """One line where requests of services with a rate are spread over continents; jobs can wait.
+
+    continents: by the country of an offer.
+    """
     if all(s.job is not None for s in services):
         return
     country = {(o.provider, o.region): o.country for o in offers}
     found: dict[str, set[str]] = {}
     for node in nodes:
         at = country.get((node.provider, node.region), "")
-        if at in _OF:
-            found.setdefault(_OF[at], set()).add(at)
+        if at in continents:
+            found.setdefault(continents[at], set()).add(at)
     if len(found) > 1:
         places = "; ".join(f"{name}: {', '.join(sorted(c))}" for name, c in sorted(found.items()))
         yield (

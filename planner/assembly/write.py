@@ -112,7 +112,7 @@ def assemble(
             *liabilities(rentals, scenario.horizon),
             *price_warnings(nodes, decided.offers, as_of),
             *network_warnings(services, nodes),
-            *distance_warnings(scenario.services, nodes, decided.offers),
+            *distance_warnings(scenario.services, nodes, decided.offers, catalog.continents()),
         ),
         solver=_solver(decided, effort),
         verification=_verification(found),

@@ -49,6 +49,15 @@ class ProviderAliasRow(TableRow):
     source: str
 
 
+class CountryRow(TableRow):
+    """Where the country of an offer lies; ``country``: ISO 3166 code."""
+
+    country: str
+    continent: str
+    as_of: IsoDate
+    source: str
+
+
 class ServerRow(TableRow):
     """A server that can be bought: price [USD] with its range, and power of the whole server [kW]."""
 

@@ -21,6 +21,7 @@ from planner.catalog.model_files import ModelEntry, load_model_file, read_model_
 from planner.catalog.money_rows import (
     ApiBatchRow,
     ApiPriceRow,
+    CountryRow,
     OwnershipRow,
     ProviderAliasRow,
     ServerRow,
@@ -190,6 +191,12 @@ class Catalog:
         return (
             self._priced(file, ProviderAliasRow) if (self.root / "prices" / file).exists() else ()
         )
+
+    def continents(self) -> dict[str, str]:
+        """Return the continent of each country that offers lie in; none without that table."""
+        file = "countries.csv"
+        rows = self._priced(file, CountryRow) if (self.root / "prices" / file).exists() else ()
+        return {row.country: row.continent for row in rows}
 
     def servers(self) -> tuple[ServerRow, ...]:
         """Return the servers that can be bought."""

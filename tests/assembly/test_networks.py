@@ -6,7 +6,7 @@ import csv
 
 import plan_builder as build
 
-from planner.assembly.networks import CONTINENTS, distance_warnings
+from planner.assembly.networks import distance_warnings
 from planner.catalog.store import Catalog
 from planner.package_data import shipped_folder
 from planner.plan.schema import NodeCount
@@ -25,21 +25,25 @@ def rented(catalog: Catalog, *countries: str) -> tuple[NodeCount, ...]:
 def test_a_plan_on_two_continents_says_what_is_not_in_its_ttft(catalog: Catalog) -> None:
     services = build.scenario().services
     nodes = rented(catalog, "FI", "US", "SE")
-    (line,) = distance_warnings(services, nodes, catalog.offers())
+    (line,) = distance_warnings(services, nodes, catalog.offers(), catalog.continents())
     assert "2 continents (Europe: FI, SE; North America: US)" in line
     assert "prices.regions" in line
 
 
 def test_a_plan_on_one_continent_and_a_job_say_nothing(catalog: Catalog) -> None:
     services = build.scenario().services
-    assert not list(distance_warnings(services, rented(catalog, "FI", "DE"), catalog.offers()))
+    offers, continents = catalog.offers(), catalog.continents()
+    near = rented(catalog, "FI", "DE")
+    assert not list(distance_warnings(services, near, offers, continents))
     job = Job(requests=1000, within="8h")
     waits = [s.model_copy(update={"job": job}) for s in services]
-    assert not list(distance_warnings(waits, rented(catalog, "FI", "US"), catalog.offers()))
+    far = rented(catalog, "FI", "US")
+    assert not list(distance_warnings(waits, far, offers, continents))
+    assert list(distance_warnings(services, far, offers, continents))
 
 
-def test_every_country_of_an_offer_lies_somewhere() -> None:
-    known = {c for countries in CONTINENTS.values() for c in countries.split()}
+def test_every_country_of_an_offer_lies_somewhere(catalog: Catalog) -> None:
+    known = catalog.continents().keys()
     for path in sorted((shipped_folder("catalogs") / "prices").glob("offers_*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             assert {r["country"] for r in csv.DictReader(file)} <= known | {""}

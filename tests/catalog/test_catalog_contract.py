@@ -21,6 +21,7 @@ from planner.catalog.model_files import ModelEntry
 from planner.catalog.money_rows import (
     ApiBatchRow,
     ApiPriceRow,
+    CountryRow,
     OwnershipRow,
     ProviderAliasRow,
     ServerRow,
@@ -44,6 +45,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/servers.csv": ServerRow,
     "prices/ownership.csv": OwnershipRow,
     "prices/provider_aliases.csv": ProviderAliasRow,
+    "prices/countries.csv": CountryRow,
     "models/index.csv": ModelEntry,
     "drafts/drafts.csv": DraftRow,
     "drafts/methods.csv": MethodRow,
