@@ -15,7 +15,7 @@ def command(catalogs: str | None) -> int:
     """Offer solve, compare, memory, explain and check as tools, on standard input and output.
 
     For programs that speak the Model Context Protocol; scenarios are given as YAML text and cannot name
-    files. Answers carry evidence grades, intervals and assumptions.
+    files. Responses carry evidence grades, intervals and assumptions.
 
     \b
     Examples:

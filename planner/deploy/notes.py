@@ -113,7 +113,7 @@ def _pools(launches: tuple[Launch, ...]) -> list[str]:
     if not apart:
         return []
     lines = [
-        "Prompts and answers run on servers of their own. Start both pools, then the router of "
+        "Prefill and decode run on servers of their own. Start both pools, then the router of "
         + ", ".join(f"`{router_name(launch)}`" for launch in apart)
         + " with their addresses; clients talk to it alone. KV caches travel over NIXL (UCX): the "
         "image or environment needs the `nixl` library and the RDMA devices.",

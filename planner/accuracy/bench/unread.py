@@ -27,7 +27,7 @@ _OBJECTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (
         ("elapsed_time", "total_num_tokens"),
-        "a result of vllm bench throughput: it records tokens in all, not of prompts and answers",
+        "a result of vllm bench throughput: it records tokens in all, not of prompts and responses",
         _TABLE,
     ),
     (
@@ -57,7 +57,7 @@ _OBJECTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (
         ("root_group", "metrics"),
-        "a summary of k6: whole answers, no first tokens",
+        "a summary of k6: whole responses, no first tokens",
         _TABLE,
     ),
     (
@@ -71,9 +71,9 @@ _TEXTS = (
     ("Metric,avg,min,max,", "AIPerf's or genai-perf's CSV export", _SAME_FOLDER),
     ("Metric,Value", "AIPerf's or genai-perf's CSV export", _SAME_FOLDER),
     ("Benchmark,", "GuideLLM's CSV export", _SAME_FOLDER),
-    ("Type,Name,Request Count", "Locust's statistics: whole answers, no first tokens", _TABLE),
-    ("Running ", "wrk's output: whole answers, no first tokens", _TABLE),
-    ("Summary:", "hey's output: whole answers, no first tokens", _TABLE),
+    ("Type,Name,Request Count", "Locust's statistics: whole responses, no first tokens", _TABLE),
+    ("Running ", "wrk's output: whole responses, no first tokens", _TABLE),
+    ("Summary:", "hey's output: whole responses, no first tokens", _TABLE),
 )
 
 

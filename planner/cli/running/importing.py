@@ -82,7 +82,7 @@ def command(
     """Make a scenario from FILES of a running fleet: rate over time, prompt and output lengths, the share
     of prompt tokens in the prefix cache, the GPUs in use, and today's percentiles.
 
-    FILES, in any order: Prometheus text dumps (vLLM, SGLang, TensorRT-LLM, DCGM), JSON answers of query
+    FILES, in any order: Prometheus text dumps (vLLM, SGLang, TensorRT-LLM, DCGM), JSON responses of query
     and query_range, kubectl get -o yaml of workloads and nodes, Helm values of vLLM production-stack
     and llm-d. What they do not say is assumed, and marked ASSUMED in the scenario. Secrets, environment
     variables and tokens in them are not copied, and nothing in them is run.

@@ -22,7 +22,7 @@ class LengthNodes:
     """A few weighted prompts and answers that represent the distribution, its tail included [tokens].
 
     prompt, prompt_at_output: of each prompt the part that is computed; found, found_at_output: what the
-    prefix cache holds of the same prompts. output: for times of whole answers, of which the long ones are
+    prefix cache holds of the same prompts. output: for times of whole responses, of which the long ones are
     late; answer: for times by token, of which the short ones are. prompt_second_moment,
     prompt_third_moment: E[p^k] / E[p]^k; rest_spread: squared CV of the rest of the prompt in service;
     context_spread: of the tokens that a request in flight holds; overlap: E[min(o, o')] / E[o] of two
