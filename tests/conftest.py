@@ -1,6 +1,7 @@
 """Shared fixtures: the shipped catalog, and the flag that regenerates golden files."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ def pytest_configure():
     """Output is as wide as without a terminal, also in parallel workers, which are reported a width."""
     os.environ.pop("COLUMNS", None)
     os.environ["PLANNER_CACHE"] = "off"  # what a test finds does not depend on earlier ones
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job hands this on
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
