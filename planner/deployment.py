@@ -169,6 +169,7 @@ class Deployment(ParallelDegrees):
             self.weights.name,
             self.kv_cache.name,
             speculation=self.speculation,
+            network_gb_s=self.gpu.offered_network_gb_s,
         )
 
 
@@ -182,17 +183,20 @@ def replica_name(
     gpu_share: float = 1.0,
     speculation: str = "",
     profile: str = "",
+    network_gb_s: float | None = None,
 ) -> str:
     """The one spelling of a replica's name: ``4x h100-sxm-80gb vllm TP4 fp8/bf16``.
 
     parallel: parallel degrees as ``degrees_label`` or ``pools_label`` write them; weights, kv_cache:
     formats by catalog name; gpu_share: of its one GPU, below 1 it reads ``... on 0.5 of a GPU``;
     speculation: what drafts, ``Draft.label``, at the end: ``... fp8/bf16 mtp:3``;
-    profile: of the MIG slice it has, ``... on 3g.40gb``.
+    profile: of the MIG slice it has, ``... on 3g.40gb``; network_gb_s: a GPU's share of the network
+    between its nodes [GB/s], where that is less than usual: ``... over 5.47 GB/s``.
     """
     cut = f" on {profile or f'{gpu_share:.3g} of a GPU'}" if gpu_share < 1 else ""
     drafts = f" {speculation}" if speculation else ""
-    return f"{gpus}x {gpu} {engine} {parallel} {weights}/{kv_cache}{cut}{drafts}"
+    over = "" if network_gb_s is None else f" over {network_gb_s:.3g} GB/s"
+    return f"{gpus}x {gpu} {engine} {parallel} {weights}/{kv_cache}{cut}{drafts}{over}"
 
 
 def replica_key(service: str, name: str) -> str:

@@ -153,6 +153,7 @@ def _group(
         prefill=_prefill(candidate, lengths),
         speculation=_speculation(d),
         profile=candidate.profile,
+        network_gb_s=d.gpu.offered_network_gb_s,
     )
 
 
@@ -208,6 +209,7 @@ def _prefill(candidate: Candidate, lengths: JointLengths) -> PrefillPool | None:
         evidence=pool.steps.evidence,
         gpu=pool.deployment.gpu.name if candidate.prefill_groups else "",
         pace=pace_of(pool.steps),
+        network_gb_s=pool.deployment.gpu.offered_network_gb_s if candidate.prefill_groups else None,
     )
 
 

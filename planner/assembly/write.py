@@ -111,7 +111,7 @@ def assemble(
             *(without_price(decided) if found else ()),
             *liabilities(rentals, scenario.horizon),
             *price_warnings(nodes, decided.offers, as_of),
-            *network_warnings(services, nodes),
+            *network_warnings(services, nodes, decided.offers, catalog),
             *distance_warnings(scenario.services, nodes, decided.offers, catalog.continents()),
         ),
         solver=_solver(decided, effort),

@@ -23,6 +23,8 @@ class GpuSpec:
     the network between nodes, per direction [GB/s]; 0 = unknown. ``memory_evidence`` and
     ``nic_evidence``: the grade behind ``cuda_visible_gib`` and ``nic_gb_s``. ``reserved_gib``: of the visible
     memory, what other processes hold; ``is_part``: a part of a GPU of that name, with a part of its rates.
+    ``offered_network_gb_s``: as ``nic_gb_s``, where the nodes that a replica is meant for have less; None
+    for the usual share.
     Hashing looks at name and
     memory alone, so that a GPU is a cheap key of a cache.
     """
@@ -53,9 +55,16 @@ class GpuSpec:
     occupied_gib: float = 0.0
     reserved_gib: float = 0.0
     is_part: bool = False
+    offered_network_gb_s: float | None = None
 
     def __hash__(self) -> int:
         return hash((self.name, self.driver_memory_mib, self.cuda_visible_gib))
+
+    @property
+    def network_gb_s(self) -> float:
+        """This device's share of the network between its nodes, per direction [GB/s]; 0 = unknown."""
+        offered = self.offered_network_gb_s
+        return self.nic_gb_s if offered is None else offered
 
     @property
     def visible_bytes(self) -> float:

@@ -58,6 +58,22 @@ class CountryRow(TableRow):
     source: str
 
 
+class NetworkRow(TableRow):
+    """What joins instances of a type: ``gbps`` of each to its like and back at once [Gb/s].
+
+    instance_type: a name, or a pattern with ``*``; network: its kind, with links where they are stated.
+    """
+
+    provider: str
+    instance_type: str
+    gbps: float = Field(gt=0)
+    network: str
+    as_of: IsoDate
+    source: str
+    confidence: Literal["high", "medium", "low"]
+    note: str = ""
+
+
 class ServerRow(TableRow):
     """A server that can be bought: price [USD] with its range, and power of the whole server [kW]."""
 

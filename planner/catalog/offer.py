@@ -66,6 +66,9 @@ class Offer:
 
     Of a quote: ``valid_until``, the last day it may be signed ("" where it does not end), and how many
     nodes it may be signed for, ``min_nodes`` to ``max_nodes`` (None: any number).
+
+    ``network_gbps``: what a node sends to and receives from others of its kind at once [Gb/s]; None where
+    nobody states it.
     """
 
     provider: str
@@ -88,14 +91,22 @@ class Offer:
     valid_until: str = ""
     min_nodes: int = 1
     max_nodes: int | None = None
+    network_gbps: float | None = None
+
+    @property
+    def network_gb_s(self) -> float | None:
+        """The share of one of its GPUs in what is stated of the network, per direction [GB/s]."""
+        return None if self.network_gbps is None else self.network_gbps / 8 / self.gpu_count
 
     @property
     def shares_network(self) -> bool:
         """Whether its nodes reach each other over a data centre's network of a known kind.
 
         The hosts of a marketplace belong to many owners at many sites. Instances of one GPU are sold one
-        by one: no cloud states where they stand, or what lies between them.
+        by one: few clouds state where they stand, or what lies between them.
         """
+        if self.network_gbps is not None:
+            return True
         one_by_one = self.gpu_count == 1 and self.tier != ""
         return self.tier != MARKETPLACE and not one_by_one
 

@@ -38,6 +38,7 @@ class OfferRow(TableRow):
     valid_until: IsoDate | Literal[""] = ""
     min_nodes: int = Field(default=1, ge=1, le=100_000)
     max_nodes: int | None = Field(default=None, ge=1, le=100_000)
+    network_gbps: float | None = Field(default=None, gt=0, le=1_000_000)
 
     @model_validator(mode="after")
     def _numbers_rise(self) -> OfferRow:

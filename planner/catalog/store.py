@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +24,7 @@ from planner.catalog.money_rows import (
     ApiBatchRow,
     ApiPriceRow,
     CountryRow,
+    NetworkRow,
     OwnershipRow,
     ProviderAliasRow,
     ServerRow,
@@ -175,7 +178,22 @@ class Catalog:
 
     def read_prices(self, path: Path, error: type[PlannerError] = InputError) -> tuple[Offer, ...]:
         """Return the offers of a price file, with its GPU names resolved to catalog names."""
-        return read_offers(path, error, self._canonical_gpu, self._gpu_by_name)
+        found = read_offers(path, error, self._canonical_gpu, self._gpu_by_name)
+        return tuple(self._on_its_network(offer) for offer in found)
+
+    def networks(self) -> tuple[NetworkRow, ...]:
+        """Return what joins instances of a type; none without that table."""
+        file = "networks.csv"
+        return self._priced(file, NetworkRow) if (self.root / "prices" / file).exists() else ()
+
+    def _on_its_network(self, offer: Offer) -> Offer:
+        """The offer with what its own row states of the network, else with what the table does."""
+        if offer.network_gbps is not None:
+            return offer
+        for row in self._networks.get(offer.provider, ()):
+            if fnmatchcase(offer.instance_type, row.instance_type):
+                return replace(offer, network_gbps=row.gbps)
+        return offer
 
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""
@@ -247,6 +265,13 @@ class Catalog:
     @cached_property
     def _engine_classes(self) -> EngineClasses:
         return read_engine_classes(self.root / "engine_classes.csv")
+
+    @cached_property
+    def _networks(self) -> dict[str, list[NetworkRow]]:
+        found: dict[str, list[NetworkRow]] = {}
+        for row in self.networks():
+            found.setdefault(row.provider, []).append(row)
+        return found
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:

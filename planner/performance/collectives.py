@@ -39,9 +39,14 @@ def link(gpu: GpuSpec, ranks: int) -> Interconnect:
         if gpu.link_topology == "mesh":
             return Interconnect("mesh", fast * (ranks - 1) / (gpu.link_domain - 1), tree)
         return Interconnect("switch", fast, tree)
-    if ranks > max(NODE_GPUS, gpu.link_domain) and gpu.nic_gb_s:
-        return Interconnect("network", gpu.nic_gb_s * 1e9, ring)
+    if crosses_network(gpu, ranks) and gpu.network_gb_s:
+        return Interconnect("network", gpu.network_gb_s * 1e9, ring)
     return Interconnect("pcie", gpu.pcie_gb_s * 1e9, ring)
+
+
+def crosses_network(gpu: GpuSpec, ranks: int) -> bool:
+    """Whether ``ranks`` devices are more than a node or link domain joins."""
+    return ranks > max(NODE_GPUS, gpu.link_domain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from planner.performance.adapters import with_adapters
 from planner.performance.decode_context import with_divided_context
 from planner.performance.factors import Calibration
 from planner.performance.model import CalibratedStepModel
+from planner.performance.stage_handover import with_stage_handover
 
 
 def replica_steps(deployment: Deployment, calibration: Calibration) -> CalibratedStepModel:
-    """Steps with the adapters it holds, and with contexts divided over ranks."""
+    """Steps with its adapters, with contexts divided over ranks, and stages that cross the network."""
     loaded = with_adapters(deployment, calibration)
-    return with_divided_context(deployment, loaded, calibration)
+    divided = with_divided_context(deployment, loaded, calibration)
+    return with_stage_handover(deployment, divided)

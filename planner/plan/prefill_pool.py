@@ -20,6 +20,7 @@ class PrefillPool(ParallelDegrees, PlanPart):
     a mean prompt's KV cache on it [s]. ``memory`` and ``kv_pool_tokens`` are those of one replica. ``gpu``:
     the pool's GPU type, where it is not the replica group's. ``pace``: how many times as long as its
     kernels the pool's steps take, as disaggregated runs were measured (``prefill_pace.csv``).
+    ``network_gb_s``: as the replica group's, of that GPU type.
     """
 
     tensor_parallel: int
@@ -39,6 +40,7 @@ class PrefillPool(ParallelDegrees, PlanPart):
     evidence: Evidence
     gpu: str = ""
     pace: float = 1.0
+    network_gb_s: float | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
@@ -48,6 +50,8 @@ class PrefillPool(ParallelDegrees, PlanPart):
             text.pop("gpu", None)
         if text.get("pace") == 1.0:
             text.pop("pace", None)
+        if text.get("network_gb_s") is None:
+            text.pop("network_gb_s", None)
         return text
 
     @property

@@ -16,6 +16,7 @@ from planner.deployment import Deployment, Draft, EngineSettings
 from planner.errors import InputError
 from planner.fleet.candidates.cuts import GpuCut, beside_others, cut_gpu
 from planner.fleet.candidates.deployments import service_model
+from planner.fleet.offers.networks import on_network
 from planner.performance.factors import Calibration
 from planner.performance.prefill_pace import pool_steps
 from planner.performance.replica_steps import replica_steps
@@ -46,7 +47,9 @@ def deployment_of(service: Service, group: ReplicaGroup, catalog: Catalog) -> De
             allowed="above 0, at most 1",
         )
     model = service_model(service, catalog)
-    whole = beside_others(catalog.gpu(group.gpu), service.search.reserved_memory)
+    whole = on_network(
+        beside_others(catalog.gpu(group.gpu), service.search.reserved_memory), group.network_gb_s
+    )
     cut = GpuCut(group.gpu_share, group.profile)
     tp, pp, dp, ep = group.degrees
     return Deployment(
@@ -162,7 +165,8 @@ def prefill_deployment(
     tp, pp, dp, ep = pool.degrees
     gpu = decode.gpu
     if pool.gpu:
-        gpu = beside_others(catalog.gpu(pool.gpu), service.search.reserved_memory)
+        own = beside_others(catalog.gpu(pool.gpu), service.search.reserved_memory)
+        gpu = on_network(own, pool.network_gb_s)
     return replace(
         decode,
         gpu=gpu,

@@ -19,7 +19,7 @@ from planner.plan.prefill_pool import PrefillPool
 from planner.plan.speculation import SpeculationPlan
 from planner.scenario.slo import TargetKey
 from planner.serving.capacity_limit import CapacityLimit
-from planner.serving.pools import gpus_named, pools_label
+from planner.serving.pools import gpus_named, pools_label, slower_network
 
 QUANTISE_YOURSELF = "quantise it yourself"
 
@@ -89,7 +89,8 @@ class ReplicaGroup(ParallelDegrees, PlanPart):
     ``checkpoint``: another public checkpoint that holds the model in ``weights``; ``quantise_yourself``:
     neither the model's own nor a public one does. ``margin``: what its capacity allows for; None where
     it is the prediction's own. ``speculation``: what drafts, where anything does. ``profile``: of the MIG
-    slice that a replica has; it takes ``gpu_share`` of the GPU's slices.
+    slice that a replica has; it takes ``gpu_share`` of the GPU's slices. ``network_gb_s``: a GPU's share of
+    the network between the nodes of a replica, where those it was planned on have less than usual.
     """
 
     gpu: str
@@ -124,12 +125,16 @@ class ReplicaGroup(ParallelDegrees, PlanPart):
     speculation: SpeculationPlan | None = None
     profile: str = ""
     margin: GroupMargin | None = None
+    network_gb_s: float | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Replicas that do both, and load the model's own checkpoint, read as they always did."""
         text: dict[str, object] = write(self)
-        lacking = ("prefill", "checkpoint", "quantise_yourself", "margin", "speculation", "profile")
+        lacking = (
+            *("prefill", "checkpoint", "quantise_yourself", "margin", "speculation", "profile"),
+            "network_gb_s",
+        )
         for name in lacking:
             if not text.get(name):
                 text.pop(name, None)
@@ -167,9 +172,10 @@ class ReplicaGroup(ParallelDegrees, PlanPart):
     @property
     def name(self) -> str:
         """The name of one replica or unit, see ``replica_name``."""
+        pool = self.prefill
         return replica_name(
             self.gpus_each,
-            gpus_named(self.prefill.gpu if self.prefill else "", self.gpu),
+            gpus_named(pool.gpu if pool else "", self.gpu),
             self.engine,
             self.parallel,
             self.weights,
@@ -177,6 +183,7 @@ class ReplicaGroup(ParallelDegrees, PlanPart):
             self.gpu_share,
             self.speculation.label if self.speculation else "",
             self.profile,
+            slower_network(pool.network_gb_s if pool else None, self.network_gb_s),
         )
 
     def key(self, service: str) -> str:

@@ -162,7 +162,8 @@ class Spot(StrictDocument):
 class Existing(StrictDocument):
     """Nodes that run today: ``nodes`` of ``gpus_per_node`` GPUs, at no capital cost.
 
-    ``usd_per_hour``: what one costs to run (power, colocation).
+    ``usd_per_hour``: what one costs to run (power, colocation). ``network_gbps``: what one sends to the
+    others, and receives, at once [Gb/s]; the usual of the GPU type where it is not given.
     """
 
     gpu: str
@@ -170,6 +171,7 @@ class Existing(StrictDocument):
     gpus_per_node: Annotated[int, Field(ge=1, le=72)] = 8
     usd_per_hour: NotNegative = 0.0
     region: str = "own"
+    network_gbps: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
 
 
 class Migration(StrictDocument):

@@ -66,7 +66,15 @@ class Prefill:
             d.weights.name,
             d.kv_cache.name,
             speculation=decode.speculation,
+            network_gb_s=slower_network(
+                d.gpu.offered_network_gb_s, decode.gpu.offered_network_gb_s
+            ),
         )
+
+
+def slower_network(prefill: float | None, decode: float | None) -> float | None:
+    """The less of what nodes of either pool's GPU offer [GB/s]; None where both have the usual."""
+    return min((gb_s for gb_s in (prefill, decode) if gb_s is not None), default=None)
 
 
 def gpus_named(prefill: str, decode: str) -> str:

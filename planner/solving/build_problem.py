@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
@@ -28,6 +28,8 @@ from planner.solving.options import SolveOptions
 from planner.units import HOURS_PER_MONTH
 from planner.workload.lengths import lengths_of
 
+LATER = 1e-6  # relative: behind its like on a faster network, before any other
+
 
 def problem_of(
     scenario: Scenario,
@@ -41,6 +43,7 @@ def problem_of(
     ``calendar``: the scenario's periods, where they are known already.
     """
     calendar = calendar or calendar_for(scenario, catalog)
+    ties = _ties(c for candidates in sets.values() for c in candidates.candidates)
     kinds = tuple(
         ReplicaKind(
             key=c.key,
@@ -48,9 +51,10 @@ def problem_of(
             gpus=c.gpus - sum(c.prefill_groups),
             capacity_qps=dict(c.bucket_qps),
             group_sizes=c.group_sizes,
-            tpot_s=tie_tpot_s(c),
+            tpot_s=ties[c.key],
             gpu_share=c.gpu_share,
             beside=_beside(c),
+            network_gb_s=c.network_gb_s,
         )
         for candidates in sets.values()
         for c in candidates.candidates
@@ -98,7 +102,24 @@ def _beside(candidate: Candidate) -> PoolBeside | None:
     """The prefill pool of a unit on two GPU types."""
     if candidate.prefill is None or not candidate.prefill_groups:
         return None
-    return PoolBeside(candidate.prefill.deployment.gpu.name, candidate.prefill_groups)
+    gpu = candidate.prefill.deployment.gpu
+    return PoolBeside(gpu.name, candidate.prefill_groups, gpu.network_gb_s)
+
+
+def _ties(candidates: Iterable[Candidate]) -> dict[str, float]:
+    """What decides between equal fleets, by candidate [s]: of one layout that sized for the fastest network.
+
+    A slower network lowers what a replica is sized for, and with it the TPOT there.
+    """
+    ties: dict[str, float] = {}
+    most: dict[tuple[str, str], float] = {}
+    for c in sorted(candidates, key=lambda c: -c.network_gb_s):
+        layout = (c.service, c.name_on_any_network)
+        mine = tie_tpot_s(c)
+        faster = most.get(layout)
+        ties[c.key] = mine if faster is None else max(mine, faster * (1 + LATER))
+        most[layout] = ties[c.key]
+    return ties
 
 
 def tie_tpot_s(candidate: Candidate) -> float:

@@ -32,6 +32,7 @@ from planner.verification.failures import failure_checks
 from planner.verification.jobs import job_checks
 from planner.verification.packing import packing_checks
 from planner.verification.physics import partition_checks, physics_checks
+from planner.verification.places import place_checks
 from planner.verification.promises import promise_checks
 from planner.verification.proof import proof_checks
 from planner.verification.restate import effort_of, framed_again, restated
@@ -135,6 +136,7 @@ def _recomputed(
         return
     yield from restated_checks(plan, again.plan)
     yield from route_checks(plan, again.decided.problem, again.decided.solution)
+    yield from place_checks(again.decided.problem, again.decided.solution)
     yield from proof_checks(plan, again.decided, framed.problem, effort_of(plan))
     objective = plan.objective_usd_per_hour
     if objective is None or plan.scenario.serve != "all":

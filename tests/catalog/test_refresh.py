@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ def test_what_cannot_be_named_is_left_out_and_counted(found):
 def test_the_file_is_one_that_a_scenario_reads(found, catalog, tmp_path):
     path = tmp_path / "prices.csv"
     path.write_text(price_file(found.offers), encoding="utf-8")
-    assert catalog.read_prices(path) == found.offers
+    read = catalog.read_prices(path)  # with what is known of each type's network
+    assert tuple(replace(o, network_gbps=None) for o in read) == found.offers
 
 
 def test_the_command_writes_a_price_file(tmp_path, capsys):

@@ -15,10 +15,13 @@ from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.deployments import service_model
 from planner.fleet.candidates.enumerate import Part, enumerate_candidates, enumerate_parts
 from planner.fleet.candidates.known import Known
+from planner.fleet.offers.networks import between_nodes_gb_s
 from planner.performance.factors import Calibration
 from planner.scenario.fleet import GpuPart
 from planner.scenario.schema import Service
 from planner.sizing.precision import weights_for
+
+Nodes = dict[str, dict[float, Offer]]  # by GPU type and network [GB/s]
 
 _IRRELEVANT = {"rate", "search", "priority", "max_deployments"}
 
@@ -42,14 +45,12 @@ class SizedBefore:
     ) -> CandidateSet:
         """What ``enumerate_candidates`` returns, in the order of GPU, engine and precision."""
         requested = service.model_dump_json(exclude=_irrelevant(service))
-        largest: dict[str, Offer] = {}
-        for offer in offers:
-            if offer.gpu not in largest or offer.gpu_count > largest[offer.gpu].gpu_count:
-                largest[offer.gpu] = offer
+        nodes = self._nodes(offers)
+        listed = tuple(offer for found in nodes.values() for offer in found.values())
         search = service.search
         if search.disaggregation is not None and search.disaggregation.mixes_gpus:
-            return self._whole(service, requested, tuple(largest.values()), gpu_shares)
-        names = sorted(largest) if search.gpus == "all" else search.gpus
+            return self._whole(service, requested, nodes, gpu_shares)
+        names = sorted(nodes) if search.gpus == "all" else search.gpus
         gpus = dict.fromkeys(self._catalog.gpu(name).name for name in names)
         model, known = service_model(service, self._catalog), self._catalog.weight_format
         formats = {weights_for(model, name, known): name for name in reversed(search.weights)}
@@ -57,15 +58,13 @@ class SizedBefore:
         spanned: tuple[Part, ...] = tuple(
             itertools.product(gpus, search.engines, reversed(formats.values()), search.kv_cache)
         )
-        keys = [
-            (requested, rest, *part, _node(largest.get(part[0])), gpu_shares) for part in spanned
-        ]
+        keys = [(requested, rest, *part, _sizes(nodes, part[0]), gpu_shares) for part in spanned]
         new = {k: p for k, p in zip(keys, spanned, strict=True) if k not in self._known}
         if new:
             found = enumerate_parts(
                 service,
                 self._catalog,
-                tuple(largest.values()),
+                listed,
                 self.calibration,
                 gpu_shares,
                 self._deployments,
@@ -77,19 +76,26 @@ class SizedBefore:
         rejections = dict.fromkeys(r for part in parts for r in part.rejections)
         return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
 
+    def _nodes(self, offers: Iterable[Offer]) -> Nodes:
+        """All that sizing reads of offers: the largest node of each GPU type on each network."""
+        nodes: Nodes = {}
+        for offer in offers:
+            joined = between_nodes_gb_s(offer, self._catalog.gpu(offer.gpu))
+            found = nodes.setdefault(offer.gpu, {})
+            if joined not in found or offer.gpu_count > found[joined].gpu_count:
+                found[joined] = offer
+        return nodes
+
     def _whole(
-        self,
-        service: Service,
-        requested: str,
-        largest: tuple[Offer, ...],
-        gpu_shares: tuple[GpuPart, ...],
+        self, service: Service, requested: str, nodes: Nodes, gpu_shares: tuple[GpuPart, ...]
     ) -> CandidateSet:
         """A search whose units may run on two GPU types, which no part of it has alone."""
-        nodes = tuple(sorted((o.gpu, o.gpu_count) for o in largest))
-        key = (requested, service.search.model_dump_json(), nodes, gpu_shares)
+        sizes = tuple((gpu, _sizes(nodes, gpu)) for gpu in sorted(nodes))
+        key = (requested, service.search.model_dump_json(), sizes, gpu_shares)
         if key not in self._known:
+            listed = tuple(offer for found in nodes.values() for offer in found.values())
             self._known[key] = enumerate_candidates(
-                service, self._catalog, largest, self.calibration, gpu_shares, self._deployments
+                service, self._catalog, listed, self.calibration, gpu_shares, self._deployments
             )
         return self._known[key]
 
@@ -101,6 +107,6 @@ def _irrelevant(service: Service) -> set[str]:
     return _IRRELEVANT - {"rate", "routing"}
 
 
-def _node(largest: Offer | None) -> int:
-    """GPUs of the largest node offered."""
-    return largest.gpu_count if largest else 0
+def _sizes(nodes: Nodes, gpu: str) -> tuple[tuple[float, int], ...]:
+    """The networks of a GPU type's nodes, each with the GPUs of its largest node."""
+    return tuple(sorted((gb_s, offer.gpu_count) for gb_s, offer in nodes.get(gpu, {}).items()))

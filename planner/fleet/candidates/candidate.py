@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from planner.catalog.store import Catalog
@@ -18,6 +18,7 @@ from planner.fleet.candidates.deployments import (
 )
 from planner.fleet.candidates.known import Known
 from planner.fleet.candidates.outcomes import Outcomes
+from planner.fleet.offers.networks import OfferedNetworks, network_needed_gb_s, on_usual_network
 from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepModel
@@ -99,6 +100,20 @@ class Candidate:
         }
 
     @property
+    def network_gb_s(self) -> float:
+        """What its capacity counts on between nodes, a GPU's share [GB/s]; 0 where it does not."""
+        return network_needed_gb_s(self.deployment, self.prefill)
+
+    @property
+    def name_on_any_network(self) -> str:
+        """Its name without the network between its nodes."""
+        usual = on_usual_network(self.deployment)
+        pool = self.prefill
+        if pool is not None:
+            return replace(pool, deployment=on_usual_network(pool.deployment)).label(usual)
+        return name_on_part(usual, GpuCut(self.gpu_share, self.profile))
+
+    @property
     def label(self) -> str:
         """The name of one replica or unit, see ``replica_name``."""
         if self.prefill:
@@ -141,7 +156,7 @@ class CandidateSet:
 class Context:
     """What every deployment of one service is tried under. ``largest_node``: GPUs by GPU type.
 
-    ``joined``: GPU types of which some nodes share a network.
+    ``networks``: what joins nodes, by GPU type of which some nodes share a network.
     ``required``: all that the service requires of a replica, as one text; ``load``: its lengths.
     ``model_text``: all of its model, hashed; ``outcomes``: how deployments fared under the same in earlier
     runs, where that is kept. ``past_floors``: what misses a target by its floor is predicted all the same.
@@ -154,7 +169,7 @@ class Context:
     buckets: tuple[Bucket, ...]
     median_prompt_tokens: float
     largest_node: Mapping[str, int]
-    joined: frozenset[str]
+    networks: OfferedNetworks
     known: Known
     required: str
     load: bytes

@@ -169,4 +169,5 @@ def name_on_part(deployment: Deployment, cut: GpuCut) -> str:
         cut.share,
         d.speculation,
         cut.profile,
+        d.gpu.offered_network_gb_s,
     )

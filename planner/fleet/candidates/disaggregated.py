@@ -22,6 +22,7 @@ from planner.fleet.candidates.floors import below_floor_text
 from planner.fleet.candidates.handover import handover_reasons
 from planner.fleet.candidates.pool_link import kv_link
 from planner.fleet.candidates.pool_tables import PoolReplica, PoolTables
+from planner.fleet.offers.networks import on_usual_network
 from planner.fleet.rejection_reason import RejectionReason
 from planner.performance import guard
 from planner.performance.model import CalibratedStepModel
@@ -63,19 +64,33 @@ def units(context: Context, requested: Disaggregation) -> Iterator[Candidate | R
     for mine, theirs in itertools.product(*pools):
         if not _equal(mine.deployment, theirs.deployment, requested):
             continue
-        apart = next(_apart(mine.deployment, theirs.deployment, context), None)
-        if apart is not None:
-            label = f"{mine.deployment.label} before {theirs.deployment.label}"
-            yield Rejection(RejectionReason.NO_HANDOVER, label, apart)
-            continue
-        degree = mine.deployment.tensor_parallel
-        refused = support_reasons(context.catalog, theirs.deployment, degree)
-        if refused:
-            label = f"{mine.deployment.label} before {theirs.deployment.label}"
-            yield Rejection(RejectionReason.UNSUPPORTED, label, refused[0])
-        else:
-            for within in _places(mine.deployment, theirs.deployment, context, requested):
-                yield from _pair(context, requested, tables, mine, theirs, within)
+        found = _paired(context, requested, tables, mine, theirs)
+        slower = not context.networks.is_fastest(mine.deployment, theirs.deployment)
+        yield from (one for one in found if not (slower and isinstance(one, Rejection)))
+
+
+def _paired(
+    context: Context,
+    requested: Disaggregation,
+    tables: PoolTables,
+    mine: PoolReplica,
+    theirs: PoolReplica,
+) -> Iterator[Candidate | Rejection]:
+    """Every unit of one pair of layouts; those in a node once, whatever joins nodes."""
+    label = f"{mine.deployment.label} before {theirs.deployment.label}"
+    apart = next(_apart(mine.deployment, theirs.deployment, context), None)
+    if apart is not None:
+        yield Rejection(RejectionReason.NO_HANDOVER, label, apart)
+        return
+    degree = mine.deployment.tensor_parallel
+    refused = support_reasons(context.catalog, theirs.deployment, degree)
+    if refused:
+        yield Rejection(RejectionReason.UNSUPPORTED, label, refused[0])
+        return
+    fastest = context.networks.is_fastest(mine.deployment, theirs.deployment)
+    for within in _places(mine.deployment, theirs.deployment, context, requested):
+        if within == ZONE or fastest:
+            yield from _pair(context, requested, tables, mine, theirs, within)
 
 
 def _apart(a: Deployment, b: Deployment, context: Context) -> Iterator[str]:
@@ -134,16 +149,22 @@ def _layouts(
         service = service.model_copy(update={"search": search})
     prefills = role == "prefill"
     longest = int(lengths.prompt.max()) if prefills else lengths.max_total
-    for deployment in deployments(service, context.catalog, tuple(context.largest_node)):
+    usual = deployments(service, context.catalog, tuple(context.largest_node))
+    rejected: set[Deployment] = set()  # on their fastest network, and so on any slower one
+    for deployment in itertools.chain.from_iterable(map(context.networks.every, usual)):
+        if on_usual_network(deployment) in rejected:
+            continue
         label = f"{deployment.label} as {role} pool"
         found = refusal(deployment, context, longest, apart=True)
         if found is not None:
+            rejected.add(on_usual_network(deployment))
             yield Rejection(found[0], label, found[1], found[2])
             continue
         memory = memory_layout(deployment)
         steps = context.known.steps(deployment, context.calibration)
         missed = _below_floor(steps, deployment, context, prefills)
         if missed is not None:
+            rejected.add(on_usual_network(deployment))
             yield Rejection(RejectionReason.TOO_SLOW, label, *missed, is_floor=True)
             continue
         limits = (replica_limits if prefills else decode_limits)(deployment, memory)
@@ -187,7 +208,7 @@ def _pair(
         gpus = replicas * mine.deployment.gpus + decoders * d.gpus
         joined = kv_link(mine.deployment, d, gpus, within, root, requested)
         if joined is None:
-            lacking = next(g for g in (mine.deployment.gpu, d.gpu) if not g.nic_gb_s)
+            lacking = next(g for g in (mine.deployment.gpu, d.gpu) if not g.network_gb_s)
             detail = f"{lacking.name} has no network rate in the catalog: give kv_link.gb_s"
             yield Rejection(RejectionReason.NO_LINK, d.label, detail)
             return

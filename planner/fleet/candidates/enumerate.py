@@ -23,6 +23,7 @@ from planner.fleet.candidates.layouts import deeper_layouts
 from planner.fleet.candidates.outcomes import outcome_name
 from planner.fleet.candidates.recall import recalled, row_of
 from planner.fleet.candidates.replica import LoadedReplica, loaded, sized
+from planner.fleet.offers.networks import OfferedNetworks, on_usual_network
 from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.scenario.fleet import GpuPart
@@ -116,12 +117,10 @@ def _context(
     calibration: Calibration,
     known: Known,
 ) -> Context:
+    offers = tuple(offers)
     largest: dict[str, int] = {}
-    joined: set[str] = set()
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
-        if offer.shares_network:
-            joined.add(offer.gpu)
     arriving = lengths_of(service)
     required, load = service.model_dump_json(exclude=BROUGHT), digest(arriving)
     lengths = known.lengths.of(load, lambda: arriving)
@@ -134,7 +133,7 @@ def _context(
         buckets=buckets_of(service.name, lengths, service.buckets),
         median_prompt_tokens=lengths.median_prompt()[0],
         largest_node=largest,
-        joined=frozenset(joined),
+        networks=OfferedNetworks.of(offers, catalog),
         known=known,
         required=required,
         load=load,
@@ -156,11 +155,13 @@ def _spanned(context: Context, gpu_shares: tuple[GpuPart, ...], *search: str) ->
     def made() -> Span:
         return tuple(
             context.known.layout(deployment, cut)
-            for deployment in deployments(service, context.catalog, offered)
+            for usual in deployments(service, context.catalog, offered)
+            for deployment in context.networks.over(usual)
             for cut in (WHOLE, *_parts(deployment, gpu_shares, context))
         )
 
-    key = (context.model_text, offered, gpu_shares, service.lora, *search)
+    rates = tuple(context.networks.rates.items())
+    key = (context.model_text, offered, rates, gpu_shares, service.lora, *search)
     return context.known.spans.of(key, made)
 
 
@@ -179,8 +180,7 @@ def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candida
     for lacking in without_draft(context.service, context.catalog):
         yield Rejection(RejectionReason.NO_DRAFT, lacking.label, lacking.detail)
     short: dict[Deployment, bool] = {}
-    for layout in span:
-        tried = _try(layout, context, prepared)
+    for layout, tried in _fastest_first(span, context, prepared):
         yield tried
         if layout.cut == WHOLE:
             one = layout.single
@@ -192,6 +192,21 @@ def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candida
         from planner.fleet.candidates.disaggregated import units
 
         yield from units(context, pools)
+
+
+def _fastest_first(
+    span: Iterable[SpannedLayout], context: Context, prepared: Prepared
+) -> Iterator[tuple[SpannedLayout, Candidate | Rejection]]:
+    """What comes of each layout; of one that is rejected, nothing of the same on slower networks."""
+    rejected: set[tuple[Deployment, GpuCut]] = set()
+    for layout in span:
+        usual = (on_usual_network(layout.whole), layout.cut)
+        if usual in rejected:
+            continue
+        tried = _try(layout, context, prepared)
+        if isinstance(tried, Rejection):
+            rejected.add(usual)
+        yield layout, tried
 
 
 def _unpriced(context: Context) -> Iterator[Rejection]:
@@ -239,7 +254,8 @@ def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Re
 
     def cut(one: Deployment, pipeline: int) -> Span:
         key = (one, pipeline, widths[pipeline])
-        return context.known.deeper.of(key, lambda: _in_stages(*key, context.known))
+        rates = context.networks.rates.get(one.gpu.name)
+        return context.known.deeper.of((*key, rates), lambda: _in_stages(*key, context))
 
     stages = list(widths)
     first = {one: cut(one, stages[0]) for one in ones} if stages else {}
@@ -247,17 +263,20 @@ def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Re
     for one in first:
         for pipeline in stages:
             layouts = first[one] if pipeline == stages[0] else cut(one, pipeline)
-            tried = [_try(layout, context, prepared) for layout in layouts]
+            tried = [found for _, found in _fastest_first(layouts, context, prepared)]
             yield from tried
             if not all(_is_short(t) for t in tried):
                 break
 
 
-def _in_stages(one: Deployment, pipeline: int, widths: tuple[int, ...], known: Known) -> Span:
+def _in_stages(one: Deployment, pipeline: int, widths: tuple[int, ...], context: Context) -> Span:
     """A deployment in so many stages, at each degree of tensor parallelism."""
     return tuple(
-        known.layout(replace(one, tensor_parallel=tensor, pipeline_parallel=pipeline), WHOLE)
+        context.known.layout(staged, WHOLE)
         for tensor in widths
+        for staged in context.networks.over(
+            replace(one, tensor_parallel=tensor, pipeline_parallel=pipeline)
+        )
     )
 
 

@@ -79,7 +79,7 @@ def split_over_hosts(gpus: set[str], groups: tuple[int, ...], context: Context) 
 
     ``gpus``: its GPU types.
     """
-    apart = sorted(gpus - context.joined)
+    apart = sorted(gpus - context.networks.rates.keys())
     whole = len(gpus) == 1 and sum(groups) <= max(context.largest_node.get(g, 0) for g in gpus)
     if len(groups) < 2 or not apart or whole:
         return ""
@@ -120,4 +120,4 @@ def node_room(deployment: Deployment, context: Context) -> tuple[int, int, bool]
     """GPUs of the largest node offered, nodes that one replica's ranks may fill, whether nodes are joined."""
     name = deployment.gpu.name
     node = context.largest_node.get(name, 0)
-    return node, context.service.search.spanning_nodes, name in context.joined
+    return node, context.service.search.spanning_nodes, name in context.networks.rates

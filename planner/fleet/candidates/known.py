@@ -19,6 +19,7 @@ from planner.deployment import Deployment
 from planner.fleet.candidates.cuts import GpuCut
 from planner.fleet.candidates.deployments import name_on_part
 from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
+from planner.fleet.offers.networks import on_usual_network
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.rejection_reason import RejectionReason
 from planner.kept_rows import RowStore
@@ -138,7 +139,9 @@ class Known:
 
         def made() -> SpannedLayout:
             label, text = name_on_part(whole, cut), layout_text(whole, cut)
-            single = replace(whole, tensor_parallel=1, data_parallel=1, expert_parallel=1)
+            single = replace(
+                on_usual_network(whole), tensor_parallel=1, data_parallel=1, expert_parallel=1
+            )
             return SpannedLayout(whole, cut, label, text, single)
 
         return self.layouts.of((whole, cut), made)

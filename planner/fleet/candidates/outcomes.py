@@ -84,6 +84,7 @@ def layout_text(whole: Deployment, cut: GpuCut) -> str:
         d.gpu.driver_memory_mib,
         d.gpu.cuda_visible_gib,
         d.gpu.reserved_gib,
+        d.gpu.offered_network_gb_s,
         cut.share,
         cut.profile,
         d.engine.name,

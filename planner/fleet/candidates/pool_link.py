@@ -34,7 +34,7 @@ def kv_link(
     if within == NODE:
         joined = link(decode.gpu, gpus)
         return KvLink(joined.bytes_s / 1e9, text.latency, joined.kind, Evidence.MODELLED)
-    rate = min(prefill.gpu.nic_gb_s, decode.gpu.nic_gb_s)
+    rate = min(prefill.gpu.network_gb_s, decode.gpu.network_gb_s)
     if not rate:
         return None
     published = all(d.gpu.nic_evidence == "published" for d in (prefill, decode))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import Catalog
+from planner.fleet.offers.networks import between_nodes_gb_s
 from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Cap, NodeOffer
 from planner.money.ledger import charged
@@ -35,6 +36,7 @@ def _as_offer(existing: Existing, gpu: str) -> Offer:
         usd_per_hour=existing.usd_per_hour,
         as_of="",
         source="scenario",
+        network_gbps=existing.network_gbps,
     )
 
 
@@ -57,7 +59,7 @@ def node_offers(
     nodes = {_as_offer(e, catalog.gpu(e.gpu).name).key: e.nodes for e in scenario.existing}
     return tuple(
         node
-        for o in _that_matter(scenario, offers, wide)
+        for o in _that_matter(scenario, offers, catalog, wide)
         for node in _over_time(
             replace(
                 _node_offer(o, catalog.gpu(o.gpu)),
@@ -87,11 +89,13 @@ def _node_offer(offer: Offer, gpu: GpuSpec) -> NodeOffer:
         min_nodes=offer.min_nodes,
         vendor="" if offer.provider == OWN else offer.provider,
         place=f"{offer.provider} {offer.region}",
-        apart=not offer.shares_network,
+        network_gb_s=between_nodes_gb_s(offer, gpu),
     )
 
 
-def _that_matter(scenario: Scenario, offers: Iterable[Offer], wide: frozenset[str]) -> list[Offer]:
+def _that_matter(
+    scenario: Scenario, offers: Iterable[Offer], catalog: Catalog, wide: frozenset[str]
+) -> list[Offer]:
     """The cheapest of each GPU, node size and term, apart by what the scenario distinguishes.
 
     ``wide``: GPU types with replicas of several GPU groups, whose every place may matter. Where zones or
@@ -105,7 +109,7 @@ def _that_matter(scenario: Scenario, offers: Iterable[Offer], wide: frozenset[st
         pooled = o.term is Term.SPOT and scenario.spot.pools_lost > 0
         own = o.provider == OWN
         place = (
-            o.gpu in wide and not o.shares_network,
+            between_nodes_gb_s(o, catalog.gpu(o.gpu)) if o.gpu in wide else 0.0,
             o.region if by_region or pooled or o.gpu in wide else "",
             o.provider if by_provider or pooled or own or o.gpu in wide else "",
             o.key if o.is_limited else "",

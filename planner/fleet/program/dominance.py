@@ -36,7 +36,13 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
     ``ties``: also keep what only the order among equally cheap plans could prefer.
     """
     racks = {o.gpu for o in problem.offers if o.link_gpus > o.gpus_per_node}
-    kept = _kept(problem.kinds, lambda b, w: dominates(b, w, ties=ties, rack=b.gpu in racks))
+
+    def rule(better: ReplicaKind, worse: ReplicaKind) -> bool:
+        if better.gpu in problem.placed and better.network_gb_s > worse.network_gb_s:
+            return False
+        return dominates(better, worse, ties=ties, rack=better.gpu in racks)
+
+    kept = _kept(problem.kinds, rule)
     smaller = replace(problem, kinds=kept)
     smaller = replace(smaller, offers=_offers(smaller))
     smaller = replace(smaller, offers=without_dear_spot(smaller))
@@ -200,7 +206,7 @@ def _equal(problem: Problem, o: NodeOffer) -> tuple[object, ...]:
     pool = (o.zone, o.pool) if lost.spot_pools and o.spot else ()
     when = (o.committed, o.spot, o.periods, o.reserve_share)
     vendor = o.vendor if problem.limits.max_vendors is not None else ""
-    place = (o.place, o.apart) if o.gpu in problem.placed else ()
+    place = (o.place, o.network_gb_s) if o.gpu in problem.placed else ()
     return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0, vendor, place)
 
 

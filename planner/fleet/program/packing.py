@@ -26,7 +26,8 @@ class Site:
 
     ``zone`` and ``pool`` are "" where no failure distinguishes them; ``tenant`` names the services the
     nodes are kept for, "" where services share nodes. ``place``: provider and region of GPU types whose
-    nodes are distinguished by it, "" for any other; ``apart``: its nodes do not reach each other.
+    nodes are distinguished by it, "" for any other; ``network_gb_s``: a GPU's share
+    of what joins those, 0 where they do not reach each other.
     """
 
     gpu: str
@@ -34,7 +35,7 @@ class Site:
     pool: str = ""
     tenant: str = ""
     place: str = ""
-    apart: bool = False
+    network_gb_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -42,10 +42,14 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class PoolBeside:
-    """GPUs of another type that a replica has beside its own, in the same place: groups by size."""
+    """GPUs of another type that a replica has beside its own, in the same place: groups by size.
+
+    ``network_gb_s``: as the kind's.
+    """
 
     gpu: str
     groups: tuple[int, ...]
+    network_gb_s: float = 0.0
 
     @property
     def gpus(self) -> int:
@@ -61,7 +65,8 @@ class ReplicaKind:
     must share one node or link domain (the TP group), 0 = all of them; ``group_sizes`` instead lists
     groups that differ (prefill and decode pools). ``gpu_share``: of its one GPU, where several small
     replicas share it. ``tpot_s`` breaks ties. ``beside``: the other pool, where it is on another GPU
-    type: a replica is then a unit of both, in one place, and is lost with either.
+    type: a replica is then a unit of both, in one place, and is lost with either. ``network_gb_s``: the
+    share of a GPU in what joins nodes that its capacity counts on; on nodes with less it lies whole on one.
     """
 
     key: str
@@ -73,6 +78,7 @@ class ReplicaKind:
     group_sizes: tuple[int, ...] = ()
     gpu_share: float = 1.0
     beside: PoolBeside | None = None
+    network_gb_s: float = 0.0
 
     @property
     def all_gpus(self) -> float:
@@ -83,6 +89,10 @@ class ReplicaKind:
     def in_one_group(self) -> ReplicaKind:
         """The kind where all its GPUs must share one node."""
         return replace(self, group_gpus=0, group_sizes=(self.gpus,)) if self.is_wide else self
+
+    def spans_over(self, network_gb_s: float) -> bool:
+        """Whether its groups may lie on several nodes that such a network joins."""
+        return network_gb_s > 0 and network_gb_s >= self.network_gb_s
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -99,6 +109,7 @@ class ReplicaKind:
             self.beside.gpus,
             {},
             group_sizes=self.beside.groups,
+            network_gb_s=self.beside.network_gb_s,
         )
 
     @property
@@ -131,8 +142,8 @@ class NodeOffer:
     ``periods``: when it can run and is paid, None = always. ``reserve_share``: of its GPUs kept idle
     against interruptions. ``existing``: nodes that run before the first period. ``min_nodes``: where
     any are billed, no fewer than these; ``vendor``: whom ``max_vendors`` counts, "" = nobody. ``place``:
-    provider and region, within which the GPU groups of one replica lie. ``apart``: its nodes do not reach
-    each other, so that a replica lies whole on one of them.
+    provider and region, within which the GPU groups of one replica lie. ``network_gb_s``: a GPU's
+    share of what joins its nodes, 0 where they do not reach each other and a replica lies whole on one.
     """
 
     key: str
@@ -152,7 +163,7 @@ class NodeOffer:
     min_nodes: int = 1
     vendor: str = ""
     place: str = ""
-    apart: bool = False
+    network_gb_s: float = math.inf
 
     @property
     def is_free(self) -> bool:

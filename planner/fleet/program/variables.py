@@ -106,13 +106,15 @@ def declare(problem: Problem) -> Columns:
         able = _able(sites, kind, tenant)
         if kind.key in pools:
             others = _able(sites, pools[kind.key], tenant)
+            able = [e for e in able if kind.spans_over(e.network_gb_s)]
+            others = [o for o in others if pools[kind.key].spans_over(o.network_gb_s)]
             able = [e for e in able if any(_together(e, o) for o in others)]
             hosts[pools[kind.key].key] = [o for o in others if any(_together(e, o) for e in able)]
         hosts[kind.key] = able
     tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
     for kind in (*problem.kinds, *pools.values()):
         for e in hosts[kind.key]:
-            tenants[e].append(kind.in_one_group if e.apart else kind)
+            tenants[e].append(_as_placed(kind, e))
     columns = Columns(problem, sites, services, hosts, tenants, other_pools=pools)
     columns.unit_of = {pool.key: key for key, pool in pools.items()}
     _node_columns(columns)
@@ -144,12 +146,17 @@ def _able(sites: dict[Site, list[NodeOffer]], kind: ReplicaKind, tenant: str) ->
 
 def _largest_group(kind: ReplicaKind, e: Site) -> int:
     """GPUs that must share a node of the site."""
-    return max((kind.in_one_group if e.apart else kind).groups, default=1)
+    return max(_as_placed(kind, e).groups, default=1)
+
+
+def _as_placed(kind: ReplicaKind, e: Site) -> ReplicaKind:
+    """The kind as it may lie at the site: its groups apart, or all in one node."""
+    return kind if kind.spans_over(e.network_gb_s) else kind.in_one_group
 
 
 def _together(a: Site, b: Site) -> bool:
     """Whether pools at two sites are in one place, for one service."""
-    return not (a.apart or b.apart) and (a.zone, a.place, a.tenant) == (b.zone, b.place, b.tenant)
+    return (a.zone, a.place, a.tenant) == (b.zone, b.place, b.tenant)
 
 
 def _other_pool(columns: Columns, kind: ReplicaKind, pool: ReplicaKind) -> None:
@@ -186,7 +193,7 @@ def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
         for tenant in tenants:
             site = Site(offer.gpu, zone, pool, tenant)
             if offer.gpu in placed:
-                site = replace(site, place=offer.place, apart=offer.apart)
+                site = replace(site, place=offer.place, network_gb_s=offer.network_gb_s)
             sites.setdefault(site, []).append(offer)
     return sites
 

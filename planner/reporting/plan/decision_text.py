@@ -56,6 +56,8 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     name = f"{service.name}: " if len(plan.services) > 1 else ""
     nodes, each = spanned_nodes(group, plan.nodes)
     spans = f"; each replica spans {nodes} nodes of {counted(each, 'GPU')}" if nodes > 1 else ""
+    if group.network_gb_s is not None:
+        spans += f" over a network of {group.network_gb_s:.3g} GB/s a GPU"
     checkpoint = group.checkpoint or service.model
     own = " (quantise it yourself)" if group.quantise_yourself else ""
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)

@@ -11,6 +11,8 @@ import pytest
 
 from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind
 from planner.fleet.program.program import solve
+from planner.verification.check import Verdict
+from planner.verification.places import place_checks
 
 GPU = "h100"
 
@@ -52,7 +54,7 @@ def test_replicas_of_one_group_lie_anywhere() -> None:
 def test_a_replica_lies_whole_on_one_of_hosts_that_do_not_reach_each_other() -> None:
     """Two groups fill two hosts of four for less, and must not; a whole host of eight holds them."""
     four, eight = offer("market", 4, 8.0), offer("market", 8, 20.0)
-    apart = tuple(replace(o, apart=True) for o in (four, eight))
+    apart = tuple(replace(o, network_gb_s=0.0) for o in (four, eight))
     kinds = (unit((4, 4), 1.0),)
     assert solve(problem(1.0, kinds, four, eight)).objective_usd_per_hour == pytest.approx(16.0)
     assert solve(problem(1.0, kinds, *apart)).objective_usd_per_hour == pytest.approx(20.0)
@@ -96,6 +98,54 @@ def test_without_places_some_of_those_fleets_cost_less() -> None:
     )
 
 
+def networked_case(seed: int) -> Problem:
+    """As ``random_case``, over networks of 0, 5 and 50 GB/s; the wide kind sized for 50 and for 5."""
+    draw = random.Random(1000 + seed)
+    case = random_case(seed)
+    rates = {place: draw.choice((0.0, 5.0, 50.0)) for place in ("here", "there")}
+    wide, narrow = case.kinds
+    slower = {"chat": wide.capacity_qps["chat"] * draw.uniform(0.5, 1.0)}
+    kinds = (
+        replace(wide, network_gb_s=50.0),
+        replace(wide, key="slow", capacity_qps=slower, network_gb_s=5.0),
+        narrow,
+    )
+    offers = tuple(replace(o, network_gb_s=rates[o.place]) for o in case.offers)
+    return replace(case, kinds=kinds, offers=offers)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_brute_force_over_networks_agrees(seed: int) -> None:
+    case = networked_case(seed)
+    least = least_usd(case)
+    found = solve(case)
+    if math.isinf(least):
+        assert found.status == "infeasible"
+        return
+    assert found.status == "optimal"
+    assert found.objective_usd_per_hour == pytest.approx(least, abs=1e-6)
+    assert all(c.verdict is Verdict.HOLDS for c in place_checks(case, found))
+
+
+def test_a_slower_network_costs_some_of_those_fleets_more() -> None:
+    cases = [networked_case(seed) for seed in range(120)]
+    fast = [
+        replace(c, offers=tuple(replace(o, network_gb_s=50.0) for o in c.offers)) for c in cases
+    ]
+    assert sum(least_usd(f) < least_usd(c) - 1e-9 for f, c in zip(fast, cases, strict=True)) >= 3
+
+
+def test_a_fleet_on_too_slow_a_network_fails_its_check() -> None:
+    """Two hosts of eight joined at 5 GB/s do not hold a replica of two stages that was sized for 50."""
+    kinds = (replace(unit((8, 8), 1.0), network_gb_s=50.0),)
+    fast = replace(offer("here", 8, 20.0), network_gb_s=50.0)
+    found = solve(problem(1.0, kinds, fast))
+    assert [c.verdict for c in place_checks(problem(1.0, kinds, fast), found)] == [Verdict.HOLDS]
+    slow = problem(1.0, kinds, replace(fast, network_gb_s=5.0))
+    assert [c.verdict for c in place_checks(slow, found)] == [Verdict.FAILS]
+    assert solve(slow).status == "infeasible"
+
+
 def least_usd(case: Problem) -> float:
     """The least cost by counting: each kind alone, its replicas split over places in every way."""
     rate = case.demands[0].rates_qps[0]
@@ -106,15 +156,17 @@ def least_usd(case: Problem) -> float:
         for split in itertools.product(range(count + 1), repeat=len(places)):
             if sum(split) == count:
                 usd = sum(
-                    _place_usd(kind.groups * n, [o for o in case.offers if o.place == place])
+                    _place_usd(kind, n, [o for o in case.offers if o.place == place])
                     for place, n in zip(places, split, strict=True)
                 )
                 least = min(least, usd)
     return least
 
 
-def _place_usd(groups: tuple[int, ...], offers: list[NodeOffer]) -> float:
-    """The cheapest nodes of one place that hold the groups."""
+def _place_usd(kind: ReplicaKind, replicas: int, offers: list[NodeOffer]) -> float:
+    """The cheapest nodes of one place, on one network, that hold the replicas' groups."""
+    network = offers[0].network_gb_s
+    groups = (kind.groups if kind.spans_over(network) else (kind.gpus,)) * replicas
     least = math.inf
     for counts in itertools.product(*(range((o.max_nodes or 0) + 1) for o in offers)):
         nodes = [o.gpus_per_node for o, n in zip(offers, counts, strict=True) for _ in range(n)]
