@@ -50,6 +50,7 @@ def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted:
     replicas = fleet.solution.most_replicas() if other else decided.replicas()
     largest = max(replicas, key=lambda kind: (replicas[kind] * fleet.by_key[kind].gpus, kind))
     d = fleet.by_key[largest].deployment
+    unproved = [s for s in (same.solution.status, fleet.solution.status) if s != "optimal"]
     return AsPredicted(
         gpus=standing_gpus(same.problem, same.solution),
         usd_per_hour=_usd(same.solution),
@@ -57,6 +58,7 @@ def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted:
         cheapest_label=_label(fleet),
         cheapest_gpus=standing_gpus(fleet.problem, fleet.solution),
         cheapest_usd_per_hour=_usd(fleet.solution),
+        status=unproved[0] if unproved else "optimal",
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
 from planner.plan.alternatives import Alternative
+from planner.plan.decision import AsPredicted, Cheapest
+from planner.plan.part import PlanPart
 from planner.plan.schema import NOT_VERIFIED, Plan
 from planner.units import counted
 from planner.verification.check import Check, Verdict, at_least, number_text, same, skipped
@@ -20,6 +22,7 @@ PROVED_ELSEWHERE = frozenset(
         *("schema_version", "scenario", "not_verified"),  # read, digested, held against the list
         *("objective_usd_per_hour", "bound_usd_per_hour", "gap"),  # the certificate's own checks
         *("alternatives", "native_precision"),  # fleet by fleet, in ``alternative_checks``
+        *("as_predicted", "cheapest"),  # as far as they were proved, in ``beside_checks``
     }
 )
 
@@ -41,6 +44,38 @@ def restated_checks(plan: Plan, again: Plan) -> Iterator[Check]:
                 statement = f"{part}: {counted(count, 'value')}"
                 yield Check(FAMILY, statement, Verdict.HOLDS, "as recomputed")
     yield from alternative_checks(plan, again)
+    yield from beside_checks(plan, again)
+
+
+def beside_checks(plan: Plan, again: Plan) -> Iterator[Check]:
+    """The fleet without a margin and the one of all offers; not what the time did not suffice to prove."""
+    for where, stated, right in (
+        ("as_predicted", plan.as_predicted, again.as_predicted),
+        ("cheapest", plan.cheapest, again.cheapest),
+    ):
+        unproved = any(s is not None and s.status != "optimal" for s in (stated, right))
+        wrong = list(differences(_values(stated), _values(right), where))
+        if unproved and any(path != f"{where}.status" for path, _, _ in wrong):
+            yield _unproved(where, stated, right)
+            continue
+        for path, found, required in wrong:
+            yield Check(FAMILY, path, Verdict.FAILS, _written(found), f"= {_written(required)}")
+        if stated is not None and not wrong:
+            yield Check(FAMILY, where, Verdict.HOLDS, "as recomputed")
+
+
+def _unproved(
+    where: str, stated: AsPredicted | Cheapest | None, right: AsPredicted | Cheapest | None
+) -> Check:
+    """A fleet that differs where one of the two was not proved: it costs at least the least."""
+    if stated is None or right is None or right.status != "optimal":
+        return skipped(FAMILY, where, "not proved in its time, when planned or now")
+    least = f"{where}, not proved when the plan was made: at least the least cost [USD/h]"
+    return at_least(FAMILY, least, stated.usd_per_hour, right.usd_per_hour)
+
+
+def _values(part: PlanPart | None) -> dict[str, object]:
+    return {} if part is None else part.model_dump(mode="json")
 
 
 def not_verified_checks(plan: Plan) -> Iterator[Check]:

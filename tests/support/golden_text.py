@@ -16,6 +16,7 @@ CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\+00:00|Z)"), "TIME"),
     (re.compile(r"catalog [0-9a-f]{12}"), "catalog DIGEST"),
     (re.compile(r"(\w+ digest) +[0-9a-f]{12,}(?: *\n +[0-9a-f]+(?=\s))*"), r"\1 DIGEST"),
+    (re.compile(r"highs \d+\.\d+\.\d+"), "highs VERSION"),
     (re.compile(rf"planner {re.escape(__version__)}"), "planner VERSION"),
 )
 

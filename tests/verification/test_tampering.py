@@ -167,6 +167,27 @@ def test_an_alternative_that_was_not_proved_costs_at_least_the_least(stock, cata
     assert "least cost" in caught(changed(plan, cheaper), catalog, calibration).statement
 
 
+def test_a_fleet_of_all_offers_that_was_not_proved_costs_at_least_the_least(catalog, calibration):
+    """On a busy machine the time for it may not suffice, for the plan or for its check."""
+    plan = solve("rag_long_prompts", verify="none")
+    assert plan.cheapest is not None
+
+    def unproved(document):
+        document["cheapest"]["status"] = "feasible"
+        document["cheapest"]["usd_per_hour"] *= 2
+
+    def cheaper(document):
+        unproved(document)
+        document["cheapest"]["usd_per_hour"] /= 4
+
+    def renamed(document):
+        document["cheapest"]["status"] = "feasible"
+
+    assert caught(changed(plan, unproved), catalog, calibration) is None
+    assert "least cost" in caught(changed(plan, cheaper), catalog, calibration).statement
+    assert caught(changed(plan, renamed), catalog, calibration).statement == "cheapest.status"
+
+
 def test_the_round_that_confirmed_the_plan_is_recomputed(catalog, calibration):
     plan = solve("chat_8b_small_cards", verify="simulate", catalogs=catalog, rivals=0)
     assert caught(plan, catalog, calibration) is None

@@ -108,6 +108,11 @@ def test_a_target_slider_previews_then_searches_everything(open_page):
     page.page.wait_for_timeout(1500)
     page.settled()
     assert any(s["among"] for s in page.sent)
+    for _ in range(60):  # a busy machine answers the preview late
+        if not page.sent[-1].get("among"):
+            break
+        page.page.wait_for_timeout(500)
+    page.settled()
     assert page.sent[-1].get("among", []) == []
     assert page.page.locator(".mark.preview").count() == 0
 
