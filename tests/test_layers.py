@@ -24,7 +24,28 @@ OWN_IMPORTS = (
 )  # imports inside functions keep their start light
 LATE = {  # what a plain solve does not need, imported where it is
     "planner.fleet.candidates.enumerate": {"planner.fleet.candidates.disaggregated"},
+    "planner.catalog.model_config": {"planner.catalog.architectures.registry"},
+    "planner.workload.length_values": {
+        "planner.workload.length_tables",
+        "planner.workload.trace",
+    },
+    "planner.workload.lengths": {"planner.workload.turns"},
+    "planner.scenario.examination": {"planner.scenario.validation_messages"},
+    "planner.fleet.periods": {"planner.workload.length_tables"},
+    "planner.fleet.candidates.speculation": {"planner.accuracy.acceptance"},
+    "planner.fleet.program.objective": {
+        "planner.fleet.program.decomposition.column_generation",
+        "planner.fleet.program.decomposition.cover_heuristic",
+    },
+    "planner.assembly.conversations": {"planner.workload.turns"},
+    "planner.solving.decision_rows": {
+        "planner.solving.kept_simulations",
+        "planner.solving.near_winners",
+        "planner.solving.simulation_loop",
+    },
     "planner.solving.pipeline": {
+        "planner.solving.kept_simulations",
+        "planner.solving.near_winners",
         "planner.solving.past_floors",
         "planner.solving.prefix_hits",
         "planner.solving.simulation_loop",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from planner.scenario.schema import Service
 from planner.solving.stages import Decided, SolvedFleet
 from planner.workload.lengths import lengths_of
-from planner.workload.turns import recorded
 
 
 def talks_as(service: Service) -> str:
@@ -15,6 +14,8 @@ def talks_as(service: Service) -> str:
     talk = service.conversations
     assert talk is not None
     if talk.trace is not None:
+        from planner.workload.turns import recorded
+
         trace = recorded(talk)
         return (
             f"{len(trace):,} recorded requests of {trace.name} with the prefixes they share, "

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from planner.catalog.architectures import decoder
 from planner.catalog.architectures.body import Parser
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.mistral_params import from_params, is_params
-from planner.catalog.architectures.multimodal.wrapped import section_at
 from planner.catalog.architectures.other_files import no_config
-from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS, parser_of
 from planner.catalog.model import ModelSpec
 from planner.catalog.quantization.config import read_quantization
 from planner.errors import InputError, nearest
@@ -27,8 +26,6 @@ TEXT_SECTIONS = (
     "thinker_config.text_config",
     "thinker_config",
 )
-BY_NAME = {name.lower(): name for name in PARSERS}
-
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "bf16"}
 
 
@@ -47,7 +44,7 @@ def parse_config(config: Mapping[str, object], name: str, where: str) -> ModelSp
     fields = ConfigFields(config, where)
     architecture, parser = _architecture(fields)
     body = parser(fields)
-    nested = [section for name in TEXT_SECTIONS if (section := section_at(fields, name))]
+    nested = [section for name in TEXT_SECTIONS if (section := fields.section_at(name))]
     written = [f.text(key) for f in (fields, *nested) for key in ("torch_dtype", "dtype")]
     dtype = DTYPES.get(next(filter(None, written), ""), "bf16")
     holder = next((f for f in (fields, *nested) if f.has("quantization_config")), fields)
@@ -77,16 +74,18 @@ def parse_config(config: Mapping[str, object], name: str, where: str) -> ModelSp
 
 
 def _architecture(fields: ConfigFields) -> tuple[str, Parser]:
-    """The class a file names, and its parser."""
+    """The class a file names, and its parser; a plain decoder's without loading all others."""
     listed = fields.items("architectures") or ()
+    first = listed[0] if listed else None
+    if isinstance(first, str) and first in decoder.PARSERS:
+        return first, decoder.PARSERS[first]
+    from planner.catalog.architectures.registry import BY_MODEL_TYPE, PARSERS, named_parser
+
     model_type = fields.text("model_type")
     for candidate in listed:
-        if not isinstance(candidate, str):
-            continue
-        name = BY_NAME.get(candidate.lower(), candidate)
-        parser = parser_of(name)
-        if parser is not None:
-            return name, parser
+        found_parser = named_parser(candidate) if isinstance(candidate, str) else None
+        if found_parser is not None:
+            return found_parser
     if not listed and model_type in BY_MODEL_TYPE:
         name = BY_MODEL_TYPE[model_type]
         return name, PARSERS[name]

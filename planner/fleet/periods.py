@@ -18,7 +18,6 @@ from planner.errors import InputError
 from planner.scenario.fleet import Horizon, Load
 from planner.scenario.schema import Service
 from planner.units import HOURS_PER_MONTH
-from planner.workload.length_tables import read_rates
 
 Floats = NDArray[np.float64]
 
@@ -91,6 +90,8 @@ def hourly_of(service: Service) -> Hourly:
 
 def _from_series(service: Service, load: Load, name: str) -> Hourly:
     """Hours of a rate series, scaled to the service's mean rate; gaps take their hour's mean of day."""
+    from planner.workload.length_tables import read_rates
+
     series = read_rates(name, load.workload)
     hour = np.floor((series.start_s - series.start_s[0]) / SECONDS_PER_HOUR).astype(int)
     days = int(hour[-1] + 1) // DAY

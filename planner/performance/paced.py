@@ -1,4 +1,4 @@
-"""A step model whose steps all take the same number of times as long."""
+"""Step models whose steps all take the same number of times as long."""
 
 from __future__ import annotations
 
@@ -38,4 +38,42 @@ class PacedSteps:
 
     def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
         """The prediction interval around a predicted ``kind`` of ``seconds`` [s]."""
+        return self.steps.interval(seconds, kind, level)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowedSteps:
+    """A step model every step of which takes ``factor`` times as long; so does admission."""
+
+    steps: StepModel
+    factor: float
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.steps.evidence
+
+    @property
+    def margin(self) -> Margin:
+        return self.steps.margin
+
+    @property
+    def admission_s(self) -> float:
+        return self.factor * self.steps.admission_s
+
+    def step_times(self, batch: StepBatch) -> StepTimes:
+        t = self.steps.step_times(batch)
+        f = self.factor
+        return StepTimes(
+            f * t.weights_s,
+            f * t.kv_s,
+            f * t.compute_s,
+            f * t.collectives_s,
+            f * t.overhead_s,
+            f * t.total_s,
+        )
+
+    def step_seconds(self, batch: StepBatch) -> Number:
+        return self.factor * self.steps.step_seconds(batch)
+
+    def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
         return self.steps.interval(seconds, kind, level)

@@ -19,7 +19,6 @@ from planner.scenario.lengths import Lengths
 from planner.scenario.name_checks import name_problems, with_known_providers
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.text.yaml_source import Loc, Source
-from planner.scenario.validation_messages import complaints
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
@@ -55,6 +54,8 @@ def examined(
             scenario = Scenario.model_validate({"name": default_name, **data})
             break
         except ValidationError as error:
+            from planner.scenario.validation_messages import complaints
+
             current = Source(source.path, data, source.lines, given=source.given)
             wrong = complaints(error, current)
             for loc, problem in wrong:

@@ -22,14 +22,10 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Service
-from planner.serving.simulation.service_simulation import Simulate
 from planner.solving.build_problem import decide
-from planner.solving.kept_simulations import KeptSimulations
-from planner.solving.near_winners import NearWinners
 from planner.solving.operating import operating
 from planner.solving.options import SolveOptions
 from planner.solving.scenario_program import frame
-from planner.solving.simulation_loop import simulated
 from planner.solving.stages import Decided, FleetAtLoad, Framed, WithoutMargin
 
 LEAST_SECONDS = 5.0  # for each row
@@ -70,8 +66,7 @@ def without_margin(
     framed = frame(scenario, decided.offers, size, catalog, decided.calendar)
     chosen = decided.replicas()
     own = replace(framed.problem, kinds=tuple(k for k in framed.problem.kinds if k.key in chosen))
-    simulate = KeptSimulations(known)
-    same, fleet = (_confirmed(framed, p, effort, proved, simulate) for p in (own, framed.problem))
+    same, fleet = (_confirmed(framed, p, effort, known, proved) for p in (own, framed.problem))
     if same is None or fleet is None:
         return None
     if not _no_dearer(fleet.solution, decided) or not _no_dearer(same.solution, decided):
@@ -83,14 +78,18 @@ def _confirmed(
     framed: Framed,
     problem: Problem,
     effort: SolveOptions,
+    known: Known,
     proved: ProvedSolutions | None,
-    simulate: Simulate,
 ) -> Decided | None:
     """The cheapest fleet, in the simulator too where the plan was simulated; None where none holds."""
     decided = Decided(framed, problem, decide(problem, effort, proved=proved))
     if effort.verify != "simulate" or not decided.has_fleet:
         return decided
-    near = NearWinners(effort, simulate, proved)
+    from planner.solving.kept_simulations import KeptSimulations
+    from planner.solving.near_winners import NearWinners
+    from planner.solving.simulation_loop import simulated
+
+    near = NearWinners(effort, KeptSimulations(known), proved)
     fleet, simulation = simulated(FleetAtLoad(decided, operating(decided)), effort, near=near)
     return fleet.decided if simulation.holds else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from planner.catalog.store import Catalog
 from planner.fleet.alternatives.narrower_choices import (
@@ -27,9 +28,7 @@ from planner.plan.prefix_hits import PrefixHits
 from planner.scenario.schema import Scenario, Service
 from planner.solving.build_problem import decide
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
-from planner.solving.kept_simulations import KeptSimulations
 from planner.solving.left_out import left_out
-from planner.solving.near_winners import NearWinners
 from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.scenario_program import frame
@@ -42,6 +41,9 @@ from planner.solving.stages import (
     SolvedFleet,
     UnsolvedScenario,
 )
+
+if TYPE_CHECKING:
+    from planner.solving.near_winners import NearWinners
 
 RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
 
@@ -77,10 +79,9 @@ def solve_scenario(
     framed = frame(scenario, offers, size, catalog, proved=proved)
     progress("solving the program")
     decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
-    near, simulate = None, KeptSimulations(known)
-    if decided.solution.status == "infeasible" and effort.verify == "simulate":
+    near = _near_winners(effort, known, proved) if effort.verify == "simulate" else None
+    if decided.solution.status == "infeasible" and near is not None:
         progress("simulating fleets that need a little more capacity than predicted")
-        near = NearWinners(effort, simulate, proved)
         decided = near.first(decided) or decided
     if decided.solution.status == "infeasible":
         from planner.solving.past_floors import past_floors
@@ -95,22 +96,31 @@ def solve_scenario(
     if not decided.has_fleet:
         return UnsolvedScenario(decided)
     fleet, simulation = FleetAtLoad(decided, operating(decided)), None
-    if effort.verify == "simulate":
+    if near is not None:
         from planner.solving.simulation_loop import simulated
 
-        fleet, simulation = simulated(
-            fleet, effort, progress, near or NearWinners(effort, simulate, proved)
-        )
+        fleet, simulation = simulated(fleet, effort, progress, near)
     hits: Mapping[str, PrefixHits] = {}
     if any(service.conversations is not None for service in scenario.services):
+        from planner.solving.kept_simulations import KeptSimulations
         from planner.solving.prefix_hits import prefix_hits_of
 
-        hits = prefix_hits_of(fleet, effort.seed, simulate)
+        hits = prefix_hits_of(fleet, effort.seed, KeptSimulations(known))
     if not effort.rivals:
         return SolvedFleet(fleet, simulation, hits)
     progress("pricing the alternatives")
     beside = fleets_beside(fleet.decided, catalog, calibration, effort, base, known, proved)
     return SolvedFleet(fleet, simulation, hits, beside)
+
+
+def _near_winners(
+    effort: SolveOptions, known: Known, proved: ProvedSolutions | None
+) -> NearWinners:
+    """What a solve simulates; the simulator is loaded here, and not by a solve without one."""
+    from planner.solving.kept_simulations import KeptSimulations
+    from planner.solving.near_winners import NearWinners
+
+    return NearWinners(effort, KeptSimulations(known), proved)
 
 
 def fleets_beside(

@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.scenario.lengths import Lengths
-from planner.workload.length_tables import is_quantile_table, read_quantiles
-from planner.workload.trace import Trace, read_trace
+
+if TYPE_CHECKING:
+    from planner.workload.trace import Trace
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,9 +40,12 @@ def is_constant(lengths: Lengths) -> bool:
 
 def request_trace(lengths: Lengths) -> Trace | None:
     """The recorded requests that the lengths name, None where they name none."""
-    if lengths.trace is None or is_quantile_table(lengths.trace):
+    if lengths.trace is None:
         return None
-    return read_trace(lengths.trace)
+    from planner.workload.length_tables import is_quantile_table
+    from planner.workload.trace import read_trace
+
+    return None if is_quantile_table(lengths.trace) else read_trace(lengths.trace)
 
 
 def tokens_at(lengths: Lengths, u: Floats, column: Ints | None = None) -> Ints:
@@ -63,6 +68,8 @@ def _points(lengths: Lengths) -> Sequence[tuple[float, float]]:
     if lengths.quantiles is not None:
         return sorted(lengths.quantiles.items())
     if lengths.trace is not None:
+        from planner.workload.length_tables import read_quantiles
+
         return read_quantiles(lengths.trace)
     return ()
 

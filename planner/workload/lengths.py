@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ from planner.workload.length_values import (
     request_trace,
     tokens_at,
 )
-from planner.workload.prefix_reuse import PrefixReuse
-from planner.workload.turns import turn_lengths
+
+if TYPE_CHECKING:
+    from planner.workload.prefix_reuse import PrefixReuse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -175,6 +177,8 @@ def joint_lengths(
 def lengths_of(service: Service) -> JointLengths:
     """The joint lengths of a service; of its turns, where requests are turns of conversations."""
     if service.conversations is not None:
+        from planner.workload.turns import turn_lengths
+
         turns = turn_lengths(service)
         return JointLengths(turns.prompt, turns.output, reuse=turns.reuse)
     joint = joint_lengths(service.prompt_tokens, service.output_tokens, service.length_correlation)

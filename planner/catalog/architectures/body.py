@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from planner.catalog.architectures.blocks import Tensors, embedding, head, linear, norm
-from planner.catalog.architectures.class_table import Head
 from planner.catalog.architectures.fields import LARGEST, ConfigFields
 from planner.catalog.model import Layer
+
+if TYPE_CHECKING:
+    from planner.catalog.architectures.class_table import Head
 
 
 @dataclass(frozen=True, slots=True)

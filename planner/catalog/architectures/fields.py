@@ -141,6 +141,15 @@ class ConfigFields:
             raise self.error(key, "is not a mapping", value, "a mapping")
         return ConfigFields(value, self.where, f"{self.path}{key}.")
 
+    def section_at(self, path: str) -> ConfigFields | None:
+        """The section at a dotted path; None where a part is absent."""
+        found: ConfigFields | None = self
+        for part in path.split("."):
+            if found is None:
+                return None
+            found = found.section(part) if isinstance(found.values.get(part), Mapping) else None
+        return found
+
     def override(self, values: Mapping[str, object]) -> ConfigFields:
         """The same fields, with ``values`` in front of them."""
         merged = ChainMap(cast(dict[str, object], values), cast(dict[str, object], self.values))

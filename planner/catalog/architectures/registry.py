@@ -287,7 +287,15 @@ PARSERS.update(
     {name: ClassParser(row, PARSERS, BY_MODEL_TYPE) for name, row in class_rows().items()}
 )
 _KNOWN = frozenset(PARSERS)
+_SPELT = {name.lower(): name for name in PARSERS}
 _BY_LOWER = {name.lower(): name for name in sorted(PARSERS, reverse=True)}
+
+
+def named_parser(name: str) -> tuple[str, Parser] | None:
+    """A class as it is spelt here, and its parser; None where neither it nor its base is known."""
+    spelt = _SPELT.get(name.lower(), name)
+    parser = parser_of(spelt)
+    return None if parser is None else (spelt, parser)
 
 
 def parser_of(name: str) -> Parser | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
 
-from planner.accuracy.acceptance import AcceptanceRow, acceptance_of, read_acceptance
 from planner.catalog.drafts import DraftMethod, draft_for, draft_model, has_method, prior
 from planner.catalog.engine import EngineSpec
 from planner.catalog.model import ModelSpec
@@ -21,6 +21,9 @@ from planner.errors import InputError
 from planner.evidence import Evidence
 from planner.scenario.search.speculation import Speculation
 from planner.sizing.precision import weights_for
+
+if TYPE_CHECKING:
+    from planner.accuracy.acceptance import AcceptanceRow
 
 SHOWN = 12
 
@@ -88,6 +91,8 @@ def acceptance(
     """The share of ``tokens`` drafted tokens that is accepted, how it is known and from where."""
     if choice.acceptance is not None:
         return choice.acceptance, Evidence.ASSUMED, "stated by the scenario"
+    from planner.accuracy.acceptance import acceptance_of, read_acceptance
+
     table = read_acceptance(catalog.root / "calibration" / "acceptance.csv")
     rows = [r for r in table if r.method == method]
     if choice.workload:

@@ -6,8 +6,6 @@ import time
 from dataclasses import replace
 
 from planner.fleet.program.constraints.migration import overlap_cost
-from planner.fleet.program.decomposition.column_generation import generate
-from planner.fleet.program.decomposition.cover_heuristic import cheapest_of_covers
 from planner.fleet.program.decomposition.neighbourhood_search import (
     FIRST_SHARE,
     blocks_of,
@@ -81,6 +79,9 @@ def _cheapest(columns: Columns, effort: SolverLimits, deadline: float) -> Solver
     whole, terms = until(effort, deadline), cost(columns)
     if not worth_it(columns, effort):
         return minimise(columns.model, terms, whole)
+    from planner.fleet.program.decomposition.column_generation import generate
+    from planner.fleet.program.decomposition.cover_heuristic import cheapest_of_covers
+
     made = generate(columns, terms, whole)
     if made is not None:
         found = cheapest_of_covers(made, effort, deadline)

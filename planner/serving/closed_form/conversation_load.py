@@ -8,6 +8,7 @@ targets hold with the hits of that very rate.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from planner.serving.closed_form.step_grid import mean_kv_bytes
 from planner.serving.limits import ReplicaLimits
 from planner.serving.offload import Offload, recompute_s_per_token
 from planner.workload.lengths import JointLengths
-from planner.workload.prefix_reuse import Ints, PrefixReuse
+
+if TYPE_CHECKING:
+    from planner.workload.prefix_reuse import Ints, PrefixReuse
 
 AGREES = 0.02  # of the rate
 MOST_ROUNDS = 6

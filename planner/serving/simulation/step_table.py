@@ -3,8 +3,9 @@
 A simulation asks for hundreds of thousands of step times one by one; a step model is fast only in
 bulk. Decode steps are tabulated exactly in the batch and linearly between knots of the mean context;
 steps with prefill are interpolated between lattice points 15 % apart in batch and prompt tokens, and
-between knots of the mean context and of the tokens each prompt token attends to. Rows are computed
-when first needed. ``tests/serving/simulation/test_step_table.py`` bounds the error against the model.
+between knots of the mean context and of the tokens each prompt token attends to. Rows are priced when
+first needed, once for all tables of a step model (``serving.step_lattice``).
+``tests/serving/simulation/test_step_table.py`` bounds the error against the model.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from numpy.typing import NDArray
 
 from planner.performance.steps import StepBatch, StepModel
 from planner.serving.simulation.sequence import ScheduledStep
+from planner.serving.step_lattice import (
+    CONTEXT_KNOTS,
+    MANY_SEQUENCES,
+    MIXED_KNOTS,
+    ROW_BLOCK,
+    StepLattice,
+    decode_seconds,
+    mixed_seconds,
+)
 
 Floats = NDArray[np.float64]
-
-ROW_BLOCK = 32  # decode rows priced together
-LATTICE_GROWTH = 1.15
-CONTEXT_KNOTS = 20
-MIXED_KNOTS = 6
-MANY_SEQUENCES = 8
 
 
 class StepTable:
@@ -47,11 +51,11 @@ class StepTable:
         self._steps = steps
         self.joins = joins
         self.ranks = ranks
-        self.knots = _knots(longest_tokens, CONTEXT_KNOTS)
+        lattice = StepLattice(longest_tokens, largest_batch, largest_prefill, ranks)
+        self._lattice = lattice
+        self.knots, self.coarse = lattice.knots, lattice.coarse
+        self.batches, self.prefills = lattice.batches, lattice.prefills
         self._rows: dict[int, tuple[list[float], list[float]]] = {}
-        self.coarse = _knots(longest_tokens, MIXED_KNOTS)
-        self.batches = [0, *_lattice(largest_batch)]
-        self.prefills = _lattice(max(largest_prefill, 2))
         self._mixed: dict[int, list[list[float]]] = {}
 
     def decode_s(self, batch: int, context: float) -> float:
@@ -137,11 +141,8 @@ class StepTable:
         """
         first = (batch - 1) // ROW_BLOCK * ROW_BLOCK + 1
         knots = np.array(self.knots)
-        n = np.repeat(np.arange(first, first + ROW_BLOCK, dtype=float), len(knots))
-        zero = np.zeros_like(n)
-        context = n * np.tile(knots, ROW_BLOCK)
-        seconds = self._steps.step_seconds(StepBatch(n, context, zero, zero, zero, n))
-        table = np.asarray(seconds, dtype=float).reshape(ROW_BLOCK, len(knots))
+        seconds = decode_seconds(self._steps, self._lattice, first)
+        table = seconds.reshape(ROW_BLOCK, len(knots))
         return first, table, np.diff(table, axis=1) / np.diff(knots)
 
     def _mixed_row(self, row: int) -> list[list[float]]:
@@ -153,39 +154,8 @@ class StepTable:
 
         The table has a prompt on every rank; with fewer, experts see fewer tokens and no rank waits.
         """
-        knots = np.array(self.coarse)
-        prefills = np.array(self.prefills, dtype=float)
-        n = float(self.batches[row])
-        shape = (len(prefills), MIXED_KNOTS, MIXED_KNOTS)
-        tokens = np.broadcast_to(prefills[:, None, None], shape).ravel()
-        context = np.broadcast_to(n * knots[None, :, None], shape).ravel()
-        pairs = tokens * np.broadcast_to(knots[None, None, :], shape).ravel()
-        middle = knots[MIXED_KNOTS // 2]
-        size = len(prefills)
-        tokens = np.concatenate([tokens, prefills, prefills])
-        context = np.concatenate([context, np.full(2 * size, n * middle)])
-        pairs = np.concatenate([pairs, prefills * middle, prefills * middle])
-        sequences = np.full(len(tokens), float(self.ranks))
-        sequences[-size:] += MANY_SEQUENCES
-        batch = np.full(len(tokens), n)
-        seconds = np.asarray(
-            self._steps.step_seconds(
-                StepBatch(batch, context, tokens, sequences, pairs, batch + sequences)
-            ),
-            dtype=float,
-        )
+        size = len(self.prefills)
+        seconds = mixed_seconds(self._steps, self._lattice, row)
         grid = seconds[: -2 * size].reshape(size, -1)
         each = (seconds[-size:] - seconds[-2 * size : -size]) / MANY_SEQUENCES
         return np.column_stack([grid, each])
-
-
-def _knots(longest: int, count: int) -> list[float]:
-    top = max(float(longest), 64.0)
-    return [0.0, *np.geomspace(min(32.0, top / 2), top, count - 1).tolist()]
-
-
-def _lattice(largest: int) -> list[int]:
-    points = [1]
-    while points[-1] < largest:
-        points.append(min(max(points[-1] + 1, int(points[-1] * LATTICE_GROWTH)), max(largest, 2)))
-    return points

@@ -55,7 +55,7 @@ class ClassParser:
     def _text(self, fields: ConfigFields) -> ConfigFields:
         """The text model's fields: its own section, with the class's defaults behind them."""
         for path in self.row.sections:
-            section = section_at(fields, path)
+            section = fields.section_at(path)
             if section is not None:
                 full = with_class_defaults(section)
                 if fields.has("tie_word_embeddings") and not section.has("tie_word_embeddings"):
@@ -94,16 +94,6 @@ class HeadParser:
         return with_score(body, fields, two_layers=self.rule.two_layers)
 
 
-def section_at(fields: ConfigFields, path: str) -> ConfigFields | None:
-    """The section at a dotted path; None where a part is absent."""
-    found: ConfigFields | None = fields
-    for part in path.split("."):
-        if found is None:
-            return None
-        found = found.section(part) if isinstance(found.values.get(part), Mapping) else None
-    return found
-
-
 def _tower(fields: ConfigFields, path: str, style: str, hidden: int) -> tuple[Tensors, str]:
     """The tensors of one tower, and what is approximate about them; ``@name`` is a tower by name."""
     if path.startswith("@"):
@@ -113,7 +103,7 @@ def _tower(fields: ConfigFields, path: str, style: str, hidden: int) -> tuple[Te
     if isinstance(value, str):
         section = ConfigFields({"name": value}, fields.where, f"{path}.")
     else:
-        found = section_at(fields, path)
+        found = fields.section_at(path)
         if found is None:
             return (), ""
         section = with_class_defaults(found)
@@ -137,4 +127,4 @@ def _tower(fields: ConfigFields, path: str, style: str, hidden: int) -> tuple[Te
 def _holder(fields: ConfigFields, path: str) -> ConfigFields:
     """The fields beside a tower's section, where projectors are described."""
     parent, _, _ = path.rpartition(".")
-    return (section_at(fields, parent) if parent else fields) or fields
+    return (fields.section_at(parent) if parent else fields) or fields

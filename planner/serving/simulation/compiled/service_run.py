@@ -22,8 +22,9 @@ from planner.serving.simulation.compiled import library as c
 from planner.serving.simulation.compiled.coverage import POLICIES, SCHEDULERS
 from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.replica_groups import Handover, Pool
-from planner.serving.simulation.step_table import ROW_BLOCK, StepTable
+from planner.serving.simulation.step_table import StepTable
 from planner.serving.simulation.timed_replica import Journal, TimedReplica
+from planner.serving.step_lattice import ROW_BLOCK
 
 Part = TypeVar("Part")
 Struct = TypeVar("Struct", bound=ctypes.Structure)
