@@ -26,6 +26,7 @@ from planner.performance.factors import Calibration
 from planner.plan.prefix_hits import PrefixHits
 from planner.scenario.schema import Scenario, Service
 from planner.solving.build_problem import decide
+from planner.solving.cheapest import cheapest_alone
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
 from planner.solving.kept_simulations import KeptSimulations
 from planner.solving.left_out import left_out
@@ -56,12 +57,14 @@ def solve_scenario(
     sized: SizedBefore | None = None,
     known: Known | None = None,
     progress: Progress = lambda _message: None,
+    for_cost: bool = False,
 ) -> Solved:
     """Decide the cheapest fleet for ``scenario``.
 
     ``base``: folder that relative paths in the scenario are resolved against. ``sized``: candidates
-    remembered between solves; ``known``: of deployments, likewise. Raises InputError for names and files
-    that do not exist, SolverError when the solver fails.
+    remembered between solves; ``known``: of deployments, likewise. ``for_cost``: only what the fleet is and
+    costs is read, so that deployments that cost more need not be sized. Raises InputError for names and
+    files that do not exist, SolverError when the solver fails.
     """
     progress("sizing candidates")
     known = known or Known()
@@ -74,9 +77,13 @@ def solve_scenario(
         return enumerate_candidates(service, catalog, offers, calibration, shares, known)
 
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
-    framed = frame(scenario, offers, size, catalog, proved=proved)
-    progress("solving the program")
-    decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
+    decided = None
+    if for_cost and effort.verify == "none" and not effort.rivals:
+        decided = cheapest_alone(scenario, offers, catalog, calibration, effort, known, proved)
+    if decided is None:
+        framed = frame(scenario, offers, size, catalog, proved=proved)
+        progress("solving the program")
+        decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
     near, simulate = None, KeptSimulations(known)
     if decided.solution.status == "infeasible" and effort.verify == "simulate":
         progress("simulating fleets that need a little more capacity than predicted")
