@@ -22,10 +22,11 @@ from planner.fleet.program.too_dear import without_too_dear
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.near_winners import scaled
 from planner.solving.options import SolveOptions
 from planner.solving.stages import Decided, Framed
 
-FIRST = 6  # deployments of a service that are sized at first, the cheapest at their ceilings
+FIRST = 4  # deployments of a service that are sized at first, the cheapest at their ceilings
 
 
 def cheapest_alone(
@@ -35,11 +36,14 @@ def cheapest_alone(
     calibration: Calibration,
     effort: SolveOptions,
     known: Known,
-    proved: ProvedSolutions | None,
+    proved: ProvedSolutions | None = None,
+    factors: Mapping[str, float] | None = None,
 ) -> Decided | None:
     """The cheapest fleet, decided among the deployments that could be part of it.
 
-    None where that is not proved so, and where there is none: all deployments are then to be sized.
+    ``known``: of deployments, shared with other questions; ``proved``: programs of the same question that
+    were solved before; ``factors``: on the predicted capacity of each kind, known from a simulation. None
+    where that is not proved so, and where there is none: all deployments are then to be sized.
     """
     if not _is_plain(scenario):
         return None
@@ -53,13 +57,15 @@ def cheapest_alone(
     }
     at_ceilings = {name: c.at_ceilings for name, c in found.items()}
     optimistic = problem_of(scenario, at_ceilings, offers, catalog, calendar)
+    optimistic = scaled(optimistic, factors or {})
     ranked = ranked_by_cost(optimistic)
     if ranked is None:
         return None
     count, chosen = FIRST, cheapest_of(ranked, FIRST)
     while True:
         framed = _framed(scenario, offers, catalog, calendar, found, chosen)
-        solution = decide(framed.problem, effort, proved=proved)
+        problem = scaled(framed.problem, factors or {})
+        solution = decide(problem, effort, proved=proved)
         cost = solution.objective_usd_per_hour
         if cost is None:
             if count >= max(map(len, ranked.values())):
@@ -69,7 +75,7 @@ def cheapest_alone(
             continue
         left = {k.key for k in without_too_dear(optimistic, cost).kinds} - chosen
         if not left:
-            return Decided(framed, framed.problem, solution)
+            return Decided(framed, problem, solution)
         chosen |= left
 
 

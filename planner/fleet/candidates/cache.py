@@ -34,8 +34,8 @@ class SizedBefore:
     ) -> None:
         self._catalog = catalog
         self.calibration = calibration
-        self._deployments = known or Known()
-        self._known: dict[tuple[object, ...], CandidateSet] = {}
+        self.known = known or Known()
+        self._parts: dict[tuple[object, ...], CandidateSet] = {}
 
     def candidates(
         self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[GpuPart, ...] = ()
@@ -60,7 +60,7 @@ class SizedBefore:
         keys = [
             (requested, rest, *part, _node(largest.get(part[0])), gpu_shares) for part in spanned
         ]
-        new = {k: p for k, p in zip(keys, spanned, strict=True) if k not in self._known}
+        new = {k: p for k, p in zip(keys, spanned, strict=True) if k not in self._parts}
         if new:
             found = enumerate_parts(
                 service,
@@ -68,11 +68,11 @@ class SizedBefore:
                 tuple(largest.values()),
                 self.calibration,
                 gpu_shares,
-                self._deployments,
+                self.known,
                 tuple(new.values()),
             )
-            self._known.update(zip(new, found, strict=True))
-        parts = [self._known[key] for key in keys]
+            self._parts.update(zip(new, found, strict=True))
+        parts = [self._parts[key] for key in keys]
         by_key = {c.key: c for part in parts for c in part.candidates}
         rejections = dict.fromkeys(r for part in parts for r in part.rejections)
         return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
@@ -87,11 +87,11 @@ class SizedBefore:
         """A search whose units may run on two GPU types, which no part of it has alone."""
         nodes = tuple(sorted((o.gpu, o.gpu_count) for o in largest))
         key = (requested, service.search.model_dump_json(), nodes, gpu_shares)
-        if key not in self._known:
-            self._known[key] = enumerate_candidates(
-                service, self._catalog, largest, self.calibration, gpu_shares, self._deployments
+        if key not in self._parts:
+            self._parts[key] = enumerate_candidates(
+                service, self._catalog, largest, self.calibration, gpu_shares, self.known
             )
-        return self._known[key]
+        return self._parts[key]
 
 
 def _irrelevant(service: Service) -> set[str]:
