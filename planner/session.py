@@ -123,7 +123,8 @@ class Session:
 
         ``base``: folder that a scenario's relative paths start from; a file's own folder for a file.
         ``sized``: candidates remembered between solves with this catalog and these factors. ``for_cost``:
-        the plan has neither an acceptance test nor what losses do. Raises InputError for bad input,
+        only what the fleet is and costs is read of the plan: it has neither an acceptance test nor what
+        losses do, and may not say why dearer deployments were rejected. Raises InputError for bad input,
         CatalogError for bad data, SolverError when the solver fails.
         """
         started = time.monotonic()
@@ -141,6 +142,7 @@ class Session:
             sized=sized,
             known=self.known,
             progress=progress,
+            for_cost=for_cost,
         )
         self.known.save()
         duration_s = time.monotonic() - started

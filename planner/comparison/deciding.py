@@ -12,6 +12,7 @@ from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.problem import Problem, Solution
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
+from planner.solving.cheapest import cheapest_alone
 from planner.solving.near_winners import scaled
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.pipeline import solve_scenario
@@ -42,11 +43,22 @@ class Decider:
         )
 
     def decide(self, scenario: Scenario, factors: Mapping[str, float] | None = None) -> Decided:
-        """Size the candidates of ``scenario`` and solve its program, without simulating the fleet.
+        """The cheapest fleet of ``scenario``, not simulated, among the candidates that could be part of it.
 
         ``factors``: on the predicted capacity of each kind, known from a simulation.
         """
         offers = offers_of(scenario, self.catalog, self.base)
+        found = cheapest_alone(
+            scenario,
+            offers,
+            self.catalog,
+            self.sized.calibration,
+            self.effort,
+            self.sized.known,
+            factors=factors,
+        )
+        if found is not None:
+            return found
         shares = scenario.sharing.gpu
         framed = frame(
             scenario, offers, lambda s: self.sized.candidates(s, offers, shares), self.catalog

@@ -58,12 +58,14 @@ def solve_scenario(
     sized: SizedBefore | None = None,
     known: Known | None = None,
     progress: Progress = lambda _message: None,
+    for_cost: bool = False,
 ) -> Solved:
     """Decide the cheapest fleet for ``scenario``.
 
     ``base``: folder that relative paths in the scenario are resolved against. ``sized``: candidates
-    remembered between solves; ``known``: of deployments, likewise. Raises InputError for names and files
-    that do not exist, SolverError when the solver fails.
+    remembered between solves; ``known``: of deployments, likewise. ``for_cost``: only what the fleet is and
+    costs is read, so that deployments that cost more need not be sized. Raises InputError for names and
+    files that do not exist, SolverError when the solver fails.
     """
     progress("sizing candidates")
     known = known or Known()
@@ -76,9 +78,15 @@ def solve_scenario(
         return enumerate_candidates(service, catalog, offers, calibration, shares, known)
 
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
-    framed = frame(scenario, offers, size, catalog, proved=proved)
-    progress("solving the program")
-    decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
+    decided = None
+    if for_cost and effort.verify == "none" and not effort.rivals:
+        from planner.solving.cheapest import cheapest_alone
+
+        decided = cheapest_alone(scenario, offers, catalog, calibration, effort, known, proved)
+    if decided is None:
+        framed = frame(scenario, offers, size, catalog, proved=proved)
+        progress("solving the program")
+        decided = Decided(framed, framed.problem, decide(framed.problem, effort, proved=proved))
     near = _near_winners(effort, known, proved) if effort.verify == "simulate" else None
     if decided.solution.status == "infeasible" and near is not None:
         progress("simulating fleets that need a little more capacity than predicted")

@@ -37,8 +37,8 @@ class SizedBefore:
     ) -> None:
         self._catalog = catalog
         self.calibration = calibration
-        self._deployments = known or Known()
-        self._known: dict[tuple[object, ...], CandidateSet] = {}
+        self.known = known or Known()
+        self._parts: dict[tuple[object, ...], CandidateSet] = {}
 
     def candidates(
         self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[GpuPart, ...] = ()
@@ -59,7 +59,7 @@ class SizedBefore:
             itertools.product(gpus, search.engines, reversed(formats.values()), search.kv_cache)
         )
         keys = [(requested, rest, *part, _sizes(nodes, part[0]), gpu_shares) for part in spanned]
-        new = {k: p for k, p in zip(keys, spanned, strict=True) if k not in self._known}
+        new = {k: p for k, p in zip(keys, spanned, strict=True) if k not in self._parts}
         if new:
             found = enumerate_parts(
                 service,
@@ -67,11 +67,11 @@ class SizedBefore:
                 listed,
                 self.calibration,
                 gpu_shares,
-                self._deployments,
+                self.known,
                 tuple(new.values()),
             )
-            self._known.update(zip(new, found, strict=True))
-        parts = [self._known[key] for key in keys]
+            self._parts.update(zip(new, found, strict=True))
+        parts = [self._parts[key] for key in keys]
         by_key = {c.key: c for part in parts for c in part.candidates}
         rejections = dict.fromkeys(r for part in parts for r in part.rejections)
         return CandidateSet(service.name, tuple(by_key.values()), tuple(rejections))
@@ -92,12 +92,12 @@ class SizedBefore:
         """A search whose units may run on two GPU types, which no part of it has alone."""
         sizes = tuple((gpu, _sizes(nodes, gpu)) for gpu in sorted(nodes))
         key = (requested, service.search.model_dump_json(), sizes, gpu_shares)
-        if key not in self._known:
+        if key not in self._parts:
             listed = tuple(offer for found in nodes.values() for offer in found.values())
-            self._known[key] = enumerate_candidates(
-                service, self._catalog, listed, self.calibration, gpu_shares, self._deployments
+            self._parts[key] = enumerate_candidates(
+                service, self._catalog, listed, self.calibration, gpu_shares, self.known
             )
-        return self._known[key]
+        return self._parts[key]
 
 
 def _irrelevant(service: Service) -> set[str]:

@@ -7,7 +7,7 @@ deployment stops at the first that rules it out, and keeps the reason in words a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from planner.catalog.offer import Offer
@@ -46,6 +46,8 @@ BROUGHT = {  # fields of a service that say how much of what arrives, or what is
 
 Part = tuple[str, str, str, str]  # GPU, engine, weights, KV cache
 Prepared = dict[str, LoadedReplica | Rejection]  # by the text of a layout
+Try = Callable[[SpannedLayout], Candidate | Rejection]
+Sizing = Callable[[Iterable[SpannedLayout]], Try]  # looks at layouts together, then at one by one
 
 
 def enumerate_candidates(
@@ -64,11 +66,24 @@ def enumerate_candidates(
     their physical floor are rejected with what is predicted of them. Raises InputError for a
     name the catalog does not know, PhysicsBreach when a prediction beats a floor.
     """
-    context = _context(service, catalog, offers, calibration, known or Known())
+    context = context_of(service, catalog, offers, calibration, known or Known())
     if past_floors:
         context = replace(context, past_floors=True, outcomes=None)
-    span = _spanned(context, gpu_shares, service.search.model_dump_json())
-    return _set_of(context, span, _prepared(span, context))
+    return candidates_of(context, gpu_shares, lambda layouts: in_full(layouts, context))
+
+
+def candidates_of(
+    context: Context, gpu_shares: tuple[GpuPart, ...], sizing: Sizing
+) -> CandidateSet:
+    """What ``sizing`` makes of every deployment that a service's search spans."""
+    span = _spanned(context, gpu_shares, context.service.search.model_dump_json())
+    return _set_of(context, span, sizing(span), sizing)
+
+
+def in_full(layouts: Iterable[SpannedLayout], context: Context) -> Try:
+    """How each of ``layouts`` is sized, the steady states of new ones solved together."""
+    prepared = _prepared(layouts, context)
+    return lambda layout: try_with(prepared, layout, context)
 
 
 def enumerate_parts(
@@ -81,7 +96,7 @@ def enumerate_parts(
     parts: Sequence[Part],
 ) -> list[CandidateSet]:
     """What ``enumerate_candidates`` gives for each of ``parts`` of the search alone, sized together."""
-    context = _context(service, catalog, offers, calibration, known)
+    context = context_of(service, catalog, offers, calibration, known)
     search = service.search
     rest = search.model_dump_json(exclude={"gpus", "engines", "weights", "kv_cache"})
     contexts, spans = [], []
@@ -96,13 +111,17 @@ def enumerate_parts(
         contexts.append(replace(context, service=narrow))
         spans.append(_spanned(contexts[-1], gpu_shares, rest, gpu, engine, weights, kv_cache))
     prepared = _prepared(itertools.chain(*spans), context)
-    return [_set_of(c, span, prepared) for c, span in zip(contexts, spans, strict=True)]
+
+    def sized(c: Context, span: Span) -> CandidateSet:
+        return _set_of(c, span, lambda x: try_with(prepared, x, c), lambda some: in_full(some, c))
+
+    return [sized(c, span) for c, span in zip(contexts, spans, strict=True)]
 
 
-def _set_of(context: Context, span: Span, prepared: Prepared) -> CandidateSet:
+def _set_of(context: Context, span: Span, attempt: Try, sizing: Sizing) -> CandidateSet:
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
-    for tried in _tried(context, span, prepared):
+    for tried in _tried(context, span, attempt, sizing):
         if isinstance(tried, Candidate):
             candidates.append(tried)
         else:
@@ -110,13 +129,14 @@ def _set_of(context: Context, span: Span, prepared: Prepared) -> CandidateSet:
     return CandidateSet(context.service.name, tuple(candidates), tuple(rejections))
 
 
-def _context(
+def context_of(
     service: Service,
     catalog: Catalog,
     offers: Iterable[Offer],
     calibration: Calibration,
     known: Known,
 ) -> Context:
+    """What every deployment of a service is tried under, on the GPUs that ``offers`` hold."""
     offers = tuple(offers)
     largest: dict[str, int] = {}
     for offer in offers:
@@ -173,21 +193,23 @@ def _parts(
         yield from cuts_of(gpu_shares, deployment.gpu.name, context.catalog.root)
 
 
-def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candidate | Rejection]:
+def _tried(
+    context: Context, span: Span, attempt: Try, sizing: Sizing
+) -> Iterator[Candidate | Rejection]:
     """Replicas that do both, then units of two pools where the search asks for them."""
     pools = context.service.search.disaggregation
     yield from _unpriced(context)
     for lacking in without_draft(context.service, context.catalog):
         yield Rejection(RejectionReason.NO_DRAFT, lacking.label, lacking.detail)
     short: dict[Deployment, bool] = {}
-    for layout, tried in _fastest_first(span, context, prepared):
+    for layout, tried in _fastest_first(span, attempt):
         yield tried
         if layout.cut == WHOLE:
             one = layout.single
             short[one] = short.get(one, True) and _is_short(tried)
     deeper = [one for one, lacks in short.items() if lacks]
     if deeper:
-        yield from _deeper(deeper, context)
+        yield from _deeper(deeper, context, sizing)
     if pools is not None:
         from planner.fleet.candidates.disaggregated import units
 
@@ -195,7 +217,7 @@ def _tried(context: Context, span: Span, prepared: Prepared) -> Iterator[Candida
 
 
 def _fastest_first(
-    span: Iterable[SpannedLayout], context: Context, prepared: Prepared
+    span: Iterable[SpannedLayout], attempt: Try
 ) -> Iterator[tuple[SpannedLayout, Candidate | Rejection]]:
     """What comes of each layout; of one that is rejected, nothing of the same on slower networks."""
     rejected: set[tuple[Deployment, GpuCut]] = set()
@@ -203,7 +225,7 @@ def _fastest_first(
         usual = (on_usual_network(layout.whole), layout.cut)
         if usual in rejected:
             continue
-        tried = _try(layout, context, prepared)
+        tried = attempt(layout)
         if isinstance(tried, Rejection):
             rejected.add(usual)
         yield layout, tried
@@ -244,7 +266,9 @@ def _is_short(tried: Candidate | Rejection) -> bool:
     return isinstance(tried, Rejection) and tried.reason in lacks
 
 
-def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Rejection]:
+def _deeper(
+    ones: list[Deployment], context: Context, sizing: Sizing
+) -> Iterator[Candidate | Rejection]:
     """The same GPU, engine and formats in pipeline stages, up to the fewest that hold the model."""
     degrees = deeper_layouts(context.service.search, ones[0].model)
     widths = {
@@ -259,11 +283,11 @@ def _deeper(ones: list[Deployment], context: Context) -> Iterator[Candidate | Re
 
     stages = list(widths)
     first = {one: cut(one, stages[0]) for one in ones} if stages else {}
-    prepared = _prepared(itertools.chain(*first.values()), context)
+    attempt = sizing(itertools.chain(*first.values()))
     for one in first:
         for pipeline in stages:
             layouts = first[one] if pipeline == stages[0] else cut(one, pipeline)
-            tried = [found for _, found in _fastest_first(layouts, context, prepared)]
+            tried = [found for _, found in _fastest_first(layouts, attempt)]
             yield from tried
             if not all(_is_short(t) for t in tried):
                 break
@@ -280,7 +304,8 @@ def _in_stages(one: Deployment, pipeline: int, widths: tuple[int, ...], context:
     )
 
 
-def _try(layout: SpannedLayout, context: Context, prepared: Prepared) -> Candidate | Rejection:
+def try_with(prepared: Prepared, layout: SpannedLayout, context: Context) -> Candidate | Rejection:
+    """How a layout fares, as it is known or sized from ``prepared``."""
     key = _tried_as(layout, context)
     tried = context.known.tried.of(key, lambda: _tried_before(layout, context, prepared))
     assert isinstance(tried, Candidate | Rejection)
@@ -309,7 +334,7 @@ def _tried_before(
     return tried
 
 
-def _is_known(layout: SpannedLayout, context: Context) -> bool:
+def is_known(layout: SpannedLayout, context: Context) -> bool:
     """Whether this or an earlier run has tried a layout."""
     if _tried_as(layout, context) in context.known.tried:
         return True
@@ -334,7 +359,7 @@ def _tried_as(layout: SpannedLayout, context: Context) -> tuple[Hashable, ...]:
 
 def _prepared(layouts: Iterable[SpannedLayout], context: Context) -> Prepared:
     """Replicas that are new, by layout, their steady states solved together."""
-    new = {x.text: loaded(x, context) for x in layouts if not _is_known(x, context)}
+    new = {x.text: loaded(x, context) for x in layouts if not is_known(x, context)}
     solve_ahead(
         [
             (states, found.slo)

@@ -105,7 +105,8 @@ class Known:
     ``seconds``: of its steps as predicted, whatever margin they are sized with; ``lengths``: of requests,
     equal ones once; ``tried``: candidates and rejections by what a service requires; ``outcomes``: of
     earlier runs, None where they are not kept; ``solutions``: programs proved before;
-    ``simulations``: what fleets did in the simulator, kept between runs where ``namespace`` says of what.
+    ``simulations``: what fleets did in the simulator; ``ceilings``: rates that replicas cannot exceed, by
+    load; both kept between runs where ``namespace`` says of what.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Known:
         namespace: str | None = None,
     ) -> None:
         self.simulations = RowStore("played", namespace or "", lasts=namespace is not None)
+        self.ceilings = RowStore("ceilings", namespace or "", lasts=namespace is not None)
         self.outcomes = outcomes
         self.solutions = solutions
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
@@ -161,6 +163,7 @@ class Known:
         if self.solutions is not None:
             self.solutions.save()
         self.simulations.save()
+        self.ceilings.save()
 
 
 def digest(lengths: JointLengths) -> bytes:

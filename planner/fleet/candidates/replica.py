@@ -61,7 +61,7 @@ def on_part(whole: Deployment, cut: GpuCut, catalog: Catalog) -> Deployment:
 def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection:
     """The replica with its steady states, not solved yet, or the first check that rules it out."""
     service = context.service
-    replica = _fitting(layout, context)
+    replica = fitting(layout, context)
     if not isinstance(replica, FittingReplica):
         reason, detail, miss = replica
         return Rejection(reason, layout.label, detail, miss)
@@ -116,7 +116,7 @@ def sized(
     )
 
 
-def _fitting(layout: SpannedLayout, context: Context) -> FittingReplica | Refusal:
+def fitting(layout: SpannedLayout, context: Context) -> FittingReplica | Refusal:
     """What does not depend on targets, looked up where it was found before."""
     longest, service = context.lengths.max_total, context.service
     conditions = (longest, service.allow_lower_precision, service.buckets is None)

@@ -25,6 +25,9 @@ from planner.fleet.program.solver_output import native_stdout_silenced
 
 SOLVERS = ("highs", "cbc")
 PROVED_GAP = 1e-6
+SMALL_COLUMNS = (
+    200  # up to which a feasibility jump, 5 ms whatever the program, takes longer than the rest
+)
 _scheduled: int | None = None  # threads HiGHS's scheduler of this process was started with
 _CBC_BOUND = re.compile(r"^Lower bound:\s+(\S+)", re.MULTILINE)
 _CBC_VERSION = re.compile(r"Version:\s*(\S+)")
@@ -246,7 +249,10 @@ def _hand_over(problem: Any) -> None:
     model.a_matrix_.start_ = np.array(starts, np.int32)
     model.a_matrix_.index_ = np.array(indices, np.int32)
     model.a_matrix_.value_ = np.array(values, float)
-    problem.solverModel.passModel(model)
+    highs = problem.solverModel
+    if len(columns) <= SMALL_COLUMNS:
+        highs.setOptionValue("mip_heuristic_run_feasibility_jump", False)
+    highs.passModel(model)
 
 
 def _rows(problem: Any) -> list[Any]:

@@ -23,6 +23,7 @@ from planner.serving.closed_form.latency_tails import (
     long_gaps,
     slow_answers,
 )
+from planner.serving.closed_form.replica_ceiling import reach_of
 from planner.serving.closed_form.replica_curves import (
     ReplicaCurves,
     curves_from,
@@ -230,10 +231,9 @@ def late_by_state(states: SteadyState, metric: str, seconds: Floats | float) -> 
 def ceiling_of(c: ReplicaCurves) -> tuple[float, CapacityLimit]:
     """The rate at which some resource is used up [requests/s], and which."""
     state = np.maximum(c.state, 1.0)
-    steps = max(c.steps_per_request, bounds.TINY)
-    # batch n sustains lambda: lambda * steps * D / (1 - lambda delta) = n
-    sustained = state / (steps * c.decode_s + state * c.prefill_shared_s)
-    prefill = 1 / np.maximum(c.queue_s, bounds.TINY)
+    sustained, prefill = reach_of(
+        c.state, c.steps_per_request, c.decode_s, c.prefill_shared_s, c.queue_s
+    )
     reach = np.minimum(sustained, prefill)
     best = int(np.argmax(reach))
     if best < len(state) - 1 or prefill[best] <= sustained[best]:

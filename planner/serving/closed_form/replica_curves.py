@@ -107,20 +107,17 @@ def curves_from(
     every_own = (count - 1) * chunk_s + last_s
     own, last_s, count = (a[:, :count_of_prompts] for a in (every_own, last_s, count))
     delta = np.maximum(own - count * base[:, None], 0.0)
-    per_step = np.maximum(1.0, grid.full / grid.mean_prompt)
-    if not limits.chunked:  # the prompt that does not fit any more leaves half of itself empty
-        equal = nodes.prompt_second_moment < EQUAL
-        per_step = np.floor(per_step) if equal else np.maximum(1.0, per_step - 0.5)
+    per_step, shared, work = full_step_parts(
+        base, full_s, grid.full, grid.mean_prompt, nodes, limits
+    )
     w = nodes.prompt_weight
     mean_delta = delta @ w
-    shared = np.maximum(full_s - base, 0.0) / per_step
     # prompts of mixed lengths cost more than equal ones, the less so the more share a step
     bent = mean_delta / np.maximum(one_s[:, 0] - base, TINY) - 1 if grid.fits_whole else 0.0
     pair_s, four_s = (
         np.maximum(seconds[:, 0] - base, 0.0) / prompts[:, 0] * (1 + np.clip(bent, 0.0, 1.0) / k)
         for k, seconds, prompts in ((2, pair_s, together[1]), (4, four_s, together[2]))
     )
-    work = np.where(first, shared, np.maximum(shared + base / per_step, TINY))
     spread = 1.0
     if len(w) > 1:
         coarse = float((nodes.prompt**2) @ w / (nodes.prompt @ w) ** 2) - 1
@@ -161,6 +158,29 @@ def curves_from(
         nodes=nodes,
         admission_s=admission_s,
     )
+
+
+def full_step_parts(
+    base_s: Floats,
+    full_s: Floats,
+    tokens: Floats,
+    mean_prompt: float,
+    nodes: LengthNodes,
+    limits: ReplicaLimits,
+) -> tuple[Floats, Floats, Floats]:
+    """Prompts that share a full step, what each adds to it, and each one's part of it [s], by state.
+
+    base_s: the step without prompts, 0 where they go first; full_s: with ``tokens`` of prompts, all that fit;
+    mean_prompt: tokens of one.
+    """
+    per_step = np.maximum(1.0, tokens / mean_prompt)
+    if not limits.chunked:  # the prompt that does not fit any more leaves half of itself empty
+        equal = nodes.prompt_second_moment < EQUAL
+        per_step = np.floor(per_step) if equal else np.maximum(1.0, per_step - 0.5)
+    shared = np.maximum(full_s - base_s, 0.0) / per_step
+    first = limits.scheduler is Scheduler.PREFILL_FIRST
+    work = np.where(first, shared, np.maximum(shared + base_s / per_step, TINY))
+    return per_step, shared, work
 
 
 def _median(values: Floats) -> float:

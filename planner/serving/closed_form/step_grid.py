@@ -65,9 +65,7 @@ def step_grid(
     limits: ReplicaLimits, lengths: JointLengths, prefix_hit_share: float
 ) -> tuple[StepGrid, float, CapacityLimit]:
     """The grid of a replica, KV bytes of a request in flight [B], and what bounds the largest batch."""
-    shared = limits.sharing(lengths.shared_tokens)
-    kv_bytes = mean_kv_bytes(shared, lengths)
-    slots, bound = _slots(shared, lengths, kv_bytes)
+    slots, kv_bytes, bound = slots_of(limits, lengths)
     grid = _grid(
         lengths,
         prefix_hit_share,
@@ -80,6 +78,14 @@ def step_grid(
         limits.scheduler is Scheduler.PREFILL_FIRST,
     )
     return grid, kv_bytes, bound
+
+
+def slots_of(limits: ReplicaLimits, lengths: JointLengths) -> tuple[float, float, CapacityLimit]:
+    """The largest batch, KV bytes of a request in flight [B], and what bounds the batch."""
+    shared = limits.sharing(lengths.shared_tokens)
+    kv_bytes = mean_kv_bytes(shared, lengths)
+    slots, bound = _slots(shared, lengths, kv_bytes)
+    return slots, kv_bytes, bound
 
 
 @lru_cache(maxsize=MOST_GRIDS)
@@ -96,30 +102,23 @@ def _grid(
 ) -> StepGrid:
     """``first``: prompts go before decode; ``ranks``: one prompt keeps one busy, and the others wait."""
     nodes = length_nodes(lengths)
-    state, width = _states(slots)
+    full_steps = full_steps_of(
+        lengths, prefix_hit_share, slots, step_tokens, draft_tokens, first=first
+    )
+    state, batch, full = full_steps.state, full_steps.in_step, full_steps.tokens[:, None]
+    prompt, done, budget = full_steps.prompt, full_steps.done, full_steps.budget[:, None]
+    mean_prompt, behind = full_steps.mean_prompt, full_steps.behind
     context = lengths.mean_context_in_flight
-    whole = np.concatenate([nodes.prompt, nodes.prompt_at_output])
-    prompt = np.maximum(1.0, whole * (1 - prefix_hit_share))
-    done = whole - prompt + np.concatenate([nodes.found, nodes.found_at_output])
-    batch = np.zeros_like(state) if first else state
-    budget = step_tokens - batch * (1 + draft_tokens)
-    budget = np.maximum(budget, 1.0)[:, None]
     whole_step = np.minimum(budget, chunk_tokens)
     chunk = np.minimum(prompt, whole_step) if chunked else prompt + 0 * budget
     count = np.ceil(prompt / chunk)
     last = prompt - (count - 1) * chunk
     n = np.broadcast_to(batch[:, None], chunk.shape)
-    mean_prompt = float(nodes.prompt_weight @ prompt[: len(nodes.prompt)])
-    full = np.maximum(budget, mean_prompt)
     one, pair, four = (np.minimum(k * mean_prompt, full) for k in (1, 2, 4))
-    behind = float(done.mean())
-    if lengths.cached is not None:  # the prompt tokens in a step, by what is before them
-        new, weight = nodes.prompt, nodes.prompt_weight
-        behind = float((new * nodes.found) @ weight / (new @ weight))
     states, nothing = state[:, None], 0.0 * state[:, None]
     chunk_pairs = ranks * chunk * (done + count * chunk / 2 + 0.5)
     last_pairs = ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)
-    pieces = max(1.0, mean_prompt / chunk_tokens) if chunked else 1.0
+    pieces = pieces_of(mean_prompt, chunk_tokens, chunked)
     busy = [np.minimum(np.maximum(t, ranks * mean_prompt), full) for t in (one, pair, four)]
     together = tuple(np.maximum(t / mean_prompt, 1.0) for t in (one, pair, four, full))
     parts = [
@@ -138,27 +137,77 @@ def _grid(
             for t, p in zip((*busy, full), together, strict=True)
         ),
     ]
-    steps, shapes = _one_batch(parts)
+    steps, shapes = one_batch(parts)
     own_count = count[:, : len(nodes.prompt)]
     return StepGrid(
         batch=steps,
         shapes=shapes,
         slots=slots,
         state=state,
-        width=width,
+        width=_widths(state),
         in_step=batch,
         count=count,
-        full=full[:, 0],
+        full=full_steps.tokens,
         together=together,
         mean_prompt=mean_prompt,
         fits_whole=bool((own_count == 1).all()),
     )
 
 
-_Part = tuple[Floats | float, ...]
+@dataclass(frozen=True, slots=True, eq=False)
+class FullSteps:
+    """Steps that are filled with prompts up to their budget of tokens, by state.
+
+    state: requests in the system; in_step: of them, those that decode beside the prompts; budget: tokens
+    that are left for prompts, tokens: those of a full step, one mean prompt at least; prompt, done: computed
+    and cached tokens of each length node; behind: cached before the mean prompt.
+    """
+
+    state: Floats
+    in_step: Floats
+    budget: Floats
+    tokens: Floats
+    prompt: Floats
+    done: Floats
+    mean_prompt: float
+    behind: float
 
 
-def _one_batch(parts: Sequence[_Part]) -> tuple[StepBatch, tuple[tuple[int, ...], ...]]:
+@lru_cache(maxsize=MOST_GRIDS)
+def full_steps_of(
+    lengths: JointLengths,
+    prefix_hit_share: float,
+    slots: float,
+    step_tokens: int,
+    draft_tokens: int,
+    *,
+    first: bool,
+) -> FullSteps:
+    """Full steps up to ``slots`` requests; ``first``: prompts go before decode."""
+    nodes, state = length_nodes(lengths), _states(slots)
+    whole = np.concatenate([nodes.prompt, nodes.prompt_at_output])
+    prompt = np.maximum(1.0, whole * (1 - prefix_hit_share))
+    done = whole - prompt + np.concatenate([nodes.found, nodes.found_at_output])
+    batch = np.zeros_like(state) if first else state
+    budget = np.maximum(step_tokens - batch * (1 + draft_tokens), 1.0)
+    mean_prompt = float(nodes.prompt_weight @ prompt[: len(nodes.prompt)])
+    behind = float(done.mean())
+    if lengths.cached is not None:  # the prompt tokens in a step, by what is before them
+        new, weight = nodes.prompt, nodes.prompt_weight
+        behind = float((new * nodes.found) @ weight / (new @ weight))
+    full = np.maximum(budget, mean_prompt)
+    return FullSteps(state, batch, budget, full, prompt, done, mean_prompt, behind)
+
+
+def pieces_of(mean_prompt: float, chunk_tokens: int, chunked: bool) -> float:
+    """Chunks of a prompt of ``mean_prompt`` tokens, in steps of ``chunk_tokens`` at most."""
+    return max(1.0, mean_prompt / chunk_tokens) if chunked else 1.0
+
+
+Part = tuple[Floats | float, ...]
+
+
+def one_batch(parts: Sequence[Part]) -> tuple[StepBatch, tuple[tuple[int, ...], ...]]:
     """Several tables of (batch, context, prompt tokens, attended pairs, prompts) as one, and their shapes."""
     shapes = tuple(np.broadcast_shapes(*(np.shape(column) for column in part)) for part in parts)
     columns = np.empty((5, sum(map(math.prod, shapes))))
@@ -208,14 +257,18 @@ def _slots(
     return float(limits.max_num_seqs), CapacityLimit.BATCH_SLOTS
 
 
-def _states(slots: float) -> tuple[Floats, Floats]:
-    """Batches from 0 to ``slots``, coarser as they grow, and how many integers each represents."""
+def _states(slots: float) -> Floats:
+    """Batches from 0 to ``slots``, coarser as they grow."""
     exact = np.arange(0.0, min(EXACT_STATES, slots) + 1e-9)
     more = []
     n = exact[-1]
     while n < slots:
         n = min(max(n + 1, n * STATE_GROWTH), slots)
         more.append(n)
-    state = np.concatenate([exact, more])
+    return np.concatenate([exact, more])
+
+
+def _widths(state: Floats) -> Floats:
+    """How many integers each batch represents."""
     edges = np.concatenate([[-0.5], (state[1:] + state[:-1]) / 2, [state[-1] + 0.5]])
-    return state, np.diff(edges)
+    return np.diff(edges)

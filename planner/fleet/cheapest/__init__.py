@@ -1,0 +1,1 @@
+"""What the cheapest fleet could be made of, before capacities are found."""

@@ -1,0 +1,102 @@
+"""The cheapest fleet alone: only deployments that could be part of it are sized.
+
+At its ceiling (``planner.fleet.cheapest.ceilings``) a deployment needs the fewest replicas, and a fleet
+with them costs at least what their GPUs cost at the lowest price of their type. The deployments that are
+cheapest so are sized and solved for; whatever cannot cost less than that fleet is left out, the rest is
+sized too. What is proved of the cost, and which fleet it is, is the same as with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from planner.catalog.offer import Offer
+from planner.catalog.store import Catalog
+from planner.fleet.candidates.candidate import CandidateSet
+from planner.fleet.candidates.known import Known
+from planner.fleet.cheapest.ceilings import CeilingSet, ceilings_of
+from planner.fleet.cheapest.ranking import cheapest_of, ranked_by_cost
+from planner.fleet.periods import Calendar
+from planner.fleet.program.solutions import ProvedSolutions
+from planner.fleet.program.too_dear import without_too_dear
+from planner.performance.factors import Calibration
+from planner.scenario.schema import Scenario
+from planner.solving.build_problem import calendar_for, decide, problem_of
+from planner.solving.near_winners import scaled
+from planner.solving.options import SolveOptions
+from planner.solving.stages import Decided, Framed
+
+FIRST = 4  # deployments of a service that are sized at first, the cheapest at their ceilings
+
+
+def cheapest_alone(
+    scenario: Scenario,
+    offers: tuple[Offer, ...],
+    catalog: Catalog,
+    calibration: Calibration,
+    effort: SolveOptions,
+    known: Known,
+    proved: ProvedSolutions | None = None,
+    factors: Mapping[str, float] | None = None,
+) -> Decided | None:
+    """The cheapest fleet, decided among the deployments that could be part of it.
+
+    ``known``: of deployments, shared with other questions; ``proved``: programs of the same question that
+    were solved before; ``factors``: on the predicted capacity of each kind, known from a simulation. None
+    where that is not proved so, and where there is none: all deployments are then to be sized.
+    """
+    if not _is_plain(scenario):
+        return None
+    calendar = calendar_for(scenario, catalog)
+    if len(calendar.hours) > 1:
+        return None
+    shares = scenario.sharing.gpu
+    found = {
+        s.name: ceilings_of(s, catalog, offers, calibration, shares, known)
+        for s in scenario.services
+    }
+    at_ceilings = {name: c.at_ceilings for name, c in found.items()}
+    optimistic = problem_of(scenario, at_ceilings, offers, catalog, calendar)
+    optimistic = scaled(optimistic, factors or {})
+    ranked = ranked_by_cost(optimistic)
+    if ranked is None:
+        return None
+    count, chosen = FIRST, cheapest_of(ranked, FIRST)
+    while True:
+        framed = _framed(scenario, offers, catalog, calendar, found, chosen)
+        problem = scaled(framed.problem, factors or {})
+        solution = decide(problem, effort, proved=proved)
+        cost = solution.objective_usd_per_hour
+        if cost is None:
+            if count >= max(map(len, ranked.values())):
+                return None
+            count *= 2
+            chosen = cheapest_of(ranked, count)
+            continue
+        left = {k.key for k in without_too_dear(optimistic, cost).kinds} - chosen
+        if not left:
+            return Decided(framed, problem, solution)
+        chosen |= left
+
+
+def _is_plain(scenario: Scenario) -> bool:
+    """Whether dear GPU types are of no use, and every deployment has a ceiling."""
+    return (
+        scenario.serve == "all"
+        and not scenario.existing
+        and scenario.spot.max_share >= 1
+        and all(s.job is None and s.search.disaggregation is None for s in scenario.services)
+    )
+
+
+def _framed(
+    scenario: Scenario,
+    offers: tuple[Offer, ...],
+    catalog: Catalog,
+    calendar: Calendar,
+    found: Mapping[str, CeilingSet],
+    chosen: set[str],
+) -> Framed:
+    sets: dict[str, CandidateSet] = {name: c.sized(chosen) for name, c in found.items()}
+    problem = problem_of(scenario, sets, offers, catalog, calendar)
+    return Framed(scenario, offers, sets, problem, calendar)
