@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from planner.accuracy.acceptance import (
     acceptance_of,
@@ -53,7 +54,10 @@ class SpeculationRow(_ConditionDocument):
 
 
 class RunConditions(_ConditionDocument):
-    """``conditions.yaml``: weight formats, KV precision and speculation of runs that do not say."""
+    """``conditions.yaml``: weight formats, KV precision and speculation of runs that do not say.
+
+    tokens_spread: standard deviation of ln(tokens of a speculative step) where acceptance was not recorded.
+    """
 
     schema_version: int
     as_of: date
@@ -63,6 +67,7 @@ class RunConditions(_ConditionDocument):
     kv_cache: tuple[Assumption, ...]
     shortest_length: tuple[Assumption, ...]
     speculation: tuple[SpeculationRow, ...]
+    tokens_spread: Annotated[float, Field(gt=0)]
     streamed_steps: tuple[Assumption, ...]
     first_burst_s: tuple[Assumption, ...]
     handover_s: tuple[Assumption, ...]
@@ -80,7 +85,8 @@ class Setup:
     time its cache is on the link [s]. intake: when the engine takes in requests while it decodes.
     step_tokens: tokens of a step that the recipe of the run launches with; None where the engine's default or
     the run's own setting holds. recipe: what the two pools of the run were launched with. prefill_pace: how
-    many times as long as predicted a step of a prefill pool takes.
+    many times as long as predicted a step of a prefill pool takes. tokens_spread: standard deviation of the
+    logarithm of a speculative step's tokens, 0 where they were recorded.
     """
 
     deployment: Deployment
@@ -94,6 +100,15 @@ class Setup:
     step_tokens: int | None = None
     recipe: PoolRecipe | None = None
     prefill_pace: float = 1.0
+    tokens_spread: float = 0.0
+
+    def yielding(self, times: float) -> Setup:
+        """The setup with a speculative step of ``times`` as many tokens, one at least and all at most."""
+        deployment = self.deployment
+        drafted = deployment.settings.draft_tokens
+        tokens = min(max(times * deployment.settings.tokens_per_step, 1.0), drafted + 1.0)
+        settings = replace(deployment.settings, draft_acceptance=acceptance_of(tokens, drafted))
+        return replace(self, deployment=replace(deployment, settings=settings))
 
     def nominal(self, tokens: int, is_mean: bool) -> int:
         """The nominal length of lengths with that mean; ``tokens`` itself where it is nominal."""
@@ -172,6 +187,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         step_tokens=launched_tokens(launch, point),
         recipe=recipe,
         prefill_pace=_pace(deployment, point, catalog, calibration),
+        tokens_spread=conditions.tokens_spread if "acceptance" in speculation.assumed else 0.0,
     )
 
 

@@ -95,10 +95,15 @@ class Residuals:
 
     def interval(self, value: float, kind: StepLatency, distance: str, level: float) -> Interval:
         """Return the interval around a prediction; interpolated between the stored quantiles."""
+        low, high = self.ends(kind, distance, level)
+        return Interval(level, value * math.exp(low), value * math.exp(high))
+
+    def ends(self, kind: StepLatency, distance: str, level: float) -> tuple[float, float]:
+        """log(measured / predicted) at both ends of an interval; 0 lies between them."""
         table = self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
         low = _interpolate((1 - level) / 2, self.levels, table)
         high = _interpolate((1 + level) / 2, self.levels, table)
-        return Interval(level, value * math.exp(min(low, 0.0)), value * math.exp(max(high, 0.0)))
+        return min(low, 0.0), max(high, 0.0)
 
     def margin(self, distance: str) -> Margin:
         """The upper half of the TPOT residuals at a distance, as a margin that is assumed."""

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from planner import cache_folder
 from planner.deployment import Deployment
 from planner.fleet.candidates.cuts import WHOLE
-from planner.fleet.candidates.derating import SlowedSteps
 from planner.fleet.candidates.known import Known, digest
 from planner.fleet.candidates.outcomes import layout_text
 from planner.kept_rows import KeptRows, Row
 from planner.performance.model import CalibratedStepModel
+from planner.performance.slowed import SlowedSteps
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
 from planner.scenario.slo import TargetKey

@@ -17,9 +17,10 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from planner.evidence import Evidence, Interval, StepLatency
+from planner.evidence import Interval, StepLatency
 from planner.performance.margins import Margin
-from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
+from planner.performance.slowed import SlowedSteps
+from planner.performance.steps import StepModel
 from planner.scenario.fleet import Assurance
 from planner.scenario.slo import Slo
 
@@ -27,44 +28,6 @@ LEVEL = 0.8
 LEAST_SIGMA = 1e-6
 LEAST_SCORE = 0.1
 NORMAL = NormalDist()
-
-
-@dataclass(frozen=True, slots=True)
-class SlowedSteps:
-    """A step model every step of which takes ``factor`` times as long; so does admission."""
-
-    steps: StepModel
-    factor: float
-
-    @property
-    def evidence(self) -> Evidence:
-        return self.steps.evidence
-
-    @property
-    def margin(self) -> Margin:
-        return self.steps.margin
-
-    @property
-    def admission_s(self) -> float:
-        return self.factor * self.steps.admission_s
-
-    def step_times(self, batch: StepBatch) -> StepTimes:
-        t = self.steps.step_times(batch)
-        f = self.factor
-        return StepTimes(
-            f * t.weights_s,
-            f * t.kv_s,
-            f * t.compute_s,
-            f * t.collectives_s,
-            f * t.overhead_s,
-            f * t.total_s,
-        )
-
-    def step_seconds(self, batch: StepBatch) -> Number:
-        return self.factor * self.steps.step_seconds(batch)
-
-    def interval(self, seconds: float, kind: StepLatency, level: float = LEVEL) -> Interval:
-        return self.steps.interval(seconds, kind, level)
 
 
 @dataclass(frozen=True, slots=True)
