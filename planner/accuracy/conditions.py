@@ -27,6 +27,7 @@ from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
 from planner.deployment import Deployment, EngineSettings
 from planner.performance.factors import Calibration
+from planner.performance.graphs import captured_batches
 from planner.performance.prefill_pace import prefill_pace
 from planner.serving.simulation.inbox import EVERY_STEP, Intake
 from planner.sizing.precision import format_family, weights_for
@@ -56,13 +57,15 @@ class SpeculationRow(_ConditionDocument):
 class RunConditions(_ConditionDocument):
     """``conditions.yaml``: weight formats, KV precision and speculation of runs that do not say.
 
-    tokens_spread: standard deviation of ln(tokens of a speculative step) where acceptance was not recorded.
+    graphs: "all" where every batch in flight was captured. tokens_spread: standard deviation of ln(tokens of
+    a speculative step) where acceptance was not recorded.
     """
 
     schema_version: int
     as_of: date
     suites: dict[str, tuple[str, ...]]
     launches: tuple[LaunchRow, ...]
+    graphs: tuple[Assumption, ...]
     weights: tuple[Assumption, ...]
     kv_cache: tuple[Assumption, ...]
     shortest_length: tuple[Assumption, ...]
@@ -161,6 +164,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
     )
     speculation = _speculation(point, conditions, facts, catalog, recipe)
     name = _assumed(conditions.weights, facts) or point.weights
+    captured = _assumed(conditions.graphs, facts) == "all"
     kv = point.kv_cache or _assumed(conditions.kv_cache, facts) or "bf16"
     deployment = Deployment(
         model=model,
@@ -172,8 +176,10 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         pipeline_parallel=point.pipeline_parallel,
         data_parallel=point.data_parallel,
         expert_parallel=point.expert_parallel,
-        settings=_settings(point, speculation),
+        settings=_settings(point, speculation, captured),
     )
+    if captured:
+        deployment = _covered(deployment, point, calibration)
     shortest = _assumed(conditions.shortest_length, facts) or "0.8"
     return Setup(
         deployment=deployment,
@@ -240,7 +246,8 @@ def _speculation(
     return _Speculation(drafted, rate, (*assumed, "acceptance"))
 
 
-def _settings(point: MeasuredPoint, speculation: _Speculation) -> EngineSettings:
+def _settings(point: MeasuredPoint, speculation: _Speculation, captured: bool) -> EngineSettings:
+    """What the run was launched with; captured: with graphs of every batch it may reach."""
     text = point.settings
     return EngineSettings(
         memory_fraction=text.memory_fraction,
@@ -248,9 +255,20 @@ def _settings(point: MeasuredPoint, speculation: _Speculation) -> EngineSettings
         max_num_batched_tokens=text.max_num_batched_tokens,
         max_model_len_tokens=text.max_model_len,
         eager=text.eager,
+        graphs_max_batch=text.graphs_max_batch,
+        graph_padding=captured if text.graph_padding is None else text.graph_padding,
         draft_tokens=speculation.draft_tokens,
         draft_acceptance=speculation.acceptance,
     )
+
+
+def _covered(deployment: Deployment, point: MeasuredPoint, calibration: Calibration) -> Deployment:
+    """The deployment with graphs of every batch in flight, where its engine captures fewer by default."""
+    captured = captured_batches(calibration.graphs, deployment)
+    settings = deployment.settings
+    if captured is None or settings.graphs_max_batch or point.concurrency <= captured.every_to:
+        return deployment
+    return replace(deployment, settings=replace(settings, graphs_max_batch=point.concurrency))
 
 
 def _pace(

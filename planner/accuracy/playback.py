@@ -65,9 +65,10 @@ class Playback:
     rows: int = CONDENSED_ROWS
     runs: dict[Hashable, ClosedLoopRun] = field(default_factory=dict)
 
-    def run(self, setup: Setup, point: MeasuredPoint) -> ClosedLoopRun:
-        """Return the condensed run of a point that one replica serves from a fixed number in flight.
+    def run(self, setup: Setup, point: MeasuredPoint, *, condensed: bool = True) -> ClosedLoopRun:
+        """Return the run of a point that one replica serves from a fixed number in flight.
 
+        condensed: equal steps are merged, which blurs the batches that alone run as captured graphs.
         Raises InputError for points that are not: open loops, several replicas, pools.
         """
         if not composable(point):
@@ -76,7 +77,7 @@ class Playback:
                 found=f"{point.load} loop, {point.replicas} replicas",
                 action="planner accuracy can simulate it; a fit needs closed loops or offline runs",
             )
-        return self._composed(setup, point, condensed=True)
+        return self._composed(setup, point, condensed)
 
     def outcome(
         self,

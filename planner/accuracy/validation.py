@@ -178,7 +178,8 @@ class _PointRun:
         setup = self.setup if off.tokens == 1 else self.setup.yielding(off.tokens)
         if not needs_requests(point):
             burst_s = self.setup.first_burst_s if point.load is LoadKind.CLOSED else 0.0
-            run = self.playback.run(setup, point)
+            exact = self.steps.graphs is not None and bool(self.steps.graphs.sizes)
+            run = self.playback.run(setup, point, condensed=not exact)
             ttft_s, tpot_s = measured_times(run, self.steps, burst_s, off)
             return {TTFT: ttft_s, TPOT: tpot_s}
         outcome = self.playback.outcome(setup, point, self.steps, self.first, off)

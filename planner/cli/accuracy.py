@@ -53,7 +53,8 @@ def command(
     \b
       engine_version, measured_on, kv_cache, data_parallel, expert_parallel, pipeline_parallel, gpus
       load (closed, open, offline), rate, requests, length_spread, lengths_file
-      max_num_seqs, max_num_batched_tokens, memory_fraction, max_model_len, eager
+      max_num_seqs, max_num_batched_tokens, memory_fraction, max_model_len, eager,
+      graphs_max_batch, graph_padding
       speculative (mtp:3), acceptance
       prefill_workers, prefill_tensor_parallel, prefill_expert_parallel, prefill_attention_dp,
       prefill_gpus, and decode_* likewise
