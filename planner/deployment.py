@@ -19,9 +19,11 @@ class EngineSettings:
     """What the launch command would set; None means the engine version's own default.
 
     ``lora_adapters``: adapters held at once, each of ``lora_rank`` on every linear layer. ``eager``:
-    no step is captured as a graph, so that the host launches every kernel. ``offload_host_gb``,
-    ``offload_disk_gb``: of one replica for KV blocks that leave its pool [GB]; ``offload_gb_s``: between
-    one GPU and the host (0: its PCIe rate), ``offload_disk_gb_s``: of the replica's disk [GB/s].
+    no step is captured as a graph, so that the host launches every kernel. ``graphs_max_batch``: the largest
+    captured batch; ``graph_padding``: a batch between two captured ones runs as the larger.
+    ``offload_host_gb``, ``offload_disk_gb``: of one replica for KV blocks that leave its pool [GB];
+    ``offload_gb_s``: between one GPU and the host (0: its PCIe rate), ``offload_disk_gb_s``: of the replica's
+    disk [GB/s].
     """
 
     memory_fraction: float | None = None
@@ -34,6 +36,8 @@ class EngineSettings:
     lora_adapters: int = 0
     lora_rank: int = 16
     eager: bool = False
+    graphs_max_batch: int | None = None
+    graph_padding: bool = True
     offload_host_gb: float = 0.0
     offload_gb_s: float = 0.0
     offload_disk_gb: float = 0.0

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from planner.accuracy.acceptance import (
     acceptance_of,
@@ -26,6 +27,7 @@ from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
 from planner.deployment import Deployment, EngineSettings
 from planner.performance.factors import Calibration
+from planner.performance.graphs import captured_batches
 from planner.performance.prefill_pace import prefill_pace
 from planner.serving.simulation.inbox import EVERY_STEP, Intake
 from planner.sizing.precision import format_family, weights_for
@@ -53,16 +55,22 @@ class SpeculationRow(_ConditionDocument):
 
 
 class RunConditions(_ConditionDocument):
-    """``conditions.yaml``: weight formats, KV precision and speculation of runs that do not say."""
+    """``conditions.yaml``: weight formats, KV precision and speculation of runs that do not say.
+
+    graphs: "all" where every batch in flight was captured. tokens_spread: standard deviation of ln(tokens of
+    a speculative step) where acceptance was not recorded.
+    """
 
     schema_version: int
     as_of: date
     suites: dict[str, tuple[str, ...]]
     launches: tuple[LaunchRow, ...]
+    graphs: tuple[Assumption, ...]
     weights: tuple[Assumption, ...]
     kv_cache: tuple[Assumption, ...]
     shortest_length: tuple[Assumption, ...]
     speculation: tuple[SpeculationRow, ...]
+    tokens_spread: Annotated[float, Field(gt=0)]
     streamed_steps: tuple[Assumption, ...]
     first_burst_s: tuple[Assumption, ...]
     handover_s: tuple[Assumption, ...]
@@ -80,7 +88,8 @@ class Setup:
     time its cache is on the link [s]. intake: when the engine takes in requests while it decodes.
     step_tokens: tokens of a step that the recipe of the run launches with; None where the engine's default or
     the run's own setting holds. recipe: what the two pools of the run were launched with. prefill_pace: how
-    many times as long as predicted a step of a prefill pool takes.
+    many times as long as predicted a step of a prefill pool takes. tokens_spread: standard deviation of the
+    logarithm of a speculative step's tokens, 0 where they were recorded.
     """
 
     deployment: Deployment
@@ -94,6 +103,15 @@ class Setup:
     step_tokens: int | None = None
     recipe: PoolRecipe | None = None
     prefill_pace: float = 1.0
+    tokens_spread: float = 0.0
+
+    def yielding(self, times: float) -> Setup:
+        """The setup with a speculative step of ``times`` as many tokens, one at least and all at most."""
+        deployment = self.deployment
+        drafted = deployment.settings.draft_tokens
+        tokens = min(max(times * deployment.settings.tokens_per_step, 1.0), drafted + 1.0)
+        settings = replace(deployment.settings, draft_acceptance=acceptance_of(tokens, drafted))
+        return replace(self, deployment=replace(deployment, settings=settings))
 
     def nominal(self, tokens: int, is_mean: bool) -> int:
         """The nominal length of lengths with that mean; ``tokens`` itself where it is nominal."""
@@ -146,6 +164,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
     )
     speculation = _speculation(point, conditions, facts, catalog, recipe)
     name = _assumed(conditions.weights, facts) or point.weights
+    captured = _assumed(conditions.graphs, facts) == "all"
     kv = point.kv_cache or _assumed(conditions.kv_cache, facts) or "bf16"
     deployment = Deployment(
         model=model,
@@ -157,8 +176,10 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         pipeline_parallel=point.pipeline_parallel,
         data_parallel=point.data_parallel,
         expert_parallel=point.expert_parallel,
-        settings=_settings(point, speculation),
+        settings=_settings(point, speculation, captured),
     )
+    if captured:
+        deployment = _covered(deployment, point, calibration)
     shortest = _assumed(conditions.shortest_length, facts) or "0.8"
     return Setup(
         deployment=deployment,
@@ -172,6 +193,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         step_tokens=launched_tokens(launch, point),
         recipe=recipe,
         prefill_pace=_pace(deployment, point, catalog, calibration),
+        tokens_spread=conditions.tokens_spread if "acceptance" in speculation.assumed else 0.0,
     )
 
 
@@ -224,7 +246,8 @@ def _speculation(
     return _Speculation(drafted, rate, (*assumed, "acceptance"))
 
 
-def _settings(point: MeasuredPoint, speculation: _Speculation) -> EngineSettings:
+def _settings(point: MeasuredPoint, speculation: _Speculation, captured: bool) -> EngineSettings:
+    """What the run was launched with; captured: with graphs of every batch it may reach."""
     text = point.settings
     return EngineSettings(
         memory_fraction=text.memory_fraction,
@@ -232,9 +255,20 @@ def _settings(point: MeasuredPoint, speculation: _Speculation) -> EngineSettings
         max_num_batched_tokens=text.max_num_batched_tokens,
         max_model_len_tokens=text.max_model_len,
         eager=text.eager,
+        graphs_max_batch=text.graphs_max_batch,
+        graph_padding=captured if text.graph_padding is None else text.graph_padding,
         draft_tokens=speculation.draft_tokens,
         draft_acceptance=speculation.acceptance,
     )
+
+
+def _covered(deployment: Deployment, point: MeasuredPoint, calibration: Calibration) -> Deployment:
+    """The deployment with graphs of every batch in flight, where its engine captures fewer by default."""
+    captured = captured_batches(calibration.graphs, deployment)
+    settings = deployment.settings
+    if captured is None or settings.graphs_max_batch or point.concurrency <= captured.every_to:
+        return deployment
+    return replace(deployment, settings=replace(settings, graphs_max_batch=point.concurrency))
 
 
 def _pace(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from planner.accuracy.measures import Measure
 from planner.errors import InputError
-from planner.performance.model import CalibratedStepModel
+from planner.performance.steps import StepModel
 from planner.serving.simulation.closed_loop import ClosedLoopRun, Ints
 from planner.serving.simulation.simulation_result import SimulationResult
 from planner.serving.simulation.timed_replica import GAP_BINS_PER_DECADE, SHORTEST_GAP_S
@@ -71,6 +71,20 @@ class Outcome:
         missed = max(1e-9, 1 - percentile / 100)
         return self.streamed_steps * max(1, math.ceil(math.log(missed) / math.log(1 - hit)))
 
+    def with_ttft(self, times: float, *, closed: bool) -> Outcome:
+        """Every TTFT ``times`` as long, and each request with it.
+
+        closed: an answer releases the next request, so that the run takes as many times as long as its
+        requests do (Little's law).
+        """
+        if times == 1:
+            return self
+        e2e = self.e2e_s + (times - 1) * self.ttft_s
+        longer = float(np.nanmean(e2e) / np.nanmean(self.e2e_s)) if closed else 1.0
+        return replace(
+            self, ttft_s=times * self.ttft_s, e2e_s=e2e, makespan_s=longer * self.makespan_s
+        )
+
     def _total(self, metric: str) -> float:
         tokens = self.output_tokens
         return {
@@ -110,13 +124,13 @@ def delayed(outcome: Outcome, requests: int, seconds: float) -> Outcome:
     )
 
 
-def delivered_s(steps: CalibratedStepModel, tpot_s: float, output_tokens: float) -> float:
+def delivered_s(delivery_steps: float, tpot_s: float, output_tokens: float) -> float:
     """Time between a first token's computation and its delivery [s].
 
     ``delivery_steps`` tokens later, at the latest with the last of a mean of ``output_tokens``; 0 where
     every answer is one token (``tpot_s`` is nan).
     """
-    later = min(steps.delivery_steps, output_tokens - 1)
+    later = min(delivery_steps, output_tokens - 1)
     return 0.0 if math.isnan(tpot_s) else later * tpot_s
 
 
@@ -128,7 +142,8 @@ def _mean_s(tpot_s: Floats) -> float:
 
 def closed_outcome(
     run: ClosedLoopRun,
-    steps: CalibratedStepModel,
+    steps: StepModel,
+    delivery_steps: float,
     prompt_tokens: int,
     gpus: int,
     streamed_steps: float = 1.0,
@@ -142,7 +157,7 @@ def closed_outcome(
     seconds = np.asarray(steps.step_seconds(run.batch), dtype=float)
     times = run.request_times(steps)
     mean_tokens = run.output_tokens / run.requests
-    late = steps.admission_s + delivered_s(steps, _mean_s(times.tpot_s), mean_tokens)
+    late = steps.admission_s + delivered_s(delivery_steps, _mean_s(times.tpot_s), mean_tokens)
     decode = np.asarray(run.batch.decode_sequences, dtype=float)
     clock = np.cumsum(run.steps * seconds)
     decoded = np.flatnonzero(decode > 0)
@@ -197,14 +212,14 @@ def pieces(gaps_s: Floats, sequences: Floats, counts: Floats, every: int) -> tup
 
 
 def simulated_outcome(
-    result: SimulationResult, steps: CalibratedStepModel, gpus: int, decode_gpus: int
+    result: SimulationResult, delivery_steps: float, gpus: int, decode_gpus: int
 ) -> Outcome:
-    """The outcome of a simulated run; ``steps``: of the replicas that write the answers.
+    """The outcome of a simulated run; ``delivery_steps``: of the replicas that write the answers.
 
     Raises InputError where no request ended.
     """
     tpot = result.latency_s("tpot")
-    late = delivered_s(steps, _mean_s(tpot), float(result.output_tokens.mean()))
+    late = delivered_s(delivery_steps, _mean_s(tpot), float(result.output_tokens.mean()))
     keys = np.array(sorted(result.gap_counts), dtype=float)
     counts = np.array([result.gap_counts[int(key)] for key in keys], dtype=float)
     ends = result.end_s[~np.isnan(result.end_s)]

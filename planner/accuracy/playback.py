@@ -24,10 +24,13 @@ from planner.accuracy.outcome import (
     simulated_outcome,
 )
 from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.accuracy.step_error import AS_PREDICTED, Off
 from planner.deployment import Deployment
 from planner.errors import InputError
 from planner.performance.model import CalibratedStepModel
 from planner.performance.paced import PacedSteps
+from planner.performance.slowed import SlowedSteps
+from planner.performance.steps import StepModel
 from planner.scenario.schema import Arrivals, Routing
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.serving.simulation.closed_loop import (
@@ -38,6 +41,7 @@ from planner.serving.simulation.closed_loop import (
 )
 from planner.serving.simulation.replica_groups import DecodePool, SimulatedGroup
 from planner.serving.simulation.requests import Requests, interarrival_times
+from planner.serving.simulation.simulation_result import SimulationResult
 from planner.serving.simulation.simulator import simulate
 from planner.sizing.batch_limits import batch_limits
 from planner.sizing.memory import memory_layout
@@ -61,9 +65,10 @@ class Playback:
     rows: int = CONDENSED_ROWS
     runs: dict[Hashable, ClosedLoopRun] = field(default_factory=dict)
 
-    def run(self, setup: Setup, point: MeasuredPoint) -> ClosedLoopRun:
-        """Return the condensed run of a point that one replica serves from a fixed number in flight.
+    def run(self, setup: Setup, point: MeasuredPoint, *, condensed: bool = True) -> ClosedLoopRun:
+        """Return the run of a point that one replica serves from a fixed number in flight.
 
+        condensed: equal steps are merged, which blurs the batches that alone run as captured graphs.
         Raises InputError for points that are not: open loops, several replicas, pools.
         """
         if not composable(point):
@@ -72,7 +77,7 @@ class Playback:
                 found=f"{point.load} loop, {point.replicas} replicas",
                 action="planner accuracy can simulate it; a fit needs closed loops or offline runs",
             )
-        return self._composed(setup, point, condensed=True)
+        return self._composed(setup, point, condensed)
 
     def outcome(
         self,
@@ -80,20 +85,30 @@ class Playback:
         point: MeasuredPoint,
         steps: CalibratedStepModel,
         prefill_steps: CalibratedStepModel | None = None,
+        off: Off = AS_PREDICTED,
     ) -> Outcome:
-        """Return what a client would have measured of every request of the run."""
+        """Return what a client would have measured of every request of the run, its steps ``off``."""
+        slowed = slowed_by(steps, off.steps)
         if composable(point):
             run = self._composed(setup, point, condensed=False)
             prompts, _ = lengths_of(setup, point)
             outcome = closed_outcome(
-                run, steps, int(prompts.sum()), point.gpus, setup.streamed_steps
+                run,
+                slowed,
+                steps.delivery_steps,
+                int(prompts.sum()),
+                point.gpus,
+                setup.streamed_steps,
             )
         else:
-            outcome = _simulated(setup, point, steps, prefill_steps)
+            first = None if prefill_steps is None else slowed_by(prefill_steps, off.prefill_steps)
+            result = _simulated(setup, point, slowed, first)
+            outcome = simulated_outcome(result, steps.delivery_steps, point.gpus, point.decode_gpus)
         if point.load is LoadKind.CLOSED:
-            outcome = delayed(outcome, point.concurrency, setup.first_burst_s)
+            burst_s = setup.first_burst_s * off.prefill_steps
+            outcome = delayed(outcome, point.concurrency, burst_s)
         return replace(
-            outcome,
+            outcome.with_ttft(off.ttft, closed=point.load is LoadKind.CLOSED),
             streamed_steps=setup.streamed_steps,
             streams_by_tokens=setup.deployment.engine.name == "sglang",
             tokens_per_step=setup.deployment.settings.tokens_per_step,
@@ -125,6 +140,11 @@ class Playback:
             run = play_requests(limits, prompts, outputs, point.concurrency, intake=setup.intake)
             self.runs[key] = run.condensed(self.rows) if condensed else run
         return self.runs[key]
+
+
+def slowed_by(steps: StepModel, times: float) -> StepModel:
+    """The step model with every step so many times as long."""
+    return steps if times == 1 else SlowedSteps(steps, times)
 
 
 def composable(point: MeasuredPoint) -> bool:
@@ -189,9 +209,9 @@ def launched_limits(
 def _simulated(
     setup: Setup,
     point: MeasuredPoint,
-    steps: CalibratedStepModel,
-    prefill_steps: CalibratedStepModel | None,
-) -> Outcome:
+    steps: StepModel,
+    prefill_steps: StepModel | None,
+) -> SimulationResult:
     """Simulate the point event by event.
 
     An open loop that a client also limits to ``concurrency`` in flight is a closed loop once its
@@ -234,7 +254,7 @@ def _simulated(
             concurrency=point.concurrency,
             max_backlog=endless,
         )
-    return simulated_outcome(result, steps, point.gpus, point.decode_gpus)
+    return result
 
 
 def _requests(setup: Setup, point: MeasuredPoint) -> Requests:
@@ -255,17 +275,23 @@ def _arrivals(point: MeasuredPoint, count: int) -> Floats:
 
 
 def measured_times(
-    run: ClosedLoopRun, steps: CalibratedStepModel, first_burst_s: float = 0.0
+    run: ClosedLoopRun,
+    steps: CalibratedStepModel,
+    first_burst_s: float = 0.0,
+    off: Off = AS_PREDICTED,
 ) -> tuple[float, float]:
     """Return mean TTFT and TPOT [s] as a client measures them; TPOT nan for answers of one token.
 
     TTFT starts before the engine sees a request and ends when its first token is delivered,
     ``delivery_steps`` decode steps after it was computed; requests of the first burst wait longer.
     """
-    result = run.evaluate(steps)
+    slowed = slowed_by(steps, off.steps)
+    result = run.evaluate(slowed)
     tpot_s = result.tpot_mean_s if result.tpot_mean_s > 0 else math.nan
-    late = steps.admission_s + delivered_s(steps, tpot_s, run.output_tokens / run.requests)
-    return result.ttft_mean_s + late + run.first_share * first_burst_s, tpot_s
+    answer = run.output_tokens / run.requests
+    late = slowed.admission_s + delivered_s(steps.delivery_steps, tpot_s, answer)
+    late += run.first_share * first_burst_s * off.prefill_steps
+    return (result.ttft_mean_s + late) * off.ttft, tpot_s
 
 
 def needs_requests(point: MeasuredPoint) -> bool:

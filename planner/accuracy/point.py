@@ -22,7 +22,8 @@ class LoadKind(StrEnum):
 class RunSettings:
     """What the engine was launched with beside the layout; None where the default held.
 
-    eager: without captured graphs; graphs_max_batch: the largest captured batch.
+    eager: without captured graphs; graphs_max_batch: the largest captured batch; graph_padding: whether
+    batches between captured ones run as the next larger.
     """
 
     max_num_seqs: int | None = None
@@ -30,6 +31,8 @@ class RunSettings:
     memory_fraction: float | None = None
     max_model_len: int | None = None
     eager: bool = False
+    graphs_max_batch: int | None = None
+    graph_padding: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,8 @@ def _settings(cells: Cells) -> RunSettings:
         memory_fraction=fraction,
         max_model_len=_maybe_count("max_model_len", cells),
         eager=_flag("eager", cells),
+        graphs_max_batch=_maybe_count("graphs_max_batch", cells),
+        graph_padding=_flag("graph_padding", cells) if cells.get("graph_padding") else None,
     )
 
 

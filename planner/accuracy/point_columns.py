@@ -37,6 +37,8 @@ SETTINGS = (
     "memory_fraction",
     "max_model_len",
     "eager",
+    "graphs_max_batch",
+    "graph_padding",
     "speculative",
     "acceptance",
     "measured_on",
@@ -86,6 +88,7 @@ SYNONYMS = {
     "kv_cache": ("kv_cache_dtype", "kv_cache_format"),
     "gpus": ("num_gpus", "gpu_count"),
     "eager": ("enforce_eager", "disable_cuda_graph"),
+    "graphs_max_batch": ("cuda_graph_max_bs", "max_cudagraph_capture_size"),
     "memory_fraction": (
         "gpu_memory_utilization",
         "mem_fraction_static",

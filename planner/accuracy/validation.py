@@ -13,6 +13,7 @@ from planner.accuracy.measures import MS, TPOT, TTFT, Measure
 from planner.accuracy.metrics import Floats, errors_if_any, mean_rank_correlation
 from planner.accuracy.playback import Playback, measured_times, needs_requests
 from planner.accuracy.points import LoadKind, MeasuredPoint, PointRow, PointTable
+from planner.accuracy.step_error import AS_PREDICTED, Off, Values, errors, intervals
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.evidence import Evidence, Interval, weakest
@@ -27,16 +28,26 @@ LEVEL = 0.8
 class PointPrediction:
     """Mean TTFT and TPOT of one point [ms] with their intervals, and every measure it recorded.
 
-    values: in seconds and tokens/s, by measure. tpot_ms is nan, and has no interval, for answers of one
-    token.
+    values: in seconds and tokens/s, by measure; intervals: around each of them, and around mean TTFT and
+    TPOT, from the run played with its steps at both ends of their interval. tpot_ms is nan, and has no
+    interval, for answers of one token.
     """
 
     ttft_ms: float
     tpot_ms: float
-    ttft_interval: Interval
-    tpot_interval: Interval | None
     evidence: Evidence
     values: Mapping[Measure, float] = field(default_factory=dict)
+    intervals: Mapping[Measure, Interval] = field(default_factory=dict)
+
+    @property
+    def ttft_interval(self) -> Interval:
+        """Around the mean TTFT [ms]."""
+        return _in_ms(self.intervals[TTFT])
+
+    @property
+    def tpot_interval(self) -> Interval | None:
+        """Around the mean TPOT [ms]."""
+        return None if TPOT not in self.intervals else _in_ms(self.intervals[TPOT])
 
     def tokens_per_s_per_gpu(self, point: MeasuredPoint) -> float:
         return point.tokens_per_s_per_gpu(self.ttft_ms, self.tpot_ms)
@@ -122,41 +133,72 @@ class Predictor:
 
         Raises InputError for names or layouts the planner does not know, PhysicsBreach on a bug.
         """
-        setup = setup_of(point, self._catalog, self._calibration)
-        deployment = setup.deployment
-        steps = step_model(deployment, self._calibration)
-        values = self._values(setup, point, steps)
-        ttft_s, tpot_s = values[TTFT], values[TPOT]
-        floor = floors(deployment)
-        where = deployment.label
-        if not math.isnan(tpot_s):
-            check(tpot_s, floor.tpot_s(0.0), "predicted TPOT", where=where)
-        if setup.prefill is None and point.lengths is None:
-            shortest = int(setup.shortest_length * point.prompt_tokens)
-            check(ttft_s, floor.ttft_s(shortest), "predicted TTFT", where=where)
+        run = self._run(point)
+        values = run.values(AS_PREDICTED)
+        run.check(values)
         return PointPrediction(
-            ttft_ms=ttft_s * MS,
-            tpot_ms=tpot_s * MS,
-            ttft_interval=_in_ms(steps.interval(ttft_s, "ttft", self._level)),
-            tpot_interval=None
-            if math.isnan(tpot_s)
-            else _in_ms(steps.interval(tpot_s, "tpot", self._level)),
-            evidence=_grade(steps.evidence, setup),
+            ttft_ms=values[TTFT] * MS,
+            tpot_ms=values[TPOT] * MS,
+            evidence=_grade(run.steps.evidence, run.setup),
             values={measure: values[measure] for measure in point.measures},
+            intervals=run.intervals(values, self._level),
         )
 
-    def _values(
-        self, setup: Setup, point: MeasuredPoint, steps: CalibratedStepModel
-    ) -> dict[Measure, float]:
+    def values(self, point: MeasuredPoint) -> dict[Measure, float]:
+        """What ``predict`` predicts of the measures of a point, without playing it again for intervals."""
+        run = self._run(point)
+        values = run.values(AS_PREDICTED)
+        run.check(values)
+        return {measure: values[measure] for measure in point.measures}
+
+    def _run(self, point: MeasuredPoint) -> _PointRun:
+        setup = setup_of(point, self._catalog, self._calibration)
+        return _PointRun(
+            point=point,
+            setup=setup,
+            steps=step_model(setup.deployment, self._calibration),
+            first=None if setup.prefill is None else step_model(setup.prefill, self._calibration),
+            playback=self._playback,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _PointRun:
+    """One point ready to be played; first: the steps of a pool that prefills."""
+
+    point: MeasuredPoint
+    setup: Setup
+    steps: CalibratedStepModel
+    first: CalibratedStepModel | None
+    playback: Playback
+
+    def values(self, off: Off) -> dict[Measure, float]:
         """Everything the point measured, mean TTFT and TPOT in any case; seconds and tokens/s."""
+        point = self.point
+        setup = self.setup if off.tokens == 1 else self.setup.yielding(off.tokens)
         if not needs_requests(point):
-            burst_s = setup.first_burst_s if point.load is LoadKind.CLOSED else 0.0
-            run = self._playback.run(setup, point)
-            ttft_s, tpot_s = measured_times(run, steps, burst_s)
+            burst_s = self.setup.first_burst_s if point.load is LoadKind.CLOSED else 0.0
+            exact = self.steps.graphs is not None and bool(self.steps.graphs.sizes)
+            run = self.playback.run(setup, point, condensed=not exact)
+            ttft_s, tpot_s = measured_times(run, self.steps, burst_s, off)
             return {TTFT: ttft_s, TPOT: tpot_s}
-        first = None if setup.prefill is None else step_model(setup.prefill, self._calibration)
-        outcome = self._playback.outcome(setup, point, steps, first)
+        outcome = self.playback.outcome(setup, point, self.steps, self.first, off)
         return {measure: outcome.value(measure) for measure in {TTFT, TPOT, *point.measures}}
+
+    def intervals(self, predicted: Values, level: float) -> dict[Measure, Interval]:
+        """Around everything predicted, as far off as the steps and what was not recorded may be."""
+        each = errors(self.steps, self.first, self.setup.tokens_spread, level)
+        return intervals(predicted, self.values, each, level)
+
+    def check(self, values: Values) -> None:
+        """Raise PhysicsBreach where a predicted time beats its floor."""
+        deployment, point = self.setup.deployment, self.point
+        floor, where = floors(deployment), deployment.label
+        if not math.isnan(values[TPOT]):
+            check(values[TPOT], floor.tpot_s(0.0), "predicted TPOT", where=where)
+        if self.setup.prefill is None and point.lengths is None:
+            shortest = int(self.setup.shortest_length * point.prompt_tokens)
+            check(values[TTFT], floor.ttft_s(shortest), "predicted TTFT", where=where)
 
 
 def errors_of(pairs: Sequence[tuple[MeasuredPoint, PointPrediction]]) -> Errors:
@@ -179,6 +221,7 @@ def errors_of(pairs: Sequence[tuple[MeasuredPoint, PointPrediction]]) -> Errors:
             measure.name: {
                 "points": len(values),
                 **errors_if_any(np.array(predicted[measure]), np.array(values)),
+                "coverage": _covered(pairs, measure),
             }
             for measure, values in measured.items()
         },
@@ -208,20 +251,27 @@ def _typical(
     pairs: Sequence[tuple[MeasuredPoint, PointPrediction]], metric: str
 ) -> tuple[Floats, Floats, list[Interval]]:
     """Predicted and measured mean (else median) of a latency [s], and the intervals around them."""
-    predicted, measured, intervals = [], [], []
+    predicted, measured, around = [], [], []
     for point, prediction in pairs:
         measure = point.typical(metric)
-        mean = prediction.ttft_ms if metric == "ttft" else prediction.tpot_ms
-        around = prediction.ttft_interval if metric == "ttft" else prediction.tpot_interval
-        if measure is None or around is None or not prediction.values[measure] > 0:
+        if measure is None or not prediction.values[measure] > 0:
             continue
-        value = prediction.values[measure]
-        predicted.append(value)
+        predicted.append(prediction.values[measure])
         measured.append(point.measures[measure])
-        intervals.append(
-            Interval(around.level, around.low * value / mean, around.high * value / mean)
-        )
-    return np.array(predicted), np.array(measured), intervals
+        around.append(prediction.intervals[measure])
+    return np.array(predicted), np.array(measured), around
+
+
+def _covered(
+    pairs: Sequence[tuple[MeasuredPoint, PointPrediction]], measure: Measure
+) -> float | None:
+    """Share of the points that recorded a measure inside its interval."""
+    known = [
+        (prediction.intervals[measure], point.measures[measure])
+        for point, prediction in pairs
+        if measure in point.measures and measure in prediction.intervals
+    ]
+    return _coverage([around for around, _ in known], [value for _, value in known])
 
 
 def _validated(row: PointRow, predictor: Predictor) -> ValidatedRow:
@@ -233,8 +283,8 @@ def _validated(row: PointRow, predictor: Predictor) -> ValidatedRow:
         return ValidatedRow(row, None, str(problem))
 
 
-def _coverage(intervals: Sequence[Interval], measured: Sequence[float]) -> float | None:
-    inside = [i.low <= value <= i.high for i, value in zip(intervals, measured, strict=True)]
+def _coverage(around: Sequence[Interval], measured: Sequence[float]) -> float | None:
+    inside = [i.low <= value <= i.high for i, value in zip(around, measured, strict=True)]
     return sum(inside) / len(inside) if inside else None
 
 

@@ -96,12 +96,12 @@ def _limits(
 ) -> dict[str, float]:
     """The scenario's targets, and the mean TPOT of steps as slow as the plan allows for [s]."""
     limits = _targets(service)
-    worse = derating(candidate.steps, service.assurance)
     c = candidate
+    worse = derating(c.steps, service.assurance, c.prefill.steps if c.prefill else None)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate_qps, c.prefill)
     lengths = JointLengths(np.array([prompt]), np.array([output]))
     cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
-    slower = placed.with_steps(worse.slowed)
+    slower = worse.slowed_replicas(placed)
     if slower.keeps_up(lengths, rate_qps, cv, share):
         point = slower.point(lengths, service.slo, rate_qps, cv, share)
         limits["tpot_mean"] = point.tpot_mean_s

@@ -53,7 +53,8 @@ def command(
     \b
       engine_version, measured_on, kv_cache, data_parallel, expert_parallel, pipeline_parallel, gpus
       load (closed, open, offline), rate, requests, length_spread, lengths_file
-      max_num_seqs, max_num_batched_tokens, memory_fraction, max_model_len, eager
+      max_num_seqs, max_num_batched_tokens, memory_fraction, max_model_len, eager,
+      graphs_max_batch, graph_padding
       speculative (mtp:3), acceptance
       prefill_workers, prefill_tensor_parallel, prefill_expert_parallel, prefill_attention_dp,
       prefill_gpus, and decode_* likewise
@@ -61,9 +62,11 @@ def command(
     A closed loop has concurrency requests in flight, all sent at the start; an open loop sends at a
     rate; offline sends all requests at once. A closed loop with the lengths of a benchmark suite
     (1024 + 1024, 1024 + 8192, 8192 + 1024 tokens: InferenceX) is simulated as its recipes launch
-    engines, where the row states no settings. Prints mean and median absolute percentage error, bias,
-    rank correlation and interval coverage by measured quantity and by model, GPU, engine and weights,
-    and the worst points; JSON rows carry predicted_<column> for every measured column. Exit codes:
+    engines, where the row states no settings. Intervals are of the step: a row is played again with steps
+    as quick and as slow as their evidence allows, through its queue. Prints mean and median absolute
+    percentage error, bias, rank correlation and interval coverage by measured quantity and by model, GPU,
+    engine and weights, and the worst points; JSON rows carry predicted_<column> and an interval for every
+    measured column. Exit codes:
     0 at least one row was predicted, 2 none was or the file cannot be read, 4 catalog error.
 
     \b

@@ -25,7 +25,7 @@ from planner.performance.calibration_files import (
     read_fitted,
     read_priors,
 )
-from planner.performance.host_time import HostTimeRow, read_host_time
+from planner.performance.host_time import GraphRow, HostTimeRow, read_host_time
 from planner.performance.kernels.correction import Corrections, load_corrections
 from planner.performance.kernels.model import KernelSteps, kernel_steps
 from planner.performance.margins import Margin, named, read_margins
@@ -95,10 +95,15 @@ class Residuals:
 
     def interval(self, value: float, kind: StepLatency, distance: str, level: float) -> Interval:
         """Return the interval around a prediction; interpolated between the stored quantiles."""
+        low, high = self.ends(kind, distance, level)
+        return Interval(level, value * math.exp(low), value * math.exp(high))
+
+    def ends(self, kind: StepLatency, distance: str, level: float) -> tuple[float, float]:
+        """log(measured / predicted) at both ends of an interval; 0 lies between them."""
         table = self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
         low = _interpolate((1 - level) / 2, self.levels, table)
         high = _interpolate((1 + level) / 2, self.levels, table)
-        return Interval(level, value * math.exp(min(low, 0.0)), value * math.exp(max(high, 0.0)))
+        return min(low, 0.0), max(high, 0.0)
 
     def margin(self, distance: str) -> Margin:
         """The upper half of the TPOT residuals at a distance, as a margin that is assumed."""
@@ -130,7 +135,7 @@ class Calibration:
     evidence grade and the width of intervals; "fitted", or "own" where a person's residuals apply.
     own: engines and GPUs that a person measured. kernels: prices what the measurements do not carry.
     ``margins``: one-sided quantiles of the step-time error by evidence grade, or grade and vendor;
-    ``host``: what engines take on the host.
+    ``host``: what engines take on the host; ``graphs``: which batches they have captured.
     """
 
     scales: Mapping[str, Scale]
@@ -144,6 +149,7 @@ class Calibration:
     kernels: KernelPrices | None = None
     margins: Mapping[str, Margin] = field(default_factory=dict)
     host: tuple[HostTimeRow, ...] = ()
+    graphs: tuple[GraphRow, ...] = ()
     _known: dict[tuple[str, ...], Factors] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -276,10 +282,12 @@ def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibra
     shipped = len(layers)
     if user_file is not None:
         layers.append(read_fitted(user_file, InputError))
+    host = read_host_time(folder)
     found = replace(
         assemble(priors, layers, own_from=shipped),
         margins=read_margins(folder),
-        host=read_host_time(folder),
+        host=host.rows,
+        graphs=host.graphs,
     )
     known = load_corrections(folder)
     if known is None:

@@ -40,12 +40,28 @@ class HostTimeRow(_HostDocument):
     source: str
 
 
+class GraphRow(_HostDocument):
+    """Decode batches one engine captures as graphs by default [sequences of one rank].
+
+    padded: whether a batch between two captured ones runs as the larger. Without padding every batch up to
+    ``every_size_to`` is captured, and beyond it the powers of two. largest: None where it is that of the
+    release and the GPU.
+    """
+
+    engine: str
+    padded: bool
+    every_size_to: int = Field(default=0, ge=0)
+    largest: int | None = Field(default=None, gt=0)
+    source: str
+
+
 class HostFile(_HostDocument):
     """``host_time.yaml``."""
 
     schema_version: int
     as_of: date
     rows: tuple[HostTimeRow, ...]
+    graphs: tuple[GraphRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +87,12 @@ NONE = HostTime()
 
 
 @lru_cache(maxsize=8)
-def read_host_time(folder: Path) -> tuple[HostTimeRow, ...]:
+def read_host_time(folder: Path) -> HostFile:
     """The rows of a calibration folder, none where it has no such file; raises CatalogError."""
     path = folder / FILE
     if not path.exists():
-        return ()
-    return validate_document(path, read_yaml(path), HostFile).rows
+        return HostFile(schema_version=1, as_of=date.min, rows=())
+    return validate_document(path, read_yaml(path), HostFile)
 
 
 def host_time(rows: tuple[HostTimeRow, ...], engine: EngineSpec) -> HostTime:

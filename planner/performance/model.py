@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from planner.deployment import Deployment
 from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance import roofline
 from planner.performance.drafting import DraftSteps, draft_steps
 from planner.performance.factors import Calibration, Residuals
+from planner.performance.graphs import CapturedBatches, captured_batches
 from planner.performance.host_time import NONE, HostTime, host_time
 from planner.performance.kernels.model import KernelSteps
 from planner.performance.loads import loads_of
@@ -24,7 +27,7 @@ class CalibratedStepModel:
     admission_s: time from a request's arrival until the engine may schedule it [s], part of TTFT.
     kernels: prices the steps where set, and the factors of a roofline do where it is None. drafting: the
     passes of a draft model, beside the step that verifies; None where none of its own drafts. host: the
-    engine's own loop.
+    engine's own loop. graphs: the batches that run as captured graphs, None where all do or none does.
     """
 
     loads: Loads
@@ -36,6 +39,7 @@ class CalibratedStepModel:
     kernels: KernelSteps | None = None
     drafting: DraftSteps | None = None
     host: HostTime = NONE
+    graphs: CapturedBatches | None = None
 
     @property
     def admission_s(self) -> float:
@@ -56,7 +60,7 @@ class CalibratedStepModel:
             times = replace(times, total_s=self._whole(batch, times.total_s))
         else:
             times = roofline.step_times(self.loads, self.factors, batch)
-        times = self._waited(times)
+        times = self._waited(times, self._launched(batch, times.total_s))
         return times if self.drafting is None else self.drafting.added_to(times, batch)
 
     def step_seconds(self, batch: StepBatch) -> Number:
@@ -65,12 +69,24 @@ class CalibratedStepModel:
             seconds = self._whole(batch, self.kernels.step_seconds(batch))
         else:
             seconds = roofline.step_times(self.loads, self.factors, batch).total_s
-        seconds = self.host.at_least(seconds)
+        seconds = self.host.at_least(self._launched(batch, seconds))
         return seconds if self.drafting is None else seconds + self.drafting.seconds(batch)
 
-    def _waited(self, times: StepTimes) -> StepTimes:
-        """Parts of a step that is no shorter than the engine's loop; the wait for it is overhead."""
-        total = self.host.at_least(times.total_s)
+    def _launched(self, batch: StepBatch, seconds: Number) -> Number:
+        """A step of ``seconds``, with the launch of its layers beside it where it is not captured [s]."""
+        if self.graphs is None:
+            return seconds
+        w = self.loads
+        sequences = batch.decode_sequences / (w.data_parallel * w.pipeline_parallel)
+        most = sequences.max() if isinstance(sequences, np.ndarray) else sequences
+        if most <= self.graphs.every_to:
+            return seconds
+        share = self.graphs.launched(sequences)
+        return roofline.beside_launches(w, self.factors, seconds, share)
+
+    def _waited(self, times: StepTimes, launched_s: Number) -> StepTimes:
+        """Parts of a step that waits for its launches and for the engine's loop; waiting is overhead."""
+        total = self.host.at_least(launched_s)
         waited = times.overhead_s + (total - times.total_s)
         return replace(times, overhead_s=waited, total_s=total)
 
@@ -105,4 +121,5 @@ def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedSt
         kernels=kernels,
         drafting=draft_steps(deployment, calibration),
         host=host_time(calibration.host, deployment.engine),
+        graphs=captured_batches(calibration.graphs, deployment),
     )

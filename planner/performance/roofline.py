@@ -219,6 +219,15 @@ def beside_kernels(loads: Loads, factors: Factors, batch: StepBatch, seconds: Nu
     return _either(seconds + drafts, launch, f.overlap)
 
 
+def beside_launches(loads: Loads, factors: Factors, seconds: Number, share: Number) -> Number:
+    """A step of which the host launches a ``share`` layer by layer [s].
+
+    The device works while the host launches: the step is the longer of both, as ``factors.overlap`` says.
+    """
+    launch = loads.layers * loads.pipeline_parallel * factors.eager_layer_launch_s
+    return seconds + share * (_either(seconds, launch, factors.overlap) - seconds)
+
+
 def expert_hits(loads: Loads, factors: Factors, tokens: Number) -> tuple[Number, Number]:
     """Return the share of a rank's experts hit by ``tokens``, and the slowest rank's excess.
 

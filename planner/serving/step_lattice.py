@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.performance.paced import SlowedSteps
+from planner.performance.slowed import SlowedSteps
 from planner.performance.steps import StepBatch, StepModel
 
 Floats = NDArray[np.float64]

@@ -124,6 +124,8 @@ def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Ov
 
 def graphs_max_batch(deployment: Deployment, coefficients: MemoryCoefficients) -> int:
     """The largest batch the engine captures as a CUDA graph on this GPU [sequences]."""
+    if deployment.settings.graphs_max_batch:
+        return deployment.settings.graphs_max_batch
     limits = deployment.engine.limits_on(deployment.gpu)
     found = dict(deployment.engine.graphs_max_batch_of).get(deployment.model.architecture)
     if found is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from planner.fleet.candidates.derating import derating
+from planner.fleet.candidates.derating import Derating, derating
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import (
@@ -27,10 +27,10 @@ def keeps_up(
     end; a capacity is a rate that lasts.
     """
     for p in placed:
-        worse = derating(p.steps, service.assurance)
+        worse = _worse(service, p)
         rate = p.rate_qps * rate_scale * worse.demand / p.replicas
         share = service.assumptions.prefix_hit_share
-        slower = p.with_steps(worse.slowed)
+        slower = worse.slowed_replicas(p)
         if not slower.keeps_up(lengths, rate, service.prompts_cv, share):
             return False
     return True
@@ -112,11 +112,17 @@ def simulate_assured(
 
 def _derated(service: Service, placed: Sequence[Placed]) -> tuple[Service, list[Placed]]:
     """The service with its TTFT targets tightened, and the fleet with slower steps and more demand."""
-    worse = [derating(p.steps, service.assurance) for p in placed]
+    worse = [_worse(service, p) for p in placed]
     demand = max(w.demand for w in worse)
     slower = [
-        replace(p.with_steps(w.slowed), rate_qps=p.rate_qps * demand)
+        replace(w.slowed_replicas(p), rate_qps=p.rate_qps * demand)
         for p, w in zip(placed, worse, strict=True)
     ]
     slo = max(worse, key=lambda w: w.ttft).tightened(service.slo)
     return service.model_copy(update={"slo": slo}), slower
+
+
+def _worse(service: Service, placed: Placed) -> Derating:
+    """How much worse than predicted a deployment may be, each pool of a unit by its own margin."""
+    prefill = placed.prefill.steps if placed.prefill else None
+    return derating(placed.steps, service.assurance, prefill)

@@ -16,7 +16,7 @@ from planner.fleet.candidates.known import Known, digest
 from planner.fleet.candidates.outcomes import layout_text
 from planner.kept_rows import KeptRows, Row
 from planner.performance.model import CalibratedStepModel
-from planner.performance.paced import SlowedSteps
+from planner.performance.slowed import SlowedSteps
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
 from planner.scenario.slo import TargetKey

@@ -71,13 +71,13 @@ def unit_checks(
     """The unit's capacity is the closed form's or lower, or holds when it is simulated again."""
     prefill, steps = placed.prefill, placed.steps
     assert prefill is not None
-    worse = derating(steps, service.assurance)
+    worse = derating(steps, service.assurance, prefill.steps)
     unit = unit_of(
         prefill,
         placed.deployment,
         placed.memory,
         worse.slowed(steps),
-        worse.slowed(prefill.steps),
+        worse.slowed_prefill(prefill.steps),
     )
     closed_form = unit_capacity(
         unit,

@@ -70,7 +70,7 @@ def test_an_engine_that_schedules_between_steps_takes_longer_on_kernels_too(
 
 
 def test_releases_take_the_row_before_them(catalog: Catalog) -> None:
-    rows = read_host_time(catalog.root / "calibration")
+    rows = read_host_time(catalog.root / "calibration").rows
     assert host_time(rows, catalog.engine("vllm", "0.19.0")).serial_s == 0
     assert host_time((), catalog.engine("vllm")) == HostTime()
 

@@ -20,7 +20,7 @@ from planner.fleet.candidates.known import Known
 from planner.kept_rows import KeptRows, RowStore
 from planner.performance.adapters import with_adapters
 from planner.performance.factors import load_calibration
-from planner.performance.paced import SlowedSteps
+from planner.performance.slowed import SlowedSteps
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario, Service
 from planner.serving.placed import Placed

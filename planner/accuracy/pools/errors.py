@@ -39,9 +39,7 @@ class PoolRun:
 def pool_runs(points: Iterable[MeasuredPoint], predictor: Predictor) -> list[PoolRun]:
     """Predictions of every disaggregated run; takes minutes."""
     return [
-        PoolRun(point, predictor.predict(point).values)
-        for point in points
-        if point.prefill is not None
+        PoolRun(point, predictor.values(point)) for point in points if point.prefill is not None
     ]
 
 

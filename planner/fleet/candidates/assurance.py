@@ -32,8 +32,8 @@ def uncertainty(candidate: Candidate, service: Service) -> ReplicaUncertainty:
     placed = Placed(c.deployment, c.memory, c.steps, 1, 0.0, c.prefill)
 
     def capacity_qps(score: float) -> float:
-        worse = at_score(c.steps, score)
-        slower = placed.with_steps(worse.slowed)
+        worse = at_score(c.steps, score, c.prefill.steps if c.prefill else None)
+        slower = worse.slowed_replicas(placed)
         cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
         return slower.capacity(lengths, worse.tightened(service.slo), cv, share).qps
 

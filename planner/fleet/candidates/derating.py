@@ -1,8 +1,9 @@
 """Sizing with a margin: how much worse than predicted things may turn out, and still hold.
 
 One error is common to all replicas: every step takes ``factor`` times as long, with the one-sided
-quantiles of the prediction's evidence grade. TTFT is known less well; what its interval is wider by
-tightens the TTFT targets in the same direction. Demand exceeds its forecast by a lognormal factor.
+quantiles of the prediction's evidence grade. Two pools have one each, that of its own GPU and evidence.
+TTFT is known less well; what its interval is wider by tightens the TTFT targets in the same direction.
+Demand exceeds its forecast by a lognormal factor.
 
 For a probability with normal quantile ``z`` and an exact forecast the steps are slowed by the grade's
 quantile itself. With a forecast that may be off, the two errors are taken at the most likely point of
@@ -14,15 +15,16 @@ first-order reliability method; exact where the capacity goes as a power of the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from planner.evidence import Interval, StepLatency
 from planner.performance.margins import Margin
-from planner.performance.paced import SlowedSteps
+from planner.performance.slowed import SlowedSteps
 from planner.performance.steps import StepModel
 from planner.scenario.fleet import Assurance
 from planner.scenario.slo import Slo
+from planner.serving.placed import Placed
 
 LEVEL = 0.8
 LEAST_SIGMA = 1e-6
@@ -32,15 +34,30 @@ NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Derating:
-    """Factors of at least 1 on step times, on TTFT beyond that, and on demand."""
+    """Factors of at least 1 on step times, on TTFT beyond that, and on demand.
+
+    prefill_steps: on those of the pool that prefills, of a unit of two pools.
+    """
 
     steps: float = 1.0
     ttft: float = 1.0
     demand: float = 1.0
+    prefill_steps: float = 1.0
 
     def slowed(self, steps: StepModel) -> StepModel:
         """The step model as slow as it may turn out."""
         return SlowedSteps(steps, self.steps) if self.steps != 1 else steps
+
+    def slowed_prefill(self, steps: StepModel) -> StepModel:
+        """The steps of a unit's prefill pool as slow as they may turn out."""
+        return SlowedSteps(steps, self.prefill_steps) if self.prefill_steps != 1 else steps
+
+    def slowed_replicas(self, placed: Placed) -> Placed:
+        """The replicas with steps as slow as they may turn out, in each pool of a unit."""
+        pool = placed.prefill
+        if pool is not None:
+            pool = replace(pool, steps=self.slowed_prefill(pool.steps))
+        return replace(placed, steps=self.slowed(placed.steps), prefill=pool)
 
     def tightened(self, slo: Slo) -> Slo:
         """The SLO with its TTFT targets divided by what TTFT may be worse by."""
@@ -53,26 +70,41 @@ class Derating:
         return slo.model_copy(update={"targets": targets})
 
 
-def derating(steps: StepModel, assurance: Assurance | None) -> Derating:
-    """What to size for: the prediction itself, or as much worse as the assurance asks."""
+def derating(
+    steps: StepModel, assurance: Assurance | None, prefill: StepModel | None = None
+) -> Derating:
+    """What to size for: the prediction itself, or as much worse as the assurance asks.
+
+    prefill: the steps of a unit's prefill pool, which have a margin of their own; so does TTFT, which is
+    theirs. The demand of the unit is the higher of both.
+    """
     if assurance is None:
         return Derating()
     z = NORMAL.inv_cdf(assurance.probability)
     model, demand = margin_sigma(steps.margin, z), sigma_of_cv(assurance.demand_cv)
     distance = z / math.hypot(model, demand)
     worse = at_score(steps, distance * model)
-    return Derating(
+    found = Derating(
         max(worse.steps, 1.0), max(worse.ttft, 1.0), math.exp(distance * demand * demand)
     )
+    return found if prefill is None else _of_unit(found, derating(prefill, assurance))
 
 
-def at_score(steps: StepModel, z: float) -> Derating:
+def _of_unit(decode: Derating, prefill: Derating) -> Derating:
+    """Each pool with its own; both are known equally well where one margin stands for both."""
+    demand = max(decode.demand, prefill.demand)
+    return Derating(decode.steps, prefill.ttft, demand, prefill.steps)
+
+
+def at_score(steps: StepModel, z: float, prefill: StepModel | None = None) -> Derating:
     """Steps and TTFT as far off as the margin's quantile at the normal score ``z``.
 
     TTFT spreads more than the steps by the ratio of their intervals; its median is off as theirs is.
+    prefill: the steps of a unit's prefill pool, off by their own quantile at the same score.
     """
     off, median = steps.margin.log_slowdown(z), steps.margin.log_slowdown(0.0)
-    return Derating(math.exp(off), math.exp(ttft_excess(steps) * (off - median)))
+    found = Derating(math.exp(off), math.exp(ttft_excess(steps) * (off - median)))
+    return found if prefill is None else _of_unit(found, at_score(prefill, z))
 
 
 def margin_sigma(margin: Margin, z: float) -> float:

@@ -266,7 +266,7 @@ def _candidate(
 ) -> Candidate:
     service, d = context.service, theirs.deployment
     label = prefill.label(d)
-    worse = derating(theirs.steps, service.assurance)
+    worse = derating(theirs.steps, service.assurance, prefill.steps)
     if service.buckets is None:
         _guard(label, prefill, d, lengths, best[0], service)
     prompts = prefill.replicas * mine.groups
@@ -325,7 +325,7 @@ def _point(
         theirs.deployment,
         theirs.memory,
         worse.slowed(theirs.steps),
-        worse.slowed(prefill.steps),
+        worse.slowed_prefill(prefill.steps),
     )
     slo, cv = worse.tightened(service.slo), service.prompts_cv
     rate, share = qps * worse.demand, service.assumptions.prefix_hit_share

@@ -51,7 +51,7 @@ class PoolTables:
         self, lengths: JointLengths, mine: PoolReplica, theirs: PoolReplica, prefill: Prefill
     ) -> tuple[float, LimitedBy]:
         """Requests/s of one unit, and what stops a higher rate."""
-        worse = derating(theirs.steps, self._service.assurance)
+        worse = derating(theirs.steps, self._service.assurance, mine.steps)
         tails = self.of(lengths, mine, theirs, prefill)
         slo = worse.tightened(self._service.slo)
         qps, bound = unit_qps(*tails, slo, prefill.replicas, prefill.decode_replicas)
@@ -61,17 +61,30 @@ class PoolTables:
         self, lengths: JointLengths, mine: PoolReplica, theirs: PoolReplica, prefill: Prefill
     ) -> tuple[PrefillTails, DecodeTails]:
         """Both pools' tables for these lengths and this link."""
-        worse = derating(theirs.steps, self._service.assurance)
+        worse = derating(theirs.steps, self._service.assurance, mine.steps)
         slo = worse.tightened(self._service.slo)
         joined = prefill.link
         transfer = Transfer(mine.limits, theirs.limits, joined.gb_s, joined.latency_s)
         sent = transfer.link(lengths).mean_s
-        one = (id(lengths), mine.deployment, worse, sent, joined.latency_s)
+        one = (
+            id(lengths),
+            mine.deployment,
+            worse.prefill_steps,
+            worse.ttft,
+            sent,
+            joined.latency_s,
+        )
         if one not in self._prefill:
             self._prefill[one] = prefill_tails(
-                worse.slowed(mine.steps), mine.limits, lengths, slo, transfer, self._cv, self._share
+                worse.slowed_prefill(mine.steps),
+                mine.limits,
+                lengths,
+                slo,
+                transfer,
+                self._cv,
+                self._share,
             )
-        other = (id(lengths), theirs.deployment, worse)
+        other = (id(lengths), theirs.deployment, worse.steps, worse.ttft)
         if other not in self._decode:
             self._decode[other] = decode_tails(
                 worse.slowed(theirs.steps), theirs.limits, lengths, slo, self._cv

@@ -120,6 +120,7 @@ def measure_table(errors: Errors) -> Table:
         Column("mean", "Mean", Quantity.SHARE),
         Column("median", "Median", Quantity.SHARE),
         Column("bias", "Bias", Quantity.CHANGE),
+        Column("coverage", "Inside", Quantity.SHARE),
     )
     rows = tuple(
         (
@@ -128,10 +129,12 @@ def measure_table(errors: Errors) -> Table:
             _mean(values),
             _share(values, "median_absolute_error_pct"),
             _share(values, "bias_pct"),
+            values["coverage"],
         )
         for name, values in errors.measures.items()
     )
-    return Table("measures", "Error by measured quantity", columns, rows)
+    title = "Error by measured quantity (inside: its interval)"
+    return Table("measures", title, columns, rows)
 
 
 def worst_table(rows: Sequence[ValidatedRow]) -> Table:
@@ -239,7 +242,7 @@ def _one_line(text: str | None) -> str:
 
 
 def _row_json(row: ValidatedRow, level: float) -> dict[str, object]:
-    """The cells of a row, and ``predicted_<column>`` for each measured one, in the column's unit."""
+    """The cells of a row, with ``predicted_<column>`` and an interval for each measured one, in its unit."""
     cells: dict[str, object] = {**row.row.cells, "line": row.row.line}
     prediction = row.prediction
     if prediction is None:
@@ -263,6 +266,11 @@ def _row_json(row: ValidatedRow, level: float) -> dict[str, object]:
             "level": level,
             "ttft_ms": [_number(first.low), _number(first.high)],
             "tpot_ms": None if each is None else [_number(each.low), _number(each.high)],
+            **{
+                found.name: [_number(around.low / found.unit), _number(around.high / found.unit)]
+                for found in row.row.measured.values()
+                if (around := prediction.intervals.get(found.measure)) is not None
+            },
         },
         "evidence": str(prediction.evidence),
         "error": None,

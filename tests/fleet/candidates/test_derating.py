@@ -130,6 +130,27 @@ def test_slowed_steps_keep_the_time_before_a_request_is_admitted():
     assert Derating(steps=1.5).slowed(steps_with_delay).admission_s == pytest.approx(0.015)
 
 
+def test_each_pool_of_a_unit_has_a_margin_of_its_own():
+    """The prefill pool's TTFT, either pool's steps, the higher demand of both."""
+    prompts, answers = Unsure({"tpot": 0.3, "ttft": 0.6}), Unsure({"tpot": 0.1, "ttft": 0.1})
+    asked = Assurance(probability=0.9, demand_cv=0.2)
+    worse = derating(answers, asked, prompts)
+    mine, theirs = derating(prompts, asked), derating(answers, asked)
+    assert worse.prefill_steps == mine.steps > worse.steps == theirs.steps
+    assert worse.ttft == mine.ttft > theirs.ttft
+    assert worse.demand == max(mine.demand, theirs.demand)
+    assert worse.slowed_prefill(prompts).step_seconds(None) == mine.steps
+    assert worse.slowed(answers).step_seconds(None) == theirs.steps
+
+
+def test_equal_pools_are_derated_as_one_replica_is():
+    steps, asked = Unsure({"tpot": 0.2, "ttft": 0.5}), Assurance(probability=0.8)
+    worse, alone = derating(steps, asked, steps), derating(steps, asked)
+    assert (worse.steps, worse.ttft, worse.demand) == (alone.steps, alone.ttft, alone.demand)
+    assert worse.prefill_steps == alone.steps
+    assert derating(steps, None, steps) == Derating()
+
+
 SCENARIO = {
     "model": "meta-llama/Llama-3.1-8B-Instruct",
     "rate": 40,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planner.catalog.engine import Scheduler
-from planner.performance.paced import SlowedSteps
+from planner.performance.slowed import SlowedSteps
 from planner.scenario.lengths import Lengths
 from planner.serving.closed_form import latency_tails, replica_curves, steady_state
 from planner.serving.closed_form.prefill_sharing import echo
