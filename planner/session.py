@@ -133,18 +133,20 @@ class Session:
         else:
             base = find_scenario(question).parent
             question = read_scenario(question, self.catalog, self.changes)
-        solved = solve_scenario(
-            question,
-            self.catalog,
-            self.factors,
-            self.options,
-            base=base,
-            sized=sized,
-            known=self.known,
-            progress=progress,
-            for_cost=for_cost,
-        )
-        self.known.save()
+        try:
+            solved = solve_scenario(
+                question,
+                self.catalog,
+                self.factors,
+                self.options,
+                base=base,
+                sized=sized,
+                known=self.known,
+                progress=progress,
+                for_cost=for_cost,
+            )
+        finally:  # work that is stopped starts from there the next time
+            self.known.save()
         duration_s = time.monotonic() - started
         return assemble(
             solved, self.catalog, self.factors, self.options, duration_s, for_cost=for_cost

@@ -33,6 +33,16 @@ _NUMBER_UNIT = re.compile(
 )
 
 
+def dollars(usd: float) -> str:
+    """Money in a sentence [USD]: ``$515,000``, below 1,000 ``$36.48``, below 1 ``$0.085``."""
+    size = abs(usd)
+    text = f"{size:,.0f}" if size >= 1000 else f"{size:,.2f}"
+    if 0 < size < 1:
+        text = f"{size:.4f}".rstrip("0")
+        text += "0" * (2 - len(text.partition(".")[2]))
+    return f"{'-' if usd < 0 else ''}${text}"
+
+
 def parse_duration_s(value: object) -> float:
     """Return seconds [s] from ``"2s"``, ``"100ms"``, ``"30m"``, or a bare number of seconds.
 

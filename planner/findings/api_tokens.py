@@ -21,6 +21,7 @@ from planner.errors import PlannerError
 from planner.money.ways_to_pay import ApiPrice
 from planner.plan.schema import Plan
 from planner.sizing.parameters import count_parameters
+from planner.units import dollars
 from planner.workload.lengths import lengths_of
 
 NEAR = math.log(1.5)  # a model replaces one with at most half more, or a third fewer, parameters
@@ -89,7 +90,8 @@ class ApiQuote:
         share = 1 - terms.discount
         return (
             f" (in a batch, answered within {terms.within_hours:g} h, {row.provider} takes "
-            f"{share * row.input_usd_per_million:g} and {share * row.output_usd_per_million:g})"
+            f"{dollars(share * row.input_usd_per_million)} and "
+            f"{dollars(share * row.output_usd_per_million)})"
         )
 
     def described(self, *, named: bool) -> str:
@@ -98,9 +100,9 @@ class ApiQuote:
         cached = row.cached_input_usd_per_million
         return (
             (f"{self.service}: " if named else "")
-            + f"{row.provider}: {row.input_usd_per_million:g} USD per million input tokens"
-            + (f" ({cached:g} cached)" if cached is not None else "")
-            + f", {row.output_usd_per_million:g} per million output tokens"
+            + f"{row.provider}: {dollars(row.input_usd_per_million)} per million input tokens"
+            + (f" ({dollars(cached)} cached)" if cached is not None else "")
+            + f", {dollars(row.output_usd_per_million)} per million output tokens"
             + (f", for {self.instead}" if self.instead else "")
             + self._in_batch()
         )

@@ -12,6 +12,7 @@ from planner.derivation.derive import derive
 from planner.findings.api_break_even import resized_against_api
 from planner.findings.energy import energy_of
 from planner.findings.latency_curves import distributions, frontier, latency_curves
+from planner.findings.owned_servers import RESALE_AT_MONTHS
 from planner.findings.ownership_terms import terms_of
 from planner.findings.price_ladder import ladder
 from planner.findings.regret import regrets
@@ -24,7 +25,7 @@ from planner.money.rates import break_even_rate_of_fixed_fleet_qps
 from planner.performance.factors import Calibration
 from planner.plan.schema import Plan
 from planner.solving.lookahead import Solve, expect
-from planner.units import HOURS_PER_MONTH, counted
+from planner.units import HOURS_PER_MONTH, counted, dollars
 
 
 def gather(
@@ -59,7 +60,7 @@ def gather(
         plan=plan,
         purchases=ways,
         discount_rate=rate,
-        break_even=tuple(_break_even(plan, ways)),
+        break_even=tuple(break_even_points(plan, ways)),
         quotes=offers_of_file(plan.scenario, catalog),
         energy=energy_of(plan, catalog),
         curves=latency_curves(plan, catalog, calibration),
@@ -87,7 +88,8 @@ def gather(
     )
 
 
-def _break_even(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[BreakEven]:
+def break_even_points(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[BreakEven]:
+    """Where each way breaks even against the plan, in words; servers and months paid ahead both ways."""
     if plan.totals is None or not ways:
         return
     base, months = ways[0], plan.scenario.horizon.months
@@ -97,38 +99,33 @@ def _break_even(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[BreakEven]:
         if way.way == "API":
             yield _against_api(plan, way)
             continue
-        if way.owned is not None:
-            yield BreakEven(
-                "owned against the plan, nothing sold",
-                _month(way.kept_break_even_month, months),
-                "by what was paid until then, in present values",
-            )
-            yield BreakEven(
-                "owned against the plan, servers sold then",
-                _month(way.sold_break_even_month, months),
-                "the same, less what the servers are worth at their age",
-            )
         saving = (base.present_value_usd or 0.0) - (way.present_value_usd or 0.0)
-        yield BreakEven(
-            f"{way.way} against the plan",
-            _when(way, months),
-            f"{abs(saving):,.0f} USD {'less' if saving > 0 else 'more'} in present value "
-            f"over {counted(months, 'month')}",
+        over = f"over {counted(months, 'month')} {dollars(abs(saving))} "
+        over += f"{'less' if saving > 0 else 'more'} in present value"
+        if way.owed_early_usd:
+            over += f"; given up early, up to {dollars(way.owed_early_usd)} is still owed"
+        against = f"{way.way} against the plan"
+        cash, with_left = (
+            _month(m, months) for m in (way.break_even_month, way.counted_break_even_month)
         )
+        if way.owned is not None:
+            at_36 = next(share for age, share in way.owned.server.resale if age == RESALE_AT_MONTHS)
+            yield BreakEven(f"{against}, nothing sold", cash, "by cash alone")
+            sold = f"at what they are worth then ({100 * at_36:.0f} % of the price after 36 months)"
+            yield BreakEven(f"{against}, servers sold then", with_left, f"{sold}; {over}")
+        elif way.leaves:
+            yield BreakEven(f"{against}, cash alone", cash, "what is paid ahead counts as spent")
+            used = "months paid ahead are used later"
+            yield BreakEven(f"{against}, with what is left", with_left, f"{used}; {over}")
+        else:
+            yield BreakEven(against, cash, over)
 
 
 def _month(month: int | None, months: int) -> str:
+    """When a way breaks even; from the start: at the end of no month has it cost more."""
     if month is None:
         return f"never within {counted(months, 'month')}"
-    return f"month {month}" if month else "at once"
-
-
-def _when(way: Purchase, months: int) -> str:
-    """The month from which a way has cost less, by what was paid until then, and with what is left."""
-    month = way.break_even_month
-    if month is None and way.pays_off:
-        return f"month {months}, only with what it leaves counted ({way.left_usd or 0.0:,.0f} USD)"
-    return _month(month, months)
+    return f"month {month}" if month else "from the start"
 
 
 def _against_api(plan: Plan, api: Purchase) -> BreakEven:

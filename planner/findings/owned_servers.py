@@ -16,6 +16,7 @@ from planner.money.ways_to_pay import WayToPay, bought
 from planner.plan.money import Rental
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
+from planner.units import dollars
 
 ALL_AT_ONCE = "all bought at the start, for the last month's rate: horizon.stages buys in steps"
 RESALE_AT_MONTHS = 36  # the age at which the catalog knows what servers are sold for
@@ -47,12 +48,13 @@ def buy(
             continue
         used = min(1.0, load) if terms.utilization is None else terms.utilization
         first, added = _in_steps(fleet, row.gpus, servers)
-        owned = OwnedFleet(_server(row, terms), first, used, meanwhile.rentals, added)
-        way = paid(owned, meanwhile.ledger, months, ends=ends)
         price = terms.price(row)
+        prices = (price.low, price.high)
+        owned = OwnedFleet(_server(row, terms), first, used, meanwhile.rentals, added, prices)
+        way = paid(owned, meanwhile.ledger, months, ends=ends)
         low, high = (
             paid(at_price(owned, usd), meanwhile.ledger, months, ends=ends).ledger.cost_usd
-            for usd in (price.low, price.high)
+            for usd in prices
         )
         described = _text(owned, row, meanwhile, way.ledger)
         if horizon.growth_per_month > 0 and horizon.stages == 1:
@@ -87,11 +89,12 @@ def _text(owned: OwnedFleet, row: ServerRow, meanwhile: Meanwhile, ledger: CashL
     )
     sold = -math.fsum(f.usd for f in ledger.flows if f.item == SALE and f.month == ledger.months)
     worth = sold if ledger.ends else ledger.left_usd
+    each = " each" if owned.all_servers > 1 else ""
     return Purchase(
         way="owned",
-        what=f"{owned.servers} x {row.name} at {owned.server.price_usd:,.0f} USD{later}; for "
+        what=f"{owned.servers} x {row.name} at {dollars(owned.server.price_usd)}{each}{later}; for "
         f"{owned.server.lead_time_months} months until delivery {meanwhile.what}; "
-        f"{'sold for' if ledger.ends else 'worth'} {worth:,.0f} USD at month {ledger.months} "
+        f"{'sold for' if ledger.ends else 'worth'} {dollars(worth)} at month {ledger.months} "
         f"({100 * worth / price:.0f} % of the price)",
         as_of=row.as_of,
         source=row.source,

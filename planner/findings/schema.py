@@ -16,7 +16,8 @@ from planner.plan.schema import Plan
 class OwnedFleet:
     """Servers of one's own: which, how many at the start, and how much of their power range is in use.
 
-    ``meanwhile``: what is rented by the hour until the first are delivered; ``added``: those bought later.
+    ``meanwhile``: what is rented by the hour until the first are delivered; ``added``: those bought later;
+    ``price_range_usd``: between what one may cost [USD].
     """
 
     server: OwnedServer
@@ -24,6 +25,7 @@ class OwnedFleet:
     utilisation: float
     meanwhile: tuple[Rental, ...] = ()
     added: tuple[AddedServers, ...] = ()
+    price_range_usd: tuple[float, float] | None = None
 
     @property
     def all_servers(self) -> int:
@@ -42,9 +44,11 @@ class Purchase:
     month 12; ``cash_usd``, by the end of the horizon; ``owed_usd``, after it; ``cash_flow_usd``, at the
     end of month 0 to the last payment. ``present_value_usd``: of the cost.
     ``low_usd``, ``high_usd``: the cost at the low and high end of what is known of its prices.
-    ``break_even_month``: against the first way listed, by cash alone; ``pays_off``: its present value
-    is no higher. ``kept_break_even_month``, ``sold_break_even_month``: of servers, with nothing sold,
-    and with all sold at that month; ``sold_usd``: present value of what they are sold for at the horizon.
+    ``break_even_month``: against the first way listed, by cash alone (servers kept);
+    ``counted_break_even_month``: with what either leaves at that month counted (servers sold then, months
+    paid ahead used later); both None where it never breaks even. ``leaves``: whether that differs by kind,
+    because either leaves anything. ``owed_early_usd``: the most that is still to be paid for terms begun
+    were they given up in the horizon. ``sold_usd``: present value of what servers are sold for at its end.
     ``rentals``, ``owned``, ``api``: what is paid for.
     """
 
@@ -60,10 +64,10 @@ class Purchase:
     owed_usd: float | None = None
     present_value_usd: float | None = None
     break_even_month: int | None = None
-    kept_break_even_month: int | None = None
-    sold_break_even_month: int | None = None
+    counted_break_even_month: int | None = None
+    leaves: bool = False
+    owed_early_usd: float = 0.0
     sold_usd: float = 0.0
-    pays_off: bool = False
     low_usd: float | None = None
     high_usd: float | None = None
     cash_flow_usd: tuple[float, ...] = ()

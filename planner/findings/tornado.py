@@ -26,6 +26,7 @@ from planner.scenario.schema import Scenario, Service
 from planner.scenario.slo import Slo
 from planner.scenario.task import GENERATE
 from planner.solving.lookahead import Solve, expect
+from planner.units import dollars
 
 SPREAD = 0.2  # of demand and lengths, where nothing better is known
 HITS = 0.3  # prefix hits more than assumed, at the high end
@@ -113,8 +114,13 @@ def _pair(
     move: Callable[[Scenario, float], Scenario],
     question: Scenario,
 ) -> tuple[str, _End, _End]:
-    low, high = (_End(f"{100 * (f - 1):+.0f} %", move(question, f)) for f in ends)
+    low, high = (_End(_change(f), move(question, f)) for f in ends)
     return name, low, high
+
+
+def _change(factor: float) -> str:
+    percent = round(100 * (factor - 1))
+    return f"{percent:+d} %" if percent else "as planned"
 
 
 def _spread(question: Scenario) -> tuple[float, float]:
@@ -205,16 +211,17 @@ def _of_servers(plan: Plan, ways: tuple[Purchase, ...], terms: OwnershipTerms) -
     owned, months = way.owned, plan.scenario.horizon.months
     if way.low_usd < way.high_usd:
         ends = (way.low_usd / months, way.high_usd / months)
-        yield Swing("Server price", OWNED, "low", "high", *ends)
+        prices = owned.price_range_usd or (owned.server.price_usd, owned.server.price_usd)
+        yield Swing("Server price", OWNED, dollars(prices[0]), dollars(prices[1]), *ends)
     spans = terms.spans
     server = owned.server
     for name, span, at, text in (
-        ("Residual", spans["residual"], _residual, "{:.0%}"),
-        ("Resale at 36 months", spans["resale"], _resale, "{:.0%}"),
-        ("Tariff", spans["tariff"], _tariff, "{:g} USD/kWh"),
-        ("PUE", spans["pue"], _pue, "{:g}"),
-        ("Colocation", spans["colocation"], _colocation, "{:g} USD/kW"),
-        ("Life", spans["life"], _life, "{:g} years"),
+        ("Residual", spans["residual"], _residual, _percent),
+        ("Resale at 36 months", spans["resale"], _resale, _percent),
+        ("Tariff", spans["tariff"], _tariff, lambda x: f"{dollars(x)}/kWh"),
+        ("PUE", spans["pue"], _pue, lambda x: f"{x:g}"),
+        ("Colocation", spans["colocation"], _colocation, lambda x: f"{dollars(x)}/kW-month"),
+        ("Life", spans["life"], _life, lambda x: f"{x:g} years"),
     ):
         if span.low == span.high:
             continue
@@ -222,7 +229,11 @@ def _of_servers(plan: Plan, ways: tuple[Purchase, ...], terms: OwnershipTerms) -
             _owned_usd(replace(owned, server=at(server, x)), plan) / months
             for x in (span.low, span.high)
         ]
-        yield Swing(name, OWNED, text.format(span.low), text.format(span.high), *costs)
+        yield Swing(name, OWNED, text(span.low), text(span.high), *costs)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _owned_usd(owned: OwnedFleet, plan: Plan) -> float:

@@ -15,9 +15,10 @@ from planner.comparison.options import Progress
 from planner.comparison.restriction import restrict
 from planner.errors import InputError
 from planner.findings.api_tokens import api_price, api_quotes
+from planner.findings.break_even import Standing, break_even_months
 from planner.findings.owned_servers import Meanwhile, buy
 from planner.findings.ranges import with_rented_range
-from planner.findings.resale import break_even_months, sold_at_horizon_usd
+from planner.findings.resale import sold_at_horizon_usd
 from planner.findings.schema import Purchase
 from planner.fleet.offers.admitted import offers_of, offers_of_file
 from planner.money.ways_to_pay import Traffic, WayToPay, called, held, side_by_side
@@ -77,16 +78,15 @@ def _side_by_side(
     ways = tuple(ways)
     known = [w.paid for w in ways if isinstance(w, _Way)]
     rows = iter(side_by_side(known, traffic, plan.scenario.horizon.months, rate))
+    base = next(_standing(w) for w in ways if isinstance(w, _Way))
     for way in ways:
         if isinstance(way, Purchase):
             yield way
             continue
         row = next(rows)
-        kept = sold = None
-        at_end = 0.0
-        if way.text.owned is not None:
-            kept, sold = break_even_months(way.text.owned, way.paid.ledger, known[0].ledger, rate)
-            at_end = sold_at_horizon_usd(way.paid.ledger, rate)
+        mine = _standing(way)
+        first = way.paid is known[0]
+        cash, counted = (None, None) if first else break_even_months(mine, base, rate)
         yield replace(
             way.text,
             cost_usd=row.cost_usd,
@@ -98,13 +98,26 @@ def _side_by_side(
             cash_usd=row.cash_usd,
             owed_usd=row.owed_usd,
             present_value_usd=row.present_value_usd,
-            break_even_month=row.break_even_month,
-            kept_break_even_month=kept,
-            sold_break_even_month=sold,
-            sold_usd=at_end,
-            pays_off=row.pays_off,
+            break_even_month=cash,
+            counted_break_even_month=counted,
+            leaves=mine.leaves or base.leaves,
+            owed_early_usd=_owed_early_usd(mine),
+            sold_usd=sold_at_horizon_usd(way.paid.ledger, rate) if way.text.owned else 0.0,
             cash_flow_usd=way.paid.ledger.by_month(),
         )
+
+
+def _standing(way: _Way) -> Standing:
+    """The way as it stands month by month."""
+    return Standing(way.paid.ledger, tuple(r.holding for r in way.text.rentals), way.text.owned)
+
+
+def _owed_early_usd(way: Standing) -> float:
+    """The most that giving up at the end of a month of the horizon leaves to be paid [USD]."""
+    return max(
+        math.fsum(h.usd_per_month * (1 - h.upfront_share) * h.exit_months(m) for h in way.holdings)
+        for m in range(way.ledger.months + 1)
+    )
 
 
 def _rent(plan: Plan, term: Term, solve: Solve, catalog: Catalog) -> _Way | Purchase:

@@ -7,7 +7,6 @@ capacity. Cash flows fall at month ends (month 0 is today); a present value disc
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -109,26 +108,6 @@ def levelised_usd_per_hour(
     """
     unit = present_value_usd(monthly(HOURS_PER_MONTH, horizon_months, "hour"), annual_rate)
     return present_value_usd(flows, annual_rate) / unit
-
-
-def break_even_month(
-    candidate: Sequence[CashFlow], baseline: Sequence[CashFlow], annual_rate: float
-) -> int | None:
-    """First month from which ``candidate`` has cost no more than ``baseline``, to the end of both.
-
-    Compares cumulative present values of what has been paid so far. None when it never does.
-    annual_rate: of discounting, per year.
-    """
-    last = max((f.month for f in (*candidate, *baseline)), default=0)
-    saved = [0.0] * (last + 1)
-    for sign, flows in ((1.0, baseline), (-1.0, candidate)):
-        for f in flows:
-            saved[f.month] += sign * f.usd * discount(f.month, annual_rate)
-    cumulative = list(itertools.accumulate(saved))
-    tolerance = 1e-9 * sum(abs(s) for s in saved)
-    behind = [month for month, total in enumerate(cumulative) if total < -tolerance]
-    first = behind[-1] + 1 if behind else 0
-    return first if first <= last else None
 
 
 def break_even_rate_qps(

@@ -17,7 +17,6 @@ from planner.money.rates import (
     SECONDS_PER_HOUR,
     CashFlow,
     TokenCost,
-    break_even_month,
     levelised_usd_per_hour,
     monthly,
     token_cost,
@@ -75,8 +74,7 @@ class PaymentRow:
     end of month 12; ``cash_usd``, by the end of the horizon; ``owed_usd``, after it. Accrued:
     ``cost_usd`` of the horizon, ``usd_per_month`` its mean, ``left_usd`` what is not charged to it.
     ``usd_per_hour``: the constant price with the same present value; ``tokens``: at that price and
-    mean demand. ``saving_share`` and ``break_even_month`` against the first way given, the month by
-    cash alone: None where it never breaks even. ``pays_off``: its present value is no higher.
+    mean demand. ``saving_share``: against the first way given.
     """
 
     name: str
@@ -92,8 +90,6 @@ class PaymentRow:
     present_value_usd: float
     tokens: TokenCost
     saving_share: float
-    break_even_month: int | None
-    pays_off: bool
 
 
 def held(name: str, holdings: Iterable[Holding], months: int, *, ends: bool) -> WayToPay:
@@ -171,10 +167,6 @@ def side_by_side(
                     traffic.output_tokens,
                 ),
                 saving_share=1 - worth / baseline_usd if baseline_usd else 0.0,
-                break_even_month=None
-                if paid is baseline
-                else break_even_month(paid.within(), baseline.within(), annual_rate),
-                pays_off=worth <= baseline_usd,
             )
         )
     return tuple(rows)

@@ -7,6 +7,7 @@ on data, factors and program. All of these name its row; prices, stock and budge
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from planner import cache_folder
@@ -30,6 +31,7 @@ from planner.workload.lengths import JointLengths, lengths_of
 from planner.workload.trace import Trace
 from planner.workload.turns import recorded
 
+LONG_S = 1.0  # a simulation that took longer is on disk at once, whatever becomes of the run
 UNSEEN = {  # by the simulator, or part of a row's own name
     "search",
     "priority",
@@ -81,8 +83,11 @@ class KeptSimulations:
         kept = restored(row) if row is not None else None
         if kept is not None:
             return kept
+        started = time.monotonic()
         found = simulate()
         rows.keep(name, plain(found))
+        if time.monotonic() - started > LONG_S:
+            rows.save()
         return found
 
     def _rows(self, service: Service, lengths: JointLengths) -> KeptRows:

@@ -7,6 +7,7 @@ from planner.catalog.store import Catalog
 from planner.comparison.restriction import CHOICES
 from planner.comparison.sweeps import AXES, PRICE_FACTOR
 from planner.deploy.targets import TARGETS
+from planner.findings.ownership_terms import ITEMS
 from planner.scenario.reader import shipped_scenarios
 from planner.session import Session
 from planner.version import package_version
@@ -30,7 +31,7 @@ def about(session: Session, limits: ServerLimits) -> Json:
 
 
 def names(catalog: Catalog) -> Json:
-    """Every name a scenario may use, by field."""
+    """Every name a scenario may use, by field; figures of owning, which the form shows as what holds."""
     offers = catalog.offers()
     formats = catalog.formats()
     offered = {o.gpu for o in offers}
@@ -47,7 +48,16 @@ def names(catalog: Catalog) -> Json:
         "sweep_axes": [*AXES, PRICE_FACTOR],
         "compare_axes": list(CHOICES),
         "launch_targets": list(TARGETS),
+        "servers": [row.name for row in catalog.servers()],
+        "ownership": _ownership(catalog),
     }
+
+
+def _ownership(catalog: Catalog) -> Json:
+    """What owning is counted with where a scenario says nothing, by its keys of ``ownership``."""
+    rows = {row.item: row for row in catalog.ownership()}
+    known = ((key, rows[item]) for key, item in ITEMS.items() if item in rows)
+    return {key: {"low": row.low, "mid": row.value, "high": row.high} for key, row in known}
 
 
 def presets() -> list[Json]:

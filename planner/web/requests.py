@@ -43,7 +43,10 @@ search: {gpus: [l40s], tensor_parallel: [1]}
 
 Detail = Literal["quick", "plan", "report"]
 Style = Literal["html", "xlsx", "csv", "json", "md", "launch"]
-Target = Literal["vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d"]
+Target = Literal[
+    "vllm", "sglang", "trtllm", "docker-compose", "kubernetes", "llm-d", "kserve", "dynamo",
+    "production-stack",
+]  # fmt: skip
 
 
 class Request(BaseModel):

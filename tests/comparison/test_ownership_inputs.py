@@ -7,12 +7,10 @@ from planner.catalog.store import load_catalog
 from planner.errors import InputError
 from planner.findings.energy import energy_of
 from planner.findings.ownership_terms import terms_of
-from planner.findings.resale import break_even_months, worth_usd
+from planner.findings.resale import worth_usd
 from planner.findings.schema import OwnedFleet
 from planner.findings.ways_to_pay import purchases
-from planner.money.ledger import Holding, ledger
 from planner.money.ownership import AddedServers, OwnedServer
-from planner.money.ways_to_pay import bought
 from planner.scenario.name_checks import check_names
 
 
@@ -86,18 +84,6 @@ def test_an_unknown_server_is_named(catalog):
 SERVER = OwnedServer(
     "s", "h100", 8, 120_000, 5, 0.1, 10, 2, 1.0, 0.0, 0.0, lead_time_months=0, resale=((36, 0.4),)
 )
-
-
-def test_sold_servers_break_even_before_kept_ones():
-    """12 x 10,000 a month against 240,000 once: kept after 24 months, sold much earlier."""
-    rent = ledger([Holding(1, 10_000 / 730, 1, 36)], 36, ends=True)
-    own = bought("owned", SERVER, 2, 36, utilisation=0.5, ends=True).ledger
-    kept, sold = break_even_months(OwnedFleet(SERVER, 2, 0.5), own, rent, 0.0)
-    assert kept == 24
-    by_hand = next(
-        m for m in range(37) if 10_000 * m - 240_000 + 240_000 * 0.4 ** (m / 36) >= 0 and m > 0
-    )
-    assert sold == (0 if 10_000 - 240_000 + 240_000 * 0.4 ** (1 / 36) > 0 else by_hand)
 
 
 def test_servers_are_worth_their_price_until_they_are_delivered():

@@ -89,7 +89,9 @@ def test_requests_that_may_wait_are_priced_in_a_batch():
     quote = ApiQuote("chat", "m", 1e6, 1e6, 0.0, rows, batches=(terms,))
     assert quote.best.provider == "a"
     assert quote.best_batch == (rows[1], terms)
-    assert "in a batch, answered within 24 h, b takes 0.96 and 1.76" in quote.described(named=False)
+    assert "in a batch, answered within 24 h, b takes $0.96 and $1.76" in quote.described(
+        named=False
+    )
     dear = ApiQuote("chat", "m", 1e6, 1e6, 0.0, (rows[0], row("b", 2.0, 4.0)), batches=(terms,))
     assert "batch" not in dear.described(named=False)
     assert ApiQuote("chat", "m", 1e6, 1e6, 0.0, rows).best_batch is None

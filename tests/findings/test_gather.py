@@ -91,7 +91,7 @@ def test_break_even_is_reported_for_every_way_that_has_a_cost():
     found = gather(build.plan(), catalog(), calibration())
     priced = [p for p in found.purchases[1:] if p.usd_per_month is not None]
     servers = sum(p.owned is not None for p in priced)
-    assert len(found.break_even) == len(priced) + 2 * servers  # kept, and sold then
+    assert len(found.break_even) == len(priced) + servers  # nothing sold, and sold then
 
 
 def test_a_plan_that_does_not_tell_its_cash_is_said_so():

@@ -77,7 +77,7 @@ def test_owned_servers_are_bought_and_keep_a_value_that_is_said(ways):
     assert owned.cash_flow_usd[1] == pytest.approx(60 * 730)  # rented until delivery
     left = 0.3 ** (33 / 36)  # 30 % is paid for servers of 36 months; these are 33 months old
     assert owned.left_usd == pytest.approx(3 * 300_000 * left)
-    assert f"worth {3 * 300_000 * left:,.0f} USD at month 36 (33 % of the price)" in owned.what
+    assert f"worth ${3 * 300_000 * left:,.0f} at month 36 (33 % of the price)" in owned.what
     assert owned.cost_usd == pytest.approx(owned.cash_usd - owned.left_usd)
 
 

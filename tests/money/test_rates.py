@@ -8,7 +8,6 @@ from planner.money.ledger import Holding
 from planner.money.ownership import OwnedServer
 from planner.money.rates import (
     CashFlow,
-    break_even_month,
     break_even_rate_of_fixed_fleet_qps,
     break_even_rate_qps,
     levelised_usd_per_hour,
@@ -50,24 +49,6 @@ def test_present_value_of_a_payment_a_year_away():
 def test_levelised_price_of_a_constant_rent_is_the_rent(price, months, rate):
     flows = monthly(usd_per_month(price), months, "rent")
     assert levelised_usd_per_hour(flows, months, rate) == pytest.approx(price)
-
-
-@given(upfront=st.floats(1, 1e5), running=st.floats(0, 50), rent=st.floats(1, 100), rate=RATE)
-def test_break_even_month_is_the_first_after_which_buying_stays_ahead(upfront, running, rent, rate):
-    buy = (CashFlow(0, upfront, "buy"), *monthly(running, 60, "run"))
-    hire = monthly(rent, 60, "rent")
-    month = break_even_month(buy, hire, rate)
-
-    paid = {
-        m: [present_value_usd([f for f in way if f.month <= m], rate) for way in (buy, hire)]
-        for m in range(61)
-    }
-    tolerance = 1e-6 * (1 + paid[60][1])
-    if month is None:
-        assert paid[60][0] > paid[60][1] - tolerance
-        return
-    assert all(paid[m][0] <= paid[m][1] + tolerance for m in range(month, 61))
-    assert month == 0 or paid[month - 1][0] > paid[month - 1][1] - tolerance
 
 
 @given(c=MONEY, a=st.floats(1e-6, 1e-2))
@@ -121,7 +102,7 @@ def test_side_by_side_against_hand_arithmetic():
     ]
     rent, reserve, own, api = side_by_side(ways, TRAFFIC, months, 0.0)
     assert rent.usd_per_hour == pytest.approx(20.0)
-    assert (rent.saving_share, rent.break_even_month) == (0.0, None)
+    assert rent.saving_share == 0.0
     assert reserve.saving_share == pytest.approx(0.4)
     assert reserve.upfront_usd == reserve.due_at_signature_usd == pytest.approx(6 * 730 * 36)
     assert reserve.first_year_usd == pytest.approx(6 * 730 * (36 + 12))

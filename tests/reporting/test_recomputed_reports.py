@@ -182,12 +182,38 @@ def test_cash_by_month_and_by_quarter(report):
     assert sums["Signed for in all"] == pytest.approx(signed)
 
 
-def server_cash(way, plan):
+def terms_of_rows(**changed):
+    """What owning costs, by the rows' figures, some of them changed."""
+    return {row["item"]: float(row["value"]) for row in read("ownership.csv")} | changed
+
+
+def value_share(age, terms):
+    """Share of its price that a server of so many months is worth."""
+    late, life = terms["resale_share_36_months"], round(terms["life_years"] * 12)
+    if age <= 36:
+        return late ** (age / 36)
+    return late * (terms["residual_share"] / late) ** ((age - 36) / (life - 36))
+
+
+def servers_worth(way, plan, month):
+    """What the servers ordered by a month could be sold for then: their price until they are delivered."""
+    terms = terms_of_rows()
+    row = next(r for r in read("servers.csv") if r["name"] == way.owned.server.name)
+    lead = round(terms["lead_time_months"])
+    ordered = [(n, max(0, needed - lead)) for n, needed in stages_of(way, plan, int(row["gpus"]))]
+    return sum(
+        n * float(row["price_usd"]) * value_share(max(0, month - at - lead), terms)
+        for n, at in ordered
+        if at <= month
+    )
+
+
+def server_cash(way, plan, *, usd=None, **changed):
     """Cash of bought servers by month and what they are worth at the horizon, by the rows' figures."""
     months, ends = horizon_of(plan)
-    terms = {row["item"]: float(row["value"]) for row in read("ownership.csv")}
+    terms = terms_of_rows(**changed)
     row = next(r for r in read("servers.csv") if r["name"] == way.owned.server.name)
-    price, lead = float(row["price_usd"]), round(terms["lead_time_months"])
+    price, lead = float(row["price_usd"]) if usd is None else usd, round(terms["lead_time_months"])
     idle, full = float(row["idle_power_kw"]), float(row["max_power_kw"])
     running = (
         (idle + way.owned.utilisation * (full - idle))
@@ -198,8 +224,7 @@ def server_cash(way, plan):
     ) / 12  # fmt: skip
     rent = cash_of([json.loads(r.model_dump_json()) for r in way.owned.meanwhile])
     flow = [rent[m] if m < len(rent) and m <= lead else 0.0 for m in range(months + 1)]
-    late, life = terms["resale_share_36_months"], round(terms["life_years"] * 12)
-    worth = 0.0
+    life, worth = round(terms["life_years"] * 12), 0.0
     for count, needed in stages_of(way, plan, int(row["gpus"])):
         ordered = max(0, needed - lead)
         age = months - ordered - lead
@@ -207,12 +232,7 @@ def server_cash(way, plan):
         flow[ordered] += count * price
         for month in range(ordered + lead + 1, months + 1):
             flow[month] += count * running
-        share = (
-            late ** (age / 36)
-            if age <= 36
-            else late * (terms["residual_share"] / late) ** ((age - 36) / (life - 36))
-        )
-        worth += count * price * share
+        worth += count * price * value_share(age, terms)
     if ends:
         flow[months] -= worth
     return flow, 0.0 if ends else worth
@@ -300,6 +320,93 @@ def test_every_way_to_pay(report):
             assert known["low_usd"] <= row["cost_usd"] + 1e-6 <= known["high_usd"] + 2e-6
         checked.add(way.way)
     assert checked
+
+
+def first_for_good(saved):
+    """In the report's words: from which month on nothing is lost any more."""
+    lost = [m for m, usd in enumerate(saved) if usd < -1e-3]
+    first = lost[-1] + 1 if lost else 0
+    if first == len(saved):
+        return f"never within {len(saved) - 1} months"
+    return f"month {first}" if first else "from the start"
+
+
+def test_every_break_even(report):
+    """Present values paid by each month, and with what is left then, against the plan's."""
+    plan, findings, tables = report
+    months, ends = horizon_of(plan)
+    rate = terms_of_rows()["capital_rate_per_year"]
+    shown = {r["comparison"]: r["at"] for r in rows_of(tables["break_even"])}
+
+    def factor(month):
+        return (1 + rate) ** (-month / 12)
+
+    def courses(way):
+        """Cash by each month, and what it has cost with what is left counted."""
+        held = [json.loads(r.model_dump_json()) for r in way.rentals]
+        flow, left = server_cash(way, plan) if way.owned else (cash_of(held), ahead(held, months))
+        after = sum(u * factor(m) for m, u in enumerate(flow) if m > months) if ends else 0.0
+        whole = sum(u * factor(m) for m, u in enumerate(flow[: months + 1])) + after
+        whole -= 0.0 if ends else left * factor(months)
+        if way.owned and ends:  # sold in the last month: left then, no cash of these months
+            flow = [*flow[:-1], flow[-1] + servers_worth(way, plan, months)]
+        cash = [sum(u * factor(k) for k, u in enumerate(flow[: m + 1])) for m in range(months + 1)]
+        now = [
+            servers_worth(way, plan, m) if way.owned else exits(held, m)[1] for m in range(months)
+        ]
+        return cash, [
+            *(c - w * factor(m) for m, (c, w) in enumerate(zip(cash, now, strict=False))),
+            whole,
+        ]
+
+    base = courses(findings.purchases[0])
+    for way in findings.purchases[1:]:
+        if way.cost_usd is None or way.api is not None:
+            continue
+        cash, with_left = (
+            first_for_good([b - w for b, w in zip(theirs, mine, strict=True)])
+            for theirs, mine in zip(base, courses(way), strict=True)
+        )
+        name = f"{way.way} against the plan"
+        if way.owned is not None:
+            assert shown.pop(f"{name}, nothing sold") == cash
+            assert shown.pop(f"{name}, servers sold then") == with_left
+        elif f"{name}, cash alone" in shown:
+            assert shown.pop(f"{name}, cash alone") == cash
+            assert shown.pop(f"{name}, with what is left") == with_left
+        else:
+            assert shown.pop(name) == cash == with_left
+    assert all(name.endswith("the API") for name in shown)
+
+
+def test_what_moves_the_cost_of_owning(report):
+    """Each figure of the rows at its low and its high end, and the range of the servers' price."""
+    plan, findings, _ = report
+    months, _ = horizon_of(plan)
+    way = next((w for w in findings.purchases if w.owned is not None), None)
+    if way is None:
+        assert not [s for s in findings.swings if s.of == "owned"]
+        return
+    items = {
+        "Residual": "residual_share", "Resale at 36 months": "resale_share_36_months", "PUE": "pue",
+        "Tariff": "tariff_usd_per_kwh", "Colocation": "colocation_usd_per_kw_month",
+    }  # fmt: skip
+    rows = {r["item"]: r for r in read("ownership.csv")}
+    server = next(r for r in read("servers.csv") if r["name"] == way.owned.server.name)
+
+    def monthly(**changed):
+        flow, left = server_cash(way, plan, **changed)
+        return (sum(flow) - left) / months
+
+    swings = {s.input: s for s in findings.swings if s.of == "owned"}
+    for name, item in items.items():
+        low, high = (monthly(**{item: float(rows[item][end])}) for end in ("low", "high"))
+        assert swings[name].low_usd_per_month == pytest.approx(low), name
+        assert swings[name].high_usd_per_month == pytest.approx(high), name
+    ends = [monthly(usd=float(server[f"price_{end}_usd"])) for end in ("low", "high")]
+    price = swings["Server price"]
+    assert [price.low_usd_per_month, price.high_usd_per_month] == pytest.approx(ends)
+    assert [way.low_usd, way.high_usd] == pytest.approx([usd * months for usd in ends])
 
 
 def test_energy_follows_from_power_and_load(report):

@@ -328,3 +328,36 @@ def test_a_session_holds_the_latest_documents_alone(
         store.of(question).keep("row", [question])
     assert len(list(folder.glob("played-*"))) == 1  # the first was written as it went
     assert store.of("a").find("row") == ["a"]
+
+
+def test_what_was_simulated_is_there_when_stopped_work_is_taken_up(
+    folder: Path, simulated: list[Service]
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(message: str) -> None:
+        if simulated:
+            raise Stopped(message)
+
+    question = Scenario.model_validate({"services": [{"name": "chat", **QUESTION}]})
+    options = SolveOptions(verify="simulate", rivals=0)
+    with pytest.raises(Stopped):
+        Session.open(options=options).solve(question, progress=stop)
+    assert simulated
+    assert Session.open(options=options).solve(question).status == "optimal"
+    in_two_runs = len(simulated)
+    simulated.clear()
+    Session.open(options=replace(options, seed=1)).solve(question)  # another seed: all of them anew
+    assert len(simulated) == in_two_runs
+    assert folder.is_dir()
+
+
+def test_a_long_simulation_is_on_disk_before_its_run_ends(
+    folder: Path, fleet: tuple[Service, Placed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, placed = fleet
+    monkeypatch.setattr("planner.solving.kept_simulations.LONG_S", -1.0)
+    KeptSimulations(Known(namespace="data"))(service, [placed])
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert written

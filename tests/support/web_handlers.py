@@ -4,6 +4,7 @@ import os
 import time
 
 from planner.errors import InputError
+from planner.web.handlers import handle
 
 
 def scripted(_workplace, request, progress):
@@ -23,3 +24,21 @@ def scripted(_workplace, request, progress):
         case ["refuse"]:
             raise InputError("not like this", where="scenario.yaml:3, rate", found=-1)
     return {"scenario": request.scenario, "process": os.getpid()}
+
+
+# Questions of this process whose first simulation found the machine busy.
+_put_off: set[str] = set()
+
+
+def busy_at_first(workplace, request, progress):
+    """The server's own answers; the first simulation of a question, and each report, takes a minute."""
+    long = getattr(request, "verify", None) == "simulate" or (
+        getattr(request, "detail", None) == "report"
+    )
+    if long and request.scenario not in _put_off:
+        _put_off.add(request.scenario)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            progress("simulating")
+            time.sleep(0.05)
+    return handle(workplace, request, progress)

@@ -123,6 +123,12 @@ class Watched:
 
 
 @pytest.fixture
+def watch(browser):
+    """Opens a page of another server, by its address."""
+    return lambda address, **options: Watched(browser, address, **options)
+
+
+@pytest.fixture
 def open_page(browser, server):
     """Opens a page; when the test ends nothing has complained and nothing left this host."""
     opened = []

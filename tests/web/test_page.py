@@ -326,6 +326,26 @@ def test_nothing_is_cut_off(open_page, width, scheme):
     assert page.page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
+def test_no_table_of_texts_scrolls_sideways_on_a_phone(open_page):
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.answered()
+    page.page.wait_for_timeout(1000)
+    page.settled()
+    page.page.evaluate(
+        "() => document.querySelectorAll('details.section').forEach(d => { d.open = true; })"
+    )
+    wide = page.page.evaluate(
+        "() => [...document.querySelectorAll('.section .scroll')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.getAttribute('aria-label'))"
+    )
+    assert not wide
+    rejected = page.page.get_by_role("table").filter(has_text="Nearest miss")
+    titles = rejected.locator("td").evaluate_all(
+        "cells => cells.slice(0, 3).map(c => c.dataset.title)"
+    )
+    assert titles == ["Reason", "Deployments", "Nearest miss"]
+
+
 def test_it_prints(open_page):
     page = open_page()
     page.answered()

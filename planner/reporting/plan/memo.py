@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planner.findings.schema import Findings
+from planner.findings.schema import Findings, Purchase
 from planner.plan.schema import Plan
 from planner.reporting import rounding
 from planner.reporting.document import (
@@ -26,7 +26,8 @@ from planner.units import counted
 
 MOST_WAYS = 6
 MOST_RISKS = 6
-LONGEST = 130  # characters of a risk or of what is bought: a page has no more room
+LONGEST = 180  # characters of a risk, of the headline or of a reason: a page has no more room
+LONGEST_WHAT = 120  # of what is rented or bought, in its column
 SIGN = ("Requested by", "Platform engineering", "Finance", "Procurement")
 
 
@@ -43,7 +44,7 @@ def memo(findings: Findings) -> Document:
     run = plan.provenance.run
     return Document(
         title=f"For approval: {plan.scenario.name}",
-        headline=_short(headline(plan), 2 * LONGEST),
+        headline=_short(headline(plan), 260),
         sections=tuple(s for s in sections if s.blocks),
         footer=(
             f"planner {plan.provenance.planner_version}, {run.created_at}; scenario "
@@ -83,25 +84,59 @@ def _alternatives(findings: Findings) -> Iterator[Block]:
     known = [p for p in findings.purchases if p.cost_usd is not None][:MOST_WAYS]
     if not known:
         return
-    base = next((p.cost_usd for p in known if p.planned), None)
+    base = next((p.present_value_usd for p in known if p.planned), None)
     columns = (
         Column("way", "Payment option"),
         Column("cost_usd", "Cost of the horizon", Quantity.USD),
-        Column("relative", "Against the plan", Quantity.CHANGE),
+        Column("relative", "Present value, against the plan", Quantity.CHANGE),
         Column("due_usd", "Due at signature", Quantity.USD),
+        Column("left_usd", "Left at its end", Quantity.USD),
+        Column("even", "Breaks even"),
         Column("what", "What"),
     )
     rows = tuple(
         (
             f"{p.way} (planned)" if p.planned else p.way,
             p.cost_usd,
-            None if p.planned or not base else (p.cost_usd or 0.0) / base - 1,
+            _against(p, base),
             p.due_at_signature_usd,
-            _short(p.what, 70),
+            p.left_usd,
+            _breaks_even(p),
+            _short(p.what, LONGEST_WHAT),
         )
         for p in known
     )
     yield Table("memo_alternatives", "The same demand, paid otherwise", columns, rows)
+    cheaper = sorted((change, p.way) for p in known if (change := _against(p, base) or 0.0) < 0)
+    said = ", ".join(f"{way} {rounding.signed_share(change)}" for change, way in cheaper)
+    terms = ", ".join(findings.plan.scenario.prices.terms)
+    if said:
+        yield Paragraph(f"The scenario admits {terms}. Cheaper at present value: {said}.")
+    missing: dict[str, list[str]] = {}
+    for p in findings.purchases:
+        if p.cost_usd is None:
+            missing.setdefault(p.what, []).append(p.way)
+    if missing:
+        whys = "; ".join(f"{', '.join(ways)}: {why}" for why, ways in missing.items())
+        yield Paragraph(_short(f"Not to be had: {whys}.", LONGEST))
+
+
+def _against(way: Purchase, base: float | None) -> float | None:
+    """How much more it costs than the plan, at present value; None for the plan itself."""
+    worth = way.present_value_usd
+    return None if way.planned or not base or worth is None else worth / base - 1
+
+
+def _breaks_even(way: Purchase) -> str:
+    """From when it has cost no more than the plan; of servers both ways."""
+    if way.planned or way.way == "API":
+        return ""
+    cash, with_left = (
+        "never" if month is None else f"month {month}" if month else "from the start"
+        for month in (way.break_even_month, way.counted_break_even_month)
+    )
+    both = way.owned is not None and cash != with_left
+    return f"{cash} kept, {with_left} sold" if both else with_left
 
 
 def _exposure(plan: Plan) -> Iterator[Block]:
@@ -112,21 +147,24 @@ def _exposure(plan: Plan) -> Iterator[Block]:
     last = len(cash.by_month) - 1
     ends = sorted({0, min(12, months), min(24, months), months, last})
     columns = (
-        Column("month", "By month", Quantity.COUNT),
+        Column("month", "By"),
         Column("so_far_usd", "Paid so far", Quantity.USD),
-        Column("exit_owed_usd", "Still owed if cancelled then", Quantity.USD),
-        Column("exit_unused_usd", "Paid and unused then", Quantity.USD),
+        Column("exit_owed_usd", "Still owed if cancelled then", Quantity.USD, optional=True),
+        Column("exit_unused_usd", "Paid and unused then", Quantity.USD, optional=True),
     )
+    committed = bool(cash.committed_usd and cash.exit_owed_usd)
     rows = tuple(
         (
-            month,
+            f"month {month}" if month else "signature",
             cash.until(month),
-            cash.exit_owed_usd[month] if cash.exit_owed_usd else None,
-            cash.exit_unused_usd[month] if cash.exit_unused_usd else None,
+            cash.exit_owed_usd[month] if committed else None,
+            cash.exit_unused_usd[month] if committed else None,
         )
         for month in ends
     )
     yield Table("memo_exposure", "Cash and exit cost", columns, rows)
+    if not cash.committed_usd:
+        yield Paragraph("Nothing is signed for: what is rented by the hour can end at any time.")
 
 
 def _risks(findings: Findings) -> Iterator[Block]:

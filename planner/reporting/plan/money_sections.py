@@ -181,7 +181,11 @@ def break_even(findings: Findings) -> Section:
         Column("note", "Note"),
     )
     rows = tuple((b.comparison, b.at, b.note) for b in findings.break_even)
-    points = (Table("break_even", "Break-even points", columns, rows),) if rows else ()
+    note = (
+        "The month from which an option has cost no more than the plan, at present value, until the horizon "
+        "ends; from the start: at the end of no month has it cost more. Cash alone is what was paid by then."
+    )
+    points = (Table("break_even", "Break-even points", columns, rows, note),) if rows else ()
     regret = (_regret(findings),) if findings.regrets else ()
     return Section("break_even", "Break-even", (*points, *regret))
 

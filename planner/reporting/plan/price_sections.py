@@ -115,11 +115,11 @@ def extras(plan: Plan) -> Iterator[Block]:
     rows: list[tuple[str, float, str]] = [("GPUs, as planned", totals.usd_per_month, "")]
     if requested.egress is not None:
         e = requested.egress
-        how = f"{rounding.count(e.gb_per_month)} GB at {e.usd_per_gb:g} USD"
+        how = f"{rounding.count(e.gb_per_month)} GB at {rounding.usd(e.usd_per_gb)}"
         rows.append(("Egress", e.usd_per_month, how))
     if requested.storage is not None:
         s = requested.storage
-        how = f"{rounding.count(s.gb)} GB at {s.usd_per_gb_month:g} USD a month"
+        how = f"{rounding.count(s.gb)} GB at {rounding.usd(s.usd_per_gb_month)} a month"
         rows.append(("Storage", s.usd_per_month, how))
     if requested.support is not None:
         usd = requested.support.usd_per_month(totals.usd_per_month)

@@ -41,7 +41,7 @@ def render(findings: Findings) -> bytes:
         xlsx_cash.write_cash_flow(flow, findings, places)
         xlsx_cash.write_ways(options, findings)
         xlsx_exposure.write_exposure(exposure, plan, rows)
-        xlsx_exposure.write_break_even(even, findings)
+        xlsx_exposure.write_break_even(even, findings, places)
         xlsx_exposure.write_sensitivity(moved, findings)
     else:
         _infeasible(summary, plan)

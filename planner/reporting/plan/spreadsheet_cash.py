@@ -80,6 +80,11 @@ def months_shown(ways: list[Purchase]) -> int:
     return max((len(w.cash_flow_usd) for w in ways), default=0) + SPARE_MONTHS
 
 
+def present_value_row(months: int) -> int:
+    """The line of the sheet, counted from 1, with the present value of each way over ``months`` rows."""
+    return _Rows(FLOW_TOP + months + 1).worth + 1
+
+
 def _paid_in(way: Purchase, month: str, places: Places) -> str:
     """A formula of what a way pays at the end of the month in a cell."""
     if way.api is not None:

@@ -2,21 +2,111 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from planner.findings.resale import worth_usd
-from planner.findings.schema import Findings, OwnedFleet, Purchase
+from planner.findings.break_even import Standing
+from planner.findings.schema import Findings, Purchase
+from planner.money.ledger import CashLedger
 from planner.money.rates import discount
 from planner.plan.schema import Plan
 from planner.reporting.document import Quantity, letter
 from planner.reporting.formats.workbook import Sheet
-from planner.reporting.plan.spreadsheet_cash import FLOW_TOP, SPARE_MONTHS, known_ways, months_shown
+from planner.reporting.plan.spreadsheet_cash import (
+    FLOW_TOP,
+    SPARE_MONTHS,
+    Places,
+    known_ways,
+    months_shown,
+    present_value_row,
+)
 from planner.reporting.plan.spreadsheet_holdings import Rows
 from planner.reporting.plan.spreadsheet_servers import orders_of, summed
 from planner.units import HOURS_PER_MONTH
 
 TOP = 5
 NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A way as the break-even sheet compares it, over ``months`` rows; way ``index`` of the cash sheet.
+
+    ``rate``: of discounting, a year; ``horizon`` [months], at whose end the need ``ends`` or not.
+    """
+
+    way: Purchase
+    index: int
+    places: Places
+    rate: float
+    months: int
+    ends: bool
+    horizon: int
+
+    def saved_against(self, base: _Written, *, counted: bool) -> list[float]:
+        """What it has cost less than ``base`` by each month [USD]."""
+        pairs = zip(base._spent(counted=counted), self._spent(counted=counted), strict=True)
+        return [theirs - mine for theirs, mine in pairs]
+
+    def formula(self, base: _Written, row: int, factors: str, *, counted: bool) -> str:
+        """The same as a formula for the month in row ``row`` (counted from 0).
+
+        ``factors``: the column of the cash sheet with the discount factors.
+        """
+        top, flow = FLOW_TOP + 1, FLOW_TOP + (row - TOP) + 1
+        mine, theirs = self._column, base._column
+        upto = (
+            f"'Cash flow'!${theirs}${top}:${theirs}${flow}-'Cash flow'!${mine}${top}:${mine}${flow}"
+        )
+        cash = f"SUMPRODUCT(({upto})*'Cash flow'!${factors}${top}:${factors}${flow})"
+        cash += self._sale_back(row)
+        if not counted:
+            return cash
+        month = f"$A{row + 1}"
+        left = "".join(
+            f"{sign}{way._left(month)}*(1+Discount_rate)^(-{month}/12)"
+            for sign, way in (("+", self), ("-", base))
+            if way._left(month)
+        )
+        line = present_value_row(self.months)
+        whole = f"'Cash flow'!${theirs}${line}-'Cash flow'!${mine}${line}"
+        return f"IF({month}=Horizon_months,{whole},{cash}{left})"
+
+    @property
+    def _column(self) -> str:
+        return letter(1 + self.index)
+
+    def _sale_back(self, row: int) -> str:
+        """What was received for servers at the horizon is no part of what was paid."""
+        if self.way.owned is None:
+            return ""
+        worth = summed(o.worth_at_horizon for o in orders_of(self.way.owned))
+        return (
+            f"-IF(AND(Need_ends=1,$A{row + 1}>=Horizon_months),"
+            f"{worth}*(1+Discount_rate)^(-Horizon_months/12),0)"
+        )
+
+    def _left(self, month: str) -> str:
+        """A formula of what the way leaves at the month in a cell; empty where it never leaves anything."""
+        if self.way.owned is not None:
+            return summed(o.worth_in(month) for o in orders_of(self.way.owned))
+        if not self.way.rentals:
+            return ""
+        return f"({self.places[self.way.rentals].exit_cost(month, unused=True)})"
+
+    def _spent(self, *, counted: bool) -> list[float]:
+        """Paid by each month less what is left, in present values [USD]."""
+        flow = [*self.way.cash_flow_usd, *([0.0] * (self.months - len(self.way.cash_flow_usd)))]
+        paid = list(accumulate(usd * discount(m, self.rate) for m, usd in enumerate(flow)))
+        sold = self.way.sold_usd if self.way.owned is not None else 0.0
+        paid = [usd + (sold if m >= self.horizon else 0.0) for m, usd in enumerate(paid)]
+        if not counted:
+            return paid
+        holdings = tuple(r.holding for r in self.way.rentals)
+        standing = Standing(CashLedger((), self.horizon, self.ends), holdings, self.way.owned)
+        spent = [usd - standing.left_usd(m) * discount(m, self.rate) for m, usd in enumerate(paid)]
+        spent[self.horizon] = self.way.present_value_usd or 0.0
+        return spent
 
 
 def write_exposure(sheet: Sheet, plan: Plan, rows: Rows) -> None:
@@ -57,90 +147,53 @@ def write_exposure(sheet: Sheet, plan: Plan, rows: Rows) -> None:
     sheet.freeze(TOP, 1)
 
 
-def write_break_even(sheet: Sheet, findings: Findings) -> None:
-    """What each way has saved against the first by a month, in present values; servers kept and sold."""
+def write_break_even(sheet: Sheet, findings: Findings, places: Places) -> None:
+    """What each way has saved against the first by a month, in present values.
+
+    By cash alone, and with what either way leaves at that month counted: servers sold, months paid ahead
+    used later.
+    """
     sheet.title("Break-even against the plan: saved so far, present values, USD")
     ways = known_ways(findings)
     if len(ways) < 2:
         return
     rate, months = findings.discount_rate or 0.0, months_shown(ways)
-    factors = letter(1 + len(ways))
-    base = _discounted(ways[0], months, rate)
+    horizon = findings.plan.scenario.horizon
+    base = _Written(ways[0], 0, places, rate, months, ends=horizon.ends, horizon=horizon.months)
     columns = [
-        (way, sold) for way in ways[1:] for sold in ((False, True) if way.owned else (False,))
+        (replace(base, way=way, index=index), counted)
+        for index, way in enumerate(ways[1:], start=1)
+        for counted in ((False, True) if way.leaves or way.owned else (False,))
     ]
-    heads = ("Month", *(_head(way, sold) for way, sold in columns))
+    heads = ("Month", *(_head(mine.way, counted) for mine, counted in columns))
     sheet.heads(TOP - 1, heads, range(len(heads)))
     sheet.text(2, 0, "Breaks even at month", strong=True)
-    horizon = findings.plan.scenario.horizon.months
-    for column, (way, sold) in enumerate(columns, start=1):
-        source, here = letter(1 + ways.index(way)), letter(column)
-        saved = _saved(base, _discounted(way, months, rate), way, horizon)
-        worth = [0.0] * months
-        if sold and way.owned is not None:
-            worth = [worth_usd(way.owned, m) * discount(m, rate) for m in range(months)]
+    factors = letter(1 + len(ways))
+    for column, (mine, counted) in enumerate(columns, start=1):
+        here = letter(column)
+        saved = mine.saved_against(base, counted=counted)
         for month in range(months):
-            row, flow = TOP + month, FLOW_TOP + month + 1
-            kept = _kept("'Cash flow'!" + source, way)
-            upto = f"'Cash flow'!$B${FLOW_TOP + 1}:$B${flow}-{kept}${FLOW_TOP + 1}:{source}${flow}"
-            formula = (
-                f"=SUMPRODUCT(({upto})*'Cash flow'!${factors}${FLOW_TOP + 1}:${factors}${flow})"
-            )
-            if way.owned is not None:
-                formula += _sale_back(row, way.owned)
-            if sold and way.owned is not None:
-                formula += f"+{_worth(row, way.owned)}"
-            sheet.formula(row, column, formula, saved[month] + worth[month], Quantity.USD)
+            formula = mine.formula(base, TOP + month, factors, counted=counted)
+            sheet.formula(TOP + month, column, f"={formula}", saved[month], Quantity.USD)
         cells = f"{here}{TOP + 1}:{here}{TOP + months}"
         numbers = f"$A${TOP + 1}:$A${TOP + months}"
         lost = f"SUMPRODUCT(MAX(({cells}<-0.005)*({numbers}<=Horizon_months)*({numbers}+1)))"
-        values = [s + w for s, w in zip(saved, worth, strict=True)][: horizon + 1]
-        below = [m for m, usd in enumerate(values) if usd < -0.005]
+        below = [m for m, usd in enumerate(saved[: horizon.months + 1]) if usd < -0.005]
         at = below[-1] + 1 if below else 0
         shown = f'=IF({lost}>Horizon_months,"{NEVER}",{lost})'
-        sheet.formula(2, column, shown, NEVER if at > horizon else at, Quantity.COUNT)
+        sheet.formula(2, column, shown, NEVER if at > horizon.months else at, Quantity.COUNT)
     for month in range(months):
         sheet.number(TOP + month, 0, month, Quantity.COUNT)
-    sheet.widths(30, *(20 for _ in columns))
+    sheet.widths(30, *(24 for _ in columns))
     sheet.freeze(TOP, 1)
 
 
-def _head(way: Purchase, sold: bool) -> str:
-    if way.owned is None:
+def _head(way: Purchase, counted: bool) -> str:
+    if way.owned is not None:
+        return f"{way.way}, sold then" if counted else f"{way.way}, nothing sold"
+    if not way.leaves:
         return way.way
-    return f"{way.way}, sold then" if sold else f"{way.way}, nothing sold"
-
-
-def _kept(source: str, way: Purchase) -> str:
-    sheet, _, column = source.rpartition("!")
-    return f"{sheet}!${column}"
-
-
-def _sale_back(row: int, owned: OwnedFleet) -> str:
-    """What was received for servers at the horizon is no part of what was paid."""
-    worth = summed(o.worth_at_horizon for o in orders_of(owned))
-    return (
-        f"-IF(AND(Need_ends=1,$A{row + 1}>=Horizon_months),"
-        f"{worth}*(1+Discount_rate)^(-Horizon_months/12),0)"
-    )
-
-
-def _worth(row: int, owned: OwnedFleet) -> str:
-    """Servers sold at a month, discounted."""
-    worth = summed(o.worth_in(f"$A{row + 1}") for o in orders_of(owned))
-    return f"{worth}*(1+Discount_rate)^(-$A{row + 1}/12)"
-
-
-def _discounted(way: Purchase, months: int, rate: float) -> list[float]:
-    flow = [*way.cash_flow_usd, *([0.0] * (months - len(way.cash_flow_usd)))]
-    return [usd * discount(m, rate) for m, usd in enumerate(flow)]
-
-
-def _saved(base: list[float], mine: list[float], way: Purchase, horizon: int) -> list[float]:
-    """Cumulative saving by month; what servers were sold for at the horizon is left out."""
-    saved = list(accumulate(a - b for a, b in zip(base, mine, strict=True)))
-    sold = way.sold_usd
-    return [s - (sold if m >= horizon else 0.0) for m, s in enumerate(saved)]
+    return f"{way.way}, with what is left" if counted else f"{way.way}, cash alone"
 
 
 def write_sensitivity(sheet: Sheet, findings: Findings) -> None:

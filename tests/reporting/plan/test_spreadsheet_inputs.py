@@ -11,7 +11,8 @@ import openpyxl
 import pytest
 from workbook_reader import SOFFICE, named, priced, recalculated, sums
 
-from planner.findings.resale import break_even_months, sold_at_horizon_usd
+from planner.findings.break_even import Standing, break_even_months
+from planner.findings.resale import sold_at_horizon_usd
 from planner.findings.ways_to_pay import rentals_of
 from planner.plan.money import Cash
 from planner.reporting.plan import spreadsheet as xlsx
@@ -149,28 +150,29 @@ def test_the_headline_follows_the_order(tmp_path):
 
 
 def with_break_even(findings):
-    """The servers' way with its months and its sale, as the report works them out."""
+    """Every way with its months and, of servers, its sale, as the report works them out."""
     from planner.findings.owned_servers import paid
     from planner.money.ledger import ledger
 
     horizon = findings.plan.scenario.horizon
-    base = ledger((r.holding for r in rentals_of(findings.plan)), horizon.months, ends=horizon.ends)
-    ways = []
-    for way in findings.purchases:
-        if way.owned is not None:
-            rented = ledger(
-                (r.holding for r in way.owned.meanwhile), horizon.months, ends=horizon.ends
-            )
-            own = paid(way.owned, rented, horizon.months, ends=horizon.ends).ledger
-            kept, sold = break_even_months(way.owned, own, base, findings.discount_rate)
-            way = replace(
-                way,
-                kept_break_even_month=kept,
-                sold_break_even_month=sold,
-                sold_usd=sold_at_horizon_usd(own, findings.discount_rate),
-            )
-        ways.append(way)
-    return replace(findings, purchases=tuple(ways))
+
+    def standing(way):
+        held = tuple(r.holding for r in (way.owned.meanwhile if way.owned else way.rentals))
+        paid_for = ledger(held, horizon.months, ends=horizon.ends)
+        if way.owned is None:
+            return Standing(paid_for, held)
+        own = paid(way.owned, paid_for, horizon.months, ends=horizon.ends).ledger
+        return Standing(own, (), way.owned)
+
+    base, ways = standing(findings.purchases[0]), []
+    for way in findings.purchases[:3]:
+        mine = standing(way)
+        cash, counted = break_even_months(mine, base, findings.discount_rate)
+        sold = sold_at_horizon_usd(mine.ledger, findings.discount_rate) if way.owned else 0.0
+        months = {"break_even_month": cash, "counted_break_even_month": counted}
+        worth = mine.ledger.present_value_usd(findings.discount_rate)
+        ways.append(replace(way, **months, leaves=True, sold_usd=sold, present_value_usd=worth))
+    return replace(findings, purchases=(*ways, *findings.purchases[3:]))
 
 
 @pytest.mark.parametrize("horizon", [{}, {"need": "ends"}])
@@ -182,12 +184,16 @@ def test_break_even_months_are_recalculated(tmp_path, horizon, price):
         findings.purchases[2], owned=replace(findings.purchases[2].owned, server=server)
     )
     expected = with_break_even(replace(findings, purchases=(*findings.purchases[:2], moved)))
-    way = expected.purchases[2]
     book = openpyxl.load_workbook(io.BytesIO(xlsx.render(with_break_even(findings))))
     book["Assumptions"][named(book, "Server_price").coordinate] = price
     fresh = recalculated(book, tmp_path)["Break-even"]
-    heads = [c.value for c in fresh[5]]
-    shown = dict(zip(heads, [c.value for c in fresh[3]], strict=True))
-    months = (way.kept_break_even_month, way.sold_break_even_month)
-    text = (shown["owned, nothing sold"], shown["owned, sold then"])
-    assert text == tuple("never" if m is None else m for m in months)
+    shown = dict(zip([c.value for c in fresh[5]], [c.value for c in fresh[3]], strict=True))
+    heads = {
+        "on-demand": ("on-demand, cash alone", "on-demand, with what is left"),
+        "owned": ("owned, nothing sold", "owned, sold then"),
+    }
+    for way in expected.purchases[1:3]:
+        months = (way.break_even_month, way.counted_break_even_month)
+        assert tuple(shown[head] for head in heads[way.way]) == tuple(
+            "never" if m is None else m for m in months
+        )

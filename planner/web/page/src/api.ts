@@ -10,6 +10,11 @@ export class Refused extends Error {
   ) {
     super(problems.map((p) => p.what).join("; "));
   }
+
+  /** Whether the same question may be answered another time: the server was busy, out of time, or away. */
+  get passing(): boolean {
+    return this.problems.every((p) => p.exit_code !== INVALID);
+  }
 }
 
 const UNREACHABLE: Problem = {
@@ -19,7 +24,10 @@ const UNREACHABLE: Problem = {
   found: null,
   allowed: null,
   next: "start it again with: planner serve",
+  exit_code: 1,
 };
+
+const INVALID = 2; // the exit code of input that has to change
 
 export async function get<T>(path: string): Promise<T> {
   return read<T>(await reach(path, {}));

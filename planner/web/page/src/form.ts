@@ -1,5 +1,6 @@
 // The form's view of the scenario's text: what a field says, its problems, and how an edit changes the text.
 
+import type { Kind } from "./figures";
 import { edit, type State } from "./store";
 import { dataOf, type Path, type Plain, valueAt, withValue } from "./text";
 import type { Problem } from "./types";
@@ -24,6 +25,16 @@ export class FormOf {
       value: empty ? "" : typeof value === "object" ? "(see the text)" : `${String(value)}${typeof value === "number" ? unit : ""}`,
       problems: this.problems(path, shared),
       set: (text: string) => this.put(path, text.trim() === "" ? undefined : read(text), shared),
+    };
+  }
+
+  /** A figure in its own notation, such as a share in percent; of the whole scenario. */
+  figure(path: Path, kind: Kind) {
+    const value = this.value(path, true);
+    return {
+      value: value === undefined || value === null ? "" : kind.show(value),
+      problems: this.problems(path, true),
+      set: (text: string) => this.put(path, text.trim() === "" ? undefined : kind.read(text), true),
     };
   }
 
@@ -102,12 +113,12 @@ export class FormOf {
   }
 
   /** One of a few names; the fallback is what holds where the text says nothing. */
-  choice(path: Path, fallback: string) {
-    const value = this.value(path);
+  choice(path: Path, fallback: string, shared = false) {
+    const value = this.value(path, shared);
     return {
       value: typeof value === "string" ? value : fallback,
-      problems: this.problems(path),
-      set: (name: string) => this.put(path, name === fallback ? undefined : name),
+      problems: this.problems(path, shared),
+      set: (name: string) => this.put(path, name === fallback ? undefined : name, shared),
     };
   }
 

@@ -15,6 +15,12 @@ export interface Shown {
   mark: Mark;
 }
 
+/** Work that ended before its answer: the server was busy or out of time. What is shown stays as it is. */
+export interface Unfinished {
+  step: "answer" | "simulation" | "report";
+  problem: Problem;
+}
+
 export interface State {
   text: string;
   files: Files;
@@ -23,6 +29,7 @@ export interface State {
   curve: { text: string; sweep: SweepAnswer } | null;
   working: boolean;
   long: string | null;
+  unfinished: Unfinished | null;
   simulate: boolean;
   notice: string;
   about: About | null;
@@ -39,6 +46,7 @@ const EMPTY: State = {
   curve: null,
   working: false,
   long: null,
+  unfinished: null,
   simulate: true,
   notice: "",
   about: null,
@@ -88,7 +96,7 @@ export type Sliding = "no" | "cheap" | "targets";
 
 /** A new question. While a slider moves it is solved at once, for targets among few GPU types. */
 export function edit(text: string, moved: Sliding = "no"): void {
-  set({ text });
+  set({ text, unfinished: null });
   stop();
   clearTimeout(typing);
   clearTimeout(settling);
@@ -115,7 +123,7 @@ async function answer(): Promise<void> {
   again = busy;
   if (busy) return;
   busy = true;
-  set({ working: true });
+  set({ working: true, unfinished: null });
   try {
     do {
       again = false;
@@ -126,7 +134,7 @@ async function answer(): Promise<void> {
     set({ working: false });
   }
   clearTimeout(settling);
-  if (!state.problems.length && state.shown) settling = window.setTimeout(() => void settle(state.text), SETTLED_MS);
+  if (!state.problems.length && !state.unfinished && state.shown) settling = window.setTimeout(() => void settle(state.text), SETTLED_MS);
 }
 
 async function answerOnce(text: string): Promise<void> {
@@ -144,7 +152,7 @@ async function answerOnce(text: string): Promise<void> {
     const kept = found.gpus.length < gpus.length ? { ...found, gpus } : found;
     set({ shown: { text, answer: kept, mark: among.length ? "preview" : "closed form" }, problems: [] });
   } catch (error) {
-    refused(error);
+    refused(error, "answer");
   }
 }
 
@@ -155,7 +163,7 @@ async function settle(text: string): Promise<void> {
   stopLong = control;
   const asked = { scenario: text, files: state.files, since: since(text) };
   try {
-    set({ long: "pricing the alternatives" });
+    set({ long: "pricing the alternatives", unfinished: null });
     const closed = await follow<Answer>("api/solve", { ...asked, verify: "none" }, control.signal, () => {});
     set({ shown: { text, answer: closed, mark: "closed form" } });
     remember(text, closed);
@@ -167,7 +175,7 @@ async function settle(text: string): Promise<void> {
     set({ shown: { text, answer: full, mark: "simulated" } });
     remember(text, full);
   } catch (error) {
-    refused(error);
+    refused(error, "simulation");
   } finally {
     if (stopLong === control) {
       stopLong = null;
@@ -182,13 +190,13 @@ export async function deepen(): Promise<void> {
   stop();
   const control = new AbortController();
   stopLong = control;
-  set({ long: "other ways to pay and sensitivity" });
+  set({ long: "other ways to pay and sensitivity", unfinished: null });
   try {
     const asked = { scenario: text, files, since: since(text), verify: "none", detail: "report" };
     const found = await follow<Answer>("api/solve", asked, control.signal, (step) => set({ long: `sensitivity: ${step}` }));
     set({ shown: { text, answer: found, mark: "closed form" } });
   } catch (error) {
-    refused(error);
+    refused(error, "report");
   } finally {
     if (stopLong === control) {
       stopLong = null;
@@ -216,8 +224,18 @@ function remember(text: string, found: Answer): void {
   settled = { text, plan: found.plan };
 }
 
-function refused(error: unknown): void {
-  if (error instanceof Refused) set({ problems: error.problems });
+/** Take up work that was not finished; the server kept what it had simulated by then. */
+export function carryOn(): void {
+  const step = state.unfinished?.step;
+  if (step === "answer") void answer();
+  else if (step === "simulation") void settle(state.text);
+  else if (step === "report") void deepen();
+}
+
+function refused(error: unknown, step: Unfinished["step"]): void {
+  const [problem] = error instanceof Refused && error.passing ? error.problems : [];
+  if (problem) set({ unfinished: { step, problem } });
+  else if (error instanceof Refused) set({ problems: error.problems });
   else if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
 }
 

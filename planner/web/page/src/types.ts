@@ -9,6 +9,7 @@ export interface Problem {
   found: string | null;
   allowed: string | null;
   next: string | null;
+  exit_code: number;
 }
 
 export interface Cell {
@@ -163,6 +164,8 @@ export interface Names {
   sweep_axes: string[];
   compare_axes: string[];
   launch_targets: string[];
+  servers: string[];
+  ownership: Record<string, { low: number; mid: number; high: number }>;
 }
 
 export interface Preset {

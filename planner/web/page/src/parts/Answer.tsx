@@ -1,5 +1,5 @@
 import { plannedRate } from "../demand";
-import { deepen, set, type Shown, type State, stop } from "../store";
+import { carryOn, deepen, set, type Shown, type State, stop, type Unfinished } from "../store";
 import type { Answer, Block } from "../types";
 import { share, usd } from "../units";
 import { CashChart, CostChart, LatencyView, MemoryBar } from "./charts";
@@ -12,6 +12,7 @@ export function AnswerView({ state }: { state: State }) {
   return (
     <section class="answer" aria-label="The answer" aria-busy={state.working}>
       <Work state={state} />
+      {state.unfinished && <NotFinished unfinished={state.unfinished} shown={shown !== null} />}
       {shown ? <Decision state={state} shown={shown} /> : <p class="quiet">The answer appears here.</p>}
       {!state.exported && <Sliders state={state} />}
       <Tools state={state} details={shown && <Details state={state} shown={shown} />} />
@@ -45,6 +46,30 @@ function Work({ state }: { state: State }) {
           Check in the simulator
         </label>
       )}
+    </div>
+  );
+}
+
+const STEPS: Record<Unfinished["step"], string> = {
+  answer: "There is no answer to this question yet",
+  simulation: "The check in the simulator did not finish",
+  report: "Other ways to pay and sensitivity did not finish",
+};
+
+/** What did not finish and why, what is shown meanwhile, and a button that takes it up again. */
+function NotFinished({ unfinished, shown }: { unfinished: Unfinished; shown: boolean }) {
+  const { step, problem } = unfinished;
+  const limit = problem.allowed ? ` (${problem.allowed})` : "";
+  const stays = step === "answer" ? (shown ? " What is shown is for an earlier question." : "") : " What is shown is by the closed form.";
+  return (
+    <div class="warning unfinished" role="alert">
+      <p>
+        {STEPS[step]}: {problem.what}
+        {limit}.{stays} {problem.next && `${problem.next.charAt(0).toUpperCase()}${problem.next.slice(1)}.`}
+      </p>
+      <button type="button" onClick={carryOn}>
+        {step === "answer" ? "Try again" : "Continue"}
+      </button>
     </div>
   );
 }

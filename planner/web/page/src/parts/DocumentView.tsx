@@ -56,15 +56,15 @@ export function BlockView({ block }: { block: Block }) {
 }
 
 const LONG = 28;
-const CARD_COLUMNS = 4; // a table this wide and no longer than that many rows is a card a row on a phone
-const CARD_ROWS = 8;
+const CARD_COLUMNS = 4; // a table this wide, or with long texts, is a card a row on a phone
+const CARD_ROWS = 16; // where it has no more rows than this
 
 function TableView({ table }: { table: TableBlock }) {
   return (
     <figure class="table">
       <figcaption>{table.title}</figcaption>
       <div class="scroll" tabIndex={0} role="region" aria-label={table.title}>
-        <table role="table" class={table.columns.length >= CARD_COLUMNS && table.rows.length <= CARD_ROWS ? "cards" : ""}>
+        <table role="table" class={asCards(table) ? "cards" : ""}>
           <thead role="rowgroup">
             <tr role="row">
               {table.columns.map((c) => (
@@ -94,6 +94,11 @@ function TableView({ table }: { table: TableBlock }) {
       {table.note && <p class="quiet">{table.note}</p>}
     </figure>
   );
+}
+
+function asCards({ columns, rows }: TableBlock): boolean {
+  const wordy = columns.length > 2 && rows.some((row) => row.some((cell) => cell.text.length > LONG));
+  return (columns.length >= CARD_COLUMNS || wordy) && rows.length <= CARD_ROWS;
 }
 
 function Text({ text }: { text: string }) {

@@ -3,6 +3,8 @@ import { FormOf } from "../form";
 import type { State } from "../store";
 import { dataOf, type Plain, valueAt } from "../text";
 import { readNumber, readRate, targetTitle } from "../units";
+import { MoneyAndTime, PricesAndLimits } from "./Money";
+import { OwnGpus } from "./OwnGpus";
 import { Techniques } from "./Techniques";
 import { Conversations, KindOfWork } from "./Work";
 import { Checks, Chips, Complaints, Completions, Group, Switch, TextField } from "./fields";
@@ -96,15 +98,9 @@ function Form({ state }: { state: State }) {
           <Switch label="Allow lower precision than the checkpoint's" {...form.flag(["allow_lower_precision"])} />
         </Group>
         <Techniques form={form} />
-        <Group title="Prices and limits" bad={form.bad(["prices", "limits", "failures"])}>
-          <Checks label="Terms" choices={names?.terms ?? []} {...form.choices(["prices", "terms"], ["on-demand"], true)} />
-          <Chips label="Providers" empty="all" list="providers" {...form.names(["prices", "providers"], true)} />
-          <Chips label="Regions" empty="all" list="regions" {...form.names(["prices", "regions"], true)} />
-          <TextField label="Most GPUs" hint="no limit" {...form.text(["limits", "max_gpus"], readNumber, "", true)} />
-          <TextField label="Most USD per hour" hint="no limit" {...form.text(["limits", "max_cost_usd_per_hour"], readNumber, "", true)} />
-          <TextField label="Replicas that may fail" hint="0" {...form.text(["failures", "replicas"], readNumber, "", true)} />
-          <TextField label="Nodes that may fail" hint="0" {...form.text(["failures", "nodes"], readNumber, "", true)} />
-        </Group>
+        <PricesAndLimits form={form} names={names} />
+        <MoneyAndTime form={form} names={names} />
+        <OwnGpus form={form} names={names} />
       </fieldset>
       <FilesField state={state} />
       <Completions id="models" names={names?.models ?? []} />

@@ -177,14 +177,20 @@ export function Completions({ id, names }: { id: string; names: string[] }) {
   );
 }
 
+const folded = new Map<string, boolean>(); // by title: kept where the form moves, as on paper or a turned phone
+
 /** Part of the form that can be folded; it opens by itself when it is `open` for the question, or a problem is in it. */
 export function Group(props: { title: string; open?: boolean; bad: boolean; children: ComponentChildren }) {
-  const [open, setOpen] = useState(props.open ?? false);
+  const [open, setOpen] = useState(folded.get(props.title) ?? props.open ?? false);
   useEffect(() => {
     if (props.bad || props.open) setOpen(true);
   }, [props.bad, props.open]);
+  const turn = (to: boolean) => {
+    folded.set(props.title, to);
+    setOpen(to);
+  };
   return (
-    <details class="group" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
+    <details class="group" open={open} onToggle={(e) => turn(e.currentTarget.open)}>
       <summary>{props.title}</summary>
       <div class="fields">{props.children}</div>
     </details>
