@@ -9,11 +9,11 @@ from pathlib import Path
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.offers.admitted import offers_of
+from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
-from planner.solving.near_winners import scaled
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.pipeline import solve_scenario
 from planner.solving.scenario_program import frame

@@ -17,12 +17,12 @@ from planner.fleet.candidates.known import Known
 from planner.fleet.cheapest.ceilings import CeilingSet, ceilings_of
 from planner.fleet.cheapest.ranking import cheapest_of, ranked_by_cost
 from planner.fleet.periods import Calendar
+from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.program.too_dear import without_too_dear
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import calendar_for, decide, problem_of
-from planner.solving.near_winners import scaled
 from planner.solving.options import SolveOptions
 from planner.solving.stages import Decided, Framed
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
+from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.problem import Problem, Resilience
 from planner.fleet.program.solutions import ProvedSolutions
@@ -226,20 +227,6 @@ def is_cheaper(usd_per_hour: float | None, below_usd_per_hour: float | None) -> 
         usd_per_hour is not None
         and below_usd_per_hour is not None
         and usd_per_hour < below_usd_per_hour * (1 - 1e-9)
-    )
-
-
-def scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:
-    """The problem with capacities of kinds multiplied, for every demand; at 0 a kind is gone."""
-    return replace(
-        problem,
-        kinds=tuple(
-            replace(k, capacity_qps={d: c * factors[k.key] for d, c in k.capacity_qps.items()})
-            if k.key in factors
-            else k
-            for k in problem.kinds
-            if factors.get(k.key, 1.0) > 0
-        ),
     )
 
 

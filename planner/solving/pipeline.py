@@ -27,6 +27,7 @@ from planner.performance.factors import Calibration
 from planner.plan.prefix_hits import PrefixHits
 from planner.scenario.schema import Scenario, Service
 from planner.solving.build_problem import decide
+from planner.solving.cheapest import cheapest_alone
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
 from planner.solving.left_out import left_out
 from planner.solving.operating import operating
@@ -80,8 +81,6 @@ def solve_scenario(
     proved = known.solutions.of(scenario.model_dump_json()) if known.solutions else None
     decided = None
     if for_cost and effort.verify == "none" and not effort.rivals:
-        from planner.solving.cheapest import cheapest_alone
-
         decided = cheapest_alone(scenario, offers, catalog, calibration, effort, known, proved)
     if decided is None:
         framed = frame(scenario, offers, size, catalog, proved=proved)

@@ -18,13 +18,14 @@ from dataclasses import dataclass, replace
 
 from planner.errors import PhysicsBreach
 from planner.fleet.candidates.floors import guard_latency
+from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
 from planner.solving.assured_simulation import keeps_up, share_held, simulate_assured
 from planner.solving.build_problem import decide
-from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, scaled, stream_key
+from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, stream_key
 from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.request_streams import Stream, streams_of

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
 from planner.plan.schema import Plan
 from planner.solving.assured_simulation import share_held
@@ -20,7 +21,6 @@ from planner.solving.request_streams import streams_of
 from planner.solving.simulation_loop import MARGIN
 from planner.solving.stages import Decided
 from planner.verification.check import Check, Verdict, at_least, at_most, number_text, skipped
-from planner.verification.restate import scaled
 
 FAMILY = "certificate"
 EXACT = 1e-6

@@ -20,6 +20,7 @@ from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.offers.admitted import is_admitted
 from planner.fleet.offers.node_offers import existing_offers
+from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
 from planner.performance.factors import Calibration
 from planner.plan.provenance import VerificationRound
@@ -146,20 +147,6 @@ def capacity_factors(plan: Plan, framed: Framed) -> dict[str, float]:
     }
     recorded = plan.verification.capacity_factors
     return {**(own if not recorded else {}), **recorded}
-
-
-def scaled(problem: Problem, factors: Mapping[str, float]) -> Problem:
-    """The problem with the capacities of some kinds multiplied; at 0 a kind is gone."""
-    return replace(
-        problem,
-        kinds=tuple(
-            replace(k, capacity_qps={d: c * factors[k.key] for d, c in k.capacity_qps.items()})
-            if k.key in factors
-            else k
-            for k in problem.kinds
-            if factors.get(k.key, 1.0) > 0
-        ),
-    )
 
 
 def decision_of(plan: Plan, problem: Problem) -> Solution:

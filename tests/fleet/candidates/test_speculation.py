@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from planner.catalog.offer import Offer, Term
@@ -159,8 +161,15 @@ def test_prediction_layers_are_loaded_for_mtp_and_for_nothing_else() -> None:
 
 
 def test_drafts_cost_time_that_pays_in_small_batches_alone() -> None:
-    plain = step_model(deployed(None), CALIBRATION)
-    drafting_at = deployed(drafting(method="eagle3", tokens=3))
+    """With graphs of every batch: beyond the captured ones both wait for their launches."""
+
+    def captured(way: Drafting | None) -> Deployment:
+        deployment = deployed(way)
+        settings = replace(deployment.settings, graphs_max_batch=2048)
+        return replace(deployment, settings=settings)
+
+    plain = step_model(captured(None), CALIBRATION)
+    drafting_at = captured(drafting(method="eagle3", tokens=3))
     drafts = step_model(drafting_at, CALIBRATION)
 
     def per_token(sequences: float) -> tuple[float, float]:
