@@ -134,7 +134,7 @@ def along(ladder: Floats, curves: Floats, at: Floats) -> Floats:
     ladder: the values that ``curves`` were measured at, increasing.
     """
     last = len(ladder) - 1
-    position = PER_OCTAVE * np.log2(np.clip(at, 1.0, ladder[-1]))
+    position = PER_OCTAVE * np.log2(at.clip(1.0, ladder[-1]))
     i = np.minimum(position.astype(np.int64), last - 1)
     share = position - i
     found: Floats = curves[:, i] * (1.0 - share) + curves[:, i + 1] * share
@@ -149,13 +149,15 @@ def grid(rows: Floats, columns: Floats, values: Floats, row: Floats, column: Flo
     """
     i, a = _cell(np.log(rows), np.log(np.maximum(row, rows[0])))
     j, b = _cell(np.log(columns), np.log(np.maximum(column, columns[0])))
-    logs = np.log(values)
-    low = logs[i, j] * (1 - b) + logs[i, j + 1] * b
-    high = logs[i + 1, j] * (1 - b) + logs[i + 1, j + 1] * b
+    logs, rest = np.log(values), 1 - b
+    at, across = i * len(columns) + j, logs.ravel()
+    low = across[at] * rest + across[at + 1] * b
+    at += len(columns)
+    high = across[at] * rest + across[at + 1] * b
     found: Floats = np.exp(low * (1 - a) + high * a)
     return found
 
 
 def _cell(knots: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
-    i = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2)
-    return i, (at - knots[i]) / (knots[i + 1] - knots[i])
+    i = (knots.searchsorted(at, side="right") - 1).clip(0, len(knots) - 2)
+    return i, (at - knots[i]) / np.diff(knots)[i]

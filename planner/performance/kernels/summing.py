@@ -267,17 +267,25 @@ class KernelSum:
             mixer.head_dim,
             mixer.window or 0,
         )
-        decode = lookup.attention(self._table, "decode_attention", self._kv, shape)
-        prompt = lookup.attention(self._table, "prompt_attention", self._kv, shape)
+        decode = self._attention_ns("decode_attention", shape)
+        prompt = self._attention_ns("prompt_attention", shape)
         if decode is None or prompt is None:
             raise _Unknown
         values = shape.kv_heads * (mixer.head_dim + mixer.v_head_dim)
         read = values * self._d.kv_cache.bytes_per_value / self._bandwidth
         length = CONTEXTS if mixer.window is None else np.minimum(CONTEXTS, mixer.window)
         floor = SEQUENCES[:, None] * length[None, :] * read
-        self._decode += count * np.maximum(NS * np.exp(decode[1]), floor)
+        self._decode += count * np.maximum(NS * decode, floor)
         self._least_decode += count * floor
-        self._prompt += count * NS * np.exp(prompt[1])
+        self._prompt += count * NS * prompt
+
+    def _attention_ns(self, name: str, shape: lookup.Heads) -> Floats | None:
+        """Nanoseconds of an attention kernel over its grid, found once for each table."""
+        key, known = (name, self._kv, shape), self._table.grids
+        if key not in known:
+            found = lookup.attention(self._table, name, self._kv, shape)
+            known[key] = None if found is None else np.exp(found[1])
+        return known[key]
 
     def _latent(self, mixer: LatentAttention, count: int) -> None:
         """Attention over the latent and the two products that absorb its projections."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -59,13 +59,17 @@ class Operation:
 class KernelTable:
     """Operations by name. gpu, engine: what they were measured on.
 
-    products: seconds over a ladder of tokens by kernel, rows and columns, as far as they were looked up.
+    products: seconds over a ladder of tokens by kernel, rows and columns, as far as they were looked up;
+    grids: likewise nanoseconds of attention by name, KV cache and shape.
     """
 
     gpu: str
     engine: str
     operations: Mapping[str, Operation]
     products: dict[tuple[str, int, int], Floats | None] = field(
+        default_factory=dict, init=False, compare=False
+    )
+    grids: dict[tuple[Hashable, ...], Floats | None] = field(
         default_factory=dict, init=False, compare=False
     )
 

@@ -51,7 +51,7 @@ LADDER = np.array([1e-3, 0.05, 0.2, 0.35, 0.5, 0.62, 0.74, 0.85, 0.94, 0.995])
 _FINE = 8
 WHOLE = -1  # in place of an interval: the ladder itself
 WORTH_IT = 0.3  # of the replicas solved together: fewer are judged one by one
-TOGETHER = 12  # replicas solved together: their arrays stay in the processor's cache
+TOGETHER = 24  # replicas solved together: fewer cost more calls, more leave the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)

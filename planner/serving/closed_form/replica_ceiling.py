@@ -43,12 +43,12 @@ def ceiling_alone_qps(
     pieces = pieces_of(mean_prompt, limits.chunk_tokens, limits.chunked)
     prompts = np.maximum(tokens / mean_prompt, 1.0) * pieces if limits.ranks > 1 else 1.0
     pairs = tokens * (full.behind + mean_prompt / 2)
-    batch, _ = one_batch(
-        [
-            (full.state, context, 0.0, 0.0, 0.0),
-            (full.in_step, context, tokens, pairs, prompts),
-        ]
+    columns = (
+        (full.state, context, 0.0, 0.0, 0.0),
+        (full.in_step, context, tokens, pairs, prompts),
     )
+    tables = [(1, tuple(map(_column, table))) for table in columns]
+    batch, _ = one_batch(len(full.state), tables)
     seconds = slower * np.asarray(steps.step_seconds(batch), dtype=float)
     decode, full_s = np.split(seconds, 2)
     base = np.zeros_like(decode) if first else np.where(full.in_step > 0, decode, 0.0)
@@ -59,6 +59,10 @@ def ceiling_alone_qps(
     per_request = max(lengths.mean_output - 1, 0.0) / limits.tokens_per_step
     sustained, prefill = reach_of(full.state, per_request, decode, shared, work)
     return float(np.minimum(sustained, prefill).max())
+
+
+def _column(values: Floats | float) -> Floats | float:
+    return values[:, None] if isinstance(values, np.ndarray) else values
 
 
 def reach_of(

@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 EXACT_STATES = 18  # batches 0, 1, ..., then in steps of 11 %
 STATE_GROWTH = 1.11
 FULLER = 1.25  # times the mean context, to see what it costs
-MOST_GRIDS = 128  # kept, some 10 to 100 kB each
+MOST_GRIDS = 384  # kept, some 10 to 100 kB each: a margin reads the same ones again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,31 +113,25 @@ def _grid(
     chunk = np.minimum(prompt, whole_step) if chunked else prompt + 0 * budget
     count = np.ceil(prompt / chunk)
     last = prompt - (count - 1) * chunk
-    n = np.broadcast_to(batch[:, None], chunk.shape)
+    n, prompts = batch[:, None], len(prompt)
     one, pair, four = (np.minimum(k * mean_prompt, full) for k in (1, 2, 4))
-    states, nothing = state[:, None], 0.0 * state[:, None]
+    states = state[:, None]
     chunk_pairs = ranks * chunk * (done + count * chunk / 2 + 0.5)
     last_pairs = ranks * last * (done + (count - 1) * chunk + (last + 1) / 2)
     pieces = pieces_of(mean_prompt, chunk_tokens, chunked)
     busy = [np.minimum(np.maximum(t, ranks * mean_prompt), full) for t in (one, pair, four)]
     together = tuple(np.maximum(t / mean_prompt, 1.0) for t in (one, pair, four, full))
     parts = [
-        (states, context, nothing, nothing, 0.0),
-        (states, FULLER * context, nothing, nothing, 0.0),
-        (n, context, ranks * chunk, chunk_pairs, 1.0),
-        (n, context, ranks * last, last_pairs, 1.0),
+        (1, (states, context, 0.0, 0.0, 0.0)),
+        (1, (states, FULLER * context, 0.0, 0.0, 0.0)),
+        (prompts, (n, context, ranks * chunk, chunk_pairs, 1.0)),
+        (prompts, (n, context, ranks * last, last_pairs, 1.0)),
         *(
-            (
-                batch[:, None],
-                context,
-                t,
-                t * (behind + mean_prompt / 2),
-                p * pieces if ranks > 1 else 1.0,
-            )
+            (1, (n, context, t, t * (behind + mean_prompt / 2), p * pieces if ranks > 1 else 1.0))
             for t, p in zip((*busy, full), together, strict=True)
         ),
     ]
-    steps, shapes = one_batch(parts)
+    steps, shapes = one_batch(len(state), parts)
     own_count = count[:, : len(nodes.prompt)]
     return StepGrid(
         batch=steps,
@@ -204,18 +198,21 @@ def pieces_of(mean_prompt: float, chunk_tokens: int, chunked: bool) -> float:
     return max(1.0, mean_prompt / chunk_tokens) if chunked else 1.0
 
 
-Part = tuple[Floats | float, ...]
+Part = tuple[int, tuple[Floats | float, ...]]  # columns of a table, and what they hold
 
 
-def one_batch(parts: Sequence[Part]) -> tuple[StepBatch, tuple[tuple[int, ...], ...]]:
-    """Several tables of (batch, context, prompt tokens, attended pairs, prompts) as one, and their shapes."""
-    shapes = tuple(np.broadcast_shapes(*(np.shape(column) for column in part)) for part in parts)
+def one_batch(rows: int, parts: Sequence[Part]) -> tuple[StepBatch, tuple[tuple[int, ...], ...]]:
+    """Several tables of (batch, context, prompt tokens, attended pairs, prompts) as one, and their shapes.
+
+    rows: of each table.
+    """
+    shapes = tuple((rows, width) for width, _ in parts)
     columns = np.empty((5, sum(map(math.prod, shapes))))
     start = 0
-    for part, shape in zip(parts, shapes, strict=True):
+    for (_, part), shape in zip(parts, shapes, strict=True):
         end = start + math.prod(shape)
-        for column, values in zip(columns, part, strict=True):
-            column[start:end].reshape(shape)[...] = values
+        for column, values in zip(columns[:, start:end].reshape(5, *shape), part, strict=True):
+            column[...] = values
         start = end
     n, context, tokens, pairs, some = columns
     return StepBatch(n, n * context, tokens, some, pairs, n + some), shapes
