@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from planner.batches.tasks import Task
 from planner.errors import InputError, PlannerError
+from planner.fleet.program.solver import load_solver
 from planner.plan.schema import Plan
 from planner.scenario.changes import changed
 from planner.scenario.reader import checked
@@ -37,6 +39,15 @@ def _session(options: BatchOptions) -> Session:
     """Catalogs and factors, read once per worker; little is kept of what its scenarios rarely share."""
     session = Session.open(options.catalogs, options.calibration, options.solve)
     return replace(session, most_states=FEW_STATES, remembers=False)
+
+
+def load_ahead(options: BatchOptions) -> None:
+    """Load what every scenario takes, before this process is copied; what cannot be loaded, rows will say."""
+    load_solver()
+    with suppress(PlannerError):
+        session = _session(options)
+        session.catalog.offers()
+        _ = session.factors
 
 
 def answer(task: Task, options: BatchOptions) -> ResultRow:

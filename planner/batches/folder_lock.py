@@ -10,6 +10,9 @@ from types import TracebackType
 from planner.errors import OutputError
 
 NAME = ".lock"
+_held: set[int] = (
+    set()
+)  # file descriptors, which a copy of this process would keep locked after its end
 
 
 class FolderLock:
@@ -30,9 +33,11 @@ class FolderLock:
                 where=str(folder),
                 action="wait for it, or give another folder with -o",
             ) from None
+        _held.add(self._file)
 
     def release(self) -> None:
         """Let others in; the lock file itself stays, since removing it would race with them."""
+        _held.discard(self._file)
         os.close(self._file)
 
     def __enter__(self) -> FolderLock:
@@ -58,3 +63,14 @@ else:
 
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _let_go() -> None:
+    """In a copy of this process: the lock is the original's alone."""
+    for file in _held:
+        os.close(file)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

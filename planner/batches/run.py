@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from planner.batches.answers import COLUMNS, BatchOptions, ResultRow, answer
+from planner.batches.answers import COLUMNS, BatchOptions, ResultRow, answer, load_ahead
 from planner.batches.ledger import Ledger
 from planner.batches.tasks import LeftOut, collect
 from planner.batches.workers import run
@@ -87,7 +87,10 @@ def run_batch(
         work = functools.partial(answer, options=options)
         finished = len(done)
         progress(finished, len(tasks), "")
-        for row in run(left, work, engine=engine, jobs=jobs, address=address) if left else ():
+        load = functools.partial(load_ahead, options)
+        for row in (
+            run(left, work, engine=engine, jobs=jobs, address=address, load=load) if left else ()
+        ):
             ledger.append(row)
             finished += 1
             progress(finished, len(tasks), str(row["id"]))

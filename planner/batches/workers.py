@@ -1,43 +1,48 @@
 """Where a batch runs: joblib's backends behind one generator of rows, crashes survived.
 
-``local`` is joblib's loky on this machine; ``dask`` and ``ray`` start a cluster here or use the one at
-``address``. A worker that dies takes its pool with it: what was unfinished is tried again in small
-groups, then alone, and a task that dies alone is reported as crashed.
+``local`` are processes of this machine, copies of this one or joblib's loky; ``dask`` and ``ray`` start a
+cluster here or use the one at ``address``. A worker that dies takes its pool with it: what was unfinished
+is tried again in small groups, then alone, and a task that dies alone is reported as crashed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 from planner.batches.answers import ResultRow, failed
+from planner.batches.forked import can_fork, forked, watch_parent
 from planner.batches.tasks import Task
 from planner.errors import InputError, OutputError, nearest
 from planner.parallel.interrupts import interrupts_ignored
 
 ENGINES = ("local", "dask", "ray")
 CONNECT_S = 10
-PARENT_CHECK_S = 1.0
 RAY_CHUNK = 16  # Ray's joblib backend returns lists only, so rows come in chunks
 
 Work = Callable[[Task], ResultRow]
 
 
 def run(
-    tasks: Sequence[Task], work: Work, *, engine: str, jobs: int, address: str | None
+    tasks: Sequence[Task],
+    work: Work,
+    *,
+    engine: str,
+    jobs: int,
+    address: str | None,
+    load: Callable[[], None] = lambda: None,
 ) -> Iterator[ResultRow]:
     """Yield one row per task, in the order they finish.
 
-    ``jobs``: workers, where this process starts them. Raises InputError for an unknown engine or an
-    address nobody answers at, OutputError when the engine's package is missing.
+    ``jobs``: workers, where this process starts them; ``load``: called before it is copied. Raises
+    InputError for an unknown engine or an address nobody answers at, OutputError when the engine's package
+    is missing.
     """
-    with _backend(engine, jobs, address) as parallel:
+    with _backend(engine, jobs, address, load) as parallel:
         yield from _surviving(tasks, work, parallel, jobs)
 
 
@@ -81,7 +86,9 @@ def _crashes() -> tuple[type[BaseException], ...]:
 
 
 @contextlib.contextmanager
-def _backend(engine: str, jobs: int, address: str | None) -> Iterator[Parallel]:
+def _backend(
+    engine: str, jobs: int, address: str | None, load: Callable[[], None]
+) -> Iterator[Parallel]:
     if engine not in ENGINES:
         raise InputError(
             "unknown engine",
@@ -92,6 +99,11 @@ def _backend(engine: str, jobs: int, address: str | None) -> Iterator[Parallel]:
         )
     if engine == "local" and address is not None:
         raise InputError("a local batch has no address", where="--address", found=address)
+    if engine == "local" and jobs > 1 and can_fork():
+        load()
+        with forked(jobs) as parallel:
+            yield parallel
+        return
     start = {"local": _local, "dask": _dask, "ray": _ray}[engine]
     with start(jobs, address) as parallel:
         yield parallel
@@ -100,11 +112,10 @@ def _backend(engine: str, jobs: int, address: str | None) -> Iterator[Parallel]:
 @contextlib.contextmanager
 def _local(jobs: int, _address: str | None) -> Iterator[Parallel]:
     """Loky's pool of processes; with one job this very process, where a crash is the batch's own."""
-    joblib = _need("joblib", "batch")
-
     if jobs == 1:
         yield lambda tasks, work: map(work, tasks)
         return
+    joblib = _need("joblib", "batch")
 
     def parallel(tasks: Sequence[Task], work: Work) -> Iterator[ResultRow]:
         with interrupts_ignored():
@@ -131,16 +142,8 @@ def _while_parent_lives(parent: int, work: Work, task: Task) -> ResultRow:
 
 @lru_cache(maxsize=1)
 def _watch(parent: int) -> None:
-    """Start the thread that ends this worker once its parent is another process."""
-    if os.getpid() == parent:
-        return
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_CHECK_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+    if os.getpid() != parent:
+        watch_parent(parent)
 
 
 @contextlib.contextmanager

@@ -153,10 +153,11 @@ def _bar() -> Iterator[Callable[[int, int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[at]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    # without a thread of its own, so that workers can be copies of this process
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
         task = bar.add_task("", total=None, at="")
 
         def show(done: int, total: int, label: str) -> None:
-            bar.update(task, completed=done, total=total, at=label)
+            bar.update(task, completed=done, total=total, at=label, refresh=True)
 
         yield show

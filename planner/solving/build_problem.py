@@ -61,7 +61,8 @@ def problem_of(
     )
     used = {gpu for k in kinds for gpu in k.types}
     wide = frozenset(gpu for k in kinds if k.is_wide for gpu in k.types)
-    nodes = node_offers(scenario, (o for o in offers if o.gpu in used), catalog, calendar, wide)
+    useful = [o for o in offers if o.gpu in used]
+    nodes = node_offers(scenario, useful, catalog, calendar, wide)
     limits, failures = scenario.limits, scenario.failures
     spot = any(n.spot for n in nodes)
     return Problem(
@@ -80,7 +81,7 @@ def problem_of(
             if spot and scenario.spot.max_share < 1
             else None,
             stock={catalog.gpu(g).name: n for g, n in limits.stock.items()},
-            caps=caps(scenario, nodes, {o.key: o for o in offers}, catalog),
+            caps=caps(scenario, nodes, {o.key: o for o in useful}, catalog),
             max_vendors=scenario.prices.max_vendors,
         ),
         period_hours=calendar.billed_hours,

@@ -6,6 +6,7 @@ status here follows from the incumbent, the dual bound and the gap alone.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import math
@@ -271,6 +272,19 @@ def _schedule(highs: Any, threads: int) -> None:
     if _scheduled not in (None, threads):
         highs.resetGlobalScheduler(True)
     _scheduled = threads
+
+
+def load_solver() -> None:
+    """Import what a solve takes, without solving anything."""
+    import pulp  # noqa: F401
+
+    with contextlib.suppress(ImportError):  # CBC solves where HiGHS is not installed
+        import highspy  # noqa: F401
+
+
+def has_run() -> bool:
+    """Whether HiGHS has run in this process, which may leave threads of its own behind."""
+    return _scheduled is not None
 
 
 def _run_cbc(problem: Any, effort: SolverLimits) -> tuple[str, bool, float | None]:

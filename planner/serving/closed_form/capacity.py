@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -300,8 +301,12 @@ def _latencies(
     for target in slo.targets:
         wanted.setdefault(target.metric, set()).add(target.percentile)
 
+    @cache
+    def state_there() -> SteadyState:
+        return steady_state(curves, np.array([qps]), arrival_cv)
+
     def percentiles(metric: str, requested: Floats) -> list[float]:
-        state = steady_state(curves, np.array([qps]), arrival_cv)
+        state = state_there()
         found = _percentiles(state, metric, requested)
         if metric != "e2e":
             return found

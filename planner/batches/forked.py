@@ -1,0 +1,87 @@
+"""Workers that begin as copies of this process, with all that it has loaded: nothing is imported again.
+
+A copy is safe where this process has a single thread and no solver has run in it. Otherwise, and where the
+system copies no processes, workers are started by loky and load everything themselves.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+
+from planner.batches.answers import ResultRow
+from planner.batches.tasks import Task
+from planner.fleet.program.solver import has_run
+from planner.parallel.interrupts import interrupts_ignored
+
+PARENT_CHECK_S = 1.0
+AHEAD = 4  # tasks handed out for each worker: it never waits for the next
+
+Work = Callable[[Task], ResultRow]
+
+
+def can_fork() -> bool:
+    """Whether a copy of this process can work by itself."""
+    return sys.platform == "linux" and threading.active_count() == 1 and not has_run()
+
+
+@contextmanager
+def forked(jobs: int) -> Iterator[Callable[[Sequence[Task], Work], Iterator[ResultRow]]]:
+    """Rows of tasks, in the order they finish, by ``jobs`` copies of this process.
+
+    Raises BrokenProcessPool once every row that came is given, when a copy dies. No copy outlives the block.
+    """
+    before = set(multiprocessing.active_children())
+    try:
+        yield lambda tasks, work: _rows(tasks, work, jobs)
+    finally:
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+            child.join()
+
+
+def _rows(tasks: Sequence[Task], work: Work, jobs: int) -> Iterator[ResultRow]:
+    copies = ProcessPoolExecutor(
+        jobs,
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=watch_parent,
+        initargs=(os.getpid(),),
+    )
+    left = iter(tasks)
+    waiting: set[Future[ResultRow]] = set()
+    try:
+        with interrupts_ignored(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python counts the idle threads of numpy's library
+            waiting |= {copies.submit(work, task) for task in islice(left, AHEAD * jobs)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            broken = [f.exception() for f in done if isinstance(f.exception(), BrokenProcessPool)]
+            yield from (f.result() for f in done if f.exception() is None)
+            for future in done:
+                if not isinstance(future.exception(), BrokenProcessPool):
+                    future.result()  # raises what the work itself raised
+            if broken:
+                raise BrokenProcessPool(str(broken[0]))
+            waiting |= {copies.submit(work, task) for task in islice(left, len(done))}
+    finally:
+        copies.shutdown(wait=False, cancel_futures=True)
+
+
+def watch_parent(parent: int) -> None:
+    """Start the thread that ends this worker once its parent is another process, however that ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
