@@ -27,7 +27,6 @@ from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
 from planner.deployment import Deployment, EngineSettings
 from planner.performance.factors import Calibration
-from planner.performance.graphs import captured_batches
 from planner.performance.prefill_pace import prefill_pace
 from planner.serving.simulation.inbox import EVERY_STEP, Intake
 from planner.sizing.precision import format_family, weights_for
@@ -88,7 +87,8 @@ class Setup:
     time its cache is on the link [s]. intake: when the engine takes in requests while it decodes.
     step_tokens: tokens of a step that the recipe of the run launches with; None where the engine's default or
     the run's own setting holds. recipe: what the two pools of the run were launched with. prefill_pace: how
-    many times as long as predicted a step of a prefill pool takes. tokens_spread: standard deviation of the
+    many times as long as predicted a step of a prefill pool takes. captured: whether every batch in flight
+    ran as a graph, whatever the engine's default. tokens_spread: standard deviation of the
     logarithm of a speculative step's tokens, 0 where they were recorded.
     """
 
@@ -103,6 +103,7 @@ class Setup:
     step_tokens: int | None = None
     recipe: PoolRecipe | None = None
     prefill_pace: float = 1.0
+    captured: bool = False
     tokens_spread: float = 0.0
 
     def yielding(self, times: float) -> Setup:
@@ -178,8 +179,6 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         expert_parallel=point.expert_parallel,
         settings=_settings(point, speculation, captured),
     )
-    if captured:
-        deployment = _covered(deployment, point, calibration)
     shortest = _assumed(conditions.shortest_length, facts) or "0.8"
     return Setup(
         deployment=deployment,
@@ -193,6 +192,7 @@ def setup_of(point: MeasuredPoint, catalog: Catalog, calibration: Calibration) -
         step_tokens=launched_tokens(launch, point),
         recipe=recipe,
         prefill_pace=_pace(deployment, point, catalog, calibration),
+        captured=captured,
         tokens_spread=conditions.tokens_spread if "acceptance" in speculation.assumed else 0.0,
     )
 
@@ -260,15 +260,6 @@ def _settings(point: MeasuredPoint, speculation: _Speculation, captured: bool) -
         draft_tokens=speculation.draft_tokens,
         draft_acceptance=speculation.acceptance,
     )
-
-
-def _covered(deployment: Deployment, point: MeasuredPoint, calibration: Calibration) -> Deployment:
-    """The deployment with graphs of every batch in flight, where its engine captures fewer by default."""
-    captured = captured_batches(calibration.graphs, deployment)
-    settings = deployment.settings
-    if captured is None or settings.graphs_max_batch or point.concurrency <= captured.every_to:
-        return deployment
-    return replace(deployment, settings=replace(settings, graphs_max_batch=point.concurrency))
 
 
 def _pace(

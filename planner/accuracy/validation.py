@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from planner.accuracy.playback import Playback, measured_times, needs_requests
 from planner.accuracy.points import LoadKind, MeasuredPoint, PointRow, PointTable
 from planner.accuracy.step_error import AS_PREDICTED, Off, Values, errors, intervals
 from planner.catalog.store import Catalog
+from planner.deployment import Deployment
 from planner.errors import PlannerError
 from planner.evidence import Evidence, Interval, weakest
 from planner.performance.factors import Calibration
@@ -156,10 +157,16 @@ class Predictor:
         return _PointRun(
             point=point,
             setup=setup,
-            steps=step_model(setup.deployment, self._calibration),
-            first=None if setup.prefill is None else step_model(setup.prefill, self._calibration),
+            steps=self._steps(setup, setup.deployment),
+            first=None if setup.prefill is None else self._steps(setup, setup.prefill),
             playback=self._playback,
         )
+
+    def _steps(self, setup: Setup, deployment: Deployment) -> CalibratedStepModel:
+        """The step model of one pool, without launches where the run had graphs of all it ran."""
+        steps = step_model(deployment, self._calibration)
+        stated = deployment.settings.graphs_max_batch is not None
+        return replace(steps, graphs=None) if setup.captured and not stated else steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ INDEXED = (
     "latent_layer_kernels",
     "prefill_layer_launch_s",
 )
+INDEXERS = (
+    ("indexer", "vendor"),
+    ("generation", "indexer"),
+    ("engine", "generation", "indexer"),
+)
 WAITS = ("admission_s", "delivery_steps", "prefill_layer_launch_s")
 _DEVICES = {"gpu", "generation", "vendor"}
 
@@ -140,6 +145,35 @@ def fit_vendor(catalog: Catalog, layer: FactorLayer, settings: FitSettings = SET
     )
 
 
+def fit_indexers(
+    catalog: Catalog, layer: FactorLayer, shipped: FittedFile, settings: FitSettings = SETTINGS
+) -> FittedFile:
+    """A shipped layer with the shifts of its sparse indexers fitted again, and all others as they are.
+
+    For runs of models with an indexer that came, or came to be doubted, after the layer was fitted: no
+    prediction of another model moves, and neither do residuals. Raises CatalogError.
+    """
+    folder = catalog.root / "calibration"
+    priors = read_priors(folder / "priors.yaml")
+    others = tuple(row for row in shipped.shifts if row.when.get("indexer", "none") == "none")
+    below = shipped.model_copy(update={"shifts": others})
+    calibration = assemble(priors, [read_fitted(folder / "fitted.yaml"), below], own_from=2)
+    every, _ = samples_of(vendor_points(catalog, layer), catalog, calibration)
+    samples = [sample for sample in every if sample.traits.indexer != "none"]
+    spreads = {name: row.spread * layer.spread for name, row in priors.factors.items()}
+    levels = {name: INDEXERS if name in INDEXED else () for name in priors.factors}
+    fit = Fit(Stack(samples, calibration), calibration, levels, spreads, settings)
+    found = shift_rows(fit.run(balance=balance([sample.point.group for sample in samples])))
+    known = {(row.model, row.traits) for row in shipped.carriers}
+    fresh = [row for row in carrier_rows(samples) if (row.model, row.traits) not in known]
+    return shipped.model_copy(
+        update={
+            "shifts": tuple(sorted((*others, *found), key=_by_factor)),
+            "carriers": tuple(sorted((*shipped.carriers, *fresh), key=lambda row: row.model)),
+        }
+    )
+
+
 def vendor_points(catalog: Catalog, layer: FactorLayer) -> list[MeasuredPoint]:
     """A layer's runs in the shipped tables: on the vendor's devices, no speculation, one replica."""
     folder = catalog.root / "calibration"
@@ -171,8 +205,7 @@ def hierarchy(priors: PriorsFile, layer: FactorLayer) -> Mapping[str, Sequence[t
             [("engine", "generation", "quarter")] if name in DATED else []
         )
         if name in INDEXED:
-            released += [("indexer", "vendor"), ("generation", "indexer")]
-            released += [("engine", "generation", "indexer")]
+            released += INDEXERS
         within = [
             keys if _DEVICES & set(keys) else tuple(sorted((*keys, device)))
             for keys in row.varies_by
@@ -186,18 +219,6 @@ def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
     """Return the document to ship."""
     folder = catalog.root / "calibration"
     digest = hashlib.sha256(b"".join((folder / table).read_bytes() for table in TABLES))
-    shifts = [
-        ShiftRow(
-            factor=parameter.factor,
-            when=dict(parameter.when),
-            shift=round(float(shift), 4),
-            deviation=round(float(deviation), 3),
-        )
-        for parameter, shift, deviation in zip(
-            done.result.parameters, done.result.shifts, done.result.deviations, strict=True
-        )
-        if abs(shift) >= SMALLEST_SHIFT
-    ]
     return FittedFile(
         schema_version=1,
         provenance=FactorProvenance.model_validate(
@@ -209,10 +230,30 @@ def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
                 "errors": {name: round(value, 4) for name, value in layer_errors(done).items()},
             }
         ),
-        shifts=tuple(sorted(shifts, key=lambda row: (row.factor, sorted(row.when.items())))),
+        shifts=tuple(sorted(shift_rows(done.result), key=_by_factor)),
         carriers=() if done.left_out is None else carrier_rows(done.samples),
         residuals=None if done.left_out is None else _residuals(done, done.left_out),
     )
+
+
+def shift_rows(result: FitResult) -> list[ShiftRow]:
+    """What a fit moved, as rows of a fitted file."""
+    return [
+        ShiftRow(
+            factor=parameter.factor,
+            when=dict(parameter.when),
+            shift=round(float(shift), 4),
+            deviation=round(float(deviation), 3),
+        )
+        for parameter, shift, deviation in zip(
+            result.parameters, result.shifts, result.deviations, strict=True
+        )
+        if abs(shift) >= SMALLEST_SHIFT
+    ]
+
+
+def _by_factor(row: ShiftRow) -> tuple[str, list[tuple[str, str]]]:
+    return row.factor, sorted(row.when.items())
 
 
 def layer_errors(done: VendorFit) -> dict[str, float]:

@@ -130,11 +130,14 @@ def test_recipes_capture_what_they_run_and_defaults_do_not() -> None:
     suite = MeasuredPoint(
         "meta-llama/Llama-3.1-70B", "b200-sxm-180gb", "tensorrt-llm", "nvfp4", 4, 1024, 1024, 300
     )
-    assert setup_of(suite, CATALOG, CALIBRATION).deployment.settings.graphs_max_batch == 300
+    assert setup_of(suite, CATALOG, CALIBRATION).captured
     other = replace(suite, prompt_tokens=3000, engine_version="1.2.0")
-    settings = setup_of(other, CATALOG, CALIBRATION).deployment.settings
-    assert settings.graphs_max_batch is None
-    assert not settings.graph_padding
+    setup = setup_of(other, CATALOG, CALIBRATION)
+    assert not setup.captured
+    assert not setup.deployment.settings.graph_padding
+    predictor = Predictor(CATALOG, CALIBRATION)
+    assert predictor._run(suite).steps.graphs is None
+    assert predictor._run(other).steps.graphs is not None
 
 
 def test_a_run_may_state_its_graphs() -> None:
