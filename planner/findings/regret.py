@@ -1,7 +1,8 @@
 """What signing as planned costs when demand turns out otherwise, against what would have been best.
 
 What was signed is paid whatever happens: its nodes are there at no further cost, and what is missing is
-rented by the hour. Hindsight is the cheapest fleet had that demand been known.
+rented by the hour. Hindsight is the cheapest fleet under the scenario's terms had that demand been known, and
+never dearer than what was signed, which is one of the ways to be right.
 """
 
 from __future__ import annotations
@@ -46,13 +47,10 @@ def regrets(
             rest = solve(_after_signing(plan.scenario, signed, factor)).totals
         except InputError:
             rest = None
-        rows.append(
-            Regret(
-                factor,
-                sunk + rest.usd_per_hour * hours if rest else None,
-                None if hindsight is None else hindsight * hours,
-            )
-        )
+        signed_usd = sunk + rest.usd_per_hour * hours if rest else None
+        best_usd = None if hindsight is None else hindsight * hours
+        known = [usd for usd in (signed_usd, best_usd) if usd is not None]
+        rows.append(Regret(factor, signed_usd, min(known, default=None)))
     return tuple(rows)
 
 

@@ -160,7 +160,8 @@ class Regret:
         """What signing as planned costs more than hindsight."""
         if self.signed_usd is None or self.hindsight_usd is None:
             return None
-        return self.signed_usd - self.hindsight_usd
+        more = self.signed_usd - self.hindsight_usd
+        return more if more > 1e-9 * self.signed_usd else 0.0
 
 
 @dataclass(frozen=True, slots=True)

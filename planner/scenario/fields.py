@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from planner.catalog.offer import Term
 from planner.units import parse_duration_s, parse_size_bytes
 
 
@@ -23,6 +24,22 @@ class StrictDocument(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
     )
+
+
+def term_name(name: str) -> str:
+    """The name that offers have of a term: ``12-month`` is ``1-year``; a name of no term stays as it is."""
+    term = Term.named(name)
+    return name if term is None else term.value
+
+
+def term_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Each term once, by the name that offers have."""
+    return tuple(dict.fromkeys(map(term_name, names)))
+
+
+def by_term(figures: dict[str, float]) -> dict[str, float]:
+    """Figures by the names that offers have; what is no term (a GPU, a provider) stays as it is."""
+    return {term_name(name): figure for name, figure in figures.items()}
 
 
 def as_tuple(value: object) -> object:

@@ -9,10 +9,18 @@ import itertools
 import math
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from planner.catalog.offer import TERM_NAMES, Term
-from planner.scenario.fields import NotNegative, Positive, Share, StrictDocument, as_tuple
+from planner.scenario.fields import (
+    NotNegative,
+    Positive,
+    Share,
+    StrictDocument,
+    as_tuple,
+    by_term,
+    term_name,
+)
 
 HOURS_A_DAY = 24
 HOURS_A_WEEK = 168
@@ -111,7 +119,9 @@ class Horizon(StrictDocument):
     stages: Annotated[int, Field(ge=1, le=24)] = 1
     growth_per_month: Annotated[float, Field(ge=-0.5, le=1)] = 0.0
     need: Literal["ends", "continues"] | None = None
-    lead_time_months: dict[str, NotNegative] = Field(default_factory=dict)
+    lead_time_months: Annotated[dict[str, NotNegative], AfterValidator(by_term)] = Field(
+        default_factory=dict
+    )
 
     @property
     def ends(self) -> bool:
@@ -187,7 +197,7 @@ class Quota(StrictDocument):
     gpu: str | None = None
     provider: str | None = None
     region: str | None = None
-    term: str | None = None
+    term: Annotated[str, AfterValidator(term_name)] | None = None
 
 
 class Carbon(StrictDocument):

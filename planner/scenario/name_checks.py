@@ -189,7 +189,10 @@ def _price_problems(prices: Prices, catalog: Catalog, source: Source) -> Iterato
     if prices.file is not None:  # it brings its own providers and regions
         if source.lines and not (Path(source.path).parent / prices.file).is_file():
             yield InputError(
-                "no such price file", where=source.where("prices", "file"), found=prices.file
+                "no such price file",
+                where=source.where("prices", "file"),
+                found=prices.file,
+                allowed="a file beside the scenario's own, or a whole path",
             )
         return
     offers = catalog.offers()

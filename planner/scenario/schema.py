@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PrivateAttr,
@@ -29,7 +30,9 @@ from planner.scenario.fields import (
     SomeNames,
     StrictDocument,
     as_tuple,
+    by_term,
     field_error,
+    term_names,
 )
 from planner.scenario.fleet import (
     DEFAULT_ASSURANCE,
@@ -100,14 +103,16 @@ class Prices(StrictDocument):
     ``max_vendors``: how many providers may be paid; nodes that run today do not count.
     """
 
-    terms: SomeNames = ("on-demand",)
+    terms: Annotated[SomeNames, AfterValidator(term_names)] = ("on-demand",)
     providers: AllOrNames = "all"
     regions: AllOrNames = "all"
     tiers: SomeNames = ("hyperscaler", "cloud")
     confidence: Literal["high", "medium", "low"] = "medium"
     file: str | None = None
-    factors: dict[str, Positive] = Field(default_factory=dict)
-    discounts: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    factors: Annotated[dict[str, Positive], AfterValidator(by_term)] = Field(default_factory=dict)
+    discounts: Annotated[
+        dict[str, Annotated[float, Field(ge=0, lt=1)]], AfterValidator(by_term)
+    ] = Field(default_factory=dict)
     max_vendors: Annotated[int, Field(ge=1)] | None = None
 
     @model_serializer(mode="wrap")

@@ -103,7 +103,7 @@ class NearWinners:
                 new = [s for s in streams_of(trial) if not settled >= s.placed.keys()]
                 if not new:
                     break
-                worst = {s.name: _after_a_loss(s, problem) for s in new}
+                worst = {s.name: after_a_loss(s, problem) for s in new}
                 if all(self._holds(problem, s, raised, least, worst[s.name]) for s in new):
                     return replace(trial, problem=scaled(problem, _needed(new, raised, worst)))
             low = level
@@ -237,7 +237,7 @@ def _without_dominated(problem: Problem, settled: AbstractSet[str]) -> Problem:
     return replace(problem, kinds=tuple(k for k in problem.kinds if k.key in kept))
 
 
-def _after_a_loss(stream: Stream, problem: Problem) -> float:
+def after_a_loss(stream: Stream, problem: Problem) -> float:
     """Times its planned rate that a stream's replicas are counted on: all they hold where some may fail."""
     if problem.resilience == Resilience():
         return 1.0

@@ -4,10 +4,12 @@ A round simulates every service at its planned rate with its planned replicas; o
 length, every kind with the mix of buckets routed to it (``streams``). Where a target fails,
 the share of the rate that would have held becomes the new capacity of the kinds involved, and the
 program is solved again; it may then choose a candidate that was never simulated, which the next round
-simulates. Where every target holds, the same fleet is simulated at the rates that fewer replicas would get,
-as much worse than predicted as the scenario's margin: the closed form takes arrivals
-as split at random, and a router that looks does better. What held there raises the capacity. Fleets of
-other kinds that would be cheaper with a little more capacity are simulated too (``near_winners``).
+simulates. Where a loss must be survived (``failures``), a fleet that holds is simulated at the rate that the
+replicas left then get, and has to hold there too. Where every target holds, the same fleet is simulated at
+the rates that fewer replicas would get, as much worse than predicted as the scenario's margin: the closed
+form takes arrivals as split at random, and a router that looks does better. What held there raises the
+capacity. Fleets of other kinds that would be cheaper with a little more capacity are simulated too
+(``near_winners``).
 Rounds are bounded and all recorded; the cheapest fleet that held is the answer.
 """
 
@@ -25,7 +27,13 @@ from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
 from planner.solving.assured_simulation import keeps_up, share_held, simulate_assured
 from planner.solving.build_problem import decide
-from planner.solving.near_winners import NearWinners, is_cheaper, looks_well, stream_key
+from planner.solving.near_winners import (
+    NearWinners,
+    after_a_loss,
+    is_cheaper,
+    looks_well,
+    stream_key,
+)
 from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.request_streams import Stream, streams_of
@@ -45,13 +53,20 @@ NEAR_WINNER_SECONDS = 10.0  # for each solve of what would be cheaper with more 
 class SimulatedStream:
     """A stream as it was simulated, and the share of its rate at which every target holds.
 
-    ``check``: as predicted; ``decisive``: as much worse as the service is assured against.
+    ``check``: as predicted; ``decisive``: as much worse as the service is assured against, and where
+    replicas may be lost at the rate that the others then get, which is ``needed`` times the planned one.
     """
 
     stream: Stream
     check: SimulatedService
     decisive: SimulatedService
     share: float
+    needed: float = 1.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether every target holds, after a loss that must be survived too."""
+        return self.share >= self.needed
 
 
 def simulated(
@@ -74,10 +89,10 @@ def simulated(
         progress(f"simulating the chosen fleet, round {number}")
         decided = fleet.decided
         replayed |= set(decided.replicas())
-        found = [_simulate(stream, near) for stream in streams_of(decided)]
+        found = [_simulate(stream, near, decided.problem) for stream in streams_of(decided)]
         rounds += [round_of(number, decided, p) for p in found]
         fleet, errors = with_simulated(fleet, found)
-        if all(p.share >= 1 for p in found):
+        if all(p.holds for p in found):
             held = fleet, errors
             problem = _raised(decided, found, near)
         else:
@@ -109,13 +124,53 @@ def _is_news(solution: Solution, held: Decided | None) -> bool:
     )
 
 
-def _simulate(stream: Stream, near: NearWinners) -> SimulatedStream:
-    """Simulate a stream as planned, unless that is known, and find how much of it holds."""
+def _simulate(stream: Stream, near: NearWinners, problem: Problem) -> SimulatedStream:
+    """Simulate a stream as it has to hold, unless that is known, and find how much of it does."""
     key = stream_key(stream)
     known = near.checks.get(key)
-    replayed = simulated_as_planned(stream, near.effort.seed, known, near.simulate)
+    replayed = simulated_as_required(stream, problem, near.effort.seed, known, near.simulate)
     near.checks[key] = replayed.check
     return replayed
+
+
+def simulated_as_required(
+    stream: Stream,
+    problem: Problem,
+    seed: int,
+    known: SimulatedService | None = None,
+    simulate: Simulate = check_service,
+) -> SimulatedStream:
+    """A stream at its planned load and, where that holds, at the rate replicas get after a loss to survive.
+
+    ``known``: its simulation as predicted.
+    """
+    replayed = simulated_as_planned(stream, seed, known, simulate)
+    worst = _rate_after_a_loss(stream, problem)
+    if worst == 1.0 or not replayed.holds:
+        return replayed
+    placed, lengths = tuple(stream.placed.values()), stream.lengths
+    trial = simulate_assured(
+        stream.service, placed, rate_scale=worst, seed=seed, lengths=lengths, simulate=simulate
+    )
+    if trial.holds:
+        return replace(replayed, share=worst, needed=worst)
+    more = tuple(replace(p, rate_qps=p.rate_qps * worst) for p in placed)
+    held = share_held(stream.service, more, seed=seed, lengths=lengths, simulate=simulate)
+    share = min(held.share, 1.0) * worst
+    return SimulatedStream(stream, replayed.check, held.decisive, share, worst)
+
+
+def _rate_after_a_loss(stream: Stream, problem: Problem) -> float:
+    """Times its planned rate that a replica gets when what may fail has failed.
+
+    Exact for replicas of one kind that fail by themselves; else all that the closed form lets them carry,
+    which the program counts on wherever a node, zone or pool is lost.
+    """
+    counted = after_a_loss(stream, problem)
+    lost = problem.resilience.replicas
+    if problem.resilience.by_place or len(stream.placed) > 1 or stream.replicas <= lost:
+        return counted
+    return min(counted, stream.replicas / (stream.replicas - lost))
 
 
 def simulated_as_planned(
@@ -190,7 +245,7 @@ def _corrected(decided: Decided, found: Iterable[SimulatedStream]) -> Problem:
         {
             k: MARGIN * replayed.share * load / replayed.stream.placed[k].replicas
             for replayed in found
-            if replayed.share < 1
+            if not replayed.holds
             for k, load in replayed.stream.load.items()
         },
     )
@@ -201,7 +256,10 @@ def round_of(number: int, decided: Decided, replayed: SimulatedStream) -> Verifi
     stream = replayed.stream
     failed = [o.key for o in replayed.decisive.outcomes if not o.holds]
     slowed = "" if stream.service.assurance is None else ", steps slowed by the margin"
-    note = "holds at the planned load" if replayed.share >= 1 else f"misses {', '.join(failed)}"
+    loss = ", after a loss" if replayed.needed > 1 else ""
+    note = f"holds at the planned load{loss and ' and' + loss[1:]}"
+    if not replayed.holds:
+        note = f"misses {', '.join(failed)}{loss}"
     mix = "the mix of lengths routed to it " if stream.service.buckets is not None else ""
     return VerificationRound(
         round=number,
@@ -210,7 +268,7 @@ def round_of(number: int, decided: Decided, replayed: SimulatedStream) -> Verifi
         ),
         closed_form_qps=min(_counted_qps(decided, k) for k in stream.placed),
         simulated_qps=min(p.rate_qps / p.replicas for p in stream.placed.values()) * replayed.share,
-        holds=replayed.share >= 1,
+        holds=replayed.holds,
         note=mix + note + slowed,
     )
 

@@ -33,7 +33,7 @@ from planner.solving.pipeline import fleets_beside
 from planner.solving.prefix_hits import prefix_hits_of
 from planner.solving.request_streams import streams_of
 from planner.solving.scenario_program import frame
-from planner.solving.simulation_loop import round_of, simulated_as_planned, with_simulated
+from planner.solving.simulation_loop import round_of, simulated_as_required, with_simulated
 from planner.solving.stages import Decided, FleetAtLoad, Framed, Simulation, SolvedFleet
 
 PROOF_SECONDS = 60.0  # for the program solved again; nearly all are proved in less than one
@@ -109,10 +109,10 @@ def restated(
 
 
 def _simulated(plan: Plan, fleet: FleetAtLoad) -> tuple[FleetAtLoad, Simulation]:
-    """The chosen fleet simulated again at its planned load, from the plan's seed."""
+    """The chosen fleet simulated again at its planned load and after a loss, from the plan's seed."""
     decided, seed = fleet.decided, plan.provenance.seed
-    found = [simulated_as_planned(stream, seed) for stream in streams_of(decided)]
-    holds = all(p.decisive.holds for p in found)
+    found = [simulated_as_required(s, decided.problem, seed) for s in streams_of(decided)]
+    holds = all(p.holds for p in found)
     rounds = _rounds(plan, [round_of(0, decided, p) for p in found] if holds else [])
     fleet, errors = with_simulated(fleet, found)
     return fleet, Simulation(holds, rounds, errors, plan.verification.near_winners)

@@ -44,6 +44,13 @@ def test_what_is_signed_is_paid_whatever_happens():
     assert twice.signed_usd == pytest.approx(sunk + 20 * (100 - 51) / 17 * HOURS)
 
 
+def test_hindsight_is_never_dearer_than_what_was_signed():
+    """A fleet of whole years alone may cost more than what is signed and a few nodes by the hour."""
+    what_ifs = [WhatIf(RATE, "", 500.0, 8, ()) for _ in RATE_FACTORS]
+    found = regrets(signed_plan(SIGNED), what_ifs, by_the_hour)
+    assert [r.regret_usd for r in found] == [0.0] * len(RATE_FACTORS)
+
+
 def test_where_nothing_is_signed_there_is_nothing_to_regret():
     assert regrets(build.plan(), [], by_the_hour) == ()
 

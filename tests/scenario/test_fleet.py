@@ -78,3 +78,26 @@ def test_it_survives_json() -> None:
         }
     )
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
+
+
+def test_twelve_months_and_a_year_are_one_term():
+    def stated(year, three):
+        return {
+            "model": "Qwen/Qwen3-8B",
+            "rate": 1,
+            "prompt_tokens": 100,
+            "output_tokens": 100,
+            "slo": {"ttft_p99": 1},
+            "prices": {
+                "terms": ["6-month", year, three],
+                "discounts": {year: 0.1},
+                "factors": {three: 0.9},
+            },
+            "horizon": {"need": "continues", "lead_time_months": {three: 6}},
+            "limits": {"quotas": [{"max_gpus": 8, "term": year}]},
+        }
+
+    by_months = Scenario.model_validate(stated("12-month", "36-month"))
+    by_years = Scenario.model_validate(stated("1-year", "3-year"))
+    assert by_months == by_years
+    assert by_months.prices.terms == ("6-month", "1-year", "3-year")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from planner.solving import simulation_loop as checking
 
 GPUS = ["l40s", "h100-sxm-80gb"]
 HELD_QPS = {"l40s": 5.1, "h100-sxm-80gb": 20.6}  # more than the closed form promises a replica
+MODEST_QPS = {"l40s": 3.2, "h100-sxm-80gb": 15.0}  # less than that
 
 
 def scenario(rate: float, gpus: Sequence[str] = GPUS) -> Scenario:
@@ -53,9 +54,18 @@ def sized(catalog: Catalog) -> SizedBefore:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulator that knows what each replica holds, and answers at once."""
+    answers_at_once(monkeypatch, HELD_QPS)
 
+
+@pytest.fixture
+def modest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where replicas hold less than the closed form promises."""
+    answers_at_once(monkeypatch, MODEST_QPS)
+
+
+def answers_at_once(monkeypatch: pytest.MonkeyPatch, held_qps: Mapping[str, float]) -> None:
     def held(placed: Sequence[Placed]) -> float:
-        return sum(p.replicas * HELD_QPS[p.deployment.gpu.name] for p in placed)
+        return sum(p.replicas * held_qps[p.deployment.gpu.name] for p in placed)
 
     def check(_service: Service, placed: Sequence[Placed], **more: Any) -> SimulatedService:
         rate = sum(p.rate_qps for p in placed) * more.get("rate_scale", 1.0)
@@ -139,6 +149,24 @@ def test_what_is_left_after_a_loss_was_simulated_at_the_whole_rate(
     assert group.capacity_qps <= HELD_QPS[group.gpu] * (1 + 1e-6)
     assert (group.replicas - lost) * group.capacity_qps >= rate * (1 - 1e-9)
     assert usd(plan) >= usd(solved(scenario(rate), catalog, sized)) - 1e-9
+
+
+@pytest.mark.usefixtures("modest")
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("rate", [10, 33, 76])
+@pytest.mark.parametrize("sort", ["replicas", "nodes"])
+def test_a_fleet_is_confirmed_with_what_is_left_after_a_loss(
+    sort: str, rate: float, lost: int, catalog: Catalog, sized: SizedBefore
+) -> None:
+    """With every replica alive it holds; what is left holds less than the closed form says it does."""
+    requested = scenario(rate).model_dump(mode="json") | {"failures": {sort: lost}}
+    plan = solved(Scenario.model_validate(requested), catalog, sized)
+    (group,) = plan.services[0].replica_groups
+    each = group.replicas if sort == "replicas" else sum(n.count for n in plan.nodes)
+    held = MODEST_QPS[group.gpu] * group.replicas * (each - lost) / each
+    assert held >= rate * (1 - 1e-6)
+    last = [r for r in plan.verification.rounds if r.holds][-1]
+    assert "after a loss" in last.note
 
 
 @pytest.mark.usefixtures("quick")

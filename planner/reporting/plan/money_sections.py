@@ -205,7 +205,8 @@ def _regret(findings: Findings) -> Table:
     months = findings.plan.scenario.horizon.months
     note = (
         f"Cost of {months} months. What is signed is paid whatever happens, and what is then missing is "
-        "rented by the hour; hindsight is the cheapest fleet had the demand been known."
+        "rented by the hour; hindsight is the cheapest fleet had the demand been known, at most what "
+        "signing costs."
     )
     return Table("regret", "If demand turns out otherwise", columns, rows, note)
 
