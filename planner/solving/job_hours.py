@@ -179,7 +179,8 @@ def level(
                 if left <= SPARE * work:
                     break
                 free = max(0.0, total - others[t])
-                taken, left = taken + free, left - free * each_qps
+                needed = node * math.ceil(left / each_qps / node - SPARE)
+                taken, left = taken + min(free, needed), left - free * each_qps
             if left <= SPARE * work:
                 best = min(best, (round(taken, 6), total))
         for t in window:

@@ -20,7 +20,10 @@ UPPER = 75  # percentiles from here on are above a call of mean prompts, whateve
 def idle_call_s(
     steps: StepModel, limits: ReplicaLimits, prompts: int, prompt_tokens: float
 ) -> float:
-    """The time of a call of equal prompts on an idle replica, in steps as full as it takes them [s]."""
+    """The time of a call of equal prompts on an idle replica, in steps as full as it takes them [s].
+
+    prompt_tokens: of one prompt [tokens].
+    """
     left, seconds = prompts * prompt_tokens, 0.0
     most = max(min(limits.max_num_batched_tokens, limits.max_num_seqs * prompt_tokens), 1.0)
     while left > 0:
