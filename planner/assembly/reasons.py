@@ -15,6 +15,7 @@ from planner.solving.stages import Decided, InfeasibleScenario
 from planner.units import counted
 
 EXAMPLES = 3
+CENT = 0.01  # of prices in a sentence [USD/h]
 ROUNDING = 1e-6  # sums of floats that differ by less are equal
 EQUAL = 0.005  # prices per GPU that differ by less are reported as the same
 
@@ -63,7 +64,8 @@ def _why_it_lost(
         return f"serves only {100 * part:.0f} % of the requests that the plan serves"
     if rival.name is Restriction.UNPROTECTED:
         price = totals.usd_per_hour - cost
-        return f"survives no failure; surviving what the scenario names costs ${price:,.2f}/h"
+        more = f"${price:,.2f}/h" if price >= CENT / 2 else "nothing more"
+        return f"survives no failure; surviving what the scenario names costs {more}"
     if rival.name is Restriction.NATIVE:
         return "the checkpoint's own precision; quality is not modelled"
     if cost <= totals.usd_per_hour * (1 + ROUNDING):

@@ -6,6 +6,7 @@ from typing import get_args
 
 from planner.assembly.bill import share_of_cost
 from planner.assembly.jobs import job_plan
+from planner.assembly.preemptions import preemption_note
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
@@ -148,7 +149,7 @@ def _group(
         predicted=Prediction(method=at.method) if is_job else _prediction(candidate, at, lengths),
         step=_step(at) if lengths.generates else None,
         evidence=candidate.evidence,
-        notes=candidate.notes,
+        notes=(*candidate.notes, *preemption_note(candidate, at.point, lengths, is_job=is_job)),
         gpu_share=candidate.gpu_share,
         prefill=_prefill(candidate, lengths),
         speculation=_speculation(d),

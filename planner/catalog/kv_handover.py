@@ -24,7 +24,8 @@ class ConnectorRow(TableRow):
     """What one connector needs for one kind of attention.
 
     ``same``: of kv_cache, weights, backend, draft, vendor, tensor_parallel. ``blocks``: "same", or
-    "smaller" where the prefill side's may be the smaller ones.
+    "smaller" where the prefill side's may be the smaller ones. ``unvalidated``: what of these the sources
+    do not say; it is taken to be needed, as the other connectors need it.
     """
 
     source: str = Field(min_length=1)
@@ -34,6 +35,7 @@ class ConnectorRow(TableRow):
     attention: AttentionKind
     same: str
     blocks: Literal["same", "smaller"]
+    unvalidated: str = ""
 
     @property
     def must_match(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 HOUR_S, DAY, WEEK = 3600.0, 24, 168
 MOST_PEAK = 100.0
+BUSY = 0.5  # of the busiest hour's mean: hours from which a peak within an hour is read
 MOST_WINDOWS = 10_000  # that one step may fill
 
 
@@ -19,7 +20,8 @@ MOST_WINDOWS = 10_000  # that one step may fill
 class RateOverTime:
     """``mean_qps`` over all windows; ``hourly``: 24 or 168 means in UTC, empty where hours are missing.
 
-    ``peak_ratio``: the highest window over the mean of its hour; ``peak_qps``: that window's rate.
+    ``peak_ratio``: the highest window over the mean of its hour, of hours at least half as busy as the
+    busiest: in a quiet one a few requests more are a high ratio. ``peak_qps``: the highest window's rate.
     """
 
     mean_qps: float
@@ -42,10 +44,11 @@ def rate_over_time(windows: Sequence[tuple[float, float]]) -> RateOverTime | Non
     by_hour: dict[int, list[float]] = defaultdict(list)
     for start, rate in windows:
         by_hour[int(start // HOUR_S)].append(rate)
+    busy = BUSY * max(map(statistics.fmean, by_hour.values()))
     ratios = [
         max(rates) / statistics.fmean(rates)
         for rates in by_hour.values()
-        if window_s < HOUR_S and statistics.fmean(rates) > 0
+        if window_s < HOUR_S and statistics.fmean(rates) >= busy
     ]
     return RateOverTime(
         mean_qps=statistics.fmean(hourly) if hourly else mean,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from planner.catalog.store import Catalog
@@ -109,7 +109,8 @@ def _service(service: ImportedService, fleet: Fleet) -> Iterator[str]:
         ("prompt_tokens", seen.prompt_mean if seen else None, DEFAULT_PROMPT),
         ("output_tokens", seen.output_mean if seen else None, DEFAULT_OUTPUT),
     ):
-        yield _lengths(field, seen.lengths.get(field) if seen else None, mean, default)
+        held = seen.lengths.get(field) if seen else None
+        yield _lengths(field, held, mean, default, _longest(service.running))
     if seen is not None and seen.hit_share is not None:
         share = min(MOST_HIT_SHARE, round(seen.hit_share, 4))
         yield f"    assumptions: {{prefix_hit_share: {share}}}  # measured, of prompt tokens"
@@ -148,13 +149,26 @@ def _load(over_time: RateOverTime | None, mean: float | None) -> Iterator[str]:
         yield f"    load: {{{', '.join(parts)}}}  # hours are UTC"
 
 
-def _lengths(field: str, held: Histogram | None, mean: float | None, default: str) -> str:
+def _longest(running: Sequence[Running]) -> int | None:
+    """The longest request that the running servers take; None where one of them does not say."""
+    stated = [whole(one.command.settings, "max_model_len_tokens") for one in running]
+    known = [number for number in stated if number is not None]
+    return max(known) if known and len(known) == len(stated) else None
+
+
+def _lengths(
+    field: str, held: Histogram | None, mean: float | None, default: str, longest: int | None
+) -> str:
     if held is not None and not held.bounded:
         mean = held.mean
     elif held is not None:
-        points = ", ".join(f"{_number(q)}: {_number(t)}" for q, t in held.length_points().items())
+        points = held.length_points()
+        listed = ", ".join(f"{_number(q)}: {_number(t)}" for q, t in points.items())
         open_end = f"; {held.beyond:.1%} beyond the last bound" if held.beyond > 0 else ""
-        return f"    {field}: {{quantiles: {{{points}}}}}  # measured, mean {_number(held.mean)}{open_end}"
+        cut = f", max: {longest}" if longest is not None and longest < max(points.values()) else ""
+        refused = "; no longer request is taken today" if cut else ""
+        note = f"measured, mean {_number(held.mean)}{open_end}{refused}"
+        return f"    {field}: {{quantiles: {{{listed}}}{cut}}}  # {note}"
     if mean is not None and mean >= 1:
         return f"    {field}: {_number(mean)}  # measured mean; {ASSUMED}: how lengths vary"
     return f"    {field}: {default}  # {ASSUMED}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
 from planner.fleet.alternatives.narrower_choices import Restriction
 from planner.fleet.program.problem import Status
 from planner.fleet.rejection_reason import RejectionReason
@@ -32,10 +34,21 @@ class LeftOut(PlanPart):
     """What the search left out, and its cheapest fleet found [USD/h]; None where it has none.
 
     By the closed form, on the GPU types that come closest: a full search may find a cheaper one.
+    against_usd_per_hour: what the closed form alone finds for the search itself, where simulations made
+    the plan cost something else.
     """
 
     name: str
     usd_per_hour: float | None
+    against_usd_per_hour: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Costs that compare with the plan's read as they always did."""
+        text: dict[str, object] = write(self)
+        if self.against_usd_per_hour is None:
+            text.pop("against_usd_per_hour", None)
+        return text
 
 
 class RejectionGroup(PlanPart):

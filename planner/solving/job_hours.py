@@ -5,9 +5,11 @@ the periods of each window (``Demand.windows``), start-up times left out: replic
 fleet of the other services is idle, or where hours are cheap. What those replicas can do is used from
 the start of the window on, each hour in full, until the work is done. Hours that cost the same come out in
 any order, with nodes started over and over; so the same hours are also put next to each other, the largest
-first and the largest last. Start-up counts again when these are compared, and with the same work spread
-evenly over its window: what costs no more is kept in the order even, largest first, largest last. The rates
-that come out are demand like any other: the fleet is decided, checked and verified for them.
+first and the largest last. A hundred nodes for an hour cost what ten do for ten, so the work is also
+levelled: one number of GPUs, whole nodes, from the start of the window until it is done. Start-up counts
+again when these are compared, and with the same work spread evenly over its window: what costs no more is
+kept in the order even, level, largest first, largest last. The rates that come out are demand like any
+other: the fleet is decided, checked and verified for them.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from planner.solving.options import SolveOptions
 EFFORT = SolveOptions(time_limit_s=20.0)  # for the hours of all jobs; what is best by then is taken
 SAME = 1e-3  # relative: costs that differ by less are the same; a smaller fleet over more hours is kept
 LARGEST_FIRST, LARGEST_LAST, AS_FOUND = 1, -1, 0
+ORDERS = (LARGEST_FIRST, LARGEST_LAST, AS_FOUND)
 SPARE = 1e-6  # of the work: less than this is the solver's tolerance
 
 Sets = Mapping[str, CandidateSet]
@@ -57,17 +60,17 @@ def framed_problem(
     if solution.status not in ("optimal", "feasible"):
         return problem, calendar
     start_up_hours = start_up_of(scenario, catalog)
-    evenly = {name: tuple(calendar.sizing_qps[name]) for name in jobs}
-    options = [evenly]
-    for order in (LARGEST_FIRST, LARGEST_LAST, AS_FOUND):
+    options = [{name: tuple(calendar.sizing_qps[name]) for name in jobs}]
+    windows = {name: windows_of(job, len(calendar.hours)) for name, job in jobs.items()}
+    fleets = {name: _gpus_and_held(problem, solution, name) for name in jobs}
+    node = _gpus_per_node(problem, solution)
+    levels = _one_after_another(calendar.sizing_qps, windows, fleets, node)
+    orders = (
+        {name: in_order(windows[name], *fleets[name], order) for name in jobs} for order in ORDERS
+    )
+    for held in (levels, *orders):
         rates = {
-            name: earliest(
-                calendar.sizing_qps[name],
-                windows,
-                in_order(windows, *_gpus_and_held(problem, solution, name), order),
-            )
-            for name, job in jobs.items()
-            for windows in (windows_of(job, len(calendar.hours)),)
+            name: earliest(calendar.sizing_qps[name], windows[name], held[name]) for name in jobs
         }
         if rates not in options:
             options.append(rates)
@@ -128,6 +131,69 @@ def in_order(
         ):
             moved[t] = number
     return tuple(max(0.0, g - o) * each_qps for g, o in zip(moved, others, strict=True))
+
+
+def _one_after_another(
+    even_qps: Mapping[str, Sequence[float]],
+    windows: Mapping[str, Sequence[Sequence[int]]],
+    fleets: Mapping[str, tuple[Sequence[float], Sequence[float], float]],
+    node: int,
+) -> dict[str, tuple[float, ...]]:
+    """What the replicas of each job can do in each period, levelled in turn: most GPU-hours first.
+
+    fleets: as of ``_gpus_and_held``. A job's GPUs are no longer free for those after it.
+    """
+    own = [np.subtract(gpus, others) for gpus, others, _ in fleets.values()]
+    gpus = np.max([gpus for gpus, _, _ in fleets.values()], axis=0)
+    taken = gpus - np.sum(own, axis=0)
+    held: dict[str, tuple[float, ...]] = {}
+    work = {name: sum(even_qps[name]) / max(each, SPARE) for name, (_, _, each) in fleets.items()}
+    for name in sorted(work, key=lambda name: (-work[name], name)):
+        each = fleets[name][2]
+        held[name] = level(even_qps[name], windows[name], taken.tolist(), each, node)
+        used = earliest(even_qps[name], windows[name], held[name])
+        taken = taken + np.array(used) / max(each, SPARE)
+    return held
+
+
+def level(
+    even_qps: Sequence[float],
+    windows: Sequence[Sequence[int]],
+    others: Sequence[float],
+    each_qps: float,
+    node: int,
+) -> tuple[float, ...]:
+    """What a job's replicas can do in each period with one number of GPUs in all of a window's hours.
+
+    The number is of whole nodes, other services' GPUs among them: of those that finish the work in its
+    window the one that takes the fewest GPU-hours, and the smallest of these. others, each_qps: as in
+    ``in_order``; node: GPUs of one.
+    """
+    held = [0.0] * len(even_qps)
+    for window in windows if each_qps > 0 else ():
+        work, best = sum(even_qps[t] for t in window), (math.inf, 0)
+        most = math.ceil((work / each_qps + max(others[t] for t in window)) / node)
+        for total in range(node, most * node + 1, node):
+            taken, left = 0.0, work
+            for t in window:
+                if left <= SPARE * work:
+                    break
+                free = max(0.0, total - others[t])
+                needed = node * math.ceil(left / each_qps / node - SPARE)
+                taken, left = taken + min(free, needed), left - free * each_qps
+            if left <= SPARE * work:
+                best = min(best, (round(taken, 6), total))
+        for t in window:
+            held[t] = max(0.0, best[1] - others[t]) * each_qps
+    return tuple(held)
+
+
+def _gpus_per_node(problem: Problem, solution: Solution) -> int:
+    """GPUs of the largest node that a solution pays for; at least those of its largest replica."""
+    nodes = {key for (key, _), number in solution.billed.items() if number}
+    largest = max((o.gpus_per_node for o in problem.offers if o.key in nodes), default=1)
+    kinds = {key for (key, _), number in solution.replicas.items() if number}
+    return max(largest, *(k.gpus for k in problem.kinds if k.key in kinds), 1)
 
 
 def _movable(problem: Problem, jobs: Mapping[str, Job]) -> Problem:

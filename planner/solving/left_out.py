@@ -32,6 +32,7 @@ from planner.solving.stages import Decided
 MAX_SERVICES = 3
 GPU_TYPES = 3
 BY_BANDWIDTH = 2
+SAME = 0.005  # costs that differ by less, as a share, are compared with the plan's
 SECONDS = 6.0  # for each: most are proved in a tenth of it, so that a busy machine prints the same
 
 
@@ -54,19 +55,36 @@ def left_out(
 
     def price(variant: Scenario) -> Solution:
         def size(service: Service) -> CandidateSet:
-            return enumerate_candidates(service, catalog, decided.offers, calibration, known=known)
+            offers, shares = decided.offers, scenario.sharing.gpu
+            return enumerate_candidates(service, catalog, offers, calibration, shares, known)
 
         problem = frame(variant, decided.offers, size, catalog, proved=proved).problem
         return decide(problem, brief, cost_alone=True, proved=proved)
 
-    found = [priced(name, price(v)) for name, v in _variants(decided, rivals, catalog)]
+    against = _by_closed_form(decided, brief, proved)
+    found = [priced(name, price(v), against) for name, v in _variants(decided, rivals, catalog)]
     return (*found, *_mixes(decided, catalog, brief, proved))
 
 
-def priced(name: str, solution: Solution) -> LeftOut:
+def priced(name: str, solution: Solution, against: float | None = None) -> LeftOut:
     """The cost of a solution under the name of what was left out; None where there is no fleet."""
     found = solution.status in ("optimal", "feasible")
-    return LeftOut(name=name, usd_per_hour=solution.objective_usd_per_hour if found else None)
+    cost = solution.objective_usd_per_hour if found else None
+    return LeftOut(name=name, usd_per_hour=cost, against_usd_per_hour=against)
+
+
+def _by_closed_form(
+    decided: Decided, brief: SolveOptions, proved: ProvedSolutions | None
+) -> float | None:
+    """The cheapest fleet of the search itself before any was simulated [USD/h].
+
+    None where simulations changed its cost by little: the plan is then as good to compare with.
+    """
+    own, framed = decided.solution.objective_usd_per_hour, decided.framed.problem
+    if own is None or decided.problem == framed:
+        return None
+    cost = decide(framed, brief, cost_alone=True, proved=proved).objective_usd_per_hour
+    return None if cost is None or abs(cost - own) <= SAME * own else cost
 
 
 def _pools_alone(service: Service) -> bool:

@@ -160,7 +160,7 @@ def fleets_beside(
 def rivals_of(
     decided: Decided, catalog: Catalog, effort: SolveOptions, proved: ProvedSolutions | None = None
 ) -> tuple[tuple[Rival, ...], Rival | None]:
-    """Price what was not chosen: every other GPU type alone, and native precision alone.
+    """Price what was not chosen: every other GPU type, native precision, prompts and answers the other way.
 
     A rival that is not proved in a few seconds is shown at the best cost found.
     """
@@ -180,13 +180,12 @@ def rivals_of(
     else:
         native = rival(decided.problem, Restriction.NATIVE, is_native, again)
     bare = unprotected(decided.problem, again)
-    together = None
-    if any(decided.by_key[key].prefill for key in chosen):
-
-        def does_both(kind: ReplicaKind) -> bool:
-            return decided.by_key[kind.key].prefill is None
-
-        together = rival(decided.problem, Restriction.TOGETHER, does_both, again)
+    in_units = {k.key for k in decided.problem.kinds if decided.by_key[k.key].prefill}
+    pools = None
+    if any(key in in_units for key in chosen):
+        pools = rival(decided.problem, Restriction.TOGETHER, lambda k: k.key not in in_units, again)
+    elif in_units:
+        pools = rival(decided.problem, Restriction.APART, lambda k: k.key in in_units, again)
     others = rival_gpus(decided.problem, again, count=effort.rivals, without=only)
-    first = tuple(r for r in (bare, together) if r)
+    first = tuple(r for r in (bare, pools) if r)
     return (*first, *others), native

@@ -11,6 +11,7 @@ import pytest
 from planner.catalog.model_files import MAX_CONFIG_BYTES
 from planner.catalog.store import Catalog, load_catalog
 from planner.errors import CatalogError, InputError
+from planner.sizing.parameters import count_parameters
 
 LLAMA = {
     "architectures": ["LlamaForCausalLM"],
@@ -123,3 +124,20 @@ def test_a_name_given_twice_is_a_catalog_error(copy: Catalog) -> None:
     index.write_text(index.read_text().replace(f"{second.name},", f"{first.name.upper()},", 1))
     with pytest.raises(CatalogError, match="twice"):
         Catalog(copy.root).model_index()
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("BAAI/bge-m3", 568),
+        ("BAAI/bge-reranker-v2-m3", 568),
+        ("BAAI/bge-reranker-base", 278),
+        ("BAAI/bge-large-en-v1.5", 335),
+        ("intfloat/e5-mistral-7b-instruct", 7111),
+        ("Qwen/Qwen3-Embedding-4B", 4022),
+        ("Qwen/Qwen3-Reranker-0.6B", 596),
+    ],
+)
+def test_embedding_and_reranking_models_have_their_published_sizes(catalog, name, millions):
+    total = count_parameters(catalog.model(name)).total
+    assert total / 1e6 == pytest.approx(millions, rel=0.002)

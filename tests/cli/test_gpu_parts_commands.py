@@ -66,3 +66,20 @@ def test_what_cannot_be_read_is_refused(tmp_path, refused, more, rest, said):
     scenario = tmp_path / "bad.yaml"
     scenario.write_text(SCENARIO.replace("RATE", "1").replace("MORE", more) + rest)
     assert said in refused("solve", str(scenario), "--verify", "none")
+
+
+def test_parts_are_counted_and_named_as_parts(tmp_path, capsys):
+    two = """
+services:
+  - {name: a, model: Qwen/Qwen3-4B, rate: 2, prompt_tokens: 500, output_tokens: 100, slo: {tpot_p95: 60ms}}
+  - {name: b, model: Qwen/Qwen3-8B, rate: 1, prompt_tokens: 500, output_tokens: 100, slo: {tpot_p95: 60ms}}
+search: {gpus: [l40s], tensor_parallel: [1], weights: [native], kv_cache: [bf16]}
+sharing: {gpu: [0.5]}
+"""
+    scenario = tmp_path / "two.yaml"
+    scenario.write_text(two)
+    assert main(["solve", str(scenario), "--verify", "none"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "GPUs: 1 (2 parts in use, 1 node)" in text
+    assert "Run: a: 1 x 1 l40s (50 % of one), vllm" in text
+    assert "tensorrt-llm: $0.929/h (0 %)" in text  # sized on parts too

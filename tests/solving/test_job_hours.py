@@ -21,6 +21,7 @@ from planner.solving.job_hours import (
     LARGEST_LAST,
     earliest,
     in_order,
+    level,
     windows_of,
 )
 
@@ -230,3 +231,43 @@ def test_kserve_says_that_it_keeps_a_replica(tmp_path, capsys):
     assert main(words) == 2
     assert "keeps at least one replica" in capsys.readouterr().err
     assert main([*words, "--autoscaler", "none"]) == 0
+
+
+def test_level_work_takes_few_nodes_for_long_where_many_for_an_hour_cost_the_same():
+    window = windows_of(Job(requests=1, within="6h"), 24)
+    work = [24.0] * 6 + [0.0] * 18  # 144 GPU-hours at one request/s each
+    idle = [0.0] * 24
+    held = level(work, window, idle, 1.0, 8)
+    assert held[:6] == (24.0,) * 6
+    # two nodes for four hours and one for a fifth take as much as three for three
+    assert level(work, window, idle, 1.0, 16)[:6] == (32.0,) * 6
+
+
+def test_level_work_fills_what_other_services_leave():
+    window = windows_of(Job(requests=1, within="4h"), 24)
+    others = [8.0, 4.0, 4.0, 8.0] + [0.0] * 20
+    held = level([2.0] * 4 + [0.0] * 20, window, others, 1.0, 8)
+    assert held[:4] == (0.0, 4.0, 4.0, 0.0)
+
+
+def test_jobs_are_levelled_before_nodes_are_rented_for_an_hour():
+    jobs = [
+        {
+            "name": "embed",
+            "task": "embed",
+            "model": "Qwen/Qwen3-8B",
+            "prompt_tokens": 512,
+            "job": {"requests": "40M", "start": 22, "within": "8h"},
+        },
+        {
+            "name": "evals",
+            "model": "Qwen/Qwen3-32B",
+            "prompt_tokens": 2000,
+            "output_tokens": {"mean": 1500, "cv": 0.5, "max": 8000},
+            "job": {"requests": "200k", "start": 0, "within": "6h"},
+        },
+    ]
+    search = {"gpus": ["h100-sxm-80gb"], "tensor_parallel": [1, 2], "weights": ["bf16"]}
+    prices = {"terms": ["spot"], "providers": ["together"]}
+    plan = solved(services=jobs, search=search, prices=prices, spot={"pools_lost": 0})
+    assert plan.totals.nodes <= 6  # 18 for an hour at the same price per hour

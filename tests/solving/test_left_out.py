@@ -95,3 +95,38 @@ def test_nothing_is_priced_where_no_alternatives_are_requested(catalog: Catalog)
     plan = planned(catalog, R1, rivals=0)
     assert plan.left_out == ()
     assert searched_line(plan) == f"Searched: {plan.searched}."
+
+
+RERANK: dict[str, Any] = {
+    "model": "Qwen/Qwen3-4B",
+    "task": "rerank",
+    "rate": "20 calls/s",
+    "prompts_per_call": 25,
+    "prompt_tokens": 300,
+    "slo": {"e2e_p95": "450ms"},
+    "search": {"gpus": ["l40s"], "weights": ["native", "fp8"], "kv_cache": ["bf16"]},
+}
+
+
+def test_what_the_closed_form_sized_is_compared_with_what_it_sized(catalog: Catalog) -> None:
+    """Calls of many prompts are overestimated until they are simulated: by the same form on both sides."""
+    plan = solve(Scenario.model_validate(RERANK), catalogs=catalog)
+    closed = planned(catalog, RERANK, rivals=0)
+    assert cost(plan) < cost(closed)
+    (fp8,) = [o for o in plan.left_out if o.name.startswith("fp8")]
+    assert fp8.against_usd_per_hour == pytest.approx(cost(closed))
+    assert f"by the closed form, ${cost(closed):.2f}/h for what was searched: " in searched_line(
+        plan
+    )
+    assert fp8.usd_per_hour is not None
+    assert cost(plan) < fp8.usd_per_hour < cost(closed)
+
+
+def test_prompts_and_answers_apart_are_priced_where_they_are_searched(catalog: Catalog) -> None:
+    search = {"gpus": ["h100"], "tensor_parallel": [2, 4], "weights": ["native"]}
+    chat = {**GPT_OSS, "rate": 2, "search": {**search, "disaggregation": {"ratios": ["1P1D"]}}}
+    plan = planned(catalog, chat)
+    assert all(g.prefill is None for g in plan.services[0].replica_groups)
+    (apart,) = [a for a in plan.alternatives if a.restricted_to == "prefill and decode apart"]
+    assert "1P (" in apart.label
+    assert apart.usd_per_hour >= cost(plan)

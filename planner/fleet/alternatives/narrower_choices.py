@@ -20,6 +20,7 @@ class Restriction(StrEnum):
 
     UNPROTECTED = "no failure survived"
     TOGETHER = "prefill and decode together"
+    APART = "prefill and decode apart"
     NATIVE = "native precision"
 
 

@@ -19,7 +19,7 @@ from planner.fleet.candidates.deployments import deployments
 from planner.fleet.candidates.derating import Derating, derating
 from planner.fleet.candidates.feasibility import groups_in, refusal, split_over_hosts
 from planner.fleet.candidates.floors import below_floor_text
-from planner.fleet.candidates.handover import handover_reasons
+from planner.fleet.candidates.handover import handover_reasons, unvalidated_note
 from planner.fleet.candidates.pool_link import kv_link
 from planner.fleet.candidates.pool_tables import PoolReplica, PoolTables
 from planner.fleet.offers.networks import on_usual_network
@@ -279,7 +279,7 @@ def _candidate(
         capacity=_point(prefill, theirs, lengths, service, worse, best, tails),
         parts=Parts(lambda: theirs.memory, lambda: theirs.steps),
         evidence=weakest((mine.steps.evidence, known_as(theirs.steps, d), prefill.link.evidence)),
-        notes=tuple(_notes(prefill)),
+        notes=(*_notes(prefill), *(unvalidated_note(context.catalog.root, d) if two else ())),
         bucket_qps={key: qps for key, (qps, _) in found.items() if qps > 0},
         prefill=prefill,
         group_sizes=(prefill.gpus(d),)

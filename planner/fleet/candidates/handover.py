@@ -43,6 +43,17 @@ def handover_reasons(root: Path, prefill: Deployment, decode: Deployment) -> Ite
         )
 
 
+def unvalidated_note(root: Path, decode: Deployment) -> Iterator[str]:
+    """What a connector is only taken to need between two GPU types; nothing where all is known."""
+    row = connector(root, decode.engine.name, attention_kind(decode.model))
+    if row is not None and row.unvalidated:
+        named = ", ".join(name.replace("_", " ") for name in row.unvalidated.split(";"))
+        yield (
+            f"{row.connector} of {decode.engine.name} between two GPU types: whether the same {named} are "
+            "needed is unvalidated"
+        )
+
+
 def conversion_s_per_byte(root: Path, prefill: Deployment, decode: Deployment) -> float:
     """What rewriting a received cache costs a decode GPU [s/B]; 0 where it can stay as it came."""
     if prefill.gpu.name == decode.gpu.name:

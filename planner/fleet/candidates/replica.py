@@ -32,6 +32,7 @@ from planner.serving.closed_form.capacity import (
 )
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.closed_form.replica_curves import grid_seconds
+from planner.serving.closed_form.whole_calls import calls_too_slow
 from planner.serving.limits import replica_limits
 from planner.sizing.memory import memory_layout
 
@@ -69,13 +70,18 @@ def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection
     if missed is not None and not context.past_floors:  # the worst of its targets
         return Rejection(RejectionReason.TOO_SLOW, layout.label, *missed, is_floor=True)
     worse = derating(replica.steps, service.assurance)
+    slo, slowed = worse.tightened(service.slo), worse.slowed(replica.steps)
+    calls = calls_too_slow(slowed, replica.limits, context.lengths, service.prompts_per_call, slo)
+    missed = max(calls, key=itemgetter(1), default=None)
+    if missed is not None:
+        return Rejection(RejectionReason.TOO_SLOW, layout.label, *missed)
     states = {
         b.key: too_long(replica.limits, b.lengths)
         or _agreed(b, replica, worse, service)
         or _states(b, layout, replica, worse, context)
         for b in context.buckets
     }
-    return LoadedReplica(replica, worse, worse.tightened(service.slo), states)
+    return LoadedReplica(replica, worse, slo, states)
 
 
 def sized(

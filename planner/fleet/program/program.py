@@ -87,7 +87,8 @@ from planner.fleet.offers.places import fewer_places
 from planner.fleet.program.constraints import demand as demand_rows
 from planner.fleet.program.constraints import limits, migration, resilience
 from planner.fleet.program.constraints import placement as placement_rows
-from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch
+from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch, least_cost
+from planner.fleet.program.decomposition.by_period import period_by_period, separable
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.objective import minimise_in_order, until
 from planner.fleet.program.one_place import spread_types
@@ -133,6 +134,8 @@ def _solved(problem: Problem, effort: SolverLimits, started: float) -> Solution:
     deadline = time.monotonic() + effort.time_limit_s
     smaller = without_dominated(problem, ties=effort.gap == 0)
     parts = branches(smaller)
+    if len(parts) > 1 and separable(smaller):
+        return _hour_by_hour(parts, effort, started, deadline, len(smaller.kinds))
     if len(parts) == 1:
         columns = _built(smaller)
         outcome = cheapest(columns, effort, deadline)
@@ -152,6 +155,26 @@ def _solved(problem: Problem, effort: SolverLimits, started: float) -> Solution:
         restrictions=tuple(sorted(columns.restrictions)),
     )
     return text if outcome.values is None else read_solution(columns, outcome.values, text)
+
+
+def _hour_by_hour(
+    parts: list[Problem], effort: SolverLimits, started: float, deadline: float, kinds: int
+) -> Solution:
+    """The cheapest fleet of problems of one kind whose periods share nothing else."""
+
+    def one(problem: Problem) -> Solution:
+        return _solved(problem, until(effort, deadline), started)
+
+    found = period_by_period(
+        [(least_cost(p), p) for p in parts], one, lambda: time.monotonic() >= deadline
+    )
+    return replace(
+        found,
+        solver=effort.solver,
+        solver_version=solver_version(effort.solver),
+        seconds=time.monotonic() - started,
+        kinds_after_dominance=kinds,
+    )
 
 
 def cheapest(columns: Columns, effort: SolverLimits, deadline: float) -> SolverResult:

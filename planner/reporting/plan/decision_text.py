@@ -61,7 +61,8 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     checkpoint = group.checkpoint or service.model
     own = " (quantise it yourself)" if group.quantise_yourself else ""
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
-    part = f" ({group.profile})" if group.profile else ""
+    share = "" if group.gpu_share == 1 else f"{say.share(group.gpu_share)} of one"
+    part = f" ({group.profile or share})" if group.profile or share else ""
     drafts = f", drafting {_drafts(group.speculation)}" if group.speculation else ""
     return (
         f"Run: {name}{group.replicas} x {group.gpus_each} {gpus}{part}, {group.engine} "

@@ -182,8 +182,16 @@ def _token_cost(totals: Totals) -> Fact:
 
 
 def _in_use(plan: Plan, totals: Totals) -> str:
-    """How many of the rented GPUs run; over time groups peak apart and share them."""
-    return "at most" if plan.varies else f"{rounding.count(totals.gpus)} in use"
+    """How many of the rented GPUs run; over time groups peak apart and share them.
+
+    Several parts may be of one GPU, so that they are counted as parts.
+    """
+    if plan.varies:
+        return "at most"
+    parts = sum(g.replicas for s in plan.services for g in s.replica_groups if g.gpu_share < 1)
+    whole = totals.gpus - parts
+    cut = f"{counted(parts, 'part')} in use" if parts else ""
+    return f"{rounding.count(whole)} in use" + (f", {cut}" if cut else "") if whole else cut
 
 
 def _targets(plan: Plan) -> Iterator[Fact]:

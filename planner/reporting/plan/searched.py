@@ -18,9 +18,14 @@ def _sentences(plan: Plan) -> Iterator[str]:
         yield f"Searched: {plan.searched}."
     if plan.totals is None or not plan.left_out:
         return
-    base = plan.totals.usd_per_hour
-    text = (f"{o.name}: {_cost(o.usd_per_hour, base)}" for o in plan.left_out)
-    yield f"Not searched, by the closed form: {'; '.join(text)}."
+    own = plan.totals.usd_per_hour
+    bases = {o.against_usd_per_hour for o in plan.left_out} - {None}
+    base = next(iter(bases), None)
+    text = (
+        f"{o.name}: {_cost(o.usd_per_hour, o.against_usd_per_hour or own)}" for o in plan.left_out
+    )
+    itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
+    yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
 
 
 def _cost(usd_per_hour: float | None, base: float) -> str:

@@ -92,6 +92,10 @@ _SHARES = (
     "Capacity is the rate at which a replica still meets its targets; utilization is the load over the rate "
     "at which it would fall behind, whatever the targets."
 )
+_WITH_HITS = (
+    "That rate is with the cache hits of the planned load: where a higher load loses histories, a replica "
+    "falls behind sooner."
+)
 
 
 def _replicas(services: tuple[ServicePlan, ...]) -> Table:
@@ -131,7 +135,8 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
         for s, g in _each(services)
     )
     links = [f"{g.name}: KV cache over {link_text(g)}." for _, g in _each(services) if g.prefill]
-    return Table("replicas", "Replicas", columns, rows, " ".join((*links, _SHARES)))
+    hits = (_WITH_HITS,) if any(s.prefix_hits for s in services) else ()
+    return Table("replicas", "Replicas", columns, rows, " ".join((*links, _SHARES, *hits)))
 
 
 def _steps(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:

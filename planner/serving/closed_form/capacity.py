@@ -63,6 +63,7 @@ class Capacity:
     KV_POOL or BATCH_SLOTS, when that limit of the batch is the reason. A replica that cannot meet a
     target at any rate has ``qps`` 0 and ``reason`` set.
     prefix_hits: share of the prompt tokens that its cache holds, of a load that repeats itself.
+    pool_wait_share: of requests that wait for room in the KV pool.
     """
 
     qps: float
@@ -74,6 +75,7 @@ class Capacity:
     reason: str | None = None
     tpot_mean_s: float = 0.0
     prefix_hits: float = 0.0
+    pool_wait_share: float = 0.0
 
 
 def replica_capacity(
@@ -170,7 +172,8 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
         return _under_the_floor(curves, slo, margins)
     fails = np.flatnonzero(worst > 0)
     if not len(fails):
-        return _at(states.at(rates[-1:]), slo, float(rates[-1]), bound, ceiling)
+        rate = _kept_up(float(rates[-1]), states, slo)
+        return _at(states.at(np.array([rate])), slo, rate, bound, ceiling)
     interval = int(fails[0]) - 1
     around = states.between(interval)
     fine = around.rate_qps
@@ -183,9 +186,19 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     key = max(margins, key=lambda k: float(margins[k][i]))
     if key is CapacityLimit.STABLE or qps > SATURATED * ceiling:
         key = bound
-    if not around.stable[i] or around.waiting[i] > FEW_WAIT * curves.slots:
+    kept_up = _kept_up(qps, states, slo)
+    if kept_up < qps or not around.stable[i] or around.waiting[i] > FEW_WAIT * curves.slots:
+        qps = kept_up
         around = states.at(np.array([qps]))  # too steep to read between
     return _at(around, slo, qps, key, ceiling)
+
+
+def _kept_up(qps: float, states: RateStates, slo: Slo) -> float:
+    """What a replica without targets finishes of ``qps`` where its pool is always full [requests/s].
+
+    Targets keep a replica below that; there the little that is computed again is left out.
+    """
+    return qps if slo.targets else 1 / (1 / qps + states.again_s)
 
 
 def operating_point(
@@ -290,6 +303,7 @@ def _at(s: SteadyState, slo: Slo, qps: float, limited_by: LimitedBy, ceiling: fl
         latency_s=_latencies(c, qps, s.arrival_cv, slo),
         limited_by=limited_by,
         tpot_mean_s=at((s.share * s.step_s).sum(axis=1)) / c.tokens_per_step,
+        pool_wait_share=at(s.waiting_share) if c.slot_bound == CapacityLimit.KV_POOL else 0.0,
     )
 
 

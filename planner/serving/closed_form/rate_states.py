@@ -23,6 +23,7 @@ from planner.serving.closed_form.latency_tails import (
     long_gaps,
     slow_answers,
 )
+from planner.serving.closed_form.recomputation import recomputation_s
 from planner.serving.closed_form.replica_ceiling import reach_of
 from planner.serving.closed_form.replica_curves import (
     ReplicaCurves,
@@ -71,7 +72,7 @@ class RateStates:
 
     ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which. ``seconds``: of
     the replica's grid, where they are known (``grid_seconds``). ``judged``: the ladder's margins under the
-    targets asked last.
+    targets asked last. ``again_s``: prefill that a request causes a second time where the pool is full [s].
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class RateStates:
         self.curves = curves_from(seconds, steps.admission_s, limits, lengths, prefix_hit_share)
         self.arrival_cv = arrival_cv
         self.ceiling, self.bound = ceiling_of(self.curves)
+        self.again_s = recomputation_s(self.curves, limits, lengths)
         self.rates = self.ceiling * LADDER
         self._states: dict[int, SteadyState] = {}
         self._late: dict[tuple[int, str, float], Floats] = {}

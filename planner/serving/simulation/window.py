@@ -13,12 +13,16 @@ from planner.workload.lengths import JointLengths, lengths_of
 REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
 MOST_REQUESTS = 40_000  # simulated in one check, warm-up included; a larger fleet is cut to a slice
 MOST_PROMPTS_A_CALL = 50  # for which a check simulates as many calls as it would requests
+MOST_OF_ALL = (
+    80_000  # simulated of the smallest slice too: only replicas that cannot keep up have more
+)
 SMALLEST_SLICE = 4  # replicas of a group that a slice keeps at least
 WARM_UP_STAYS = 2.5  # mean stays of a request until the fleet counts as steady
 LEAST_STAYS = 4.0  # mean stays that the measured window spans at least
 WARM_UP_PAUSES = 2.0  # between turns of a conversation, until the caches hold what they will
 LEAST_PAUSES = 3.0
 STEADY_SHARE = 0.9  # of the ceiling: beyond it stays grow with the length of the run
+MOST_CUTS = 20  # of a rate that no cache keeps up with, by a tenth each
 CLEARLY_TOO_MUCH = 1.15  # times the closed form's ceiling
 
 
@@ -65,14 +69,23 @@ def window_for(
     fewest = min(p.replicas for p in placed)
     smallest = min(1.0, SMALLEST_SLICE / fewest)
     most = calls * MOST_REQUESTS
-    return Window(warm_up, measured, stay, max(smallest, min(1.0, most / total)))
+    window = Window(warm_up, measured, stay, max(smallest, min(1.0, most / total)))
+    return window.shortened(window.total_s * calls * MOST_OF_ALL / (total * window.slice_share))
 
 
 def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> float:
-    """Mean stay of a request [s] in steady state, at most near the highest rate that has one."""
+    """Mean stay of a request [s] in steady state, at most near the highest rate that has one.
+
+    A prefix cache that loses its histories lowers that rate, so that it is looked for from above.
+    """
     share = service.assumptions.prefix_hit_share
     most = STEADY_SHARE * placed.ceiling_qps(lengths, share)
     rate = min(placed.rate_qps / placed.replicas, most)
+    if service.conversations is not None:
+        for _ in range(MOST_CUTS):
+            if placed.keeps_up(lengths, rate, service.prompts_cv, share):
+                break
+            rate *= STEADY_SHARE
     point = placed.point(lengths, service.slo, rate, service.prompts_cv, share)
     return max(point.concurrency / max(point.qps, 1e-9), 0.1)
 

@@ -11,7 +11,11 @@ from planner.catalog.store import load_catalog
 from planner.deployment import Deployment, Draft, EngineSettings
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
-from planner.fleet.candidates.handover import conversion_s_per_byte, handover_reasons
+from planner.fleet.candidates.handover import (
+    conversion_s_per_byte,
+    handover_reasons,
+    unvalidated_note,
+)
 from planner.fleet.candidates.pool_link import kv_link
 from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import load_calibration
@@ -169,3 +173,28 @@ def test_the_program_gets_both_types_and_every_place() -> None:
         (4, 4),
     )
     assert {o.place for o in problem.offers} == {"p r", "p q"}
+
+
+def test_what_no_source_says_of_a_connector_is_named() -> None:
+    (said,) = unvalidated_note(CATALOG.root, side("h200-sxm-141gb", engine="sglang"))
+    assert said == (
+        "nixl of sglang between two GPU types: whether the same weights, draft, vendor are needed is "
+        "unvalidated"
+    )
+    assert not list(unvalidated_note(CATALOG.root, side("h200-sxm-141gb")))
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_units_on_two_gpu_types_say_what_is_unvalidated(engine: str) -> None:
+    pools = {"prefill_gpus": ["h100-sxm-80gb"], "decode_gpus": ["h200-sxm-141gb"]}
+    asked = service(**pools)
+    search = asked.search.model_copy(update={"engines": (engine,)})
+    found = enumerate_candidates(
+        asked.model_copy(update={"search": search}),
+        CATALOG,
+        offers("h100-sxm-80gb", "h200-sxm-141gb"),
+        CALIBRATION,
+    )
+    assert found.candidates
+    for candidate in found.candidates:
+        assert any("unvalidated" in note for note in candidate.notes) is (engine == "sglang")

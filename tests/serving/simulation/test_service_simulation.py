@@ -21,7 +21,7 @@ from planner.serving.simulation.service_simulation import (
     held_share,
     replay_service,
 )
-from planner.serving.simulation.window import excess_rate
+from planner.serving.simulation.window import excess_rate, window_for
 from planner.sizing.memory import memory_layout
 from planner.sizing.precision import weights_for
 from planner.workload.lengths import lengths_of
@@ -176,3 +176,25 @@ def test_units_are_known_by_the_replicas_that_answer(deployment):
     unit = replace(plain, replicas=2, decode=DecodePool(answers, 10.0, units=2))
     found = numbers_of([plain, unit, plain, unit])
     assert found == (range(3), range(10, 14), range(5, 8), range(14, 18))
+
+
+def test_a_window_of_conversations_is_bounded_where_their_caches_are_lost(deployment):
+    """The ceiling of a cache that forgets nothing is far above the rate at which this replica tips over."""
+    talks = service(
+        rate=36.0,
+        conversations={
+            "turns": {"mean": 20},
+            "think_time": {"mean": "60s"},
+            "growth": 900,
+            "max_context": "8k",
+        },
+        prompt_tokens={"mean": 2000},
+    )
+    lengths = lengths_of(talks)
+    busy = placed(deployment, 4, 36.0)
+    alone = replace(busy, replicas=1, rate_qps=9.0)
+    assert not alone.keeps_up(lengths, 9.0, 1.0, 0.0)
+    assert 0.9 * busy.ceiling_qps(lengths, 0.0) > 9.0
+    window = window_for(talks, [busy], lengths)
+    assert window.tail_s < 60
+    assert 36.0 * window.total_s < 80_001

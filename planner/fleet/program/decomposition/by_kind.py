@@ -116,7 +116,7 @@ def _hopeful(
     A relaxation is solved once nothing else can cost less: what the GPUs cost is a bound of its bound. Where
     that is more than ``known_usd_per_hour`` it does as well.
     """
-    waiting = [(_least_cost(part.problem), i, False) for i, part in enumerate(parts)]
+    waiting = [(least_cost(part.problem), i, False) for i, part in enumerate(parts)]
     heapify(waiting)
     while waiting:
         bound, i, relaxed = heappop(waiting)
@@ -128,7 +128,7 @@ def _hopeful(
             heappush(waiting, (own, i, True))
 
 
-def _least_cost(problem: Problem) -> float:
+def least_cost(problem: Problem) -> float:
     """A little less than the kind of ``problem`` costs at least [USD/h]."""
     services = Services.of(problem)
     (service,) = services.demands

@@ -11,11 +11,11 @@ import pytest
 
 from planner.fleet.program.decomposition.by_kind import (
     _hopeful,
-    _least_cost,
     _Part,
     _relaxed_bound,
     branches,
     cheapest_branch,
+    least_cost,
 )
 from planner.fleet.program.dominance import without_dominated
 from planner.fleet.program.objective import cost
@@ -58,7 +58,7 @@ def test_branches_come_in_the_order_of_their_relaxations(seed: int) -> None:
     found = _hopeful([_Part(p, build) for p in parts], effort, deadline, lambda: math.inf)
     assert [bound for bound, _ in found] == sorted(known)
     for part, bound in zip(parts, bounds, strict=True):
-        assert bound is None or _least_cost(part) <= bound
+        assert bound is None or least_cost(part) <= bound
 
 
 def test_dear_kinds_are_never_written_as_programs() -> None:
