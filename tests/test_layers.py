@@ -182,3 +182,21 @@ def test_the_architecture_page_is_written_from_the_list(words, file, golden):
         cwd=REPOSITORY,
     )
     golden(REPOSITORY / "docs" / file, done.stdout)
+
+
+UNUSED = (  # by a session that neither simulates nor reads a recording
+    "planner.serving.simulation",
+    "planner.workload.trace",
+    "planner.catalog.architectures.registry",
+    "planner.fleet.program.decomposition.column_generation",
+    "planner.reporting.plan",
+)
+
+
+def test_a_session_loads_no_simulator_and_no_readers_of_recordings():
+    code = (
+        "import sys; import planner.session;"
+        f"loaded = [m for m in {UNUSED!r} if m in sys.modules]; assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -7,7 +7,8 @@ from planner.catalog.store import load_catalog
 from planner.deployment import Deployment
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
-from planner.performance.steps import StepBatch
+from planner.performance.paced import SlowedSteps
+from planner.performance.steps import Number, StepBatch, StepModel
 from planner.serving.simulation.sequence import ScheduledStep, Sequence
 from planner.serving.simulation.step_table import StepTable
 from planner.sizing.precision import weights_for
@@ -70,6 +71,43 @@ def test_look_ups_agree_with_the_model(layout, prefill):
         errors.append(table.step_s(step) / exact - 1)
     assert abs(np.mean(errors)) < 0.004
     assert np.max(np.abs(errors)) < 0.04
+
+
+class CountedSteps:
+    """A step model that counts the batches it is asked for."""
+
+    def __init__(self, steps: StepModel) -> None:
+        self.steps, self.asked = steps, 0
+
+    def step_seconds(self, batch: StepBatch) -> Number:
+        self.asked += 1
+        return self.steps.step_seconds(batch)
+
+
+@pytest.mark.parametrize("prefill", [False, True])
+def test_tables_of_one_model_price_their_rows_once(prefill: bool) -> None:
+    steps = steps_of(LAYOUTS[0])
+    counted = CountedSteps(steps)
+    step = random_step(np.random.default_rng(1), prefill)
+    first = StepTable(counted, LONGEST, 256, 8192).step_s(step)
+    asked = counted.asked
+    assert asked >= 1
+    assert StepTable(counted, LONGEST, 256, 8192).step_s(step) == first
+    slowed = StepTable(SlowedSteps(counted, 1.3), LONGEST, 256, 8192)
+    assert counted.asked == asked
+    alone = SlowedBeside(steps, 1.3)
+    assert slowed.step_s(step) == StepTable(alone, LONGEST, 256, 8192).step_s(step)
+    assert counted.asked == asked
+
+
+class SlowedBeside:
+    """Slowed steps that no table knows for such."""
+
+    def __init__(self, steps: StepModel, factor: float) -> None:
+        self.steps, self.factor = steps, factor
+
+    def step_seconds(self, batch: StepBatch) -> Number:
+        return self.factor * self.steps.step_seconds(batch)
 
 
 def test_beyond_the_lattice_the_model_itself_is_requested():
