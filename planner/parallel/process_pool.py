@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from planner.scenario.schema import Scenario
     from planner.solving.lookahead import Solve
 
+WORTH_S = (
+    5.0  # of questions ahead: a process takes about two to begin, and sizes its own candidates
+)
 _solve: Solve | None = None  # in a worker: what it answers with
 
 
@@ -36,8 +39,8 @@ def solving_ahead(
 ) -> Iterator[Solve]:
     """``session.solver_of_variants(options)`` that solves expected scenarios in ``jobs`` processes.
 
-    This process is one of them. When the block is left early, by an error or Ctrl-C, the others are
-    ended at once. Of the plans only the fleet and its cost may be read.
+    This process is one of them, and the only one while little is left. When the block is left early, by an
+    error or Ctrl-C, the others are ended at once. Of the plans only the fleet and its cost may be read.
     """
     solve = session.solver_of_variants(options, for_cost=True)
     if jobs <= 1:
@@ -56,7 +59,7 @@ def solving_ahead(
     )
     finished = False
     try:
-        yield SolveAhead(solve, workers, _answer, jobs - 1)
+        yield SolveAhead(solve, workers, _answer, jobs - 1, WORTH_S)
         finished = True
     finally:
         workers.shutdown(wait=finished)

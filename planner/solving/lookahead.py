@@ -7,6 +7,7 @@ Answers are the same as one after another, in whatever order they come.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
@@ -22,10 +23,14 @@ Solve = Callable[[Scenario], Plan]
 class SolveAhead:
     """Solve scenarios here, and expected ones by ``answer`` in ``workers``, ``at_once`` at a time.
 
-    Where the workers are lost, everything is solved here.
+    Where the workers are lost, everything is solved here; so it is until what is expected would take longer
+    than ``worth_s`` [s], by the processor time of scenarios solved so far: a worker begins by loading
+    everything again.
     """
 
-    def __init__(self, solve: Solve, workers: Executor, answer: Solve, at_once: int) -> None:
+    def __init__(
+        self, solve: Solve, workers: Executor, answer: Solve, at_once: int, worth_s: float = 0.0
+    ) -> None:
         self._solve = solve
         self._workers = workers
         self._answer = answer
@@ -33,6 +38,9 @@ class SolveAhead:
         self._waiting: deque[Scenario] = deque()
         self._answers: dict[str, Future[Plan]] = {}
         self._news = Condition()
+        self._worth_s = worth_s
+        self._times_s: list[float] = []  # of scenarios solved here
+        self._begun = worth_s <= 0
 
     def expect(self, scenarios: Iterable[Scenario]) -> None:
         """Begin with ``scenarios``, in their order; one alone is left to the caller."""
@@ -51,15 +59,34 @@ class SolveAhead:
             return self._solve(scenario)
         while not answer.done():
             with self._news:
+                self._feed()
                 if not self._waiting:
                     self._news.wait_for(lambda: answer.done() or self._waiting)
                     continue
-                mine = self._waiting.pop()
+                mine = self._waiting.pop() if self._begun else self._taken(scenario)
+            started = time.process_time()
             _settle(self._answers[_key(mine)], partial(self._solve, mine))
+            self._times_s.append(time.process_time() - started)
         return answer.result()
 
+    def _taken(self, scenario: Scenario) -> Scenario:
+        """The very scenario that is asked for, which nobody else begins; the lock is held."""
+        key = _key(scenario)
+        mine = next(s for s in self._waiting if _key(s) == key)
+        self._waiting.remove(mine)
+        return mine
+
+    def _is_worth_it(self) -> bool:
+        """Whether what is left takes long enough for workers; once it did, they go on."""
+        if not self._begun and self._times_s:
+            each = sum(self._times_s) / len(self._times_s)
+            self._begun = each * len(self._waiting) > self._worth_s
+        return self._begun
+
     def _feed(self) -> None:
-        """Give the workers as much as they take at once; the lock is held."""
+        """Give the workers as much as they take at once, where they are worth it; the lock is held."""
+        if not self._is_worth_it():
+            return
         while self._waiting and self._free:
             scenario = self._waiting.popleft()
             try:

@@ -50,6 +50,42 @@ def test_answers_are_those_of_one_after_another(workers):
     assert len(here) == before + 1
 
 
+def test_little_is_solved_here_one_after_another():
+    here, there = [], []
+
+    def solve(scenario):
+        here.append(scenario.services[0].rate)
+        return answer(scenario)
+
+    def elsewhere(scenario):
+        there.append(scenario)
+        return answer(scenario)
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = SolveAhead(solve, pool, elsewhere, 1, worth_s=1e9)
+        expect(ahead, QUESTIONS)
+        assert costs(ahead) == ONE_AFTER_ANOTHER
+    assert here == [10, 20, 30, 40, 50]
+    assert not there
+
+
+def test_much_is_shared_once_one_scenario_says_how_long_they_take(monkeypatch):
+    clock = iter(range(0, 1000, 7))  # each takes 7 s
+    monkeypatch.setattr("planner.solving.lookahead.time.process_time", lambda: next(clock))
+    there = []
+
+    def elsewhere(scenario):
+        there.append(scenario.services[0].rate)
+        return answer(scenario)
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = SolveAhead(answer, pool, elsewhere, 1, worth_s=20.0)
+        expect(ahead, QUESTIONS)
+        assert costs(ahead) == ONE_AFTER_ANOTHER
+    assert there
+    assert 10 not in there
+
+
 def test_who_waits_takes_the_last_question_nobody_has_begun():
     release, here = threading.Event(), []
 

@@ -25,16 +25,18 @@ from planner.fleet.candidates.enumerate import (
     is_known,
     try_with,
 )
-from planner.fleet.candidates.feasibility import groups_in
+from planner.fleet.candidates.feasibility import groups_in, node_room
 from planner.fleet.candidates.floors import below_floors
 from planner.fleet.candidates.known import FittingReplica, Known, SpannedLayout, digest
-from planner.fleet.candidates.replica import fitting
+from planner.fleet.candidates.outcomes import outcome_name
+from planner.fleet.candidates.replica import fitting, on_part
 from planner.performance.factors import Calibration
 from planner.scenario.fleet import GpuPart
 from planner.scenario.schema import Service
 from planner.serving.capacity_limit import CapacityLimit
 from planner.serving.closed_form.capacity import Capacity, too_long
 from planner.serving.closed_form.replica_ceiling import ceiling_alone_qps
+from planner.sizing.memory import memory_layout
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,28 @@ def _at_ceiling(layout: SpannedLayout, context: Context) -> Candidate | Rejectio
     """A deployment as it is known, or at its ceiling; to reject one takes no capacity."""
     if is_known(layout, context):
         return try_with({}, layout, context)
+    outcomes = context.outcomes
+    name = f"{outcome_name(layout.text, node_room(layout.whole, context))}|at its ceiling"
+    row = outcomes.find(name) if outcomes is not None else None
+    most = _restored(row) if row is not None else {}
+    if most:
+        return _candidate(layout, context, most)
     replica = fitting(layout, context)
     if isinstance(replica, FittingReplica) and not any(below_floors(replica.floors, context)):
         most = _most_qps(replica, layout, context)
         if most:
-            return _candidate(replica, layout, context, most)
+            if outcomes is not None:
+                outcomes.keep(name, [most])
+            return _candidate(layout, context, most)
     return try_with({}, layout, context)
+
+
+def _restored(row: list[object]) -> dict[str, float]:
+    """Rates by length bucket of a row that an earlier run kept; empty for another row."""
+    most = row[0] if len(row) == 1 else None
+    if not isinstance(most, dict) or not all(isinstance(v, float) for v in most.values()):
+        return {}
+    return {str(key): float(qps) for key, qps in most.items()}
 
 
 def _most_qps(replica: FittingReplica, layout: SpannedLayout, context: Context) -> dict[str, float]:
@@ -127,20 +145,22 @@ def _most_qps(replica: FittingReplica, layout: SpannedLayout, context: Context) 
     return most
 
 
-def _candidate(
-    replica: FittingReplica, layout: SpannedLayout, context: Context, most: Mapping[str, float]
-) -> Candidate:
+def _candidate(layout: SpannedLayout, context: Context, most: Mapping[str, float]) -> Candidate:
     """The candidate as far as its price goes: nothing else is read of it."""
+    deployment = on_part(layout.whole, layout.cut, context.catalog)
     capacity = Capacity(max(most.values()), nan, nan, nan, {}, CapacityLimit.THROUGHPUT)
     return Candidate(
         key=replica_key(context.service.name, layout.label),
         service=context.service.name,
-        deployment=replica.deployment,
+        deployment=deployment,
         capacity=capacity,
-        parts=Parts(lambda: replica.memory, lambda: replica.steps),
+        parts=Parts(
+            lambda: memory_layout(deployment),
+            lambda: context.known.steps(deployment, context.calibration),
+        ),
         evidence=Evidence.MODELLED,
         bucket_qps=most,
         gpu_share=layout.cut.share,
         profile=layout.cut.profile,
-        group_sizes=groups_in(replica.deployment, context),
+        group_sizes=groups_in(deployment, context),
     )
