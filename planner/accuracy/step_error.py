@@ -7,21 +7,34 @@ than a step: what its own quantile is wider by comes on top, in the requests' TT
 Two pools have two errors, and tokens of a speculative step that nobody recorded are a third. The run is
 played for each by itself, and the logarithms of what they change add up in squares (independent errors, first
 order).
+
+Percentiles of closed loops, and whatever two pools do, are known less well than a step too, for what no step
+time says: how cold a server was, which drafts are accepted, how prompts are spread. ``measure_errors.csv``
+holds what was seen of that beyond the steps, and adds up likewise.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from statistics import NormalDist
 
+from pydantic import Field
+
 from planner.accuracy.measures import Measure
+from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.catalog.tables import TableRow, read_rows
 from planner.evidence import Interval
 from planner.performance.model import CalibratedStepModel
 
+FILE = "measure_errors.csv"
+TAIL = 60.0  # percentile from which on a latency is the tail's
 Values = Mapping[Measure, float]
 NORMAL = NormalDist()
+KNOWN_AT = 0.8  # the level of the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,64 @@ class Off:
 
 
 Ends = tuple[Off, Off]
+
+
+class MeasureErrorRow(TableRow):
+    """How much further than its steps one kind of measure was off, at 80 %: logarithms, up and down.
+
+    pools: "one" or "two"; drafts: "some" or "none"; metric: of a latency, or "rate"; tail: "yes" for
+    percentiles above ``TAIL``; runs, groups: behind the row.
+    """
+
+    pools: str
+    drafts: str
+    metric: str
+    tail: str
+    up: float = Field(ge=0)
+    down: float = Field(ge=0)
+    runs: int = Field(ge=0)
+    groups: int = Field(ge=0)
+    source: str
+
+
+@lru_cache(maxsize=4)
+def read_measure_errors(folder: Path) -> tuple[MeasureErrorRow, ...]:
+    """The rows of a calibration folder, none where it has no such file; raises CatalogError."""
+    path = folder / FILE
+    return tuple(row for _, row in read_rows(path, MeasureErrorRow)) if path.exists() else ()
+
+
+def is_tail(measure: Measure) -> bool:
+    """Whether a measure is of the slowest requests."""
+    return measure.percentile is not None and measure.percentile > TAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What one run's measures were off by beyond its steps, at a level."""
+
+    rows: tuple[MeasureErrorRow, ...]
+    level: float
+
+    def ends(self, measure: Measure) -> tuple[float, float]:
+        """Down and up, as logarithms; 0 where nothing is known. Half as much for half the normal score."""
+        metric = measure.metric if measure.is_latency else "rate"
+        tail = "yes" if is_tail(measure) else "no"
+        row = next((row for row in self.rows if (row.metric, row.tail) == (metric, tail)), None)
+        if row is None:
+            return 0.0, 0.0
+        share = NORMAL.inv_cdf((1 + self.level) / 2) / NORMAL.inv_cdf((1 + KNOWN_AT) / 2)
+        down, up = (row.down, row.up) if measure.metric != "makespan_s" else (row.up, row.down)
+        return share * down, share * up
+
+
+def beyond_steps(rows: Iterable[MeasureErrorRow], point: MeasuredPoint, level: float) -> Beyond:
+    """What is known beyond the steps of one run: of closed loops alone, which is what was measured."""
+    kind = "two" if point.prefill else "one", "some" if point.speculative else "none"
+    closed = point.load is LoadKind.CLOSED
+    return Beyond(tuple(r for r in rows if closed and (r.pools, r.drafts) == kind), level)
+
+
 AS_PREDICTED = Off()
 
 
@@ -69,7 +140,7 @@ def errors(
 
 
 def intervals(
-    predicted: Values, play: Callable[[Off], Values], off: Sequence[Ends], level: float
+    predicted: Values, play: Callable[[Off], Values], off: Sequence[Ends], beyond: Beyond
 ) -> dict[Measure, Interval]:
     """The interval around every predicted measure, from the run played at both ends of each error."""
     played = [(play(low), play(high)) for low, high in off]
@@ -78,9 +149,10 @@ def intervals(
         if not value > 0:
             continue
         moved = [[_moved(end[measure], value) for end in both] for both in played]
-        down = math.hypot(*(min(*each, 0.0) for each in moved))
-        up = math.hypot(*(max(*each, 0.0) for each in moved))
-        found[measure] = Interval(level, value * math.exp(-down), value * math.exp(up))
+        lower, upper = beyond.ends(measure)
+        down = math.hypot(*(min(*each, 0.0) for each in moved), lower)
+        up = math.hypot(*(max(*each, 0.0) for each in moved), upper)
+        found[measure] = Interval(beyond.level, value * math.exp(-down), value * math.exp(up))
     return found
 
 

@@ -13,7 +13,16 @@ from planner.accuracy.measures import MS, TPOT, TTFT, Measure
 from planner.accuracy.metrics import Floats, errors_if_any, mean_rank_correlation
 from planner.accuracy.playback import Playback, measured_times, needs_requests
 from planner.accuracy.points import LoadKind, MeasuredPoint, PointRow, PointTable
-from planner.accuracy.step_error import AS_PREDICTED, Off, Values, errors, intervals
+from planner.accuracy.step_error import (
+    AS_PREDICTED,
+    MeasureErrorRow,
+    Off,
+    Values,
+    beyond_steps,
+    errors,
+    intervals,
+    read_measure_errors,
+)
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.errors import PlannerError
@@ -125,8 +134,18 @@ def validate(
 class Predictor:
     """Predicts points; deployments and runs that several points share are built once."""
 
-    def __init__(self, catalog: Catalog, calibration: Calibration, level: float = LEVEL) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        calibration: Calibration,
+        level: float = LEVEL,
+        *,
+        steps_alone: bool = False,
+    ) -> None:
+        """``steps_alone``: intervals are of the steps, without what measures are off by beyond them."""
         self._catalog, self._calibration, self._level = catalog, calibration, level
+        known = () if steps_alone else read_measure_errors(catalog.root / "calibration")
+        self._beyond: tuple[MeasureErrorRow, ...] = known
         self._playback = Playback()
 
     def predict(self, point: MeasuredPoint) -> PointPrediction:
@@ -160,6 +179,7 @@ class Predictor:
             steps=self._steps(setup, setup.deployment),
             first=None if setup.prefill is None else self._steps(setup, setup.prefill),
             playback=self._playback,
+            beyond=self._beyond,
         )
 
     def _steps(self, setup: Setup, deployment: Deployment) -> CalibratedStepModel:
@@ -178,6 +198,7 @@ class _PointRun:
     steps: CalibratedStepModel
     first: CalibratedStepModel | None
     playback: Playback
+    beyond: tuple[MeasureErrorRow, ...]
 
     def values(self, off: Off) -> dict[Measure, float]:
         """Everything the point measured, mean TTFT and TPOT in any case; seconds and tokens/s."""
@@ -195,7 +216,7 @@ class _PointRun:
     def intervals(self, predicted: Values, level: float) -> dict[Measure, Interval]:
         """Around everything predicted, as far off as the steps and what was not recorded may be."""
         each = errors(self.steps, self.first, self.setup.tokens_spread, level)
-        return intervals(predicted, self.values, each, level)
+        return intervals(predicted, self.values, each, beyond_steps(self.beyond, self.point, level))
 
     def check(self, values: Values) -> None:
         """Raise PhysicsBreach where a predicted time beats its floor."""

@@ -14,7 +14,14 @@ from planner.accuracy.conditions import setup_of
 from planner.accuracy.measures import TPOT, TTFT, Measure
 from planner.accuracy.playback import Playback
 from planner.accuracy.point import LoadKind, MeasuredPoint, PoolLayout
-from planner.accuracy.step_error import Off, errors, intervals
+from planner.accuracy.step_error import (
+    Beyond,
+    Off,
+    beyond_steps,
+    errors,
+    intervals,
+    read_measure_errors,
+)
 from planner.accuracy.validation import PointPrediction, Predictor
 from planner.catalog.store import load_catalog
 from planner.cli.accuracy import command
@@ -148,7 +155,9 @@ def test_each_pool_has_an_error_of_its_own() -> None:
 
 def test_errors_that_have_nothing_to_do_with_each_other_add_up_in_squares() -> None:
     both = [(Off(steps=0.5), Off(steps=2.0)), (Off(tokens=2.0), Off(tokens=0.5))]
-    found = intervals({TPOT: 1.0}, lambda off: {TPOT: off.steps / off.tokens}, both, LEVEL)[TPOT]
+    found = intervals(
+        {TPOT: 1.0}, lambda off: {TPOT: off.steps / off.tokens}, both, Beyond((), LEVEL)
+    )[TPOT]
     assert found.high == pytest.approx(2 ** math.sqrt(2))
     assert found.low == pytest.approx(2 ** -math.sqrt(2))
 
@@ -156,9 +165,50 @@ def test_errors_that_have_nothing_to_do_with_each_other_add_up_in_squares() -> N
 def test_tokens_of_a_step_that_nobody_recorded_widen_the_interval() -> None:
     assumed = replace(POOLS, prefill=None, data_parallel=4, expert_parallel=4, speculative="mtp")
     known = replace(assumed, draft_tokens=3, acceptance=2.5)
-    wide, narrow = (span(PREDICTOR.predict(point), P99) for point in (assumed, known))
+    steps_alone = Predictor(CATALOG, CALIBRATION, steps_alone=True)
+    wide, narrow = (span(steps_alone.predict(point), P99) for point in (assumed, known))
     assert wide[1] > 1.05 * narrow[1]
     assert wide[0] < narrow[0]
+
+
+ERRORS = read_measure_errors(CATALOG.root / "calibration")
+
+
+def test_medians_of_one_pool_are_known_as_well_as_their_steps_and_tails_are_not() -> None:
+    """Beyond the steps: how cold a server was, for the slowest requests of a closed loop."""
+    found = beyond_steps(ERRORS, CLOSED, LEVEL)
+    for measure in (TPOT, TTFT, Measure("ttft", 50.0), RATE, Measure("e2e", 50.0)):
+        assert found.ends(measure) == (0.0, 0.0)
+    for metric in ("ttft", "tpot", "itl", "e2e"):
+        assert max(found.ends(Measure(metric, 99.0))) > 0.1
+
+
+@pytest.mark.parametrize("load", [LoadKind.OPEN, LoadKind.OFFLINE])
+def test_nothing_is_added_where_nothing_was_measured(load: LoadKind) -> None:
+    found = beyond_steps(ERRORS, replace(POOLS, load=load), LEVEL)
+    assert found.rows == ()
+    assert found.ends(P99) == (0.0, 0.0)
+
+
+def test_what_lies_beyond_the_steps_grows_with_the_level_and_turns_with_the_measure() -> None:
+    narrow, wide = (beyond_steps(ERRORS, POOLS, level) for level in (0.5, 0.95))
+    for measure in (P99, Measure("ttft", 50.0), RATE):
+        assert all(a <= b for a, b in zip(narrow.ends(measure), wide.ends(measure), strict=True))
+        assert max(wide.ends(measure)) > max(narrow.ends(measure))
+    assert wide.ends(SPAN) == wide.ends(RATE)[::-1]
+
+
+def test_every_row_of_what_was_measured_stands_on_several_groups() -> None:
+    assert len({(r.pools, r.drafts, r.metric, r.tail) for r in ERRORS}) == len(ERRORS) > 15
+    assert all(row.groups >= 8 and row.runs >= 50 for row in ERRORS)
+    assert all(max(row.up, row.down) >= 0.05 for row in ERRORS)
+
+
+def test_steps_alone_draw_narrower_intervals() -> None:
+    alone = Predictor(CATALOG, CALIBRATION, steps_alone=True)
+    own, narrow = (predictor.predict(POOLS) for predictor in (PREDICTOR, alone))
+    assert own.values == narrow.values
+    assert span(own, P99)[1] > span(narrow, P99)[1]
 
 
 def test_json_has_an_interval_for_every_measured_column(tmp_path: Path) -> None:
