@@ -13,7 +13,7 @@ from planner.cli.shared.options import (
     progress,
     solve_options,
 )
-from planner.cli.shared.output_options import format_option
+from planner.cli.shared.output_options import format_option, table_option
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
@@ -25,6 +25,7 @@ from planner.solving.options import SolveOptions
 @solve_options(verify="simulate")
 @catalog_options
 @format_option(*FORMATS, text="Output format.")
+@table_option("order", "order, totals, cash_by_month, replicas, rejections, ...")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
 @click.option("--brief", is_flag=True, help="Only the decision, in at most 24 lines.")
 def command(
@@ -32,6 +33,7 @@ def command(
     changes: tuple[FieldChange, ...],
     brief: bool,
     style: str,
+    table: str,
     output: str | None,
     catalogs: str | None,
     calibration: str | None,
@@ -47,6 +49,7 @@ def command(
       planner solve scenarios/llama70b_qps50.yaml
       planner solve llama70b_qps50 --format json -o plan.json
       planner solve llama70b_qps50 --brief
+      planner solve llama70b_qps50 --table all -o plan.csv
       planner solve mine.yaml --verify none --time-limit 10
     """
     from planner.session import Session
@@ -55,5 +58,8 @@ def command(
         plan = Session.open(catalogs, calibration, options, changes).solve(
             scenario, progress=report
         )
-    (deliver_brief if brief else deliver)(plan, style, output)
+    if brief:
+        deliver_brief(plan, style, output)
+    else:
+        deliver(plan, style, output, table)
     return plan.exit_code

@@ -220,7 +220,7 @@ def _of_servers(plan: Plan, ways: tuple[Purchase, ...], terms: OwnershipTerms) -
         ("Resale at 36 months", spans["resale"], _resale, _percent),
         ("Tariff", spans["tariff"], _tariff, lambda x: f"{dollars(x)}/kWh"),
         ("PUE", spans["pue"], _pue, lambda x: f"{x:g}"),
-        ("Colocation", spans["colocation"], _colocation, lambda x: f"{dollars(x)}/kW-month"),
+        ("Colocation", spans["colocation"], _colocation, lambda x: f"{dollars(x)}/kW"),
         ("Life", spans["life"], _life, lambda x: f"{x:g} years"),
     ):
         if span.low == span.high:

@@ -24,6 +24,18 @@ def test_a_report_writes_every_table_beside_its_name(plan, tmp_path):
     assert float(row["usd_per_month"]) == pytest.approx(730 * float(row["usd_per_hour"]))
 
 
+def test_a_solve_writes_every_table_of_its_plan(tmp_path):
+    out = tmp_path / "plan.csv"
+    command = ["solve", "fleet_growth", "--verify", "none", "--table", "all", "-o", str(out)]
+    assert main(command) == 0
+    names = {p.name for p in tmp_path.iterdir()}
+    assert {"plan.order.csv", "plan.cash_by_month.csv", "plan.schedule.csv"} <= names
+    with (tmp_path / "plan.cash_by_month.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    paid = [float(row["usd"]) for row in rows]
+    assert float(rows[-1]["so_far_usd"]) == pytest.approx(sum(paid))
+
+
 def test_a_table_that_needs_no_solve_solves_nothing(plan, monkeypatch, capsys):
     def refuse(*_args, **_named):
         raise AssertionError("solved again")

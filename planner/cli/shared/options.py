@@ -188,8 +188,8 @@ def deliver_brief(plan: Plan, style: str, output: str | None) -> None:
     write_file(output, "\n".join(brief(plan, BRIEF_WIDTH)) + "\n")
 
 
-def deliver(plan: Plan, style: str, output: str | None) -> None:
-    """Print the plan, or write it to ``output``, in the requested style."""
+def deliver(plan: Plan, style: str, output: str | None, table: str = "order") -> None:
+    """Print the plan, or write it to ``output``, in the requested style; ``table``: what CSV carries."""
     if style == "table" and output is None:
         from planner.reporting.formats.rich_document import console
         from planner.reporting.plan.terminal import print_plan
@@ -203,4 +203,4 @@ def deliver(plan: Plan, style: str, output: str | None) -> None:
         return
     from planner.reporting.deliver import write_plan
 
-    write_plan(plan, style, output)
+    write_plan(plan, style, output, table=table)

@@ -63,7 +63,8 @@ def tornado(swings: Sequence[Swing], usd_per_month: float, of: str) -> Figure:
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.axvline(usd_per_month / 1e3, color=canvas.RULE, lw=1.2)
-        axes.margins(x=0.3)
+        widest = max(len(text) for s, _ in rows for text in (s.low, s.high))
+        axes.margins(x=0.1 + widest / 40)  # room for the texts at the ends
         axes.set_xlabel("thousand USD per month")
 
     title = f"What moves the cost of {of}"

@@ -19,7 +19,7 @@ from planner.reporting.document import (
     Table,
     Value,
 )
-from planner.units import HOURS_PER_MONTH
+from planner.units import HOURS_PER_MONTH, dollars
 
 TAX = "Every amount excludes taxes (VAT, sales tax, import duties)."
 
@@ -115,11 +115,11 @@ def extras(plan: Plan) -> Iterator[Block]:
     rows: list[tuple[str, float, str]] = [("GPUs, as planned", totals.usd_per_month, "")]
     if requested.egress is not None:
         e = requested.egress
-        how = f"{rounding.count(e.gb_per_month)} GB at {rounding.usd(e.usd_per_gb)}"
+        how = f"{rounding.count(e.gb_per_month)} GB at {dollars(e.usd_per_gb)}"
         rows.append(("Egress", e.usd_per_month, how))
     if requested.storage is not None:
         s = requested.storage
-        how = f"{rounding.count(s.gb)} GB at {rounding.usd(s.usd_per_gb_month)} a month"
+        how = f"{rounding.count(s.gb)} GB at {dollars(s.usd_per_gb_month)} a month"
         rows.append(("Storage", s.usd_per_month, how))
     if requested.support is not None:
         usd = requested.support.usd_per_month(totals.usd_per_month)
