@@ -64,7 +64,8 @@ def causes(old: Plan, new: Plan) -> Iterator[Cause]:
             f"{_stamp(a.calibration, a.calibration_digest)} -> "
             f"{_stamp(b.calibration, b.calibration_digest)}",
         )
-    if a.price_dates != b.price_dates:
+    own = old.scenario.prices.file or new.scenario.prices.file
+    if a.price_dates != b.price_dates and (own or a.catalog_digest != b.catalog_digest):
         yield Cause("catalog date", f"prices of {_dates(a.price_dates)} -> {_dates(b.price_dates)}")
     if a.catalog_digest != b.catalog_digest:
         yield Cause("catalog", f"{a.catalog_digest[:12]} -> {b.catalog_digest[:12]}")

@@ -115,9 +115,24 @@ def _service(service: ImportedService, fleet: Fleet) -> Iterator[str]:
         share = min(MOST_HIT_SHARE, round(seen.hit_share, 4))
         yield f"    assumptions: {{prefix_hit_share: {share}}}  # measured, of prompt tokens"
     yield from _targets(seen.latencies if seen else {})
-    engines = sorted({one.command.engine for one in service.running})
-    if engines:
-        yield f"    search: {{engines: [{', '.join(engines)}]}}"
+    yield from _search(service.running)
+
+
+def _search(running: Sequence[Running]) -> Iterator[str]:
+    """The engines that run; where their KV caches or weights are in 8 bits, such ones are permitted."""
+    engines = sorted({one.command.engine for one in running})
+    if not engines:
+        return
+    search = [f"engines: [{', '.join(engines)}]"]
+    stated = [one.command.settings for one in running]
+    kv = any(str(s.get("kv_cache", "")).startswith("fp8") for s in stated)
+    weights = any(str(s.get("quantization", "")) == "fp8" for s in stated)
+    if kv or weights:
+        formats = "native, fp8" if weights else "native"
+        caches = "bf16, fp8" if kv else "bf16"
+        search += [f"weights: [{formats}]", f"kv_cache: [{caches}]"]
+        yield "    allow_lower_precision: true  # as today, in 8 bits"
+    yield f"    search: {{{', '.join(search)}}}"
 
 
 def _settings(one: Running) -> str:

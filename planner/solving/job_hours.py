@@ -64,11 +64,16 @@ def framed_problem(
     windows = {name: windows_of(job, len(calendar.hours)) for name, job in jobs.items()}
     fleets = {name: _gpus_and_held(problem, solution, name) for name in jobs}
     node = _gpus_per_node(problem, solution)
-    levels = _one_after_another(calendar.sizing_qps, windows, fleets, node)
+    # where stock is short the work that is left is what the movable program left, in all of its hours
+    levels = (
+        (_one_after_another(calendar.sizing_qps, windows, fleets, node),)
+        if problem.serve_all
+        else ()
+    )
     orders = (
         {name: in_order(windows[name], *fleets[name], order) for name in jobs} for order in ORDERS
     )
-    for held in (levels, *orders):
+    for held in (*levels, *orders):
         rates = {
             name: earliest(calendar.sizing_qps[name], windows[name], held[name]) for name in jobs
         }

@@ -188,4 +188,6 @@ def rivals_of(
         pools = rival(decided.problem, Restriction.APART, lambda k: k.key in in_units, again)
     others = rival_gpus(decided.problem, again, count=effort.rivals, without=only)
     first = tuple(r for r in (bare, pools) if r)
-    return (*first, *others), native
+    apart = pools.solution.most_replicas() if pools and pools.name is Restriction.APART else None
+    news = tuple(r for r in others if r.solution.most_replicas() != apart)
+    return (*first, *news), native

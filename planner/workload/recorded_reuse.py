@@ -27,12 +27,18 @@ def chains(trace: Trace) -> tuple[tuple[tuple[int, ...], ...], int]:
     """
     if trace.prefix is not None:
         return trace.prefix, trace.block_tokens
-    assert trace.conversation is not None
-    return _chains_of(trace), CHAIN_BLOCK_TOKENS
+    whole = zip(_chains_of(trace), trace.prompt_tokens.tolist(), strict=True)
+    return tuple(ids[: prompt // CHAIN_BLOCK_TOKENS] for ids, prompt in whole), CHAIN_BLOCK_TOKENS
+
+
+def answered_chains(trace: Trace) -> tuple[tuple[int, ...], ...]:
+    """Block ids of each prompt and of its answer, which engines keep too; recorded ids have prompts alone."""
+    return trace.prefix if trace.prefix is not None else _chains_of(trace)
 
 
 @lru_cache(maxsize=8)
 def _chains_of(trace: Trace) -> tuple[tuple[int, ...], ...]:
+    """Blocks of each prompt and its answer."""
     assert trace.conversation is not None
     held: dict[int, list[int]] = {}
     reach: dict[int, int] = {}
@@ -53,21 +59,26 @@ def _chains_of(trace: Trace) -> tuple[tuple[int, ...], ...]:
         chain = [*chain, *range(fresh, fresh + missing)]
         fresh += missing
         held[conversation], reach[conversation] = chain, prompt + output
-        found.append(tuple(chain[: prompt // CHAIN_BLOCK_TOKENS]))
+        found.append(tuple(chain[:total]))
     return tuple(found)
 
 
 def lru_hits(
-    prompts: Sequence[Iterable[int]], room_blocks: int, caches: int = 1, seed: int = 0
+    prompts: Sequence[Iterable[int]],
+    room_blocks: int,
+    caches: int = 1,
+    seed: int = 0,
+    left: Sequence[Iterable[int]] | None = None,
 ) -> Ints:
     """Leading blocks of each prompt that a cache of ``room_blocks`` holds when it comes.
 
-    ``caches``: requests go to one of so many at random, each with that room.
+    ``caches``: requests go to one of so many at random, each with that room. ``left``: what each leaves
+    there, where its answer belongs to that.
     """
     kept: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(caches)]
     chosen = np.random.default_rng(seed).integers(0, caches, len(prompts)).tolist()
     found = []
-    for prompt, at in zip(prompts, chosen, strict=True):
+    for prompt, whole, at in zip(prompts, left or prompts, chosen, strict=True):
         cache = kept[at]
         blocks = list(prompt)
         hits = 0
@@ -76,7 +87,7 @@ def lru_hits(
                 break
             hits += 1
         found.append(hits)
-        for block in reversed(blocks):  # the first block goes last
+        for block in reversed(list(whole)):  # the first block goes last
             cache[block] = None
             cache.move_to_end(block)
         while len(cache) > room_blocks:
@@ -153,4 +164,4 @@ def _on_grid(room: float) -> int:
 @lru_cache(maxsize=256)
 def _hits(trace: Trace, room_blocks: int, caches: int) -> Ints:
     prompts, _ = chains(trace)
-    return lru_hits(prompts, room_blocks, caches)
+    return lru_hits(prompts, room_blocks, caches, left=answered_chains(trace))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.workload.recorded_reuse import chains
+from planner.workload.recorded_reuse import answered_chains, chains
 from planner.workload.trace import Trace
 
 WINDOWS_S = (1.0, 10.0, 60.0)
@@ -105,18 +105,22 @@ def _correlation(trace: Trace) -> float:
 
 
 def _prefix_share(trace: Trace) -> float | None:
-    """Leading blocks of each prompt that an earlier prompt had, in tokens over all prompt tokens."""
+    """Leading blocks of each prompt that earlier requests left, in tokens over all prompt tokens.
+
+    Answers are among them where the file has conversations: later turns repeat them.
+    """
     if trace.prefix is None and trace.conversation is None:
         return None
     prefixes, block_tokens = chains(trace)
     seen: set[int] = set()
     repeated = 0
-    for blocks, prompt in zip(prefixes, trace.prompt_tokens.tolist(), strict=True):
+    rows = zip(prefixes, answered_chains(trace), trace.prompt_tokens.tolist(), strict=True)
+    for blocks, left, prompt in rows:
         hits = 0
         for block in blocks:
             if block not in seen:
                 break
             hits += 1
         repeated += min(hits * block_tokens, prompt)
-        seen.update(blocks)
+        seen.update(left)
     return repeated / float(trace.prompt_tokens.sum())

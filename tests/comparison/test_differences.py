@@ -83,6 +83,12 @@ def test_prices_catalog_date_calibration_and_version_are_causes():
     assert {"catalog", "calibration", "planner"} < set(text)
 
 
+def test_other_offers_of_the_same_prices_are_no_other_prices():
+    """A plan names the dates of what it rents: those of another GPU's offers are no cause."""
+    moved = build.plan(provenance={"price_dates": ("2026-01-01", "2026-01-01")})
+    assert not list(diff(build.plan(), moved).causes)
+
+
 def test_a_lost_plan_exceeds_any_limit():
     found = diff(build.plan(), build.infeasible_plan())
     assert of(found, "plan", "status") == [("~", "optimal", "infeasible")]

@@ -61,3 +61,13 @@ def test_lengths_are_whole_where_a_server_does_not_say(run):
     fleet = FLEET.replace(', "--max-model-len", "8192"', "")
     _, text, _ = run({"a.prom": DUMP, "b.yaml": fleet}, "--over", "1h", "--gpu", "h100")
     assert "max: " not in text
+
+
+def test_what_runs_in_8_bits_is_permitted(run):
+    fleet = FLEET.replace('"8192"]', '"8192", "--kv-cache-dtype", "fp8"]')
+    _, text, _ = run({"a.prom": DUMP, "b.yaml": fleet}, "--over", "1h", "--gpu", "h100")
+    assert "allow_lower_precision: true" in text
+    assert "search: {engines: [vllm], weights: [native], kv_cache: [bf16, fp8]}" in text
+    _, text, _ = run({"a.prom": DUMP, "b.yaml": FLEET}, "--over", "1h", "--gpu", "h100")
+    assert "allow_lower_precision" not in text
+    assert "search: {engines: [vllm]}" in text

@@ -271,3 +271,17 @@ def test_jobs_are_levelled_before_nodes_are_rented_for_an_hour():
     prices = {"terms": ["spot"], "providers": ["together"]}
     plan = solved(services=jobs, search=search, prices=prices, spot={"pools_lost": 0})
     assert plan.totals.nodes <= 6  # 18 for an hour at the same price per hour
+
+
+def test_a_job_that_stock_is_too_short_for_uses_all_of_its_window():
+    night = {**NIGHT, "priority": 0, "job": {"requests": "3M", "start": 20, "within": "10h"}}
+    chat = {**CHAT, "priority": 2}
+    plan = solved(
+        services=[chat, night],
+        serve="by-priority",
+        limits={"stock": {"h100-sxm-80gb": 3}},
+        prices={"providers": ["massedcompute"]},
+    )
+    (job,) = [s.job for s in plan.services if s.job is not None]
+    assert job.requests < 3e6
+    assert job.done_hours > job.due_hours - 0.1

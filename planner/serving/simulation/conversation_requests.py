@@ -11,7 +11,7 @@ from planner.errors import InputError
 from planner.scenario.schema import Service
 from planner.serving.simulation.dialogue import Dialogue
 from planner.serving.simulation.requests import Requests, arrival_cv, interarrival_times
-from planner.workload.recorded_reuse import chains, copies_of
+from planner.workload.recorded_reuse import answered_chains, chains, copies_of
 from planner.workload.trace import Trace
 from planner.workload.turns import DialogueTurns, recorded, sample_turns
 
@@ -76,7 +76,7 @@ def recorded_requests(trace: Trace, rate_qps: float, seconds: float, seed: int) 
     nearly its own pace; every copy, and every time round, has block ids of its own.
     """
     assert trace.arrival_s is not None
-    prompts, block = chains(trace)
+    prompts, (_, block) = answered_chains(trace), chains(trace)
     copies, pace = copies_of(trace, rate_qps), _pace(trace, rate_qps)
     gap = trace.span_s / len(trace)
     own_s, round_s = trace.arrival_s * pace, (trace.span_s + gap) * pace
@@ -100,6 +100,7 @@ def recorded_requests(trace: Trace, rate_qps: float, seconds: float, seed: int) 
         tuple(tuple(b + lap * apart for b in prompts[i]) for _, lap, i in rows),
         block,
         recorded=True,
+        answered=trace.prefix is None,
     )
 
 

@@ -240,12 +240,11 @@ class Replica:
             blocks -= len(sequence.shared) * self.cache.unit_blocks
         return blocks
 
-    def _share(self, sequence: Sequence) -> None:
-        """What a sequence has computed of its prompt becomes the cache's, unless another did the same."""
+    def _share(self, sequence: Sequence, tokens: int) -> None:
+        """The first ``tokens`` of a sequence become the cache's, where no other did the same."""
         cache = self.cache
         assert cache is not None
-        done = min(sequence.prompt, sequence.prompt + sequence.generated - sequence.pending)
-        whole = done // cache.block_tokens
+        whole = tokens // cache.block_tokens
         fresh = [b for b in sequence.prefix[sequence.found : whole] if not cache.knows(b)]
         sequence.found = max(sequence.found, whole)
         cache.use(fresh)
@@ -297,7 +296,8 @@ class Replica:
         for sequence, tokens in step.chunks:
             sequence.pending -= tokens
             if sequence.prefix and self.cache is not None:
-                self._share(sequence)
+                computed = sequence.prompt + sequence.generated - sequence.pending
+                self._share(sequence, min(sequence.prompt, computed))
             if sequence.pending == 0:
                 self._end_prefill(sequence, observer)
 
@@ -367,6 +367,8 @@ class Replica:
         return int((self._decode_steps + steps) * self._yield + 1e-9)
 
     def _finish(self, sequence: Sequence, observer: Observer) -> None:
+        if sequence.answered and self.cache is not None:
+            self._share(sequence, sequence.total)
         self._release(sequence)
         self.in_flight -= 1
         sequence.end_tick = -1

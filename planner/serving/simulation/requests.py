@@ -12,7 +12,7 @@ from planner.errors import InputError
 from planner.scenario.schema import Arrivals
 from planner.serving.simulation.dialogue import Dialogue
 from planner.workload.lengths import JointLengths
-from planner.workload.recorded_reuse import chains
+from planner.workload.recorded_reuse import CHAIN_BLOCK_TOKENS, answered_chains
 from planner.workload.trace import Trace
 
 Floats = NDArray[np.float64]
@@ -25,7 +25,8 @@ class Requests:
 
     ``dialogue``: how they follow each other where they are turns of conversations; only the first of each
     then comes at its own time, and the order is the expected one. ``recorded``: they are a recording of
-    conversations, with the block ids of their histories. ``calls``: of each, the first request of the call
+    conversations, with the block ids of their histories. ``answered``: ids go on through the answer, whose
+    blocks stay in the cache as well. ``calls``: of each, the first request of the call
     that brought it, None where each comes alone; those of a call follow each other, at one time.
     """
 
@@ -37,6 +38,7 @@ class Requests:
     dialogue: Dialogue | None = None
     recorded: bool = False
     calls: Ints | None = None
+    answered: bool = False
 
     def __len__(self) -> int:
         return len(self.arrival_s)
@@ -142,8 +144,9 @@ def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = No
     times = trace.arrival_s / rate_scale
     kept = len(times) if seconds is None else int(np.searchsorted(times, seconds, side="right"))
     prompts, block = trace.prefix, trace.block_tokens
-    if trace.conversation is not None and prompts is None:
-        prompts, block = chains(trace)
+    answered = trace.conversation is not None and prompts is None
+    if answered:
+        prompts, block = answered_chains(trace), CHAIN_BLOCK_TOKENS
     return Requests(
         times[:kept],
         trace.prompt_tokens[:kept],
@@ -151,4 +154,5 @@ def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = No
         None if prompts is None else prompts[:kept],
         block,
         recorded=prompts is not None,
+        answered=answered,
     )

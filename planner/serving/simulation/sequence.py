@@ -11,12 +11,14 @@ class Sequence:
 
     prompt, output: its lengths [tokens]; generated: tokens sampled so far when it last (re)started;
     pending: tokens left to prefill; cached: tokens it need not compute; blocks: KV blocks of its own;
-    kept: blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks;
-    found: how many of them the cache held when last asked; shared: those it uses, whose blocks the cache
+    kept: blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks,
+    answered: whether of its answer's too; found: how many of them the cache held when last asked;
+    shared: those it uses, whose blocks the cache
     counts once for all; conversation: whose turn it is, -1 for a request of its own.
     """
 
     __slots__ = (
+        "answered",
         "base",
         "blocks",
         "cached",
@@ -63,6 +65,7 @@ class Sequence:
         self.end_tick = -1
         self.order = 0
         self.preemptions = 0
+        self.answered = False
 
     @property
     def total(self) -> int:

@@ -309,7 +309,9 @@ class _Simulation:
             whose = int(self._dialogue.conversation[index])
             prefix = (0,) if self._dialogue.shared_tokens else ()
             return Sequence(index, prompt, self._outputs[index], prefix, conversation=whose)
-        return Sequence(index, prompt, self._outputs[index], prefix, cached)
+        sequence = Sequence(index, prompt, self._outputs[index], prefix, cached)
+        sequence.answered = self._requests.answered
+        return sequence
 
     def _route(self, sequence: Sequence, now: float, handover: Handover | None = None) -> None:
         pool = self._entry if handover is None else handover.pool

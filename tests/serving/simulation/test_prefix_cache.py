@@ -200,3 +200,51 @@ def test_of_replicas_that_know_a_prompt_equally_the_least_loaded_gets_it():
     run = simulate(groups, requests, Routing(policy="prefix-aware"))
     answered = np.bincount(run.replica[count // 2 :], minlength=4)
     assert answered.min() > 0.6 * answered.max()
+
+
+@pytest.mark.parametrize("scheduler", ALL)
+@pytest.mark.parametrize("pool_tokens", [10**6, 3000])
+def test_a_turn_finds_the_answer_before_it(scheduler, pool_tokens):
+    """Whole blocks of prompt and answer stay; in a tight pool nothing is held once all have ended."""
+    core = replica(scheduler, pool_tokens)
+    first, answer, second = 5 * ID_TOKENS, 3 * ID_TOKENS + 10, 12 * ID_TOKENS
+    for turn, (prompt, output) in enumerate([(first, answer), (second, 20)]):
+        sequence = Sequence(turn, prompt, output, tuple(range((prompt + output) // ID_TOKENS)))
+        sequence.answered = True
+        assert core.tokens_known(sequence) == (8 * ID_TOKENS if turn else 0)
+        core.submit(sequence)
+        while core.in_flight:
+            step(core)
+    assert core.used_blocks == 0
+    assert core.cache is not None
+    assert core.cache.held_blocks == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(ALL))
+def test_answers_in_the_cache_lose_no_block(seed, scheduler):
+    """Conversations in a pool that holds a few: every block is given back, every request answered."""
+    rng = np.random.default_rng(seed)
+    core = replica(scheduler, 6000)
+    fresh = 0
+    for _ in range(6):
+        chain: list[int] = []
+        prompt = int(rng.integers(20, 1500))
+        for _ in range(int(rng.integers(1, 5))):
+            output = int(rng.integers(1, 300))
+            whole = (prompt + output) // ID_TOKENS
+            chain += range(fresh, fresh + max(0, whole - len(chain)))
+            fresh += whole
+            sequence = Sequence(0, prompt, output, tuple(chain[:whole]))
+            sequence.answered = True
+            core.submit(sequence)
+            prompt = min(prompt + output + int(rng.integers(1, 200)), 5000)
+            for _ in range(int(rng.integers(1, 40))):
+                if core.in_flight:
+                    step(core)
+    for _ in range(200_000):
+        if not core.in_flight:
+            break
+        step(core)
+    assert core.in_flight == 0
+    assert core.used_blocks == pytest.approx(0)
