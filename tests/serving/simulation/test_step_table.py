@@ -7,7 +7,7 @@ from planner.catalog.store import load_catalog
 from planner.deployment import Deployment
 from planner.performance.factors import load_calibration
 from planner.performance.model import step_model
-from planner.performance.paced import SlowedSteps
+from planner.performance.slowed import SlowedSteps
 from planner.performance.steps import Number, StepBatch, StepModel
 from planner.serving.simulation.sequence import ScheduledStep, Sequence
 from planner.serving.simulation.step_table import StepTable
