@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.performance.model import CalibratedStepModel
+from planner.performance.paced import PacedSteps
 from planner.performance.slowed import SlowedSteps
 from planner.performance.steps import StepBatch, StepModel
 
@@ -30,13 +32,15 @@ class StepLattice:
     """Batches, prompt tokens and mean contexts that steps are priced at.
 
     longest_tokens: the longest context any sequence reaches; largest_batch, largest_prefill: bounds of
-    batches and of prompt tokens; ranks: attention-DP ranks.
+    batches and of prompt tokens; ranks: attention-DP ranks. jumps: batches on either side of which steps
+    differ at once, as those that are captured as graphs and the next larger (``jumps_of``).
     """
 
     longest_tokens: int
     largest_batch: int
     largest_prefill: int
     ranks: int = 1
+    jumps: tuple[int, ...] = ()
 
     @cached_property
     def knots(self) -> list[float]:
@@ -51,7 +55,8 @@ class StepLattice:
     @cached_property
     def batches(self) -> list[int]:
         """Sequences that decode beside prompts."""
-        return [0, *_lattice(self.largest_batch)]
+        found = _lattice(self.largest_batch)
+        return sorted({0, *found, *(n for n in self.jumps if n < found[-1])})
 
     @cached_property
     def prefills(self) -> list[int]:
@@ -87,6 +92,18 @@ class StepLattice:
         sequences[-size:] += MANY_SEQUENCES
         batch = np.full(len(tokens), n)
         return StepBatch(batch, context, tokens, sequences, pairs, batch + sequences)
+
+
+def jumps_of(steps: StepModel) -> tuple[int, ...]:
+    """Batches at which steps of the model jump: the last that is captured, and the first that is not."""
+    while isinstance(steps, SlowedSteps | PacedSteps):
+        steps = steps.steps
+    if not isinstance(steps, CalibratedStepModel) or steps.graphs is None:
+        return ()
+    graphs = steps.graphs
+    ranks = int(steps.loads.data_parallel * steps.loads.pipeline_parallel)
+    alone = [size + side for size in graphs.sizes for side in (-1, 0, 1)]
+    return tuple(int(ranks * n) for n in sorted({graphs.every_to, graphs.every_to + 1, *alone}))
 
 
 def decode_seconds(steps: StepModel, lattice: StepLattice, first: int) -> Floats:

@@ -24,6 +24,7 @@ from planner.serving.step_lattice import (
     ROW_BLOCK,
     StepLattice,
     decode_seconds,
+    jumps_of,
     mixed_seconds,
 )
 
@@ -51,7 +52,8 @@ class StepTable:
         self._steps = steps
         self.joins = joins
         self.ranks = ranks
-        lattice = StepLattice(longest_tokens, largest_batch, largest_prefill, ranks)
+        jumps = jumps_of(steps)
+        lattice = StepLattice(longest_tokens, largest_batch, largest_prefill, ranks, jumps)
         self._lattice = lattice
         self.knots, self.coarse = lattice.knots, lattice.coarse
         self.batches, self.prefills = lattice.batches, lattice.prefills
