@@ -72,9 +72,20 @@ def ceilings_of(
 ) -> CeilingSet:
     """Every deployment that a service's search spans, no capacity found that is not known.
 
-    Not for searches with pools, whose units are sized by their pools' capacities.
+    Not for searches with pools, whose units are sized by their pools' capacities. Looked up where only the
+    rate or prices differ from an earlier question; what was sized since is at its ceiling still.
     """
     context = context_of(service, catalog, offers, calibration, known)
+    key = (
+        *(context.model_text, context.required, context.load, service.search.model_dump_json()),
+        *(tuple(sorted(context.largest_node.items())), context.joined, gpu_shares),
+    )
+    found = known.ceiling_sets.of(key, lambda: _found(context, gpu_shares))
+    assert isinstance(found, CeilingSet)
+    return found
+
+
+def _found(context: Context, gpu_shares: tuple[GpuPart, ...]) -> CeilingSet:
     layouts: dict[str, SpannedLayout] = {}
 
     def attempt(layout: SpannedLayout) -> Candidate | Rejection:
