@@ -120,8 +120,25 @@ def totals_of(
 
 
 def share_of_cost(candidate: Candidate, decided: Decided, nodes: tuple[NodeCount, ...]) -> float:
-    """The group's part of the rent of its GPU types, by GPU-hours; idle GPUs are shared in proportion."""
-    return sum(_share_of_rent(candidate, gpu, decided, nodes) for gpu in candidate.gpus_by_type)
+    """The group's part of the rent of its GPU types, by GPU-hours; idle GPUs are shared in proportion.
+
+    So are nodes of types that run nothing, which a limit may ask for (``spot.max_share``).
+    """
+    own = sum(_share_of_rent(candidate, gpu, decided, nodes) for gpu in candidate.gpus_by_type)
+    return own + _share_of_unused(candidate, decided, nodes)
+
+
+def _share_of_unused(candidate: Candidate, decided: Decided, nodes: tuple[NodeCount, ...]) -> float:
+    hours, by_key = decided.problem.period_hours, decided.by_key
+    running = {key: n for key, n in decided.solution.replicas.items() if n}
+    types = {gpu for kind, _ in running for gpu in by_key[kind].gpus_by_type}
+    rent = sum(n.usd_per_hour for n in nodes if n.gpu not in types)
+    if not rent:
+        return 0.0
+    used: dict[str, float] = defaultdict(float)
+    for (kind, period), n in running.items():
+        used[kind] += n * sum(by_key[kind].gpus_by_type.values()) * hours[period]
+    return rent * used[candidate.key] / sum(used.values())
 
 
 def _share_of_rent(

@@ -76,9 +76,10 @@ def ceilings_of(
     rate or prices differ from an earlier question; what was sized since is at its ceiling still.
     """
     context = context_of(service, catalog, offers, calibration, known)
+    networks = tuple(context.networks.rates.items())
     key = (
         *(context.model_text, context.required, context.load, service.search.model_dump_json()),
-        *(tuple(sorted(context.largest_node.items())), context.joined, gpu_shares),
+        *(tuple(sorted(context.largest_node.items())), networks, gpu_shares),
     )
     found = known.ceiling_sets.of(key, lambda: _found(context, gpu_shares))
     assert isinstance(found, CeilingSet)
