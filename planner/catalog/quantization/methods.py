@@ -63,7 +63,7 @@ def scheme_format(weights: ConfigFields) -> str:
     if bits == 4:
         return "mxfp4" if size == SMALL_GROUP else "nvfp4"
     if bits < 8:
-        return INTEGER[bits]
+        return INTEGER.get(bits, "int8_weight")
     if size == SMALL_GROUP:
         return "mxfp8"
     default = "channel" if weights.has("strategy") else "tensor"

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from planner.fleet.offers.dear_networks import without_dear_networks
 from planner.fleet.offers.dear_spot import without_dear_spot
 from planner.fleet.offers.places import useful_places
 from planner.fleet.program.demand_index import Services
@@ -36,6 +37,7 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
     ``ties``: also keep what only the order among equally cheap plans could prefer.
     """
     racks = {o.gpu for o in problem.offers if o.link_gpus > o.gpus_per_node}
+    problem = without_dear_networks(problem, lambda b, w: dominates(b, w, ties=ties))
 
     def rule(better: ReplicaKind, worse: ReplicaKind) -> bool:
         if better.gpu in problem.placed and better.network_gb_s > worse.network_gb_s:

@@ -127,6 +127,18 @@ def test_brute_force_over_networks_agrees(seed: int) -> None:
     assert all(c.verdict is Verdict.HOLDS for c in place_checks(case, found))
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_brute_force_over_networks_without_stock_agrees(seed: int) -> None:
+    """Where every offer has as many nodes as anybody wants, kinds for dear networks are left out."""
+    case = networked_case(seed)
+    few = replace(case, demands=(replace(case.demands[0], rates_qps=(1.2,)),))
+    free = replace(few, offers=tuple(replace(o, max_nodes=None) for o in few.offers))
+    enough = replace(few, offers=tuple(replace(o, max_nodes=8) for o in few.offers))
+    found = solve(free)
+    assert found.status == "optimal"
+    assert found.objective_usd_per_hour == pytest.approx(least_usd(enough), abs=1e-6)
+
+
 def test_a_slower_network_costs_some_of_those_fleets_more() -> None:
     cases = [networked_case(seed) for seed in range(120)]
     fast = [
