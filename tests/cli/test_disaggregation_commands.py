@@ -20,6 +20,7 @@ search:
   weights: [fp8]
   kv_cache: [bf16]
   disaggregation: {ratios: [1P1D, 2P1D, 3P1D]}
+prices: {providers: [aws, crusoe, nebius, oci]}
 allow_lower_precision: true
 """
 
