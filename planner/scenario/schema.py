@@ -196,7 +196,7 @@ class Service(StrictDocument):
     """
 
     name: str = "service"
-    model: str | dict[str, Any]
+    model: str | dict[str, Any]  # a name, or a foreign config.json, which its reader checks
     task: Task = GENERATE
     rate: Rate
     prompt_tokens: LengthSpec

@@ -6,7 +6,7 @@ import time
 from planner.errors import InputError
 
 
-def scripted(_workplace, request, progress):
+def scripted(_state, request, progress):
     """Does what the scenario's text says."""
     match request.scenario.split():
         case ["work", seconds]:
@@ -29,7 +29,7 @@ def scripted(_workplace, request, progress):
 _put_off: set[str] = set()
 
 
-def busy_at_first(workplace, request, progress):
+def busy_at_first(state, request, progress):
     """The server's own answers; the first simulation of a question, and each report, takes a minute."""
     long = getattr(request, "verify", None) == "simulate" or (
         getattr(request, "detail", None) == "report"
@@ -42,4 +42,4 @@ def busy_at_first(workplace, request, progress):
             time.sleep(0.05)
     from planner.web.handlers import handle  # here alone: other workers start at once without it
 
-    return handle(workplace, request, progress)
+    return handle(state, request, progress)

@@ -143,3 +143,23 @@ def open_page(browser, server):
         watched.context.close()
         assert not watched.complaints
         assert not watched.foreign
+
+
+@pytest.fixture
+def form(open_page, request):
+    """Opens the page at a question, by default the test file's ``PLAIN``; every part of the form unfolded."""
+
+    def open_form(text=request.module.PLAIN, **options):
+        page = open_page(**options)
+        page.page.get_by_label("Example").wait_for()
+        page.page.wait_for_selector("#decision")
+        page.page.set_default_timeout(20_000)
+        if options.get("viewport", {}).get("width", 1280) < 1000:
+            page.page.locator(".folded > summary").click()
+        page.page.fill("#yaml", text)
+        for group in page.page.locator("form details.group").all():
+            if group.get_attribute("open") is None:
+                group.locator("> summary").click()
+        return page
+
+    return open_form

@@ -20,24 +20,6 @@ search: {gpus: [l40s], tensor_parallel: [1], weights: [bf16], kv_cache: [bf16]}
 """
 
 
-@pytest.fixture
-def form(open_page):
-    """Opens the page at a question of its own, every part of the form unfolded."""
-
-    def open_form(text=PLAIN, **options):
-        page = open_page(**options)
-        page.page.get_by_label("Example").wait_for()
-        page.page.wait_for_selector("#decision")
-        page.page.set_default_timeout(20_000)
-        page.page.fill("#yaml", text)
-        for group in page.page.locator("form details.group").all():
-            if group.get_attribute("open") is None:
-                group.locator("> summary").click()
-        return page
-
-    return open_form
-
-
 def scenario_of(page):
     return yaml.safe_load(page.text)
 

@@ -7,6 +7,7 @@ status here follows from the incumbent, the dual bound and the gap alone.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.metadata
 import importlib.util
 import math
@@ -276,10 +277,9 @@ def _schedule(highs: Any, threads: int) -> None:
 
 def load_solver() -> None:
     """Import what a solve takes, without solving anything."""
-    import pulp  # noqa: F401
-
+    importlib.import_module("pulp")
     with contextlib.suppress(ImportError):  # CBC solves where HiGHS is not installed
-        import highspy  # noqa: F401
+        importlib.import_module("highspy")
 
 
 def has_run() -> bool:

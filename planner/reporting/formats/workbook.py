@@ -36,6 +36,7 @@ class Workbook:
 
     def format(self, **properties: Any) -> Any:
         """A cell format, made once."""
+        # properties and format are those of xlsxwriter, which publishes no types
         key = tuple(sorted(properties.items()))
         if key not in self._formats:
             self._formats[key] = self._book.add_format(properties)

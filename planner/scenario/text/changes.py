@@ -44,6 +44,7 @@ def changed_text(text: str, changes: Sequence[FieldChange], where: str) -> str:
 
 def _as_json(data: dict[str, Any]) -> Any:
     """The data as changes leave it: keys are texts."""
+    # a scenario's text that is not checked yet: anything that YAML holds
     return json.loads(json.dumps(data, default=str))
 
 

@@ -182,7 +182,9 @@ class _Reader:
     """Collects figures line by line; a new configuration after a finished start-up begins anew."""
 
     def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
+        self.values: dict[
+            str, Any
+        ] = {}  # numbers and texts of a log, by field; typed by ``BootLog``
         self.engines = dict.fromkeys(ENGINE_LINES, 0)
         self.target: str | None = None
 
