@@ -115,8 +115,10 @@ def _ties(candidates: Iterable[Candidate]) -> dict[str, float]:
     ties: dict[str, float] = {}
     most: dict[tuple[str, str], float] = {}
     for c in sorted(candidates, key=lambda c: -c.network_gb_s):
+        mine = ties[c.key] = tie_tpot_s(c)
+        if not c.network_gb_s:
+            continue
         layout = (c.service, c.name_on_any_network)
-        mine = tie_tpot_s(c)
         faster = most.get(layout)
         ties[c.key] = mine if faster is None else max(mine, faster * (1 + LATER))
         most[layout] = ties[c.key]
