@@ -46,7 +46,7 @@ def served(limits):
         thread.join(30)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def short_of_time():
     """A server that grants a request 8 s."""
     with served(ServerLimits(workers=1, request_s=8.0)) as address:
@@ -75,7 +75,9 @@ def test_a_simulation_out_of_time_leaves_the_closed_form_and_can_be_continued(pa
 
 
 def test_a_new_question_takes_the_note_away(page):
-    page.page.locator(".mark.simulated").wait_for()  # this server has simulated it by now
+    page.page.get_by_role("alert").wait_for()
+    page.page.get_by_role("button", name="Continue").click()
+    page.page.locator(".mark.simulated").wait_for()
     page.page.get_by_label("Requests").fill("25/s")
     page.page.get_by_role("alert").wait_for()
     page.page.get_by_label("Check in the simulator").uncheck()
