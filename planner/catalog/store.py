@@ -40,12 +40,12 @@ Found = TypeVar("Found")
 PricedRow = TypeVar("PricedRow", bound=TableRow)
 
 
-def load_catalog(root: Path | None = None) -> Catalog:
+def load_catalog(root: str | Path | None = None) -> Catalog:
     """Return the catalog under ``root``, or the shipped one.
 
     Raises CatalogError when the folder does not exist.
     """
-    root = root or shipped_folder("catalogs")
+    root = Path(root) if root else shipped_folder("catalogs")
     if not root.is_dir():
         raise CatalogError("no such catalog folder", where=str(root))
     return Catalog(root)

@@ -25,6 +25,25 @@ SUFFIXES = {
 }
 
 
+output_option = click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+catalogs_option = click.option(
+    "--catalogs",
+    type=click.Path(exists=True, file_okay=False),
+    help="Use this folder instead of the shipped catalogs.",
+)
+
+
+def stacked(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Several options as one decorator, listed by --help in that order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 class FormatOption(click.Option):
     """``--format``; where it is not given, the suffix of ``-o FILE`` says the format."""
 
@@ -83,20 +102,5 @@ def table_option(default: str, tables: str = "") -> Callable[[Command], Command]
 
 
 def output_options(*styles: str) -> Callable[[Command], Command]:
-    """Output format. (``styles``, the first by default), where to, and from which catalogs."""
-    options = (
-        format_option(*styles, default=styles[0]),
-        click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file."),
-        click.option(
-            "--catalogs",
-            type=click.Path(exists=True, file_okay=False),
-            help="Use this folder instead of the shipped catalogs.",
-        ),
-    )
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    """Output format (``styles``, the first by default), where to, and from which catalogs."""
+    return stacked(format_option(*styles, default=styles[0]), output_option, catalogs_option)

@@ -217,3 +217,31 @@ def _proof(status: Status) -> str:
 
 def _doubted(offers: Iterable[str], doubts: Iterable[str]) -> str:
     return "; ".join(f"{o}: {d}" for o, d in zip(offers, doubts, strict=True))
+
+
+def searched_line(plan: Plan) -> str:
+    """What was searched and what was not, with the cost of each; empty for a plan that says neither."""
+    return " ".join(_searched(plan))
+
+
+def _searched(plan: Plan) -> Iterator[str]:
+    if plan.searched:
+        yield f"Searched: {plan.searched}."
+    if plan.totals is None or not plan.left_out:
+        return
+    own = plan.totals.usd_per_hour
+    bases = (o.against_usd_per_hour for o in plan.left_out)
+    base = next((usd for usd in bases if usd is not None), None)
+    text = (
+        f"{o.name}: {_against(o.usd_per_hour, o.against_usd_per_hour or own)}"
+        for o in plan.left_out
+    )
+    itself = f", {say.usd_per_hour(base)} for what was searched" if base is not None else ""
+    yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
+
+
+def _against(usd_per_hour: float | None, base: float) -> str:
+    if usd_per_hour is None:
+        return "no fleet"
+    against = f" ({say.signed_share(usd_per_hour / base - 1)})" if base else ""
+    return f"{say.usd_per_hour(usd_per_hour)}{against}"
