@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 from planner.deployment import Deployment
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
@@ -57,7 +57,7 @@ class BatchRow(TableRow):
 
 def read_batch_points(path: Path) -> list[BatchRow]:
     """Return the rows of the table; raises CatalogError."""
-    return [row for _, row in read_rows(path, BatchRow)]
+    return list(read_table(path, BatchRow))
 
 
 def card_ratios(catalog: Catalog, calibration: Calibration) -> list[CardRatio]:

@@ -6,12 +6,10 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
-from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import counting, progress
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
-
-FORMATS = ("table", "json", "md", "html", "csv")
 
 
 @click.command(name="compare", short_help="solve under several restrictions, side by side")
@@ -29,9 +27,7 @@ FORMATS = ("table", "json", "md", "html", "csv")
 @solve_options(verify="simulate")
 @jobs_option
 @catalog_options
-@format_option(*FORMATS)
-@table_option("options")
-@output_option
+@document_options("options")
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],

@@ -9,13 +9,12 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
-from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import counting, progress
 from planner.errors import InputError
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
-FORMATS = ("table", "json", "md", "html", "csv")
 EXIT_INCREASED = 1
 
 
@@ -38,9 +37,7 @@ EXIT_INCREASED = 1
 @solve_options(verify="simulate")
 @jobs_option
 @catalog_options
-@format_option(*FORMATS)
-@table_option("differences")
-@output_option
+@document_options("differences")
 def command(
     old: str,
     new: str,

@@ -7,13 +7,12 @@ import click
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options
-from planner.cli.shared.output_options import format_option, output_option
+from planner.cli.shared.output_options import DOCUMENT_FORMATS, format_option, output_option
 from planner.cli.shared.progress import progress
 from planner.fleet.program.problem import Solver
 from planner.scenario.changes import FieldChange
 from planner.solving.options import Verify
 
-FORMATS = ("table", "json", "md", "html", "csv")
 QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 
 
@@ -80,7 +79,7 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     help="Seconds each solve may take.",
 )
 @catalog_options
-@format_option(*FORMATS)
+@format_option(*DOCUMENT_FORMATS)
 @click.option(
     "--table", help="Which table CSV carries [default: the first]; all: each, as NAME.TABLE.csv."
 )

@@ -7,7 +7,7 @@ import click
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.numbers import FiniteRange, duration, warn_of_seconds
 from planner.cli.shared.options import catalog_options
-from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 from planner.cli.shared.progress import progress
 from planner.scenario.changes import FieldChange
@@ -92,9 +92,7 @@ def _scaling(
     help="Write the fleet over time to this .csv or .parquet file.",
 )
 @catalog_options
-@format_option("table", "json", "md", "html", "csv")
-@table_option("percentiles")
-@output_option
+@document_options("percentiles")
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],

@@ -5,8 +5,13 @@ from __future__ import annotations
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import FORMATS, catalog_options, solve_options
-from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.options import catalog_options, solve_options
+from planner.cli.shared.output_options import (
+    DOCUMENT_FORMATS,
+    format_option,
+    output_option,
+    table_option,
+)
 from planner.cli.shared.progress import progress
 from planner.errors import OutputError
 from planner.plan.schema import Plan
@@ -21,7 +26,7 @@ BRIEF_WIDTH = 100  # columns of a file
 @set_option
 @solve_options(verify="simulate")
 @catalog_options
-@format_option(*FORMATS, text="Output format.")
+@format_option(*DOCUMENT_FORMATS, "xlsx", text="Output format.")
 @table_option("order", "order, totals, cash_by_month, replicas, rejections, ...")
 @output_option
 @click.option("--brief", is_flag=True, help="Only the decision, in at most 24 lines.")

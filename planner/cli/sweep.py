@@ -9,14 +9,13 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
-from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.cli.shared.progress import counting, progress
 from planner.errors import InputError
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
-FORMATS = ("table", "json", "md", "html", "csv")
 _RANGES = {
     "rate": "Total request rate [requests/s].",
     "growth": "Growth of demand as a share: 0..1 is from today's to twice today's.",
@@ -52,9 +51,7 @@ def _ranges(command: Any) -> Any:
 @solve_options(verify="none")
 @jobs_option
 @catalog_options
-@format_option(*FORMATS)
-@table_option("points")
-@output_option
+@document_options("points")
 @click.option("--chart", type=OUTPUT_FILE, help="Also write the chart to this SVG file.")
 def command(
     scenario: str,

@@ -6,7 +6,7 @@ import click
 
 from planner.cli.shared.numbers import FiniteRange, duration
 from planner.cli.shared.options import catalog_options
-from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.output_options import document_options
 
 POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 
@@ -54,9 +54,7 @@ POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 )
 @click.option("--force", is_flag=True, help="Replace files that are in the folder already.")
 @catalog_options
-@format_option("table", "json", "md", "html", "csv")
-@table_option("policies")
-@output_option
+@document_options("policies")
 def command(
     plan: str,
     rates: str | None,

@@ -15,7 +15,6 @@ from planner.fleet.program.problem import Solver
 from planner.solving.options import SolveOptions, Verify
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-FORMATS = ("table", "json", "md", "html", "csv", "xlsx")
 
 
 def solve_options(verify: str) -> Callable[[Command], Command]:

@@ -13,6 +13,7 @@ from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import OutputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+DOCUMENT_FORMATS = ("table", "json", "md", "html", "csv")
 SUFFIXES = {
     ".json": "json",
     ".md": "md",
@@ -99,6 +100,11 @@ def table_option(default: str, tables: str = "") -> Callable[[Command], Command]
         show_default=True,
         help=f"Which table CSV carries{named}; all with -o NAME.csv writes each as NAME.TABLE.csv.",
     )
+
+
+def document_options(table: str) -> Callable[[Command], Command]:
+    """The formats of a document, which of its tables CSV carries (``table`` by default), where to."""
+    return stacked(format_option(*DOCUMENT_FORMATS), table_option(table), output_option)
 
 
 def output_options(*styles: str) -> Callable[[Command], Command]:
