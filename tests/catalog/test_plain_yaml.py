@@ -22,7 +22,7 @@ SCALARS = """
 
 def test_every_catalog_file_is_read_as_the_full_loader_reads_it() -> None:
     files = sorted(CATALOGS.rglob("*.yaml"))
-    assert len(files) > 20
+    assert len(files) > 10
     for file in files:
         text = file.read_text(encoding="utf-8")
         assert repr(plain_document(text)) == repr(yaml.safe_load(text)), file
