@@ -189,6 +189,7 @@ def form(open_page, request):
     def open_form(text=request.module.PLAIN, **options):
         page = open_page(**options)
         page.page.get_by_label("Example").wait_for()
+        page.page.get_by_label("Check in the simulator").uncheck()
         page.page.wait_for_selector("#decision")
         page.page.set_default_timeout(20_000)
         if options.get("viewport", {}).get("width", 1280) < 1000:
