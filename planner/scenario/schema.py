@@ -1,7 +1,7 @@
 """The question: what a person asks, as strict, frozen documents.
 
 Scenario > Service > model, rate, lengths, SLO, search; prices and limits belong to the scenario.
-Unknown keys are errors, numbers are finite, text is never taken for a number. ``scenario_reader``
+Unknown keys are errors, numbers are finite, text is never taken for a number. ``reader``
 turns a YAML file into one of these and adds file and line to every complaint.
 """
 
@@ -78,14 +78,9 @@ class Arrivals(StrictDocument):
     def _cv_fits_the_process(self) -> Arrivals:
         if self.process == "poisson" and self.cv != 1:
             raise ValueError("a poisson process has cv 1; give process: gamma or weibull with a cv")
-        return self
-
-    @model_validator(mode="after")
-    def _cv_is_the_process_own(self) -> Arrivals:
-        fixed = {"poisson": (1.0,), "constant": (0.0, 1.0)}.get(self.process)
-        if fixed is not None and self.cv not in fixed:
+        if self.process == "constant" and self.cv not in (0.0, 1.0):
             raise ValueError(
-                f"a {self.process} process has a CV of its own, found cv {self.cv:g}: "
+                f"a constant process has a CV of its own, found cv {self.cv:g}: "
                 "give process gamma or weibull with it"
             )
         return self
