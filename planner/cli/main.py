@@ -178,7 +178,7 @@ def _warn(
 
 
 def _bug(error: Exception) -> int:
-    """Tell a failure that no user caused; raise it again under PLANNER_DEBUG."""
+    """Report a failure that no user caused; raise it again under PLANNER_DEBUG."""
     if os.environ.get("PLANNER_DEBUG"):
         raise error
     click.echo(

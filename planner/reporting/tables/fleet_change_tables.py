@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from planner.importing.changes import FleetChange
 from planner.reporting.document import Column, Document, Section, Table
+from planner.units import counted
 
 
 def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document:
@@ -14,7 +15,7 @@ def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document
     headline = (
         "the running fleet is the plan's"
         if not differing
-        else f"{differing} difference{'' if differing == 1 else 's'} between the running fleet and the plan"
+        else f"{counted(differing, 'difference')} between the running fleet and the plan"
     )
     columns = (
         Column("mark", ""),
