@@ -72,6 +72,11 @@ def _percentiles(group: ReplicaGroup) -> dict[str, float | None]:
     return {**fixed, **{k.removesuffix("_s"): v for k, v in p.others_s.items()}}
 
 
+def _within(value: float | None, target: float) -> bool:
+    """Whether a percentile meets its target; one without a value, of requests sent away, does not."""
+    return value is not None and value <= target
+
+
 def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, ReplicaGroup]]:
     for service in services:
         for group in service.replica_groups:
@@ -166,13 +171,13 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
     rows: list[tuple[Value | Cell, ...]] = []
     for s, g in _each(services):
         for key, value in _percentiles(g).items():
-            if value is None:
+            if value is None and (key not in s.targets or g.predicted.method != "simulated"):
                 continue
             target = s.targets.get(key)
             low, high = g.predicted.intervals.get(f"{key}_s", (None, None))
             sim_low, sim_high = g.predicted.simulation_intervals.get(f"{key}_s", (None, None))
             alone = target is not None and goodput_target(findings.plan, s.name) is None
-            met = "" if target is None or not alone else "yes" if value <= target else "no"
+            met = "" if target is None or not alone else "yes" if _within(value, target) else "no"
             rows.append(
                 (
                     s.name,
