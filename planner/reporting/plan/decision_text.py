@@ -189,7 +189,7 @@ def _outcome(loss: LossOfOne, job: bool) -> str:
 
 def _spare(loss: LossOfOne) -> str:
     if loss.spare_usd_per_hour is None:
-        return "The price of a spare is not known."
+        return "No offer that the plan rents from has room for a spare of the same kind."
     if loss.spare_usd_per_hour == 0:
         return "A spare fits on idle GPUs."
     return f"One spare of the same kind costs {say.usd_per_hour(loss.spare_usd_per_hour)}."
