@@ -111,7 +111,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         planned_tokens=lengths_of(service).max_total,
         max_num_seqs=limits_within(deployment, memory_layout(deployment)).max_num_seqs,
         max_num_batched_tokens=tokens_a_step(deployment, longest),
-        memory_fraction=memory_fraction(deployment),
+        memory_fraction=fraction_to_state(deployment, group),
         prefix_caching=prefix_caching(deployment),
         kv_offload=offload_option(deployment),
         decode_context_parallel=settings.decode_context_parallel,
@@ -145,6 +145,8 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         encoder=is_encoder(deployment.model),
         batch=service.job is not None,
         lora_cached=service.lora.adapters if service.lora else 0,
+        gpu_share=group.gpu_share,
+        profile=group.profile,
     )
 
 
@@ -162,6 +164,17 @@ def deployment_to_launch(service: Service, group: ReplicaGroup, catalog: Catalog
             "no launch files for this engine", found=group.engine, allowed=", ".join(ENGINES)
         )
     return deployment_of(service, group, catalog)
+
+
+def fraction_to_state(deployment: Deployment, group: ReplicaGroup) -> float:
+    """The memory fraction as the engine counts it: of the whole GPU where it has a time slice of one.
+
+    Rounded down to thousandths there, so that all parts together stay within the GPU.
+    """
+    fraction = memory_fraction(deployment)
+    if group.gpu_share >= 1 or group.profile:
+        return fraction
+    return math.floor(1000 * fraction * group.gpu_share + 1e-6) / 1000
 
 
 def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> str | None:
