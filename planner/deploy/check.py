@@ -16,7 +16,12 @@ from planner.deploy.launch import IMAGE_PATH, PoolRole
 from planner.deploy.manifest import Stated
 from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
-from planner.deploy.resolve import deployment_to_launch, fraction_to_state, tokens_a_step
+from planner.deploy.resolve import (
+    deployment_to_launch,
+    fraction_to_state,
+    largest_graph,
+    tokens_a_step,
+)
 from planner.deploy.sharing_resources import shared_resource
 from planner.deploy.stacks.checking import STACKS, check_stack
 from planner.deployment import Deployment
@@ -125,6 +130,9 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     _same(one.name, "sequences at once", int(stated["max_num_seqs"]), sequences)
     tokens = tokens_a_step(deployment, int(stated["max_model_len_tokens"]))
     _same(one.name, "tokens a step", int(stated["max_num_batched_tokens"]), tokens)
+    if "graphs_max_batch" in stated:
+        captured = int(stated["graphs_max_batch"])
+        _same(one.name, "largest captured batch", captured, largest_graph(deployment, catalog))
     offload = offload_option(deployment)
     memory = int(stated.get("kv_offload_host", 0))
     _same(one.name, "host memory for KV", memory, offload.size if offload else 0)

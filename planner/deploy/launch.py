@@ -66,7 +66,8 @@ class Launch:
     keeps no cache. ``lora_cached``: adapters kept in host memory, those on the GPUs included.
     ``batch``: it serves a batch job, by the clock alone. ``gpu_share``: of its one GPU, whose MIG slice
     ``profile`` it has, or a time slice where that is empty; ``memory_fraction`` is then of what the engine
-    sees, a slice's memory or the whole GPU's.
+    sees, a slice's memory or the whole GPU's. ``graphs_max_batch``: the largest decode batch of a rank that
+    is predicted to run as a captured graph, 0 where nothing is known.
     ``draft_method``: how tokens are drafted; None where the
     plan does not say, and the engine finds out from ``draft_model`` (or the checkpoint where there is none).
     """
@@ -126,6 +127,7 @@ class Launch:
     batch: bool = False
     gpu_share: float = 1.0
     profile: str = ""
+    graphs_max_batch: int = 0
 
     @property
     def is_whole(self) -> bool:

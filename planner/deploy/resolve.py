@@ -19,6 +19,8 @@ from planner.deploy.pieces import Piece, pieces
 from planner.deploy.soundness import must_be_deployable
 from planner.deployment import Deployment
 from planner.errors import InputError
+from planner.performance.graphs import captured_batches
+from planner.performance.host_time import read_host_time
 from planner.plan.rebuild import deployment_of
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
@@ -147,6 +149,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         lora_cached=service.lora.adapters if service.lora else 0,
         gpu_share=group.gpu_share,
         profile=group.profile,
+        graphs_max_batch=largest_graph(deployment, context.catalog),
     )
 
 
@@ -175,6 +178,20 @@ def fraction_to_state(deployment: Deployment, group: ReplicaGroup) -> float:
     if group.gpu_share >= 1 or group.profile:
         return fraction
     return math.floor(1000 * fraction * group.gpu_share + 1e-6) / 1000
+
+
+def largest_graph(deployment: Deployment, catalog: Catalog) -> int:
+    """The largest decode batch of a rank that is predicted to run as a captured graph; 0 where unknown.
+
+    No more than a rank ever runs at once.
+    """
+    rows = read_host_time(catalog.root / "calibration").graphs
+    captured = captured_batches(rows, deployment)
+    if captured is None:
+        return 0
+    return min(
+        int(max((captured.every_to, *captured.sizes))), batch_limits(deployment).rank_sequences
+    )
 
 
 def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> str | None:
