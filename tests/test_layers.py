@@ -51,11 +51,6 @@ LATE = {  # what a plain solve does not need, imported where it is
         "planner.solving.simulation_loop",
         "planner.solving.why_infeasible",
     },
-    "planner.reporting.deliver": {
-        "planner.reporting.plan",
-        "planner.reporting.plan.memo",
-        "planner.reporting.plan.spreadsheet",
-    },
 }
 
 

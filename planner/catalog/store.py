@@ -32,7 +32,7 @@ from planner.catalog.money_rows import (
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
 from planner.catalog.support import SupportRule, read_support, rules_on
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 from planner.errors import CatalogError, InputError, PlannerError, nearest
 from planner.package_data import shipped_folder
 
@@ -40,12 +40,12 @@ Found = TypeVar("Found")
 PricedRow = TypeVar("PricedRow", bound=TableRow)
 
 
-def load_catalog(root: Path | None = None) -> Catalog:
+def load_catalog(root: str | Path | None = None) -> Catalog:
     """Return the catalog under ``root``, or the shipped one.
 
     Raises CatalogError when the folder does not exist.
     """
-    root = root or shipped_folder("catalogs")
+    root = Path(root) if root else shipped_folder("catalogs")
     if not root.is_dir():
         raise CatalogError("no such catalog folder", where=str(root))
     return Catalog(root)
@@ -226,8 +226,7 @@ class Catalog:
 
     def _priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
         if file not in self._price_rows:
-            rows = read_rows(self.root / "prices" / file, row_type)
-            self._price_rows[file] = tuple(row for _, row in rows)
+            self._price_rows[file] = read_table(self.root / "prices" / file, row_type)
         return tuple(row for row in self._price_rows[file] if isinstance(row, row_type))
 
     @cached_property

@@ -20,7 +20,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 
 from planner.catalog.parsed import parsed_once
 from planner.errors import CatalogError, PlannerError, header_found, nearest
-from planner.plain_yaml import Unusual, plain_document
 from planner.units import CONTROL
 
 MAX_TABLE_BYTES = 20_000_000
@@ -92,6 +91,13 @@ def read_rows(
     except ValidationError as problem:
         raise _cell_error(path, lines, problem, error) from None
     return list(zip(lines, rows, strict=True))
+
+
+def read_table(
+    path: Path, row_type: type[RowType], error: type[PlannerError] = CatalogError
+) -> tuple[RowType, ...]:
+    """Return the rows of a CSV file with a header; raises ``error`` as ``read_rows`` does."""
+    return tuple(row for _, row in read_rows(path, row_type, error))
 
 
 def _records(
@@ -249,10 +255,7 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
 
 def _parsed(text: str) -> Any:
     _refuse_aliases(text)
-    try:
-        return plain_document(text)
-    except Unusual:
-        return yaml.load(text, Loader=_LOADER)
+    return yaml.load(text, Loader=_LOADER)
 
 
 def _refuse_aliases(text: str) -> None:

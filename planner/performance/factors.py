@@ -256,7 +256,7 @@ class Calibration:
         return GemmFactors(*(self.value(name, levels) for name in names))
 
 
-def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibration:
+def load_calibration(catalog: Catalog, user_file: str | Path | None = None) -> Calibration:
     """Return the shipped calibration, vendors' layers over it, and a user's own shifts when given.
 
     Raises CatalogError for a bad shipped file and InputError for a bad user file.
@@ -265,8 +265,8 @@ def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibra
     priors = read_priors(folder / "priors.yaml")
     layers = [read_fitted(path) for path in sorted(folder.glob("fitted*.yaml"))]
     shipped = len(layers)
-    if user_file is not None:
-        layers.append(read_fitted(user_file, InputError))
+    if user_file:
+        layers.append(read_fitted(Path(user_file), InputError))
     host = read_host_time(folder)
     found = replace(
         assemble(priors, layers, own_from=shipped),

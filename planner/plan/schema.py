@@ -11,11 +11,7 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from pydantic import (
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.fleet.program.problem import Status
@@ -30,6 +26,7 @@ from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.upgrade import OLDEST, upgraded
+from planner.scenario.fields import omit_defaults
 from planner.scenario.recognition import looks_like_scenario
 from planner.scenario.schema import Scenario
 from planner.standard_input import NAME, is_stdin, stdin_bytes
@@ -77,14 +74,7 @@ class ServicePlan(PlanPart):
     job: JobPlan | None = None
     prefix_hits: PrefixHits | None = None
 
-    @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A service of single requests that is no batch job reads as it always did."""
-        text: dict[str, object] = write(self)
-        for name in ("job", "prefix_hits"):
-            if text.get(name) is None:
-                text.pop(name, None)
-        return text
+    _written = omit_defaults("job", "prefix_hits")
 
 
 class NodeCount(PlanPart):

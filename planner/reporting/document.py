@@ -116,6 +116,11 @@ class Table:
                 for entry, column in zip(row, self.columns, strict=True)
             )
 
+    def records(self) -> list[dict[str, Value]]:
+        """The rows as mappings by column key, values exact."""
+        keys = [c.key for c in self.columns]
+        return [dict(zip(keys, (c.value for c in row), strict=True)) for row in self.cells()]
+
     def shown(self) -> Table:
         """The table as people see it: no optional column that says nothing, ranges in one column."""
         rows = [list(row) for row in self.rows]

@@ -32,6 +32,7 @@ from planner.scenario.fields import (
     as_tuple,
     by_term,
     field_error,
+    omit_defaults,
     term_names,
 )
 from planner.scenario.fleet import (
@@ -115,17 +116,7 @@ class Prices(StrictDocument):
     ] = Field(default_factory=dict)
     max_vendors: Annotated[int, Field(ge=1)] | None = None
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_requested(
-        self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, object]:
-        """A plan without discounts and a limit on vendors reads as it always did."""
-        written: dict[str, object] = write(self)
-        return {
-            key: value
-            for key, value in written.items()
-            if key not in ("discounts", "max_vendors") or value
-        }
+    _written = omit_defaults("discounts", "max_vendors")
 
 
 class Limits(StrictDocument):
@@ -335,12 +326,7 @@ class Scenario(StrictDocument):
     extras: Extras | None = None
     _notes: tuple[str, ...] = PrivateAttr(())
 
-    @model_serializer(mode="wrap")
-    def _without_money_of_its_own(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A question that states no money of its own reads as it always did."""
-        written: dict[str, object] = write(self)
-        unstated = [k for k in ("ownership", "extras") if written.get(k, k) is None]
-        return {key: value for key, value in written.items() if key not in unstated}
+    _written = omit_defaults("ownership", "extras")
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -31,8 +31,7 @@ from planner.reporting.plan import (
     price_sections,
     service_sections,
 )
-from planner.reporting.plan.decision_text import decision_lines
-from planner.reporting.plan.searched import searched_line
+from planner.reporting.plan.decision_text import decision_lines, searched_line
 from planner.units import counted
 
 _MOST_NAMED = 4

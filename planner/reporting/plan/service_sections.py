@@ -209,11 +209,10 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
         for s in services
         if s.floors
     ]
-    blocks: list[Block] = [
-        Table(
-            "latency", "Percentiles at the planned load", columns, tuple(rows), _method(services)
-        ),
-    ]
+    title, how = "Percentiles at the planned load", _method(services)
+    blocks: list[Block] = []
+    if rows:  # batch jobs have no latency to predict
+        blocks.append(Table("latency", title, columns, tuple(rows), how))
     own = tuple(
         (s.name, g.name, metric_title(key.removesuffix("_s")), value, g.predicted.seconds(key[:-2]))
         for s, g in _each(services)

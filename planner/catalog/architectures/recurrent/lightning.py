@@ -11,9 +11,7 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_shape,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import Style, standard_mixer
@@ -38,7 +36,6 @@ def lightning_mixer(hidden: int, heads: int, head_dim: int) -> tuple[RecurrentMi
 def decoder(fields: ConfigFields) -> Body:
     """A hybrid decoder whose layers are listed by kind (1 or "full_attention" sees all tokens)."""
     hidden = fields.count("hidden_size")
-    vocab = fields.count("vocab_size")
     count = fields.layer_count()
     heads, _, head_dim = attention_shape(fields, hidden)
     kinds = fields.items("layer_types", count) or fields.items("attn_type_list", count)
@@ -54,16 +51,7 @@ def decoder(fields: ConfigFields) -> Body:
             return Layer(attended, block, projections + block_tensors + norms)
         return Layer(mixed, block, own + block_tensors + norms)
 
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, head_dim),
-    )
+    return decoder_of(fields, shared_layers(count, layer), head_dim)
 
 
 PARSERS: dict[str, Parser] = {

@@ -13,9 +13,7 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_shape,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import FeedForward, Style, standard_mixer
@@ -80,20 +78,10 @@ def mamba1(
 
 
 def _body(fields: ConfigFields, layers: tuple[Layer, ...], *, tied: bool = False) -> Body:
-    hidden, vocab = fields.count("hidden_size"), fields.count("vocab_size")
-    tied = fields.flag("tie_word_embeddings", tied)
-    rope = 0
+    rotary = 0
     if fields.has("num_attention_heads"):
-        rope = rope_table_values(fields, attention_shape(fields, hidden)[2])
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=layers,
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope,
-    )
+        rotary = attention_shape(fields, fields.count("hidden_size"))[2]
+    return decoder_of(fields, layers, rotary, tied=tied)
 
 
 def _hybrid_mamba2(fields: ConfigFields, hidden: int, *, gate_norm: bool = True) -> Mixed:
