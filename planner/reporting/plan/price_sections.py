@@ -140,8 +140,8 @@ def tornado(findings: Findings) -> Iterator[Block]:
     for of in dict.fromkeys(s.of for s in findings.swings):
         base = _base(findings, of)
         swings = [s for s in findings.swings if s.of == of]
-        if base is not None:
-            yield money_charts.tornado(swings, base, of)
+        if base is not None and (figure := money_charts.tornado(swings, base, of)) is not None:
+            yield figure
     columns = (
         Column("input", "Input"),
         Column("low_usd_per_month", "Per month, low end", Quantity.USD),

@@ -210,18 +210,21 @@ def _percentiles_of(services: tuple[ServicePlan, ...], findings: Findings) -> It
         )
         for s, g in _each(services)
         for key, value in _percentiles(g).items()
-        if value is not None
+        if value is not None or (key in s.targets and g.predicted.method == "simulated")
     )
     if rows:
         title = "Percentiles at the planned load"
         yield Table("latency", title, columns, rows, _method(services))
 
 
-def _met(target: float | None, value: float, goodput: float | None) -> str:
-    """Whether the target holds; empty without one, and where all are judged together."""
+def _met(target: float | None, value: float | None, goodput: float | None) -> str:
+    """Whether the target holds; empty without one, and where all are judged together.
+
+    A percentile without a value, of requests sent away, does not hold.
+    """
     if target is None or goodput is not None:
         return ""
-    return "yes" if value <= target else "no"
+    return "yes" if value is not None and value <= target else "no"
 
 
 def _by_kind(services: tuple[ServicePlan, ...]) -> Iterator[Table]:

@@ -55,9 +55,10 @@ class SimulatedService:
 
     holds: every requirement's lower bound meets it; percentiles: by key such as "ttft_p99";
     rate_qps: what was simulated for the whole fleet; window: for how long; overloaded: the fleet did
-    not keep up; hit_share: of the prompt tokens that prefix caches held; prompts_per_call: those of a
-    call count as one, until the last is answered; by_kind: percentiles of the requests that each kind of
-    ``placed`` answered [s], those of gaps left out.
+    not keep up; hit_share: of the prompt tokens that prefix caches held; shed_share: of the requests that
+    found a full queue; prompts_per_call: those of a call count as one, until the last is answered;
+    by_kind: percentiles of the requests that each kind of ``placed`` answered [s], those of gaps left
+    out.
     """
 
     holds: bool
@@ -67,6 +68,7 @@ class SimulatedService:
     window: Window
     overloaded: bool
     hit_share: float
+    shed_share: float
     prompts_per_call: int
     by_kind: tuple[dict[str, float], ...]
 
@@ -290,6 +292,7 @@ def judge(
         window=window,
         overloaded=study.overloaded,
         hit_share=study.hit_share,
+        shed_share=study.shed_share,
         study=study,
         prompts_per_call=service.prompts_per_call,
         by_kind=(),
