@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.importing.changes import FleetChange
-from planner.reporting.document import Column, Document, Section, Table
+from planner.reporting.document import Column, Document, Section, Table, rows_of
 from planner.units import counted
 
 
@@ -24,7 +24,6 @@ def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document
         Column("running", "Running"),
         Column("planned", "Planned"),
     )
-    rows = tuple((c.mark, c.service, c.what, c.running, c.planned) for c in changes)
     note = "+ start, - stop, ~ change, = stays."
-    table = Table("changes", "What to change", columns, rows, note)
+    table = Table("changes", "What to change", columns, rows_of(changes, columns), note)
     return Document(name, headline, (Section("changes", "What to change", (table,)),))
