@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.vendor_fit import print_margins, write_layer
-from planner.accuracy.batch_points import card_ratios
+from planner.accuracy.batch_points import gpu_ratios
 from planner.accuracy.kernels.coverage import coverage
 from planner.accuracy.kernels.regret import (
     kernel_runs,
@@ -161,7 +161,7 @@ def write_page(
     fit: ShippedFit, kernels: KernelsDone, layers: Sequence[VendorFit], catalog: Catalog
 ) -> None:
     """Write the page and its plots."""
-    page = accuracy_document(fit, card_ratios(catalog, load_calibration(catalog)))
+    page = accuracy_document(fit, gpu_ratios(catalog, load_calibration(catalog)))
     own = left_out_section(kernels, layers, catalog)
     page = replace(page, sections=(own, *shipped_sections(catalog), *page.sections))
     text = markdown.render(page)

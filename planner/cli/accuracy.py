@@ -82,8 +82,8 @@ def command(
     from planner.reporting.deliver import write_document
 
     table = read_measured(Path(points), setting_of(given))
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
-    factors = load_calibration(catalog, Path(calibration) if calibration else None)
+    catalog = load_catalog(catalogs)
+    factors = load_calibration(catalog, calibration)
     result = validate(table, catalog, factors, level)
     for row in result.failures:
         lines = "; ".join((row.error or "").splitlines())

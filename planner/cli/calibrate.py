@@ -55,8 +55,8 @@ def command(
 
     setting = setting_of(given)
     measured = [point for path in points for point in _read(Path(path), setting)]
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
-    factors = load_calibration(catalog, Path(calibration) if calibration else None)
+    catalog = load_catalog(catalogs)
+    factors = load_calibration(catalog, calibration)
     fit = fit_own(measured, catalog, factors, datetime.now(UTC).date().isoformat())
     for point, reason in fit.failures:
         what = f"{point.model} on {point.gpu} at {point.concurrency}"

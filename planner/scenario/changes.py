@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import yaml
 
 from planner.errors import InputError
-from planner.scenario.text.yaml_source import Loader, Loc, Source
+from planner.scenario.path_fields import from_working_directory
+from planner.scenario.text.yaml_source import Loc, Source, parse_value
 from planner.units import control_in
 
 MAX_CHANGE_CHARACTERS = 10_000
@@ -17,11 +18,12 @@ MAX_CHANGE_CHARACTERS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field set to a value. ``option``: as it was given, for messages."""
+    """One field set to a value. ``option``: as it was given, for messages; ``numbers``: as written."""
 
     field: str
     value: object
     option: str
+    numbers: Mapping[Loc, str]
 
 
 def read_change(text: str, option: str = "--set") -> FieldChange:
@@ -31,7 +33,7 @@ def read_change(text: str, option: str = "--set") -> FieldChange:
     try:
         if not field or not equals or len(text) > MAX_CHANGE_CHARACTERS:
             raise ValueError(text)
-        value = yaml.load(written, Loader=Loader)  # a SafeLoader
+        value, numbers = parse_value(written, f"{option} {text}")
         if control_in(value) is not None:
             raise ValueError(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
@@ -41,19 +43,22 @@ def read_change(text: str, option: str = "--set") -> FieldChange:
             found=text,
             allowed="FIELD=VALUE, such as rate=80, slo.ttft_p99=1s or search.gpus=[h100, l40s]",
         ) from None
-    return FieldChange(field, value, f"{option} {text}")
+    return FieldChange(field, value, f"{option} {text}", numbers)
 
 
 def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
     """The source with every change made; messages about those fields name the option.
 
+    A file named by a change is looked for from the working directory first (``path_fields``).
     Raises InputError for a path that leads nowhere, or a field that every service overrides.
     """
     for change in changes:
         loc = _path(source, change)
-        data = changed(source.data, {".".join(map(str, loc)): change.value}, where=change.option)
+        value = from_working_directory(change.field, change.value, source.path)
+        data = changed(source.data, {".".join(map(str, loc)): value}, where=change.option)
         lines = {k: v for k, v in source.lines.items() if k[: len(loc)] != loc}
         numbers = {k: v for k, v in source.numbers.items() if k[: len(loc)] != loc}
+        numbers |= {(*loc, *inner): written for inner, written in change.numbers.items()}
         given = {**source.given, loc: change.option}
         source = replace(source, data=data, lines=lines, numbers=numbers, given=given)
     return source

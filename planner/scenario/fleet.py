@@ -160,7 +160,8 @@ class Failures(StrictDocument):
 class Spot(StrictDocument):
     """How spot capacity may be used.
 
-    ``max_share``: of the GPUs rented. ``reserve_share``: of spot nodes kept idle for interruptions.
+    ``max_share``: of the GPUs that replicas run on; idle ones do not count, nor replicas that nothing needs.
+    ``reserve_share``: of spot nodes kept idle for interruptions.
     ``pools_lost``: whole pools (a provider's GPU type in a region) that may go at once.
     """
 
@@ -203,7 +204,8 @@ class Quota(StrictDocument):
 class Carbon(StrictDocument):
     """A cap on emissions: grid intensity by region [g CO2e per kWh], and the most per hour [kg].
 
-    Regions not listed emit ``elsewhere_g_per_kwh``; nodes draw their full power times ``pue``.
+    Regions not listed emit ``elsewhere_g_per_kwh``; nodes draw their full power (as of
+    ``limits.max_power_kw``) times ``pue``.
     """
 
     max_kg_per_hour: Positive

@@ -9,7 +9,7 @@ import pytest
 from planner.api import solve
 from planner.catalog.store import Catalog
 from planner.plan.schema import Plan
-from planner.reporting.plan.searched import searched_line
+from planner.reporting.plan.decision_text import searched_line
 from planner.scenario.schema import Scenario
 
 R1: dict[str, Any] = {

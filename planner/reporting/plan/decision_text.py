@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
 from planner.plan.decision import GroupMargin, LossOfOne
-from planner.plan.labels import rented
+from planner.plan.labels import MISSES, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
 from planner.plan.speculation import SpeculationPlan
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.names import metric_title
 from planner.serving.pools import gpus_named
 from planner.units import counted
@@ -31,7 +31,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
     groups = _costliest(plan)
     yield from (_run(plan, service, group) for service, group in groups)
     yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
-    yield from _margins([group for _, group in groups])
+    yield from _margins([group for _, group in groups], simulated(plan) != MISSES)
     if line := as_predicted_line(plan):
         yield line
     jobs = {s.name for s in plan.services if s.job is not None}
@@ -61,7 +61,7 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     checkpoint = group.checkpoint or service.model
     own = " (quantise it yourself)" if group.quantise_yourself else ""
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
-    share = "" if group.gpu_share == 1 else f"{say.share(group.gpu_share)} of one"
+    share = "" if group.gpu_share == 1 else f"{rounding.share(group.gpu_share)} of one"
     part = f" ({group.profile or share})" if group.profile or share else ""
     drafts = f", drafting {_drafts(group.speculation)}" if group.speculation else ""
     return (
@@ -73,7 +73,7 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
 
 def _drafts(speculation: SpeculationPlan) -> str:
     """What drafts, and the share of drafted tokens that is counted on."""
-    accepted = f"{say.share(speculation.acceptance)} accepted, {speculation.evidence.value}"
+    accepted = f"{rounding.share(speculation.acceptance)} accepted, {speculation.evidence.value}"
     return f"{speculation.label} ({accepted})"
 
 
@@ -96,18 +96,21 @@ def _admitted(plan: Plan) -> str:
     return f"Offers considered: {', '.join(prices.tiers)}; price confidence {least}."
 
 
-def _margins(groups: Iterable[ReplicaGroup]) -> Iterator[str]:
+def _margins(groups: Iterable[ReplicaGroup], confirmed: bool) -> Iterator[str]:
     """The margin of each group, of all at once where it is the same."""
     by_line: dict[str, list[str]] = {}
     for group in groups:
-        by_line.setdefault(margin_line(group), []).append(group.gpu)
+        by_line.setdefault(margin_line(group, confirmed), []).append(group.gpu)
     for line, gpus in by_line.items():
         named = f"Margin of {' and '.join(dict.fromkeys(gpus))}:"
         yield line.replace("Margin:", named, 1) if len(by_line) > 1 else line
 
 
-def margin_line(group: ReplicaGroup) -> str:
-    """What the size allows for: a probability, a margin that is assumed, or nothing."""
+def margin_line(group: ReplicaGroup, confirmed: bool = True) -> str:
+    """What the size allows for: a probability, a margin that is assumed, or nothing.
+
+    ``confirmed``: no simulation of the fleet missed a target.
+    """
     grade = f"evidence: {group.evidence.value}"
     if group.margin is not None and group.margin.behind != group.evidence.value:
         grade += f", margin of {group.margin.behind} runs"
@@ -115,21 +118,22 @@ def margin_line(group: ReplicaGroup) -> str:
         return (
             f"Margin: none, sized for the prediction itself ({grade}), for the traffic as stated."
         )
+    held = "every target holds" if confirmed else "by the closed form alone, every target holds"
     return (
-        f"Margin: every target holds with steps {slower(group.margin)} slower than predicted, "
+        f"Margin: {held} with steps {slower(group.margin)} slower than predicted, "
         f"{called(group.margin)} ({grade}), for the traffic as stated."
     )
 
 
 def slower(margin: GroupMargin) -> str:
     """How much longer steps may take, as a share."""
-    return say.share(margin.slowdown - FULL)
+    return rounding.share(margin.slowdown - FULL)
 
 
 def called(margin: GroupMargin) -> str:
     """What the margin is worth: a probability where its quantiles passed, else an assumption."""
     if margin.passed:
-        return f"a probability of {say.share(margin.probability)}"
+        return f"a probability of {rounding.share(margin.probability)}"
     return "margin assumed"
 
 
@@ -153,14 +157,14 @@ def as_predicted_line(plan: Plan) -> str:
 def _for_the_margin(gpus: int, usd_per_hour: float, of_gpus: int) -> str:
     """What the margin takes with the plan's own kinds of replica."""
     if gpus > 0:
-        return f"{gpus} of {of_gpus} GPUs are for what is not measured"
+        return f"{gpus} of {of_gpus} GPUs {'is' if gpus == 1 else 'are'} for what is not measured"
     if usd_per_hour > SAME:
-        return f"The margin costs {say.usd_per_hour(usd_per_hour)}"
+        return f"The margin costs {rounding.usd_per_hour(usd_per_hour)}"
     return "The margin takes no more GPUs of this kind"
 
 
 def _size(gpus: int, usd_per_hour: float) -> str:
-    return f"{counted(gpus, 'GPU')}, {say.usd_per_hour(usd_per_hour)}"
+    return f"{counted(gpus, 'GPU')}, {rounding.usd_per_hour(usd_per_hour)}"
 
 
 def _loss(loss: LossOfOne, several: bool, job: bool) -> str:
@@ -172,12 +176,14 @@ def _outcome(loss: LossOfOne, job: bool) -> str:
     if loss.load is None:
         return "no replica is left to serve"
     if job:
-        return f"the rest take {say.share(loss.load - FULL)} longer for the same work"
-    load = f"the rest run at {say.share(loss.load)} of their capacity"
+        return f"the rest take {rounding.share(loss.load - FULL)} longer for the same work"
+    load = f"the rest run at {rounding.share(loss.load)} of their capacity"
     if loss.outcome == "overloaded":
         return f"{load} and their queue grows without bound"
     if loss.outcome == "misses":
-        missed = ", ".join(f"{metric_title(k)} {say.seconds(s)}" for k, s in loss.missed.items())
+        missed = ", ".join(
+            f"{metric_title(k)} {rounding.seconds(s)}" for k, s in loss.missed.items()
+        )
         return f"{load} and miss {f'targets ({missed})' if missed else 'a target'}"
     within = ", within the margin" if loss.load > FULL else ""
     return f"{load} and still meet every target{within}"
@@ -185,18 +191,18 @@ def _outcome(loss: LossOfOne, job: bool) -> str:
 
 def _spare(loss: LossOfOne) -> str:
     if loss.spare_usd_per_hour is None:
-        return "The price of a spare is not known."
+        return "No offer that the plan rents from has room for a spare of the same kind."
     if loss.spare_usd_per_hour == 0:
         return "A spare fits on idle GPUs."
-    return f"One spare of the same kind costs {say.usd_per_hour(loss.spare_usd_per_hour)}."
+    return f"One spare of the same kind costs {rounding.usd_per_hour(loss.spare_usd_per_hour)}."
 
 
 def _mixed(plan: Plan) -> Iterator[str]:
     """What one kind of replica more than the default would save, where it would."""
     for other in plan.left_out:
         if MIX in other.name and other.usd_per_hour is not None and plan.totals is not None:
-            less = say.relative(plan.totals.usd_per_hour, other.usd_per_hour)
-            cost = say.usd_per_hour(other.usd_per_hour)
+            less = rounding.relative(plan.totals.usd_per_hour, other.usd_per_hour)
+            cost = rounding.usd_per_hour(other.usd_per_hour)
             yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."
 
 
@@ -205,7 +211,7 @@ def cheapest_line(plan: Plan) -> str:
     other, totals = plan.cheapest, plan.totals
     if other is None or totals is None:
         return ""
-    against = say.relative(totals.usd_per_hour, other.usd_per_hour)
+    against = rounding.relative(totals.usd_per_hour, other.usd_per_hour)
     size = _size(other.gpus, other.usd_per_hour)
     doubts = _doubted(other.offers, other.doubts)
     return f"Cheapest of all offers: {other.label}, {size} ({against}){_proof(other.status)}: {doubts}."
@@ -217,3 +223,31 @@ def _proof(status: Status) -> str:
 
 def _doubted(offers: Iterable[str], doubts: Iterable[str]) -> str:
     return "; ".join(f"{o}: {d}" for o, d in zip(offers, doubts, strict=True))
+
+
+def searched_line(plan: Plan) -> str:
+    """What was searched and what was not, with the cost of each; empty for a plan that says neither."""
+    return " ".join(_searched(plan))
+
+
+def _searched(plan: Plan) -> Iterator[str]:
+    if plan.searched:
+        yield f"Searched: {plan.searched}."
+    if plan.totals is None or not plan.left_out:
+        return
+    own = plan.totals.usd_per_hour
+    bases = (o.against_usd_per_hour for o in plan.left_out)
+    base = next((usd for usd in bases if usd is not None), None)
+    text = (
+        f"{o.name}: {_against(o.usd_per_hour, o.against_usd_per_hour or own)}"
+        for o in plan.left_out
+    )
+    itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
+    yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
+
+
+def _against(usd_per_hour: float | None, base: float) -> str:
+    if usd_per_hour is None:
+        return "no fleet"
+    against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
+    return f"{rounding.usd_per_hour(usd_per_hour)}{against}"
