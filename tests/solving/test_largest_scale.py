@@ -54,7 +54,7 @@ def test_what_only_looked_well_is_halved_towards_what_holds(monkeypatch):
     assert tried(monkeypatch, 100, 100, looks=60)[0] == 1.0
 
 
-@pytest.mark.parametrize(("first", "enough"), [(316, 117), (1000, 3), (90, 89), (65, 1)])
+@pytest.mark.parametrize(("first", "enough"), [(316, 117), (1000, 120), (90, 89), (200, 64)])
 def test_few_rounds_come_to_an_end(monkeypatch, first, enough):
     """Each round begins with what the last one held."""
     replicas, rounds = first, 0
