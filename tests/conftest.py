@@ -1,7 +1,10 @@
 """Shared fixtures: the shipped catalog, and the flag that regenerates golden files."""
 
+import gc
 import os
 import signal
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,14 +16,33 @@ shared_data.share()
 from planner.catalog.store import Catalog, load_catalog  # noqa: E402  # the shared one
 
 REPOSITORY = Path(__file__).parents[1]
+COLLECT_AFTER = (
+    50_000  # objects; the interpreter's 700 would look through ten thousand tests' often
+)
 
 
 def pytest_configure():
     """Output is as wide as without a terminal, also in parallel workers, which are reported a width."""
     os.environ.pop("COLUMNS", None)
     os.environ["PLANNER_CACHE"] = "off"  # what a test finds does not depend on earlier ones
+    _keep_bytecode_elsewhere()
+    gc.set_threshold(COLLECT_AFTER)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job hands this on
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _keep_bytecode_elsewhere():
+    """Where no bytecode may lie beside the sources, commands of tests still need not compile each time."""
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        folder = f"{tempfile.gettempdir()}/planner-tests-bytecode-{getattr(os, 'getuid', int)()}"
+        sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", folder)
+        sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays to the end: it is not looked through for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser):

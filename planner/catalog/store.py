@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -82,9 +82,9 @@ class Catalog:
 
     def gpu(self, name: str) -> GpuSpec:
         """Return the accelerator of that name, alias or driver's name (case does not matter)."""
-        spelled = catalog_spelling(name)
-        if name.lower() not in self._gpu_by_name and spelled in self._gpu_by_name:
-            return self._gpu_by_name[spelled]
+        found = self._gpu_by_name.get(name.lower()) or self._gpu_by_name.get(catalog_spelling(name))
+        if found is not None:
+            return found
         return _look_up("GPU", name, self._gpu_by_name, (gpu.name for gpu in self._gpus), "gpus")
 
     def model_index(self) -> tuple[ModelEntry, ...]:
@@ -225,7 +225,13 @@ class Catalog:
         return self._priced("ownership.csv", OwnershipRow)
 
     def _priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
-        return read_table(self.root / "prices" / file, row_type)
+        if file not in self._price_rows:
+            self._price_rows[file] = read_table(self.root / "prices" / file, row_type)
+        return tuple(row for row in self._price_rows[file] if isinstance(row, row_type))
+
+    @cached_property
+    def _price_rows(self) -> dict[str, tuple[TableRow, ...]]:
+        return {}
 
     def _canonical_gpu(self, name: str) -> str | None:
         gpu = self._gpu_by_name.get(name.lower())
@@ -307,13 +313,23 @@ def _look_up(
     found = known.get(name.lower())
     if found is None:
         names = tuple(listed)
-        like = [n for n in names if name.lower() in n.lower()][:5]
         raise InputError(
             f"unknown {kind}",
             found=name,
             allowed=", ".join(names) if len(names) <= 30 else f"{len(names)} names",
-            action=f"did you mean one of {', '.join(like)}?"
-            if like and name
-            else nearest(name, (*known, *names)) or f"list them with: planner catalog {command}",
+            action=_way_on(name, names, known, command),
         )
     return found
+
+
+def _way_on(name: str, listed: Sequence[str], known: Iterable[str], command: str) -> str:
+    """What to write in place of an unknown name; a model may also be given by its config.json."""
+    like = [n for n in listed if name.lower() in n.lower()][:5] if name else []
+    text = nearest(name, (*known, *listed)) or f"list them with: planner catalog {command}"
+    if like:
+        text = f"did you mean {like[0]!r}?"
+    if len(like) > 1:
+        text = f"did you mean one of {', '.join(like)}?"
+    if command != "models":
+        return text
+    return f"{text}{' Or' if text.endswith('?') else ', or'} give the path of its config.json"

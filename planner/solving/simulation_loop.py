@@ -230,7 +230,7 @@ def round_of(number: int, decided: Decided, replayed: SimulatedStream) -> Verifi
     loss = ", after a loss" if replayed.needed > 1 else ""
     note = f"holds at the planned load{loss and ' and' + loss[1:]}"
     if not replayed.holds:
-        note = f"misses {', '.join(failed)}{loss}"
+        note = f"misses {', '.join(failed)}{_shed(stream, replayed.decisive)}{loss}"
     mix = "the mix of lengths routed to it " if stream.service.buckets is not None else ""
     return VerificationRound(
         round=number,
@@ -242,6 +242,15 @@ def round_of(number: int, decided: Decided, replayed: SimulatedStream) -> Verifi
         holds=replayed.holds,
         note=mix + note + slowed,
     )
+
+
+def _shed(stream: Stream, decisive: SimulatedService) -> str:
+    """Why requests have no latency at all: a queue of limited length sends them away."""
+    if not decisive.shed_share:
+        return ""
+    queue = stream.service.routing.max_queue
+    percent = f"{100 * decisive.shed_share:.2g} %"
+    return f" as {percent} of the requests find a full queue (routing.max_queue: {queue})"
 
 
 def _counted_qps(decided: Decided, key: str) -> float:

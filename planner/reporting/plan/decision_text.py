@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
 from planner.plan.decision import GroupMargin, LossOfOne
-from planner.plan.labels import rented
+from planner.plan.labels import MISSES, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
@@ -31,7 +31,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
     groups = _costliest(plan)
     yield from (_run(plan, service, group) for service, group in groups)
     yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
-    yield from _margins([group for _, group in groups])
+    yield from _margins([group for _, group in groups], simulated(plan) != MISSES)
     if line := as_predicted_line(plan):
         yield line
     jobs = {s.name for s in plan.services if s.job is not None}
@@ -96,18 +96,21 @@ def _admitted(plan: Plan) -> str:
     return f"Offers considered: {', '.join(prices.tiers)}; price confidence {least}."
 
 
-def _margins(groups: Iterable[ReplicaGroup]) -> Iterator[str]:
+def _margins(groups: Iterable[ReplicaGroup], confirmed: bool) -> Iterator[str]:
     """The margin of each group, of all at once where it is the same."""
     by_line: dict[str, list[str]] = {}
     for group in groups:
-        by_line.setdefault(margin_line(group), []).append(group.gpu)
+        by_line.setdefault(margin_line(group, confirmed), []).append(group.gpu)
     for line, gpus in by_line.items():
         named = f"Margin of {' and '.join(dict.fromkeys(gpus))}:"
         yield line.replace("Margin:", named, 1) if len(by_line) > 1 else line
 
 
-def margin_line(group: ReplicaGroup) -> str:
-    """What the size allows for: a probability, a margin that is assumed, or nothing."""
+def margin_line(group: ReplicaGroup, confirmed: bool = True) -> str:
+    """What the size allows for: a probability, a margin that is assumed, or nothing.
+
+    ``confirmed``: no simulation of the fleet missed a target.
+    """
     grade = f"evidence: {group.evidence.value}"
     if group.margin is not None and group.margin.behind != group.evidence.value:
         grade += f", margin of {group.margin.behind} runs"
@@ -115,8 +118,9 @@ def margin_line(group: ReplicaGroup) -> str:
         return (
             f"Margin: none, sized for the prediction itself ({grade}), for the traffic as stated."
         )
+    held = "every target holds" if confirmed else "by the closed form alone, every target holds"
     return (
-        f"Margin: every target holds with steps {slower(group.margin)} slower than predicted, "
+        f"Margin: {held} with steps {slower(group.margin)} slower than predicted, "
         f"{called(group.margin)} ({grade}), for the traffic as stated."
     )
 
@@ -153,7 +157,7 @@ def as_predicted_line(plan: Plan) -> str:
 def _for_the_margin(gpus: int, usd_per_hour: float, of_gpus: int) -> str:
     """What the margin takes with the plan's own kinds of replica."""
     if gpus > 0:
-        return f"{gpus} of {of_gpus} GPUs are for what is not measured"
+        return f"{gpus} of {of_gpus} GPUs {'is' if gpus == 1 else 'are'} for what is not measured"
     if usd_per_hour > SAME:
         return f"The margin costs {rounding.usd_per_hour(usd_per_hour)}"
     return "The margin takes no more GPUs of this kind"
@@ -187,7 +191,7 @@ def _outcome(loss: LossOfOne, job: bool) -> str:
 
 def _spare(loss: LossOfOne) -> str:
     if loss.spare_usd_per_hour is None:
-        return "The price of a spare is not known."
+        return "No offer that the plan rents from has room for a spare of the same kind."
     if loss.spare_usd_per_hour == 0:
         return "A spare fits on idle GPUs."
     return f"One spare of the same kind costs {rounding.usd_per_hour(loss.spare_usd_per_hour)}."

@@ -12,8 +12,8 @@ from planner.findings.schema import Findings
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
 from planner.reporting.document import Quantity
-from planner.reporting.extras import need
 from planner.reporting.formats.workbook import Sheet, Workbook
+from planner.reporting.optional_packages import need
 from planner.reporting.plan import spreadsheet_cash as xlsx_cash
 from planner.reporting.plan import spreadsheet_exposure as xlsx_exposure
 from planner.reporting.plan import spreadsheet_inputs as xlsx_inputs

@@ -23,6 +23,7 @@ from planner.reporting.document import (
 )
 from planner.serving.simulation.service_simulation import StudiedService
 from planner.serving.simulation.simulation_result import SimulationResult, Study, TargetOutcome
+from planner.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,8 +63,7 @@ def _blocks(check: StudiedService, suffix: str) -> list[Block]:
     study, each = check.study, check.prompts_per_call
     run = study.runs[0]
     measured = sum(int(r.measured.sum()) for r in study.runs)
-    replicas = f"{run.replicas} replica{'' if run.replicas == 1 else 's'}"
-    runs = f"{len(study.runs)} replication{'' if len(study.runs) == 1 else 's'}"
+    replicas, runs = counted(run.replicas, "replica"), counted(len(study.runs), "replication")
     noun = "calls" if each > 1 else "requests"
     text = (
         f"{_arriving(check.rate_qps, each)}; {measured:,} {noun} measured over "
