@@ -5,7 +5,7 @@ them; a fleet that was sized by it may be far too large. What fewer replicas wou
 replica fewer on. A small fleet doubles that number while the targets hold, as often as ``MAX_TRIALS``. In a
 large one steps of one to eight would not come to an end within the rounds of the loop (316 replicas where
 about 120 hold): brief simulations say how far it looks well, and full ones are halved towards how far it
-holds.
+holds. How many replicas of a kind were too few is remembered, so that the rounds come to an end.
 """
 
 from __future__ import annotations
@@ -46,7 +46,16 @@ def largest_scale(replayed: SimulatedAtPlan, near: NearWinners) -> float:
         return _holds_at(replayed, near, scale(fewer))
 
     if replicas > LARGE_FLEET:
-        return scale(_most_fewer(replicas, looks, holds))
+        kinds = tuple(replayed.stream.placed)
+
+        def holds_or_noted(fewer: int) -> bool:
+            held = holds(fewer)
+            if not held:
+                _note(near, kinds, replicas - fewer)
+            return held
+
+        too_many = max(1, replicas - near.too_few.get(kinds, 0))
+        return scale(_most_fewer(too_many, looks, holds_or_noted))
     held, fewer = 0, 1
     for _ in range(MAX_TRIALS):
         if fewer >= replicas or not (looks(fewer) and holds(fewer)):
@@ -55,10 +64,13 @@ def largest_scale(replayed: SimulatedAtPlan, near: NearWinners) -> float:
     return scale(held)
 
 
-def _most_fewer(replicas: int, looks: Callable[[int], bool], holds: Callable[[int], bool]) -> int:
-    """How many fewer replicas hold: doubled while it looks well, halved, and then halved in full."""
-    well, ill = 0, replicas
-    while max(1, 2 * well) < ill == replicas:
+def _most_fewer(too_many: int, looks: Callable[[int], bool], holds: Callable[[int], bool]) -> int:
+    """How many fewer replicas hold: doubled while it looks well, halved, and then halved in full.
+
+    too_many: so many fewer are known to miss a target, or none would be left.
+    """
+    well, ill = 0, too_many
+    while max(1, 2 * well) < ill == too_many:
         at = max(1, 2 * well)
         if looks(at):
             well = at
@@ -77,6 +89,15 @@ def _halved(works: Callable[[int], bool], good: int, bad: int) -> int:
         else:
             bad = at
     return good
+
+
+def remember_too_few(replayed: SimulatedAtPlan, near: NearWinners) -> None:
+    """Keep that so many replicas of these kinds missed a target at the planned load."""
+    _note(near, tuple(replayed.stream.placed), replayed.stream.replicas)
+
+
+def _note(near: NearWinners, kinds: tuple[str, ...], replicas: int) -> None:
+    near.too_few[kinds] = max(near.too_few.get(kinds, 0), replicas)
 
 
 def _may_hold(replayed: SimulatedAtPlan, near: NearWinners, scale: float) -> bool:

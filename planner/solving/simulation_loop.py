@@ -27,7 +27,7 @@ from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
 from planner.solving.assured_simulation import share_held, simulate_assured
 from planner.solving.build_problem import decide
-from planner.solving.largest_scale import largest_scale
+from planner.solving.largest_scale import largest_scale, remember_too_few
 from planner.solving.near_winners import (
     NearWinners,
     after_a_loss,
@@ -91,6 +91,8 @@ def simulated(
         found = [_simulate(stream, near, decided.problem) for stream in streams_of(decided)]
         rounds += [round_of(number, decided, p) for p in found]
         fleet, errors = with_simulated(fleet, found)
+        for missed in (p for p in found if not p.holds):
+            remember_too_few(missed, near)
         if all(p.holds for p in found):
             held = fleet, errors
             problem = _raised(decided, found, near)

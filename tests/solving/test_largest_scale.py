@@ -10,7 +10,7 @@ from planner.solving import largest_scale as module
 from planner.solving.largest_scale import LARGE_FLEET, largest_scale
 
 
-def tried(monkeypatch, replicas, enough, looks=None):
+def tried(monkeypatch, replicas, enough, looks=None, too_few=None):
     """The scale found where ``enough`` replicas hold and ``looks`` look well, and the full simulations."""
     looks = enough if looks is None else looks
     full = []
@@ -26,7 +26,8 @@ def tried(monkeypatch, replicas, enough, looks=None):
     monkeypatch.setattr(module, "simulate_assured", simulated)
     stream = SimpleNamespace(replicas=replicas, placed={}, service=None, lengths=None)
     replayed = SimpleNamespace(stream=stream, check=SimpleNamespace(window=None))
-    near = SimpleNamespace(effort=SimpleNamespace(seed=0), simulate=None)
+    known = {} if too_few is None else too_few
+    near = SimpleNamespace(effort=SimpleNamespace(seed=0), simulate=None, too_few=known)
     return largest_scale(replayed, near), full
 
 
@@ -66,3 +67,14 @@ def test_few_rounds_come_to_an_end(monkeypatch, first, enough):
         replicas = round(replicas / scale)
     assert rounds <= 6
     assert replicas == enough
+
+
+def test_what_was_too_few_is_not_tried_again(monkeypatch):
+    known = {}
+    first, full = tried(monkeypatch, 316, 300, looks=117, too_few=known)
+    replicas = round(316 / first)
+    assert known[()] == max(n for n in full if n < 300)
+    _, again = tried(monkeypatch, replicas, 300, looks=117, too_few=known)
+    assert len(again) <= 2
+    assert min(again, default=300) > known[()] - 1
+    assert tried(monkeypatch, 300, 300, looks=117, too_few={(): 299}) == (1.0, [])
