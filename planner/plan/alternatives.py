@@ -34,6 +34,7 @@ class LeftOut(PlanPart):
     """What the search left out, and its cheapest fleet found [USD/h]; None where it has none.
 
     By the closed form, on the GPU types that come closest: a full search may find a cheaper one.
+    status: "feasible" or "unknown" where its time did not suffice to prove that cost, or that there is none.
     against_usd_per_hour: what the closed form alone finds for the search itself, where simulations made
     the plan cost something else.
     """
@@ -41,11 +42,14 @@ class LeftOut(PlanPart):
     name: str
     usd_per_hour: float | None
     against_usd_per_hour: float | None = None
+    status: Status = "optimal"
 
     @model_serializer(mode="wrap")
     def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Costs that compare with the plan's read as they always did."""
+        """Costs that compare with the plan's, and are proved, read as they always did."""
         text: dict[str, object] = write(self)
+        if self.status == "optimal":
+            text.pop("status", None)
         if self.against_usd_per_hour is None:
             text.pop("against_usd_per_hour", None)
         return text

@@ -198,7 +198,9 @@ def _spare(loss: LossOfOne) -> str:
 def _mixed(plan: Plan) -> Iterator[str]:
     """What one kind of replica more than the default would save, where it would."""
     for other in plan.left_out:
-        if MIX in other.name and other.usd_per_hour is not None and plan.totals is not None:
+        if MIX not in other.name or other.usd_per_hour is None or plan.totals is None:
+            continue
+        if other.usd_per_hour < plan.totals.usd_per_hour or other.status == "optimal":
             less = say.relative(plan.totals.usd_per_hour, other.usd_per_hour)
             cost = say.usd_per_hour(other.usd_per_hour)
             yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from planner.plan.alternatives import LeftOut
 from planner.plan.schema import Plan
 from planner.reporting import rounding
 
@@ -21,15 +22,17 @@ def _sentences(plan: Plan) -> Iterator[str]:
     own = plan.totals.usd_per_hour
     bases = {o.against_usd_per_hour for o in plan.left_out} - {None}
     base = next(iter(bases), None)
-    text = (
-        f"{o.name}: {_cost(o.usd_per_hour, o.against_usd_per_hour or own)}" for o in plan.left_out
-    )
+    text = (f"{o.name}: {_cost(o, o.against_usd_per_hour or own)}" for o in plan.left_out)
     itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
     yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
 
 
-def _cost(usd_per_hour: float | None, base: float) -> str:
+def _cost(other: LeftOut, base: float) -> str:
+    """Its cost beside the plan's; a fleet that its time did not suffice to prove is no price."""
+    usd_per_hour = other.usd_per_hour
     if usd_per_hour is None:
-        return "no fleet"
+        return "no fleet" if other.status == "optimal" else "none found in its time"
+    if other.status != "optimal":
+        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time)"
     against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
     return f"{rounding.usd_per_hour(usd_per_hour)}{against}"
