@@ -30,7 +30,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
         return
     groups = _costliest(plan)
     yield from (_run(plan, service, group) for service, group in groups)
-    yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
+    yield f"{_taken(plan)} {_admitted(plan)}"
     yield from _margins([group for _, group in groups], simulated(plan) != MISSES)
     if line := as_predicted_line(plan):
         yield line
@@ -77,14 +77,27 @@ def _drafts(speculation: SpeculationPlan) -> str:
     return f"{speculation.label} ({accepted})"
 
 
-def _offers(plan: Plan) -> Iterator[str]:
+def _taken(plan: Plan) -> str:
+    """What is kept of what runs today, and what is rented."""
     nodes = rented(plan)
-    for node in nodes[:MOST_GROUPS]:
-        owned = node.term == Term.OWNED
-        where = "own" if owned else f"{node.provider} {node.region}, {node.term}"
-        yield f"{node.count} x {node.instance_type} ({where})"
-    if len(nodes) > MOST_GROUPS:
-        yield f"{len(nodes) - MOST_GROUPS} more"
+    kept = [f"{n.count} x {n.instance_type} (own)" for n in nodes if n.term == Term.OWNED]
+    hired = [
+        f"{n.count} x {n.instance_type} ({n.provider} {n.region}, {n.term})"
+        for n in nodes
+        if n.term != Term.OWNED
+    ]
+    parts = [
+        f"{verb}: {'; '.join(_first(names))}."
+        for verb, names in (("Keep", kept), ("Rent", hired))
+        if names
+    ]
+    return " ".join(parts or ["Rent: nothing."])
+
+
+def _first(names: list[str]) -> Iterator[str]:
+    yield from names[:MOST_GROUPS]
+    if len(names) > MOST_GROUPS:
+        yield f"{len(names) - MOST_GROUPS} more"
 
 
 def _admitted(plan: Plan) -> str:
