@@ -20,7 +20,7 @@ KINDS = ("requests", "conversations", "batch", "embed", "rerank", "classify")
 WAYS = ("speculation", "kv-offload", "disaggregation")
 
 
-@click.command(name="init", short_help="write a first scenario, commented")
+@click.command(name="init")
 @click.option("--from-model", "model", metavar="MODEL", type=MODEL, help="Do not ask; plan MODEL.")
 @click.option(
     "--kind",
