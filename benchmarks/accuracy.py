@@ -23,9 +23,7 @@ from planner.accuracy.batch_points import gpu_ratios
 from planner.accuracy.kernels.coverage import coverage
 from planner.accuracy.kernels.regret import (
     kernel_runs,
-    margin_at,
     regrets,
-    vendor_margin,
     vendor_runs,
 )
 from planner.accuracy.kernels.shipped import KernelsDone, families, fit_kernels, fitted_kernels
@@ -111,14 +109,13 @@ def left_out_section(
     """What holds on models left out: errors and intervals of kernels, and what choices by them cost."""
     relatives = families(catalog, {sample.model_name for sample in kernels.samples})
     covered = tuple(coverage(kernels, relatives, kind) for kind in ("tpot", "ttft"))
-    runs, margin = kernel_runs(kernels), margin_at(kernels, SIZED_AT)
-    decided = regrets(runs, catalog, margin)
+    runs = kernel_runs(kernels, SIZED_AT)
+    decided = regrets(runs, catalog)
     for layer in (done for done in layers if done.left_out is not None):
-        own = vendor_runs(layer)
-        wider = vendor_margin(layer, SIZED_AT)
+        own = vendor_runs(layer, SIZED_AT)
         name = layer.vendor.upper()
-        decided += regrets(own, catalog, wider, of=name)
-        decided += regrets([*runs, *own], catalog, max(margin, wider), of=f"NVIDIA or {name}")
+        decided += regrets(own, catalog, of=name)
+        decided += regrets([*runs, *own], catalog, of=f"NVIDIA or {name}")
     return kernels_section(kernels, covered, decided)
 
 

@@ -115,7 +115,11 @@ class Prices(StrictDocument):
 
 
 class Limits(StrictDocument):
-    """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes."""
+    """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes.
+
+    ``max_power_kw``: of the rented and own nodes at full load, whole servers where the catalog states
+    their power (``planner catalog servers``), else the GPUs alone; without PUE.
+    """
 
     max_gpus: Annotated[int, Field(ge=1)] | None = None
     max_cost_usd_per_hour: Positive | None = None
@@ -123,6 +127,11 @@ class Limits(StrictDocument):
     stock: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     quotas: Annotated[tuple[Quota, ...], BeforeValidator(as_tuple)] = ()
     carbon: Carbon | None = None
+
+    @property
+    def on_power(self) -> bool:
+        """Whether anything limits what nodes draw."""
+        return self.max_power_kw is not None or self.carbon is not None
 
 
 class Assumptions(StrictDocument):
