@@ -43,6 +43,19 @@ def dollars(usd: float) -> str:
     return f"{'-' if usd < 0 else ''}${text}"
 
 
+def duration(seconds: float, digits: int = 3) -> str:
+    """A latency in a sentence [s]: ``1.85 s``, below a second ``34.2 ms``, in whole seconds ``1,250 s``."""
+    if seconds >= 10 ** (digits - 1):
+        return f"{seconds:,.0f} s"
+    text = f"{seconds:.{digits}g}"
+    return f"{text} s" if float(text) >= 1 else f"{1000 * seconds:.{digits}g} ms"
+
+
+def exact(seconds: float) -> str:
+    """The same to four digits, for two that are compared: ``659.6 ms``."""
+    return duration(seconds, 4)
+
+
 def parse_duration_s(value: object) -> float:
     """Return seconds [s] from ``"2s"``, ``"100ms"``, ``"30m"``, or a bare number of seconds.
 

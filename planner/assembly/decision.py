@@ -125,7 +125,9 @@ def losses_of(
                 load=_load(group, left),
                 outcome=outcome,
                 missed=missed,
-                spare_usd_per_hour=_spare_usd_per_hour(group, decided, nodes),
+                spare_usd_per_hour=_spare_usd_per_hour(
+                    decided.by_key[group.key(service.name)], decided, nodes
+                ),
             )
 
 
@@ -186,31 +188,56 @@ def _at_rate(
 
 
 def _spare_usd_per_hour(
-    group: ReplicaGroup, decided: Decided, nodes: tuple[NodeCount, ...]
+    candidate: Candidate, decided: Decided, nodes: tuple[NodeCount, ...]
 ) -> float | None:
     """What one more replica costs where the plan rents [USD/h], of a unit the GPUs of both types."""
+    own, pool = candidate.deployment.gpu.name, candidate.prefill
+    groups = dict.fromkeys(candidate.gpus_by_type, candidate.group_sizes)
+    if pool is not None and pool.deployment.gpu.name != own:
+        groups[pool.deployment.gpu.name] = candidate.prefill_groups
     each = [
-        _spare_on(gpu, gpus * group.gpu_share, decided.offers, nodes)
-        for gpu, gpus in group.gpus_by_type.items()
+        _spare_on(gpu, gpus, groups[gpu] or (math.ceil(gpus),), decided.offers, nodes)
+        for gpu, gpus in candidate.gpus_by_type.items()
     ]
     known = [usd for usd in each if usd is not None]
     return math.fsum(known) if len(known) == len(each) else None
 
 
 def _spare_on(
-    gpu: str, needed: float, offers: tuple[Offer, ...], nodes: tuple[NodeCount, ...]
+    gpu: str,
+    needed: float,
+    groups: tuple[int, ...],
+    offers: tuple[Offer, ...],
+    nodes: tuple[NodeCount, ...],
 ) -> float | None:
-    """The cheapest nodes of any size that the providers of the plan's own nodes offer at its terms."""
+    """The cheapest nodes that hold the groups, of the providers of the plan's own nodes at its terms.
+
+    Of any size where one node holds them all; where they take several, of those that the plan has, whose
+    network its replicas stand on already.
+    """
     own = [n for n in nodes if n.gpu == gpu]
     if any(math.ceil(n.idle_gpus / n.count) >= needed for n in own):
         return 0.0
     at = {(n.provider, n.region, n.term) for n in own if n.term != Term.OWNED}
+    sizes = {n.gpus_per_node for n in own}
     costs = (
-        math.ceil(needed / o.gpu_count) * o.usd_per_hour
+        count * o.usd_per_hour
         for o in offers
         if o.gpu == gpu and (o.provider, o.region, o.term) in at
+        if (count := _nodes_for(groups, o.gpu_count)) == 1 or (count and o.gpu_count in sizes)
     )
     return min(costs, default=None)
+
+
+def _nodes_for(groups: tuple[int, ...], node_gpus: int) -> int:
+    """Nodes of ``node_gpus`` that hold groups of GPUs which each share a node; 0 where one is too large."""
+    free: list[int] = []
+    for size in sorted(groups, reverse=True):
+        if size > node_gpus:
+            return 0
+        at = next((i for i, left in enumerate(free) if left >= size), len(free))
+        free[at:] = [node_gpus - size] if at == len(free) else [free[at] - size, *free[at + 1 :]]
+    return len(free)
 
 
 def with_margins(services: tuple[ServicePlan, ...], decided: Decided) -> tuple[ServicePlan, ...]:

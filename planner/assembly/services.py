@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 from planner.assembly.bill import share_of_cost
@@ -232,10 +233,11 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
 def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> Prediction:
     """Latencies with their intervals; where prompts are pooled those of whole requests alone.
 
-    A pooled prompt is done as a first token would be, and known as well as that.
+    A pooled prompt is done as a first token would be, and known as well as that. A percentile of requests
+    that were sent away from a full queue has no value, and is left out.
     """
     named = set(Prediction.model_fields)
-    latency = {f"{key}_s": value for key, value in at.latency_s.items()}
+    latency = {f"{key}_s": value for key, value in at.latency_s.items() if math.isfinite(value)}
     if not lengths.generates:
         latency = {key: value for key, value in latency.items() if metric_of(key) == "e2e"}
     intervals = {}
@@ -252,8 +254,10 @@ def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> P
         method=at.method,
         interval_level=INTERVAL_LEVEL,
         intervals=intervals,
-        simulation_intervals={f"{k}_s": v for k, v in simulated.items() if f"{k}_s" in latency},
-        own_s={f"{k}_s": v for k, v in own.items() if f"{k}_s" in latency},
+        simulation_intervals={
+            f"{k}_s": v for k, v in simulated.items() if f"{k}_s" in latency and math.isfinite(v[1])
+        },
+        own_s={f"{k}_s": v for k, v in own.items() if f"{k}_s" in latency and math.isfinite(v)},
     )
 
 

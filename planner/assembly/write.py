@@ -33,6 +33,7 @@ from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.feasibility import lower_precision
 from planner.fleet.offers.node_offers import offer_key
+from planner.fleet.offers.power import power_note
 from planner.performance.factors import Calibration
 from planner.plan.provenance import Provenance, Run, SolverReport, Verification
 from planner.plan.schema import Plan
@@ -170,6 +171,9 @@ def _assumptions(
     yield from gpu_parts(decided, catalog)
     yield from engine_basis(decided, catalog)
     yield from _precision(decided, beside, catalog, effort)
+    if decided.scenario.limits.on_power:
+        chosen = (decided.by_key[kind] for kind in decided.replicas())
+        yield power_note((gpu for c in chosen for gpu in c.gpus_by_type), catalog)
     yield "prices are list prices; availability and quotas are not checked"
 
 

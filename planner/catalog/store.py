@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -313,13 +313,23 @@ def _look_up(
     found = known.get(name.lower())
     if found is None:
         names = tuple(listed)
-        like = [n for n in names if name.lower() in n.lower()][:5]
         raise InputError(
             f"unknown {kind}",
             found=name,
             allowed=", ".join(names) if len(names) <= 30 else f"{len(names)} names",
-            action=f"did you mean one of {', '.join(like)}?"
-            if like and name
-            else nearest(name, (*known, *names)) or f"list them with: planner catalog {command}",
+            action=_way_on(name, names, known, command),
         )
     return found
+
+
+def _way_on(name: str, listed: Sequence[str], known: Iterable[str], command: str) -> str:
+    """What to write in place of an unknown name; a model may also be given by its config.json."""
+    like = [n for n in listed if name.lower() in n.lower()][:5] if name else []
+    text = nearest(name, (*known, *listed)) or f"list them with: planner catalog {command}"
+    if like:
+        text = f"did you mean {like[0]!r}?"
+    if len(like) > 1:
+        text = f"did you mean one of {', '.join(like)}?"
+    if command != "models":
+        return text
+    return f"{text}{' Or' if text.endswith('?') else ', or'} give the path of its config.json"

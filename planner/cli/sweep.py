@@ -35,7 +35,7 @@ def _ranges(command: Any) -> Any:
     return command
 
 
-@click.command(name="sweep", short_help="cost over a range of rates, lengths, targets or prices")
+@click.command(name="sweep")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @_ranges
@@ -82,8 +82,8 @@ def command(
     from planner.comparison.sweeps import axis_named, read_values, sweep
     from planner.parallel.process_pool import cores, solving_ahead
     from planner.reporting.deliver import prepare, write_document
-    from planner.reporting.extras import need
     from planner.reporting.files import write_file
+    from planner.reporting.optional_packages import need
     from planner.reporting.studies.sweep_document import cost_figure, flips_records, sweep_document
     from planner.session import Session
 

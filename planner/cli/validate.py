@@ -10,12 +10,13 @@ from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.notes import note
 from planner.cli.shared.output_options import catalogs_option
 from planner.scenario.changes import FieldChange
+from planner.units import counted
 
 INVALID = 2
 TABLES = (".csv", ".tsv")
 
 
-@click.command(name="validate", short_help="list every problem of a scenario file")
+@click.command(name="validate")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @catalogs_option
@@ -50,8 +51,7 @@ def command(
         note(f"warning: {warning.text}")
     for problem in problems:
         click.echo(str(problem))
-    many = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
-    click.echo(f"{source.path}: {many if problems else 'valid'}")
+    click.echo(f"{source.path}: {counted(len(problems), 'problem') if problems else 'valid'}")
     return INVALID if problems else 0
 
 

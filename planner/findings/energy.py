@@ -3,8 +3,8 @@
     energy  = sum GPUs x (idle + load x (full - idle)) x PUE x 730 h
     carbon  = energy x grid intensity of the region
 
-Full power of a GPU is its row's limit and a host's share; where a server row of the GPU states idle and
-full power of the whole, these are taken instead.
+Where a server row of the GPU states idle and full power of the whole, these are taken, shared out by its
+GPUs; of others the GPU's limit alone, at any load, which stands for the host that is not known.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from planner.catalog.store import Catalog
 from planner.findings.ownership_terms import terms_of
 from planner.findings.schema import Energy
+from planner.fleet.offers.power import full_power_kw, whole_servers
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
 from planner.scenario.fleet import Carbon
@@ -27,7 +28,7 @@ def energy_of(plan: Plan, catalog: Catalog) -> Energy | None:
         return None
     carbon = plan.scenario.limits.carbon
     pue = carbon.pue if carbon is not None else terms_of(plan.scenario, catalog).value("pue")
-    servers = {catalog.gpu(row.gpu).name: row for row in catalog.servers()}
+    servers = whole_servers(catalog)
     loads = _loads(plan)
     kwh = kg = 0.0
     bases = {}
@@ -35,11 +36,11 @@ def energy_of(plan: Plan, catalog: Catalog) -> Energy | None:
         count = node.count * node.gpus_per_node * node.hours_share
         row, gpu = servers.get(node.gpu), catalog.gpu(node.gpu)
         if row is not None:
-            full, idle = row.max_power_kw / row.gpus, row.idle_power_kw / row.gpus
+            full, idle = full_power_kw(gpu, servers), row.idle_power_kw / row.gpus
             load = loads.get(node.gpu, 0.0)
             bases[node.gpu] = f"{node.gpu}: whole server ({row.name}), {100 * load:.0f} % load"
         else:
-            full = idle = gpu.tdp_w / 1000
+            full = idle = full_power_kw(gpu, servers)
             load = 1.0
             bases[node.gpu] = f"{node.gpu}: its power limit, no host"
         drawn = count * (idle + load * (full - idle)) * pue * HOURS_PER_MONTH

@@ -9,6 +9,7 @@ from planner.plan.schema import NodeCount, Plan, ServicePlan
 
 T = TypeVar("T")
 
+MISSES = "misses a target"
 ROUNDING = 1e-6  # of a rate: less than this is not shown
 
 
@@ -82,7 +83,7 @@ def goodput_target(plan: Plan, service: str) -> float | None:
 
 
 def simulated(plan: Plan) -> str:
-    """Whether the printed fleet was simulated: "yes", "misses a target", or "no"; "" without a fleet."""
+    """Whether the printed fleet was simulated: "yes", ``MISSES``, or "no"; "" without a fleet."""
     if plan.totals is None:
         return ""
     rounds: dict[int, bool] = {}
@@ -90,4 +91,4 @@ def simulated(plan: Plan) -> str:
         rounds[r.round] = rounds.get(r.round, True) and r.holds
     if not rounds:
         return "no"
-    return "yes" if any(rounds.values()) else "misses a target"
+    return "yes" if any(rounds.values()) else MISSES

@@ -29,7 +29,7 @@ from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.fields import omit_defaults
 from planner.scenario.recognition import looks_like_scenario
 from planner.scenario.schema import Scenario
-from planner.standard_input import NAME, is_stdin, stdin_bytes
+from planner.standard_input import NAME, bytes_of, is_stdin
 from planner.units import control_in
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -238,15 +238,9 @@ def holds_plan(data: bytes) -> bool:
 
 def _plan_bytes(path: Path, where: str) -> bytes:
     """The content of a plan file, or what is piped in; InputError when it is too large or no file."""
-    if is_stdin(path):
-        data = stdin_bytes()
-        size = len(data)
-    else:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError("not a file: a plan is read from one", where=where)
-        size = found.st_size
-        data = path.read_bytes() if size <= MAX_PLAN_BYTES else b""
+    if not is_stdin(path) and not stat.S_ISREG(path.stat().st_mode):
+        raise InputError("not a file: a plan is read from one", where=where)
+    data, size = bytes_of(path, MAX_PLAN_BYTES)
     if size > MAX_PLAN_BYTES:
         raise InputError(
             "the plan file is too large", where=where, allowed=f"{MAX_PLAN_BYTES} bytes"

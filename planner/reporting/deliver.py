@@ -7,9 +7,9 @@ from pathlib import Path
 
 from planner.errors import InputError, OutputError
 from planner.reporting.document import Document
-from planner.reporting.extras import need
 from planner.reporting.files import as_json, check_target, send, write_file
 from planner.reporting.formats import csv_table, html, markdown, rich_document
+from planner.reporting.optional_packages import need
 
 ALL_TABLES = "all"
 _PACKAGES = {"html": ("jinja2", "matplotlib"), "xlsx": ("xlsxwriter",)}

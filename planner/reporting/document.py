@@ -6,14 +6,16 @@ Values stay exact here; ``written`` rounds them for people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from planner.reporting import rounding
 from planner.units import printable
 
 Value = float | int | str | None
+Thing = TypeVar("Thing")
 
 
 class Quantity(StrEnum):
@@ -96,6 +98,16 @@ class Column:
     quantity: Quantity = Quantity.TEXT
     optional: bool = False
     low_end: bool = False
+
+
+def rows_of(
+    things: Iterable[Thing], columns: Sequence[Column], **computed: Callable[[Thing], Value | Cell]
+) -> tuple[tuple[Value | Cell, ...], ...]:
+    """A row a thing: under each column its attribute of that key, or what ``computed`` makes of it."""
+    return tuple(
+        tuple(computed[c.key](x) if c.key in computed else getattr(x, c.key) for c in columns)
+        for x in things
+    )
 
 
 @dataclass(frozen=True, slots=True)

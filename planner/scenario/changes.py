@@ -10,7 +10,7 @@ import yaml
 
 from planner.errors import InputError
 from planner.scenario.path_fields import from_working_directory
-from planner.scenario.text.yaml_source import Loader, Loc, Source
+from planner.scenario.text.yaml_source import Loc, Source, parse_value
 from planner.units import control_in
 
 MAX_CHANGE_CHARACTERS = 10_000
@@ -18,11 +18,12 @@ MAX_CHANGE_CHARACTERS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field set to a value. ``option``: as it was given, for messages."""
+    """One field set to a value. ``option``: as it was given, for messages; ``numbers``: as written."""
 
     field: str
     value: object
     option: str
+    numbers: Mapping[Loc, str]
 
 
 def read_change(text: str, option: str = "--set") -> FieldChange:
@@ -32,7 +33,7 @@ def read_change(text: str, option: str = "--set") -> FieldChange:
     try:
         if not field or not equals or len(text) > MAX_CHANGE_CHARACTERS:
             raise ValueError(text)
-        value = yaml.load(written, Loader=Loader)  # a SafeLoader
+        value, numbers = parse_value(written, f"{option} {text}")
         if control_in(value) is not None:
             raise ValueError(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
@@ -42,7 +43,7 @@ def read_change(text: str, option: str = "--set") -> FieldChange:
             found=text,
             allowed="FIELD=VALUE, such as rate=80, slo.ttft_p99=1s or search.gpus=[h100, l40s]",
         ) from None
-    return FieldChange(field, value, f"{option} {text}")
+    return FieldChange(field, value, f"{option} {text}", numbers)
 
 
 def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
@@ -57,6 +58,7 @@ def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
         data = changed(source.data, {".".join(map(str, loc)): value}, where=change.option)
         lines = {k: v for k, v in source.lines.items() if k[: len(loc)] != loc}
         numbers = {k: v for k, v in source.numbers.items() if k[: len(loc)] != loc}
+        numbers |= {(*loc, *inner): written for inner, written in change.numbers.items()}
         given = {**source.given, loc: change.option}
         source = replace(source, data=data, lines=lines, numbers=numbers, given=given)
     return source

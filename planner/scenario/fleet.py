@@ -204,7 +204,8 @@ class Quota(StrictDocument):
 class Carbon(StrictDocument):
     """A cap on emissions: grid intensity by region [g CO2e per kWh], and the most per hour [kg].
 
-    Regions not listed emit ``elsewhere_g_per_kwh``; nodes draw their full power times ``pue``.
+    Regions not listed emit ``elsewhere_g_per_kwh``; nodes draw their full power (as of
+    ``limits.max_power_kw``) times ``pue``.
     """
 
     max_kg_per_hour: Positive

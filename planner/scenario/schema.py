@@ -1,7 +1,7 @@
 """The question: what a person asks, as strict, frozen documents.
 
 Scenario > Service > model, rate, lengths, SLO, search; prices and limits belong to the scenario.
-Unknown keys are errors, numbers are finite, text is never taken for a number. ``scenario_reader``
+Unknown keys are errors, numbers are finite, text is never taken for a number. ``reader``
 turns a YAML file into one of these and adds file and line to every complaint.
 """
 
@@ -78,14 +78,9 @@ class Arrivals(StrictDocument):
     def _cv_fits_the_process(self) -> Arrivals:
         if self.process == "poisson" and self.cv != 1:
             raise ValueError("a poisson process has cv 1; give process: gamma or weibull with a cv")
-        return self
-
-    @model_validator(mode="after")
-    def _cv_is_the_process_own(self) -> Arrivals:
-        fixed = {"poisson": (1.0,), "constant": (0.0, 1.0)}.get(self.process)
-        if fixed is not None and self.cv not in fixed:
+        if self.process == "constant" and self.cv not in (0.0, 1.0):
             raise ValueError(
-                f"a {self.process} process has a CV of its own, found cv {self.cv:g}: "
+                f"a constant process has a CV of its own, found cv {self.cv:g}: "
                 "give process gamma or weibull with it"
             )
         return self
@@ -120,7 +115,11 @@ class Prices(StrictDocument):
 
 
 class Limits(StrictDocument):
-    """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes."""
+    """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes.
+
+    ``max_power_kw``: of the rented and own nodes at full load, whole servers where the catalog states
+    their power (``planner catalog servers``), else the GPUs alone; without PUE.
+    """
 
     max_gpus: Annotated[int, Field(ge=1)] | None = None
     max_cost_usd_per_hour: Positive | None = None
@@ -128,6 +127,11 @@ class Limits(StrictDocument):
     stock: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     quotas: Annotated[tuple[Quota, ...], BeforeValidator(as_tuple)] = ()
     carbon: Carbon | None = None
+
+    @property
+    def on_power(self) -> bool:
+        """Whether anything limits what nodes draw."""
+        return self.max_power_kw is not None or self.carbon is not None
 
 
 class Assumptions(StrictDocument):

@@ -134,8 +134,9 @@ def _recording(trace: Trace) -> bytes:
 def plain(check: SimulatedService) -> Row:
     """A simulation's findings in JSON values."""
     window = check.window
+    shares = [float(check.hit_share), float(check.shed_share)]
     return [
-        [bool(check.holds), bool(check.overloaded), float(check.hit_share), float(check.rate_qps)],
+        [bool(check.holds), bool(check.overloaded), *shares, float(check.rate_qps)],
         [window.warm_up_s, window.measured_s, window.tail_s, window.slice_share],
         [
             [o.key, float(o.required), float(o.met), float(o.met_low), float(o.met_high)]
@@ -160,7 +161,7 @@ def restored(row: Row) -> SimulatedService | None:
     try:
         whole, window, outcomes, percentiles, calls = row
         per_call, kinds = _list(calls)
-        holds, overloaded, hit_share, rate_qps = _list(whole)
+        holds, overloaded, hit_share, shed_share, rate_qps = _list(whole)
         return SimulatedService(
             holds=_flag(holds),
             outcomes=tuple(
@@ -175,6 +176,7 @@ def restored(row: Row) -> SimulatedService | None:
             window=Window(*map(_number, _list(window))),
             overloaded=_flag(overloaded),
             hit_share=_number(hit_share),
+            shed_share=_number(shed_share),
             prompts_per_call=int(_number(per_call)),
             by_kind=tuple(
                 {name: _number(seconds) for name, seconds in _named(own).items()}

@@ -43,8 +43,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 class JointLengths:
     """Equally likely (prompt, output) pairs [tokens], at least 1 each.
 
-    Moments are over requests: ``mean_output`` is E[o]; ``output_second_moment`` E[o^2]; their
-    quotient is the mean output length of a request seen in flight (length-biased). ``generates``:
+    ``mean_output`` is over requests; those seen in flight are length-biased. ``generates``:
     False where prompts are pooled: nothing is written, and ``output`` is the one pass over the prompt.
     ``reuse``: what a prefix cache may know of these prompts, for requests that repeat others; ``cached``:
     what it does know of each at one load of one replica, of which ``shared_tokens`` are in every
@@ -100,10 +99,6 @@ class JointLengths:
     def mean_written(self) -> float:
         """Mean tokens written [tokens]; 0 where prompts are pooled."""
         return self.mean_output if self.generates else 0.0
-
-    @cached_property
-    def output_second_moment(self) -> float:
-        return float((self.output.astype(float) ** 2).mean())
 
     @cached_property
     def mean_context_in_flight(self) -> float:

@@ -64,6 +64,24 @@ def test_an_unknown_name_gives_near_ones(catalog: Catalog, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (
+            "mamba-2.8b",
+            "did you mean 'state-spaces/mamba-2.8b-hf'? Or give the path of its config.json",
+        ),
+        ("xyz", "list them with: planner catalog models, or give the path of its config.json"),
+    ],
+)
+def test_an_unknown_model_may_be_given_by_its_file(
+    catalog: Catalog, name: str, advice: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        catalog.model(name)
+    assert caught.value.action == advice
+
+
+@pytest.mark.parametrize(
     ("content", "what"),
     [
         ("", "not valid JSON"),

@@ -1,8 +1,10 @@
 """Fields set from outside a scenario's file."""
 
+import warnings
+
 import pytest
 
-from planner.errors import InputError
+from planner.errors import AmbiguousNumber, InputError
 from planner.scenario.changes import read_change, with_changes
 from planner.scenario.reader import validate
 from planner.scenario.text.yaml_source import parse_source
@@ -64,3 +66,30 @@ def test_what_is_no_change_is_refused(text):
 
 def test_changes_apply_in_turn():
     assert read(ONE, "rate=1", "rate=2").services[0].rate == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("slo.ttft_p99=50", "slo.ttft_p99: 50 without a unit is read as 50 seconds"),
+        ("slo={ttft_p99: 50}", "slo.ttft_p99: 50 without a unit is read as 50 seconds"),
+        ("rate=010", "rate: 010 is read as 8"),
+        ("rate=1:30", "rate: 1:30 is read as 90"),
+    ],
+)
+def test_a_number_is_warned_of_as_in_a_file(change, said):
+    with pytest.warns(AmbiguousNumber) as caught:
+        read(ONE, change)
+    (warning,) = caught
+    assert str(warning.message).startswith(f"--set {change}, {said}")
+
+
+def test_a_number_that_a_change_replaces_is_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(ONE.replace("1s", "1"), "slo.ttft_p99=2s")
+
+
+def test_a_key_given_twice_is_refused():
+    with pytest.raises(InputError, match="'ttft_p99' is given twice"):
+        read_change("slo={ttft_p99: 1s, ttft_p99: 2s}")

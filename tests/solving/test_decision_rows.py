@@ -3,9 +3,12 @@
 import pytest
 
 from planner.api import solve
+from planner.assembly.decision import _nodes_for, _spare_on
+from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 from planner.errors import InputError
 from planner.fleet.offers.admitted import offers_of
+from planner.plan.schema import NodeCount
 from planner.scenario.schema import Scenario
 from planner.solving.options import SolveOptions
 
@@ -113,3 +116,37 @@ def test_the_acceptance_test_climbs_to_the_planned_rate_of_one_replica(plan):
     means = [r.limits_s["tpot_mean"] for r in test.rungs]
     assert means == sorted(means)
     assert f"--request-rate {test.rungs[-1].rate_qps:.4g}" in test.rungs[-1].command
+
+
+@pytest.mark.parametrize(("tensor_parallel", "spare"), [(1, 1.0), (4, 6.0), (8, None)])
+def test_a_spare_takes_nodes_that_hold_its_tensor_parallel_group(tensor_parallel, spare):
+    """Four nodes of one GPU are cheaper than one of four, and no place for TP4."""
+    offers = tuple(
+        Offer("acme", "eu", f"l40s-{n}", "l40s", n, Term("on-demand"), usd, "2026-10-01", "list")
+        for n, usd in ((1, 1.0), (4, 6.0))
+    )
+    node = NodeCount(
+        provider="acme",
+        region="eu",
+        instance_type="l40s-4",
+        term="on-demand",
+        gpu="l40s",
+        gpus_per_node=4,
+        count=3,
+        usd_per_hour_each=6.0,
+        usd_per_hour=18.0,
+        idle_gpus=0,
+        price_as_of="2026-10-01",
+        price_source="list",
+    )
+    found = _spare_on("l40s", tensor_parallel, (tensor_parallel,), offers, (node,))
+    assert found == spare
+    assert _spare_on("l40s", 8, (4, 4), offers, (node,)) == 12.0  # two stages, on two of its nodes
+
+
+@pytest.mark.parametrize(
+    ("groups", "node_gpus", "nodes"),
+    [((8,), 8, 1), ((8,), 4, 0), ((4, 4, 4), 8, 2), ((2, 6, 2, 6), 8, 2), ((1,), 8, 1)],
+)
+def test_groups_are_laid_out_on_nodes(groups, node_gpus, nodes):
+    assert _nodes_for(groups, node_gpus) == nodes

@@ -180,7 +180,8 @@ def test_a_job_that_cannot_be_done_says_how_much_could_and_by_when():
     """Four GPUs do what four hours allow: a sixth of the work in time, or all of it in more hours."""
     service = {k: v for k, v in NIGHT.items() if k != "job"}
     job = {"requests": "1M", "start": 20, "within": "4h"}
-    plan = solved(services=[{**service, "job": job}], limits={"stock": {"h100-sxm-80gb": 4}})
+    stock, seller = {"stock": {"h100-sxm-80gb": 4}}, {"providers": ["aws"]}
+    plan = solved(services=[{**service, "job": job}], limits=stock, prices=seller)
     assert plan.status == "infeasible"
     ways = {r.requirement: r for r in plan.infeasibility.relaxations}
     requests, within = ways["job.requests"], ways["job.within"]

@@ -72,7 +72,7 @@ def answers_at_once(monkeypatch: pytest.MonkeyPatch, held_qps: Mapping[str, floa
         met = 1.0 if rate <= held(placed) else 0.5
         outcome = TargetOutcome("ttft_p99", 0.99, met, met, met)
         window = Window(1.0, 1.0, 1.0)
-        return SimulatedService(met == 1.0, (outcome,), {}, rate, window, False, 0.0, 1, ())
+        return SimulatedService(met == 1.0, (outcome,), {}, rate, window, False, 0.0, 0.0, 1, ())
 
     def share(
         _service: Service, placed: Sequence[Placed], *_first: SimulatedService, **_more: Any

@@ -33,6 +33,16 @@ def test_what_holds_at_no_rate_is_given_up_and_the_next_is_tried(tmp_path, monke
     assert any("no fleet was confirmed" in w for w in plan.warnings)
 
 
+def test_requests_that_find_a_full_queue_are_named_as_why_targets_are_missed(tmp_path, catalog):
+    path = tmp_path / "shed.yaml"
+    path.write_text(SCENARIO + "routing: {max_queue: 1}\narrivals: {process: gamma, cv: 5}\n")
+    plan = api.solve(path, catalogs=catalog, rivals=0)
+    notes = [r.note for r in plan.verification.rounds]
+    assert "% of the requests find a full queue (routing.max_queue: 1)" in notes[0], notes
+    (group,) = plan.services[0].replica_groups
+    assert group.predicted.seconds("ttft_p99") is None  # most requests never have a first token
+
+
 def test_the_percentiles_of_a_mix_may_beat_the_floor_of_its_slowest_kind(tmp_path, catalog):
     requested = yaml.safe_load(SCENARIO) | {
         "rate": 14,

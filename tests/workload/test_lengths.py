@@ -25,7 +25,6 @@ def test_requests_in_flight_are_length_biased():
     lengths = JointLengths(np.array([100, 100]), np.array([11, 101]))
     # per unit of time the long request is seen ten times as often
     assert lengths.mean_context_in_flight > 100 + 40
-    assert lengths.output_second_moment / lengths.mean_output > lengths.mean_output
 
 
 @given(mean=st.floats(50, 20_000), cv=st.floats(0.05, 3.0))

@@ -6,7 +6,15 @@ stepfun-ai and poolside.
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm, vector
+from planner.catalog.architectures.blocks import (
+    Tensors,
+    attention,
+    layer_norms,
+    linear,
+    mlp,
+    norm,
+    vector,
+)
 from planner.catalog.architectures.body import (
     Body,
     Parser,
@@ -50,7 +58,7 @@ def _body(
     width = fields.count("intermediate_size")
     windows = attention_windows(fields, count)
     dense: FeedForward = (DenseMlp(width), mlp(hidden, width))
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int) -> Layer:
         mixer, tensors = _mixer(fields, hidden, heads[index], windows[index])

@@ -5,7 +5,7 @@ Sources: the ``zamba2`` model class of Hugging Face transformers 5.24, and vLLM'
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm
+from planner.catalog.architectures.blocks import Tensors, attention, layer_norms, linear, mlp, norm
 from planner.catalog.architectures.body import Body, Parser, decoder_of, shared_layers
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.latent.deepseek import feed_forward, latent_mixer
@@ -99,7 +99,7 @@ def ling25(fields: ConfigFields) -> Body:
     mixed, own = lightning_mixer(hidden, heads, dim)
     own += norm("self_attn.q_norm", dim) + norm("self_attn.k_norm", dim)
     attended, projections = latent_mixer(fields, hidden)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int) -> Layer:
         block, tensors = plain if is_dense[index] else sparse

@@ -5,7 +5,7 @@ Source: the ``mimo_v2_flash`` model class of Hugging Face transformers and the c
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, attention, mlp, norm, vector
+from planner.catalog.architectures.blocks import Tensors, attention, layer_norms, mlp, vector
 from planner.catalog.architectures.body import Body, Parser, decoder_of, shared_layers
 from planner.catalog.architectures.decoder import FeedForward
 from planner.catalog.architectures.fields import ConfigFields
@@ -53,7 +53,7 @@ def decoder(fields: ConfigFields) -> Body:
     dense: FeedForward = (DenseMlp(width), mlp(hidden, width))
     shared = expert_width * fields.count("n_shared_experts", default=0, minimum=0)
     sparse = routed(fields, hidden, expert_width, shared_width=shared)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int) -> Layer:
         mixer, tensors = _mixer(fields, hidden, sliding[index])

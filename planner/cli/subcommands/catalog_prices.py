@@ -35,9 +35,9 @@ def prices(
     """
     from planner.catalog.refresh import items_of, price_file, read_items, refreshed
     from planner.catalog.store import load_catalog
-    from planner.reporting.extras import need
     from planner.reporting.files import send
     from planner.reporting.listing import write_listing
+    from planner.reporting.optional_packages import need
 
     catalog = load_catalog(catalogs)
     if not refresh:

@@ -12,6 +12,7 @@ from planner.performance import guard
 from planner.scenario.schema import Service
 from planner.scenario.slo import Target
 from planner.serving.closed_form.capacity import Capacity
+from planner.units import exact
 from planner.workload.lengths import lengths_of
 
 
@@ -29,8 +30,8 @@ def below_floors(floors: guard.Floors, context: Context) -> Iterator[tuple[str, 
 def below_floor_text(target: Target, floor_s: float) -> str:
     """A target below a physical floor [s], in words that no prediction has."""
     return (
-        f"{target.key} cannot be below {floor_s:.4g} s, a physical floor, no prediction; "
-        f"the target is {target.seconds:g} s"
+        f"{target.key} cannot be below {exact(floor_s)}, a physical floor, no prediction; "
+        f"the target is {exact(target.seconds)}"
     )
 
 

@@ -35,6 +35,7 @@ from planner.serving.closed_form.replica_curves import grid_seconds
 from planner.serving.closed_form.whole_calls import calls_too_slow
 from planner.serving.limits import replica_limits
 from planner.sizing.memory import memory_layout
+from planner.units import exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ def _margin_text(capacity: Capacity, stated: Slo, tightened: Slo) -> str:
     """What the target that an idle replica misses is in the scenario, where a margin tightens it."""
     for ours, theirs in zip(stated.targets, tightened.targets, strict=True):
         if ours.key in capacity.latency_s and theirs.seconds < ours.seconds:
-            return f"; the target is {ours.seconds:g} s, of which the margin takes the rest"
+            return f"; the target is {exact(ours.seconds)}, of which the margin takes the rest"
     return ""
 
 

@@ -28,6 +28,7 @@ from planner.fleet.infeasibility.problem_requirements import (
 from planner.scenario.schema import Limits, Scenario
 from planner.scenario.search.fields import Search
 from planner.scenario.slo import Target
+from planner.units import duration
 
 NO_TARGET_S = 3600.0
 UNLIMITED_VENDORS = 100
@@ -108,7 +109,7 @@ def _target(name: str, target: Target, path: Path) -> Requirement[Scenario]:
         current=target.seconds,
         loosest=max(NO_TARGET_S, target.seconds),
         edit=_editor(path),
-        write=lambda v: f"{v:.3g} s" if v >= 1 else f"{1000 * v:.3g} ms",
+        write=duration,
         trades_off=True,
     )
 

@@ -36,11 +36,16 @@ def cash_by_month(cash: Cash) -> Figure:
     return figures.figure("cash-by-month", "Cash by month", description, paint, 2.6)
 
 
-def tornado(swings: Sequence[Swing], usd_per_month: float, of: str) -> Figure:
-    """Both ends of every input around the cost per month as it is, the widest on top."""
+def tornado(swings: Sequence[Swing], usd_per_month: float, of: str) -> Figure | None:
+    """Both ends of every input around the cost per month as it is, the widest on top.
+
+    None where no input moves it, as on GPUs that cost nothing.
+    """
     known = [(s, _ends(s)) for s in swings]
     least = _SEEN * usd_per_month  # an end that moves less would be drawn over its opposite
     rows = [(s, e) for s, e in known if e and max(abs(x - usd_per_month) for x in e) > least]
+    if not rows:
+        return None
     description = "; ".join(
         f"{s.input} {s.low} to {s.high}: {rounding.usd(low)} to {rounding.usd(high)}"
         for s, (low, high) in rows

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 from planner.reporting.document import Table
-from planner.reporting.extras import need
 from planner.reporting.files import write_file
+from planner.reporting.optional_packages import need
 
 
 def write_parquet(path: str | Path, table: Table) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
+from planner.plan.alternatives import LeftOut
 from planner.plan.decision import GroupMargin, LossOfOne
-from planner.plan.labels import rented
+from planner.plan.labels import MISSES, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
@@ -30,8 +31,8 @@ def decision_lines(plan: Plan) -> Iterator[str]:
         return
     groups = _costliest(plan)
     yield from (_run(plan, service, group) for service, group in groups)
-    yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
-    yield from _margins([group for _, group in groups])
+    yield f"{_taken(plan)} {_admitted(plan)}"
+    yield from _margins([group for _, group in groups], simulated(plan) != MISSES)
     if line := as_predicted_line(plan):
         yield line
     jobs = {s.name for s in plan.services if s.job is not None}
@@ -77,14 +78,27 @@ def _drafts(speculation: SpeculationPlan) -> str:
     return f"{speculation.label} ({accepted})"
 
 
-def _offers(plan: Plan) -> Iterator[str]:
+def _taken(plan: Plan) -> str:
+    """What is kept of what runs today, and what is rented."""
     nodes = rented(plan)
-    for node in nodes[:MOST_GROUPS]:
-        owned = node.term == Term.OWNED
-        where = "own" if owned else f"{node.provider} {node.region}, {node.term}"
-        yield f"{node.count} x {node.instance_type} ({where})"
-    if len(nodes) > MOST_GROUPS:
-        yield f"{len(nodes) - MOST_GROUPS} more"
+    kept = [f"{n.count} x {n.instance_type} (own)" for n in nodes if n.term == Term.OWNED]
+    hired = [
+        f"{n.count} x {n.instance_type} ({n.provider} {n.region}, {n.term})"
+        for n in nodes
+        if n.term != Term.OWNED
+    ]
+    parts = [
+        f"{verb}: {'; '.join(_first(names))}."
+        for verb, names in (("Keep", kept), ("Rent", hired))
+        if names
+    ]
+    return " ".join(parts or ["Rent: nothing."])
+
+
+def _first(names: list[str]) -> Iterator[str]:
+    yield from names[:MOST_GROUPS]
+    if len(names) > MOST_GROUPS:
+        yield f"{len(names) - MOST_GROUPS} more"
 
 
 def _admitted(plan: Plan) -> str:
@@ -96,18 +110,21 @@ def _admitted(plan: Plan) -> str:
     return f"Offers considered: {', '.join(prices.tiers)}; price confidence {least}."
 
 
-def _margins(groups: Iterable[ReplicaGroup]) -> Iterator[str]:
+def _margins(groups: Iterable[ReplicaGroup], confirmed: bool) -> Iterator[str]:
     """The margin of each group, of all at once where it is the same."""
     by_line: dict[str, list[str]] = {}
     for group in groups:
-        by_line.setdefault(margin_line(group), []).append(group.gpu)
+        by_line.setdefault(margin_line(group, confirmed), []).append(group.gpu)
     for line, gpus in by_line.items():
         named = f"Margin of {' and '.join(dict.fromkeys(gpus))}:"
         yield line.replace("Margin:", named, 1) if len(by_line) > 1 else line
 
 
-def margin_line(group: ReplicaGroup) -> str:
-    """What the size allows for: a probability, a margin that is assumed, or nothing."""
+def margin_line(group: ReplicaGroup, confirmed: bool = True) -> str:
+    """What the size allows for: a probability, a margin that is assumed, or nothing.
+
+    ``confirmed``: no simulation of the fleet missed a target.
+    """
     grade = f"evidence: {group.evidence.value}"
     if group.margin is not None and group.margin.behind != group.evidence.value:
         grade += f", margin of {group.margin.behind} runs"
@@ -115,8 +132,9 @@ def margin_line(group: ReplicaGroup) -> str:
         return (
             f"Margin: none, sized for the prediction itself ({grade}), for the traffic as stated."
         )
+    held = "every target holds" if confirmed else "by the closed form alone, every target holds"
     return (
-        f"Margin: every target holds with steps {slower(group.margin)} slower than predicted, "
+        f"Margin: {held} with steps {slower(group.margin)} slower than predicted, "
         f"{called(group.margin)} ({grade}), for the traffic as stated."
     )
 
@@ -153,7 +171,7 @@ def as_predicted_line(plan: Plan) -> str:
 def _for_the_margin(gpus: int, usd_per_hour: float, of_gpus: int) -> str:
     """What the margin takes with the plan's own kinds of replica."""
     if gpus > 0:
-        return f"{gpus} of {of_gpus} GPUs are for what is not measured"
+        return f"{gpus} of {of_gpus} GPUs {'is' if gpus == 1 else 'are'} for what is not measured"
     if usd_per_hour > SAME:
         return f"The margin costs {rounding.usd_per_hour(usd_per_hour)}"
     return "The margin takes no more GPUs of this kind"
@@ -187,7 +205,7 @@ def _outcome(loss: LossOfOne, job: bool) -> str:
 
 def _spare(loss: LossOfOne) -> str:
     if loss.spare_usd_per_hour is None:
-        return "The price of a spare is not known."
+        return "No offer that the plan rents from has room for a spare of the same kind."
     if loss.spare_usd_per_hour == 0:
         return "A spare fits on idle GPUs."
     return f"One spare of the same kind costs {rounding.usd_per_hour(loss.spare_usd_per_hour)}."
@@ -196,7 +214,9 @@ def _spare(loss: LossOfOne) -> str:
 def _mixed(plan: Plan) -> Iterator[str]:
     """What one kind of replica more than the default would save, where it would."""
     for other in plan.left_out:
-        if MIX in other.name and other.usd_per_hour is not None and plan.totals is not None:
+        if MIX not in other.name or other.usd_per_hour is None or plan.totals is None:
+            continue
+        if other.usd_per_hour < plan.totals.usd_per_hour or other.status == "optimal":
             less = rounding.relative(plan.totals.usd_per_hour, other.usd_per_hour)
             cost = rounding.usd_per_hour(other.usd_per_hour)
             yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."
@@ -234,16 +254,17 @@ def _searched(plan: Plan) -> Iterator[str]:
     own = plan.totals.usd_per_hour
     bases = (o.against_usd_per_hour for o in plan.left_out)
     base = next((usd for usd in bases if usd is not None), None)
-    text = (
-        f"{o.name}: {_against(o.usd_per_hour, o.against_usd_per_hour or own)}"
-        for o in plan.left_out
-    )
+    text = (f"{o.name}: {_against(o, o.against_usd_per_hour or own)}" for o in plan.left_out)
     itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
     yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
 
 
-def _against(usd_per_hour: float | None, base: float) -> str:
+def _against(other: LeftOut, base: float) -> str:
+    """Its cost beside the plan's; a fleet that its time did not suffice to prove is no price."""
+    usd_per_hour = other.usd_per_hour
     if usd_per_hour is None:
-        return "no fleet"
+        return "no fleet" if other.status == "optimal" else "none found in its time"
+    if other.status != "optimal":
+        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time)"
     against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
     return f"{rounding.usd_per_hour(usd_per_hour)}{against}"

@@ -23,6 +23,7 @@ from planner.reporting.document import (
     Quantity,
     Section,
     Table,
+    rows_of,
 )
 from planner.reporting.names import metric_title
 from planner.reporting.plan import (
@@ -118,6 +119,9 @@ def _listed(names: list[str]) -> str:
 
 def _text(node: NodeCount) -> str:
     part = f", {rounding.share(node.hours_share)} of the time" if node.hours_share < 1 else ""
+    if node.term == Term.OWNED:
+        where = "own" if node.region == "own" else f"own, {node.region}"
+        return f"{node.count} x {node.instance_type} ({where}{part})"
     return (
         f"{node.count} x {node.instance_type} at {node.provider} ({node.region}, {node.term}{part})"
     )
@@ -254,23 +258,6 @@ def _order(plan: Plan) -> tuple[Block, ...]:
         return ()
     nodes = rented(plan)
     always = all(n.hours_share == 1 for n in nodes)
-    rows = tuple(
-        (
-            n.provider,
-            n.region,
-            n.instance_type,
-            n.term,
-            n.count,
-            n.gpus_per_node,
-            n.gpu,
-            n.idle_gpus,
-            n.usd_per_hour_each,
-            n.hours_share,
-            n.usd_per_hour,
-            n.price_as_of,
-        )
-        for n in nodes
-    )
     columns = (
         Column("provider", "Provider"),
         Column("region", "Region"),
@@ -285,4 +272,4 @@ def _order(plan: Plan) -> tuple[Block, ...]:
         Column("usd_per_hour", "Total", Quantity.USD_PER_HOUR),
         Column("price_as_of", "Price date"),
     )
-    return (Table("order", "Instances", columns, rows),)
+    return (Table("order", "Instances", columns, rows_of(nodes, columns)),)

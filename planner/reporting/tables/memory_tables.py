@@ -37,7 +37,7 @@ def model_document(
     if launch or before:
         blocks = (*((Items(before),) if before else ()), *((Code(launch),) if launch else ()))
         sections.append(Section("launch", "Launch", blocks))
-    sections.append(_notes(_told(result) + _reasons(result)))
+    sections.append(_notes(_remarks(result) + _reasons(result)))
     active = (
         "" if parameters.active == parameters.total else f", {_billions(parameters.active)} active"
     )
@@ -74,7 +74,7 @@ def model_mapping(
         },
         "state_bytes_per_sequence": result.state_bytes_per_sequence,
         "memory": _memory_mapping(result),
-        "notes": [*_told(result)],
+        "notes": [*_remarks(result)],
         **({"launch": list(launch)} if launch else {}),
         **({"launch_notes": list(before)} if before else {}),
     }
@@ -260,7 +260,7 @@ def _verdict(result: ModelMemory) -> str:
     return f"{where} {'holds' if result.holds else 'does not hold'} {requested}"
 
 
-def _told(result: ModelMemory) -> tuple[str, ...]:
+def _remarks(result: ModelMemory) -> tuple[str, ...]:
     """What stands in the way first, then what is approximate."""
     beyond = (
         (f"{result.beyond_context}: engines refuse a longer context unless overridden",)

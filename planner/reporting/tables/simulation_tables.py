@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from planner.reporting import rounding
-from planner.reporting.charts import canvas
+from planner.reporting.charts import canvas, figures
 from planner.reporting.document import (
     Block,
     Column,
@@ -23,6 +22,7 @@ from planner.reporting.document import (
 )
 from planner.serving.simulation.service_simulation import StudiedService
 from planner.serving.simulation.simulation_result import SimulationResult, Study, TargetOutcome
+from planner.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,8 +62,7 @@ def _blocks(check: StudiedService, suffix: str) -> list[Block]:
     study, each = check.study, check.prompts_per_call
     run = study.runs[0]
     measured = sum(int(r.measured.sum()) for r in study.runs)
-    replicas = f"{run.replicas} replica{'' if run.replicas == 1 else 's'}"
-    runs = f"{len(study.runs)} replication{'' if len(study.runs) == 1 else 's'}"
+    replicas, runs = counted(run.replicas, "replica"), counted(len(study.runs), "replication")
     noun = "calls" if each > 1 else "requests"
     text = (
         f"{_arriving(check.rate_qps, each)}; {measured:,} {noun} measured over "
@@ -176,7 +175,7 @@ def _series_figure(run: SimulationResult, suffix: str) -> Figure:
         axes.legend(loc="upper left", fontsize=8)
 
     key, title = f"load{suffix}".replace("_", "-"), "Requests in the fleet over time"
-    return Figure(key, title, description, partial(canvas.draw, key, title, description, paint))
+    return figures.figure(key, title, description, paint, 2.7)
 
 
 def requests_table(checks: dict[str, StudiedService]) -> Table:

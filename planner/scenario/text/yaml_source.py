@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import yaml
 from yaml.composer import ComposerError
 
-from planner.errors import InputError
+from planner.errors import InputError, raise_problems
 from planner.scenario.text.yaml_advice import advice
 from planner.units import CONTROL
 
@@ -111,6 +111,19 @@ def parse_source(text: str, where: str) -> Source:
             action="`planner init` writes a scenario to start from",
         )
     return Source(where, data, walk.lines, walk.numbers, tuple(walk.problems))
+
+
+def parse_value(text: str, where: str) -> tuple[object, Mapping[Loc, str]]:
+    """One field's value, and its numbers as they are written; InputError for a key that stands twice.
+
+    Raises what PyYAML raises for a text that is no YAML.
+    """
+    walk = _Walk(where)
+    node = yaml.compose(text, Loader=Loader)
+    if node is not None:
+        walk.visit(node, ())
+    raise_problems(walk.problems)
+    return yaml.load(text, Loader=Loader), walk.numbers  # a SafeLoader
 
 
 def _is_plain(text: str) -> bool:

@@ -35,6 +35,7 @@ from planner.serving.closed_form.steady_state import SteadyState, steady_state
 from planner.serving.closed_form.target_margins import ladder_margins, margins_at, worst_margin
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.sizing.layout import MemoryLayout
+from planner.units import exact
 from planner.workload.lengths import JointLengths
 
 Floats = NDArray[np.float64]
@@ -322,13 +323,13 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, F
         target = max(missed, key=lambda t: needs[t.metric] / t.seconds)
         key = target.key
     if target is None:
-        text = ", ".join(f"{t.key} {t.seconds:g} s" for t in slo.targets)
+        text = ", ".join(f"{t.key} {exact(t.seconds)}" for t in slo.targets)
         return _none(key, f"an idle replica does not meet {text} often enough")
     need = needs[target.metric]
     why = "is under" if target.seconds < need else "leaves no room above"
     return _none(
         key,
-        f"{key} of {target.seconds:.4g} s {why} the {need:.4g} s that a replica without any other "
+        f"{key} of {exact(target.seconds)} {why} the {exact(need)} that a replica without any other "
         "request is predicted to need",
         {key: need},
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from planner.performance.steps import StepBatch, StepModel
 from planner.scenario.slo import Slo
 from planner.serving.limits import ReplicaLimits
+from planner.units import exact
 from planner.workload.lengths import JointLengths
 
 UPPER = 75  # percentiles from here on are above a call of mean prompts, whatever their spread
@@ -50,7 +51,7 @@ def calls_too_slow(
         need = idle_call_s(steps, limits, prompts, lengths.mean_prompt if mean else median)
         if need > target.seconds:
             yield (
-                f"{target.key} of {target.seconds:.4g} s is under the {need:.4g} s that a replica without "
-                f"any other request is predicted to need for a call of {prompts} prompts",
+                f"{target.key} of {exact(target.seconds)} is under the {exact(need)} that a replica "
+                f"without any other request is predicted to need for a call of {prompts} prompts",
                 need / target.seconds,
             )

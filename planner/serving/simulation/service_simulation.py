@@ -55,9 +55,10 @@ class SimulatedService:
 
     holds: every requirement's lower bound meets it; percentiles: by key such as "ttft_p99";
     rate_qps: what was simulated for the whole fleet; window: for how long; overloaded: the fleet did
-    not keep up; hit_share: of the prompt tokens that prefix caches held; prompts_per_call: those of a
-    call count as one, until the last is answered; by_kind: percentiles of the requests that each kind of
-    ``placed`` answered [s], those of gaps left out.
+    not keep up; hit_share: of the prompt tokens that prefix caches held; shed_share: of the requests that
+    found a full queue; prompts_per_call: those of a call count as one, until the last is answered;
+    by_kind: percentiles of the requests that each kind of ``placed`` answered [s], those of gaps left
+    out.
     """
 
     holds: bool
@@ -67,6 +68,7 @@ class SimulatedService:
     window: Window
     overloaded: bool
     hit_share: float
+    shed_share: float
     prompts_per_call: int
     by_kind: tuple[dict[str, float], ...]
 
@@ -99,9 +101,7 @@ class Simulate(Protocol):
     ) -> SimulatedService: ...
 
 
-def groups_of(
-    service: Service, placed: Sequence[Placed], share: float = 1.0
-) -> list[SimulatedGroup]:
+def groups_of(placed: Sequence[Placed], share: float = 1.0) -> list[SimulatedGroup]:
     """The simulator's groups, ``share`` of the replicas of each."""
     groups = []
     for p in placed:
@@ -142,7 +142,7 @@ def check_service(
         if any(p.prefill for p in placed):
             raise InputError("units of prefill and decode pools cannot be scaled while they run")
         window = replace(window, slice_share=1.0)
-    groups = groups_of(service, placed, window.slice_share)
+    groups = groups_of(placed, window.slice_share)
     if scaling:
         start_up = service.routing.start_up
         engine = placed[0].deployment.engine
@@ -213,7 +213,7 @@ def replay_service(
 
     ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
     """
-    groups = groups_of(service, placed)
+    groups = groups_of(placed)
     if kv_pool_tokens is not None:
         groups = [_with_pool(g, kv_pool_tokens) for g in groups]
     run = simulate_requests(
@@ -260,7 +260,7 @@ def closed_loop_service(
     count = CLOSED_LOOP_ROUNDS * concurrency
     prompt, output = lengths_of(service).sample(count, np.random.default_rng(seed))
     run = simulate_requests(
-        groups_of(service, placed),
+        groups_of(placed),
         Requests(np.zeros(count), prompt, output),
         service.routing,
         seed=seed,
@@ -292,6 +292,7 @@ def judge(
         window=window,
         overloaded=study.overloaded,
         hit_share=study.hit_share,
+        shed_share=study.shed_share,
         study=study,
         prompts_per_call=service.prompts_per_call,
         by_kind=(),

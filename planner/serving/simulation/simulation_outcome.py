@@ -99,7 +99,7 @@ def outcome_of(ended: FinishedRun, warm_up_s: float, measured_until_s: float) ->
         prefill_busy_s=sum(r.prefill_busy_s for r in replicas),
         decode_busy_s=sum(r.decode_busy_s for r in replicas),
         prefilled_tokens=sum(r.prefilled_tokens for r in replicas),
-        prompt_tokens_requested=int(prompts[sent].sum()),
+        prompt_tokens_started=int(prompts[sent][np.array(journal.start_s)[sent] >= 0].sum()),
         requests_area_s=ended.area,
         kv_share_mean=sum(r.kv_area / r.core.pool_blocks for r in replicas)
         / max(ended.clock_s * len(replicas), 1e-12),

@@ -98,7 +98,7 @@ class SimulationResult:
     prefill_busy_s: float
     decode_busy_s: float
     prefilled_tokens: int
-    prompt_tokens_requested: int
+    prompt_tokens_started: int
     requests_area_s: float
     kv_share_mean: float
     batch_mean: float
@@ -121,8 +121,11 @@ class SimulationResult:
 
     @property
     def cached_share(self) -> float:
-        """Share of the prompt tokens that needed no prefill (recomputation counts against it)."""
-        return max(0.0, 1 - self.prefilled_tokens / max(self.prompt_tokens_requested, 1))
+        """Share of the prompt tokens that needed no prefill (recomputation counts against it).
+
+        Of prompts that a replica began with: what is shed or still waits at the end was in no cache.
+        """
+        return max(0.0, 1 - self.prefilled_tokens / max(self.prompt_tokens_started, 1))
 
     @property
     def hit_share(self) -> float:

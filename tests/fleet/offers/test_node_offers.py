@@ -9,6 +9,7 @@ import pytest
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 from planner.fleet.offers.node_offers import caps, existing_offers, node_offers, offer_key
+from planner.fleet.offers.power import power_note
 from planner.fleet.periods import calendar_of
 from planner.fleet.program.problem import NodeOffer
 from planner.scenario.schema import Scenario
@@ -115,6 +116,28 @@ def test_carbon_counts_power_pue_and_the_grid() -> None:
     offers = [offer(1.0, gpu=H100, count=8), offer(1.0, region="r2", gpu=H100, count=8)]
     found = nodes(requested, offers)
     (cap,) = caps(requested, found, {o.key: o for o in offers}, CATALOG)
-    kw = 8 * CATALOG.gpu(H100).tdp_w / 1000
+    kw = 10.2  # of the whole server
     assert cap.per_node[offers[0].key] == pytest.approx(kw * 1.5 * 0.1)
     assert cap.per_node[offers[1].key] == pytest.approx(kw * 1.5 * 0.475)
+
+
+@pytest.mark.parametrize(
+    ("limits", "gpu", "kw"),
+    [
+        ({"max_power_kw": 50.0}, H100, 10.2),  # the DGX around them, not 8 x 0.7
+        ({"carbon": {"max_kg_per_hour": 3.0}}, H100, 10.2),
+        ({"max_power_kw": 50.0}, L4, 8 * 0.072),  # no server of it is known
+    ],
+)
+def test_limits_on_power_count_whole_servers_where_they_are_known(
+    limits: dict[str, object], gpu: str, kw: float
+) -> None:
+    (node,) = nodes(scenario(limits=limits), [offer(8.0, gpu=gpu, count=8)])
+    assert node.power_kw == pytest.approx(kw)
+
+
+def test_a_plan_says_whose_power_its_limits_count() -> None:
+    assert power_note([H100, L4, L4], CATALOG) == (
+        "limits on power and emissions count the full power of whole servers of h100-sxm-80gb and the "
+        "GPUs alone of l4, whose servers' power is not known"
+    )

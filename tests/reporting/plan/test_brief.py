@@ -4,11 +4,13 @@ from plan_builder import plan as built
 
 from planner.evidence import Evidence
 from planner.plan.decision import AsPredicted, Cheapest, GroupMargin, LossOfOne
+from planner.plan.provenance import VerificationRound
 from planner.reporting.plan.brief import MOST_LINES, brief
 from planner.reporting.plan.decision_text import (
     as_predicted_line,
     called,
     cheapest_line,
+    decision_lines,
     margin_line,
 )
 
@@ -28,6 +30,25 @@ def test_a_group_says_how_much_slower_it_may_be_and_on_what_traffic():
     assert "none, sized for the prediction itself" in margin_line(group)
 
 
+def test_a_margin_that_the_simulator_denies_is_the_closed_form_s():
+    plan = built()
+    (service,) = plan.services
+    group = service.replica_groups[0].model_copy(update={"margin": MARGIN})
+    service = service.model_copy(update={"replica_groups": (group,)})
+    round_ = VerificationRound(
+        round=1,
+        deployment="d",
+        closed_form_qps=1.0,
+        simulated_qps=0.0,
+        holds=False,
+        note="misses ttft_p99",
+    )
+    missed = plan.verification.model_copy(update={"rounds": (round_,)})
+    plan = plan.model_copy(update={"services": (service,), "verification": missed})
+    (line,) = (text for text in decision_lines(plan) if text.startswith("Margin"))
+    assert line.startswith("Margin: by the closed form alone, every target holds with steps ")
+
+
 def test_the_point_estimate_is_beside_the_plan():
     plan = built()
     rented = plan.totals.gpus_rented
@@ -42,6 +63,9 @@ def test_the_point_estimate_is_beside_the_plan():
     )
     text = as_predicted_line(plan.model_copy(update={"as_predicted": base}))
     assert text.startswith(f"3 of {rented} GPUs are for what is not measured")
+    one = base.model_copy(update={"gpus": rented - 1})
+    text_of_one = as_predicted_line(plan.model_copy(update={"as_predicted": one}))
+    assert text_of_one.startswith(f"1 of {rented} GPUs is for what is not measured")
     assert text.endswith("one benchmark of m on g with vllm 1 would decide it.")
     assert "would be" not in text
     other = base.model_copy(update={"gpus": rented, "cheapest_usd_per_hour": 0.8 * cost})

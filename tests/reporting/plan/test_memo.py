@@ -11,6 +11,8 @@ from findings_builder import findings_for
 from planner.catalog.offer import Offer, Term
 from planner.findings.schema import Energy, PriceRung, Regret, Swing
 from planner.plan.money import Cash
+from planner.plan.replica_group import Prediction
+from planner.reporting.charts.cash import tornado
 from planner.reporting.formats import html, markdown
 from planner.reporting.plan.memo import memo
 from planner.reporting.plan.plan_document import plan_document
@@ -121,3 +123,25 @@ def test_the_tornado_has_both_ends_and_its_charts(crowded):
     assert "What moves the cost of the plan" in page
     assert "Cash by month" in page
     assert "Energy and carbon" in page
+
+
+def test_a_page_on_gpus_that_cost_nothing_has_no_tornado_to_draw(crowded):
+    free = Swing("Demand", "the plan", "-20 %", "+20 %", 0.0, 0.0)
+    assert tornado([free], 0.0, "the plan") is None
+    usd = crowded.baseline.usd_per_hour * 730
+    still = replace(free, low_usd_per_month=usd, high_usd_per_month=usd)
+    page = html.render(plan_document(replace(crowded, swings=(still,))))
+    assert "What moves the cost of the plan" not in page
+
+
+def test_a_target_without_a_percentile_is_missed():
+    """Of requests that a full queue sends away no latency is known."""
+    plan = build.plan()
+    (service,) = plan.services
+    unknown = Prediction(method="simulated", interval_level=0.8)
+    group = service.replica_groups[0].model_copy(update={"predicted": unknown})
+    service = service.model_copy(update={"replica_groups": (group,)})
+    rows = table(findings_for(plan.model_copy(update={"services": (service,)})), "latency")
+    assert [(r["target_s"], r["predicted_s"], r["met"]) for r in rows] == [
+        (target, None, "no") for target in service.targets.values()
+    ]

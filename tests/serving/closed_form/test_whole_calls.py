@@ -51,7 +51,7 @@ def test_targets_under_the_time_of_a_call_are_named():
     lengths = lengths_of(Scenario.model_validate(CALLS).services[0])
     slo = Slo.model_validate({"e2e_p95": "500ms", "e2e_p99": "900ms"})
     ((said, miss),) = calls_too_slow(ByToken(), limits(8192), lengths, 25, slo)
-    assert said.startswith("e2e_p95 of 0.5 s is under the 0.76 s")
+    assert said.startswith("e2e_p95 of 500 ms is under the 760 ms")
     assert said.endswith("for a call of 25 prompts")
     assert miss == pytest.approx(1.52)
     assert not list(calls_too_slow(ByToken(), limits(8192), lengths, 1, slo))

@@ -217,6 +217,14 @@ def test_a_preempted_sequence_finds_its_blocks_again_with_prefix_caching():
     assert computed[True] < computed[False]
 
 
+def test_requests_that_find_a_full_queue_were_in_no_cache():
+    requests = Requests(np.zeros(100), np.full(100, 500), np.full(100, 20))
+    group = SimulatedGroup(Affine(), limits(seqs=4), 1)
+    result = simulate([group], requests, Routing(max_queue=2))
+    assert result.shed.mean() > 0.5
+    assert result.cached_share == 0
+
+
 def test_constant_share_of_cached_prompts():
     result = run(prefix_hit_share=0.5)
     assert result.cached_share == pytest.approx(0.5, abs=0.01)

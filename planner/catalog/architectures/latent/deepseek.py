@@ -12,6 +12,7 @@ from functools import partial
 from planner.catalog.architectures.blocks import (
     Tensors,
     latent_attention,
+    layer_norms,
     linear,
     mlp,
     norm,
@@ -94,7 +95,7 @@ def latent_decoder(fields: ConfigFields) -> Body:
     dense, sparse = feed_forward(fields, hidden)
     sparse_attention = fields.has("index_topk")
     kinds = fields.items("indexer_types", count) or ["full"] * count
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int, *, moe: bool | None = None) -> Layer:
         kind = "shared" if kinds[index] == "shared" else "full"
@@ -130,7 +131,7 @@ def dense_latent_decoder(fields: ConfigFields, *, tied: bool) -> Body:
     head_dim = max(1, hidden // heads)  # MiniCPM3's files leave the value width to its class
     mixer, tensors = latent_mixer(fields.with_defaults({"v_head_dim": head_dim}), hidden)
     tensors += mlp(hidden, width)
-    tensors += norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    tensors += layer_norms(hidden)
     layer = Layer(mixer, DenseMlp(width), tensors)
     return decoder_of(
         fields,

@@ -6,7 +6,7 @@ that return their input, so that fewer real ones run on average. Source: arXiv 2
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import experts, linear, mlp, norm
+from planner.catalog.architectures.blocks import experts, layer_norms, linear, mlp
 from planner.catalog.architectures.body import Body, Parser, decoder_of, shared_layers
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.latent.deepseek import latent_mixer
@@ -28,7 +28,7 @@ def decoder(fields: ConfigFields) -> Body:
     )
     mixer, tensors = latent_mixer(fields, hidden)
     tensors += mlp(hidden, width)
-    tensors += norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    tensors += layer_norms(hidden)
     routed = experts(hidden, block)
     if idle:
         routed += linear("mlp.zero_experts", "router", idle, hidden, shard="replicated")

@@ -12,6 +12,7 @@ from functools import partial
 from planner.catalog.architectures.blocks import (
     Tensors,
     attention,
+    layer_norms,
     linear,
     mlp,
     norm,
@@ -92,7 +93,7 @@ def hybrid_decoder(fields: ConfigFields, *, moe: bool) -> Body:
     else:
         width = fields.count("intermediate_size")
         block = (DenseMlp(width), mlp(hidden, width))
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(kind: str) -> Layer:
         linear_kind = kind == "linear_attention"

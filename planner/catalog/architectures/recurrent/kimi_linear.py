@@ -12,6 +12,7 @@ from functools import partial
 from planner.catalog.architectures.blocks import (
     Tensors,
     experts,
+    layer_norms,
     linear,
     mlp,
     norm,
@@ -142,7 +143,7 @@ def decoder(fields: ConfigFields, *, note: str = "") -> Body:
     first_dense = fields.count("first_k_dense_replace", default=1, minimum=0)
     kinds = fields.items("mlp_layer_types", count)
     dense, sparse = _feed_forward(fields, hidden)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
     around, outer_extra = _residual_tensors(fields, hidden)
 
     def layer(index: int) -> Layer:

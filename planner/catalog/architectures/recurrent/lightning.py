@@ -6,7 +6,7 @@ arXiv 2401.04658.
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, linear, norm
+from planner.catalog.architectures.blocks import Tensors, layer_norms, linear, norm
 from planner.catalog.architectures.body import (
     Body,
     Parser,
@@ -42,7 +42,7 @@ def decoder(fields: ConfigFields) -> Body:
     if kinds is None:
         raise fields.error("layer_types", "is missing", None, "one kind per layer")
     block, block_tensors = routed(fields, hidden, fields.count("intermediate_size"))
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
     mixed, own = lightning_mixer(hidden, heads, head_dim)
 
     def layer(index: int) -> Layer:

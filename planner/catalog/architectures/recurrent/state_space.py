@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from planner.catalog.architectures.blocks import Tensors, linear, mlp, norm, vector
+from planner.catalog.architectures.blocks import Tensors, layer_norms, linear, mlp, norm, vector
 from planner.catalog.architectures.body import (
     Body,
     Parser,
@@ -116,7 +116,7 @@ def granite_hybrid(fields: ConfigFields) -> Body:
     hidden = fields.count("hidden_size")
     count = fields.layer_count()
     is_attention = _kinds(fields, count)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
     shared = fields.count("shared_intermediate_size", default=0, minimum=0)
     if fields.expert_count("num_local_experts", default=0):
         block, tensors = routed(
