@@ -334,9 +334,14 @@ def _tried_before(
     return tried
 
 
+def is_tried(layout: SpannedLayout, context: Context) -> bool:
+    """Whether this run has tried a layout."""
+    return _tried_as(layout, context) in context.known.tried
+
+
 def is_known(layout: SpannedLayout, context: Context) -> bool:
     """Whether this or an earlier run has tried a layout."""
-    if _tried_as(layout, context) in context.known.tried:
+    if is_tried(layout, context):
         return True
     if context.outcomes is None:
         return False

@@ -23,6 +23,7 @@ from planner.fleet.candidates.enumerate import (
     context_of,
     in_full,
     is_known,
+    is_tried,
     try_with,
 )
 from planner.fleet.candidates.feasibility import groups_in, node_room
@@ -102,8 +103,12 @@ def _found(context: Context, gpu_shares: tuple[GpuPart, ...]) -> CeilingSet:
 
 
 def _at_ceiling(layout: SpannedLayout, context: Context) -> Candidate | Rejection:
-    """A deployment as it is known, or at its ceiling; to reject one takes no capacity."""
-    if is_known(layout, context):
+    """A deployment as it is known, or at its ceiling; to reject one takes no capacity.
+
+    What an earlier run began with is what is begun with again, so that the same programs are asked for,
+    whose solutions are kept.
+    """
+    if is_tried(layout, context):
         return try_with({}, layout, context)
     outcomes = context.outcomes
     name = f"{outcome_name(layout.text, node_room(layout.whole, context))}|at its ceiling"
@@ -111,6 +116,8 @@ def _at_ceiling(layout: SpannedLayout, context: Context) -> Candidate | Rejectio
     most = _restored(row) if row is not None else {}
     if most:
         return _candidate(layout, context, most)
+    if is_known(layout, context):
+        return try_with({}, layout, context)
     replica = fitting(layout, context)
     if isinstance(replica, FittingReplica) and not any(below_floors(replica.floors, context)):
         found = _whatever_the_targets(replica, layout, context)

@@ -1,10 +1,13 @@
 """A ceiling is that of the curves, and no capacity is above it."""
 
+from pathlib import Path
+
 import pytest
 
 from planner.catalog.store import Catalog, load_catalog
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.known import Known
+from planner.fleet.candidates.outcomes import OutcomeStore
 from planner.fleet.cheapest.ceilings import CeilingSet, ceilings_of
 from planner.fleet.offers.admitted import offers_of
 from planner.performance.factors import load_calibration
@@ -103,3 +106,23 @@ def test_ceilings_are_found_once_for_other_targets(catalog: Catalog) -> None:
     assert all(second[c.key] is c for c in first)
     fresh = _ceilings(other, catalog, Known()).at_ceilings.candidates
     assert {c.key: c.bucket_qps for c in fresh} == {k: c.bucket_qps for k, c in second.items()}
+
+
+def test_a_later_run_begins_with_the_same_ceilings(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first run sized is at its ceiling again, so that kept programs are found."""
+    monkeypatch.setenv("PLANNER_CACHE", str(tmp_path))
+    scenario = read_scenario("chat_8b_small_cards", catalog)
+
+    def begun_with(known: Known) -> CeilingSet:
+        found = _ceilings(scenario, catalog, known)
+        found.sized({c.key for c in found.at_ceilings.candidates[:4]})
+        known.save()
+        return found
+
+    first = begun_with(Known(outcomes=OutcomeStore("run")))
+    later = begun_with(Known(outcomes=OutcomeStore("run")))
+    assert [(c.key, c.bucket_qps) for c in first.at_ceilings.candidates] == [
+        (c.key, c.bucket_qps) for c in later.at_ceilings.candidates
+    ]
