@@ -23,7 +23,7 @@ from planner.deploy.resolve import (
     tokens_a_step,
 )
 from planner.deploy.sharing_resources import shared_resource
-from planner.deploy.stacks.checking import STACKS, check_stack
+from planner.deploy.stacks.checking import STACKS, check_stack, router_fields
 from planner.deployment import Deployment
 from planner.errors import OutputError
 from planner.plan.replica_group import ReplicaGroup
@@ -82,6 +82,7 @@ def check_files(
         check_stack(target, files, catalog.root, counts)
     elif target in ("kubernetes", "llm-d"):
         check_cluster(files, counts)
+        router_fields(files, catalog.root)
 
 
 def _wanted(plan: Plan, catalog: Catalog) -> dict[str, _Wanted]:

@@ -19,6 +19,7 @@ from planner.findings.break_even import PaymentOption, break_even_months
 from planner.findings.owned_servers import Meanwhile, buy
 from planner.findings.ranges import with_rented_range
 from planner.findings.resale import sold_at_horizon_usd
+from planner.findings.same_work import serves_less
 from planner.findings.schema import Purchase
 from planner.fleet.offers.admitted import offers_of, offers_of_file
 from planner.money.ways_to_pay import Traffic, WayToPay, called, held, side_by_side
@@ -130,7 +131,8 @@ def _rent(plan: Plan, term: Term, solve: Solve, catalog: Catalog) -> _Way | Purc
         return Purchase(term.value, error.what)
     if answer.totals is None:
         return Purchase(term.value, "no fleet is feasible with what is on offer")
-    return _paid(answer, term.value, catalog)
+    less = serves_less(answer, plan)
+    return Purchase(term.value, less) if less else _paid(answer, term.value, catalog)
 
 
 def terms_on_offer(question: Scenario, catalog: Catalog) -> tuple[Term, ...]:
@@ -234,7 +236,7 @@ def _own(
                 fleet = solve(restrict(plan.scenario, {"gpu": gpu}))
             except InputError:
                 continue
-        if fleet is not None and fleet.totals is not None:
+        if fleet is not None and fleet.totals is not None and not serves_less(fleet, plan):
             found = buy(fleet, gpu, meanwhile, catalog, horizon.months, ends=horizon.ends)
             options += (_Way(text, paid) for text, paid in found)
     if not options:
