@@ -143,12 +143,12 @@ def intervals(
     predicted: Values, play: Callable[[Off], Values], off: Sequence[Ends], beyond: Beyond
 ) -> dict[Measure, Interval]:
     """The interval around every predicted measure, from the run played at both ends of each error."""
-    played = [(play(low), play(high)) for low, high in off]
+    both_ends = [(play(low), play(high)) for low, high in off]
     found = {}
     for measure, value in predicted.items():
         if not value > 0:
             continue
-        moved = [[_moved(end[measure], value) for end in both] for both in played]
+        moved = [[_moved(end[measure], value) for end in both] for both in both_ends]
         lower, upper = beyond.ends(measure)
         down = math.hypot(*(min(*each, 0.0) for each in moved), lower)
         up = math.hypot(*(max(*each, 0.0) for each in moved), upper)

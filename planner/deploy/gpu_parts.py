@@ -151,29 +151,31 @@ def part_needs(launches: tuple[Launch, ...], *, by_cluster: bool) -> list[str]:
 
 
 def _cutting(parts: Iterable[Launch], layouts: Mapping[str, tuple[str, int]]) -> list[str]:
-    """How the operator's MIG manager is told."""
+    """How the operator's MIG manager is configured."""
     labels = _labels(x for x in parts if x.profile and x.gpu.name in layouts)
     if not labels:
         return []
-    told = {"spec": {"mig": {"strategy": "mixed"}, "migManager": {"config": {"name": MIG_NAME}}}}
+    settings = {
+        "spec": {"mig": {"strategy": "mixed"}, "migManager": {"config": {"name": MIG_NAME}}}
+    }
     labelled = [
         f"kubectl label nodes -l {label} nvidia.com/mig.config={gpu} --overwrite"
         for gpu, label in labels
     ]
-    return [f"kubectl apply -f {MIG}", f"{PATCH} '{json.dumps(told)}'", *labelled]
+    return [f"kubectl apply -f {MIG}", f"{PATCH} '{json.dumps(settings)}'", *labelled]
 
 
 def _slicing(parts: Iterable[Launch]) -> list[str]:
-    """How the operator's device plugin is told."""
+    """How the operator's device plugin is configured."""
     labels = _labels(x for x in parts if x.is_time_slice)
     if not labels:
         return []
-    told = {"spec": {"devicePlugin": {"config": {"name": TIME_SLICES_NAME}}}}
+    settings = {"spec": {"devicePlugin": {"config": {"name": TIME_SLICES_NAME}}}}
     labelled = [
         f"kubectl label nodes -l {label} nvidia.com/device-plugin.config={gpu} --overwrite"
         for gpu, label in labels
     ]
-    return [f"kubectl apply -f {TIME_SLICES}", f"{PATCH} '{json.dumps(told)}'", *labelled]
+    return [f"kubectl apply -f {TIME_SLICES}", f"{PATCH} '{json.dumps(settings)}'", *labelled]
 
 
 def _labels(launches: Iterable[Launch]) -> list[tuple[str, str]]:
