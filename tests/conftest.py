@@ -5,15 +5,18 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import shared_data
-import solved_once
 
 shared_data.share()
 
+import solved_once  # noqa: E402  # what it imports reads the shared catalog
+
 from planner.catalog.store import Catalog, load_catalog  # noqa: E402  # the shared one
+from planner.plan.schema import Plan  # noqa: E402
 
 REPOSITORY = Path(__file__).parents[1]
 COLLECT_AFTER = (
@@ -74,6 +77,19 @@ def simulated_main_plan(tmp_path_factory) -> Path:
     """The plan of the main scenario, simulated, as the command line writes it."""
     folder = solved_once.shared_folder(tmp_path_factory.getbasetemp())
     return solved_once.plan_file(folder, "simulated-main-plan")
+
+
+@pytest.fixture(scope="session")
+def shipped_plan(tmp_path_factory) -> Callable[[str], Plan]:
+    """Gives the plan of a shipped scenario by the closed form, by name; each is solved once in a run."""
+    folder = solved_once.shared_folder(tmp_path_factory.getbasetemp())
+    return lambda name: solved_once.shipped_plan(folder, name, load_catalog())
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory, monkeypatch) -> None:
+    """Commands one after another keep between them what users' keep, in an empty folder of this test."""
+    monkeypatch.setenv("PLANNER_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

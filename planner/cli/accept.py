@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FAILED = 3
 
 
-@click.command(name="accept", short_help="check a load test of one replica against the plan")
+@click.command(name="accept")
 @click.argument("results", nargs=-1, type=PIPED_FILE)
 @click.option(
     "--plan",

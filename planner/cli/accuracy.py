@@ -15,7 +15,7 @@ from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 NOTHING_USABLE = 2
 
 
-@click.command(name="accuracy", short_help="predict measured points and print the error")
+@click.command(name="accuracy")
 @click.argument("points", type=PIPED_FILE)
 @format_option("table", "json", "md", text="Output format.")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write to this file.")

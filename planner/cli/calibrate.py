@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from planner.accuracy.points import MeasuredPoint
 
 
-@click.command(name="calibrate", short_help="fit the latency model to your own measurements")
+@click.command(name="calibrate")
 @click.argument("points", nargs=-1, required=True, type=PIPED_FILE)
 @click.option("-o", "--output", required=True, type=OUTPUT_FILE, help="File to write.")
 @setting_options

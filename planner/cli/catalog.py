@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Named = TypeVar("Named")
 
 
-@click.group(name="catalog", short_help="list models, GPUs, offers and engines")
+@click.group(name="catalog")
 def command() -> None:
     """List what the catalogs hold, or show one entry.
 

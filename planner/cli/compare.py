@@ -12,7 +12,7 @@ from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
 
-@click.command(name="compare", short_help="solve under several restrictions, side by side")
+@click.command(name="compare")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @click.option(

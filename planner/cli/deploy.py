@@ -24,7 +24,7 @@ TARGETS = (
 )
 
 
-@click.command(name="deploy", short_help="write launch commands and manifests for a plan")
+@click.command(name="deploy")
 @click.argument("plan", metavar="PLAN.json")
 @click.option("--target", required=True, type=click.Choice(TARGETS), help="What to write.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the files.")

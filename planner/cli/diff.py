@@ -18,7 +18,7 @@ from planner.solving.options import SolveOptions
 EXIT_INCREASED = 1
 
 
-@click.command(name="diff", short_help="what changed between two plans or scenarios, and why")
+@click.command(name="diff")
 @click.argument("old", type=SCENARIO)
 @click.argument("new", type=SCENARIO)
 @set_option

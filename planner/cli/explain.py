@@ -12,7 +12,7 @@ from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
 
-@click.command(name="explain", short_help="derive the plan step by step")
+@click.command(name="explain")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @solve_options(verify="simulate")

@@ -16,7 +16,7 @@ from planner.solving.options import Verify
 QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 
 
-@click.command(name="frontier", short_help="cost against latency and resilience")
+@click.command(name="frontier")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @click.option(

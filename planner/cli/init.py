@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,15 +11,17 @@ from planner.cli.shared.names import MODEL
 from planner.cli.shared.output_options import catalogs_option
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import InputError
+from planner.scenario.template import (
+    KINDS,
+    QUESTIONS,
+    WAYS,
+    Answers,
+    commented_scenario,
+    questions_of,
+)
 
-if TYPE_CHECKING:
-    from planner.scenario.template import Answers
 
-KINDS = ("requests", "conversations", "batch", "embed", "rerank", "classify")
-WAYS = ("speculation", "kv-offload", "disaggregation")
-
-
-@click.command(name="init", short_help="write a first scenario, commented")
+@click.command(name="init")
 @click.option("--from-model", "model", metavar="MODEL", type=MODEL, help="Do not ask; plan MODEL.")
 @click.option(
     "--kind",
@@ -65,7 +66,6 @@ def command(
     from planner.catalog.store import load_catalog
     from planner.reporting.files import must_be_new, write_file
     from planner.scenario.reader import checked
-    from planner.scenario.template import Answers, commented_scenario
     from planner.scenario.text.yaml_source import parse_source
 
     if not force:
@@ -87,8 +87,6 @@ def command(
 
 def _requested(given: dict[str, str]) -> Answers:
     """Ask for what is not given."""
-    from planner.scenario.template import QUESTIONS, Answers, questions_of
-
     model = click.prompt("Model (planner catalog models lists them)", err=True)
     usual = Answers(model, **given)
     if "kind" not in given:

@@ -71,6 +71,7 @@ class LazyGroup(click.Group):
             return None
         command = importlib.import_module(f"planner.cli.{FILES.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
+        command.short_help = COMMANDS[cmd_name]
         return with_quiet(command)
 
     def resolve_command(

@@ -7,7 +7,7 @@ import click
 from planner.cli.shared.output_options import catalogs_option
 
 
-@click.command(name="mcp", short_help="offer the planner as tools over MCP")
+@click.command(name="mcp")
 @catalogs_option
 def command(catalogs: str | None) -> int:
     """Offer solve, compare, memory, explain and check as tools, on standard input and output.

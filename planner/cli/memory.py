@@ -21,11 +21,7 @@ from planner.cli.subcommands.memory_fits import fits
 _options = output_options("table", "json", "md")
 
 
-@click.group(
-    name="memory",
-    short_help="weights, KV cache and memory: what fits",
-    invoke_without_command=True,
-)
+@click.group(name="memory", invoke_without_command=True)
 @click.option(
     "--model",
     type=PIPED_MODEL,

@@ -19,7 +19,7 @@ MEMO_FORMATS = ("html", "md", "table")
 FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 
 
-@click.command(name="report", short_help="write a report: html, md, csv, xlsx or json")
+@click.command(name="report")
 @click.argument("source", metavar="SCENARIO|PLAN.json", type=SCENARIO)
 @set_option
 @format_option(*FORMATS, default="html")

@@ -7,7 +7,7 @@ import click
 from planner.cli.shared.output_options import output_option
 
 
-@click.command(name="schema", short_help="print the JSON Schema of a scenario file")
+@click.command(name="schema")
 @output_option
 def command(output: str | None) -> int:
     """Print the JSON Schema of a scenario file.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from planner.session import Session
 
 
-@click.command(name="serve", short_help="open the planner in a browser")
+@click.command(name="serve")
 @click.argument("scenario", required=False, type=SCENARIO)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

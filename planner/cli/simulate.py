@@ -35,7 +35,7 @@ def _scaling(
     return tuple(events)
 
 
-@click.command(name="simulate", short_help="simulate a plan under load and print its percentiles")
+@click.command(name="simulate")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @click.option("--plan", type=click.Path(dir_okay=False), help="A plan written by planner solve.")

@@ -21,7 +21,7 @@ from planner.solving.options import SolveOptions
 BRIEF_WIDTH = 100  # columns of a file
 
 
-@click.command(name="solve", short_help="find the cheapest fleet that meets the targets")
+@click.command(name="solve")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @solve_options(verify="simulate")

@@ -35,7 +35,7 @@ def _ranges(command: Any) -> Any:
     return command
 
 
-@click.command(name="sweep", short_help="cost over a range of rates, lengths, targets or prices")
+@click.command(name="sweep")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @_ranges

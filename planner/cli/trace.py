@@ -8,7 +8,7 @@ from planner.cli.shared.output_options import format_option, output_option, tabl
 from planner.cli.shared.paths import PIPED_FILE
 
 
-@click.group(name="trace", short_help="describe a request trace")
+@click.group(name="trace")
 def command() -> None:
     """Look at request traces: Azure, BurstGPT, Mooncake, Bailian, records of AIPerf and inference-perf,
     OpenTelemetry's GenAI spans, engine request logs, or arrival_s,prompt_tokens,output_tokens (and

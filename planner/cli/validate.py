@@ -16,7 +16,7 @@ INVALID = 2
 TABLES = (".csv", ".tsv")
 
 
-@click.command(name="validate", short_help="list every problem of a scenario file")
+@click.command(name="validate")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @catalogs_option

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FAILED = 2
 
 
-@click.command(name="verify", short_help="recompute a plan and prove its cost again")
+@click.command(name="verify")
 @click.argument("plan", type=click.Path(dir_okay=False))
 @catalog_options
 @click.option(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from planner.catalog.store import Catalog
 from planner.comparison.options import Progress
 from planner.errors import InputError
+from planner.findings.same_work import serves_less
 from planner.findings.schema import PriceRung
 from planner.fleet.offers.admitted import admitted_offers
 from planner.plan.labels import rented
@@ -28,7 +29,7 @@ def ladder(
     for done, (name, question) in enumerate(questions.items()):
         if progress is not None:
             progress(done, len(questions), f"prices of {name}")
-        rungs.append(_rung(name, question, solve))
+        rungs.append(_rung(name, question, solve, plan))
     return tuple(rungs)
 
 
@@ -67,13 +68,15 @@ def _cheapest_region(plan: Plan, question: Scenario, catalog: Catalog) -> tuple[
     return None if best is None else (best.provider, best.region)
 
 
-def _rung(name: str, question: Scenario, solve: Solve) -> PriceRung:
+def _rung(name: str, question: Scenario, solve: Solve, plan: Plan) -> PriceRung:
     try:
         answer = solve(question)
     except InputError as error:
         return PriceRung(name, None, None, error.what)
     if answer.totals is None:
         return PriceRung(name, None, None, "no fleet is feasible with what is on offer")
+    if less := serves_less(answer, plan):
+        return PriceRung(name, None, None, less)
     nodes = rented(answer)
     gpu_hours = sum(n.count * n.gpus_per_node * n.hours_share for n in nodes)
     return PriceRung(

@@ -15,10 +15,11 @@ from planner.comparison.options import Progress
 from planner.comparison.restriction import restrict
 from planner.errors import InputError
 from planner.findings.api_tokens import api_price, api_quotes
-from planner.findings.break_even import Standing, break_even_months
+from planner.findings.break_even import PaymentOption, break_even_months
 from planner.findings.owned_servers import Meanwhile, buy
 from planner.findings.ranges import with_rented_range
 from planner.findings.resale import sold_at_horizon_usd
+from planner.findings.same_work import serves_less
 from planner.findings.schema import Purchase
 from planner.fleet.offers.admitted import offers_of, offers_of_file
 from planner.money.ways_to_pay import Traffic, WayToPay, called, held, side_by_side
@@ -78,13 +79,13 @@ def _side_by_side(
     ways = tuple(ways)
     known = [w.paid for w in ways if isinstance(w, _Way)]
     rows = iter(side_by_side(known, traffic, plan.scenario.horizon.months, rate))
-    base = next(_standing(w) for w in ways if isinstance(w, _Way))
+    base = next(_payment_option(w) for w in ways if isinstance(w, _Way))
     for way in ways:
         if isinstance(way, Purchase):
             yield way
             continue
         row = next(rows)
-        mine = _standing(way)
+        mine = _payment_option(way)
         first = way.paid is known[0]
         cash, counted = (None, None) if first else break_even_months(mine, base, rate)
         yield replace(
@@ -107,12 +108,14 @@ def _side_by_side(
         )
 
 
-def _standing(way: _Way) -> Standing:
+def _payment_option(way: _Way) -> PaymentOption:
     """The way as it stands month by month."""
-    return Standing(way.paid.ledger, tuple(r.holding for r in way.text.rentals), way.text.owned)
+    return PaymentOption(
+        way.paid.ledger, tuple(r.holding for r in way.text.rentals), way.text.owned
+    )
 
 
-def _owed_early_usd(way: Standing) -> float:
+def _owed_early_usd(way: PaymentOption) -> float:
     """The most that giving up at the end of a month of the horizon leaves to be paid [USD]."""
     return max(
         math.fsum(h.usd_per_month * (1 - h.upfront_share) * h.exit_months(m) for h in way.holdings)
@@ -128,7 +131,8 @@ def _rent(plan: Plan, term: Term, solve: Solve, catalog: Catalog) -> _Way | Purc
         return Purchase(term.value, error.what)
     if answer.totals is None:
         return Purchase(term.value, "no fleet is feasible with what is on offer")
-    return _paid(answer, term.value, catalog)
+    less = serves_less(answer, plan)
+    return Purchase(term.value, less) if less else _paid(answer, term.value, catalog)
 
 
 def terms_on_offer(question: Scenario, catalog: Catalog) -> tuple[Term, ...]:
@@ -232,7 +236,7 @@ def _own(
                 fleet = solve(restrict(plan.scenario, {"gpu": gpu}))
             except InputError:
                 continue
-        if fleet is not None and fleet.totals is not None:
+        if fleet is not None and fleet.totals is not None and not serves_less(fleet, plan):
             found = buy(fleet, gpu, meanwhile, catalog, horizon.months, ends=horizon.ends)
             options += (_Way(text, paid) for text, paid in found)
     if not options:

@@ -33,6 +33,7 @@ class LeftOut(PlanPart):
     """What the search left out, and its cheapest fleet found [USD/h]; None where it has none.
 
     By the closed form, on the GPU types that come closest: a full search may find a cheaper one.
+    status: "feasible" or "unknown" where its time did not suffice to prove that cost, or that there is none.
     against_usd_per_hour: what the closed form alone finds for the search itself, where simulations made
     the plan cost something else.
     """
@@ -40,8 +41,9 @@ class LeftOut(PlanPart):
     name: str
     usd_per_hour: float | None
     against_usd_per_hour: float | None = None
+    status: Status = "optimal"
 
-    _written = omit_defaults("against_usd_per_hour")
+    _written = omit_defaults("against_usd_per_hour", "status")
 
 
 class RejectionGroup(PlanPart):

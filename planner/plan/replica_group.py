@@ -47,17 +47,21 @@ class Prediction(PlanPart):
 
     _written = omit_defaults("own_s")
 
-    def seconds(self, key: str) -> float | None:
-        """The prediction for a target's key such as ``ttft_p99`` [s]; None where there is none."""
-        fixed = {
+    @property
+    def by_key_s(self) -> dict[str, float | None]:
+        """Every prediction by the key of its target, such as ``ttft_p99`` [s]; None where there is none."""
+        named = {
             "ttft_p50": self.ttft_p50_s,
             "ttft_p99": self.ttft_p99_s,
             "tpot_p50": self.tpot_p50_s,
             "tpot_p99": self.tpot_p99_s,
             "e2e_p99": self.e2e_p99_s,
         }
-        value = fixed.get(key)
-        return self.others_s.get(f"{key}_s") if value is None else value
+        return {**named, **{key.removesuffix("_s"): value for key, value in self.others_s.items()}}
+
+    def seconds(self, key: str) -> float | None:
+        """The prediction for a target's key such as ``ttft_p99`` [s]; None where there is none."""
+        return self.by_key_s.get(key)
 
 
 class StepBreakdown(PlanPart):

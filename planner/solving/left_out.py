@@ -77,7 +77,13 @@ def priced(name: str, solution: Solution, against: float | None = None) -> LeftO
     """The cost of a solution under the name of what was left out; None where there is no fleet."""
     found = solution.status in ("optimal", "feasible")
     cost = solution.objective_usd_per_hour if found else None
-    return LeftOut(name=name, usd_per_hour=cost, against_usd_per_hour=against)
+    status = solution.status if _is_open(solution) else "optimal"
+    return LeftOut(name=name, usd_per_hour=cost, against_usd_per_hour=against, status=status)
+
+
+def _is_open(solution: Solution) -> bool:
+    """Whether the time ran out before anything was proved."""
+    return solution.status in ("feasible", "unknown")
 
 
 def _by_closed_form(
@@ -184,7 +190,8 @@ def _mixes(
         wider = _with_kinds(problem, service.name, most + 1)
         solution = decide(wider, brief, cost_alone=True, proved=proved)
         cost, own = solution.objective_usd_per_hour, decided.solution.objective_usd_per_hour
-        if cost is not None and own is not None and cost < own * (1 - 1e-6):
+        cheaper = cost is not None and own is not None and cost < own * (1 - 1e-6)
+        if cheaper or _is_open(solution):
             label = f"{service.name}: " if len(scenario.services) > 1 else ""
             yield priced(f"{label}max_deployments {most + 1}", solution)
 

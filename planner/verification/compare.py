@@ -23,6 +23,7 @@ PROVED_ELSEWHERE = frozenset(
         *("objective_usd_per_hour", "bound_usd_per_hour", "gap"),  # the certificate's own checks
         *("alternatives", "native_precision"),  # fleet by fleet, in ``alternative_checks``
         *("as_predicted", "cheapest"),  # as far as they were proved, in ``beside_checks``
+        "left_out",  # likewise, in ``left_out_checks``
     }
 )
 
@@ -45,6 +46,7 @@ def restated_checks(plan: Plan, again: Plan) -> Iterator[Check]:
                 yield Check(FAMILY, statement, Verdict.HOLDS, "as recomputed")
     yield from alternative_checks(plan, again)
     yield from beside_checks(plan, again)
+    yield from left_out_checks(plan, again)
 
 
 def beside_checks(plan: Plan, again: Plan) -> Iterator[Check]:
@@ -64,6 +66,22 @@ def beside_checks(plan: Plan, again: Plan) -> Iterator[Check]:
         for path, found, required in wrong:
             yield Check(FAMILY, path, Verdict.FAILS, _written(found), f"= {_written(required)}")
         if stated is not None and not wrong:
+            yield Check(FAMILY, where, Verdict.HOLDS, "as recomputed")
+
+
+def left_out_checks(plan: Plan, again: Plan) -> Iterator[Check]:
+    """What the search left out, priced again; not what the time did not suffice to prove."""
+    known = {o.name: o for o in again.left_out}
+    stated = {o.name: o for o in plan.left_out}
+    for name in (*stated, *(n for n in known if n not in stated)):
+        where, one, other = f"left_out: {name}", stated.get(name), known.get(name)
+        if any(o is not None and o.status != "optimal" for o in (one, other)):
+            yield skipped(FAMILY, where, "not proved in its time")
+            continue
+        wrong = list(differences(_values(one), _values(other), where))
+        for path, found, required in wrong:
+            yield Check(FAMILY, path, Verdict.FAILS, _written(found), f"= {_written(required)}")
+        if not wrong:
             yield Check(FAMILY, where, Verdict.HOLDS, "as recomputed")
 
 

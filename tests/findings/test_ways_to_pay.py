@@ -5,6 +5,7 @@ import pytest
 
 from planner.catalog.store import load_catalog
 from planner.findings.owned_servers import nodes_for
+from planner.findings.price_ladder import ladder
 from planner.findings.ways_to_pay import purchases
 from planner.money.ownership import AddedServers
 from planner.money.rates import CashFlow, present_value_usd
@@ -68,6 +69,28 @@ def test_what_nobody_offers_has_no_cost(ways):
     api = {p.way: p for p in purchases(unhosted, catalog(), RATE)}["API"]
     assert api.cost_usd is None
     assert "no API price" in api.what
+
+
+def test_a_term_that_serves_less_is_no_way_to_pay_for_the_plan():
+    """Where stock is short and priorities decide, a term with nothing on offer cost nothing."""
+
+    def short(scenario):
+        plan = solve(scenario)
+        served = {"spot": 0.0, "1-year": 0.95}.get(scenario.prices.terms[0], 1.0)
+        if plan.totals is None:
+            return plan
+        services = tuple(
+            s.model_copy(update={"served_qps": served * s.served_qps}) for s in plan.services
+        )
+        return plan.model_copy(update={"services": services})
+
+    plan = build.plan()
+    found = {p.way: p for p in purchases(plan, catalog(), RATE, short)}
+    assert found["spot"].cost_usd is None
+    assert found["spot"].what == f"serves 0 requests/s, the plan {plan.services[0].served_qps:.3g}"
+    assert found["1-year"].cost_usd is not None  # as near as the closed form is
+    spot = plan.model_copy(update={"scenario": build.scenario(prices={"terms": ("spot",)})})
+    assert {rung.usd_per_month for rung in ladder(spot, catalog(), short)} == {None}
 
 
 def test_owned_servers_are_bought_and_keep_a_value_that_is_said(ways):

@@ -16,6 +16,7 @@ from planner.reporting.document import Quantity, written
 from planner.reporting.formats import csv_table, html, markdown
 from planner.reporting.plan import deliver_plan
 from planner.reporting.plan import spreadsheet as xlsx
+from planner.reporting.plan.decision_text import decision_lines
 from planner.reporting.plan.plan_document import plan_document
 
 
@@ -180,7 +181,11 @@ def test_what_runs_today_is_kept_and_not_rented():
     mixed = build.plan(nodes=(build.node(), build.node(term="owned", provider="own", count=2)))
     document = plan_document(findings_for(mixed))
     assert document.headline.startswith(
-        "Keep 2 x h100x8 at own (us-east-1, owned), rent 3 x h100x8"
+        "Keep 2 x h100x8 (own, us-east-1), rent 3 x h100x8 at acme (us-east-1, on-demand)"
+    )
+    (line,) = (text for text in decision_lines(mixed) if "Rent:" in text)
+    assert line.startswith(
+        "Keep: 2 x h100x8 (own). Rent: 3 x h100x8 (acme us-east-1, on-demand). Offers considered"
     )
 
 

@@ -8,9 +8,14 @@ import pytest
 
 from planner.api import solve
 from planner.catalog.store import Catalog
+from planner.fleet.program.problem import Solution
+from planner.plan.alternatives import LeftOut
 from planner.plan.schema import Plan
 from planner.reporting.plan.decision_text import searched_line
 from planner.scenario.schema import Scenario
+from planner.solving.left_out import priced
+from planner.verification.check import Verdict
+from planner.verification.compare import left_out_checks
 
 R1: dict[str, Any] = {
     "model": "deepseek-ai/DeepSeek-R1",
@@ -130,3 +135,42 @@ def test_prompts_and_answers_apart_are_priced_where_they_are_searched(catalog: C
     (apart,) = [a for a in plan.alternatives if a.restricted_to == "prefill and decode apart"]
     assert "1P (" in apart.label
     assert apart.usd_per_hour >= cost(plan)
+
+
+def test_what_is_left_out_costs_the_same_among_all_deployments(
+    catalog: Catalog, r1: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planner.solving.left_out.cheapest_alone", lambda *_given, **_more: None)
+    assert planned(catalog, R1).left_out == r1.left_out
+    assert r1.left_out
+
+
+def test_what_the_time_did_not_suffice_to_prove_is_no_price(r1: Plan) -> None:
+    """An incumbent of a busy machine was printed as what FP8 costs: $51.26/h, where $7.11/h is the least."""
+    found = (
+        LeftOut(name="a", usd_per_hour=51.26, status="feasible"),
+        LeftOut(name="b", usd_per_hour=None, status="unknown"),
+        LeftOut(name="c", usd_per_hour=None),
+    )
+    line = searched_line(r1.model_copy(update={"left_out": found}))
+    assert line.endswith(
+        "a: at most $51.26/h (not proven in its time); b: none found in its time; c: no fleet."
+    )
+    open_ = Solution("feasible", 51.26, 7.0, 6.3)
+    assert priced("a", open_) == found[0]
+    assert priced("b", Solution("unknown", None, 7.0, None)) == found[1]
+    assert priced("c", Solution("infeasible", None, None, None)) == found[2]
+    assert "status" not in found[2].model_dump()
+
+
+def test_verification_compares_what_was_left_out_as_far_as_it_was_proved(r1: Plan) -> None:
+    first, *rest = r1.left_out
+
+    def verdicts(other: LeftOut) -> list[Verdict]:
+        again = r1.model_copy(update={"left_out": (other, *rest)})
+        return [c.verdict for c in left_out_checks(r1, again)]
+
+    assert set(verdicts(first)) == {Verdict.HOLDS}
+    dearer = first.model_copy(update={"usd_per_hour": 1e3})
+    assert verdicts(dearer)[0] == Verdict.FAILS
+    assert verdicts(dearer.model_copy(update={"status": "feasible"}))[0] == Verdict.SKIPPED

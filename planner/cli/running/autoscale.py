@@ -11,7 +11,7 @@ from planner.cli.shared.output_options import document_options
 POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 
 
-@click.command(name="autoscale", short_help="replay a plan's fleet under KEDA, HPA or llm-d")
+@click.command(name="autoscale")
 @click.argument("plan", type=click.Path(dir_okay=False), metavar="PLAN.json")
 @click.option(
     "--rates",

@@ -13,9 +13,7 @@ from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import InputError
 
 
-@click.command(
-    name="import", short_help="make a scenario from the metrics and manifests of a fleet"
-)
+@click.command(name="import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write the scenario to a file.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")

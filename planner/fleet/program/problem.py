@@ -198,6 +198,7 @@ class FleetLimits:
 
     GPUs count as billed: a rented node of eight counts eight, used or not. ``max_vendors``: how many
     may be paid at all. ``max_spot_share`` is of the GPUs that replicas take (``spot_share``).
+    ``mean_usd_per_hour`` is of all periods together, for programs whose dearer fleets are of no use.
     """
 
     max_gpus: int | None = None
@@ -207,6 +208,7 @@ class FleetLimits:
     stock: Mapping[str, int] = field(default_factory=dict)
     caps: tuple[Cap, ...] = ()
     max_vendors: int | None = None
+    mean_usd_per_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

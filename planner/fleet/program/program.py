@@ -52,7 +52,7 @@ Constraints, one function each
     offer     sum_e u[o,e,t] <= nodes the offer has
     stock     GPUs billed of a type <= stock
     max_gpus  GPUs billed <= limit
-    budget    sum price u <= limit
+    budget    sum price u <= limit, or the mean over the periods where dearer fleets are of no use
     power     sum power u <= limit
     cap       sum weight u <= limit: quotas by region or provider, carbon
   spot_share
@@ -92,7 +92,7 @@ from planner.fleet.program.constraints import placement as placement_rows
 from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch, least_cost
 from planner.fleet.program.decomposition.by_period import period_by_period, separable
 from planner.fleet.program.dominance import without_dominated
-from planner.fleet.program.objective import minimise_in_order, until
+from planner.fleet.program.objective import hold_mean, minimise_in_order, until
 from planner.fleet.program.one_place import spread_types
 from planner.fleet.program.problem import Problem, Solution, Solver
 from planner.fleet.program.read_solution import read_solution
@@ -227,6 +227,7 @@ def build(problem: Problem) -> Columns:
     limits.stock(columns)
     limits.max_gpus(columns)
     limits.budget(columns)
+    hold_mean(columns)
     limits.power(columns)
     limits.cap(columns)
     spot_share.spot(columns)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from planner.fleet.program.constraints.migration import overlap_node_hours
 from planner.fleet.program.linear_program import value
 from planner.fleet.program.problem import Demand, Solution
+from planner.fleet.program.standby import with_none_idle
 from planner.fleet.program.variables import Columns
 
 
@@ -38,7 +39,7 @@ def read_solution(columns: Columns, values: list[float], text: Solution) -> Solu
         for key, rate in _routed(columns, values, s, t, replicas, unserved.get((s.key, t), 0.0))
         if rate > 1e-12
     }
-    return replace(
+    found = replace(
         text,
         replicas=replicas,
         nodes={(o, "", t): count for (o, t), count in billed.items()},
@@ -47,6 +48,7 @@ def read_solution(columns: Columns, values: list[float], text: Solution) -> Solu
         unserved_qps=unserved,
         overlap_node_hours=overlap_node_hours(columns, values),
     )
+    return with_none_idle(problem, found)
 
 
 def _routed(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
+from planner.plan.alternatives import LeftOut
 from planner.plan.decision import GroupMargin, LossOfOne
 from planner.plan.labels import MISSES, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
@@ -30,7 +31,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
         return
     groups = _costliest(plan)
     yield from (_run(plan, service, group) for service, group in groups)
-    yield f"Rent: {'; '.join(_offers(plan))}. {_admitted(plan)}"
+    yield f"{_taken(plan)} {_admitted(plan)}"
     yield from _margins([group for _, group in groups], simulated(plan) != MISSES)
     if line := as_predicted_line(plan):
         yield line
@@ -77,14 +78,27 @@ def _drafts(speculation: SpeculationPlan) -> str:
     return f"{speculation.label} ({accepted})"
 
 
-def _offers(plan: Plan) -> Iterator[str]:
+def _taken(plan: Plan) -> str:
+    """What is kept of what runs today, and what is rented."""
     nodes = rented(plan)
-    for node in nodes[:MOST_GROUPS]:
-        owned = node.term == Term.OWNED
-        where = "own" if owned else f"{node.provider} {node.region}, {node.term}"
-        yield f"{node.count} x {node.instance_type} ({where})"
-    if len(nodes) > MOST_GROUPS:
-        yield f"{len(nodes) - MOST_GROUPS} more"
+    kept = [f"{n.count} x {n.instance_type} (own)" for n in nodes if n.term == Term.OWNED]
+    hired = [
+        f"{n.count} x {n.instance_type} ({n.provider} {n.region}, {n.term})"
+        for n in nodes
+        if n.term != Term.OWNED
+    ]
+    parts = [
+        f"{verb}: {'; '.join(_first(names))}."
+        for verb, names in (("Keep", kept), ("Rent", hired))
+        if names
+    ]
+    return " ".join(parts or ["Rent: nothing."])
+
+
+def _first(names: list[str]) -> Iterator[str]:
+    yield from names[:MOST_GROUPS]
+    if len(names) > MOST_GROUPS:
+        yield f"{len(names) - MOST_GROUPS} more"
 
 
 def _admitted(plan: Plan) -> str:
@@ -200,7 +214,9 @@ def _spare(loss: LossOfOne) -> str:
 def _mixed(plan: Plan) -> Iterator[str]:
     """What one kind of replica more than the default would save, where it would."""
     for other in plan.left_out:
-        if MIX in other.name and other.usd_per_hour is not None and plan.totals is not None:
+        if MIX not in other.name or other.usd_per_hour is None or plan.totals is None:
+            continue
+        if other.usd_per_hour < plan.totals.usd_per_hour or other.status == "optimal":
             less = rounding.relative(plan.totals.usd_per_hour, other.usd_per_hour)
             cost = rounding.usd_per_hour(other.usd_per_hour)
             yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."
@@ -238,16 +254,17 @@ def _searched(plan: Plan) -> Iterator[str]:
     own = plan.totals.usd_per_hour
     bases = (o.against_usd_per_hour for o in plan.left_out)
     base = next((usd for usd in bases if usd is not None), None)
-    text = (
-        f"{o.name}: {_against(o.usd_per_hour, o.against_usd_per_hour or own)}"
-        for o in plan.left_out
-    )
+    text = (f"{o.name}: {_against(o, o.against_usd_per_hour or own)}" for o in plan.left_out)
     itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
     yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
 
 
-def _against(usd_per_hour: float | None, base: float) -> str:
+def _against(other: LeftOut, base: float) -> str:
+    """Its cost beside the plan's; a fleet that its time did not suffice to prove is no price."""
+    usd_per_hour = other.usd_per_hour
     if usd_per_hour is None:
-        return "no fleet"
+        return "no fleet" if other.status == "optimal" else "none found in its time"
+    if other.status != "optimal":
+        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time)"
     against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
     return f"{rounding.usd_per_hour(usd_per_hour)}{against}"

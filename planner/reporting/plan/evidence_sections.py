@@ -6,7 +6,7 @@ from planner.derivation.rows import DerivationStep
 from planner.findings.schema import Findings
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
-from planner.reporting.charts import money as charts
+from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
     Block,
     Cell,
@@ -49,7 +49,7 @@ def alternatives(findings: Findings) -> Section:
         )
         note = ALTERNATIVES_NOTE if plan.verification.rounds else ""
         blocks.append(Table("alternatives", "Alternatives considered", columns, rows, note))
-        blocks.append(charts.cost_by_option(plan, others))
+        blocks.append(money_charts.cost_by_option(plan, others))
     blocks += _frontier(findings)
     if plan.rejections:
         blocks.append(_rejections(plan))
@@ -69,7 +69,7 @@ def _frontier(findings: Findings) -> tuple[Block, ...]:
     rows = rows_of(findings.frontier, columns)
     note = "Each row is the cheapest fleet under its target; none is both cheaper and faster."
     table = Table("frontier", "What faster tokens cost", columns, rows, note)
-    return (table, charts.pareto(findings.plan, findings.frontier))
+    return (table, money_charts.pareto(findings.plan, findings.frontier))
 
 
 def _rejections(plan: Plan) -> Table:

@@ -8,8 +8,8 @@ from planner.findings.schema import Findings
 from planner.plan.money import Cash
 from planner.plan.schema import Plan
 from planner.reporting import rounding
-from planner.reporting.charts import cash as money_charts
-from planner.reporting.charts import money as charts
+from planner.reporting.charts import cash as cash_charts
+from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
     Block,
     Column,
@@ -51,8 +51,8 @@ def cost(findings: Findings) -> Section:
         blocks.append(_ways(findings))
         if sum(p.cost_usd is not None for p in findings.purchases) > 1:
             months = findings.plan.scenario.horizon.months
-            blocks.append(charts.ways_to_pay(findings.purchases, months))
-            blocks.append(charts.cumulative(findings.purchases))
+            blocks.append(money_charts.ways_to_pay(findings.purchases, months))
+            blocks.append(money_charts.cumulative(findings.purchases))
             blocks.append(_ranges(findings))
     return Section("cost", "Cost", tuple(blocks))
 
@@ -80,9 +80,9 @@ def _cash(plan: Plan) -> Iterator[Block]:
     )
     yield Table("cash", "Cash and accrued cost", columns, sums, note=rule)
     yield _by_quarter(cash)
-    yield money_charts.cash_by_month(cash)
+    yield cash_charts.cash_by_month(cash)
     if cash.committed_usd:
-        yield charts.exposure(cash)
+        yield money_charts.exposure(cash)
 
 
 def _by_quarter(cash: Cash) -> Table:
@@ -243,7 +243,7 @@ def sensitivity(findings: Findings) -> Section:
                 "stated, solved the same way."
             ),
             *price_sections.tornado(findings),
-            charts.sensitivity(base, findings.what_ifs),
+            money_charts.sensitivity(base, findings.what_ifs),
             Table("sensitivity", "Each change by itself", columns, tuple(rows)),
         ),
     )

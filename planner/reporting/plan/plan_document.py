@@ -119,6 +119,9 @@ def _listed(names: list[str]) -> str:
 
 def _text(node: NodeCount) -> str:
     part = f", {rounding.share(node.hours_share)} of the time" if node.hours_share < 1 else ""
+    if node.term == Term.OWNED:
+        where = "own" if node.region == "own" else f"own, {node.region}"
+        return f"{node.count} x {node.instance_type} ({where}{part})"
     return (
         f"{node.count} x {node.instance_type} at {node.provider} ({node.region}, {node.term}{part})"
     )

@@ -8,7 +8,7 @@ from planner.catalog.offer import Offer
 from planner.findings.schema import Findings
 from planner.plan.schema import Plan
 from planner.reporting import rounding
-from planner.reporting.charts import cash as money_charts
+from planner.reporting.charts import cash as cash_charts
 from planner.reporting.document import (
     Block,
     Cell,
@@ -140,7 +140,7 @@ def tornado(findings: Findings) -> Iterator[Block]:
     for of in dict.fromkeys(s.of for s in findings.swings):
         base = _base(findings, of)
         swings = [s for s in findings.swings if s.of == of]
-        if base is not None and (figure := money_charts.tornado(swings, base, of)) is not None:
+        if base is not None and (figure := cash_charts.tornado(swings, base, of)) is not None:
             yield figure
     columns = (
         Column("input", "Input"),

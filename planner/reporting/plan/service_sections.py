@@ -56,18 +56,8 @@ def sections(findings: Findings) -> tuple[Section, ...]:
 
 def predicted_s(service: ServicePlan, key: str) -> float | None:
     """The worst prediction of ``ttft_p99`` among the service's replica groups [s]."""
-    known = [v for g in service.replica_groups if (v := _percentiles(g).get(key)) is not None]
+    known = [v for g in service.replica_groups if (v := g.predicted.seconds(key)) is not None]
     return max(known, default=None)
-
-
-def _percentiles(group: ReplicaGroup) -> dict[str, float | None]:
-    p = group.predicted
-    fixed = {
-        name.removesuffix("_s"): getattr(p, name)
-        for name in type(p).model_fields
-        if name.endswith("_s") and name not in ("others_s", "own_s")
-    }
-    return {**fixed, **{k.removesuffix("_s"): v for k, v in p.others_s.items()}}
 
 
 def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, ReplicaGroup]]:
@@ -209,7 +199,7 @@ def _percentiles_of(services: tuple[ServicePlan, ...], findings: Findings) -> It
             g.evidence,
         )
         for s, g in _each(services)
-        for key, value in _percentiles(g).items()
+        for key, value in g.predicted.by_key_s.items()
         if value is not None or (key in s.targets and g.predicted.method == "simulated")
     )
     if rows:

@@ -90,6 +90,8 @@ def _paid_in(way: Purchase, month: str, places: Places) -> str:
     if way.api is not None:
         within = f"AND({month}>0,{month}<=Horizon_months)"
         return f"IF({within},{API_MONTH.format(month=month)},0)"
+    if way.owned is None and not way.rentals:
+        return "0"
     if way.owned is None:
         return places[way.rentals].paid_in(month)
     meanwhile = places.get(way.owned.meanwhile)
@@ -170,6 +172,8 @@ def _left(way: Purchase, places: Places) -> str:
     if way.owned is not None:
         worth = summed(o.worth_at_horizon for o in orders_of(way.owned))
         return f"IF(Need_ends=1,0,{worth})"
+    if not way.rentals:
+        return "0"
     return f"IF(Need_ends=1,0,{places[way.rentals].paid_ahead()})"
 
 

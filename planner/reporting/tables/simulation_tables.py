@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from planner.reporting import rounding
-from planner.reporting.charts import canvas
+from planner.reporting.charts import canvas, figures
 from planner.reporting.document import (
     Block,
     Column,
@@ -176,7 +175,7 @@ def _series_figure(run: SimulationResult, suffix: str) -> Figure:
         axes.legend(loc="upper left", fontsize=8)
 
     key, title = f"load{suffix}".replace("_", "-"), "Requests in the fleet over time"
-    return Figure(key, title, description, partial(canvas.draw, key, title, description, paint))
+    return figures.figure(key, title, description, paint, 2.7)
 
 
 def requests_table(checks: dict[str, StudiedService]) -> Table:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from workbook_reader import SOFFICE, as_workbook, named, priced, recalculated, sums_with
 
-from planner.findings.break_even import Standing, break_even_months
+from planner.findings.break_even import PaymentOption, break_even_months
 from planner.findings.resale import sold_at_horizon_usd
 from planner.findings.ways_to_pay import rentals_of
 from planner.plan.money import Cash
@@ -155,17 +155,17 @@ def with_break_even(findings):
 
     horizon = findings.plan.scenario.horizon
 
-    def standing(way):
+    def option(way):
         held = tuple(r.holding for r in (way.owned.meanwhile if way.owned else way.rentals))
         paid_for = ledger(held, horizon.months, ends=horizon.ends)
         if way.owned is None:
-            return Standing(paid_for, held)
+            return PaymentOption(paid_for, held)
         own = paid(way.owned, paid_for, horizon.months, ends=horizon.ends).ledger
-        return Standing(own, (), way.owned)
+        return PaymentOption(own, (), way.owned)
 
-    base, ways = standing(findings.purchases[0]), []
+    base, ways = option(findings.purchases[0]), []
     for way in findings.purchases[:3]:
-        mine = standing(way)
+        mine = option(way)
         cash, counted = break_even_months(mine, base, findings.discount_rate)
         sold = sold_at_horizon_usd(mine.ledger, findings.discount_rate) if way.owned else 0.0
         months = {"break_even_month": cash, "counted_break_even_month": counted}
