@@ -11,6 +11,7 @@ holds. How many replicas of a kind were too few is remembered, so that the round
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from planner.serving.simulation.service_simulation import SimulatedService
@@ -110,13 +111,19 @@ def _may_hold(replayed: SimulatedAtPlan, near: NearWinners, scale: float) -> boo
 
 
 def _holds_at(replayed: SimulatedAtPlan, near: NearWinners, scale: float) -> bool:
-    """Whether every target holds at a multiple of the planned rate, as much worse as is assured against."""
+    """Whether every target holds at a multiple of the planned rate, as much worse as is assured against.
+
+    In a large fleet the multiple may be twice the rate, which needs a window of its own: that of the planned
+    rate ends before caches are seen to be lost.
+    """
     stream = replayed.stream
+    large = stream.replicas > LARGE_FLEET
+    times = scale if large else 1.0
     trial = simulate_assured(
         stream.service,
-        tuple(stream.placed.values()),
-        window=replayed.check.window,
-        rate_scale=scale,
+        tuple(replace(p, rate_qps=p.rate_qps * times) for p in stream.placed.values()),
+        window=None if large else replayed.check.window,
+        rate_scale=1.0 if large else scale,
         seed=near.effort.seed,
         lengths=stream.lengths,
         simulate=near.simulate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -10,13 +11,20 @@ from planner.solving import largest_scale as module
 from planner.solving.largest_scale import LARGE_FLEET, largest_scale
 
 
+@dataclass(frozen=True)
+class Rate:
+    rate_qps: float
+
+
 def tried(monkeypatch, replicas, enough, looks=None, too_few=None):
     """The scale found where ``enough`` replicas hold and ``looks`` look well, and the full simulations."""
     looks = enough if looks is None else looks
     full = []
 
-    def simulated(*_args, rate_scale, **_rest):
-        full.append(round(replicas / rate_scale))
+    def simulated(_service, placed, *, rate_scale, window, **_rest):
+        (rate,) = (p.rate_qps for p in placed)
+        assert (window is None) == (replicas > LARGE_FLEET)
+        full.append(round(replicas / (rate * rate_scale)))
         return SimpleNamespace(holds=full[-1] >= enough)
 
     monkeypatch.setattr(module, "keeps_up", lambda *_: True)
@@ -24,8 +32,10 @@ def tried(monkeypatch, replicas, enough, looks=None, too_few=None):
         module, "looks_well", lambda _s, _e, _c, more: round(replicas / more) >= looks
     )
     monkeypatch.setattr(module, "simulate_assured", simulated)
-    stream = SimpleNamespace(replicas=replicas, placed={}, service=None, lengths=None)
-    replayed = SimpleNamespace(stream=stream, check=SimpleNamespace(window=None))
+    stream = SimpleNamespace(
+        replicas=replicas, placed={"kind": Rate(1.0)}, service=None, lengths=None
+    )
+    replayed = SimpleNamespace(stream=stream, check=SimpleNamespace(window=1.0))
     known = {} if too_few is None else too_few
     near = SimpleNamespace(effort=SimpleNamespace(seed=0), simulate=None, too_few=known)
     return largest_scale(replayed, near), full
@@ -73,8 +83,8 @@ def test_what_was_too_few_is_not_tried_again(monkeypatch):
     known = {}
     first, full = tried(monkeypatch, 316, 300, looks=117, too_few=known)
     replicas = round(316 / first)
-    assert known[()] == max(n for n in full if n < 300)
+    assert known[("kind",)] == max(n for n in full if n < 300)
     _, again = tried(monkeypatch, replicas, 300, looks=117, too_few=known)
     assert len(again) <= 2
-    assert min(again, default=300) > known[()] - 1
-    assert tried(monkeypatch, 300, 300, looks=117, too_few={(): 299}) == (1.0, [])
+    assert min(again, default=300) > known[("kind",)] - 1
+    assert tried(monkeypatch, 300, 300, looks=117, too_few={("kind",): 299}) == (1.0, [])
