@@ -41,7 +41,7 @@ bench:            ## medians of the benchmarks
 accuracy:         ## docs/reference/accuracy.md from the measurements (glibc keeps the fit's large arrays: half the time)
 	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 $(BIN)/python -m benchmarks.accuracy
 
-docs:             ## the generated pages: CLI and scenario reference, accuracy
+docs:             ## the generated pages: CLI and scenario reference, counts of model classes
 	$(BIN)/python -m benchmarks.cli_reference docs/reference/cli.md
 	$(BIN)/python -m benchmarks.scenario_reference docs/reference/scenario.md
 	$(BIN)/python -m benchmarks.sizing_reference docs/concepts/sizing.md

@@ -1,8 +1,9 @@
 """Refit the shipped calibration and rewrite ``docs/reference/accuracy.md`` with its plots.
 
 ``python -m benchmarks.accuracy`` takes some minutes on one core; the same tables give the same files.
-``--kernels`` refits the correction over measured kernels alone, in half a minute; ``--sections`` fits nothing
-and rewrites what rests on shipped tables: margins, pools, records of others (minutes, for 438 runs of pools).
+``--kernels`` refits the correction over measured kernels alone, in half a minute; ``--sections`` writes no
+fit, and every section of the page but those of the shipped fit: left-out models and regret (the correction
+and layers are fitted for that), margins, pools, records of others (minutes, for 438 runs of pools).
 """
 
 from __future__ import annotations
@@ -19,13 +20,11 @@ from pathlib import Path
 import yaml
 
 from benchmarks.vendor_fit import print_margins, write_layer
-from planner.accuracy.batch_points import card_ratios
+from planner.accuracy.batch_points import gpu_ratios
 from planner.accuracy.kernels.coverage import coverage
 from planner.accuracy.kernels.regret import (
     kernel_runs,
-    margin_at,
     regrets,
-    vendor_margin,
     vendor_runs,
 )
 from planner.accuracy.kernels.shipped import KernelsDone, families, fit_kernels, fitted_kernels
@@ -42,7 +41,7 @@ from planner.accuracy.pools.errors import pool_runs
 from planner.accuracy.published.records import promises
 from planner.accuracy.shipped import ShippedFit, fit_shipped, fitted_file
 from planner.accuracy.validation import Predictor
-from planner.accuracy.vendor_fit import LAYERS, VendorFit
+from planner.accuracy.vendor_fit import LAYERS, VendorFit, fit_vendor
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.calibration_files import dump_fitted
 from planner.performance.factors import load_calibration
@@ -69,7 +68,9 @@ def main() -> int:
     start = time.perf_counter()
     catalog = load_catalog()
     if "--sections" in sys.argv:
-        replace_sections(shipped_sections(catalog))
+        layers = [fit_vendor(catalog, layer) for layer in LAYERS]
+        own = left_out_section(fit_kernels(catalog), layers, catalog)
+        replace_sections((own, *shipped_sections(catalog)))
         return 0
     kernels = fit_kernels(catalog)
     write_kernels(kernels, catalog)
@@ -111,14 +112,13 @@ def left_out_section(
     """What holds on models left out: errors and intervals of kernels, and what choices by them cost."""
     relatives = families(catalog, {sample.model_name for sample in kernels.samples})
     covered = tuple(coverage(kernels, relatives, kind) for kind in ("tpot", "ttft"))
-    runs, margin = kernel_runs(kernels), margin_at(kernels, SIZED_AT)
-    decided = regrets(runs, catalog, margin)
+    runs = kernel_runs(kernels, SIZED_AT)
+    decided = regrets(runs, catalog)
     for layer in (done for done in layers if done.left_out is not None):
-        own = vendor_runs(layer)
-        wider = vendor_margin(layer, SIZED_AT)
+        own = vendor_runs(layer, SIZED_AT)
         name = layer.vendor.upper()
-        decided += regrets(own, catalog, wider, of=name)
-        decided += regrets([*runs, *own], catalog, max(margin, wider), of=f"NVIDIA or {name}")
+        decided += regrets(own, catalog, of=name)
+        decided += regrets([*runs, *own], catalog, of=f"NVIDIA or {name}")
     return kernels_section(kernels, covered, decided)
 
 
@@ -161,7 +161,7 @@ def write_page(
     fit: ShippedFit, kernels: KernelsDone, layers: Sequence[VendorFit], catalog: Catalog
 ) -> None:
     """Write the page and its plots."""
-    page = accuracy_document(fit, card_ratios(catalog, load_calibration(catalog)))
+    page = accuracy_document(fit, gpu_ratios(catalog, load_calibration(catalog)))
     own = left_out_section(kernels, layers, catalog)
     page = replace(page, sections=(own, *shipped_sections(catalog), *page.sections))
     text = markdown.render(page)

@@ -54,7 +54,7 @@ print(spent() - started)
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class TimedCommand:
     """A command to measure: its arguments, the ratio aimed at, or Python code that prints seconds."""
 
     name: str
@@ -68,35 +68,37 @@ def _solve(*arguments: str) -> tuple[str, ...]:
 
 
 COMMANDS = (
-    Command("solve main, --verify none", "5", _solve("--verify", "none")),
-    Command("solve main, simulated", "9", _solve()),
-    Command("solve main as shipped: margin, simulated", "18", ("solve", MAIN, "--format", "json")),
-    Command(
+    TimedCommand("solve main, --verify none", "5", _solve("--verify", "none")),
+    TimedCommand("solve main, simulated", "9", _solve()),
+    TimedCommand(
+        "solve main as shipped: margin, simulated", "18", ("solve", MAIN, "--format", "json")
+    ),
+    TimedCommand(
         "again with other targets, one session", "1", code=AGAIN.replace("CHANGED", '"slo": slo')
     ),
-    Command(
+    TimedCommand(
         "again with another rate, one session", "1", code=AGAIN.replace("CHANGED", '"rate": 60.0')
     ),
-    Command(TWIN, "", ("solve", "TWIN", "--verify", "none")),
-    Command(EXPLAINED, "3", ("solve", "TIGHT", "--verify", "none")),
-    Command(
+    TimedCommand(TWIN, "", ("solve", "TWIN", "--verify", "none")),
+    TimedCommand(EXPLAINED, "3", ("solve", "TIGHT", "--verify", "none")),
+    TimedCommand(
         "sweep of 20 rates",
         "12",
         ("sweep", "MAIN", "--rate", "10..200", "--refine", "0", "--jobs", "1"),
     ),
-    Command(
+    TimedCommand(
         "sweep of 20 TTFT targets",
         "12",
         ("sweep", "MAIN", "--ttft", "0.5s..4s", "--refine", "0", "--jobs", "1"),
     ),
-    Command("explain", "9", ("explain", "MAIN", "--verify", "none")),
-    Command(
+    TimedCommand("explain", "9", ("explain", "MAIN", "--verify", "none")),
+    TimedCommand(
         "compare TP 2, 4",
         "10",
         ("compare", "MAIN", "--vary", "tensor_parallel=2,4", "--verify", "none"),
     ),
-    Command("frontier", "20", ("frontier", "MAIN")),
-    Command(
+    TimedCommand("frontier", "20", ("frontier", "MAIN")),
+    TimedCommand(
         "report HTML",
         "25",
         ("report", "MAIN", "--verify", "none", "--format", "html", "-o", "OUT"),
@@ -115,7 +117,7 @@ def user_s(code: str, cache: str = "off") -> tuple[float, str]:
     return os.times().children_user - before, done.stdout
 
 
-def measured_s(command: Command, folder: Path, runs: int) -> tuple[float, float]:
+def measured_s(command: TimedCommand, folder: Path, runs: int) -> tuple[float, float]:
     """Median user time of a command with an empty cache folder, and with a full one [s]."""
     places = {
         "MAIN": str(folder / "main.yaml"),
@@ -159,7 +161,7 @@ def released() -> dict[str, str]:
 
 
 def ratios_of(
-    command: Command, seconds: tuple[float, float], imports: float, twin: tuple[float, float]
+    command: TimedCommand, seconds: tuple[float, float], imports: float, twin: tuple[float, float]
 ) -> tuple[str, str]:
     """Both medians over bare imports; of the infeasible scenario over its twin."""
     over = twin if command.name == EXPLAINED else (imports, imports)

@@ -16,238 +16,26 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from benchmarks.kernel_operations import (
+    OPERATIONS,
+    Arrays,
+    Floats,
+    MeasuredColumns,
+    TabledOperation,
+)
 from planner.catalog.store import Catalog, load_catalog
-from planner.performance.collectives import NODE_GPUS
 from planner.performance.kernels.modules import MODULE_KEYS, module_key
 from planner.performance.kernels.table import STEPS
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Arrays = dict[str, NDArray[Any]]
 ROOT = Path(__file__).resolve().parents[1] / "catalogs" / "kernels"
 ENGINES = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm", "nccl": "nccl"}
-TOKENS: tuple[int, ...] = (
-    *(1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072),
-    *(4096, 8192, 16384, 32768),
-)
-FEW_TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-CONTEXTS = (16, 128, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
-PROMPTS = (16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
-PROMPT_BATCHES = (1, 4, 16)
-MESSAGES = tuple(2**i for i in range(8, 28))
-ROUTING = "power_law_1.01"  # beyond a node's ranks, engines move experts until ranks are level
-WIDEST_SPREAD = 64
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Columns of a table; text is held as codes into ``words``. ``ns``: latency [ns]."""
-
-    values: dict[str, NDArray[np.int64]]
-    words: dict[str, list[str]]
-    ns: Floats
-
-    def equal(self, name: str, word: str) -> Bools:
-        """Rows whose text column ``name`` is ``word``."""
-        known = self.words[name]
-        code = known.index(word) if word in known else -1
-        return np.equal(self.values[name], code)
-
-    def take(self, rows: Bools | NDArray[np.int64]) -> Columns:
-        """The rows of a mask or of indices."""
-        return Columns({n: v[rows] for n, v in self.values.items()}, self.words, self.ns[rows])
-
-
-@dataclass(frozen=True)
-class Operation:
-    """How a table becomes an operation of the catalog.
-
-    keys: columns that make a shape. axes: the ladder of each of the one or two axis columns.
-    rise: exponent with which latency continues beyond the last measured value of each axis.
-    shared: engines run the same kernels, the fastest table holds for all. peers: on GPUs
-    joined by PCIe alone the fastest of all engines and versions holds: of the machines that measured
-    them, some let GPUs reach their peers.
-    """
-
-    table: str
-    name: str
-    keys: tuple[str, ...]
-    axes: tuple[tuple[str, tuple[int, ...]], ...]
-    rise: tuple[float, ...]
-    shared: bool = False
-    peers: bool = False
-    keep: Callable[[Columns], Bools] | None = None
-    total: bool = False
-
-
-def _decode(c: Columns) -> Bools:
-    return c.equal("phase", "generation")
-
-
-def _context(c: Columns) -> Bools:
-    return c.equal("phase", "context")
-
-
-def _routing(c: Columns) -> Bools:
-    tensor, expert = c.values["moe_tp_size"], c.values["moe_ep_size"]
-    narrow = (tensor * expert <= WIDEST_SPREAD) & ((expert <= 8) | (tensor == 1))
-    likely: Bools = np.where(
-        expert <= NODE_GPUS, c.equal("distribution", ROUTING), c.equal("distribution", "balanced")
-    )
-    chosen: Bools = np.logical_and(narrow, likely)
-    return chosen
-
-
-def _half(c: Columns) -> Bools:
-    return c.equal("nccl_dtype", "half")
-
-
-def _fresh(c: Columns) -> Bools:
-    return np.equal(c.values["step"], 0)
-
-
-_GEN = (("batch_size", BATCHES), ("step", CONTEXTS))
-_CTX = (("batch_size", PROMPT_BATCHES), ("isl", PROMPTS))
-_ATTENTION = ("kv_cache_dtype", "num_heads", "num_key_value_heads", "head_dim", "window_size")
-_MODULE = ("kv_cache_dtype", "gemm_type", *MODULE_KEYS, "num_heads")
-_MOE = (
-    "moe_dtype",
-    "hidden_size",
-    "inter_size",
-    "topk",
-    "num_experts",
-    "moe_tp_size",
-    "moe_ep_size",
-)
-_RECURRENT = ("num_k_heads", "num_v_heads", "d_model")
-OPERATIONS: tuple[Operation, ...] = (
-    Operation("gemm", "gemm", ("gemm_dtype", "n", "k"), (("m", TOKENS),), (1.0,), shared=True),
-    Operation(
-        "moe", "moe", _MOE, (("num_tokens", FEW_TOKENS),), (1.0,), shared=True, keep=_routing
-    ),
-    Operation("generation_attention", "decode_attention", _ATTENTION, _GEN, (1.0, 1.0)),
-    Operation("context_attention", "prompt_attention", _ATTENTION, _CTX, (1.0, 2.0), keep=_fresh),
-    Operation(
-        "generation_mla",
-        "decode_mla",
-        ("kv_cache_dtype", "num_heads"),
-        _GEN,
-        (1.0, 1.0),
-        shared=True,
-    ),
-    Operation(
-        "context_mla",
-        "prompt_mla",
-        ("kv_cache_dtype", "num_heads"),
-        _CTX,
-        (1.0, 2.0),
-        shared=True,
-        keep=_fresh,
-    ),
-    Operation(
-        "mla_bmm",
-        "mla_bmm",
-        ("bmm_dtype", "num_heads"),
-        (("num_tokens", FEW_TOKENS),),
-        (1.0,),
-        shared=True,
-    ),
-    Operation("mla_generation_module", "decode_mla_module", _MODULE, _GEN, (1.0, 1.0), shared=True),
-    Operation(
-        "mla_context_module",
-        "prompt_mla_module",
-        _MODULE,
-        _CTX,
-        (1.0, 2.0),
-        shared=True,
-        keep=_fresh,
-    ),
-    Operation(
-        "dsa_generation_module", "decode_sparse_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    Operation(
-        "dsa_context_module",
-        "prompt_sparse_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
-    Operation("msa_generation_module", "decode_msa_module", _MODULE, _GEN, (1.0, 1.0), shared=True),
-    Operation(
-        "msa_context_module",
-        "prompt_msa_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
-    Operation(
-        "dsv4_csa_generation_module", "decode_csa_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    Operation(
-        "dsv4_csa_context_module",
-        "prompt_csa_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
-    Operation(
-        "dsv4_hca_generation_module", "decode_hca_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    Operation(
-        "dsv4_hca_context_module",
-        "prompt_hca_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
-    Operation(
-        "gdn",
-        "decode_gdn",
-        _RECURRENT,
-        (("batch_size", BATCHES),),
-        (1.0,),
-        shared=True,
-        keep=_decode,
-        total=True,
-    ),
-    Operation(
-        "gdn",
-        "prompt_gdn",
-        _RECURRENT,
-        (("num_tokens", FEW_TOKENS),),
-        (1.0,),
-        shared=True,
-        keep=_context,
-        total=True,
-    ),
-    Operation(
-        "custom_allreduce",
-        "all_reduce",
-        ("num_gpus",),
-        (("message_size", MESSAGES),),
-        (1.0,),
-        peers=True,
-    ),
-    Operation("nccl", "gather", ("num_gpus",), (("message_size", MESSAGES),), (1.0,), keep=_half),
-)
 
 
 def main(folder: Path) -> int:
@@ -271,7 +59,7 @@ def main(folder: Path) -> int:
     return 0
 
 
-def reduced(operation: Operation, folder: Path) -> dict[tuple[str, str], Arrays]:
+def reduced(operation: TabledOperation, folder: Path) -> dict[tuple[str, str], Arrays]:
     """Return the arrays of one operation by (GPU, engine)."""
     columns = _read(operation, folder)
     gpu, engine = columns.values["gpu"], columns.values["engine"]
@@ -291,7 +79,7 @@ def reduced(operation: Operation, folder: Path) -> dict[tuple[str, str], Arrays]
     return result
 
 
-def _read(operation: Operation, folder: Path) -> Columns:
+def _read(operation: TabledOperation, folder: Path) -> MeasuredColumns:
     path = folder / f"{operation.table}_perf.parquet"
     wanted = {"gpu", "engine", "engine_version", "kernel_source", "step", "distribution"}
     wanted |= {"moe_tp_size", "moe_ep_size", "phase", "nccl_dtype", "model", "compress_ratio"}
@@ -312,7 +100,7 @@ def _read(operation: Operation, folder: Path) -> Columns:
             values[name] = np.nan_to_num(numbers).astype(np.int64)
     if "model" in words:
         values |= _module_values(values, words)
-    columns = Columns(values, words, table["latency"].to_numpy().astype(float) * 1e6)
+    columns = MeasuredColumns(values, words, table["latency"].to_numpy().astype(float) * 1e6)
     good = np.isfinite(columns.ns) & (columns.ns > 0)
     if operation.keep is not None:
         good &= operation.keep(columns)
@@ -353,7 +141,7 @@ def _codes(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return code
 
 
-def _ladders(operation: Operation, columns: Columns, shared: bool) -> Arrays:
+def _ladders(operation: TabledOperation, columns: MeasuredColumns, shared: bool) -> Arrays:
     """Newest and fastest per point, then one ladder (or grid) per shape."""
     if not len(columns.ns):
         return {}
@@ -385,12 +173,14 @@ def _ladders(operation: Operation, columns: Columns, shared: bool) -> Arrays:
     return _packed(operation, keys, grids) if keys else {}
 
 
-def _cell(rows: Columns, name: str) -> str | int:
+def _cell(rows: MeasuredColumns, name: str) -> str | int:
     value = int(rows.values[name][0])
     return rows.words[name][value] if name in rows.words else value
 
 
-def _summed(columns: Columns, point: NDArray[np.int64]) -> tuple[Columns, NDArray[np.int64]]:
+def _summed(
+    columns: MeasuredColumns, point: NDArray[np.int64]
+) -> tuple[MeasuredColumns, NDArray[np.int64]]:
     """Add a module's kernels: the convolution, and the fastest recurrence."""
     names = columns.words["kernel_source"]
     is_convolution = np.array([name.startswith("causal_conv") for name in names])
@@ -401,16 +191,16 @@ def _summed(columns: Columns, point: NDArray[np.int64]) -> tuple[Columns, NDArra
         np.minimum.at(best, point[part], columns.ns[part])
         total += best
     good = np.isfinite(total[point])
-    return Columns(columns.values, columns.words, total[point]).take(good), point[good]
+    return MeasuredColumns(columns.values, columns.words, total[point]).take(good), point[good]
 
 
-def _version_rank(columns: Columns) -> NDArray[np.int64]:
+def _version_rank(columns: MeasuredColumns) -> NDArray[np.int64]:
     names = columns.words["engine_version"]
     ordered = sorted(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
     return np.array([ordered.index(name) for name in names])[columns.values["engine_version"]]
 
 
-def _grid(operation: Operation, at: list[NDArray[np.int64]], ns: Floats) -> Floats | None:
+def _grid(operation: TabledOperation, at: list[NDArray[np.int64]], ns: Floats) -> Floats | None:
     """Put measured values on the common ladders; None where there are too few."""
     if len(operation.axes) == 1:
         if len(ns) < 4:
@@ -442,7 +232,7 @@ def _along(at: NDArray[np.int64], ns: Floats, ladder: Iterable[int], rise: float
     return values
 
 
-def _packed(operation: Operation, keys: list[list[str | int]], grids: list[Floats]) -> Arrays:
+def _packed(operation: TabledOperation, keys: list[list[str | int]], grids: list[Floats]) -> Arrays:
     words: list[str] = []
     rows = []
     for key in keys:

@@ -59,7 +59,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CapacityComparison:
     point: Point
     closed_qps: float
     simulated_qps: float
@@ -73,7 +73,7 @@ class Outcome:
         return self.closed_qps / self.simulated_qps - 1
 
 
-GROUPS: dict[str, Callable[[Outcome], bool]] = {
+GROUPS: dict[str, Callable[[CapacityComparison], bool]] = {
     "all": lambda o: True,
     "half-width under 3 %": lambda o: o.half_width < NARROW,
     "8 or more in flight": lambda o: o.half_width < NARROW and o.concurrency >= 8,
@@ -88,7 +88,7 @@ GROUPS: dict[str, Callable[[Outcome], bool]] = {
 }
 
 
-def _limited_by(outcome: Outcome, metric: str) -> bool:
+def _limited_by(outcome: CapacityComparison, metric: str) -> bool:
     """Whether a target of ``metric`` is what the simulated capacity misses first."""
     limit = outcome.limits[1]
     return limit is not None and limit.startswith(metric)
@@ -116,7 +116,7 @@ def _data() -> tuple[Catalog, Calibration]:
     return catalog, load_calibration(catalog)
 
 
-def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
+def evaluate(seed: int, requests: int = 8000) -> CapacityComparison | None:
     point = draw(seed)
     catalog, calibration = _data()
     name, gpu, tp, weights = point.layout
@@ -157,7 +157,7 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
     )
     if simulated.qps <= 0:
         return None
-    return Outcome(
+    return CapacityComparison(
         point,
         closed.qps,
         simulated.qps,
@@ -168,11 +168,11 @@ def evaluate(seed: int, requests: int = 8000) -> Outcome | None:
     )
 
 
-def _evaluate(arguments: tuple[int, int]) -> Outcome | None:
+def _evaluate(arguments: tuple[int, int]) -> CapacityComparison | None:
     return evaluate(*arguments)
 
 
-def line(o: Outcome) -> str:
+def line(o: CapacityComparison) -> str:
     """One point in words."""
     p = o.point
     return (

@@ -39,7 +39,7 @@ Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
+class PredictionMiss:
     """log(measured / predicted) of one measure, and how far the played interval reaches up and down."""
 
     group: tuple[str, str, str]
@@ -57,7 +57,7 @@ class Miss:
 def main() -> None:
     """Write the table and print its coverage."""
     catalog = load_catalog()
-    misses: dict[Key, list[Miss]] = defaultdict(list)
+    misses: dict[Key, list[PredictionMiss]] = defaultdict(list)
     for point, predictor in _runs(catalog):
         found = predictor.predict(point)
         pools, drafts = (
@@ -70,7 +70,7 @@ def main() -> None:
                 continue
             metric = measure.metric if measure.is_latency else "rate"
             misses[pools, drafts, metric, "yes" if is_tail(measure) else "no"].append(
-                Miss(
+                PredictionMiss(
                     (point.gpu, point.engine, point.weights),
                     math.log(value / predicted),
                     math.log(around.high / predicted),
@@ -126,7 +126,7 @@ def _without(catalog: Catalog, calibration: Calibration, models: set[str]) -> Ca
     return replace(calibration, carriers=carriers, kernels=prices)
 
 
-def _row(key: Key, misses: Sequence[Miss]) -> Iterator[MeasureErrorRow]:
+def _row(key: Key, misses: Sequence[PredictionMiss]) -> Iterator[MeasureErrorRow]:
     """The row of one kind of measure, where it is off further than its steps; prints what it covers."""
     groups = sorted({miss.group for miss in misses})
     up, down = _steady(misses, 1.0), _steady(misses, -1.0)
@@ -156,11 +156,11 @@ def _row(key: Key, misses: Sequence[Miss]) -> Iterator[MeasureErrorRow]:
         )
 
 
-def _inside(miss: Miss, up: float, down: float) -> bool:
+def _inside(miss: PredictionMiss, up: float, down: float) -> bool:
     return -math.hypot(miss.down, down) <= miss.off <= math.hypot(miss.up, up)
 
 
-def _steady(misses: Sequence[Miss], side: float) -> float:
+def _steady(misses: Sequence[PredictionMiss], side: float) -> float:
     """The quantile on one side, or that without the one group it stands on."""
     groups = {miss.group for miss in misses}
     whole = _quantile(misses, side)
@@ -168,7 +168,7 @@ def _steady(misses: Sequence[Miss], side: float) -> float:
     return least if whole - least > ONE_GROUP else whole
 
 
-def _quantile(misses: Sequence[Miss], side: float) -> float:
+def _quantile(misses: Sequence[PredictionMiss], side: float) -> float:
     """The 0.9 quantile of what is lacking on one side, groups weighing alike."""
     sizes = Counter(miss.group for miss in misses)
     lacking = np.array([miss.lacking(side) for miss in misses])

@@ -1,6 +1,5 @@
 """Refit the layers over the shipped fit: ``python -m benchmarks.vendor_fit [amd] [nvidia]``.
 
-``python -m benchmarks.vendor_fit --indexers amd`` fits what sparse indexers take again, and leaves the rest.
 ``make accuracy`` runs this after the shipped fit, over which the layer lies; it takes a few minutes.
 """
 
@@ -21,25 +20,17 @@ from planner.accuracy.vendor_fit import (
     LAYERS,
     FactorLayer,
     VendorFit,
-    fit_indexers,
     fit_vendor,
     layer_errors,
     layer_file,
     layer_path,
 )
 from planner.catalog.store import Catalog, load_catalog
-from planner.performance.calibration_files import dump_fitted, read_fitted
-
-INDEXERS = "--indexers"
+from planner.performance.calibration_files import dump_fitted
 
 
 def main(vendors: tuple[str, ...]) -> int:
     """Fit and write the layers of the vendors named, of all when none is."""
-    if vendors[:1] == (INDEXERS,):
-        for layer in LAYERS:
-            if layer.vendor in vendors:
-                write_indexers(load_catalog(), layer)
-        return 0
     for layer in LAYERS:
         if not vendors or layer.vendor in vendors:
             write_layer(load_catalog(), layer)
@@ -60,14 +51,6 @@ def write_layer(catalog: Catalog, layer: FactorLayer) -> VendorFit:
         write_left_out_errors(errors, catalog.root / "calibration" / file_of(vendor))
         print_margins(errors, vendor)
     return done
-
-
-def write_indexers(catalog: Catalog, layer: FactorLayer) -> None:
-    """Fit the indexers of one shipped layer again, and write it."""
-    path = layer_path(catalog, layer.vendor)
-    header = path.read_text(encoding="utf-8").partition("\n")[0] + "\n"
-    document = fit_indexers(catalog, layer, read_fitted(path))
-    path.write_text(header + dump_fitted(document), encoding="utf-8")
 
 
 def print_margins(errors: Sequence[LeftOutError], vendor: str = "") -> None:

@@ -173,13 +173,14 @@ def report(
     written.
     """
     from planner.findings.gather import gather
-    from planner.reporting.deliver import write_findings, write_plan
+    from planner.reporting.files import send
+    from planner.reporting.plan.deliver_plan import write_findings
 
     session = Session.open(catalogs, calibration, SolveOptions(**options))
     plan = session.plan_of(source)
     style = style or Path(path).suffix.removeprefix(".")
     if style == "json":
-        write_plan(plan, style, str(path))
+        send(plan.to_json(), str(path))
         return plan
     brief = replace(session.options, verify="none", explain=False)
     solve_variant = None if quick else session.solver_of_variants(brief, for_cost=True)

@@ -62,7 +62,7 @@ class Session:
         Raises CatalogError when the folder does not exist.
         """
         if not isinstance(catalogs, Catalog):
-            catalogs = load_catalog(Path(catalogs) if catalogs else None)
+            catalogs = load_catalog(catalogs)
         file = Path(calibration) if calibration else None
         return cls(catalogs, file, options or DEFAULTS, changes)
 

@@ -37,3 +37,12 @@ def stdin_bytes() -> bytes:
             raise InputError("the standard input cannot be read", where=NAME) from None
         _read[:] = [(sys.stdin, data)]
     return _read[0][1]
+
+
+def bytes_of(path: Path, most: int) -> tuple[bytes, int]:
+    """What a file holds, or ``-`` brings, and its size; a file beyond ``most`` bytes is not read."""
+    if is_stdin(path):
+        data = stdin_bytes()
+        return data, len(data)
+    size = path.stat().st_size
+    return path.read_bytes() if size <= most else b"", size

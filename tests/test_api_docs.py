@@ -14,7 +14,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
-def test_every_example_runs(repository, tmp_path, monkeypatch, capsys):
+def test_every_example_runs(own_cache, repository, tmp_path, monkeypatch, capsys):
     text = (repository / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     documented = set(re.findall(r"^## (\w+)$", text, flags=re.MULTILINE))

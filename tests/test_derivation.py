@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from planner.api import explain, solve
+from planner.api import explain
 from planner.derivation.derive import derive
 from planner.derivation.textbook import rounded_parameters, whole_gigabytes
 
@@ -83,8 +83,8 @@ def test_deepseek_bf16_fits_thirty_two_h100(rows):
     assert explained.exit_code == 0
 
 
-def test_every_shipped_plan_can_be_derived(catalog):
-    plan = solve("gpt_oss_120b", catalogs=catalog, verify="none")
+def test_every_shipped_plan_can_be_derived(catalog, shipped_plan):
+    plan = shipped_plan("gpt_oss_120b")
     (derivation,) = derive(plan, catalog)
     assert all(r.textbook or r.honest for r in derivation.rows)
 
@@ -108,8 +108,8 @@ def test_textbook_rounding():
 
 
 @pytest.mark.parametrize("name", ["fleet_growth", "fleet_short_stock"])
-def test_replicas_follow_from_what_they_really_get(name, catalog):
-    plan = solve(name, catalogs=catalog, verify="none")
+def test_replicas_follow_from_what_they_really_get(name, catalog, shipped_plan):
+    plan = shipped_plan(name)
     for service, derivation in zip(plan.services, derive(plan, catalog), strict=True):
         (group,) = service.replica_groups
         row = {r.topic: r.honest for r in derivation.rows}
@@ -127,9 +127,9 @@ def test_layers_that_stop_growing_are_reported(rows):
     assert row["KV cache per token"].honest.note == "18 of 36 layers stop growing at 128 tokens"
 
 
-def test_the_parts_of_a_step_are_those_of_the_plan(rows, catalog):
+def test_the_parts_of_a_step_are_those_of_the_plan(rows, shipped_plan):
     row, _, _ = rows("llama70b_qps50")
-    (service,) = solve("llama70b_qps50", catalogs=catalog, verify="none").services
+    (service,) = shipped_plan("llama70b_qps50").services
     (group,) = service.replica_groups
     speed = row["Speed of one replica"].honest
     assert f"weights {1e3 * group.step.weights_s:.1f}, " in speed.numbers

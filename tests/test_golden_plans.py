@@ -89,8 +89,8 @@ def test_the_tolerance_finds_what_moved():
 
 
 @pytest.mark.parametrize("name", sorted(shipped_scenarios()))
-def test_golden_plan(name, catalog, golden, request):
-    plan = solve(name, catalogs=catalog, verify="none")
+def test_golden_plan(name, shipped_plan, golden, request):
+    plan = shipped_plan(name)
     text = json.dumps(decision_of(plan), indent=1, ensure_ascii=False) + "\n"
     golden(GOLDEN / f"{name}.json", text)
     predictions, file = predictions_of(plan), GOLDEN / f"{name}.predictions.json"
@@ -120,13 +120,13 @@ def test_the_main_plan_holds_in_the_simulator(simulated_main_plan):
 
 
 @pytest.mark.slow
-def test_a_router_that_looks_needs_fewer_replicas_than_a_random_split(catalog):
+def test_a_router_that_looks_needs_fewer_replicas_than_a_random_split(catalog, shipped_plan):
     """Capacities are raised to what the simulated fleet held, and the plan verifies by simulating again."""
     from planner.fleet.offers.admitted import admitted_offers
     from planner.performance.factors import load_calibration
     from planner.verification.verify import failures, verify
 
-    closed = solve("rag_long_prompts", catalogs=catalog, verify="none")
+    closed = shipped_plan("rag_long_prompts")
     simulated = solve("rag_long_prompts", catalogs=catalog, verify="simulate")
     assert simulated.totals.usd_per_hour <= closed.totals.usd_per_hour
     assert any(r.holds for r in simulated.verification.rounds)

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 LAYERS = yaml.safe_load((REPOSITORY / "docs/concepts/layers.yaml").read_text(encoding="utf-8"))
 LAYER_OF = {m: i for i, layer in enumerate(LAYERS) for m in layer["modules"]}
 MOST_FILES = 25
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 100
 OWN_IMPORTS = (
     "cli",
     "api",
@@ -32,7 +34,7 @@ LATE = {  # what a plain solve does not need, imported where it is
     "planner.workload.lengths": {"planner.workload.turns"},
     "planner.scenario.examination": {"planner.scenario.validation_messages"},
     "planner.fleet.periods": {"planner.workload.length_tables"},
-    "planner.fleet.candidates.speculation": {"planner.accuracy.acceptance"},
+    "planner.fleet.candidates.speculation": {"planner.accuracy.draft_acceptance"},
     "planner.fleet.program.objective": {
         "planner.fleet.program.decomposition.column_generation",
         "planner.fleet.program.decomposition.cover_heuristic",
@@ -51,12 +53,12 @@ LATE = {  # what a plain solve does not need, imported where it is
         "planner.solving.simulation_loop",
         "planner.solving.why_infeasible",
     },
-    "planner.reporting.deliver": {
-        "planner.reporting.plan",
-        "planner.reporting.plan.memo",
-        "planner.reporting.plan.spreadsheet",
-    },
 }
+
+
+@cache
+def _tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _modules():
@@ -80,9 +82,7 @@ def _imported(node):
 
 
 def _imports(path):
-    found = {
-        name for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for name in _imported(n)
-    }
+    found = {name for n in ast.walk(_tree(path)) for name in _imported(n)}
     return {name for name in found if name == "planner" or name in MODULES}
 
 
@@ -116,23 +116,46 @@ def test_no_layer_without_a_module():
 def test_no_class_name_twice():
     names = Counter(
         node.name
-        for path in MODULES.values()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for path in (*MODULES.values(), *(REPOSITORY / "benchmarks").rglob("*.py"))
+        for node in _tree(path).body
         if isinstance(node, ast.ClassDef)
     )
     assert not {name: n for name, n in names.items() if n > 1}
 
 
+OURS = [
+    path
+    for folder in ("planner", "benchmarks", "tests")
+    for path in sorted((REPOSITORY / folder).rglob("*.py"))
+    if "_data" not in path.parts
+]
+
+
 def test_no_folder_is_too_full():
-    folders = Counter(path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+    folders = Counter(path.parent.relative_to(REPOSITORY) for path in OURS)
     assert not {str(folder): n for folder, n in folders.items() if n > MOST_FILES}
+
+
+def test_no_file_and_no_function_is_too_long():
+    long = []
+    for path in OURS:
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > MOST_LINES:
+            long.append(str(path.relative_to(REPOSITORY)))
+        long += [
+            f"{path.relative_to(REPOSITORY)}: {node.name}"
+            for node in ast.walk(_tree(path))
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION
+        ]
+    assert not long
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_of_our_own_stand_at_the_top(module):
     if module.split(".")[1] in OWN_IMPORTS:
         return
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = _tree(MODULES[module])
     inside = {
         name
         for function in ast.walk(tree)
@@ -163,7 +186,7 @@ def test_only_reporting_web_and_the_command_line_print(module):
         return
     calls = [
         n.lineno
-        for n in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+        for n in ast.walk(_tree(MODULES[module]))
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "print"
     ]
     assert not calls, f"{module} prints on lines {calls}"

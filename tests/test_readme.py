@@ -44,7 +44,7 @@ def test_the_two_commands_are_in_the_readme(repository):
     assert "python -m pip install '.[test]' && pytest" in shell
 
 
-def test_every_planner_command_runs(repository, run):
+def test_every_planner_command_runs(own_cache, repository, run):
     lines = [
         line
         for block in blocks(repository, "sh")
@@ -57,7 +57,7 @@ def test_every_planner_command_runs(repository, run):
         assert code == 0, f"{line}\n{err}"
 
 
-def test_python_blocks_run(repository):
+def test_python_blocks_run(own_cache, repository):
     for block in blocks(repository, "python"):
         done = subprocess.run(
             [sys.executable, "-c", block],

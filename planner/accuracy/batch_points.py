@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 from planner.deployment import Deployment
 from planner.performance.factors import Calibration
 from planner.performance.model import step_model
@@ -25,7 +25,7 @@ SLOWER, FASTER = "a100-sxm-80gb", "h100-sxm-80gb"
 
 
 @dataclass(frozen=True, slots=True)
-class CardRatio:
+class GpuRatio:
     """How many times as long A100 takes as H100, measured and predicted, for prompts and tokens."""
 
     model: str
@@ -57,10 +57,10 @@ class BatchRow(TableRow):
 
 def read_batch_points(path: Path) -> list[BatchRow]:
     """Return the rows of the table; raises CatalogError."""
-    return [row for _, row in read_rows(path, BatchRow)]
+    return list(read_table(path, BatchRow))
 
 
-def card_ratios(catalog: Catalog, calibration: Calibration) -> list[CardRatio]:
+def gpu_ratios(catalog: Catalog, calibration: Calibration) -> list[GpuRatio]:
     """Return the ratios of all rows that both GPUs have (larger batches were split by the engine)."""
     rows = read_batch_points(catalog.root / "calibration" / "batch_points.csv")
     by_run: dict[tuple[str, int, int, int, int], dict[str, BatchRow]] = {}
@@ -69,13 +69,13 @@ def card_ratios(catalog: Catalog, calibration: Calibration) -> list[CardRatio]:
             key = (row.model, row.tensor_parallel, row.prompt_tokens, row.batch, row.output_tokens)
             by_run.setdefault(key, {})[row.gpu] = row
     ratios = []
-    for (model, tp, prompt, batch, _), cards in by_run.items():
-        if SLOWER not in cards or FASTER not in cards:
+    for (model, tp, prompt, batch, _), runs in by_run.items():
+        if SLOWER not in runs or FASTER not in runs:
             continue
-        slow, fast = cards[SLOWER], cards[FASTER]
+        slow, fast = runs[SLOWER], runs[FASTER]
         slow_s, fast_s = (_seconds(row, catalog, calibration) for row in (slow, fast))
         ratios.append(
-            CardRatio(
+            GpuRatio(
                 model=model,
                 tensor_parallel=tp,
                 prompt_tokens=prompt,

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from planner.accuracy.acceptance import (
+from planner.accuracy.draft_acceptance import (
     acceptance_of,
     published_tokens_per_step,
     read_acceptance,

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from planner.accuracy.samples import SLOTS, Floats, Slot, Stack
 from planner.performance.calibration_files import PriorsFile
-from planner.performance.factors import Calibration, When
+from planner.performance.factors import Calibration
+from planner.performance.shift_index import When
 from planner.performance.traits import Traits
 
 

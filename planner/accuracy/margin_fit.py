@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from planner.accuracy.metrics import weighted_quantiles
 from planner.accuracy.samples import Floats
 from planner.accuracy.shipped import ShippedFit
 from planner.accuracy.vendor_fit import VendorFit
@@ -54,14 +55,14 @@ class GradeErrors:
 
     groups: Mapping[object, Floats]
 
-    def quantiles(self, without: object = None) -> tuple[float, ...]:
-        """One-sided quantiles at ``LEVELS``, every group having equal weight, ``without`` one of them."""
+    def quantiles(
+        self, without: object = None, levels: Sequence[float] = LEVELS
+    ) -> tuple[float, ...]:
+        """One-sided quantiles, every group having equal weight, ``without`` one of them."""
         kept = [errors for group, errors in self.groups.items() if group != without]
         values = np.concatenate(kept)
         weights = np.concatenate([np.full(len(errors), 1 / len(errors)) for errors in kept])
-        order = np.argsort(values, kind="stable")
-        shares = np.cumsum(weights[order]) - weights[order] / 2
-        return tuple(float(q) for q in np.interp(LEVELS, shares / weights.sum(), values[order]))
+        return tuple(float(q) for q in weighted_quantiles(values, weights, levels))
 
     def coverage(self, level: float = SIZED_AT) -> float:
         """Share of left-out runs within the quantile of the other groups, in the mean over groups."""
@@ -71,6 +72,19 @@ class GradeErrors:
             for group, errors in self.groups.items()
         ]
         return float(np.mean(held))
+
+    def outside(self, level: float) -> tuple[float, float]:
+        """Shares of left-out runs below and above the interval of the other groups, in the mean over groups.
+
+        The interval holds a share ``level`` between equal tails, and the prediction itself.
+        """
+        tails = ((1 - level) / 2, (1 + level) / 2)
+        below, above = [], []
+        for group, errors in self.groups.items():
+            low, high = self.quantiles(group, tails)
+            below.append((errors < min(low, 0.0)).mean())
+            above.append((errors > max(high, 0.0)).mean())
+        return float(np.mean(below)), float(np.mean(above))
 
     @property
     def passed(self) -> bool:

@@ -101,20 +101,22 @@ def _runs(root: Path) -> tuple[MeasuredRun, ...]:
 
 def _rows(text: str) -> list[list[str | float]]:
     """The fields of the runs of one table that say how many requests were in flight."""
-    return [
-        [run.engine, run.gpu, run.concurrency, run.version, run.measured_on]
-        for run in _runs_in(text)
-    ]
+    return [[engine, gpu, n, version, on] for engine, gpu, n, version, on in _runs_in(text)]
 
 
-def _runs_in(text: str) -> Iterator[MeasuredRun]:
-    reader = csv.DictReader(text.splitlines())
-    if not set(reader.fieldnames or ()) >= COLUMNS:
+def _runs_in(text: str) -> Iterator[tuple[str, str, float, str, str]]:
+    reader = csv.reader(text.splitlines())
+    header = next(reader, [])
+    if not set(header) >= COLUMNS:
         return
+    column = {name: place for place, name in enumerate(header)}
+    engine, gpu, concurrency = (column[name] for name in ("engine", "gpu", "concurrency"))
+    optional = [column.get(name) for name in ("engine_version", "measured_on")]
     for row in reader:
+        row += [""] * (len(header) - len(row))
         try:
-            concurrency = float(row["concurrency"])
-        except ValueError:
+            in_flight = float(row[concurrency])
+        except ValueError:  # not recorded
             continue
-        version, measured_on = row.get("engine_version") or "", row.get("measured_on") or ""
-        yield MeasuredRun(row["engine"], row["gpu"], concurrency, version, measured_on)
+        version, on = ("" if place is None else row[place] for place in optional)
+        yield row[engine], row[gpu], in_flight, version, on

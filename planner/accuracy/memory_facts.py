@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 from planner.deployment import Deployment, EngineSettings
 from planner.sizing.coefficients import GRAPH_COEFFICIENTS
 from planner.sizing.memory import stage_memory
@@ -184,8 +184,8 @@ _CLASSES = (
 
 def memory_facts(catalog: Catalog) -> tuple[MemoryFact, ...]:
     """Read the facts; raises CatalogError when the table is wrong."""
-    rows = read_rows(catalog.root / "calibration" / "memory_facts.csv", MemoryFact)
-    return tuple(row for _, row in rows)
+    rows = read_table(catalog.root / "calibration" / "memory_facts.csv", MemoryFact)
+    return tuple(row for row in rows)
 
 
 def compare(catalog: Catalog, fact: MemoryFact) -> MemoryComparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -52,6 +53,19 @@ def mean_rank_correlation(
             if value is not None:
                 values.append(value)
     return float(np.mean(values)) if values else None
+
+
+def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float]) -> Floats:
+    """Quantiles of a weighted sample, linear between the middles of the weights."""
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(weights[order]) - weights[order] / 2
+    return np.interp(levels, share / weights.sum(), values[order])
+
+
+def equal_groups(groups: Sequence[object]) -> Floats:
+    """Weights of members under which every group counts alike, whatever its size."""
+    sizes = Counter(groups)
+    return np.array([1.0 / sizes[group] for group in groups])
 
 
 def _ranks(values: Sequence[float]) -> Floats:

@@ -21,7 +21,7 @@ from planner.accuracy.cross_validation import (
     model_and_gpu,
 )
 from planner.accuracy.fitting import Fit, FitResult, FitSettings, balance, shipped_hierarchy
-from planner.accuracy.points import read_points
+from planner.accuracy.points import MeasuredPoint, read_points
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.catalog.store import Catalog
 from planner.errors import CatalogError
@@ -38,6 +38,9 @@ from planner.performance.factors import Calibration, Residuals, assemble
 
 SMALLEST_SHIFT = 1e-3
 TABLE = "serving_points.csv"
+DOUBTED = (
+    0.1  # weight up to which times contradict the recorded layout or load: such runs are not fitted
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class ShippedFit:
 def fit_shipped(catalog: Catalog, settings: FitSettings | None = None) -> ShippedFit:
     """Fit the shipped table and cross-validate; takes minutes.
 
+    Runs of ``DOUBTED`` weight are left out: groups weigh alike, so that a lone one would count as a sweep.
     Raises CatalogError when a row of the table cannot be used.
     """
     folder = catalog.root / "calibration"
@@ -169,12 +173,17 @@ def residual_table(done: ShippedFit) -> ResidualTable:
     return ResidualTable(levels=levels, quantiles=quantiles)
 
 
+def undoubted(points: Sequence[MeasuredPoint]) -> list[MeasuredPoint]:
+    """Runs whose times do not contradict what was recorded of their layout and load."""
+    return [point for point in points if point.weight > DOUBTED]
+
+
 def _samples(path: Path, catalog: Catalog, calibration: Calibration) -> list[Sample]:
     table = read_points(path, CatalogError)
     bad = next((row for row in table.rows if row.error), None)
     if bad is not None:
         raise CatalogError(bad.error or "bad row", where=f"{path}:{bad.line}")
-    samples, failures = samples_of(table.points, catalog, calibration)
+    samples, failures = samples_of(undoubted(table.points), catalog, calibration)
     if failures:
         raise CatalogError(
             "a measured row cannot be simulated", where=str(path), found=failures[0][1]

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from planner.accuracy.measures import Measure
 from planner.accuracy.point import LoadKind, MeasuredPoint
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 from planner.evidence import Interval
 from planner.performance.model import CalibratedStepModel
 
@@ -74,7 +74,7 @@ class MeasureErrorRow(TableRow):
 def read_measure_errors(folder: Path) -> tuple[MeasureErrorRow, ...]:
     """The rows of a calibration folder, none where it has no such file; raises CatalogError."""
     path = folder / FILE
-    return tuple(row for _, row in read_rows(path, MeasureErrorRow)) if path.exists() else ()
+    return read_table(path, MeasureErrorRow) if path.exists() else ()
 
 
 def is_tail(measure: Measure) -> bool:

@@ -122,7 +122,7 @@ def totals_of(
 def share_of_cost(candidate: Candidate, decided: Decided, nodes: tuple[NodeCount, ...]) -> float:
     """The group's part of the rent of its GPU types, by GPU-hours; idle GPUs are shared in proportion.
 
-    So are nodes of types that run nothing, which a limit may ask for (``spot.max_share``).
+    So are nodes of types that run nothing, which a fleet that is not proved cheapest may have.
     """
     own = sum(_share_of_rent(candidate, gpu, decided, nodes) for gpu in candidate.gpus_by_type)
     return own + _share_of_unused(candidate, decided, nodes)

@@ -36,11 +36,23 @@ def network_warnings(
                     f"1-GPU instances, and no network between them is stated: its rate is assumed; ask "
                     "the provider to place them together, or search nodes that hold a replica"
                 )
+            elif _is_apart(group, spanned, catalog):
+                yield (
+                    f"service {service.name!r}: no node offered holds a replica of {group.name}: its "
+                    f"stages stand on {spanned} nodes and are predicted as if they shared one; what they "
+                    "hand over between nodes (as a rule less than 1 % of a step) is left out"
+                )
             elif _crosses_network(group, spanned, catalog):
                 rented = [n for n in nodes if n.gpu in group.gpus_by_type]
                 for text in dict.fromkeys(_between(n, by_key, catalog) for n in rented):
                     if text:
                         yield f"service {service.name!r}: replicas of {group.name} span nodes. {text}"
+
+
+def _is_apart(group: ReplicaGroup, spanned: int, catalog: Catalog) -> bool:
+    """Whether stages stand on several nodes, though all their GPUs are predicted as one node's."""
+    whole = group.prefill is None and group.pipeline_parallel > 1
+    return spanned > 1 and whole and not crosses_network(catalog.gpu(group.gpu), group.gpus_each)
 
 
 def _crosses_network(group: ReplicaGroup, spanned: int, catalog: Catalog) -> bool:

@@ -102,7 +102,7 @@ def run_batch(
 
 def fingerprint(options: BatchOptions) -> str:
     """Digest of everything but the scenario that an answer depends on."""
-    catalog = load_catalog(Path(options.catalogs) if options.catalogs else None)
+    catalog = load_catalog(options.catalogs)
     calibration = (
         Path(options.calibration).read_text(encoding="utf-8") if options.calibration else ""
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from planner.errors import InputError
+from planner.scenario.path_fields import from_working_directory
 from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario
 
 MAX_TASKS = 1_000_000
@@ -49,7 +50,8 @@ def collect(
     no task, and why: a link that leads nowhere, a folder of that name, and without a pattern any
     file with another ending.
 
-    ``grid``: texts such as ``rate=10,20`` over dotted fields (``slo.ttft_p99=1s,2s``);
+    ``grid``: texts such as ``rate=10,20`` over dotted fields (``slo.ttft_p99=1s,2s``; a file from the
+    working directory);
     ``fingerprint``: digest of catalogs, calibration, version and options. Raises InputError when
     nothing matches.
     """
@@ -67,7 +69,10 @@ def collect(
             )
         return tuple(_task(p, p.relative_to(path).as_posix(), {}, fingerprint) for p in files)
     file = find_scenario(path)
-    points = list(points_of(grid))
+    points = [
+        {name: from_working_directory(name, value, str(file)) for name, value in point.items()}
+        for point in points_of(grid)
+    ]
     return tuple(_task(file, _point_id(file.name, p), p, fingerprint) for p in points)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.engine import EngineSpec, version_key
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 SPELLINGS = Path("engine_options") / "formats.csv"
 CHECKPOINTS = Path("models") / "quantised.csv"
@@ -63,7 +63,7 @@ class RemoteCodeRow(TableRow):
 @lru_cache(maxsize=4)
 def remote_code(root: Path) -> tuple[RemoteCodeRow, ...]:
     """Every checkpoint of the catalog in folder ``root`` that is known to need its own code."""
-    return tuple(row for _, row in read_rows(root / REMOTE_CODE, RemoteCodeRow))
+    return read_table(root / REMOTE_CODE, RemoteCodeRow)
 
 
 def remote_code_warning(root: Path, checkpoint: str) -> str:
@@ -81,13 +81,13 @@ def remote_code_warning(root: Path, checkpoint: str) -> str:
 @lru_cache(maxsize=4)
 def spellings(root: Path) -> tuple[SpellingRow, ...]:
     """How every engine spells every format, of the catalog in folder ``root``."""
-    return tuple(row for _, row in read_rows(root / SPELLINGS, SpellingRow))
+    return read_table(root / SPELLINGS, SpellingRow)
 
 
 @lru_cache(maxsize=4)
 def quantised_checkpoints(root: Path) -> tuple[CheckpointRow, ...]:
     """Every public quantised checkpoint that the catalog in folder ``root`` lists."""
-    return tuple(row for _, row in read_rows(root / CHECKPOINTS, CheckpointRow))
+    return read_table(root / CHECKPOINTS, CheckpointRow)
 
 
 def public_checkpoint(root: Path, base: str, weights: str) -> str | None:

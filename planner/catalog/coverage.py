@@ -32,18 +32,3 @@ def class_coverage(catalog: Catalog) -> tuple[ClassCoverage, ...]:
         listed[key] += 1
         known[key] += parser_of(row.name) is not None
     return tuple(ClassCoverage(*key, known[key], count) for key, count in listed.items())
-
-
-def unknown_classes(catalog: Catalog, engine: str) -> tuple[str, ...]:
-    """Return the listed classes of an engine that the planner cannot size, in name order."""
-    rows = catalog.engine_classes().values()
-    return tuple(
-        sorted(
-            row.name
-            for row in rows
-            if row.engine == engine
-            and row.is_listed
-            and not row.name.startswith(FALLBACK)
-            and parser_of(row.name) is None
-        )
-    )

@@ -17,7 +17,7 @@ from pydantic import Field
 from planner.catalog.engine import EngineSpec, version_key
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_files import load_model_file
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 from planner.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -104,14 +104,14 @@ def prior(root: Path, method: DraftMethod) -> DraftPriorRow:
 
 @lru_cache(maxsize=4)
 def _drafts(root: Path) -> tuple[DraftRow, ...]:
-    return tuple(row for _, row in read_rows(root / FOLDER / "drafts.csv", DraftRow))
+    return read_table(root / FOLDER / "drafts.csv", DraftRow)
 
 
 @lru_cache(maxsize=4)
 def _methods(root: Path) -> tuple[MethodRow, ...]:
-    return tuple(row for _, row in read_rows(root / FOLDER / "methods.csv", MethodRow))
+    return read_table(root / FOLDER / "methods.csv", MethodRow)
 
 
 @lru_cache(maxsize=4)
 def _priors(root: Path) -> tuple[DraftPriorRow, ...]:
-    return tuple(row for _, row in read_rows(root / FOLDER / "priors.csv", DraftPriorRow))
+    return read_table(root / FOLDER / "priors.csv", DraftPriorRow)

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.engine import EngineSpec, version_key
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 Kind = Literal["text", "multimodal", "pooling", "classification", "draft", "other"]
 
@@ -43,7 +43,7 @@ EngineClasses = Mapping[tuple[str, str], EngineClassRow]
 
 def read_engine_classes(path: Path) -> EngineClasses:
     """Return every row by engine and class."""
-    return {(row.engine, row.name): row for _, row in read_rows(path, EngineClassRow)}
+    return {(row.engine, row.name): row for row in read_table(path, EngineClassRow)}
 
 
 def listing_reasons(

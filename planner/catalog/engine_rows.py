@@ -91,38 +91,15 @@ class VersionRow(_EngineDocument):
 
     def spec(self, name: str) -> EngineSpec:
         """Return the engine version as the planner's value."""
-        return EngineSpec(
-            name=name,
-            version=self.version,
-            scheduler=self.scheduler,
-            memory_budget=self.memory_budget,
-            memory_fraction=self.memory_fraction,
-            max_num_seqs=self.max_num_seqs,
-            max_num_batched_tokens=self.max_num_batched_tokens,
-            kv_block_tokens=self.kv_block_tokens,
-            prefix_caching=self.prefix_caching,
-            graphs_inside_budget=self.graphs_inside_budget,
-            start_up_s=self.start_up_s,
-            mla_kv_padding_values=self.mla_kv_padding_values,
-            memory=tuple(sorted(self.memory.items())),
-            source=self.source,
-            as_of=self.as_of.isoformat(),
-            gpu_limits=tuple(EngineLimits(**limits.model_dump()) for limits in self.gpu_limits),
-            note=self.note,
-            hybrid_pages=self.hybrid_pages,
-            caches_states=self.caches_states,
-            fused_sampler_models=self.fused_sampler_models,
-            options_cover_ranks=self.options_cover_ranks,
-            max_num_seqs_drafting=self.max_num_seqs_drafting,
-            sequences_within_tokens=self.sequences_within_tokens,
-            max_num_seqs_of=tuple(sorted(self.max_num_seqs_of.items())),
-            graphs_max_batch_of=tuple(sorted(self.graphs_max_batch_of.items())),
-            graphs_within_sequences=self.graphs_within_sequences,
-            state_pool_ratio=self.state_pool_ratio,
-            state_slots_per_sequence=self.state_slots_per_sequence,
-            kv_offload=None if self.kv_offload is None else self.kv_offload.support(),
-            decode_context=self.decode_context,
-        )
+        as_values = {
+            "memory": tuple(sorted(self.memory.items())),
+            "gpu_limits": tuple(EngineLimits(**limits.model_dump()) for limits in self.gpu_limits),
+            "max_num_seqs_of": tuple(sorted(self.max_num_seqs_of.items())),
+            "graphs_max_batch_of": tuple(sorted(self.graphs_max_batch_of.items())),
+            "kv_offload": None if self.kv_offload is None else self.kv_offload.support(),
+            "as_of": self.as_of.isoformat(),
+        }
+        return EngineSpec(name=name, **{**self.__dict__, **as_values})
 
 
 class EngineRow(_EngineDocument):

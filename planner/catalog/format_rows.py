@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.formats import KvFormat, WeightFormat
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 
 class FormatRow(TableRow):
@@ -84,7 +84,7 @@ class Formats:
 
 def read_formats(path: Path) -> Formats:
     """Return the weight and KV formats of ``catalogs/formats.csv``."""
-    formats = Formats(tuple(row for _, row in read_rows(path, FormatRow)), {}, {})
+    formats = Formats(read_table(path, FormatRow), {}, {})
     for row in formats.rows:
         if row.kind == "weights":
             formats.weights.update(dict.fromkeys(row.names, row.weight_format()))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 HOSTING = Path("prices") / "hosting.csv"
 Rents = Literal["machines", "containers", "unknown"]
@@ -27,7 +27,7 @@ class HostingRow(TableRow):
 @lru_cache(maxsize=4)
 def hosting_rows(root: Path) -> tuple[HostingRow, ...]:
     """Every row of the catalog in folder ``root``."""
-    return tuple(row for _, row in read_rows(root / HOSTING, HostingRow))
+    return read_table(root / HOSTING, HostingRow)
 
 
 def rents(root: Path, provider: str, tier: str) -> Rents:

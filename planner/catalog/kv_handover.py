@@ -15,7 +15,7 @@ from pydantic import Field
 
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.model import LatentAttention, ModelSpec, RecurrentMixer
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 AttentionKind = Literal["softmax", "latent", "recurrent"]
 
@@ -89,9 +89,9 @@ def backend(
 
 @lru_cache(maxsize=4)
 def _connectors(root: Path) -> tuple[ConnectorRow, ...]:
-    return tuple(row for _, row in read_rows(root / "kv_connectors.csv", ConnectorRow))
+    return read_table(root / "kv_connectors.csv", ConnectorRow)
 
 
 @lru_cache(maxsize=4)
 def _backends(root: Path) -> tuple[BackendRow, ...]:
-    return tuple(row for _, row in read_rows(root / "attention_backends.csv", BackendRow))
+    return read_table(root / "attention_backends.csv", BackendRow)

@@ -32,7 +32,7 @@ from planner.catalog.money_rows import (
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
 from planner.catalog.support import SupportRule, read_support, rules_on
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 from planner.errors import CatalogError, InputError, PlannerError, nearest
 from planner.package_data import shipped_folder
 
@@ -40,12 +40,12 @@ Found = TypeVar("Found")
 PricedRow = TypeVar("PricedRow", bound=TableRow)
 
 
-def load_catalog(root: Path | None = None) -> Catalog:
+def load_catalog(root: str | Path | None = None) -> Catalog:
     """Return the catalog under ``root``, or the shipped one.
 
     Raises CatalogError when the folder does not exist.
     """
-    root = root or shipped_folder("catalogs")
+    root = Path(root) if root else shipped_folder("catalogs")
     if not root.is_dir():
         raise CatalogError("no such catalog folder", where=str(root))
     return Catalog(root)
@@ -82,9 +82,9 @@ class Catalog:
 
     def gpu(self, name: str) -> GpuSpec:
         """Return the accelerator of that name, alias or driver's name (case does not matter)."""
-        spelled = catalog_spelling(name)
-        if name.lower() not in self._gpu_by_name and spelled in self._gpu_by_name:
-            return self._gpu_by_name[spelled]
+        found = self._gpu_by_name.get(name.lower()) or self._gpu_by_name.get(catalog_spelling(name))
+        if found is not None:
+            return found
         return _look_up("GPU", name, self._gpu_by_name, (gpu.name for gpu in self._gpus), "gpus")
 
     def model_index(self) -> tuple[ModelEntry, ...]:
@@ -225,7 +225,13 @@ class Catalog:
         return self._priced("ownership.csv", OwnershipRow)
 
     def _priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
-        return tuple(row for _, row in read_rows(self.root / "prices" / file, row_type))
+        if file not in self._price_rows:
+            self._price_rows[file] = read_table(self.root / "prices" / file, row_type)
+        return tuple(row for row in self._price_rows[file] if isinstance(row, row_type))
+
+    @cached_property
+    def _price_rows(self) -> dict[str, tuple[TableRow, ...]]:
+        return {}
 
     def _canonical_gpu(self, name: str) -> str | None:
         gpu = self._gpu_by_name.get(name.lower())

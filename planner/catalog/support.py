@@ -70,7 +70,7 @@ class SupportRule:
 
 
 @dataclass(frozen=True)
-class _AskedLayout:
+class _CheckedLayout:
     engine: EngineSpec
     model: ModelSpec
     weights: WeightFormat
@@ -164,7 +164,7 @@ def check_support(
     ``lora``: whether adapters are held beside the model.
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
-    layout = _AskedLayout(
+    layout = _CheckedLayout(
         engine,
         model,
         weights,
@@ -180,8 +180,8 @@ def check_support(
     return tuple(rule.reason for rule in about_engine if _applies(rule.when, layout))
 
 
-def _applies(when: SupportConditions, layout: _AskedLayout) -> bool:
-    """Whether all but the engine's name holds; what is cheap to ask is asked first."""
+def _applies(when: SupportConditions, layout: _CheckedLayout) -> bool:
+    """Whether all but the engine's name holds; what is cheap to look at comes first."""
     architecture = layout.model.architecture
     return (
         _among(layout.weights.name, when.weights)

@@ -93,6 +93,13 @@ def read_rows(
     return list(zip(lines, rows, strict=True))
 
 
+def read_table(
+    path: Path, row_type: type[RowType], error: type[PlannerError] = CatalogError
+) -> tuple[RowType, ...]:
+    """Return the rows of a CSV file with a header; raises ``error`` as ``read_rows`` does."""
+    return tuple(row for _, row in read_rows(path, row_type, error))
+
+
 def _records(
     path: Path, row_type: type[TableRow], error: type[PlannerError]
 ) -> Iterator[tuple[int, dict[str, str]]]:

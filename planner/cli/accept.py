@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FAILED = 3
 
 
-@click.command(name="accept", short_help="check a load test of one replica against the plan")
+@click.command(name="accept")
 @click.argument("results", nargs=-1, type=PIPED_FILE)
 @click.option(
     "--plan",
@@ -88,17 +88,20 @@ def command(
     )
     from planner.accuracy.bench.files import read_bench_file
     from planner.plan.schema import read_plan
+    from planner.reporting.files import as_json, send
+    from planner.reporting.plan.acceptance_text import solved_again_line, test_lines, verdict_lines
     from planner.scenario.task import GENERATE
 
     answer = read_plan(plan)
     tests = _tests(answer, service, replica)
     if not results and style != "json":
         several = len(answer.acceptance) > 1
-        click.echo("\n\n".join(_commands(test, several) for test in tests))
+        texts = ("\n".join(test_lines(test, several=several)) for test in tests)
+        click.echo("\n\n".join(texts))
         return 0
     test = _only(tests, answer)
     if not results:
-        click.echo(_as_json_test(test))
+        send(as_json(test.model_dump(mode="json")), None)
         return 0
     runs = [run for path in results for run in read_bench_file(Path(path))]
     must_be_model(runs, test.model)
@@ -117,9 +120,11 @@ def command(
             answer, test, runs, Path(plan).parent, catalogs, calibration, save_calibration
         )
     if style == "json":
-        click.echo(_as_json(verdicts, wrong, passes, resolved))
+        send(as_json(_verdict(verdicts, wrong, passes, resolved)), None)
     else:
-        click.echo(_as_text(verdicts, wrong, answer, resolved))
+        click.echo("\n".join(verdict_lines(verdicts, wrong)))
+        if resolved is not None:
+            click.echo(solved_again_line(answer, resolved))
     return 0 if passes else FAILED
 
 
@@ -216,23 +221,12 @@ def _setting(plan: Plan, test: AcceptanceTest) -> Setting:
     )
 
 
-def _commands(test: AcceptanceTest, several: bool) -> str:
-    from planner.reporting.plan.acceptance_text import test_lines
-
-    return "\n".join(test_lines(test, several=several))
-
-
-def _as_json_test(test: AcceptanceTest) -> str:
-    return json.dumps(test.model_dump(mode="json"), indent=2, ensure_ascii=False)
-
-
-def _as_json(
+def _verdict(
     verdicts: Sequence[Judged], wrong: Sequence[str], passes: bool, resolved: Plan | None
-) -> str:
-    from dataclasses import asdict
-
+) -> dict[str, object]:
+    """What JSON says of it."""
     totals = resolved.totals if resolved else None
-    found = {
+    return {
         "passes": passes,
         "faults": list(wrong),
         "limits": [{**asdict(v), "passes": v.passes} for v in verdicts],
@@ -244,15 +238,3 @@ def _as_json(
             "usd_per_hour": totals.usd_per_hour if totals else None,
         },
     }
-    return json.dumps(found, indent=2, ensure_ascii=False)
-
-
-def _as_text(
-    verdicts: Sequence[Judged], wrong: Sequence[str], plan: Plan, resolved: Plan | None
-) -> str:
-    from planner.reporting.plan.acceptance_text import solved_again_line, verdict_lines
-
-    lines = list(verdict_lines(verdicts, wrong))
-    if resolved is not None:
-        lines.append(solved_again_line(plan, resolved))
-    return "\n".join(lines)

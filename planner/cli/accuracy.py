@@ -15,7 +15,7 @@ from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 NOTHING_USABLE = 2
 
 
-@click.command(name="accuracy", short_help="predict measured points and print the error")
+@click.command(name="accuracy")
 @click.argument("points", type=PIPED_FILE)
 @format_option("table", "json", "md", text="Output format.")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write to this file.")
@@ -82,8 +82,8 @@ def command(
     from planner.reporting.deliver import write_document
 
     table = read_measured(Path(points), setting_of(given))
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
-    factors = load_calibration(catalog, Path(calibration) if calibration else None)
+    catalog = load_catalog(catalogs)
+    factors = load_calibration(catalog, calibration)
     result = validate(table, catalog, factors, level)
     for row in result.failures:
         lines = "; ".join((row.error or "").splitlines())

@@ -17,7 +17,7 @@ from planner.solving.options import SolveOptions
 MOST_PROBLEMS = 5  # shown on stderr; rows.csv holds all
 
 
-@click.command(name="batch", short_help="solve many scenario files")
+@click.command(name="batch")
 @click.argument("source", type=click.Path(exists=False))
 @click.argument("pattern", required=False)
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the results.")

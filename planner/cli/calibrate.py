@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from planner.accuracy.points import MeasuredPoint
 
 
-@click.command(name="calibrate", short_help="fit the latency model to your own measurements")
+@click.command(name="calibrate")
 @click.argument("points", nargs=-1, required=True, type=PIPED_FILE)
 @click.option("-o", "--output", required=True, type=OUTPUT_FILE, help="File to write.")
 @setting_options
@@ -55,8 +55,8 @@ def command(
 
     setting = setting_of(given)
     measured = [point for path in points for point in _read(Path(path), setting)]
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
-    factors = load_calibration(catalog, Path(calibration) if calibration else None)
+    catalog = load_catalog(catalogs)
+    factors = load_calibration(catalog, calibration)
     fit = fit_own(measured, catalog, factors, datetime.now(UTC).date().isoformat())
     for point, reason in fit.failures:
         what = f"{point.model} on {point.gpu} at {point.concurrency}"

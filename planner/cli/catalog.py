@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Named = TypeVar("Named")
 
 
-@click.group(name="catalog", short_help="list models, GPUs, offers and engines")
+@click.group(name="catalog")
 def command() -> None:
     """List what the catalogs hold, or show one entry.
 
@@ -69,15 +69,17 @@ def _listing(
         output: str | None,
         catalogs: str | None,
     ) -> None:
+        from planner.catalog.store import load_catalog
+        from planner.reporting.listing import write_listing
         from planner.reporting.tables import catalog_tables
 
-        catalog = _catalog(catalogs)
+        catalog = load_catalog(catalogs)
         found = _matching(entries(catalog), text, words)
         if limit is None and style == "table":
             limit = default_limit
         shown = [resolve(catalog, entry) for entry in found]
         table = getattr(catalog_tables, f"{name}_table")(shown)
-        _deliver(_cut(table, limit), style, output)
+        write_listing(_cut(table, limit), style, output)
 
     default_limit = limit
     help_text = f"{summary}\n\n\b\nExamples:\n  planner catalog {name} {example}"
@@ -178,13 +180,15 @@ def show(name: str, style: str, output: str | None, catalogs: str | None) -> Non
       planner catalog show h100-sxm-80gb
       planner catalog show "vllm 0.12"
     """
-    details = _details(_catalog(catalogs), name)
-    if style == "json":
-        from planner.reporting.listing import as_json
+    from planner.catalog.store import load_catalog
+    from planner.reporting.files import as_json, send
+    from planner.reporting.listing import write_listing
 
-        _write(as_json({"name": details.name, **details.facts}), output)
+    details = _details(load_catalog(catalogs), name)
+    if style == "json":
+        send(as_json({"name": details.name, **details.facts}), output)
     else:
-        _deliver(details.table(), style, output)
+        write_listing(details.table(), style, output)
 
 
 def _details(catalog: Catalog, name: str) -> Details:
@@ -212,12 +216,6 @@ def _details(catalog: Catalog, name: str) -> Details:
     )
 
 
-def _catalog(folder: str | None) -> Catalog:
-    from planner.catalog.store import load_catalog
-
-    return load_catalog(Path(folder) if folder else None)
-
-
 def _matching(
     entries: Iterable[Named], text: Callable[[Named], str], words: tuple[str, ...]
 ) -> list[Named]:
@@ -226,21 +224,3 @@ def _matching(
     if not found:
         raise InputError("nothing matches", found=" ".join(words), action="try fewer words")
     return found
-
-
-def _deliver(table: Table, style: str, output: str | None) -> None:
-    from planner.reporting.listing import print_listing, write_listing
-
-    if style == "table" and output is None:
-        print_listing(table)
-        return
-    _write(write_listing(table, style), output)
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        from planner.reporting.files import write_file
-
-        write_file(output, text)

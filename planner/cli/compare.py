@@ -5,22 +5,14 @@ from __future__ import annotations
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import (
-    catalog_options,
-    counting,
-    jobs_option,
-    progress,
-    solve_options,
-)
-from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.options import catalog_options, jobs_option, solve_options
+from planner.cli.shared.output_options import document_options
+from planner.cli.shared.progress import counting, progress
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
-FORMATS = ("table", "json", "md", "html", "csv")
 
-
-@click.command(name="compare", short_help="solve under several restrictions, side by side")
+@click.command(name="compare")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @click.option(
@@ -35,9 +27,7 @@ FORMATS = ("table", "json", "md", "html", "csv")
 @solve_options(verify="simulate")
 @jobs_option
 @catalog_options
-@format_option(*FORMATS)
-@table_option("options")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@document_options("options")
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
@@ -62,7 +52,7 @@ def command(
     from planner.comparison.options import compare
     from planner.comparison.restriction import axes_of
     from planner.parallel.process_pool import cores, solving_ahead
-    from planner.reporting.deliver import prepare, records, write_document
+    from planner.reporting.deliver import prepare, write_document
     from planner.reporting.studies.comparison_document import comparison_document, verdict
     from planner.session import Session
 
@@ -81,7 +71,7 @@ def command(
         data=lambda: {
             "scenario": question.name,
             "axes": list(comparison.axes),
-            "options": records(document, "options"),
+            "options": document.tables()["options"].records(),
             "winner": dict(winner.choice) if winner else None,
             "verdict": verdict(comparison),
         },

@@ -8,7 +8,7 @@ PROGRAM = "planner"
 VARIABLE = "_PLANNER_COMPLETE"
 
 
-@click.command(name="completion", short_help="print a shell completion script")
+@click.command(name="completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> int:
     """Print a script that completes planner's commands and options in SHELL.

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.output_options import catalogs_option
 from planner.errors import InputError
 
 TARGETS = (
@@ -23,7 +24,7 @@ TARGETS = (
 )
 
 
-@click.command(name="deploy", short_help="write launch commands and manifests for a plan")
+@click.command(name="deploy")
 @click.argument("plan", metavar="PLAN.json")
 @click.option("--target", required=True, type=click.Choice(TARGETS), help="What to write.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the files.")
@@ -106,11 +107,7 @@ TARGETS = (
     is_flag=True,
     help="Let the engine run code that comes with the checkpoint.",
 )
-@click.option(
-    "--catalogs",
-    type=click.Path(exists=True, file_okay=False),
-    help="Use this folder instead of the shipped catalogs.",
-)
+@catalogs_option
 def command(
     plan: str,
     target: str,
@@ -154,7 +151,7 @@ def command(
     from planner.deploy.targets import launch_files
     from planner.plan.schema import read_plan
 
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    catalog = load_catalog(catalogs)
     choices = Choices(
         checkpoints=pairs("--checkpoint", checkpoints),
         draft_models=pairs("--draft-model", draft_models),

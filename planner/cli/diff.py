@@ -8,24 +8,17 @@ from dataclasses import asdict, replace
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import (
-    catalog_options,
-    counting,
-    jobs_option,
-    progress,
-    solve_options,
-)
-from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.options import catalog_options, jobs_option, solve_options
+from planner.cli.shared.output_options import document_options
+from planner.cli.shared.progress import counting, progress
 from planner.errors import InputError
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
-FORMATS = ("table", "json", "md", "html", "csv")
 EXIT_INCREASED = 1
 
 
-@click.command(name="diff", short_help="what changed between two plans or scenarios, and why")
+@click.command(name="diff")
 @click.argument("old", type=SCENARIO)
 @click.argument("new", type=SCENARIO)
 @set_option
@@ -44,9 +37,7 @@ EXIT_INCREASED = 1
 @solve_options(verify="simulate")
 @jobs_option
 @catalog_options
-@format_option(*FORMATS)
-@table_option("differences")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@document_options("differences")
 def command(
     old: str,
     new: str,
@@ -77,7 +68,7 @@ def command(
     from planner.comparison.differences import diff
     from planner.comparison.splitting import CostPart, split
     from planner.parallel.process_pool import cores, solving_ahead
-    from planner.reporting.deliver import prepare, records, write_document
+    from planner.reporting.deliver import prepare, write_document
     from planner.reporting.studies.difference_document import difference_document, headline
     from planner.session import Session
 
@@ -105,7 +96,7 @@ def command(
             "increase": difference.increase,
             "causes": [{"kind": c.kind, "detail": c.detail} for c in difference.causes],
             "parts": [asdict(p) for p in parts],
-            "changes": records(document, "values"),
+            "changes": document.tables()["values"].records(),
         },
     )
     rose = difference.increased(allowed) if allowed is not None else ()

@@ -5,20 +5,20 @@ from __future__ import annotations
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import catalog_options, progress, solve_options
-from planner.cli.shared.output_options import format_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.options import catalog_options, solve_options
+from planner.cli.shared.output_options import format_option, output_option
+from planner.cli.shared.progress import progress
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
 
-@click.command(name="explain", short_help="derive the plan step by step")
+@click.command(name="explain")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @solve_options(verify="simulate")
 @catalog_options
 @format_option("table", "md", "json", text="Output format.")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@output_option
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
@@ -50,12 +50,8 @@ def command(
 
         console().print(render_derivations(explained.derivations, explained.beside))
         return explained.exit_code
-    from planner.reporting.files import write_file
+    from planner.reporting.files import send
     from planner.reporting.plan.derivation_text import derivations_as
 
-    text = derivations_as(style, explained.derivations, explained.beside)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        write_file(output, text)
+    send(derivations_as(style, explained.derivations, explained.beside), output)
     return explained.exit_code

@@ -6,18 +6,17 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.numbers import FiniteRange
-from planner.cli.shared.options import catalog_options, progress
-from planner.cli.shared.output_options import format_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.options import catalog_options
+from planner.cli.shared.output_options import DOCUMENT_FORMATS, format_option, output_option
+from planner.cli.shared.progress import progress
 from planner.fleet.program.problem import Solver
 from planner.scenario.changes import FieldChange
 from planner.solving.options import Verify
 
-FORMATS = ("table", "json", "md", "html", "csv")
 QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 
 
-@click.command(name="frontier", short_help="cost against latency and resilience")
+@click.command(name="frontier")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @click.option(
@@ -80,11 +79,11 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     help="Seconds each solve may take.",
 )
 @catalog_options
-@format_option(*FORMATS)
+@format_option(*DOCUMENT_FORMATS)
 @click.option(
     "--table", help="Which table CSV carries [default: the first]; all: each, as NAME.TABLE.csv."
 )
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@output_option
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
@@ -119,7 +118,7 @@ def command(
     from planner.comparison.deciding import Decider
     from planner.comparison.frontiers import explore, read_factors
     from planner.fleet.candidates.cache import SizedBefore
-    from planner.reporting.deliver import records, write_document
+    from planner.reporting.deliver import write_document
     from planner.reporting.studies.frontier_document import frontier_document
     from planner.session import Session
     from planner.solving.options import SolveOptions
@@ -153,7 +152,7 @@ def command(
         table=table or next(iter(document.tables()), "latency"),
         data=lambda: {
             "scenario": question.name,
-            **{key: records(document, key) for key in document.tables()},
+            **{key: each.records() for key, each in document.tables().items()},
         },
     )
     status = found.decided.solution.status

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from planner.cli.shared.names import MODEL
+from planner.cli.shared.output_options import catalogs_option
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import InputError
+from planner.scenario.template import (
+    KINDS,
+    QUESTIONS,
+    WAYS,
+    Answers,
+    commented_scenario,
+    questions_of,
+)
 
-if TYPE_CHECKING:
-    from planner.scenario.template import Answers
 
-KINDS = ("requests", "conversations", "batch", "embed", "rerank", "classify")
-WAYS = ("speculation", "kv-offload", "disaggregation")
-
-
-@click.command(name="init", short_help="write a first scenario, commented")
+@click.command(name="init")
 @click.option("--from-model", "model", metavar="MODEL", type=MODEL, help="Do not ask; plan MODEL.")
 @click.option(
     "--kind",
@@ -39,11 +41,7 @@ WAYS = ("speculation", "kv-offload", "disaggregation")
     help="File to write.",
 )
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@click.option(
-    "--catalogs",
-    type=click.Path(exists=True, file_okay=False),
-    help="Use this folder instead of the shipped catalogs.",
-)
+@catalogs_option
 def command(
     model: str | None,
     kind: str | None,
@@ -66,17 +64,12 @@ def command(
       planner init --from-model Qwen/Qwen3-Reranker-8B --kind rerank
     """
     from planner.catalog.store import load_catalog
-    from planner.reporting.files import write_file
+    from planner.reporting.files import must_be_new, write_file
     from planner.scenario.reader import checked
-    from planner.scenario.template import Answers, commented_scenario
     from planner.scenario.text.yaml_source import parse_source
 
-    if Path(output).exists() and not force:
-        raise InputError(
-            "the file exists already",
-            where=output,
-            action="name another with -o, or replace it with --force",
-        )
+    if not force:
+        must_be_new(output)
     if model is None and not sys.stdin.isatty():
         raise InputError(
             "there is no terminal to ask on",
@@ -84,7 +77,7 @@ def command(
         )
     stated = {"kind": kind, "adapters": adapters, "ways": ", ".join(ways) or None}
     given = {field: str(value) for field, value in stated.items() if value is not None}
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    catalog = load_catalog(catalogs)
     text = commented_scenario(_requested(given) if model is None else Answers(model, **given))
     source = parse_source(text, output)
     checked(source, Path(output).parent, default_name=Path(output).stem, catalog=catalog)
@@ -94,8 +87,6 @@ def command(
 
 def _requested(given: dict[str, str]) -> Answers:
     """Ask for what is not given."""
-    from planner.scenario.template import QUESTIONS, Answers, questions_of
-
     model = click.prompt("Model (planner catalog models lists them)", err=True)
     usual = Answers(model, **given)
     if "kind" not in given:

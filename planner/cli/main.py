@@ -71,6 +71,7 @@ class LazyGroup(click.Group):
             return None
         command = importlib.import_module(f"planner.cli.{FILES.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
+        command.short_help = COMMANDS[cmd_name]
         return with_quiet(command)
 
     def resolve_command(
@@ -178,7 +179,7 @@ def _warn(
 
 
 def _bug(error: Exception) -> int:
-    """Tell a failure that no user caused; raise it again under PLANNER_DEBUG."""
+    """Report a failure that no user caused; raise it again under PLANNER_DEBUG."""
     if os.environ.get("PLANNER_DEBUG"):
         raise error
     click.echo(
@@ -192,12 +193,10 @@ def _bug(error: Exception) -> int:
 def run() -> None:
     """The console script's entry point; a request to stop is like Ctrl-C, so that workers end too."""
     signal.signal(signal.SIGTERM, _interrupt)
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "__all__"
-    )  # it would read every package's entry points
-    gc.set_threshold(
-        COLLECT_AFTER, OLDER_AFTER, OLDER_AFTER
-    )  # a run is short, and little of what it makes is circular
+    # it would read every package's entry points
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # a run is short, and little of what it makes is circular
+    gc.set_threshold(COLLECT_AFTER, OLDER_AFTER, OLDER_AFTER)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # characters it cannot write become "?"
             stream.reconfigure(errors="replace")

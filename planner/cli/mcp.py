@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import click
 
+from planner.cli.shared.output_options import catalogs_option
 
-@click.command(name="mcp", short_help="offer the planner as tools over MCP")
-@click.option(
-    "--catalogs",
-    type=click.Path(exists=True, file_okay=False),
-    help="Use this folder instead of the shipped catalogs.",
-)
+
+@click.command(name="mcp")
+@catalogs_option
 def command(catalogs: str | None) -> int:
     """Offer solve, compare, memory, explain and check as tools, on standard input and output.
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
 from planner.cli.shared.names import GPU, PIPED_MODEL
-from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.numbers import POSITIVE, FiniteRange
+from planner.cli.shared.output_options import output_options
 from planner.cli.shared.paths import PIPED_FILE
 from planner.cli.subcommands.memory_calculators import (
     measured_vs_theory,
@@ -18,12 +18,10 @@ from planner.cli.subcommands.memory_calculators import (
 )
 from planner.cli.subcommands.memory_fits import fits
 
+_options = output_options("table", "json", "md")
 
-@click.group(
-    name="memory",
-    short_help="weights, KV cache and memory: what fits",
-    invoke_without_command=True,
-)
+
+@click.group(name="memory", invoke_without_command=True)
 @click.option(
     "--model",
     type=PIPED_MODEL,
@@ -55,7 +53,7 @@ from planner.cli.subcommands.memory_fits import fits
     "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
 )
 @click.option("--concurrency", type=POSITIVE, default=1, show_default=True, help="Sequences.")
-@memory_options
+@_options
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int | None:
     """Size a model: parameters, weights, KV cache, and the memory of each GPU.
@@ -90,11 +88,13 @@ command.add_command(measured_vs_theory)
 
 
 def _size(options: dict[str, Any]) -> int:
+    from planner.catalog.store import load_catalog
     from planner.deployment import EngineSettings
+    from planner.reporting.deliver import write_document
     from planner.reporting.tables.memory_tables import model_document, model_mapping
     from planner.sizing.model_memory import SizingLayout, model_memory
 
-    catalog = read_catalog(options["catalogs"])
+    catalog = load_catalog(options["catalogs"])
     layout = None
     if options["gpu"] is not None:
         layout = SizingLayout(
@@ -140,11 +140,11 @@ def _size(options: dict[str, Any]) -> int:
             )
         started = sized_command(catalog, result, options["model"])
         lines, notes = started.lines, started.notes
-    deliver(
+    write_document(
         model_document(result, lines, notes),
-        model_mapping(result, lines, notes),
         options["style"],
         options["output"],
+        data=lambda: model_mapping(result, lines, notes),
     )
     return 3 if result.serves is False else 0
 
@@ -152,12 +152,14 @@ def _size(options: dict[str, Any]) -> int:
 def _check(options: dict[str, Any]) -> int:
     from pathlib import Path
 
+    from planner.catalog.store import load_catalog
+    from planner.reporting.deliver import write_document
     from planner.reporting.tables.boot_tables import check_document, check_mapping
     from planner.sizing.boot_log.check import Overrides, check_boot_log
     from planner.sizing.boot_log.reader import read_boot_log
 
     log = read_boot_log(Path(options["log"]))
-    catalog = read_catalog(options["catalogs"])
+    catalog = load_catalog(options["catalogs"])
     given = Overrides(
         model=None if options["model"] is None else catalog.model(options["model"]),
         gpu=None if options["gpu"] is None else catalog.gpu(options["gpu"]),
@@ -168,5 +170,10 @@ def _check(options: dict[str, Any]) -> int:
         engine_version=options["engine_version"],
     )
     check = check_boot_log(catalog, log, given)
-    deliver(check_document(check), check_mapping(check), options["style"], options["output"])
+    write_document(
+        check_document(check),
+        options["style"],
+        options["output"],
+        data=lambda: check_mapping(check),
+    )
     return 0

@@ -7,15 +7,10 @@ from dataclasses import replace
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import (
-    catalog_options,
-    counting,
-    jobs_option,
-    progress,
-    solve_options,
-)
+from planner.cli.shared.options import catalog_options, jobs_option, solve_options
 from planner.cli.shared.output_options import format_option, table_option
 from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.progress import counting, progress
 from planner.errors import InputError
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
@@ -24,7 +19,7 @@ MEMO_FORMATS = ("html", "md", "table")
 FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 
 
-@click.command(name="report", short_help="write a report: html, md, csv, xlsx or json")
+@click.command(name="report")
 @click.argument("source", metavar="SCENARIO|PLAN.json", type=SCENARIO)
 @set_option
 @format_option(*FORMATS, default="html")
@@ -65,13 +60,9 @@ def command(
     """
     from planner.findings.gather import gather
     from planner.parallel.process_pool import cores, solving_ahead
-    from planner.reporting.deliver import (
-        ALL_TABLES,
-        SOLVED_TABLES,
-        prepare,
-        write_findings,
-        write_plan,
-    )
+    from planner.reporting.deliver import ALL_TABLES, prepare
+    from planner.reporting.files import send
+    from planner.reporting.plan.deliver_plan import SOLVED_TABLES, write_findings
     from planner.session import Session
 
     if memo and style not in MEMO_FORMATS:
@@ -87,7 +78,7 @@ def command(
         report(f"reading {source}")
         plan = session.plan_of(source)
         if style == "json":
-            write_plan(plan, style, output)
+            send(plan.to_json(), output)
             return plan.exit_code
         if quick or (style == "csv" and table not in (ALL_TABLES, *SOLVED_TABLES)):
             findings = gather(plan, session.catalog, session.factors)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.output_options import output_option
 
 
-@click.command(name="schema", short_help="print the JSON Schema of a scenario file")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@click.command(name="schema")
+@output_option
 def command(output: str | None) -> int:
     """Print the JSON Schema of a scenario file.
 
@@ -19,10 +19,8 @@ def command(output: str | None) -> int:
     Examples:
       planner schema -o scenario.schema.json
     """
-    import json
-
-    from planner.reporting.files import send
+    from planner.reporting.files import as_json, send
     from planner.scenario.json_schema import scenario_schema
 
-    send(json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n", output)
+    send(as_json(scenario_schema()), output)
     return 0

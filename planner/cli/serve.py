@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
+from planner.cli.shared.output_options import catalogs_option
 from planner.errors import OutputError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from planner.session import Session
 
 
-@click.command(name="serve", short_help="open the planner in a browser")
+@click.command(name="serve")
 @click.argument("scenario", required=False, type=SCENARIO)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -33,11 +34,7 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False),
     help="Write a static site of SCENARIO's plan and sweeps to this folder instead of serving.",
 )
-@click.option(
-    "--catalogs",
-    type=click.Path(exists=True, file_okay=False),
-    help="Use this folder instead of the shipped catalogs.",
-)
+@catalogs_option
 @set_option
 def command(
     scenario: str | None,
@@ -109,7 +106,7 @@ def _text_of(scenario: str, session: Session) -> str:
 def _export(scenario: str, folder: str, session: Session) -> None:
     from pathlib import Path
 
-    from planner.cli.shared.options import progress
+    from planner.cli.shared.progress import progress
     from planner.web.site import write_site
 
     with progress() as report:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.notes import shows_progress
 from planner.cli.shared.numbers import FiniteRange, duration, warn_of_seconds
 from planner.cli.shared.options import catalog_options
-from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
+from planner.cli.shared.progress import progress
 from planner.scenario.changes import FieldChange
 from planner.units import parse_duration_s
 
@@ -38,7 +35,7 @@ def _scaling(
     return tuple(events)
 
 
-@click.command(name="simulate", short_help="simulate a plan under load and print its percentiles")
+@click.command(name="simulate")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @click.option("--plan", type=click.Path(dir_okay=False), help="A plan written by planner solve.")
@@ -95,9 +92,7 @@ def _scaling(
     help="Write the fleet over time to this .csv or .parquet file.",
 )
 @catalog_options
-@format_option("table", "json", "md", "html", "csv")
-@table_option("percentiles")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@document_options("percentiles")
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
@@ -131,13 +126,13 @@ def command(
       planner simulate mine.yaml --trace trace.csv --requests requests.csv
     """
     from planner.reporting.deliver import write_document
+    from planner.reporting.listing import table_format, write_table
     from planner.reporting.tables.simulation_tables import (
         requests_table,
         series_table,
         simulation_data,
         simulation_document,
     )
-    from planner.reporting.tables_out import table_format, write_table
     from planner.serving.simulation.service_simulation import Scaling
     from planner.session import Session
     from planner.solving.options import SolveOptions
@@ -160,8 +155,14 @@ def command(
         scaling=tuple(Scaling(at_s, count) for at_s, count in scaling),
     )
     try:
-        with _bar() as advance:
-            checks = simulate_plan(answer, how, session.catalog, session.factors, advance)
+        with progress("simulating") as report:
+            checks = simulate_plan(
+                answer,
+                how,
+                session.catalog,
+                session.factors,
+                lambda simulated: report(f"simulating: {simulated:,} requests"),
+            )
     except Overload as overload:
         click.echo(f"cannot be held: {overload}", err=True)
         return MISSED
@@ -176,15 +177,3 @@ def command(
         data=lambda: simulation_data(checks),
     )
     return 0 if all(c.holds for c in checks.values()) else MISSED
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int], None]]:
-    """A count of simulated requests on stderr; silent when stderr is not a terminal."""
-    if not shows_progress():
-        yield lambda _simulated_stream: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("simulating") as status:
-        yield lambda simulated: status.update(f"simulating: {simulated:,} requests")

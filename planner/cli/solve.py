@@ -5,28 +5,30 @@ from __future__ import annotations
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import (
-    FORMATS,
-    catalog_options,
-    deliver,
-    deliver_brief,
-    progress,
-    solve_options,
+from planner.cli.shared.options import catalog_options, solve_options
+from planner.cli.shared.output_options import (
+    DOCUMENT_FORMATS,
+    format_option,
+    output_option,
+    table_option,
 )
-from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.progress import progress
+from planner.errors import OutputError
+from planner.plan.schema import Plan
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
+BRIEF_WIDTH = 100  # columns of a file
 
-@click.command(name="solve", short_help="find the cheapest fleet that meets the targets")
+
+@click.command(name="solve")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @solve_options(verify="simulate")
 @catalog_options
-@format_option(*FORMATS, text="Output format.")
+@format_option(*DOCUMENT_FORMATS, "xlsx", text="Output format.")
 @table_option("order", "order, totals, cash_by_month, replicas, rejections, ...")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@output_option
 @click.option("--brief", is_flag=True, help="Only the decision, in at most 24 lines.")
 def command(
     scenario: str,
@@ -59,7 +61,43 @@ def command(
             scenario, progress=report
         )
     if brief:
-        deliver_brief(plan, style, output)
+        _deliver_brief(plan, style, output)
     else:
-        deliver(plan, style, output, table)
+        _deliver(plan, style, output, table)
     return plan.exit_code
+
+
+def _deliver(plan: Plan, style: str, output: str | None, table: str) -> None:
+    """Print the plan, or write it to ``output``; ``table``: what CSV carries."""
+    from planner.reporting.files import send
+
+    if style == "table" and output is None:
+        from planner.reporting.formats.rich_document import console
+        from planner.reporting.plan.terminal import print_plan
+
+        print_plan(plan, console())
+    elif style == "json":
+        send(plan.to_json(), output)
+    else:
+        from planner.findings.schema import Findings
+        from planner.reporting.plan.deliver_plan import write_findings
+
+        write_findings(Findings(plan), style, output, table=table)
+
+
+def _deliver_brief(plan: Plan, style: str, output: str | None) -> None:
+    """Print the decision alone, or write it to ``output``; OutputError in another style."""
+    if style != "table":
+        raise OutputError(
+            "--brief is text", found=f"--format {style}", action="leave out one of them"
+        )
+    from rich.console import Console
+
+    from planner.reporting.files import write_file
+    from planner.reporting.plan.brief import brief
+    from planner.reporting.plan.terminal import print_brief
+
+    if output is None:
+        print_brief(plan, Console())
+    else:
+        write_file(output, "\n".join(brief(plan, BRIEF_WIDTH)) + "\n")

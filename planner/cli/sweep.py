@@ -8,20 +8,14 @@ from typing import Any
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
-from planner.cli.shared.options import (
-    catalog_options,
-    counting,
-    jobs_option,
-    progress,
-    solve_options,
-)
-from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.options import catalog_options, jobs_option, solve_options
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.progress import counting, progress
 from planner.errors import InputError
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
-FORMATS = ("table", "json", "md", "html", "csv")
 _RANGES = {
     "rate": "Total request rate [requests/s].",
     "growth": "Growth of demand as a share: 0..1 is from today's to twice today's.",
@@ -41,7 +35,7 @@ def _ranges(command: Any) -> Any:
     return command
 
 
-@click.command(name="sweep", short_help="cost over a range of rates, lengths, targets or prices")
+@click.command(name="sweep")
 @click.argument("scenario", type=SCENARIO)
 @set_option
 @_ranges
@@ -57,9 +51,7 @@ def _ranges(command: Any) -> Any:
 @solve_options(verify="none")
 @jobs_option
 @catalog_options
-@format_option(*FORMATS)
-@table_option("points")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@document_options("points")
 @click.option("--chart", type=OUTPUT_FILE, help="Also write the chart to this SVG file.")
 def command(
     scenario: str,
@@ -89,9 +81,9 @@ def command(
     """
     from planner.comparison.sweeps import axis_named, read_values, sweep
     from planner.parallel.process_pool import cores, solving_ahead
-    from planner.reporting.deliver import prepare, records, write_document
-    from planner.reporting.extras import need
+    from planner.reporting.deliver import prepare, write_document
     from planner.reporting.files import write_file
+    from planner.reporting.optional_packages import need
     from planner.reporting.studies.sweep_document import cost_figure, flips_records, sweep_document
     from planner.session import Session
 
@@ -121,7 +113,7 @@ def command(
         data=lambda: {
             "scenario": question.name,
             "axis": axis.name,
-            "points": records(document, "points"),
+            "points": document.tables()["points"].records(),
             "flips": flips_records(swept),
         },
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
+from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.paths import PIPED_FILE
 
 
-@click.group(name="trace", short_help="describe a request trace")
+@click.group(name="trace")
 def command() -> None:
     """Look at request traces: Azure, BurstGPT, Mooncake, Bailian, records of AIPerf and inference-perf,
     OpenTelemetry's GenAI spans, engine request logs, or arrival_s,prompt_tokens,output_tokens (and
@@ -24,7 +24,7 @@ def command() -> None:
 @click.argument("file", type=PIPED_FILE)
 @format_option("table", "json", "md", "csv")
 @table_option("lengths")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@output_option
 def describe(file: str, style: str, table: str, output: str | None) -> int:
     """Describe FILE: a path, or the name of a shipped excerpt.
 

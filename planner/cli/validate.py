@@ -8,20 +8,18 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.notes import note
+from planner.cli.shared.output_options import catalogs_option
 from planner.scenario.changes import FieldChange
+from planner.units import counted
 
 INVALID = 2
 TABLES = (".csv", ".tsv")
 
 
-@click.command(name="validate", short_help="list every problem of a scenario file")
+@click.command(name="validate")
 @click.argument("scenario", type=SCENARIO)
 @set_option
-@click.option(
-    "--catalogs",
-    type=click.Path(exists=True, file_okay=False),
-    help="Use this folder instead of the shipped catalogs.",
-)
+@catalogs_option
 @click.pass_context
 def command(
     ctx: click.Context, /, scenario: str, changes: tuple[FieldChange, ...], catalogs: str | None
@@ -47,14 +45,13 @@ def command(
         return _accuracy(ctx, scenario, catalogs)
     path = find_scenario(scenario)
     source = with_changes(read_source(path), changes)
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    catalog = load_catalog(catalogs)
     _, problems = examined(source, path.parent, name_of(path), catalog)
     for warning in notes_on(source):
         note(f"warning: {warning.text}")
     for problem in problems:
         click.echo(str(problem))
-    many = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
-    click.echo(f"{source.path}: {many if problems else 'valid'}")
+    click.echo(f"{source.path}: {counted(len(problems), 'problem') if problems else 'valid'}")
     return INVALID if problems else 0
 
 

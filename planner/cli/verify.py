@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 FAILED = 2
 
 
-@click.command(name="verify", short_help="recompute a plan and prove its cost again")
+@click.command(name="verify")
 @click.argument("plan", type=click.Path(dir_okay=False))
 @catalog_options
 @click.option(
@@ -54,16 +53,20 @@ def command(
     from planner.catalog.store import load_catalog
     from planner.performance.factors import load_calibration
     from planner.plan.schema import read_plan
+    from planner.reporting.files import as_json, send
     from planner.verification.check import Verdict
     from planner.verification.verify import failures, verify
 
     answer = read_plan(plan)
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
-    factors = load_calibration(catalog, Path(calibration) if calibration else None)
+    catalog = load_catalog(catalogs)
+    factors = load_calibration(catalog, calibration)
     folder = Path(plan).parent
     checks = verify(answer, catalog, factors, _price_list(answer, folder, catalog), folder)
     listed = [c for c in checks if not failed_only or c.verdict is not Verdict.HOLDS]
-    click.echo(_as_json(listed) if style == "json" else _as_table(listed, checks))
+    if style == "json":
+        send(as_json([asdict(c) for c in listed]), None)
+    else:
+        click.echo(_as_table(listed, checks))
     return FAILED if failures(checks) else 0
 
 
@@ -75,10 +78,6 @@ def _price_list(plan: Plan, folder: Path, catalog: Catalog) -> Sequence[Offer] |
     if file is not None and not (folder / file).is_file():
         return None
     return offers_of(plan.scenario, catalog, folder)
-
-
-def _as_json(checks: Sequence[Check]) -> str:
-    return json.dumps([asdict(c) for c in checks], indent=2, ensure_ascii=False)
 
 
 def _as_table(listed: Sequence[Check], checks: Sequence[Check]) -> str:

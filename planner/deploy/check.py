@@ -16,15 +16,21 @@ from planner.deploy.launch import IMAGE_PATH, PoolRole
 from planner.deploy.manifest import Stated
 from planner.deploy.pieces import pieces
 from planner.deploy.reading import Started, read_compose, read_manifests, read_scripts
-from planner.deploy.resolve import deployment_to_launch, tokens_a_step
-from planner.deploy.stacks.checking import STACKS, check_stack
+from planner.deploy.resolve import (
+    deployment_to_launch,
+    fraction_to_state,
+    largest_graph,
+    tokens_a_step,
+)
+from planner.deploy.sharing_resources import shared_resource
+from planner.deploy.stacks.checking import STACKS, check_stack, router_fields
 from planner.deployment import Deployment
 from planner.errors import OutputError
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
 from planner.scenario.schema import Service
 from planner.sizing.batch_limits import limits_within
-from planner.sizing.memory import memory_fraction, memory_layout
+from planner.sizing.memory import memory_layout
 from planner.workload.lengths import lengths_of
 
 READERS: Mapping[str, Callable[[Mapping[str, str]], Iterator[Started]]] = {
@@ -76,6 +82,7 @@ def check_files(
         check_stack(target, files, catalog.root, counts)
     elif target in ("kubernetes", "llm-d"):
         check_cluster(files, counts)
+        router_fields(files, catalog.root)
 
 
 def _wanted(plan: Plan, catalog: Catalog) -> dict[str, _Wanted]:
@@ -106,6 +113,8 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
         _same(one.name, "replicas", one.replicas, group.replicas)
     if one.gpus is not None:
         _same(one.name, "GPUs of a replica", one.gpus * one.nodes, deployment.gpus)
+    if one.resource and group.gpu_share < 1:
+        _same(one.name, "part of a GPU", one.resource, shared_resource(group.profile))
     _same(one.name, "pool", module.pool(stated), module.pool_text(wanted.pool))
     task = wanted.service.task
     _same(one.name, "task", module.pooled(stated), module.pooled_text(task))
@@ -122,10 +131,13 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     _same(one.name, "sequences at once", int(stated["max_num_seqs"]), sequences)
     tokens = tokens_a_step(deployment, int(stated["max_model_len_tokens"]))
     _same(one.name, "tokens a step", int(stated["max_num_batched_tokens"]), tokens)
+    if "graphs_max_batch" in stated:
+        captured = int(stated["graphs_max_batch"])
+        _same(one.name, "largest captured batch", captured, largest_graph(deployment, catalog))
     offload = offload_option(deployment)
     memory = int(stated.get("kv_offload_host", 0))
     _same(one.name, "host memory for KV", memory, offload.size if offload else 0)
-    fraction = memory_fraction(deployment)
+    fraction = fraction_to_state(deployment, group)
     _same(one.name, "memory fraction", float(stated["memory_fraction"]), fraction)
     _check_context(one, int(stated["max_model_len_tokens"]), wanted)
     _check_weights(one, stated, wanted, dialect, choices)

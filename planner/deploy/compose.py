@@ -14,7 +14,7 @@ from planner.deploy.scripts import config_name
 from planner.errors import InputError
 from planner.plan.schema import Plan
 
-GROUP = "planner.group"
+GROUP, PART = "planner.group", "planner.gpu-part"
 HEALTH = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{HTTP_PORT}/health', timeout=5)"
 
 
@@ -32,11 +32,8 @@ def compose_files(plan: Plan, launches: tuple[Launch, ...]) -> dict[str, str]:
 
 def _project(number: int, host: Host) -> Manifest:
     services: Manifest = {}
-    first = 0
-    for place, launch in enumerate(host.replicas):
-        devices = range(first, first + launch.gpus)
+    for place, (launch, devices) in enumerate(zip(host.replicas, host.devices, strict=True)):
         services[f"{launch.name}-{place + 1}"] = _service(launch, HTTP_PORT + place, devices)
-        first += launch.gpus
     return {
         "name": f"planner-machine-{number}",
         "x-planner": {"machines": host.machines, "gpu": host.gpu, "gpus": host.gpus},
@@ -45,7 +42,7 @@ def _project(number: int, host: Host) -> Manifest:
     }
 
 
-def _service(launch: Launch, port: int, devices: range) -> Manifest:
+def _service(launch: Launch, port: int, devices: tuple[str, ...]) -> Manifest:
     started = command(launch, Role.SINGLE)
     words = [container_word(word, launch) for word in started.words]
     entry: Manifest = (
@@ -63,7 +60,7 @@ def _service(launch: Launch, port: int, devices: range) -> Manifest:
     service = {
         "image": launch.image,
         **entry,
-        "labels": {GROUP: launch.name},
+        "labels": {GROUP: launch.name, **({PART: launch.part} if not launch.is_whole else {})},
         "environment": {"HF_HOME": MODEL_CACHE, "HF_TOKEN": "${HF_TOKEN:-}"},
         "ports": [f"{port}:{HTTP_PORT}"],
         "shm_size": SHARED_MEMORY.replace("Gi", "gb"),
@@ -78,7 +75,7 @@ def _service(launch: Launch, port: int, devices: range) -> Manifest:
         "stop_grace_period": f"{launch.drain_s}s",
         "restart": "unless-stopped",
     }
-    return _with_devices(service, launch, [str(d) for d in devices])
+    return _with_devices(service, launch, list(devices))
 
 
 def _with_devices(service: Manifest, launch: Launch, ids: list[str]) -> Manifest:

@@ -9,6 +9,7 @@ from planner.catalog.drafts import DraftMethod
 from planner.catalog.gpu import GpuSpec
 from planner.deploy.engines.dialect import Dialect
 from planner.deploy.manifest import EnvironmentVariable
+from planner.deploy.sharing_resources import shared_resource
 from planner.scenario.task import GENERATE, Task
 
 IMAGE_PATH = "/checkpoint"  # where an image with a checkpoint is mounted
@@ -63,7 +64,10 @@ class Launch:
     the plan may lose with every target held. ``image_named``: ``image`` was given by hand.
     ``task``: what becomes of a prompt; ``encoder``: the model
     keeps no cache. ``lora_cached``: adapters kept in host memory, those on the GPUs included.
-    ``batch``: it serves a batch job, by the clock alone.
+    ``batch``: it serves a batch job, by the clock alone. ``gpu_share``: of its one GPU, whose MIG slice
+    ``profile`` it has, or a time slice where that is empty; ``memory_fraction`` is then of what the engine
+    sees, a slice's memory or the whole GPU's. ``graphs_max_batch``: the largest decode batch of a rank that
+    is predicted to run as a captured graph, 0 where nothing is known.
     ``draft_method``: how tokens are drafted; None where the
     plan does not say, and the engine finds out from ``draft_model`` (or the checkpoint where there is none).
     """
@@ -121,6 +125,31 @@ class Launch:
     encoder: bool = False
     lora_cached: int = 0
     batch: bool = False
+    gpu_share: float = 1.0
+    profile: str = ""
+    graphs_max_batch: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its GPUs are its own."""
+        return self.gpu_share >= 1
+
+    @property
+    def is_time_slice(self) -> bool:
+        """Whether it shares a GPU that is not cut."""
+        return not self.is_whole and not self.profile
+
+    @property
+    def part(self) -> str:
+        """What it has of its GPU, in words."""
+        return self.profile or f"{self.gpu_share:.3g}"
+
+    @property
+    def resource(self) -> str:
+        """What a cluster calls its GPUs, or the part of one."""
+        if self.is_whole:
+            return self.dialect.device(self.gpu.vendor).resource
+        return shared_resource(self.profile)
 
     @property
     def gpus(self) -> int:

@@ -11,6 +11,7 @@ from planner.deploy.cluster.kubernetes import service_labels
 from planner.deploy.cluster.model_cache import needs_claim
 from planner.deploy.cluster.routers import router_name
 from planner.deploy.engines.dialect import llm_d_components
+from planner.deploy.gpu_parts import part_needs
 from planner.deploy.launch import Launch, PoolRole
 from planner.deploy.scripts import script_name, script_roles
 from planner.deploy.stacks import dynamo
@@ -18,6 +19,8 @@ from planner.deploy.stacks.checking import STACKS
 from planner.deploy.stacks.notes import stack_commands, stack_needs
 from planner.plan.schema import Plan
 from planner.version import package_version
+
+CLUSTER = ("kubernetes", "llm-d", *STACKS)
 
 
 def readme(
@@ -45,6 +48,7 @@ def readme(
         "scenario and solve again for another.",
         "",
         *_nodes(plan),
+        *part_needs(launches, by_cluster=target in CLUSTER),
         *_start(launches, target, choices),
     ]
     if warnings:
@@ -60,7 +64,9 @@ def _row(launch: Launch) -> str:
     cells = (
         by_hour if launch.by_hour else str(launch.replicas),
         _plain(launch.service) + pool,
-        f"{launch.gpus}x {launch.gpu.name}{nodes}",
+        f"{launch.gpus}x {launch.gpu.name}{nodes}"
+        if launch.is_whole
+        else f"{launch.part} of a {launch.gpu.name}",
         f"{launch.dialect.engine} {launch.dialect.version}",
         f"{launch.planned_tokens} tokens",
         f"{launch.max_model_len_tokens} tokens",
@@ -140,7 +146,7 @@ def _cluster_needs(
 ) -> list[str]:
     dialect = launches[0].dialect
     components = llm_d_components(dialect.root)
-    resources = sorted({dialect.device(launch.gpu.vendor).resource for launch in launches})
+    resources = sorted({launch.resource for launch in launches})
     labels = sorted({"=".join(launch.node_label) for launch in launches})
     needs = [
         f"- a device plugin that offers {', '.join(f'`{r}`' for r in resources)}",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from planner.deploy.cluster.yaml_text import read_yaml_stream
-from planner.deploy.compose import GROUP
+from planner.deploy.compose import GROUP, PART
 from planner.deploy.quoting import CONFIG_PATH
 from planner.deploy.scripts import FLEET_FILE, config_name
 from planner.errors import OutputError
@@ -21,7 +22,8 @@ class Started:
     """One kind of process that files would start.
 
     ``words`` follow the program. ``replicas`` and ``gpus`` (of this process) are None where the kind of
-    file does not say; ``nodes`` make one replica. ``image`` is empty for a bare command.
+    file does not say; ``nodes`` make one replica. ``image`` is empty for a bare command. ``resource``: what
+    a cluster is asked for, "" elsewhere.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Started:
     nodes: int
     image: str
     serves: bool
+    resource: str = ""
 
 
 def read_scripts(files: Mapping[str, str]) -> Iterator[Started]:
@@ -121,7 +124,7 @@ def started_of_pod(
 ) -> Started:
     """What the one container of a pod starts."""
     (container,) = spec["containers"]
-    (limit,) = container["resources"]["limits"].values()
+    ((resource, limit),) = container["resources"]["limits"].items()
     words = [*container.get("command", ()), *container["args"]]
     return Started(
         name=name,
@@ -132,6 +135,7 @@ def started_of_pod(
         nodes=nodes,
         image=container["image"],
         serves=serves,
+        resource=resource,
     )
 
 
@@ -165,12 +169,27 @@ def _devices(service: Mapping[str, Any]) -> list[str]:
     return str(next(visible)).split(",")
 
 
+def _shares(service: Mapping[str, Any]) -> bool:
+    """Whether it has a time slice of its device: a share of a GPU, where a MIG slice has a name."""
+    return str(service["labels"].get(PART, "")).replace(".", "", 1).isdigit()
+
+
+def _share(services: Iterable[Mapping[str, Any]], device: str) -> float:
+    """The largest share that a service has of the device."""
+    return max(float(s["labels"][PART]) for s in services if _shares(s) and device in _devices(s))
+
+
 def _devices_apart(name: str, project: Mapping[str, Any]) -> None:
-    used = [d for service in project["services"].values() for d in _devices(service)]
+    services = project["services"].values()
+    used = [d for service in services if not _shares(service) for d in _devices(service)]
+    shared = Counter(d for service in services if _shares(service) for d in _devices(service))
+    if any(n * _share(services, d) > 1 + 1e-6 or d in used for d, n in shared.items()):
+        raise OutputError("a shared device is given out too often", where=name)
     ports = [p for service in project["services"].values() for p in service["ports"]]
     if len(set(used)) != len(used) or len(set(ports)) != len(ports):
         raise OutputError("two replicas share a device or a port", where=name)
-    if len(used) > project["x-planner"]["gpus"]:
+    gpus = {d.partition(":")[0] for d in (*used, *shared)}
+    if len(gpus) > project["x-planner"]["gpus"]:
         raise OutputError("a machine has fewer devices than its replicas need", where=name)
 
 

@@ -19,6 +19,8 @@ from planner.deploy.pieces import Piece, pieces
 from planner.deploy.soundness import must_be_deployable
 from planner.deployment import Deployment
 from planner.errors import InputError
+from planner.performance.graphs import captured_batches
+from planner.performance.host_time import read_host_time
 from planner.plan.rebuild import deployment_of
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
@@ -111,7 +113,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         planned_tokens=lengths_of(service).max_total,
         max_num_seqs=limits_within(deployment, memory_layout(deployment)).max_num_seqs,
         max_num_batched_tokens=tokens_a_step(deployment, longest),
-        memory_fraction=memory_fraction(deployment),
+        memory_fraction=fraction_to_state(deployment, group),
         prefix_caching=prefix_caching(deployment),
         kv_offload=offload_option(deployment),
         decode_context_parallel=settings.decode_context_parallel,
@@ -145,6 +147,9 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         encoder=is_encoder(deployment.model),
         batch=service.job is not None,
         lora_cached=service.lora.adapters if service.lora else 0,
+        gpu_share=group.gpu_share,
+        profile=group.profile,
+        graphs_max_batch=largest_graph(deployment, context.catalog),
     )
 
 
@@ -162,6 +167,31 @@ def deployment_to_launch(service: Service, group: ReplicaGroup, catalog: Catalog
             "no launch files for this engine", found=group.engine, allowed=", ".join(ENGINES)
         )
     return deployment_of(service, group, catalog)
+
+
+def fraction_to_state(deployment: Deployment, group: ReplicaGroup) -> float:
+    """The memory fraction as the engine counts it: of the whole GPU where it has a time slice of one.
+
+    Rounded down to thousandths there, so that all parts together stay within the GPU.
+    """
+    fraction = memory_fraction(deployment)
+    if group.gpu_share >= 1 or group.profile:
+        return fraction
+    return math.floor(1000 * fraction * group.gpu_share + 1e-6) / 1000
+
+
+def largest_graph(deployment: Deployment, catalog: Catalog) -> int:
+    """The largest decode batch of a rank that is predicted to run as a captured graph; 0 where unknown.
+
+    No more than a rank ever runs at once.
+    """
+    rows = read_host_time(catalog.root / "calibration").graphs
+    captured = captured_batches(rows, deployment)
+    if captured is None:
+        return 0
+    return min(
+        int(max((captured.every_to, *captured.sizes))), batch_limits(deployment).rank_sequences
+    )
 
 
 def _draft_model(service: Service, deployment: Deployment, choices: Choices) -> str | None:

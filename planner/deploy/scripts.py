@@ -5,6 +5,7 @@ from __future__ import annotations
 from planner.deploy.cluster.routers import router_scripts, side_channel
 from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.command_line import Command, command
+from planner.deploy.gpu_parts import parts_per_gpu
 from planner.deploy.launch import Launch, PoolRole, Role
 from planner.deploy.quoting import shell_word
 from planner.plan.replica_group import QUANTISE_YOURSELF
@@ -54,6 +55,7 @@ def _fleet_entry(launch: Launch) -> dict[str, object]:
         **by_hour,
         **_unit(launch),
         "gpus_per_replica": launch.gpus,
+        **({} if launch.is_whole else {"part_of_gpu": launch.part}),
         "nodes_per_replica": launch.nodes,
         "scripts": [script_name(launch.name, role) for role in script_roles(launch)],
     }
@@ -80,9 +82,20 @@ def _script(launch: Launch, role: Role, started: Command) -> str:
         lines.append(
             f"# No public {_one_line(launch.weights)} checkpoint of it is known: {QUANTISE_YOURSELF}."
         )
+    if launch.profile:
+        lines.append(
+            f"# It has the MIG slice {launch.profile}: {visible}=MIG-<UUID> (nvidia-smi -L)."
+        )
+    elif launch.is_time_slice:
+        count = parts_per_gpu(launch.gpu_share)
+        lines.append(
+            f"# {count} of these share one GPU: the same {visible}, one started after the other."
+        )
     if launch.replicas > 1 and launch.nodes == 1:
         own = "PORT, NIXL_PORT" if side_channel(launch) else "PORT"
-        lines.append(f"# Several on one machine: give each its own {own} and {visible}.")
+        if not launch.is_time_slice:
+            own += f" and {visible}"
+        lines.append(f"# Several on one machine: give each its own {own}.")
     lines += ["set -eu", *side_channel(launch)]
     if started.config is not None:
         lines.append('here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)')

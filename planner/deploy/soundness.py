@@ -1,4 +1,4 @@
-"""Which plans can be deployed at all: those with a fleet of whole GPUs that agrees with itself."""
+"""Which plans can be deployed at all: those with a fleet that agrees with itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def must_be_deployable(plan: Plan) -> None:
     """Raise InputError, with the reason, for a plan that launch files cannot hold."""
     _must_have_fleet(plan)
     _must_agree(plan)
-    _must_hold_whole_gpus(plan)
 
 
 def _must_have_fleet(plan: Plan) -> None:
@@ -91,18 +90,3 @@ def _contradiction(where: str, found: str) -> InputError:
     return InputError(
         "the plan contradicts itself", where=where, found=found, action="solve the scenario again"
     )
-
-
-def _must_hold_whole_gpus(plan: Plan) -> None:
-    if not plan.scenario.sharing.gpu:
-        return
-    groups = [g for s in plan.services for g in s.replica_groups]
-    for gpu in dict.fromkeys(gpu for g in groups for gpu in g.gpus_by_type):
-        requested = sum(g.replicas * g.gpus_by_type.get(gpu, 0) for g in groups)
-        rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
-        if requested > rented:
-            raise InputError(
-                "replicas of this plan share GPUs, and launch files give each its own",
-                found=f"{requested} replicas' GPUs on {rented}x {gpu}",
-                action="solve without sharing.gpu, or cut the GPUs (MIG) and start these by hand",
-            )

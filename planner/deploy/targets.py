@@ -13,6 +13,7 @@ from planner.deploy.cluster.kubernetes import kubernetes_files
 from planner.deploy.cluster.llm_d import llm_d_files
 from planner.deploy.cluster.routers import must_be_routable
 from planner.deploy.compose import compose_files
+from planner.deploy.gpu_parts import cluster_files, must_be_sharable
 from planner.deploy.hosting import hosting_notices, with_notices
 from planner.deploy.launch import PoolRole
 from planner.deploy.notes import readme
@@ -53,6 +54,8 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
     own = _target_warnings(plan, resolved, target, choices)
     warnings = (*resolved.warnings, *notices, *own)
     checked = checked_lines(target, files, catalog.root)
+    if target in CLUSTER_TARGETS:
+        files |= cluster_files(resolved.launches)
     files["README.md"] = readme(plan, resolved.launches, target, choices, warnings, checked)
     return LaunchFiles(target, files, warnings)
 
@@ -60,6 +63,7 @@ def launch_files(plan: Plan, catalog: Catalog, target: str, choices: Choices) ->
 def _render(plan: Plan, resolved: Resolved, target: str, choices: Choices) -> dict[str, str]:
     launches = resolved.launches
     must_be_routable(target, launches)
+    must_be_sharable(launches, by_cluster=target in CLUSTER_TARGETS)
     _must_mount_images(target, choices)
     if target in ENGINE_OF:
         _must_be_engine(plan, target)

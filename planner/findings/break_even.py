@@ -25,8 +25,8 @@ from planner.money.rates import discount
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A way to pay as it stands month by month: its payments, and what they are for."""
+class PaymentOption:
+    """A way to pay month by month: its payments, and what they are for."""
 
     ledger: CashLedger
     holdings: tuple[Holding, ...] = ()
@@ -63,7 +63,7 @@ class Standing:
 
 
 def break_even_months(
-    way: Standing, baseline: Standing, annual_rate: float
+    way: PaymentOption, baseline: PaymentOption, annual_rate: float
 ) -> tuple[int | None, int | None]:
     """The first month from which ``way`` has cost no more, to the end of the horizon: cash, and counted.
 

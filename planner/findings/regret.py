@@ -68,12 +68,12 @@ def _after_signing(question: Scenario, signed: Iterable[Rental], factor: float) 
     return moved.model_copy(
         update={
             "prices": moved.prices.model_copy(update={"terms": terms}),
-            "existing": (*moved.existing, *_standing(signed)),
+            "existing": (*moved.existing, *_already_signed(signed)),
         }
     )
 
 
-def _standing(signed: Iterable[Rental]) -> Iterator[Existing]:
+def _already_signed(signed: Iterable[Rental]) -> Iterator[Existing]:
     nodes: dict[tuple[str, int], int] = {}
     for rental in signed:
         key = (rental.gpu, rental.gpus_per_node)

@@ -15,7 +15,7 @@ from planner.comparison.options import Progress
 from planner.comparison.restriction import restrict
 from planner.errors import InputError
 from planner.findings.api_tokens import api_price, api_quotes
-from planner.findings.break_even import Standing, break_even_months
+from planner.findings.break_even import PaymentOption, break_even_months
 from planner.findings.owned_servers import Meanwhile, buy
 from planner.findings.ranges import with_rented_range
 from planner.findings.resale import sold_at_horizon_usd
@@ -79,13 +79,13 @@ def _side_by_side(
     ways = tuple(ways)
     known = [w.paid for w in ways if isinstance(w, _Way)]
     rows = iter(side_by_side(known, traffic, plan.scenario.horizon.months, rate))
-    base = next(_standing(w) for w in ways if isinstance(w, _Way))
+    base = next(_payment_option(w) for w in ways if isinstance(w, _Way))
     for way in ways:
         if isinstance(way, Purchase):
             yield way
             continue
         row = next(rows)
-        mine = _standing(way)
+        mine = _payment_option(way)
         first = way.paid is known[0]
         cash, counted = (None, None) if first else break_even_months(mine, base, rate)
         yield replace(
@@ -108,12 +108,14 @@ def _side_by_side(
         )
 
 
-def _standing(way: _Way) -> Standing:
+def _payment_option(way: _Way) -> PaymentOption:
     """The way as it stands month by month."""
-    return Standing(way.paid.ledger, tuple(r.holding for r in way.text.rentals), way.text.owned)
+    return PaymentOption(
+        way.paid.ledger, tuple(r.holding for r in way.text.rentals), way.text.owned
+    )
 
 
-def _owed_early_usd(way: Standing) -> float:
+def _owed_early_usd(way: PaymentOption) -> float:
     """The most that giving up at the end of a month of the horizon leaves to be paid [USD]."""
     return max(
         math.fsum(h.usd_per_month * (1 - h.upfront_share) * h.exit_months(m) for h in way.holdings)

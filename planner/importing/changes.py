@@ -10,8 +10,7 @@ from typing import Literal
 from planner.catalog.store import Catalog
 from planner.deploy.engines.dialect import Dialect
 from planner.deploy.pieces import Piece, pieces
-from planner.importing.running import Running
-from planner.importing.scenario_text import running_label
+from planner.importing.running import Running, layout_label, running_label
 from planner.importing.services import ImportedService
 from planner.importing.sources import Fleet
 from planner.plan.schema import Plan
@@ -71,21 +70,9 @@ def _of_service(
 
 def _planned_label(piece: Piece) -> str:
     group = piece.group
-    words = [f"TP {group.tensor_parallel}"] + [
-        f"{word} {n}"
-        for word, n in (
-            ("PP", group.pipeline_parallel),
-            ("DP", group.data_parallel),
-            ("EP", group.expert_parallel),
-        )
-        if n > 1
-    ]
-    pool = "" if piece.pool.value == "both" else f" ({piece.pool.value})"
-    return (
-        f"{group.gpus // group.replicas}x {group.gpu}, {group.engine} {group.engine_version}, "
-        + ", ".join(words)
-        + pool
-    )
+    gpus = group.gpus // group.replicas
+    label = layout_label(gpus, group.gpu, group.engine, group.engine_version, group.degrees)
+    return label if piece.pool.value == "both" else f"{label} ({piece.pool.value})"
 
 
 def _settings(name: str, one: Running, piece: Piece, catalog: Catalog) -> Iterator[FleetChange]:

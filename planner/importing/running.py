@@ -20,8 +20,7 @@ OWNERS = (*REPLICATED, "LeaderWorkerSet", "LLMInferenceService", "DynamoGraphDep
 class Running:
     """Equal replicas that run: engine and settings, ``nodes`` of ``gpus_per_node`` GPUs each.
 
-    ``gpu``: a catalog name, empty where the manifest does not say; ``pool``: prefill or decode where
-    they are separate, as far as the command says it.
+    ``gpu``: a catalog name, empty where the manifest does not say.
     """
 
     name: str
@@ -72,6 +71,21 @@ class _FleetReader:
             gpu = self.gpus.of_pod(spec)
             self.found.append(Running(name, read, replicas, nodes, gpus, gpu))
             return
+
+
+def layout_label(
+    gpus: int, gpu: str, engine: str, version: str, degrees: tuple[int, int, int, int]
+) -> str:
+    """A replica as a person names it: ``2x h100-sxm-80gb, vllm 0.19.0, TP 2``; degrees from 2 on, and TP."""
+    named = zip(("TP", "PP", "DP", "EP"), degrees, strict=True)
+    parallel = (f"{word} {n}" for word, n in named if n > 1 or word == "TP")
+    return f"{gpus}x {gpu}, {engine} {version}, {', '.join(parallel)}"
+
+
+def running_label(one: Running) -> str:
+    """A running replica as a person names it."""
+    gpus, gpu = one.nodes * one.gpus_per_node, one.gpu or "unknown GPU"
+    return layout_label(gpus, gpu, one.command.engine, one.command.version, one.degrees)
 
 
 def running(objects: Iterable[Json], catalog: Catalog) -> tuple[Running, ...]:

@@ -12,7 +12,7 @@ from planner.catalog.store import Catalog
 from planner.errors import InputError
 from planner.importing.histogram import Histogram
 from planner.importing.load import RateOverTime, rate_over_time
-from planner.importing.running import Running, whole
+from planner.importing.running import Running, running_label, whole
 from planner.importing.secrets import shown
 from planner.importing.services import ImportedService
 from planner.importing.sources import Fleet
@@ -62,19 +62,6 @@ def _assumption(line: str) -> str:
     field, _, comment = line.partition("#")
     known, _, assumed = (part.strip(" :;") for part in comment.partition(ASSUMED))
     return f"{assumed} ({field.strip()}: {known})" if known else field.strip()
-
-
-def running_label(one: Running) -> str:
-    """A replica as a person names it."""
-    tp, pp, dp, ep = one.degrees
-    degrees = [f"TP {tp}"] + [
-        f"{word} {n}" for word, n in (("PP", pp), ("DP", dp), ("EP", ep)) if n > 1
-    ]
-    gpus = one.nodes * one.gpus_per_node
-    return (
-        f"{gpus}x {one.gpu or 'unknown GPU'}, {one.command.engine} {one.command.version}, "
-        + ", ".join(degrees)
-    )
 
 
 def _head(fleet: Fleet) -> Iterator[str]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 FOLDER = "running"
 Kind = Literal["counter", "gauge", "histogram"]
@@ -44,10 +44,10 @@ class ProgramRow(TableRow):
 @lru_cache(maxsize=4)
 def metric_rows(root: Path) -> tuple[MetricRow, ...]:
     """Every known metric; where a quantity has several, the first that has data counts."""
-    return tuple(row for _, row in read_rows(root / FOLDER / "metrics.csv", MetricRow))
+    return read_table(root / FOLDER / "metrics.csv", MetricRow)
 
 
 @lru_cache(maxsize=4)
 def program_rows(root: Path) -> tuple[ProgramRow, ...]:
     """Every known program."""
-    return tuple(row for _, row in read_rows(root / FOLDER / "programs.csv", ProgramRow))
+    return read_table(root / FOLDER / "programs.csv", ProgramRow)

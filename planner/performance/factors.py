@@ -30,9 +30,9 @@ from planner.performance.kernels.correction import Corrections, load_corrections
 from planner.performance.kernels.model import KernelSteps, kernel_steps
 from planner.performance.margins import Margin, named, read_margins
 from planner.performance.roofline import Factors, GemmFactors
+from planner.performance.shift_index import ShiftIndex, When
 from planner.performance.traits import FAMILIES, Traits, traits_of
 
-When = tuple[tuple[str, str], ...]
 DENSE_FACTORS = ("gemm_memory", "gemm_stream_bytes_s", "gemm_compute", "gemm_fill_tokens")
 EXPERT_FACTORS = ("expert_memory", "expert_stream_bytes_s", "expert_compute", "expert_fill_tokens")
 SINGLE_FACTORS = (
@@ -112,9 +112,6 @@ class Residuals:
         return Margin(distance, tuple(at for at, _ in upper), tuple(q for _, q in upper))
 
 
-_Shifts = dict[tuple[str | None, ...], tuple[int, float]]
-
-
 @dataclass(frozen=True)
 class KernelPrices:
     """Measured kernels under a catalog's root, with the correction fitted over them."""
@@ -153,7 +150,7 @@ class Calibration:
     _known: dict[tuple[str, ...], Factors] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _indexed: dict[str, dict[tuple[str, ...], _Shifts]] = field(
+    _indexed: dict[str, ShiftIndex] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _distances: dict[tuple[str, Traits], str] = field(
@@ -198,21 +195,9 @@ class Calibration:
 
     def position(self, name: str, levels: Mapping[str, str]) -> float:
         """Return the ``x`` of one factor for the given levels."""
-        x = self.origins[name]
-        found = (at.get(tuple(map(levels.get, keys))) for keys, at in self._by_keys(name))
-        for _, amount in sorted(hit for hit in found if hit is not None):
-            x += amount
-        return x
-
-    def _by_keys(self, name: str) -> Iterable[tuple[tuple[str, ...], _Shifts]]:
-        """A factor's shifts by the keys they look at: where each stands, and its amount, by values."""
         if name not in self._indexed:
-            index: dict[tuple[str, ...], _Shifts] = {}
-            for k, (when, amount) in enumerate(self.shifts.get(name, {}).items()):
-                keys = tuple(key for key, _ in when)
-                index.setdefault(keys, {})[tuple(wanted for _, wanted in when)] = (k, amount)
-            self._indexed[name] = index
-        return self._indexed[name].items()
+            self._indexed[name] = ShiftIndex(self.origins[name], self.shifts.get(name, {}))
+        return self._indexed[name].position(levels)
 
     def kernel_steps(
         self, deployment: Deployment, traits: Traits | None = None
@@ -271,7 +256,7 @@ class Calibration:
         return GemmFactors(*(self.value(name, levels) for name in names))
 
 
-def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibration:
+def load_calibration(catalog: Catalog, user_file: str | Path | None = None) -> Calibration:
     """Return the shipped calibration, vendors' layers over it, and a user's own shifts when given.
 
     Raises CatalogError for a bad shipped file and InputError for a bad user file.
@@ -280,8 +265,8 @@ def load_calibration(catalog: Catalog, user_file: Path | None = None) -> Calibra
     priors = read_priors(folder / "priors.yaml")
     layers = [read_fitted(path) for path in sorted(folder.glob("fitted*.yaml"))]
     shipped = len(layers)
-    if user_file is not None:
-        layers.append(read_fitted(user_file, InputError))
+    if user_file:
+        layers.append(read_fitted(Path(user_file), InputError))
     host = read_host_time(folder)
     found = replace(
         assemble(priors, layers, own_from=shipped),

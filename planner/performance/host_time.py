@@ -43,13 +43,15 @@ class HostTimeRow(_HostDocument):
 class GraphRow(_HostDocument):
     """Decode batches one engine captures as graphs by default [sequences of one rank].
 
-    padded: whether a batch between two captured ones runs as the larger. Without padding every batch up to
-    ``every_size_to`` is captured, and beyond it the powers of two. largest: None where it is that of the
-    release and the GPU.
+    in_tokens: whether its sizes count the tokens of a step instead, of which a sequence that verifies drafts
+    has one more than it has drafts. padded: whether a batch between two captured ones runs as the larger.
+    Without padding every batch up to ``every_size_to`` is captured, and beyond it the powers of two. largest:
+    None where it is that of the release and the GPU.
     """
 
     engine: str
     padded: bool
+    in_tokens: bool = False
     every_size_to: int = Field(default=0, ge=0)
     largest: int | None = Field(default=None, gt=0)
     source: str

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 from planner.deployment import Deployment
 from planner.evidence import Evidence, weakest
 from planner.performance.factors import Calibration
@@ -74,7 +74,7 @@ class PrefillPace:
 @lru_cache(maxsize=8)
 def read_paces(path: Path) -> tuple[PaceRow, ...]:
     """The rows of the table in order; none where a catalog has no such file. Raises CatalogError."""
-    return tuple(row for _, row in read_rows(path, PaceRow)) if path.exists() else ()
+    return read_table(path, PaceRow) if path.exists() else ()
 
 
 def prefill_pace(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from planner.plan.part import PlanPart
 
-FULL_LOAD = 1.0
-
 
 class Rung(PlanPart):
     """One run of a load test. ``share``: of the rate that load per replica by the plan.

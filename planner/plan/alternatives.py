@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
-
 from planner.fleet.alternatives.narrower_choices import Restriction
 from planner.fleet.program.problem import Status
 from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.part import PlanPart
+from planner.scenario.fields import omit_defaults
 
 
 class Alternative(PlanPart):
@@ -44,15 +43,7 @@ class LeftOut(PlanPart):
     against_usd_per_hour: float | None = None
     status: Status = "optimal"
 
-    @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Costs that compare with the plan's, and are proved, read as they always did."""
-        text: dict[str, object] = write(self)
-        if self.status == "optimal":
-            text.pop("status", None)
-        if self.against_usd_per_hour is None:
-            text.pop("against_usd_per_hour", None)
-        return text
+    _written = omit_defaults("against_usd_per_hour", "status")
 
 
 class RejectionGroup(PlanPart):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
-
 from planner.fleet.program.problem import Status
 from planner.plan.part import PlanPart
+from planner.scenario.fields import omit_defaults
 
 LossOutcome = Literal["holds", "misses", "overloaded", "gone"]
 
@@ -42,13 +41,7 @@ class AsPredicted(PlanPart):
     cheapest_usd_per_hour: float
     status: Status = "optimal"
 
-    @model_serializer(mode="wrap")
-    def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Fleets that were proved read as they always did."""
-        text: dict[str, object] = write(self)
-        if text.get("status") == "optimal":
-            text.pop("status")
-        return text
+    _written = omit_defaults("status")
 
 
 class Cheapest(PlanPart):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
-
 from planner.deployment import ParallelDegrees
 from planner.evidence import Evidence
 from planner.plan.part import PlanPart
+from planner.scenario.fields import omit_defaults
 
 
 class PrefillPool(ParallelDegrees, PlanPart):
@@ -42,17 +41,7 @@ class PrefillPool(ParallelDegrees, PlanPart):
     pace: float = 1.0
     network_gb_s: float | None = None
 
-    @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A pool on the group's own GPU type, or at the pace of its kernels, reads as it always did."""
-        text: dict[str, object] = write(self)
-        if not text.get("gpu"):
-            text.pop("gpu", None)
-        if text.get("pace") == 1.0:
-            text.pop("pace", None)
-        if text.get("network_gb_s") is None:
-            text.pop("network_gb_s", None)
-        return text
+    _written = omit_defaults("gpu", "pace", "network_gb_s")
 
     @property
     def gpus_each(self) -> int:

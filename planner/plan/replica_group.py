@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import Field
 
 from planner.deployment import ParallelDegrees, degrees_label, replica_key, replica_name
 from planner.evidence import Evidence
@@ -17,6 +13,7 @@ from planner.plan.decision import GroupMargin
 from planner.plan.part import PlanPart
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.speculation import SpeculationPlan
+from planner.scenario.fields import omit_defaults
 from planner.scenario.slo import TargetKey
 from planner.serving.capacity_limit import CapacityLimit
 from planner.serving.pools import gpus_named, pools_label, slower_network
@@ -48,25 +45,23 @@ class Prediction(PlanPart):
     simulation_intervals: dict[str, tuple[float, float]] = {}
     own_s: dict[str, float] = {}
 
-    @model_serializer(mode="wrap")
-    def _without_own(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A prediction of one kind of replica reads as it always did."""
-        written: dict[str, object] = write(self)
-        if not self.own_s:
-            written.pop("own_s", None)
-        return written
+    _written = omit_defaults("own_s")
 
-    def seconds(self, key: str) -> float | None:
-        """The prediction for a target's key such as ``ttft_p99`` [s]; None where there is none."""
-        fixed = {
+    @property
+    def by_key_s(self) -> dict[str, float | None]:
+        """Every prediction by the key of its target, such as ``ttft_p99`` [s]; None where there is none."""
+        named = {
             "ttft_p50": self.ttft_p50_s,
             "ttft_p99": self.ttft_p99_s,
             "tpot_p50": self.tpot_p50_s,
             "tpot_p99": self.tpot_p99_s,
             "e2e_p99": self.e2e_p99_s,
         }
-        value = fixed.get(key)
-        return self.others_s.get(f"{key}_s") if value is None else value
+        return {**named, **{key.removesuffix("_s"): value for key, value in self.others_s.items()}}
+
+    def seconds(self, key: str) -> float | None:
+        """The prediction for a target's key such as ``ttft_p99`` [s]; None where there is none."""
+        return self.by_key_s.get(key)
 
 
 class StepBreakdown(PlanPart):
@@ -127,18 +122,15 @@ class ReplicaGroup(ParallelDegrees, PlanPart):
     margin: GroupMargin | None = None
     network_gb_s: float | None = None
 
-    @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Replicas that do both, and load the model's own checkpoint, read as they always did."""
-        text: dict[str, object] = write(self)
-        lacking = (
-            *("prefill", "checkpoint", "quantise_yourself", "margin", "speculation", "profile"),
-            "network_gb_s",
-        )
-        for name in lacking:
-            if not text.get(name):
-                text.pop(name, None)
-        return text
+    _written = omit_defaults(
+        "prefill",
+        "checkpoint",
+        "quantise_yourself",
+        "speculation",
+        "profile",
+        "margin",
+        "network_gb_s",
+    )
 
     @property
     def gpus_each(self) -> int:

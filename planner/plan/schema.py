@@ -11,11 +11,7 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from pydantic import (
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.fleet.program.problem import Status
@@ -30,9 +26,10 @@ from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.upgrade import OLDEST, upgraded
+from planner.scenario.fields import omit_defaults
 from planner.scenario.recognition import looks_like_scenario
 from planner.scenario.schema import Scenario
-from planner.standard_input import NAME, is_stdin, stdin_bytes
+from planner.standard_input import NAME, bytes_of, is_stdin
 from planner.units import control_in
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -77,14 +74,7 @@ class ServicePlan(PlanPart):
     job: JobPlan | None = None
     prefix_hits: PrefixHits | None = None
 
-    @model_serializer(mode="wrap")
-    def _without_what_it_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A service of single requests that is no batch job reads as it always did."""
-        text: dict[str, object] = write(self)
-        for name in ("job", "prefix_hits"):
-            if text.get(name) is None:
-                text.pop(name, None)
-        return text
+    _written = omit_defaults("job", "prefix_hits")
 
 
 class NodeCount(PlanPart):
@@ -248,15 +238,9 @@ def holds_plan(data: bytes) -> bool:
 
 def _plan_bytes(path: Path, where: str) -> bytes:
     """The content of a plan file, or what is piped in; InputError when it is too large or no file."""
-    if is_stdin(path):
-        data = stdin_bytes()
-        size = len(data)
-    else:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError("not a file: a plan is read from one", where=where)
-        size = found.st_size
-        data = path.read_bytes() if size <= MAX_PLAN_BYTES else b""
+    if not is_stdin(path) and not stat.S_ISREG(path.stat().st_mode):
+        raise InputError("not a file: a plan is read from one", where=where)
+    data, size = bytes_of(path, MAX_PLAN_BYTES)
     if size > MAX_PLAN_BYTES:
         raise InputError(
             "the plan file is too large", where=where, allowed=f"{MAX_PLAN_BYTES} bytes"

@@ -6,14 +6,16 @@ Values stay exact here; ``written`` rounds them for people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from planner.reporting import rounding
 from planner.units import printable
 
 Value = float | int | str | None
+Thing = TypeVar("Thing")
 
 
 class Quantity(StrEnum):
@@ -98,6 +100,16 @@ class Column:
     low_end: bool = False
 
 
+def rows_of(
+    things: Iterable[Thing], columns: Sequence[Column], **computed: Callable[[Thing], Value | Cell]
+) -> tuple[tuple[Value | Cell, ...], ...]:
+    """A row a thing: under each column its attribute of that key, or what ``computed`` makes of it."""
+    return tuple(
+        tuple(computed[c.key](x) if c.key in computed else getattr(x, c.key) for c in columns)
+        for x in things
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows under columns; a row's entry may be a ``Cell`` to override its column's quantity."""
@@ -115,6 +127,11 @@ class Table:
                 entry if isinstance(entry, Cell) else Cell(entry, column.quantity)
                 for entry, column in zip(row, self.columns, strict=True)
             )
+
+    def records(self) -> list[dict[str, Value]]:
+        """The rows as mappings by column key, values exact."""
+        keys = [c.key for c in self.columns]
+        return [dict(zip(keys, (c.value for c in row), strict=True)) for row in self.cells()]
 
     def shown(self) -> Table:
         """The table as people see it: no optional column that says nothing, ranges in one column."""

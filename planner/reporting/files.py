@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
-from planner.errors import OutputError
+from planner.errors import InputError, OutputError
 
 _on_write: ContextVar[Callable[[str], None] | None] = ContextVar("on_write", default=None)
 
@@ -64,6 +65,12 @@ def send(content: str | bytes, output: str | None) -> None:
         sys.stdout.buffer.write(content)
     else:
         sys.stdout.write(content)
+        sys.stdout.flush()  # a full disk is met here, not as the process ends
+
+
+def as_json(content: object) -> str:
+    """Indented JSON text with a final newline; ValueError for a number that JSON does not have."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def check_target(path: str | Path) -> None:
@@ -80,6 +87,16 @@ def check_target(path: str | Path) -> None:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         what = "file" if path.exists() else "folder"
         raise OutputError(f"the output {what} is read-only", where=str(path))
+
+
+def must_be_new(path: str | Path) -> None:
+    """Raise InputError where a file of that name exists; for files that a person goes on to edit."""
+    if Path(path).exists():
+        raise InputError(
+            "the file exists already",
+            where=str(path),
+            action="name another with -o, or replace it with --force",
+        )
 
 
 def _write_through(path: Path, data: bytes) -> None:

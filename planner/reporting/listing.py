@@ -1,42 +1,64 @@
-"""One table on its own: on the terminal, or as JSON, CSV or Markdown text."""
+"""One table on its own: on the terminal, as text in a format, or in a data file of its own."""
 
 from __future__ import annotations
 
 import io
-import json
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from planner.errors import OutputError
 from planner.reporting.document import Table
+from planner.reporting.files import as_json, send, write_file
 from planner.reporting.formats import csv_table, markdown, rich_document
+from planner.reporting.formats.parquet import write_parquet
 from planner.reporting.formats.rich_table import FittedTable
 
 
-def print_listing(table: Table, console: Console | None = None) -> None:
-    """Print the table on ``console`` (standard output by default)."""
-    console = console or rich_document.console(piped=rich_document.WIDE)
-    console.print(Text(table.title, style="bold cyan"))
-    console.print(FittedTable(table))
-    if table.note:
-        console.print(Text(table.note, style="dim"))
+def write_listing(table: Table, style: str, output: str | None) -> None:
+    """Write the table as ``style`` ("table", "json", "csv" or "md"), to ``output`` or stdout.
+
+    JSON and CSV carry exact values. Raises OutputError when the file cannot be written.
+    """
+    if style == "table" and output is None:
+        _print(table, rich_document.console(piped=rich_document.WIDE))
+    else:
+        send(_text(table, style), output)
 
 
-def write_listing(table: Table, style: str) -> str:
-    """The table as text in ``style``: "table", "json", "csv" or "md"; JSON and CSV carry exact values."""
+def table_format(path: str | Path) -> str:
+    """ ".csv" or ".parquet", by the file's name. Raises OutputError for any other."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise OutputError(
+            "unknown table format", found=suffix or str(path), allowed=".csv, .parquet"
+        )
+    return suffix
+
+
+def write_table(table: Table, path: str | Path) -> None:
+    """Write ``table`` as .csv or .parquet, whole or not at all. Raises OutputError otherwise."""
+    if table_format(path) == ".parquet":
+        write_parquet(path, table)
+    else:
+        write_file(path, csv_table.render(table))
+
+
+def _text(table: Table, style: str) -> str:
     if style == "csv":
         return csv_table.render(table)
     if style == "md":
         return markdown.table(table) + "\n"
     if style == "json":
-        keys = [column.key for column in table.columns]
-        rows = ([cell.value for cell in cells] for cells in table.cells())
-        return as_json([dict(zip(keys, row, strict=True)) for row in rows])
+        return as_json(table.records())
     page = io.StringIO()
-    print_listing(table, Console(file=page, width=rich_document.WIDE))
+    _print(table, Console(file=page, width=rich_document.WIDE))
     return page.getvalue()
 
 
-def as_json(content: object) -> str:
-    """Indented JSON text with a final newline."""
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+def _print(table: Table, console: Console) -> None:
+    console.print(Text(table.title, style="bold cyan"))
+    console.print(FittedTable(table))
+    if table.note:
+        console.print(Text(table.note, style="dim"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import yaml
 
 from planner.errors import InputError
+from planner.scenario.path_fields import from_working_directory
 from planner.scenario.text.yaml_source import Loc, Source, parse_value
 from planner.units import control_in
 
@@ -48,11 +49,13 @@ def read_change(text: str, option: str = "--set") -> FieldChange:
 def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
     """The source with every change made; messages about those fields name the option.
 
+    A file named by a change is looked for from the working directory first (``path_fields``).
     Raises InputError for a path that leads nowhere, or a field that every service overrides.
     """
     for change in changes:
         loc = _path(source, change)
-        data = changed(source.data, {".".join(map(str, loc)): change.value}, where=change.option)
+        value = from_working_directory(change.field, change.value, source.path)
+        data = changed(source.data, {".".join(map(str, loc)): value}, where=change.option)
         lines = {k: v for k, v in source.lines.items() if k[: len(loc)] != loc}
         numbers = {k: v for k, v in source.numbers.items() if k[: len(loc)] != loc}
         numbers |= {(*loc, *inner): written for inner, written in change.numbers.items()}

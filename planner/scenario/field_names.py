@@ -2,107 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from typing import get_args
 
 from pydantic import BaseModel
 
 from planner.errors import closest
-from planner.scenario.conversations.fields import Conversations, ThinkTime, Turns
-from planner.scenario.fleet import (
-    Assurance,
-    Buckets,
-    Carbon,
-    Existing,
-    Failures,
-    Horizon,
-    Load,
-    Migration,
-    Quota,
-    Sharing,
-    Spot,
-)
-from planner.scenario.job import Job
-from planner.scenario.lengths import Lengths
-from planner.scenario.lora import Lora
-from planner.scenario.money import Egress, Extras, Ownership, Storage, Support
+from planner.scenario.money import Ranged
 from planner.scenario.renames import FIELDS
-from planner.scenario.schema import (
-    Arrivals,
-    Assumptions,
-    Limits,
-    Prices,
-    Routing,
-    Scenario,
-    Service,
-)
-from planner.scenario.search.disaggregation import Disaggregation, KvLinkChoice
-from planner.scenario.search.fields import Search, Settings
-from planner.scenario.search.kv_offload import KvOffload
-from planner.scenario.search.speculation import Speculation
+from planner.scenario.schema import Scenario, Service
+from planner.scenario.slo import Slo
 from planner.scenario.synonyms import MEANS
 
-_DOCUMENTS: dict[str, type[BaseModel]] = {
-    "search": Search,
-    "prices": Prices,
-    "limits": Limits,
-    "assumptions": Assumptions,
-    "arrivals": Arrivals,
-    "routing": Routing,
-    "feeding": Routing,
-    "settings": Settings,
-    "prompt_tokens": Lengths,
-    "output_tokens": Lengths,
-    "quotas": Quota,
-    "carbon": Carbon,
-    "load": Load,
-    "assurance": Assurance,
-    "conversations": Conversations,
-    "turns": Turns,
-    "think_time": ThinkTime,
-    "growth": Lengths,
-    "kv_offload": KvOffload,
-    "buckets": Buckets,
-    "horizon": Horizon,
-    "failures": Failures,
-    "spot": Spot,
-    "existing": Existing,
-    "migration": Migration,
-    "sharing": Sharing,
-    "ownership": Ownership,
-    "extras": Extras,
-    "egress": Egress,
-    "storage": Storage,
-    "support": Support,
-    "disaggregation": Disaggregation,
-    "kv_link": KvLinkChoice,
-    "job": Job,
-    "lora": Lora,
-    "speculative": Speculation,
-    "services": Service,
-}
-_PARENTS = {
-    "settings": "search.settings",
-    "disaggregation": "search.disaggregation",
-    "kv_link": "search.disaggregation.kv_link",
-    "speculative": "search.speculative",
-    "quotas": "limits.quotas",
-    "carbon": "limits.carbon",
-    "kv_offload": "search.settings.kv_offload",
-    "turns": "conversations.turns",
-    "think_time": "conversations.think_time",
-    "growth": "conversations.growth",
-}
+_AS_VALUES = (Ranged, Slo)  # written as numbers, or with keys that are no fields
 _SLO = ("ttft_p99", "tpot_p99", "ttft_p50", "tpot_p50", "itl_p99", "e2e_p99", "goodput")
 _NOT_SUGGESTED = ("services", *FIELDS)  # lists of documents, and old names
+
+
+@cache
+def _documents() -> dict[str, tuple[str, type[BaseModel]]]:
+    """The path and the class of every document by the field that holds it; a service's lie at the top."""
+    found: dict[str, tuple[str, type[BaseModel]]] = {}
+
+    def walk(document: type[BaseModel], path: str) -> None:
+        for name, field in document.model_fields.items():
+            for inner in _documents_in(field.annotation):
+                at = "" if inner is Service else f"{path}.{name}".removeprefix(".")
+                found[name] = at, inner
+                walk(inner, at)
+
+    walk(Scenario, "")
+    return found | {old: found[new] for old, new in FIELDS.items() if new in found}
+
+
+def _documents_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if annotation in _AS_VALUES:
+        return
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _documents_in(part)
 
 
 def fields_of(parent: str) -> list[str]:
     """The fields of the document under ``parent``; "" is the top of the file."""
     if parent == "slo":
         return list(_SLO)
-    document = _DOCUMENTS.get(parent)
-    if document is not None:
-        return list(document.model_fields)
+    if parent in _documents():
+        return list(_documents()[parent][1].model_fields)
     return [*Service.model_fields, *(f for f in Scenario.model_fields if f != "name")]
 
 
@@ -126,18 +74,17 @@ def suggestion(name: str, parent: str) -> str | None:
 
 def path_of(parent: str) -> str:
     """The dotted path of the document under ``parent``."""
-    return _PARENTS.get(parent, parent)
+    return _documents()[parent][0] if parent in _documents() else parent
 
 
 def dotted_fields() -> list[str]:
     """Every field that holds a value, dotted from the top of a scenario with one service."""
-    tops = [f for f in fields_of("") if f not in _NOT_SUGGESTED and f not in _DOCUMENTS]
+    documents = _documents()
+    tops = [f for f in fields_of("") if f not in _NOT_SUGGESTED and f not in documents]
     inner = [f"slo.{f}" for f in _SLO]
-    for parent, document in _DOCUMENTS.items():
+    for parent, (path, document) in documents.items():
         if parent not in (*_NOT_SUGGESTED, "quotas", "existing"):
-            inner += [
-                f"{path_of(parent)}.{f}" for f in document.model_fields if f not in _DOCUMENTS
-            ]
+            inner += [f"{path}.{f}" for f in document.model_fields if f not in documents]
     return [*tops, *inner]
 
 

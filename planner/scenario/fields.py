@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -11,6 +12,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
 )
 from pydantic_core import PydanticCustomError
 
@@ -24,6 +27,27 @@ class StrictDocument(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
     )
+
+
+def omit_defaults(*fields: str) -> Callable[..., dict[str, object]]:
+    """How a document is written: those fields, or all, are left out while they have their defaults.
+
+    A field that came later leaves what is written without it as it was.
+    """
+
+    def written(self: BaseModel, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        known = type(self).model_fields
+        usual = {
+            name: known[name].get_default(call_default_factory=True) for name in fields or known
+        }
+        text: dict[str, object] = write(self)
+        return {
+            name: value
+            for name, value in text.items()
+            if name not in usual or getattr(self, name) != usual[name]
+        }
+
+    return model_serializer(mode="wrap")(written)
 
 
 def term_name(name: str) -> str:

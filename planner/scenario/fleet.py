@@ -160,7 +160,8 @@ class Failures(StrictDocument):
 class Spot(StrictDocument):
     """How spot capacity may be used.
 
-    ``max_share``: of the GPUs rented. ``reserve_share``: of spot nodes kept idle for interruptions.
+    ``max_share``: of the GPUs that replicas run on; idle ones do not count, nor replicas that nothing needs.
+    ``reserve_share``: of spot nodes kept idle for interruptions.
     ``pools_lost``: whole pools (a provider's GPU type in a region) that may go at once.
     """
 

@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
-from planner.scenario.fields import NotNegative, Share, StrictDocument
+from planner.scenario.fields import NotNegative, Share, StrictDocument, omit_defaults
 
 
 class Ranged(StrictDocument):
@@ -92,12 +86,7 @@ class Ownership(StrictDocument):
                 raise ValueError(f"{name} must be at least {least:g}")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_stated(
-        self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, object]:
-        written: dict[str, object] = write(self)
-        return {key: value for key, value in written.items() if value is not None}
+    _written = omit_defaults()
 
 
 class Egress(StrictDocument):

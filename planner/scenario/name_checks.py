@@ -192,7 +192,8 @@ def _price_problems(prices: Prices, catalog: Catalog, source: Source) -> Iterato
                 "no such price file",
                 where=source.where("prices", "file"),
                 found=prices.file,
-                allowed="a file beside the scenario's own, or a whole path",
+                allowed="a file beside the scenario's own, or a whole path; with --set also a path from "
+                "the working directory",
             )
         return
     offers = catalog.offers()

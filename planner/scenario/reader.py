@@ -14,7 +14,7 @@ from planner.scenario.examination import examined
 from planner.scenario.notes import notes_on
 from planner.scenario.schema import Scenario
 from planner.scenario.text.yaml_source import Source, parse_source
-from planner.standard_input import NAME, is_stdin, stdin_bytes
+from planner.standard_input import NAME, bytes_of, is_stdin
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
@@ -69,44 +69,31 @@ def name_of(path: Path) -> str:
 
 
 def checked(
-    source: Source, folder: Path, *, default_name: str, catalog: Catalog | None = None
+    source: Source, folder: Path | None, *, default_name: str, catalog: Catalog | None = None
 ) -> Scenario:
-    """The scenario of a parsed file in ``folder``; InputError with every problem otherwise."""
-    scenario, problems = examined(source, folder, default_name, catalog)
-    if scenario is None or problems:
-        raise_problems(problems)
-    assert scenario is not None
-    return _noted(scenario, source)
-
-
-def validate(source: Source, default_name: str = "scenario") -> Scenario:
-    """Turn parsed data into a strict Scenario, names unchecked; InputError with every problem.
+    """The scenario of a parsed file in ``folder``; InputError with every problem otherwise.
 
     Numbers that are read otherwise than they look are warned of, and noted in the scenario.
     """
-    scenario, problems = examined(source, None, default_name, None)
+    scenario, problems = examined(source, folder, default_name, catalog)
     raise_problems(problems)
     assert scenario is not None
-    return _noted(scenario, source)
-
-
-def _noted(scenario: Scenario, source: Source) -> Scenario:
     notes = notes_on(source)
     for note in notes:
-        warnings.warn(note.text, note.kind, stacklevel=3)
+        warnings.warn(note.text, note.kind, stacklevel=2)
     return scenario.noting(tuple(n.text for n in notes)) if notes else scenario
+
+
+def validate(source: Source, default_name: str = "scenario") -> Scenario:
+    """The scenario of parsed data alone: no files are looked up, and no names."""
+    return checked(source, None, default_name=default_name)
 
 
 def read_source(path: Path) -> Source:
     """Parse the YAML text of ``path`` (``-``: stdin) into plain data with line numbers."""
     where = NAME if is_stdin(path) else str(path)
     try:
-        if is_stdin(path):
-            data = stdin_bytes()
-            size = len(data)
-        else:
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= MAX_SCENARIO_BYTES else b""
+        data, size = bytes_of(path, MAX_SCENARIO_BYTES)
     except OSError as error:
         raise InputError(f"cannot read the scenario: {error.strerror}", where=where) from None
     if size > MAX_SCENARIO_BYTES:

@@ -1,7 +1,7 @@
 """The question: what a person asks, as strict, frozen documents.
 
 Scenario > Service > model, rate, lengths, SLO, search; prices and limits belong to the scenario.
-Unknown keys are errors, numbers are finite, text is never taken for a number. ``scenario_reader``
+Unknown keys are errors, numbers are finite, text is never taken for a number. ``reader``
 turns a YAML file into one of these and adds file and line to every complaint.
 """
 
@@ -32,6 +32,7 @@ from planner.scenario.fields import (
     as_tuple,
     by_term,
     field_error,
+    omit_defaults,
     term_names,
 )
 from planner.scenario.fleet import (
@@ -77,14 +78,9 @@ class Arrivals(StrictDocument):
     def _cv_fits_the_process(self) -> Arrivals:
         if self.process == "poisson" and self.cv != 1:
             raise ValueError("a poisson process has cv 1; give process: gamma or weibull with a cv")
-        return self
-
-    @model_validator(mode="after")
-    def _cv_is_the_process_own(self) -> Arrivals:
-        fixed = {"poisson": (1.0,), "constant": (0.0, 1.0)}.get(self.process)
-        if fixed is not None and self.cv not in fixed:
+        if self.process == "constant" and self.cv not in (0.0, 1.0):
             raise ValueError(
-                f"a {self.process} process has a CV of its own, found cv {self.cv:g}: "
+                f"a constant process has a CV of its own, found cv {self.cv:g}: "
                 "give process gamma or weibull with it"
             )
         return self
@@ -115,17 +111,7 @@ class Prices(StrictDocument):
     ] = Field(default_factory=dict)
     max_vendors: Annotated[int, Field(ge=1)] | None = None
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_requested(
-        self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, object]:
-        """A plan without discounts and a limit on vendors reads as it always did."""
-        written: dict[str, object] = write(self)
-        return {
-            key: value
-            for key, value in written.items()
-            if key not in ("discounts", "max_vendors") or value
-        }
+    _written = omit_defaults("discounts", "max_vendors")
 
 
 class Limits(StrictDocument):
@@ -344,12 +330,7 @@ class Scenario(StrictDocument):
     extras: Extras | None = None
     _notes: tuple[str, ...] = PrivateAttr(())
 
-    @model_serializer(mode="wrap")
-    def _without_money_of_its_own(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """A question that states no money of its own reads as it always did."""
-        written: dict[str, object] = write(self)
-        unstated = [k for k in ("ownership", "extras") if written.get(k, k) is None]
-        return {key: value for key, value in written.items() if key not in unstated}
+    _written = omit_defaults("ownership", "extras")
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 
 class CorrectionRow(TableRow):
@@ -18,6 +18,6 @@ class CorrectionRow(TableRow):
 
 def corrections(catalog: Catalog, calculator: str, subject: str) -> tuple[str, ...]:
     """Return the notes on one subject of a calculator; raises CatalogError when the table is wrong."""
-    rows = read_rows(catalog.root / "memory" / "corrections.csv", CorrectionRow)
+    rows = read_table(catalog.root / "memory" / "corrections.csv", CorrectionRow)
     wanted = (calculator, subject)
-    return tuple(row.note for _, row in rows if (row.calculator, row.subject) == wanted)
+    return tuple(row.note for row in rows if (row.calculator, row.subject) == wanted)

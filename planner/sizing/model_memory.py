@@ -168,7 +168,7 @@ def model_memory(
         deployment=deployment,
         layout=memory,
         memory_fraction=None if deployment is None else memory_fraction(deployment),
-        warnings=() if deployment is None else tuple(_warnings(catalog, deployment)),
+        warnings=() if deployment is None else tuple(_warnings(deployment)),
         refusals=() if deployment is None else _refusals(catalog, deployment),
     )
 
@@ -262,7 +262,7 @@ def _refusals(catalog: Catalog, deployment: Deployment) -> tuple[str, ...]:
     return tuple(f"{engine} would not start: {reason}" for reason in reasons)
 
 
-def _warnings(catalog: Catalog, deployment: Deployment) -> list[str]:
+def _warnings(deployment: Deployment) -> list[str]:
     weights, gpu, engine = deployment.weights, deployment.gpu, deployment.engine
     found: list[str] = []
     if weights.bits < 16 and not weights.weight_only and not gpu.peak_flops(weights.compute):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 from planner.errors import CatalogError
 
 FILE = "memory/cards.csv"
@@ -49,10 +49,10 @@ class ReferenceGpuRow(TableRow):
 
 def reference_gpus(catalog: Catalog) -> tuple[ReferenceGpu, ...]:
     """Return every GPU of the list, in its order; raises CatalogError when the table is wrong."""
-    rows = read_rows(catalog.root / FILE, ReferenceGpuRow)
+    rows = read_table(catalog.root / FILE, ReferenceGpuRow)
     return tuple(
         ReferenceGpu(row.card, row.memory_gb, row.quick_list, row.note, row.gpu, row.textbook_rank)
-        for _, row in rows
+        for row in rows
     )
 
 

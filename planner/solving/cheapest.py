@@ -38,12 +38,15 @@ def cheapest_alone(
     known: Known,
     proved: ProvedSolutions | None = None,
     factors: Mapping[str, float] | None = None,
+    *,
+    cost_alone: bool = False,
 ) -> Decided | None:
     """The cheapest fleet, decided among the deployments that could be part of it.
 
     ``known``: of deployments, shared with other questions; ``proved``: programs of the same question that
-    were solved before; ``factors``: on the predicted capacity of each kind, known from a simulation. None
-    where that is not proved so, and where there is none: all deployments are then to be sized.
+    were solved before; ``factors``: on the predicted capacity of each kind, known from a simulation;
+    ``cost_alone``: the fleet may be any of the equally cheap ones. None where that is not proved so, and
+    where there is none: all deployments are then to be sized.
     """
     if not _is_plain(scenario):
         return None
@@ -65,7 +68,7 @@ def cheapest_alone(
     while True:
         framed = _framed(scenario, offers, catalog, calendar, found, chosen)
         problem = scaled(framed.problem, factors or {})
-        solution = decide(problem, effort, proved=proved)
+        solution = decide(problem, effort, cost_alone=cost_alone, proved=proved)
         cost = solution.objective_usd_per_hour
         if cost is None:
             if count >= max(map(len, ranked.values())):

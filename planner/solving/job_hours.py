@@ -81,9 +81,24 @@ def framed_problem(
             options.append(rates)
     plans = [_with_rates(calendar, r, start_up_hours) for r in options]
     problems = [problem_of(scenario, sets, offers, catalog, plan) for plan in plans]
-    usd = [_usd(decide(p, EFFORT, cost_alone=True, proved=proved)) for p in problems]
-    kept = next(i for i, cost in enumerate(usd) if cost <= min(usd) * (1 + SAME))
+    kept = first_of_the_cheapest(problems, proved)
     return problems[kept], plans[kept]
+
+
+def first_of_the_cheapest(problems: Sequence[Problem], proved: ProvedSolutions | None) -> int:
+    """The first problem that costs no more than the cheapest.
+
+    The last ones, whose hours were found to be cheap, come first; the others only need to cost as little, and
+    most are seen to be dearer at a small part of the time their own optimum takes.
+    """
+    usd = [math.inf] * len(problems)
+    for i in reversed(range(len(problems))):
+        problem, most = problems[i], min(usd) * (1 + 2 * SAME)
+        if problem.serve_all and most < math.inf:
+            limits = replace(problem.limits, mean_usd_per_hour=most)
+            problem = replace(problem, limits=limits)
+        usd[i] = _usd(decide(problem, EFFORT, cost_alone=True, proved=proved))
+    return next(i for i, cost in enumerate(usd) if cost <= min(usd) * (1 + SAME))
 
 
 def _usd(solution: Solution) -> float:

@@ -25,6 +25,7 @@ from planner.scenario.name_checks import NATIVE
 from planner.scenario.schema import Scenario, Service
 from planner.sizing.precision import is_below_native, weights_for
 from planner.solving.build_problem import decide
+from planner.solving.cheapest import cheapest_alone
 from planner.solving.options import SolveOptions
 from planner.solving.scenario_program import frame
 from planner.solving.stages import Decided
@@ -54,11 +55,17 @@ def left_out(
         return ()
 
     def price(variant: Scenario) -> Solution:
+        offers, shares = decided.offers, scenario.sharing.gpu
+        few = cheapest_alone(
+            variant, offers, catalog, calibration, brief, known, proved, cost_alone=True
+        )
+        if few is not None:
+            return few.solution
+
         def size(service: Service) -> CandidateSet:
-            offers, shares = decided.offers, scenario.sharing.gpu
             return enumerate_candidates(service, catalog, offers, calibration, shares, known)
 
-        problem = frame(variant, decided.offers, size, catalog, proved=proved).problem
+        problem = frame(variant, offers, size, catalog, proved=proved).problem
         return decide(problem, brief, cost_alone=True, proved=proved)
 
     against = _by_closed_form(decided, brief, proved)

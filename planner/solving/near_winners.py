@@ -43,6 +43,7 @@ class NearWinners:
 
     ``highest``: levels that may still be tried, where one failed; ``screened``: kinds, briefly;
     ``checks``: simulations in full, by ``stream_key``; ``left``: brief ones still allowed;
+    ``too_few``: the most replicas that missed a target, by the kinds of a stream;
     ``simulate``: what simulates; ``proved``: programs of the same question that were solved before.
     """
 
@@ -53,6 +54,7 @@ class NearWinners:
     screened: set[str] = field(default_factory=set)
     checks: dict[tuple[object, ...], SimulatedService] = field(default_factory=dict)
     left: int = MOST_SCREENED
+    too_few: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def next(self, held: Decided, problem: Problem, settled: AbstractSet[str]) -> Decided | None:
         """A fleet cheaper than ``held`` that simulation confirms; None when none is found.

@@ -25,13 +25,13 @@ from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
-from planner.solving.assured_simulation import keeps_up, share_held, simulate_assured
+from planner.solving.assured_simulation import share_held, simulate_assured
 from planner.solving.build_problem import decide
+from planner.solving.largest_scale import largest_scale, remember_too_few
 from planner.solving.near_winners import (
     NearWinners,
     after_a_loss,
     is_cheaper,
-    looks_well,
     stream_key,
 )
 from planner.solving.operating import operating
@@ -43,7 +43,6 @@ MAX_ROUNDS = 8
 MARGIN = (
     0.98  # capacities are corrected to a little under what held, so that a round makes progress
 )
-MAX_TRIALS = 4
 MORE_CAPACITY = 1.10
 MAX_NEAR_WINNERS = 5
 NEAR_WINNER_SECONDS = 10.0  # for each solve of what would be cheaper with more capacity
@@ -92,6 +91,8 @@ def simulated(
         found = [_simulate(stream, near, decided.problem) for stream in streams_of(decided)]
         rounds += [round_of(number, decided, p) for p in found]
         fleet, errors = with_simulated(fleet, found)
+        for missed in (p for p in found if not p.holds):
+            remember_too_few(missed, near)
         if all(p.holds for p in found):
             held = fleet, errors
             problem = _raised(decided, found, near)
@@ -190,7 +191,7 @@ def simulated_as_planned(
 def _raised(decided: Decided, found: Iterable[SimulatedStream], near: NearWinners) -> Problem:
     """Raise capacities to what the simulated fleet held at the rates that fewer replicas would get.
 
-    The share of fewer replicas doubles from one while the targets hold, ``MAX_TRIALS`` times at most.
+    The share of fewer replicas doubles from one while the targets hold (``largest_scale``).
     Fleets over time are left as they are.
     """
     problem = decided.problem
@@ -201,41 +202,13 @@ def _raised(decided: Decided, found: Iterable[SimulatedStream], near: NearWinner
         stream = replayed.stream
         if stream.replicas < 2:
             continue
-        scale = _largest_scale(replayed, near)
+        scale = largest_scale(replayed, near)
         if scale > 1:  # a hair more, so that rounding does not cost a replica
             factors |= {
                 k: max(1.0, scale * load / stream.placed[k].replicas * (1 + 1e-9))
                 for k, load in stream.load.items()
             }
     return scaled(problem, factors)
-
-
-def _largest_scale(replayed: SimulatedStream, near: NearWinners) -> float:
-    """The largest tried multiple of the planned rate at which every target still holds."""
-    stream = replayed.stream
-    scale, fewer = 1.0, 1
-    for _ in range(MAX_TRIALS):
-        if fewer >= stream.replicas:
-            break
-        more = stream.replicas / (stream.replicas - fewer)
-        placed = tuple(stream.placed.values())
-        if not keeps_up(stream.service, placed, more, stream.lengths):
-            break
-        if not looks_well(stream, near.effort, near.simulate, more):
-            break
-        trial = simulate_assured(
-            stream.service,
-            placed,
-            window=replayed.check.window,
-            rate_scale=more,
-            seed=near.effort.seed,
-            lengths=stream.lengths,
-            simulate=near.simulate,
-        )
-        if not trial.holds:
-            break
-        scale, fewer = more, 2 * fewer
-    return scale
 
 
 def _corrected(decided: Decided, found: Iterable[SimulatedStream]) -> Problem:

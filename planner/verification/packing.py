@@ -30,9 +30,10 @@ def packing_of(
 ) -> Iterator[Check]:
     """Per GPU type: each group of linked GPUs lies within one node, or fills whole nodes.
 
-    ``running``: replicas of each group. A pipeline stage (TP times attention DP) is one group; a group
-    larger than a node takes whole nodes of one link domain and a rest. A unit of two pools is one group
-    where it is in a node, and as many as its replicas have where it is in a zone.
+    ``running``: replicas of each group. A pipeline stage (TP times attention DP) is one group, all stages
+    together where a node holds them; a group larger than a node takes whole nodes of one link domain and a
+    rest. A unit of two pools is one group where it is in a node, and as many as its replicas have where it
+    is in a zone.
     """
     for gpu in sorted({gpu for g, _ in running for gpu in g.gpus_by_type}):
         sizes = Counter[int]()
@@ -93,6 +94,8 @@ def _pieces(group: ReplicaGroup, gpu: str, replicas: int, node_gpus: int) -> Cou
 
 def _stages(degrees: tuple[int, int, int, int], replicas: int, node_gpus: int) -> Counter[int]:
     tp, pp, dp, _ = degrees
+    if tp * dp * pp <= node_gpus:  # predicted in one node, so it must be in one
+        return Counter({tp * dp * pp: replicas})
     whole, rest = divmod(tp * dp, node_gpus)
     stages = replicas * pp
     pieces = Counter[int]()

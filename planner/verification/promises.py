@@ -13,6 +13,7 @@ from planner.scenario.schema import Service
 from planner.scenario.search.fields import Search
 from planner.verification.billed_nodes import billed_nodes
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
+from planner.verification.spot_share import spot_share_checks
 
 INTERPOLATED = 2e-3  # relative: capacities are interpolated between rates
 
@@ -155,7 +156,5 @@ def _limits(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[Check]:
     if vendors is not None:
         paid = {n.provider for n in plan.nodes if n.term != Term.OWNED}
         yield at_most("limits", "vendors within max_vendors", len(paid), vendors)
-    share = plan.scenario.spot.max_share
-    if share < 1:
-        excess = max(p.gpus(term="spot") - share * p.gpus() for p in periods)
-        yield at_most("limits", f"spot GPUs beyond {100 * share:g} % of all", excess, 0.0)
+    if plan.scenario.spot.max_share < 1:
+        yield from spot_share_checks(plan)

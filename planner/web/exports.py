@@ -13,7 +13,7 @@ from planner.deploy.targets import launch_files
 from planner.findings.schema import Findings
 from planner.plan.schema import Plan
 from planner.reporting.formats import csv_table, html, markdown
-from planner.reporting.plan import spreadsheet as xlsx
+from planner.reporting.plan import spreadsheet
 from planner.reporting.plan.plan_document import plan_document
 from planner.web.requests import Style, Target
 
@@ -34,7 +34,7 @@ def report(findings: Findings, style: Style, table: str) -> bytes:
         case "json" | "launch":
             return findings.plan.to_json().encode()
         case "xlsx":
-            return xlsx.render(findings)
+            return spreadsheet.render(findings)
         case "html":
             return html.render(plan_document(findings)).encode()
         case "md":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,16 +34,16 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 ATOMS = 1024
+MOST_KEPT = 64  # 16 kB each
 _COLUMNS = ("prompt_tokens", "output_tokens")
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: what is derived is kept
 class JointLengths:
     """Equally likely (prompt, output) pairs [tokens], at least 1 each.
 
-    Moments are over requests: ``mean_output`` is E[o]; ``output_second_moment`` E[o^2]; their
-    quotient is the mean output length of a request seen in flight (length-biased). ``generates``:
+    ``mean_output`` is over requests; those seen in flight are length-biased. ``generates``:
     False where prompts are pooled: nothing is written, and ``output`` is the one pass over the prompt.
     ``reuse``: what a prefix cache may know of these prompts, for requests that repeat others; ``cached``:
     what it does know of each at one load of one replica, of which ``shared_tokens`` are in every
@@ -87,11 +87,11 @@ class JointLengths:
         """These requests with what one replica's prefix cache knows of each of them."""
         return replace(self, reuse=None, cached=cached, shared_tokens=shared_tokens)
 
-    @property
+    @cached_property
     def mean_prompt(self) -> float:
         return float(self.prompt.mean())
 
-    @property
+    @cached_property
     def mean_output(self) -> float:
         return float(self.output.mean())
 
@@ -100,11 +100,7 @@ class JointLengths:
         """Mean tokens written [tokens]; 0 where prompts are pooled."""
         return self.mean_output if self.generates else 0.0
 
-    @property
-    def output_second_moment(self) -> float:
-        return float((self.output.astype(float) ** 2).mean())
-
-    @property
+    @cached_property
     def mean_context_in_flight(self) -> float:
         """Mean tokens in the cache of a decoding request, over time [tokens].
 
@@ -117,7 +113,7 @@ class JointLengths:
             return self.mean_prompt
         return float((gaps * self.prompt + gaps * (gaps - 1) / 2).sum() / total)
 
-    @property
+    @cached_property
     def max_total(self) -> int:
         """The longest prompt and output together [tokens]; the longest prompt where it is pooled."""
         return int((self.prompt + self.output if self.generates else self.prompt).max())
@@ -153,8 +149,34 @@ def joint_lengths(
     """The joint distribution of two documents.
 
     When both name the same trace its pairs are kept. Otherwise the two are paired so that their
-    normal scores have ``correlation`` (a Gaussian copula; 0 pairs them independently).
+    normal scores have ``correlation`` (a Gaussian copula; 0 pairs them independently). Found once for equal
+    documents that no file is behind.
     """
+    few = [_few_numbers(lengths) for lengths in (prompt, output)]
+    if few[0] is None or few[1] is None:
+        return _joint(prompt, output, correlation, atoms)
+    return _found_once(few[0], few[1], correlation, atoms)
+
+
+_FewNumbers = tuple[float, float, float | None]  # mean, CV and maximum
+
+
+def _few_numbers(lengths: Lengths) -> _FewNumbers | None:
+    """A constant or a lognormal; None for quantiles and traces."""
+    if lengths.mean is None or lengths.quantiles is not None or lengths.trace is not None:
+        return None
+    return lengths.mean, lengths.cv, lengths.max
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _found_once(
+    prompt: _FewNumbers, output: _FewNumbers, correlation: float, atoms: int
+) -> JointLengths:
+    prompts, outputs = (Lengths(mean=m, cv=cv, max=most) for m, cv, most in (prompt, output))
+    return _joint(prompts, outputs, correlation, atoms)
+
+
+def _joint(prompt: Lengths, output: Lengths, correlation: float, atoms: int) -> JointLengths:
     traces = [request_trace(lengths) for lengths in (prompt, output)]
     if prompt.trace == output.trace and traces[0] is not None:
         return JointLengths(

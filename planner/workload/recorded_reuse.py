@@ -99,14 +99,13 @@ def lru_hits(
 class RecordedReuse:
     """Recorded requests in order; see ``recorded_reuse``.
 
-    copies: of the recording that are sent at once, each with blocks of its own; copy_qps: rate of one.
+    copies: of the recording that are sent at once, each with blocks of its own.
     """
 
     trace: Trace
     rate_qps: float
     sticky: bool
     copies: int
-    copy_qps: float
 
     @property
     def repeated(self) -> Ints:
@@ -145,8 +144,7 @@ def recorded_reuse(trace: Trace, rate_qps: float, sticky: bool) -> RecordedReuse
     A rate above the recording's own is made of copies of it, at its own pace as nearly as whole copies
     allow, so that pauses between turns stay what they were.
     """
-    copies = copies_of(trace, rate_qps)
-    return RecordedReuse(trace, rate_qps, sticky, copies, rate_qps / copies)
+    return RecordedReuse(trace, rate_qps, sticky, copies_of(trace, rate_qps))
 
 
 def copies_of(trace: Trace, rate_qps: float) -> int:

@@ -12,8 +12,9 @@ from planner.accuracy.conditions import deployment_of
 from planner.accuracy.cross_validation import cross_validate, model_and_gpu
 from planner.accuracy.fitting import Fit, FitSettings, balance, shipped_hierarchy
 from planner.accuracy.playback import measured_times
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.points import MeasuredPoint, read_points
 from planner.accuracy.samples import Sample, Stack, samples_of
+from planner.accuracy.shipped import undoubted
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.calibration_files import PriorsFile, dump_fitted, read_fitted, read_priors
 from planner.performance.factors import Calibration, Scale, assemble
@@ -130,3 +131,13 @@ def test_the_shipped_file_round_trips(catalog: Catalog, tmp_path: Path) -> None:
     target = tmp_path / "fitted.yaml"
     target.write_text(dump_fitted(file))
     assert read_fitted(target) == file
+
+
+def test_runs_that_contradict_their_record_are_not_fitted() -> None:
+    """Groups weigh alike: a lone run of weight 0.05 would count as two and a half of a sweep of 50."""
+    points = read_points(load_catalog().root / "calibration" / "serving_points.csv").points
+    left_out = [p for p in points if p not in undoubted(points)]
+    assert 0 < len(left_out) < 0.1 * len(points)
+    assert {p.weight for p in left_out} == {0.05}
+    lone, sweep = balance([0] + [1] * 50)[[0, 1]]
+    assert lone == pytest.approx(50 * sweep)

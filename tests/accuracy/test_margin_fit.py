@@ -46,6 +46,37 @@ def test_a_vendors_quantiles_are_those_of_its_own_left_out_errors(grade, margins
     assert low <= SIZED_AT <= high
 
 
+@pytest.mark.parametrize(
+    ("distance", "grade"), [("fitted", "measured"), ("calibrated", "calibrated")]
+)
+def test_a_vendors_intervals_are_of_the_same_errors(distance, grade):
+    own = errors_by_grade(read_left_out_errors(FOLDER, "amd"))[grade]
+    shipped = load_calibration(load_catalog()).residuals
+    found = own.quantiles(levels=shipped.levels)
+    assert shipped.quantiles[f"{distance}-amd"]["tpot"] == pytest.approx(found, abs=1e-3)
+
+
+@pytest.mark.parametrize("grade", ["measured", "calibrated", "modelled"])
+def test_intervals_on_amd_miss_as_often_on_either_side_as_they_say(grade):
+    """A tenth of left-out runs lies below an interval of 80 %, and a tenth above it."""
+    own = errors_by_grade(read_left_out_errors(FOLDER, "amd"))[grade]
+    for share in own.outside(0.8):
+        low, high = binomial_interval(share, len(own.groups))
+        assert low <= 0.1 <= high
+    low, high = binomial_interval(1 - sum(own.outside(0.8)), len(own.groups))
+    assert low <= 0.8 <= high
+
+
+def test_what_lies_outside_an_interval_is_counted_by_side():
+    spread = np.linspace(-1, 1, 101)
+    below, above = GradeErrors(dict.fromkeys(range(8), spread)).outside(0.8)
+    assert (below, above) == (pytest.approx(0.1, abs=0.01), pytest.approx(0.1, abs=0.01))
+    slower = GradeErrors({i: spread / 100 + (1 if i < 4 else 9) for i in range(8)})
+    assert slower.outside(0.8)[0] == 0.0  # the prediction lies inside, though every run is slower
+    one = GradeErrors({i: spread + (9 if i == 0 else 0) for i in range(8)})
+    assert one.outside(0.8)[1] >= 1 / 8
+
+
 def test_a_grade_that_passed_covers_what_was_left_out(errors, margins):
     assert {grade for grade, m in margins.items() if m.passed} == {"calibrated", "measured kernels"}
     assert errors["calibrated"].passed

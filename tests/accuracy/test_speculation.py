@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from planner.accuracy.acceptance import (
+from planner.accuracy.conditions import setup_of
+from planner.accuracy.draft_acceptance import (
     acceptance_of,
     published_tokens_per_step,
     read_acceptance,
 )
-from planner.accuracy.conditions import setup_of
 from planner.accuracy.measures import Measure
 from planner.accuracy.points import MeasuredPoint, read_points
 from planner.accuracy.validation import Predictor

@@ -6,7 +6,7 @@ import csv
 
 import plan_builder as build
 
-from planner.assembly.networks import distance_warnings
+from planner.assembly.networks import distance_warnings, network_warnings
 from planner.catalog.store import Catalog
 from planner.package_data import shipped_folder
 from planner.plan.schema import NodeCount
@@ -20,6 +20,21 @@ def rented(catalog: Catalog, *countries: str) -> tuple[NodeCount, ...]:
         build.node(provider=o.provider, region=o.region, instance_type=o.instance_type)
         for o in offers
     )
+
+
+def test_stages_apart_on_nodes_that_are_all_too_small_say_what_is_left_out(
+    catalog: Catalog,
+) -> None:
+    staged = build.group(tensor_parallel=4, pipeline_parallel=2)
+    services = build.plan(groups=(staged,)).services
+
+    def said(gpus: int) -> list[str]:
+        nodes = (build.node(gpus_per_node=gpus),)
+        return list(network_warnings(services, nodes, catalog.offers(), catalog))
+
+    (line,) = said(4)
+    assert "its stages stand on 2 nodes" in line
+    assert not said(8)
 
 
 def test_a_plan_on_two_continents_says_what_is_not_in_its_ttft(catalog: Catalog) -> None:

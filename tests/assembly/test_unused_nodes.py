@@ -1,4 +1,4 @@
-"""Nodes that run nothing, rented because a limit asks for them, are paid by what runs."""
+"""No node is rented that runs nothing, and the services pay for all that is."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ spot: {max_share: 0.5, pools_lost: 0}
 """
 
 
-def test_services_bear_the_cost_of_nodes_that_run_nothing(tmp_path: Path, catalog: Catalog) -> None:
+def test_idle_nodes_of_another_type_make_room_for_no_spot(tmp_path: Path, catalog: Catalog) -> None:
     (tmp_path / "prices.csv").write_text(PRICES)
     (tmp_path / "half_spot.yaml").write_text(SCENARIO)
     session = Session.open(options=SolveOptions(verify="none", rivals=0))
     plan = session.solve(read_scenario(tmp_path / "half_spot.yaml", session.catalog), base=tmp_path)
     assert plan.totals is not None
-    assert {n.gpu for n in plan.nodes} == {"h100-sxm-80gb", "rtx-a5000"}
+    assert {n.gpu for n in plan.nodes} == {"h100-sxm-80gb"}
+    assert {(n.term, n.count) for n in plan.nodes} == {("spot", 1), ("on-demand", 2)}
     assert {g.gpu for s in plan.services for g in s.replica_groups} == {"h100-sxm-80gb"}
     paid = sum(s.usd_per_hour for s in plan.services)
     assert paid == pytest.approx(plan.totals.usd_per_hour)

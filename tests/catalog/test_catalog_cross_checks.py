@@ -10,7 +10,7 @@ from planner.catalog.engine import Scheduler
 from planner.catalog.format_rows import read_formats
 from planner.catalog.formats import WeightFormat
 from planner.catalog.store import load_catalog
-from planner.catalog.tables import read_rows
+from planner.catalog.tables import read_table
 
 CATALOG = load_catalog()
 FORMATS = read_formats(CATALOG.root / "formats.csv")
@@ -63,7 +63,7 @@ def test_kept_tensor_classes_exist() -> None:
 def test_format_names_are_unique() -> None:
     from planner.catalog.format_rows import FormatRow
 
-    rows = [row for _, row in read_rows(CATALOG.root / "formats.csv", FormatRow)]
+    rows = list(read_table(CATALOG.root / "formats.csv", FormatRow))
     for kind in ("weights", "kv"):
         names = [name for row in rows if row.kind == kind for name in row.names]
         assert len(names) == len(set(names))

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from cli_files import write
 
-from planner.cli import init
 from planner.cli.main import main
 from planner.scenario import template
 
@@ -107,7 +106,3 @@ def test_init_asks_for_what_the_kind_needs(capsys, monkeypatch, on_stdin):
     assert (data["prompt_tokens"], data["output_tokens"]) == ("2k", 300)
     assert data["lora"]["adapters"] == 5
     assert data["search"] == {"gpus": "all", "speculative": ["none", "ngram"]}
-
-
-def test_what_the_command_offers_is_what_a_scenario_can_have():
-    assert (init.KINDS, init.WAYS) == (template.KINDS, template.WAYS)

@@ -51,7 +51,12 @@ def piped(folder, text, *args):
     return subprocess.run(
         [sys.executable, "-m", "planner", *args],
         cwd=folder,
-        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "COLUMNS": "100"},
+        env={
+            "PYTHONPATH": str(REPOSITORY),
+            "PATH": "/usr/bin:/bin",
+            "COLUMNS": "100",
+            "PLANNER_CACHE": str(folder / "kept"),
+        },
         input=text,
         capture_output=True,
         text=True,

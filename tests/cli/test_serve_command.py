@@ -23,7 +23,7 @@ def opened_with(folder, piped, *args):
     process = subprocess.Popen(
         [sys.executable, "-m", "planner", "serve", *args, "--port", str(port)],
         cwd=folder,
-        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "PLANNER_CACHE": "off"},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -92,7 +92,7 @@ def test_same_question_same_plan(solved, tmp_path):
 def test_the_terminal_report_starts_with_the_decision(capsys):
     assert main(["solve", "llama70b_qps50", "--verify", "none"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("Rent 19 x ")
+    assert text.startswith("Rent 8 x NVIDIA B200 ")
     for words in (
         "What to rent",
         "Predicted latency",
@@ -129,7 +129,9 @@ def test_a_broken_catalog_exits_4(tmp_path):
 
 
 def test_an_infeasible_scenario_exits_3_and_says_why():
-    done = planner("solve", "deepseek_v3_16xh100_bf16", "--verify", "none")
+    small = ("gpus=[l40s]", "tensor_parallel=[1]", "pipeline_parallel=[1]", "weights=[bf16]")
+    changes = (word for field in small for word in ("--set", f"search.{field}"))
+    done = planner("solve", "llama70b_qps50", "--verify", "none", *changes)
     assert done.returncode == 3
     assert "no fleet can meet this scenario" in done.stdout
     assert "missing" in done.stdout

@@ -11,8 +11,9 @@ from launch_plans import DEEPSEEK, GPT_OSS, LLAMA, fleet, group, service
 from launch_reader import objects, options, script, written
 
 from planner.deploy.choices import Choices
+from planner.deploy.stacks.checking import router_fields
 from planner.deploy.targets import launch_files
-from planner.errors import InputError
+from planner.errors import InputError, OutputError
 
 CHOICES = Choices()
 
@@ -267,3 +268,19 @@ def test_tensorrt_llm_does_not_quantise_in_silence(catalog):
     assert "--checkpoint chat=" in str(stated.value)
     files = written(plan, catalog, "trtllm", checkpoints={"chat": "nvidia/Llama-FP8"})
     assert "trtllm-serve nvidia/Llama-FP8" in script(files)
+
+
+def test_values_of_llm_ds_router_are_fields_of_its_chart(catalog):
+    root = catalog.root
+    good = "router: {modelServers: {type: sglang, matchLabels: {a: b}}}"
+    assert router_fields({"x.router.values.yaml": good}, root) == (
+        "router.modelServers.matchLabels",
+    )
+    for wrong in (
+        "router: {modelServers: {matchLabels: {a: b}}, epp: {imageTag: v1}}",
+        "router: {modelServers: {type: tgi, matchLabels: {a: b}}}",
+        "router: {modelServers: {type: vllm}}",
+        "router: {modelServers: {matchLabels: {a: b}}, extraServicePorts: [{name: http}]}",
+    ):
+        with pytest.raises(OutputError):
+            router_fields({"x.router.values.yaml": wrong}, root)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.catalog.store import load_catalog
-from planner.findings.break_even import Standing, break_even_months
+from planner.findings.break_even import PaymentOption, break_even_months
 from planner.findings.gather import break_even_points
 from planner.findings.schema import OwnedFleet
 from planner.findings.ways_to_pay import purchases
@@ -19,14 +19,14 @@ SERVER = OwnedServer(
 
 
 def rented(*holdings, months=36, ends=False):
-    return Standing(ledger(holdings, months, ends=ends), holdings)
+    return PaymentOption(ledger(holdings, months, ends=ends), holdings)
 
 
 def test_sold_servers_break_even_before_kept_ones():
     """10,000 a month against 240,000 once: kept after 24 months, sold much earlier."""
     rent = rented(Holding(1, 10_000 / 730, 1, 36), ends=True)
     own = bought("owned", SERVER, 2, 36, utilisation=0.5, ends=True).ledger
-    kept, sold = break_even_months(Standing(own, owned=OwnedFleet(SERVER, 2, 0.5)), rent, 0.0)
+    kept, sold = break_even_months(PaymentOption(own, owned=OwnedFleet(SERVER, 2, 0.5)), rent, 0.0)
     assert kept == 24
     saved = [10_000 * m - 240_000 + 240_000 * 0.4 ** (m / 36) for m in range(37)]
     assert sold == max((m + 1 for m, usd in enumerate(saved) if usd < 0), default=0)

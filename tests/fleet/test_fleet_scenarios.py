@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,6 @@ SHARES = {
 }
 
 
-def shipped(name: str, catalog: Catalog) -> Plan:
-    return solve(name, catalogs=catalog, verify="none")
-
-
 def written(requested: dict[str, Any], folder: Path, catalog: Catalog) -> Plan:
     path = folder / "question.yaml"
     path.write_text(yaml.safe_dump(requested))
@@ -56,8 +53,8 @@ def nodes(period: Period) -> int:
     return sum(period.nodes.values())
 
 
-def test_services_share_gpus_over_a_day(catalog: Catalog) -> None:
-    plan = shipped("fleet_day_and_night", catalog)
+def test_services_share_gpus_over_a_day(shipped_plan: Callable[[str], Plan]) -> None:
+    plan = shipped_plan("fleet_day_and_night")
     assert plan.status == "optimal"
     hours = plan.periods
     assert len(hours) == 24
@@ -72,8 +69,10 @@ def test_services_share_gpus_over_a_day(catalog: Catalog) -> None:
         assert s.busiest_qps > s.served_qps
 
 
-def test_a_fleet_grows_stage_by_stage_on_top_of_what_runs(catalog: Catalog) -> None:
-    plan = shipped("fleet_growth", catalog)
+def test_a_fleet_grows_stage_by_stage_on_top_of_what_runs(
+    shipped_plan: Callable[[str], Plan],
+) -> None:
+    plan = shipped_plan("fleet_growth")
     assert plan.status == "optimal"
     stages = plan.periods
     assert [s.period for s in stages] == ["month 1", "month 7", "month 13", "month 19"]
@@ -86,8 +85,10 @@ def test_a_fleet_grows_stage_by_stage_on_top_of_what_runs(catalog: Catalog) -> N
     assert group.capacity_qps * (group.replicas - 1) >= last * (1 - 1e-9)  # one may be lost
 
 
-def test_short_stock_serves_the_first_and_reports_the_rest(catalog: Catalog) -> None:
-    plan = shipped("fleet_short_stock", catalog)
+def test_short_stock_serves_the_first_and_reports_the_rest(
+    shipped_plan: Callable[[str], Plan],
+) -> None:
+    plan = shipped_plan("fleet_short_stock")
     assert plan.status == "optimal"
     chat, batch = plan.services
     assert chat.served_qps == pytest.approx(chat.rate_qps)

@@ -22,8 +22,14 @@ MAKERS = [
     fleet_instances.wide_and_small,
     fleet_instances.places,
 ]
-SEEDS = range(12)
-every_kind = pytest.mark.parametrize("make", MAKERS, ids=lambda m: m.__name__)
+SEEDS = [range(6), pytest.param(range(6, 40), marks=pytest.mark.long)]
+
+
+def every_kind(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test on a few fleets of each kind, and with --long on many."""
+    few_or_many = pytest.mark.parametrize("seeds", SEEDS, ids=["few", "many"])
+    makers = pytest.mark.parametrize("make", MAKERS, ids=lambda m: m.__name__)
+    return makers(few_or_many(test))
 
 
 def usd(solution: Solution) -> float:
@@ -43,16 +49,16 @@ def close(value: float) -> object:
 
 
 @every_kind
-def test_highs_and_cbc_agree(make: Callable[[int], Problem]) -> None:
-    for seed in SEEDS:
+def test_highs_and_cbc_agree(make: Callable[[int], Problem], seeds: range) -> None:
+    for seed in seeds:
         highs, cbc = solve(make(seed)), solve(make(seed), solver="cbc")
         assert highs.status == cbc.status
         assert usd(highs) == close(usd(cbc))
 
 
 @every_kind
-def test_scaling_prices_scales_cost(make: Callable[[int], Problem]) -> None:
-    for seed in SEEDS:
+def test_scaling_prices_scales_cost(make: Callable[[int], Problem], seeds: range) -> None:
+    for seed in seeds:
         problem = make(seed)
         limits = problem.limits
         if limits.max_usd_per_hour is not None:
@@ -66,8 +72,8 @@ def test_scaling_prices_scales_cost(make: Callable[[int], Problem]) -> None:
 
 
 @every_kind
-def test_an_offer_more_never_costs_more(make: Callable[[int], Problem]) -> None:
-    for seed in SEEDS:
+def test_an_offer_more_never_costs_more(make: Callable[[int], Problem], seeds: range) -> None:
+    for seed in seeds:
         problem = make(seed)
         more = replace(problem.offers[0], key="one more", usd_per_hour=1.5, max_nodes=2)
         wider = replace(problem, offers=(*problem.offers, more))
@@ -75,8 +81,8 @@ def test_an_offer_more_never_costs_more(make: Callable[[int], Problem]) -> None:
 
 
 @every_kind
-def test_more_load_never_costs_less(make: Callable[[int], Problem]) -> None:
-    for seed in SEEDS:
+def test_more_load_never_costs_less(make: Callable[[int], Problem], seeds: range) -> None:
+    for seed in seeds:
         problem = make(seed)
         busier = replace(
             problem,
@@ -88,8 +94,8 @@ def test_more_load_never_costs_less(make: Callable[[int], Problem]) -> None:
 
 
 @every_kind
-def test_looser_limits_never_cost_more(make: Callable[[int], Problem]) -> None:
-    for seed in SEEDS:
+def test_looser_limits_never_cost_more(make: Callable[[int], Problem], seeds: range) -> None:
+    for seed in seeds:
         problem = make(seed)
         freer = replace(
             problem,
@@ -100,8 +106,8 @@ def test_looser_limits_never_cost_more(make: Callable[[int], Problem]) -> None:
 
 
 @every_kind
-def test_permuting_the_input_changes_nothing(make: Callable[[int], Problem]) -> None:
-    for seed in SEEDS:
+def test_permuting_the_input_changes_nothing(make: Callable[[int], Problem], seeds: range) -> None:
+    for seed in seeds:
         problem = make(seed)
         rng = random.Random(seed)
         turned = replace(
@@ -134,7 +140,9 @@ def test_merging_identical_services_never_costs_more() -> None:
 
 
 @every_kind
-def test_the_same_question_gets_the_same_answer(make: Callable[[int], Problem]) -> None:
-    for seed in range(4):
+def test_the_same_question_gets_the_same_answer(
+    make: Callable[[int], Problem], seeds: range
+) -> None:
+    for seed in seeds[:4]:
         one, two = solve(make(seed)), solve(make(seed))
         assert replace(one, seconds=0.0) == replace(two, seconds=0.0)

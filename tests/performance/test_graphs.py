@@ -9,6 +9,7 @@ import pytest
 
 from planner.accuracy.conditions import setup_of
 from planner.accuracy.point import LoadKind, MeasuredPoint, RunSettings
+from planner.accuracy.points import read_points
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment, EngineSettings
@@ -107,6 +108,28 @@ def test_what_an_engine_captures_depends_on_the_gpu() -> None:
     assert small.every_to < large.every_to
 
 
+@pytest.mark.parametrize(
+    ("engine", "sequences"), [("vllm", 128), ("sglang", 512), ("tensorrt-llm", 512)]
+)
+def test_vllm_captures_tokens_and_others_requests(engine: str, sequences: int) -> None:
+    """Three drafts make 4 tokens of a sequence: a graph of 512 tokens holds 128 sequences."""
+    drafting = {"draft_tokens": 3, "draft_acceptance": 0.7}
+    steps = step_model(deployment(engine, graphs_max_batch=512, **drafting), CALIBRATION)
+    assert steps.graphs == CapturedBatches(float(sequences))
+    free = replace(steps, graphs=None)
+    assert seconds(steps, 128.0) == seconds(free, 128.0)
+    assert (seconds(steps, 200.0) > seconds(free, 200.0)) == (engine == "vllm")
+
+
+def test_sixty_four_sequences_with_three_drafts_run_256_tokens() -> None:
+    """A limit of 256 tokens captures just these, one of 255 does not."""
+    drafting = {"draft_tokens": 3, "draft_acceptance": 0.7}
+    for limit, inside in ((256, True), (255, False)):
+        steps = step_model(deployment("vllm", graphs_max_batch=limit, **drafting), CALIBRATION)
+        free = replace(steps, graphs=None)
+        assert (seconds(steps, 64.0) == seconds(free, 64.0)) == inside
+
+
 def test_a_mean_batch_is_made_of_its_neighbours() -> None:
     found = CapturedBatches(32.0, (64.0,))
     assert [found.launched(n) for n in (32.0, 32.5, 33.0, 63.0, 63.5, 64.0, 64.25, 70.0)] == (
@@ -138,6 +161,19 @@ def test_recipes_capture_what_they_run_and_defaults_do_not() -> None:
     predictor = Predictor(CATALOG, CALIBRATION)
     assert predictor._run(suite).steps.graphs is None
     assert predictor._run(other).steps.graphs is not None
+
+
+def test_runs_of_tensorrt_llm_1_2_had_graphs_of_what_they_ran() -> None:
+    """Qwen3-32B on H100: 224 in flight are as far off as 32, which every default captures."""
+    table = read_points(CATALOG.root / "calibration" / "serving_points.csv")
+    predictor = Predictor(CATALOG, CALIBRATION)
+    off = {
+        p.concurrency: predictor.predict(p).tpot_ms / p.tpot_ms
+        for p in table.points
+        if p.engine_version == "1.2.0rc6.post1" and p.gpu == "h100-sxm-80gb"
+    }
+    assert set(off) == {32, 64, 128, 224}
+    assert max(off.values()) / min(off.values()) < 1.2  # 1.64 with the default sizes
 
 
 def test_a_run_may_state_its_graphs() -> None:

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from planner.errors import InputError, OutputError
-from planner.reporting import extras
+from planner.reporting import optional_packages
 from planner.reporting.files import write_file
 from planner.reporting.formats.csv_table import pick
 from planner.reporting.plan.plan_document import plan_document
@@ -67,7 +67,7 @@ def test_devices_are_written_through():
 def test_a_missing_extra_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     with pytest.raises(OutputError, match="'xlsxwriter'") as error:
-        extras.need("xlsxwriter", "the spreadsheet report")
+        optional_packages.need("xlsxwriter", "the spreadsheet report")
     assert error.value.action == "pip install 'llm-fleet-planner[report]'"
 
 

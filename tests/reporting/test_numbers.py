@@ -12,9 +12,9 @@ import pytest
 from findings_builder import findings_for
 
 from planner.plan.schema import Plan
-from planner.reporting import deliver
 from planner.reporting.document import Quantity, written
 from planner.reporting.formats import csv_table, html, markdown
+from planner.reporting.plan import deliver_plan
 from planner.reporting.plan import spreadsheet as xlsx
 from planner.reporting.plan.decision_text import decision_lines
 from planner.reporting.plan.plan_document import plan_document
@@ -121,7 +121,7 @@ def test_csv_carries_every_table_exactly(document):
 
 
 def test_json_is_the_plan(findings, tmp_path):
-    deliver.write_findings(findings, "json", str(tmp_path / "plan.json"))
+    deliver_plan.write_findings(findings, "json", str(tmp_path / "plan.json"))
     assert Plan.model_validate_json((tmp_path / "plan.json").read_text()) == findings.plan
 
 
@@ -166,7 +166,7 @@ def test_all_formats_tell_an_infeasible_plan():
 
 
 def test_records_are_plain_json(document):
-    rows = deliver.records(document, "order")
+    rows = document.tables()["order"].records()
     assert json.loads(json.dumps(rows))[0]["usd_per_hour_each"] == 20.0
 
 

@@ -9,7 +9,7 @@ from planner.cli.main import main
 
 
 @pytest.mark.slow
-def test_commands_of_the_documentation_run(repository, tmp_path, monkeypatch, capsys):
+def test_commands_of_the_documentation_run(own_cache, repository, tmp_path, monkeypatch, capsys):
     text = (repository / "docs" / "guides" / "reports.md").read_text(encoding="utf-8")
     commands = [
         line

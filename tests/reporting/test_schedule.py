@@ -9,6 +9,8 @@ from planner.reporting.formats import html, markdown
 from planner.reporting.plan import spreadsheet as xlsx
 from planner.reporting.plan.plan_document import plan_document
 
+PERCENTILES = {"ttft_p50_s", "ttft_p99_s", "tpot_p50_s", "tpot_p99_s", "e2e_p99_s"}
+
 
 def period(label, hours, mean, busiest, replicas):
     key = "chat: 4x h100-sxm-80gb vllm TP4 fp8/bf16"
@@ -67,3 +69,19 @@ def test_the_spreadsheet_counts_the_share_of_time(varied):
     hours = [book["Summary"][f"K{line}"].value for line in (6, 7)]
     assert book["Summary"]["O6"].value == "=G6*H6*K6*IF(Need_ends=1,N6,J6)"
     assert hours == [730, 365]
+
+
+def test_a_plan_without_percentiles_has_no_table_of_them():
+    group = build.group()
+    jobs = group.model_copy(
+        update={
+            "predicted": group.predicted.model_copy(
+                update={
+                    **dict.fromkeys(group.predicted.model_dump(include=PERCENTILES)),
+                    "others_s": {},
+                }
+            )
+        }
+    )
+    assert "latency" in plan_document(Findings(build.plan())).tables()
+    assert "latency" not in plan_document(Findings(build.plan(groups=(jobs,)))).tables()

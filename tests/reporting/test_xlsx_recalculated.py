@@ -15,11 +15,12 @@ from workbook_reader import (
     API,
     SERVER,
     SOFFICE,
+    as_workbook,
     named,
     priced,
     recalculated,
-    recalculated_together,
     sums,
+    sums_with,
 )
 
 from planner.money.ownership import AddedServers
@@ -37,7 +38,7 @@ pytestmark = [
 
 @pytest.fixture
 def workbook(findings):
-    return openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))
+    return as_workbook(findings)
 
 
 def test_recalculation_comes_to_the_plan(workbook, findings, tmp_path):
@@ -85,19 +86,10 @@ def test_a_new_price_and_count_move_every_total(workbook, tmp_path):
     assert sums(fresh)["Present value"][0] == pytest.approx(present_value_usd(flows, RATE))
 
 
-def changed(findings, folder, **inputs):
-    """The cash sheet's sums after named inputs were changed, calculated by LibreOffice."""
-    folder.mkdir()
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))
-    for name, value in inputs.items():
-        book["Assumptions"][named(book, name).coordinate] = value
-    return sums(recalculated(book, folder))
-
-
 @pytest.mark.parametrize("horizon", [{}, {"need": "ends"}, {"growth_per_month": 0.05}])
 def test_every_way_to_pay_is_calculated_from_named_inputs(tmp_path, horizon):
     findings = priced(**horizon)
-    found = changed(findings, tmp_path / "same")
+    found = sums_with(findings, {"same": {"Rate": 50}}, tmp_path)["same"]
     for label, field in (
         ("Due at signature", "due_at_signature_usd"),
         ("Paid in the first 12 months", "first_year_usd"),
@@ -113,7 +105,7 @@ def test_every_way_to_pay_is_calculated_from_named_inputs(tmp_path, horizon):
 
 def test_twice_the_rate_is_twice_the_bill_of_the_api(tmp_path):
     findings = priced()
-    found = changed(findings, tmp_path / "twice", Rate=100)
+    found = sums_with(findings, {"twice": {"Rate": 100}}, tmp_path)["twice"]
     assert found["Cost of the horizon"][3] == pytest.approx(2 * findings.purchases[3].cost_usd)
     assert found["Cost of the horizon"][0] == pytest.approx(findings.purchases[0].cost_usd)
 
@@ -121,12 +113,16 @@ def test_twice_the_rate_is_twice_the_bill_of_the_api(tmp_path):
 def test_servers_follow_their_price_their_power_and_the_need(tmp_path):
     findings = priced()
     before = findings.purchases[2]
-    dear = changed(findings, tmp_path / "dear", Server_price=400_000)
+    found = sums_with(
+        findings,
+        {"dear": {"Server_price": 400_000}, "a_kwh": {"Tariff": 0.3}, "over": {"Need_ends": 1}},
+        tmp_path,
+    )
+    dear, over = found["dear"], found["over"]
     assert dear["Due at signature"][2] == pytest.approx(2 * 400_000)
-    a_kwh = changed(findings, tmp_path / "tariff", Tariff=0.3)["Cost of the horizon"][2]
+    a_kwh = found["a_kwh"]["Cost of the horizon"][2]
     energy = 2 * (2 + 0.7 * 8) * 1.5 * 8760 / 12 * 21  # kWh of two servers in 21 months
     assert a_kwh - before.cost_usd == pytest.approx(energy * 0.2)
-    over = changed(findings, tmp_path / "over", Need_ends=1)
     assert over["Cost of the horizon"][2] == pytest.approx(before.cost_usd)
     assert over["Left at the horizon"][2] == 0
     signed = 2 * 10.0 * 730 * 36
@@ -134,14 +130,13 @@ def test_servers_follow_their_price_their_power_and_the_need(tmp_path):
 
 
 def test_a_longer_horizon_is_calculated_as_if_it_had_been_requested(tmp_path):
-    found = changed(priced(24), tmp_path / "longer", Horizon_months=36)
+    found = sums_with(priced(24), {"longer": {"Horizon_months": 36}}, tmp_path)["longer"]
     expected = [p.cost_usd for p in priced(36).purchases]
     assert found["Cost of the horizon"] == pytest.approx(expected)
 
 
 def test_no_formula_fails(hostile, tmp_path):
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(hostile)))
-    fresh = recalculated(book, tmp_path)
+    fresh = recalculated(as_workbook(hostile), tmp_path)
     errors = [
         f"{sheet.title}!{c.coordinate} {c.value}"
         for sheet in fresh
@@ -154,8 +149,7 @@ def test_no_formula_fails(hostile, tmp_path):
 
 def test_several_orders_are_summed(tmp_path):
     plan = build.plan(nodes=(build.node(), build.node(term="spot", count=2, usd_per_hour_each=7.5)))
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings_for(plan))))
-    fresh = recalculated(book, tmp_path)
+    fresh = recalculated(as_workbook(findings_for(plan)), tmp_path)
     assert named(fresh, "Cost_per_hour").value == pytest.approx(75.0)
 
 
@@ -224,7 +218,7 @@ STEP_INPUTS = {
 
 
 def test_every_named_input_moves_the_sums_as_the_product_does(tmp_path):
-    plain = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced(MONTHS))))
+    plain = as_workbook(priced(MONTHS))
     inputs = {n for n in plain.defined_names if named(plain, n).data_type == "n"}
     assert inputs == INPUTS.keys() | NOT_CHANGED
     follows(INPUTS, priced(MONTHS), tmp_path / "inputs")
@@ -240,15 +234,11 @@ def test_servers_bought_in_steps_follow_their_inputs_too(tmp_path):
 
 def follows(inputs, findings, folder):
     """Each named input is changed by itself, and the sums become those that the product comes to."""
-    books = {"unchanged": openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))}
-    for name, (value, _) in inputs.items():
-        book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))
-        book["Assumptions"][named(book, name).coordinate] = value
-        books[name] = book
-    fresh = recalculated_together(books, folder)
-    before = sums(fresh["unchanged"])
+    changed = {name: {name: value} for name, (value, _) in inputs.items()}
+    fresh = sums_with(findings, {"unchanged": {}, **changed}, folder)
+    before = fresh["unchanged"]
     for name, (_, findings) in inputs.items():
-        found, expected = sums(fresh[name]), findings().purchases
+        found, expected = fresh[name], findings().purchases
         assert found != before, name
         for label, field in (
             ("Due at signature", "due_at_signature_usd"),

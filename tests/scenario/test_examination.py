@@ -184,3 +184,8 @@ def test_text_that_looks_right_and_is_not(text, place, words):
 
 def test_invisible_spaces_inside_prose_are_left_alone():
     assert problems(GOOD + "description: about 5\u00a0k users  # \u00a0 comment\n") == []
+
+
+def test_a_field_is_dotted_from_the_top_of_the_file():
+    dotted = {"extras.egress.gb_per_month", "search.settings.kv_offload.disk", "load.hourly"}
+    assert dotted <= set(dotted_fields())

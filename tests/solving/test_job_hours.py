@@ -20,6 +20,7 @@ from planner.solving.job_hours import (
     LARGEST_FIRST,
     LARGEST_LAST,
     earliest,
+    first_of_the_cheapest,
     in_order,
     level,
     windows_of,
@@ -179,7 +180,8 @@ def test_a_job_that_cannot_be_done_says_how_much_could_and_by_when():
     """Four GPUs do what four hours allow: a sixth of the work in time, or all of it in more hours."""
     service = {k: v for k, v in NIGHT.items() if k != "job"}
     job = {"requests": "1M", "start": 20, "within": "4h"}
-    plan = solved(services=[{**service, "job": job}], limits={"stock": {"h100-sxm-80gb": 4}})
+    stock, seller = {"stock": {"h100-sxm-80gb": 4}}, {"providers": ["aws"]}
+    plan = solved(services=[{**service, "job": job}], limits=stock, prices=seller)
     assert plan.status == "infeasible"
     ways = {r.requirement: r for r in plan.infeasibility.relaxations}
     requests, within = ways["job.requests"], ways["job.within"]
@@ -285,3 +287,21 @@ def test_a_job_that_stock_is_too_short_for_uses_all_of_its_window():
     (job,) = [s.job for s in plan.services if s.job is not None]
     assert job.requests < 3e6
     assert job.done_hours > job.due_hours - 0.1
+
+
+def test_the_first_of_the_cheapest_hours_is_kept_whatever_the_others_cost():
+    """Dearer hours are only seen to be dearer: the choice is that of every optimum written out."""
+    offer, kind = NodeOffer("o", "g", 1, 1.0), ReplicaKind("k", "g", 1, {"s": 1.0})
+
+    def problem(rates):
+        demand = Demand("s", "s", rates, max_kinds=1)
+        return Problem((demand,), (kind,), (offer,), period_hours=(1.0,) * len(rates))
+
+    for many in (
+        [(3.0, 3.0), (4.0, 1.0), (1.0, 4.0), (5.0, 0.0)],
+        [(2.0, 2.0), (4.0, 1.0), (1.0, 3.0)],
+        [(9.0, 2.0), (4.0, 3.0), (3.0, 4.0), (8.0, 0.0)],
+    ):
+        usd = [math.fsum(rates) / 2 for rates in many]
+        expected = next(i for i, cost in enumerate(usd) if cost <= min(usd) * 1.001)
+        assert first_of_the_cheapest([problem(rates) for rates in many], None) == expected

@@ -11,7 +11,7 @@ from planner.catalog.store import Catalog
 from planner.fleet.program.problem import Solution
 from planner.plan.alternatives import LeftOut
 from planner.plan.schema import Plan
-from planner.reporting.plan.searched import searched_line
+from planner.reporting.plan.decision_text import searched_line
 from planner.scenario.schema import Scenario
 from planner.solving.left_out import priced
 from planner.verification.check import Verdict
@@ -135,6 +135,14 @@ def test_prompts_and_answers_apart_are_priced_where_they_are_searched(catalog: C
     (apart,) = [a for a in plan.alternatives if a.restricted_to == "prefill and decode apart"]
     assert "1P (" in apart.label
     assert apart.usd_per_hour >= cost(plan)
+
+
+def test_what_is_left_out_costs_the_same_among_all_deployments(
+    catalog: Catalog, r1: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planner.solving.left_out.cheapest_alone", lambda *_given, **_more: None)
+    assert planned(catalog, R1).left_out == r1.left_out
+    assert r1.left_out
 
 
 def test_what_the_time_did_not_suffice_to_prove_is_no_price(r1: Plan) -> None:

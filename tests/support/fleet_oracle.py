@@ -55,7 +55,7 @@ def _period(
         cost = sum(o.usd_per_hour * nodes[o.key] for o in problem.offers)
         if best is not None and cost >= best - 1e-12:
             continue
-        if within_limits(problem, nodes) and any(packs(problem, nodes, kinds, n) for n in options):
+        if within_limits(problem, nodes) and any(stands(problem, nodes, kinds, n) for n in options):
             best = cost
     return best
 
@@ -75,12 +75,27 @@ def within_limits(problem: Problem, nodes: dict[str, int]) -> bool:
     usd = sum(o.usd_per_hour * nodes[o.key] for o in problem.offers)
     if limits.max_usd_per_hour is not None and usd > limits.max_usd_per_hour + SLACK:
         return False
-    if limits.max_spot_share is not None:
-        spot = sum(gpus[o.key] for o in problem.offers if o.spot)
-        if spot > limits.max_spot_share * sum(gpus.values()) + SLACK:
-            return False
     power = sum(o.power_kw * nodes[o.key] for o in problem.offers)
     return limits.max_power_kw is None or power <= limits.max_power_kw + SLACK
+
+
+def stands(
+    problem: Problem, nodes: dict[str, int], kinds: tuple[ReplicaKind, ...], counts: tuple[int, ...]
+) -> bool:
+    """Whether the replicas fit, with no more of the GPUs they take on spot nodes than allowed."""
+    share = problem.limits.max_spot_share
+    if share is None:
+        return packs(problem, nodes, kinds, counts)
+    spot = {o.key: n if o.spot else 0 for o in problem.offers for n in [nodes[o.key]]}
+    stay = {o.key: 0 if o.spot else n for o in problem.offers for n in [nodes[o.key]]}
+    gpus = [k.gpus * k.gpu_share for k in kinds]
+    allowed = share * sum(n * g for n, g in zip(counts, gpus, strict=True)) + SLACK
+    return any(
+        sum(n * g for n, g in zip(taken, gpus, strict=True)) <= allowed
+        and packs(problem, spot, kinds, taken)
+        and packs(problem, stay, kinds, tuple(a - b for a, b in zip(counts, taken, strict=True)))
+        for taken in itertools.product(*(range(n + 1) for n in counts))
+    )
 
 
 def packs(

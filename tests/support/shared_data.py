@@ -25,11 +25,13 @@ def _shipped_calibration() -> factors.Calibration:
     return _read_calibration(_shipped_catalog())
 
 
-def _load_catalog(root: Path | None = None) -> store.Catalog:
+def _load_catalog(root: str | Path | None = None) -> store.Catalog:
     return _shipped_catalog() if root is None else _read_catalog(root)
 
 
-def _load_calibration(catalog: store.Catalog, user_file: Path | None = None) -> factors.Calibration:
+def _load_calibration(
+    catalog: store.Catalog, user_file: str | Path | None = None
+) -> factors.Calibration:
     if user_file is None and catalog is _shipped_catalog():
         return _shipped_calibration()
     return _read_calibration(catalog, user_file)

@@ -6,7 +6,13 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from planner.api import solve
+from planner.catalog.store import Catalog
+from planner.plan.schema import Plan, read_plan
 
 MAIN = "llama70b_qps50"
 
@@ -18,12 +24,28 @@ def shared_folder(basetemp: Path) -> Path:
 
 def plan_file(folder: Path, name: str, *options: str) -> Path:
     """What ``planner solve`` writes of the main scenario; the first worker that wants it solves it."""
-    path = folder / f"{name}.json"
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone(folder, name) as path:
         if not path.exists():
             new = folder / f"{name}.new.json"
             call = [sys.executable, "-m", "planner", "solve", MAIN, *options]
             subprocess.run([*call, "--format", "json", "-o", str(new)], check=True)
             new.rename(path)
     return path
+
+
+def shipped_plan(folder: Path, name: str, catalog: Catalog) -> Plan:
+    """A shipped scenario's plan by the closed form; the first worker that wants it solves it."""
+    with _alone(folder, f"shipped-{name}") as path:
+        if not path.exists():
+            new = path.with_suffix(".new")
+            new.write_text(solve(name, catalogs=catalog, verify="none").to_json(), encoding="utf-8")
+            new.rename(path)
+    return read_plan(path)
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[Path]:
+    """The file of this name, which no other worker looks for meanwhile."""
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder / f"{name}.json"

@@ -15,6 +15,7 @@ def scripted(_state, request, progress):
                 progress("working")
                 time.sleep(0.02)
         case ["hang"]:
+            progress("hanging")
             time.sleep(600)
         case ["die"]:
             os._exit(1)

@@ -1,5 +1,6 @@
 """Workbooks recalculated by LibreOffice, and findings whose every way to pay is worked out."""
 
+import io
 import shutil
 import subprocess
 from dataclasses import replace
@@ -12,36 +13,48 @@ from planner.findings.schema import Findings, OwnedFleet, Purchase
 from planner.findings.ways_to_pay import traffic_of
 from planner.money.ownership import OwnedServer
 from planner.money.ways_to_pay import ApiPrice, bought, called, held, side_by_side
+from planner.reporting.plan import spreadsheet as xlsx
 
 SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")
 
 
 def recalculated(book, folder):
     """The workbook's values after LibreOffice calculated every formula anew."""
+    folder.mkdir(exist_ok=True)
     path = folder / "report.xlsx"
     book.save(path)  # drops stored results
-    out = folder / "out"
-    subprocess.run(
-        [
-            SOFFICE or "soffice",
-            "--headless",
-            f"-env:UserInstallation=file://{folder}/profile",
-            *("--convert-to", "xlsx", "--outdir", str(out), str(path)),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return openpyxl.load_workbook(out / "report.xlsx", data_only=True)
+    return openpyxl.load_workbook(_calculated([path], folder)[0], data_only=True)
 
 
-def recalculated_together(books, folder):
-    """Several workbooks by name, calculated anew in one run of the office."""
+def sums_with(findings, inputs, folder):
+    """The cash sheet's sums with each set of named inputs, all in one run of the office.
+
+    inputs: by a name of the set, which inputs are changed, and to what.
+    """
     folder.mkdir(exist_ok=True)
-    paths = []
-    for name, book in books.items():
+    book, paths = as_workbook(findings), []
+    for name, changed in inputs.items():
+        cells = {book["Assumptions"][named(book, n).coordinate]: v for n, v in changed.items()}
+        before = {cell: cell.value for cell in cells}
+        for cell, value in cells.items():
+            cell.value = value
         paths.append(folder / f"{name}.xlsx")
         book.save(paths[-1])
+        for cell, value in before.items():
+            cell.value = value
+    found = _calculated(paths, folder)
+    return {
+        name: sums(openpyxl.load_workbook(path, data_only=True, read_only=True))
+        for name, path in zip(inputs, found, strict=True)
+    }
+
+
+def as_workbook(findings):
+    """The report of findings, with its formulas."""
+    return openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))
+
+
+def _calculated(paths, folder):
     out = folder / "out"
     subprocess.run(
         [
@@ -54,7 +67,7 @@ def recalculated_together(books, folder):
         capture_output=True,
         timeout=300,
     )
-    return {n: openpyxl.load_workbook(out / f"{n}.xlsx", data_only=True) for n in books}
+    return [out / path.name for path in paths]
 
 
 def named(book, name):

@@ -55,8 +55,8 @@ def calibration(catalog):
 
 
 @pytest.fixture(scope="module")
-def stock(catalog):
-    return solve("fleet_short_stock", verify="none", catalogs=catalog)
+def stock(shipped_plan):
+    return shipped_plan("fleet_short_stock")
 
 
 def changed(plan, change):
@@ -75,8 +75,7 @@ def caught(plan, catalog, calibration):
         return refusal
 
 
-def missed(name, effort, count, catalog, calibration):
-    plan = solve(name, verify=effort, catalogs=catalog)
+def missed(plan, count, catalog, calibration):
     offers = admitted_offers(plan.scenario.prices, catalog)
     assert failures(verify(plan, catalog, calibration, offers)) == ()
     chosen = sampled(plan, count, seed=17)
@@ -90,8 +89,8 @@ def missed(name, effort, count, catalog, calibration):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_changed_value_is_caught(name, catalog, calibration):
-    assert missed(name, "none", QUICK[name], catalog, calibration) == []
+def test_a_changed_value_is_caught(name, shipped_plan, catalog, calibration):
+    assert missed(shipped_plan(name), QUICK[name], catalog, calibration) == []
 
 
 def test_the_long_test_makes_400_tamperings():
@@ -101,7 +100,8 @@ def test_the_long_test_makes_400_tamperings():
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "effort"), LONG)
 def test_400_changed_values_are_caught(name, effort, catalog, calibration):
-    assert missed(name, effort, LONG[name, effort], catalog, calibration) == []
+    plan = solve(name, verify=effort, catalogs=catalog)
+    assert missed(plan, LONG[name, effort], catalog, calibration) == []
 
 
 def test_neither_counts_nor_cost_nor_status_go_unverified():
@@ -137,8 +137,8 @@ def _double(document):
 
 
 @pytest.mark.parametrize("name", ["chat_8b_assured", "deepseek_v3_wide_ep"])
-def test_a_fleet_doubled_with_its_bound_is_not_optimal(name, catalog, calibration):
-    plan = solve(name, verify="none", catalogs=catalog)
+def test_a_fleet_doubled_with_its_bound_is_not_optimal(name, shipped_plan, catalog, calibration):
+    plan = shipped_plan(name)
     offers = admitted_offers(plan.scenario.prices, catalog)
     found = failures(verify(changed(plan, _double), catalog, calibration, offers))
     assert any("the least cost, solved again" in c.statement for c in found)
@@ -153,7 +153,9 @@ def test_a_plan_within_a_gap_and_one_out_of_time_hold(catalog, calibration):
         assert failures(verify(plan, catalog, calibration, offers)) == ()
 
 
-def test_an_alternative_that_was_not_proved_costs_at_least_the_least(stock, catalog, calibration):
+def test_an_alternative_that_was_not_proved_costs_at_least_the_least(
+    stock, shipped_plan, catalog, calibration
+):
     def unproved(document):
         document["alternatives"][0]["status"] = "feasible"
         document["alternatives"][0]["usd_per_hour"] *= 2
@@ -162,14 +164,16 @@ def test_an_alternative_that_was_not_proved_costs_at_least_the_least(stock, cata
         unproved(document)
         document["alternatives"][0]["usd_per_hour"] /= 4
 
-    plan = stock if stock.alternatives else solve("rag_long_prompts", verify="none")
+    plan = stock if stock.alternatives else shipped_plan("rag_long_prompts")
     assert caught(changed(plan, unproved), catalog, calibration) is None
     assert "least cost" in caught(changed(plan, cheaper), catalog, calibration).statement
 
 
-def test_a_fleet_of_all_offers_that_was_not_proved_costs_at_least_the_least(catalog, calibration):
+def test_a_fleet_of_all_offers_that_was_not_proved_costs_at_least_the_least(
+    shipped_plan, catalog, calibration
+):
     """On a busy machine the time for it may not suffice, for the plan or for its check."""
-    plan = solve("rag_long_prompts", verify="none")
+    plan = shipped_plan("rag_long_prompts")
     assert plan.cheapest is not None
 
     def unproved(document):

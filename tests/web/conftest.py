@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, REQUIRED
@@ -29,14 +30,18 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def serving():
-    """A server of the shipped catalogs: its address, and its process."""
+def serving(request, tmp_path_factory):
+    """A server of the shipped catalogs, which opens with the module's ``PLAIN``: its address and process."""
+    opened = []
+    if plain := getattr(request.module, "PLAIN", None):
+        opened.append(str(tmp_path_factory.mktemp("opened") / "plain.yaml"))
+        Path(opened[0]).write_text(plain, encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}/"
     process = subprocess.Popen(
-        [sys.executable, "-m", "planner", "serve", "--port", str(port)],
+        [sys.executable, "-m", "planner", "serve", *opened, "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -109,9 +114,41 @@ class Watched:
             "() => !document.querySelector('.stale') && !document.querySelector('.running')"
         )
 
+    def rested(self):
+        """Wait for the long work too, which begins once a question has rested."""
+        self.settled()
+        self.wait_for(lambda: self.long_work_begun)
+        self.settled()
+
+    @property
+    def long_work_begun(self):
+        """Whether more than the quick answer to the present text was asked for."""
+        text = self.text
+        return any(s["scenario"] == text and s.get("detail") != "quick" for s in self.sent)
+
+    def wait_for(self, what):
+        """Wait until this is so, while the page goes on."""
+        until = time.monotonic() + 60
+        while not what():
+            assert time.monotonic() < until, "the page does not come to it"
+            self.page.wait_for_timeout(50)
+
     def shows(self, text):
         """Wait until the question is this text."""
         self.page.wait_for_function("t => document.querySelector('#yaml').value === t", arg=text)
+
+    def says(self, words):
+        """Wait until these words are in the question, and it is answered."""
+        self.page.wait_for_function(
+            "t => document.querySelector('#yaml').value.includes(t)", arg=words
+        )
+        self.settled()
+
+    def ask(self, text):
+        """Write another question, and wait until it is answered."""
+        self.page.fill("#yaml", text)
+        self.shows(text)
+        self.settled()
 
     @property
     def decision(self):
@@ -152,11 +189,13 @@ def form(open_page, request):
     def open_form(text=request.module.PLAIN, **options):
         page = open_page(**options)
         page.page.get_by_label("Example").wait_for()
+        page.page.get_by_label("Check in the simulator").uncheck()
         page.page.wait_for_selector("#decision")
         page.page.set_default_timeout(20_000)
         if options.get("viewport", {}).get("width", 1280) < 1000:
             page.page.locator(".folded > summary").click()
-        page.page.fill("#yaml", text)
+        if page.text != text:
+            page.page.fill("#yaml", text)
         for group in page.page.locator("form details.group").all():
             if group.get_attribute("open") is None:
                 group.locator("> summary").click()

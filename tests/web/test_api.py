@@ -38,6 +38,10 @@ def client():
 
 @pytest.fixture(scope="module")
 def answer(client, text):
+    return solved(client, text)
+
+
+def solved(client, text):
     found = client.post("/api/solve", json={"scenario": text, "verify": "none"})
     assert found.status_code == 200, found.text
     return found.json()
@@ -67,9 +71,9 @@ def test_the_decision_says_cost_margin_and_evidence(answer, plan):
     assert 0 < decision["margin"] < 1
     assert decision["margin_of"] == "tpot_p99"
     (group,) = plan["services"][0]["replica_groups"]
-    assert not group["margin"]["passed"]
-    assert decision["probability"] is None
-    assert decision["assumed_slowdown"] == group["margin"]["slowdown"] > 1
+    assert group["margin"]["passed"]
+    assert decision["probability"] == 0.8
+    assert decision["assumed_slowdown"] is None
     assert decision["evidence"] in (
         "measured",
         "measured kernels",
@@ -77,6 +81,14 @@ def test_the_decision_says_cost_margin_and_evidence(answer, plan):
         "modelled",
         "assumed",
     )
+
+
+def test_a_margin_that_is_assumed_is_no_probability(client, text):
+    on_amd = solved(client, text.replace("gpus: all", "gpus: [mi300x]"))
+    (group,) = on_amd["plan"]["services"][0]["replica_groups"]
+    assert not group["margin"]["passed"]
+    assert on_amd["decision"]["probability"] is None
+    assert on_amd["decision"]["assumed_slowdown"] == group["margin"]["slowdown"] > 1
 
 
 def test_the_memory_of_a_gpu_sums(answer):

@@ -5,9 +5,9 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from processes import HAS_PROC, resident_bytes
 
 from planner.scenario.reader import find_scenario
 
@@ -33,26 +33,7 @@ def asked(address, number):
         return error.code, json.load(error)["problems"][0]["what"]
 
 
-def held_bytes(server_pid):
-    """Resident memory of the server and of the processes it started."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(
-                line.split(":", 1) for line in status.read_text().splitlines() if ":" in line
-            )
-        except OSError:
-            continue
-        pid = int(status.parent.name)
-        parents[pid] = (int(fields["PPid"]), int(fields.get("VmRSS", "0 kB").split()[0]) * 1024)
-    family, found = {server_pid}, 0
-    while len(family) > found:
-        found = len(family)
-        family |= {pid for pid, (parent, _) in parents.items() if parent in family}
-    return sum(parents[pid][1] for pid in family if pid in parents)
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
+@pytest.mark.skipif(not HAS_PROC, reason="reads memory from /proc")
 def test_each_of_200_requests_is_answered_or_told_to_come_back(server, server_process):
     with ThreadPoolExecutor(REQUESTS) as threads:
         found = list(threads.map(lambda n: asked(server, n), range(REQUESTS)))
@@ -60,5 +41,5 @@ def test_each_of_200_requests_is_answered_or_told_to_come_back(server, server_pr
     assert set(statuses) <= {200, 429}, statuses
     assert statuses[200] >= 2
     assert {said for status, said in found if status == 200} == {"optimal"}
-    assert held_bytes(server_process.pid) < MOST_BYTES
+    assert resident_bytes(server_process.pid) < MOST_BYTES
     assert asked(server, 1) == (200, "optimal")  # and it goes on

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import missing
+from processes import HAS_PROC, processor_s
 
 from planner.plan.schema import read_plan
 from planner.reporting.plan.plan_document import headline
@@ -44,9 +45,7 @@ def test_what_is_sent_is_what_is_shown(open_page):
     page = open_page()
     page.answered()
     page.page.get_by_label("Output tokens").fill("700")
-    page.page.wait_for_timeout(1000)
-    page.settled()
-    assert "output_tokens: 700" in page.text
+    page.says("output_tokens: 700")
     assert page.sent[-1]["scenario"] == page.text
 
 
@@ -82,21 +81,24 @@ def test_a_problem_is_beside_its_field_and_at_its_line(open_page):
     assert "rate: fast" in page.page.evaluate("() => getSelection().toString()")
 
 
-def test_sliders_answer_while_they_move(open_page):
+@pytest.mark.skipif(not HAS_PROC, reason="reads processor time from /proc")
+def test_sliders_answer_while_they_move(open_page, server_process):
+    """In processor time of the server: what else the machine does takes no part."""
     page = open_page()
     page.answered()
     cost = page.decision
     page.page.get_by_role("slider", name="Request rate").focus()
-    took_ms = []
+    took_s = []
     for _ in range(5):
+        before_s = processor_s(server_process.pid)
         with page.page.expect_response(lambda r: r.url.endswith("api/solve")) as answer:
             page.page.keyboard.press("ArrowRight")
         assert answer.value.ok
-        took_ms.append(answer.value.request.timing["responseEnd"])
+        took_s.append(processor_s(server_process.pid) - before_s)
     page.settled()
     assert page.decision != cost
     assert page.sent[-1]["scenario"] == page.text
-    assert sorted(took_ms)[2] < 3000  # 300 ms on a machine with nothing else to do
+    assert sorted(took_s)[2] < 0.5  # 0.1 s of one with nothing else to do
 
 
 def test_a_target_slider_previews_then_searches_everything(open_page):
@@ -105,14 +107,8 @@ def test_a_target_slider_previews_then_searches_everything(open_page):
     page.page.get_by_role("slider", name="TPOT p99 target").focus()
     for _ in range(8):
         page.page.keyboard.press("ArrowLeft")
-    page.page.wait_for_timeout(1500)
-    page.settled()
-    assert any(s["among"] for s in page.sent)
-    for _ in range(60):  # a busy machine answers the preview late
-        if not page.sent[-1].get("among"):
-            break
-        page.page.wait_for_timeout(500)
-    page.settled()
+    page.wait_for(lambda: any(s["among"] for s in page.sent))
+    page.rested()  # what rests is not answered among few
     assert page.sent[-1].get("among", []) == []
     assert page.page.locator(".mark.preview").count() == 0
 
@@ -128,16 +124,14 @@ def test_a_target_slider_previews_then_searches_everything(open_page):
 def test_the_assurance_has_a_slider_however_it_is_stated(open_page, stated, after):
     page = open_page()
     page.answered()
-    page.page.fill("#yaml", page.text + stated)
-    page.settled()
+    page.ask(page.text + stated)
     slider = page.page.get_by_role("slider", name="Assurance")
     before, sent = slider.get_attribute("aria-valuetext"), len(page.sent)
     slider.focus()
     for _ in range(2):
         page.page.keyboard.press("ArrowRight")
-    page.page.wait_for_timeout(1500)
-    page.settled()
-    assert after in page.text
+    page.says(after)
+    page.rested()
     assert slider.get_attribute("aria-valuetext") != before
     assert any(s["among"] for s in page.sent[sent:])  # at once among few GPU types, then all
     assert page.sent[-1]["scenario"] == page.text
@@ -157,13 +151,12 @@ def test_a_rate_keeps_its_unit_when_it_slides(open_page, rate, shown, unit):
     text = page.text.replace("rate: 50 ", f"rate: {rate} ").replace("gpus: all", "gpus: [h200]")
     if "conversations" in rate:
         text += "conversations: {turns: 4, think_time: 20s, growth: 200}\n"
-    page.page.fill("#yaml", text)
-    page.settled()
+    page.ask(text)
     slider = page.page.get_by_role("slider", name="Request rate")
     assert slider.get_attribute("aria-valuetext") == shown
     slider.focus()
     page.page.keyboard.press("ArrowRight")
-    page.page.wait_for_timeout(1500)
+    page.wait_for(lambda: page.text != text)
     page.settled()
     (now,) = (line for line in page.text.splitlines() if line.startswith("rate:"))
     assert unit in now
@@ -174,10 +167,12 @@ def test_a_rate_keeps_its_unit_when_it_slides(open_page, rate, shown, unit):
 def test_a_link_reopened_gives_the_same_page(open_page):
     first = open_page()
     first.answered()
-    first.page.get_by_label("Requests").fill("75/s")
     first.page.wait_for_function("() => location.hash.length > 20")
-    first.page.wait_for_timeout(1500)
-    first.settled()
+    before = first.page.evaluate("() => location.hash")
+    first.page.get_by_label("Requests").fill("75/s")
+    first.says("rate: 75")
+    first.page.wait_for_function("h => location.hash !== h", arg=before)
+    first.rested()
     second = open_page("#" + first.page.url.partition("#")[2])
     second.answered()
     assert (second.text, second.decision) == (first.text, first.decision)
@@ -218,11 +213,10 @@ def test_long_work_can_be_stopped_and_the_server_is_on(open_page):
 def test_what_changed_since_the_last_answer(open_page):
     page = open_page()
     page.answered()
-    page.page.wait_for_timeout(1000)
-    page.settled()
+    page.rested()
     page.page.get_by_label("Requests").fill("100/s")
-    page.page.wait_for_timeout(1000)
-    page.settled()
+    page.says("rate: 100")
+    page.rested()
     assert re.search(r"\+\d+ %", page.page.inner_text(".changes summary"))
 
 
@@ -266,13 +260,14 @@ PASTE = """(text) => {
 def test_a_dropped_file_goes_where_its_kind_belongs(open_page, name, text, kind, stated):
     page = open_page()
     page.answered()
+    before = len(page.sent)
     page.page.evaluate(DROP, [name, text])
     page.page.wait_for_function(
         "t => document.querySelector('#yaml').value.includes(t)"
         " && document.querySelector('.files li') !== null",
         arg=stated,
     )
-    page.page.wait_for_timeout(1500)
+    page.wait_for(lambda: len(page.sent) > before)
     page.settled()
     assert kind in page.page.inner_text(".files")
     assert page.page.locator(".problems li").count() == 0
@@ -316,21 +311,21 @@ def test_every_tool_answers(open_page):
     assert plan["status"] == "optimal"
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_cut_off(open_page, width, scheme):
-    page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+def test_nothing_is_cut_off(open_page, scheme):
+    page = open_page(viewport={"width": 390, "height": 900}, color_scheme=scheme)
     page.answered()
-    page.page.wait_for_timeout(1000)
-    page.settled()
-    assert page.page.evaluate("() => document.documentElement.scrollWidth") <= width
+    page.rested()
+    for width in (390, 768, 1280, 1920):
+        page.page.set_viewport_size({"width": width, "height": 900})
+        page.page.wait_for_function("w => innerWidth === w", arg=width)
+        assert page.page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
 def test_no_table_of_texts_scrolls_sideways_on_a_phone(open_page):
     page = open_page(viewport={"width": 390, "height": 844})
     page.answered()
-    page.page.wait_for_timeout(1000)
-    page.settled()
+    page.rested()
     page.page.evaluate(
         "() => document.querySelectorAll('details.section').forEach(d => { d.open = true; })"
     )
@@ -349,8 +344,7 @@ def test_no_table_of_texts_scrolls_sideways_on_a_phone(open_page):
 def test_it_prints(open_page):
     page = open_page()
     page.answered()
-    page.page.wait_for_timeout(1000)
-    page.settled()
+    page.rested()
     page.page.emulate_media(media="print")
     assert not page.page.get_by_role("slider").first.is_visible()
     assert page.page.locator("#decision").is_visible()
@@ -359,22 +353,23 @@ def test_it_prints(open_page):
     assert len(page.page.pdf()) > 10_000
 
 
-@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_violation(open_page, scheme, width):
+def test_axe_finds_no_serious_violation(open_page, scheme):
     if AXE is None:
         missing("axe-playwright-python")
-    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 844})
+    page = open_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
     page.answered()
-    page.page.wait_for_timeout(1000)
-    page.settled()
+    page.rested()
     source = Path(AXE.origin).with_name("axe.min.js").read_text(encoding="utf-8")
     page.page.evaluate(source + ";0")
-    for tool in ("Answer", "Sweep", "Compare", "Explain", "Memory", "Accuracy", "Export"):
-        page.page.get_by_role("tab", name=tool).click()
-        found = page.page.evaluate("async () => (await axe.run()).violations")
-        serious = [v for v in found if v["impact"] in ("serious", "critical")]
-        assert not [(v["id"], [n["html"] for n in v["nodes"]][:3]) for v in serious]
+    for width in (390, 1280):
+        page.page.set_viewport_size({"width": width, "height": 844})
+        page.page.wait_for_function("w => innerWidth === w", arg=width)
+        for tool in ("Answer", "Sweep", "Compare", "Explain", "Memory", "Accuracy", "Export"):
+            page.page.get_by_role("tab", name=tool).click()
+            found = page.page.evaluate("async () => (await axe.run()).violations")
+            serious = [v for v in found if v["impact"] in ("serious", "critical")]
+            assert not [(v["id"], [n["html"] for n in v["nodes"]][:3]) for v in serious], width
 
 
 def test_hostile_text_stays_text(open_page):

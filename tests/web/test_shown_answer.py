@@ -88,7 +88,7 @@ def test_what_is_offered_is_what_the_server_writes():
     assert set(offered) == set(get_args(Target))
 
 
-OTHER_PLANS = ("sglang", "trtllm", "dynamo")  # of another engine, or of other GPUs than this plan's
+OTHER_PLANS = ("sglang", "trtllm")  # of another engine than this plan's
 
 
 @pytest.mark.parametrize("target", [t for t in get_args(Target) if t not in OTHER_PLANS])

@@ -3,9 +3,9 @@
 A file says what was requested and what came back, hardly ever the whole deployment: GPU, engine, weights
 and parallelism come from the person (``Setting``) where the file is silent. Formats:
 
-- flat keys (``bench_flat``): ``vllm bench serve --save-result``, SGLang's ``bench_serving`` (JSON
+- flat keys (``flat``): ``vllm bench serve --save-result``, SGLang's ``bench_serving`` (JSON
   lines), InferenceX, llm-optimizer, and the table these tools print, pasted into a file;
-- nested reports (``bench_reports``): GuideLLM, genai-perf, AIPerf (summary, and one record a
+- nested reports (``reports``): GuideLLM, genai-perf, AIPerf (summary, and one record a
   request), inference-perf, llm-d-benchmark (YAML).
 """
 

@@ -267,8 +267,7 @@ def llm_d_result(document: Document, where: str) -> BenchResult:
         or text(document, "scenario", "stack", 0, "standardized", "model", "name"),
         prompt_tokens=positive(section(metrics, "requests", "input_length"), "mean", where),
         output_tokens=positive(section(metrics, "requests", "output_length"), "mean", where),
-        measures=_needed(_latencies(section(metrics, "latency")), where)
-        | _rates(document, metrics),
+        measures=_needed(_latencies(section(metrics, "latency")), where) | _rates(metrics),
         concurrency=concurrency,
         load=load,
         rate_qps=rate_qps,
@@ -277,7 +276,7 @@ def llm_d_result(document: Document, where: str) -> BenchResult:
     )
 
 
-def _rates(document: Document, metrics: Document) -> dict[Measure, float]:
+def _rates(metrics: Document) -> dict[Measure, float]:
     output = maybe(metrics, "throughput", "output_token_rate", "mean") or maybe(
         metrics, "throughput", "output_tokens_per_sec"
     )

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.accuracy.kernels.samples import measured
-from planner.accuracy.kernels.shipped import KernelsDone, group_weights, weighted_quantiles
+from planner.accuracy.kernels.shipped import KernelsDone, group_weights
+from planner.accuracy.metrics import weighted_quantiles
 from planner.accuracy.samples import Floats
 
 LEVEL = 0.8

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from planner.accuracy.kernels.samples import KernelSample, measured
 from planner.accuracy.samples import Floats
 from planner.performance.calibration_files import ShiftRow
-from planner.performance.factors import When
 from planner.performance.kernels.correction import TERMS, KernelPriors, levels_of
+from planner.performance.shift_index import When
 
 STEP_TERMS = len(TERMS) - 2
 Ints = NDArray[np.int64]

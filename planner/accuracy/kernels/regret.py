@@ -11,16 +11,16 @@ configuration that was measured to cost least.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 
 from planner.accuracy.kernels.samples import measured
-from planner.accuracy.kernels.shipped import KernelsDone, group_weights, weighted_quantiles
+from planner.accuracy.kernels.shipped import KernelsDone, group_weights
 from planner.accuracy.measures import Measure
+from planner.accuracy.metrics import equal_groups, weighted_quantiles
 from planner.accuracy.points import MeasuredPoint
 from planner.accuracy.vendor_fit import VendorFit
 from planner.catalog.offer import Term
@@ -33,7 +33,10 @@ PER_GPU = Measure("tokens_per_s_per_gpu")  # prompt and output tokens
 
 @dataclass(frozen=True, slots=True)
 class PredictedRun:
-    """A measured run beside what a fit that had not seen it predicts [s]; ttft_s may be nan."""
+    """A measured run beside what a fit that had not seen it predicts [s]; ttft_s may be nan.
+
+    margin: what a plan multiplies this TPOT by, that of the run's grade and vendor.
+    """
 
     point: MeasuredPoint
     engine: str
@@ -41,6 +44,7 @@ class PredictedRun:
     ttft_s: float
     predicted_tpot_s: float
     predicted_ttft_s: float
+    margin: float = 1.0
 
     @property
     def per_s(self) -> float:
@@ -54,13 +58,17 @@ class PredictedRun:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredChoice:
-    """One configuration at one concurrency: seconds, and USD per token, measured and predicted."""
+    """One configuration at one concurrency: seconds, and USD per token, measured and predicted.
+
+    margin: multiple of the predicted TPOT that has to meet a target.
+    """
 
     configuration: Hashable
     tpot_s: float
     cost: float
     predicted_tpot_s: float
     predicted_cost: float
+    margin: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +92,24 @@ class DecisionRegret:
 
 
 def regrets(
-    runs: Sequence[PredictedRun], catalog: Catalog, margin: float, of: str = ""
+    runs: Sequence[PredictedRun], catalog: Catalog, of: str = ""
 ) -> tuple[DecisionRegret, ...]:
-    """Regret among all GPUs and within one GPU, by point estimates and with ``margin`` on TPOT.
+    """Regret among all GPUs and within one GPU, by point estimates and with each run's margin on TPOT.
 
     ``of``: which vendors' GPUs the runs are on, for the rows' names.
     """
     prices = gpu_prices(catalog)
-    among_all = workloads(runs, prices, within_gpu=False)
-    within = workloads(runs, prices, within_gpu=True)
+    as_predicted = [replace(run, margin=1.0) for run in runs]
     any_gpu, one_gpu = f"any {of} GPU".replace("  ", " "), f"one {of} GPU".replace("  ", " ")
     return (
-        regret(any_gpu, among_all),
-        regret(f"{any_gpu}, TPOT with a margin", among_all, margin),
-        regret(one_gpu, within),
-        regret(f"{one_gpu}, TPOT with a margin", within, margin),
+        regret(any_gpu, workloads(as_predicted, prices, within_gpu=False)),
+        regret(f"{any_gpu}, TPOT with a margin", workloads(runs, prices, within_gpu=False)),
+        regret(one_gpu, workloads(as_predicted, prices, within_gpu=True)),
+        regret(f"{one_gpu}, TPOT with a margin", workloads(runs, prices, within_gpu=True)),
     )
 
 
-def regret(
-    name: str, workloads: Sequence[Sequence[MeasuredChoice]], margin: float = 1.0
-) -> DecisionRegret:
+def regret(name: str, workloads: Sequence[Sequence[MeasuredChoice]]) -> DecisionRegret:
     """Decide every workload at every target; see the module's docstring."""
     paid, blind, unserved, missed, decisions = [], [], 0, 0, 0
     for options in workloads:
@@ -117,7 +122,7 @@ def regret(
             expected = _cheapest(
                 (o.configuration, o.predicted_cost)
                 for o in options
-                if o.predicted_tpot_s * margin <= target_s
+                if o.predicted_tpot_s * o.margin <= target_s
             )
             best = min(costs.values())
             blind += [cost / best - 1 for cost in costs.values()]
@@ -157,16 +162,8 @@ def vendor_margin(done: VendorFit, level: float) -> float:
     known = done.known
     tpot = np.array([sample.tpot_s for sample in done.samples])
     off = np.log(tpot / done.left_out.tpot_s)[known]
-    sizes = Counter(
-        (s.point.model, s.point.gpu) for s, k in zip(done.samples, known, strict=True) if k
-    )
-    weights = np.array(
-        [
-            1 / sizes[s.point.model, s.point.gpu]
-            for s, k in zip(done.samples, known, strict=True)
-            if k
-        ]
-    )
+    pairs = [(s.point.model, s.point.gpu) for s, k in zip(done.samples, known, strict=True) if k]
+    weights = equal_groups(pairs)
     return float(np.exp(weighted_quantiles(off, weights, (level,))[0]))
 
 
@@ -210,32 +207,45 @@ def workloads(
             price / run.per_s,
             run.predicted_tpot_s,
             price / expected,
+            run.margin,
         )
         repeats = found.setdefault(workload, {})
         repeats.setdefault((option.configuration, point.concurrency), []).append(option)
     return [[_middle(same) for same in repeats.values()] for repeats in found.values()]
 
 
-def kernel_runs(done: KernelsDone) -> list[PredictedRun]:
-    """Runs that measured kernels price, as a correction predicts them that saw nothing of their model."""
+def kernel_runs(done: KernelsDone, level: float) -> list[PredictedRun]:
+    """Runs that measured kernels price, as a correction predicts them that saw nothing of their model.
+
+    level: that of their margin.
+    """
+    margin = margin_at(done, level)
     tpot, ttft = measured(done.samples)
     left = done.left_out
     return [
         PredictedRun(
-            sample.point, sample.traits.engine, tpot[i], ttft[i], left.tpot_s[i], left.ttft_s[i]
+            sample.point,
+            sample.traits.engine,
+            tpot[i],
+            ttft[i],
+            left.tpot_s[i],
+            left.ttft_s[i],
+            margin,
         )
         for i, sample in enumerate(done.samples)
         if done.trusted[i] and not np.isnan(ttft[i])
     ]
 
 
-def vendor_runs(done: VendorFit) -> list[PredictedRun]:
+def vendor_runs(done: VendorFit, level: float) -> list[PredictedRun]:
     """Runs of one at a time on a vendor's devices, as a layer predicts them that saw nothing of their pair.
 
-    Their cost comes from the throughput that was measured where the run recorded no TTFT.
+    Their cost comes from the throughput that was measured where the run recorded no TTFT. level: that of
+    their margin.
     """
     if done.left_out is None:
         return []
+    margin = vendor_margin(done, level)
     return [
         PredictedRun(
             sample.point,
@@ -244,6 +254,7 @@ def vendor_runs(done: VendorFit) -> list[PredictedRun]:
             sample.ttft_s,
             done.left_out.tpot_s[i],
             done.left_out.ttft_s[i],
+            margin,
         )
         for i, sample in enumerate(done.samples)
         if sample.point.typical("tpot") is not None
@@ -272,4 +283,5 @@ def _middle(same: Sequence[MeasuredChoice]) -> MeasuredChoice:
         median(o.cost for o in same),
         median(o.predicted_tpot_s for o in same),
         median(o.predicted_cost for o in same),
+        same[0].margin,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from planner.accuracy.kernels.fit import KernelFit, LeftOutKernels, leave_models_out
 from planner.accuracy.kernels.samples import KernelSample, kernel_samples, measured
+from planner.accuracy.metrics import equal_groups, weighted_quantiles
 from planner.accuracy.points import read_points
 from planner.accuracy.samples import Floats
 from planner.catalog.store import Catalog
@@ -123,15 +123,7 @@ def kernel_residuals(done: KernelsDone) -> ResidualTable:
 
 def group_weights(samples: list[KernelSample]) -> Floats:
     """Weights under which every group of runs counts equally."""
-    sizes = Counter(s.point.group for s in samples)
-    return np.array([1.0 / sizes[s.point.group] for s in samples])
-
-
-def weighted_quantiles(values: Floats, weights: Floats, levels: tuple[float, ...]) -> Floats:
-    """Quantiles of a weighted sample, linear between the middles of the weights."""
-    order = np.argsort(values)
-    share = np.cumsum(weights[order]) - weights[order] / 2
-    return np.interp(levels, share / weights.sum(), values[order])
+    return equal_groups([sample.point.group for sample in samples])
 
 
 def _known_ttft(done: KernelsDone) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from planner.accuracy.point import MeasuredPoint
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 
 _ENDLESS = 1 << 40
 
@@ -79,7 +79,7 @@ class PoolRecipe(TableRow):
 @lru_cache(maxsize=4)
 def read_pool_recipes(path: Path) -> tuple[PoolRecipe, ...]:
     """Return the rows of the table; raises CatalogError."""
-    return tuple(row for _, row in read_rows(path, PoolRecipe))
+    return read_table(path, PoolRecipe)
 
 
 def pool_recipe(

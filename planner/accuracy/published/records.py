@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field
 
 from planner.catalog.store import Catalog
-from planner.catalog.tables import TableRow, read_rows
+from planner.catalog.tables import TableRow, read_table
 from planner.deployment import Deployment
 from planner.evidence import Evidence
 from planner.performance.factors import Calibration
@@ -86,7 +86,7 @@ class Promise:
 
 def read_records(folder: Path) -> list[PublishedRecord]:
     """The records of a calibration folder; raises CatalogError."""
-    return [row for _, row in read_rows(folder / FILE, PublishedRecord)]
+    return list(read_table(folder / FILE, PublishedRecord))
 
 
 def promises(catalog: Catalog, calibration: Calibration) -> list[Promise]:

@@ -49,6 +49,11 @@ def embedding(vocab: int, hidden: int) -> Tensors:
     return (Tensor("embed_tokens.weight", "embedding", vocab, hidden, 1, "vocab"),)
 
 
+def layer_norms(hidden: int) -> Tensors:
+    """The norms before a layer's attention and before its feed-forward."""
+    return norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+
+
 def head(vocab: int, hidden: int, *, tied: bool, bias: bool = False) -> Tensors:
     """The output head; nothing when it shares the embedding."""
     if tied:

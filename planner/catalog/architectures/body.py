@@ -82,6 +82,40 @@ def rope_table_values(fields: ConfigFields, rotary_dim: int) -> int:
     return int(positions * rotary_dim * share)
 
 
+def decoder_of(
+    fields: ConfigFields,
+    layers: tuple[Layer, ...],
+    rotary_dim: int = 0,
+    *,
+    vocab: int | None = None,
+    tied: bool = False,
+    more: Tensors = (),
+    mtp: Tensors = (),
+    note: str = "",
+) -> Body:
+    """``layers`` between an embedding, and a final norm and head.
+
+    ``rotary_dim``: the width of a head that positions rotate, 0 for none; ``vocab``: counted in place
+    of the file's; ``tied``: the default of ``tie_word_embeddings``; ``more``: further tensors outside
+    of layers.
+    """
+    hidden = fields.count("hidden_size")
+    if vocab is None:
+        vocab = fields.count("vocab_size")
+    tied = fields.flag("tie_word_embeddings", tied)
+    return Body(
+        hidden=hidden,
+        vocab=vocab,
+        tied=tied,
+        layers=layers,
+        outer=outer_tensors(hidden, vocab, tied=tied) + more,
+        mtp=mtp,
+        max_context_tokens=context_length(fields),
+        rope_values=rope_table_values(fields, rotary_dim) if rotary_dim else 0,
+        note=note,
+    )
+
+
 def attention_shape(fields: ConfigFields, hidden: int) -> tuple[int, int, int]:
     """Heads, KV heads and head width, with the checks that hold for every family."""
     heads = fields.count("num_attention_heads", maximum=4096)

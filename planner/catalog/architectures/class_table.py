@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from planner.catalog.architectures.fields import ConfigFields
-from planner.catalog.tables import IsoDate, TableRow, read_rows, read_yaml, validate_document
+from planner.catalog.tables import IsoDate, TableRow, read_table, read_yaml, validate_document
 from planner.package_data import shipped_folder
 
 Head = Literal["lm", "none", "score", "mtp"]
@@ -74,7 +74,7 @@ class _NamedTowers(_ClassDocument):
 def class_rows() -> Mapping[str, ClassRow]:
     """Every class of the table, by name."""
     path = shipped_folder("catalogs") / "models" / "classes.csv"
-    return {row.name: row for _, row in read_rows(path, ClassRow)}
+    return {row.name: row for row in read_table(path, ClassRow)}
 
 
 @lru_cache(maxsize=1)

@@ -42,7 +42,6 @@ class EncoderStyle:
     gated: bool = False
     bias: bool | None = True
     norm_bias: bool = True
-    first_norm: bool = True
     final_norm: bool = False
 
 

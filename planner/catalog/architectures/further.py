@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm
+from planner.catalog.architectures.blocks import Tensors, attention, layer_norms, linear, mlp, norm
 from planner.catalog.architectures.body import Body, Parser
 from planner.catalog.architectures.decoder import (
     DENSE_STYLES,
@@ -203,7 +203,7 @@ def step3_text(fields: ConfigFields) -> Body:
     )
     projections += linear("self_attn.q_a_proj", "attention", rank, hidden, shard="replicated")
     projections += norm("self_attn.inter_norm", rank)
-    projections += norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    projections += layer_norms(hidden)
     width = fields.count("intermediate_size")
     shared = fields.count("share_expert_dim", default=0, minimum=0)
     chosen = fields.with_defaults({"moe_topk": fields.values.get("moe_top_k")})

@@ -6,14 +6,20 @@ stepfun-ai and poolside.
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm, vector
+from planner.catalog.architectures.blocks import (
+    Tensors,
+    attention,
+    layer_norms,
+    linear,
+    mlp,
+    norm,
+    vector,
+)
 from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_windows,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import FeedForward
@@ -41,30 +47,25 @@ def _mixer(
 
 
 def _body(
-    fields: ConfigFields, vocab: int, heads: list[int], dense_layers: set[int], sparse: FeedForward
+    fields: ConfigFields,
+    heads: list[int],
+    dense_layers: set[int],
+    sparse: FeedForward,
+    vocab: int | None = None,
 ) -> Body:
     hidden = fields.count("hidden_size")
     count = fields.layer_count()
     width = fields.count("intermediate_size")
     windows = attention_windows(fields, count)
     dense: FeedForward = (DenseMlp(width), mlp(hidden, width))
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int) -> Layer:
         mixer, tensors = _mixer(fields, hidden, heads[index], windows[index])
         block, block_tensors = dense if index in dense_layers else sparse
         return Layer(mixer, block, tensors + block_tensors + norms)
 
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, fields.count("head_dim")),
-    )
+    return decoder_of(fields, shared_layers(count, layer), fields.count("head_dim"), vocab=vocab)
 
 
 def step(fields: ConfigFields) -> Body:
@@ -89,7 +90,7 @@ def step(fields: ConfigFields) -> Body:
         fields.count("moe_intermediate_size"),
         shared_width=fields.count("share_expert_dim", default=0, minimum=0),
     )
-    return _body(fields, vocab, heads, set(range(first)), sparse)
+    return _body(fields, heads, set(range(first)), sparse, vocab)
 
 
 def laguna(fields: ConfigFields) -> Body:
@@ -114,7 +115,7 @@ def laguna(fields: ConfigFields) -> Body:
     )
     assert isinstance(block, MoeMlp)
     tensors += vector("mlp.gate.e_score_correction_bias", "bias", block.experts)
-    return _body(fields, fields.count("vocab_size"), heads, dense_layers, (block, tensors))
+    return _body(fields, heads, dense_layers, (block, tensors))
 
 
 PARSERS: dict[str, Parser] = {

@@ -5,15 +5,8 @@ Sources: the ``zamba2`` model class of Hugging Face transformers 5.24, and vLLM'
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, attention, linear, mlp, norm
-from planner.catalog.architectures.body import (
-    Body,
-    Parser,
-    context_length,
-    outer_tensors,
-    rope_table_values,
-    shared_layers,
-)
+from planner.catalog.architectures.blocks import Tensors, attention, layer_norms, linear, mlp, norm
+from planner.catalog.architectures.body import Body, Parser, decoder_of, shared_layers
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.latent.deepseek import feed_forward, latent_mixer
 from planner.catalog.architectures.mixture import dense_layers
@@ -28,11 +21,7 @@ def zamba2(fields: ConfigFields) -> Body:
     A shared block's weights are loaded once; each place it is used at has a cache, a low-rank adapter
     and a projection of its own.
     """
-    hidden, vocab, count = (
-        fields.count("hidden_size"),
-        fields.count("vocab_size"),
-        fields.layer_count(),
-    )
+    hidden, count = fields.count("hidden_size"), fields.layer_count()
     kinds = fields.items("layers_block_type", count)
     if kinds is None:
         raise fields.error("layers_block_type", "is missing", None, "one kind per layer")
@@ -68,15 +57,11 @@ def zamba2(fields: ConfigFields) -> Body:
             layers.append(Layer(attended, DenseMlp(width), shared + adapters))
             seen += 1
         layers.append(recurrent)
-    tied = fields.flag("tie_word_embeddings", True)
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(len(layers), lambda index: layers[index]),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, dim) if fields.flag("use_mem_rope") else 0,
+    return decoder_of(
+        fields,
+        shared_layers(len(layers), lambda index: layers[index]),
+        dim if fields.flag("use_mem_rope") else 0,
+        tied=True,
         note="shared blocks are loaded once and run at every hybrid layer; their work counts once",
     )
 
@@ -105,11 +90,7 @@ def _adapters(fields: ConfigFields, hidden: int, wide: int, width: int) -> Tenso
 
 def ling25(fields: ConfigFields) -> Body:
     """Ling and Ring 2.5: lightning layers with latent attention at the end of every group."""
-    hidden, vocab, count = (
-        fields.count("hidden_size"),
-        fields.count("vocab_size"),
-        fields.layer_count(),
-    )
+    hidden, count = fields.count("hidden_size"), fields.layer_count()
     group = fields.count("layer_group_size", default=8)
     is_dense = dense_layers(fields, count)
     plain, sparse = feed_forward(fields, hidden)
@@ -118,7 +99,7 @@ def ling25(fields: ConfigFields) -> Body:
     mixed, own = lightning_mixer(hidden, heads, dim)
     own += norm("self_attn.q_norm", dim) + norm("self_attn.k_norm", dim)
     attended, projections = latent_mixer(fields, hidden)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int) -> Layer:
         block, tensors = plain if is_dense[index] else sparse
@@ -126,16 +107,7 @@ def ling25(fields: ConfigFields) -> Body:
             return Layer(attended, block, projections + tensors + norms)
         return Layer(mixed, block, own + tensors + norms)
 
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, fields.count("qk_rope_head_dim")),
-    )
+    return decoder_of(fields, shared_layers(count, layer), fields.count("qk_rope_head_dim"))
 
 
 PARSERS: dict[str, Parser] = {

@@ -5,15 +5,8 @@ Source: the ``mimo_v2_flash`` model class of Hugging Face transformers and the c
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, attention, mlp, norm, vector
-from planner.catalog.architectures.body import (
-    Body,
-    Parser,
-    context_length,
-    outer_tensors,
-    rope_table_values,
-    shared_layers,
-)
+from planner.catalog.architectures.blocks import Tensors, attention, layer_norms, mlp, vector
+from planner.catalog.architectures.body import Body, Parser, decoder_of, shared_layers
 from planner.catalog.architectures.decoder import FeedForward
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.mixture import routed
@@ -53,7 +46,6 @@ def _mixer(fields: ConfigFields, hidden: int, sliding: bool) -> tuple[SoftmaxAtt
 def decoder(fields: ConfigFields) -> Body:
     """A MiMo-V2 text decoder."""
     hidden = fields.count("hidden_size")
-    vocab = fields.count("vocab_size")
     count = fields.layer_count()
     sliding = _chosen(fields, count, "hybrid_layer_pattern", "layer_types", "sliding_attention")
     is_sparse = _chosen(fields, count, "moe_layer_freq", "mlp_layer_types", "sparse")
@@ -61,23 +53,14 @@ def decoder(fields: ConfigFields) -> Body:
     dense: FeedForward = (DenseMlp(width), mlp(hidden, width))
     shared = expert_width * fields.count("n_shared_experts", default=0, minimum=0)
     sparse = routed(fields, hidden, expert_width, shared_width=shared)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int) -> Layer:
         mixer, tensors = _mixer(fields, hidden, sliding[index])
         block, block_tensors = sparse if is_sparse[index] else dense
         return Layer(mixer, block, tensors + block_tensors + norms)
 
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, fields.count("head_dim")),
-    )
+    return decoder_of(fields, shared_layers(count, layer), fields.count("head_dim"))
 
 
 PARSERS: dict[str, Parser] = {

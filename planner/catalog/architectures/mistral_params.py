@@ -26,13 +26,6 @@ MOE_NAMES = {
     "num_shared_experts": "n_shared_experts",
     "first_k_dense_replace": "first_k_dense_replace",
 }
-VISION_NAMES = {
-    "intermediate_size": "intermediate_size",
-    "num_hidden_layers": "num_hidden_layers",
-    "hidden_size": "hidden_size",
-    "patch_size": "patch_size",
-    "image_size": "image_size",
-}
 FULL_CONTEXT = 128_000  # vLLM's own default where the file gives none
 FORMATS = {"fp8_e4m3": "fp8", "fp8": "fp8", "nvfp4": "nvfp4"}
 

@@ -15,9 +15,7 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_windows,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import (
@@ -105,19 +103,9 @@ def olmo_hybrid(fields: ConfigFields) -> Body:
 
 
 def _finished(fields: ConfigFields, layers: tuple[Layer, ...], more: Tensors = ()) -> Body:
-    hidden, vocab = fields.count("hidden_size"), fields.count("vocab_size")
-    tied = fields.flag("tie_word_embeddings")
-    heads = fields.count("num_attention_heads")
+    hidden, heads = fields.count("hidden_size"), fields.count("num_attention_heads")
     head_dim = fields.count("head_dim", default=max(1, hidden // heads))
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=layers,
-        outer=outer_tensors(hidden, vocab, tied=tied) + more,
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, head_dim),
-    )
+    return decoder_of(fields, layers, head_dim, more=more)
 
 
 def ling3(fields: ConfigFields) -> Body:

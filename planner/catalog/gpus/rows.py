@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 BRIDGED = "-bridged"  # ends the name of a device in a node whose bridge joins it to others
 PRECISIONS = ("fp32", "fp16", "bf16", "fp8", "int8", "fp4")
@@ -100,10 +100,10 @@ class GpuRow(TableRow):
 
 def read_gpus(path: Path) -> tuple[GpuSpec, ...]:
     """Return every accelerator of ``catalogs/gpus.csv``, in file order."""
-    return tuple(row.spec() for _, row in read_rows(path, GpuRow))
+    return tuple(row.spec() for row in read_table(path, GpuRow))
 
 
 def read_bridged_gpus(path: Path) -> tuple[GpuSpec, ...]:
     """Return those that a bridge can join, as they are in a node that has it."""
-    found = (row.bridged() for _, row in read_rows(path, GpuRow))
+    found = (row.bridged() for row in read_table(path, GpuRow))
     return tuple(gpu for gpu in found if gpu is not None)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 FILE = "gpu_slices.csv"
 
@@ -43,4 +43,4 @@ def slice_profiles(root: Path) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4)
 def _rows(root: Path) -> tuple[SliceRow, ...]:
-    return tuple(row for _, row in read_rows(root / FILE, SliceRow))
+    return read_table(root / FILE, SliceRow)

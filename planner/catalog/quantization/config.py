@@ -121,9 +121,8 @@ def _scheme(section: ConfigFields, layers: int, dtype: str) -> _Scheme:
     """The section as rules: what is ignored first, then groups and tables, then the method's format."""
     ignored = [entry for key in IGNORE_KEYS for entry in section.items(key) or ()]
     table = section.section("quantized_layers")
-    based = table is not None and section.has(
-        "weight_block_size"
-    )  # an FP8 file with a table on top
+    # an FP8 file with a table on top
+    based = table is not None and section.has("weight_block_size")
     rules = [
         (rule, "fp8_block" if based and rule.klass in LINEAR else dtype)
         for rule in rules_of(ignored, layers)

@@ -6,13 +6,12 @@ import click
 
 from planner.cli.shared.numbers import FiniteRange, duration
 from planner.cli.shared.options import catalog_options
-from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.output_options import document_options
 
 POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 
 
-@click.command(name="autoscale", short_help="replay a plan's fleet under KEDA, HPA or llm-d")
+@click.command(name="autoscale")
 @click.argument("plan", type=click.Path(dir_okay=False), metavar="PLAN.json")
 @click.option(
     "--rates",
@@ -55,9 +54,7 @@ POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 )
 @click.option("--force", is_flag=True, help="Replace files that are in the folder already.")
 @catalog_options
-@format_option("table", "json", "md", "html", "csv")
-@table_option("policies")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+@document_options("policies")
 def command(
     plan: str,
     rates: str | None,
@@ -93,7 +90,7 @@ def command(
     from planner.deploy.replayed import Given, replayed
     from planner.deploy.replayed import policy_files as files_of
     from planner.plan.schema import read_plan
-    from planner.reporting.deliver import prepare, records, write_document
+    from planner.reporting.deliver import prepare, write_document
     from planner.reporting.studies.autoscaling_document import autoscaling_document
     from planner.session import Session
     from planner.solving.options import SolveOptions
@@ -116,8 +113,8 @@ def command(
         table=table,
         data=lambda: {
             "scenario": answer.scenario.name,
-            "policies": records(document, "policies"),
-            "series": records(document, "series"),
+            "policies": document.tables()["policies"].records(),
+            "series": document.tables()["series"].records(),
         },
     )
     return 0

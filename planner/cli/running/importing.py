@@ -8,14 +8,12 @@ from pathlib import Path
 import click
 
 from planner.cli.deploy import pairs
-from planner.cli.shared.output_options import format_option, table_option
+from planner.cli.shared.output_options import catalogs_option, format_option, table_option
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import InputError
 
 
-@click.command(
-    name="import", short_help="make a scenario from the metrics and manifests of a fleet"
-)
+@click.command(name="import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", type=OUTPUT_FILE, help="Write the scenario to a file.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
@@ -59,11 +57,7 @@ from planner.errors import InputError
 )
 @format_option("table", "json", "md", "csv", text="Format of what --plan prints.")
 @table_option("changes")
-@click.option(
-    "--catalogs",
-    type=click.Path(exists=True, file_okay=False),
-    help="Use this folder instead of the shipped catalogs.",
-)
+@catalogs_option
 def command(
     files: tuple[str, ...],
     output: str | None,
@@ -102,16 +96,12 @@ def command(
     from planner.importing.sources import read_fleet
     from planner.plan.schema import read_plan
     from planner.reporting.deliver import write_document
-    from planner.reporting.files import write_file
+    from planner.reporting.files import must_be_new, send
     from planner.reporting.tables.fleet_change_tables import fleet_change_document
 
-    if output is not None and Path(output).exists() and not force:
-        raise InputError(
-            "the file exists already",
-            where=output,
-            action="name another with -o, or replace it with --force",
-        )
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    if output is not None and not force:
+        must_be_new(output)
+    catalog = load_catalog(catalogs)
     fleet = read_fleet(
         files,
         catalog,
@@ -137,10 +127,7 @@ def command(
             click.echo(f"warning: assumed, not in the files: {line}", err=True)
         for line in checks(text):
             click.echo(f"warning: {line}", err=True)
-        if output is None:
-            click.echo(text, nl=False)
-        else:
-            write_file(output, text)
+        send(text, output)
     return 0
 
 

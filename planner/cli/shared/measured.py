@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from planner.cli.shared.numbers import POSITIVE
+from planner.cli.shared.output_options import stacked
 
 if TYPE_CHECKING:
     from planner.accuracy.bench.files import Setting
     from planner.accuracy.points import PointTable
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-SETTING_OPTIONS = (
+setting_options = stacked(  # what result files leave out
     click.option(
         "--gpu",
         default="",
@@ -25,18 +25,11 @@ SETTING_OPTIONS = (
     click.option("--weights", default="", help="Weight format behind result files."),
     click.option("--model", default="", help="Model, when result files do not name it."),
     click.option("--kv-cache", default="", help="KV cache format behind result files."),
-    click.option("--tensor-parallel", type=click.IntRange(1), default=1, show_default=True),
-    click.option("--data-parallel", type=click.IntRange(1), default=1, show_default=True),
-    click.option("--expert-parallel", type=click.IntRange(1), default=1, show_default=True),
+    click.option("--tensor-parallel", type=POSITIVE, default=1, show_default=True),
+    click.option("--data-parallel", type=POSITIVE, default=1, show_default=True),
+    click.option("--expert-parallel", type=POSITIVE, default=1, show_default=True),
     click.option("--eager", is_flag=True, help="The engine ran without captured graphs."),
 )
-
-
-def setting_options(command: _Command) -> _Command:
-    """Add the options that say what result files leave out."""
-    for option in reversed(SETTING_OPTIONS):
-        command = option(command)
-    return command
 
 
 def setting_of(given: dict[str, Any]) -> Setting:

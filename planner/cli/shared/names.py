@@ -99,6 +99,6 @@ def set_option(command: Command) -> Command:
         metavar="FIELD=VALUE",
         type=Named(_fields),
         callback=_changes,
-        help="Change a field of the scenario: rate=80, slo.ttft_p99=1s, services.chat.rate=5. "
-        "May be repeated.",
+        help="Change a field of the scenario: rate=80, slo.ttft_p99=1s, services.chat.rate=5, "
+        "prices.file=quotes.csv (from the working directory). May be repeated.",
     )(command)

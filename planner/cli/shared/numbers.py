@@ -11,6 +11,8 @@ import click
 from planner.errors import AmbiguousNumber
 from planner.units import parse_duration_s, unit_missing
 
+POSITIVE = click.IntRange(min=1)
+
 
 class FiniteRange(click.FloatRange):
     """A float within bounds; not a number, and infinity, lie outside of every bound."""

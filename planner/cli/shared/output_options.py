@@ -13,6 +13,7 @@ from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import OutputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+DOCUMENT_FORMATS = ("table", "json", "md", "html", "csv")
 SUFFIXES = {
     ".json": "json",
     ".md": "md",
@@ -23,6 +24,25 @@ SUFFIXES = {
     ".xlsx": "xlsx",
     ".txt": "table",
 }
+
+
+output_option = click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
+catalogs_option = click.option(
+    "--catalogs",
+    type=click.Path(exists=True, file_okay=False),
+    help="Use this folder instead of the shipped catalogs.",
+)
+
+
+def stacked(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Several options as one decorator, listed by --help in that order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 class FormatOption(click.Option):
@@ -82,21 +102,11 @@ def table_option(default: str, tables: str = "") -> Callable[[Command], Command]
     )
 
 
+def document_options(table: str) -> Callable[[Command], Command]:
+    """The formats of a document, which of its tables CSV carries (``table`` by default), where to."""
+    return stacked(format_option(*DOCUMENT_FORMATS), table_option(table), output_option)
+
+
 def output_options(*styles: str) -> Callable[[Command], Command]:
-    """Output format. (``styles``, the first by default), where to, and from which catalogs."""
-    options = (
-        format_option(*styles, default=styles[0]),
-        click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file."),
-        click.option(
-            "--catalogs",
-            type=click.Path(exists=True, file_okay=False),
-            help="Use this folder instead of the shipped catalogs.",
-        ),
-    )
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    """Output format (``styles``, the first by default), where to, and from which catalogs."""
+    return stacked(format_option(*styles, default=styles[0]), output_option, catalogs_option)

@@ -35,18 +35,15 @@ def prices(
     """
     from planner.catalog.refresh import items_of, price_file, read_items, refreshed
     from planner.catalog.store import load_catalog
-    from planner.reporting.extras import need
-    from planner.reporting.listing import print_listing, write_listing
+    from planner.reporting.files import send
+    from planner.reporting.listing import write_listing
+    from planner.reporting.optional_packages import need
 
-    catalog = load_catalog(Path(catalogs) if catalogs else None)
+    catalog = load_catalog(catalogs)
     if not refresh:
         from planner.reporting.tables.catalog_tables import prices_table
 
-        table = prices_table(catalog.offers())
-        if style == "table" and output is None:
-            print_listing(table)
-            return
-        _write(write_listing(table, style), output)
+        write_listing(prices_table(catalog.offers()), style, output)
         return
     if saved is not None:
         items = read_items(Path(saved))
@@ -63,16 +60,7 @@ def prices(
         day = datetime.datetime.now(datetime.UTC).date().isoformat()
         source = f"gpuhunt {version('gpuhunt')}"
     found = refreshed(items, catalog, day, source)
-    _write(price_file(found.offers), output)
+    send(price_file(found.offers), output)
     click.echo(f"{len(found.offers)} offers", err=True)
     for reason, count in sorted(found.left_out.items(), key=lambda pair: -pair[1]):
         click.echo(f"left out: {count} items, {reason}", err=True)
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        from planner.reporting.files import write_file
-
-        write_file(output, text)

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import click
 
-from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
 from planner.cli.shared.names import GPU, PIPED_MODEL
 from planner.cli.shared.notes import note
-from planner.cli.shared.numbers import FiniteRange
+from planner.cli.shared.numbers import POSITIVE, FiniteRange
+from planner.cli.shared.output_options import output_options
 from planner.errors import InputError
 
 _NUMBER = FiniteRange(min=0, min_open=True)
+
+_options = output_options("table", "json", "md")
 
 
 @click.command(name="rule-of-thumb", short_help="the simple formula and the exact answer")
@@ -29,7 +31,7 @@ _NUMBER = FiniteRange(min=0, min_open=True)
 )
 @click.option("--gpu-gb", type=_NUMBER, help="A GPU's memory: walk the decision tree for it.")
 @click.option("--card-gb", "former_gpu_gb", type=_NUMBER, hidden=True)
-@memory_options
+@_options
 def rule_of_thumb(
     params: float | None,
     size: float,
@@ -51,12 +53,14 @@ def rule_of_thumb(
       planner memory rule-of-thumb --params 7e9 --bytes 2 --layers 32 --hidden 4096
       planner memory rule-of-thumb --model Qwen/Qwen3-8B --seq 8192 --batch 4
     """
+    from planner.catalog.store import load_catalog
+    from planner.reporting.deliver import write_document
     from planner.reporting.tables.calculator_tables import quick_document, quick_mapping
     from planner.sizing.quick_answers import quick_answer
 
     if former_gpu_gb is not None:
         note("warning: --card-gb is now called --gpu-gb")
-    catalog = read_catalog(catalogs)
+    catalog = load_catalog(catalogs)
     spec = None if model is None else catalog.model(model)
     if spec is None and None in (params, layers, hidden):
         raise click.UsageError("say --params, --layers and --hidden, or --model")
@@ -71,7 +75,7 @@ def rule_of_thumb(
         model=spec,
         gpu_gb=former_gpu_gb if gpu_gb is None else gpu_gb,
     )
-    deliver(quick_document(answer), quick_mapping(answer), style, output)
+    write_document(quick_document(answer), style, output, data=lambda: quick_mapping(answer))
 
 
 @click.command(name="training", short_help="weights, gradients, optimizer states, activations")
@@ -104,7 +108,7 @@ def rule_of_thumb(
 @click.option(
     "--gpu", type=GPU, default="h100-sxm-80gb", show_default=True, help="The GPU to fit on."
 )
-@memory_options
+@_options
 def training(
     model: str,
     method: str,
@@ -129,12 +133,14 @@ def training(
       planner memory training --model Qwen/Qwen3-8B --zero 3 --dp 8
       planner memory training --model Qwen/Qwen3-8B --method qlora --gpu rtx-4090
     """
+    from planner.catalog.store import load_catalog
+    from planner.reporting.deliver import write_document
     from planner.reporting.tables.calculator_tables import training_document, training_mapping
     from planner.sizing.corrections import corrections
     from planner.sizing.training.activations import Recompute
     from planner.sizing.training.memory import Method, TrainingJob, training_memory
 
-    catalog = read_catalog(catalogs)
+    catalog = load_catalog(catalogs)
     job = TrainingJob(
         method=Method(method),
         optimizer=optimizer,
@@ -155,7 +161,9 @@ def training(
         if sharded.fewest_gpus is not None:
             notes.append(f"with ZeRO 3, {sharded.fewest_gpus} of {device.name} hold it")
     stated = (spec.name, job, memory, device.name, notes)
-    deliver(training_document(*stated), training_mapping(*stated), style, output)
+    write_document(
+        training_document(*stated), style, output, data=lambda: training_mapping(*stated)
+    )
 
 
 @click.command(name="nanochat", short_help="a nanochat model from its depth alone")
@@ -163,7 +171,7 @@ def training(
 @click.option("--batch-size", type=POSITIVE, default=1, show_default=True, help="Sequences.")
 @click.option("--max-seq-len", type=POSITIVE, default=1024, show_default=True, help="Tokens.")
 @click.option("--dtype", default="bfloat16", show_default=True, help="bfloat16, fp16 or fp32.")
-@memory_options
+@_options
 def nanochat(
     depth: int,
     batch_size: int,
@@ -180,13 +188,20 @@ def nanochat(
       planner memory nanochat --depth 20
       planner memory nanochat --depth 26 --max-seq-len 4096 --batch-size 4
     """
+    from planner.catalog.store import load_catalog
+    from planner.reporting.deliver import write_document
     from planner.reporting.tables.calculator_tables import nanochat_document, nanochat_mapping
     from planner.sizing.quick_answers import nanochat_notes
     from planner.sizing.training.nanochat import nanochat_memory
 
     memory = nanochat_memory(depth, batch_size, max_seq_len, dtype)
-    notes = nanochat_notes(read_catalog(catalogs), memory, max_seq_len)
-    deliver(nanochat_document(memory, notes), nanochat_mapping(memory, notes), style, output)
+    notes = nanochat_notes(load_catalog(catalogs), memory, max_seq_len)
+    write_document(
+        nanochat_document(memory, notes),
+        style,
+        output,
+        data=lambda: nanochat_mapping(memory, notes),
+    )
 
 
 @click.command(name="measured-vs-theory", short_help="your measurement and the exact weights")
@@ -207,7 +222,7 @@ def nanochat(
     help="Memory beside the weights.",
 )
 @click.option("--driver-mib", type=_NUMBER, help="What the driver reports [MiB].")
-@memory_options
+@_options
 def measured_vs_theory(
     model: str,
     weights: str,
@@ -226,11 +241,13 @@ def measured_vs_theory(
       planner memory measured-vs-theory --model Qwen/Qwen3-8B --stated-gib 14.383 \\
         --measured-gib 14.883 --overhead 10:0.014 --overhead 200:0.121 --driver-mib 16808
     """
+    from planner.catalog.store import load_catalog
+    from planner.reporting.deliver import write_document
     from planner.reporting.tables.calculator_tables import measured_document, measured_mapping
     from planner.sizing.measured_vs_theory import compare_with_measurement
     from planner.sizing.precision import weights_for
 
-    catalog = read_catalog(catalogs)
+    catalog = load_catalog(catalogs)
     spec = catalog.model(model)
     result = compare_with_measurement(
         spec,
@@ -241,7 +258,9 @@ def measured_vs_theory(
         driver_mib=driver_mib,
     )
     stated = (spec.name, result, result.notes)
-    deliver(measured_document(*stated), measured_mapping(*stated), style, output)
+    write_document(
+        measured_document(*stated), style, output, data=lambda: measured_mapping(*stated)
+    )
 
 
 def _point(text: str) -> tuple[int, float]:

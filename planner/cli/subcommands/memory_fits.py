@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.shared.memory_output import POSITIVE, deliver, memory_options, read_catalog
 from planner.cli.shared.names import GPU, PIPED_MODEL
+from planner.cli.shared.numbers import POSITIVE
+from planner.cli.shared.output_options import output_options
+
+_options = output_options("table", "json", "md")
 
 
 @click.command(name="fits", short_help="which GPUs hold a model, which models a GPU holds")
@@ -28,7 +31,7 @@ from planner.cli.shared.names import GPU, PIPED_MODEL
     "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
 )
 @click.option("--concurrency", type=POSITIVE, default=8, show_default=True, help="Sequences.")
-@memory_options
+@_options
 def fits(
     model: str | None,
     gpu: str | None,
@@ -52,6 +55,8 @@ def fits(
       planner memory fits --gpu l40s
       planner memory fits --model Qwen/Qwen3-32B --mine "2x rtx-3090, 1x rtx-4090"
     """
+    from planner.catalog.store import load_catalog
+    from planner.reporting.deliver import write_document
     from planner.reporting.tables.fits_tables import fits_document, fits_mapping
     from planner.sizing.fits import COUNTS, PRECISIONS, gpus_that_fit, models_that_fit, question
     from planner.sizing.owned_gpus import models_on_owned, owned_that_fit, read_owned_gpus
@@ -60,7 +65,7 @@ def fits(
         raise click.UsageError("say --model, --gpu or --mine")
     if mine is not None and (gpu is not None or count is not None):
         raise click.UsageError("--mine says which GPUs and how many: leave out --gpu and --count")
-    catalog = read_catalog(catalogs)
+    catalog = load_catalog(catalogs)
     ask = question(
         catalog, engine=engine, kv_cache=kv_cache, context_tokens=context, concurrency=concurrency
     )
@@ -85,6 +90,9 @@ def fits(
             gpus=None if gpu is None else (catalog.gpu(gpu),),
             counts=COUNTS if count is None else (count,),
         )
-    deliver(
-        fits_document(found, ask, by_model=model is None), fits_mapping(found, ask), style, output
+    write_document(
+        fits_document(found, ask, by_model=model is None),
+        style,
+        output,
+        data=lambda: fits_mapping(found, ask),
     )

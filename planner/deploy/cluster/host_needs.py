@@ -33,14 +33,15 @@ class HostNeeds:
 def host_needs(launch: Launch) -> HostNeeds:
     """What one process of ``launch`` needs.
 
-    CPUs: ``base + GPUs``. Memory: ``base + GPUs x (per GPU + one file of the checkpoint being read)``,
-    no more of the checkpoint than it has. Coefficients: ``catalogs/engine_options/hosts.csv``.
+    CPUs: ``base + GPUs``, a part of a GPU counted as that part, rounded up. Memory:
+    ``base + GPUs x (per GPU + one file of the checkpoint being read)``, no more of the checkpoint than it
+    has. Coefficients: ``catalogs/engine_options/hosts.csv``.
     """
     row = launch.dialect.host()
-    gpus = launch.node_gpus
-    reading = min(launch.checkpoint_bytes, SHARD_BYTES * gpus) / GIB
+    gpus = launch.node_gpus if launch.is_whole else launch.gpu_share
+    reading = min(launch.checkpoint_bytes, SHARD_BYTES * launch.node_gpus) / GIB
     return HostNeeds(
-        cpus=row.cpus + row.cpus_per_gpu * gpus,
+        cpus=math.ceil(row.cpus + row.cpus_per_gpu * gpus),
         memory_gib=math.ceil(row.memory_gib + row.memory_per_gpu_gib * gpus + reading),
         scratch_gib=row.scratch_gib,
         checkpoint_gib=math.ceil(launch.checkpoint_bytes * CACHE_MARGIN / GIB),

@@ -186,7 +186,7 @@ def environment(launch: Launch) -> list[Manifest]:
 
 def resources(launch: Launch, choices: Choices) -> Manifest:
     """Requests of GPUs, CPUs, memory and disk; limits of GPUs alone (``host_needs``)."""
-    gpus = {launch.dialect.device(launch.gpu.vendor).resource: str(launch.node_gpus)}
+    gpus = {launch.resource: str(launch.node_gpus)}
     needs = host_needs(launch)
     requests = {
         **gpus,

@@ -13,7 +13,7 @@ from planner.catalog.checkpoints import SpellingRow, spellings
 from planner.catalog.engine import version_key
 from planner.catalog.gpu import GpuSpec
 from planner.catalog.gpus.rows import BRIDGED
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 from planner.errors import CatalogError, InputError
 
 FOLDER = "engine_options"
@@ -223,37 +223,37 @@ class Dialect:
 
 def llm_d_components(root: Path) -> dict[str, ComponentRow]:
     """The pinned pieces that llm-d is installed from, by name."""
-    rows = read_rows(root / FOLDER / "llm_d.csv", ComponentRow)
-    return {row.component: row for _, row in rows}
+    rows = read_table(root / FOLDER / "llm_d.csv", ComponentRow)
+    return {row.component: row for row in rows}
 
 
 @lru_cache(maxsize=16)
 def _options(root: Path, engine: str) -> tuple[OptionRow, ...]:
-    return tuple(row for _, row in read_rows(root / FOLDER / f"{engine}.csv", OptionRow))
+    return read_table(root / FOLDER / f"{engine}.csv", OptionRow)
 
 
 @lru_cache(maxsize=4)
 def _settings(root: Path) -> tuple[SettingRow, ...]:
-    return tuple(row for _, row in read_rows(root / FOLDER / "settings.csv", SettingRow))
+    return read_table(root / FOLDER / "settings.csv", SettingRow)
 
 
 @lru_cache(maxsize=4)
 def _runtimes(root: Path) -> tuple[RuntimeRow, ...]:
-    return tuple(row for _, row in read_rows(root / FOLDER / "runtimes.csv", RuntimeRow))
+    return read_table(root / FOLDER / "runtimes.csv", RuntimeRow)
 
 
 @lru_cache(maxsize=4)
 def device_rows(root: Path) -> tuple[DeviceRow, ...]:
     """How each vendor's devices are requested."""
-    return tuple(row for _, row in read_rows(root / FOLDER / "devices.csv", DeviceRow))
+    return read_table(root / FOLDER / "devices.csv", DeviceRow)
 
 
 @lru_cache(maxsize=4)
 def _hosts(root: Path) -> tuple[HostRow, ...]:
-    return tuple(row for _, row in read_rows(root / FOLDER / "hosts.csv", HostRow))
+    return read_table(root / FOLDER / "hosts.csv", HostRow)
 
 
 @lru_cache(maxsize=4)
 def node_label_rows(root: Path) -> tuple[NodeLabelRow, ...]:
     """The labels of nodes by GPU."""
-    return tuple(row for _, row in read_rows(root / FOLDER / "node_labels.csv", NodeLabelRow))
+    return read_table(root / FOLDER / "node_labels.csv", NodeLabelRow)

@@ -42,6 +42,8 @@ def settings(launch: Launch, role: Role) -> Options:
     stated["graph_padding"] = (
         True  # by default batches between the captured ones run without graphs
     )
+    if launch.graphs_max_batch:
+        stated["graphs_max_batch"] = launch.graphs_max_batch
     if launch.draft_tokens:
         stated |= _speculation(launch)
     known = launch.dialect.settings()

@@ -23,6 +23,7 @@ from planner.deploy.stacks.reading import (
 from planner.errors import OutputError
 
 Replicas = Mapping[str, PlannedReplicas]
+ROUTER, ROUTER_VALUES = "llm-d-router", ".router.values.yaml"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,16 @@ def unvalidated_fields(target: str, files: Mapping[str, str], root: Path) -> tup
                     "another version than the field list", where=name, found=item["apiVersion"]
                 )
             found.update(listed.unvalidated({"spec": item["spec"]}, name))
+    return tuple(sorted(found))
+
+
+def router_fields(files: Mapping[str, str], root: Path) -> tuple[str, ...]:
+    """Check the values of llm-d's routers; return the paths below which the chart's own say nothing."""
+    listed = field_list(root, ROUTER)
+    found: set[str] = set()
+    for name, text in files.items():
+        if name.endswith(ROUTER_VALUES):
+            found.update(listed.unvalidated(yaml.safe_load(text), name))
     return tuple(sorted(found))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 from planner.errors import OutputError
 
 FOLDER = "stacks"
@@ -89,21 +89,21 @@ class FieldList:
 def field_list(root: Path, stack: str) -> FieldList:
     """The fields of ``stack`` in the catalog in folder ``root``."""
     name = f"{stack.replace('-', '_')}.csv"
-    rows = (row for _, row in read_rows(root / FOLDER / name, FieldRow))
+    rows = read_table(root / FOLDER / name, FieldRow)
     return FieldList({row.path: row for row in rows})
 
 
 @lru_cache(maxsize=16)
 def stack_component(root: Path, stack: str, component: str) -> StackComponentRow | None:
     """The pinned ``component`` of ``stack``; None where none is recorded."""
-    rows = (row for _, row in read_rows(root / FOLDER / "components.csv", StackComponentRow))
+    rows = read_table(root / FOLDER / "components.csv", StackComponentRow)
     return next((r for r in rows if (r.stack, r.component) == (stack, component)), None)
 
 
 @lru_cache(maxsize=4)
 def value_rows(root: Path) -> tuple[ValueRow, ...]:
     """Which settings the production-stack chart has fields for."""
-    return tuple(row for _, row in read_rows(root / FOLDER / "vllm_values.csv", ValueRow))
+    return read_table(root / FOLDER / "vllm_values.csv", ValueRow)
 
 
 class _FieldWalk:

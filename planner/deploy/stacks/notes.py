@@ -10,7 +10,7 @@ from planner.deploy.cluster.autoscaling import scaling_objects
 from planner.deploy.cluster.kubernetes import service_labels
 from planner.deploy.launch import Launch
 from planner.deploy.stacks import dynamo, kserve, production_stack
-from planner.deploy.stacks.checking import STACKS, unvalidated_fields
+from planner.deploy.stacks.checking import ROUTER, STACKS, router_fields, unvalidated_fields
 from planner.deploy.stacks.fields import field_list, stack_component
 
 _APPLIED = "kubectl apply -k ."
@@ -56,13 +56,16 @@ def stack_commands(target: str, launches: tuple[Launch, ...], choices: Choices) 
 def checked_lines(target: str, files: Mapping[str, str], root: Path) -> list[str]:
     """The section of the README that says against what the documents were checked."""
     if target == "llm-d":
+        chart, open_paths = field_list(root, ROUTER).first, router_fields(files, root)
         return [
             "",
             "## What was checked",
             "",
             "The engine's options are those of its recorded version, and the manifests agree with one "
-            "another. Unvalidated, because no field list of the router's chart is recorded: "
-            "`*.router.values.yaml`. Nothing was applied to a cluster.",
+            f"another. Every field of `*.router.values.yaml` is in the values of `{chart.source}`, read "
+            f"{chart.as_of}, with its type. Unvalidated, because those say nothing below them: "
+            + ", ".join(f"`{path}`" for path in open_paths)
+            + ". Nothing was applied to a cluster.",
         ]
     if target not in STACKS:
         return []

@@ -130,7 +130,7 @@ def _model(launch: Launch, choices: Choices) -> Manifest:
         "requestCPU": needs.cpus,
         "requestMemory": f"{needs.memory_gib}Gi",
         "requestGPU": launch.node_gpus,
-        "requestGPUType": resource,
+        "requestGPUType": launch.resource,
         "shmSize": SHARED_MEMORY,
         **_storage(launch, choices),
         "env": [e for e in environment(launch) if e["name"] != "HF_HOME"],

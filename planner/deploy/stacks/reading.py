@@ -71,6 +71,7 @@ def read_dynamo(files: Mapping[str, str], _root: Path) -> Iterator[Started]:
                 read.nodes,
                 read.image,
                 read.serves,
+                read.resource,
             )
 
 
@@ -112,4 +113,5 @@ def read_production_stack(files: Mapping[str, str], root: Path) -> Iterator[Star
                 nodes=1,
                 image=f"{model['repository']}:{model['tag']}",
                 serves=True,
+                resource=model["requestGPUType"],
             )

@@ -106,7 +106,8 @@ class Known:
     equal ones once; ``tried``: candidates and rejections by what a service requires; ``outcomes``: of
     earlier runs, None where they are not kept; ``solutions``: programs proved before;
     ``simulations``: what fleets did in the simulator; ``ceilings``: rates that replicas cannot exceed, by
-    load (``ceiling_sets``: of whole searches); both kept between runs where ``namespace`` says of what.
+    load, both kept between runs where ``namespace`` says of what; ``at_ceilings``: deployments at them,
+    whatever the targets; ``ceiling_sets``: whole searches.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class Known:
         self.lengths: Kept[bytes, JointLengths] = Kept(MOST_MODELS)
         self.tried: Kept[tuple[Hashable, ...], object] = Kept(TRIED_PER_STATE * most_states)
         self.ceiling_sets: Kept[tuple[Hashable, ...], object] = Kept(MOST_MODELS)
+        self.at_ceilings: Kept[tuple[Hashable, ...], object] = Kept(MOST_DEPLOYMENTS)
         self._models: dict[int, tuple[ModelSpec, str]] = {}
         self._steps: Kept[Deployment, CalibratedStepModel] = Kept(MOST_DEPLOYMENTS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planner.deployment import Deployment
+from planner.performance.collectives import crosses_network
 from planner.performance.loads import link_of
 
 
@@ -14,12 +15,16 @@ def group_gpus(deployment: Deployment) -> int:
 def node_groups(deployment: Deployment, node_gpus: int, spanning_nodes: int) -> tuple[int, ...]:
     """GPUs of a replica that must each share a node of ``node_gpus``; empty where it cannot stand.
 
+    Stages that are predicted in one node, what they hand over included in what was fitted, stay in one where
+    any offered holds them all. Where none does they stand apart, and the plan says what that leaves out.
     Attention-DP ranks may fill whole nodes together, up to ``spanning_nodes`` of them, where each
     holds whole experts: cut ones would send every token to every rank over the network.
     """
     stage, stages = group_gpus(deployment), deployment.pipeline_parallel
     if stage <= node_gpus:
-        return (stage,) * stages
+        whole = stage * stages
+        in_one = whole <= node_gpus and not crosses_network(deployment.gpu, whole)
+        return (whole,) if in_one else (stage,) * stages
     fills = stage % node_gpus == 0 and node_gpus % deployment.tensor_parallel == 0
     whole_experts = deployment.expert_parallel == stage
     nodes = stage // node_gpus

@@ -23,7 +23,7 @@ from planner.scenario.search.speculation import Speculation
 from planner.sizing.precision import weights_for
 
 if TYPE_CHECKING:
-    from planner.accuracy.acceptance import AcceptanceRow
+    from planner.accuracy.draft_acceptance import AcceptanceRow
 
 SHOWN = 12
 
@@ -91,7 +91,7 @@ def acceptance(
     """The share of ``tokens`` drafted tokens that is accepted, how it is known and from where."""
     if choice.acceptance is not None:
         return choice.acceptance, Evidence.ASSUMED, "stated by the scenario"
-    from planner.accuracy.acceptance import acceptance_of, read_acceptance
+    from planner.accuracy.draft_acceptance import acceptance_of, read_acceptance
 
     table = read_acceptance(catalog.root / "calibration" / "acceptance.csv")
     rows = [r for r in table if r.method == method]

@@ -113,12 +113,33 @@ def _at_ceiling(layout: SpannedLayout, context: Context) -> Candidate | Rejectio
         return _candidate(layout, context, most)
     replica = fitting(layout, context)
     if isinstance(replica, FittingReplica) and not any(below_floors(replica.floors, context)):
-        most = _most_qps(replica, layout, context)
-        if most:
+        found = _whatever_the_targets(replica, layout, context)
+        if found is not None:
             if outcomes is not None:
-                outcomes.keep(name, [most])
-            return _candidate(layout, context, most)
+                outcomes.keep(name, [found.bucket_qps])
+            return found
     return try_with({}, layout, context)
+
+
+def _whatever_the_targets(
+    replica: FittingReplica, layout: SpannedLayout, context: Context
+) -> Candidate | None:
+    """The deployment at its ceiling, found once for questions that differ in their targets alone."""
+    service = context.service
+
+    def made() -> Candidate | None:
+        most = _most_qps(replica, layout, context)
+        return _candidate(layout, context, most) if most else None
+
+    if service.buckets is not None:
+        return made()
+    share, assurance = service.assumptions.prefix_hit_share, service.assurance
+    worse = assurance and (assurance.probability, assurance.demand_cv)
+    room = node_room(layout.whole, context)
+    key = (layout.text, context.model_text, context.load, service.name, share, worse, *room)
+    found = context.known.at_ceilings.of(key, made)
+    assert found is None or isinstance(found, Candidate)
+    return found
 
 
 def _restored(row: list[object]) -> dict[str, float]:

@@ -63,7 +63,7 @@ def _of_problem(problem: Problem) -> Iterator[Requirement[Problem]]:
         )
     if limits.max_spot_share is not None:
         yield Requirement(
-            name="share of spot nodes",
+            name="share of spot among the GPUs in use",
             current=limits.max_spot_share,
             loosest=1.0,
             edit=_limit_editor("max_spot_share"),

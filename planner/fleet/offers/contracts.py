@@ -73,9 +73,4 @@ def most_nodes(problem: Problem, offer: NodeOffer) -> int:
             for t in problem.periods
         )
         nodes += (math.ceil(busiest) + fail) * max(1, len(kind.groups)) * (1 + fail)
-    idle = (
-        1.0
-        if problem.limits.max_spot_share is None
-        else 1 / max(problem.limits.max_spot_share, 0.01)
-    )
-    return max(offer.min_nodes, math.ceil(nodes * idle / (1 - offer.reserve_share)))
+    return max(offer.min_nodes, math.ceil(nodes / (1 - offer.reserve_share)))

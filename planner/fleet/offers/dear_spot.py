@@ -7,7 +7,7 @@ of the pool are a whole number G no larger than that, and G nodes of one GPU eac
     price <= price[o] / ((1 - R[o]) size[o])  for every offer o of the pool,
 
 power and weights in caps likewise, they cost no more together, are fewer GPUs, and fail with no pool; a
-share of spot that was kept is kept. So the whole pool is of no use.
+share of spot that was kept is kept, as it is of the GPUs at work. So the whole pool is of no use.
 """
 
 from __future__ import annotations

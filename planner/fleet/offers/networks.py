@@ -31,6 +31,8 @@ def on_network(gpu: GpuSpec, gb_s: NetworkRate) -> GpuSpec:
 
 def on_usual_network(deployment: Deployment) -> Deployment:
     """The deployment in nodes with the usual network of its GPU type."""
+    if deployment.gpu.offered_network_gb_s is None:
+        return deployment
     return replace(deployment, gpu=on_network(deployment.gpu, None))
 
 

@@ -28,6 +28,13 @@ def cost(columns: Columns) -> dict[int, float]:
     return combine(*running, (1.0, overlap_cost(columns)))
 
 
+def hold_mean(columns: Columns) -> None:
+    """What is paid on average over the periods within its limit."""
+    most = columns.problem.limits.mean_usd_per_hour
+    if most is not None:
+        columns.model.row("budget", ("mean",), cost(columns), "<=", most)
+
+
 def shortfalls(columns: Columns) -> list[dict[int, float]]:
     """Unserved requests per hour, one objective for each weight, the highest first."""
     problem = columns.problem

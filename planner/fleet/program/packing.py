@@ -1,7 +1,7 @@
 """Which nodes can hold which replicas, and how whole groups fill whole nodes.
 
 Replicas are free to run on any node of a ``Site``: nodes of one GPU type, distinguished by zone or spot
-pool only where one may fail.
+pool only where one may fail, spot from other nodes where their share is limited.
 Where group sizes divide one another and the nodes (1, 2, 4, 8 in nodes of 1 and 8), counting GPUs is
 exact: placed largest first, groups leave no hole that a smaller one could not use, so it is enough
 that groups of a size or larger find as many GPUs among the nodes that can hold that size. Elsewhere
@@ -27,7 +27,8 @@ class Site:
     ``zone`` and ``pool`` are "" where no failure distinguishes them; ``tenant`` names the services the
     nodes are kept for, "" where services share nodes. ``place``: provider and region of GPU types whose
     nodes are distinguished by it, "" for any other; ``network_gb_s``: a GPU's share
-    of what joins those, 0 where they do not reach each other.
+    of what joins those, 0 where they do not reach each other. ``spot``: of spot nodes, where their share
+    is limited.
     """
 
     gpu: str
@@ -36,6 +37,7 @@ class Site:
     tenant: str = ""
     place: str = ""
     network_gb_s: float = math.inf
+    spot: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

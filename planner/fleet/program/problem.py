@@ -83,7 +83,12 @@ class ReplicaKind:
     @property
     def all_gpus(self) -> float:
         """GPUs of both types, as far as a replica takes them."""
-        return self.gpus * self.gpu_share + (self.beside.gpus if self.beside else 0)
+        return self.own_gpus + (self.beside.gpus if self.beside else 0)
+
+    @property
+    def own_gpus(self) -> float:
+        """GPUs of its own type, as far as a replica takes them."""
+        return self.gpus * self.gpu_share
 
     @property
     def in_one_group(self) -> ReplicaKind:
@@ -192,7 +197,8 @@ class FleetLimits:
     """Caps on the whole fleet in every period; None = no cap. ``stock``: GPUs by type.
 
     GPUs count as billed: a rented node of eight counts eight, used or not. ``max_vendors``: how many
-    may be paid at all.
+    may be paid at all. ``max_spot_share`` is of the GPUs that replicas take (``spot_share``).
+    ``mean_usd_per_hour`` is of all periods together, for programs whose dearer fleets are of no use.
     """
 
     max_gpus: int | None = None
@@ -202,6 +208,7 @@ class FleetLimits:
     stock: Mapping[str, int] = field(default_factory=dict)
     caps: tuple[Cap, ...] = ()
     max_vendors: int | None = None
+    mean_usd_per_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ Sets
     d    replica kinds: a deployment with a GPU type, GPU groups and a capacity per demand
     o    offers: a node type at a price, under a term
     e    sites: nodes of one GPU type where replicas are placed freely, by zone or spot pool where one may
-         fail, by service where nodes are not shared, by provider and region where units are on two
-         GPU types (``packing``)
+         fail, spot or not where its share is limited, by service where nodes are not shared, by
+         provider and region where units are on two GPU types (``packing``)
     p    patterns: ways to fill one node with groups, or one GPU with shares (``packing``)
     i    atoms: what fails as a whole, a replica, a node, a zone or a spot pool (``resilience``)
     t    periods of h[t] hours, start-up included (``periods``)
@@ -52,10 +52,12 @@ Constraints, one function each
     offer     sum_e u[o,e,t] <= nodes the offer has
     stock     GPUs billed of a type <= stock
     max_gpus  GPUs billed <= limit
-    budget    sum price u <= limit
+    budget    sum price u <= limit, or the mean over the periods where dearer fleets are of no use
     power     sum power u <= limit
-    spot      spot GPUs billed <= share of GPUs billed
     cap       sum weight u <= limit: quotas by region or provider, carbon
+  spot_share
+    spot      GPUs that replicas take on spot nodes <= share of GPUs that replicas take, and on nodes
+              that stay no replica that nothing needs
   contracts
     vendors   u[o,e,t] <= M[o] v[vendor], sum v <= the most vendors that may be paid
     least     min[o] s[o] <= sum_e u[o,e,t] <= M[o] s[o] where an offer is sold in no smaller number
@@ -85,12 +87,12 @@ from dataclasses import replace
 from planner.fleet.offers import contracts
 from planner.fleet.offers.places import fewer_places
 from planner.fleet.program.constraints import demand as demand_rows
-from planner.fleet.program.constraints import limits, migration, resilience
+from planner.fleet.program.constraints import limits, migration, resilience, spot_share
 from planner.fleet.program.constraints import placement as placement_rows
 from planner.fleet.program.decomposition.by_kind import branches, cheapest_branch, least_cost
 from planner.fleet.program.decomposition.by_period import period_by_period, separable
 from planner.fleet.program.dominance import without_dominated
-from planner.fleet.program.objective import minimise_in_order, until
+from planner.fleet.program.objective import hold_mean, minimise_in_order, until
 from planner.fleet.program.one_place import spread_types
 from planner.fleet.program.problem import Problem, Solution, Solver
 from planner.fleet.program.read_solution import read_solution
@@ -225,9 +227,10 @@ def build(problem: Problem) -> Columns:
     limits.stock(columns)
     limits.max_gpus(columns)
     limits.budget(columns)
+    hold_mean(columns)
     limits.power(columns)
-    limits.spot(columns)
     limits.cap(columns)
+    spot_share.spot(columns)
     contracts.vendors(columns)
     contracts.least(columns)
     resilience.withstand(columns)

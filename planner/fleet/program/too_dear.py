@@ -33,8 +33,6 @@ def without_too_dear(problem: Problem, below_usd_per_hour: float) -> Problem:
         if all_together == math.inf or all_together - together[g] + cost > most
     }
     kinds = tuple(k for k in problem.kinds if k.key not in dropped)
-    if problem.limits.max_spot_share is not None:  # idle nodes of any type count towards the share
-        return replace(problem, kinds=kinds)
     used = {gpu for k in kinds for gpu in k.types}
     offers = tuple(o for o in problem.offers if o.gpu in used or o.existing)
     return replace(problem, kinds=kinds, offers=offers)

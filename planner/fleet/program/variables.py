@@ -181,8 +181,12 @@ def _other_pool(columns: Columns, kind: ReplicaKind, pool: ReplicaKind) -> None:
 
 
 def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
-    """Offers by site: zones and pools distinguished where they may fail, services where they do not share."""
+    """Offers by site: zones and pools distinguished where they may fail, services where they do not share.
+
+    Spot nodes are sites of their own where their share is limited.
+    """
     lost, placed = problem.resilience, problem.placed
+    limited = problem.limits.max_spot_share is not None
     tenants = [""]
     if not problem.share_nodes:
         tenants = sorted({_tenant(services, k) for k in problem.kinds})
@@ -191,7 +195,7 @@ def _sites(problem: Problem, services: Services) -> dict[Site, list[NodeOffer]]:
         zone = offer.zone if lost.zones else ""
         pool = f"{offer.zone} {offer.pool}" if lost.spot_pools and offer.spot else ""
         for tenant in tenants:
-            site = Site(offer.gpu, zone, pool, tenant)
+            site = Site(offer.gpu, zone, pool, tenant, spot=limited and offer.spot)
             if offer.gpu in placed:
                 site = replace(site, place=offer.place, network_gb_s=offer.network_gb_s)
             sites.setdefault(site, []).append(offer)

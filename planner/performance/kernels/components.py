@@ -11,6 +11,7 @@ products see prompt and decode tokens together, attention prices each apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,16 @@ class Components:
             recurrent=self.recurrent,
         )
 
+    @cached_property
+    def _logs(self) -> tuple[Floats, Floats]:
+        """Logarithms of ``decode`` and ``prompt``."""
+        return np.log(self.decode), np.log(self.prompt)
+
+    @cached_property
+    def _adds(self) -> tuple[bool, bool]:
+        """Whether anything is in ``shared``, and in ``exchange``."""
+        return bool(self.shared.any()), bool(self.exchange.any())
+
     def seconds(self, batch: StepBatch) -> Floats:
         """Seconds by component (rows) of the steps of ``batch`` (columns)."""
         w = self.loads
@@ -103,15 +114,15 @@ class Components:
         )
         all_tokens = sequences * width * w.expert_token_share + prompt_tokens * share
         found = along(TOKENS, self.local, tokens)
-        if self.shared.any():
+        if self._adds[0]:
             found = found + along(TOKENS, self.shared, all_tokens)
         found[1] += along(TOKENS, self.head, np.asarray(batch.sampled_tokens) / ranks)[0]
         context = np.asarray(batch.decode_context_tokens, dtype=float) / ranks
         mean = context / np.maximum(sequences, 1e-9)
-        decode = grid(SEQUENCES, CONTEXTS, self.decode, sequences, mean)
+        decode = DECODE_GRID.at(self._logs[0], sequences, mean)
         found[3] += np.where(sequences > 0, decode, 0.0)
         found[4] += self._prompts(batch, prompt_tokens, float(ranks))
-        if self.exchange.any():
+        if self._adds[1]:
             sent = along(TOKENS, self.exchange, all_tokens)[0]
             found[6] += np.maximum(sent - HIDING * found.sum(axis=0), EXPOSED * sent)
         return found
@@ -123,7 +134,7 @@ class Components:
         prompts = np.minimum(prompts, np.maximum(prompt_tokens, 1.0))
         pairs = np.asarray(batch.prefill_context_tokens, dtype=float) / ranks
         length = np.sqrt(2.0 * pairs / prompts)
-        seconds = grid(PROMPT_SEQUENCES, PROMPTS, self.prompt, prompts, length)
+        seconds = PROMPT_GRID.at(self._logs[1], prompts, length)
         found: Floats = np.where(tokens > 0, seconds, 0.0)
         return found
 
@@ -134,30 +145,46 @@ def along(ladder: Floats, curves: Floats, at: Floats) -> Floats:
     ladder: the values that ``curves`` were measured at, increasing.
     """
     last = len(ladder) - 1
-    position = PER_OCTAVE * np.log2(at.clip(1.0, ladder[-1]))
+    position = PER_OCTAVE * np.log2(np.minimum(np.maximum(at, 1.0), ladder[-1]))
     i = np.minimum(position.astype(np.int64), last - 1)
     share = position - i
-    found: Floats = curves[:, i] * (1.0 - share) + curves[:, i + 1] * share
+    found: Floats = curves.take(i, axis=1) * (1.0 - share) + curves.take(i + 1, axis=1) * share
     beyond: Floats = found * np.maximum(at / ladder[-1], 1.0)
     return beyond
 
 
-def grid(rows: Floats, columns: Floats, values: Floats, row: Floats, column: Floats) -> Floats:
-    """``values`` at (row, column): bilinear in all logarithms, extrapolated beyond the last.
+class LogGrid:
+    """Two increasing ladders; between their values bilinear in all logarithms, extrapolated beyond."""
 
-    rows, columns: the values that ``values`` were measured at, increasing.
-    """
-    i, a = _cell(np.log(rows), np.log(np.maximum(row, rows[0])))
-    j, b = _cell(np.log(columns), np.log(np.maximum(column, columns[0])))
-    logs, rest = np.log(values), 1 - b
-    at, across = i * len(columns) + j, logs.ravel()
-    low = across[at] * rest + across[at + 1] * b
-    at += len(columns)
-    high = across[at] * rest + across[at + 1] * b
-    found: Floats = np.exp(low * (1 - a) + high * a)
-    return found
+    def __init__(self, rows: Floats, columns: Floats) -> None:
+        self._rows, self._columns = _LogLadder(rows), _LogLadder(columns)
+        self._width = len(columns)
+
+    def at(self, logs: Floats, row: Floats, column: Floats) -> Floats:
+        """Values at (row, column). logs: logarithms of those on the grid, by row and column."""
+        i, a = self._rows.cell(row)
+        j, b = self._columns.cell(column)
+        rest = 1 - b
+        at, across = i * self._width + j, logs.ravel()
+        low = across[at] * rest + across[at + 1] * b
+        at += self._width
+        high = across[at] * rest + across[at + 1] * b
+        found: Floats = np.exp(low * (1 - a) + high * a)
+        return found
 
 
-def _cell(knots: Floats, at: Floats) -> tuple[NDArray[np.int64], Floats]:
-    i = (knots.searchsorted(at, side="right") - 1).clip(0, len(knots) - 2)
-    return i, (at - knots[i]) / np.diff(knots)[i]
+class _LogLadder:
+    def __init__(self, values: Floats) -> None:
+        self._least, self._logs = values[0], np.log(values)
+        self._gaps = np.diff(self._logs)
+
+    def cell(self, values: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """The interval that each value lies in, and how far into it its logarithm is."""
+        at = np.log(np.maximum(values, self._least))
+        above = self._logs.searchsorted(at, side="right") - 1
+        i = np.minimum(np.maximum(above, 0), len(self._gaps) - 1)
+        return i, (at - self._logs[i]) / self._gaps[i]
+
+
+DECODE_GRID = LogGrid(SEQUENCES, CONTEXTS)
+PROMPT_GRID = LogGrid(PROMPT_SEQUENCES, PROMPTS)

@@ -128,20 +128,17 @@ def host_features(components: Components, batch: StepBatch) -> Floats:
     sequences = np.atleast_1d(np.asarray(batch.decode_sequences, dtype=float)) / ranks
     tokens = np.broadcast_to(np.asarray(batch.prefill_tokens, dtype=float) / ranks, sequences.shape)
     prompts = np.asarray(batch.prefill_sequences, dtype=float) / ranks
-    one, some = np.ones_like(sequences), np.minimum(tokens, 1.0)
-    return np.vstack(
-        [
-            one,
-            sequences + prompts,
-            one * w.layers,
-            one * w.expert_layers,
-            one * components.norms,
-            one * components.recurrent,
-            some,
-            some * w.layers,
-            tokens,
-        ]
-    )
+    found = np.empty((len(HOST_TERMS), len(sequences)))
+    found[0] = 1.0
+    found[1] = sequences + prompts
+    found[2] = w.layers
+    found[3] = w.expert_layers
+    found[4] = components.norms
+    found[5] = components.recurrent
+    found[6] = np.minimum(tokens, 1.0)
+    found[7] = found[6] * w.layers
+    found[8] = tokens
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.accuracy.batch_points import CardRatio
+from planner.accuracy.batch_points import GpuRatio
 from planner.accuracy.metrics import mean_rank_correlation, percentage_errors
 from planner.accuracy.samples import Floats, Sample
 from planner.accuracy.shipped import ShippedFit, residual_table
@@ -49,7 +49,7 @@ class View:
     tpot_s: Floats
 
 
-def accuracy_document(fit: ShippedFit, ratios: Sequence[CardRatio]) -> Document:
+def accuracy_document(fit: ShippedFit, ratios: Sequence[GpuRatio]) -> Document:
     """The page: weak regimes, cross-validation, in sample, intervals, plots, method."""
     left = View("left out", fit.left_out.ttft_s, fit.left_out.tpot_s)
     inside = View("in sample", fit.ttft_s, fit.tpot_s)
@@ -128,7 +128,7 @@ def _interval_text() -> Paragraph:
     )
 
 
-def _ratio_text(ratios: Sequence[CardRatio]) -> Paragraph:
+def _ratio_text(ratios: Sequence[GpuRatio]) -> Paragraph:
     """A100 against H100 on an engine of 2023: a check of stated factors."""
     middle = [
         f"{np.median([getattr(r, name) for r in ratios]):.2f}"

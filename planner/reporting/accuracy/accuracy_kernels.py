@@ -12,17 +12,17 @@ from planner.reporting import rounding
 from planner.reporting.document import Column, Paragraph, Quantity, Section, Table
 
 _ERRORS = (
-    Column("what", "What", Quantity.TEXT),
+    Column("what", "What"),
     Column("mean", "Models left out, mean", Quantity.SHARE),
     Column("median", "median", Quantity.SHARE),
     Column("in_sample_mean", "In sample, mean", Quantity.SHARE),
     Column("in_sample_median", "median ", Quantity.SHARE),
 )
 _GROUPS = (
-    Column("model", "Model", Quantity.TEXT),
-    Column("gpu", "GPU", Quantity.TEXT),
-    Column("engine", "Engine", Quantity.TEXT),
-    Column("weights", "Weights", Quantity.TEXT),
+    Column("model", "Model"),
+    Column("gpu", "GPU"),
+    Column("engine", "Engine"),
+    Column("weights", "Weights"),
     Column("points", "Points", Quantity.COUNT),
     Column("tpot_mean", "TPOT mean", Quantity.SHARE),
     Column("tpot_bias", "TPOT bias", Quantity.CHANGE),
@@ -30,7 +30,7 @@ _GROUPS = (
     Column("ttft_bias", "TTFT bias", Quantity.CHANGE),
 )
 _REGRET = (
-    Column("alternatives", "Chosen among", Quantity.TEXT),
+    Column("alternatives", "Chosen among"),
     Column("decisions", "Decisions", Quantity.COUNT),
     Column("mean", "Regret mean", Quantity.SHARE),
     Column("median", "median", Quantity.SHARE),
@@ -89,7 +89,7 @@ def _coverage(covered: tuple[Coverage, ...]) -> Table:
         "kernel_coverage",
         "Coverage of left-out models",
         (
-            Column("what", "What", Quantity.TEXT),
+            Column("what", "What"),
             Column("groups", "Groups", Quantity.COUNT),
             Column("inside", f"Inside {rounding.share(LEVEL)}", Quantity.SHARE),
             *(

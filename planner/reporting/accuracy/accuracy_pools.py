@@ -49,7 +49,7 @@ def pools_section(runs: Sequence[PoolRun], left_out: Mapping[str, float]) -> Sec
                 "pool_errors",
                 "Errors of disaggregated runs",
                 (
-                    Column("measure", "Measure", Quantity.TEXT),
+                    Column("measure", "Measure"),
                     Column("runs", "Runs", Quantity.COUNT),
                     Column("left_out", "Left out", Quantity.SHARE),
                     Column("in_sample", "In sample", Quantity.SHARE),
@@ -70,8 +70,8 @@ def _groups(runs: Sequence[PoolRun]) -> Table:
         "pool_groups",
         "Disaggregated runs by engine and GPU",
         (
-            Column("engine", "Engine", Quantity.TEXT),
-            Column("gpu", "GPU", Quantity.TEXT),
+            Column("engine", "Engine"),
+            Column("gpu", "GPU"),
             Column("runs", "Runs", Quantity.COUNT),
             *(Column(f"m{i}", name, Quantity.SHARE) for i, (name, _) in enumerate(chosen)),
         ),

@@ -38,8 +38,8 @@ def margins_section(errors: Mapping[str, Mapping[str, GradeErrors]]) -> Section:
                 "margins",
                 "Share of left-out runs within the margin",
                 (
-                    Column("vendor", "Vendor", Quantity.TEXT),
-                    Column("grade", "Grade", Quantity.TEXT),
+                    Column("vendor", "Vendor"),
+                    Column("grade", "Grade"),
                     Column("groups", "Groups", Quantity.COUNT),
                     *(
                         Column(f"held_{level}", f"Held at {rounding.share(level)}", Quantity.SHARE)
@@ -71,15 +71,15 @@ def published_section(promised: Sequence[Promise]) -> Section:
                 "published",
                 "Promises beside records",
                 (
-                    Column("record", "Record", Quantity.TEXT),
-                    Column("gpu", "GPU", Quantity.TEXT),
+                    Column("record", "Record"),
+                    Column("gpu", "GPU"),
                     Column("gpus", "GPUs", Quantity.COUNT),
-                    Column("engine", "Engine", Quantity.TEXT),
+                    Column("engine", "Engine"),
                     Column("published", "Published output tokens/s", Quantity.COUNT),
                     Column("predicted", "Predicted", Quantity.COUNT),
                     Column("sized", "With the margin", Quantity.COUNT),
                     Column("ratio", "Predicted / published", Quantity.NUMBER),
-                    Column("flagged", "Flagged", Quantity.TEXT),
+                    Column("flagged", "Flagged"),
                 ),
                 tuple(
                     (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.reporting.charts import canvas
+from planner.reporting.charts import canvas, figures
 from planner.reporting.document import Figure
 
 if TYPE_CHECKING:
@@ -56,9 +56,4 @@ def tpot_scatter(
         axes.set_ylabel("predicted TPOT, ms")
         axes.legend(loc="upper left", markerscale=4)
 
-    return Figure(
-        key,
-        title,
-        description,
-        lambda: canvas.draw(key, title, description, paint, height_in=4.2),
-    )
+    return figures.figure(key, title, description, paint, 4.2)

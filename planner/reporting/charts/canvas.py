@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from planner.reporting.extras import need
+from planner.reporting.optional_packages import need
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.reporting.charts.canvas import DARK, LIGHT
 from planner.reporting.document import Block, Cell, Column, Document, Quantity, Table
-from planner.reporting.extras import need
+from planner.reporting.optional_packages import need
 from planner.units import printable
 
 if TYPE_CHECKING:

@@ -5,21 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from planner.errors import OutputError
 from planner.reporting.document import Table
 from planner.reporting.files import write_file
+from planner.reporting.optional_packages import need
 
 
 def write_parquet(path: str | Path, table: Table) -> None:
     """Write ``table`` whole or not at all. Raises OutputError when pyarrow is missing."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise OutputError(
-            "Parquet needs the package 'pyarrow', which is not installed",
-            action="pip install 'llm-fleet-planner[parquet]'",
-        ) from None
+    pyarrow = need("pyarrow", "Parquet", extra="parquet")
+    parquet = need("pyarrow.parquet", "Parquet", extra="parquet")
     columns = {
         column.key: [cells[i].value for cells in table.cells()]
         for i, column in enumerate(table.columns)

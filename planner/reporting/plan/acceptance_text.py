@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from planner.accuracy.acceptance_run import Judged
 from planner.plan.acceptance import AcceptanceTest
 from planner.plan.schema import Plan
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.units import counted
 
 
@@ -21,7 +21,7 @@ def test_lines(test: AcceptanceTest, *, several: bool) -> Iterator[str]:
     yield "Start one replica (planner deploy), put its address in place of REPLICA, and run:"
     for rung in test.rungs:
         yield ""
-        load = f"{say.share(rung.share)} of the planned rate, {say.qps(rung.rate_qps)}"
+        load = f"{rounding.share(rung.share)} of the planned rate, {rounding.qps(rung.rate_qps)}"
         yield f"# {load}: {_limits(rung.limits_s)}"
         yield rung.command
     yield ""
@@ -33,7 +33,9 @@ def test_lines(test: AcceptanceTest, *, several: bool) -> Iterator[str]:
 
 
 def _limits(limits_s: dict[str, float]) -> str:
-    text = (f"{statistic} at most {say.seconds(limit)}" for statistic, limit in limits_s.items())
+    text = (
+        f"{statistic} at most {rounding.seconds(limit)}" for statistic, limit in limits_s.items()
+    )
     return ", ".join(text) or "no limit"
 
 
@@ -48,11 +50,11 @@ def verdict_lines(verdicts: Sequence[Judged], faults: Sequence[str]) -> Iterator
         yield "Passed."
     yield from (f"  {fault}" for fault in faults)
     for v in verdicts:
-        found = "not in the file" if v.measured_s is None else say.seconds(v.measured_s)
+        found = "not in the file" if v.measured_s is None else rounding.seconds(v.measured_s)
         verdict = "holds" if v.passes else "FAILS"
         yield (
-            f"  {say.share(v.share):>5}  {v.statistic:<9}  {verdict}: {found}, "
-            f"limit {say.seconds(v.limit_s)}"
+            f"  {rounding.share(v.share):>5}  {v.statistic:<9}  {verdict}: {found}, "
+            f"limit {rounding.seconds(v.limit_s)}"
         )
 
 
@@ -61,6 +63,8 @@ def solved_again_line(plan: Plan, again: Plan) -> str:
     if again.totals is None or plan.totals is None:
         return f"Solved again with what was measured: {again.status}."
     groups = "; ".join(g.label for s in again.services for g in s.replica_groups)
-    cost = say.change(plan.totals.usd_per_hour, again.totals.usd_per_hour, say.usd_per_hour)
-    gpus = say.change(plan.totals.gpus_rented, again.totals.gpus_rented, say.count)
+    cost = rounding.change(
+        plan.totals.usd_per_hour, again.totals.usd_per_hour, rounding.usd_per_hour
+    )
+    gpus = rounding.change(plan.totals.gpus_rented, again.totals.gpus_rented, rounding.count)
     return f"Solved again with what was measured: {groups}. GPUs {gpus}, cost {cost}."

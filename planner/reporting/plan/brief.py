@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from planner.plan.schema import Plan
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.plan.decision_text import decision_lines
 from planner.units import counted
 
@@ -47,15 +47,15 @@ def _sentences(plan: Plan) -> Iterator[str]:
             for way in plan.infeasibility.relaxations:
                 yield (
                     f"Relaxation: {way.requirement} {way.relaxed} instead of {way.current}, "
-                    f"{say.usd_per_hour(way.usd_per_hour)}."
+                    f"{rounding.usd_per_hour(way.usd_per_hour)}."
                 )
         return
     at_most = "up to " if plan.varies else ""
-    proof = PROOF.get(plan.status, f"not proven cheapest: the gap is {say.share(plan.gap)}")
+    proof = PROOF.get(plan.status, f"not proven cheapest: the gap is {rounding.share(plan.gap)}")
     yield (
         f"{name}: {at_most}{counted(plan.totals.gpus_rented, 'GPU')}, "
-        f"{say.usd_per_hour(plan.totals.usd_per_hour)} "
-        f"({say.usd(plan.totals.usd_per_month)} per month), {proof}."
+        f"{rounding.usd_per_hour(plan.totals.usd_per_hour)} "
+        f"({rounding.usd(plan.totals.usd_per_month)} per month), {proof}."
     )
     yield from decision_lines(plan)
     if plan.verification.note:

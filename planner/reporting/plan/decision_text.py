@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
+from planner.plan.alternatives import LeftOut
 from planner.plan.decision import GroupMargin, LossOfOne
 from planner.plan.labels import MISSES, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
 from planner.plan.speculation import SpeculationPlan
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.names import metric_title
 from planner.serving.pools import gpus_named
 from planner.units import counted
@@ -61,7 +62,7 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     checkpoint = group.checkpoint or service.model
     own = " (quantise it yourself)" if group.quantise_yourself else ""
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
-    share = "" if group.gpu_share == 1 else f"{say.share(group.gpu_share)} of one"
+    share = "" if group.gpu_share == 1 else f"{rounding.share(group.gpu_share)} of one"
     part = f" ({group.profile or share})" if group.profile or share else ""
     drafts = f", drafting {_drafts(group.speculation)}" if group.speculation else ""
     return (
@@ -73,7 +74,7 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
 
 def _drafts(speculation: SpeculationPlan) -> str:
     """What drafts, and the share of drafted tokens that is counted on."""
-    accepted = f"{say.share(speculation.acceptance)} accepted, {speculation.evidence.value}"
+    accepted = f"{rounding.share(speculation.acceptance)} accepted, {speculation.evidence.value}"
     return f"{speculation.label} ({accepted})"
 
 
@@ -140,13 +141,13 @@ def margin_line(group: ReplicaGroup, confirmed: bool = True) -> str:
 
 def slower(margin: GroupMargin) -> str:
     """How much longer steps may take, as a share."""
-    return say.share(margin.slowdown - FULL)
+    return rounding.share(margin.slowdown - FULL)
 
 
 def called(margin: GroupMargin) -> str:
     """What the margin is worth: a probability where its quantiles passed, else an assumption."""
     if margin.passed:
-        return f"a probability of {say.share(margin.probability)}"
+        return f"a probability of {rounding.share(margin.probability)}"
     return "margin assumed"
 
 
@@ -172,12 +173,12 @@ def _for_the_margin(gpus: int, usd_per_hour: float, of_gpus: int) -> str:
     if gpus > 0:
         return f"{gpus} of {of_gpus} GPUs {'is' if gpus == 1 else 'are'} for what is not measured"
     if usd_per_hour > SAME:
-        return f"The margin costs {say.usd_per_hour(usd_per_hour)}"
+        return f"The margin costs {rounding.usd_per_hour(usd_per_hour)}"
     return "The margin takes no more GPUs of this kind"
 
 
 def _size(gpus: int, usd_per_hour: float) -> str:
-    return f"{counted(gpus, 'GPU')}, {say.usd_per_hour(usd_per_hour)}"
+    return f"{counted(gpus, 'GPU')}, {rounding.usd_per_hour(usd_per_hour)}"
 
 
 def _loss(loss: LossOfOne, several: bool, job: bool) -> str:
@@ -189,12 +190,14 @@ def _outcome(loss: LossOfOne, job: bool) -> str:
     if loss.load is None:
         return "no replica is left to serve"
     if job:
-        return f"the rest take {say.share(loss.load - FULL)} longer for the same work"
-    load = f"the rest run at {say.share(loss.load)} of their capacity"
+        return f"the rest take {rounding.share(loss.load - FULL)} longer for the same work"
+    load = f"the rest run at {rounding.share(loss.load)} of their capacity"
     if loss.outcome == "overloaded":
         return f"{load} and their queue grows without bound"
     if loss.outcome == "misses":
-        missed = ", ".join(f"{metric_title(k)} {say.seconds(s)}" for k, s in loss.missed.items())
+        missed = ", ".join(
+            f"{metric_title(k)} {rounding.seconds(s)}" for k, s in loss.missed.items()
+        )
         return f"{load} and miss {f'targets ({missed})' if missed else 'a target'}"
     within = ", within the margin" if loss.load > FULL else ""
     return f"{load} and still meet every target{within}"
@@ -205,7 +208,7 @@ def _spare(loss: LossOfOne) -> str:
         return "No offer that the plan rents from has room for a spare of the same kind."
     if loss.spare_usd_per_hour == 0:
         return "A spare fits on idle GPUs."
-    return f"One spare of the same kind costs {say.usd_per_hour(loss.spare_usd_per_hour)}."
+    return f"One spare of the same kind costs {rounding.usd_per_hour(loss.spare_usd_per_hour)}."
 
 
 def _mixed(plan: Plan) -> Iterator[str]:
@@ -214,8 +217,8 @@ def _mixed(plan: Plan) -> Iterator[str]:
         if MIX not in other.name or other.usd_per_hour is None or plan.totals is None:
             continue
         if other.usd_per_hour < plan.totals.usd_per_hour or other.status == "optimal":
-            less = say.relative(plan.totals.usd_per_hour, other.usd_per_hour)
-            cost = say.usd_per_hour(other.usd_per_hour)
+            less = rounding.relative(plan.totals.usd_per_hour, other.usd_per_hour)
+            cost = rounding.usd_per_hour(other.usd_per_hour)
             yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."
 
 
@@ -224,7 +227,7 @@ def cheapest_line(plan: Plan) -> str:
     other, totals = plan.cheapest, plan.totals
     if other is None or totals is None:
         return ""
-    against = say.relative(totals.usd_per_hour, other.usd_per_hour)
+    against = rounding.relative(totals.usd_per_hour, other.usd_per_hour)
     size = _size(other.gpus, other.usd_per_hour)
     doubts = _doubted(other.offers, other.doubts)
     return f"Cheapest of all offers: {other.label}, {size} ({against}){_proof(other.status)}: {doubts}."
@@ -236,3 +239,32 @@ def _proof(status: Status) -> str:
 
 def _doubted(offers: Iterable[str], doubts: Iterable[str]) -> str:
     return "; ".join(f"{o}: {d}" for o, d in zip(offers, doubts, strict=True))
+
+
+def searched_line(plan: Plan) -> str:
+    """What was searched and what was not, with the cost of each; empty for a plan that says neither."""
+    return " ".join(_searched(plan))
+
+
+def _searched(plan: Plan) -> Iterator[str]:
+    if plan.searched:
+        yield f"Searched: {plan.searched}."
+    if plan.totals is None or not plan.left_out:
+        return
+    own = plan.totals.usd_per_hour
+    bases = (o.against_usd_per_hour for o in plan.left_out)
+    base = next((usd for usd in bases if usd is not None), None)
+    text = (f"{o.name}: {_against(o, o.against_usd_per_hour or own)}" for o in plan.left_out)
+    itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
+    yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
+
+
+def _against(other: LeftOut, base: float) -> str:
+    """Its cost beside the plan's; a fleet that its time did not suffice to prove is no price."""
+    usd_per_hour = other.usd_per_hour
+    if usd_per_hour is None:
+        return "no fleet" if other.status == "optimal" else "none found in its time"
+    if other.status != "optimal":
+        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time)"
+    against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
+    return f"{rounding.usd_per_hour(usd_per_hour)}{against}"

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planner.derivation.rows import Beside, Derivation, DerivationStep
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 
 TEXTBOOK = "by memory alone (textbook)"
 HONEST = "what the targets need"
@@ -45,9 +45,9 @@ def render_derivations(
         for b in options:
             table.add_row(
                 b.scenario,
-                say.qps(b.capacity_qps),
-                say.count(b.gpus),
-                say.usd_per_hour(b.usd_per_hour),
+                rounding.qps(b.capacity_qps),
+                rounding.count(b.gpus),
+                rounding.usd_per_hour(b.usd_per_hour),
                 b.answer,
             )
         parts.append(table)
@@ -81,8 +81,8 @@ def markdown_derivations(derivations: Iterable[Derivation], beside: Iterable[Bes
         ]
         lines += ["", f"In a sentence: {d.verdict}", ""]
     for b in beside:
-        cost = say.usd_per_hour(b.usd_per_hour)
-        lines.append(f"- {b.scenario}: {b.answer}, {say.count(b.gpus)} GPUs, {cost}")
+        cost = rounding.usd_per_hour(b.usd_per_hour)
+        lines.append(f"- {b.scenario}: {b.answer}, {rounding.count(b.gpus)} GPUs, {cost}")
     return "\n".join(lines).rstrip() + "\n"
 
 

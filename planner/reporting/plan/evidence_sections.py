@@ -6,7 +6,7 @@ from planner.derivation.rows import DerivationStep
 from planner.findings.schema import Findings
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
-from planner.reporting.charts import money as charts
+from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
     Block,
     Cell,
@@ -16,6 +16,7 @@ from planner.reporting.document import (
     Quantity,
     Section,
     Table,
+    rows_of,
 )
 
 ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the chosen plan was simulated."
@@ -48,7 +49,7 @@ def alternatives(findings: Findings) -> Section:
         )
         note = ALTERNATIVES_NOTE if plan.verification.rounds else ""
         blocks.append(Table("alternatives", "Alternatives considered", columns, rows, note))
-        blocks.append(charts.cost_by_option(plan, others))
+        blocks.append(money_charts.cost_by_option(plan, others))
     blocks += _frontier(findings)
     if plan.rejections:
         blocks.append(_rejections(plan))
@@ -65,12 +66,10 @@ def _frontier(findings: Findings) -> tuple[Block, ...]:
         Column("gpus", "GPUs", Quantity.COUNT),
         Column("layout", "Replica"),
     )
-    rows = tuple(
-        (p.bound_s, p.tpot_p99_s, p.usd_per_hour, p.gpus, p.layout) for p in findings.frontier
-    )
+    rows = rows_of(findings.frontier, columns)
     note = "Each row is the cheapest fleet under its target; none is both cheaper and faster."
     table = Table("frontier", "What faster tokens cost", columns, rows, note)
-    return (table, charts.pareto(findings.plan, findings.frontier))
+    return (table, money_charts.pareto(findings.plan, findings.frontier))
 
 
 def _rejections(plan: Plan) -> Table:
@@ -79,7 +78,7 @@ def _rejections(plan: Plan) -> Table:
         Column("count", "Deployments", Quantity.COUNT),
         Column("nearest_miss", "Nearest miss"),
     )
-    rows = tuple((r.reason, r.count, r.nearest_miss) for r in plan.rejections)
+    rows = rows_of(plan.rejections, columns)
     return Table("rejections", "Rejected configurations", columns, rows)
 
 
@@ -121,17 +120,8 @@ def _rounds(plan: Plan) -> Table:
         Column("holds", "Holds"),
         Column("note", "Note"),
     )
-    rows = tuple(
-        (
-            r.round,
-            r.deployment,
-            r.closed_form_qps,
-            r.simulated_qps,
-            "yes" if r.holds else "no",
-            r.note,
-        )
-        for r in plan.verification.rounds
-    )
+    rounds = plan.verification.rounds
+    rows = rows_of(rounds, columns, holds=lambda r: "yes" if r.holds else "no")
     return Table("verification", "Checked in the simulator", columns, rows)
 
 

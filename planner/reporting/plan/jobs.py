@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.plan.job import JobPlan
 from planner.plan.schema import Plan
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.document import Column, Paragraph, Quantity, Section, Table
 from planner.scenario.job import HOURS
 
@@ -20,13 +20,13 @@ def clock(start_hour: int, hours: float) -> str:
 def job_text(job: JobPlan) -> str:
     """When a run is done, and what it takes, in a few sentences."""
     written = job.usd_per_million_output_tokens
-    of_output = f" ({say.usd(written)} written)" if written is not None else ""
+    of_output = f" ({rounding.usd(written)} written)" if written is not None else ""
     return (
-        f"Batch job: {say.count(job.requests)} requests a day from {clock(job.start_hour, 0)}, due "
+        f"Batch job: {rounding.count(job.requests)} requests a day from {clock(job.start_hour, 0)}, due "
         f"{clock(job.start_hour, job.due_hours)}; done by {clock(job.start_hour, job.done_hours)}, "
-        f"{say.fixed(job.due_hours - job.done_hours, 1)} h before. A run takes "
-        f"{say.significant(job.gpu_hours)} GPU-hours and {say.usd(job.usd)}, "
-        f"{say.usd(job.usd_per_million_tokens)} per million tokens{of_output}, by its share of the "
+        f"{rounding.fixed(job.due_hours - job.done_hours, 1)} h before. A run takes "
+        f"{rounding.significant(job.gpu_hours)} GPU-hours and {rounding.usd(job.usd)}, "
+        f"{rounding.usd(job.usd_per_million_tokens)} per million tokens{of_output}, by its share of the "
         "GPU-hours paid."
     )
 

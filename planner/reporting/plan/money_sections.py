@@ -8,9 +8,17 @@ from planner.findings.schema import Findings
 from planner.plan.money import Cash
 from planner.plan.schema import Plan
 from planner.reporting import rounding
-from planner.reporting.charts import cash as money_charts
-from planner.reporting.charts import money as charts
-from planner.reporting.document import Block, Column, Paragraph, Quantity, Section, Table
+from planner.reporting.charts import cash as cash_charts
+from planner.reporting.charts import money as money_charts
+from planner.reporting.document import (
+    Block,
+    Column,
+    Paragraph,
+    Quantity,
+    Section,
+    Table,
+    rows_of,
+)
 from planner.reporting.plan import price_sections
 
 
@@ -32,7 +40,7 @@ def cost(findings: Findings) -> Section:
             "totals",
             "Cost of the plan",
             unit_columns,
-            (tuple(getattr(totals, c.key) for c in unit_columns),),
+            rows_of([totals], unit_columns),
             note="Cost per million tokens is at mean demand, not at capacity; per input, per output and per "
             f"any token each divide the whole cost, so they do not add up. {price_sections.TAX}",
         ),
@@ -43,8 +51,8 @@ def cost(findings: Findings) -> Section:
         blocks.append(_ways(findings))
         if sum(p.cost_usd is not None for p in findings.purchases) > 1:
             months = findings.plan.scenario.horizon.months
-            blocks.append(charts.ways_to_pay(findings.purchases, months))
-            blocks.append(charts.cumulative(findings.purchases))
+            blocks.append(money_charts.ways_to_pay(findings.purchases, months))
+            blocks.append(money_charts.cumulative(findings.purchases))
             blocks.append(_ranges(findings))
     return Section("cost", "Cost", tuple(blocks))
 
@@ -72,9 +80,9 @@ def _cash(plan: Plan) -> Iterator[Block]:
     )
     yield Table("cash", "Cash and accrued cost", columns, sums, note=rule)
     yield _by_quarter(cash)
-    yield money_charts.cash_by_month(cash)
+    yield cash_charts.cash_by_month(cash)
     if cash.committed_usd:
-        yield charts.exposure(cash)
+        yield money_charts.exposure(cash)
 
 
 def _by_quarter(cash: Cash) -> Table:
@@ -140,12 +148,8 @@ def _ways(findings: Findings) -> Table:
         Column("what", "What"),
         Column("as_of", "Price date"),
     )
-    rows = tuple(
-        (
-            f"{p.way} (planned)" if p.planned else p.way,
-            *(getattr(p, column.key) for column in columns[1:]),
-        )
-        for p in findings.purchases
+    rows = rows_of(
+        findings.purchases, columns, way=lambda p: f"{p.way} (planned)" if p.planned else p.way
     )
     note = (
         "The cheapest fleet under each payment option for the same demand. Cost is accrued: paid by the "
@@ -164,11 +168,7 @@ def _ranges(findings: Findings) -> Table:
         Column("cost_usd", "Counted with", Quantity.USD),
         Column("high_usd", "At the highest prices", Quantity.USD),
     )
-    rows = tuple(
-        (p.way, p.low_usd, p.cost_usd, p.high_usd)
-        for p in findings.purchases
-        if p.cost_usd is not None
-    )
+    rows = rows_of([p for p in findings.purchases if p.cost_usd is not None], columns)
     note = "Prices of the same GPUs under the same term on offer, of the server, of the hosts of the model."
     return Table("price_ranges", "Range of cost of each option", columns, rows, note)
 
@@ -180,7 +180,7 @@ def break_even(findings: Findings) -> Section:
         Column("at", "Breaks even at"),
         Column("note", "Note"),
     )
-    rows = tuple((b.comparison, b.at, b.note) for b in findings.break_even)
+    rows = rows_of(findings.break_even, columns)
     note = (
         "The month from which an option has cost no more than the plan, at present value, until the horizon "
         "ends; from the start: at the end of no month has it cost more. Cash alone is what was paid by then."
@@ -198,10 +198,7 @@ def _regret(findings: Findings) -> Table:
         Column("hindsight_usd", "Best in hindsight", Quantity.USD),
         Column("regret_usd", "Regret", Quantity.USD),
     )
-    rows = tuple(
-        (rounding.signed_share(r.factor - 1), r.signed_usd, r.hindsight_usd, r.regret_usd)
-        for r in findings.regrets
-    )
+    rows = rows_of(findings.regrets, columns, change=lambda r: rounding.signed_share(r.factor - 1))
     months = findings.plan.scenario.horizon.months
     note = (
         f"Cost of {months} months. What is signed is paid whatever happens, and what is then missing is "
@@ -246,7 +243,7 @@ def sensitivity(findings: Findings) -> Section:
                 "stated, solved the same way."
             ),
             *price_sections.tornado(findings),
-            charts.sensitivity(base, findings.what_ifs),
+            money_charts.sensitivity(base, findings.what_ifs),
             Table("sensitivity", "Each change by itself", columns, tuple(rows)),
         ),
     )

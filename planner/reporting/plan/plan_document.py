@@ -23,6 +23,7 @@ from planner.reporting.document import (
     Quantity,
     Section,
     Table,
+    rows_of,
 )
 from planner.reporting.names import metric_title
 from planner.reporting.plan import (
@@ -31,8 +32,7 @@ from planner.reporting.plan import (
     price_sections,
     service_sections,
 )
-from planner.reporting.plan.decision_text import decision_lines
-from planner.reporting.plan.searched import searched_line
+from planner.reporting.plan.decision_text import decision_lines, searched_line
 from planner.units import counted
 
 _MOST_NAMED = 4
@@ -258,23 +258,6 @@ def _order(plan: Plan) -> tuple[Block, ...]:
         return ()
     nodes = rented(plan)
     always = all(n.hours_share == 1 for n in nodes)
-    rows = tuple(
-        (
-            n.provider,
-            n.region,
-            n.instance_type,
-            n.term,
-            n.count,
-            n.gpus_per_node,
-            n.gpu,
-            n.idle_gpus,
-            n.usd_per_hour_each,
-            n.hours_share,
-            n.usd_per_hour,
-            n.price_as_of,
-        )
-        for n in nodes
-    )
     columns = (
         Column("provider", "Provider"),
         Column("region", "Region"),
@@ -289,4 +272,4 @@ def _order(plan: Plan) -> tuple[Block, ...]:
         Column("usd_per_hour", "Total", Quantity.USD_PER_HOUR),
         Column("price_as_of", "Price date"),
     )
-    return (Table("order", "Instances", columns, rows),)
+    return (Table("order", "Instances", columns, rows_of(nodes, columns)),)

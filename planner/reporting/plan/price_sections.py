@@ -8,7 +8,7 @@ from planner.catalog.offer import Offer
 from planner.findings.schema import Findings
 from planner.plan.schema import Plan
 from planner.reporting import rounding
-from planner.reporting.charts import cash as money_charts
+from planner.reporting.charts import cash as cash_charts
 from planner.reporting.document import (
     Block,
     Cell,
@@ -18,6 +18,7 @@ from planner.reporting.document import (
     Section,
     Table,
     Value,
+    rows_of,
 )
 from planner.units import HOURS_PER_MONTH, dollars
 
@@ -45,16 +46,13 @@ def _ladder(findings: Findings) -> Table:
         Column("what", "Cheapest fleet"),
         Column("as_of", "Price date"),
     )
-    rows = tuple(
-        (
-            r.name,
-            r.usd_per_month,
-            r.usd_per_month / base - 1 if base and r.usd_per_month is not None else None,
-            r.usd_per_gpu_hour,
-            r.what,
-            r.as_of,
-        )
-        for r in findings.ladder
+    rows = rows_of(
+        findings.ladder,
+        columns,
+        rung=lambda r: r.name,
+        relative=lambda r: (
+            r.usd_per_month / base - 1 if base and r.usd_per_month is not None else None
+        ),
     )
     note = f"The same demand under the same terms at list prices of each kind of provider. {TAX}"
     return Table("price_ladder", "Price ladder", columns, rows, note)
@@ -142,7 +140,7 @@ def tornado(findings: Findings) -> Iterator[Block]:
     for of in dict.fromkeys(s.of for s in findings.swings):
         base = _base(findings, of)
         swings = [s for s in findings.swings if s.of == of]
-        if base is not None and (figure := money_charts.tornado(swings, base, of)) is not None:
+        if base is not None and (figure := cash_charts.tornado(swings, base, of)) is not None:
             yield figure
     columns = (
         Column("input", "Input"),
@@ -152,10 +150,7 @@ def tornado(findings: Findings) -> Iterator[Block]:
         Column("high", "High end"),
         Column("of", "Cost of"),
     )
-    rows = tuple(
-        (s.input, s.low_usd_per_month, s.high_usd_per_month, s.low, s.high, s.of)
-        for s in findings.swings
-    )
+    rows = rows_of(findings.swings, columns)
     note = (
         "Each input by itself, the widest first. Prices and step time move by the ranges of the data, what "
         "servers cost by those of its rows; demand by the forecast's spread where one is stated, else a "

@@ -12,14 +12,12 @@ from planner.reporting import rounding
 from planner.reporting.charts import services as service_charts
 from planner.reporting.document import (
     Block,
-    Cell,
     Column,
     Figure,
     Paragraph,
     Quantity,
     Section,
     Table,
-    Value,
 )
 from planner.reporting.names import MEMORY_PARTS, METRICS, WHOLE_GPU, limit_title, metric_title
 from planner.reporting.plan import jobs, schedule_section
@@ -58,23 +56,8 @@ def sections(findings: Findings) -> tuple[Section, ...]:
 
 def predicted_s(service: ServicePlan, key: str) -> float | None:
     """The worst prediction of ``ttft_p99`` among the service's replica groups [s]."""
-    known = [v for g in service.replica_groups if (v := _percentiles(g).get(key)) is not None]
+    known = [v for g in service.replica_groups if (v := g.predicted.seconds(key)) is not None]
     return max(known, default=None)
-
-
-def _percentiles(group: ReplicaGroup) -> dict[str, float | None]:
-    p = group.predicted
-    fixed = {
-        name.removesuffix("_s"): getattr(p, name)
-        for name in type(p).model_fields
-        if name.endswith("_s") and name not in ("others_s", "own_s")
-    }
-    return {**fixed, **{k.removesuffix("_s"): v for k, v in p.others_s.items()}}
-
-
-def _within(value: float | None, target: float) -> bool:
-    """Whether a percentile meets its target; one without a value, of requests sent away, does not."""
-    return value is not None and value <= target
 
 
 def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, ReplicaGroup]]:
@@ -168,32 +151,25 @@ def _steps(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:
 
 
 def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Block, ...]:
-    rows: list[tuple[Value | Cell, ...]] = []
-    for s, g in _each(services):
-        for key, value in _percentiles(g).items():
-            if value is None and (key not in s.targets or g.predicted.method != "simulated"):
-                continue
-            target = s.targets.get(key)
-            low, high = g.predicted.intervals.get(f"{key}_s", (None, None))
-            sim_low, sim_high = g.predicted.simulation_intervals.get(f"{key}_s", (None, None))
-            alone = target is not None and goodput_target(findings.plan, s.name) is None
-            met = "" if target is None or not alone else "yes" if _within(value, target) else "no"
-            rows.append(
-                (
-                    s.name,
-                    g.name,
-                    metric_title(key),
-                    target,
-                    value,
-                    met,
-                    low,
-                    high,
-                    sim_low,
-                    sim_high,
-                    g.predicted.method,
-                    g.evidence,
-                )
-            )
+    of = {s.name: f"{s.name}: " if len(services) > 1 else "" for s in services}
+    goodputs = {s.name: goodput_target(findings.plan, s.name) for s in services}
+    floors = [
+        of[s.name] + ", ".join(_floor(k, v) for k, v in s.floors.items())
+        for s in services
+        if s.floors
+    ]
+    return (
+        *_percentiles_of(services, findings),
+        *_by_kind(services),
+        *(Paragraph(of[n] + goodput_text(g)) for n, g in goodputs.items() if g is not None),
+        *((Paragraph(f"Physical floors: {'; '.join(floors)}."),) if floors else ()),
+        *(service_charts.latency_curve(curve) for curve in findings.curves),
+        *(service_charts.distribution(d) for d in findings.distributions),
+    )
+
+
+def _percentiles_of(services: tuple[ServicePlan, ...], findings: Findings) -> Iterator[Table]:
+    """Every percentile beside its target, with both ranges; nothing for batch jobs alone."""
     level = rounding.share(services[0].replica_groups[0].predicted.interval_level)
     columns = (
         Column("service", "Service", optional=True),
@@ -209,33 +185,47 @@ def _latency(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Blo
         Column("method", "Method", optional=True),
         Column("evidence", "Evidence", optional=True),
     )
-    floors = [
-        f"{s.name}: " * (len(services) > 1) + ", ".join(_floor(k, v) for k, v in s.floors.items())
-        for s in services
-        if s.floors
-    ]
-    blocks: list[Block] = [
-        Table(
-            "latency", "Percentiles at the planned load", columns, tuple(rows), _method(services)
-        ),
-    ]
-    own = tuple(
+    rows = tuple(
+        (
+            s.name,
+            g.name,
+            metric_title(key),
+            s.targets.get(key),
+            value,
+            _met(s.targets.get(key), value, goodput_target(findings.plan, s.name)),
+            *g.predicted.intervals.get(f"{key}_s", (None, None)),
+            *g.predicted.simulation_intervals.get(f"{key}_s", (None, None)),
+            g.predicted.method,
+            g.evidence,
+        )
+        for s, g in _each(services)
+        for key, value in g.predicted.by_key_s.items()
+        if value is not None or (key in s.targets and g.predicted.method == "simulated")
+    )
+    if rows:
+        title = "Percentiles at the planned load"
+        yield Table("latency", title, columns, rows, _method(services))
+
+
+def _met(target: float | None, value: float | None, goodput: float | None) -> str:
+    """Whether the target holds; empty without one, and where all are judged together.
+
+    A percentile without a value, of requests sent away, does not hold.
+    """
+    if target is None or goodput is not None:
+        return ""
+    return "yes" if value is not None and value <= target else "no"
+
+
+def _by_kind(services: tuple[ServicePlan, ...]) -> Iterator[Table]:
+    """Percentiles of the requests of each kind of replica, where several serve together."""
+    rows = tuple(
         (s.name, g.name, metric_title(key.removesuffix("_s")), value, g.predicted.seconds(key[:-2]))
         for s, g in _each(services)
         for key, value in g.predicted.own_s.items()
     )
-    if own:
-        blocks.append(Table("latency_by_kind", "Of the requests of each kind", KINDS, own, BY_KIND))
-    for s in services:
-        goodput = goodput_target(findings.plan, s.name)
-        if goodput is not None:
-            prefix = f"{s.name}: " if len(services) > 1 else ""
-            blocks.append(Paragraph(prefix + goodput_text(goodput)))
-    if floors:
-        blocks.append(Paragraph(f"Physical floors: {'; '.join(floors)}."))
-    blocks += [service_charts.latency_curve(curve) for curve in findings.curves]
-    blocks += [service_charts.distribution(d) for d in findings.distributions]
-    return tuple(blocks)
+    if rows:
+        yield Table("latency_by_kind", "Of the requests of each kind", KINDS, rows, BY_KIND)
 
 
 def _method(services: tuple[ServicePlan, ...]) -> str:

@@ -12,12 +12,14 @@ from planner.findings.schema import Findings
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
 from planner.reporting.document import Quantity
-from planner.reporting.extras import need
 from planner.reporting.formats.workbook import Sheet, Workbook
-from planner.reporting.plan import spreadsheet_cash as xlsx_cash
-from planner.reporting.plan import spreadsheet_exposure as xlsx_exposure
-from planner.reporting.plan import spreadsheet_inputs as xlsx_inputs
-from planner.reporting.plan import spreadsheet_money as xlsx_money
+from planner.reporting.optional_packages import need
+from planner.reporting.plan import (
+    spreadsheet_cash,
+    spreadsheet_exposure,
+    spreadsheet_inputs,
+    spreadsheet_money,
+)
 from planner.reporting.plan.plan_document import headline
 
 
@@ -33,16 +35,16 @@ def render(findings: Findings) -> bytes:
     sheets = tuple(book.sheet(n) for n in names)
     summary, options, flow, exposure, even, moved, others, assumptions, sources = sheets
     if plan.totals is not None:
-        xlsx_inputs.write_inputs(assumptions, findings)
-        rows = xlsx_money.write_order(summary, plan)
-        xlsx_money.write_totals(summary, plan, rows)
-        xlsx_money.write_options(options, plan)
-        places = xlsx_cash.write_others(others, findings, rows)
-        xlsx_cash.write_cash_flow(flow, findings, places)
-        xlsx_cash.write_ways(options, findings)
-        xlsx_exposure.write_exposure(exposure, plan, rows)
-        xlsx_exposure.write_break_even(even, findings, places)
-        xlsx_exposure.write_sensitivity(moved, findings)
+        spreadsheet_inputs.write_inputs(assumptions, findings)
+        rows = spreadsheet_money.write_order(summary, plan)
+        spreadsheet_money.write_totals(summary, plan, rows)
+        spreadsheet_money.write_options(options, plan)
+        places = spreadsheet_cash.write_others(others, findings, rows)
+        spreadsheet_cash.write_cash_flow(flow, findings, places)
+        spreadsheet_cash.write_ways(options, findings)
+        spreadsheet_exposure.write_exposure(exposure, plan, rows)
+        spreadsheet_exposure.write_break_even(even, findings, places)
+        spreadsheet_exposure.write_sensitivity(moved, findings)
     else:
         _infeasible(summary, plan)
     _texts(assumptions, plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from planner.findings.break_even import Standing
+from planner.findings.break_even import PaymentOption
 from planner.findings.schema import Findings, Purchase
 from planner.money.ledger import CashLedger
 from planner.money.rates import discount
@@ -103,8 +103,8 @@ class _Written:
         if not counted:
             return paid
         holdings = tuple(r.holding for r in self.way.rentals)
-        standing = Standing(CashLedger((), self.horizon, self.ends), holdings, self.way.owned)
-        spent = [usd - standing.left_usd(m) * discount(m, self.rate) for m, usd in enumerate(paid)]
+        option = PaymentOption(CashLedger((), self.horizon, self.ends), holdings, self.way.owned)
+        spent = [usd - option.left_usd(m) * discount(m, self.rate) for m, usd in enumerate(paid)]
         spent[self.horizon] = self.way.present_value_usd or 0.0
         return spent
 

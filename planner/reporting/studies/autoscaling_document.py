@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.deploy.replayed import GroupStudy, PolicyRun
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.document import (
     Column,
     Document,
@@ -58,12 +58,12 @@ def headline(studies: Sequence[GroupStudy]) -> str:
     kept = [w for w in whole if w[1] == 0]
     if kept:
         name, _, hours = min(kept, key=lambda w: w[2])
-        text = f"misses nothing with the fewest GPU-hours: {say.significant(hours)} over the trace."
+        text = f"misses nothing with the fewest GPU-hours: {rounding.significant(hours)} over the trace."
         return _sentence(f"{NAMES[name]} {text}")
     name, missed, hours = min(whole, key=lambda w: (w[1], w[2]))
     return (
-        f"No policy misses nothing; {NAMES[name]} misses least, {say.share(missed)} of the requests, "
-        f"with {say.significant(hours)} GPU-hours."
+        f"No policy misses nothing; {NAMES[name]} misses least, {rounding.share(missed)} of the requests, "
+        f"with {rounding.significant(hours)} GPU-hours."
     )
 
 
@@ -91,7 +91,7 @@ def policies_table(studies: Sequence[GroupStudy]) -> Table:
     rows = tuple(_row(s, r, several=several) for s in studies for r in s.runs)
     note = "; ".join(
         f"{s.service}: an ideal fleet that follows every rate without delay takes "
-        f"{say.significant(s.least_gpu_hours)} GPU-hours"
+        f"{rounding.significant(s.least_gpu_hours)} GPU-hours"
         for s in studies
     )
     return Table("policies", "Policies", columns, rows, f"{note}.")
@@ -150,11 +150,11 @@ def _row(study: GroupStudy, run: PolicyRun, *, several: bool) -> tuple[Value, ..
 def _basis(study: GroupStudy) -> str:
     trace = study.trace
     return (
-        f"{study.service}: {study.layout}, each with a capacity of {say.qps(study.capacity_qps)} within "
+        f"{study.service}: {study.layout}, each with a capacity of {rounding.qps(study.capacity_qps)} within "
         "the targets; "
-        f"a replica serves {say.seconds(study.start_up_s)} after it is requested. "
-        f"{say.seconds(trace.duration_s)} of rates in {len(trace.rate_qps):,} windows, up to "
-        f"{say.qps(float(trace.rate_qps.max()))}. Queue threshold "
+        f"a replica serves {rounding.seconds(study.start_up_s)} after it is requested. "
+        f"{rounding.seconds(trace.duration_s)} of rates in {len(trace.rate_qps):,} windows, up to "
+        f"{rounding.qps(float(trace.rate_qps.max()))}. Queue threshold "
         f"{study.launch.queue_threshold:,} requests a replica."
     )
 

@@ -7,7 +7,7 @@ from planner.plan.labels import busiest_qps, headroom_qps, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
 from planner.reporting import rounding
-from planner.reporting.charts import money as charts
+from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
     Block,
     Cell,
@@ -60,7 +60,7 @@ def comparison_document(comparison: Comparison) -> Document:
     blocks: list[Block] = [_transposed(rows, comparison) if few else rows]
     costs = {o.label: o.totals.usd_per_hour for o in comparison.ranked if o.totals}
     if costs:
-        blocks.append(charts.costs("Cost by option, USD per hour", costs, next(iter(costs))))
+        blocks.append(money_charts.costs("Cost by option, USD per hour", costs, next(iter(costs))))
     return Document(
         title=f"Comparison: {comparison.scenario.name}",
         headline=verdict(comparison),

@@ -7,7 +7,7 @@ from collections import Counter
 from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
 from planner.fleet.program.problem import Problem, Solution
 from planner.reporting import rounding
-from planner.reporting.charts import money as charts
+from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
     Block,
     Cell,
@@ -72,7 +72,7 @@ def _latency(found: Frontiers) -> tuple[Block, ...]:
         "Each row is the cheapest fleet under its bound, all other targets as stated; no other row is "
         f"both cheaper and faster. {UNSIMULATED}"
     )
-    figure = charts.cost_curve(
+    figure = money_charts.cost_curve(
         f"Cost against {key}",
         f"{key} at most, seconds",
         [(p.bound, p.usd_per_hour) for p in found.latency],

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from planner.comparison.sweeps import Sweep, SweepPoint
 from planner.plan.labels import simulated
-from planner.reporting.charts import money as charts
+from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
     Block,
     Column,
@@ -107,7 +107,7 @@ def flips_records(sweep: Sweep) -> list[dict[str, object]]:
 
 def cost_figure(sweep: Sweep) -> Figure:
     """The cost curve with its flips."""
-    return charts.cost_curve(
+    return money_charts.cost_curve(
         f"Cost against {sweep.axis.title.lower()}",
         sweep.axis.title,
         [(p.value, _usd(p)) for p in sweep.points],

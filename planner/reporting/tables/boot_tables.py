@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.document import Column, Document, Items, Quantity, Section, Table
 from planner.sizing.boot_log.check import BootCheck
 from planner.sizing.boot_log.parts import PartCheck
@@ -73,15 +73,15 @@ def check_mapping(check: BootCheck) -> dict[str, object]:
 
 def _size(part: PartCheck, value: float | None) -> str:
     if value is None:
-        return say.UNKNOWN
+        return rounding.UNKNOWN
     if part.unit == "bytes":
-        return f"{say.fixed(value / GIB)} GiB"
+        return f"{rounding.fixed(value / GIB)} GiB"
     if part.unit == "sequences":
-        return say.fixed(value)
-    return say.count(value) + (" B" if part.unit == "bytes per token" else "")
+        return rounding.fixed(value)
+    return rounding.count(value) + (" B" if part.unit == "bytes per token" else "")
 
 
 def _difference(part: PartCheck) -> str:
     if not part.comparable:
         return "not the same"
-    return say.UNKNOWN if part.difference is None else f"{100 * part.difference:+.1f} %"
+    return rounding.UNKNOWN if part.difference is None else f"{100 * part.difference:+.1f} %"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.document import (
     Column,
     Document,
@@ -29,7 +29,7 @@ def quick_document(answer: QuickAnswer) -> Document:
     pool = (_pool_table(answer.pool),) if answer.pool else ()
     return Document(
         title="Rule of thumb",
-        headline=f"{say.fixed(answer.estimate.total_gb)} GB for {answer.params / 1e9:.2f} B parameters",
+        headline=f"{rounding.fixed(answer.estimate.total_gb)} GB for {answer.params / 1e9:.2f} B parameters",
         sections=(
             Section("rule", "Rule", (_estimate_table(answer),)),
             Section("precision", "By precision", (_precision_table(answer.params),)),
@@ -69,9 +69,13 @@ def _estimate_table(answer: QuickAnswer) -> Table:
     exact = answer.exact or {}
     estimate = answer.estimate
     rows = [
-        ("weights", say.fixed(estimate.weights_gb), say.fixed(exact.get("weights_gb"))),
-        ("KV cache", say.fixed(estimate.kv_gb), say.fixed(exact.get("kv_gb"))),
-        ("with 20 % on top", say.fixed(estimate.total_gb), say.fixed(exact.get("total_gb"))),
+        ("weights", rounding.fixed(estimate.weights_gb), rounding.fixed(exact.get("weights_gb"))),
+        ("KV cache", rounding.fixed(estimate.kv_gb), rounding.fixed(exact.get("kv_gb"))),
+        (
+            "with 20 % on top",
+            rounding.fixed(estimate.total_gb),
+            rounding.fixed(exact.get("total_gb")),
+        ),
     ]
     columns = [Column("part", "part"), Column("rule", "rule [GB]", Quantity.NUMBER)]
     if exact:
@@ -90,7 +94,11 @@ def _precision_table(params: float) -> Table:
             Column("redundant", f"x {BUFFER:g} [GB]", Quantity.NUMBER),
         ),
         tuple(
-            (name, say.fixed(weights_gb(params, size)), say.fixed(weights_gb(params, size, BUFFER)))
+            (
+                name,
+                rounding.fixed(weights_gb(params, size)),
+                rounding.fixed(weights_gb(params, size, BUFFER)),
+            )
             for name, size in BYTES_PER_PARAMETER.items()
         ),
     )
@@ -106,14 +114,14 @@ def _pool_table(pool: QuickPool) -> Table:
             Column("tokens", "tokens", Quantity.COUNT),
             Column("sequences", "sequences", Quantity.COUNT),
         ),
-        ((say.fixed(pool.pool_gb), pool.bytes_per_token, pool.tokens, pool.sequences),),
+        ((rounding.fixed(pool.pool_gb), pool.bytes_per_token, pool.tokens, pool.sequences),),
     )
 
 
 def nanochat_document(memory: NanochatMemory, notes: Sequence[str]) -> Document:
     """``planner memory nanochat``."""
     rows = tuple(
-        (name.replace("_", " "), say.fixed(size, 3)) for name, size in memory.in_gb().items()
+        (name.replace("_", " "), rounding.fixed(size, 3)) for name, size in memory.in_gb().items()
     )
     table = Table(
         "nanochat",
@@ -124,7 +132,7 @@ def nanochat_document(memory: NanochatMemory, notes: Sequence[str]) -> Document:
     return Document(
         title=f"nanochat d{memory.depth}",
         headline=f"{memory.parameters / 1e6:,.1f} M parameters, width {memory.width:,}; "
-        f"{say.fixed(memory.total_bytes / GB)} GB, recommended {memory.recommended_bytes / GB:.1f} GB",
+        f"{rounding.fixed(memory.total_bytes / GB)} GB, recommended {memory.recommended_bytes / GB:.1f} GB",
         sections=(Section("memory", "Memory", (table,)), _notes(notes)),
     )
 
@@ -144,10 +152,14 @@ def training_document(
     model: str, job: TrainingJob, memory: TrainingMemory, gpu: str | None, notes: Sequence[str]
 ) -> Document:
     """``planner memory training``: each GPU's parts, and the rules of thumb beside them."""
-    rows = [(part, say.fixed(size / GIB)) for part, size in memory.parts_bytes().items()]
-    rows.append(("total", say.fixed(memory.total_bytes / GIB)))
+    rows = [(part, rounding.fixed(size / GIB)) for part, size in memory.parts_bytes().items()]
+    rows.append(("total", rounding.fixed(memory.total_bytes / GIB)))
     low, high = memory.rule_of_thumb_gb
-    rule = say.fixed(low, 0) if low == high else f"{say.fixed(low, 0)} to {say.fixed(high, 0)}"
+    rule = (
+        rounding.fixed(low, 0)
+        if low == high
+        else f"{rounding.fixed(low, 0)} to {rounding.fixed(high, 0)}"
+    )
     whole = memory.total_bytes * memory.gpus / GB
     compare = Table(
         "rules",
@@ -156,12 +168,12 @@ def training_document(
         (
             (
                 f"exact, over {counted(memory.gpus, 'GPU')}",
-                say.fixed(whole, 0),
+                rounding.fixed(whole, 0),
             ),
             (f"rule of thumb for {job.method.value} fine-tuning", rule),
             (
                 "activations by the published GPT formula, one rank",
-                say.fixed(memory.published_activations_bytes / GB, 1),
+                rounding.fixed(memory.published_activations_bytes / GB, 1),
             ),
         ),
     )
@@ -176,7 +188,7 @@ def training_document(
         fit = f"; {verdict} on {gpu}, {enough} at this TP, PP and ZeRO stage"
     return Document(
         title=f"{model}: {job.method.value} fine-tuning with {job.optimizer}",
-        headline=f"{say.fixed(memory.total_bytes / GIB)} GiB on each of "
+        headline=f"{rounding.fixed(memory.total_bytes / GIB)} GiB on each of "
         f"{counted(memory.gpus, 'GPU')}{fit}",
         sections=(
             Section(
@@ -228,15 +240,15 @@ def training_mapping(
 def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]) -> Document:
     """``planner memory measured-vs-theory``."""
     rows: list[tuple[str, str, str]] = [
-        ("exact weights", say.fixed(result.exact_gib, 3), " "),
-        ("stated theory", say.fixed(result.stated_gib, 3), " "),
+        ("exact weights", rounding.fixed(result.exact_gib, 3), " "),
+        ("stated theory", rounding.fixed(result.stated_gib, 3), " "),
         (
             "measured weights",
-            say.fixed(result.measured_gib, 3),
+            rounding.fixed(result.measured_gib, 3),
             f"{_percent(result.over_stated)} of stated, {_percent(result.over_exact)} of exact",
         ),
-        ("driver-reported", say.fixed(result.driver_gib), " "),
-        ("  beyond weights and overhead", say.fixed(result.unexplained_gib), " "),
+        ("driver-reported", rounding.fixed(result.driver_gib), " "),
+        ("  beyond weights and overhead", rounding.fixed(result.unexplained_gib), " "),
     ]
     tables = [
         Table(
@@ -247,15 +259,15 @@ def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]
                 Column("gib", "GiB", Quantity.NUMBER),
                 Column("against", "against theory"),
             ),
-            tuple(row for row in rows if row[1] != say.UNKNOWN),
+            tuple(row for row in rows if row[1] != rounding.UNKNOWN),
         )
     ]
     if result.points:
         fit = ""
         if result.slope_mib_per_token is not None and result.fixed_gib is not None:
             fit = (
-                f"Straight line: {say.fixed(result.slope_mib_per_token, 3)} MiB a token and "
-                f"{say.fixed(result.fixed_gib * 1024, 1)} MiB fixed."
+                f"Straight line: {rounding.fixed(result.slope_mib_per_token, 3)} MiB a token and "
+                f"{rounding.fixed(result.fixed_gib * 1024, 1)} MiB fixed."
             )
         tables.append(
             Table(
@@ -267,7 +279,7 @@ def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]
                     Column("mib_per_token", "MiB a token", Quantity.NUMBER),
                 ),
                 tuple(
-                    (p.tokens, say.fixed(p.overhead_gib, 3), say.fixed(p.mib_per_token))
+                    (p.tokens, rounding.fixed(p.overhead_gib, 3), rounding.fixed(p.mib_per_token))
                     for p in result.points
                 ),
                 fit,
@@ -275,7 +287,7 @@ def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]
         )
     return Document(
         title=f"{model}: measured against theory",
-        headline=f"{result.parameters:,} parameters, {say.fixed(result.exact_gib, 3)} GiB of weights",
+        headline=f"{result.parameters:,} parameters, {rounding.fixed(result.exact_gib, 3)} GiB of weights",
         sections=(Section("weights", "Weights", tuple(tables)), _notes(notes)),
     )
 
@@ -305,7 +317,7 @@ def measured_mapping(
 
 
 def _percent(ratio: float | None) -> str:
-    return say.UNKNOWN if ratio is None else f"{100 * ratio:+.2f} %"
+    return rounding.UNKNOWN if ratio is None else f"{100 * ratio:+.2f} %"
 
 
 def _notes(lines: Sequence[str]) -> Section:

@@ -11,7 +11,7 @@ from planner.catalog.model import ModelSpec
 from planner.catalog.money_rows import ApiBatchRow, ApiPriceRow, ServerRow
 from planner.catalog.offer import Offer
 from planner.catalog.support import SupportRule
-from planner.reporting.document import Column, Quantity, Table
+from planner.reporting.document import Column, Quantity, Table, rows_of
 from planner.sizing.parameters import count_parameters
 
 NUMBER, TEXT = Quantity.NUMBER, Quantity.TEXT
@@ -92,22 +92,11 @@ def offers_table(offers: Iterable[Offer]) -> Table:
         Column("as_of", "as of"),
         Column("confidence", "confidence"),
     )
-    cheapest = sorted(offers, key=lambda offer: (offer.usd_per_gpu_hour, offer.key))
-    rows = tuple(
-        (
-            offer.usd_per_gpu_hour,
-            offer.usd_per_hour,
-            offer.gpu,
-            offer.gpu_count,
-            offer.provider,
-            offer.region + (" (government)" if offer.government else ""),
-            offer.instance_type,
-            offer.term.value,
-            offer.tier,
-            offer.as_of,
-            offer.confidence,
-        )
-        for offer in cheapest
+    rows = rows_of(
+        sorted(offers, key=lambda offer: (offer.usd_per_gpu_hour, offer.key)),
+        columns,
+        region=lambda offer: offer.region + (" (government)" if offer.government else ""),
+        term=lambda offer: offer.term.value,
     )
     return Table("offers", "Offers, cheapest per GPU-hour first", columns, rows)
 
@@ -126,20 +115,11 @@ def engines_table(engines: Iterable[EngineSpec]) -> Table:
         Column("prefix_caching", "prefix cache"),
         Column("as_of", "as of"),
     )
-    rows = tuple(
-        (
-            engine.name,
-            engine.version,
-            engine.scheduler.value,
-            engine.memory_budget,
-            engine.memory_fraction,
-            engine.max_num_seqs,
-            engine.max_num_batched_tokens,
-            engine.kv_block_tokens,
-            "yes" if engine.prefix_caching else "no",
-            engine.as_of,
-        )
-        for engine in engines
+    rows = rows_of(
+        engines,
+        columns,
+        scheduler=lambda engine: engine.scheduler.value,
+        prefix_caching=lambda engine: "yes" if engine.prefix_caching else "no",
     )
     return Table("engines", "Engines", columns, rows, "Some defaults differ by GPU class.")
 
@@ -155,17 +135,13 @@ def formats_table(formats: Iterable[FormatRow]) -> Table:
         Column("keeps", "stays in 16 bits"),
         Column("aliases", "also"),
     )
-    rows = tuple(
-        (
-            row.kind,
-            row.name,
-            row.bits,
-            _scales(row),
-            f"16 bits ({row.compute} weights)" if row.weight_only else row.compute,
-            row.keeps.replace(";", ", "),
-            row.aliases.replace(";", ", "),
-        )
-        for row in formats
+    rows = rows_of(
+        formats,
+        columns,
+        scales=_scales,
+        compute=lambda row: f"16 bits ({row.compute} weights)" if row.weight_only else row.compute,
+        keeps=lambda row: row.keeps.replace(";", ", "),
+        aliases=lambda row: row.aliases.replace(";", ", "),
     )
     return Table("formats", "Number formats", columns, rows)
 
@@ -186,10 +162,7 @@ def rules_table(rules: Iterable[SupportRule]) -> Table:
         Column("source", "source"),
         Column("as_of", "as of"),
     )
-    rows = tuple(
-        (rule.reason, ", ".join(rule.when.engines) or "all", rule.source, rule.as_of)
-        for rule in rules
-    )
+    rows = rows_of(rules, columns, engines=lambda rule: ", ".join(rule.when.engines) or "all")
     return Table("rules", "What would not launch", columns, rows)
 
 
@@ -204,18 +177,8 @@ def apis_table(prices: Iterable[ApiPriceRow]) -> Table:
         Column("as_of", "as of"),
         Column("confidence", "confidence"),
     )
-    rows = tuple(
-        (
-            price.model,
-            price.provider,
-            price.input_usd_per_million,
-            price.cached_input_usd_per_million,
-            price.output_usd_per_million,
-            price.as_of,
-            price.confidence,
-        )
-        for price in sorted(prices, key=lambda p: (p.model.lower(), p.output_usd_per_million))
-    )
+    ranked = sorted(prices, key=lambda p: (p.model.lower(), p.output_usd_per_million))
+    rows = rows_of(ranked, columns)
     return Table("apis", "Hosted APIs, per million tokens", columns, rows)
 
 
@@ -229,10 +192,7 @@ def batches_table(batches: Iterable[ApiBatchRow]) -> Table:
         Column("confidence", "confidence"),
         Column("note", "note"),
     )
-    rows = tuple(
-        (b.provider, b.discount, b.within_hours, b.as_of, b.confidence, b.note) for b in batches
-    )
-    return Table("batches", "Hosted APIs, requests in a batch", columns, rows)
+    return Table("batches", "Hosted APIs, requests in a batch", columns, rows_of(batches, columns))
 
 
 def servers_table(servers: Iterable[ServerRow]) -> Table:
@@ -249,22 +209,7 @@ def servers_table(servers: Iterable[ServerRow]) -> Table:
         Column("confidence", "confidence"),
         Column("as_of", "as of"),
     )
-    rows = tuple(
-        (
-            server.name,
-            server.gpu,
-            server.gpus,
-            server.price_usd,
-            server.price_low_usd,
-            server.price_high_usd,
-            server.max_power_kw,
-            server.idle_power_kw,
-            server.confidence,
-            server.as_of,
-        )
-        for server in servers
-    )
-    return Table("servers", "Servers that can be bought", columns, rows)
+    return Table("servers", "Servers that can be bought", columns, rows_of(servers, columns))
 
 
 def prices_table(offers: Iterable[Offer]) -> Table:

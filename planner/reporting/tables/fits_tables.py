@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.document import Column, Document, Quantity, Section, Table
 from planner.sizing.fits import FitQuestion, FitVerdict, GpuFit
 from planner.units import counted
@@ -80,7 +80,7 @@ def _fits_table(fits: Sequence[GpuFit], weights: str, by_model: bool) -> Table:
 
 def _fit_cell(fit: GpuFit | None) -> str:
     if fit is None:
-        return say.UNKNOWN
+        return rounding.UNKNOWN
     if fit.verdict is FitVerdict.NOT:
         return "·"
-    return say.compact(fit.tokens) + ("!" if fit.verdict is FitVerdict.TIGHT else "")
+    return rounding.compact(fit.tokens) + ("!" if fit.verdict is FitVerdict.TIGHT else "")

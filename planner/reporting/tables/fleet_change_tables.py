@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.importing.changes import FleetChange
-from planner.reporting.document import Column, Document, Section, Table
+from planner.reporting.document import Column, Document, Section, Table, rows_of
+from planner.units import counted
 
 
 def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document:
@@ -14,7 +15,7 @@ def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document
     headline = (
         "the running fleet is the plan's"
         if not differing
-        else f"{differing} difference{'' if differing == 1 else 's'} between the running fleet and the plan"
+        else f"{counted(differing, 'difference')} between the running fleet and the plan"
     )
     columns = (
         Column("mark", ""),
@@ -23,7 +24,6 @@ def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document
         Column("running", "Running"),
         Column("planned", "Planned"),
     )
-    rows = tuple((c.mark, c.service, c.what, c.running, c.planned) for c in changes)
     note = "+ start, - stop, ~ change, = stays."
-    table = Table("changes", "What to change", columns, rows, note)
+    table = Table("changes", "What to change", columns, rows_of(changes, columns), note)
     return Document(name, headline, (Section("changes", "What to change", (table,)),))

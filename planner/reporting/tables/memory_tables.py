@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.document import (
     Code,
     Column,
@@ -37,7 +37,7 @@ def model_document(
     if launch or before:
         blocks = (*((Items(before),) if before else ()), *((Code(launch),) if launch else ()))
         sections.append(Section("launch", "Launch", blocks))
-    sections.append(_notes(_told(result) + _reasons(result)))
+    sections.append(_notes(_remarks(result) + _reasons(result)))
     active = (
         "" if parameters.active == parameters.total else f", {_billions(parameters.active)} active"
     )
@@ -74,7 +74,7 @@ def model_mapping(
         },
         "state_bytes_per_sequence": result.state_bytes_per_sequence,
         "memory": _memory_mapping(result),
-        "notes": [*_told(result)],
+        "notes": [*_remarks(result)],
         **({"launch": list(launch)} if launch else {}),
         **({"launch_notes": list(before)} if before else {}),
     }
@@ -102,13 +102,17 @@ def _counted(parameters: ParameterCount) -> str:
 def _model_table(result: ModelMemory) -> Table:
     parameters = result.parameters
     rows = [
-        ("language model", parameters.total, say.fixed(result.weights_bytes / GIB)),
+        ("language model", parameters.total, rounding.fixed(result.weights_bytes / GIB)),
     ]
     if parameters.active != parameters.total:
         rows.append(("  of it active per token", parameters.active, " "))
     if parameters.vision:
         rows.append(
-            ("vision or audio encoder", parameters.vision, say.fixed(result.vision_bytes / GIB))
+            (
+                "vision or audio encoder",
+                parameters.vision,
+                rounding.fixed(result.vision_bytes / GIB),
+            )
         )
     if parameters.mtp:
         rows.append(("multi-token prediction layers", parameters.mtp, " "))
@@ -150,10 +154,10 @@ def _partition_table(result: ModelMemory) -> Table:
     assert layout is not None
     assert deployment is not None
     rows = [
-        (MEMORY_PARTS[part], say.fixed(size / GIB), size / layout.total_bytes)
+        (MEMORY_PARTS[part], rounding.fixed(size / GIB), size / layout.total_bytes)
         for part, size in layout.parts_bytes().items()
     ]
-    rows.append((WHOLE_GPU, say.fixed(layout.total_bytes / GIB), 1.0))
+    rows.append((WHOLE_GPU, rounding.fixed(layout.total_bytes / GIB), 1.0))
     return Table(
         "partition",
         f"Memory of each GPU: {deployment.label}",
@@ -164,7 +168,7 @@ def _partition_table(result: ModelMemory) -> Table:
         ),
         tuple(rows),
         f"{deployment.engine.name} {deployment.engine.version}, memory fraction "
-        f"{say.significant(result.memory_fraction)} ({deployment.engine.memory_budget}).",
+        f"{rounding.significant(result.memory_fraction)} ({deployment.engine.memory_budget}).",
     )
 
 
@@ -172,20 +176,20 @@ def _holds_table(result: ModelMemory) -> Table:
     requested = f"{result.concurrency:,} x {result.context_tokens:,} tokens"
     where = "on each GPU" if result.layout is not None else "in all"
     rows: list[tuple[str, str]] = [
-        (f"KV cache of {requested}, {where}", f"{say.fixed(result.kv_needed_bytes / GIB)} GiB")
+        (f"KV cache of {requested}, {where}", f"{rounding.fixed(result.kv_needed_bytes / GIB)} GiB")
     ]
     if result.layout is None:
         total = result.weights_bytes + result.vision_bytes + result.kv_needed_bytes
-        rows.append(("weights and KV cache", f"{say.fixed(total / GIB)} GiB"))
+        rows.append(("weights and KV cache", f"{rounding.fixed(total / GIB)} GiB"))
     else:
         free = result.layout.kv_pool_bytes - result.kv_needed_bytes
         rows += [
-            ("pool left after it, on each GPU", f"{say.fixed(free / GIB)} GiB"),
-            ("tokens in the replica's pool", say.count(result.layout.kv_pool_tokens)),
-            ("longest context of one sequence", say.count(result.longest_context_tokens)),
+            ("pool left after it, on each GPU", f"{rounding.fixed(free / GIB)} GiB"),
+            ("tokens in the replica's pool", rounding.count(result.layout.kv_pool_tokens)),
+            ("longest context of one sequence", rounding.count(result.longest_context_tokens)),
             (
                 f"one request of {result.context_tokens:,} tokens, as the engine admits it",
-                f"{say.fixed(result.layout.reserved_bytes(result.context_tokens) / GIB)} GiB",
+                f"{rounding.fixed(result.layout.reserved_bytes(result.context_tokens) / GIB)} GiB",
             ),
             (f"sequences of {result.context_tokens:,} tokens", _sequences(result)),
         ]
@@ -200,7 +204,9 @@ def _holds_table(result: ModelMemory) -> Table:
 def _sequences(result: ModelMemory) -> str:
     """Whole sequences, and below ten the fraction that an engine prints."""
     held = result.sequences_held
-    return say.count(result.max_sequences) if held is None or held >= 10 else say.fixed(held)
+    return (
+        rounding.count(result.max_sequences) if held is None or held >= 10 else rounding.fixed(held)
+    )
 
 
 def _memory_mapping(result: ModelMemory) -> dict[str, object]:
@@ -254,7 +260,7 @@ def _verdict(result: ModelMemory) -> str:
     return f"{where} {'holds' if result.holds else 'does not hold'} {requested}"
 
 
-def _told(result: ModelMemory) -> tuple[str, ...]:
+def _remarks(result: ModelMemory) -> tuple[str, ...]:
     """What stands in the way first, then what is approximate."""
     beyond = (
         (f"{result.beyond_context}: engines refuse a longer context unless overridden",)

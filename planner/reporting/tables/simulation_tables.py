@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.reporting import rounding as say
-from planner.reporting.charts import canvas
+from planner.reporting import rounding
+from planner.reporting.charts import canvas, figures
 from planner.reporting.document import (
     Block,
     Column,
@@ -23,6 +22,7 @@ from planner.reporting.document import (
 )
 from planner.serving.simulation.service_simulation import StudiedService
 from planner.serving.simulation.simulation_result import SimulationResult, Study, TargetOutcome
+from planner.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,17 +62,16 @@ def _blocks(check: StudiedService, suffix: str) -> list[Block]:
     study, each = check.study, check.prompts_per_call
     run = study.runs[0]
     measured = sum(int(r.measured.sum()) for r in study.runs)
-    replicas = f"{run.replicas} replica{'' if run.replicas == 1 else 's'}"
-    runs = f"{len(study.runs)} replication{'' if len(study.runs) == 1 else 's'}"
+    replicas, runs = counted(run.replicas, "replica"), counted(len(study.runs), "replication")
     noun = "calls" if each > 1 else "requests"
     text = (
         f"{_arriving(check.rate_qps, each)}; {measured:,} {noun} measured over "
-        f"{say.seconds(check.window.measured_s)} after a warm-up of "
-        f"{say.seconds(check.window.warm_up_s)}, {runs}, {replicas}; "
-        f"the last ended after {say.seconds(run.end_of_run_s)}"
+        f"{rounding.seconds(check.window.measured_s)} after a warm-up of "
+        f"{rounding.seconds(check.window.warm_up_s)}, {runs}, {replicas}; "
+        f"the last ended after {rounding.seconds(run.end_of_run_s)}"
     )
     if check.window.slice_share < 1:
-        text += f" (a slice of the fleet: {say.share(check.window.slice_share)})"
+        text += f" (a slice of the fleet: {rounding.share(check.window.slice_share)})"
     blocks: list[Block] = [Paragraph(text + ".")]
     if study.overloaded:
         blocks.append(Paragraph("The backlog kept growing and the run was stopped.", warning=True))
@@ -92,7 +91,7 @@ def _blocks(check: StudiedService, suffix: str) -> list[Block]:
 def _arriving(rate_qps: float, each: int) -> str:
     """What arrives, and how prompts that come several a call do."""
     if each == 1:
-        return f"{say.qps(rate_qps)} arrive"
+        return f"{rounding.qps(rate_qps)} arrive"
     return f"{rate_qps:,.4g} prompts/s arrive in calls of {each}"
 
 
@@ -165,7 +164,7 @@ def _series_figure(run: SimulationResult, suffix: str) -> Figure:
     description = (
         f"Requests running: mean {series.running.mean():.0f}, most {series.running.max():.0f}; "
         f"waiting: mean {series.waiting.mean():.1f}, most {series.waiting.max():.0f}; "
-        f"KV pool in use: most {say.share(float(series.kv_used_share.max()))}."
+        f"KV pool in use: most {rounding.share(float(series.kv_used_share.max()))}."
     )
 
     def paint(axes: Axes) -> None:
@@ -176,7 +175,7 @@ def _series_figure(run: SimulationResult, suffix: str) -> Figure:
         axes.legend(loc="upper left", fontsize=8)
 
     key, title = f"load{suffix}".replace("_", "-"), "Requests in the fleet over time"
-    return Figure(key, title, description, partial(canvas.draw, key, title, description, paint))
+    return figures.figure(key, title, description, paint, 2.7)
 
 
 def requests_table(checks: dict[str, StudiedService]) -> Table:

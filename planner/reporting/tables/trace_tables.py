@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from planner.reporting import rounding as say
+from planner.reporting import rounding
 from planner.reporting.document import (
     Block,
     Cell,
@@ -27,14 +27,14 @@ def trace_document(s: TraceStatistics) -> Document:
     """``planner trace describe``: rates, lengths and prefix reuse."""
     headline = f"{s.requests:,} requests"
     if s.mean_qps is not None:
-        headline += f" over {say.seconds(s.span_s)}, {say.qps(s.mean_qps)} on average"
+        headline += f" over {rounding.seconds(s.span_s)}, {rounding.qps(s.mean_qps)} on average"
     sections = [Section("lengths", "Lengths", (_lengths(s), *_read_as(s)))]
     if s.mean_qps is not None:
         blocks: tuple[Block, ...] = (_rates(s), *_remarks(s))
         sections.insert(0, Section("rates", "Rates", blocks))
     if s.prefix_share is not None:
         text = (
-            f"{say.share(s.prefix_share)} of the prompt tokens are in leading blocks shared with an "
+            f"{rounding.share(s.prefix_share)} of the prompt tokens are in leading blocks shared with an "
             "earlier prompt: what a prefix cache that never evicts would save."
         )
         if s.conversations is not None:
@@ -66,7 +66,7 @@ def _rates(s: TraceStatistics) -> Table:
     mean = s.mean_qps or 1.0
     rows = tuple((w, q, q / mean, s.burst_cv.get(w)) for w, q in s.peak_qps.items())
     note = (
-        f"Interarrival CV {say.significant(s.interarrival_cv)} (1 for a Poisson process). "
+        f"Interarrival CV {rounding.significant(s.interarrival_cv)} (1 for a Poisson process). "
         "Burstiness: spread of the counts in windows over that of a Poisson process."
     )
     return Table("rates", "Rates", columns, rows, note)
@@ -108,5 +108,5 @@ def _lengths(s: TraceStatistics) -> Table:
         (name, part.mean, part.cv, *part.quantiles.values())
         for name, part in (("prompt", s.prompt), ("output", s.output))
     )
-    note = f"Correlation of prompt and output lengths: {say.significant(s.correlation)}."
+    note = f"Correlation of prompt and output lengths: {rounding.significant(s.correlation)}."
     return Table("lengths", "Lengths", columns, rows, note)

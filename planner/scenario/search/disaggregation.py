@@ -6,12 +6,7 @@ import math
 import re
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import AfterValidator, BeforeValidator
 
 from planner.scenario.fields import (
     Degrees,
@@ -20,6 +15,7 @@ from planner.scenario.fields import (
     SomeNames,
     StrictDocument,
     as_tuple,
+    omit_defaults,
     some,
 )
 
@@ -98,14 +94,7 @@ class Disaggregation(StrictDocument):
         """Whether the pools of a unit may run on two GPU types."""
         return self.prefill_gpus is not None or self.decode_gpus is not None
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_requested(
-        self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, object]:
-        """A search that names no GPUs for its pools reads as it always did."""
-        text: dict[str, object] = write(self)
-        unstated = [k for k in ("prefill_gpus", "decode_gpus") if text.get(k, k) is None]
-        return {key: value for key, value in text.items() if key not in unstated}
+    _written = omit_defaults("prefill_gpus", "decode_gpus")
 
     @property
     def counts(self) -> tuple[tuple[int, int], ...]:

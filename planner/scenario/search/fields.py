@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
 from planner.scenario.fields import (
     AllOrNames,
@@ -21,6 +15,7 @@ from planner.scenario.fields import (
     SomeNames,
     StrictDocument,
     field_error,
+    omit_defaults,
 )
 from planner.scenario.search.disaggregation import Disaggregation, requested
 from planner.scenario.search.kv_offload import KvOffload
@@ -45,15 +40,7 @@ class Settings(StrictDocument):
     kv_offload: KvOffload | None = None
     decode_context_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_left(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Settings without KV offload and divided contexts read as they always did."""
-        written: dict[str, object] = write(self)
-        if self.decode_context_parallel == 1:
-            written.pop("decode_context_parallel", None)
-        if written.get("kv_offload") is None:
-            written.pop("kv_offload", None)
-        return written
+    _written = omit_defaults("kv_offload", "decode_context_parallel")
 
 
 class Search(StrictDocument):
@@ -97,18 +84,4 @@ class Search(StrictDocument):
             )
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_requested(
-        self, write: SerializerFunctionWrapHandler
-    ) -> dict[str, object]:
-        """A plan of a search that asks for none of these reads as it always did."""
-        text: dict[str, object] = write(self)
-        if self.speculative == (NONE,):
-            text.pop("speculative", None)
-        if not text.get("reserved_memory"):
-            text.pop("reserved_memory", None)
-        if text.get("disaggregation") is None:
-            text.pop("disaggregation", None)
-        if text.get("spanning_nodes") == 1:
-            text.pop("spanning_nodes")
-        return text
+    _written = omit_defaults("disaggregation", "spanning_nodes", "speculative", "reserved_memory")

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from planner.scenario.changes import FieldChange, with_changes
+from planner.scenario.path_fields import from_working_directory
 from planner.scenario.reader import MAX_SCENARIO_BYTES, decoded, find_scenario, read_source
 from planner.scenario.text.yaml_source import Loader, Loc, parse_source
 from planner.standard_input import NAME, is_stdin, stdin_bytes
@@ -35,7 +36,8 @@ def changed_text(text: str, changes: Sequence[FieldChange], where: str) -> str:
         before = parse_source(text, where)
         after = with_changes(before, (change,))
         loc = next(iter(after.given))
-        edited = _placed(text, loc, change.value)
+        value = from_working_directory(change.field, change.value, where)
+        edited = _placed(text, loc, value)
         if edited is None or _as_json(parse_source(edited, where).data) != after.data:
             edited = yaml.safe_dump(after.data, sort_keys=False, allow_unicode=True)
         text = edited

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +23,15 @@ from planner.serving.closed_form.conversation_load import (
     settled,
     unbounded,
 )
-from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
+from planner.serving.closed_form.percentiles_at_rate import latencies_at
 from planner.serving.closed_form.rate_states import (
     LADDER,
-    LATE,
     WHOLE,
     RateStates,
     solve_together,
 )
 from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
-from planner.serving.closed_form.steady_state import SteadyState, at_one_rate, steady_state
+from planner.serving.closed_form.steady_state import SteadyState, steady_state
 from planner.serving.closed_form.target_margins import ladder_margins, margins_at, worst_margin
 from planner.serving.limits import ReplicaLimits, replica_limits
 from planner.sizing.layout import MemoryLayout
@@ -42,9 +40,6 @@ from planner.workload.lengths import JointLengths
 
 Floats = NDArray[np.float64]
 
-_REPORTED = (50.0, 99.0)
-_GRID = 32
-_WIDEST_S = 1e4
 SATURATED = 0.95  # of the ceiling: no looser target gains more than the rest
 FEW_WAIT = 0.02  # of the slots
 SLOT_SHARE = 0.5  # of the requests that may be late: more of them wait for a batch slot
@@ -301,66 +296,11 @@ def _at(s: SteadyState, slo: Slo, qps: float, limited_by: LimitedBy, ceiling: fl
         concurrency=batch + at(s.waiting) + qps * prefill,
         kv_used_share=min(1.0, batch * c.kv_bytes_per_request / c.kv_pool_bytes),
         utilisation=min(1.0, qps / ceiling),
-        latency_s=_latencies(c, qps, s.arrival_cv, slo),
+        latency_s=latencies_at(c, qps, s.arrival_cv, slo),
         limited_by=limited_by,
         tpot_mean_s=at((s.share * s.step_s).sum(axis=1)) / c.tokens_per_step,
         pool_wait_share=at(s.waiting_share) if c.slot_bound == CapacityLimit.KV_POOL else 0.0,
     )
-
-
-def _latencies(
-    curves: ReplicaCurves, qps: float, arrival_cv: float, slo: Slo
-) -> LatencyPercentiles:
-    """Percentiles [s] at one rate, those that are reported and those the targets name."""
-    wanted: dict[str, set[float]] = {m: set(_REPORTED) for m in ("ttft", "tpot", "e2e")}
-    for target in slo.targets:
-        wanted.setdefault(target.metric, set()).add(target.percentile)
-
-    @cache
-    def state_there() -> SteadyState:
-        return steady_state(curves, np.array([qps]), arrival_cv)
-
-    def percentiles(metric: str, requested: Floats) -> list[float]:
-        state = state_there()
-        found = _percentiles(state, metric, requested)
-        if metric != "e2e":
-            return found
-        first = _percentiles(state, "ttft", requested)  # no request ends before its first token
-        return [max(pair) for pair in zip(found, first, strict=True)]
-
-    return LatencyPercentiles(wanted, percentiles)
-
-
-def _percentiles(s: SteadyState, metric: str, percentiles: Floats) -> list[float]:
-    """Percentiles of one latency [s], by three passes over its distribution function.
-
-    ``_WIDEST_S`` where it is not reached by then, as at a rate beyond what the replica can keep up with.
-    """
-    each = _GRID // len(percentiles)
-    copies = at_one_rate(s, each * len(percentiles))
-
-    def late(seconds: Floats) -> Floats:
-        return np.asarray((copies.share * LATE[metric](copies, seconds)).sum(axis=1))
-
-    grid = np.geomspace(float(s.curves.decode_s[0]) / 2, _WIDEST_S, each * len(percentiles))
-    tails = np.broadcast_to(late(grid), (len(percentiles), len(grid)))
-    points = np.broadcast_to(grid, tails.shape)
-    allowed = (1 - percentiles / 100)[:, None]
-    rows = np.arange(len(percentiles))
-    # no time is long enough where the queue grows without end
-    ever = [bool((tails[row] <= allowed[row]).any()) for row in rows]
-    if metric == "tpot" and s.curves.nodes.output.max() <= 1:
-        return []
-    for _ in range(2):
-        above = np.clip(np.argmax(tails <= allowed, axis=1), 1, points.shape[1] - 1)
-        low, high = points[rows, above - 1], points[rows, above]
-        points = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, each)
-        tails = late(points.ravel()).reshape(points.shape)
-    found = []
-    for row in rows:
-        value = np.interp(-allowed[row, 0], -tails[row], points[row])
-        found.append(float(value) if ever[row] else _WIDEST_S)
-    return found
 
 
 def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, Floats]) -> Capacity:

@@ -66,8 +66,8 @@ def _late(s: SteadyState, left_s: Floats, weight: Floats) -> Floats:
     left = left_s[:, -1]
     slot = np.where(left > 0, np.exp(-np.maximum(left, 0) * slot_decay), 1.0)
     waits = np.minimum(waits, 1.0)[:, None]
-    late[:, -1] = 1 - (1 - late[:, -1]) * (1 - waits * slot)
-    return np.asarray(late @ weight)
+    c.at_end(late, 1 - (1 - late[:, -1]) * (1 - waits * slot))
+    return c.over_nodes(late, weight)
 
 
 def _mean_tpot(s: SteadyState, output: Floats) -> tuple[Floats, Floats, Floats]:
@@ -82,11 +82,11 @@ def _mean_tpot(s: SteadyState, output: Floats) -> tuple[Floats, Floats, Floats]:
     states = c.state.shape[1]
     beside = np.minimum(np.arange(states) + 1, states - 1)
     away = np.maximum(c.state[:, beside] - c.state, 1.0)
-    n_mean = (s.share * c.state).sum(axis=1)
-    n_var = (s.share * c.state**2).sum(axis=1) - n_mean**2
+    n_mean = c.added(s.share * c.state)
+    n_var = c.added(s.share * c.state**2) - n_mean**2
     more = np.maximum(n_var / np.maximum(n_mean, TINY), 1.0)[:, None]  # seen by those in flight
     seen = s.step_s + (s.step_s[:, beside] - s.step_s) / away * more
-    mean = (s.share * seen).sum(axis=1)[:, None, None]
+    mean = c.added(s.share * seen)[:, None, None]
     memory = (
         np.maximum(n_var / np.maximum(n_mean, TINY), bounds.LEAST_SPREAD)[:, None]
         * c.steps_per_request
@@ -99,7 +99,7 @@ def _mean_tpot(s: SteadyState, output: Floats) -> tuple[Floats, Floats, Floats]:
     load = np.minimum(lam * s.sharing.prefill_s, bounds.MOST_LOAD)
     cv2 = s.arrival_cv**2
     swing = np.minimum(lam * s.sharing.marginal_s, bounds.MOST_LOAD)
-    own = c.own_s @ c.nodes.prompt_weight
+    own = c.over_nodes(c.own_s, c.nodes.prompt_weight)
     # the last token waits for nobody: arrivals count until the step before it begins
     counted = np.maximum(steps - 1, 0.0) / steps
     decode = step * (c.decode_s / s.step_s)[:, :, None]
@@ -125,23 +125,24 @@ def _stretch(c: CurveRows, n_mean: Floats, n_var: Floats) -> Floats:
     """
     each = len(c.state) // c.replicas
     means = n_mean.reshape(c.replicas, -1)
-    rows = slice(0, None, each)
-    share = np.concatenate(
-        [
-            np.interp(mean, state, reads)
-            for mean, state, reads in zip(means, c.state[rows], _reads(c, rows), strict=True)
-        ]
-    )
+    found = []
+    for rows, states in c.runs:
+        of_run = slice(rows.start, rows.stop, each)
+        state, reads = c.state[of_run, :states], _reads(c, of_run, states)
+        first = (rows.start or 0) // each
+        many = zip(means[first : first + len(state)], state, reads, strict=True)
+        found += [np.interp(mean, own, read) for mean, own, read in many]
+    share = np.concatenate(found)
     spread = np.maximum(n_var / np.maximum(n_mean, TINY), bounds.LEAST_SPREAD)
     more: Floats = np.sqrt(1 + share**2 * c.nodes.context_spread / spread)
     return more[:, None, None]
 
 
-def _reads(c: CurveRows, rows: slice) -> Floats:
+def _reads(c: CurveRows, rows: slice, states: int) -> Floats:
     """Which part of a request more in a decode step goes into reading its context, by (row, state)."""
-    state = c.state[rows]
-    slope = _gradient(c.decode_s[rows], state) * np.maximum(state, 1.0)
-    return np.asarray(np.clip(c.context_s[rows] / np.maximum(slope, TINY), 0.0, 1.0))
+    state = c.state[rows, :states]
+    slope = _gradient(c.decode_s[rows, :states], state) * np.maximum(state, 1.0)
+    return np.asarray(np.clip(c.context_s[rows, :states] / np.maximum(slope, TINY), 0.0, 1.0))
 
 
 def _gradient(values: Floats, at: Floats) -> Floats:
@@ -178,7 +179,7 @@ def slow_answers(s: SteadyState, target_s: Floats | float) -> Floats:
     target = _by_rate(target_s)
     late = compound_tail(target - free, met, variance, none, skewness)
     late = np.where(target < c.longest_step_s[:, :, None] / c.tokens_per_step, late, 0.0)
-    return np.asarray(late @ (weight / weight.sum()))
+    return c.over_nodes(late, weight / weight.sum())
 
 
 def _answer_times(s: SteadyState, answer: Floats) -> tuple[Floats, ...]:
@@ -200,11 +201,9 @@ def long_gaps(s: SteadyState, target_s: Floats | float) -> Floats:
     c = s.rows
     hit = 1 - np.exp(-s.rate_qps[:, None] * s.step_s)
     target = _by_rate(target_s)
-    stalled = (c.gap_s > target) @ c.nodes.prompt_weight
+    stalled = c.over_nodes((c.gap_s > target).astype(float), c.nodes.prompt_weight)
     gaps = hit * stalled + (1 - hit) * (c.decode_s > target[:, :, 0])
-    weighted: Floats = (
-        gaps * c.state / np.maximum((s.share * c.state).sum(axis=1, keepdims=True), TINY)
-    )
+    weighted: Floats = gaps * c.state / np.maximum(c.added(s.share * c.state)[:, None], TINY)
     return weighted
 
 

@@ -142,7 +142,7 @@ def prefill_sharing(c: CurveRows, lam: Floats, arrival_cv: float) -> PrefillShar
         steps.in_pause, tight * np.clip(1 - load, bounds.LEAST_CHANCE, 1.0) + (1 - tight)
     )
     overflow, overflow_s = _left_behind(c, room, load, service, arrival_cv)
-    own = c.own_s @ c.nodes.prompt_weight + cost.of(shared)
+    own = c.over_nodes(c.own_s, c.nodes.prompt_weight) + cost.of(shared)
     calm = steps.pause + 2 * companions(arrival_cv, steps.pause / 2)
     seen = np.minimum(overflow / np.maximum(1 - paused, TINY), 1.0)
     busy_wait, busy_variance = _busy_wait(c, cost, lam, room, steps, seen, overflow_s, arrival_cv)

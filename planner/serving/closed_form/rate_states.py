@@ -155,8 +155,8 @@ Wanted = tuple[RateStates, int, Sequence[Target]]
 def solve_together(wanted: Sequence[Wanted]) -> None:
     """Solve the ladder or an interval of many replicas, with the share late for each one's targets.
 
-    The numbers are those that each gives alone: states are solved together where equally many, so that
-    sums run in the same order.
+    The numbers are those that each gives alone (``curve_rows``). Replicas with about as many states are
+    solved together.
     """
     groups: dict[Hashable, list[Wanted]] = {}
     for one in wanted:
@@ -165,6 +165,7 @@ def solve_together(wanted: Sequence[Wanted]) -> None:
             key = (equal(states.curves), states.arrival_cv, interval == WHOLE)
             groups.setdefault(key, []).append(one)
     for group in groups.values():
+        group.sort(key=lambda one: len(one[0].curves.state))
         for k in range(0, len(group), TOGETHER):
             _solve_group(group[k : k + TOGETHER])
     again: dict[Hashable, list[tuple[Wanted, _Shared]]] = {}
@@ -216,7 +217,7 @@ def _judge(together: SteadyState, members: Sequence[tuple[Wanted, int]]) -> None
             seconds[place] = targets[j].seconds
         each = len(together.rate_qps) // size
         late = late_by_state(together, first.metric, np.repeat(seconds, each))
-        shares = (together.share * late).sum(axis=1).reshape(size, -1)
+        shares = together.rows.added(together.share * late).reshape(size, -1)
         for (states, interval, targets), place in members:
             states.keep_late(interval, targets[j], shares[place])
 

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.catalog.engine import Scheduler
-from planner.performance.steps import StepModel
+from planner.performance.steps import StepBatch, StepModel
 from planner.serving.closed_form.bounds import TINY
 from planner.serving.closed_form.length_nodes import length_nodes
 from planner.serving.closed_form.replica_curves import full_step_parts
-from planner.serving.closed_form.step_grid import full_steps_of, one_batch, pieces_of, slots_of
+from planner.serving.closed_form.step_grid import full_steps_of, pieces_of, slots_of
 from planner.serving.limits import ReplicaLimits
 from planner.workload.lengths import JointLengths
 
@@ -43,14 +43,13 @@ def ceiling_alone_qps(
     pieces = pieces_of(mean_prompt, limits.chunk_tokens, limits.chunked)
     prompts = np.maximum(tokens / mean_prompt, 1.0) * pieces if limits.ranks > 1 else 1.0
     pairs = tokens * (full.behind + mean_prompt / 2)
-    columns = (
-        (full.state, context, 0.0, 0.0, 0.0),
-        (full.in_step, context, tokens, pairs, prompts),
-    )
-    tables = [(1, tuple(map(_column, table))) for table in columns]
-    batch, _ = one_batch(len(full.state), tables)
+    states = len(full.state)
+    n = np.concatenate([full.state, full.in_step])
+    prompt_tokens, attended, some = np.zeros((3, 2 * states))
+    prompt_tokens[states:], attended[states:], some[states:] = tokens, pairs, prompts
+    batch = StepBatch(n, n * context, prompt_tokens, some, attended, n + some)
     seconds = slower * np.asarray(steps.step_seconds(batch), dtype=float)
-    decode, full_s = np.split(seconds, 2)
+    decode, full_s = seconds[:states], seconds[states:]
     base = np.zeros_like(decode) if first else np.where(full.in_step > 0, decode, 0.0)
     decode = np.where(full.state > 0, decode, decode[min(1, len(decode) - 1)])
     _, shared, work = full_step_parts(
@@ -59,10 +58,6 @@ def ceiling_alone_qps(
     per_request = max(lengths.mean_output - 1, 0.0) / limits.tokens_per_step
     sustained, prefill = reach_of(full.state, per_request, decode, shared, work)
     return float(np.minimum(sustained, prefill).max())
-
-
-def _column(values: Floats | float) -> Floats | float:
-    return values[:, None] if isinstance(values, np.ndarray) else values
 
 
 def reach_of(

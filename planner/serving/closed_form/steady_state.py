@@ -102,15 +102,17 @@ def apart(s: SteadyState, many: Sequence[ReplicaCurves]) -> list[SteadyState]:
     each = len(s.rate_qps) // len(many)
     parts = fields(PrefillSharing)
 
-    def one(curves: ReplicaCurves, rows: slice) -> SteadyState:
-        sharing = {f.name: getattr(s.sharing, f.name)[rows] for f in parts}
+    def one(curves: ReplicaCurves, first: int) -> SteadyState:
+        rows = slice(first, first + each)
+        own = (rows, slice(len(curves.state)))
+        sharing = {f.name: getattr(s.sharing, f.name)[own] for f in parts}
         return replace(
             s,
             curves=curves,
             rows=rows_of([curves]),
             rate_qps=s.rate_qps[rows],
-            share=s.share[rows],
-            step_s=s.step_s[rows],
+            share=s.share[own],
+            step_s=s.step_s[own],
             sharing=PrefillSharing(**sharing),
             waiting_share=s.waiting_share[rows],
             drain_qps=s.drain_qps[rows],
@@ -119,7 +121,7 @@ def apart(s: SteadyState, many: Sequence[ReplicaCurves]) -> list[SteadyState]:
             answer_times=[],
         )
 
-    return [one(curves, slice(k * each, (k + 1) * each)) for k, curves in enumerate(many)]
+    return [one(curves, k * each) for k, curves in enumerate(many)]
 
 
 def _solved(
@@ -142,9 +144,9 @@ def _solved(
     share, queue, last, ratio = _distribution(c, work, power)
     service = slots / np.maximum(c.steps_per_request * step[:, -1], TINY)
     drain = np.maximum(service - lam[:, 0], TINY) * power[:, -1]
-    keeping_up = (share * (sharing.load < 1)).sum(axis=1)
+    keeping_up = c.added(share * (sharing.load < 1))
     stable = (work[:, -1] < slots) & (keeping_up > bounds.LASTING_STATES)
-    stable &= (share * lam * c.prefill_shared_s).sum(axis=1) < bounds.LASTING_PREFILL
+    stable &= c.added(share * lam * c.prefill_shared_s) < bounds.LASTING_PREFILL
     return SteadyState(
         curves=curves,
         rows=c,
@@ -184,11 +186,11 @@ def _distribution(
             height = climb + drift * tilt
             height -= height.max(axis=1, keepdims=True)
             mass = np.exp(np.maximum(height, LEAST_LOG)) * c.width
-            mass /= mass.sum(axis=1, keepdims=True)
+            mass /= c.added(mass)[:, None]
             flow = mass * leaving
-            out = flow.sum(axis=1, keepdims=True)
-            rise = (flow * tilt).sum(axis=1, keepdims=True)
-            rise -= out * (mass * tilt).sum(axis=1, keepdims=True)
+            out = c.added(flow)[:, None]
+            rise = c.added(flow * tilt)[:, None]
+            rise -= out * c.added(mass * tilt)[:, None]
             move = np.log(out) * out / np.maximum(rise, TINY)
             step = np.clip(move, -bounds.NEWTON_MOVE, bounds.NEWTON_MOVE)
             drift = np.clip(drift - step, *bounds.DRIFT)
@@ -201,8 +203,8 @@ def _distribution(
     grows = (np.log(work[:, -1] / c.slots[:, 0]) + np.minimum(drift[:, 0], 0.0)) * power[:, -1]
     ratio = np.minimum(np.exp(grows), bounds.MOST_RATIO)
     queue = last * ratio / (1 - ratio)
-    total = mass.sum(axis=1) + queue
-    mass[:, -1] += queue
+    total = c.added(mass) + queue
+    c.at_end(mass, mass[:, -1] + queue)
     return mass / total[:, None], queue / total, last / total, ratio
 
 

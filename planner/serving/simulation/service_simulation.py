@@ -101,9 +101,7 @@ class Simulate(Protocol):
     ) -> SimulatedService: ...
 
 
-def groups_of(
-    service: Service, placed: Sequence[Placed], share: float = 1.0
-) -> list[SimulatedGroup]:
+def groups_of(placed: Sequence[Placed], share: float = 1.0) -> list[SimulatedGroup]:
     """The simulator's groups, ``share`` of the replicas of each."""
     groups = []
     for p in placed:
@@ -144,7 +142,7 @@ def check_service(
         if any(p.prefill for p in placed):
             raise InputError("units of prefill and decode pools cannot be scaled while they run")
         window = replace(window, slice_share=1.0)
-    groups = groups_of(service, placed, window.slice_share)
+    groups = groups_of(placed, window.slice_share)
     if scaling:
         start_up = service.routing.start_up
         engine = placed[0].deployment.engine
@@ -215,7 +213,7 @@ def replay_service(
 
     ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
     """
-    groups = groups_of(service, placed)
+    groups = groups_of(placed)
     if kv_pool_tokens is not None:
         groups = [_with_pool(g, kv_pool_tokens) for g in groups]
     run = simulate_requests(
@@ -262,7 +260,7 @@ def closed_loop_service(
     count = CLOSED_LOOP_ROUNDS * concurrency
     prompt, output = lengths_of(service).sample(count, np.random.default_rng(seed))
     run = simulate_requests(
-        groups_of(service, placed),
+        groups_of(placed),
         Requests(np.zeros(count), prompt, output),
         service.routing,
         seed=seed,

@@ -59,7 +59,7 @@ def part_checks(
             "bytes",
             pool,
             printed_pool_bytes(plan, log),
-            "; ".join(filter(None, (gpu_note, _pool_note(deployment, log)))),
+            "; ".join(filter(None, (gpu_note, _pool_note(log)))),
         ),
         *_token_parts(plan, log, gpu_known),
         *_concurrency_part(plan, log, pool),
@@ -157,7 +157,7 @@ def _weights_note(deployment: Deployment, log: BootLog) -> str:
     return "; ".join(notes)
 
 
-def _pool_note(deployment: Deployment, log: BootLog) -> str:
+def _pool_note(log: BootLog) -> str:
     notes = []
     if log.memory_fraction is None:
         notes.append("memory fraction not printed: the version's default")

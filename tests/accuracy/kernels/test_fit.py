@@ -9,7 +9,8 @@ import pytest
 
 from planner.accuracy.kernels.fit import KernelFit, leave_models_out
 from planner.accuracy.kernels.samples import KernelSample, kernel_samples
-from planner.accuracy.kernels.shipped import TABLES, digest_of, families, weighted_quantiles
+from planner.accuracy.kernels.shipped import TABLES, digest_of, families
+from planner.accuracy.metrics import weighted_quantiles
 from planner.accuracy.points import read_points
 from planner.catalog.store import load_catalog
 from planner.catalog.tables import read_yaml, validate_document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -55,7 +56,15 @@ def test_a_choice_that_missed_the_target_is_counted_apart() -> None:
 
 def test_a_margin_that_lets_nothing_through_serves_nobody() -> None:
     options = [option("a", 9, 3.0, 9, 3.0), option("b", 9, 2.0, 9, 2.0)]
-    assert regret("any", [options], margin=100.0).unserved == 1.0
+    assert regret("any", [[replace(o, margin=100.0) for o in options]]).unserved == 1.0
+
+
+def test_every_option_has_the_margin_of_its_own_evidence() -> None:
+    """The cheaper one is known less well: with its margin it takes 27 ms, which half of the targets allow."""
+    options = [option("a", 9, 3.0, 9, 3.0), replace(option("b", 9, 2.0, 9, 2.0), margin=3.0)]
+    found = regret("any", [options])
+    assert (found.decisions, found.unserved, found.missed) == (6, 0.0, 0.0)
+    assert found.mean == pytest.approx(0.25)
 
 
 def test_one_configuration_alone_is_no_decision() -> None:

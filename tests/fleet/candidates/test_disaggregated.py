@@ -230,6 +230,17 @@ def test_ranks_fill_whole_nodes():
     assert node_groups(inside, 8, 1) == (8,)
 
 
+def test_stages_predicted_in_one_node_stay_in_one_where_it_is_offered():
+    deployment = tried(deep(spanning_nodes=2), NODES).candidates[0].deployment
+    staged = replace(
+        deployment, tensor_parallel=4, data_parallel=1, expert_parallel=1, pipeline_parallel=2
+    )
+    assert node_groups(staged, 8, 1) == (8,)
+    assert node_groups(staged, 4, 1) == (4, 4)
+    four = replace(staged, pipeline_parallel=4)
+    assert node_groups(four, 8, 1) == (4, 4, 4, 4)  # sixteen GPUs, predicted over the network
+
+
 def test_wide_replicas_are_packed_into_whole_nodes():
     one = deep(spanning_nodes=2)
     scenario = Scenario(services=(one,))

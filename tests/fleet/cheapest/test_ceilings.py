@@ -89,3 +89,17 @@ def test_a_ceiling_is_the_one_of_the_curves(
     assert not ceilings
     found.sized(set(found.layouts))
     assert {c.capacity.qps for c in found.at_ceilings.candidates} == ceilings
+
+
+def test_ceilings_are_found_once_for_other_targets(catalog: Catalog) -> None:
+    scenario = read_scenario("chat_8b_small_cards", catalog)
+    service = scenario.services[0]
+    looser = tuple(t.model_copy(update={"seconds": 1.5 * t.seconds}) for t in service.slo.targets)
+    slo = service.slo.model_copy(update={"targets": looser})
+    other = scenario.model_copy(update={"services": (service.model_copy(update={"slo": slo}),)})
+    known = Known()
+    first = _ceilings(scenario, catalog, known).at_ceilings.candidates
+    second = {c.key: c for c in _ceilings(other, catalog, known).at_ceilings.candidates}
+    assert all(second[c.key] is c for c in first)
+    fresh = _ceilings(other, catalog, Known()).at_ceilings.candidates
+    assert {c.key: c.bucket_qps for c in fresh} == {k: c.bucket_qps for k, c in second.items()}

@@ -123,17 +123,27 @@ def cheapest_usd_per_hour(problem):
 def holds(problem, nodes, need):
     offers, limits = problem.offers, problem.limits
     gpus = [n * o.gpus_per_node for n, o in zip(nodes, offers, strict=True)]
-    spot = sum(g for g, o in zip(gpus, offers, strict=True) if o.spot)
-    if limits.max_spot_share is not None and spot > limits.max_spot_share * sum(gpus) + 1e-9:
-        return False
     if limits.max_gpus is not None and sum(gpus) > limits.max_gpus:
         return False
     lost = problem.resilience.spot_pools
-    rooms = [(1 - o.reserve_share) * g for g, o in zip(gpus, offers, strict=True)]
-    if not lost:
-        return math.floor(sum(rooms) + 1e-9) >= need
-    pools = sorted((math.floor(r + 1e-9) for r in rooms[1:]), reverse=True)
-    return rooms[0] + sum(pools[lost:]) >= need
+    rooms = [
+        math.floor((1 - o.reserve_share) * g + 1e-9) for g, o in zip(gpus, offers, strict=True)
+    ]
+    stay = min(rooms[0], need)
+    pools = rooms[1:]
+    if limits.max_spot_share is not None:
+        share = limits.max_spot_share
+        pools = levelled(pools, math.floor(share * stay / (1 - share) + 1e-9))
+    return stay + sum(sorted(pools, reverse=True)[lost:]) >= need
+
+
+def levelled(rooms, most):
+    """At most so many in all, as even as the rooms let them be, so that the fewest are lost with one."""
+    held = [0] * len(rooms)
+    for _ in range(min(most, sum(rooms))):
+        free = [i for i, room in enumerate(rooms) if held[i] < room]
+        held[min(free, key=lambda i: held[i])] += 1
+    return held
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from planner.errors import InputError
@@ -181,3 +183,22 @@ def test_every_family_that_build_writes_is_named_once_per_row() -> None:
 def test_threads_may_change_from_solve_to_solve() -> None:
     for threads in (1, 2, 1):
         assert solve(melange(whole=False), threads=threads).status == "optimal"
+
+
+@pytest.mark.parametrize("max_kinds", [1, None])
+def test_a_limit_on_the_mean_rules_out_what_costs_more_over_all_periods(
+    max_kinds: int | None,
+) -> None:
+    demand = Demand("chat", "chat", (10.0, 50.0), max_kinds=max_kinds)
+    kinds = (kind("h", "h100", 4, 20.0), kind("a", "a100", 4, 10.0))
+    offers = (H100_NODE, NodeOffer("p4d", "a100", 8, 60.0))
+    free = Problem((demand,), kinds, offers, period_hours=(20.0, 4.0))
+    best = solve(free)
+    assert best.objective_usd_per_hour is not None
+    for share, status in ((1.001, "optimal"), (0.999, "infeasible")):
+        most = share * best.objective_usd_per_hour  # less than what the dear hours cost
+        solution = solve(replace(free, limits=FleetLimits(mean_usd_per_hour=most)))
+        assert solution.status == status
+        if status == "optimal":
+            assert solution.objective_usd_per_hour == best.objective_usd_per_hour
+            assert solution.billed == best.billed

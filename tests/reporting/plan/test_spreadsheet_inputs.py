@@ -3,19 +3,16 @@
 What is expected is worked out here from definitions alone: cash month by month in plain loops.
 """
 
-import io
 import os
 from dataclasses import replace
 
-import openpyxl
 import pytest
-from workbook_reader import SOFFICE, named, priced, recalculated, sums
+from workbook_reader import SOFFICE, as_workbook, named, priced, recalculated, sums_with
 
-from planner.findings.break_even import Standing, break_even_months
+from planner.findings.break_even import PaymentOption, break_even_months
 from planner.findings.resale import sold_at_horizon_usd
 from planner.findings.ways_to_pay import rentals_of
 from planner.plan.money import Cash
-from planner.reporting.plan import spreadsheet as xlsx
 
 pytestmark = [
     pytest.mark.slow,
@@ -92,25 +89,27 @@ def worth_today(flow, left, i):
     return paid - left / (1 + rate) ** (months / 12)
 
 
-@pytest.mark.parametrize("name", [None, *MOVED])
-def test_each_input_moves_what_follows_from_it(name, tmp_path):
-    inputs = BASE if name is None else {**BASE, name: MOVED[name]}
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced())))
-    sheet = book["Assumptions"]
-    assert {n: sheet[named(book, n).coordinate].value for n in BASE} == pytest.approx(BASE)
-    sheet[named(book, name or "Rate").coordinate] = inputs[name or "Rate"]
-    found = sums(recalculated(book, tmp_path))
-    flow, left = owned_by_hand(inputs)
-    assert found["Cost of the horizon"][2] == pytest.approx(sum(flow) - left)
-    assert found["Left at the horizon"][2] == pytest.approx(left)
-    assert found["Present value"][2] == pytest.approx(worth_today(flow, left, inputs))
-    api = api_by_hand(inputs)
-    assert found["Cost of the horizon"][3] == pytest.approx(sum(api))
-    assert found["Present value"][3] == pytest.approx(worth_today(api, 0.0, inputs))
-    # Two nodes at 10 USD/h from month 7, under a term of 36 months that is paid to 60 % upfront.
-    month, months = 2 * 10 * 730, inputs["Horizon_months"]
-    held = 36 if inputs["Need_ends"] else months - 6
-    assert found["Cost of the horizon"][0] == pytest.approx(month * held)
+def test_each_input_moves_what_follows_from_it(tmp_path):
+    findings = priced()
+    book = as_workbook(findings)
+    stated = {n: book["Assumptions"][named(book, n).coordinate].value for n in BASE}
+    assert stated == pytest.approx(BASE)
+    moved = {name: {name: value} for name, value in MOVED.items()}
+    sheets = sums_with(findings, {"unchanged": {"Rate": BASE["Rate"]}, **moved}, tmp_path)
+    assert len(sheets) == 1 + len(MOVED)
+    for name, found in sheets.items():
+        inputs = BASE if name == "unchanged" else {**BASE, name: MOVED[name]}
+        flow, left = owned_by_hand(inputs)
+        assert found["Cost of the horizon"][2] == pytest.approx(sum(flow) - left), name
+        assert found["Left at the horizon"][2] == pytest.approx(left), name
+        assert found["Present value"][2] == pytest.approx(worth_today(flow, left, inputs)), name
+        api = api_by_hand(inputs)
+        assert found["Cost of the horizon"][3] == pytest.approx(sum(api)), name
+        assert found["Present value"][3] == pytest.approx(worth_today(api, 0.0, inputs)), name
+        # Two nodes at 10 USD/h from month 7, under a term of 36 months that is paid to 60 % upfront.
+        month, months = 2 * 10 * 730, inputs["Horizon_months"]
+        held = 36 if inputs["Need_ends"] else months - 6
+        assert found["Cost of the horizon"][0] == pytest.approx(month * held), name
 
 
 def exposed(**horizon):
@@ -126,7 +125,7 @@ def exposed(**horizon):
 def test_exposure_and_break_even_are_recalculated(tmp_path, horizon):
     findings = exposed(**horizon)
     cash = findings.plan.cash
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(findings)))
+    book = as_workbook(findings)
     fresh = recalculated(book, tmp_path)
     rows = list(
         fresh["Exposure"].iter_rows(min_row=6, max_row=5 + len(cash.by_month), values_only=True)
@@ -141,7 +140,7 @@ def test_exposure_and_break_even_are_recalculated(tmp_path, horizon):
 
 
 def test_the_headline_follows_the_order(tmp_path):
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(priced())))
+    book = as_workbook(priced())
     book["Summary"]["G6"], book["Summary"]["H6"] = 5, 20.0
     fresh = recalculated(book, tmp_path)
     cost = 5 * 20 * 730 * 18 / 24  # held 18 of 24 months
@@ -156,17 +155,17 @@ def with_break_even(findings):
 
     horizon = findings.plan.scenario.horizon
 
-    def standing(way):
+    def option(way):
         held = tuple(r.holding for r in (way.owned.meanwhile if way.owned else way.rentals))
         paid_for = ledger(held, horizon.months, ends=horizon.ends)
         if way.owned is None:
-            return Standing(paid_for, held)
+            return PaymentOption(paid_for, held)
         own = paid(way.owned, paid_for, horizon.months, ends=horizon.ends).ledger
-        return Standing(own, (), way.owned)
+        return PaymentOption(own, (), way.owned)
 
-    base, ways = standing(findings.purchases[0]), []
+    base, ways = option(findings.purchases[0]), []
     for way in findings.purchases[:3]:
-        mine = standing(way)
+        mine = option(way)
         cash, counted = break_even_months(mine, base, findings.discount_rate)
         sold = sold_at_horizon_usd(mine.ledger, findings.discount_rate) if way.owned else 0.0
         months = {"break_even_month": cash, "counted_break_even_month": counted}
@@ -184,7 +183,7 @@ def test_break_even_months_are_recalculated(tmp_path, horizon, price):
         findings.purchases[2], owned=replace(findings.purchases[2].owned, server=server)
     )
     expected = with_break_even(replace(findings, purchases=(*findings.purchases[:2], moved)))
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(with_break_even(findings))))
+    book = as_workbook(with_break_even(findings))
     book["Assumptions"][named(book, "Server_price").coordinate] = price
     fresh = recalculated(book, tmp_path)["Break-even"]
     shown = dict(zip([c.value for c in fresh[5]], [c.value for c in fresh[3]], strict=True))

@@ -131,7 +131,7 @@ def test_a_large_fleet_is_simulated_as_a_slice(deployment):
 
 def test_scaling_starts_late_and_stops_at_once(deployment):
     p = placed(deployment, 1, 1.0)
-    (group,) = groups_of(service(), [p])
+    (group,) = groups_of([p])
     scaled = with_scaling(group, [(100, 3), (500, 2)], start_up_s=60)
     assert scaled.ready_s == (0, 160, 160)
     assert scaled.retire_s == (math.inf, math.inf, 500)
@@ -164,14 +164,14 @@ def test_each_kind_has_percentiles_of_its_own_requests(deployment):
         assert fast[key] < late[key]
         assert fast[key] <= check.percentiles[key].value_s <= late[key] * 1.0001
     run = check.study.runs[0]
-    numbers = numbers_of(groups_of(service(rate=18.0), both, check.window.slice_share))
+    numbers = numbers_of(groups_of(both, check.window.slice_share))
     counts = [int(np.isin(run.replica, list(n)).sum()) for n in numbers]
     assert sum(counts) == len(run.replica)
     assert counts[0] / counts[1] == pytest.approx(2, rel=0.05)
 
 
 def test_units_are_known_by_the_replicas_that_answer(deployment):
-    (plain,) = groups_of(service(), [placed(deployment, 3, 1.0)])
+    (plain,) = groups_of([placed(deployment, 3, 1.0)])
     answers = replace(plain, replicas=4)
     unit = replace(plain, replicas=2, decode=DecodePool(answers, 10.0, units=2))
     found = numbers_of([plain, unit, plain, unit])

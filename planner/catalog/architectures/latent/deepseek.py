@@ -12,20 +12,13 @@ from functools import partial
 from planner.catalog.architectures.blocks import (
     Tensors,
     latent_attention,
+    layer_norms,
     linear,
     mlp,
     norm,
     vector,
 )
-from planner.catalog.architectures.body import (
-    Body,
-    Parser,
-    context_length,
-    mtp_modules,
-    outer_tensors,
-    rope_table_values,
-    shared_layers,
-)
+from planner.catalog.architectures.body import Body, Parser, decoder_of, mtp_modules, shared_layers
 from planner.catalog.architectures.decoder import FeedForward
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.mixture import dense_layers, routed
@@ -102,7 +95,7 @@ def latent_decoder(fields: ConfigFields) -> Body:
     dense, sparse = feed_forward(fields, hidden)
     sparse_attention = fields.has("index_topk")
     kinds = fields.items("indexer_types", count) or ["full"] * count
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
     def layer(index: int, *, moe: bool | None = None) -> Layer:
         kind = "shared" if kinds[index] == "shared" else "full"
@@ -112,17 +105,12 @@ def latent_decoder(fields: ConfigFields) -> Body:
         block, block_tensors = sparse if is_moe else dense
         return Layer(mixer, block, tensors + block_tensors + norms)
 
-    tied = fields.flag("tie_word_embeddings")
     modules = fields.count("num_nextn_predict_layers", default=0, minimum=0, maximum=64)
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
+    return decoder_of(
+        fields,
+        shared_layers(count, layer),
+        fields.count("qk_rope_head_dim"),
         mtp=mtp_modules(modules, layer(0, moe=True).tensors + _correction(sparse), hidden, vocab),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, fields.count("qk_rope_head_dim")),
     )
 
 
@@ -138,23 +126,18 @@ def _correction(sparse: FeedForward) -> Tensors:
 def dense_latent_decoder(fields: ConfigFields, *, tied: bool) -> Body:
     """Latent attention with dense feed-forwards; ``tied``: the default of ``tie_word_embeddings``."""
     hidden = fields.count("hidden_size")
-    vocab = fields.count("vocab_size")
     width = fields.count("intermediate_size")
     heads = fields.count("num_attention_heads", maximum=4096)
     head_dim = max(1, hidden // heads)  # MiniCPM3's files leave the value width to its class
     mixer, tensors = latent_mixer(fields.with_defaults({"v_head_dim": head_dim}), hidden)
     tensors += mlp(hidden, width)
-    tensors += norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    tensors += layer_norms(hidden)
     layer = Layer(mixer, DenseMlp(width), tensors)
-    tied = fields.flag("tie_word_embeddings", tied)
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
+    return decoder_of(
+        fields,
+        shared_layers(fields.layer_count(), lambda _index: layer),
+        fields.count("qk_rope_head_dim"),
         tied=tied,
-        layers=shared_layers(fields.layer_count(), lambda _index: layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, fields.count("qk_rope_head_dim")),
     )
 
 

@@ -9,6 +9,7 @@ manifold-constrained hyper-connections are arXiv 2512.24880.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from planner.catalog.architectures.blocks import (
     Tensors,
@@ -18,15 +19,7 @@ from planner.catalog.architectures.blocks import (
     shared_expert,
     vector,
 )
-from planner.catalog.architectures.body import (
-    Body,
-    Parser,
-    context_length,
-    mtp_modules,
-    outer_tensors,
-    rope_table_values,
-    shared_layers,
-)
+from planner.catalog.architectures.body import Body, Parser, decoder_of, mtp_modules, shared_layers
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.model import Layer, MoeMlp, SoftmaxAttention, SparseIndexer, Tensor
 
@@ -143,23 +136,20 @@ def decoder(fields: ConfigFields) -> Body:
         mixer, tensors = _attention(fields, hidden, ratio)
         return Layer(mixer, block, tensors + block_tensors + norms + around)
 
-    tied = fields.flag("tie_word_embeddings")
     modules = fields.count("num_nextn_predict_layers", default=0, minimum=0, maximum=64)
     plain = _attention(fields, hidden, 0)[1] + block_tensors + norms + around
     merge = (
         Tensor("hc_head.fn", "gate", streams, streams * hidden, 1, "replicated"),
         Tensor("hc_head.base", "norm", streams + 1, 1, 1, "replicated"),
     )
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied) + merge,
+    body = decoder_of(
+        fields,
+        shared_layers(count, layer),
+        fields.count("qk_rope_head_dim"),
+        more=merge,
         mtp=mtp_modules(modules, plain, hidden, vocab),
-        max_context_tokens=context_length(fields),
-        rope_values=2 * rope_table_values(fields, fields.count("qk_rope_head_dim")),
     )
+    return replace(body, rope_values=2 * body.rope_values)
 
 
 PARSERS: dict[str, Parser] = {"DeepseekV4ForCausalLM": decoder}

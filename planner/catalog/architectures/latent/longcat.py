@@ -6,15 +6,8 @@ that return their input, so that fewer real ones run on average. Source: arXiv 2
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import experts, linear, mlp, norm
-from planner.catalog.architectures.body import (
-    Body,
-    Parser,
-    context_length,
-    outer_tensors,
-    rope_table_values,
-    shared_layers,
-)
+from planner.catalog.architectures.blocks import experts, layer_norms, linear, mlp
+from planner.catalog.architectures.body import Body, Parser, decoder_of, shared_layers
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.latent.deepseek import latent_mixer
 from planner.catalog.model import DenseMlp, Layer, MoeMlp
@@ -22,7 +15,7 @@ from planner.catalog.model import DenseMlp, Layer, MoeMlp
 
 def decoder(fields: ConfigFields) -> Body:
     """A LongCat-Flash decoder."""
-    hidden, vocab = fields.count("hidden_size"), fields.count("vocab_size")
+    hidden = fields.count("hidden_size")
     width = fields.count("ffn_hidden_size")
     real = fields.expert_count("n_routed_experts")
     idle = fields.count("zero_expert_num", default=0, minimum=0)
@@ -35,22 +28,17 @@ def decoder(fields: ConfigFields) -> Body:
     )
     mixer, tensors = latent_mixer(fields, hidden)
     tensors += mlp(hidden, width)
-    tensors += norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    tensors += layer_norms(hidden)
     routed = experts(hidden, block)
     if idle:
         routed += linear("mlp.zero_experts", "router", idle, hidden, shard="replicated")
     first = Layer(mixer, block, tensors + routed)
     second = Layer(mixer, DenseMlp(width), tensors)
     count = fields.layer_count("num_layers", "num_hidden_layers")
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(2 * count, lambda index: second if index % 2 else first),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, fields.count("qk_rope_head_dim")),
+    return decoder_of(
+        fields,
+        shared_layers(2 * count, lambda index: second if index % 2 else first),
+        fields.count("qk_rope_head_dim"),
     )
 
 

@@ -45,53 +45,38 @@ class Multimodal:
         return replace(body, vision=self.tower(with_class_defaults(section), body.hidden))
 
 
+TEXT: dict[str, Parser] = {
+    name: parser
+    for family in (decoder, mixture, gated_delta, kimi_linear)
+    for name, parser in family.PARSERS.items()
+}
+
+
 def mistral_text(fields: ConfigFields) -> Body:
     """The text model of a Mistral 3 checkpoint: Mistral, Ministral or the latent-attention kind."""
     if fields.has("kv_lora_rank"):
         return deepseek.latent_decoder(fields)
-    return decoder.PARSERS["MistralForCausalLM"](fields)
+    return TEXT["MistralForCausalLM"](fields)
 
 
 PARSERS: dict[str, Parser] = {
     "Mistral3ForConditionalGeneration": Multimodal(mistral_text, vision.pixtral),
-    "Glm4vForConditionalGeneration": Multimodal(decoder.PARSERS["Glm4ForCausalLM"], vision.glm4v),
-    "Glm4vMoeForConditionalGeneration": Multimodal(
-        mixture.PARSERS["Glm4MoeForCausalLM"], vision.glm4v
-    ),
-    "Qwen2VLForConditionalGeneration": Multimodal(
-        decoder.PARSERS["Qwen2ForCausalLM"], vision.qwen2
-    ),
-    "Qwen2_5_VLForConditionalGeneration": Multimodal(
-        decoder.PARSERS["Qwen2ForCausalLM"], vision.qwen2
-    ),
-    "Qwen3VLForConditionalGeneration": Multimodal(
-        decoder.PARSERS["Qwen3ForCausalLM"], vision.qwen3
-    ),
-    "Qwen3VLMoeForConditionalGeneration": Multimodal(
-        mixture.PARSERS["Qwen3MoeForCausalLM"], vision.qwen3
-    ),
-    "Qwen3_5ForConditionalGeneration": Multimodal(
-        gated_delta.PARSERS["Qwen3_5ForCausalLM"], vision.qwen3
-    ),
-    "Qwen3_5MoeForConditionalGeneration": Multimodal(
-        gated_delta.PARSERS["Qwen3_5MoeForCausalLM"], vision.qwen3
-    ),
-    "Llama4ForConditionalGeneration": Multimodal(
-        mixture.PARSERS["Llama4ForCausalLM"], vision.llama4
-    ),
-    "Gemma3ForConditionalGeneration": Multimodal(
-        decoder.PARSERS["Gemma3ForCausalLM"], vision.siglip
-    ),
+    "Glm4vForConditionalGeneration": Multimodal(TEXT["Glm4ForCausalLM"], vision.glm4v),
+    "Glm4vMoeForConditionalGeneration": Multimodal(TEXT["Glm4MoeForCausalLM"], vision.glm4v),
+    "Qwen2VLForConditionalGeneration": Multimodal(TEXT["Qwen2ForCausalLM"], vision.qwen2),
+    "Qwen2_5_VLForConditionalGeneration": Multimodal(TEXT["Qwen2ForCausalLM"], vision.qwen2),
+    "Qwen3VLForConditionalGeneration": Multimodal(TEXT["Qwen3ForCausalLM"], vision.qwen3),
+    "Qwen3VLMoeForConditionalGeneration": Multimodal(TEXT["Qwen3MoeForCausalLM"], vision.qwen3),
+    "Qwen3_5ForConditionalGeneration": Multimodal(TEXT["Qwen3_5ForCausalLM"], vision.qwen3),
+    "Qwen3_5MoeForConditionalGeneration": Multimodal(TEXT["Qwen3_5MoeForCausalLM"], vision.qwen3),
+    "Llama4ForConditionalGeneration": Multimodal(TEXT["Llama4ForCausalLM"], vision.llama4),
+    "Gemma3ForConditionalGeneration": Multimodal(TEXT["Gemma3ForCausalLM"], vision.siglip),
     "Gemma4ForConditionalGeneration": Multimodal(gemma4.decoder, vision.gemma4),
     "KimiK25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
     "Kimi_K25ForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
     "KimiVLForConditionalGeneration": Multimodal(deepseek.latent_decoder, vision.moonvit),
-    "KimiK3ForConditionalGeneration": Multimodal(
-        kimi_linear.PARSERS["KimiK3ForCausalLM"], vision.moonvit
-    ),
-    "Glm5NextForConditionalGeneration": Multimodal(
-        kimi_linear.PARSERS["Glm5NextForCausalLM"], vision.glm4v
-    ),
+    "KimiK3ForConditionalGeneration": Multimodal(TEXT["KimiK3ForCausalLM"], vision.moonvit),
+    "Glm5NextForConditionalGeneration": Multimodal(TEXT["Glm5NextForCausalLM"], vision.glm4v),
     "MiniMaxM3SparseForConditionalGeneration": Multimodal(minimax_m3.decoder, vision.clip_merged),
     "Step3p7FlashForCausalLM": Multimodal(gated_heads.step, vision.step, always=True),
     "Step3p7ForConditionalGeneration": Multimodal(gated_heads.step, vision.step, always=True),

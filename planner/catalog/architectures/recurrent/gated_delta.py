@@ -6,11 +6,13 @@ arXiv 2412.06464.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from planner.catalog.architectures.blocks import (
     Tensors,
     attention,
+    layer_norms,
     linear,
     mlp,
     norm,
@@ -20,9 +22,7 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_shape,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import FeedForward
@@ -77,7 +77,6 @@ def full_mixer(fields: ConfigFields, hidden: int) -> tuple[SoftmaxAttention, Ten
 def hybrid_decoder(fields: ConfigFields, *, moe: bool) -> Body:
     """A hybrid of gated delta and full attention layers, dense or with routed experts."""
     hidden = fields.count("hidden_size")
-    vocab = fields.count("vocab_size")
     count = fields.layer_count()
     interval = fields.count("full_attention_interval", default=4)
     kinds = fields.items("layer_types", count) or [
@@ -94,36 +93,28 @@ def hybrid_decoder(fields: ConfigFields, *, moe: bool) -> Body:
     else:
         width = fields.count("intermediate_size")
         block = (DenseMlp(width), mlp(hidden, width))
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
 
-    def layer(index: int, kind: str) -> Layer:
+    def layer(kind: str) -> Layer:
         linear_kind = kind == "linear_attention"
         mixer: Mixer
         mixer, tensors = delta_mixer(fields, hidden) if linear_kind else full_mixer(fields, hidden)
         return Layer(mixer, block[0], tensors + block[1] + norms)
 
-    tied = fields.flag("tie_word_embeddings")
     head_dim = attention_shape(fields, hidden)[2]
     modules = fields.count(
         "mtp_num_hidden_layers", "num_nextn_predict_layers", default=0, minimum=0, maximum=64
     )
     mtp: Tensors = ()
     if modules:
-        mtp = layer(0, "full_attention").tensors * modules
+        mtp = layer("full_attention").tensors * modules
         mtp += linear("mtp.fc", "mtp", hidden, 2 * hidden, shard="replicated")
         mtp += norm("mtp.enorm", hidden) + norm("mtp.hnorm", hidden) + norm("mtp.norm", hidden)
     rotary = fields.section("rope_parameters")
     share = rotary.number("partial_rotary_factor", 1.0) if rotary else 1.0
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, lambda index: layer(index, str(kinds[index]))),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        mtp=mtp,
-        max_context_tokens=context_length(fields),
-        rope_values=int(rope_table_values(fields, head_dim) * share),
-    )
+    layers = shared_layers(count, lambda index: layer(str(kinds[index])))
+    body = decoder_of(fields, layers, head_dim, mtp=mtp)
+    return replace(body, rope_values=int(body.rope_values * share))
 
 
 PARSERS: dict[str, Parser] = {

@@ -12,20 +12,14 @@ from functools import partial
 from planner.catalog.architectures.blocks import (
     Tensors,
     experts,
+    layer_norms,
     linear,
     mlp,
     norm,
     shared_expert,
     vector,
 )
-from planner.catalog.architectures.body import (
-    Body,
-    Parser,
-    context_length,
-    mtp_modules,
-    outer_tensors,
-    shared_layers,
-)
+from planner.catalog.architectures.body import Body, Parser, decoder_of, mtp_modules, shared_layers
 from planner.catalog.architectures.decoder import FeedForward
 from planner.catalog.architectures.fields import ConfigFields
 from planner.catalog.architectures.latent.deepseek import latent_mixer
@@ -149,7 +143,7 @@ def decoder(fields: ConfigFields, *, note: str = "") -> Body:
     first_dense = fields.count("first_k_dense_replace", default=1, minimum=0)
     kinds = fields.items("mlp_layer_types", count)
     dense, sparse = _feed_forward(fields, hidden)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
     around, outer_extra = _residual_tensors(fields, hidden)
 
     def layer(index: int) -> Layer:
@@ -158,16 +152,12 @@ def decoder(fields: ConfigFields, *, note: str = "") -> Body:
         block, block_tensors = dense if is_dense else sparse
         return Layer(mixer, block, tensors + block_tensors + norms + around)
 
-    tied = fields.flag("tie_word_embeddings")
     modules = fields.count("num_nextn_predict_layers", default=0, minimum=0, maximum=64)
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied) + outer_extra,
+    return decoder_of(
+        fields,
+        shared_layers(count, layer),
+        more=outer_extra,
         mtp=mtp_modules(modules, full[1] + sparse[1] + norms, hidden, vocab),
-        max_context_tokens=context_length(fields),
         note=note,
     )
 

@@ -6,14 +6,12 @@ arXiv 2401.04658.
 
 from __future__ import annotations
 
-from planner.catalog.architectures.blocks import Tensors, linear, norm
+from planner.catalog.architectures.blocks import Tensors, layer_norms, linear, norm
 from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_shape,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import Style, standard_mixer
@@ -38,14 +36,13 @@ def lightning_mixer(hidden: int, heads: int, head_dim: int) -> tuple[RecurrentMi
 def decoder(fields: ConfigFields) -> Body:
     """A hybrid decoder whose layers are listed by kind (1 or "full_attention" sees all tokens)."""
     hidden = fields.count("hidden_size")
-    vocab = fields.count("vocab_size")
     count = fields.layer_count()
     heads, _, head_dim = attention_shape(fields, hidden)
     kinds = fields.items("layer_types", count) or fields.items("attn_type_list", count)
     if kinds is None:
         raise fields.error("layer_types", "is missing", None, "one kind per layer")
     block, block_tensors = routed(fields, hidden, fields.count("intermediate_size"))
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
     mixed, own = lightning_mixer(hidden, heads, head_dim)
 
     def layer(index: int) -> Layer:
@@ -54,16 +51,7 @@ def decoder(fields: ConfigFields) -> Body:
             return Layer(attended, block, projections + block_tensors + norms)
         return Layer(mixed, block, own + block_tensors + norms)
 
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, head_dim),
-    )
+    return decoder_of(fields, shared_layers(count, layer), head_dim)
 
 
 PARSERS: dict[str, Parser] = {

@@ -19,9 +19,7 @@ from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_shape,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.fields import ConfigFields
@@ -99,7 +97,6 @@ def _mlp_layer(fields: ConfigFields, hidden: int) -> Layer:
 def hybrid(fields: ConfigFields) -> Body:
     """A Nemotron-H decoder: each layer is one norm and one block."""
     hidden = fields.count("hidden_size")
-    vocab = fields.count("vocab_size")
     kinds = _kinds(fields)
     builders = {
         "mamba": _mamba_layer,
@@ -121,17 +118,7 @@ def hybrid(fields: ConfigFields) -> Body:
             mtp += layer(kind).tensors
         mtp += linear("mtp.eh_proj", "mtp", hidden, 2 * hidden, shard="replicated")
         mtp += norm("mtp.enorm", hidden) + norm("mtp.hnorm", hidden) + norm("mtp.norm", hidden)
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(len(kinds), lambda index: layer(kinds[index])),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        mtp=mtp,
-        max_context_tokens=context_length(fields),
-        rope_values=0,
-    )
+    return decoder_of(fields, shared_layers(len(kinds), lambda index: layer(kinds[index])), mtp=mtp)
 
 
 def _nas_width(hidden: int, multiple: float) -> int:
@@ -143,7 +130,6 @@ def _nas_width(hidden: int, multiple: float) -> int:
 def searched(fields: ConfigFields) -> Body:
     """Nemotron-NAS: each block lists its attention group size and feed-forward multiple, or none."""
     hidden = fields.count("hidden_size")
-    vocab = fields.count("vocab_size")
     count = fields.layer_count()
     heads = fields.count("num_attention_heads")
     fields.divides("num_attention_heads", heads, "hidden_size", hidden)
@@ -183,16 +169,7 @@ def searched(fields: ConfigFields) -> Body:
             tensors += mlp(hidden, block.width) + norm("post_attention_layernorm", hidden)
         return Layer(mixer, block, tensors)
 
-    tied = fields.flag("tie_word_embeddings")
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=shared_layers(count, layer),
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope_table_values(fields, head_dim),
-    )
+    return decoder_of(fields, shared_layers(count, layer), head_dim)
 
 
 PARSERS: dict[str, Parser] = {"NemotronHForCausalLM": hybrid, "DeciLMForCausalLM": searched}

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from planner.catalog.architectures.blocks import Tensors, linear, mlp, norm, vector
+from planner.catalog.architectures.blocks import Tensors, layer_norms, linear, mlp, norm, vector
 from planner.catalog.architectures.body import (
     Body,
     Parser,
     attention_shape,
-    context_length,
-    outer_tensors,
-    rope_table_values,
+    decoder_of,
     shared_layers,
 )
 from planner.catalog.architectures.decoder import FeedForward, Style, standard_mixer
@@ -80,20 +78,10 @@ def mamba1(
 
 
 def _body(fields: ConfigFields, layers: tuple[Layer, ...], *, tied: bool = False) -> Body:
-    hidden, vocab = fields.count("hidden_size"), fields.count("vocab_size")
-    tied = fields.flag("tie_word_embeddings", tied)
-    rope = 0
+    rotary = 0
     if fields.has("num_attention_heads"):
-        rope = rope_table_values(fields, attention_shape(fields, hidden)[2])
-    return Body(
-        hidden=hidden,
-        vocab=vocab,
-        tied=tied,
-        layers=layers,
-        outer=outer_tensors(hidden, vocab, tied=tied),
-        max_context_tokens=context_length(fields),
-        rope_values=rope,
-    )
+        rotary = attention_shape(fields, fields.count("hidden_size"))[2]
+    return decoder_of(fields, layers, rotary, tied=tied)
 
 
 def _hybrid_mamba2(fields: ConfigFields, hidden: int, *, gate_norm: bool = True) -> Mixed:
@@ -128,7 +116,7 @@ def granite_hybrid(fields: ConfigFields) -> Body:
     hidden = fields.count("hidden_size")
     count = fields.layer_count()
     is_attention = _kinds(fields, count)
-    norms = norm("input_layernorm", hidden) + norm("post_attention_layernorm", hidden)
+    norms = layer_norms(hidden)
     shared = fields.count("shared_intermediate_size", default=0, minimum=0)
     if fields.expert_count("num_local_experts", default=0):
         block, tensors = routed(

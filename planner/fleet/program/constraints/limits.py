@@ -1,4 +1,4 @@
-"""Constraint families on what is billed: offer, stock, max_gpus, budget, power, spot, cap."""
+"""Constraint families on what is billed: offer, stock, max_gpus, budget, power, cap."""
 
 from __future__ import annotations
 
@@ -43,17 +43,6 @@ def power(columns: Columns) -> None:
     most = columns.problem.limits.max_power_kw
     if most is not None:
         _cap(columns, "power", (), {o.key: o.power_kw for o in columns.problem.offers}, most)
-
-
-def spot(columns: Columns) -> None:
-    """Spot GPUs billed are at most a share of the GPUs billed."""
-    share = columns.problem.limits.max_spot_share
-    if share is not None:
-        weights = {
-            o.key: ((1.0 - share) if o.spot else -share) * o.gpus_per_node
-            for o in columns.problem.offers
-        }
-        _cap(columns, "spot", (), weights, 0.0, overlap=False)
 
 
 def cap(columns: Columns) -> None:

@@ -31,13 +31,12 @@ def branches(problem: Problem) -> list[Problem]:
     hard = len(problem.period_hours) > 1 or problem.resilience.by_place or problem.placed
     if not hard or len(services.demands) != 1 or not services.one_kind:
         return [problem]
-    every = problem.limits.max_spot_share is not None  # idle GPUs of any type lower the spot share
     alone = (
         replace(
             problem,
             kinds=(kind,),
             offers=tuple(
-                o for o in problem.offers if every or o.existing or _holds(kind, o, problem.offers)
+                o for o in problem.offers if o.existing or _holds(kind, o, problem.offers)
             ),
         )
         for kind in problem.kinds

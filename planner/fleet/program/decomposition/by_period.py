@@ -30,6 +30,7 @@ def separable(problem: Problem) -> bool:
         and not problem.overlap_hours
         and limits.max_vendors is None
         and limits.max_usd_per_hour is None
+        and limits.mean_usd_per_hour is None
         and not any(d.windows or d.deferrable for d in problem.demands)
         and not any(
             o.committed or o.existing or o.min_nodes > 1 or o.periods is not None

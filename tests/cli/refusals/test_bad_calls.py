@@ -153,8 +153,9 @@ def test_a_reader_that_is_away_is_no_error(command):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_reported():
-    done = planner("catalog offers > /dev/full")
+@pytest.mark.parametrize("command", ["catalog offers", "catalog gpus --format json", "schema"])
+def test_a_full_disk_is_reported(command):
+    done = planner(f"{command} > /dev/full")
     assert done.returncode == 2
     assert done.stderr == "error: cannot write the result: No space left on device\n"
 

@@ -19,6 +19,7 @@ search:
   weights: [fp8]
   kv_cache: [bf16]
   disaggregation: {prefill_gpus: [PREFILL], decode_gpus: [DECODE], ratios: [2P1D], colocated: false}
+prices: {providers: [nebius, crusoe, oci]}
 allow_lower_precision: true
 failures: {nodes: 1}
 """

@@ -12,7 +12,7 @@ from statistics import median
 
 from pydantic import Field
 
-from planner.catalog.tables import IsoDate, TableRow, read_rows
+from planner.catalog.tables import IsoDate, TableRow, read_table
 
 
 class AcceptanceRow(TableRow):
@@ -31,7 +31,7 @@ class AcceptanceRow(TableRow):
 @lru_cache(maxsize=4)
 def read_acceptance(path: Path) -> tuple[AcceptanceRow, ...]:
     """Return the rows of the table; raises CatalogError."""
-    return tuple(row for _, row in read_rows(path, AcceptanceRow))
+    return read_table(path, AcceptanceRow)
 
 
 def published_tokens_per_step(

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from planner.cli.shared.options import counting, rest_text
+from planner.cli.shared.progress import counting, rest_text
 
 
 def test_what_is_left_follows_from_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,242 @@
+"""Which tables of measured kernels become which operations of the catalog, on which ladders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.performance.collectives import NODE_GPUS
+from planner.performance.kernels.modules import MODULE_KEYS
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Arrays = dict[str, NDArray[Any]]
+TOKENS: tuple[int, ...] = (
+    *(1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072),
+    *(4096, 8192, 16384, 32768),
+)
+FEW_TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+CONTEXTS = (16, 128, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
+PROMPTS = (16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+PROMPT_BATCHES = (1, 4, 16)
+MESSAGES = tuple(2**i for i in range(8, 28))
+ROUTING = "power_law_1.01"  # beyond a node's ranks, engines move experts until ranks are level
+WIDEST_SPREAD = 64
+
+
+@dataclass(frozen=True)
+class MeasuredColumns:
+    """MeasuredColumns of a table; text is held as codes into ``words``. ``ns``: latency [ns]."""
+
+    values: dict[str, NDArray[np.int64]]
+    words: dict[str, list[str]]
+    ns: Floats
+
+    def equal(self, name: str, word: str) -> Bools:
+        """Rows whose text column ``name`` is ``word``."""
+        known = self.words[name]
+        code = known.index(word) if word in known else -1
+        return np.equal(self.values[name], code)
+
+    def take(self, rows: Bools | NDArray[np.int64]) -> MeasuredColumns:
+        """The rows of a mask or of indices."""
+        return MeasuredColumns(
+            {n: v[rows] for n, v in self.values.items()}, self.words, self.ns[rows]
+        )
+
+
+@dataclass(frozen=True)
+class TabledOperation:
+    """How a table becomes an operation of the catalog.
+
+    keys: columns that make a shape. axes: the ladder of each of the one or two axis columns.
+    rise: exponent with which latency continues beyond the last measured value of each axis.
+    shared: engines run the same kernels, the fastest table holds for all. peers: on GPUs
+    joined by PCIe alone the fastest of all engines and versions holds: of the machines that measured
+    them, some let GPUs reach their peers.
+    """
+
+    table: str
+    name: str
+    keys: tuple[str, ...]
+    axes: tuple[tuple[str, tuple[int, ...]], ...]
+    rise: tuple[float, ...]
+    shared: bool = False
+    peers: bool = False
+    keep: Callable[[MeasuredColumns], Bools] | None = None
+    total: bool = False
+
+
+def _decode(c: MeasuredColumns) -> Bools:
+    return c.equal("phase", "generation")
+
+
+def _context(c: MeasuredColumns) -> Bools:
+    return c.equal("phase", "context")
+
+
+def _routing(c: MeasuredColumns) -> Bools:
+    tensor, expert = c.values["moe_tp_size"], c.values["moe_ep_size"]
+    narrow = (tensor * expert <= WIDEST_SPREAD) & ((expert <= 8) | (tensor == 1))
+    likely: Bools = np.where(
+        expert <= NODE_GPUS, c.equal("distribution", ROUTING), c.equal("distribution", "balanced")
+    )
+    chosen: Bools = np.logical_and(narrow, likely)
+    return chosen
+
+
+def _half(c: MeasuredColumns) -> Bools:
+    return c.equal("nccl_dtype", "half")
+
+
+def _fresh(c: MeasuredColumns) -> Bools:
+    return np.equal(c.values["step"], 0)
+
+
+_GEN = (("batch_size", BATCHES), ("step", CONTEXTS))
+_CTX = (("batch_size", PROMPT_BATCHES), ("isl", PROMPTS))
+_ATTENTION = ("kv_cache_dtype", "num_heads", "num_key_value_heads", "head_dim", "window_size")
+_MODULE = ("kv_cache_dtype", "gemm_type", *MODULE_KEYS, "num_heads")
+_MOE = (
+    "moe_dtype",
+    "hidden_size",
+    "inter_size",
+    "topk",
+    "num_experts",
+    "moe_tp_size",
+    "moe_ep_size",
+)
+_RECURRENT = ("num_k_heads", "num_v_heads", "d_model")
+OPERATIONS: tuple[TabledOperation, ...] = (
+    TabledOperation(
+        "gemm", "gemm", ("gemm_dtype", "n", "k"), (("m", TOKENS),), (1.0,), shared=True
+    ),
+    TabledOperation(
+        "moe", "moe", _MOE, (("num_tokens", FEW_TOKENS),), (1.0,), shared=True, keep=_routing
+    ),
+    TabledOperation("generation_attention", "decode_attention", _ATTENTION, _GEN, (1.0, 1.0)),
+    TabledOperation(
+        "context_attention", "prompt_attention", _ATTENTION, _CTX, (1.0, 2.0), keep=_fresh
+    ),
+    TabledOperation(
+        "generation_mla",
+        "decode_mla",
+        ("kv_cache_dtype", "num_heads"),
+        _GEN,
+        (1.0, 1.0),
+        shared=True,
+    ),
+    TabledOperation(
+        "context_mla",
+        "prompt_mla",
+        ("kv_cache_dtype", "num_heads"),
+        _CTX,
+        (1.0, 2.0),
+        shared=True,
+        keep=_fresh,
+    ),
+    TabledOperation(
+        "mla_bmm",
+        "mla_bmm",
+        ("bmm_dtype", "num_heads"),
+        (("num_tokens", FEW_TOKENS),),
+        (1.0,),
+        shared=True,
+    ),
+    TabledOperation(
+        "mla_generation_module", "decode_mla_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    TabledOperation(
+        "mla_context_module",
+        "prompt_mla_module",
+        _MODULE,
+        _CTX,
+        (1.0, 2.0),
+        shared=True,
+        keep=_fresh,
+    ),
+    TabledOperation(
+        "dsa_generation_module", "decode_sparse_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    TabledOperation(
+        "dsa_context_module",
+        "prompt_sparse_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    TabledOperation(
+        "msa_generation_module", "decode_msa_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    TabledOperation(
+        "msa_context_module",
+        "prompt_msa_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    TabledOperation(
+        "dsv4_csa_generation_module", "decode_csa_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    TabledOperation(
+        "dsv4_csa_context_module",
+        "prompt_csa_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    TabledOperation(
+        "dsv4_hca_generation_module", "decode_hca_module", _MODULE, _GEN, (1.0, 1.0), shared=True
+    ),
+    TabledOperation(
+        "dsv4_hca_context_module",
+        "prompt_hca_module",
+        _MODULE,
+        _CTX,
+        (1.0, 1.3),
+        shared=True,
+        keep=_fresh,
+    ),
+    TabledOperation(
+        "gdn",
+        "decode_gdn",
+        _RECURRENT,
+        (("batch_size", BATCHES),),
+        (1.0,),
+        shared=True,
+        keep=_decode,
+        total=True,
+    ),
+    TabledOperation(
+        "gdn",
+        "prompt_gdn",
+        _RECURRENT,
+        (("num_tokens", FEW_TOKENS),),
+        (1.0,),
+        shared=True,
+        keep=_context,
+        total=True,
+    ),
+    TabledOperation(
+        "custom_allreduce",
+        "all_reduce",
+        ("num_gpus",),
+        (("message_size", MESSAGES),),
+        (1.0,),
+        peers=True,
+    ),
+    TabledOperation(
+        "nccl", "gather", ("num_gpus",), (("message_size", MESSAGES),), (1.0,), keep=_half
+    ),
+)
