@@ -8,7 +8,7 @@ from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
 from planner.plan.alternatives import LeftOut
 from planner.plan.decision import GroupMargin, LossOfOne
-from planner.plan.labels import MISSES, rented, simulated
+from planner.plan.labels import MISSES, leaves, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
@@ -79,19 +79,18 @@ def _drafts(speculation: SpeculationPlan) -> str:
 
 
 def _taken(plan: Plan) -> str:
-    """What is kept of what runs today, and what is rented."""
-    nodes = rented(plan)
-    kept = [f"{n.count} x {n.instance_type} (own)" for n in nodes if n.term == Term.OWNED]
-    hired = [
-        f"{n.count} x {n.instance_type} ({n.provider} {n.region}, {n.term})"
-        for n in nodes
-        if n.term != Term.OWNED
-    ]
-    parts = [
-        f"{verb}: {'; '.join(_first(names))}."
-        for verb, names in (("Keep", kept), ("Rent", hired))
-        if names
-    ]
+    """What is kept of what runs today, what is rented, and what stays until that runs."""
+    taken: dict[str, list[str]] = {"Keep": [], "Rent": [], "Leave": []}
+    for n in rented(plan):
+        if n.term != Term.OWNED:
+            place = f"{n.provider} {n.region}, {n.term}"
+            taken["Rent"].append(f"{n.count} x {n.instance_type} ({place})")
+        elif leaves(n, plan):
+            place = f"own, {plan.scenario.migration.overlap_hours:g} h beside what replaces it"
+            taken["Leave"].append(f"{n.count} x {n.instance_type} ({place})")
+        else:
+            taken["Keep"].append(f"{n.count} x {n.instance_type} (own)")
+    parts = [f"{verb}: {'; '.join(_first(names))}." for verb, names in taken.items() if names]
     return " ".join(parts or ["Rent: nothing."])
 
 

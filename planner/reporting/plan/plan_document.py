@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.catalog.offer import Term
 from planner.findings.schema import Findings
 from planner.plan.alternatives import Infeasibility
-from planner.plan.labels import rented
+from planner.plan.labels import leaves, rented
 from planner.plan.replica_group import QUANTISE_YOURSELF, ReplicaGroup
 from planner.plan.schema import NodeCount, Plan, Totals
 from planner.reporting import rounding
@@ -86,7 +86,7 @@ def headline(plan: Plan) -> str:
     if plan.totals is None:
         why = f": {plan.infeasibility.summary}" if plan.infeasibility else "."
         return f"{plan.scenario.name}: {_PROOF[plan.status]}{why}"
-    owned = [_text(n) for n in rented(plan) if n.term == Term.OWNED]
+    owned = [_text(n) for n in rented(plan) if n.term == Term.OWNED and not leaves(n, plan)]
     hired = [_text(n) for n in rented(plan) if n.term != Term.OWNED]
     run = _listed(
         [
