@@ -45,6 +45,20 @@ def decision_lines(plan: Plan) -> Iterator[str]:
         yield ACCEPT
 
 
+def unserved(plan: Plan) -> Iterator[str]:
+    """What a plan that serves by priority leaves out: in all, then by service."""
+    requested = sum(s.rate_qps for s in plan.services)
+    served = sum(s.served_qps for s in plan.services)
+    if plan.totals is not None and served < requested * (1 - 1e-6):
+        yield f"Only {rounding.qps(served)} of {rounding.qps(requested)} are served."
+    for service in plan.services if len(plan.services) > 1 else ():
+        if service.served_qps < service.rate_qps * (1 - 1e-6):
+            yield (
+                f"{service.name}: only {rounding.qps(service.served_qps)} of "
+                f"{rounding.qps(service.rate_qps)} is served."
+            )
+
+
 def _costliest(plan: Plan) -> list[tuple[ServicePlan, ReplicaGroup]]:
     """The groups that cost most, in the plan's order."""
     groups = [(s, g) for s in plan.services for g in s.replica_groups]
