@@ -43,11 +43,13 @@ def group_margin(candidate: Candidate, service: Service) -> GroupMargin | None:
     )
 
 
-def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted:
-    """What the scenario would take without a margin."""
+def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted | None:
+    """What the scenario would take without a margin; None where stock is too short to serve anything."""
     same, fleet = found.own_kinds, found.all_kinds
     other = _usd(fleet.solution) < _usd(same.solution) * (1 - LESS)
     replicas = fleet.solution.most_replicas() if other else decided.replicas()
+    if not replicas:
+        return None
     largest = max(replicas, key=lambda kind: (replicas[kind] * fleet.by_key[kind].gpus, kind))
     d = fleet.by_key[largest].deployment
     unproved = [s for s in (same.solution.status, fleet.solution.status) if s != "optimal"]

@@ -67,7 +67,7 @@ def command(
 ) -> int:
     """Compare RESULTS, files of the plan's acceptance test, with its limits.
 
-    Without RESULTS the commands of the test are printed: run them against one replica. With them every
+    Without RESULTS the commands of every test are printed: run them against one replica. With them every
     statistic is compared with its limit, requests that failed or were not sent at the planned rate fail
     the test, and the scenario is solved again with the step times that were measured. Exit codes: 0
     passed or printed, 2 invalid input, 3 a limit is exceeded, a statistic is missing or a run is not what
@@ -93,12 +93,15 @@ def command(
     from planner.scenario.task import GENERATE
 
     answer = read_plan(plan)
-    test = _test(answer, service, replica)
+    tests = _tests(answer, service, replica)
+    if not results and style != "json":
+        several = len(answer.acceptance) > 1
+        texts = ("\n".join(test_lines(test, several=several)) for test in tests)
+        click.echo("\n\n".join(texts))
+        return 0
+    test = _only(tests, answer)
     if not results:
-        if style == "json":
-            send(as_json(test.model_dump(mode="json")), None)
-        else:
-            click.echo("\n".join(test_lines(test)))
+        send(as_json(test.model_dump(mode="json")), None)
         return 0
     runs = [run for path in results for run in read_bench_file(Path(path))]
     must_be_model(runs, test.model)
@@ -125,21 +128,39 @@ def command(
     return 0 if passes else FAILED
 
 
-def _test(plan: Plan, service: str | None, replica: str | None) -> AcceptanceTest:
-    """The one test requested; InputError where there is none or where several are left."""
+def _tests(plan: Plan, service: str | None, replica: str | None) -> list[AcceptanceTest]:
+    """The tests of the service and replica that were named; InputError where there is none."""
     from planner.errors import InputError
 
     tests = [
         t for t in plan.acceptance if service in (None, t.service) and replica in (None, t.replica)
     ]
-    if len(tests) == 1:
-        return tests[0]
-    known = "; ".join(f"{t.service}: {t.replica}" for t in plan.acceptance)
-    raise InputError(
-        "which replica was tested?" if tests else "the plan has no such acceptance test",
-        allowed=known or "none: solve the scenario again with this version",
-        action="name it with --service and --replica",
-    )
+    if plan.totals is None:
+        raise InputError("the plan has no fleet: there is nothing to test", found=plan.status)
+    if not tests:
+        raise InputError(
+            "the plan has no such acceptance test",
+            allowed=_known(plan) or "none: solve the scenario again with this version",
+            action="name it with --service and --replica",
+        )
+    return tests
+
+
+def _only(tests: list[AcceptanceTest], plan: Plan) -> AcceptanceTest:
+    """The one test that results are of; InputError where several are left."""
+    from planner.errors import InputError
+
+    if len(tests) > 1:
+        raise InputError(
+            "which replica was tested?",
+            allowed=_known(plan),
+            action="name it with --service and --replica",
+        )
+    return tests[0]
+
+
+def _known(plan: Plan) -> str:
+    return "; ".join(f"{t.service}: {t.replica}" for t in plan.acceptance)
 
 
 def _solved_again(

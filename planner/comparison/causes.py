@@ -113,8 +113,14 @@ def _text(field: str, old: object, new: object) -> str:
 
 
 def _plain(value: object) -> str:
+    """A value as a scenario file would write it, what is left out there left out."""
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        stated = {k: v for k, v in value.items() if v is not None and v not in ({}, [], ())}
+        return "{" + ", ".join(f"{k}: {_plain(v)}" for k, v in stated.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_plain(v) for v in value) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)

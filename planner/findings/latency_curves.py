@@ -140,9 +140,14 @@ def frontier(
 
 
 def _answered(plan: Plan) -> Iterator[tuple[Service, ServicePlan]]:
-    """The costliest services with first tokens to wait for, and their questions: a page, not a book."""
+    """The costliest services with tokens to wait for, and their questions: a page, not a book.
+
+    Where every answer is one token there is no time per token to draw.
+    """
     questions = {s.name: s for s in plan.scenario.services}
     for answer in costliest(plan.services, MOST_CHARTED):
         service = questions[answer.name]
-        if service.task == GENERATE and service.job is None:
+        if service.task != GENERATE or service.job is not None:
+            continue
+        if lengths_of(service).output.max() > 1:
             yield service, answer

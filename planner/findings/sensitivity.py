@@ -90,9 +90,10 @@ def _moves_of_one_service(scenario: Scenario) -> Iterator[Move]:
     output = service.output_tokens.mean
     if output is not None and service.task == GENERATE:
         for factor in _LENGTH_FACTORS:
-            change = f"{_percent(factor)} ({output * factor:g} tokens)"
-            move = partial(restriction.with_output_tokens, tokens=output * factor)
-            yield "Output length", change, move
+            tokens = output * factor
+            if tokens >= 1:
+                move = partial(restriction.with_output_tokens, tokens=tokens)
+                yield "Output length", f"{_percent(factor)} ({tokens:g} tokens)", move
     for metric in ("ttft", "tpot") if service.task == GENERATE else ("e2e",):
         target = service.slo.target(metric)
         if target is not None:

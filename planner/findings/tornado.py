@@ -139,7 +139,7 @@ def _with_prices(question: Scenario, gpus: tuple[str, ...], factor: float) -> Sc
 def _with_lengths(question: Scenario, factor: float) -> Scenario:
     def longer(service: Service) -> Service:
         lengths = {
-            name: value.model_copy(update={"mean": (value.mean or 1.0) * factor})
+            name: value.model_copy(update={"mean": max(1.0, (value.mean or 1.0) * factor)})
             for name, value in (
                 ("prompt_tokens", service.prompt_tokens),
                 ("output_tokens", service.output_tokens),

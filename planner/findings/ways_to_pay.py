@@ -49,13 +49,13 @@ def purchases(
     solve: Solve | None = None,
     progress: Progress | None = None,
 ) -> tuple[Purchase, ...]:
-    """Every way to pay for what the plan serves, the plan's own first; empty without a plan.
+    """Every way to pay for what the plan serves, the plan's own first; empty where it serves nothing.
 
     With ``solve``, each rental term and each server type gets the cheapest fleet of its own; without
     it, only the planned fleet bought, and the API, are listed with the plan. A way that nobody offers
     has no cost and says so.
     """
-    if plan.totals is None:
+    if plan.totals is None or not any(s.served_qps for s in plan.services):
         return ()
     traffic = traffic_of(plan)
     planned = _paid(plan, " + ".join(dict.fromkeys(n.term for n in plan.nodes)), catalog)

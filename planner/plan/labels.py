@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from planner.catalog.offer import Term
 from planner.plan.schema import NodeCount, Plan, ServicePlan
 
 T = TypeVar("T")
@@ -51,6 +52,18 @@ def busiest_qps(service: ServicePlan) -> float:
 def offer_name(node: NodeCount) -> str:
     """A rented offer: ``aws us-east-1 p5.48xlarge on-demand``."""
     return f"{node.provider} {node.region} {node.instance_type} {node.term}"
+
+
+def offer_path(node: NodeCount) -> str:
+    """A rented offer as periods name it: ``aws/us-east-1/p5.48xlarge/on-demand``."""
+    return f"{node.provider}/{node.region}/{node.instance_type}/{node.term}"
+
+
+def leaves(node: NodeCount, plan: Plan) -> bool:
+    """Whether nodes that run today stay only until what replaces them runs: paid for, and in no period."""
+    standing = {offer for period in plan.periods for offer in period.nodes}
+    moves = node.term == Term.OWNED and plan.scenario.migration.overlap_hours > 0
+    return moves and bool(standing) and offer_path(node) not in standing
 
 
 def choice_of(plan: Plan) -> tuple[str, ...]:

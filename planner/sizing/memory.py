@@ -224,8 +224,10 @@ def _shortfalls(
 ) -> tuple[str, ...]:
     total = deployment.gpu.visible_bytes
     if pool <= 0:
+        adapters = lora_bytes(deployment) / GIB
+        beside = f" and {adapters:.1f} GiB of LoRA adapters" if adapters else ""
         return (
-            f"weights of {weights / GIB:.1f} GiB a GPU leave no KV cache: {-pool / GIB:.1f} GiB are "
+            f"weights of {weights / GIB:.1f} GiB a GPU{beside} leave no KV cache: {-pool / GIB:.1f} GiB are "
             f"missing under the engine's budget of a {total / GIB:.1f} GiB {deployment.gpu.name}",
         )
     if spare < 0 and pool + spare <= 0:

@@ -36,7 +36,7 @@ def rented(decided: Decided) -> Iterator[tuple[str, list[tuple[int, float]]]]:
                 )
                 levels.append((high - low, shared / hours))
         if extra[key] and not levels:
-            levels.append((1, 0.0))
+            levels.append((max(1, round(extra[key] / problem.overlap_hours)), 0.0))
         if extra[key]:
             n, share = levels[-1]
             levels[-1] = (n, share + extra[key] / hours / n)

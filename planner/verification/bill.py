@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from planner.catalog.offer import Offer, Term
 from planner.errors import PlannerError
 from planner.money.rates import token_cost, usd_per_month, usd_per_year
+from planner.plan.labels import leaves
 from planner.plan.schema import NodeCount, Plan
 from planner.verification.billed_nodes import billed_nodes
 from planner.verification.check import (
@@ -115,7 +116,8 @@ def _counts(plan: Plan) -> Iterator[Check]:
     yield equal("sums", "nodes at once", totals.nodes, most)
     types = {gpu for g in groups for gpu in g.gpus_by_type}
     for gpu in sorted({n.gpu for n in plan.nodes} | types):
-        rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
+        standing = [n for n in plan.nodes if n.gpu == gpu and not leaves(n, plan)]
+        rented = sum(n.count * n.gpus_per_node for n in standing)
         used = math.ceil(sum(g.gpus_on(gpu) for g in groups) - 1e-9)
         idle = sum(n.idle_gpus for n in plan.nodes if n.gpu == gpu)
         statement = f"{gpu}: rented GPUs are used or idle"

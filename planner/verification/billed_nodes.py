@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.fleet.offers.node_offers import offer_key
+from planner.plan.labels import leaves, offer_path
 from planner.plan.schema import NodeCount, Plan
 
 
@@ -33,8 +34,9 @@ class BilledNodes:
 def billed_nodes(plan: Plan) -> tuple[BilledNodes, ...]:
     """One entry per period of the plan's schedule; one in all for a fleet that never changes."""
     if not plan.varies:
-        return (BilledNodes("always", tuple((n, n.count) for n in plan.nodes)),)
-    priced = {_offer_key(n): n for n in plan.nodes}
+        standing = (n for n in plan.nodes if not leaves(n, plan))
+        return (BilledNodes("always", tuple((n, n.count) for n in standing)),)
+    priced = {offer_path(n): n for n in plan.nodes}
     periods = []
     for entry in plan.periods:
         offers = {offer: offer_key(offer) for offer in entry.nodes}
@@ -42,7 +44,3 @@ def billed_nodes(plan: Plan) -> tuple[BilledNodes, ...]:
         nodes = tuple((node, entry.nodes[offer]) for offer, node in known.items())
         periods.append(BilledNodes(entry.period, nodes, tuple(sorted({*offers} - {*known}))))
     return tuple(periods)
-
-
-def _offer_key(node: NodeCount) -> str:
-    return f"{node.provider}/{node.region}/{node.instance_type}/{node.term}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from planner.catalog.store import Catalog
-from planner.errors import InputError
+from planner.errors import InputError, ScenarioWarning
 from planner.performance.factors import Calibration
 from planner.plan.rebuild import placed
 from planner.plan.schema import Plan, ServicePlan
@@ -60,10 +61,15 @@ def simulate_plan(
 ) -> dict[str, StudiedService]:
     """Simulate every service of ``plan`` and judge its targets.
 
-    Raises InputError for a plan without a fleet and for what cannot be simulated together, Overload when
-    the replicas could never finish what arrives.
+    A service that got no replicas, where stock is short, is left out with a warning. Raises InputError for
+    a plan without a fleet and for what cannot be simulated together, Overload when the replicas could never
+    finish what arrives.
     """
-    if not plan.services:
+    for planned in plan.services:
+        if not planned.replica_groups:
+            text = f"{planned.name} gets no replicas in this plan, and is not simulated"
+            warnings.warn(text, ScenarioWarning, stacklevel=2)
+    if not any(planned.replica_groups for planned in plan.services):
         raise InputError(
             "the plan has no fleet to simulate",
             found=plan.status,
@@ -83,6 +89,7 @@ def simulate_plan(
             progress,
         )
         for planned in plan.services
+        if planned.replica_groups
     }
 
 

@@ -61,6 +61,21 @@ def test_without_results_the_commands_and_limits_are_printed(folder, capsys):
     assert "ttft_p99 at most 2 s" in text
 
 
+def test_the_tests_of_every_kind_of_replica_are_printed(folder, capsys):
+    """The plan's advice, `planner accept --plan PLAN.json`, was refused where it has two kinds."""
+    plan = json.loads((folder / "plan.json").read_text())
+    other = {**plan["acceptance"][0], "replica": "1x l40s vllm TP1 bf16/bf16"}
+    path = folder / "two.json"
+    path.write_text(json.dumps({**plan, "acceptance": [*plan["acceptance"], other]}))
+    assert main(["accept", "--plan", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert text.count("vllm bench serve") == 6
+    assert "Then, in a folder of its own: planner accept rung-*.json --plan PLAN.json" in text
+    assert text.rstrip().endswith("--replica '1x l40s vllm TP1 bf16/bf16'")
+    assert main(["accept", result(folder, 0.9), "--plan", str(path)]) == 2
+    assert "which replica was tested?" in capsys.readouterr().err
+
+
 def test_a_replica_as_fast_as_planned_passes(folder, capsys):
     args = ["accept", result(folder, 0.9), "--plan", str(folder / "plan.json"), "--no-solve"]
     assert main(args) == 0

@@ -146,3 +146,14 @@ def test_headroom_that_is_left_by_rounding_is_none():
     full = new.model_copy(update={"services": (service.model_copy(update={"headroom_qps": 3e-9}),)})
     assert of(diff(old, full), "service chat", "headroom") == [("~", 4.5, 0.0)]
     assert of(diff(full, full), "service chat", "headroom") == []
+
+
+def test_what_changed_is_written_as_a_scenario_file_would():
+    own = ({"gpu": "l40s", "nodes": 2, "gpus_per_node": 8, "usd_per_hour": 1.5},)
+    old = build.plan(build.scenario())
+    new = build.plan(build.scenario(existing=own, allow_lower_precision=True))
+    texts = {c.kind: c.detail for c in diff(old, new).causes}
+    assert texts["existing"] == (
+        "existing [] -> [{gpu: l40s, nodes: 2, gpus_per_node: 8, usd_per_hour: 1.5, region: own}]"
+    )
+    assert any("allow_lower_precision false -> true" in text for text in texts.values())

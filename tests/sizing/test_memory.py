@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -230,6 +231,14 @@ def test_lora_adapters_take_rank_times_both_sides_of_every_linear_layer() -> Non
     assert held == 4 * 2 * 16 * 32 * sides
     split = memory_layout(deployment(settings=chosen, tensor_parallel=4)).adapters_bytes - none
     assert split == held * (1 + 1 / 4) / 2
+
+
+def test_adapters_that_leave_no_kv_cache_are_named() -> None:
+    layout = memory_layout(deployment(settings=EngineSettings(lora_adapters=2000, lora_rank=64)))
+    (said,) = layout.reasons
+    assert re.match(
+        r"weights of [0-9.]+ GiB a GPU and 625.0 GiB of LoRA adapters leave no KV", said
+    )
 
 
 def test_a_missing_or_unknown_coefficient_is_named() -> None:

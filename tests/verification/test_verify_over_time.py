@@ -6,7 +6,10 @@ from planner.api import solve
 from planner.catalog.store import load_catalog
 from planner.errors import InputError
 from planner.performance.factors import load_calibration
+from planner.plan.labels import leaves
 from planner.plan.schema import Plan, read_plan
+from planner.reporting.plan.decision_text import decision_lines
+from planner.reporting.plan.plan_document import headline
 from planner.scenario.schema import Scenario
 from planner.verification.check import Verdict
 from planner.verification.verify import failures, verify
@@ -132,3 +135,22 @@ def test_nothing_in_a_group_makes_verification_stumble(daily, catalog, field, va
 
     families, _ = failed(changed(daily, change), catalog)
     assert families
+
+
+def test_nodes_that_only_overlap_are_paid_and_stand_in_no_count(catalog):
+    """All of today's nodes are given up: verification counted them as rented at once with the rest."""
+    today = {"gpu": "l40s", "nodes": 2, "gpus_per_node": 4, "usd_per_hour": 20.0}
+    scenario = Scenario.model_validate(
+        {**SERVICE, "existing": (today,), "migration": {"overlap_hours": 48}}
+    )
+    plan = solve(scenario, verify="none", rivals=0, catalogs=catalog)
+    (leaving,) = (n for n in plan.nodes if n.term == "owned")
+    assert leaves(leaving, plan)
+    assert leaving.count == 2
+    assert leaving.usd_per_hour * 36 * 730 == pytest.approx(2 * 20 * 48)
+    assert plan.totals.nodes == sum(n.count for n in plan.nodes) - 2
+    assert not headline(plan).startswith("Keep")
+    (line,) = (text for text in decision_lines(plan) if "Rent:" in text)
+    assert "Leave: 2 x 4x l40s (own, 48 h beside what replaces it)." in line
+    checks = verify(plan, catalog, load_calibration(catalog), catalog.offers())
+    assert not failures(checks)

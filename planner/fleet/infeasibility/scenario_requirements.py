@@ -25,6 +25,7 @@ from planner.fleet.infeasibility.problem_requirements import (
     gpu_cap,
     switch,
 )
+from planner.scenario.lora import Lora
 from planner.scenario.schema import Limits, Scenario
 from planner.scenario.search.fields import Search
 from planner.scenario.slo import Target
@@ -34,6 +35,7 @@ NO_TARGET_S = 3600.0
 UNLIMITED_VENDORS = 100
 UNLIMITED_KINDS = 16
 PREDICTION = 0.5
+FEW_ADAPTERS = 64  # loaded at once: with fewer, batches rather than memory are short
 Path = tuple[str | int, ...]
 
 
@@ -69,6 +71,7 @@ def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requ
     for i in alone:
         service = scenario.services[i]
         prefix = "" if len(scenario.services) == 1 else f"{service.name}: "
+        yield from _of_adapters(i, prefix, service.lora)
         if service.job is not None:
             yield from of_job(i, prefix, service.job)
             continue
@@ -87,6 +90,21 @@ def _of_services(scenario: Scenario, unserved: Collection[str]) -> Iterator[Requ
     if others:
         which = f"{'the other' if alone else 'all'} {len(others)} services"
         yield _rate(others, f"rate of {which}", None)
+
+
+def _of_adapters(i: int, prefix: str, lora: Lora | None) -> Iterator[Requirement[Scenario]]:
+    """How many adapters a replica holds at once: fewer leave more memory to the KV cache."""
+    loaded = 1 if lora is None else lora.max_loaded or lora.adapters
+    if loaded > 1:
+        yield Requirement(
+            name=f"{prefix}lora.max_loaded",
+            current=loaded,
+            loosest=FEW_ADAPTERS if loaded > FEW_ADAPTERS else 1,
+            edit=_editor(("services", i, "lora", "max_loaded"), int),
+            write=lambda v: f"{v:.0f}",
+            whole=True,
+            trades_off=True,
+        )
 
 
 def _rate(chosen: list[int], name: str, rate_qps: float | None) -> Requirement[Scenario]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from planner.accuracy.acceptance_run import Judged
@@ -11,8 +12,11 @@ from planner.reporting import rounding
 from planner.units import counted
 
 
-def test_lines(test: AcceptanceTest) -> Iterator[str]:
-    """The runs of a test, each with its command and its limits."""
+def test_lines(test: AcceptanceTest, *, several: bool) -> Iterator[str]:
+    """The runs of a test, each with its command and its limits.
+
+    ``several``: the plan has others, whose results have the same file names.
+    """
     yield f"Acceptance test of one replica: {test.replica} ({test.service})"
     yield "Start one replica (planner deploy), put its address in place of REPLICA, and run:"
     for rung in test.rungs:
@@ -21,7 +25,11 @@ def test_lines(test: AcceptanceTest) -> Iterator[str]:
         yield f"# {load}: {_limits(rung.limits_s)}"
         yield rung.command
     yield ""
-    yield "Then: planner accept rung-*.json --plan PLAN.json"
+    place, named = "", ""
+    if several:
+        place = ", in a folder of its own"
+        named = f" --service {shlex.quote(test.service)} --replica {shlex.quote(test.replica)}"
+    yield f"Then{place}: planner accept rung-*.json --plan PLAN.json{named}"
 
 
 def _limits(limits_s: dict[str, float]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from planner.plan.labels import MISSES, simulated
 from planner.plan.schema import Plan
 from planner.reporting import rounding
-from planner.reporting.plan.decision_text import decision_lines
+from planner.reporting.plan.decision_text import decision_lines, unserved
 from planner.units import counted
 
 MOST_LINES = 24
@@ -57,7 +58,11 @@ def _sentences(plan: Plan) -> Iterator[str]:
         f"{rounding.usd_per_hour(plan.totals.usd_per_hour)} "
         f"({rounding.usd(plan.totals.usd_per_month)} per month), {proof}."
     )
+    yield from unserved(plan)
+    confirmed = simulated(plan) != MISSES
+    if not confirmed:
+        yield f"Simulation: {plan.verification.note}."
     yield from decision_lines(plan)
-    if plan.verification.note:
+    if confirmed and plan.verification.note:
         yield f"Simulation: {plan.verification.note}."
     yield from (f"Warning: {w}" for w in plan.warnings if w != plan.verification.note)

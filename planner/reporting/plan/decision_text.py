@@ -8,7 +8,7 @@ from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
 from planner.plan.alternatives import LeftOut
 from planner.plan.decision import GroupMargin, LossOfOne
-from planner.plan.labels import MISSES, rented, simulated
+from planner.plan.labels import MISSES, leaves, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
@@ -45,6 +45,20 @@ def decision_lines(plan: Plan) -> Iterator[str]:
         yield ACCEPT
 
 
+def unserved(plan: Plan) -> Iterator[str]:
+    """What a plan that serves by priority leaves out: in all, then by service."""
+    requested = sum(s.rate_qps for s in plan.services)
+    served = sum(s.served_qps for s in plan.services)
+    if plan.totals is not None and served < requested * (1 - 1e-6):
+        yield f"Only {rounding.qps(served)} of {rounding.qps(requested)} are served."
+    for service in plan.services if len(plan.services) > 1 else ():
+        if service.served_qps < service.rate_qps * (1 - 1e-6):
+            yield (
+                f"{service.name}: only {rounding.qps(service.served_qps)} of "
+                f"{rounding.qps(service.rate_qps)} is served."
+            )
+
+
 def _costliest(plan: Plan) -> list[tuple[ServicePlan, ReplicaGroup]]:
     """The groups that cost most, in the plan's order."""
     groups = [(s, g) for s in plan.services for g in s.replica_groups]
@@ -79,19 +93,18 @@ def _drafts(speculation: SpeculationPlan) -> str:
 
 
 def _taken(plan: Plan) -> str:
-    """What is kept of what runs today, and what is rented."""
-    nodes = rented(plan)
-    kept = [f"{n.count} x {n.instance_type} (own)" for n in nodes if n.term == Term.OWNED]
-    hired = [
-        f"{n.count} x {n.instance_type} ({n.provider} {n.region}, {n.term})"
-        for n in nodes
-        if n.term != Term.OWNED
-    ]
-    parts = [
-        f"{verb}: {'; '.join(_first(names))}."
-        for verb, names in (("Keep", kept), ("Rent", hired))
-        if names
-    ]
+    """What is kept of what runs today, what is rented, and what stays until that runs."""
+    taken: dict[str, list[str]] = {"Keep": [], "Rent": [], "Leave": []}
+    for n in rented(plan):
+        if n.term != Term.OWNED:
+            place = f"{n.provider} {n.region}, {n.term}"
+            taken["Rent"].append(f"{n.count} x {n.instance_type} ({place})")
+        elif leaves(n, plan):
+            place = f"own, {plan.scenario.migration.overlap_hours:g} h beside what replaces it"
+            taken["Leave"].append(f"{n.count} x {n.instance_type} ({place})")
+        else:
+            taken["Keep"].append(f"{n.count} x {n.instance_type} (own)")
+    parts = [f"{verb}: {'; '.join(_first(names))}." for verb, names in taken.items() if names]
     return " ".join(parts or ["Rent: nothing."])
 
 

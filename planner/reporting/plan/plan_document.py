@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.catalog.offer import Term
 from planner.findings.schema import Findings
 from planner.plan.alternatives import Infeasibility
-from planner.plan.labels import rented
+from planner.plan.labels import leaves, rented
 from planner.plan.replica_group import QUANTISE_YOURSELF, ReplicaGroup
 from planner.plan.schema import NodeCount, Plan, Totals
 from planner.reporting import rounding
@@ -32,7 +32,7 @@ from planner.reporting.plan import (
     price_sections,
     service_sections,
 )
-from planner.reporting.plan.decision_text import decision_lines, searched_line
+from planner.reporting.plan.decision_text import decision_lines, searched_line, unserved
 from planner.units import counted
 
 _MOST_NAMED = 4
@@ -86,7 +86,7 @@ def headline(plan: Plan) -> str:
     if plan.totals is None:
         why = f": {plan.infeasibility.summary}" if plan.infeasibility else "."
         return f"{plan.scenario.name}: {_PROOF[plan.status]}{why}"
-    owned = [_text(n) for n in rented(plan) if n.term == Term.OWNED]
+    owned = [_text(n) for n in rented(plan) if n.term == Term.OWNED and not leaves(n, plan)]
     hired = [_text(n) for n in rented(plan) if n.term != Term.OWNED]
     run = _listed(
         [
@@ -136,7 +136,7 @@ def _decision(findings: Findings) -> tuple[Block, ...]:
         blocks.append(_key_facts(plan))
     if lines := tuple(decision_lines(plan)):
         blocks.append(Items(lines))
-    blocks += [Paragraph(text, warning=True) for text in _unserved(plan)]
+    blocks += [Paragraph(text, warning=True) for text in unserved(plan)]
     blocks += [Paragraph(w, warning=True) for w in (*others, *findings.notes)]
     blocks.append(Paragraph(_proof(plan)))
     if line := searched_line(plan):
@@ -144,20 +144,6 @@ def _decision(findings: Findings) -> tuple[Block, ...]:
     if plan.infeasibility is not None:
         blocks += _infeasibility(plan.infeasibility)
     return tuple(blocks)
-
-
-def _unserved(plan: Plan) -> Iterator[str]:
-    """What a plan that serves by priority leaves out: in all, then by service."""
-    requested = sum(s.rate_qps for s in plan.services)
-    served = sum(s.served_qps for s in plan.services)
-    if plan.totals is not None and served < requested * (1 - 1e-6):
-        yield f"Only {rounding.qps(served)} of {rounding.qps(requested)} are served."
-    for service in plan.services if len(plan.services) > 1 else ():
-        if service.served_qps < service.rate_qps * (1 - 1e-6):
-            yield (
-                f"{service.name}: only {rounding.qps(service.served_qps)} of "
-                f"{rounding.qps(service.rate_qps)} is served."
-            )
 
 
 def _key_facts(plan: Plan) -> Facts:

@@ -174,3 +174,21 @@ def test_in_a_large_fleet_the_services_that_cannot_be_served_are_named():
     assert "s7: search.gpus" in names
     assert "the other 8 services: search.gpus" in names
     assert "the other 8 services: allow_lower_precision" in names
+
+
+@pytest.mark.parametrize(
+    ("lora", "current", "loosest"),
+    [
+        ({"adapters": 2000}, "2000", "64"),
+        ({"adapters": 2000, "max_loaded": 40}, "40", "1"),
+        ({"adapters": 1}, None, None),
+    ],
+)
+def test_fewer_adapters_may_be_loaded_at_once(lora, current, loosest):
+    found = {r.name: r for r in scenario_requirements(scenario(lora=lora))}
+    if current is None:
+        assert "lora.max_loaded" not in found
+        return
+    loaded = found["lora.max_loaded"]
+    assert (loaded.write(loaded.current), loaded.write(loaded.loosest)) == (current, loosest)
+    assert loaded.edit(scenario(lora=lora), 30).services[0].lora.max_loaded == 30

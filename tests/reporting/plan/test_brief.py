@@ -91,6 +91,21 @@ def test_the_cheapest_of_all_offers_comes_with_its_doubts():
     assert "30 x RTX 5090 at salad (any): marketplace tier, price confidence low" in text
 
 
+def test_what_is_not_served_and_what_the_simulator_denies_come_first():
+    plan = built()
+    services = tuple(s.model_copy(update={"served_qps": 0.5 * s.rate_qps}) for s in plan.services)
+    note = "no fleet was confirmed in the simulator"
+    round_ = VerificationRound(
+        round=1, deployment="d", closed_form_qps=1.0, simulated_qps=0.0, holds=False, note="misses"
+    )
+    denied = plan.verification.model_copy(update={"rounds": (round_,), "note": note})
+    plan = plan.model_copy(update={"services": services, "verification": denied})
+    said = [line for line in brief(plan, 200) if not line.startswith(" ")]
+    assert said[1] == "Only 25 req/s of 50 req/s are served."
+    assert said[2] == f"Simulation: {note}."
+    assert sum("Simulation" in line for line in said) == 1
+
+
 def test_the_brief_fits_24_lines_whatever_there_is_to_say():
     loss = LossOfOne(service="chat", replica="r", load=1.2, outcome="overloaded")
     plan = built().model_copy(
