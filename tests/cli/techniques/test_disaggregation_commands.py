@@ -134,7 +134,9 @@ def test_no_link_fast_enough_is_infeasible_and_says_so(tmp_path, capsys):
     text = SCENARIO.replace("{ratios: [1P1D, 2P1D, 3P1D]}", requested)
     text = text.replace("{mean: 3000, cv: 0.5, max: 12000}", "3000")
     text = text.replace("{mean: 150, cv: 0.5, max: 600}", "150")
-    path.write_text(text.replace("tensor_parallel: [2, 4]", "tensor_parallel: [4]"))
+    text = text.replace("tensor_parallel: [2, 4]", "tensor_parallel: [4]")
+    few = ("prices:", "  weights:", "  kv_cache:", "allow_lower_precision:")  # fewer to relax
+    path.write_text("\n".join(line for line in text.splitlines() if not line.startswith(few)))
     assert main(["solve", str(path), "--verify", "none"]) == 3
     assert "ttft_p99" in capsys.readouterr().out
 
