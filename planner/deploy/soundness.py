@@ -7,6 +7,7 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
 
 MAX_SETTING = 10**9
+SLACK_GPUS = 1e-6  # of sums of parts
 _KINDS = {
     "memory_fraction": float,
     "max_num_seqs": int,
@@ -61,9 +62,21 @@ def _must_agree(plan: Plan) -> None:
     for node in plan.nodes:
         if node.gpus_per_node < 1 or node.count < 0:
             raise _contradiction(f"nodes: {node.instance_type!r}", "a count below 1")
+    if plan.scenario.sharing.gpu:
+        _must_fit(plan)
     for period in plan.periods:
         if min(period.replicas.values(), default=0) < 0:
             raise _contradiction(f"periods: {period.period!r}", "a count below 0")
+
+
+def _must_fit(plan: Plan) -> None:
+    """Parts of GPUs add up to what is rented; a part that is not stated is a whole GPU."""
+    groups = [g for s in plan.services for g in s.replica_groups]
+    for gpu in dict.fromkeys(gpu for g in groups for gpu in g.gpus_by_type):
+        used = sum(g.replicas * g.gpus_by_type.get(gpu, 0) * g.gpu_share for g in groups)
+        rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)
+        if used > rented + SLACK_GPUS:
+            raise _contradiction("nodes", f"{used:g} GPUs used of {rented} x {gpu}")
 
 
 def _must_be_settings(group: ReplicaGroup, where: str) -> None:

@@ -181,14 +181,14 @@ def test_a_plan_of_unknown_hardware_names_what_is_wrong(plan_file, tmp_path, cap
     assert "unknown GPU" in capsys.readouterr().err
 
 
-def test_replicas_that_share_a_gpu_are_refused(tmp_path, capsys):
+def test_replicas_that_share_a_gpu_without_a_part_of_it_are_refused(tmp_path, capsys):
     small = group(replicas=2, tensor_parallel=1)
     node = plan_builder.node(gpus_per_node=1, count=1)
     plan = fleet(service("a", (small,)), nodes=(node,), sharing={"gpu": [0.5]})
     path = tmp_path / "plan.json"
     path.write_text(plan.to_json())
     assert deploy(path, "--target", "vllm", "-o", tmp_path / "out") == 2
-    assert "share GPUs" in capsys.readouterr().err
+    assert "2 GPUs used of 1 x h100-sxm-80gb" in capsys.readouterr().err
 
 
 def test_a_described_model_needs_a_checkpoint(tmp_path, capsys):

@@ -122,8 +122,11 @@ def test_parts_stand_beside_whole_gpus_on_a_machine(catalog) -> None:
 
 def test_more_parts_than_the_nodes_hold_are_refused(catalog) -> None:
     nodes = (build.node(gpus_per_node=1, count=1),)
-    with pytest.raises(InputError, match="do not hold its replicas"):
+    with pytest.raises(InputError, match="contradicts itself") as stated:
         files(catalog, "docker-compose", part(0.5, replicas=3), nodes=nodes)
+    assert "1.5 GPUs used of 1 x" in str(stated.value)
+    with pytest.raises(InputError, match="do not hold its replicas"):
+        files(catalog, "docker-compose", part(0.6, replicas=1), part(0.4, replicas=1), nodes=nodes)
 
 
 def test_a_share_given_out_too_often_is_found_in_the_files(catalog, monkeypatch) -> None:

@@ -23,9 +23,10 @@ WIDEST_S = 1e4
 def latencies_at(
     curves: ReplicaCurves, qps: float, arrival_cv: float, slo: Slo
 ) -> LatencyPercentiles:
-    """Percentiles [s] at one rate [requests/s], those that are reported and those the targets name.
+    """Percentiles [s] at one rate, those that are reported and those the targets name.
 
-    ``arrival_cv``: standard deviation over mean of the gaps between requests.
+    ``qps``: requests of one replica [requests/s]. ``arrival_cv``: standard deviation over mean of the
+    gaps between requests.
     """
     wanted: dict[str, set[float]] = {m: set(REPORTED) for m in ("ttft", "tpot", "e2e")}
     for target in slo.targets:
