@@ -44,7 +44,7 @@ def group_margin(candidate: Candidate, service: Service) -> GroupMargin | None:
 
 
 def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted | None:
-    """What the scenario would take without a margin; None where stock is too short to serve anything."""
+    """What the scenario would take without a margin; None where no fleet was found in its time."""
     same, fleet = found.own_kinds, found.all_kinds
     other = _usd(fleet.solution) < _usd(same.solution) * (1 - LESS)
     replicas = fleet.solution.most_replicas() if other else decided.replicas()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
@@ -172,6 +173,7 @@ def decide(
 ) -> Solution:
     """Solve ``problem``; without any replica kind it is infeasible before a solver is called.
 
+    Where priorities decide who is served, a fleet that serves nobody is none: infeasible as well.
     ``cost_alone``: the fleet may be any of the equally cheap ones. ``proved``: programs of the same
     question that were solved before.
     """
@@ -188,7 +190,18 @@ def decide(
             cost_alone=cost_alone,
         )
 
-    if proved is None:
-        return now()
     how = repr((effort.gap, effort.solver, effort.seed, cost_alone))
-    return proved.of(problem, how, now)
+    found = now() if proved is None else proved.of(problem, how, now)
+    serves = problem.serve_all or any(found.replicas.values())
+    if serves or found.status == "unknown":
+        return found
+    return replace(
+        found,
+        status="infeasible",
+        objective_usd_per_hour=None,
+        bound_usd_per_hour=None,
+        gap=None,
+        replicas={},
+        nodes={},
+        billed={},
+    )

@@ -150,11 +150,3 @@ def test_a_spare_takes_nodes_that_hold_its_tensor_parallel_group(tensor_parallel
 )
 def test_groups_are_laid_out_on_nodes(groups, node_gpus, nodes):
     assert _nodes_for(groups, node_gpus) == nodes
-
-
-def test_a_fleet_that_serves_nothing_has_no_fleet_without_a_margin(prices):
-    stock = {"serve": "by-priority", "limits": {"stock": {"l40s": 0, "rtx-5090": 0}}}
-    requested = {**SCENARIO, "prices": {"file": prices}, **stock}
-    plan = solve(Scenario.model_validate(requested), verify="none", rivals=1)
-    assert plan.totals.gpus == 0
-    assert plan.as_predicted is None

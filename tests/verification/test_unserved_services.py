@@ -42,8 +42,11 @@ def test_a_service_without_replicas_is_not_simulated_and_named(catalog: Catalog)
     assert list(found) == ["first"]
 
 
-def test_a_plan_that_serves_nothing_has_no_fleet_to_simulate(catalog: Catalog) -> None:
-    with pytest.warns(ScenarioWarning), pytest.raises(InputError, match="no fleet to simulate"):
-        simulate_plan(
-            short_of(0, catalog), SimulationSettings(), catalog, load_calibration(catalog)
-        )
+def test_where_nobody_can_be_served_there_is_no_fleet(catalog: Catalog) -> None:
+    """It was an optimal plan of no GPUs, which a workbook divided by and verification refused."""
+    plan = short_of(0, catalog)
+    assert plan.status == "infeasible"
+    assert plan.infeasibility is not None
+    assert "limits.stock" in plan.infeasibility.summary
+    with pytest.raises(InputError, match="no fleet"):
+        simulate_plan(plan, SimulationSettings(), catalog, load_calibration(catalog))
