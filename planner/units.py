@@ -135,7 +135,7 @@ def control_in(data: object) -> str | None:
 _TOKENS = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([kKmM])(?:\s*tokens)?\s*$")
 _THOUSANDS = {"k": 1e3, "m": 1e6}
 _RATE = re.compile(
-    r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*"
+    r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([kKM])?\s*"
     r"(?:(?:(?:req|requests?)\s*)?(?:/|per)\s*(s|sec|second|m|min|minute|h|hour|d|day)|qps|rps)\s*$"
 )
 _RATE_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S}
@@ -148,14 +148,15 @@ def parse_tokens(value: object) -> object:
 
 
 def parse_rate_qps(value: object) -> object:
-    """Return requests per second [1/s] from ``"20/s"``, ``"1200/min"`` or ``"5 qps"``.
+    """Return requests per second [1/s] from ``"20/s"``, ``"1200/min"``, ``"100k/day"`` or ``"5 qps"``.
 
     Anything else comes back as it is, to be judged.
     """
     match = _RATE.match(value) if isinstance(value, str) else None
     if match is None:
         return value
-    return float(match[1]) / _RATE_S[(match[2] or "s")[0]]
+    times = _THOUSANDS[match[2].lower()] if match[2] else 1.0
+    return float(match[1]) * times / _RATE_S[(match[3] or "s")[0]]
 
 
 def counted(count: int, noun: str) -> str:

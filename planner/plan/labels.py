@@ -61,9 +61,10 @@ def offer_path(node: NodeCount) -> str:
 
 def leaves(node: NodeCount, plan: Plan) -> bool:
     """Whether nodes that run today stay only until what replaces them runs: paid for, and in no period."""
+    if node.term != Term.OWNED or plan.scenario.migration.overlap_hours <= 0:
+        return False
     standing = {offer for period in plan.periods for offer in period.nodes}
-    moves = node.term == Term.OWNED and plan.scenario.migration.overlap_hours > 0
-    return moves and bool(standing) and offer_path(node) not in standing
+    return bool(standing) and offer_path(node) not in standing
 
 
 def choice_of(plan: Plan) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ class Service(StrictDocument):
     ``task``: generate, or what prompts are pooled into: embed, rerank, classify. Those write nothing:
     ``output_tokens`` is left out, ``slo`` has ``e2e`` targets alone, and ``prompt_tokens`` are of one
     text, or of one pair of query and document.
-    ``rate``: mean requests per second (``20/s`` and ``1200/min`` are read too); with ``conversations``
+    ``rate``: mean requests per second (``20/s``, ``1200/min`` and ``100k/day`` too); with ``conversations``
     also ``2 conversations/s``, which counts as their turns.
     ``allow_lower_precision``: permits weights or KV cache below the checkpoint's own precision.
     ``priority``: the higher is served first where ``serve`` says so.

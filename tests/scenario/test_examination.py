@@ -150,6 +150,8 @@ def test_tokens_in_thousands(old, new, value):
         ("72000 per hour", 20),
         ("20 qps", 20),
         ("1728000/day", 20),
+        ("1.728M/day", 20),
+        ("72k per hour", 20),
         ("0.5/s", 0.5),
     ],
 )

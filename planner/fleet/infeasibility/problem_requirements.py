@@ -17,6 +17,7 @@ UNLIMITED_USD_PER_HOUR = 1e9
 UNLIMITED_KW = 1e6
 UNLIMITED_CAP = 1e9
 SMALLEST_SHARE = 1e-6
+CENT_USD = 0.01
 
 
 def outcome_of(problem: Problem, solution: Solution) -> FeasibilityOutcome:
@@ -177,7 +178,7 @@ def budget(
         current=usd_per_hour,
         loosest=UNLIMITED_USD_PER_HOUR,
         edit=edit,
-        write=lambda v: f"${v:g}/h",
+        write=lambda v: f"${v:,.2f}/h" if v >= CENT_USD else f"${v:g}/h",
         enough=lambda outcome: outcome.usd_per_hour and outcome.usd_per_hour * (1 + 1e-9),
     )
 

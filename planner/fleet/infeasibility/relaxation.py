@@ -14,6 +14,7 @@ AFFORDABLE = 1.25
 COARSE_RATIO = 1.2
 MAX_RATIO = 1e4
 NEXT_TO_NOTHING = 1e-6
+ROUNDING_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ def _least_value(
     """The strictest value of requirement ``i`` with a fleet, and that fleet; ``values`` has one.
 
     Tried in turn: the value requested; a value the last fleet is known to need, and one just inside it;
-    else values ever further from the one requested, as most relaxations are small; then bisection.
+    else values ever further from the one requested, as most relaxations are small; then bisection, and
+    at last what the fleet found there is known to need.
     """
     requirement = oracle.requirements[i]
     strict, loose = requirement.current, values[i]
@@ -122,6 +124,9 @@ def _least_value(
     while (middle := _middle(strict, loose, requirement.whole)) is not None:
         holds(middle)
     if not requirement.whole:
+        found = requirement.enough(outcome)
+        if found is not None and _between(strict, found, loose):
+            holds(found)
         holds(_rounded_outwards(loose, requirement.current))
     return loose, outcome
 
@@ -160,5 +165,6 @@ def _rounded_outwards(value: float, strict: float, digits: int = 3) -> float:
     if value == 0 or not math.isfinite(value):
         return value
     scale = 10.0 ** (digits - 1 - math.floor(math.log10(abs(value))))
-    rounded = math.ceil(value * scale) if value > strict else math.floor(value * scale)
+    scaled = round(value * scale, ROUNDING_DIGITS)  # 1.12 * 100 is a hair more than 112
+    rounded = math.ceil(scaled) if value > strict else math.floor(scaled)
     return rounded / scale

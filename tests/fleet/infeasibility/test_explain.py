@@ -98,6 +98,31 @@ def test_stock_against_demand_relaxes_to_the_least_that_suffices(rate, per_gpu, 
     assert not solve({"share": share * 1.025, "stock": stock}).has_fleet
 
 
+@given(least=st.floats(0.5, 50), more=st.floats(1.1, 90))
+def test_a_limit_on_cost_relaxes_to_what_the_fleet_found_costs(least, more):
+    """Where a looser limit buys more (who is served depends on it), the fleet of the loosest says little."""
+    least = round(least, 2)
+
+    def solve(q):
+        if q["usd"] < least:
+            return FeasibilityOutcome("infeasible")
+        cost = least if q["usd"] < least * more else least * more
+        return FeasibilityOutcome("optimal", cost)
+
+    limit = Requirement(
+        name="usd",
+        current=0.05,
+        loosest=1e6,
+        edit=lambda q, v: {**q, "usd": v},
+        write=lambda v: f"{v:.12g}",
+        enough=lambda outcome: outcome.usd_per_hour,
+    )
+    (found,) = explain({"usd": 0.05}, [limit], solve).relaxations
+    step = 10.0 ** (math.floor(math.log10(least)) - 2)  # printed with three digits, rounded up
+    assert least <= float(found.relaxed) < least + step * (1 + 1e-6)
+    assert found.usd_per_hour <= float(found.relaxed) * (1 + 1e-9)
+
+
 @settings(max_examples=200)
 @given(data=st.data())
 def test_relaxations_are_feasible_and_tight_with_several_conflicts(data):

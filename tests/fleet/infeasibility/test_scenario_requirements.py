@@ -36,7 +36,7 @@ def test_a_scenario_lists_everything_it_asks_in_its_own_words():
         "assurance.probability": "80 %",
         "limits.stock.l40s": "2 GPUs",
         "limits.max_gpus": "4 GPUs",
-        "limits.max_cost_usd_per_hour": "$9/h",
+        "limits.max_cost_usd_per_hour": "$9.00/h",
         "search.gpus": "l40s",
         "search.tensor_parallel": "1",
         "search.weights": "bf16",
