@@ -45,7 +45,7 @@ def test_the_other_targets_follow_the_plans_engine(target, plan_file, tmp_path):
 def test_the_whole_path_from_a_scenario(tmp_path):
     plan = tmp_path / "plan.json"
     run = [sys.executable, "-m", "planner"]
-    solve = ["solve", "chat_8b_small_cards", "--verify", "none", "--format", "json", "-o", plan]
+    solve = ["solve", "chat_8b_small_gpus", "--verify", "none", "--format", "json", "-o", plan]
     subprocess.run([*run, *solve], check=True, capture_output=True)
     done = subprocess.run(
         [*run, "deploy", plan, "--target", "kubernetes", "-o", tmp_path / "out"],

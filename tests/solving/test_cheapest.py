@@ -39,7 +39,7 @@ def _variants(scenario: Scenario) -> dict[str, Scenario]:
     }
 
 
-@pytest.mark.parametrize("name", ["chat_8b_small_cards", "chat_8b_assured"])
+@pytest.mark.parametrize("name", ["chat_8b_small_gpus", "chat_8b_assured"])
 def test_sizing_what_could_be_cheapest_gives_the_same_fleet(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,10 +62,10 @@ def test_most_deployments_are_not_sized(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_plan_in_full_sizes_everything() -> None:
     session = Session.open(options=BRIEF)
-    brief = session.solve("chat_8b_small_cards", for_cost=True)
-    full = session.solve("chat_8b_small_cards")
+    brief = session.solve("chat_8b_small_gpus", for_cost=True)
+    full = session.solve("chat_8b_small_gpus")
     assert len(full.rejections) >= len(brief.rejections)
-    assert full == Session.open(options=BRIEF).solve("chat_8b_small_cards").model_copy(
+    assert full == Session.open(options=BRIEF).solve("chat_8b_small_gpus").model_copy(
         update={"provenance": full.provenance}
     )
 

@@ -135,7 +135,7 @@ def test_more_processes_write_the_same(tmp_path):
     for jobs in ("1", "2"):
         path = tmp_path / f"{jobs}.csv"
         vary = ["--vary", "gpu=l4,l40s,t4,a10g", "--verify", "none", "--format", "csv"]
-        args = ["compare", "chat_8b_small_cards", *vary, "--jobs", jobs, "-o", str(path)]
+        args = ["compare", "chat_8b_small_gpus", *vary, "--jobs", jobs, "-o", str(path)]
         assert main(args) == 0
         written.append(path.read_text())
     assert written[0] == written[1]

@@ -16,7 +16,7 @@ def _said(plan: Plan) -> dict[str, object]:
 
 def test_a_plan_for_its_cost_is_the_plan_without_what_takes_time_and_nobody_reads() -> None:
     session = Session.open(options=BRIEF)
-    scenario = session.read("chat_8b_small_cards")
+    scenario = session.read("chat_8b_small_gpus")
     full = session.solver_of_variants()(scenario)
     brief = session.solver_of_variants(for_cost=True)(scenario)
     assert full.losses

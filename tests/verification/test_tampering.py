@@ -39,7 +39,7 @@ LONG = {
     ("deepseek_v3_wide_ep", "none"): 70,
     ("fleet_day_and_night", "none"): 15,
     ("code_completion_azure", "none"): 25,
-    ("chat_8b_small_cards", "simulate"): 20,
+    ("chat_8b_small_gpus", "simulate"): 20,
     ("deepseek_v3_16xh100_bf16", "none"): 10,
 }
 
@@ -193,7 +193,7 @@ def test_a_fleet_of_all_offers_that_was_not_proved_costs_at_least_the_least(
 
 
 def test_the_round_that_confirmed_the_plan_is_recomputed(catalog, calibration):
-    plan = solve("chat_8b_small_cards", verify="simulate", catalogs=catalog, rivals=0)
+    plan = solve("chat_8b_small_gpus", verify="simulate", catalogs=catalog, rivals=0)
     assert caught(plan, catalog, calibration) is None
     last = max(i for i, r in enumerate(plan.verification.rounds) if r.holds)
     for field, value in (("simulated_qps", 99.0), ("deployment", "9x (b200)"), ("holds", False)):

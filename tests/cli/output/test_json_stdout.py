@@ -8,7 +8,7 @@ import pytest
 
 from planner.cli.main import main
 
-SMALL = "chat_8b_small_cards"
+SMALL = "chat_8b_small_gpus"
 QUICK = ("--verify", "none")
 CALLS = (
     ("solve", "infeasible_tight_budget", *QUICK),

@@ -18,7 +18,7 @@ from planner.workload.lengths import constant
 
 @pytest.fixture(scope="module")
 def small() -> Scenario:
-    return read_scenario("chat_8b_small_cards", load_catalog())
+    return read_scenario("chat_8b_small_gpus", load_catalog())
 
 
 def _with_target(scenario: Scenario, seconds: float) -> Scenario:

@@ -15,7 +15,7 @@ from planner.plan.schema import Plan
 from planner.session import Session
 from planner.solving.options import SolveOptions
 
-SCENARIO = "chat_8b_small_cards"
+SCENARIO = "chat_8b_small_gpus"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from planner.scenario.reader import read_scenario
 from planner.scenario.schema import Scenario
 from planner.serving.closed_form.rate_states import RateStates
 
-NAMES = ("chat_8b_small_cards", "chat_8b_assured", "llama70b_speculative", "reranker_8b")
+NAMES = ("chat_8b_small_gpus", "chat_8b_assured", "llama70b_speculative", "reranker_8b")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_ceilings_bound_capacities_of_every_candidate(name: str, catalog: Catalo
 def test_what_is_rejected_without_a_capacity_is_rejected_in_the_same_words(
     catalog: Catalog,
 ) -> None:
-    scenario = read_scenario("chat_8b_small_cards", catalog)
+    scenario = read_scenario("chat_8b_small_gpus", catalog)
     found = _ceilings(scenario, catalog, Known())
     offers, factors = offers_of(scenario, catalog, None), load_calibration(catalog)
     full = enumerate_candidates(scenario.services[0], catalog, offers, factors)
@@ -58,7 +58,7 @@ def test_what_is_rejected_without_a_capacity_is_rejected_in_the_same_words(
 
 
 def test_sizing_some_gives_the_same_candidates(catalog: Catalog) -> None:
-    scenario = read_scenario("chat_8b_small_cards", catalog)
+    scenario = read_scenario("chat_8b_small_gpus", catalog)
     known = Known()
     found = _ceilings(scenario, catalog, known)
     keys = {c.key for c in found.at_ceilings.candidates[::3]}
@@ -77,7 +77,7 @@ def test_sizing_some_gives_the_same_candidates(catalog: Catalog) -> None:
 def test_a_ceiling_is_the_one_of_the_curves(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scenario = read_scenario("chat_8b_small_cards", catalog)
+    scenario = read_scenario("chat_8b_small_gpus", catalog)
     alone = scenario.services[0].model_copy(update={"assurance": None})
     scenario = scenario.model_copy(update={"services": (alone,)})
     ceilings: set[float] = set()
@@ -95,7 +95,7 @@ def test_a_ceiling_is_the_one_of_the_curves(
 
 
 def test_ceilings_are_found_once_for_other_targets(catalog: Catalog) -> None:
-    scenario = read_scenario("chat_8b_small_cards", catalog)
+    scenario = read_scenario("chat_8b_small_gpus", catalog)
     service = scenario.services[0]
     looser = tuple(t.model_copy(update={"seconds": 1.5 * t.seconds}) for t in service.slo.targets)
     slo = service.slo.model_copy(update={"targets": looser})
@@ -113,7 +113,7 @@ def test_a_later_run_begins_with_the_same_ceilings(
 ) -> None:
     """What the first run sized is at its ceiling again, so that kept programs are found."""
     monkeypatch.setenv("PLANNER_CACHE", str(tmp_path))
-    scenario = read_scenario("chat_8b_small_cards", catalog)
+    scenario = read_scenario("chat_8b_small_gpus", catalog)
 
     def begun_with(known: Known) -> CeilingSet:
         found = _ceilings(scenario, catalog, known)

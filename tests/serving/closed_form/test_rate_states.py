@@ -33,8 +33,8 @@ SLO = Slo(
 def replicas():
     """Step models and limits of a dozen real deployments, their pools cut so that states differ."""
     catalog = load_catalog()
-    service = read_scenario("chat_8b_small_cards", catalog).services[0]
-    offers = admitted_offers(read_scenario("chat_8b_small_cards", catalog).prices, catalog)
+    service = read_scenario("chat_8b_small_gpus", catalog).services[0]
+    offers = admitted_offers(read_scenario("chat_8b_small_gpus", catalog).prices, catalog)
     found = enumerate_candidates(service, catalog, offers, load_calibration(catalog)).candidates
     chosen = []
     for i, c in enumerate(found[:12]):

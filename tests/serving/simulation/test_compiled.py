@@ -300,7 +300,7 @@ def test_shipped_scenarios_come_out_equal(name, monkeypatch):
 @pytest.mark.slow
 def test_a_simulated_solve_gives_the_same_plan(monkeypatch):
     def plan():
-        found = solve("chat_8b_small_cards").model_dump(mode="json")
+        found = solve("chat_8b_small_gpus").model_dump(mode="json")
         return {key: value for key, value in found.items() if key != "provenance"}
 
     monkeypatch.delenv(SWITCH, raising=False)
