@@ -85,6 +85,7 @@ def test_alternatives_differ_and_cost_no_less(stated):
 
 def test_limits_are_valued_per_unit(stated):
     assert {row["limit"] for row in stated["limits"]} == {"stock.l40s"}
+    assert {"+1 GPU", "+8 GPUs"} <= {row["more"] for row in stated["limits"]}
 
 
 def test_the_table_names_the_decision(scenario):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
+from planner.fleet.alternatives.shadow_prices import ShadowValue
 from planner.fleet.program.problem import Problem, Solution
 from planner.reporting import rounding
 from planner.reporting.charts import money as money_charts
@@ -20,6 +21,7 @@ from planner.reporting.document import (
 )
 from planner.solving.stages import Decided
 
+COUNTED = ("GPU", "unit")
 UNSIMULATED = "Sized by the closed form, not simulated."
 
 
@@ -207,7 +209,7 @@ def _limits(found: Frontiers) -> tuple[Block, ...]:
         (
             v.limit,
             v.current,
-            f"+{v.units:g} {v.unit}",
+            _step(v),
             v.saving_usd_per_hour,
             v.per_unit_usd_per_hour,
             Cell(f"{rounding.usd(v.saving_low)} and {rounding.usd(v.saving_high)}", Quantity.TEXT),
@@ -220,6 +222,14 @@ def _limits(found: Frontiers) -> tuple[Block, ...]:
         Paragraph("Raising a limit that does not bind saves nothing."),
         Table("limits", "Value of limits", columns, rows, note),
     )
+
+
+def _step(value: ShadowValue) -> str:
+    """How much larger the limit is: ``+2 GPUs``, ``+$10.00/h``, ``+1 kW``."""
+    if value.unit == "USD/h":
+        return f"+{rounding.usd_per_hour(value.units)}"
+    several = "s" if value.unit in COUNTED and value.units != 1 else ""
+    return f"+{value.units:g} {value.unit}{several}"
 
 
 def _by_the_same_capacities(found: Frontiers) -> str:
