@@ -72,7 +72,7 @@ def shadow_values(
 def _limits(
     problem: Problem,
 ) -> Iterator[tuple[str, float, tuple[float, ...], str, Callable[[float], FleetLimits]]]:
-    """Name, current value, steps to try, unit, and the limits with one enlarged."""
+    """Name in a scenario, current value, steps to try, unit, and the limits with one enlarged."""
     limits = problem.limits
     for gpu, count in sorted(limits.stock.items()):
         nodes = [o.gpus_per_node for o in problem.offers if o.gpu == gpu]
@@ -81,13 +81,13 @@ def _limits(
     if limits.max_gpus is not None:
         nodes = [o.gpus_per_node for o in problem.offers]
         yield "max_gpus", limits.max_gpus, _gpu_steps(nodes), "GPU", _more_gpus(limits)
-    for field, step, unit in (
-        ("max_usd_per_hour", BUDGET_STEP_USD_PER_HOUR, "USD/h"),
-        ("max_power_kw", POWER_STEP_KW, "kW"),
+    for field, name, step, unit in (
+        ("max_usd_per_hour", "max_cost_usd_per_hour", BUDGET_STEP_USD_PER_HOUR, "USD/h"),
+        ("max_power_kw", "max_power_kw", POWER_STEP_KW, "kW"),
     ):
         value = getattr(limits, field)
         if value is not None:
-            yield field, value, (step,), unit, _more(limits, field)
+            yield name, value, (step,), unit, _more(limits, field)
 
     for cap in limits.caps:
         least = min((w for w in cap.per_node.values() if w > 0), default=0.0)

@@ -77,7 +77,7 @@ def test_a_whole_node_is_priced_where_one_gpu_is_worth_nothing():
 def test_budget_and_size_caps_have_values_too():
     problem = problem_with(FleetLimits(max_gpus=5, max_usd_per_hour=100.0, max_power_kw=9.0))
     limits = {v.limit for v in shadow_values(problem, solve(problem), solve)}
-    assert limits == {"max_gpus", "max_usd_per_hour", "max_power_kw"}
+    assert limits == {"max_gpus", "max_cost_usd_per_hour", "max_power_kw"}  # as in a scenario
 
 
 def test_a_quota_has_a_value():
