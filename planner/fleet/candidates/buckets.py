@@ -12,6 +12,10 @@ import numpy as np
 from planner.scenario.fleet import Buckets
 from planner.workload.lengths import ATOMS, JointLengths
 
+MIXED_ATOMS = (
+    4 * ATOMS
+)  # as many as one service has leave the mean output of a mix 5 % off at worst, these 1.4 %
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bucket:
@@ -56,7 +60,7 @@ def served_lengths(buckets: Iterable[Bucket], rates_qps: Mapping[str, float]) ->
         return sent[0][0]
     prompt, output = [], []
     for lengths, rate in sent:
-        atoms = math.ceil(ATOMS * rate / total)
+        atoms = math.ceil(MIXED_ATOMS * rate / total)
         chosen = np.arange(atoms) * len(lengths.prompt) // max(atoms, 1)
         prompt.append(lengths.prompt[chosen])
         output.append(lengths.output[chosen])
