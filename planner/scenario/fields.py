@@ -38,7 +38,8 @@ def omit_defaults(*fields: str) -> Callable[..., dict[str, object]]:
     def written(self: BaseModel, write: SerializerFunctionWrapHandler) -> dict[str, object]:
         known = type(self).model_fields
         usual = {
-            name: known[name].get_default(call_default_factory=True) for name in fields or known
+            name: known[name].get_default(call_default_factory=True, validated_data={})
+            for name in fields or known
         }
         text: dict[str, object] = write(self)
         return {
