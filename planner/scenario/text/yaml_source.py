@@ -30,6 +30,7 @@ class Loader(yaml.SafeLoader):
     """Safe YAML with 1e9 read as a number and duplicate keys refused."""
 
 
+# PyYAML comes with or without libyaml: which class this extends is known when it is imported
 class _QuickLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """The same by libyaml, six times as fast, for texts that both read alike."""
 
