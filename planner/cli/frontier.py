@@ -6,9 +6,9 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.numbers import FiniteRange
-from planner.cli.shared.options import catalog_options
+from planner.cli.shared.options import catalog_options, side_limit_option
 from planner.cli.shared.output_options import DOCUMENT_FORMATS, format_option, output_option
-from planner.cli.shared.progress import progress
+from planner.cli.shared.progress import progress, say_stopped
 from planner.fleet.program.problem import Solver
 from planner.scenario.changes import FieldChange
 from planner.solving.options import Verify
@@ -78,6 +78,7 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     show_default=True,
     help="Seconds each solve may take.",
 )
+@side_limit_option
 @catalog_options
 @format_option(*DOCUMENT_FORMATS)
 @click.option(
@@ -99,6 +100,7 @@ def command(
     seed: int,
     solver: Solver,
     time_limit: float,
+    side_limit: float | None,
     catalogs: str | None,
     calibration: str | None,
     style: str,
@@ -123,7 +125,9 @@ def command(
     from planner.session import Session
     from planner.solving.options import SolveOptions
 
-    options = SolveOptions(verify, solver, time_limit, seed=seed)
+    options = SolveOptions(
+        verify, solver, time_limit, seed=seed, side_limit_s=side_limit, keeps=True
+    )
     session = Session.open(catalogs, calibration, options, changes)
     question = session.read(scenario)
     decider = Decider(
@@ -153,7 +157,10 @@ def command(
         data=lambda: {
             "scenario": question.name,
             **{key: each.records() for key, each in document.tables().items()},
+            **({"left": list(found.left)} if found.left else {}),
         },
     )
+    if found.stopped:
+        return say_stopped(", ".join(found.left))
     status = found.decided.solution.status
     return {"optimal": 0, "infeasible": 3}.get(status, 5)

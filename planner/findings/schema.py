@@ -218,7 +218,7 @@ class Findings:
     """A plan with everything found out around it; what was not looked for stays empty.
 
     ``discount_rate``: per year, behind every present value and break-even month; ``quotes``: the rows of
-    the scenario's own price file.
+    the scenario's own price file; ``stopped``: Ctrl-C ended what is solved beside the plan.
     """
 
     plan: Plan
@@ -237,3 +237,4 @@ class Findings:
     energy: Energy | None = None
     derivations: tuple[Derivation, ...] = ()
     notes: tuple[str, ...] = ()
+    stopped: bool = False

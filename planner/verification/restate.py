@@ -26,10 +26,10 @@ from planner.performance.factors import Calibration
 from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Plan
 from planner.scenario.schema import Service
+from planner.solving.beside import fleets_beside
 from planner.solving.build_problem import decide
 from planner.solving.operating import operating
 from planner.solving.options import SolveOptions
-from planner.solving.pipeline import fleets_beside
 from planner.solving.prefix_hits import prefix_hits_of
 from planner.solving.request_streams import streams_of
 from planner.solving.scenario_program import frame

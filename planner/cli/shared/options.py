@@ -17,6 +17,14 @@ from planner.solving.options import SolveOptions, Verify
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+side_limit_option = click.option(
+    "--side-limit",
+    type=FiniteRange(min=0),
+    help="Seconds for everything that is asked beside the plan, together: alternatives, why no fleet "
+    "exists, what a report or a frontier solves again.  [default: twice --time-limit]",
+)
+
+
 def solve_options(verify: str) -> Callable[[Command], Command]:
     """How hard to solve and whether to simulate, given to the command as ``options``.
 
@@ -44,6 +52,7 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
             show_default=True,
             help="Seconds the solver may take.",
         ),
+        side_limit_option,
         click.option(
             "--gap",
             type=FiniteRange(min=0, max=1, max_open=True),
@@ -68,12 +77,15 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
             verify: Verify,
             solver: Solver,
             time_limit: float,
+            side_limit: float | None,
             gap: float,
             seed: int,
             as_of: str | None,
             **rest: object,
         ) -> object:
-            stated = SolveOptions(verify, solver, time_limit, gap, seed, as_of=as_of)
+            stated = SolveOptions(
+                verify, solver, time_limit, gap, seed, as_of=as_of, side_limit_s=side_limit
+            )
             return command(*args, options=stated, **rest)
 
         return options(cast(Command, with_options))
