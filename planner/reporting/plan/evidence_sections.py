@@ -18,6 +18,7 @@ from planner.reporting.document import (
     Table,
     rows_of,
 )
+from planner.reporting.plan.decision_text import serves
 
 ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the chosen plan was simulated."
 _GRADES = {
@@ -41,11 +42,14 @@ def alternatives(findings: Findings) -> Section:
             Column("gpus", "GPUs", Quantity.COUNT),
             Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
             Column("relative", "Against the plan", Quantity.CHANGE),
+            *((Column("serves", "What it serves"),) if any(a.served_qps for a in others) else ()),
             Column("reason", "Why not"),
         )
-        rows = tuple(
-            (a.label, a.gpus, a.usd_per_hour, a.usd_per_hour / base - 1 if base else None, a.reason)
-            for a in others
+        rows = rows_of(
+            others,
+            columns,
+            relative=lambda a: a.usd_per_hour / base - 1 if base else None,
+            serves=lambda a: serves(a.served_qps),
         )
         note = ALTERNATIVES_NOTE if plan.verification.rounds else ""
         blocks.append(Table("alternatives", "Alternatives considered", columns, rows, note))
