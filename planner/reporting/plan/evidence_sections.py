@@ -130,7 +130,7 @@ def _rounds(plan: Plan) -> Table:
 
 
 def sources(findings: Findings) -> Section:
-    """Date, source and confidence of every price behind a number in the report."""
+    """Date, source and confidence of every price behind a number, and of what providers promise."""
     plan = findings.plan
     rows = [
         (
@@ -152,8 +152,24 @@ def sources(findings: Findings) -> Section:
         Column("source", "Source"),
         Column("confidence", "Confidence"),
     )
-    table = Table("sources", "Prices", columns, tuple(rows))
-    return Section("sources", "Price dates and sources", (table,) if rows else ())
+    tables = [Table("sources", "Prices", columns, tuple(rows))] if rows else []
+    if findings.service_levels:
+        tables.append(_service_levels(findings))
+    return Section("sources", "Price dates and sources", tuple(tables))
+
+
+def _service_levels(findings: Findings) -> Table:
+    columns = (
+        Column("provider", "Provider"),
+        Column("monthly_uptime", "Uptime promised in a month"),
+        Column("as_of", "Date"),
+        Column("source", "Source"),
+        Column("confidence", "Confidence"),
+        Column("note", "Note", optional=True),
+    )
+    rows = rows_of(findings.service_levels, columns)
+    note = "Below it the provider owes a credit; no plan counts on it."
+    return Table("service_levels", "Service level agreements", columns, rows, note)
 
 
 def derivation(findings: Findings) -> Section:
