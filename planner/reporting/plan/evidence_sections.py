@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from planner.derivation.rows import DerivationStep
 from planner.findings.schema import Findings
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
@@ -19,6 +18,7 @@ from planner.reporting.document import (
     rows_of,
 )
 from planner.reporting.plan.decision_text import serves
+from planner.reporting.tables.derivation_tables import side_by_side
 
 ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the chosen plan was simulated."
 _GRADES = {
@@ -174,24 +174,7 @@ def _service_levels(findings: Findings) -> Table:
 
 def derivation(findings: Findings) -> Section:
     """The textbook sizing beside what the targets need, topic by topic."""
-    columns = (
-        Column("topic", "Topic"),
-        Column("textbook", "By memory alone (textbook)"),
-        Column("honest", "What the targets need"),
-    )
-    blocks: list[Block] = []
-    for d in findings.derivations:
-        rows = tuple((r.topic, _step(r.textbook), _step(r.honest)) for r in d.rows)
-        blocks.append(Table(f"derivation_{d.service}", f"{d.service}: {d.model}", columns, rows))
-        blocks.append(Paragraph(f"Why they differ: {d.verdict}"))
-    return Section("derivation", "Derivation", tuple(blocks))
-
-
-def _step(step: DerivationStep | None) -> str:
-    if step is None:
-        return ""
-    given = "; ".join(part for part in (step.formula, step.numbers) if part)
-    return f"{given} = {step.result}" + (f" ({step.note})" if step.note else "")
+    return Section("derivation", "Derivation", tuple(side_by_side(findings.derivations)))
 
 
 def provenance(plan: Plan) -> Section:
