@@ -60,7 +60,8 @@ class KernelTable:
     """Operations by name. gpu, engine: what they were measured on.
 
     products: seconds over a ladder of tokens by kernel, rows and columns, as far as they were looked up;
-    grids: likewise nanoseconds of attention by name, KV cache and shape.
+    grids: likewise nanoseconds of attention by name, KV cache and shape; sums: of products, by
+    what ``product_sums`` depends on.
     """
 
     gpu: str
@@ -70,6 +71,9 @@ class KernelTable:
         default_factory=dict, init=False, compare=False
     )
     grids: dict[tuple[Hashable, ...], Floats | None] = field(
+        default_factory=dict, init=False, compare=False
+    )
+    sums: dict[tuple[Hashable, ...], object] = field(
         default_factory=dict, init=False, compare=False
     )
 
