@@ -28,6 +28,8 @@ class Requests:
     conversations, with the block ids of their histories. ``answered``: ids go on through the answer, whose
     blocks stay in the cache as well. ``calls``: of each, the first request of the call
     that brought it, None where each comes alone; those of a call follow each other, at one time.
+    ``classes``: the number of each one's request class; ``levels``: where its priority ranks, 0 is served
+    first; None where all wait alike.
     """
 
     arrival_s: Floats
@@ -39,6 +41,8 @@ class Requests:
     recorded: bool = False
     calls: Ints | None = None
     answered: bool = False
+    classes: Ints | None = None
+    levels: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.arrival_s)
