@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,9 +114,19 @@ def open_loop(
     expected = rate_qps * seconds
     count = int(expected + 6 * math.sqrt(expected) * max(1.0, arrival_cv(arrivals)) + 16)
     times = np.cumsum(interarrival_times(arrivals, rate_qps, count, gaps_rng))
-    prompt, output = lengths.sample(count, lengths_rng)
-    kept = int(np.searchsorted(times, seconds))
-    return Requests(times[:kept], prompt[:kept], output[:kept])
+    chosen = lengths.draw(count, lengths_rng)
+    return drawn(lengths, chosen[: int(np.searchsorted(times, seconds))], times)
+
+
+def drawn(lengths: JointLengths, chosen: Ints, times: Floats) -> Requests:
+    """The ``chosen`` pairs as requests that arrive at ``times`` [s], with their classes."""
+    found = Requests(times[: len(chosen)], lengths.prompt[chosen], lengths.output[chosen])
+    mix = lengths.mix
+    if mix is None:
+        return found
+    number = mix.number[chosen]
+    levels = np.array(mix.levels, dtype=np.int64)[number] if mix.by_priority else None
+    return replace(found, classes=number, levels=levels)
 
 
 def open_loop_calls(

@@ -304,11 +304,17 @@ class Study:
             count += int(run.measured.sum())
         return _outcome(CapacityLimit.GOODPUT, slo.goodput or 0.0, shares, count)
 
-    def outcomes(self, slo: Slo) -> tuple[TargetOutcome, ...]:
-        """Every requirement of ``slo``: goodput alone when it is requested, else each target."""
+    def outcomes(
+        self, slo: Slo, of_class: Mapping[str, Study] | None = None
+    ) -> tuple[TargetOutcome, ...]:
+        """Every requirement of ``slo``: goodput alone when it is requested, else each target.
+
+        ``of_class``: the requests of each class alone.
+        """
         if slo.goodput is not None:
             return (self.goodput(slo),)
-        return tuple(self.outcome(t) for t in slo.targets)
+        known = of_class or {}
+        return tuple(known.get(t.request_class, self).outcome(t) for t in slo.targets)
 
 
 def _outcome(key: LimitedBy, required: float, shares: Sequence[float], count: int) -> TargetOutcome:
