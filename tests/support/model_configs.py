@@ -1,4 +1,4 @@
-"""The config.json of small models."""
+"""The config.json of small models: two Llamas, and BERT-large, a text encoder."""
 
 from typing import Any
 
@@ -23,4 +23,15 @@ LLAMA_8B: dict[str, Any] = {
     "vocab_size": 128256,
     "max_position_embeddings": 8192,
     "tie_word_embeddings": False,
+}
+BERT_LARGE: dict[str, Any] = {
+    "architectures": ["BertModel"],
+    "model_type": "bert",
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
 }
