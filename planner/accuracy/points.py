@@ -126,6 +126,8 @@ def cells_of(point: MeasuredPoint) -> dict[str, str]:
 
 
 def _check_header(path: Path, header: list[str], error: type[PlannerError]) -> None:
+    if twice := [name for n, name in enumerate(header) if name and name in header[:n]]:
+        raise error("a column is named twice", where=f"{path}:1", found=twice[0])
     missing = [name for name in REQUIRED if name not in header]
     if not any(name in header for name in LAYOUTS):
         missing.append(LAYOUTS[0])

@@ -68,6 +68,7 @@ class Launch:
     ``profile`` it has, or a time slice where that is empty; ``memory_fraction`` is then of what the engine
     sees, a slice's memory or the whole GPU's. ``graphs_max_batch``: the largest decode batch of a rank that
     is predicted to run as a captured graph, 0 where nothing is known.
+    ``priority_scheduling``: requests carry priorities, and the lower number is served first.
     ``draft_method``: how tokens are drafted; None where the
     plan does not say, and the engine finds out from ``draft_model`` (or the checkpoint where there is none).
     """
@@ -128,6 +129,7 @@ class Launch:
     gpu_share: float = 1.0
     profile: str = ""
     graphs_max_batch: int = 0
+    priority_scheduling: bool = False
 
     @property
     def is_whole(self) -> bool:

@@ -24,6 +24,7 @@ from planner.performance.host_time import read_host_time
 from planner.plan.rebuild import deployment_of
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
+from planner.scenario.request_classes import levels_of
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE, Task
 from planner.sizing.batch_limits import batch_limits, limits_within
@@ -90,6 +91,8 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
     code = remote_code_warning(context.catalog.root, loaded.checkpoint)
     if code and not choices.trust_remote_code:
         context.warnings.append(f"service {service.name!r}: {code}")
+    if settings.priority_scheduling:
+        context.warnings.append(_priorities(service, engine.name))
     longest = _longest(service, deployment, context)
     runtime = dialect.runtime(gpu)
     per_replica = group.routed_qps / group.replicas
@@ -137,6 +140,17 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         gpu_share=group.gpu_share,
         profile=group.profile,
         graphs_max_batch=largest_graph(deployment, context.catalog),
+        priority_scheduling=settings.priority_scheduling,
+    )
+
+
+def _priorities(service: Service, engine: str) -> str:
+    """What clients send, so that the queue is in the order that was planned."""
+    sent = ", ".join(f"{name} {level}" for name, level in levels_of(service.classes).items())
+    without = "; without it a request counts as 0" if engine == "vllm" else ""
+    return (
+        f"service {service.name!r}: every request's body holds `priority`, the lower is served first: {sent} "
+        f"(with OpenAI's client in extra_body){without}"
     )
 
 

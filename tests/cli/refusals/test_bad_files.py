@@ -182,7 +182,7 @@ def test_a_config_that_cannot_be(refused, change, words):
         ("{not json", "config.json:1:2: not valid JSON"),
         ("[1, 2]", "a JSON object"),
         ("", "not valid JSON"),
-        (bytes(range(256)), "not a UTF-8 text file"),
+        (bytes(range(256)), "is not UTF-8 text"),
         ("[" * 200_000 + "]" * 200_000, "nested too deeply"),
         ('{"a":' * 50_000 + "1" + "}" * 50_000, "nested too deeply"),
     ],
@@ -213,7 +213,7 @@ PRICE_FILES = [
     ("provider,gpu,usd_per_hour\nacme,l4,2\n", ["a column is missing", "gpu_count"]),
     ((PRICES + PRICE).replace(",", ";"), ["commas"]),
     ("", ["empty"]),
-    (bytes(range(256)), ["not a UTF-8 text file"]),
+    (bytes(range(256)), ["is not UTF-8 text"]),
 ]
 
 
@@ -244,7 +244,7 @@ def catalogs_with(repository, file, content):
         ("gpus.csv", b"", "the table is empty"),
         ("gpus.csv", None, "no such file"),
         ("engines.yaml", b"{", "not valid YAML"),
-        ("engines.yaml", bytes(range(256)), "not a UTF-8 text file"),
+        ("engines.yaml", bytes(range(256)), "is not UTF-8 text"),
         ("support.yaml", None, "no such file"),
         ("prices", None, "no price file"),
     ],
