@@ -91,7 +91,7 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
     code = remote_code_warning(context.catalog.root, loaded.checkpoint)
     if code and not choices.trust_remote_code:
         context.warnings.append(f"service {service.name!r}: {code}")
-    if settings.priority_scheduling:
+    if deployment.settings.priority_scheduling:
         context.warnings.append(_priorities(service, engine.name))
     longest = _longest(service, deployment, context)
     runtime = dialect.runtime(gpu)
@@ -140,7 +140,6 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         gpu_share=group.gpu_share,
         profile=group.profile,
         graphs_max_batch=largest_graph(deployment, context.catalog),
-        priority_scheduling=settings.priority_scheduling,
     )
 
 
