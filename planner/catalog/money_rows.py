@@ -85,6 +85,19 @@ class NetworkRow(TableRow):
     note: str = ""
 
 
+class ServerPowerRow(TableRow):
+    """What a server draws at full load [kW], of GPU types without a price of one."""
+
+    server: str
+    gpu: str
+    gpus: int = Field(ge=1)
+    max_power_kw: float = Field(gt=0)
+    as_of: IsoDate
+    source: str
+    confidence: Confidence
+    note: str = ""
+
+
 class ServerRow(TableRow):
     """A server that can be bought: price [USD] with its range, and power of the whole server [kW]."""
 

@@ -27,6 +27,7 @@ from planner.catalog.money_rows import (
     NetworkRow,
     OwnershipRow,
     ProviderAliasRow,
+    ServerPowerRow,
     ServerRow,
     ServiceLevelRow,
 )
@@ -216,6 +217,10 @@ class Catalog:
     def service_levels(self) -> tuple[ServiceLevelRow, ...]:
         """Return the uptime that providers promise; none without that table."""
         return self._if_priced("service_levels.csv", ServiceLevelRow)
+
+    def server_power(self) -> tuple[ServerPowerRow, ...]:
+        """Return the power of servers that have no price here; none without that table."""
+        return self._if_priced("server_power.csv", ServerPowerRow)
 
     def servers(self) -> tuple[ServerRow, ...]:
         """Return the servers that can be bought."""

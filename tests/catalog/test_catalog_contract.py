@@ -25,6 +25,7 @@ from planner.catalog.money_rows import (
     NetworkRow,
     OwnershipRow,
     ProviderAliasRow,
+    ServerPowerRow,
     ServerRow,
     ServiceLevelRow,
 )
@@ -45,6 +46,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/api.csv": ApiPriceRow,
     "prices/api_batch.csv": ApiBatchRow,
     "prices/servers.csv": ServerRow,
+    "prices/server_power.csv": ServerPowerRow,
     "prices/ownership.csv": OwnershipRow,
     "prices/provider_aliases.csv": ProviderAliasRow,
     "prices/countries.csv": CountryRow,

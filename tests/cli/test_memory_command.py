@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_files import LLAMA_8B as LLAMA
 from click.testing import CliRunner, Result
-from model_configs import LLAMA_8B as LLAMA
 
 from planner.cli.main import cli, main
 

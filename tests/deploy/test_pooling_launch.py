@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from model_configs import BERT_LARGE
+from encoders import BERT_LARGE
 
 from planner.catalog.pooling import pooling_model
 from planner.cli.main import main

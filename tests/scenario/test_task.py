@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from model_configs import BERT_LARGE
+from encoders import BERT_LARGE
 
 from planner.cli.main import main
 from planner.scenario.json_schema import scenario_schema

@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 import pytest
+from cli_files import LLAMA_8B
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_configs import LLAMA_8B
 
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_config import parse_config

@@ -4,7 +4,7 @@ import json
 import random
 
 import yaml
-from model_configs import LLAMA_1B
+from cli_files import LLAMA_1B
 
 SCENARIO = """\
 model: meta-llama/Llama-3.1-8B-Instruct

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from cli_files import LLAMA_1B as CONFIG
 from cli_files import SCENARIO, write
-from model_configs import LLAMA_1B as CONFIG
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 

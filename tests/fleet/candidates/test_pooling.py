@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from model_configs import BERT_LARGE
+from encoders import BERT_LARGE
 
 from planner.catalog.pooling import is_encoder, pooling_model
 from planner.deployment import Deployment
