@@ -36,9 +36,14 @@ PAIRS = "random-rerank"  # its data set of queries with documents
 
 
 def acceptance_of(decided: Decided, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
-    """One test for each replica group that gets requests, in the order of the plan."""
+    """One test for each replica group that gets requests, in the order of the plan.
+
+    None of a service with request classes: benchmark clients send one kind of request.
+    """
     requested = {s.name: s for s in decided.scenario.services}
     for planned in services:
+        if requested[planned.name].classes:
+            continue
         for group in planned.replica_groups:
             if group.routed_qps > 0:
                 candidate = decided.by_key[group.key(planned.name)]

@@ -18,6 +18,7 @@ from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.solving.operating import served_by
+from planner.solving.schedule import served_beside
 from planner.solving.stages import Decided, WithoutMargin
 
 WORSE: tuple[LossOutcome, ...] = ("holds", "misses", "overloaded", "gone")
@@ -61,6 +62,8 @@ def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted | Non
         cheapest_gpus=standing_gpus(fleet.problem, fleet.solution),
         cheapest_usd_per_hour=_usd(fleet.solution),
         status=unproved[0] if unproved else "optimal",
+        served_qps=served_beside(same.solution, same),
+        cheapest_served_qps=served_beside(fleet.solution, fleet),
     )
 
 
@@ -97,6 +100,7 @@ def cheapest_of(wider: Decided, as_of: str | None) -> Cheapest:
         gpus=standing_gpus(wider.problem, wider.solution),
         usd_per_hour=_usd(wider.solution),
         status=wider.solution.status,
+        served_qps=served_beside(wider.solution, wider),
         offers=tuple(f"{n} x {o.instance_type} at {o.provider} ({o.region})" for o, n in rented),
         doubts=tuple(
             "; ".join(

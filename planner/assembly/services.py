@@ -215,6 +215,7 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
         for name in s.__dataclass_fields__
         if s.offload_host_gb or not name.startswith("offload_")
         if s.decode_context_parallel > 1 or name != "decode_context_parallel"
+        if s.priority_scheduling or name != "priority_scheduling"
         if not name.startswith("graph")
     }
 

@@ -49,6 +49,17 @@ class ProviderAliasRow(TableRow):
     source: str
 
 
+class ServiceLevelRow(TableRow):
+    """What a provider promises of its instances: ``monthly_uptime`` in its words, else it owes a credit."""
+
+    provider: str
+    monthly_uptime: str
+    as_of: IsoDate
+    source: str
+    confidence: Confidence
+    note: str = ""
+
+
 class CountryRow(TableRow):
     """Where the country of an offer lies; ``country``: ISO 3166 code."""
 

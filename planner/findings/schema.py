@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.catalog.money_rows import ServiceLevelRow
 from planner.catalog.offer import Offer
 from planner.derivation.rows import Derivation
 from planner.money.ownership import AddedServers, OwnedServer
@@ -223,7 +224,7 @@ class Findings:
     """A plan with everything found out around it; what was not looked for stays empty.
 
     ``discount_rate``: per year, behind every present value and break-even month; ``quotes``: the rows of
-    the scenario's own price file.
+    the scenario's own price file; ``service_levels``: of the plan's providers, where published.
     """
 
     plan: Plan
@@ -239,6 +240,7 @@ class Findings:
     swings: tuple[Swing, ...] = ()
     ladder: tuple[PriceRung, ...] = ()
     quotes: tuple[Offer, ...] = ()
+    service_levels: tuple[ServiceLevelRow, ...] = ()
     energy: Energy | None = None
     derivations: tuple[Derivation, ...] = ()
     notes: tuple[str, ...] = ()

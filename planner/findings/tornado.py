@@ -82,7 +82,7 @@ def _pairs(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[tuple[str, _End, 
     yield _pair(
         "Demand", _spread(question), lambda q, f: restriction.with_rate(q, rate * f), question
     )
-    if all(s.prompt_tokens.mean and s.output_tokens.mean for s in question.services):
+    if all(_has_means(s) for s in question.services):
         yield _pair("Lengths", (1 - SPREAD, 1 + SPREAD), _with_lengths, question)
     step = _step_time(plan)
     if step is not None:
@@ -91,6 +91,11 @@ def _pairs(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[tuple[str, _End, 
         yield _pair("Think time", (0.5, 2.0), _with_think_time, question)
     if any(s.conversations is None for s in question.services):
         yield _hits(question)
+
+
+def _has_means(service: Service) -> bool:
+    """Whether its lengths are its own, and stated by their means."""
+    return bool(service.prompt_tokens.mean and service.output_tokens.mean and not service.classes)
 
 
 def _thinks(service: Service) -> bool:

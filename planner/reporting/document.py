@@ -31,6 +31,8 @@ class Quantity(StrEnum):
     BYTES = "bytes"
     COUNT = "count"
     NUMBER = "number"
+    HUNDREDTHS = "hundredths"
+    THOUSANDTHS = "thousandths"
 
 
 _WRITE: Mapping[Quantity, Callable[[rounding.Number], str]] = {
@@ -43,6 +45,8 @@ _WRITE: Mapping[Quantity, Callable[[rounding.Number], str]] = {
     Quantity.BYTES: rounding.gib,
     Quantity.COUNT: rounding.count,
     Quantity.NUMBER: rounding.significant,
+    Quantity.HUNDREDTHS: rounding.fixed,
+    Quantity.THOUSANDTHS: lambda value: rounding.fixed(value, 3),
 }
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from planner.fleet.candidates.derating import Derating, ends
 from planner.scenario.schema import Service
-from planner.scenario.slo import metric_of
+from planner.scenario.slo import class_of, class_target, metric_of
 from planner.serving.closed_form.percentiles_at_rate import WIDEST_S
 from planner.serving.placed import Placed
 from planner.solving.operating import at_load
@@ -107,7 +107,6 @@ def _with_ttft(
     generates = stream.lengths.generates
 
     def moved(latency_s: Percentiles, factor: float) -> Percentiles:
-        first_s = latency_s.get("ttft_p50", 0.0)
         moved_s = {}
         for key, seconds in latency_s.items():
             if not (math.isfinite(seconds) and seconds < WIDEST_S):
@@ -116,7 +115,8 @@ def _with_ttft(
             if metric == "ttft" or not generates:
                 seconds *= factor
             elif metric == "e2e":
-                seconds += (factor - 1) * first_s
+                median = class_target(class_of(key), "ttft_p50")
+                seconds += (factor - 1) * latency_s.get(median, 0.0)
             moved_s[key] = seconds
         return moved_s
 

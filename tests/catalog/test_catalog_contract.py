@@ -26,6 +26,7 @@ from planner.catalog.money_rows import (
     OwnershipRow,
     ProviderAliasRow,
     ServerRow,
+    ServiceLevelRow,
 )
 from planner.catalog.offer_rows import OfferRow
 from planner.catalog.store import load_catalog
@@ -47,6 +48,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/ownership.csv": OwnershipRow,
     "prices/provider_aliases.csv": ProviderAliasRow,
     "prices/countries.csv": CountryRow,
+    "prices/service_levels.csv": ServiceLevelRow,
     "prices/networks.csv": NetworkRow,
     "models/index.csv": ModelEntry,
     "drafts/drafts.csv": DraftRow,

@@ -24,6 +24,7 @@ from planner.reporting.plan import jobs, schedule_section
 from planner.reporting.plan.drafting import drafts_table
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
 from planner.reporting.plan.prefix_section import prefix_section
+from planner.reporting.tables.class_tables import classes_table
 
 MOST_BARS = 12
 MEMORY_BYTES = {f"{key}_bytes": title for key, title in MEMORY_PARTS.items()}
@@ -45,7 +46,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     if not services:
         return ()
     return (
-        Section("replicas", "What runs", _running(services)),
+        Section("replicas", "What runs", _running(services, findings)),
         schedule_section.over_time(findings.plan),
         jobs.section(findings.plan),
         Section("latency", "Predicted latency", _latency(services, findings)),
@@ -66,10 +67,11 @@ def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, Repl
             yield service, group
 
 
-def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
+def _running(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Block, ...]:
     charted = costliest(services, MOST_BARS)
     return (
         _replicas(services),
+        *classes_table(findings.plan, services),
         service_charts.demand_and_capacity(charted),
         *_steps(services),
         *drafts_table(services),
