@@ -53,6 +53,7 @@ def one_replica(
         draft_method=draft.method if draft else None,
         lora_adapters=settings.lora_adapters,
         lora_rank=settings.lora_rank,
+        priority_scheduling=settings.priority_scheduling,
         program=tuple(dialect.any_runtime().program.split()),
         start_up_s=deployment.engine.start_up_s,
     )
