@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 from planner.assembly.prices import offer_doubts
-from planner.assembly.services import group_lengths
 from planner.catalog.offer import Offer, Term
 from planner.evidence import Evidence
 from planner.fleet.candidates.candidate import Candidate
@@ -18,6 +17,7 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
+from planner.solving.operating import served_by
 from planner.solving.schedule import served_beside
 from planner.solving.stages import Decided, WithoutMargin
 
@@ -178,7 +178,7 @@ def _at_rate(
         return "holds", {}
     c, share = decided.by_key[group.key(service.name)], service.assumptions.prefix_hit_share
     cv, slo = service.prompts_cv, service.slo
-    lengths = group_lengths(service, c.key, decided)
+    lengths = served_by(decided, service, c.key)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate, c.prefill)
     if not placed.keeps_up(lengths, rate, cv, share):
         return "overloaded", {}
