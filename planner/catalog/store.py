@@ -38,6 +38,7 @@ from planner.package_data import shipped_folder
 
 Found = TypeVar("Found")
 PricedRow = TypeVar("PricedRow", bound=TableRow)
+WILDCARDS = frozenset("*?[")
 
 
 def load_catalog(root: str | Path | None = None) -> Catalog:
@@ -190,10 +191,13 @@ class Catalog:
         """The offer with what its own row states of the network, else with what the table does."""
         if offer.network_gbps is not None:
             return offer
-        for row in self._networks.get(offer.provider, ()):
-            if fnmatchcase(offer.instance_type, row.instance_type):
-                return replace(offer, network_gbps=row.gbps)
-        return offer
+        key = offer.provider, offer.instance_type
+        if key not in self._network_of:
+            rows = self._networks.get(offer.provider, ())
+            found = (r.gbps for r in rows if _is_named(offer.instance_type, r.instance_type))
+            self._network_of[key] = next(found, None)
+        gbps = self._network_of[key]
+        return offer if gbps is None else replace(offer, network_gbps=gbps)
 
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""
@@ -280,6 +284,10 @@ class Catalog:
         return found
 
     @cached_property
+    def _network_of(self) -> dict[tuple[str, str], float | None]:
+        return {}
+
+    @cached_property
     def _offers(self) -> tuple[Offer, ...]:
         files = sorted((self.root / "prices").glob("offers_*.csv"))
         if not files:
@@ -299,6 +307,13 @@ class Catalog:
     @cached_property
     def _models(self) -> dict[str, ModelSpec]:
         return {}
+
+
+def _is_named(instance_type: str, pattern: str) -> bool:
+    """Whether a pattern of the table of networks, mostly a plain name, covers an instance type."""
+    if not set(pattern) & WILDCARDS:
+        return instance_type == pattern
+    return fnmatchcase(instance_type, pattern)
 
 
 def _looks_like_path(text: str) -> bool:
