@@ -162,11 +162,13 @@ class Catalog:
         """Return every rule on what would not launch."""
         return self._support_rules
 
-    def support_rules_on(self, engine: EngineSpec, gpu: GpuSpec) -> tuple[SupportRule, ...]:
-        """Return the rules that an engine version may meet on such a GPU."""
-        key = (engine, gpu.vendor, gpu.architecture, gpu.compute_capability)
+    def support_rules_on(
+        self, engine: EngineSpec, gpu: GpuSpec, model: ModelSpec
+    ) -> tuple[SupportRule, ...]:
+        """Return the rules that an engine version may meet on such a GPU with a model."""
+        key = (engine, gpu.vendor, gpu.architecture, gpu.compute_capability, model)
         if key not in self._rules_on:
-            self._rules_on[key] = rules_on(self._support_rules, engine, gpu)
+            self._rules_on[key] = rules_on(self._support_rules, engine, gpu, model)
         return self._rules_on[key]
 
     def engine_classes(self) -> EngineClasses:
@@ -269,7 +271,9 @@ class Catalog:
         return read_support(self.root / "support.yaml")
 
     @cached_property
-    def _rules_on(self) -> dict[tuple[EngineSpec, str, str, str], tuple[SupportRule, ...]]:
+    def _rules_on(
+        self,
+    ) -> dict[tuple[EngineSpec, str, str, str, ModelSpec], tuple[SupportRule, ...]]:
         return {}
 
     @cached_property
