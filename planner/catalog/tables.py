@@ -6,7 +6,6 @@ raises ``CatalogError`` (exit 4), a user's own file ``InputError`` (exit 2): the
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import re
@@ -20,7 +19,6 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from planner.catalog.parsed import parsed_once
-from planner.catalog.quick_yaml import NotPlain, plain_document
 from planner.errors import CatalogError, PlannerError, header_found, nearest
 from planner.packed_files import not_text
 from planner.units import CONTROL
@@ -259,8 +257,6 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    with contextlib.suppress(NotPlain, yaml.YAMLError, ValueError, RecursionError):
-        return plain_document(text)
     _refuse_aliases(text)
     return yaml.load(text, Loader=_LOADER)
 
