@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from planner.assembly.services import group_lengths
 from planner.catalog.offer import Offer, Term
 from planner.fleet.candidates.candidate import Candidate
 from planner.plan.decision import LossOfOne, LossOutcome
@@ -13,6 +12,7 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
+from planner.solving.operating import served_by
 from planner.solving.stages import Decided
 
 WORSE: tuple[LossOutcome, ...] = ("holds", "misses", "overloaded", "gone")
@@ -82,7 +82,7 @@ def _at_rate(
         return "holds", {}
     c, share = decided.by_key[group.key(service.name)], service.assumptions.prefix_hit_share
     cv, slo = service.prompts_cv, service.slo
-    lengths = group_lengths(service, c.key, decided)
+    lengths = served_by(decided, service, c.key)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate, c.prefill)
     if not placed.keeps_up(lengths, rate, cv, share):
         return "overloaded", {}

@@ -40,6 +40,7 @@ from planner.package_data import shipped_folder
 
 Found = TypeVar("Found")
 PricedRow = TypeVar("PricedRow", bound=TableRow)
+WILDCARDS = frozenset("*?[")
 
 
 def load_catalog(root: str | Path | None = None) -> Catalog:
@@ -163,11 +164,13 @@ class Catalog:
         """Return every rule on what would not launch."""
         return self._support_rules
 
-    def support_rules_on(self, engine: EngineSpec, gpu: GpuSpec) -> tuple[SupportRule, ...]:
-        """Return the rules that an engine version may meet on such a GPU."""
-        key = (engine, gpu.vendor, gpu.architecture, gpu.compute_capability)
+    def support_rules_on(
+        self, engine: EngineSpec, gpu: GpuSpec, model: ModelSpec
+    ) -> tuple[SupportRule, ...]:
+        """Return the rules that an engine version may meet on such a GPU with a model."""
+        key = (engine, gpu.vendor, gpu.architecture, gpu.compute_capability, model)
         if key not in self._rules_on:
-            self._rules_on[key] = rules_on(self._support_rules, engine, gpu)
+            self._rules_on[key] = rules_on(self._support_rules, engine, gpu, model)
         return self._rules_on[key]
 
     def engine_classes(self) -> EngineClasses:
@@ -192,10 +195,13 @@ class Catalog:
         """The offer with what its own row states of the network, else with what the table does."""
         if offer.network_gbps is not None:
             return offer
-        for row in self._networks.get(offer.provider, ()):
-            if fnmatchcase(offer.instance_type, row.instance_type):
-                return replace(offer, network_gbps=row.gbps)
-        return offer
+        key = offer.provider, offer.instance_type
+        if key not in self._network_of:
+            rows = self._networks.get(offer.provider, ())
+            found = (r.gbps for r in rows if _is_named(offer.instance_type, r.instance_type))
+            self._network_of[key] = next(found, None)
+        gbps = self._network_of[key]
+        return offer if gbps is None else replace(offer, network_gbps=gbps)
 
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""
@@ -275,7 +281,9 @@ class Catalog:
         return read_support(self.root / "support.yaml")
 
     @cached_property
-    def _rules_on(self) -> dict[tuple[EngineSpec, str, str, str], tuple[SupportRule, ...]]:
+    def _rules_on(
+        self,
+    ) -> dict[tuple[EngineSpec, str, str, str, ModelSpec], tuple[SupportRule, ...]]:
         return {}
 
     @cached_property
@@ -288,6 +296,10 @@ class Catalog:
         for row in self.networks():
             found.setdefault(row.provider, []).append(row)
         return found
+
+    @cached_property
+    def _network_of(self) -> dict[tuple[str, str], float | None]:
+        return {}
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:
@@ -309,6 +321,13 @@ class Catalog:
     @cached_property
     def _models(self) -> dict[str, ModelSpec]:
         return {}
+
+
+def _is_named(instance_type: str, pattern: str) -> bool:
+    """Whether a pattern of the table of networks, mostly a plain name, covers an instance type."""
+    if not set(pattern) & WILDCARDS:
+        return instance_type == pattern
+    return fnmatchcase(instance_type, pattern)
 
 
 def _looks_like_path(text: str) -> bool:

@@ -185,13 +185,18 @@ class LatencyPoint:
 
 @dataclass(frozen=True, slots=True)
 class LatencyCurve:
-    """Latency of one replica over its request rate; where it operates, and its capacity."""
+    """Latency of one replica over its request rate; where it operates, and its capacity.
+
+    ``beyond``: at rates above its capacity, as far as it keeps up and as the slow end of the steps reaches:
+    with steps ``f`` times as long it is ``f`` times as late as at ``f`` times the rate.
+    """
 
     service: str
     layout: str
     points: tuple[LatencyPoint, ...]
     operating_qps: float
     capacity_qps: float
+    beyond: tuple[LatencyPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,9 @@ class Calibration:
     _distances: dict[tuple[str, Traits], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _nearest: dict[tuple[str, Traits], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -243,6 +246,12 @@ class Calibration:
         return self._distances[model, traits]
 
     def _distance(self, model: str, traits: Traits) -> str:
+        """``distance`` without a vendor, looked up once."""
+        if (model, traits) not in self._nearest:
+            self._nearest[model, traits] = self._nearest_to(model, traits)
+        return self._nearest[model, traits]
+
+    def _nearest_to(self, model: str, traits: Traits) -> str:
         exact = self.carriers.get((model, traits))
         if exact is not None:
             return exact
