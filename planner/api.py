@@ -183,7 +183,7 @@ def report(
     if style == "json":
         send(plan.to_json(), str(path))
         return plan
-    brief = replace(session.options, verify="none", explain=False).beside()
+    brief = replace(session.options, verify="none", explain=False, ranges=False).beside()
     solve_variant = None if quick else session.solver_of_variants(brief, for_cost=True)
     questions = SideQuestions(brief)
     findings = gather(plan, session.catalog, session.factors, solve_variant, questions)

@@ -85,7 +85,7 @@ def command(
         if quick or (style == "csv" and table not in (ALL_TABLES, *SOLVED_TABLES)):
             findings = gather(plan, session.catalog, session.factors)
         else:
-            brief = replace(kept, verify="none", explain=False).beside()
+            brief = replace(kept, verify="none", explain=False, ranges=False).beside()
             questions = SideQuestions(brief, report)
             questions.stopped = plan.provenance.run.stopped
             with solving_ahead(session, jobs or cores(), brief) as solve:

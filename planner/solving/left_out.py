@@ -29,6 +29,7 @@ from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
 from planner.solving.options import SolveOptions
 from planner.solving.scenario_program import frame
+from planner.solving.schedule import served_beside
 from planner.solving.side_questions import SideQuestions
 from planner.solving.stages import Decided
 
@@ -78,23 +79,39 @@ def left_out(
         lambda: _by_closed_form(decided, brief, proved),
         None,
     )
-    found = [
+
+    def found(name: str, variant: Scenario) -> LeftOut:
+        solution = price(variant)
+        return priced(name, solution, against, served_beside(solution, decided))
+
+    others = [
         questions.ask(
             name,
-            partial(lambda n, v: priced(n, price(v), against), name, variant),
+            partial(found, name, variant),
             LeftOut(name=name, usd_per_hour=None, status="unknown"),
         )
         for name, variant in _variants(decided, rivals, catalog)
     ]
-    return (*found, *_mixes(decided, catalog, questions, brief, proved))
+    return (*others, *_mixes(decided, catalog, questions, brief, proved))
 
 
-def priced(name: str, solution: Solution, against: float | None = None) -> LeftOut:
-    """The cost of a solution under the name of what was left out; None where there is no fleet."""
+def priced(
+    name: str,
+    solution: Solution,
+    against: float | None = None,
+    served_qps: Mapping[str, float] | None = None,
+) -> LeftOut:
+    """A solution under the name of what was left out: its cost, None where there is no fleet."""
     found = solution.status in ("optimal", "feasible")
     cost = solution.objective_usd_per_hour if found else None
     status = solution.status if _is_open(solution) else "optimal"
-    return LeftOut(name=name, usd_per_hour=cost, against_usd_per_hour=against, status=status)
+    return LeftOut(
+        name=name,
+        usd_per_hour=cost,
+        against_usd_per_hour=against,
+        status=status,
+        served_qps=dict(served_qps or {}) if found else {},
+    )
 
 
 def _is_open(solution: Solution) -> bool:
@@ -216,7 +233,8 @@ def _mixes(
         cost, own = solution.objective_usd_per_hour, decided.solution.objective_usd_per_hour
         cheaper = cost is not None and own is not None and cost < own * (1 - 1e-6)
         if cheaper or _is_open(solution):
-            yield priced(name, solution)
+            served = served_beside(solution, decided)
+            yield priced(name, solution, served_qps=served)
 
 
 def _with_kinds(problem: Problem, service: str, most: int) -> Problem:

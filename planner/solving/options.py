@@ -29,7 +29,8 @@ class SolveOptions:
     "none" keeps the closed form. ``solver``: behind PuLP. ``time_limit_s``: what one solve may take
     [s]. ``gap``: relative gap at which the solver may stop. ``seed``: of solver and simulator.
     ``rivals``: how many other GPU types to price beside the plan. ``explain``: whether to look for the
-    conflict and its relaxations when no fleet exists. ``as_of``: the day prices are judged from, as
+    conflict and its relaxations when no fleet exists. ``ranges``: whether predicted latencies are wanted with
+    the interval of the model around them. ``as_of``: the day prices are judged from, as
     2026-11-30; the newest price's in the catalog where it is None. ``side_limit_s``: what everything
     that is asked beside the plan may take together [s], twice ``time_limit_s`` where it is None. ``until``:
     when all of it ends, by ``time.monotonic`` [s]. ``keeps``: Ctrl-C while something is asked beside the plan
@@ -45,6 +46,7 @@ class SolveOptions:
     rivals: int = 5
     explain: bool = True
     as_of: str | None = None
+    ranges: bool = True
     side_limit_s: float | None = None
     until: float = math.inf
     keeps: bool = False
@@ -94,7 +96,7 @@ def _is_date(text: str) -> bool:
 
 
 DEFAULTS = SolveOptions()
-BRIEF = SolveOptions(verify="none", rivals=0, explain=False)  # for many scenarios: one row each
+BRIEF = SolveOptions(verify="none", rivals=0, explain=False, ranges=False)  # one row a scenario
 
 
 class SolveKeywords(TypedDict, total=False):
@@ -108,4 +110,5 @@ class SolveKeywords(TypedDict, total=False):
     rivals: int
     explain: bool
     as_of: str | None
+    ranges: bool
     side_limit_s: float | None
