@@ -267,13 +267,22 @@ def _run_interruptible(problem: Any) -> None:
         highs.run()
         return
     highs.HandleUserInterrupt = True
-    running = threading.Thread(target=highs.run, daemon=True)
-    running.start()
+    ended = threading.Event()  # a thread whose join was interrupted counts as ended
+
+    def run() -> None:
+        try:
+            highs.run()
+        finally:
+            ended.set()
+
+    running = threading.Thread(target=run, daemon=True)
     try:
-        running.join()
+        running.start()
+        ended.wait()
     except KeyboardInterrupt:
         highs.cancelSolve()
-        running.join()
+        if running.ident is not None:
+            ended.wait()
         raise
 
 
