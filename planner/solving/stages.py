@@ -100,6 +100,16 @@ class Decided:
         """Whether the solver found anything to rent."""
         return self.solution.status in ("optimal", "feasible")
 
+    @property
+    def label(self) -> str:
+        """The replicas of the fleet, kind by kind: ``7x (1x b200-sxm-180gb vllm TP1 fp8/fp8)``."""
+        return self.label_of(self.solution)
+
+    def label_of(self, solution: Solution) -> str:
+        """The same of another fleet of these candidates."""
+        counted = sorted(solution.most_replicas().items())
+        return "; ".join(f"{n}x ({self.by_key[kind].label})" for kind, n in counted if n)
+
     def replicas(self) -> dict[str, int]:
         """Replicas of each chosen kind in the period with the most, in the order of their keys."""
         return {kind: n for kind, n in sorted(self.solution.most_replicas().items()) if n}

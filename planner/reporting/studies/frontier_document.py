@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
 from planner.fleet.alternatives.shadow_prices import ShadowValue
-from planner.fleet.program.problem import Problem, Solution
 from planner.reporting import rounding
 from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
@@ -19,7 +16,6 @@ from planner.reporting.document import (
     Section,
     Table,
 )
-from planner.solving.stages import Decided
 
 COUNTED = ("GPU", "unit")
 UNSIMULATED = "Sized by the closed form, not simulated."
@@ -46,7 +42,7 @@ def headline(found: Frontiers) -> str:
     if cost is None:
         return "No fleet meets the scenario as stated; see planner solve for the reasons."
     how = "simulated" if found.simulated else "not simulated"
-    return f"As stated: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}."
+    return f"As stated: {found.decided.label} at {rounding.usd_per_hour(cost)}, {how}."
 
 
 def _latency(found: Frontiers) -> tuple[Block, ...]:
@@ -65,8 +61,8 @@ def _latency(found: Frontiers) -> tuple[Block, ...]:
             p.bound,
             p.achieved,
             p.usd_per_hour,
-            _billed(p.fleet.problem, p.fleet.solution),
-            _fleet(p.fleet),
+            p.fleet.solution.most_gpus(p.fleet.problem),
+            p.fleet.label,
         )
         for p in found.latency
     )
@@ -98,7 +94,9 @@ def _resilience(found: Frontiers) -> tuple[Block, ...]:
             step.name,
             step.usd_per_hour,
             step.price_usd_per_hour,
-            None if step.usd_per_hour is None else _billed(step.fleet.problem, step.fleet.solution),
+            None
+            if step.usd_per_hour is None
+            else step.fleet.solution.most_gpus(step.fleet.problem),
             step.fleet.solution.status,
         )
         for step in found.resilience
@@ -144,7 +142,7 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
                 f.probability,
                 cost,
                 None if cost is None or costs[0] is None else cost - costs[0],
-                None if cost is None else _billed(f.decided.problem, f.decided.solution),
+                None if cost is None else f.decided.solution.most_gpus(f.decided.problem),
             )
             for f, cost in zip(found.sized_for, costs, strict=True)
         )
@@ -185,7 +183,7 @@ def _alternatives(found: Frontiers) -> tuple[Block, ...]:
             ", ".join(sorted(a.without)),
             a.solution.objective_usd_per_hour,
             a.extra_share,
-            _billed(a.problem, a.solution),
+            a.solution.most_gpus(a.problem),
         )
         for a in found.alternatives
     )
@@ -239,18 +237,3 @@ def _by_the_same_capacities(found: Frontiers) -> str:
     return (
         "Sized with the capacities found by simulating the scenario as stated; not simulated again."
     )
-
-
-def _fleet(decided: Decided) -> str:
-    return "; ".join(
-        f"{n}x ({decided.by_key[kind].label})" for kind, n in decided.replicas().items()
-    )
-
-
-def _billed(problem: Problem, solution: Solution) -> int:
-    """GPUs billed in the period with the most."""
-    size = {o.key: o.gpus_per_node for o in problem.offers}
-    billed: Counter[int] = Counter()
-    for (offer, period), nodes in solution.billed.items():
-        billed[period] += nodes * size[offer]
-    return max(billed.values(), default=0)
