@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -86,12 +87,28 @@ def number_as_mean(value: object) -> object:
     return value
 
 
-def probability(key: str | float, of: str) -> float:
-    """A key of ``quantiles`` as a probability; ``of``: what it maps to, for the message."""
+def with_probabilities(value: object, of: str) -> object:
+    """A distribution with the keys of its ``quantiles`` as numbers; ``of``: what they map to, in words."""
+    if not isinstance(value, dict) or not isinstance(value.get("quantiles"), dict):
+        return value
+    quantiles = {_probability(key, of): x for key, x in value["quantiles"].items()}
+    return {**value, "quantiles": quantiles}
+
+
+def _probability(key: str | float, of: str) -> float:
     try:
         return float(key)
     except (TypeError, ValueError):
         raise ValueError(f"quantiles map a probability to {of}, found {key!r}") from None
+
+
+def check_quantiles(quantiles: Mapping[float, float]) -> None:
+    """Raise ValueError for fewer than two keys, keys that are no probabilities, or values that fall."""
+    points = sorted(quantiles.items())
+    if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
+        raise ValueError("quantiles need at least two probabilities between 0 and 1")
+    if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
+        raise ValueError("quantiles must not decrease")
 
 
 def some(value: tuple[object, ...] | str) -> tuple[object, ...] | str:
