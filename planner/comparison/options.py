@@ -35,8 +35,7 @@ class Option:
 
     @property
     def groups(self) -> tuple[ReplicaGroup, ...]:
-        services = self.plan.services if self.plan is not None else ()
-        return tuple(g for s in services for g in s.replica_groups)
+        return self.plan.groups if self.plan is not None else ()
 
     @property
     def totals(self) -> Totals | None:
@@ -47,7 +46,7 @@ class Option:
         """What it serves of all services [requests/s]; None where all must be served."""
         if self.plan is None or self.totals is None or self.plan.scenario.serve == "all":
             return None
-        return sum(s.served_qps for s in self.plan.services)
+        return self.plan.served_qps
 
     @property
     def why_not(self) -> str:

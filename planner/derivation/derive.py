@@ -20,7 +20,7 @@ def derive(plan: Plan, catalog: Catalog) -> tuple[Derivation, ...]:
 
 def beside(plan: Plan) -> Beside:
     """One line about another scenario's plan."""
-    groups = [g for s in plan.services for g in s.replica_groups]
+    groups = plan.groups
     why = plan.infeasibility.summary if plan.infeasibility else plan.status
     return Beside(
         scenario=plan.scenario.name,

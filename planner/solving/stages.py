@@ -98,7 +98,7 @@ class Decided:
     @property
     def has_fleet(self) -> bool:
         """Whether the solver found anything to rent."""
-        return self.solution.status in ("optimal", "feasible")
+        return self.solution.has_fleet
 
     @property
     def label(self) -> str:

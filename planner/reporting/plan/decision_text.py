@@ -48,7 +48,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
 def unserved(plan: Plan) -> Iterator[str]:
     """What a plan that serves by priority leaves out: in all, then by service."""
     requested = sum(s.rate_qps for s in plan.services)
-    served = sum(s.served_qps for s in plan.services)
+    served = plan.served_qps
     if plan.totals is not None and served < requested * (1 - 1e-6):
         yield f"Only {rounding.qps(served)} of {rounding.qps(requested)} are served."
     for service in plan.services if len(plan.services) > 1 else ():

@@ -35,7 +35,7 @@ def alternatives(findings: Findings) -> Section:
     plan = findings.plan
     blocks: list[Block] = []
     base = plan.totals.usd_per_hour if plan.totals else None
-    others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
+    others = plan.not_chosen
     if others:
         columns = (
             Column("label", "Alternative"),

@@ -125,7 +125,7 @@ def write_options(sheet: Sheet, plan: Plan) -> None:
         numbers=range(1, 7),
     )  # fmt: skip
     own = plan.totals.usd_per_hour
-    others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
+    others = plan.not_chosen
     entries = [("This plan", plan.totals.gpus_rented, own, ""), *(
         (a.label, a.gpus, a.usd_per_hour, "; ".join(filter(None, (serves(a.served_qps), a.reason))))
         for a in others
