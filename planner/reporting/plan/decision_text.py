@@ -15,6 +15,7 @@ from planner.plan.spanning import spanned_nodes
 from planner.plan.speculation import SpeculationPlan
 from planner.reporting import rounding
 from planner.reporting.names import metric_title
+from planner.reporting.served import serves
 from planner.serving.pools import gpus_named
 from planner.units import counted
 
@@ -287,15 +288,6 @@ def _against(other: LeftOut, base: float) -> str:
     return f"{rounding.usd_per_hour(usd_per_hour)}{against}{serving}"
 
 
-def serves(served_qps: Mapping[str, float]) -> str:
-    """What a fleet serves in all and of each service, in words; "" where all must be served."""
-    if not served_qps:
-        return ""
-    total = f"serves {rounding.qps(sum(served_qps.values()))}"
-    each = ", ".join(f"{name} {rounding.qps(rate)}" for name, rate in served_qps.items())
-    return f"{total} ({each})" if len(served_qps) > 1 else total
-
-
 def _serving(served_qps: Mapping[str, float]) -> str:
-    """The same as the end of a sentence."""
+    """What a fleet serves, as the end of a sentence."""
     return f", {serves(served_qps)}" if served_qps else ""

@@ -6,8 +6,8 @@ from planner.findings.ways_to_pay import rentals_of
 from planner.plan.schema import Plan
 from planner.reporting.document import Quantity
 from planner.reporting.formats.workbook import Sheet
-from planner.reporting.plan.decision_text import serves
 from planner.reporting.plan.spreadsheet_holdings import WIDTHS, Rows, write_holdings
+from planner.reporting.served import serves
 from planner.units import HOURS_PER_MONTH, HOURS_PER_YEAR
 
 _ORDER_TOP = 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
 from planner.fleet.alternatives.shadow_prices import ShadowValue
 from planner.reporting import rounding
@@ -16,6 +18,9 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.reporting.served import with_served
+from planner.solving.schedule import served_beside
+from planner.solving.stages import Decided
 
 COUNTED = ("GPU", "unit")
 UNSIMULATED = "Sized by the closed form, not simulated."
@@ -76,7 +81,8 @@ def _latency(found: Frontiers) -> tuple[Block, ...]:
         [(p.bound, p.usd_per_hour) for p in found.latency],
         [],
     )
-    return Table("latency", "Cost against latency", columns, rows, note), figure
+    table = Table("latency", "Cost against latency", columns, rows, note)
+    return with_served(table, (_served(p.fleet) for p in found.latency)), figure
 
 
 def _resilience(found: Frontiers) -> tuple[Block, ...]:
@@ -102,7 +108,8 @@ def _resilience(found: Frontiers) -> tuple[Block, ...]:
         for step in found.resilience
     )
     note = _by_the_same_capacities(found)
-    return (Table("resilience", "The price of resilience", columns, rows, note),)
+    table = Table("resilience", "The price of resilience", columns, rows, note)
+    return (with_served(table, (_served(step.fleet) for step in found.resilience)),)
 
 
 def _assurance(found: Frontiers) -> tuple[Block, ...]:
@@ -151,7 +158,8 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
             "candidates."
         )
         note = f"{both} {_by_the_same_capacities(found)}"
-        blocks.append(Table("sized_for", "Solved again for a probability", columns, rows, note))
+        again = Table("sized_for", "Solved again for a probability", columns, rows, note)
+        blocks.append(with_served(again, (_served(f.decided) for f in found.sized_for)))
     return tuple(blocks)
 
 
@@ -189,7 +197,14 @@ def _alternatives(found: Frontiers) -> tuple[Block, ...]:
     )
     note = "Each fleet lacks at least one GPU type of every cheaper one; each is solved to proof. "
     note += _by_the_same_capacities(found)
-    return (Table("alternatives", "Structurally different fleets", columns, rows, note),)
+    table = Table("alternatives", "Structurally different fleets", columns, rows, note)
+    served = (served_beside(a.solution, found.decided) for a in found.alternatives)
+    return (with_served(table, served),)
+
+
+def _served(decided: Decided) -> Mapping[str, float]:
+    """What a fleet serves, by service [requests/s]; nothing where it is none, or all must be served."""
+    return served_beside(decided.solution, decided) if decided.has_fleet else {}
 
 
 def _limits(found: Frontiers) -> tuple[Block, ...]:
