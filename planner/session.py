@@ -14,7 +14,6 @@ from planner.catalog.store import Catalog, load_catalog
 from planner.errors import InputError
 from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.known import MOST_STATES, Known
-from planner.fleet.candidates.outcomes import OutcomeStore
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.program.solver import solver_version
 from planner.performance.factors import Calibration, load_calibration
@@ -79,9 +78,7 @@ class Session:
         solutions = SolutionStore(cache_folder.program() + solver_version(self.options.solver))
         if cache_folder.cache_folder() is None:
             return Known(self.most_states, solutions=solutions)
-        namespace = self._namespace()
-        outcomes = OutcomeStore(namespace)
-        return Known(self.most_states, outcomes, solutions, namespace)
+        return Known(self.most_states, solutions, self._namespace())
 
     def _namespace(self) -> str:
         """Whatever decides how a deployment fares besides the question: data, factors, program."""
