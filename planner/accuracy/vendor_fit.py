@@ -26,7 +26,8 @@ from planner.accuracy.cross_validation import (
 from planner.accuracy.fitting import Fit, FitResult, FitSettings, balance
 from planner.accuracy.metrics import equal_groups, weighted_quantiles
 from planner.accuracy.playback import composable
-from planner.accuracy.points import MeasuredPoint, read_points
+from planner.accuracy.point import MeasuredPoint
+from planner.accuracy.points import read_points
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.accuracy.shipped import SMALLEST_SHIFT, carrier_rows
 from planner.catalog.store import Catalog

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 from planner.assembly.prices import offer_doubts
-from planner.assembly.services import group_lengths
 from planner.catalog.offer import Offer, Term
 from planner.evidence import Evidence
 from planner.fleet.candidates.candidate import Candidate
@@ -18,6 +17,8 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
+from planner.solving.operating import served_by
+from planner.solving.schedule import served_beside
 from planner.solving.stages import Decided, WithoutMargin
 
 WORSE: tuple[LossOutcome, ...] = ("holds", "misses", "overloaded", "gone")
@@ -61,6 +62,8 @@ def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted | Non
         cheapest_gpus=standing_gpus(fleet.problem, fleet.solution),
         cheapest_usd_per_hour=_usd(fleet.solution),
         status=unproved[0] if unproved else "optimal",
+        served_qps=served_beside(same.solution, same),
+        cheapest_served_qps=served_beside(fleet.solution, fleet),
     )
 
 
@@ -97,6 +100,7 @@ def cheapest_of(wider: Decided, as_of: str | None) -> Cheapest:
         gpus=standing_gpus(wider.problem, wider.solution),
         usd_per_hour=_usd(wider.solution),
         status=wider.solution.status,
+        served_qps=served_beside(wider.solution, wider),
         offers=tuple(f"{n} x {o.instance_type} at {o.provider} ({o.region})" for o, n in rented),
         doubts=tuple(
             "; ".join(
@@ -174,7 +178,7 @@ def _at_rate(
         return "holds", {}
     c, share = decided.by_key[group.key(service.name)], service.assumptions.prefix_hit_share
     cv, slo = service.prompts_cv, service.slo
-    lengths = group_lengths(service, c.key, decided)
+    lengths = served_by(decided, service, c.key)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate, c.prefill)
     if not placed.keeps_up(lengths, rate, cv, share):
         return "overloaded", {}

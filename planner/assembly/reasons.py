@@ -11,6 +11,7 @@ from planner.fleet.program.problem import Solution
 from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
 from planner.plan.schema import Totals
+from planner.solving.schedule import served_beside
 from planner.solving.stages import Decided, InfeasibleScenario
 from planner.units import counted
 
@@ -41,6 +42,7 @@ def alternative_of(rival: Rival, decided: Decided, totals: Totals | None) -> Alt
         reason=_why_it_lost(rival, decided, billed, cost, totals),
         restricted_to=rival.name,
         status=solution.status,
+        served_qps=served_beside(solution, decided),
     )
 
 

@@ -27,7 +27,9 @@ from planner.catalog.money_rows import (
     NetworkRow,
     OwnershipRow,
     ProviderAliasRow,
+    ServerPowerRow,
     ServerRow,
+    ServiceLevelRow,
 )
 from planner.catalog.offer import Offer
 from planner.catalog.offer_rows import read_offers
@@ -211,16 +213,20 @@ class Catalog:
 
     def provider_aliases(self) -> tuple[ProviderAliasRow, ...]:
         """Return other names of providers, as sources of prices write them; none without that table."""
-        file = "provider_aliases.csv"
-        return (
-            self._priced(file, ProviderAliasRow) if (self.root / "prices" / file).exists() else ()
-        )
+        return self._if_priced("provider_aliases.csv", ProviderAliasRow)
 
     def continents(self) -> dict[str, str]:
         """Return the continent of each country that offers lie in; none without that table."""
-        file = "countries.csv"
-        rows = self._priced(file, CountryRow) if (self.root / "prices" / file).exists() else ()
+        rows = self._if_priced("countries.csv", CountryRow)
         return {row.country: row.continent for row in rows}
+
+    def service_levels(self) -> tuple[ServiceLevelRow, ...]:
+        """Return the uptime that providers promise; none without that table."""
+        return self._if_priced("service_levels.csv", ServiceLevelRow)
+
+    def server_power(self) -> tuple[ServerPowerRow, ...]:
+        """Return the power of servers that have no price here; none without that table."""
+        return self._if_priced("server_power.csv", ServerPowerRow)
 
     def servers(self) -> tuple[ServerRow, ...]:
         """Return the servers that can be bought."""
@@ -229,6 +235,10 @@ class Catalog:
     def ownership(self) -> tuple[OwnershipRow, ...]:
         """Return the default costs of running owned servers."""
         return self._priced("ownership.csv", OwnershipRow)
+
+    def _if_priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
+        there = (self.root / "prices" / file).exists()
+        return self._priced(file, row_type) if there else ()
 
     def _priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
         if file not in self._price_rows:

@@ -34,7 +34,7 @@ class SupportConditions:
     among these. ``features``: what the model has. ``lacks``: what it does not have. ``misaligned_block``: a
     feed-forward or expert width of one rank is no multiple of the weight format's block. ``pools``:
     prefill and decode run "apart", with "unlike" tensor parallelism, or the "prefill-wider" one. ``lora``:
-    adapters are held beside the model.
+    adapters are held beside the model. ``priorities``: the queue is in the order of requests' priorities.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -55,6 +55,7 @@ class SupportConditions:
     lacks: tuple[Feature, ...] = ()
     pools: Pools = ""
     lora: bool = False
+    priorities: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class _CheckedLayout:
     expert_ranks: int
     prefill_tensor_parallel: int | None
     lora: bool
+    priorities: bool
 
     @cached_property
     def has_misaligned_block(self) -> bool:
@@ -152,12 +154,13 @@ def check_support(
     expert_parallel: int = 1,
     prefill_tensor_parallel: int | None = None,
     lora: bool = False,
+    priorities: bool = False,
 ) -> tuple[str, ...]:
     """Return every reason why the deployment would not launch; empty when it would.
 
     Experts are divided over ``tensor_parallel * data_parallel / expert_parallel`` ranks each.
     ``prefill_tensor_parallel``: of the pool that prefills for this one; None where one does both.
-    ``lora``: whether adapters are held beside the model.
+    ``lora``: whether adapters are held beside the model; ``priorities``: whether requests carry them.
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
     layout = _CheckedLayout(
@@ -170,6 +173,7 @@ def check_support(
         expert_ranks,
         prefill_tensor_parallel,
         lora,
+        priorities,
     )
     name = engine.name
     about_engine = (r for r in rules if not r.when.engines or name in r.when.engines)
@@ -186,6 +190,7 @@ def _applies(when: SupportConditions, layout: _CheckedLayout) -> bool:
         and _model_meets(when, layout.model)
         and (not when.pools or layout.has_pools(when.pools))
         and (not when.lora or layout.lora)
+        and (not when.priorities or layout.priorities)
         and (not when.misaligned_block or layout.has_misaligned_block)
     )
 

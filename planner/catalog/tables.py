@@ -6,7 +6,6 @@ raises ``CatalogError`` (exit 4), a user's own file ``InputError`` (exit 2): the
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import re
@@ -20,8 +19,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from planner.catalog.parsed import parsed_once
-from planner.catalog.quick_yaml import NotPlain, plain_document
 from planner.errors import CatalogError, PlannerError, header_found, nearest
+from planner.packed_files import not_text
 from planner.units import CONTROL
 
 MAX_TABLE_BYTES = 20_000_000
@@ -201,11 +200,13 @@ def read_text(path: Path, limit_bytes: int, error: type[PlannerError]) -> str:
                 found=f"{size:,} bytes",
                 allowed=f"at most {limit_bytes:,} bytes",
             )
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise error("not a UTF-8 text file", where=str(path)) from None
+        data = path.read_bytes()
     except OSError as problem:
         raise error(f"cannot read the file: {problem.strerror}", where=str(path)) from None
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise not_text("the file", data, str(path), error) from None
     if "\0" in text:
         raise error("not a text file: it holds NUL bytes", where=str(path))
     control = CONTROL.search(text)
@@ -256,8 +257,6 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    with contextlib.suppress(NotPlain, yaml.YAMLError, ValueError, RecursionError):
-        return plain_document(text)
     _refuse_aliases(text)
     return yaml.load(text, Loader=_LOADER)
 

@@ -24,6 +24,7 @@ _KINDS = {
     "offload_disk_gb": float,
     "offload_disk_gb_s": float,
     "decode_context_parallel": int,
+    "priority_scheduling": bool,
 }
 
 

@@ -56,12 +56,16 @@ def gather(
     if solve is not None and plan.totals is not None:
         expect(solve, questions(plan))
     ways = purchases(plan, catalog, rate, solve, progress)
+    rented_from = {n.provider for n in plan.nodes if n.term != Term.OWNED}
     findings = Findings(
         plan=plan,
         purchases=ways,
         discount_rate=rate,
         break_even=tuple(break_even_points(plan, ways)),
         quotes=offers_of_file(plan.scenario, catalog),
+        service_levels=tuple(
+            row for row in catalog.service_levels() if row.provider in rented_from
+        ),
         energy=energy_of(plan, catalog),
         curves=latency_curves(plan, catalog, calibration),
         derivations=derive(plan, catalog) if plan.totals is not None else (),

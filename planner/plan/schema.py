@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.fleet.program.problem import Status
+from planner.packed_files import not_text
 from planner.plan.acceptance import AcceptanceTest
 from planner.plan.alternatives import Alternative, Infeasibility, LeftOut, RejectionGroup
 from planner.plan.decision import AsPredicted, Cheapest, LossOfOne
@@ -192,6 +193,8 @@ def read_plan(path: str | Path) -> Plan:
         )
     try:
         data = json.loads(text)
+    except UnicodeDecodeError:
+        raise not_text("the plan", text, where, InputError) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"not a JSON file: {error}", where=where) from None
     control = control_in(data)

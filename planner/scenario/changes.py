@@ -99,20 +99,33 @@ def changed(
     for dotted, value in changes.items():
         *parents, last = dotted.split(".")
         at: dict[str, object] | list[object] = copy
-        for part in parents:
+        for depth, part in enumerate(parents, start=1):
             inner = (
                 at[_index(part, at, dotted, where)]
                 if isinstance(at, list)
                 else at.setdefault(part, {})
             )
             if not isinstance(inner, (dict, list)):
-                raise InputError("not a field with fields of its own", where=where, found=dotted)
+                raise InputError(
+                    f"{part} is a value, without fields of its own",
+                    where=where,
+                    found=dotted,
+                    action=_whole(dotted.split("."), depth),
+                )
             at = inner
         if isinstance(at, list):
             at[_index(last, at, dotted, where)] = value
         else:
             at[last] = value
     return copy
+
+
+def _whole(names: list[str], depth: int) -> str:
+    """How to set a field that is a value to one with fields: ``prompt_tokens={mean: 800, cv: 1}``."""
+    inner = "VALUE"
+    for name in reversed(names[depth:]):
+        inner = f"{{{name}: {inner}}}"
+    return f"set the whole of it: {'.'.join(names[:depth])}='{inner}'"
 
 
 def _index(part: str, items: list[object], dotted: str, where: str) -> int:

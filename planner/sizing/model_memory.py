@@ -236,6 +236,7 @@ def support_reasons(
         expert_parallel=deployment.expert_parallel,
         prefill_tensor_parallel=prefill_tensor_parallel,
         lora=deployment.settings.lora_adapters > 0,
+        priorities=deployment.settings.priority_scheduling,
     )
 
 

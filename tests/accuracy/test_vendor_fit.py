@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from planner.accuracy.measures import Measure
-from planner.accuracy.points import MeasuredPoint, read_points
+from planner.accuracy.point import MeasuredPoint
+from planner.accuracy.points import read_points
 from planner.accuracy.validation import Predictor
 from planner.accuracy.vendor_fit import LAYERS, hierarchy, layer_path, layer_problem, shift_rows
 from planner.catalog.store import Catalog

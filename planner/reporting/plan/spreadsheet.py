@@ -107,6 +107,11 @@ def _sources(sheet: Sheet, plan: Plan, findings: Findings) -> None:
             for column, text in enumerate((p.way, "", p.as_of, p.confidence, p.source)):
                 sheet.text(row, column, text)
             row += 1
+    for level in findings.service_levels:
+        texts = ("", level.as_of, level.confidence, f"{level.monthly_uptime} ({level.source})")
+        for column, text in enumerate((f"Uptime promised by {level.provider}", *texts)):
+            sheet.text(row, column, text)
+        row += 1
     origin = plan.provenance
     for label, text in (
         ("Status", plan.status),

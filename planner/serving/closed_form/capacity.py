@@ -326,26 +326,18 @@ def _at(s: SteadyState, slo: Slo, qps: float, limited_by: LimitedBy, ceiling: fl
 def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, Floats]) -> Capacity:
     """Name the target that even an idle replica misses, with what it needs."""
     key = max(margins, key=lambda k: float(margins[k][0]))
-    c = curves
-    own = c.own_s[0]
-    at = int(np.searchsorted(np.cumsum(c.nodes.prompt_weight), 0.99))
-    needs = {
-        "ttft": float(own[min(at, len(own) - 1)]) + c.admission_s,
-        "tpot": float(c.decode_s[0]) / c.tokens_per_step,
-        "itl": float(c.decode_s[0]),
-        "e2e": float(own.max() + c.decode_s[0] * (c.nodes.output.max() - 1) / c.tokens_per_step),
-    }
+    needs = {t.key: _idle_s(curves, t) for t in slo.targets}
     target = next((t for t in slo.targets if t.key == key), None)
-    missed = [t for t in slo.targets if needs[t.metric] > t.seconds]
+    missed = [t for t in slo.targets if needs[t.key] > t.seconds]
     if (
         target is not None and missed
     ):  # by far too late is as late as late: the ratio tells them apart
-        target = max(missed, key=lambda t: needs[t.metric] / t.seconds)
+        target = max(missed, key=lambda t: needs[t.key] / t.seconds)
         key = target.key
     if target is None:
         text = ", ".join(f"{t.key} {exact(t.seconds)}" for t in slo.targets)
         return _none(key, f"an idle replica does not meet {text} often enough")
-    need = needs[target.metric]
+    need = needs[target.key]
     why = "is under" if target.seconds < need else "leaves no room above"
     return _none(
         key,
@@ -353,6 +345,24 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, F
         "request is predicted to need",
         {key: need},
     )
+
+
+def _idle_s(c: ReplicaCurves, target: Target) -> float:
+    """What an idle replica needs for the requests that a target is of [s]."""
+    nodes = c.nodes
+    if nodes.classes is not None and target.request_class:
+        nodes = nodes.of_class(nodes.classes.number(target.request_class))
+    mine = nodes.prompt_weight > 0
+    own, weight = c.own_s[0][mine], nodes.prompt_weight[mine]
+    at = int(np.searchsorted(np.cumsum(weight), 0.99))
+    longest = float(nodes.output[nodes.output_weight > 0].max())
+    needs: dict[Metric, float] = {
+        "ttft": float(own[min(at, len(own) - 1)]) + c.admission_s,
+        "tpot": float(c.decode_s[0]) / c.tokens_per_step,
+        "itl": float(c.decode_s[0]),
+        "e2e": float(own.max() + c.decode_s[0] * (longest - 1) / c.tokens_per_step),
+    }
+    return needs[target.metric]
 
 
 def _none(

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.performance.steps import StepModel
-from planner.scenario.slo import Slo, Target
+from planner.scenario.slo import Metric, Slo, Target
 from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form import bounds
+from planner.serving.closed_form.class_waits import of_class
 from planner.serving.closed_form.latency_tails import (
     late_ends,
     late_first_tokens,
@@ -102,7 +103,7 @@ class RateStates:
         self.again_s = recomputation_s(self.curves, limits, lengths)
         self.rates = self.ceiling * LADDER
         self._states: dict[int, SteadyState] = {}
-        self._late: dict[tuple[int, str, float], Floats] = {}
+        self._late: dict[tuple[int, Metric, str, float], Floats] = {}
         self._shared: dict[int, _Shared] = {}
         self._alone: dict[float, SteadyState] = {}
         self.judged: tuple[Slo, dict[LimitedBy, Floats]] | None = None
@@ -130,10 +131,10 @@ class RateStates:
 
     def late_share(self, target: Target, interval: int = WHOLE) -> Floats:
         """Share of requests later than the target, at the ladder's rates or at those of an interval."""
-        key = (interval, target.metric, target.seconds)
+        key = _named(interval, target)
         if key not in self._late:
             states = self._at(interval)
-            late = late_by_state(states, target.metric, target.seconds)
+            late = late_by_state(states, target, target.seconds)
             self._late[key] = (states.share * late).sum(axis=1)
         return self._late[key]
 
@@ -149,7 +150,7 @@ class RateStates:
 
     def lacks(self, interval: int, targets: Sequence[Target]) -> bool:
         """Whether the share late for any of the targets is new there."""
-        return any((interval, t.metric, t.seconds) not in self._late for t in targets)
+        return any(_named(interval, t) not in self._late for t in targets)
 
     def shared(self, interval: int) -> _Shared | None:
         """The states that were solved together with others, where they were."""
@@ -161,12 +162,16 @@ class RateStates:
 
     def keep_late(self, interval: int, target: Target, share: Floats) -> None:
         """Take the share late for a target."""
-        self._late[interval, target.metric, target.seconds] = share
+        self._late[_named(interval, target)] = share
 
     def _at(self, interval: int) -> SteadyState:
         if interval not in self._states:
             self._states[interval] = self.at(self.rates_in(interval))
         return self._states[interval]
+
+
+def _named(interval: int, target: Target) -> tuple[int, Metric, str, float]:
+    return interval, target.metric, target.request_class, target.seconds
 
 
 Wanted = tuple[RateStates, int, Sequence[Target]]
@@ -193,7 +198,7 @@ def solve_together(wanted: Sequence[Wanted]) -> None:
         states, interval, targets = one
         shared = states.shared(interval)
         if shared is not None and states.lacks(interval, targets):
-            metrics = tuple(t.metric for t in targets)
+            metrics = tuple((t.metric, t.request_class) for t in targets)
             again.setdefault((id(shared.states), metrics), []).append((one, shared))
     for known in again.values():
         _judge_group(known)
@@ -225,7 +230,8 @@ def _solve_group(group: Sequence[Wanted]) -> None:
         states.keep(interval, alone, _Shared(small, curves, k))
     by_metrics: dict[Hashable, list[tuple[Wanted, int]]] = {}
     for k, one in enumerate(group):
-        by_metrics.setdefault(tuple(t.metric for t in one[2]), []).append((one, k))
+        judged = tuple((t.metric, t.request_class) for t in one[2])
+        by_metrics.setdefault(judged, []).append((one, k))
     for members in by_metrics.values():
         _judge(together, members)
 
@@ -252,19 +258,20 @@ def _judge(together: SteadyState, members: Sequence[tuple[Wanted, int]]) -> None
         for (_, _, targets), place in members:
             seconds[place] = targets[j].seconds
         each = len(together.rate_qps) // size
-        late = late_by_state(together, first.metric, np.repeat(seconds, each))
+        late = late_by_state(together, first, np.repeat(seconds, each))
         shares = together.rows.added(together.share * late).reshape(size, -1)
         for (states, interval, targets), place in members:
             states.keep_late(interval, targets[j], shares[place])
 
 
-def late_by_state(states: SteadyState, metric: str, seconds: Floats | float) -> Floats:
+def late_by_state(states: SteadyState, target: Target, seconds: Floats | float) -> Floats:
     """Share of late requests by (rate, state); gaps weigh the tokens of a state and may exceed 1.
 
-    ``seconds``: the target [s], or one for each rate.
+    ``seconds``: in place of the target's own [s], or one for each rate.
     """
-    cap = float("inf") if metric == "itl" else 1.0
-    return np.asarray(np.minimum(LATE[metric](states, seconds), cap))
+    cap = float("inf") if target.metric == "itl" else 1.0
+    seen = of_class(states, target.request_class)
+    return np.asarray(np.minimum(LATE[target.metric](seen, seconds), cap))
 
 
 def ceiling_of(c: ReplicaCurves) -> tuple[float, CapacityLimit]:
