@@ -86,6 +86,7 @@ def step_grid(
     return grid, kv_bytes, bound
 
 
+@lru_cache(maxsize=MOST_GRIDS)
 def slots_of(limits: ReplicaLimits, lengths: JointLengths) -> tuple[float, float, CapacityLimit]:
     """The largest batch, KV bytes of a request in flight [B], and what bounds the batch."""
     shared = limits.sharing(lengths.shared_tokens)
