@@ -126,7 +126,7 @@ class RateStates:
         return self._alone.pop(qps, None) or self.at(np.array([qps]))
 
     def keep_rate(self, qps: float, states: SteadyState) -> None:
-        """Take the states at one rate, solved together with others, until they are read."""
+        """Take the states at one rate [requests/s], solved together with others, until they are read."""
         self._alone = {qps: states}
 
     def late_share(self, target: Target, interval: int = WHOLE) -> Floats:
@@ -205,7 +205,10 @@ def solve_together(wanted: Sequence[Wanted]) -> None:
 
 
 def solve_rates_together(wanted: Sequence[tuple[RateStates, float]]) -> None:
-    """Solve each replica at one rate of its own [requests/s]; the numbers are those of each alone."""
+    """Solve replicas at one rate each; the numbers are those of each alone.
+
+    wanted: replicas, and their rates [requests/s].
+    """
     groups: dict[Hashable, list[tuple[RateStates, float]]] = {}
     for one in wanted:
         groups.setdefault((equal(one[0].curves), one[0].arrival_cv), []).append(one)
