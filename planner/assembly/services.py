@@ -13,6 +13,8 @@ from planner.deployment import Deployment
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
 from planner.performance.guard import floors
+from planner.performance.model import CalibratedStepModel
+from planner.performance.paced import PacedSteps
 from planner.performance.prefill_pace import pace_of
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.replica_group import Prediction, ReplicaGroup, StepBreakdown
@@ -136,7 +138,7 @@ def _group(
         limited_by=candidate.capacity.limited_by,
         memory={**_memory(candidate.memory), "total_bytes": candidate.memory.total_bytes},
         kv_pool_tokens=candidate.memory.kv_pool_tokens,
-        predicted=Prediction(method=at.method) if is_job else _prediction(at, lengths),
+        predicted=Prediction(method=at.method) if is_job else _prediction(candidate, at, lengths),
         step=_step(at) if lengths.generates else None,
         evidence=candidate.evidence,
         notes=(*candidate.notes, *preemption_note(candidate, at.point, lengths, is_job=is_job)),
@@ -146,6 +148,14 @@ def _group(
         profile=candidate.profile,
         network_gb_s=d.gpu.offered_network_gb_s,
     )
+
+
+def _ttft_assumed(candidate: Candidate) -> bool:
+    """Whether the range of TTFT rests on too few models, in the pool that prefills where there are two."""
+    steps = candidate.prefill.steps if candidate.prefill else candidate.steps
+    if isinstance(steps, PacedSteps):
+        steps = steps.steps
+    return isinstance(steps, CalibratedStepModel) and steps.ttft_assumed
 
 
 def _speculation(deployment: Deployment) -> SpeculationPlan | None:
@@ -220,7 +230,7 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
     }
 
 
-def _prediction(at: Operating, lengths: JointLengths) -> Prediction:
+def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> Prediction:
     """Latencies with their intervals; where prompts are pooled those of whole requests alone.
 
     A percentile of requests that were sent away from a full queue has no value, and is left out.
@@ -243,6 +253,7 @@ def _prediction(at: Operating, lengths: JointLengths) -> Prediction:
         interval_level=at.ends.level if at.ends else LEVEL,
         step_factors=at.ends.steps if at.ends else None,
         ttft_factors=at.ends.ttft if at.ends else None,
+        ttft_range_assumed=at.ends is not None and _ttft_assumed(candidate),
         keeps_up_if_slow=at.ends is None or at.ends.high_s is not None,
         intervals={key: interval for key, interval in around.items() if interval is not None},
         simulation_intervals={

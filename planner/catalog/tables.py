@@ -96,11 +96,9 @@ def read_rows(
     return list(zip(lines, rows, strict=True))
 
 
-def read_table(
-    path: Path, row_type: type[RowType], error: type[PlannerError] = CatalogError
-) -> tuple[RowType, ...]:
-    """Return the rows of a CSV file with a header; raises ``error`` as ``read_rows`` does."""
-    return tuple(row for _, row in read_rows(path, row_type, error))
+def read_table(path: Path, row_type: type[RowType]) -> tuple[RowType, ...]:
+    """Return the rows of a CSV file with a header; raises CatalogError as ``read_rows`` does."""
+    return tuple(row for _, row in read_rows(path, row_type))
 
 
 def _records(

@@ -134,7 +134,7 @@ def sources(findings: Findings) -> Section:
     plan = findings.plan
     rows = [
         (
-            f"{n.provider} {n.region} {n.instance_type} {n.term}",
+            n.name,
             n.price_as_of,
             n.price_source,
             n.price_confidence,

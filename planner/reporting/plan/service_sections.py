@@ -257,6 +257,12 @@ def _range_of(services: tuple[ServicePlan, ...]) -> str:
     low = rounding.significant(min(factors[0] for factors in off))
     high = rounding.significant(max(factors[1] for factors in off))
     text = f": this load with steps that take {low} to {high} times as long, queue included"
+    few = [g for g in groups if g.predicted.ttft_range_assumed]
+    if few:
+        text += (
+            f"; that of TTFT on {', '.join(dict.fromkeys(g.gpu for g in few))} is assumed: too few models "
+            "were timed to the first token there, so it reaches as far as on other vendors' devices"
+        )
     behind = [g for g in groups if not g.predicted.keeps_up_if_slow]
     if not behind:
         return text
