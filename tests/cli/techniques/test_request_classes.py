@@ -188,6 +188,17 @@ def test_what_goes_with_classes(run, change):
     run("solve", "vllm.yaml", "--set", change, "--brief")
 
 
+def test_a_class_without_targets_is_kept_up_with(run, folder):
+    """The class served first never sees the queue of the other grow."""
+    free = SCENARIO.replace("ENGINE", "vllm").replace("    slo: {e2e_p95: 5m}\n", "")
+    (folder / "free.yaml").write_text(free, encoding="utf-8")
+    run("solve", "free.yaml", "--format", "json", "-o", "free.json")
+    (group,) = read_plan(folder / "free.json").services[0].replica_groups
+    assert group.utilisation < 1
+    text = run("simulate", "free.yaml", "--plan", "free.json", "--rate-scale", "1.6", expected=3)
+    assert "would grow without end" in text.replace("\n", " ")
+
+
 def test_an_impossible_target_of_one_class_is_named(run):
     text = " ".join(run("solve", "vllm.yaml", "--set", "slo.chat/ttft_p99=2ms", expected=3).split())
     assert "chat/ttft_p99: 2 ms" in text

@@ -92,6 +92,23 @@ def test_work_is_conserved_over_the_classes(rho, loads, levels):
     )
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    rho=st.floats(0.0, 0.97),
+    burst=st.floats(0, 1),
+    first=st.floats(0.05, 0.95),
+)
+def test_bursts_are_conserved_where_nothing_else_waits_and_never_lost(rho, burst, first):
+    shares = np.array([first, 1 - first])
+    nodes = classes((0, 1), shares)
+    alone, loaded = (
+        float(shares @ [float(wait_factor(np.array(r), nodes, shares, k, burst)) for k in (0, 1)])
+        for r in (0.0, rho)
+    )
+    assert alone == pytest.approx(1.0)
+    assert loaded >= 1 - 1e-9
+
+
 @pytest.mark.parametrize("rho", [0.3, 0.6, 0.9])
 def test_two_classes_wait_as_in_the_textbook(rho):
     """Cobham: W_1 = W_0 / (1 - s_1) and W_2 = W_0 / ((1 - s_1)(1 - s_2)), W = W_0 / (1 - s_2)."""
@@ -151,8 +168,9 @@ def test_what_is_served_first_waits_less_and_what_is_served_last_more(
         for name in ("chat", "digest"):
             target = ttft.model_copy(update={"request_class": name})
             late[name, first] = states.late_share(target)
-    assert (late["chat", 1] <= late["chat", 0] + 1e-9).all()
-    assert (late["digest", 1] >= late["digest", 0] - 1e-9).all()
+    one_in_a_million = 1e-6  # a gamma tail may cross another far out
+    assert (late["chat", 1] <= late["chat", 0] + one_in_a_million).all()
+    assert (late["digest", 1] >= late["digest", 0] - one_in_a_million).all()
 
 
 def test_priorities_raise_what_a_replica_carries():
