@@ -15,24 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from planner.accuracy.measures import MeasureColumn, column, in_unit
-from planner.accuracy.point import LoadKind, MeasuredPoint, PoolLayout, RunSettings
+from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.point_cells import point_of
 from planner.accuracy.point_columns import canonical, ignored
 from planner.catalog.tables import MAX_TABLE_BYTES, read_text
 from planner.errors import InputError, PlannerError, header_found, nearest
 
-__all__ = [
-    "LoadKind",
-    "MeasuredPoint",
-    "PointRow",
-    "PointTable",
-    "PoolLayout",
-    "RunSettings",
-    "cells_of",
-    "read_points",
-    "suspicions",
-    "table_of",
-]
 REQUIRED = ("model", "gpu", "engine", "weights")
 LAYOUTS = ("tensor_parallel", "decode_tensor_parallel")
 MEASURES = ("ttft_ms", "tpot_ms")
@@ -138,6 +126,8 @@ def cells_of(point: MeasuredPoint) -> dict[str, str]:
 
 
 def _check_header(path: Path, header: list[str], error: type[PlannerError]) -> None:
+    if twice := [name for n, name in enumerate(header) if name and name in header[:n]]:
+        raise error("a column is named twice", where=f"{path}:1", found=twice[0])
     missing = [name for name in REQUIRED if name not in header]
     if not any(name in header for name in LAYOUTS):
         missing.append(LAYOUTS[0])

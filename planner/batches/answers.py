@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -82,7 +83,10 @@ def row_of(task: Task, plan: Plan) -> ResultRow:
     """The plan in one line; unknown is None, never 0."""
     groups = [g for s in plan.services for g in s.replica_groups]
     totals = plan.totals
-    why = plan.infeasibility.summary if plan.infeasibility else None
+    why = None
+    if plan.infeasibility:  # which requirements conflict is not worked out for a row
+        again = shlex.join(["planner", "solve", task.file, *_set(task)])
+        why = f"{plan.infeasibility.summary} Why, and what to relax: {again}"
     return {
         **_head(task),
         "name": plan.scenario.name,
@@ -105,6 +109,11 @@ def row_of(task: Task, plan: Plan) -> ResultRow:
         "evidence": groups[0].evidence if groups else None,
         "error": why,
     }
+
+
+def _set(task: Task) -> Iterator[str]:
+    for field, value in task.changes.items():
+        yield from ("--set", f"{field}={value}")
 
 
 def failed(task: Task, status: NoPlan, why: str) -> ResultRow:

@@ -13,7 +13,7 @@ import yaml
 
 from planner.errors import InputError
 from planner.scenario.path_fields import from_working_directory
-from planner.scenario.reader import MAX_SCENARIO_BYTES, find_scenario
+from planner.scenario.reader import MAX_SCENARIO_BYTES, decoded, find_scenario
 
 MAX_TASKS = 1_000_000
 SUFFIXES = (".yaml", ".yml")
@@ -128,11 +128,11 @@ def _task(path: Path, name: str, changes: dict[str, object], fingerprint: str) -
         if path.stat().st_size > MAX_SCENARIO_BYTES:
             problem = f"{path}: the scenario file is too large"
         else:
-            text = path.read_text(encoding="utf-8")
+            text = decoded(path.read_bytes(), str(path))
     except OSError as error:
         problem = f"{path}: cannot read the scenario: {error.strerror}"
-    except UnicodeDecodeError:
-        problem = f"{path}: the scenario is not UTF-8 text"
+    except InputError as error:
+        problem = str(error)
     stated = json.dumps([fingerprint, name, text, problem, changes], sort_keys=True, default=str)
     key = hashlib.sha256(stated.encode()).hexdigest()
     return Task(name, str(path), text, key, changes, problem)

@@ -32,7 +32,6 @@ class OfferRow(TableRow):
     note: str = ""
     upfront_share: float = Field(default=0.0, ge=0, le=1)
     tier: Literal["", "hyperscaler", "cloud", "marketplace"] = ""
-    sla: str = ""
     country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
     obtainability: str = ""
     valid_until: IsoDate | Literal[""] = ""

@@ -83,11 +83,6 @@ class _CheckedLayout:
     lora: bool
     priorities: bool
 
-    @property
-    def features(self) -> frozenset[str]:
-        """What the model's layers hold."""
-        return _features(self.model)
-
     @cached_property
     def has_misaligned_block(self) -> bool:
         """Whether a width one rank holds is no multiple of the weight format's block."""
@@ -133,15 +128,16 @@ def _features(model: ModelSpec) -> frozenset[str]:
 
 
 def rules_on(
-    rules: Iterable[SupportRule], engine: EngineSpec, gpu: GpuSpec
+    rules: Iterable[SupportRule], engine: EngineSpec, gpu: GpuSpec, model: ModelSpec
 ) -> tuple[SupportRule, ...]:
-    """The rules that name an engine and cover its version and a GPU, in their order."""
+    """The rules that name an engine and cover its version, a GPU and a model, in their order."""
     return tuple(
         r
         for r in rules
         if _among(engine.name, r.when.engines)
         and _version_meets(engine.version, r.when.since, r.when.before)
         and _gpu_meets(r.when, gpu)
+        and _model_meets(r.when, model)
     )
 
 
@@ -186,20 +182,26 @@ def check_support(
 
 def _applies(when: SupportConditions, layout: _CheckedLayout) -> bool:
     """Whether all but the engine's name holds; what is cheap to look at comes first."""
-    architecture = layout.model.architecture
     return (
         _among(layout.weights.name, when.weights)
         and _among(layout.kv_cache.name, when.kv_cache)
-        and _among(architecture, when.model_architectures)
-        and architecture not in when.except_architectures
         and _gpu_meets(when, layout.gpu)
         and _version_meets(layout.engine.version, when.since, when.before)
-        and (not when.features or layout.features.issuperset(when.features))
-        and (not when.lacks or layout.features.isdisjoint(when.lacks))
+        and _model_meets(when, layout.model)
         and (not when.pools or layout.has_pools(when.pools))
         and (not when.lora or layout.lora)
         and (not when.priorities or layout.priorities)
         and (not when.misaligned_block or layout.has_misaligned_block)
+    )
+
+
+def _model_meets(when: SupportConditions, model: ModelSpec) -> bool:
+    if not _among(model.architecture, when.model_architectures):
+        return False
+    if model.architecture in when.except_architectures:
+        return False
+    return (not when.features or _features(model).issuperset(when.features)) and (
+        not when.lacks or _features(model).isdisjoint(when.lacks)
     )
 
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 
 from planner.catalog.parsed import parsed_once
 from planner.errors import CatalogError, PlannerError, header_found, nearest
+from planner.packed_files import not_text
 from planner.units import CONTROL
 
 MAX_TABLE_BYTES = 20_000_000
@@ -93,11 +94,9 @@ def read_rows(
     return list(zip(lines, rows, strict=True))
 
 
-def read_table(
-    path: Path, row_type: type[RowType], error: type[PlannerError] = CatalogError
-) -> tuple[RowType, ...]:
-    """Return the rows of a CSV file with a header; raises ``error`` as ``read_rows`` does."""
-    return tuple(row for _, row in read_rows(path, row_type, error))
+def read_table(path: Path, row_type: type[RowType]) -> tuple[RowType, ...]:
+    """Return the rows of a CSV file with a header; raises CatalogError as ``read_rows`` does."""
+    return tuple(row for _, row in read_rows(path, row_type))
 
 
 def _records(
@@ -199,11 +198,13 @@ def read_text(path: Path, limit_bytes: int, error: type[PlannerError]) -> str:
                 found=f"{size:,} bytes",
                 allowed=f"at most {limit_bytes:,} bytes",
             )
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise error("not a UTF-8 text file", where=str(path)) from None
+        data = path.read_bytes()
     except OSError as problem:
         raise error(f"cannot read the file: {problem.strerror}", where=str(path)) from None
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise not_text("the file", data, str(path), error) from None
     if "\0" in text:
         raise error("not a text file: it holds NUL bytes", where=str(path))
     control = CONTROL.search(text)

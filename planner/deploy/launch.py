@@ -99,16 +99,16 @@ class Launch:
     draft_method: DraftMethod | None
     lora_adapters: int
     lora_rank: int
-    replicas: int
-    nodes: int
-    image: str
-    node_label: tuple[str, str]
     program: tuple[str, ...]
-    keep_entrypoint: bool
     start_up_s: float
-    queue_threshold: int
-    rate_qps: float
-    capacity_qps: float
+    replicas: int = 1
+    nodes: int = 1
+    image: str = ""
+    node_label: tuple[str, str] = ("", "")
+    keep_entrypoint: bool = False
+    queue_threshold: int = 1
+    rate_qps: float = 0.0
+    capacity_qps: float = 0.0
     drain_s: int = 60
     by_hour: tuple[int, ...] = ()
     trust_remote_code: bool = False

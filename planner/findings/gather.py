@@ -40,32 +40,25 @@ def gather(
     A plan written under other catalogs keeps its own numbers; the notes say that the ways to pay
     come from newer prices. Raises what ``solve`` raises, other than InputError.
     """
-    notes = []
-    if plan.provenance.catalog_digest != catalog.digest():
-        notes.append(
-            "The plan was made with other catalog data than that used here for payment options, "
-            "sensitivity and derivation."
-        )
-    if not plan.rentals and any(Term(n.term).months for n in plan.nodes):
-        notes.append(
-            "The plan does not say when its commitments begin nor what of them is paid upfront; "
-            "solve its scenario again for its cash."
-        )
     terms = terms_of(plan.scenario, catalog)
     rate = terms.value("discount_rate")
     if solve is not None and plan.totals is not None:
         expect(solve, questions(plan))
     ways = purchases(plan, catalog, rate, solve, progress)
+    rented_from = {n.provider for n in plan.nodes if n.term != Term.OWNED}
     findings = Findings(
         plan=plan,
         purchases=ways,
         discount_rate=rate,
         break_even=tuple(break_even_points(plan, ways)),
         quotes=offers_of_file(plan.scenario, catalog),
+        service_levels=tuple(
+            row for row in catalog.service_levels() if row.provider in rented_from
+        ),
         energy=energy_of(plan, catalog),
         curves=latency_curves(plan, catalog, calibration),
         derivations=derive(plan, catalog) if plan.totals is not None else (),
-        notes=tuple(notes),
+        notes=tuple(_notes(plan, catalog)),
     )
     if solve is None or plan.totals is None:
         return findings
@@ -86,6 +79,20 @@ def gather(
         frontier=faster,
         distributions=distributions(plan, catalog, calibration),
     )
+
+
+def _notes(plan: Plan, catalog: Catalog) -> Iterator[str]:
+    """What an old plan, or one of other data, cannot say."""
+    if plan.provenance.catalog_digest != catalog.digest():
+        yield (
+            "The plan was made with other catalog data than that used here for payment options, "
+            "sensitivity and derivation."
+        )
+    if not plan.rentals and any(Term(n.term).months for n in plan.nodes):
+        yield (
+            "The plan does not say when its commitments begin nor what of them is paid upfront; "
+            "solve its scenario again for its cash."
+        )
 
 
 def break_even_points(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[BreakEven]:

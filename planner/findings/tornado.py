@@ -163,14 +163,9 @@ def _with_lengths(question: Scenario, factor: float) -> Scenario:
 
 
 def _step_time(plan: Plan) -> tuple[float, float] | None:
-    """The prediction interval of TPOT over the prediction, the widest of the plan's groups."""
-    ends = []
-    for service in plan.services:
-        for group in service.replica_groups:
-            predicted = group.predicted
-            interval = predicted.intervals.get("tpot_p99_s")
-            if interval is not None and predicted.tpot_p99_s:
-                ends.append(tuple(x / predicted.tpot_p99_s for x in interval))
+    """The steps at both ends of their interval over those predicted, the widest of the plan's groups."""
+    groups = [group for service in plan.services for group in service.replica_groups]
+    ends = [g.predicted.step_factors for g in groups if g.predicted.step_factors is not None]
     if not ends:
         return None
     return min(low for low, _ in ends), max(high for _, high in ends)

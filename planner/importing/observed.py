@@ -11,7 +11,7 @@ from pathlib import Path
 
 from planner.importing.histogram import Histogram, histogram
 from planner.importing.load import added_up
-from planner.importing.series import Series
+from planner.importing.series import Key, Series
 from planner.importing.tables import MetricRow, metric_rows
 
 GPU_EXPORTER = "dcgm"
@@ -68,7 +68,7 @@ def seen(
     by_name = {name: row for row in rows for name in row.series}
     before = {one.key: one.last for one in earlier}
     found: dict[tuple[str, str], dict[str, list[Series]]] = defaultdict(lambda: defaultdict(list))
-    for one in _newest(series):
+    for one in series:
         row = by_name[one.name]
         if row.exporter != GPU_EXPORTER and row.quantity != START:
             found[one.labels.get(row.label, ""), row.exporter][row.metric].append(one)
@@ -105,16 +105,6 @@ def _mean(percent: list[float]) -> float | None:
     return statistics.fmean(percent) / 100 if percent else None
 
 
-def _newest(series: Iterable[Series]) -> list[Series]:
-    """One series for each key: the one with the most points, the last given among equals."""
-    kept: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
-    for one in series:
-        other = kept.get(one.key)
-        if other is None or len(one.points) >= len(other.points):
-            kept[one.key] = one
-    return list(kept.values())
-
-
 def _started(series: Iterable[Series], by_name: Mapping[str, MetricRow]) -> float | None:
     starts = [one.last for one in series if by_name[one.name].quantity == START]
     return min(starts, default=None)
@@ -127,7 +117,7 @@ class _Model:
     rows: Sequence[MetricRow]
     exporter: str
     metrics: Mapping[str, list[Series]]
-    before: Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
+    before: Mapping[Key, float]
     over_s: float | None
     started: float | None
 
@@ -162,9 +152,9 @@ class _Model:
         return []
 
     def _rise(self, one: Series) -> float:
-        return max(
-            0.0, one.increase - (self.before.get(one.key, 0.0) if len(one.points) == 1 else 0)
-        )
+        """How far a counter rose, since the earlier dump where there is one; what fell began again at 0."""
+        before = self.before.get(one.key, 0.0) if len(one.points) == 1 else 0.0
+        return one.increase - before if one.increase >= before else one.increase
 
     def _total(self, quantity: str) -> float | None:
         own = self._of(quantity)

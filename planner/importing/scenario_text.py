@@ -69,6 +69,8 @@ def _head(fleet: Fleet) -> Iterator[str]:
     yield f"# Read: {fleet.metric_files} metric files, {fleet.manifest_files} manifest files."
     if fleet.secrets:
         yield f"# {fleet.secrets} Secret objects were found in them; their contents were not read."
+    if fleet.unnamed_servers:
+        yield f"# Dumps without a server's name, added up as servers of their own: {fleet.unnamed_servers}."
     if len(fleet.namespaces) > 1:
         named = ", ".join(map(shown, fleet.namespaces))
         yield f"# Namespaces, added up: {named}. One alone: --namespace NAME"

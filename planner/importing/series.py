@@ -20,21 +20,26 @@ _SAMPLE = re.compile(
     re.VERBOSE,
 )
 _LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"')
+Key = tuple[str, tuple[tuple[str, str], ...], int]
 _ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One time series; a point's time [s since 1970] is None where the dump does not say it."""
+    """One time series; a point's time [s since 1970] is None where the dump does not say it.
+
+    ``server``: its place among dumps that tell no time and the same labels (``joined``).
+    """
 
     name: str
     labels: Mapping[str, str]
     points: tuple[tuple[float | None, float], ...]
+    server: int = 0
 
     @property
-    def key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+    def key(self) -> Key:
         """What tells this series from others."""
-        return self.name, tuple(sorted(self.labels.items()))
+        return self.name, tuple(sorted(self.labels.items())), self.server
 
     @property
     def last(self) -> float:
@@ -93,9 +98,9 @@ def read_exposition(text: str, where: str, names: Collection[str]) -> list[Serie
                 found=f"a line of {name}",
                 allowed='NAME{LABEL="VALUE",...} NUMBER [TIME]',
             )
-        if not math.isnan(value):
+        if math.isfinite(value):
             time = _number(match[4]) if match[4] else None
-            seconds = time / 1000 if time is not None and time > MILLISECONDS else time
+            seconds = _seconds(time) if time is not None else None
             found.append(Series(name, _labels(match[2] or ""), ((seconds, value),)))
     return found
 
@@ -171,8 +176,10 @@ def _series(result: object, where: str) -> Series:
         time, value = _number(str(pair[0])), _number(str(pair[1]))
         if time is None or value is None:
             raise InputError("not a time and a number", where=where, allowed="[TIME, VALUE]")
-        if not math.isnan(value):
-            points.append((time, value))
+        if not math.isfinite(time):
+            raise InputError("not a time", where=where, found=shown(str(pair[0])))
+        if math.isfinite(value):
+            points.append((_seconds(time), value))
     return Series(labels.pop("__name__", ""), labels, tuple(points))
 
 
@@ -181,6 +188,11 @@ def _labels(text: str) -> dict[str, str]:
         name: re.sub(r'\\[n"\\]', lambda found: _ESCAPES[found[0]], value)
         for name, value in _LABEL.findall(text)
     }
+
+
+def _seconds(time: float) -> float:
+    """A time in seconds; exporters and some gateways write milliseconds."""
+    return time / 1000 if time > MILLISECONDS else time
 
 
 def _number(text: str) -> float | None:

@@ -18,6 +18,7 @@ from planner.importing.gpu_names import (
     nodes_of_manifests,
     nodes_of_replicas,
 )
+from planner.importing.joined import joined, unnamed_servers
 from planner.importing.namespaces import namespaces, within
 from planner.importing.observed import Seen, SeenGpus, seen, seen_gpus
 from planner.importing.running import Running, running
@@ -56,7 +57,8 @@ class Fleet:
 
     ``rates``: windows (start [s since 1970], requests/s) of a rate given by itself; ``kinds``: how many
     objects of each kind the manifests held; ``secrets``: how many of them were secrets, left unread;
-    ``namespaces``: those whose metrics and workloads count.
+    ``namespaces``: those whose metrics and workloads count; ``unnamed_servers``: that many servers whose
+    dumps have the same labels.
     """
 
     seen: tuple[Seen, ...]
@@ -68,6 +70,7 @@ class Fleet:
     metric_files: int
     manifest_files: int
     namespaces: tuple[str, ...] = ()
+    unnamed_servers: int = 0
 
     @property
     def secrets(self) -> int:
@@ -94,10 +97,11 @@ def read_fleet(
     """
     names = frozenset(name for row in metric_rows(catalog.root) for name in row.series)
     read, earlier = _Read(), _Read()
-    for name in files:
+    for name in dict.fromkeys(files):
         _read(name, names, read)
-    for name in before:
+    for name in dict.fromkeys(before):
         _read(name, names, earlier)
+    read.series, earlier.series = joined(read.series), joined(earlier.series)
     if only:
         read.series, read.objects = within(only, read.series, read.objects)
     started = tuple(_with_gpu(one, gpu) for one in running(read.objects, catalog))
@@ -128,6 +132,7 @@ def read_fleet(
         metric_files=read.metric_files,
         manifest_files=read.manifest_files,
         namespaces=namespaces(read.series, read.objects),
+        unnamed_servers=unnamed_servers(read.series),
     )
 
 

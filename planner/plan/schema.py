@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from planner.errors import InputError
 from planner.fleet.program.problem import Status
+from planner.packed_files import not_text
 from planner.plan.acceptance import AcceptanceTest
 from planner.plan.alternatives import Alternative, Infeasibility, LeftOut, RejectionGroup
 from planner.plan.decision import AsPredicted, Cheapest, LossOfOne
@@ -24,6 +25,7 @@ from planner.plan.part import PlanPart
 from planner.plan.periods import Period
 from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
+from planner.plan.rented_nodes import RentedNodes
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.fields import omit_defaults
@@ -77,7 +79,7 @@ class ServicePlan(PlanPart):
     _written = omit_defaults("job", "prefix_hits")
 
 
-class NodeCount(PlanPart):
+class NodeCount(RentedNodes):
     """Instances to rent of one offer, what fills them, and what they cost.
 
     ``hours_share``: how much of the time they are paid, start-ups included; ``usd_per_hour`` is the
@@ -86,14 +88,6 @@ class NodeCount(PlanPart):
     most of their type stand.
     """
 
-    provider: str
-    region: str
-    instance_type: str
-    term: str
-    gpu: str
-    gpus_per_node: int
-    count: int
-    usd_per_hour_each: float
     usd_per_hour: float
     idle_gpus: int
     price_as_of: str
@@ -192,6 +186,8 @@ def read_plan(path: str | Path) -> Plan:
         )
     try:
         data = json.loads(text)
+    except UnicodeDecodeError:
+        raise not_text("the plan", text, where, InputError) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"not a JSON file: {error}", where=where) from None
     control = control_in(data)

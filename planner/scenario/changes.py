@@ -26,24 +26,24 @@ class FieldChange:
     numbers: Mapping[Loc, str]
 
 
-def read_change(text: str, option: str = "--set") -> FieldChange:
+def read_change(text: str) -> FieldChange:
     """Read ``FIELD=VALUE``; the value as YAML, so ``[1, 2]`` is a list and ``2s`` a text."""
     field, equals, written = text.partition("=")
     field = field.strip()
     try:
         if not field or not equals or len(text) > MAX_CHANGE_CHARACTERS:
             raise ValueError(text)
-        value, numbers = parse_value(written, f"{option} {text}")
+        value, numbers = parse_value(written, f"--set {text}")
         if control_in(value) is not None:
             raise ValueError(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
         raise InputError(
             "not a field and its value",
-            where=option,
+            where="--set",
             found=text,
             allowed="FIELD=VALUE, such as rate=80, slo.ttft_p99=1s or search.gpus=[h100, l40s]",
         ) from None
-    return FieldChange(field, value, f"{option} {text}", numbers)
+    return FieldChange(field, value, f"--set {text}", numbers)
 
 
 def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
@@ -99,20 +99,33 @@ def changed(
     for dotted, value in changes.items():
         *parents, last = dotted.split(".")
         at: dict[str, object] | list[object] = copy
-        for part in parents:
+        for depth, part in enumerate(parents, start=1):
             inner = (
                 at[_index(part, at, dotted, where)]
                 if isinstance(at, list)
                 else at.setdefault(part, {})
             )
             if not isinstance(inner, (dict, list)):
-                raise InputError("not a field with fields of its own", where=where, found=dotted)
+                raise InputError(
+                    f"{part} is a value, without fields of its own",
+                    where=where,
+                    found=dotted,
+                    action=_whole(dotted.split("."), depth),
+                )
             at = inner
         if isinstance(at, list):
             at[_index(last, at, dotted, where)] = value
         else:
             at[last] = value
     return copy
+
+
+def _whole(names: list[str], depth: int) -> str:
+    """How to set a field that is a value to one with fields: ``prompt_tokens={mean: 800, cv: 1}``."""
+    inner = "VALUE"
+    for name in reversed(names[depth:]):
+        inner = f"{{{name}: {inner}}}"
+    return f"set the whole of it: {'.'.join(names[:depth])}='{inner}'"
 
 
 def _index(part: str, items: list[object], dotted: str, where: str) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.errors import InputError, nearest, raise_problems
 from planner.package_data import shipped_folder
+from planner.packed_files import not_text
 from planner.scenario.changes import FieldChange, with_changes
 from planner.scenario.examination import examined
 from planner.scenario.notes import notes_on
@@ -110,11 +111,5 @@ def decoded(data: bytes, where: str) -> str:
     """The file's text; InputError names the line whose bytes are not UTF-8."""
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            "the scenario is not UTF-8 text",
-            where=f"{where}:{line}",
-            found=f"byte 0x{data[error.start]:02x}",
-            action="save the file as UTF-8",
-        ) from None
+    except UnicodeDecodeError:
+        raise not_text("the scenario", data, where, InputError) from None

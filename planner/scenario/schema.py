@@ -118,8 +118,8 @@ class Prices(StrictDocument):
 class Limits(StrictDocument):
     """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes.
 
-    ``max_power_kw``: of the rented and own nodes at full load, whole servers where the catalog states
-    their power (``planner catalog servers``), else the GPUs alone; without PUE.
+    ``max_power_kw``: of the rented and own nodes at full load, as whole servers, without PUE: what the
+    catalog states of one, else as many times the GPUs' own limits as the median of those it states.
     """
 
     max_gpus: Annotated[int, Field(ge=1)] | None = None

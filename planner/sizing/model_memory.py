@@ -225,7 +225,7 @@ def support_reasons(
         catalog.engine_classes(), deployment.engine, deployment.model.architecture
     )
     return listing + check_support(
-        catalog.support_rules_on(deployment.engine, deployment.gpu),
+        catalog.support_rules_on(deployment.engine, deployment.gpu, deployment.model),
         engine=deployment.engine,
         model=deployment.model,
         weights=deployment.weights,

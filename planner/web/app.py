@@ -12,12 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as HttpRequest
 
 from planner.session import Session
 from planner.version import package_version
 from planner.web import requests as requested
+from planner.web.bodies import body_problems
 from planner.web.described import EVENTS, FILES, PLAIN
 from planner.web.events import MEDIA, event_stream, reported, too_long
 from planner.web.exports import MEDIA as FILE_MEDIA
@@ -26,13 +26,16 @@ from planner.web.handlers import handle
 from planner.web.limits import ServerLimits
 from planner.web.names import about, names, presets
 from planner.web.pool import TooBusy, TooLong, WorkerPool
-from planner.web.problems import Json, not_json, problem
+from planner.web.problems import Json, problem
 from planner.web.worker import Handler, Message
 
 STATIC = Path(__file__).parent / "static"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "testserver")
 _STATUS = {2: 400, 4: 500, 5: 503, 70: 500, 130: 503}
-_NEED_A_BODY = "send a JSON object; /openapi.json describes its fields"
+_REFUSED = {
+    404: ("there is no such address here", "GET /openapi.json lists the routes"),
+    405: ("the address does not answer this method", "see /openapi.json for the method it takes"),
+}
 _log = logging.getLogger("planner.web")
 
 
@@ -68,8 +71,7 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    app.add_middleware(Guards, limits=granted)
+    app.add_middleware(Guards, limits=granted, hosts=hosts)
     _add_errors(app, granted)
     _add_facts(app, Session.open(catalogs), granted, scenario)
     _add_questions(app, lambda: pool[0], granted)
@@ -186,35 +188,32 @@ def _as_json(message: Message) -> Response:
         return JSONResponse(message.body)
     if message.kind in ("bug", "died"):
         _log.error("a request failed: %s", message.body["what"])
-    text = reported(message)
-    exit_code = text["exit_code"]
+    found = reported(message)
+    exit_code = found[0]["exit_code"]
     status = _STATUS.get(exit_code, 500) if isinstance(exit_code, int) else 500
-    return JSONResponse({"problems": [text]}, status)
+    return JSONResponse({"problems": found}, status)
+
+
+def _fields(request: HttpRequest) -> tuple[str, ...]:
+    """The fields that the body of a request's route takes."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = getattr(getattr(body, "field_info", None), "annotation", None)
+    return tuple(getattr(model, "model_fields", ()))
 
 
 def _add_errors(app: FastAPI, limits: ServerLimits) -> None:
     """Every error in one shape: ``{"problems": [{what, field, line, found, allowed, next}]}``."""
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: HttpRequest, error: RequestValidationError) -> Response:
-        found = [
-            not_json(e["ctx"]["error"], e["loc"][1], str(error.body), _NEED_A_BODY)
-            if e["type"] == "json_invalid"
-            else problem(
-                str(e["msg"]),
-                field=".".join(map(str, e["loc"][1:])) or None,
-                found=None if e["type"] == "missing" else repr(e.get("input"))[:200],
-                action=_NEED_A_BODY if e["loc"] == ("body",) else None,
-            )
-            for e in error.errors()
-        ]
+    async def invalid(request: HttpRequest, error: RequestValidationError) -> Response:
+        found = body_problems(error.errors(), error.body, _fields(request))
         return JSONResponse({"problems": found}, 400)
 
     @app.exception_handler(HTTPException)
     async def refused(_request: HttpRequest, error: HTTPException) -> Response:
-        return JSONResponse(
-            {"problems": [problem(str(error.detail))]}, error.status_code, error.headers
-        )
+        what, action = _REFUSED.get(error.status_code, (str(error.detail), None))
+        found = [problem(what, action=action)]
+        return JSONResponse({"problems": found}, error.status_code, error.headers)
 
     @app.exception_handler(TooBusy)
     async def busy(_request: HttpRequest, _error: TooBusy) -> Response:

@@ -30,22 +30,24 @@ async def event_stream(
             if message.kind in ("progress", "answer"):
                 yield event(message.kind, message.body)
             else:
-                yield event("problem", {"problems": [reported(message)]})
+                yield event("problem", {"problems": reported(message)})
     except TooLong:
         yield event("problem", {"problems": [too_long(limits)]})
 
 
-def reported(message: Message) -> Json:
-    """The problem in a message; a bug is reported without its internals."""
+def reported(message: Message) -> list[Json]:
+    """The problems in a message; a bug is reported without its internals."""
     if message.kind == "problem":
-        return message.body
+        return list(message.problems)
     if message.kind == "stopped":
-        return problem("the request was stopped", exit_code=130)
-    return problem(
-        "internal error",
-        action="this is a bug; the server's log has the details",
-        exit_code=70,
-    )
+        return [problem("the request was stopped", exit_code=130)]
+    return [
+        problem(
+            "internal error",
+            action="this is a bug; the server's log has the details",
+            exit_code=70,
+        )
+    ]
 
 
 def too_long(limits: ServerLimits) -> Json:

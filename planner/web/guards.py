@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -33,11 +34,15 @@ _HEADERS = {
 
 
 class Guards:
-    """Wraps an application: no request over the limit, none from another site, headers on all."""
+    """Wraps an application: no request over the limit, none from another site, headers on all.
 
-    def __init__(self, app: App, limits: ServerLimits) -> None:
+    ``hosts``: the names it answers to, "*" for any.
+    """
+
+    def __init__(self, app: App, limits: ServerLimits, hosts: Collection[str] = ("*",)) -> None:
         self._app = app
         self._limits = limits
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or refuse it."""
@@ -45,6 +50,16 @@ class Guards:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if not self._answers_to(headers.get("host", "")):
+            refused = problem(
+                "this server does not answer to this name",
+                field="Host",
+                found=headers.get("host", "")[:200] or None,
+                allowed=", ".join(self._hosts),
+                action="open its own address, or start it with --host 0.0.0.0",
+            )
+            await _answer(send, 400, refused)
+            return
         if _is_foreign(headers):
             refused = problem("requests from other sites are refused", field="Origin")
             await _answer(send, 403, refused)
@@ -54,6 +69,10 @@ class Guards:
             await _answer(send, 413, self._too_large())
             return
         await self._counted(scope, receive, send)
+
+    def _answers_to(self, host: str) -> bool:
+        name = re.sub(r":\d*$", "", host)
+        return "*" in self._hosts or name.lower() in self._hosts
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the body as it comes; of one that is too large no answer but the refusal goes out."""

@@ -11,7 +11,7 @@ from planner.version import package_version
 from planner.web import requests as requested
 from planner.web.handlers import handle
 from planner.web.limits import ServerLimits
-from planner.web.problems import Json
+from planner.web.problems import Json, as_text, problems_of
 from planner.web.worker import WorkerState
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def create_server(session: Session) -> MCPServer:
         try:
             return handle(state, request, lambda _message: None)
         except PlannerError as error:
-            raise ToolError(str(error)) from None
+            raise ToolError("\n".join(map(as_text, problems_of(error)))) from None
 
     @server.tool()
     def solve(scenario: str, simulate: bool = True) -> Json:

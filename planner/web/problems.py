@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from planner.catalog.store import Catalog
-from planner.errors import InputError, PlannerError
+from planner.errors import MOST_SHOWN, InputError, PlannerError, ScenarioErrors
 from planner.scenario.examination import examined
 from planner.scenario.name_checks import check_names, name_problems
 from planner.scenario.reader import validate
@@ -42,6 +42,21 @@ def problem_of(error: PlannerError) -> Json:
         action=flags_as_fields(error.action),
         exit_code=error.exit_code,
     )
+
+
+def problems_of(error: PlannerError) -> list[Json]:
+    """Every problem of an error: each of a scenario that has several."""
+    several = error.problems if isinstance(error, ScenarioErrors) else (error,)
+    return [problem_of(one) for one in several[:MOST_SHOWN]]
+
+
+def as_text(one: Json) -> str:
+    """A problem in lines, for those who read no JSON; a scenario's fields and lines, no file's name."""
+    place = [f"line {one['line']}"] if one["line"] else []
+    place += [str(one["field"])] if one["field"] else []
+    lines = [": ".join([", ".join(place), str(one["what"])]) if place else str(one["what"])]
+    lines += [f"{key}: {one[key]}" for key in ("found", "allowed", "next") if one[key]]
+    return "\n  ".join(lines)
 
 
 def problem(

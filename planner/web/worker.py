@@ -15,7 +15,7 @@ from planner.fleet.candidates.cache import SizedBefore
 from planner.parallel.interrupts import interrupts_ignored
 from planner.session import Session
 from planner.web.limits import ServerLimits
-from planner.web.problems import Json, problem_of
+from planner.web.problems import Json, problems_of
 from planner.web.requests import Request
 
 Progress = Callable[[str], None]
@@ -55,6 +55,7 @@ class Message:
 
     kind: Literal["progress", "answer", "problem", "bug", "stopped", "died"]
     body: Json
+    problems: tuple[Json, ...] = ()
 
 
 class Worker:
@@ -121,7 +122,7 @@ def _answer(state: WorkerState, handler: Handler, request: Request, progress: Pr
     try:
         return Message("answer", handler(state, request, progress))
     except PlannerError as error:
-        return Message("problem", problem_of(error))
+        return Message("problem", {}, tuple(problems_of(error)))
     except Stopped:
         return Message("stopped", {})
     except Exception:  # answered as a bug and logged, so that the worker lives on

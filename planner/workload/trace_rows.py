@@ -13,12 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from planner.errors import InputError
+from planner.packed_files import not_text
 from planner.workload.trace_columns import ALLOWED, TraceLayout, layout_of
 from planner.workload.trace_records import record_kind, spans_of
 
 MAX_TRACE_BYTES = 2_000_000_000
 MAX_REQUESTS = 20_000_000
 MAX_TOKENS = 10_000_000
+MOST_SHOWN = (
+    1_000_000  # bytes of a file that is no text, in which its first such byte is looked for
+)
 MAX_LIST_BYTES = 200_000_000
 PARQUET_MAGIC = b"PAR1"
 _DATE = re.compile(
@@ -86,9 +90,8 @@ def read_rows(path: Path) -> TraceRows:
                 return _collect(path, _json_lines(path, file))
             return _collect(path, _table(path, file, first))
     except UnicodeError:
-        raise InputError(
-            "the trace is not UTF-8 text", where=str(path), action="save the file as UTF-8"
-        ) from None
+        with path.open("rb") as binary:
+            raise not_text("the trace", binary.read(MOST_SHOWN), str(path), InputError) from None
 
 
 def _collect(path: Path, found: Iterator[tuple[str, Mapping[str, object]]]) -> TraceRows:
@@ -146,6 +149,8 @@ def _table(
     separator = max((",", ";", "\t", "|"), key=first.count)
     reader = csv.reader(lines, delimiter=separator)
     header = [name.strip() for name in next(reader, [])]
+    if twice := [name for n, name in enumerate(header) if name and name in header[:n]]:
+        raise InputError("a column is named twice", where=f"{path}:{remarks + 1}", found=twice[0])
     layout = layout_of(header, f"{path}:{remarks + 1}")
     for cells in reader:
         if not cells:
@@ -247,7 +252,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
         raise InputError(
             "reading Parquet needs pyarrow",
             where=str(path),
-            action="install the extra: pip install 'llm-planner[parquet]', or write CSV",
+            action="install the extra: pip install 'llm-fleet-planner[parquet]', or write CSV",
         ) from None
     table = parquet.ParquetFile(path)
     layout_of(table.schema_arrow.names, str(path))

@@ -27,7 +27,8 @@ class LengthStatistics:
 class TraceStatistics:
     """A trace in a few numbers.
 
-    peak_qps: the busiest window's rate by window length [s], none longer than the trace;
+    mean_qps: gaps between arrivals over the time they take; peak_qps: the busiest window's rate by
+    window length [s], none longer than the trace;
     interarrival_cv: None without arrival times; burst_cv: CV of the counts in windows, over that of a
     Poisson process (1 when Poisson); correlation: between prompt and output; prefix_share: share of
     the prompt tokens in blocks seen before, with a cache that forgets nothing (None without block
@@ -74,7 +75,7 @@ def describe(trace: Trace) -> TraceStatistics:
         name=trace.name,
         requests=len(trace),
         span_s=trace.span_s,
-        mean_qps=len(trace) / trace.span_s if timed else None,
+        mean_qps=(len(trace) - 1) / trace.span_s if timed else None,
         peak_qps=peak,
         burst_cv=burst,
         interarrival_cv=cv,

@@ -130,3 +130,28 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+TOLD_TO_END = """
+import signal
+from planner.batches import workers
+from planner.batches.tasks import Task
+
+signal.signal(signal.SIGTERM, lambda *_: exit("the parent's"))
+
+def own(task):
+    return {"id": task.id, "by default": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL}
+
+tasks = [Task(str(n), "x", "", str(n)) for n in range(8)]
+rows = list(workers.run(tasks, own, engine="local", jobs=2, address=None))
+assert len(rows) == 8 and all(r["by default"] for r in rows), rows
+"""
+
+
+def test_copies_end_when_told_to_without_the_parents_words(tmp_path):
+    """The command answers a request to stop like Ctrl-C; its copies printed that as a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_TO_END], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""

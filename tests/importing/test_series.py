@@ -15,7 +15,7 @@ from planner.importing.series import Series, read_answer, read_exposition
         ('x{a="b"} 3 1764460800.5', {"a": "b"}, 1764460800.5, 3.0),
         (r'x{a="say \"hi\"\n\\"} 4', {"a": 'say "hi"\n\\'}, None, 4.0),
         ('x{a="}{"} 5 # {trace_id="1"} 0.2', {"a": "}{"}, None, 5.0),
-        ('x {a="b"} +Inf', {"a": "b"}, None, float("inf")),
+        ('x {a="b"} 6', {"a": "b"}, None, 6.0),
     ],
 )
 def test_a_sample_is_read(line, labels, time_s, value):
@@ -24,7 +24,7 @@ def test_a_sample_is_read(line, labels, time_s, value):
 
 
 def test_what_is_not_a_number_is_left_out():
-    assert read_exposition("x NaN\n", "f", {"x"}) == []
+    assert read_exposition("x NaN\nx +Inf\n", "f", {"x"}) == []
     with pytest.raises(InputError, match="not a sample"):
         read_exposition("x\n", "f", {"x"})
 

@@ -65,3 +65,14 @@ def test_a_file_of_the_server_is_refused(server):
 
     with pytest.raises(ToolError, match="only files uploaded"):
         call(server, "solve", scenario=SCENARIO.replace("Qwen/Qwen3-8B", "/etc/passwd"))
+
+
+def test_errors_name_lines_and_no_file_of_the_server(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError) as raised:
+        call(server, "solve", scenario="model: Qwen/Qwen3-8B\n")
+    said = str(raised.value)
+    assert "line 1, rate: the field 'rate' is required" in said
+    assert "line 1, slo: the field 'slo' is required" in said
+    assert "scenario.yaml" not in said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
@@ -172,10 +172,11 @@ def as_predicted_line(plan: Plan) -> str:
     more = totals.gpus_rented - base.gpus
     dearer = totals.usd_per_hour - base.usd_per_hour
     text = f"{_for_the_margin(more, dearer, totals.gpus_rented)} (as predicted: "
-    text += f"{_size(base.gpus, base.usd_per_hour)})"
+    text += f"{_size(base.gpus, base.usd_per_hour)}{_serving(base.served_qps)})"
     if base.cheapest_usd_per_hour < base.usd_per_hour * (1 - SAME):
         size = _size(base.cheapest_gpus, base.cheapest_usd_per_hour)
         text += f"; without a margin the plan would be {base.cheapest_label}, {size}"
+        text += _serving(base.cheapest_served_qps)
     if totals.usd_per_hour > base.cheapest_usd_per_hour * (1 + SAME):
         text += f"; one benchmark of {base.settled_by} would decide it"
     return f"{text}."
@@ -232,7 +233,8 @@ def _mixed(plan: Plan) -> Iterator[str]:
         if other.usd_per_hour < plan.totals.usd_per_hour or other.status == "optimal":
             less = rounding.relative(plan.totals.usd_per_hour, other.usd_per_hour)
             cost = rounding.usd_per_hour(other.usd_per_hour)
-            yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."
+            serving = _serving(other.served_qps)
+            yield f"More kinds of replica ({other.name}): {cost} ({less}){serving}, by the closed form."
 
 
 def cheapest_line(plan: Plan) -> str:
@@ -243,7 +245,8 @@ def cheapest_line(plan: Plan) -> str:
     against = rounding.relative(totals.usd_per_hour, other.usd_per_hour)
     size = _size(other.gpus, other.usd_per_hour)
     doubts = _doubted(other.offers, other.doubts)
-    return f"Cheapest of all offers: {other.label}, {size} ({against}){_proof(other.status)}: {doubts}."
+    stands = f"{_serving(other.served_qps)}{_proof(other.status)}"
+    return f"Cheapest of all offers: {other.label}, {size} ({against}){stands}: {doubts}."
 
 
 def _proof(status: Status) -> str:
@@ -273,11 +276,26 @@ def _searched(plan: Plan) -> Iterator[str]:
 
 
 def _against(other: LeftOut, base: float) -> str:
-    """Its cost beside the plan's; a fleet that its time did not suffice to prove is no price."""
+    """Its cost beside the plan's, and what it serves; a fleet that is not proved is no price."""
     usd_per_hour = other.usd_per_hour
     if usd_per_hour is None:
         return "no fleet" if other.status == "optimal" else "none found in its time"
+    serving = _serving(other.served_qps)
     if other.status != "optimal":
-        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time)"
+        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time){serving}"
     against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
-    return f"{rounding.usd_per_hour(usd_per_hour)}{against}"
+    return f"{rounding.usd_per_hour(usd_per_hour)}{against}{serving}"
+
+
+def serves(served_qps: Mapping[str, float]) -> str:
+    """What a fleet serves in all and of each service, in words; "" where all must be served."""
+    if not served_qps:
+        return ""
+    total = f"serves {rounding.qps(sum(served_qps.values()))}"
+    each = ", ".join(f"{name} {rounding.qps(rate)}" for name, rate in served_qps.items())
+    return f"{total} ({each})" if len(served_qps) > 1 else total
+
+
+def _serving(served_qps: Mapping[str, float]) -> str:
+    """The same as the end of a sentence."""
+    return f", {serves(served_qps)}" if served_qps else ""

@@ -245,7 +245,30 @@ def _method(services: tuple[ServicePlan, ...]) -> str:
     shared = (
         "; where replicas of several kinds serve together, of all their requests" if mixed else ""
     )
-    return f"{source}{shared}; the model's range is meant to hold in {level} of cases."
+    return f"{source}{shared}; the model's range is meant to hold in {level} of cases{_range_of(services)}."
+
+
+def _range_of(services: tuple[ServicePlan, ...]) -> str:
+    """How the model's range was found, and which replicas have none above."""
+    groups = [g for _, g in _each(services)]
+    off = [g.predicted.step_factors for g in groups if g.predicted.step_factors is not None]
+    if not off:
+        return ""
+    low = rounding.significant(min(factors[0] for factors in off))
+    high = rounding.significant(max(factors[1] for factors in off))
+    text = f": this load with steps that take {low} to {high} times as long, queue included"
+    few = [g for g in groups if g.predicted.ttft_range_assumed]
+    if few:
+        text += (
+            f"; that of TTFT on {', '.join(dict.fromkeys(g.gpu for g in few))} is assumed: too few models "
+            "were timed to the first token there, so it reaches as far as on other vendors' devices"
+        )
+    behind = [g for g in groups if not g.predicted.keeps_up_if_slow]
+    if not behind:
+        return text
+    named = ", ".join(dict.fromkeys(g.name for g in behind)) if len(groups) > len(behind) else ""
+    noun = "replica" if len(behind) == 1 else "replicas"
+    return f"{text}; at the slow end the {noun}{f' ({named})' if named else ''} would not keep up"
 
 
 def goodput_text(goodput: float) -> str:

@@ -6,6 +6,7 @@ from planner.findings.ways_to_pay import rentals_of
 from planner.plan.schema import Plan
 from planner.reporting.document import Quantity
 from planner.reporting.formats.workbook import Sheet
+from planner.reporting.plan.decision_text import serves
 from planner.reporting.plan.spreadsheet_holdings import WIDTHS, Rows, write_holdings
 from planner.units import HOURS_PER_MONTH, HOURS_PER_YEAR
 
@@ -126,7 +127,8 @@ def write_options(sheet: Sheet, plan: Plan) -> None:
     own = plan.totals.usd_per_hour
     others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
     entries = [("This plan", plan.totals.gpus_rented, own, ""), *(
-        (a.label, a.gpus, a.usd_per_hour, a.reason) for a in others
+        (a.label, a.gpus, a.usd_per_hour, "; ".join(filter(None, (serves(a.served_qps), a.reason))))
+        for a in others
     )]  # fmt: skip
     for i, (label, gpus, hourly, reason) in enumerate(entries):
         row, line = 3 + i, 4 + i

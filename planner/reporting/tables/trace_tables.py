@@ -25,7 +25,7 @@ FEW_INSTANTS = 0.5
 
 def trace_document(s: TraceStatistics) -> Document:
     """``planner trace describe``: rates, lengths and prefix reuse."""
-    headline = f"{s.requests:,} requests"
+    headline = counted(s.requests, "request")
     if s.mean_qps is not None:
         headline += f" over {rounding.seconds(s.span_s)}, {rounding.qps(s.mean_qps)} on average"
     sections = [Section("lengths", "Lengths", (_lengths(s), *_read_as(s)))]

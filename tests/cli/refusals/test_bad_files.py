@@ -5,21 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from cli_files import LLAMA_1B as CONFIG
 from cli_files import SCENARIO, write
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
-CONFIG = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 2048,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 16,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "torch_dtype": "bfloat16",
-}
 PRICES = "provider,region,instance_type,gpu,gpu_count,term,usd_per_hour,as_of,source\n"
 PRICE = "acme,dc-1,own-l4,l4,4,on-demand,2.0,2026-05-01,invoice\n"
 
@@ -192,7 +182,7 @@ def test_a_config_that_cannot_be(refused, change, words):
         ("{not json", "config.json:1:2: not valid JSON"),
         ("[1, 2]", "a JSON object"),
         ("", "not valid JSON"),
-        (bytes(range(256)), "not a UTF-8 text file"),
+        (bytes(range(256)), "is not UTF-8 text"),
         ("[" * 200_000 + "]" * 200_000, "nested too deeply"),
         ('{"a":' * 50_000 + "1" + "}" * 50_000, "nested too deeply"),
     ],
@@ -223,7 +213,7 @@ PRICE_FILES = [
     ("provider,gpu,usd_per_hour\nacme,l4,2\n", ["a column is missing", "gpu_count"]),
     ((PRICES + PRICE).replace(",", ";"), ["commas"]),
     ("", ["empty"]),
-    (bytes(range(256)), ["not a UTF-8 text file"]),
+    (bytes(range(256)), ["is not UTF-8 text"]),
 ]
 
 
@@ -254,7 +244,7 @@ def catalogs_with(repository, file, content):
         ("gpus.csv", b"", "the table is empty"),
         ("gpus.csv", None, "no such file"),
         ("engines.yaml", b"{", "not valid YAML"),
-        ("engines.yaml", bytes(range(256)), "not a UTF-8 text file"),
+        ("engines.yaml", bytes(range(256)), "is not UTF-8 text"),
         ("support.yaml", None, "no such file"),
         ("prices", None, "no price file"),
     ],
