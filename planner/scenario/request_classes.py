@@ -20,6 +20,9 @@ from planner.scenario.slo import CLASS_NAME, Slo, class_target
 from planner.units import parse_rate_qps
 
 MOST_CLASSES = 8
+LEAST_JUDGED = (
+    0.02  # of the requests: percentiles of what is rarer take longer simulations than are made
+)
 SUM_OF_SHARES = 1e-6  # how far from 1 the shares may add up
 LEAVE_ONE_OUT = "leave one out"
 PERCENTILES = "classes have percentiles of their own"
@@ -31,8 +34,9 @@ class RequestClass(StrictDocument):
 
     ``share``: of the service's requests; or ``rate`` in every class, which then add up to the service's.
     ``priority``: the higher is served first, within the engine's queue; equal ones, as by default, wait
-    alike. ``slo``: targets on ttft, tpot and e2e of these requests alone; left out, they only have to be
-    answered as fast as they come. ``prompt_tokens``, ``output_tokens``: the service's where left out.
+    alike. ``slo``: targets on ttft, tpot and e2e of these requests alone, at least 2 % of all; left out, they
+    only have to be answered as fast as they come. ``prompt_tokens``, ``output_tokens``: the service's
+    where left out.
     """
 
     name: Annotated[str, Field(pattern=rf"^{CLASS_NAME}$")]
@@ -194,6 +198,15 @@ def check_classes(classes: Sequence[RequestClass], slo: Slo, others: Mapping[str
     if not slo.targets and all(c.slo is None for c in classes):
         action = "give at least one an slo, or make the service a job"
         raise field_error("classes", None, "no class has a target", action)
+    judged = {t.request_class for t in slo.targets}
+    for c in classes:
+        if c.name in judged and c.share < LEAST_JUDGED:
+            message = (
+                f"class {c.name!r} is too rare for targets: percentiles need {100 * LEAST_JUDGED:g} % of "
+                "the requests"
+            )
+            action = "leave its slo out, or make it a service with replicas of its own"
+            raise field_error("classes", c.share, message, action)
     for target in slo.targets:
         if target.request_class not in names:
             message = f"no class is called {target.request_class!r}"

@@ -142,6 +142,11 @@ WRONG = [
     (in_class(0, slo={"itl_p99": "50ms"}), "classes", "gaps between tokens are not known by class"),
     (in_class(0, slo={"ttft_p99": "soon"}), "classes.0.slo.ttft_p99", "expected"),
     (in_class(0, slo={"tftt_p99": "1s"}), "classes.0.slo.tftt_p99", "unknown field"),
+    (
+        lambda d: (d["classes"][0].update(share=0.01), d["classes"][1].update(share=0.99)),
+        "classes",
+        "class 'chat' is too rare for targets",
+    ),
     (lambda d: d["classes"].pop(), "classes", "a service has 2 to 8 classes"),
     (in_class(1, name="chat"), "classes", "two classes share the name 'chat'"),
     (in_class(1, name="ch at"), "classes.1.name", "should match pattern"),
