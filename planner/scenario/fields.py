@@ -75,9 +75,15 @@ def as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def field_error(field: str, found: object, message: str) -> PydanticCustomError:
-    """A complaint about one ``field`` of the document that is being checked as a whole."""
-    return PydanticCustomError("field", "{said}", {"said": message, "field": field, "found": found})
+def field_error(
+    field: str, found: object, message: str, action: str | None = None
+) -> PydanticCustomError:
+    """A complaint about one ``field`` of the document that is being checked as a whole.
+
+    ``action``: what to do about it, where the message does not say it.
+    """
+    said = {"said": message, "field": field, "found": found, "action": action}
+    return PydanticCustomError("field", "{said}", said)
 
 
 def number_as_mean(value: object) -> object:
