@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from cli_files import SCENARIO, write
 
+from planner.cli.main import main
+
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 CONFIG = {
@@ -264,3 +266,14 @@ def test_catalogs_that_cannot_be_exit_4(refused, repository, file, content, word
     message = refused("solve", write("mine.yaml", SCENARIO), "--catalogs", folder, code=4)
     assert words in message
     assert str(Path("cat") / file) in message
+
+
+def test_a_row_that_cannot_be_predicted_is_said_in_one_line(tmp_path, capsys):
+    path = tmp_path / "points.csv"
+    path.write_text(
+        "model,gpu,engine,weights,tensor_parallel,prompt_tokens,output_tokens,concurrency,tpot_ms\n"
+        "Qwen/Qwen3-8B,h1000,vllm,bf16,1,1000,200,8,7\n"
+    )
+    assert main(["accuracy", str(path)]) == 2
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.endswith("unknown GPU; found: h1000; allowed: 67 names; next: did you mean 'h100'?")
