@@ -112,102 +112,46 @@ _MOE = (
     "moe_ep_size",
 )
 _RECURRENT = ("num_k_heads", "num_v_heads", "d_model")
+_BY_TOKENS = (("num_tokens", FEW_TOKENS),)
+
+
+def _decode_of(table: str, name: str, keys: tuple[str, ...] = _MODULE) -> TabledOperation:
+    """An attention step for one new token a sequence, the same in every engine."""
+    return TabledOperation(table, name, keys, _GEN, (1.0, 1.0), shared=True)
+
+
+def _prompt_of(
+    table: str, name: str, keys: tuple[str, ...] = _MODULE, rise: float = 1.3
+) -> TabledOperation:
+    """The attention of whole prompts, the same in every engine; ``rise``: with their length."""
+    return TabledOperation(table, name, keys, _CTX, (1.0, rise), shared=True, keep=_fresh)
+
+
+_LATENT = ("kv_cache_dtype", "num_heads")
 OPERATIONS: tuple[TabledOperation, ...] = (
     TabledOperation(
         "gemm", "gemm", ("gemm_dtype", "n", "k"), (("m", TOKENS),), (1.0,), shared=True
     ),
-    TabledOperation(
-        "moe", "moe", _MOE, (("num_tokens", FEW_TOKENS),), (1.0,), shared=True, keep=_routing
-    ),
+    TabledOperation("moe", "moe", _MOE, _BY_TOKENS, (1.0,), shared=True, keep=_routing),
     TabledOperation("generation_attention", "decode_attention", _ATTENTION, _GEN, (1.0, 1.0)),
     TabledOperation(
         "context_attention", "prompt_attention", _ATTENTION, _CTX, (1.0, 2.0), keep=_fresh
     ),
+    _decode_of("generation_mla", "decode_mla", _LATENT),
+    _prompt_of("context_mla", "prompt_mla", _LATENT, rise=2.0),
     TabledOperation(
-        "generation_mla",
-        "decode_mla",
-        ("kv_cache_dtype", "num_heads"),
-        _GEN,
-        (1.0, 1.0),
-        shared=True,
+        "mla_bmm", "mla_bmm", ("bmm_dtype", "num_heads"), _BY_TOKENS, (1.0,), shared=True
     ),
-    TabledOperation(
-        "context_mla",
-        "prompt_mla",
-        ("kv_cache_dtype", "num_heads"),
-        _CTX,
-        (1.0, 2.0),
-        shared=True,
-        keep=_fresh,
-    ),
-    TabledOperation(
-        "mla_bmm",
-        "mla_bmm",
-        ("bmm_dtype", "num_heads"),
-        (("num_tokens", FEW_TOKENS),),
-        (1.0,),
-        shared=True,
-    ),
-    TabledOperation(
-        "mla_generation_module", "decode_mla_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    TabledOperation(
-        "mla_context_module",
-        "prompt_mla_module",
-        _MODULE,
-        _CTX,
-        (1.0, 2.0),
-        shared=True,
-        keep=_fresh,
-    ),
-    TabledOperation(
-        "dsa_generation_module", "decode_sparse_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    TabledOperation(
-        "dsa_context_module",
-        "prompt_sparse_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
-    TabledOperation(
-        "msa_generation_module", "decode_msa_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    TabledOperation(
-        "msa_context_module",
-        "prompt_msa_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
-    TabledOperation(
-        "dsv4_csa_generation_module", "decode_csa_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    TabledOperation(
-        "dsv4_csa_context_module",
-        "prompt_csa_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
-    TabledOperation(
-        "dsv4_hca_generation_module", "decode_hca_module", _MODULE, _GEN, (1.0, 1.0), shared=True
-    ),
-    TabledOperation(
-        "dsv4_hca_context_module",
-        "prompt_hca_module",
-        _MODULE,
-        _CTX,
-        (1.0, 1.3),
-        shared=True,
-        keep=_fresh,
-    ),
+    _decode_of("mla_generation_module", "decode_mla_module"),
+    _prompt_of("mla_context_module", "prompt_mla_module", rise=2.0),
+    _decode_of("dsa_generation_module", "decode_sparse_module"),
+    _prompt_of("dsa_context_module", "prompt_sparse_module"),
+    _decode_of("msa_generation_module", "decode_msa_module"),
+    _prompt_of("msa_context_module", "prompt_msa_module"),
+    _decode_of("dsv4_csa_generation_module", "decode_csa_module"),
+    _prompt_of("dsv4_csa_context_module", "prompt_csa_module"),
+    _decode_of("dsv4_hca_generation_module", "decode_hca_module"),
+    _prompt_of("dsv4_hca_context_module", "prompt_hca_module"),
     TabledOperation(
         "gdn",
         "decode_gdn",
@@ -219,14 +163,7 @@ OPERATIONS: tuple[TabledOperation, ...] = (
         total=True,
     ),
     TabledOperation(
-        "gdn",
-        "prompt_gdn",
-        _RECURRENT,
-        (("num_tokens", FEW_TOKENS),),
-        (1.0,),
-        shared=True,
-        keep=_context,
-        total=True,
+        "gdn", "prompt_gdn", _RECURRENT, _BY_TOKENS, (1.0,), shared=True, keep=_context, total=True
     ),
     TabledOperation(
         "custom_allreduce",

@@ -20,6 +20,7 @@ from pydantic_core import PydanticUndefined
 from planner.scenario import fleet as f
 from planner.scenario import job as j
 from planner.scenario import money as m
+from planner.scenario import request_classes as k
 from planner.scenario import schema as s
 from planner.scenario.conversations import fields as c
 from planner.scenario.lengths import Lengths
@@ -41,7 +42,7 @@ under `services`, and what is above them holds for each that does not say otherw
 errors, numbers are plain numbers (tokens also `8k`, a rate also `20/s`), durations are `2s`,
 `100ms`, `30m` or seconds. Only `model`, `rate`,
 `prompt_tokens`, `output_tokens` and `slo` are required (where `task` pools prompts, no `output_tokens`; a
-`job` replaces `rate` and `slo`).
+`job` replaces `rate` and `slo`, and `classes` lengths and `slo`).
 The files in `scenarios/` run unchanged.
 
 `model` is a name of the catalog (`planner catalog models`), the path of a `config.json` or of its folder,
@@ -54,6 +55,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str, ...]], ...] = (
     ("`conversations`", c.Conversations, ()),
     ("`conversations.turns`", c.Turns, ()),
     ("`conversations.think_time`", c.ThinkTime, ()),
+    ("an entry of `classes`", k.RequestClass, ()),
     ("`slo`", Slo, ("targets",)),
     ("`arrivals`", s.Arrivals, ()),
     ("`routing`", s.Routing, ()),

@@ -182,7 +182,7 @@ def report(
     if style == "json":
         send(plan.to_json(), str(path))
         return plan
-    brief = replace(session.options, verify="none", explain=False)
+    brief = replace(session.options, verify="none", explain=False, ranges=False)
     solve_variant = None if quick else session.solver_of_variants(brief, for_cost=True)
     findings = gather(plan, session.catalog, session.factors, solve_variant)
     write_findings(findings, style, str(path), table=table)

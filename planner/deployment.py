@@ -23,7 +23,7 @@ class EngineSettings:
     captured batch; ``graph_padding``: a batch between two captured ones runs as the larger.
     ``offload_host_gb``, ``offload_disk_gb``: of one replica for KV blocks that leave its pool [GB];
     ``offload_gb_s``: between one GPU and the host (0: its PCIe rate), ``offload_disk_gb_s``: of the replica's
-    disk [GB/s].
+    disk [GB/s]. ``priority_scheduling``: the queue is in the order of the priorities that requests carry.
     """
 
     memory_fraction: float | None = None
@@ -43,6 +43,7 @@ class EngineSettings:
     offload_disk_gb: float = 0.0
     offload_disk_gb_s: float = 0.0
     decode_context_parallel: int = 1
+    priority_scheduling: bool = False
 
     @property
     def tokens_per_step(self) -> float:

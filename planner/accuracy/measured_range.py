@@ -100,8 +100,8 @@ def _runs(root: Path) -> tuple[MeasuredRun, ...]:
 
 
 def _rows(text: str) -> list[list[str | float]]:
-    """The fields of the runs of one table that say how many requests were in flight."""
-    return [[engine, gpu, n, version, on] for engine, gpu, n, version, on in _runs_in(text)]
+    """The fields of the runs of one table that say how many requests were in flight, equal ones once."""
+    return [list(run) for run in dict.fromkeys(_runs_in(text))]
 
 
 def _runs_in(text: str) -> Iterator[tuple[str, str, float, str, str]]:

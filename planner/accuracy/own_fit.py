@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from planner.accuracy.fitting import Fit, FitSettings, Parameter
-from planner.accuracy.points import LoadKind, MeasuredPoint
+from planner.accuracy.point import LoadKind, MeasuredPoint
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.accuracy.shipped import carrier_rows
 from planner.catalog.store import Catalog

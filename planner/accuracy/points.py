@@ -15,24 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from planner.accuracy.measures import MeasureColumn, column, in_unit
-from planner.accuracy.point import LoadKind, MeasuredPoint, PoolLayout, RunSettings
+from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.point_cells import point_of
 from planner.accuracy.point_columns import canonical, ignored
 from planner.catalog.tables import MAX_TABLE_BYTES, read_text
 from planner.errors import InputError, PlannerError, header_found, nearest
 
-__all__ = [
-    "LoadKind",
-    "MeasuredPoint",
-    "PointRow",
-    "PointTable",
-    "PoolLayout",
-    "RunSettings",
-    "cells_of",
-    "read_points",
-    "suspicions",
-    "table_of",
-]
 REQUIRED = ("model", "gpu", "engine", "weights")
 LAYOUTS = ("tensor_parallel", "decode_tensor_parallel")
 MEASURES = ("ttft_ms", "tpot_ms")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from planner.accuracy.conditions import setup_of
 from planner.accuracy.measures import Measure
 from planner.accuracy.playback import ROWS_FOR_FITS, Playback
-from planner.accuracy.points import LoadKind, MeasuredPoint
+from planner.accuracy.point import LoadKind, MeasuredPoint
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.performance import roofline

@@ -21,7 +21,8 @@ from planner.accuracy.cross_validation import (
     model_and_gpu,
 )
 from planner.accuracy.fitting import Fit, FitResult, FitSettings, balance, shipped_hierarchy
-from planner.accuracy.points import MeasuredPoint, read_points
+from planner.accuracy.point import MeasuredPoint
+from planner.accuracy.points import read_points
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.catalog.store import Catalog
 from planner.errors import CatalogError

@@ -12,7 +12,8 @@ from planner.accuracy.conditions import Setup, setup_of
 from planner.accuracy.measures import MS, TPOT, TTFT, Measure
 from planner.accuracy.metrics import Floats, errors_if_any, mean_rank_correlation
 from planner.accuracy.playback import Playback, measured_times, needs_requests
-from planner.accuracy.points import LoadKind, MeasuredPoint, PointRow, PointTable
+from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.accuracy.points import PointRow, PointTable
 from planner.accuracy.step_error import (
     AS_PREDICTED,
     MeasureErrorRow,

@@ -26,7 +26,8 @@ from planner.accuracy.cross_validation import (
 from planner.accuracy.fitting import Fit, FitResult, FitSettings, balance
 from planner.accuracy.metrics import equal_groups, weighted_quantiles
 from planner.accuracy.playback import composable
-from planner.accuracy.points import MeasuredPoint, read_points
+from planner.accuracy.point import MeasuredPoint
+from planner.accuracy.points import read_points
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.accuracy.shipped import SMALLEST_SHIFT, carrier_rows
 from planner.catalog.store import Catalog
@@ -65,6 +66,7 @@ INDEXERS = (
     ("engine", "generation", "indexer"),
 )
 WAITS = ("admission_s", "delivery_steps", "prefill_layer_launch_s")
+FEWEST_MODELS = 3  # with a TTFT, to say how one that nobody measured differs
 _DEVICES = {"gpu", "generation", "vendor"}
 
 
@@ -208,6 +210,9 @@ def hierarchy(priors: PriorsFile, layer: FactorLayer) -> Mapping[str, Sequence[t
 def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
     """Return the document to ship."""
     folder = catalog.root / "calibration"
+    others = read_fitted(folder / "fitted.yaml").residuals
+    if others is None:
+        raise CatalogError("a layer lies over a fit with residuals", where=str(folder))
     digest = hashlib.sha256(b"".join((folder / table).read_bytes() for table in TABLES))
     return FittedFile(
         schema_version=1,
@@ -222,7 +227,7 @@ def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
         ),
         shifts=tuple(sorted(shift_rows(done.result), key=_by_factor)),
         carriers=() if done.left_out is None else carrier_rows(done.samples),
-        residuals=None if done.left_out is None else _residuals(done, done.left_out),
+        residuals=None if done.left_out is None else _residuals(done, done.left_out, others),
     )
 
 
@@ -266,12 +271,14 @@ def layer_errors(done: VendorFit) -> dict[str, float]:
     return shares
 
 
-def _residuals(done: VendorFit, left_out: LeftOutErrors) -> ResidualTable:
+def _residuals(done: VendorFit, left_out: LeftOutErrors, others: ResidualTable) -> ResidualTable:
     """Quantiles of this vendor's own residuals, at the distances ``Calibration`` distinguishes.
 
     Every (model, GPU) weighs alike, as in margins. By rows, a sweep of many loads speaks for all models:
     TPOT intervals of 80 % held 71 to 75 % of left-out pairs' runs on AMD, and hold 78 to 79 % by pairs.
-    "calibrated" takes runs whose kernels others carry; TTFT, which few pairs recorded, takes all.
+    "calibrated" takes runs whose kernels others carry; TTFT, which few pairs recorded, takes all. Fewer than
+    ``FEWEST_MODELS`` with a TTFT say how devices differ and not how models do: at either end the interval of
+    left-out runs then reaches as far as that of the shipped fit's left-out models, ``others``.
     """
     levels = Residuals().levels
     tpot = np.array([sample.tpot_s for sample in done.samples])
@@ -288,7 +295,22 @@ def _residuals(done: VendorFit, left_out: LeftOutErrors) -> ResidualTable:
             "tpot": _quantiles(np.log(tpot / each), chosen, pairs, levels),
             "ttft": _quantiles(np.log(ttft / first), everything, pairs, levels),
         }
-    return ResidualTable(levels=levels, quantiles=quantiles)
+    timed = {s.point.model for s, seconds in zip(done.samples, ttft, strict=True) if seconds > 0}
+    if len(timed) >= FEWEST_MODELS:
+        return ResidualTable(levels=levels, quantiles=quantiles)
+    widened = [f"{distance}-{done.vendor}" for distance in ("calibrated", "relative")]
+    for distance in widened:
+        base = others.quantiles[distance.removesuffix(f"-{done.vendor}")]["ttft"]
+        quantiles[distance]["ttft"] = _further(levels, quantiles[distance]["ttft"], base)
+    return ResidualTable(levels=levels, quantiles=quantiles, ttft_assumed=tuple(widened))
+
+
+def _further(
+    levels: Sequence[float], own: tuple[float, ...], others: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Of two rows of quantiles the one further out at each level, on its own side of the median."""
+    sides = zip(levels, own, others, strict=True)
+    return tuple(min(a, b) if at < 0.5 else max(a, b) if at > 0.5 else a for at, a, b in sides)
 
 
 def _quantiles(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from planner.assembly.services import group_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.plan.acceptance import AcceptanceTest, Rung
@@ -17,6 +16,7 @@ from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE, Task
 from planner.serving.placed import Placed
+from planner.solving.operating import served_by
 from planner.solving.stages import Decided
 from planner.workload.lengths import JointLengths
 
@@ -36,9 +36,14 @@ PAIRS = "random-rerank"  # its data set of queries with documents
 
 
 def acceptance_of(decided: Decided, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
-    """One test for each replica group that gets requests, in the order of the plan."""
+    """One test for each replica group that gets requests, in the order of the plan.
+
+    None of a service with request classes: benchmark clients send one kind of request.
+    """
     requested = {s.name: s for s in decided.scenario.services}
     for planned in services:
+        if requested[planned.name].classes:
+            continue
         for group in planned.replica_groups:
             if group.routed_qps > 0:
                 candidate = decided.by_key[group.key(planned.name)]
@@ -48,7 +53,7 @@ def acceptance_of(decided: Decided, services: tuple[ServicePlan, ...]) -> Iterat
 def _test(
     service: Service, model: str, group: ReplicaGroup, candidate: Candidate, decided: Decided
 ) -> AcceptanceTest:
-    mixed = group_lengths(service, candidate.key, decided)
+    mixed = served_by(decided, service, candidate.key)
     pools, each = service.task != GENERATE, service.prompts_per_call
     prompt = round(mixed.mean_prompt)
     output = 1 if pools else max(2, round(mixed.mean_output))

@@ -11,6 +11,7 @@ from planner.fleet.program.problem import Solution
 from planner.fleet.rejection_reason import RejectionReason
 from planner.plan.alternatives import Alternative, Infeasibility, RejectionGroup, Relaxation
 from planner.plan.schema import Totals
+from planner.solving.schedule import served_beside
 from planner.solving.stages import Decided, InfeasibleScenario
 from planner.units import counted
 
@@ -22,25 +23,17 @@ EQUAL = 0.005  # prices per GPU that differ by less are reported as the same
 
 def alternative_of(rival: Rival, decided: Decided, totals: Totals | None) -> Alternative:
     """What the narrower choice costs, and the plainest reason it lost."""
-    problem, solution = rival.problem, rival.solution
-    gpus = {o.key: o.gpus_per_node for o in problem.offers}
-    billed = max(
-        sum(n * gpus[key] for (key, q), n in solution.billed.items() if q == t)
-        for t in problem.periods
-    )
+    solution = rival.solution
+    billed = solution.most_gpus(rival.problem)
     cost = solution.objective_usd_per_hour or 0.0
-    groups = [
-        f"{n}x ({decided.by_key[kind].label})"
-        for kind, n in sorted(solution.most_replicas().items())
-        if n
-    ]
     return Alternative(
-        label="; ".join(groups) or "no fleet",
+        label=decided.label_of(solution) or "no fleet",
         gpus=billed,
         usd_per_hour=cost,
         reason=_why_it_lost(rival, decided, billed, cost, totals),
         restricted_to=rival.name,
         status=solution.status,
+        served_qps=served_beside(solution, decided),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from planner.scenario.job import HOUR_S, Job
 from planner.scenario.lora import Lora
+from planner.scenario.request_classes import by_priority, levels_of
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE
 from planner.units import counted
@@ -17,6 +18,8 @@ def service_notes(service: Service, label: str) -> Iterator[str]:
         yield f"{service.name}: {_hours(service.job)}"
     if service.lora is not None:
         yield f"{label}{_adapters(service.lora)}"
+    if service.classes:
+        yield f"{label}{_classes(service)}"
     if service.prompts_per_call > 1:
         yield (
             f"{label}prompts come in calls of {service.prompts_per_call}, which one replica answers; a call "
@@ -37,6 +40,23 @@ def _hours(job: Job) -> str:
         "it runs in the hours of its window that the same program finds cheapest, without start-up times, "
         "at saturation and as early as the replicas of each hour allow; a failure delays it, and the "
         f"{job.within / HOUR_S:g} h include no reserve for that"
+    )
+
+
+def _classes(service: Service) -> str:
+    """Who shares the replicas, in which order they are served, and what that leaves open."""
+    named = ", ".join(f"{c.name} {100 * c.share:.3g} %" for c in service.classes)
+    shared = (
+        f"requests of {len(service.classes)} classes share every replica ({named}), each drawn anew"
+    )
+    tested = "no load test is printed for them, as benchmark clients send one kind of request"
+    if not by_priority(service.classes):
+        return f"{shared}, and wait first come, first served; {tested}"
+    levels = levels_of(service.classes)
+    order = ", then ".join(sorted(levels, key=lambda name: levels[name]))
+    return (
+        f"{shared}, and wait in the order {order}; clients send that order with each request; the closed "
+        f"form leaves preemption out, the simulator plays it; {tested}"
     )
 
 

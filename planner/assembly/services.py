@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
 
 from planner.assembly.bill import share_of_cost
 from planner.assembly.jobs import job_plan
@@ -11,11 +10,11 @@ from planner.assembly.preemptions import preemption_note
 from planner.catalog.model import ModelSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
-from planner.evidence import StepLatency
-from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.checkpoints import WeightsOrigin, weights_origin
 from planner.performance.guard import floors
+from planner.performance.model import CalibratedStepModel
+from planner.performance.paced import PacedSteps
 from planner.performance.prefill_pace import pace_of
 from planner.plan.prefill_pool import PrefillPool
 from planner.plan.replica_group import Prediction, ReplicaGroup, StepBreakdown
@@ -27,12 +26,10 @@ from planner.serving.closed_form.unit_point import unit_of
 from planner.sizing.cache.kv_cache import kv_layout
 from planner.sizing.drafts import draft_weight_bytes, with_draft
 from planner.sizing.layout import MemoryLayout
+from planner.solving.latency_ends import LEVEL
 from planner.solving.schedule import mean_served_qps
-from planner.solving.stages import Decided, Operating, SolvedFleet
+from planner.solving.stages import Operating, SolvedFleet
 from planner.workload.lengths import JointLengths, lengths_of
-
-INTERVAL_LEVEL = 0.8
-KNOWN: dict[str, StepLatency] = {kind: kind for kind in get_args(StepLatency)}
 
 
 def service_plan(
@@ -82,12 +79,6 @@ def service_plan(
         job=job_plan(service, decided, cost, served) if chosen else None,
         prefix_hits=found.prefix_hits.get(service.name),
     )
-
-
-def group_lengths(service: Service, kind: str, decided: Decided) -> JointLengths:
-    """Lengths of the requests that replicas of a kind get in their busiest period."""
-    buckets = buckets_of(service.name, lengths_of(service), service.buckets)
-    return served_lengths(buckets, decided.demand_qps(kind))
 
 
 def _name_of(service: Service, model: ModelSpec | None) -> str:
@@ -159,6 +150,14 @@ def _group(
     )
 
 
+def _ttft_assumed(candidate: Candidate) -> bool:
+    """Whether the range of TTFT rests on too few models, in the pool that prefills where there are two."""
+    steps = candidate.prefill.steps if candidate.prefill else candidate.steps
+    if isinstance(steps, PacedSteps):
+        steps = steps.steps
+    return isinstance(steps, CalibratedStepModel) and steps.ttft_assumed
+
+
 def _speculation(deployment: Deployment) -> SpeculationPlan | None:
     """What drafts, and what it holds of one GPU's memory."""
     draft, settings = deployment.draft, deployment.settings
@@ -226,6 +225,7 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
         for name in s.__dataclass_fields__
         if s.offload_host_gb or not name.startswith("offload_")
         if s.decode_context_parallel > 1 or name != "decode_context_parallel"
+        if s.priority_scheduling or name != "priority_scheduling"
         if not name.startswith("graph")
     }
 
@@ -233,27 +233,29 @@ def _settings(candidate: Candidate) -> dict[str, float | int | bool | None]:
 def _prediction(candidate: Candidate, at: Operating, lengths: JointLengths) -> Prediction:
     """Latencies with their intervals; where prompts are pooled those of whole requests alone.
 
-    A pooled prompt is done as a first token would be, and known as well as that. A percentile of requests
-    that were sent away from a full queue has no value, and is left out.
+    A percentile of requests that were sent away from a full queue has no value, and is left out.
     """
     named = set(Prediction.model_fields)
     latency = {f"{key}_s": value for key, value in at.latency_s.items() if math.isfinite(value)}
     if not lengths.generates:
         latency = {key: value for key, value in latency.items() if metric_of(key) == "e2e"}
-    intervals = {}
     simulated = at.simulated.intervals_s if at.simulated else {}
     own = at.simulated.own_s if at.simulated else {}
-    for key, value in latency.items():
-        kind = KNOWN.get(metric_of(key)) if lengths.generates else "ttft"
-        if kind is not None and value > 0:
-            interval = candidate.steps.interval(value, kind, INTERVAL_LEVEL)
-            intervals[key] = (interval.low, interval.high)
+    around = {
+        key: at.ends.around(key.removesuffix("_s"), value)
+        for key, value in latency.items()
+        if at.ends is not None and value > 0
+    }
     return Prediction(
         **{k: v for k, v in latency.items() if k in named},
         others_s={k: v for k, v in latency.items() if k not in named},
         method=at.method,
-        interval_level=INTERVAL_LEVEL,
-        intervals=intervals,
+        interval_level=at.ends.level if at.ends else LEVEL,
+        step_factors=at.ends.steps if at.ends else None,
+        ttft_factors=at.ends.ttft if at.ends else None,
+        ttft_range_assumed=at.ends is not None and _ttft_assumed(candidate),
+        keeps_up_if_slow=at.ends is None or at.ends.high_s is not None,
+        intervals={key: interval for key, interval in around.items() if interval is not None},
         simulation_intervals={
             f"{k}_s": v for k, v in simulated.items() if f"{k}_s" in latency and math.isfinite(v[1])
         },

@@ -49,6 +49,17 @@ class ProviderAliasRow(TableRow):
     source: str
 
 
+class ServiceLevelRow(TableRow):
+    """What a provider promises of its instances: ``monthly_uptime`` in its words, else it owes a credit."""
+
+    provider: str
+    monthly_uptime: str
+    as_of: IsoDate
+    source: str
+    confidence: Confidence
+    note: str = ""
+
+
 class CountryRow(TableRow):
     """Where the country of an offer lies; ``country``: ISO 3166 code."""
 
@@ -71,6 +82,19 @@ class NetworkRow(TableRow):
     as_of: IsoDate
     source: str
     confidence: Literal["high", "medium", "low"]
+    note: str = ""
+
+
+class ServerPowerRow(TableRow):
+    """What a server draws at full load [kW], of GPU types without a price of one."""
+
+    server: str
+    gpu: str
+    gpus: int = Field(ge=1)
+    max_power_kw: float = Field(gt=0)
+    as_of: IsoDate
+    source: str
+    confidence: Confidence
     note: str = ""
 
 

@@ -61,7 +61,7 @@ class Offer:
 
     ``upfront_share``: part of a commitment's total that is paid when it starts; ``usd_per_hour`` is
     the total over the term's hours however it is paid. ``tier``: hyperscaler, cloud or marketplace, ""
-    where it is not said; ``sla``: the published one; ``country``: ISO 3166 code; ``obtainability``:
+    where it is not said; ``country``: ISO 3166 code; ``obtainability``:
     what is known to make it hard to get.
 
     Of a quote: ``valid_until``, the last day it may be signed ("" where it does not end), and how many
@@ -85,7 +85,6 @@ class Offer:
     note: str = ""
     upfront_share: float = 0.0
     tier: str = ""
-    sla: str = ""
     country: str = ""
     obtainability: str = ""
     valid_until: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -26,27 +27,25 @@ def parsed_once(kind: str, text: str, parse: Callable[[str], Any]) -> Any:
     if isinstance(kept, list) and len(kept) == 1:
         return _restored(kept[0])
     content = parse(text)
-    try:
-        plain = _plain(content)
-    except TypeError:
-        return content
-    cache_folder.save(kind, key, [plain])
+    plain = _plain(content)
+    if plain is not None:
+        cache_folder.save(kind, key, [plain])
     return content
 
 
-def _plain(content: object) -> object:
-    """``content`` in JSON values; raises TypeError where it would not come back as it was."""
-    if isinstance(content, dict):
-        if not all(isinstance(key, str) for key in content) or DATE in content:
-            raise TypeError("a key that is no text")
-        return {key: _plain(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_plain(value) for value in content]
-    if type(content) is datetime.date:
-        return {DATE: content.isoformat()}
-    if content is None or isinstance(content, str | bool | int | float):
-        return content
-    raise TypeError(f"no JSON value: {type(content).__name__}")
+def _plain(content: object) -> object | None:
+    """``content`` in JSON values, dates marked; None where it would not come back as it was."""
+    try:
+        plain = json.loads(json.dumps(content, default=_marked))
+        return plain if _restored(plain) == content else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _marked(value: object) -> object:
+    if type(value) is datetime.date:
+        return {DATE: value.isoformat()}
+    raise TypeError(f"no JSON value: {type(value).__name__}")
 
 
 def _restored(content: Any) -> Any:

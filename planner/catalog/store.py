@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -27,10 +26,12 @@ from planner.catalog.money_rows import (
     NetworkRow,
     OwnershipRow,
     ProviderAliasRow,
+    ServerPowerRow,
     ServerRow,
+    ServiceLevelRow,
 )
 from planner.catalog.offer import Offer
-from planner.catalog.offer_rows import read_offers
+from planner.catalog.offer_rows import OfferRow, read_offers
 from planner.catalog.support import SupportRule, read_support, rules_on
 from planner.catalog.tables import TableRow, read_table
 from planner.errors import CatalogError, InputError, PlannerError, nearest
@@ -38,6 +39,7 @@ from planner.package_data import shipped_folder
 
 Found = TypeVar("Found")
 PricedRow = TypeVar("PricedRow", bound=TableRow)
+WILDCARDS = frozenset("*?[")
 
 
 def load_catalog(root: str | Path | None = None) -> Catalog:
@@ -161,11 +163,13 @@ class Catalog:
         """Return every rule on what would not launch."""
         return self._support_rules
 
-    def support_rules_on(self, engine: EngineSpec, gpu: GpuSpec) -> tuple[SupportRule, ...]:
-        """Return the rules that an engine version may meet on such a GPU."""
-        key = (engine, gpu.vendor, gpu.architecture, gpu.compute_capability)
+    def support_rules_on(
+        self, engine: EngineSpec, gpu: GpuSpec, model: ModelSpec
+    ) -> tuple[SupportRule, ...]:
+        """Return the rules that an engine version may meet on such a GPU with a model."""
+        key = (engine, gpu.vendor, gpu.architecture, gpu.compute_capability, model)
         if key not in self._rules_on:
-            self._rules_on[key] = rules_on(self._support_rules, engine, gpu)
+            self._rules_on[key] = rules_on(self._support_rules, engine, gpu, model)
         return self._rules_on[key]
 
     def engine_classes(self) -> EngineClasses:
@@ -178,22 +182,24 @@ class Catalog:
 
     def read_prices(self, path: Path, error: type[PlannerError] = InputError) -> tuple[Offer, ...]:
         """Return the offers of a price file, with its GPU names resolved to catalog names."""
-        found = read_offers(path, error, self._canonical_gpu, self._gpu_by_name)
-        return tuple(self._on_its_network(offer) for offer in found)
+        gpus = self._gpu_by_name
+        return read_offers(path, error, self._canonical_gpu, gpus, self._network_gbps)
 
     def networks(self) -> tuple[NetworkRow, ...]:
         """Return what joins instances of a type; none without that table."""
         file = "networks.csv"
         return self._priced(file, NetworkRow) if (self.root / "prices" / file).exists() else ()
 
-    def _on_its_network(self, offer: Offer) -> Offer:
-        """The offer with what its own row states of the network, else with what the table does."""
+    def _network_gbps(self, offer: OfferRow) -> float | None:
+        """What an offer's own row states of the network, else what the table of networks does [Gb/s]."""
         if offer.network_gbps is not None:
-            return offer
-        for row in self._networks.get(offer.provider, ()):
-            if fnmatchcase(offer.instance_type, row.instance_type):
-                return replace(offer, network_gbps=row.gbps)
-        return offer
+            return offer.network_gbps
+        key = offer.provider, offer.instance_type
+        if key not in self._network_of:
+            rows = self._networks.get(offer.provider, ())
+            found = (r.gbps for r in rows if _is_named(offer.instance_type, r.instance_type))
+            self._network_of[key] = next(found, None)
+        return self._network_of[key]
 
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""
@@ -205,16 +211,20 @@ class Catalog:
 
     def provider_aliases(self) -> tuple[ProviderAliasRow, ...]:
         """Return other names of providers, as sources of prices write them; none without that table."""
-        file = "provider_aliases.csv"
-        return (
-            self._priced(file, ProviderAliasRow) if (self.root / "prices" / file).exists() else ()
-        )
+        return self._if_priced("provider_aliases.csv", ProviderAliasRow)
 
     def continents(self) -> dict[str, str]:
         """Return the continent of each country that offers lie in; none without that table."""
-        file = "countries.csv"
-        rows = self._priced(file, CountryRow) if (self.root / "prices" / file).exists() else ()
+        rows = self._if_priced("countries.csv", CountryRow)
         return {row.country: row.continent for row in rows}
+
+    def service_levels(self) -> tuple[ServiceLevelRow, ...]:
+        """Return the uptime that providers promise; none without that table."""
+        return self._if_priced("service_levels.csv", ServiceLevelRow)
+
+    def server_power(self) -> tuple[ServerPowerRow, ...]:
+        """Return the power of servers that have no price here; none without that table."""
+        return self._if_priced("server_power.csv", ServerPowerRow)
 
     def servers(self) -> tuple[ServerRow, ...]:
         """Return the servers that can be bought."""
@@ -223,6 +233,10 @@ class Catalog:
     def ownership(self) -> tuple[OwnershipRow, ...]:
         """Return the default costs of running owned servers."""
         return self._priced("ownership.csv", OwnershipRow)
+
+    def _if_priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
+        there = (self.root / "prices" / file).exists()
+        return self._priced(file, row_type) if there else ()
 
     def _priced(self, file: str, row_type: type[PricedRow]) -> tuple[PricedRow, ...]:
         if file not in self._price_rows:
@@ -265,7 +279,9 @@ class Catalog:
         return read_support(self.root / "support.yaml")
 
     @cached_property
-    def _rules_on(self) -> dict[tuple[EngineSpec, str, str, str], tuple[SupportRule, ...]]:
+    def _rules_on(
+        self,
+    ) -> dict[tuple[EngineSpec, str, str, str, ModelSpec], tuple[SupportRule, ...]]:
         return {}
 
     @cached_property
@@ -278,6 +294,10 @@ class Catalog:
         for row in self.networks():
             found.setdefault(row.provider, []).append(row)
         return found
+
+    @cached_property
+    def _network_of(self) -> dict[tuple[str, str], float | None]:
+        return {}
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:
@@ -299,6 +319,13 @@ class Catalog:
     @cached_property
     def _models(self) -> dict[str, ModelSpec]:
         return {}
+
+
+def _is_named(instance_type: str, pattern: str) -> bool:
+    """Whether a pattern of the table of networks, mostly a plain name, covers an instance type."""
+    if not set(pattern) & WILDCARDS:
+        return instance_type == pattern
+    return fnmatchcase(instance_type, pattern)
 
 
 def _looks_like_path(text: str) -> bool:

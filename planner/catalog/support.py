@@ -34,7 +34,7 @@ class SupportConditions:
     among these. ``features``: what the model has. ``lacks``: what it does not have. ``misaligned_block``: a
     feed-forward or expert width of one rank is no multiple of the weight format's block. ``pools``:
     prefill and decode run "apart", with "unlike" tensor parallelism, or the "prefill-wider" one. ``lora``:
-    adapters are held beside the model.
+    adapters are held beside the model. ``priorities``: the queue is in the order of requests' priorities.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -55,6 +55,7 @@ class SupportConditions:
     lacks: tuple[Feature, ...] = ()
     pools: Pools = ""
     lora: bool = False
+    priorities: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,7 @@ class _CheckedLayout:
     expert_ranks: int
     prefill_tensor_parallel: int | None
     lora: bool
-
-    @property
-    def features(self) -> frozenset[str]:
-        """What the model's layers hold."""
-        return _features(self.model)
+    priorities: bool
 
     @cached_property
     def has_misaligned_block(self) -> bool:
@@ -131,15 +128,16 @@ def _features(model: ModelSpec) -> frozenset[str]:
 
 
 def rules_on(
-    rules: Iterable[SupportRule], engine: EngineSpec, gpu: GpuSpec
+    rules: Iterable[SupportRule], engine: EngineSpec, gpu: GpuSpec, model: ModelSpec
 ) -> tuple[SupportRule, ...]:
-    """The rules that name an engine and cover its version and a GPU, in their order."""
+    """The rules that name an engine and cover its version, a GPU and a model, in their order."""
     return tuple(
         r
         for r in rules
         if _among(engine.name, r.when.engines)
         and _version_meets(engine.version, r.when.since, r.when.before)
         and _gpu_meets(r.when, gpu)
+        and _model_meets(r.when, model)
     )
 
 
@@ -156,12 +154,13 @@ def check_support(
     expert_parallel: int = 1,
     prefill_tensor_parallel: int | None = None,
     lora: bool = False,
+    priorities: bool = False,
 ) -> tuple[str, ...]:
     """Return every reason why the deployment would not launch; empty when it would.
 
     Experts are divided over ``tensor_parallel * data_parallel / expert_parallel`` ranks each.
     ``prefill_tensor_parallel``: of the pool that prefills for this one; None where one does both.
-    ``lora``: whether adapters are held beside the model.
+    ``lora``: whether adapters are held beside the model; ``priorities``: whether requests carry them.
     """
     expert_ranks = max(1, tensor_parallel * data_parallel // expert_parallel)
     layout = _CheckedLayout(
@@ -174,6 +173,7 @@ def check_support(
         expert_ranks,
         prefill_tensor_parallel,
         lora,
+        priorities,
     )
     name = engine.name
     about_engine = (r for r in rules if not r.when.engines or name in r.when.engines)
@@ -182,19 +182,26 @@ def check_support(
 
 def _applies(when: SupportConditions, layout: _CheckedLayout) -> bool:
     """Whether all but the engine's name holds; what is cheap to look at comes first."""
-    architecture = layout.model.architecture
     return (
         _among(layout.weights.name, when.weights)
         and _among(layout.kv_cache.name, when.kv_cache)
-        and _among(architecture, when.model_architectures)
-        and architecture not in when.except_architectures
         and _gpu_meets(when, layout.gpu)
         and _version_meets(layout.engine.version, when.since, when.before)
-        and (not when.features or layout.features.issuperset(when.features))
-        and (not when.lacks or layout.features.isdisjoint(when.lacks))
+        and _model_meets(when, layout.model)
         and (not when.pools or layout.has_pools(when.pools))
         and (not when.lora or layout.lora)
+        and (not when.priorities or layout.priorities)
         and (not when.misaligned_block or layout.has_misaligned_block)
+    )
+
+
+def _model_meets(when: SupportConditions, model: ModelSpec) -> bool:
+    if not _among(model.architecture, when.model_architectures):
+        return False
+    if model.architecture in when.except_architectures:
+        return False
+    return (not when.features or _features(model).issuperset(when.features)) and (
+        not when.lacks or _features(model).isdisjoint(when.lacks)
     )
 
 

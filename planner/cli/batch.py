@@ -83,7 +83,7 @@ def command(
     from planner.batches.answers import BatchOptions
     from planner.batches.run import run_batch
 
-    brief = replace(options, rivals=0, explain=False)
+    brief = replace(options, rivals=0, explain=False, ranges=False)
     batch_options = BatchOptions(catalogs, calibration, brief)
     left_out: list[str] = []
     with _bar() as progress:

@@ -13,7 +13,7 @@ from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 
 if TYPE_CHECKING:
     from planner.accuracy.bench.files import Setting
-    from planner.accuracy.points import MeasuredPoint
+    from planner.accuracy.point import MeasuredPoint
 
 
 @click.command(name="calibrate")

@@ -21,7 +21,8 @@ from planner.solving.options import SolveOptions
     multiple=True,
     required=True,
     metavar="AXIS=A,B",
-    help="Axis and values: tensor_parallel, gpu, weights, kv_cache, term, provider or engine. "
+    help="Axis and values: tensor_parallel, gpu, weights, kv_cache, term, provider, engine or "
+    "queue (priority, first-come: how request classes wait). "
     "Give it twice for a grid.",
 )
 @solve_options(verify="simulate")

@@ -9,24 +9,13 @@ import click
 
 from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.output_options import catalogs_option
+from planner.deploy.launch_target import TARGETS
 from planner.errors import InputError
-
-TARGETS = (
-    "vllm",
-    "sglang",
-    "trtllm",
-    "docker-compose",
-    "kubernetes",
-    "llm-d",
-    "kserve",
-    "dynamo",
-    "production-stack",
-)
 
 
 @click.command(name="deploy")
 @click.argument("plan", metavar="PLAN.json")
-@click.option("--target", required=True, type=click.Choice(TARGETS), help="What to write.")
+@click.option("--target", required=True, type=click.Choice(list(TARGETS)), help="What to write.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="Folder for the files.")
 @click.option("--force", is_flag=True, help="Replace files that are in the folder already.")
 @click.option(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, solve_options
-from planner.cli.shared.output_options import format_option, output_option
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import progress
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
@@ -17,12 +19,12 @@ from planner.solving.options import SolveOptions
 @set_option
 @solve_options(verify="simulate")
 @catalog_options
-@format_option("table", "md", "json", text="Output format.")
-@output_option
+@document_options("steps")
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
     style: str,
+    table: str,
     output: str | None,
     catalogs: str | None,
     calibration: str | None,
@@ -44,14 +46,27 @@ def command(
     with progress() as report:
         session = Session.open(catalogs, calibration, options, changes)
         explained = explain_in(session, scenario, report)
+    from planner.reporting.deliver import write_document
+    from planner.reporting.files import send
+    from planner.reporting.tables.derivation_tables import derivation_document
+    from planner.reporting.tables.derivation_text import page_of_derivations, render_derivations
+
+    found = (explained.derivations, explained.beside)
     if style == "table" and output is None:
         from planner.reporting.formats.rich_document import console
-        from planner.reporting.plan.derivation_text import render_derivations
 
-        console().print(render_derivations(explained.derivations, explained.beside))
-        return explained.exit_code
-    from planner.reporting.files import send
-    from planner.reporting.plan.derivation_text import derivations_as
-
-    send(derivations_as(style, explained.derivations, explained.beside), output)
+        console().print(render_derivations(*found))
+    elif style == "table":
+        send(page_of_derivations(*found), output)
+    else:
+        write_document(
+            derivation_document(f"How {scenario} is sized", *found),
+            style,
+            output,
+            table=table,
+            data=lambda: {
+                "derivations": [asdict(d) for d in explained.derivations],
+                "beside": [asdict(b) for b in explained.beside],
+            },
+        )
     return explained.exit_code

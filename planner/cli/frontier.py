@@ -6,8 +6,14 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.numbers import FiniteRange
-from planner.cli.shared.options import catalog_options
-from planner.cli.shared.output_options import DOCUMENT_FORMATS, format_option, output_option
+from planner.cli.shared.options import (
+    catalog_options,
+    seed_option,
+    solver_option,
+    time_limit_option,
+    verify_option,
+)
+from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import progress
 from planner.fleet.program.problem import Solver
 from planner.scenario.changes import FieldChange
@@ -62,28 +68,12 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
     show_default=True,
     help="Alternatives to list.",
 )
-@click.option(
-    "--verify",
-    type=click.Choice(["none", "simulate"]),
-    default="simulate",
-    show_default=True,
-    help="Simulate the fleet of the scenario as stated, as solve does.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
-@click.option("--solver", type=click.Choice(["highs", "cbc"]), default="highs", show_default=True)
-@click.option(
-    "--time-limit",
-    type=FiniteRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds each solve may take.",
-)
+@verify_option("simulate")
+@solver_option
+@time_limit_option
+@seed_option
 @catalog_options
-@format_option(*DOCUMENT_FORMATS)
-@click.option(
-    "--table", help="Which table CSV carries [default: the first]; all: each, as NAME.TABLE.csv."
-)
-@output_option
+@document_options()
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
@@ -102,7 +92,7 @@ def command(
     catalogs: str | None,
     calibration: str | None,
     style: str,
-    table: str | None,
+    table: str,
     output: str | None,
 ) -> int:
     """Price the trade-offs around the cheapest fleet for SCENARIO, by solving it again and again.
@@ -149,7 +139,7 @@ def command(
         document,
         style,
         output,
-        table=table or next(iter(document.tables()), "latency"),
+        table=table,
         data=lambda: {
             "scenario": question.name,
             **{key: each.records() for key, each in document.tables().items()},

@@ -25,7 +25,7 @@ from planner.errors import PlannerError, ScenarioErrors, ScenarioWarning, neares
 from planner.other_package import packages_mixed
 from planner.reporting.files import announcing
 
-COLLECT_AFTER = 100_000  # new objects, not 700
+COLLECT_AFTER = 1_000_000  # new objects, not 700: a solve makes fewer, and few of them in circles
 OLDER_AFTER = 50  # collections of younger objects, not 10
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
@@ -195,12 +195,16 @@ def run() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     # it would read every package's entry points
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # matrices are small: a second thread would only wait for work, and burn processor time doing so
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # a run is short, and little of what it makes is circular
     gc.set_threshold(COLLECT_AFTER, OLDER_AFTER, OLDER_AFTER)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # characters it cannot write become "?"
             stream.reconfigure(errors="replace")
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # what is left ends with the process, and need not be searched for circles
+    sys.exit(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

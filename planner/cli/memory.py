@@ -8,7 +8,7 @@ import click
 
 from planner.cli.shared.names import GPU, PIPED_MODEL
 from planner.cli.shared.numbers import POSITIVE, FiniteRange
-from planner.cli.shared.output_options import output_options
+from planner.cli.shared.output_options import catalogs_option, document_options, stacked
 from planner.cli.shared.paths import PIPED_FILE
 from planner.cli.subcommands.memory_calculators import (
     measured_vs_theory,
@@ -18,7 +18,7 @@ from planner.cli.subcommands.memory_calculators import (
 )
 from planner.cli.subcommands.memory_fits import fits
 
-_options = output_options("table", "json", "md")
+_options = stacked(document_options(), catalogs_option)
 
 
 @click.group(name="memory", invoke_without_command=True)
@@ -144,6 +144,7 @@ def _size(options: dict[str, Any]) -> int:
         model_document(result, lines, notes),
         options["style"],
         options["output"],
+        table=options["table"],
         data=lambda: model_mapping(result, lines, notes),
     )
     return 3 if result.serves is False else 0
@@ -174,6 +175,7 @@ def _check(options: dict[str, Any]) -> int:
         check_document(check),
         options["style"],
         options["output"],
+        table=options["table"] or "parts",
         data=lambda: check_mapping(check),
     )
     return 0

@@ -83,7 +83,7 @@ def command(
         if quick or (style == "csv" and table not in (ALL_TABLES, *SOLVED_TABLES)):
             findings = gather(plan, session.catalog, session.factors)
         else:
-            brief = replace(options, verify="none", explain=False)
+            brief = replace(options, verify="none", explain=False, ranges=False)
             with solving_ahead(session, jobs or cores(), brief) as solve:
                 findings = gather(plan, session.catalog, session.factors, solve, counting(report))
     write_findings(findings, style, output, table=table, memo=memo)

@@ -100,7 +100,9 @@ def command(
     prepare(style, output, chart)
     if chart is not None:
         need("matplotlib", "the chart")
-    session = Session.open(catalogs, calibration, replace(options, explain=False), changes)
+    session = Session.open(
+        catalogs, calibration, replace(options, explain=False, ranges=False), changes
+    )
     question = session.read(scenario)
     with progress() as report, solving_ahead(session, jobs or cores()) as solve:
         swept = sweep(question, axis, values, solve, refinements=refine, progress=counting(report))

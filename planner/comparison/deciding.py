@@ -31,7 +31,7 @@ class Decider:
 
     def as_solved(self, scenario: Scenario, progress: Progress) -> Solved:
         """What ``planner solve`` finds, simulated where the effort says so."""
-        effort = replace(self.effort, rivals=0, explain=False)
+        effort = replace(self.effort, rivals=0, explain=False, ranges=False)
         return solve_scenario(
             scenario,
             self.catalog,

@@ -10,12 +10,15 @@ from planner.catalog.store import Catalog
 from planner.errors import InputError, nearest
 from planner.scenario.fields import Names
 from planner.scenario.lengths import Lengths
+from planner.scenario.request_classes import by_priority
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.search.fields import Search
-from planner.scenario.slo import Slo, Target
+from planner.scenario.slo import Slo
 
 MAX_OPTIONS = 100
 POOLS = ("prefill", "decode")
+QUEUE = "queue"  # axis: in which order the request classes of a service wait
+BY_PRIORITY, FIRST_COME = "priority", "first-come"
 
 # Axis as the user writes it -> (part of the scenario, its field).
 CHOICES: Mapping[str, tuple[str, str]] = {
@@ -26,6 +29,7 @@ CHOICES: Mapping[str, tuple[str, str]] = {
     "kv_cache": ("search", "kv_cache"),
     "term": ("prices", "terms"),
     "provider": ("prices", "providers"),
+    QUEUE: ("classes", "priority"),
 }
 
 
@@ -90,11 +94,33 @@ def restrict(scenario: Scenario, choice: Mapping[str, str]) -> Scenario:
     """The scenario with each axis of ``choice`` held to one value, for all its services and their pools."""
     for axis, value in choice.items():
         part, field = CHOICES[axis]
+        if axis == QUEUE:
+            scenario = _queued(scenario, value)
+            continue
         held = {field: (int(value) if axis == "tensor_parallel" else value,)}
         scenario = (
             _with_prices(scenario, held) if part == "prices" else _with_search(scenario, held)
         )
     return scenario
+
+
+def _queued(scenario: Scenario, order: str) -> Scenario:
+    """The scenario with its request classes by their priorities, or all alike.
+
+    Raises InputError where none has priorities.
+    """
+    if not any(by_priority(s.classes) for s in scenario.services):
+        raise InputError(
+            "no service has request classes with priorities",
+            where=f"scenario {scenario.name!r}",
+            action="give classes different priorities, the higher is served first",
+        )
+    if order == BY_PRIORITY:
+        return scenario
+    return _each(
+        scenario,
+        lambda s: {"classes": tuple(c.model_copy(update={"priority": 0}) for c in s.classes)},
+    )
 
 
 def _with_prices(scenario: Scenario, held: Mapping[str, object]) -> Scenario:
@@ -149,11 +175,13 @@ def with_growth(scenario: Scenario, growth: float) -> Scenario:
 
 def with_output_tokens(scenario: Scenario, tokens: float) -> Scenario:
     """Every service's mean output length set to ``tokens``, its distribution's shape kept."""
+    _must_be_its_own(scenario)
     return _each(scenario, lambda s: {"output_tokens": _with_mean(s.output_tokens, tokens)})
 
 
 def with_prompt_tokens(scenario: Scenario, tokens: float) -> Scenario:
     """Every service's mean prompt length set to ``tokens``, its distribution's shape kept."""
+    _must_be_its_own(scenario)
     return _each(scenario, lambda s: {"prompt_tokens": _with_mean(s.prompt_tokens, tokens)})
 
 
@@ -172,9 +200,7 @@ def with_target(scenario: Scenario, metric: str, limit_s: float) -> Scenario:
     def moved(service: Service) -> dict[str, object]:
         strictest = service.slo.target(metric)
         targets = tuple(
-            Target(metric=t.metric, percentile=t.percentile, seconds=limit_s)
-            if t is strictest
-            else t
+            t.model_copy(update={"seconds": limit_s}) if t is strictest else t
             for t in service.slo.targets
         )
         return {"slo": Slo(targets=targets, goodput=service.slo.goodput)}
@@ -185,6 +211,17 @@ def with_target(scenario: Scenario, metric: str, limit_s: float) -> Scenario:
 def with_price_factor(scenario: Scenario, factor: float, of: str) -> Scenario:
     """The scenario with prices multiplied by ``factor``: those of a GPU, provider or term, or all."""
     return _with_prices(scenario, {"factors": {**scenario.prices.factors, of: factor}})
+
+
+def _must_be_its_own(scenario: Scenario) -> None:
+    """Raise InputError where the lengths are those of request classes."""
+    for service in scenario.services:
+        if service.classes:
+            raise InputError(
+                "lengths of request classes cannot be swept together",
+                where=f"service {service.name!r}",
+                action="change one class with --set classes.0.prompt_tokens=..., and solve again",
+            )
 
 
 def _with_mean(lengths: Lengths, tokens: float) -> Lengths:
@@ -213,6 +250,8 @@ def _each(scenario: Scenario, changes: Callable[[Service], Mapping[str, object]]
 def _check(axis: str, value: str) -> None:
     if axis == "tensor_parallel" and not (value.isdecimal() and 1 <= int(value) <= 1024):
         raise InputError("not a degree", where=f"--vary {axis}", found=value, allowed="1 to 1024")
+    if axis == QUEUE:
+        _one_of(value, (BY_PRIORITY, FIRST_COME), axis)
     if axis == "term":
         _one_of(value, TERM_NAMES if Term.named(value) is None else (value,), axis)
 

@@ -9,7 +9,7 @@ from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.consistency import PlannedReplicas, check_cluster
 from planner.deploy.engines.command_line import ENGINES, parse
-from planner.deploy.engines.common import Degrees
+from planner.deploy.engines.common import Degrees, by_priority
 from planner.deploy.engines.dialect import Dialect
 from planner.deploy.kv_offload import offload_option
 from planner.deploy.launch import IMAGE_PATH, PoolRole
@@ -121,6 +121,8 @@ def _check_process(one: Started, wanted: _Wanted, catalog: Catalog, choices: Cho
     _same(one.name, "drafted tokens", module.drafts(stated), wanted.setting("draft_tokens", 0))
     adapters = int(stated.get("lora_adapters", 0))
     _same(one.name, "LoRA adapters", adapters, wanted.setting("lora_adapters", 0))
+    ordered = bool(wanted.setting("priority_scheduling", 0))
+    _same(one.name, "queue by priority", by_priority(stated), ordered)
     divided = int(stated.get("decode_context_parallel", 1))
     planned = wanted.setting("decode_context_parallel", 1)
     _same(one.name, "decode context parallel", divided, planned)

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 
 from planner.catalog.hosting import rents
 from planner.catalog.store import Catalog
+from planner.deploy.launch_target import LaunchTarget
 from planner.plan.schema import NodeCount, Plan
 
-_NEEDS = {
-    "docker-compose": "run Docker on the machine",
-}
 
-
-def hosting_notices(plan: Plan, catalog: Catalog, target: str) -> tuple[str, ...]:
+def hosting_notices(plan: Plan, catalog: Catalog, target: LaunchTarget) -> tuple[str, ...]:
     """A sentence for each provider of the plan that cannot host these files, or may not."""
-    need = _NEEDS.get(target, "let its machines join a Kubernetes cluster")
+    joins = "let its machines join a Kubernetes cluster"
+    need = joins if target.in_cluster else "run Docker on the machine"
     found = []
     for provider, node in {n.provider: n for n in plan.nodes if n.count}.items():
         kind = rents(catalog.root, provider, _tier(node, catalog))

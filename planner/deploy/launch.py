@@ -68,6 +68,7 @@ class Launch:
     ``profile`` it has, or a time slice where that is empty; ``memory_fraction`` is then of what the engine
     sees, a slice's memory or the whole GPU's. ``graphs_max_batch``: the largest decode batch of a rank that
     is predicted to run as a captured graph, 0 where nothing is known.
+    ``priority_scheduling``: requests carry priorities, and the lower number is served first.
     ``draft_method``: how tokens are drafted; None where the
     plan does not say, and the engine finds out from ``draft_model`` (or the checkpoint where there is none).
     """
@@ -98,16 +99,16 @@ class Launch:
     draft_method: DraftMethod | None
     lora_adapters: int
     lora_rank: int
-    replicas: int
-    nodes: int
-    image: str
-    node_label: tuple[str, str]
     program: tuple[str, ...]
-    keep_entrypoint: bool
     start_up_s: float
-    queue_threshold: int
-    rate_qps: float
-    capacity_qps: float
+    replicas: int = 1
+    nodes: int = 1
+    image: str = ""
+    node_label: tuple[str, str] = ("", "")
+    keep_entrypoint: bool = False
+    queue_threshold: int = 1
+    rate_qps: float = 0.0
+    capacity_qps: float = 0.0
     drain_s: int = 60
     by_hour: tuple[int, ...] = ()
     trust_remote_code: bool = False
@@ -128,6 +129,7 @@ class Launch:
     gpu_share: float = 1.0
     profile: str = ""
     graphs_max_batch: int = 0
+    priority_scheduling: bool = False
 
     @property
     def is_whole(self) -> bool:

@@ -13,6 +13,7 @@ from planner.deploy.cluster.routers import router_name
 from planner.deploy.engines.dialect import llm_d_components
 from planner.deploy.gpu_parts import part_needs
 from planner.deploy.launch import Launch, PoolRole
+from planner.deploy.launch_target import LaunchTarget
 from planner.deploy.scripts import script_name, script_roles
 from planner.deploy.stacks import dynamo
 from planner.deploy.stacks.checking import STACKS
@@ -20,20 +21,18 @@ from planner.deploy.stacks.notes import stack_commands, stack_needs
 from planner.plan.schema import Plan
 from planner.version import package_version
 
-CLUSTER = ("kubernetes", "llm-d", *STACKS)
-
 
 def readme(
     plan: Plan,
     launches: tuple[Launch, ...],
-    target: str,
+    target: LaunchTarget,
     choices: Choices,
     warnings: tuple[str, ...],
     checked: Sequence[str] = (),
 ) -> str:
     """Markdown for one folder of launch files; ``checked``: the section on how far they could be checked."""
     lines = [
-        f"# {_plain(plan.scenario.name)}: launch files for {target}",
+        f"# {_plain(plan.scenario.name)}: launch files for {target.name}",
         "",
         f"Written by planner {package_version()} from a plan with status {plan.status} "
         f"(scenario digest {plan.provenance.scenario_digest[:12]}).",
@@ -48,8 +47,8 @@ def readme(
         "scenario and solve again for another.",
         "",
         *_nodes(plan),
-        *part_needs(launches, by_cluster=target in CLUSTER),
-        *_start(launches, target, choices),
+        *part_needs(launches, by_cluster=target.in_cluster),
+        *_start(launches, target.name, choices),
     ]
     if warnings:
         lines += ["", "## Before you start", "", *(f"- {_plain(w)}" for w in warnings)]

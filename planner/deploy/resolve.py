@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.catalog.checkpoints import remote_code_warning
 from planner.catalog.pooling import is_encoder
@@ -13,8 +13,8 @@ from planner.deploy.choices import Choices, must_be_known
 from planner.deploy.engines.checkpoint import LoadedWeights, weights_to_load
 from planner.deploy.engines.command_line import ENGINES
 from planner.deploy.engines.dialect import Dialect
-from planner.deploy.kv_offload import offload_option
 from planner.deploy.launch import Launch
+from planner.deploy.one_replica import one_replica
 from planner.deploy.pieces import Piece, pieces
 from planner.deploy.soundness import must_be_deployable
 from planner.deployment import Deployment
@@ -24,9 +24,10 @@ from planner.performance.host_time import read_host_time
 from planner.plan.rebuild import deployment_of
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
+from planner.scenario.request_classes import levels_of
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE, Task
-from planner.sizing.batch_limits import batch_limits, limits_within, prefix_caching
+from planner.sizing.batch_limits import batch_limits, limits_within
 from planner.sizing.context import default_context, runs_prompts_whole
 from planner.sizing.memory import memory_fraction, memory_layout
 from planner.sizing.precision import weight_bytes, weights_for
@@ -81,53 +82,42 @@ class _Context:
 def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
     planned, group = piece.service, piece.group
     deployment = deployment_to_launch(service, group, context.catalog)
-    engine, gpu, settings = deployment.engine, deployment.gpu, deployment.settings
+    engine, gpu, choices = deployment.engine, deployment.gpu, context.choices
     dialect = Dialect(engine.name, engine.version, context.catalog.root)
-    given = context.choices.checkpoints.get(service.name) or group.checkpoint
+    given = choices.checkpoints.get(service.name) or group.checkpoint
     loaded = weights_to_load(service, deployment, dialect, context.catalog, given)
     if loaded.warning:
         context.warnings.append(loaded.warning)
     code = remote_code_warning(context.catalog.root, loaded.checkpoint)
-    if code and not context.choices.trust_remote_code:
+    if code and not choices.trust_remote_code:
         context.warnings.append(f"service {service.name!r}: {code}")
+    if deployment.settings.priority_scheduling:
+        context.warnings.append(_priorities(service, engine.name))
     longest = _longest(service, deployment, context)
     runtime = dialect.runtime(gpu)
     per_replica = group.routed_qps / group.replicas
-    return Launch(
-        name=piece.name,
-        service=service.name,
-        dialect=dialect,
-        gpu=gpu,
-        checkpoint=loaded.checkpoint,
-        served_name=planned.model,
-        tensor_parallel=group.tensor_parallel,
-        pipeline_parallel=group.pipeline_parallel,
-        data_parallel=group.data_parallel,
-        expert_parallel=group.expert_parallel,
-        weights=deployment.weights.name,
-        quantization=loaded.quantization,
-        dtype=loaded.dtype,
-        quantise_yourself=bool(loaded.warning),
-        kv_cache=dialect.kv_cache(group.kv_cache, gpu.vendor),
-        max_model_len_tokens=longest,
+    launch = one_replica(
+        piece.name,
+        deployment,
+        dialect,
+        loaded,
+        longest_tokens=longest,
         planned_tokens=lengths_of(service).max_total,
         max_num_seqs=limits_within(deployment, memory_layout(deployment)).max_num_seqs,
         max_num_batched_tokens=tokens_a_step(deployment, longest),
+        draft_model=_draft_model(service, deployment, choices),
+    )
+    return replace(
+        launch,
+        service=service.name,
+        served_name=planned.model,
+        quantise_yourself=bool(loaded.warning),
         memory_fraction=fraction_to_state(deployment, group),
-        prefix_caching=prefix_caching(deployment),
-        kv_offload=offload_option(deployment),
-        decode_context_parallel=settings.decode_context_parallel,
-        draft_tokens=settings.draft_tokens,
-        draft_model=_draft_model(service, deployment, context.choices),
-        draft_method=deployment.draft.method if deployment.draft else None,
-        lora_adapters=settings.lora_adapters,
-        lora_rank=settings.lora_rank,
         replicas=group.replicas,
         nodes=_nodes(group, context.plan),
-        image=context.choices.images.get(engine.name)
+        image=choices.images.get(engine.name)
         or (runtime.image.format(version=engine.version) if runtime else ""),
-        node_label=context.choices.node_labels.get(gpu.name) or dialect.node_label(gpu.name),
-        program=tuple(dialect.any_runtime().program.split()),
+        node_label=choices.node_labels.get(gpu.name) or dialect.node_label(gpu.name),
         keep_entrypoint=dialect.any_runtime().entrypoint == "keep",
         start_up_s=min(service.routing.start_up or engine.start_up_s, DAY_S),
         queue_threshold=_queue_threshold(planned, group, per_replica, service.task),
@@ -135,13 +125,13 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         capacity_qps=group.capacity_qps,
         drain_s=math.ceil(min(max(MIN_DRAIN_S, group.predicted.e2e_p99_s or 0.0), DAY_S)),
         by_hour=piece.by_hour,
-        trust_remote_code=context.choices.trust_remote_code,
+        trust_remote_code=choices.trust_remote_code,
         pool=piece.pool,
         units=piece.units,
         within=piece.within,
         checkpoint_bytes=_checkpoint_bytes(deployment, loaded, context.catalog),
-        model_image=context.choices.model_images.get(service.name, ""),
-        image_named=engine.name in context.choices.images,
+        model_image=choices.model_images.get(service.name, ""),
+        image_named=engine.name in choices.images,
         survives_zones=context.plan.scenario.failures.zones,
         task=service.task,
         encoder=is_encoder(deployment.model),
@@ -150,6 +140,16 @@ def _launch(piece: Piece, service: Service, context: _Context) -> Launch:
         gpu_share=group.gpu_share,
         profile=group.profile,
         graphs_max_batch=largest_graph(deployment, context.catalog),
+    )
+
+
+def _priorities(service: Service, engine: str) -> str:
+    """What clients send, so that the queue is in the order that was planned."""
+    sent = ", ".join(f"{name} {level}" for name, level in levels_of(service.classes).items())
+    without = "; without it a request counts as 0" if engine == "vllm" else ""
+    return (
+        f"service {service.name!r}: every request's body holds `priority`, the lower is served first: {sent} "
+        f"(with OpenAI's client in extra_body){without}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.catalog.checkpoints import remote_code_warning
 from planner.catalog.gpu import GpuSpec
@@ -12,14 +12,14 @@ from planner.deploy.cluster.yaml_text import to_yaml
 from planner.deploy.engines.checkpoint import LoadedWeights, named_checkpoint
 from planner.deploy.engines.command_line import Command, Word, command
 from planner.deploy.engines.dialect import Dialect
-from planner.deploy.kv_offload import offload_option
 from planner.deploy.launch import CONFIG, NODE_RANK, PORT, Launch, Role
+from planner.deploy.one_replica import one_replica
 from planner.deploy.quoting import RENDEZVOUS
 from planner.deploy.scripts import mpi_words, script_roles
 from planner.deployment import Deployment
 from planner.fleet.candidates.checkpoints import weights_origin
-from planner.sizing.batch_limits import limits_within, prefix_caching
-from planner.sizing.memory import memory_fraction, memory_layout
+from planner.sizing.batch_limits import limits_within
+from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import ModelMemory
 
 STANDING_FOR = {PORT: "8000", CONFIG: "options.yaml"}
@@ -137,49 +137,19 @@ def sized_launch(
     nodes: int = 1,
 ) -> Launch:
     """One replica of ``deployment`` on ``nodes`` nodes, serving ``loaded`` up to ``context_tokens``."""
-    engine, gpu, settings = deployment.engine, deployment.gpu, deployment.settings
-    dialect = Dialect(engine.name, engine.version, catalog.root)
     limits = limits_within(deployment, memory_layout(deployment))
-    runtime = dialect.any_runtime()
-    return Launch(
-        name="sized",
-        service="sized",
-        dialect=dialect,
-        gpu=gpu,
-        checkpoint=loaded.checkpoint,
-        served_name=loaded.checkpoint,
-        tensor_parallel=deployment.tensor_parallel,
-        pipeline_parallel=deployment.pipeline_parallel,
-        data_parallel=deployment.data_parallel,
-        expert_parallel=deployment.expert_parallel,
-        weights=deployment.weights.name,
-        quantization=loaded.quantization,
-        dtype=loaded.dtype,
-        kv_cache=dialect.kv_cache(deployment.kv_cache.name, gpu.vendor),
-        max_model_len_tokens=settings.max_model_len_tokens or context_tokens,
+    launch = one_replica(
+        "sized",
+        deployment,
+        Dialect(deployment.engine.name, deployment.engine.version, catalog.root),
+        loaded,
+        longest_tokens=deployment.settings.max_model_len_tokens or context_tokens,
         planned_tokens=context_tokens,
         max_num_seqs=min(limits.max_num_seqs, limits.max_num_batched_tokens),
         max_num_batched_tokens=limits.max_num_batched_tokens,
-        memory_fraction=memory_fraction(deployment),
-        prefix_caching=prefix_caching(deployment),
-        kv_offload=offload_option(deployment),
-        decode_context_parallel=settings.decode_context_parallel,
-        draft_tokens=settings.draft_tokens,
         draft_model=(deployment.draft.checkpoint or None) if deployment.draft else None,
-        draft_method=deployment.draft.method if deployment.draft else None,
-        lora_adapters=settings.lora_adapters,
-        lora_rank=settings.lora_rank,
-        replicas=1,
-        nodes=nodes,
-        image="",
-        node_label=("", ""),
-        program=tuple(runtime.program.split()),
-        keep_entrypoint=False,
-        start_up_s=engine.start_up_s,
-        queue_threshold=1,
-        rate_qps=0.0,
-        capacity_qps=0.0,
     )
+    return replace(launch, nodes=nodes)
 
 
 def launch_lines(launch: Launch) -> tuple[str, ...]:

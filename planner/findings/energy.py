@@ -12,7 +12,7 @@ from __future__ import annotations
 from planner.catalog.store import Catalog
 from planner.findings.ownership_terms import terms_of
 from planner.findings.schema import Energy
-from planner.fleet.offers.power import full_power_kw, whole_servers
+from planner.fleet.offers.power import whole_servers
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
 from planner.scenario.fleet import Carbon
@@ -34,13 +34,13 @@ def energy_of(plan: Plan, catalog: Catalog) -> Energy | None:
     bases = {}
     for node in rented(plan):
         count = node.count * node.gpus_per_node * node.hours_share
-        row, gpu = servers.get(node.gpu), catalog.gpu(node.gpu)
+        row = servers.get(node.gpu)
         if row is not None:
-            full, idle = full_power_kw(gpu, servers), row.idle_power_kw / row.gpus
+            full, idle = row.max_power_kw / row.gpus, row.idle_power_kw / row.gpus
             load = loads.get(node.gpu, 0.0)
             bases[node.gpu] = f"{node.gpu}: whole server ({row.name}), {100 * load:.0f} % load"
         else:
-            full = idle = full_power_kw(gpu, servers)
+            full = idle = catalog.gpu(node.gpu).tdp_w / 1000
             load = 1.0
             bases[node.gpu] = f"{node.gpu}: its power limit, no host"
         drawn = count * (idle + load * (full - idle)) * pue * HOURS_PER_MONTH

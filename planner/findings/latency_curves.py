@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from planner.catalog.store import Catalog
 from planner.comparison.options import Progress
@@ -23,6 +24,7 @@ from planner.solving.lookahead import Solve
 from planner.workload.lengths import lengths_of
 
 _SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+_BEYOND = 3  # rates above capacity
 _PERCENTILES = (1, 2, *range(5, 95, 5), 95, 96, 97, 98, 99, 99.5)
 _REQUESTS = 4000
 MOST_CHARTED = 6
@@ -50,23 +52,25 @@ def _curve(
     service: Service, group: ReplicaGroup, catalog: Catalog, calibration: Calibration
 ) -> LatencyCurve:
     replica, lengths = placed(service, group, catalog, calibration), lengths_of(service)
-    points = []
-    for share in _SHARES:
-        at = replica.point(
-            lengths,
-            service.slo,
-            share * group.capacity_qps,
-            service.prompts_cv,
-            service.assumptions.prefix_hit_share,
-        )
-        latency_s = at.latency_s
-        points.append(LatencyPoint(at.qps, latency_s["ttft_p99"], latency_s["tpot_p99"]))
+    cv, hits = service.prompts_cv, service.assumptions.prefix_hit_share
+
+    def at_share(share: float) -> LatencyPoint:
+        rate = share * group.capacity_qps
+        latency_s = replica.point(lengths, service.slo, rate, cv, hits).latency_s
+        return LatencyPoint(rate, latency_s["ttft_p99"], latency_s["tpot_p99"])
+
+    slowest = group.predicted.step_factors[1] if group.predicted.step_factors else 1.0
+    higher = (1 + (slowest - 1) * i / _BEYOND for i in range(1, _BEYOND + 1) if slowest > 1)
+    kept = takewhile(
+        lambda share: replica.keeps_up(lengths, share * group.capacity_qps, cv, hits), higher
+    )
     return LatencyCurve(
         service=service.name,
         layout=group.name,
-        points=tuple(points),
+        points=tuple(map(at_share, _SHARES)),
         operating_qps=group.routed_qps / group.replicas,
         capacity_qps=group.capacity_qps,
+        beyond=tuple(map(at_share, kept)),
     )
 
 
@@ -114,7 +118,7 @@ def frontier(
             answer = solve(with_target(plan.scenario, "tpot", bound_s))
         except InputError:
             return None
-        known = [g.predicted.tpot_p99_s for s in answer.services for g in s.replica_groups]
+        known = [g.predicted.tpot_p99_s for g in answer.groups]
         if answer.totals is None or not known or None in known:
             return None
         achieved = max(t for t in known if t is not None)
@@ -133,7 +137,7 @@ def frontier(
             p.achieved,
             p.usd_per_hour,
             p.fleet.totals.gpus_rented if p.fleet.totals else 0,
-            "; ".join(g.name for s in p.fleet.services for g in s.replica_groups),
+            "; ".join(g.name for g in p.fleet.groups),
         )
         for p in points
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.catalog.money_rows import ServiceLevelRow
 from planner.catalog.offer import Offer
 from planner.derivation.rows import Derivation
 from planner.money.ownership import AddedServers, OwnedServer
@@ -184,13 +185,18 @@ class LatencyPoint:
 
 @dataclass(frozen=True, slots=True)
 class LatencyCurve:
-    """Latency of one replica over its request rate; where it operates, and its capacity."""
+    """Latency of one replica over its request rate; where it operates, and its capacity.
+
+    ``beyond``: at rates above its capacity, as far as it keeps up and as the slow end of the steps reaches:
+    with steps ``f`` times as long it is ``f`` times as late as at ``f`` times the rate.
+    """
 
     service: str
     layout: str
     points: tuple[LatencyPoint, ...]
     operating_qps: float
     capacity_qps: float
+    beyond: tuple[LatencyPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +224,7 @@ class Findings:
     """A plan with everything found out around it; what was not looked for stays empty.
 
     ``discount_rate``: per year, behind every present value and break-even month; ``quotes``: the rows of
-    the scenario's own price file.
+    the scenario's own price file; ``service_levels``: of the plan's providers, where published.
     """
 
     plan: Plan
@@ -234,6 +240,7 @@ class Findings:
     swings: tuple[Swing, ...] = ()
     ladder: tuple[PriceRung, ...] = ()
     quotes: tuple[Offer, ...] = ()
+    service_levels: tuple[ServiceLevelRow, ...] = ()
     energy: Energy | None = None
     derivations: tuple[Derivation, ...] = ()
     notes: tuple[str, ...] = ()

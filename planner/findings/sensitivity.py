@@ -88,7 +88,7 @@ def _moves(plan: Plan) -> Iterator[Move]:
 def _moves_of_one_service(scenario: Scenario) -> Iterator[Move]:
     (service,) = scenario.services
     output = service.output_tokens.mean
-    if output is not None and service.task == GENERATE:
+    if output is not None and service.task == GENERATE and not service.classes:
         for factor in _LENGTH_FACTORS:
             tokens = output * factor
             if tokens >= 1:

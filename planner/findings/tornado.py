@@ -82,7 +82,7 @@ def _pairs(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[tuple[str, _End, 
     yield _pair(
         "Demand", _spread(question), lambda q, f: restriction.with_rate(q, rate * f), question
     )
-    if all(s.prompt_tokens.mean and s.output_tokens.mean for s in question.services):
+    if all(_has_means(s) for s in question.services):
         yield _pair("Lengths", (1 - SPREAD, 1 + SPREAD), _with_lengths, question)
     step = _step_time(plan)
     if step is not None:
@@ -91,6 +91,11 @@ def _pairs(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[tuple[str, _End, 
         yield _pair("Think time", (0.5, 2.0), _with_think_time, question)
     if any(s.conversations is None for s in question.services):
         yield _hits(question)
+
+
+def _has_means(service: Service) -> bool:
+    """Whether its lengths are its own, and stated by their means."""
+    return bool(service.prompt_tokens.mean and service.output_tokens.mean and not service.classes)
 
 
 def _thinks(service: Service) -> bool:
@@ -158,14 +163,9 @@ def _with_lengths(question: Scenario, factor: float) -> Scenario:
 
 
 def _step_time(plan: Plan) -> tuple[float, float] | None:
-    """The prediction interval of TPOT over the prediction, the widest of the plan's groups."""
-    ends = []
-    for service in plan.services:
-        for group in service.replica_groups:
-            predicted = group.predicted
-            interval = predicted.intervals.get("tpot_p99_s")
-            if interval is not None and predicted.tpot_p99_s:
-                ends.append(tuple(x / predicted.tpot_p99_s for x in interval))
+    """The steps at both ends of their interval over those predicted, the widest of the plan's groups."""
+    groups = [group for service in plan.services for group in service.replica_groups]
+    ends = [g.predicted.step_factors for g in groups if g.predicted.step_factors is not None]
     if not ends:
         return None
     return min(low for low, _ in ends), max(high for _, high in ends)

@@ -45,10 +45,14 @@ class RelativeRow(_FactorDocument):
 
 
 class ResidualTable(_FactorDocument):
-    """Quantiles of log(measured / predicted): distance -> kind -> one value per level."""
+    """Quantiles of log(measured / predicted): distance -> kind -> one value per level.
+
+    ttft_assumed: distances at which TTFT was recorded for too few models to say how models differ.
+    """
 
     levels: Annotated[tuple[float, ...], Field(min_length=2)]
     quantiles: dict[str, dict[str, tuple[float, ...]]]
+    ttft_assumed: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> ResidualTable:

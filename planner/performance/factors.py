@@ -87,11 +87,13 @@ class Residuals:
     (among a person's own, with enough of them for residuals of their own), "kernels" (priced by
     kernels measured on this GPU), "calibrated" (its kernel families are, on this engine and GPU),
     "relative" (this engine and GPU generation are), "distant" (neither). All but the first come from
-    cross-validation; "unmeasured", from the priors, replaces any that is missing.
+    cross-validation; "unmeasured", from the priors, replaces any that is missing. ``ttft_assumed``:
+    distances at which TTFT was recorded for too few models to say how models differ.
     """
 
     levels: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
     quantiles: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    ttft_assumed: frozenset[str] = frozenset()
 
     def interval(self, value: float, kind: StepLatency, distance: str, level: float) -> Interval:
         """Return the interval around a prediction; interpolated between the stored quantiles."""
@@ -154,6 +156,9 @@ class Calibration:
         default_factory=dict, init=False, repr=False, compare=False
     )
     _distances: dict[tuple[str, Traits], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _nearest: dict[tuple[str, Traits], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -243,6 +248,12 @@ class Calibration:
         return self._distances[model, traits]
 
     def _distance(self, model: str, traits: Traits) -> str:
+        """``distance`` without a vendor, looked up once."""
+        if (model, traits) not in self._nearest:
+            self._nearest[model, traits] = self._nearest_to(model, traits)
+        return self._nearest[model, traits]
+
+    def _nearest_to(self, model: str, traits: Traits) -> str:
         exact = self.carriers.get((model, traits))
         if exact is not None:
             return exact
@@ -283,7 +294,7 @@ def load_calibration(catalog: Catalog, user_file: str | Path | None = None) -> C
     return replace(
         found,
         kernels=KernelPrices(catalog.root, known),
-        residuals=Residuals(found.residuals.levels, quantiles),
+        residuals=replace(found.residuals, quantiles=quantiles),
     )
 
 
@@ -319,7 +330,8 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile], own_from: int = 1
             quantiles = {d: dict(kinds) for d, kinds in residuals.quantiles.items()}
             for distance, kinds in layer.residuals.quantiles.items():
                 quantiles.setdefault(distance, {}).update(kinds)
-            residuals = Residuals(layer.residuals.levels, quantiles)
+            assumed = residuals.ttft_assumed | {*(layer.residuals.ttft_assumed or ())}
+            residuals = Residuals(layer.residuals.levels, quantiles, assumed)
         sources.append(layer.provenance.source)
     return Calibration(
         scales=scales,

@@ -47,6 +47,11 @@ class CalibratedStepModel:
         return float(self.factors.admission_s) if self.kernels is None else self.kernels.admission_s
 
     @property
+    def ttft_assumed(self) -> bool:
+        """Whether the interval of TTFT rests on too few models to be more than assumed."""
+        return self.distance in self.residuals.ttft_assumed
+
+    @property
     def delivery_steps(self) -> float:
         """Decode steps between the computation of a first token and its delivery."""
         if self.kernels is None:

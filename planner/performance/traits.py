@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from operator import attrgetter
 
 from planner.catalog.formats import WeightFormat
 from planner.catalog.gpu import GpuSpec
@@ -66,7 +67,8 @@ class Traits:
 
     def levels_key(self) -> tuple[str, ...]:
         """Everything that a factor may depend on: every field, those left out of comparisons too."""
-        return tuple(str(getattr(self, f.name)) for f in fields(self))
+        key: tuple[str, ...] = _EVERY_FIELD(self)
+        return key
 
     def as_dict(self) -> dict[str, str]:
         """Every field that distinguishes combinations, by name."""
@@ -86,6 +88,9 @@ class Traits:
         heavy = self.expert_format if self.experts == "moe" else self.dense_format
         mixer = self.mixer if self.indexer == "none" else f"{self.mixer}, {self.indexer}"
         return _bits(heavy), self.experts, mixer
+
+
+_EVERY_FIELD = attrgetter(*(f.name for f in fields(Traits)))
 
 
 def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:

@@ -13,6 +13,7 @@ class Alternative(PlanPart):
     """A plan that was not chosen, and the reason it lost.
 
     restricted_to: what the search was narrowed to; status: "optimal" where its cost is proved.
+    served_qps: what it serves, by service [requests/s]; {} where all must be served.
     """
 
     label: str
@@ -21,6 +22,9 @@ class Alternative(PlanPart):
     reason: str
     restricted_to: str = ""
     status: Status = "optimal"
+    served_qps: dict[str, float] = {}
+
+    _written = omit_defaults("served_qps")
 
     @property
     def gpu(self) -> str | None:
@@ -35,15 +39,16 @@ class LeftOut(PlanPart):
     By the closed form, on the GPU types that come closest: a full search may find a cheaper one.
     status: "feasible" or "unknown" where its time did not suffice to prove that cost, or that there is none.
     against_usd_per_hour: what the closed form alone finds for the search itself, where simulations made
-    the plan cost something else.
+    the plan cost something else. served_qps: as an alternative's.
     """
 
     name: str
     usd_per_hour: float | None
     against_usd_per_hour: float | None = None
     status: Status = "optimal"
+    served_qps: dict[str, float] = {}
 
-    _written = omit_defaults("against_usd_per_hour", "status")
+    _written = omit_defaults("against_usd_per_hour", "status", "served_qps")
 
 
 class RejectionGroup(PlanPart):

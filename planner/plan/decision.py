@@ -30,7 +30,8 @@ class AsPredicted(PlanPart):
 
     gpus, usd_per_hour: on the plan's own kinds of replica; cheapest_*: on whichever are cheapest then.
     settled_by: the configuration whose measurement would settle most of the difference. status: whether
-    both fleets were proved in their time.
+    both fleets were proved in their time. served_qps: what each serves, by service [requests/s]; {} where
+    all must be served.
     """
 
     gpus: int
@@ -40,14 +41,17 @@ class AsPredicted(PlanPart):
     cheapest_gpus: int
     cheapest_usd_per_hour: float
     status: Status = "optimal"
+    served_qps: dict[str, float] = {}
+    cheapest_served_qps: dict[str, float] = {}
 
-    _written = omit_defaults("status")
+    _written = omit_defaults("status", "served_qps", "cheapest_served_qps")
 
 
 class Cheapest(PlanPart):
     """The cheapest fleet of offers of all tiers and price confidences, where it is not the plan.
 
-    offers: what it rents; doubts: what stands against each, in the order of ``offers``.
+    offers: what it rents; doubts: what stands against each, in the order of ``offers``. served_qps: what it
+    serves, by service [requests/s]; {} where all must be served.
     """
 
     label: str
@@ -56,6 +60,9 @@ class Cheapest(PlanPart):
     status: Status
     offers: tuple[str, ...]
     doubts: tuple[str, ...]
+    served_qps: dict[str, float] = {}
+
+    _written = omit_defaults("served_qps")
 
 
 class LossOfOne(PlanPart):

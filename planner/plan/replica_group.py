@@ -28,7 +28,11 @@ class Prediction(PlanPart):
     """Predicted latency of one replica group at its share of the demand [s].
 
     ``method``: "closed-form" or "simulated". ``intervals``: for each key (``ttft_p99_s``) the
-    model-error interval at ``interval_level``; ``simulation_intervals``: the Monte-Carlo interval.
+    model-error interval at ``interval_level``: the same load with steps at both of ``step_factors``, through
+    its queue, and TTFT at ``ttft_factors`` beyond them. Without an upper end where nothing bounds it there;
+    ``keeps_up_if_slow`` is false where the load does not fit. ``ttft_range_assumed``: TTFT was recorded for
+    too few models on such devices to say how models differ. ``simulation_intervals``: the Monte-Carlo
+    interval.
     ``own_s``: where replicas of several kinds serve together and were simulated, percentiles of the
     requests that this kind answered; the others are of all requests.
     """
@@ -41,11 +45,17 @@ class Prediction(PlanPart):
     others_s: dict[str, float] = {}
     method: Method = "closed-form"
     interval_level: float = 0.8
-    intervals: dict[str, tuple[float, float]] = {}
+    step_factors: tuple[float, float] | None = None
+    ttft_factors: tuple[float, float] | None = None
+    keeps_up_if_slow: bool = True
+    ttft_range_assumed: bool = False
+    intervals: dict[str, tuple[float, float | None]] = {}
     simulation_intervals: dict[str, tuple[float, float]] = {}
     own_s: dict[str, float] = {}
 
-    _written = omit_defaults("own_s")
+    _written = omit_defaults(
+        "own_s", "step_factors", "ttft_factors", "keeps_up_if_slow", "ttft_range_assumed"
+    )
 
     @property
     def by_key_s(self) -> dict[str, float | None]:

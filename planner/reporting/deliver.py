@@ -32,7 +32,7 @@ def write_document(
     table: str = "",
     data: Callable[[], Mapping[str, object]] | None = None,
 ) -> None:
-    """Write a document; ``table`` is the one CSV carries, ``data`` what JSON carries.
+    """Write a document; ``table`` is the one CSV carries (its first by default), ``data`` what JSON carries.
 
     Raises OutputError when the file cannot be written or the document has no such format.
     """
@@ -43,7 +43,7 @@ def write_document(
     elif style == "md":
         send(markdown.render(document), output)
     elif style == "csv":
-        _write_csv(document, output, table)
+        _write_csv(document, output, table or next(iter(document.tables()), ""))
     elif style == "table":
         if output is None:
             rich_document.show(document)

@@ -31,6 +31,8 @@ class Quantity(StrEnum):
     BYTES = "bytes"
     COUNT = "count"
     NUMBER = "number"
+    HUNDREDTHS = "hundredths"
+    THOUSANDTHS = "thousandths"
 
 
 _WRITE: Mapping[Quantity, Callable[[rounding.Number], str]] = {
@@ -43,6 +45,8 @@ _WRITE: Mapping[Quantity, Callable[[rounding.Number], str]] = {
     Quantity.BYTES: rounding.gib,
     Quantity.COUNT: rounding.count,
     Quantity.NUMBER: rounding.significant,
+    Quantity.HUNDREDTHS: rounding.fixed,
+    Quantity.THOUSANDTHS: lambda value: rounding.fixed(value, 3),
 }
 
 
@@ -65,15 +69,19 @@ def letter(index: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value whose quantity differs from its column's; the low end of a range where ``upto`` is given."""
+    """A value whose quantity differs from its column's.
+
+    The low end of a range where ``upto`` is given, or where nothing bounds it above (``open_above``).
+    """
 
     value: Value
     quantity: Quantity
     upto: Value = None
+    open_above: bool = False
 
     def text(self) -> str:
-        """The value as a person reads it, or ``39.4 to 54 ms``."""
-        return " to ".join(self.ends())
+        """The value as a person reads it, or ``39.4 to 54 ms``, or ``more than 39.4 ms``."""
+        return f"{'more than ' if self.open_above else ''}{' to '.join(self.ends())}"
 
     def ends(self) -> tuple[str, ...]:
         """Both ends of a range as written, a common unit after the last alone; else the value."""
@@ -141,7 +149,9 @@ class Table:
             if column.low_end:
                 high_ends.add(i + 1)
                 for row, cells in zip(rows, self.cells(), strict=True):
-                    row[i] = replace(cells[i], upto=cells[i + 1].value)
+                    low, high = cells[i].value, cells[i + 1].value
+                    unbounded = high is None and isinstance(low, (int, float))
+                    row[i] = replace(cells[i], upto=high, open_above=unbounded)
         kept = [
             i
             for i, column in enumerate(self.columns)

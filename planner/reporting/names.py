@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planner.scenario.slo import class_of
 from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 
 METRICS = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
@@ -23,9 +24,10 @@ WHOLE_GPU = "CUDA-visible memory"
 
 
 def metric_title(key: str) -> str:
-    """``ttft_p99`` as people write it: ``TTFT p99``."""
-    metric, _, percentile = key.partition("_p")
-    return f"{METRICS.get(metric, metric)} p{percentile}"
+    """``ttft_p99`` as people write it: ``TTFT p99``; of a request class ``chat: TTFT p99``."""
+    metric, _, percentile = key.rpartition("/")[2].partition("_p")
+    of = f"{class_of(key)}: " if class_of(key) else ""
+    return f"{of}{METRICS.get(metric, metric)} p{percentile}"
 
 
 def limit_title(limit: LimitedBy) -> str:

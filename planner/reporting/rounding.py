@@ -109,10 +109,13 @@ def compact(value: Number) -> str:
 def interval(
     low: Number, high: Number, write: Callable[[Number], str] = seconds, level: Number = None
 ) -> str:
-    """A range, ``1.6 s to 2.1 s``; with ``level``, ``1.6 s to 2.1 s (80 %)``."""
-    if not (_known(low) and _known(high)):
+    """A range, ``1.6 s to 2.1 s``; with ``level``, ``1.6 s to 2.1 s (80 %)``.
+
+    Without an upper end it is ``more than 1.6 s``.
+    """
+    if not _known(low):
         return UNKNOWN
-    text = f"{write(low)} to {write(high)}"
+    text = f"{write(low)} to {write(high)}" if _known(high) else f"more than {write(low)}"
     return f"{text} ({share(level)})" if _known(level) else text
 
 

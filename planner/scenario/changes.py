@@ -26,24 +26,24 @@ class FieldChange:
     numbers: Mapping[Loc, str]
 
 
-def read_change(text: str, option: str = "--set") -> FieldChange:
+def read_change(text: str) -> FieldChange:
     """Read ``FIELD=VALUE``; the value as YAML, so ``[1, 2]`` is a list and ``2s`` a text."""
     field, equals, written = text.partition("=")
     field = field.strip()
     try:
         if not field or not equals or len(text) > MAX_CHANGE_CHARACTERS:
             raise ValueError(text)
-        value, numbers = parse_value(written, f"{option} {text}")
+        value, numbers = parse_value(written, f"--set {text}")
         if control_in(value) is not None:
             raise ValueError(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
         raise InputError(
             "not a field and its value",
-            where=option,
+            where="--set",
             found=text,
             allowed="FIELD=VALUE, such as rate=80, slo.ttft_p99=1s or search.gpus=[h100, l40s]",
         ) from None
-    return FieldChange(field, value, f"{option} {text}", numbers)
+    return FieldChange(field, value, f"--set {text}", numbers)
 
 
 def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:

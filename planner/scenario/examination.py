@@ -17,6 +17,7 @@ from planner.scenario.fleet import Load
 from planner.scenario.job import REPLACED
 from planner.scenario.lengths import Lengths
 from planner.scenario.name_checks import name_problems, with_known_providers
+from planner.scenario.request_classes import replaced_by_classes
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.text.yaml_source import Loc, Source
 
@@ -118,7 +119,7 @@ def _leave_out(data: Fields, loc: Loc) -> None:
 
 
 def _fill_in(service: Fields, shared: Fields) -> None:
-    replaced = REPLACED if service.get("job") is not None else ()
+    replaced = REPLACED if service.get("job") is not None else replaced_by_classes(service)
     for field, value in _STAND_INS.items():
         if field not in shared and field not in replaced:
             service.setdefault(field, value)

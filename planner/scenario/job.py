@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from planner.scenario.fields import Seconds, StrictDocument, field_error
 from planner.scenario.fleet import Load
+from planner.scenario.request_classes import replaced_by_classes
 from planner.units import DAY_S, parse_tokens
 
 HOUR_S = 3600.0
@@ -81,7 +82,11 @@ def load_of(job: Job) -> Load:
 def without_replaced(
     service: Mapping[str, object], shared: Mapping[str, object]
 ) -> dict[str, object]:
-    """The fields above the services that hold for this one: a job has no rate and no targets."""
-    if service.get("job") is None:
-        return dict(shared)
-    return {key: value for key, value in shared.items() if key not in REPLACED}
+    """The fields above the services that hold for this one: a job has no rate and no targets.
+
+    Request classes have targets of their own, and rates where they state them.
+    """
+    if service.get("job") is not None:
+        return {key: value for key, value in shared.items() if key not in REPLACED}
+    own = set(replaced_by_classes(service))
+    return {key: value for key, value in shared.items() if key not in own}

@@ -11,7 +11,7 @@ from typing import Any
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS
 from planner.scenario.schema import Scenario
 from planner.scenario.search.speculation import METHODS
-from planner.scenario.slo import METRICS
+from planner.scenario.slo import CLASS_NAME, METRICS
 from planner.scenario.task import POOLING
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,6 +20,7 @@ REQUIRED = ("model", "rate", "prompt_tokens", "output_tokens", "slo")
 JOB = ("model", "job", "prompt_tokens", "output_tokens")
 POOLED_JOB = ("model", "task", "job", "prompt_tokens")
 POOLED = ("model", "task", "rate", "prompt_tokens", "slo")
+CLASSES = ("model", "classes")  # lengths, targets and shares of the rate are theirs
 RECORDED = ("model", "rate", "conversations", "slo")  # conversations of a trace bring their lengths
 _DURATION = {"type": ["number", "string"], "description": "2s, 100ms, 30m, or seconds"}
 _TOKENS = {"type": "string", "pattern": r"^\s*[0-9.]+\s*[kKmM](\s*tokens)?\s*$"}
@@ -54,6 +55,7 @@ def scenario_schema() -> Schema:
     defs["Assurance"] = {"anyOf": [probability, _PERCENT, {"const": "none"}, defs["Assurance"]]}
     defs["Ranged"] = {"anyOf": [defs["Ranged"]["properties"]["mid"], defs["Ranged"]]}
     _conversations(defs)
+    _classes(defs["RequestClass"])
     service = defs["Service"]
     service["properties"]["rate"] = _or_text(service["properties"]["rate"], _RATE)
     service["properties"]["model"].pop("anyOf", None)
@@ -92,6 +94,7 @@ def scenario_schema() -> Schema:
                 for fields in (POOLED, POOLED_JOB)
             ),
             {"required": list(RECORDED)},
+            {"required": list(CLASSES)},
         ],
         "$defs": {k: v for k, v in sorted(defs.items()) if k != "Target"},
     }
@@ -156,12 +159,23 @@ def _conversations(defs: dict[str, Schema]) -> None:
         offload[field] = _or_text(offload[field], _SIZE)
 
 
+def _classes(request_class: Schema) -> None:
+    """A share of the rate or a rate, as text with a unit too; lengths may be the service's."""
+    stated = request_class["properties"]
+    stated["rate"] = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _RATE]}
+    stated["slo"] = {"$ref": "#/$defs/Slo"}
+    request_class["required"] = ["name"]
+    request_class["oneOf"] = [{"required": ["share"]}, {"required": ["rate"]}]
+
+
 def _slo() -> Schema:
     return {
         "type": "object",
         "description": "Latency targets such as ttft_p99: 2s, tpot_p99: 100ms.",
         "properties": {"goodput": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}},
-        "patternProperties": {rf"^({'|'.join(METRICS)})_p[0-9]{{1,2}}(\.[0-9]+)?$": _DURATION},
+        "patternProperties": {
+            rf"^({CLASS_NAME}/)?({'|'.join(METRICS)})_p[0-9]{{1,2}}(\.[0-9]+)?$": _DURATION
+        },
         "additionalProperties": False,
         "minProperties": 1,
     }

@@ -56,6 +56,7 @@ from planner.scenario.lengths import LengthSpec
 from planner.scenario.lora import Lora
 from planner.scenario.money import Extras, Ownership
 from planner.scenario.renames import FIELDS, ROUTING_FIELDS, renamed, with_new_names
+from planner.scenario.request_classes import RequestClass, check_classes, with_classes
 from planner.scenario.search.fields import Search
 from planner.scenario.slo import Slo
 from planner.scenario.task import GENERATE, Task, check_task, with_one_pass
@@ -117,8 +118,8 @@ class Prices(StrictDocument):
 class Limits(StrictDocument):
     """What must not be exceeded; ``stock`` caps GPUs by type, ``quotas`` by any of their attributes.
 
-    ``max_power_kw``: of the rented and own nodes at full load, whole servers where the catalog states
-    their power (``planner catalog servers``), else the GPUs alone; without PUE.
+    ``max_power_kw``: of the rented and own nodes at full load, as whole servers, without PUE: what the
+    catalog states of one, else as many times the GPUs' own limits as the median of those it states.
     """
 
     max_gpus: Annotated[int, Field(ge=1)] | None = None
@@ -188,6 +189,8 @@ class Service(StrictDocument):
     ``lora``: adapters of the model, of which each request names one.
     ``conversations``: requests are turns of sessions that resend their history; the share of prompt
     tokens that the prefix cache holds is then simulated, and a result.
+    ``classes``: kinds of requests that share the replicas, with lengths and targets of their own, in place
+    of the service's ``slo``.
     """
 
     name: str = "service"
@@ -212,11 +215,26 @@ class Service(StrictDocument):
     job: Job | None = None
     lora: Lora | None = None
     conversations: Conversations | None = None
+    classes: Annotated[tuple[RequestClass, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, value: object) -> object:
-        return as_turns(as_prompts(with_job(with_one_pass(with_new_names(value, FIELDS)))))
+        named = with_new_names(value, FIELDS)
+        return with_classes(as_turns(as_prompts(with_job(with_one_pass(named)))))
+
+    @model_validator(mode="after")
+    def _classes_agree(self) -> Service:
+        if self.classes:
+            others = {
+                "task": self.task != GENERATE,
+                "job": self.job is not None,
+                "buckets": self.buckets is not None,
+                "conversations": self.conversations is not None,
+                "search.disaggregation": self.search.disaggregation is not None,
+            }
+            check_classes(self.classes, self.slo, others)
+        return self
 
     @model_validator(mode="after")
     def _goes_with_conversations(self) -> Service:
@@ -302,6 +320,8 @@ class Service(StrictDocument):
                 written.pop(name, None)
         if self.prompts_per_call == 1:
             written.pop("prompts_per_call", None)
+        for name in ("prompt_tokens", "output_tokens") if self.classes else ("classes",):
+            written.pop(name, None)
         return written
 
 

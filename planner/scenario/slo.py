@@ -14,25 +14,42 @@ MAX_TARGET_S = 604_800.0  # a week
 Metric = Literal["ttft", "tpot", "itl", "e2e"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 TargetKey = NewType("TargetKey", str)  # a metric and a percentile: "ttft_p99"
-_TARGET = re.compile(rf"^({'|'.join(METRICS)})_p([0-9]{{1,2}}(?:\.[0-9]+)?)$")
+CLASS_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
+_METRIC = "|".join(METRICS)
+_TARGET = re.compile(rf"^(?:({CLASS_NAME})/)?({_METRIC})_p([0-9]{{1,2}}(?:\.[0-9]+)?)$")
 
 
 def metric_of(key: str) -> str:
-    """The metric of a latency by its key: ``ttft`` of ``ttft_p99`` and of ``ttft_p99_s``."""
-    return key.partition("_")[0]
+    """The metric of a latency by its key: ``ttft`` of ``ttft_p99``, ``ttft_p99_s`` and ``chat/ttft_p99``."""
+    return key.rpartition("/")[2].partition("_")[0]
+
+
+def class_of(key: str) -> str:
+    """The request class of a latency by its key: ``chat`` of ``chat/ttft_p99``, "" of ``ttft_p99``."""
+    return key.rpartition("/")[0]
+
+
+def class_target(request_class: str, key: str) -> str:
+    """The key of a class's latency: ``chat/ttft_p99``; the key itself where there are no classes."""
+    return f"{request_class}/{key}" if request_class else key
 
 
 class Target(StrictDocument):
-    """One latency target: ``percentile`` of ``metric`` must not exceed ``seconds`` [s]."""
+    """One latency target: ``percentile`` of ``metric`` must not exceed ``seconds`` [s].
+
+    ``request_class``: whose requests it is of, where a service has classes.
+    """
 
     metric: Metric
     percentile: Annotated[float, Field(gt=0, lt=100)]
     seconds: Annotated[float, Field(gt=0)]
+    request_class: str = ""
 
     @property
     def key(self) -> TargetKey:
-        """The scenario's own word for it: ``ttft_p99``."""
-        return TargetKey(f"{self.metric}_p{self.percentile:g}")
+        """The scenario's own word for it: ``ttft_p99``, of a class ``chat/ttft_p99``."""
+        own = f"{self.metric}_p{self.percentile:g}"
+        return TargetKey(class_target(self.request_class, own))
 
 
 def _target_s(key: str, raw: object) -> float:
@@ -70,11 +87,11 @@ class Slo(StrictDocument):
             if match is None:
                 rest[key] = raw
                 continue
-            percentile, seconds = float(match[2]), _target_s(str(key), raw)
+            percentile, seconds = float(match[3]), _target_s(str(key), raw)
             if percentile <= 0:
                 raise field_error(str(key), raw, "a percentile lies between 0 and 100")
-            named = {"metric": match[1], "percentile": percentile, "seconds": seconds}
-            targets.append(Target.model_validate(named))
+            named = {"metric": match[2], "percentile": percentile, "seconds": seconds}
+            targets.append(Target.model_validate({**named, "request_class": match[1] or ""}))
         if not targets:
             if rest.keys() - {"goodput"}:  # each is named as an unknown field
                 return {"targets": (), **rest}

@@ -12,9 +12,10 @@ Every engine budgets in its own way (``EngineSpec.memory_budget``):
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from planner.catalog.formats import KvFormat, WeightFormat
 from planner.catalog.gpu import GpuSpec
 from planner.deployment import Deployment
 from planner.sizing.activations import activation_bytes
@@ -32,6 +33,10 @@ from planner.sizing.static_reserve import static_reserve_bytes
 from planner.units import GIB
 
 WIDE_TENSOR_PARALLEL = 4
+SOME_WEIGHTS, SOME_CACHE = (
+    WeightFormat("bf16", 16.0, "bf16", weight_only=False),
+    KvFormat("bf16", 16.0),
+)
 GRAPH_SIZES = (1, 2, 4, *range(8, 257, 8), *range(272, 1025, 16))  # batches an engine captures
 
 
@@ -98,7 +103,22 @@ def stage_memory(deployment: Deployment, stage: int) -> MemoryLayout:
 
 
 def overheads_of(deployment: Deployment, coefficients: MemoryCoefficients) -> Overheads:
-    """Return activations, graphs, context and rotary tables of one GPU."""
+    """Return activations, graphs, context, rotary tables and adapters of one GPU.
+
+    Without adapters they are the same in every weight format and KV cache, and found once for all.
+    """
+    if deployment.settings.lora_adapters:
+        return _overheads(deployment, coefficients)
+    any_format = replace(deployment, weights=SOME_WEIGHTS, kv_cache=SOME_CACHE)
+    return _overheads_once(any_format, coefficients)
+
+
+@lru_cache(maxsize=2048)
+def _overheads_once(deployment: Deployment, coefficients: MemoryCoefficients) -> Overheads:
+    return _overheads(deployment, coefficients)
+
+
+def _overheads(deployment: Deployment, coefficients: MemoryCoefficients) -> Overheads:
     sequences = batch_limits(deployment).rank_sequences
     most = sequences if deployment.engine.graphs_within_sequences else 2 * sequences
     largest = min(most, graphs_max_batch(deployment, coefficients))

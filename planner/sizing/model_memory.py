@@ -225,7 +225,7 @@ def support_reasons(
         catalog.engine_classes(), deployment.engine, deployment.model.architecture
     )
     return listing + check_support(
-        catalog.support_rules_on(deployment.engine, deployment.gpu),
+        catalog.support_rules_on(deployment.engine, deployment.gpu, deployment.model),
         engine=deployment.engine,
         model=deployment.model,
         weights=deployment.weights,
@@ -236,6 +236,7 @@ def support_reasons(
         expert_parallel=deployment.expert_parallel,
         prefill_tensor_parallel=prefill_tensor_parallel,
         lora=deployment.settings.lora_adapters > 0,
+        priorities=deployment.settings.priority_scheduling,
     )
 
 

@@ -28,6 +28,7 @@ from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
 from planner.solving.options import SolveOptions
 from planner.solving.scenario_program import frame
+from planner.solving.schedule import served_beside
 from planner.solving.stages import Decided
 
 MAX_SERVICES = 3
@@ -69,16 +70,31 @@ def left_out(
         return decide(problem, brief, cost_alone=True, proved=proved)
 
     against = _by_closed_form(decided, brief, proved)
-    found = [priced(name, price(v), against) for name, v in _variants(decided, rivals, catalog)]
+    priced_apart = ((name, price(variant)) for name, variant in _variants(decided, rivals, catalog))
+    found = [
+        priced(name, solution, against, served_beside(solution, decided))
+        for name, solution in priced_apart
+    ]
     return (*found, *_mixes(decided, catalog, brief, proved))
 
 
-def priced(name: str, solution: Solution, against: float | None = None) -> LeftOut:
-    """The cost of a solution under the name of what was left out; None where there is no fleet."""
-    found = solution.status in ("optimal", "feasible")
+def priced(
+    name: str,
+    solution: Solution,
+    against: float | None = None,
+    served_qps: Mapping[str, float] | None = None,
+) -> LeftOut:
+    """A solution under the name of what was left out: its cost, None where there is no fleet."""
+    found = solution.has_fleet
     cost = solution.objective_usd_per_hour if found else None
     status = solution.status if _is_open(solution) else "optimal"
-    return LeftOut(name=name, usd_per_hour=cost, against_usd_per_hour=against, status=status)
+    return LeftOut(
+        name=name,
+        usd_per_hour=cost,
+        against_usd_per_hour=against,
+        status=status,
+        served_qps=dict(served_qps or {}) if found else {},
+    )
 
 
 def _is_open(solution: Solution) -> bool:
@@ -193,7 +209,8 @@ def _mixes(
         cheaper = cost is not None and own is not None and cost < own * (1 - 1e-6)
         if cheaper or _is_open(solution):
             label = f"{service.name}: " if len(scenario.services) > 1 else ""
-            yield priced(f"{label}max_deployments {most + 1}", solution)
+            served = served_beside(solution, decided)
+            yield priced(f"{label}max_deployments {most + 1}", solution, served_qps=served)
 
 
 def _with_kinds(problem: Problem, service: str, most: int) -> Problem:

@@ -7,9 +7,11 @@ import math
 from planner.fleet.candidates.buckets import buckets_of, served_lengths
 from planner.fleet.candidates.floors import guard_latency
 from planner.performance.steps import StepBatch
+from planner.scenario.schema import Service
+from planner.serving.closed_form.capacity import Capacity
 from planner.serving.placed import Placed
 from planner.solving.stages import Decided, Operating
-from planner.workload.lengths import lengths_of
+from planner.workload.lengths import JointLengths, lengths_of
 
 
 def operating(decided: Decided) -> dict[str, Operating]:
@@ -22,25 +24,41 @@ def operating(decided: Decided) -> dict[str, Operating]:
     points = {}
     for key, count in decided.replicas().items():
         candidate, service = decided.by_key[key], services[decided.by_key[key].service]
-        buckets = buckets_of(service.name, lengths_of(service), service.buckets)
-        lengths = served_lengths(buckets, decided.demand_qps(key))
-        rate = rates.get(key, 0.0)
+        lengths = served_by(decided, service, key)
         placed = Placed(
-            candidate.deployment, candidate.memory, candidate.steps, count, rate, candidate.prefill
+            candidate.deployment,
+            candidate.memory,
+            candidate.steps,
+            count,
+            rates.get(key, 0.0),
+            candidate.prefill,
         )
-        point = placed.point(
-            lengths,
-            service.slo,
-            rate / count,
-            service.prompts_cv,
-            service.assumptions.prefix_hit_share,
-        )
+        point = at_load(placed, service, lengths)
         decoding = candidate.prefill.decode_replicas if candidate.prefill else 1
         n = max(point.concurrency / decoding, 1.0)
         in_flight_tokens = n * lengths.mean_context_in_flight
         if not math.isfinite(in_flight_tokens):
-            raise ArithmeticError(f"{key} at {rate:g} requests/s has no load to predict from")
+            raise ArithmeticError(
+                f"{key} at {placed.rate_qps:g} requests/s has no load to predict from"
+            )
         step = candidate.steps.step_times(StepBatch(n, in_flight_tokens, sampled_tokens=n))
         guard_latency(candidate, point.latency_s, service)
         points[key] = Operating(point, step)
     return points
+
+
+def served_by(decided: Decided, service: Service, kind: str) -> JointLengths:
+    """Lengths of the requests that replicas of a kind get in their busiest period."""
+    buckets = buckets_of(service.name, lengths_of(service), service.buckets)
+    return served_lengths(buckets, decided.demand_qps(kind))
+
+
+def at_load(placed: Placed, service: Service, lengths: JointLengths) -> Capacity:
+    """One of the replicas at its share of their rate, by the closed form."""
+    return placed.point(
+        lengths,
+        service.slo,
+        placed.rate_qps / placed.replicas,
+        service.prompts_cv,
+        service.assumptions.prefix_hit_share,
+    )

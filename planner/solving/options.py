@@ -22,7 +22,8 @@ class SolveOptions:
     "none" keeps the closed form. ``solver``: behind PuLP. ``time_limit_s``: what one solve may take
     [s]. ``gap``: relative gap at which the solver may stop. ``seed``: of solver and simulator.
     ``rivals``: how many other GPU types to price beside the plan. ``explain``: whether to look for the
-    conflict and its relaxations when no fleet exists. ``as_of``: the day prices are judged from, as
+    conflict and its relaxations when no fleet exists. ``ranges``: whether predicted latencies are wanted with
+    the interval of the model around them. ``as_of``: the day prices are judged from, as
     2026-11-30; the newest price's in the catalog where it is None. Raises InputError for another
     ``verify`` and for what is no date.
     """
@@ -35,6 +36,7 @@ class SolveOptions:
     rivals: int = 5
     explain: bool = True
     as_of: str | None = None
+    ranges: bool = True
 
     def __post_init__(self) -> None:
         if self.as_of is not None and not _is_date(self.as_of):
@@ -59,7 +61,7 @@ def _is_date(text: str) -> bool:
 
 
 DEFAULTS = SolveOptions()
-BRIEF = SolveOptions(verify="none", rivals=0, explain=False)  # for many scenarios: one row each
+BRIEF = SolveOptions(verify="none", rivals=0, explain=False, ranges=False)  # one row a scenario
 
 
 class SolveKeywords(TypedDict, total=False):
@@ -73,3 +75,4 @@ class SolveKeywords(TypedDict, total=False):
     rivals: int
     explain: bool
     as_of: str | None
+    ranges: bool

@@ -29,6 +29,7 @@ from planner.scenario.schema import Scenario, Service
 from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
+from planner.solving.latency_ends import with_ends
 from planner.solving.left_out import left_out
 from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
@@ -107,6 +108,8 @@ def solve_scenario(
         from planner.solving.simulation_loop import simulated
 
         fleet, simulation = simulated(fleet, effort, progress, near)
+    if effort.ranges:
+        fleet = with_ends(fleet, near.simulate if near else None, effort.seed)
     hits: Mapping[str, PrefixHits] = {}
     if any(service.conversations is not None for service in scenario.services):
         from planner.solving.kept_simulations import KeptSimulations

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from planner.fleet.offers.node_offers import offer_key
+from planner.fleet.program.problem import Solution
 from planner.plan.periods import Period
 from planner.solving.stages import Decided
 
@@ -43,13 +44,23 @@ def rented(decided: Decided) -> Iterator[tuple[str, list[tuple[int, float]]]]:
         yield key, levels
 
 
-def mean_served_qps(service: str, decided: Decided) -> float:
-    """Mean rate served over the periods [requests/s]: the mean demand less what is not served."""
-    problem, solution = decided.problem, decided.solution
+def served_beside(solution: Solution, decided: Decided) -> dict[str, float]:
+    """What another fleet for the same demand serves, by service [requests/s]; {} where all must be served."""
+    if decided.problem.serve_all:
+        return {}
+    return {s.name: mean_served_qps(s.name, decided, solution) for s in decided.scenario.services}
+
+
+def mean_served_qps(service: str, decided: Decided, solution: Solution | None = None) -> float:
+    """Mean rate served over the periods [requests/s]: the mean demand less what is not served.
+
+    solution: another one for the same demand; the decided one where left out.
+    """
+    solution = solution or decided.solution
     mean, lasting = decided.calendar.mean_qps[service], decided.calendar.hours
+    own = [d for d in decided.problem.demands if d.service == service]
     served = 0.0
     for t, hours in enumerate(lasting):
-        own = [d for d in problem.demands if d.service == service]
         requested = sum(d.rates_qps[t] for d in own)
         short = sum(solution.unserved_qps.get((d.key, t), 0.0) for d in own)
         served += hours * mean[t] * (1 - short / requested if requested else 1.0)

@@ -98,7 +98,17 @@ class Decided:
     @property
     def has_fleet(self) -> bool:
         """Whether the solver found anything to rent."""
-        return self.solution.status in ("optimal", "feasible")
+        return self.solution.has_fleet
+
+    @property
+    def label(self) -> str:
+        """The replicas of the fleet, kind by kind: ``7x (1x b200-sxm-180gb vllm TP1 fp8/fp8)``."""
+        return self.label_of(self.solution)
+
+    def label_of(self, solution: Solution) -> str:
+        """The same of another fleet of these candidates."""
+        counted = sorted(solution.most_replicas().items())
+        return "; ".join(f"{n}x ({self.by_key[kind].label})" for kind, n in counted if n)
 
     def replicas(self) -> dict[str, int]:
         """Replicas of each chosen kind in the period with the most, in the order of their keys."""
@@ -157,15 +167,40 @@ class SimulatedLoad:
 
 
 @dataclass(frozen=True)
+class LatencyEnds:
+    """Percentiles of one candidate at its load with its steps as quick and as slow as they may be.
+
+    ``level``: how often the truth lies between; ``steps``: factors on step times at either end; ``ttft``:
+    on TTFT beyond them. ``low_s``, ``high_s``: by key ("ttft_p99") [s]; ``high_s`` is None where the
+    replicas do not keep up at the slow end, and lacks a percentile that nothing bounds there.
+    """
+
+    level: float
+    steps: tuple[float, float]
+    ttft: tuple[float, float]
+    low_s: Mapping[str, float]
+    high_s: Mapping[str, float] | None
+
+    def around(self, key: str, value: float) -> tuple[float, float | None] | None:
+        """The interval [s] around a predicted percentile; None where the quick end has no such percentile."""
+        low = self.low_s.get(key)
+        if low is None:
+            return None
+        high = None if self.high_s is None else self.high_s.get(key)
+        return min(low, value), None if high is None else max(high, value)
+
+
+@dataclass(frozen=True)
 class Operating:
     """One candidate at the load of one of its replicas: the closed form, and the simulation once made.
 
-    ``step``: a decode step there, by part.
+    ``step``: a decode step there, by part; ``ends``: its percentiles where the model is off, None for jobs.
     """
 
     point: Capacity
     step: StepTimes
     simulated: SimulatedLoad | None = None
+    ends: LatencyEnds | None = None
 
     @property
     def latency_s(self) -> Mapping[str, float]:

@@ -26,7 +26,9 @@ from planner.performance.factors import Calibration
 from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Plan
 from planner.scenario.schema import Service
+from planner.serving.simulation.service_simulation import check_service
 from planner.solving.build_problem import decide
+from planner.solving.latency_ends import with_ends
 from planner.solving.operating import operating
 from planner.solving.options import SolveOptions
 from planner.solving.pipeline import fleets_beside
@@ -57,6 +59,7 @@ def effort_of(plan: Plan) -> SolveOptions:
         seed=plan.provenance.seed,
         rivals=min(max(plan.solver.rivals, 0), 100),
         as_of=plan.provenance.as_of,
+        ranges=any(g.predicted.intervals for g in plan.groups),
     )
 
 
@@ -100,6 +103,8 @@ def restated(
         fleet, simulation = FleetAtLoad(decided, operating(decided)), None
     if plan.verification.method == "simulate":
         fleet, simulation = _simulated(plan, fleet)
+    if effort.ranges:
+        fleet = with_ends(fleet, check_service if simulation else None, effort.seed)
     hits = prefix_hits_of(fleet, effort.seed)
     solved = SolvedFleet(fleet, simulation, hits)
     if effort.rivals:

@@ -159,7 +159,7 @@ def _without_a_fleet(
     """A plan without a fleet: its scenario solved again, and explained again."""
     text = plan.infeasibility
     explain = text is not None and text.summary != UNEXPLAINED.summary
-    effort = replace(effort_of(plan), explain=explain)
+    effort = replace(effort_of(plan), explain=explain, ranges=False)
     try:
         solved = solve_scenario(plan.scenario, catalog, calibration, effort, base=base)
         again = assemble(solved, catalog, calibration, effort, 0.0)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import accumulate
 
+import numpy as np
+
 from planner.findings.schema import Findings, LatencyCurve, Purchase
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
 from planner.reporting.names import MEMORY_PARTS
 from planner.web.problems import Json
 
+ROUNDING = 1e-9
 _BANDED = ("ttft_p99_s", "tpot_p99_s")
 
 
@@ -18,17 +21,13 @@ def charts_of(findings: Findings) -> Json:
     """Every chart of a plan."""
     return {
         "latency": [_latency(findings.plan, c) for c in findings.curves],
-        "memory": [_memory(g) for s in findings.plan.services for g in s.replica_groups],
+        "memory": [_memory(g) for g in findings.plan.groups],
         "cash": _cash(findings.purchases),
     }
 
 
 def _latency(plan: Plan, curve: LatencyCurve) -> Json:
-    """TTFT and TPOT p99 [s] over one replica's rate; the band is the plan's own error interval.
-
-    The interval at the operating point, as factors on the prediction, is taken over the whole curve:
-    the model's error is common to all loads of a deployment.
-    """
+    """TTFT and TPOT p99 [s] over one replica's rate; the band is the model's interval at each of them."""
     service = next(s for s in plan.services if s.name == curve.service)
     group = next((g for g in service.replica_groups if g.name == curve.layout), None)
     return {
@@ -40,21 +39,36 @@ def _latency(plan: Plan, curve: LatencyCurve) -> Json:
         "operating_qps": curve.operating_qps,
         "capacity_qps": curve.capacity_qps,
         "targets_s": {k: v for k, v in service.targets.items() if f"{k}_s" in _BANDED},
-        "band": {} if group is None else _band(group),
+        "band": {} if group is None else _band(group, curve),
         "band_level": None if group is None else group.predicted.interval_level,
         "method": "" if group is None else group.predicted.method,
     }
 
 
-def _band(group: ReplicaGroup) -> Json:
-    """Low and high of the interval over the predicted value, for each percentile that has one."""
-    predicted = group.predicted
-    values = {"ttft_p99_s": predicted.ttft_p99_s, "tpot_p99_s": predicted.tpot_p99_s}
+def _band(group: ReplicaGroup, curve: LatencyCurve) -> Json:
+    """Each percentile [s] at the rates of the curve with steps as quick and as slow as they may be.
+
+    Steps that take ``f`` times as long are the same replica with time running slower: at a rate ``r`` it is
+    ``f`` times as late as it would be at ``f r``. None where it is not known to keep up with that.
+    """
+    steps, ttft = group.predicted.step_factors, group.predicted.ttft_factors
+    if steps is None or ttft is None:
+        return {}
+    points = (*curve.points, *curve.beyond)
+    known = [p.rate_qps for p in points]
+    rates = [p.rate_qps for p in curve.points]
+    first, later = [p.ttft_p99_s for p in points], [p.tpot_p99_s for p in points]
     return {
-        key: [low / value, high / value]
-        for key, value in values.items()
-        if value and key in predicted.intervals
-        for low, high in (predicted.intervals[key],)
+        key: {
+            side: [
+                steps[i] * beyond[i] * float(np.interp(steps[i] * rate, known, values))
+                if steps[i] * rate <= known[-1] * (1 + ROUNDING)
+                else None
+                for rate in rates
+            ]
+            for i, side in enumerate(("low", "high"))
+        }
+        for key, values, beyond in zip(_BANDED, (first, later), (ttft, (1.0, 1.0)), strict=True)
     }
 
 

@@ -13,7 +13,6 @@ from planner.reporting.document import (
     Paragraph,
     Section,
     Table,
-    written,
 )
 from planner.web.problems import Json
 
@@ -67,4 +66,4 @@ def _table(table: Table) -> Json:
 
 
 def _cell(cell: Cell) -> Json:
-    return {"value": cell.value, "text": written(cell.value, cell.quantity)}
+    return {"value": cell.value, "text": cell.text()}

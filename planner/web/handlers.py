@@ -130,7 +130,7 @@ def _solve(
         return plan_answer(Findings(plan, curves=curves), since)
     variants = None
     if request.detail == "report":
-        brief = replace(options, verify="none", rivals=0, explain=False)
+        brief = replace(options, verify="none", rivals=0, explain=False, ranges=False)
         variants = _solver(state, folder, brief, progress)
     return plan_answer(gather(plan, session.catalog, session.factors, variants), since)
 
@@ -164,7 +164,7 @@ def _sweep(
         axis = axis_named(request.axis, request.price_of)
     with _in_field("low"):
         values = read_values(axis, f"{request.low}..{request.high}", steps)
-    options = SolveOptions(verify="none", rivals=0, explain=False)
+    options = SolveOptions(verify="none", rivals=0, explain=False, ranges=False)
     swept = sweep(
         _question(state, request, folder),
         axis,

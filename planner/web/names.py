@@ -6,7 +6,7 @@ from planner.catalog.offer import Term
 from planner.catalog.store import Catalog
 from planner.comparison.restriction import CHOICES
 from planner.comparison.sweeps import AXES, PRICE_FACTOR
-from planner.deploy.targets import TARGETS
+from planner.deploy.launch_target import TARGETS
 from planner.findings.ownership_terms import ITEMS
 from planner.scenario.reader import shipped_scenarios
 from planner.session import Session

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from planner.errors import InputError
 from planner.scenario.lengths import Lengths
+from planner.scenario.request_classes import RequestClass, levels_of
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE
+from planner.workload.class_mix import ClassMix, mixed
 from planner.workload.length_values import (
     clipped,
     is_constant,
@@ -47,7 +49,7 @@ class JointLengths:
     False where prompts are pooled: nothing is written, and ``output`` is the one pass over the prompt.
     ``reuse``: what a prefix cache may know of these prompts, for requests that repeat others; ``cached``:
     what it does know of each at one load of one replica, of which ``shared_tokens`` are in every
-    prompt and are held once.
+    prompt and are held once. ``mix``: which class each is of, where several share the replicas.
     """
 
     prompt: Ints
@@ -56,6 +58,7 @@ class JointLengths:
     reuse: PrefixReuse | None = None
     cached: Ints | None = None
     shared_tokens: int = 0
+    mix: ClassMix | None = None
 
     def __post_init__(self) -> None:
         if len(self.prompt) == 0 or len(self.prompt) != len(self.output):
@@ -120,10 +123,26 @@ class JointLengths:
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Draw ``n`` pairs with replacement."""
-        if len(self.prompt) == 1:
-            return np.repeat(self.prompt, n), np.repeat(self.output, n)
-        chosen = rng.integers(0, len(self.prompt), n)
+        chosen = self.draw(n, rng)
         return self.prompt[chosen], self.output[chosen]
+
+    def draw(self, n: int, rng: np.random.Generator) -> Ints:
+        """Which pairs ``n`` requests have, with replacement."""
+        if len(self.prompt) == 1:
+            return np.zeros(n, dtype=np.int64)
+        return rng.integers(0, len(self.prompt), n)
+
+    def of_class(self, name: str) -> JointLengths:
+        """The requests of one class alone; all of them for "" or where there are no classes."""
+        return _of_class(self, name) if name and self.mix is not None else self
+
+
+@lru_cache(maxsize=64)
+def _of_class(lengths: JointLengths, name: str) -> JointLengths:
+    mix = lengths.mix
+    assert mix is not None
+    mine = mix.number == mix.names.index(name)
+    return replace(lengths, prompt=lengths.prompt[mine], output=lengths.output[mine], mix=None)
 
 
 @lru_cache(maxsize=16)
@@ -203,5 +222,17 @@ def lengths_of(service: Service) -> JointLengths:
 
         turns = turn_lengths(service)
         return JointLengths(turns.prompt, turns.output, reuse=turns.reuse)
+    if service.classes:
+        return _of_classes(service.classes, service.length_correlation)
     joint = joint_lengths(service.prompt_tokens, service.output_tokens, service.length_correlation)
     return joint if service.task == GENERATE else replace(joint, generates=False)
+
+
+def _of_classes(classes: tuple[RequestClass, ...], correlation: float) -> JointLengths:
+    own = [joint_lengths(c.prompt_tokens, c.output_tokens, correlation) for c in classes]
+    prompt, output, number = mixed(own, [c.share for c in classes])
+    levels = levels_of(classes)
+    names = tuple(c.name for c in classes)
+    return JointLengths(
+        prompt, output, mix=ClassMix(names, number, tuple(levels[n] for n in names))
+    )

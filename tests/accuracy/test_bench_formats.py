@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from planner.accuracy.bench.files import Setting, read_bench_file
 from planner.accuracy.measures import Measure
-from planner.accuracy.points import LoadKind
+from planner.accuracy.point import LoadKind
 from planner.cli.accuracy import command
 from planner.errors import InputError
 

@@ -11,7 +11,7 @@ import yaml
 from bench_files import flat, read, read_all
 
 from planner.accuracy.measures import Measure
-from planner.accuracy.points import LoadKind
+from planner.accuracy.point import LoadKind
 from planner.errors import InputError
 
 TTFT_P50, TPOT_P50 = Measure("ttft", 50.0), Measure("tpot", 50.0)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from planner.accuracy.own_fit import fit_own
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import Catalog, load_catalog
 from planner.cli.calibrate import command

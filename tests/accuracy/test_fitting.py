@@ -12,7 +12,8 @@ from planner.accuracy.conditions import deployment_of
 from planner.accuracy.cross_validation import cross_validate, model_and_gpu
 from planner.accuracy.fitting import Fit, FitSettings, balance, shipped_hierarchy
 from planner.accuracy.playback import measured_times
-from planner.accuracy.points import MeasuredPoint, read_points
+from planner.accuracy.point import MeasuredPoint
+from planner.accuracy.points import read_points
 from planner.accuracy.samples import Sample, Stack, samples_of
 from planner.accuracy.shipped import undoubted
 from planner.catalog.store import Catalog, load_catalog

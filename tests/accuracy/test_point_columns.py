@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from planner.accuracy.measures import Measure, column
-from planner.accuracy.points import LoadKind, MeasuredPoint, read_points
+from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.accuracy.points import read_points
 from planner.cli.accuracy import command
 
 BASE = {

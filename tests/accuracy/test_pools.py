@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from planner.accuracy.measures import Measure
-from planner.accuracy.points import MeasuredPoint, PoolLayout, read_points
+from planner.accuracy.point import MeasuredPoint, PoolLayout
+from planner.accuracy.points import read_points
 from planner.accuracy.pools.errors import PoolRun
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import Catalog

@@ -13,7 +13,8 @@ from planner.accuracy.draft_acceptance import (
     read_acceptance,
 )
 from planner.accuracy.measures import Measure
-from planner.accuracy.points import MeasuredPoint, read_points
+from planner.accuracy.point import MeasuredPoint
+from planner.accuracy.points import read_points
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import Catalog
 from planner.evidence import Evidence

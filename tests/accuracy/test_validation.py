@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import load_catalog
 from planner.cli.accuracy import command

@@ -25,7 +25,9 @@ from planner.catalog.money_rows import (
     NetworkRow,
     OwnershipRow,
     ProviderAliasRow,
+    ServerPowerRow,
     ServerRow,
+    ServiceLevelRow,
 )
 from planner.catalog.offer_rows import OfferRow
 from planner.catalog.store import load_catalog
@@ -44,9 +46,11 @@ TABLES: dict[str, type[BaseModel]] = {
     "prices/api.csv": ApiPriceRow,
     "prices/api_batch.csv": ApiBatchRow,
     "prices/servers.csv": ServerRow,
+    "prices/server_power.csv": ServerPowerRow,
     "prices/ownership.csv": OwnershipRow,
     "prices/provider_aliases.csv": ProviderAliasRow,
     "prices/countries.csv": CountryRow,
+    "prices/service_levels.csv": ServiceLevelRow,
     "prices/networks.csv": NetworkRow,
     "models/index.csv": ModelEntry,
     "drafts/drafts.csv": DraftRow,

@@ -10,21 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_files import LLAMA_8B as LLAMA
 from click.testing import CliRunner, Result
 
 from planner.cli.main import cli, main
 
 LOGS = Path(__file__).parents[1] / "sizing" / "logs"
-LLAMA = {
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 8192,
-}
 
 
 def run(*args: str) -> Result:

@@ -5,8 +5,9 @@ from launch_plans import DEEPSEEK, LLAMA, fleet, group, service
 
 from planner import __version__
 from planner.deploy.choices import Choices
+from planner.deploy.launch_target import TARGETS
 from planner.deploy.stacks.checking import STACKS
-from planner.deploy.targets import TARGETS, launch_files
+from planner.deploy.targets import launch_files
 
 ENGINES = {"sglang": "sglang", "trtllm": "tensorrt-llm"}
 

@@ -9,8 +9,9 @@ import yaml
 
 from planner.catalog.store import Catalog
 from planner.deploy.choices import Choices
+from planner.deploy.launch_target import TARGETS
 from planner.deploy.sharing_resources import shared_resource
-from planner.deploy.targets import TARGETS, launch_files
+from planner.deploy.targets import launch_files
 from planner.errors import InputError, OutputError
 from planner.plan.schema import Plan
 

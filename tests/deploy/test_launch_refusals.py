@@ -6,7 +6,8 @@ from launch_reader import script, written
 
 from planner.catalog.checkpoints import remote_code
 from planner.deploy.choices import Choices
-from planner.deploy.targets import TARGETS, launch_files
+from planner.deploy.launch_target import TARGETS
+from planner.deploy.targets import launch_files
 from planner.errors import InputError
 
 CHOICES = Choices()

@@ -16,7 +16,8 @@ from planner.catalog.store import load_catalog
 from planner.deploy.check import check_files
 from planner.deploy.choices import Choices
 from planner.deploy.cluster.yaml_text import read_yaml_stream
-from planner.deploy.targets import TARGETS, launch_files
+from planner.deploy.launch_target import TARGETS
+from planner.deploy.targets import launch_files
 from planner.errors import InputError, OutputError
 
 CATALOG = load_catalog()

@@ -9,7 +9,7 @@ import pytest
 
 from planner import solve
 from planner.accuracy.conditions import setup_of
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.point import MeasuredPoint
 from planner.catalog.store import load_catalog
 from planner.deploy.choices import Choices
 from planner.deploy.resolve import resolve

@@ -1,5 +1,7 @@
+import io
 from functools import cache
 
+import openpyxl
 import plan_builder as build
 import pytest
 
@@ -9,6 +11,8 @@ from planner.findings.gather import gather
 from planner.findings.latency_curves import distributions, frontier, latency_curves
 from planner.findings.sensitivity import sensitivity
 from planner.performance.factors import load_calibration
+from planner.reporting.plan import spreadsheet
+from planner.reporting.plan.evidence_sections import sources
 
 catalog = cache(load_catalog)
 
@@ -32,6 +36,18 @@ def test_sensitivity_moves_one_input_at_a_time():
     assert cost["Request rate", "-50 % (25/s)"] == 20
     assert cost["TTFT target", "-25 % (1.5 s)"] == 60
     assert cost["Price of h100-sxm-80gb", "+20 %"] is None
+
+
+def test_what_a_provider_promises_stands_in_the_report_with_its_source():
+    plan = build.plan(nodes=(build.node(provider="aws"), build.node(provider="lambda")))
+    found = gather(plan, catalog(), calibration())
+    (aws,) = found.service_levels
+    assert aws.monthly_uptime.startswith("99.5 % for an instance")
+    (table,) = (b for b in sources(found).blocks if b.key == "service_levels")
+    assert table.rows[0][:4] == ("aws", aws.monthly_uptime, aws.as_of, aws.source)
+    book = openpyxl.load_workbook(io.BytesIO(spreadsheet.render(found)))
+    texts = [c.value for row in book["Sources"].rows for c in row]
+    assert f"{aws.monthly_uptime} ({aws.source})" in texts
 
 
 def test_the_frontier_tightens_until_nothing_is_feasible():

@@ -68,7 +68,8 @@ def test_what_a_pooling_service_cannot_have_is_refused_at_its_field(
 
 def test_the_json_schema_takes_a_file_without_output_tokens_only_where_prompts_are_pooled():
     ways = scenario_schema()["anyOf"][1:]
-    lengths = {"output_tokens", "conversations"}  # recorded conversations bring their lengths
+    # recorded conversations and classes bring their lengths
+    lengths = {"output_tokens", "conversations", "classes"}
     pooled = [way for way in ways if lengths.isdisjoint(way["required"])]
     assert len(pooled) == 2
     for way in pooled:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from cli_files import LLAMA_8B
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,17 +23,6 @@ from planner.sizing.precision import weights_for
 from planner.units import GIB
 
 CATALOG = load_catalog()
-LLAMA_8B: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 8192,
-    "tie_word_embeddings": False,
-}
 ENGINES = tuple((engine.name, engine.version) for engine in CATALOG.engines())
 
 

@@ -4,6 +4,7 @@ import json
 import random
 
 import yaml
+from cli_files import LLAMA_1B
 
 SCENARIO = """\
 model: meta-llama/Llama-3.1-8B-Instruct
@@ -19,20 +20,7 @@ load: {peak_ratio: 1.2}
 assurance: {probability: 0.9}
 existing: [{gpu: l4, nodes: 1, gpus_per_node: 4}]
 """
-CONFIG = json.dumps(
-    {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": 2048,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "vocab_size": 128256,
-        "torch_dtype": "bfloat16",
-        "rope_scaling": {"factor": 8.0},
-    }
-)
+CONFIG = json.dumps({**LLAMA_1B, "rope_scaling": {"factor": 8.0}})
 TRACE = "arrival_s,prompt_tokens,output_tokens\n" + "".join(
     f"{i * 0.5},{100 + i},{20 + i}\n" for i in range(20)
 )

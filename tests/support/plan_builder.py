@@ -84,6 +84,8 @@ def group(**changes: Any) -> ReplicaGroup:
             tpot_p50_s=0.041,
             tpot_p99_s=0.087,
             e2e_p99_s=44.2,
+            step_factors=(0.9, 1.1),
+            ttft_factors=(0.9, 1.3),
             intervals={"ttft_p99_s": (1.1, 1.9), "tpot_p99_s": (0.078, 0.096)},
         ),
         "step": StepBreakdown(

@@ -5,6 +5,7 @@ import json
 import time
 import zipfile
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -99,8 +100,25 @@ def test_the_memory_of_a_gpu_sums(answer):
 def test_the_latency_chart_has_the_operating_point_and_a_band(answer):
     (chart,) = answer["charts"]["latency"]
     assert chart["operating_qps"] <= chart["capacity_qps"]
-    low, high = chart["band"]["tpot_p99_s"]
-    assert low < 1 < high
+    band, values = chart["band"]["tpot_p99_s"], chart["tpot_p99_s"]
+    assert len(values) == len(band["low"]) == len(band["high"])
+    known = [ends for ends in zip(band["low"], values, band["high"], strict=True) if ends[2]]
+    assert known
+    assert all(low < value < high for low, value, high in known)
+
+
+def test_the_band_of_the_latency_chart_goes_through_the_queue(answer):
+    """Where the chart has the rate of the plan its band is what the closed form says of slower steps."""
+    (chart,) = answer["charts"]["latency"]
+    predicted = answer["plan"]["services"][0]["replica_groups"][0]["predicted"]
+    _quick, slow = predicted["step_factors"]
+    high, rates = chart["band"]["tpot_p99_s"]["high"], chart["rates_qps"]
+    first = next(i for i, rate in enumerate(rates) if slow * rate >= rates[1])
+    expected = slow * np.interp(slow * rates[first], rates, chart["tpot_p99_s"])
+    assert high[first] == pytest.approx(expected)
+    ratios = [h / v for h, v in zip(high, chart["tpot_p99_s"], strict=True) if h]
+    assert ratios[-1] > slow
+    assert ratios == sorted(ratios)
 
 
 def test_an_uploaded_price_file_reaches_every_part_of_an_answer(client, text):

@@ -63,7 +63,7 @@ def test_latency_has_the_operating_point_of_the_plan_and_an_error_band(answered)
     operating = group["routed_qps"] / group["replicas"]
     words = found.get_by_role("img").get_attribute("aria-label")
     assert f"runs at {operating:.3g} req/s of the {group['capacity_qps']:.3g} req/s" in words
-    assert "Band: 80 % error interval of the model." in found.inner_text()
+    assert "Band: 80 % error interval of the model, queue included" in found.inner_text()
 
 
 def test_cash_by_month_ends_at_what_the_plan_pays(answered):

@@ -21,7 +21,7 @@ from planner.accuracy.kernels.samples import measured
 from planner.accuracy.kernels.shipped import KernelsDone, group_weights
 from planner.accuracy.measures import Measure
 from planner.accuracy.metrics import equal_groups, weighted_quantiles
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.vendor_fit import VendorFit
 from planner.catalog.offer import Term
 from planner.catalog.store import Catalog

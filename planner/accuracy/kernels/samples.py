@@ -9,7 +9,7 @@ import numpy as np
 
 from planner.accuracy.conditions import setup_of
 from planner.accuracy.playback import ROWS_FOR_FITS, Playback, composable
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.samples import Floats, Sample
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment

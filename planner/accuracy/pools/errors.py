@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.accuracy.measures import Measure
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.validation import Predictor
 
 MEASURES = (

@@ -17,33 +17,45 @@ from planner.solving.options import SolveOptions, Verify
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def verify_option(default: str) -> Callable[[Command], Command]:
+    """Whether the chosen plan is simulated."""
+    return click.option(
+        "--verify",
+        type=click.Choice(["none", "simulate"]),
+        default=default,
+        show_default=True,
+        help="Check the chosen plan in the simulator, and solve again where it fails.",
+    )
+
+
+solver_option = click.option(
+    "--solver",
+    type=click.Choice(["highs", "cbc"]),
+    default="highs",
+    show_default=True,
+    help="Integer-programming solver.",
+)
+time_limit_option = click.option(
+    "--time-limit",
+    type=FiniteRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds the solver may take.",
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+)
+
+
 def solve_options(verify: str) -> Callable[[Command], Command]:
     """How hard to solve and whether to simulate, given to the command as ``options``.
 
     ``verify`` is the command's default.
     """
     options = stacked(
-        click.option(
-            "--verify",
-            type=click.Choice(["none", "simulate"]),
-            default=verify,
-            show_default=True,
-            help="Check the chosen plan in the simulator, and solve again where it fails.",
-        ),
-        click.option(
-            "--solver",
-            type=click.Choice(["highs", "cbc"]),
-            default="highs",
-            show_default=True,
-            help="Integer-programming solver.",
-        ),
-        click.option(
-            "--time-limit",
-            type=FiniteRange(min=0, min_open=True),
-            default=60.0,
-            show_default=True,
-            help="Seconds the solver may take.",
-        ),
+        verify_option(verify),
+        solver_option,
+        time_limit_option,
         click.option(
             "--gap",
             type=FiniteRange(min=0, max=1, max_open=True),
@@ -51,9 +63,7 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
             show_default=True,
             help="Relative gap at which the solver may stop.",
         ),
-        click.option(
-            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
-        ),
+        seed_option,
         click.option(
             "--as-of",
             metavar="DATE",

@@ -91,19 +91,22 @@ def format_option(
     )
 
 
-def table_option(default: str, tables: str = "") -> Callable[[Command], Command]:
-    """``--table``: which of a result's tables CSV carries, or each in a file of its own."""
+def table_option(default: str = "", tables: str = "") -> Callable[[Command], Command]:
+    """``--table``: which of a result's tables CSV carries, or each in a file of its own.
+
+    ``default``: the first of the result's where none is named.
+    """
     named = f": {tables}" if tables else ""
     return click.option(
         "--table",
         default=default,
-        show_default=True,
+        show_default=True if default else "the first",
         help=f"Which table CSV carries{named}; all with -o NAME.csv writes each as NAME.TABLE.csv.",
     )
 
 
-def document_options(table: str) -> Callable[[Command], Command]:
-    """The formats of a document, which of its tables CSV carries (``table`` by default), where to."""
+def document_options(table: str = "") -> Callable[[Command], Command]:
+    """The formats of a document, which of its tables CSV carries (by default ``table``), where to."""
     return stacked(format_option(*DOCUMENT_FORMATS), table_option(table), output_option)
 
 

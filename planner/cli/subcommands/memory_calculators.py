@@ -9,12 +9,12 @@ import click
 from planner.cli.shared.names import GPU, PIPED_MODEL
 from planner.cli.shared.notes import note
 from planner.cli.shared.numbers import POSITIVE, FiniteRange
-from planner.cli.shared.output_options import output_options
+from planner.cli.shared.output_options import catalogs_option, document_options, stacked
 from planner.errors import InputError
 
 _NUMBER = FiniteRange(min=0, min_open=True)
 
-_options = output_options("table", "json", "md")
+_options = stacked(document_options(), catalogs_option)
 
 
 @click.command(name="rule-of-thumb", short_help="the simple formula and the exact answer")
@@ -43,6 +43,7 @@ def rule_of_thumb(
     gpu_gb: float | None,
     former_gpu_gb: float | None,
     style: str,
+    table: str,
     output: str | None,
     catalogs: str | None,
 ) -> None:
@@ -75,7 +76,9 @@ def rule_of_thumb(
         model=spec,
         gpu_gb=former_gpu_gb if gpu_gb is None else gpu_gb,
     )
-    write_document(quick_document(answer), style, output, data=lambda: quick_mapping(answer))
+    write_document(
+        quick_document(answer), style, output, table=table, data=lambda: quick_mapping(answer)
+    )
 
 
 @click.command(name="training", short_help="weights, gradients, optimizer states, activations")
@@ -123,6 +126,7 @@ def training(
     lora_rank: int,
     gpu: str,
     style: str,
+    table: str,
     output: str | None,
     catalogs: str | None,
 ) -> None:
@@ -162,7 +166,11 @@ def training(
             notes.append(f"with ZeRO 3, {sharded.fewest_gpus} of {device.name} hold it")
     stated = (spec.name, job, memory, device.name, notes)
     write_document(
-        training_document(*stated), style, output, data=lambda: training_mapping(*stated)
+        training_document(*stated),
+        style,
+        output,
+        table=table,
+        data=lambda: training_mapping(*stated),
     )
 
 
@@ -178,6 +186,7 @@ def nanochat(
     max_seq_len: int,
     dtype: str,
     style: str,
+    table: str,
     output: str | None,
     catalogs: str | None,
 ) -> None:
@@ -200,6 +209,7 @@ def nanochat(
         nanochat_document(memory, notes),
         style,
         output,
+        table=table,
         data=lambda: nanochat_mapping(memory, notes),
     )
 
@@ -231,6 +241,7 @@ def measured_vs_theory(
     overheads: tuple[str, ...],
     driver_mib: float | None,
     style: str,
+    table: str,
     output: str | None,
     catalogs: str | None,
 ) -> None:
@@ -259,7 +270,11 @@ def measured_vs_theory(
     )
     stated = (spec.name, result, result.notes)
     write_document(
-        measured_document(*stated), style, output, data=lambda: measured_mapping(*stated)
+        measured_document(*stated),
+        style,
+        output,
+        table=table,
+        data=lambda: measured_mapping(*stated),
     )
 
 

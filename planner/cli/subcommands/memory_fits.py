@@ -6,9 +6,9 @@ import click
 
 from planner.cli.shared.names import GPU, PIPED_MODEL
 from planner.cli.shared.numbers import POSITIVE
-from planner.cli.shared.output_options import output_options
+from planner.cli.shared.output_options import catalogs_option, document_options, stacked
 
-_options = output_options("table", "json", "md")
+_options = stacked(document_options("fits"), catalogs_option)
 
 
 @click.command(name="fits", short_help="which GPUs hold a model, which models a GPU holds")
@@ -43,6 +43,7 @@ def fits(
     context: int,
     concurrency: int,
     style: str,
+    table: str,
     output: str | None,
     catalogs: str | None,
 ) -> None:
@@ -94,5 +95,6 @@ def fits(
         fits_document(found, ask, by_model=model is None),
         style,
         output,
+        table=table,
         data=lambda: fits_mapping(found, ask),
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.deploy.launch import PORT, Launch
-from planner.deploy.manifest import Options
+from planner.deploy.manifest import Options, Stated
 from planner.errors import InputError
+
+BY_PRIORITY = "priority"  # vLLM's queue in the order of requests' priorities, lower numbers first
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,13 @@ def limits(launch: Launch) -> Options:
         if launch.lora_cached > launch.lora_adapters:
             stated["lora_cached"] = launch.lora_cached
     return {**stated, "trust_remote_code": True} if launch.trust_remote_code else stated
+
+
+def by_priority(stated: Stated) -> bool:
+    """Whether the queue is in the order of requests' priorities, lower numbers first."""
+    if "priorities" in stated:
+        return bool(stated["priorities"] and stated.get("low_priorities_first"))
+    return stated.get("scheduling") == BY_PRIORITY
 
 
 def reject_partial_experts(launch: Launch) -> None:

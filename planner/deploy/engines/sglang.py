@@ -41,6 +41,8 @@ def settings(launch: Launch, role: Role) -> Options:
             stated["kv_offload_disk"] = "file"
     if launch.lora_adapters:
         stated["lora_targets"] = "all"
+    if launch.priority_scheduling:
+        stated |= {"priorities": True, "low_priorities_first": True}
     if launch.draft_tokens:
         stated |= _speculation(launch)
     stated["metrics"] = True

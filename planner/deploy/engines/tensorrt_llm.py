@@ -27,6 +27,8 @@ def settings(launch: Launch, role: Role) -> Options:
         raise refuse(launch, f"task {launch.task}")
     if launch.pool is not PoolRole.BOTH:
         raise refuse(launch, "prefill and decode in pools of their own (its orchestrator's file)")
+    if launch.priority_scheduling:
+        raise refuse(launch, "a queue in the order of requests' priorities")
     stated = opening(launch)
     del stated["served_name"]
     stated["backend"] = "pytorch"

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from planner.catalog.drafts import DraftMethod
-from planner.deploy.engines.common import Degrees, limits, opening, refuse, reject_partial_experts
+from planner.deploy.engines.common import (
+    BY_PRIORITY,
+    Degrees,
+    limits,
+    opening,
+    refuse,
+    reject_partial_experts,
+)
 from planner.deploy.launch import LEADER_ADDRESS, NODE_RANK, Launch, PoolRole, Role
 from planner.deploy.manifest import EnvironmentVariable, Options, PlainValue, Stated
 from planner.scenario.task import GENERATE, Task
@@ -40,6 +47,8 @@ def settings(launch: Launch, role: Role) -> Options:
         stated["expert_parallel"] = True
     stated |= limits(launch)
     stated |= _task(launch)
+    if launch.priority_scheduling:
+        stated["scheduling"] = BY_PRIORITY
     if launch.draft_tokens:
         stated["speculation"] = _speculation(launch)
     if launch.pool is not PoolRole.BOTH:

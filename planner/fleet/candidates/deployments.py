@@ -20,6 +20,7 @@ from planner.fleet.candidates.cuts import GpuCut, beside_others
 from planner.fleet.candidates.layouts import layouts
 from planner.fleet.candidates.speculation import Drafting, NoDraft, draftings
 from planner.scenario.lora import Lora
+from planner.scenario.request_classes import by_priority
 from planner.scenario.schema import Service
 from planner.scenario.search.fields import Settings
 from planner.scenario.task import GENERATE, Task
@@ -50,6 +51,8 @@ def deployments(service: Service, catalog: Catalog, offered: Sequence[str]) -> I
     if service.lora is not None:
         loaded, rank = service.lora.loaded, service.lora.rank
         settings = replace(settings, lora_adapters=loaded, lora_rank=rank)
+    if by_priority(service.classes):
+        settings = replace(settings, priority_scheduling=True)
     seen: set[Deployment] = set()
     serving = {name: catalog.engine_serving(name, model.architecture) for name in search.engines}
     ways = {

@@ -107,6 +107,28 @@ def at_score(steps: StepModel, z: float, prefill: StepModel | None = None) -> De
     return found if prefill is None else _of_unit(found, at_score(prefill, z))
 
 
+def ends(
+    steps: StepModel, level: float, prefill: StepModel | None = None
+) -> tuple[Derating, Derating]:
+    """Steps and TTFT at both ends of what holds with probability ``level``.
+
+    The slow end of the steps is that of sizing, the margin's one-sided quantile at ``(1 + level) / 2``, so
+    that a plan assured at that probability meets its targets there. The quick end is that of the steps'
+    interval. TTFT beyond its steps reaches as far as its own interval, or as its targets are tightened where
+    that is further. prefill: the steps of a unit's prefill pool, off in the same direction.
+    """
+    if prefill is not None:
+        own, prompts = ends(steps, level), ends(prefill, level)
+        return _of_unit(own[0], prompts[0]), _of_unit(own[1], prompts[1])
+    step, first = steps.interval(1.0, "tpot", level), steps.interval(1.0, "ttft", level)
+    worse = at_score(steps, NORMAL.inv_cdf((1 + level) / 2))
+    slow = max(worse.steps, 1.0)
+    return (
+        Derating(step.low, min(first.low / step.low, 1.0)),
+        Derating(slow, max(worse.ttft, first.high / slow, 1.0)),
+    )
+
+
 def margin_sigma(margin: Margin, z: float) -> float:
     """Standard deviation of the log of a lognormal that has the margin's quantile at ``z``."""
     at = max(z, LEAST_SCORE)

@@ -27,6 +27,7 @@ from planner.fleet.offers.networks import OfferedNetworks, on_usual_network
 from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.scenario.fleet import GpuPart
+from planner.scenario.request_classes import by_priority
 from planner.scenario.schema import Service
 from planner.serving.closed_form.capacity import solve_ahead
 from planner.serving.closed_form.rate_states import RateStates
@@ -181,7 +182,8 @@ def _spanned(context: Context, gpu_shares: tuple[GpuPart, ...], *search: str) ->
         )
 
     rates = tuple(context.networks.rates.items())
-    key = (context.model_text, offered, rates, gpu_shares, service.lora, *search)
+    ordered = by_priority(service.classes)
+    key = (context.model_text, offered, rates, gpu_shares, service.lora, ordered, *search)
     return context.known.spans.of(key, made)
 
 

@@ -19,9 +19,10 @@ from planner.workload.lengths import lengths_of
 def below_floors(floors: guard.Floors, context: Context) -> Iterator[tuple[str, float]]:
     """Targets that no real replica of this layout could meet for the median request."""
     share = context.service.assumptions.prefix_hit_share
-    prompt, cached = context.lengths.median_prompt(share)
-    least = {"ttft": floors.ttft_s(prompt, cached), "tpot": floors.tpot_s(prompt)}
     for target in context.service.slo.targets:
+        own = context.lengths.of_class(target.request_class)
+        prompt, cached = own.median_prompt(share)
+        least = {"ttft": floors.ttft_s(prompt, cached), "tpot": floors.tpot_s(prompt)}
         floor = least.get(target.metric, 0.0)
         if target.percentile >= 50 and floor > target.seconds:
             yield below_floor_text(target, floor), floor / target.seconds

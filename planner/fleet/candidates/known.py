@@ -176,4 +176,6 @@ def digest(lengths: JointLengths) -> bytes:
     pairs.update(b"" if lengths.generates else b"pooled")
     if lengths.reuse is not None:
         pairs.update(lengths.reuse.fingerprint)
+    if lengths.mix is not None:
+        pairs.update(lengths.mix.fingerprint)
     return pairs.digest()

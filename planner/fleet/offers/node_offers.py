@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from planner.catalog.gpu import GpuSpec
-from planner.catalog.money_rows import ServerRow
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import Catalog
 from planner.fleet.offers.networks import between_nodes_gb_s
-from planner.fleet.offers.power import full_power_kw, whole_servers
+from planner.fleet.offers.power import ServerPower, server_power
 from planner.fleet.periods import Calendar
 from planner.fleet.program.problem import Cap, NodeOffer
 from planner.money.ledger import charged
@@ -59,13 +58,13 @@ def node_offers(
     ``wide``: GPU types with replicas of several GPU groups.
     """
     nodes = {_as_offer(e, catalog.gpu(e.gpu).name).key: e.nodes for e in scenario.existing}
-    servers = whole_servers(catalog) if scenario.limits.on_power else {}
+    power = server_power(catalog) if scenario.limits.on_power else None
     return tuple(
         node
         for o in _that_matter(scenario, offers, catalog, wide)
         for node in _over_time(
             replace(
-                _node_offer(o, catalog.gpu(o.gpu), servers),
+                _node_offer(o, catalog.gpu(o.gpu), power),
                 reserve_share=scenario.spot.reserve_share if o.term is Term.SPOT else 0.0,
                 existing=nodes.get(o.key, 0),
                 max_nodes=nodes.get(o.key, o.max_nodes),
@@ -77,7 +76,8 @@ def node_offers(
     )
 
 
-def _node_offer(offer: Offer, gpu: GpuSpec, servers: Mapping[str, ServerRow]) -> NodeOffer:
+def _node_offer(offer: Offer, gpu: GpuSpec, power: ServerPower | None) -> NodeOffer:
+    kw = gpu.tdp_w / 1000 if power is None else power.full_kw(gpu)
     return NodeOffer(
         key=offer.key,
         gpu=offer.gpu,
@@ -87,7 +87,7 @@ def _node_offer(offer: Offer, gpu: GpuSpec, servers: Mapping[str, ServerRow]) ->
         pool=f"{offer.provider} {offer.gpu}",
         committed=offer.term.months > 0,
         spot=offer.term is Term.SPOT,
-        power_kw=full_power_kw(gpu, servers) * offer.gpu_count,
+        power_kw=kw * offer.gpu_count,
         link_gpus=gpu.link_domain if gpu.link_domain > RACK_GPUS else 0,
         min_nodes=offer.min_nodes,
         vendor="" if offer.provider == OWN else offer.provider,

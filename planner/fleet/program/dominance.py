@@ -38,9 +38,10 @@ def without_dominated(problem: Problem, *, ties: bool = True) -> Problem:
     """
     racks = {o.gpu for o in problem.offers if o.link_gpus > o.gpus_per_node}
     problem = without_dear_networks(problem, lambda b, w: dominates(b, w, ties=ties))
+    placed = problem.placed
 
     def rule(better: ReplicaKind, worse: ReplicaKind) -> bool:
-        if better.gpu in problem.placed and better.network_gb_s > worse.network_gb_s:
+        if better.gpu in placed and better.network_gb_s > worse.network_gb_s:
             return False
         return dominates(better, worse, ties=ties, rack=better.gpu in racks)
 
@@ -182,33 +183,33 @@ def _offers(problem: Problem) -> tuple[NodeOffer, ...]:
     nodes of 4 hold fewer groups of 3 than one of 12. Where nodes may fail, replicas count as groups.
     """
     groups: dict[str, set[int]] = defaultdict(lambda: {1})
+    placed = problem.placed
     for kind in problem.kinds:
         for one in filter(None, (kind, kind.other_pool())):
             if not problem.resilience.nodes:
                 groups[one.gpu].update(one.groups)
-            if problem.resilience.nodes or one.gpu in problem.placed:
+            if problem.resilience.nodes or one.gpu in placed:
                 groups[one.gpu].add(one.gpus)
     rivals: dict[tuple[object, ...], list[NodeOffer]] = defaultdict(list)
+    alike = {o.key: _equal(problem, placed, o) for o in problem.offers}
     for o in sorted(problem.offers, key=lambda o: (o.usd_per_hour / o.gpus_per_node, o.key)):
         if o.max_nodes is None and o.min_nodes <= 1:
-            rivals[_equal(problem, o)].append(o)
+            rivals[alike[o.key]].append(o)
     return tuple(
         o
         for o in problem.offers
-        if not any(
-            _undercuts(problem, rival, o, groups[o.gpu]) for rival in rivals[_equal(problem, o)]
-        )
+        if not any(_undercuts(problem, rival, o, groups[o.gpu]) for rival in rivals[alike[o.key]])
     )
 
 
-def _equal(problem: Problem, o: NodeOffer) -> tuple[object, ...]:
-    """What must be equal to compare two offers."""
+def _equal(problem: Problem, placed: frozenset[str], o: NodeOffer) -> tuple[object, ...]:
+    """What must be equal to compare two offers; ``placed``: of the problem."""
     lost = problem.resilience
     zone = o.zone if lost.zones else ""
     pool = (o.zone, o.pool) if lost.spot_pools and o.spot else ()
     when = (o.committed, o.spot, o.periods, o.reserve_share)
     vendor = o.vendor if problem.limits.max_vendors is not None else ""
-    place = (o.place, o.network_gb_s) if o.gpu in problem.placed else ()
+    place = (o.place, o.network_gb_s) if o.gpu in placed else ()
     return (o.gpu, o.link_gpus, zone, pool, when, o.existing > 0, vendor, place)
 
 
@@ -217,8 +218,9 @@ def _undercuts(problem: Problem, rival: NodeOffer, o: NodeOffer, groups: set[int
     if rival.key == o.key or o.gpus_per_node % rival.gpus_per_node:
         return False
     times = o.gpus_per_node // rival.gpus_per_node
-    fits = rival.gpus_per_node >= max(groups) and nested(groups, (Shape.of(rival), Shape.of(o)))
-    if times > 1 and not fits:
+    if times > 1 and not (
+        rival.gpus_per_node >= max(groups) and nested(groups, (Shape.of(rival), Shape.of(o)))
+    ):
         return False
     counted = [
         (c.per_node.get(rival.key, 0.0), c.per_node.get(o.key, 0.0)) for c in problem.limits.caps

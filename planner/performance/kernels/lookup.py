@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner.performance.kernels.table import Floats, KernelTable, Operation
 
@@ -53,13 +52,13 @@ def product(
     code = operation.word(kernel) if operation is not None else -1
     if operation is None or code < 0:
         return None
-    exact = operation.exact(code, rows, columns)
-    if exact is not None:
-        return operation.axes[0], exact
-    own = operation.rows[:, 0] == code
-    shapes, values = operation.rows[own, 1:], operation.log_ns[own]
-    low, high, share, excess = _bracket(_distinct(shapes[:, 0]), rows)
-    left, right, across, more = _bracket(_distinct(shapes[:, 1]), columns)
+    of_kernel = operation.of_word(code)
+    shapes, values = of_kernel.shapes, of_kernel.log_ns
+    exact = np.flatnonzero((shapes[:, 0] == rows) & (shapes[:, 1] == columns))
+    if len(exact):
+        return operation.axes[0], values[exact[0]]
+    low, high, share, excess = _bracket(of_kernel.sizes[0], rows)
+    left, right, across, more = _bracket(of_kernel.sizes[1], columns)
     total, weights = np.zeros(values.shape[1]), 0.0
     for n, n_weight in ((low, 1 - share), (high, share)):
         for k, k_weight in ((left, 1 - across), (right, across)):
@@ -73,13 +72,6 @@ def product(
         grown = float(np.log(rows * columns / np.prod(shapes[nearest].astype(float))))
         return operation.axes[0], values[nearest] + max(grown, 0.0)
     return operation.axes[0], total / weights + excess + more
-
-
-def _distinct(sizes: NDArray[np.int32]) -> Floats:
-    """As ``numpy.unique``, which loads masked arrays for it."""
-    ordered = np.sort(sizes).astype(float)
-    found: Floats = ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
-    return found
 
 
 def _bracket(known: Floats, value: int) -> tuple[float, float, float, float]:

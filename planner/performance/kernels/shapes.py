@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from planner.catalog.formats import WeightFormat
@@ -30,7 +30,9 @@ class Product:
 
 def products(deployment: Deployment) -> tuple[tuple[Layer, int, tuple[Product, ...]], ...]:
     """Each distinct layer, how often it occurs, and its dense products."""
-    return _products(deployment.model, Cut.of(deployment), deployment.weights)
+    cut = Cut.of(deployment)
+    whole = cut if cut.pipeline == 1 else replace(cut, pipeline=1)  # stages divide no product
+    return _products(deployment.model, whole, deployment.weights)
 
 
 @lru_cache(maxsize=512)

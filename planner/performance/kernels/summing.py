@@ -13,7 +13,6 @@ from planner.catalog.model import (
     Layer,
     Mixer,
     ModelSpec,
-    MoeMlp,
     RecurrentMixer,
     SoftmaxAttention,
     layer_counts,
@@ -22,27 +21,26 @@ from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
 from planner.performance.kernels import lookup
 from planner.performance.kernels.components import (
-    COMPONENTS,
     CONTEXTS,
     PROMPT_SEQUENCES,
     PROMPTS,
     SEQUENCES,
-    TOKENS,
     Components,
     Floats,
 )
-from planner.performance.kernels.exchange import across_nodes, inside_domain
-from planner.performance.kernels.ladders import NS, on_log, on_tokens, rising
+from planner.performance.kernels.ladders import NS, on_log, rising
 from planner.performance.kernels.modules import module_key
-from planner.performance.kernels.shapes import Product, head, kernel_names, products
+from planner.performance.kernels.product_sums import (
+    MODULE_CLASSES,
+    UnknownKernel,
+    product_sums,
+)
+from planner.performance.kernels.shapes import Product, kernel_names, products
 from planner.performance.kernels.table import KernelTable, kernel_table
-from planner.performance.loads import blocks_of, kernel_formats, link_of, loads_of
+from planner.performance.loads import kernel_formats, loads_of
 from planner.sizing.precision import stored_format
 
-ACTIVATION_PASSES = 8.0
-ROUTED_PASSES = 3.0
 RECURRENT_SHARE, RECURRENT_LAUNCH_S, RECURRENT_PASSES = 0.7, 8e-6, 40.0
-MODULE_CLASSES = ("attention", "indexer", "gate")
 TINY_S = 1e-12
 
 
@@ -58,139 +56,61 @@ def components(deployment: Deployment, root: Path) -> Components | None:
     return KernelSum(deployment, table).components() if table is not None else None
 
 
-class _Unknown(Exception):
-    """A kernel of the deployment has no table."""
-
-
 class KernelSum:
-    """Adds up the kernels of all layers."""
+    """Adds up the attention of all layers, beside the products that other KV caches share."""
 
     def __init__(self, deployment: Deployment, table: KernelTable) -> None:
         self._d, self._table = deployment, table
-        self._loads = loads_of(deployment)
-        self._local = np.zeros((len(COMPONENTS), len(TOKENS)))
-        self._shared = np.zeros_like(self._local)
-        self._least_local = np.zeros_like(self._local)
-        self._least_shared = np.zeros_like(self._local)
-        self._least_decode = np.zeros((len(SEQUENCES), len(CONTEXTS)))
         self._decode = np.zeros((len(SEQUENCES), len(CONTEXTS)))
         self._prompt = np.zeros((len(PROMPT_SEQUENCES), len(PROMPTS)))
-        self._exchange = np.zeros(len(TOKENS))
+        self._least_decode = np.zeros_like(self._decode)
         self._least_prompt = np.zeros_like(self._prompt)
         self._kv = "bfloat16" if deployment.kv_cache.bits >= 16 else "fp8"
         self._bandwidth = deployment.gpu.bandwidth_bytes_s
 
     def components(self) -> Components | None:
         try:
-            for layer, count, found in products(self._d):
-                self._layer(layer, count, found)
-            last = head(self._d)
-            logits, least_logits = self._product(last) if last else (0 * TOKENS, 0 * TOKENS)
-            self._collectives()
-        except _Unknown:
+            modules = tuple(self._attends(*layer) for layer in products(self._d))
+            found = product_sums(self._d, self._table, modules)
+        except UnknownKernel:
             return None
-        self._activations()
-        least = self._gathered(
-            self._least_local,
-            self._least_shared,
-            least_logits,
-            self._least_decode,
-            self._least_prompt,
-            None,
-        )
-        return self._gathered(self._local, self._shared, logits, self._decode, self._prompt, least)
+        of_least = (found.least_local, found.least_shared, found.least_head)
+        least = self._gathered(*of_least, found.exchange, self._least_decode, self._least_prompt)
+        whole = (found.local, found.shared, found.head)
+        return self._gathered(*whole, found.exchange, self._decode, self._prompt, least)
 
     def _gathered(
         self,
         local: Floats,
         shared: Floats,
         logits: Floats,
+        exchange: Floats,
         decode: Floats,
         prompt: Floats,
-        least: Components | None,
+        least: Components | None = None,
     ) -> Components:
         stages = float(self._d.pipeline_parallel)
         return Components(
-            loads=self._loads,
-            local=rising(local / stages),
-            shared=rising(shared / stages),
-            head=rising(logits[None, :] / stages),
+            loads=loads_of(self._d),
+            local=local,
+            shared=shared,
+            head=logits,
             decode=rising(rising(decode / stages + TINY_S).T).T,
             prompt=rising(rising(prompt / stages + TINY_S).T).T,
-            exchange=rising(self._exchange[None, :] / stages),
+            exchange=exchange,
             norms=_count(self._d.model, _normalises) / stages,
             recurrent=_count(self._d.model, _recurs) / stages,
             least=least,
         )
 
-    def _layer(self, layer: Layer, count: int, dense_products: Sequence[Product]) -> None:
-        whole = layer.mixer is not None and self._module(layer, count, dense_products)
-        for product in dense_products:
-            if whole and product.klass in MODULE_CLASSES:
-                continue
-            wide = product.stored is None or product.stored.bits >= 16
-            seconds, least = self._product(product)
-            self._local[1 if wide else 0] += count * seconds
-            self._least_local[1 if wide else 0] += count * least
-        if layer.mixer is not None and not whole:
-            self._attention(layer, layer.mixer, count)
-        if isinstance(layer.mlp, MoeMlp):
-            self._experts(layer.mlp, count)
-
-    def _product(self, product: Product) -> tuple[Floats, Floats]:
-        """Seconds over TOKENS, and the least that the weights' bytes and the arithmetic take."""
-        gpu, stored = self._d.gpu, product.stored
-        bits = 16.0 if stored is None else float(stored.bits)
-        for kernel in kernel_names(stored, self._d, routed=False):
-            seconds = self._seconds(kernel, product)
-            if seconds is not None:
-                break
-        else:
-            raise _Unknown
-        precision = sixteen_bit(gpu) if stored is None else compute_precision(stored, gpu)
-        values = float(product.rows) * product.columns
-        floor = np.maximum(
-            values * bits / 8 / self._bandwidth,
-            2 * values * TOKENS / gpu.peak_flops(precision),
-        )
-        return np.maximum(seconds, floor), floor
-
-    def _seconds(self, kernel: str, product: Product) -> Floats | None:
-        """Seconds of a product over TOKENS, found once for each table."""
-        key, known = (kernel, product.rows, product.columns), self._table.products
-        if key not in known:
-            found = lookup.product(self._table, *key)
-            known[key] = None if found is None else on_tokens(*found)
-        return known[key]
-
-    def _experts(self, mlp: MoeMlp, count: int) -> None:
-        d = self._d
-        _, routed = kernel_formats(d)
-        peak = d.gpu.peak_flops(compute_precision(routed, d.gpu))
-        ranks = d.tensor_parallel * d.data_parallel
-        hidden = mlp.latent or d.model.hidden_size
-        shape = lookup.Experts(
-            hidden=hidden,
-            width=mlp.width,
-            top_k=mlp.top_k,
-            count=mlp.experts,
-            tensor=max(1, ranks // d.expert_parallel),
-            spread=d.expert_parallel,
-            bytes_per_value=routed.bits / 8,
-        )
-        names = kernel_names(routed, d, routed=True)
-        found = lookup.experts(self._table, names, shape)
-        if found is None:
-            raise _Unknown
-        matrices = 3.0 if mlp.gated else 2.0
-        values = matrices * hidden * mlp.width * mlp.experts / ranks
-        share = mlp.top_k / mlp.experts
-        floor = np.maximum(
-            share * values * shape.bytes_per_value / self._bandwidth,
-            2 * share * values * TOKENS / peak,
-        )
-        self._shared[2] += count * np.maximum(on_tokens(*found), floor)
-        self._least_shared[2] += count * floor
+    def _attends(self, layer: Layer, count: int, dense_products: Sequence[Product]) -> bool:
+        """Add a layer's attention; whether it was measured as a whole, its products included."""
+        if layer.mixer is None:
+            return False
+        if self._module(layer, count, dense_products):
+            return True
+        self._attention(layer, layer.mixer, count)
+        return False
 
     def _module(self, layer: Layer, count: int, dense_products: Sequence[Product]) -> bool:
         """Add a latent or sparse attention measured as a whole; whether there is one."""
@@ -257,7 +177,7 @@ class KernelSum:
         elif isinstance(mixer, RecurrentMixer):
             self._recurrent(mixer, count)
         else:
-            raise _Unknown
+            raise UnknownKernel
 
     def _heads(self, mixer: SoftmaxAttention, count: int) -> None:
         tp = self._d.tensor_parallel
@@ -270,7 +190,7 @@ class KernelSum:
         decode = self._attention_ns("decode_attention", shape)
         prompt = self._attention_ns("prompt_attention", shape)
         if decode is None or prompt is None:
-            raise _Unknown
+            raise UnknownKernel
         values = shape.kv_heads * (mixer.head_dim + mixer.v_head_dim)
         read = values * self._d.kv_cache.bytes_per_value / self._bandwidth
         length = CONTEXTS if mixer.window is None else np.minimum(CONTEXTS, mixer.window)
@@ -294,7 +214,7 @@ class KernelSum:
         prompt = lookup.by_heads(self._table, "prompt_mla", self._kv, heads)
         merge = lookup.by_heads(self._table, "mla_bmm", "bfloat16", heads)
         if decode is None or prompt is None or merge is None:
-            raise _Unknown
+            raise UnknownKernel
         both = 2 * on_log(merge[0][0], merge[1], SEQUENCES)
         values = mixer.kv_lora_rank + mixer.qk_rope_head_dim
         cached = values * self._d.kv_cache.bytes_per_value / self._bandwidth
@@ -312,7 +232,7 @@ class KernelSum:
         decode = lookup.ladder(self._table, "decode_gdn", *key)
         prompt = lookup.ladder(self._table, "prompt_gdn", *key)
         if decode is None or prompt is None:
-            raise _Unknown
+            raise UnknownKernel
         self._decode += count * NS * np.exp(decode[1])[:, None]
         tokens = np.log(PROMPT_SEQUENCES[:, None] * PROMPTS[None, :])
         self._prompt += count * NS * np.exp(np.interp(tokens, np.log(prompt[0]), prompt[1]))
@@ -326,47 +246,6 @@ class KernelSum:
         each = 2.0 * self._d.model.hidden_size * RECURRENT_PASSES / ranks / self._bandwidth
         tokens = PROMPT_SEQUENCES[:, None] * PROMPTS[None, :]
         self._prompt += count * (tokens * each + 3 * RECURRENT_LAUNCH_S)
-
-    def _activations(self) -> None:
-        """Norms, rotary embedding, activation and quantisation move the residual stream at bandwidth."""
-        d = self._d
-        message = 2.0 * d.model.hidden_size
-        moved = len(d.model.layers) * message * ACTIVATION_PASSES
-        self._local[5] += TOKENS * moved / self._bandwidth
-        for layer, count in layer_counts(d.model):
-            if isinstance(layer.mlp, MoeMlp):
-                ranks = d.tensor_parallel * d.data_parallel
-                routed = message * layer.mlp.top_k / ranks * ROUTED_PASSES
-                self._shared[5] += TOKENS * count * routed / self._bandwidth
-
-    def _collectives(self) -> None:
-        """All-reduces inside the tensor-parallel group, and the exchange between attention-DP ranks."""
-        d = self._d
-        joined = link_of(d)
-        hidden = d.model.hidden_size
-        moe, blocks = blocks_of(d.model)
-        spread = d.data_parallel > 1 and moe > 0
-        reductions = (blocks - (moe if spread else 0)) if d.tensor_parallel > 1 else 0
-        if reductions:
-            reduce = self._message("all_reduce", d.tensor_parallel, hidden)
-            self._local[6] += reductions * reduce
-        if spread:
-            ranks = d.tensor_parallel * d.data_parallel
-            if joined.kind == "network":
-                self._exchange += moe * across_nodes(d, ranks, joined.bytes_s)
-            else:
-                passed = inside_domain(d, ranks, joined.bytes_s)
-                if passed is None:
-                    passed = 2 * self._message("gather", ranks, hidden)
-                self._shared[6] += moe * passed
-
-    def _message(self, name: str, ranks: int, hidden: int) -> Floats:
-        """Seconds over TOKENS of a collective of ``hidden`` 16-bit values a token."""
-        found = lookup.ladder(self._table, name, ranks)
-        if found is None:
-            raise _Unknown
-        size, logs = found
-        return on_log(size, logs, TOKENS * hidden)
 
 
 @lru_cache(maxsize=128)

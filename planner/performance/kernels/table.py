@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,26 @@ class _Meta(BaseModel):
     axes: tuple[tuple[int, ...], ...]
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class WordRows:
+    """The rows of an operation that begin with one text. shapes: without it; log_ns: latencies [ln ns]."""
+
+    shapes: NDArray[np.int32]
+    log_ns: Floats
+
+    @cached_property
+    def sizes(self) -> tuple[Floats, Floats]:
+        """The distinct first and second numbers of the shapes, rising."""
+        return _distinct(self.shapes[:, 0]), _distinct(self.shapes[:, 1])
+
+
+def _distinct(sizes: NDArray[np.int32]) -> Floats:
+    """As ``numpy.unique``, which loads masked arrays for it."""
+    ordered = np.sort(sizes).astype(float)
+    found: Floats = ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
+    return found
+
+
 @dataclass(frozen=True, repr=False)
 class Operation:
     """One operation's shapes and latencies.
@@ -44,6 +64,14 @@ class Operation:
     axes: tuple[Floats, ...]
     rows: NDArray[np.int32]
     log_ns: Floats
+    _of_words: dict[int, WordRows] = field(default_factory=dict, init=False, compare=False)
+
+    def of_word(self, code: int) -> WordRows:
+        """The rows that begin with a text; looked up once."""
+        if code not in self._of_words:
+            own = self.rows[:, 0] == code
+            self._of_words[code] = WordRows(self.rows[own, 1:], self.log_ns[own])
+        return self._of_words[code]
 
     def word(self, text: str) -> int:
         """The code of a text value, -1 when no row has it."""
@@ -60,7 +88,8 @@ class KernelTable:
     """Operations by name. gpu, engine: what they were measured on.
 
     products: seconds over a ladder of tokens by kernel, rows and columns, as far as they were looked up;
-    grids: likewise nanoseconds of attention by name, KV cache and shape.
+    grids: likewise nanoseconds of attention by name, KV cache and shape; sums: of products, by
+    what ``product_sums`` depends on.
     """
 
     gpu: str
@@ -70,6 +99,9 @@ class KernelTable:
         default_factory=dict, init=False, compare=False
     )
     grids: dict[tuple[Hashable, ...], Floats | None] = field(
+        default_factory=dict, init=False, compare=False
+    )
+    sums: dict[tuple[Hashable, ...], object] = field(
         default_factory=dict, init=False, compare=False
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.accuracy.own_fit import Learned, OwnFit
-from planner.accuracy.points import MeasuredPoint
+from planner.accuracy.point import MeasuredPoint
 from planner.reporting import rounding
 from planner.reporting.document import (
     Block,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from planner.accuracy.points import LoadKind
+from planner.accuracy.point import LoadKind
 from planner.accuracy.validation import Errors, ValidatedRow, Validation
 from planner.errors import in_one_line
 from planner.reporting import rounding

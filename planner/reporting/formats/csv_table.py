@@ -40,6 +40,6 @@ def _entry(value: Value) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        text = printable(value)
+        text = printable(value) if value.strip() else ""
         return f"'{text}" if value.startswith(_FORMULA_STARTS) else text
     return repr(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
@@ -15,6 +15,7 @@ from planner.plan.spanning import spanned_nodes
 from planner.plan.speculation import SpeculationPlan
 from planner.reporting import rounding
 from planner.reporting.names import metric_title
+from planner.reporting.served import serves
 from planner.serving.pools import gpus_named
 from planner.units import counted
 
@@ -48,7 +49,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
 def unserved(plan: Plan) -> Iterator[str]:
     """What a plan that serves by priority leaves out: in all, then by service."""
     requested = sum(s.rate_qps for s in plan.services)
-    served = sum(s.served_qps for s in plan.services)
+    served = plan.served_qps
     if plan.totals is not None and served < requested * (1 - 1e-6):
         yield f"Only {rounding.qps(served)} of {rounding.qps(requested)} are served."
     for service in plan.services if len(plan.services) > 1 else ():
@@ -172,10 +173,11 @@ def as_predicted_line(plan: Plan) -> str:
     more = totals.gpus_rented - base.gpus
     dearer = totals.usd_per_hour - base.usd_per_hour
     text = f"{_for_the_margin(more, dearer, totals.gpus_rented)} (as predicted: "
-    text += f"{_size(base.gpus, base.usd_per_hour)})"
+    text += f"{_size(base.gpus, base.usd_per_hour)}{_serving(base.served_qps)})"
     if base.cheapest_usd_per_hour < base.usd_per_hour * (1 - SAME):
         size = _size(base.cheapest_gpus, base.cheapest_usd_per_hour)
         text += f"; without a margin the plan would be {base.cheapest_label}, {size}"
+        text += _serving(base.cheapest_served_qps)
     if totals.usd_per_hour > base.cheapest_usd_per_hour * (1 + SAME):
         text += f"; one benchmark of {base.settled_by} would decide it"
     return f"{text}."
@@ -232,7 +234,8 @@ def _mixed(plan: Plan) -> Iterator[str]:
         if other.usd_per_hour < plan.totals.usd_per_hour or other.status == "optimal":
             less = rounding.relative(plan.totals.usd_per_hour, other.usd_per_hour)
             cost = rounding.usd_per_hour(other.usd_per_hour)
-            yield f"More kinds of replica ({other.name}): {cost} ({less}), by the closed form."
+            serving = _serving(other.served_qps)
+            yield f"More kinds of replica ({other.name}): {cost} ({less}){serving}, by the closed form."
 
 
 def cheapest_line(plan: Plan) -> str:
@@ -243,7 +246,8 @@ def cheapest_line(plan: Plan) -> str:
     against = rounding.relative(totals.usd_per_hour, other.usd_per_hour)
     size = _size(other.gpus, other.usd_per_hour)
     doubts = _doubted(other.offers, other.doubts)
-    return f"Cheapest of all offers: {other.label}, {size} ({against}){_proof(other.status)}: {doubts}."
+    stands = f"{_serving(other.served_qps)}{_proof(other.status)}"
+    return f"Cheapest of all offers: {other.label}, {size} ({against}){stands}: {doubts}."
 
 
 def _proof(status: Status) -> str:
@@ -273,11 +277,17 @@ def _searched(plan: Plan) -> Iterator[str]:
 
 
 def _against(other: LeftOut, base: float) -> str:
-    """Its cost beside the plan's; a fleet that its time did not suffice to prove is no price."""
+    """Its cost beside the plan's, and what it serves; a fleet that is not proved is no price."""
     usd_per_hour = other.usd_per_hour
     if usd_per_hour is None:
         return "no fleet" if other.status == "optimal" else "none found in its time"
+    serving = _serving(other.served_qps)
     if other.status != "optimal":
-        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time)"
+        return f"at most {rounding.usd_per_hour(usd_per_hour)} (not proven in its time){serving}"
     against = f" ({rounding.signed_share(usd_per_hour / base - 1)})" if base else ""
-    return f"{rounding.usd_per_hour(usd_per_hour)}{against}"
+    return f"{rounding.usd_per_hour(usd_per_hour)}{against}{serving}"
+
+
+def _serving(served_qps: Mapping[str, float]) -> str:
+    """What a fleet serves, as the end of a sentence."""
+    return f", {serves(served_qps)}" if served_qps else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from planner.derivation.rows import DerivationStep
 from planner.findings.schema import Findings
 from planner.plan.labels import rented
 from planner.plan.schema import Plan
@@ -18,6 +17,8 @@ from planner.reporting.document import (
     Table,
     rows_of,
 )
+from planner.reporting.served import with_served
+from planner.reporting.tables.derivation_tables import side_by_side
 
 ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the chosen plan was simulated."
 _GRADES = {
@@ -34,7 +35,7 @@ def alternatives(findings: Findings) -> Section:
     plan = findings.plan
     blocks: list[Block] = []
     base = plan.totals.usd_per_hour if plan.totals else None
-    others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
+    others = plan.not_chosen
     if others:
         columns = (
             Column("label", "Alternative"),
@@ -43,12 +44,12 @@ def alternatives(findings: Findings) -> Section:
             Column("relative", "Against the plan", Quantity.CHANGE),
             Column("reason", "Why not"),
         )
-        rows = tuple(
-            (a.label, a.gpus, a.usd_per_hour, a.usd_per_hour / base - 1 if base else None, a.reason)
-            for a in others
+        rows = rows_of(
+            others, columns, relative=lambda a: a.usd_per_hour / base - 1 if base else None
         )
         note = ALTERNATIVES_NOTE if plan.verification.rounds else ""
-        blocks.append(Table("alternatives", "Alternatives considered", columns, rows, note))
+        table = Table("alternatives", "Alternatives considered", columns, rows, note)
+        blocks.append(with_served(table, (a.served_qps for a in others)))
         blocks.append(money_charts.cost_by_option(plan, others))
     blocks += _frontier(findings)
     if plan.rejections:
@@ -126,11 +127,11 @@ def _rounds(plan: Plan) -> Table:
 
 
 def sources(findings: Findings) -> Section:
-    """Date, source and confidence of every price behind a number in the report."""
+    """Date, source and confidence of every price behind a number, and of what providers promise."""
     plan = findings.plan
     rows = [
         (
-            f"{n.provider} {n.region} {n.instance_type} {n.term}",
+            n.name,
             n.price_as_of,
             n.price_source,
             n.price_confidence,
@@ -148,30 +149,29 @@ def sources(findings: Findings) -> Section:
         Column("source", "Source"),
         Column("confidence", "Confidence"),
     )
-    table = Table("sources", "Prices", columns, tuple(rows))
-    return Section("sources", "Price dates and sources", (table,) if rows else ())
+    tables = [Table("sources", "Prices", columns, tuple(rows))] if rows else []
+    if findings.service_levels:
+        tables.append(_service_levels(findings))
+    return Section("sources", "Price dates and sources", tuple(tables))
+
+
+def _service_levels(findings: Findings) -> Table:
+    columns = (
+        Column("provider", "Provider"),
+        Column("monthly_uptime", "Uptime promised in a month"),
+        Column("as_of", "Date"),
+        Column("source", "Source"),
+        Column("confidence", "Confidence"),
+        Column("note", "Note", optional=True),
+    )
+    rows = rows_of(findings.service_levels, columns)
+    note = "Below it the provider owes a credit; no plan counts on it."
+    return Table("service_levels", "Service level agreements", columns, rows, note)
 
 
 def derivation(findings: Findings) -> Section:
     """The textbook sizing beside what the targets need, topic by topic."""
-    columns = (
-        Column("topic", "Topic"),
-        Column("textbook", "By memory alone (textbook)"),
-        Column("honest", "What the targets need"),
-    )
-    blocks: list[Block] = []
-    for d in findings.derivations:
-        rows = tuple((r.topic, _step(r.textbook), _step(r.honest)) for r in d.rows)
-        blocks.append(Table(f"derivation_{d.service}", f"{d.service}: {d.model}", columns, rows))
-        blocks.append(Paragraph(f"Why they differ: {d.verdict}"))
-    return Section("derivation", "Derivation", tuple(blocks))
-
-
-def _step(step: DerivationStep | None) -> str:
-    if step is None:
-        return ""
-    given = "; ".join(part for part in (step.formula, step.numbers) if part)
-    return f"{given} = {step.result}" + (f" ({step.note})" if step.note else "")
+    return Section("derivation", "Derivation", tuple(side_by_side(findings.derivations)))
 
 
 def provenance(plan: Plan) -> Section:

@@ -24,6 +24,7 @@ from planner.reporting.plan import jobs, schedule_section
 from planner.reporting.plan.drafting import drafts_table
 from planner.reporting.plan.pools import PoolColumn, link_text, pools_of
 from planner.reporting.plan.prefix_section import prefix_section
+from planner.reporting.tables.class_tables import classes_table
 
 MOST_BARS = 12
 MEMORY_BYTES = {f"{key}_bytes": title for key, title in MEMORY_PARTS.items()}
@@ -45,7 +46,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     if not services:
         return ()
     return (
-        Section("replicas", "What runs", _running(services)),
+        Section("replicas", "What runs", _running(services, findings)),
         schedule_section.over_time(findings.plan),
         jobs.section(findings.plan),
         Section("latency", "Predicted latency", _latency(services, findings)),
@@ -66,10 +67,11 @@ def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, Repl
             yield service, group
 
 
-def _running(services: tuple[ServicePlan, ...]) -> tuple[Block, ...]:
+def _running(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Block, ...]:
     charted = costliest(services, MOST_BARS)
     return (
         _replicas(services),
+        *classes_table(findings.plan, services),
         service_charts.demand_and_capacity(charted),
         *_steps(services),
         *drafts_table(services),
@@ -243,7 +245,30 @@ def _method(services: tuple[ServicePlan, ...]) -> str:
     shared = (
         "; where replicas of several kinds serve together, of all their requests" if mixed else ""
     )
-    return f"{source}{shared}; the model's range is meant to hold in {level} of cases."
+    return f"{source}{shared}; the model's range is meant to hold in {level} of cases{_range_of(services)}."
+
+
+def _range_of(services: tuple[ServicePlan, ...]) -> str:
+    """How the model's range was found, and which replicas have none above."""
+    groups = [g for _, g in _each(services)]
+    off = [g.predicted.step_factors for g in groups if g.predicted.step_factors is not None]
+    if not off:
+        return ""
+    low = rounding.significant(min(factors[0] for factors in off))
+    high = rounding.significant(max(factors[1] for factors in off))
+    text = f": this load with steps that take {low} to {high} times as long, queue included"
+    few = [g for g in groups if g.predicted.ttft_range_assumed]
+    if few:
+        text += (
+            f"; that of TTFT on {', '.join(dict.fromkeys(g.gpu for g in few))} is assumed: too few models "
+            "were timed to the first token there, so it reaches as far as on other vendors' devices"
+        )
+    behind = [g for g in groups if not g.predicted.keeps_up_if_slow]
+    if not behind:
+        return text
+    named = ", ".join(dict.fromkeys(g.name for g in behind)) if len(groups) > len(behind) else ""
+    noun = "replica" if len(behind) == 1 else "replicas"
+    return f"{text}; at the slow end the {noun}{f' ({named})' if named else ''} would not keep up"
 
 
 def goodput_text(goodput: float) -> str:

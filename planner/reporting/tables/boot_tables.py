@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from planner.reporting import rounding
-from planner.reporting.document import Column, Document, Items, Quantity, Section, Table
+from planner.reporting.document import Column, Document, Items, Quantity, Section, Table, rows_of
 from planner.sizing.boot_log.check import BootCheck
 from planner.sizing.boot_log.parts import PartCheck
 from planner.units import GIB
@@ -43,6 +43,7 @@ def check_document(check: BootCheck) -> Document:
         title=f"{deployment.model.name} on {check.log.engine} {version}",
         headline=deployment.label,
         sections=tuple(sections),
+        data=(_parts(check),),
     )
 
 
@@ -55,20 +56,23 @@ def check_mapping(check: BootCheck) -> dict[str, object]:
         "engine_version": check.log.version,
         "tensor_parallel": check.log.tensor_parallel,
         "log": asdict(check.log),
-        "parts": [
-            {
-                "part": part.part,
-                "unit": part.unit,
-                "planned": part.planned,
-                "printed": part.printed,
-                "difference": part.difference,
-                "comparable": part.comparable,
-                "explanation": part.explanation,
-            }
-            for part in check.parts
-        ],
+        "parts": _parts(check).records(),
         "assumptions": list(check.assumptions),
     }
+
+
+def _parts(check: BootCheck) -> Table:
+    """A row a part, exact, in its own unit."""
+    columns = (
+        Column("part", "Part"),
+        Column("unit", "Unit"),
+        Column("planned", "Planned", Quantity.NUMBER),
+        Column("printed", "Printed", Quantity.NUMBER),
+        Column("difference", "Difference", Quantity.CHANGE),
+        Column("comparable", "Comparable"),
+        Column("explanation", "Explanation"),
+    )
+    return Table("parts", "Every part", columns, rows_of(check.parts, columns))
 
 
 def _size(part: PartCheck, value: float | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from planner.reporting import rounding
 from planner.reporting.document import (
+    Cell,
     Column,
     Document,
     Items,
@@ -69,17 +70,17 @@ def _estimate_table(answer: QuickAnswer) -> Table:
     exact = answer.exact or {}
     estimate = answer.estimate
     rows = [
-        ("weights", rounding.fixed(estimate.weights_gb), rounding.fixed(exact.get("weights_gb"))),
-        ("KV cache", rounding.fixed(estimate.kv_gb), rounding.fixed(exact.get("kv_gb"))),
+        ("weights", estimate.weights_gb, exact.get("weights_gb")),
+        ("KV cache", estimate.kv_gb, exact.get("kv_gb")),
         (
             "with 20 % on top",
-            rounding.fixed(estimate.total_gb),
-            rounding.fixed(exact.get("total_gb")),
+            estimate.total_gb,
+            exact.get("total_gb"),
         ),
     ]
-    columns = [Column("part", "part"), Column("rule", "rule [GB]", Quantity.NUMBER)]
+    columns = [Column("part", "part"), Column("rule", "rule [GB]", Quantity.HUNDREDTHS)]
     if exact:
-        columns.append(Column("exact", "exact [GB]", Quantity.NUMBER))
+        columns.append(Column("exact", "exact [GB]", Quantity.HUNDREDTHS))
     formula = "(P D + B S L 2 H D) x 1.2"
     return Table("rule", formula, tuple(columns), tuple(row[: len(columns)] for row in rows))
 
@@ -90,14 +91,14 @@ def _precision_table(params: float) -> Table:
         "Weights by precision",
         (
             Column("precision", "precision"),
-            Column("plain", "weights [GB]", Quantity.NUMBER),
-            Column("redundant", f"x {BUFFER:g} [GB]", Quantity.NUMBER),
+            Column("plain", "weights [GB]", Quantity.HUNDREDTHS),
+            Column("redundant", f"x {BUFFER:g} [GB]", Quantity.HUNDREDTHS),
         ),
         tuple(
             (
                 name,
-                rounding.fixed(weights_gb(params, size)),
-                rounding.fixed(weights_gb(params, size, BUFFER)),
+                weights_gb(params, size),
+                weights_gb(params, size, BUFFER),
             )
             for name, size in BYTES_PER_PARAMETER.items()
         ),
@@ -109,24 +110,22 @@ def _pool_table(pool: QuickPool) -> Table:
         "pool",
         "KV pool: GPU x 0.9 - weights - 2 GB",
         (
-            Column("pool", "pool [GB]", Quantity.NUMBER),
+            Column("pool", "pool [GB]", Quantity.HUNDREDTHS),
             Column("bytes_per_token", "B a token", Quantity.COUNT),
             Column("tokens", "tokens", Quantity.COUNT),
             Column("sequences", "sequences", Quantity.COUNT),
         ),
-        ((rounding.fixed(pool.pool_gb), pool.bytes_per_token, pool.tokens, pool.sequences),),
+        ((pool.pool_gb, pool.bytes_per_token, pool.tokens, pool.sequences),),
     )
 
 
 def nanochat_document(memory: NanochatMemory, notes: Sequence[str]) -> Document:
     """``planner memory nanochat``."""
-    rows = tuple(
-        (name.replace("_", " "), rounding.fixed(size, 3)) for name, size in memory.in_gb().items()
-    )
+    rows = tuple((name.replace("_", " "), size) for name, size in memory.in_gb().items())
     table = Table(
         "nanochat",
         f"Serving memory of nanochat d{memory.depth}",
-        (Column("part", "part"), Column("gb", "GB", Quantity.NUMBER)),
+        (Column("part", "part"), Column("gb", "GB", Quantity.THOUSANDTHS)),
         rows,
     )
     return Document(
@@ -152,31 +151,6 @@ def training_document(
     model: str, job: TrainingJob, memory: TrainingMemory, gpu: str | None, notes: Sequence[str]
 ) -> Document:
     """``planner memory training``: each GPU's parts, and the rules of thumb beside them."""
-    rows = [(part, rounding.fixed(size / GIB)) for part, size in memory.parts_bytes().items()]
-    rows.append(("total", rounding.fixed(memory.total_bytes / GIB)))
-    low, high = memory.rule_of_thumb_gb
-    rule = (
-        rounding.fixed(low, 0)
-        if low == high
-        else f"{rounding.fixed(low, 0)} to {rounding.fixed(high, 0)}"
-    )
-    whole = memory.total_bytes * memory.gpus / GB
-    compare = Table(
-        "rules",
-        "Beside the rules",
-        (Column("what", "what"), Column("gb", "GB", Quantity.NUMBER)),
-        (
-            (
-                f"exact, over {counted(memory.gpus, 'GPU')}",
-                rounding.fixed(whole, 0),
-            ),
-            (f"rule of thumb for {job.method.value} fine-tuning", rule),
-            (
-                "activations by the published GPT formula, one rank",
-                rounding.fixed(memory.published_activations_bytes / GB, 1),
-            ),
-        ),
-    )
     fit = ""
     if gpu is not None:
         verdict = "fits" if memory.fits else "does not fit"
@@ -191,23 +165,41 @@ def training_document(
         headline=f"{rounding.fixed(memory.total_bytes / GIB)} GiB on each of "
         f"{counted(memory.gpus, 'GPU')}{fit}",
         sections=(
-            Section(
-                "parts",
-                "Each GPU",
-                (
-                    Table(
-                        "parts",
-                        f"TP{job.tensor_parallel} PP{job.pipeline_parallel} DP{job.data_parallel}, "
-                        f"ZeRO {job.zero}, {job.batch} x {job.seq_tokens:,} tokens, recompute "
-                        f"{job.recompute.value}",
-                        (Column("part", "part"), Column("gib", "GiB", Quantity.NUMBER)),
-                        tuple(rows),
-                        f"{memory.trainable_parameters / 1e6:,.1f} M trainable parameters.",
-                    ),
-                ),
-            ),
-            Section("rules", "Rules", (compare,)),
+            Section("parts", "Each GPU", (_training_parts(job, memory),)),
+            Section("rules", "Rules", (_training_rules(job, memory),)),
             _notes(notes),
+        ),
+    )
+
+
+def _training_parts(job: TrainingJob, memory: TrainingMemory) -> Table:
+    rows = [(part, size / GIB) for part, size in memory.parts_bytes().items()]
+    return Table(
+        "parts",
+        f"TP{job.tensor_parallel} PP{job.pipeline_parallel} DP{job.data_parallel}, "
+        f"ZeRO {job.zero}, {job.batch} x {job.seq_tokens:,} tokens, recompute "
+        f"{job.recompute.value}",
+        (Column("part", "part"), Column("gib", "GiB", Quantity.HUNDREDTHS)),
+        (*rows, ("total", memory.total_bytes / GIB)),
+        f"{memory.trainable_parameters / 1e6:,.1f} M trainable parameters.",
+    )
+
+
+def _training_rules(job: TrainingJob, memory: TrainingMemory) -> Table:
+    low, high = (rounding.fixed(gb, 0) for gb in memory.rule_of_thumb_gb)
+    rule = low if low == high else f"{low} to {high}"
+    published = rounding.fixed(memory.published_activations_bytes / GB, 1)
+    return Table(
+        "rules",
+        "Beside the rules",
+        (Column("what", "what"), Column("gb", "GB", Quantity.NUMBER)),
+        (
+            (
+                f"exact, over {counted(memory.gpus, 'GPU')}",
+                rounding.fixed(memory.total_bytes * memory.gpus / GB, 0),
+            ),
+            (f"rule of thumb for {job.method.value} fine-tuning", rule),
+            ("activations by the published GPT formula, one rank", published),
         ),
     )
 
@@ -239,16 +231,13 @@ def training_mapping(
 
 def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]) -> Document:
     """``planner memory measured-vs-theory``."""
-    rows: list[tuple[str, str, str]] = [
-        ("exact weights", rounding.fixed(result.exact_gib, 3), " "),
-        ("stated theory", rounding.fixed(result.stated_gib, 3), " "),
-        (
-            "measured weights",
-            rounding.fixed(result.measured_gib, 3),
-            f"{_percent(result.over_stated)} of stated, {_percent(result.over_exact)} of exact",
-        ),
-        ("driver-reported", rounding.fixed(result.driver_gib), " "),
-        ("  beyond weights and overhead", rounding.fixed(result.unexplained_gib), " "),
+    over = f"{_percent(result.over_stated)} of stated, {_percent(result.over_exact)} of exact"
+    rows: list[tuple[str, float | Cell | None, str]] = [
+        ("exact weights", result.exact_gib, " "),
+        ("stated theory", result.stated_gib, " "),
+        ("measured weights", result.measured_gib, over),
+        ("driver-reported", _known(result.driver_gib), " "),
+        ("  beyond weights and overhead", _known(result.unexplained_gib), " "),
     ]
     tables = [
         Table(
@@ -256,10 +245,10 @@ def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]
             "Weights",
             (
                 Column("what", "what"),
-                Column("gib", "GiB", Quantity.NUMBER),
+                Column("gib", "GiB", Quantity.THOUSANDTHS),
                 Column("against", "against theory"),
             ),
-            tuple(row for row in rows if row[1] != rounding.UNKNOWN),
+            tuple(row for row in rows if row[1] is not None),
         )
     ]
     if result.points:
@@ -275,13 +264,10 @@ def measured_document(model: str, result: MeasuredVsTheory, notes: Sequence[str]
                 "Memory beside the weights",
                 (
                     Column("tokens", "tokens", Quantity.COUNT),
-                    Column("gib", "GiB", Quantity.NUMBER),
-                    Column("mib_per_token", "MiB a token", Quantity.NUMBER),
+                    Column("gib", "GiB", Quantity.THOUSANDTHS),
+                    Column("mib_per_token", "MiB a token", Quantity.HUNDREDTHS),
                 ),
-                tuple(
-                    (p.tokens, rounding.fixed(p.overhead_gib, 3), rounding.fixed(p.mib_per_token))
-                    for p in result.points
-                ),
+                tuple((p.tokens, p.overhead_gib, p.mib_per_token) for p in result.points),
                 fit,
             )
         )
@@ -314,6 +300,11 @@ def measured_mapping(
         "overhead_fixed_gib": result.fixed_gib,
         "notes": list(notes),
     }
+
+
+def _known(gib: float | None) -> Cell | None:
+    """To two decimals, as a driver's figure deserves."""
+    return None if gib is None else Cell(gib, Quantity.HUNDREDTHS)
 
 
 def _percent(ratio: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from planner.reporting import rounding
-from planner.reporting.document import Column, Document, Quantity, Section, Table
+from planner.reporting.document import Column, Document, Quantity, Section, Table, rows_of
 from planner.sizing.fits import FitQuestion, FitVerdict, GpuFit
 from planner.units import counted
 
@@ -26,6 +26,7 @@ def fits_document(fits: Sequence[GpuFit], ask: FitQuestion, *, by_model: bool) -
         headline="",
         sections=tuple(Section(table.key, table.title, (table,)) for table in tables),
         footer=(legend,),
+        data=(_every_fit(fits),),
     )
 
 
@@ -36,22 +37,32 @@ def fits_mapping(fits: Sequence[GpuFit], ask: FitQuestion) -> dict[str, object]:
         "kv_cache": ask.kv_cache.name,
         "context_tokens": ask.context_tokens,
         "concurrency": ask.concurrency,
-        "fits": [
-            {
-                "model": fit.model,
-                "gpu": fit.gpu,
-                "gpus": fit.gpus,
-                "precision": fit.precision,
-                "weights": fit.weights,
-                "verdict": fit.verdict.value,
-                "tokens_left": fit.tokens,
-                "sequences_left": fit.sequences,
-                "layout": fit.layout,
-                "reason": fit.reason,
-            }
-            for fit in fits
-        ],
+        "fits": _every_fit(fits).records(),
     }
+
+
+def _every_fit(fits: Sequence[GpuFit]) -> Table:
+    """A row for each GPU type, number of them and format, with the reason where it does not fit."""
+    columns = (
+        Column("model", "Model"),
+        Column("gpu", "GPU"),
+        Column("gpus", "GPUs", Quantity.COUNT),
+        Column("precision", "Precision"),
+        Column("weights", "Weights"),
+        Column("verdict", "Verdict"),
+        Column("tokens_left", "Tokens left", Quantity.COUNT),
+        Column("sequences_left", "Sequences left", Quantity.COUNT),
+        Column("layout", "Layout"),
+        Column("reason", "Reason"),
+    )
+    rows = rows_of(
+        fits,
+        columns,
+        verdict=lambda fit: fit.verdict.value,
+        tokens_left=lambda fit: fit.tokens,
+        sequences_left=lambda fit: fit.sequences,
+    )
+    return Table("fits", "Every fit", columns, rows)
 
 
 def _fits_table(fits: Sequence[GpuFit], weights: str, by_model: bool) -> Table:

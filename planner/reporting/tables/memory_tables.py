@@ -101,8 +101,8 @@ def _counted(parameters: ParameterCount) -> str:
 
 def _model_table(result: ModelMemory) -> Table:
     parameters = result.parameters
-    rows = [
-        ("language model", parameters.total, rounding.fixed(result.weights_bytes / GIB)),
+    rows: list[tuple[str, int, float | str]] = [
+        ("language model", parameters.total, result.weights_bytes / GIB),
     ]
     if parameters.active != parameters.total:
         rows.append(("  of it active per token", parameters.active, " "))
@@ -111,7 +111,7 @@ def _model_table(result: ModelMemory) -> Table:
             (
                 "vision or audio encoder",
                 parameters.vision,
-                rounding.fixed(result.vision_bytes / GIB),
+                result.vision_bytes / GIB,
             )
         )
     if parameters.mtp:
@@ -122,7 +122,7 @@ def _model_table(result: ModelMemory) -> Table:
         (
             Column("part", "part"),
             Column("parameters", "parameters", Quantity.COUNT),
-            Column("gib", "GiB", Quantity.NUMBER),
+            Column("gib", "GiB", Quantity.HUNDREDTHS),
         ),
         tuple(rows),
     )
@@ -154,16 +154,16 @@ def _partition_table(result: ModelMemory) -> Table:
     assert layout is not None
     assert deployment is not None
     rows = [
-        (MEMORY_PARTS[part], rounding.fixed(size / GIB), size / layout.total_bytes)
+        (MEMORY_PARTS[part], size / GIB, size / layout.total_bytes)
         for part, size in layout.parts_bytes().items()
     ]
-    rows.append((WHOLE_GPU, rounding.fixed(layout.total_bytes / GIB), 1.0))
+    rows.append((WHOLE_GPU, layout.total_bytes / GIB, 1.0))
     return Table(
         "partition",
         f"Memory of each GPU: {deployment.label}",
         (
             Column("part", "part"),
-            Column("gib", "GiB", Quantity.NUMBER),
+            Column("gib", "GiB", Quantity.HUNDREDTHS),
             Column("share", "share", Quantity.SHARE),
         ),
         tuple(rows),

@@ -27,7 +27,9 @@ from planner.serving.closed_form.percentiles_at_rate import latencies_at
 from planner.serving.closed_form.rate_states import (
     LADDER,
     WHOLE,
+    RatePlace,
     RateStates,
+    solve_rates_together,
     solve_together,
 )
 from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
@@ -144,6 +146,10 @@ def solve_ahead(wanted: Sequence[tuple[RateStates, Slo]]) -> None:
     solve_together(
         [(s, at - 1, _single(slo)) for s, at, slo in inside if at is not None and at > 0]
     )
+    places = [(states, _place_of(states, slo)) for states, slo in wanted]
+    solve_rates_together(
+        [(states, at.qps) for states, at in places if at is not None and at.around is None]
+    )
 
 
 def _single(slo: Slo) -> Sequence[Target]:
@@ -160,16 +166,31 @@ def first_failing(states: RateStates, slo: Slo) -> int | None:
 
 def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     """The highest rate at which every target holds, read from states that are known already."""
+    place = _place_of(states, slo)
+    if place is None:
+        return _under_the_floor(states.curves, slo, ladder_margins(states, slo))
+    around = place.around or states.at_rate(place.qps)
+    return _at(around, slo, place.qps, place.limited_by, states.ceiling)
+
+
+def _place_of(states: RateStates, slo: Slo) -> RatePlace | None:
+    """``_found_place``, found once where it is read twice under the same targets."""
+    if states.placed is None or states.placed[0] is not slo:
+        states.placed = slo, _found_place(states, slo)
+    return states.placed[1]
+
+
+def _found_place(states: RateStates, slo: Slo) -> RatePlace | None:
+    """Where the highest rate lies at which every target holds; None where none does."""
     curves, ceiling, bound = states.curves, states.ceiling, states.bound
     rates = states.rates
     margins = ladder_margins(states, slo)
     worst = worst_margin(margins)
     if worst[0] > 0:
-        return _under_the_floor(curves, slo, margins)
+        return None
     fails = np.flatnonzero(worst > 0)
     if not len(fails):
-        rate = _kept_up(float(rates[-1]), states, slo)
-        return _at(states.at(np.array([rate])), slo, rate, bound, ceiling)
+        return RatePlace(_kept_up(float(rates[-1]), states, slo), bound, None)
     interval = int(fails[0]) - 1
     around = states.between(interval)
     fine = around.rate_qps
@@ -184,9 +205,8 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
         key = bound
     kept_up = _kept_up(qps, states, slo)
     if kept_up < qps or not around.stable[i] or around.waiting[i] > FEW_WAIT * curves.slots:
-        qps = kept_up
-        around = states.at(np.array([qps]))  # too steep to read between
-    return _at(around, slo, qps, key, ceiling)
+        return RatePlace(kept_up, key, None)  # too steep to read between
+    return RatePlace(qps, key, around)
 
 
 def _kept_up(qps: float, states: RateStates, slo: Slo) -> float:
@@ -306,26 +326,18 @@ def _at(s: SteadyState, slo: Slo, qps: float, limited_by: LimitedBy, ceiling: fl
 def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, Floats]) -> Capacity:
     """Name the target that even an idle replica misses, with what it needs."""
     key = max(margins, key=lambda k: float(margins[k][0]))
-    c = curves
-    own = c.own_s[0]
-    at = int(np.searchsorted(np.cumsum(c.nodes.prompt_weight), 0.99))
-    needs = {
-        "ttft": float(own[min(at, len(own) - 1)]) + c.admission_s,
-        "tpot": float(c.decode_s[0]) / c.tokens_per_step,
-        "itl": float(c.decode_s[0]),
-        "e2e": float(own.max() + c.decode_s[0] * (c.nodes.output.max() - 1) / c.tokens_per_step),
-    }
+    needs = {t.key: _idle_s(curves, t) for t in slo.targets}
     target = next((t for t in slo.targets if t.key == key), None)
-    missed = [t for t in slo.targets if needs[t.metric] > t.seconds]
+    missed = [t for t in slo.targets if needs[t.key] > t.seconds]
     if (
         target is not None and missed
     ):  # by far too late is as late as late: the ratio tells them apart
-        target = max(missed, key=lambda t: needs[t.metric] / t.seconds)
+        target = max(missed, key=lambda t: needs[t.key] / t.seconds)
         key = target.key
     if target is None:
         text = ", ".join(f"{t.key} {exact(t.seconds)}" for t in slo.targets)
         return _none(key, f"an idle replica does not meet {text} often enough")
-    need = needs[target.metric]
+    need = needs[target.key]
     why = "is under" if target.seconds < need else "leaves no room above"
     return _none(
         key,
@@ -333,6 +345,24 @@ def _under_the_floor(curves: ReplicaCurves, slo: Slo, margins: dict[LimitedBy, F
         "request is predicted to need",
         {key: need},
     )
+
+
+def _idle_s(c: ReplicaCurves, target: Target) -> float:
+    """What an idle replica needs for the requests that a target is of [s]."""
+    nodes = c.nodes
+    if nodes.classes is not None and target.request_class:
+        nodes = nodes.of_class(nodes.classes.number(target.request_class))
+    mine = nodes.prompt_weight > 0
+    own, weight = c.own_s[0][mine], nodes.prompt_weight[mine]
+    at = int(np.searchsorted(np.cumsum(weight), 0.99))
+    longest = float(nodes.output[nodes.output_weight > 0].max())
+    needs: dict[Metric, float] = {
+        "ttft": float(own[min(at, len(own) - 1)]) + c.admission_s,
+        "tpot": float(c.decode_s[0]) / c.tokens_per_step,
+        "itl": float(c.decode_s[0]),
+        "e2e": float(own.max() + c.decode_s[0] * (longest - 1) / c.tokens_per_step),
+    }
+    return needs[target.metric]
 
 
 def _none(

@@ -13,8 +13,8 @@ Floats = NDArray[np.float64]
 class LatencyPercentiles(Mapping[str, float]):
     """Percentiles [s] by key, such as ``ttft_p99``.
 
-    wanted: percentiles by metric. percentiles: those of one metric [s], in the order requested; none
-    where the metric is undefined.
+    wanted: percentiles by metric (``ttft``, of a request class ``chat/ttft``). percentiles: those of one
+    metric [s], in the order requested; none where the metric is undefined.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class LatencyPercentiles(Mapping[str, float]):
         return self._known[metric]
 
     def __getitem__(self, key: str) -> float:
-        metric = key.partition("_")[0]
+        metric = key.rpartition("_p")[0]
         if metric not in self._wanted:
             raise KeyError(key)
         return self._of(metric)[key]

@@ -7,7 +7,8 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scenario.slo import Slo
+from planner.scenario.slo import Slo, class_of, class_target, metric_of
+from planner.serving.closed_form.class_waits import of_class
 from planner.serving.closed_form.latency_percentiles import LatencyPercentiles
 from planner.serving.closed_form.rate_states import LATE
 from planner.serving.closed_form.replica_curves import ReplicaCurves
@@ -28,17 +29,23 @@ def latencies_at(
     ``qps``: requests of one replica [requests/s]. ``arrival_cv``: standard deviation over mean of the
     gaps between requests.
     """
-    wanted: dict[str, set[float]] = {m: set(REPORTED) for m in ("ttft", "tpot", "e2e")}
+    classes = curves.nodes.classes
+    names = ("", *(classes.names if classes else ()))
+    wanted: dict[str, set[float]] = {
+        class_target(name, m): set(REPORTED) for name in names for m in ("ttft", "tpot", "e2e")
+    }
     for target in slo.targets:
-        wanted.setdefault(target.metric, set()).add(target.percentile)
+        metric = class_target(target.request_class, target.metric)
+        wanted.setdefault(metric, set()).add(target.percentile)
     there = _OneRate(curves, qps, arrival_cv)
 
     def percentiles(metric: str, requested: Floats) -> tuple[float, ...]:
         found = there.percentiles(metric, tuple(requested.tolist()))
-        if metric != "e2e":
+        if metric_of(metric) != "e2e":
             return found
         # no request ends before its first token
-        first = there.percentiles("ttft", tuple(requested.tolist()))
+        own = class_target(class_of(metric), "ttft")
+        first = there.percentiles(own, tuple(requested.tolist()))
         return tuple(max(pair) for pair in zip(found, first, strict=True))
 
     return LatencyPercentiles(wanted, percentiles)
@@ -65,8 +72,9 @@ class _OneRate:
         ``WIDEST_S`` where it is not reached by then, as at a rate beyond what the replica can keep up with.
         """
         percentiles = np.array(requested)
+        metric, name = metric_of(metric), class_of(metric)
         each = GRID // len(percentiles)
-        copies = self._copies(each * len(percentiles))
+        copies = of_class(self._copies(each * len(percentiles)), name)
 
         def late(seconds: Floats) -> Floats:
             return np.asarray((copies.share * LATE[metric](copies, seconds)).sum(axis=1))
@@ -78,7 +86,8 @@ class _OneRate:
         rows = np.arange(len(percentiles))
         # no time is long enough where the queue grows without end
         ever = [bool((tails[row] <= allowed[row]).any()) for row in rows]
-        if metric == "tpot" and self._curves.nodes.output.max() <= 1:
+        nodes = copies.rows.nodes
+        if metric == "tpot" and nodes.output[nodes.output_weight > 0].max() <= 1:
             return ()
         for _ in range(2):
             above = np.clip(np.argmax(tails <= allowed, axis=1), 1, points.shape[1] - 1)

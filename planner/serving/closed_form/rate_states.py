@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.performance.steps import StepModel
-from planner.scenario.slo import Slo, Target
+from planner.scenario.slo import Metric, Slo, Target
 from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form import bounds
+from planner.serving.closed_form.class_waits import of_class
 from planner.serving.closed_form.latency_tails import (
     late_ends,
     late_first_tokens,
@@ -67,12 +68,22 @@ class _Shared:
     place: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RatePlace:
+    """A rate [requests/s] and what limits it; ``around``: states it lies between, None where too steep."""
+
+    qps: float
+    limited_by: LimitedBy
+    around: SteadyState | None
+
+
 class RateStates:
     """One replica under one load, at a ladder of rates and at finer ones where requested.
 
     ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which. ``seconds``: of
     the replica's grid, where they are known (``grid_seconds``). ``judged``: the ladder's margins under the
-    targets asked last. ``again_s``: prefill that a request causes a second time where the pool is full [s].
+    targets asked last; ``placed``: where their highest rate lies, None where none holds. ``again_s``: prefill
+    that a request causes a second time where the pool is full [s].
     """
 
     def __init__(
@@ -92,9 +103,11 @@ class RateStates:
         self.again_s = recomputation_s(self.curves, limits, lengths)
         self.rates = self.ceiling * LADDER
         self._states: dict[int, SteadyState] = {}
-        self._late: dict[tuple[int, str, float], Floats] = {}
+        self._late: dict[tuple[int, Metric, str, float], Floats] = {}
         self._shared: dict[int, _Shared] = {}
+        self._alone: dict[float, SteadyState] = {}
         self.judged: tuple[Slo, dict[LimitedBy, Floats]] | None = None
+        self.placed: tuple[Slo, RatePlace | None] | None = None
 
     def ladder(self) -> SteadyState:
         """The states at ``rates``."""
@@ -108,12 +121,20 @@ class RateStates:
         """The states at any rates [requests/s], not kept."""
         return steady_state(self.curves, rates, self.arrival_cv)
 
+    def at_rate(self, qps: float) -> SteadyState:
+        """The states at one rate [requests/s], those solved together with others if there are any."""
+        return self._alone.pop(qps, None) or self.at(np.array([qps]))
+
+    def keep_rate(self, qps: float, states: SteadyState) -> None:
+        """Take the states at one rate [requests/s], solved together with others, until they are read."""
+        self._alone = {qps: states}
+
     def late_share(self, target: Target, interval: int = WHOLE) -> Floats:
         """Share of requests later than the target, at the ladder's rates or at those of an interval."""
-        key = (interval, target.metric, target.seconds)
+        key = _named(interval, target)
         if key not in self._late:
             states = self._at(interval)
-            late = late_by_state(states, target.metric, target.seconds)
+            late = late_by_state(states, target, target.seconds)
             self._late[key] = (states.share * late).sum(axis=1)
         return self._late[key]
 
@@ -129,7 +150,7 @@ class RateStates:
 
     def lacks(self, interval: int, targets: Sequence[Target]) -> bool:
         """Whether the share late for any of the targets is new there."""
-        return any((interval, t.metric, t.seconds) not in self._late for t in targets)
+        return any(_named(interval, t) not in self._late for t in targets)
 
     def shared(self, interval: int) -> _Shared | None:
         """The states that were solved together with others, where they were."""
@@ -141,12 +162,16 @@ class RateStates:
 
     def keep_late(self, interval: int, target: Target, share: Floats) -> None:
         """Take the share late for a target."""
-        self._late[interval, target.metric, target.seconds] = share
+        self._late[_named(interval, target)] = share
 
     def _at(self, interval: int) -> SteadyState:
         if interval not in self._states:
             self._states[interval] = self.at(self.rates_in(interval))
         return self._states[interval]
+
+
+def _named(interval: int, target: Target) -> tuple[int, Metric, str, float]:
+    return interval, target.metric, target.request_class, target.seconds
 
 
 Wanted = tuple[RateStates, int, Sequence[Target]]
@@ -173,10 +198,29 @@ def solve_together(wanted: Sequence[Wanted]) -> None:
         states, interval, targets = one
         shared = states.shared(interval)
         if shared is not None and states.lacks(interval, targets):
-            metrics = tuple(t.metric for t in targets)
+            metrics = tuple((t.metric, t.request_class) for t in targets)
             again.setdefault((id(shared.states), metrics), []).append((one, shared))
     for known in again.values():
         _judge_group(known)
+
+
+def solve_rates_together(wanted: Sequence[tuple[RateStates, float]]) -> None:
+    """Solve replicas at one rate each; the numbers are those of each alone.
+
+    wanted: replicas, and their rates [requests/s].
+    """
+    groups: dict[Hashable, list[tuple[RateStates, float]]] = {}
+    for one in wanted:
+        groups.setdefault((equal(one[0].curves), one[0].arrival_cv), []).append(one)
+    for group in groups.values():
+        group.sort(key=lambda one: len(one[0].curves.state))
+        for k in range(0, len(group), TOGETHER * len(LADDER)):
+            some = group[k : k + TOGETHER * len(LADDER)]
+            curves = [states.curves for states, _ in some]
+            rates = [np.array([qps]) for _, qps in some]
+            together = solved_together(curves, rates, some[0][0].arrival_cv)
+            for (states, qps), alone in zip(some, apart(together, curves), strict=True):
+                states.keep_rate(qps, alone)
 
 
 def _solve_group(group: Sequence[Wanted]) -> None:
@@ -189,7 +233,8 @@ def _solve_group(group: Sequence[Wanted]) -> None:
         states.keep(interval, alone, _Shared(small, curves, k))
     by_metrics: dict[Hashable, list[tuple[Wanted, int]]] = {}
     for k, one in enumerate(group):
-        by_metrics.setdefault(tuple(t.metric for t in one[2]), []).append((one, k))
+        judged = tuple((t.metric, t.request_class) for t in one[2])
+        by_metrics.setdefault(judged, []).append((one, k))
     for members in by_metrics.values():
         _judge(together, members)
 
@@ -216,19 +261,20 @@ def _judge(together: SteadyState, members: Sequence[tuple[Wanted, int]]) -> None
         for (_, _, targets), place in members:
             seconds[place] = targets[j].seconds
         each = len(together.rate_qps) // size
-        late = late_by_state(together, first.metric, np.repeat(seconds, each))
+        late = late_by_state(together, first, np.repeat(seconds, each))
         shares = together.rows.added(together.share * late).reshape(size, -1)
         for (states, interval, targets), place in members:
             states.keep_late(interval, targets[j], shares[place])
 
 
-def late_by_state(states: SteadyState, metric: str, seconds: Floats | float) -> Floats:
+def late_by_state(states: SteadyState, target: Target, seconds: Floats | float) -> Floats:
     """Share of late requests by (rate, state); gaps weigh the tokens of a state and may exceed 1.
 
-    ``seconds``: the target [s], or one for each rate.
+    ``seconds``: in place of the target's own [s], or one for each rate.
     """
-    cap = float("inf") if metric == "itl" else 1.0
-    return np.asarray(np.minimum(LATE[metric](states, seconds), cap))
+    cap = float("inf") if target.metric == "itl" else 1.0
+    seen = of_class(states, target.request_class)
+    return np.asarray(np.minimum(LATE[target.metric](seen, seconds), cap))
 
 
 def ceiling_of(c: ReplicaCurves) -> tuple[float, CapacityLimit]:

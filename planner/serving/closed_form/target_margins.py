@@ -40,7 +40,7 @@ def margins_at(states: RateStates, slo: Slo, interval: int = WHOLE) -> dict[Limi
     if slo.goodput is not None:
         met = np.ones(s.share.shape)
         for target in slo.targets:
-            met = met * (1 - np.minimum(late_by_state(s, target.metric, target.seconds), 1.0))
+            met = met * (1 - np.minimum(late_by_state(s, target, target.seconds), 1.0))
         out[CapacityLimit.GOODPUT] = (1 - (s.share * met).sum(axis=1)) / (1 - slo.goodput) - 1
         return out
     for target in slo.targets:

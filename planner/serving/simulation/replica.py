@@ -1,9 +1,8 @@
 """The state of one replica between engine steps: who waits, who runs, and what their KV occupies.
 
 A scheduler (``planner.serving.simulation.schedulers``) looks at the state and composes the next ``Step``; the
-replica commits it. Time is the caller's: nothing here depends on how long a step takes, so the same
-code runs an open-loop simulation and a closed-loop measurement. Decode steps in which nothing
-joins or leaves are one ``Step`` with ``steps`` > 1.
+replica commits it. Time is the caller's: the same code runs an open-loop simulation and a closed-loop
+measurement. Decode steps in which nothing joins or leaves are one ``Step`` with ``steps`` > 1.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Protocol
 from planner.serving.limits import ReplicaLimits
 from planner.serving.simulation.history_cache import HistoryCache
 from planner.serving.simulation.prefix_cache import PrefixCache
-from planner.serving.simulation.sequence import Observer, ScheduledStep, Sequence
+from planner.serving.simulation.sequence import Observer, ScheduledStep, Sequence, WaitingQueue
 
 
 class Composer(Protocol):
@@ -41,7 +40,7 @@ class Replica:
         self.composer = composer
         self.cache = cache
         self.histories = histories
-        self.waiting: deque[Sequence] = deque()
+        self.waiting: WaitingQueue = deque()
         self.prefilling: list[Sequence] = []
         self.decoding = 0
         self.in_flight = 0  # that wait or run
@@ -251,8 +250,8 @@ class Replica:
         sequence.shared += fresh
         sequence.blocks -= len(fresh) * cache.unit_blocks
 
-    def preempt_latest(self, requeue_last: bool = False) -> None:
-        """Push the most recently admitted sequence back to the queue's head (or end); it starts over."""
+    def preempt_latest(self, requeue_last: bool = False) -> bool:
+        """Push the latest admitted back to the queue's head (or end); True: a step may have counted on it."""
         admitted = self._admitted
         while admitted[-1].order < 0:
             admitted.pop()
@@ -273,6 +272,7 @@ class Replica:
             self.waiting.append(sequence)
         else:
             self.waiting.appendleft(sequence)
+        return False
 
     # ---- what the caller does
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ class Requests:
     conversations, with the block ids of their histories. ``answered``: ids go on through the answer, whose
     blocks stay in the cache as well. ``calls``: of each, the first request of the call
     that brought it, None where each comes alone; those of a call follow each other, at one time.
+    ``classes``: the number of each one's request class; ``levels``: where its priority ranks, 0 is served
+    first; None where all wait alike.
     """
 
     arrival_s: Floats
@@ -39,6 +41,8 @@ class Requests:
     recorded: bool = False
     calls: Ints | None = None
     answered: bool = False
+    classes: Ints | None = None
+    levels: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.arrival_s)
@@ -110,9 +114,19 @@ def open_loop(
     expected = rate_qps * seconds
     count = int(expected + 6 * math.sqrt(expected) * max(1.0, arrival_cv(arrivals)) + 16)
     times = np.cumsum(interarrival_times(arrivals, rate_qps, count, gaps_rng))
-    prompt, output = lengths.sample(count, lengths_rng)
-    kept = int(np.searchsorted(times, seconds))
-    return Requests(times[:kept], prompt[:kept], output[:kept])
+    chosen = lengths.draw(count, lengths_rng)
+    return drawn(lengths, chosen[: int(np.searchsorted(times, seconds))], times)
+
+
+def drawn(lengths: JointLengths, chosen: Ints, times: Floats) -> Requests:
+    """The ``chosen`` pairs as requests that arrive at ``times`` [s], with their classes."""
+    found = Requests(times[: len(chosen)], lengths.prompt[chosen], lengths.output[chosen])
+    mix = lengths.mix
+    if mix is None:
+        return found
+    number = mix.number[chosen]
+    levels = np.array(mix.levels, dtype=np.int64)[number] if mix.by_priority else None
+    return replace(found, classes=number, levels=levels)
 
 
 def open_loop_calls(

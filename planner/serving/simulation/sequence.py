@@ -14,7 +14,8 @@ class Sequence:
     kept: blocks of it that outlive a preemption in the prefix cache; prefix: ids of its prompt's blocks,
     answered: whether of its answer's too; found: how many of them the cache held when last asked;
     shared: those it uses, whose blocks the cache
-    counts once for all; conversation: whose turn it is, -1 for a request of its own.
+    counts once for all; conversation: whose turn it is, -1 for a request of its own; level: where its
+    priority ranks, 0 is served first.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Sequence:
         "generated",
         "index",
         "kept",
+        "level",
         "order",
         "output",
         "pending",
@@ -66,6 +68,7 @@ class Sequence:
         self.order = 0
         self.preemptions = 0
         self.answered = False
+        self.level = 0
 
     @property
     def total(self) -> int:
@@ -137,3 +140,13 @@ class Observer(Protocol):
 
     def finished(self, sequence: Sequence) -> None:
         """The last token was sampled with this step."""
+
+
+class WaitingQueue(Protocol):
+    """What waits for a place in the batch, the next one first; a deque where all are alike."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> Sequence: ...
+    def popleft(self) -> Sequence: ...
+    def append(self, sequence: Sequence, /) -> None: ...
+    def appendleft(self, sequence: Sequence, /) -> None: ...

@@ -15,7 +15,7 @@ import numpy as np
 
 from planner.errors import InputError
 from planner.scenario.schema import Service
-from planner.scenario.slo import metric_of
+from planner.scenario.slo import class_of, class_target, metric_of
 from planner.serving.limits import replica_limits
 from planner.serving.placed import Placed
 from planner.serving.simulation.conversation_requests import conversation_requests
@@ -25,7 +25,7 @@ from planner.serving.simulation.replica_groups import (
     unit_group,
     with_scaling,
 )
-from planner.serving.simulation.requests import Requests, open_loop, open_loop_calls
+from planner.serving.simulation.requests import Requests, drawn, open_loop, open_loop_calls
 from planner.serving.simulation.simulation_result import Estimate, Study, TargetOutcome
 from planner.serving.simulation.simulator import simulate as simulate_requests
 from planner.serving.simulation.window import Window, window_for
@@ -80,9 +80,15 @@ class SimulatedService:
 
 @dataclass(frozen=True, slots=True)
 class StudiedService(SimulatedService):
-    """The same with every request of the simulation."""
+    """The same with every request of the simulation, and the names of their classes."""
 
     study: Study
+    request_classes: tuple[str, ...] = ()
+
+    @property
+    def by_class(self) -> dict[str, Study]:
+        """The requests of each class alone."""
+        return {name: self.study.of_class(k) for k, name in enumerate(self.request_classes)}
 
 
 class Simulate(Protocol):
@@ -182,7 +188,7 @@ def _by_kind(judged: StudiedService, kinds: Sequence[range]) -> tuple[dict[str, 
         estimates = {
             key: own.percentile(metric_of(key), float(key.rpartition("_p")[2]))
             for key in judged.percentiles
-            if metric_of(key) != "itl"
+            if metric_of(key) != "itl" and not class_of(key)
         }
         found.append({key: e.value_s for key, e in estimates.items() if e.requests})
     return tuple(found)
@@ -213,6 +219,13 @@ def replay_service(
 
     ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
     """
+    if service.classes:
+        raise InputError(
+            "given requests do not say which class they are of",
+            where=service.name,
+            found=f"classes: {', '.join(c.name for c in service.classes)}",
+            action="simulate the service's own requests, or leave classes out of a copy of the scenario",
+        )
     groups = groups_of(placed)
     if kv_pool_tokens is not None:
         groups = [_with_pool(g, kv_pool_tokens) for g in groups]
@@ -258,10 +271,11 @@ def closed_loop_service(
             action="leave --concurrency out, or simulate with --set prompts_per_call=1",
         )
     count = CLOSED_LOOP_ROUNDS * concurrency
-    prompt, output = lengths_of(service).sample(count, np.random.default_rng(seed))
+    lengths = lengths_of(service)
+    chosen = lengths.draw(count, np.random.default_rng(seed))
     run = simulate_requests(
         groups_of(placed),
-        Requests(np.zeros(count), prompt, output),
+        drawn(lengths, chosen, np.zeros(count)),
         service.routing,
         seed=seed,
         concurrency=concurrency,
@@ -279,11 +293,16 @@ def judge(
     window: Window,
     percentiles: Sequence[tuple[str, float]] = (),
 ) -> StudiedService:
-    """Read the targets' outcomes and the wanted percentiles from a study."""
-    outcomes = study.outcomes(service.slo)
+    """Read the targets' outcomes and the wanted percentiles from a study, of every request class too."""
+    of_class = {c.name: study.of_class(k) for k, c in enumerate(service.classes)}
+    outcomes = study.outcomes(service.slo, of_class)
     wanted = [*percentiles, *((m, 99.0) for m in ("ttft", "tpot", "e2e"))]
-    wanted += [(t.metric, t.percentile) for t in service.slo.targets]
-    found = {f"{m}_p{q:g}": study.percentile(m, q) for m, q in dict.fromkeys(wanted)}
+    named = [(name, m, q) for name in ("", *of_class) for m, q in wanted]
+    named += [(t.request_class, t.metric, t.percentile) for t in service.slo.targets]
+    found = {
+        class_target(name, f"{m}_p{q:g}"): of_class.get(name, study).percentile(m, q)
+        for name, m, q in dict.fromkeys(named)
+    }
     return StudiedService(
         holds=not study.overloaded and all(o.holds for o in outcomes),
         outcomes=outcomes,
@@ -296,6 +315,7 @@ def judge(
         study=study,
         prompts_per_call=service.prompts_per_call,
         by_kind=(),
+        request_classes=tuple(of_class),
     )
 
 

@@ -16,6 +16,7 @@ from planner.serving.simulation.replica import Replica
 from planner.serving.simulation.replica_groups import Pool, SimulatedGroup
 from planner.serving.simulation.requests import Requests
 from planner.serving.simulation.routing import Router
+from planner.serving.simulation.schedulers.priority_queue import PriorityReplica
 from planner.serving.simulation.schedulers.registry import composer
 from planner.serving.simulation.sequence import Sequence
 from planner.serving.simulation.step_table import StepTable
@@ -82,12 +83,16 @@ class SimulatedFleet:
         if decodes and scheduler is Scheduler.PREFILL_FIRST:
             scheduler = Scheduler.CHUNKED_PREFILL
         caches = limits.prefix_caching and not decodes
-        core = Replica(
-            limits,
-            composer(scheduler),
-            self._prefixes(group) if caches else None,
-            self._histories(group) if caches else None,
-        )
+        if self._requests.levels is not None:
+            levels = int(self._requests.levels.max()) + 1
+            core: Replica = PriorityReplica(limits, composer(scheduler), levels)
+        else:
+            core = Replica(
+                limits,
+                composer(scheduler),
+                self._prefixes(group) if caches else None,
+                self._histories(group) if caches else None,
+            )
         replica = TimedReplica(len(self.replicas), core, table, self._journal)
         replica.on_end = on_end
         self.replicas.append(replica)

@@ -107,4 +107,5 @@ def outcome_of(ended: FinishedRun, warm_up_s: float, measured_until_s: float) ->
         gap_counts=gaps,
         series=TimeSeries(*samples.T.copy()),
         cached_tokens=np.array(journal.cached)[sent] if ended.knows_prefixes else None,
+        classes=None if ended.requests.classes is None else ended.requests.classes[sent],
     )

@@ -76,7 +76,7 @@ class SimulationResult:
 
     requests_area_s: requests in flight integrated over time [request-seconds], which Little's law
     equates with the sum of all stays. cached_tokens: of each prompt, what the prefix cache held when the
-    engine first worked on it.
+    engine first worked on it. classes: the number of each one's request class, where there are several.
     """
 
     arrival_s: Floats
@@ -105,6 +105,7 @@ class SimulationResult:
     gap_counts: dict[int, int] = field(repr=False)
     series: TimeSeries = field(repr=False)
     cached_tokens: Ints | None = None
+    classes: Ints | None = None
 
     @property
     def measured(self) -> Bools:
@@ -163,7 +164,13 @@ class SimulationResult:
 
     def of_replicas(self, numbers: Collection[int]) -> SimulationResult:
         """The same run with the requests of these replicas alone; sums over steps stay those of all."""
-        chosen = np.isin(self.replica, sorted(numbers))
+        return self._only(np.isin(self.replica, sorted(numbers)))
+
+    def of_class(self, number: int) -> SimulationResult:
+        """The same run with the requests of one class alone; sums over steps stay those of all."""
+        return self if self.classes is None else self._only(self.classes == number)
+
+    def _only(self, chosen: Bools) -> SimulationResult:
         own = {
             f.name: getattr(self, f.name)[chosen]
             for f in fields(self)
@@ -191,6 +198,10 @@ class Study:
     def of_replicas(self, numbers: Collection[int]) -> Study:
         """The requests of these replicas alone; gaps between tokens are known of all together only."""
         return Study(tuple(run.of_replicas(numbers) for run in self.runs))
+
+    def of_class(self, number: int) -> Study:
+        """The requests of one class alone, as ``of_replicas``."""
+        return Study(tuple(run.of_class(number) for run in self.runs))
 
     @property
     def overloaded(self) -> bool:
@@ -293,11 +304,17 @@ class Study:
             count += int(run.measured.sum())
         return _outcome(CapacityLimit.GOODPUT, slo.goodput or 0.0, shares, count)
 
-    def outcomes(self, slo: Slo) -> tuple[TargetOutcome, ...]:
-        """Every requirement of ``slo``: goodput alone when it is requested, else each target."""
+    def outcomes(
+        self, slo: Slo, of_class: Mapping[str, Study] | None = None
+    ) -> tuple[TargetOutcome, ...]:
+        """Every requirement of ``slo``: goodput alone when it is requested, else each target.
+
+        ``of_class``: the requests of each class alone.
+        """
         if slo.goodput is not None:
             return (self.goodput(slo),)
-        return tuple(self.outcome(t) for t in slo.targets)
+        known = of_class or {}
+        return tuple(known.get(t.request_class, self).outcome(t) for t in slo.targets)
 
 
 def _outcome(key: LimitedBy, required: float, shares: Sequence[float], count: int) -> TargetOutcome:

@@ -23,6 +23,7 @@ from planner.serving.simulation.history_recall import Recall, leave_before
 from planner.serving.simulation.replica_groups import Handover, Pool, SimulatedGroup, handovers
 from planner.serving.simulation.requests import Requests
 from planner.serving.simulation.sampler import Sampler
+from planner.serving.simulation.schedulers.priority_queue import levels_of
 from planner.serving.simulation.sequence import Sequence
 from planner.serving.simulation.simulated_fleet import SimulatedFleet
 from planner.serving.simulation.simulation_outcome import FinishedRun, outcome_of
@@ -104,6 +105,7 @@ class _Simulation:
         self._handovers: dict[int, Handover] = {}
         self._dialogue = requests.dialogue
         self._calls = None if requests.calls is None else array("l", requests.calls.tolist())
+        self._levels = levels_of(requests, groups)
         self._talks = requests.dialogue is not None or requests.recorded
         self._recalls = requests.dialogue is not None or requests.prefix is not None
         self._sent: list[int] = []
@@ -181,6 +183,7 @@ class _Simulation:
                 outputs=self._outputs,
                 arrivals=self._arrivals,
                 calls=self._calls,
+                levels=self._levels,
                 cached_share=self._share,
                 concurrency=self._concurrency,
                 max_backlog=self._max_backlog,
@@ -311,6 +314,8 @@ class _Simulation:
             return Sequence(index, prompt, self._outputs[index], prefix, conversation=whose)
         sequence = Sequence(index, prompt, self._outputs[index], prefix, cached)
         sequence.answered = self._requests.answered
+        if self._levels is not None:
+            sequence.level = self._levels[index]
         return sequence
 
     def _route(self, sequence: Sequence, now: float, handover: Handover | None = None) -> None:

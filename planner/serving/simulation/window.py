@@ -12,6 +12,7 @@ from planner.workload.lengths import JointLengths, lengths_of
 
 REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
 MOST_REQUESTS = 40_000  # simulated in one check, warm-up included; a larger fleet is cut to a slice
+MOST_OF_CLASSES = 30_000  # measured in one check, so that a rare request class has its percentiles
 MOST_PROMPTS_A_CALL = 50  # for which a check simulates as many calls as it would requests
 MOST_OF_ALL = (
     80_000  # simulated of the smallest slice too: only replicas that cannot keep up have more
@@ -57,8 +58,12 @@ def window_for(
 ) -> Window:
     """A window that measures about ``requests`` arrivals and several stays, sliced to bounded work.
 
-    Where prompts come in calls these are calls, as far as ``MOST_PROMPTS_A_CALL``.
+    Where prompts come in calls these are calls, as far as ``MOST_PROMPTS_A_CALL``. Of the rarest request
+    class with a target nearly as many are measured as of a service without classes.
     """
+    judged = {t.request_class for t in service.slo.targets}
+    rarest = min((c.share for c in service.classes if c.name in judged), default=1.0)
+    requests = min(round(requests / rarest), max(requests, MOST_OF_CLASSES))
     calls = min(service.prompts_per_call, MOST_PROMPTS_A_CALL)
     rate = sum(p.rate_qps for p in placed)
     stay = max(_mean_stay_s(service, p, lengths) for p in placed)
@@ -99,12 +104,15 @@ def excess_rate(
     """Why no simulation is needed: the rate is clearly more than the replicas can ever finish.
 
     Without a target on TTFT or E2E nothing in a simulation sees the queue grow: any rate over the
-    closed form's ceiling is then too much.
+    closed form's ceiling is then too much. Nor do request classes: those served first do not wait for the
+    others.
     """
     lengths = lengths or lengths_of(service)
     share = service.assumptions.prefix_hit_share
     most = sum(p.replicas * p.ceiling_qps(lengths, share) for p in placed)
-    sees_queue = any(t.metric in ("ttft", "e2e") for t in service.slo.targets)
+    sees_queue = not service.classes and any(
+        t.metric in ("ttft", "e2e") for t in service.slo.targets
+    )
     if rate_qps <= (CLEARLY_TOO_MUCH if sees_queue else 1.0) * most:
         return None
     return (

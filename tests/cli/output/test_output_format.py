@@ -55,5 +55,5 @@ def test_a_suffix_of_a_format_that_the_command_lacks_is_refused(
     assert main(["explain", requested, "--verify", "none", "-o", str(target)]) == 2
     text = capsys.readouterr().err
     assert "this command does not write that format" in text
-    assert "allowed: .json, .md, .markdown, .txt" in text
+    assert "allowed: .json, .md, .markdown, .html, .htm, .csv, .txt" in text
     assert not target.exists()

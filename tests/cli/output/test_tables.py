@@ -1,6 +1,7 @@
 """CSV of any command carries any of its tables, or all of them from one run."""
 
 import csv
+import io
 
 import pytest
 
@@ -74,3 +75,54 @@ def test_a_memo_is_written(plan, tmp_path):
     text = out.read_text(encoding="utf-8")
     assert text.startswith("# For approval: rent_or_buy_70b")
     assert "Finance" in text
+
+
+MEMORY_TABLES = {
+    "memory --model Qwen/Qwen3-8B": ("part", "parameters", "gib"),
+    "memory --model Qwen/Qwen3-8B --gpu h100 --table partition": ("part", "gib", "share"),
+    "memory --model Qwen/Qwen3-8B --gpu h100 --table holds": ("what", "value"),
+    "memory fits --model Qwen/Qwen3-8B --gpu h100": (
+        "model", "gpu", "gpus", "precision", "weights", "verdict", "tokens_left", "sequences_left",
+        "layout", "reason",
+    ),
+    "memory training --model Qwen/Qwen3-8B": ("part", "gib"),
+    "memory nanochat --depth 20": ("part", "gb"),
+    "memory rule-of-thumb --model Qwen/Qwen3-8B": ("part", "rule", "exact"),
+    "memory measured-vs-theory --model Qwen/Qwen3-8B --stated-gib 14": ("what", "gib", "against"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", MEMORY_TABLES)
+def test_what_a_model_takes_is_exact_in_a_table(command, capsys):
+    assert main([*command.split(), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert tuple(rows[0]) == MEMORY_TABLES[command]
+    for size in (row["gib"] for row in rows if row.get("gib")):
+        assert float(size) >= 0
+
+
+def test_a_start_up_log_is_compared_part_by_part_in_a_table(repository, capsys):
+    log = min((repository / "tests" / "sizing" / "logs").glob("vllm*.log"))
+    assert main(["memory", "--check", str(log), "--format", "csv"]) == 0
+    (weights, *_) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (weights["part"], weights["unit"]) == ("weights", "bytes")
+    ratio = float(weights["planned"]) / float(weights["printed"])
+    assert float(weights["difference"]) == pytest.approx(ratio - 1)
+
+
+def test_a_derivation_is_a_row_a_step(plan, tmp_path):
+    out = tmp_path / "derived.csv"
+    assert main(["explain", plan, "--table", "all", "-o", str(out)]) == 0
+    with (tmp_path / "derived.steps.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["service", "topic", "way", "formula", "numbers", "result", "note"]
+    assert {row["way"] for row in rows} == {"textbook", "targets"}
+    assert rows[0]["topic"] == "Weights"
+
+
+def test_a_derivation_reads_the_same_in_every_format(plan, capsys):
+    texts = []
+    for style in ("md", "html", "json", "csv"):
+        assert main(["explain", plan, "--format", style]) == 0
+        texts.append(capsys.readouterr().out)
+    assert all("sum over tensors of values x stored bytes" in text for text in texts)

@@ -5,23 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from cli_files import LLAMA_1B as CONFIG
 from cli_files import SCENARIO, write
 
 from planner.cli.main import main
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
-CONFIG = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 2048,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 16,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "torch_dtype": "bfloat16",
-}
 PRICES = "provider,region,instance_type,gpu,gpu_count,term,usd_per_hour,as_of,source\n"
 PRICE = "acme,dc-1,own-l4,l4,4,on-demand,2.0,2026-05-01,invoice\n"
 

@@ -9,7 +9,7 @@ import pytest
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 from planner.fleet.offers.node_offers import caps, existing_offers, node_offers, offer_key
-from planner.fleet.offers.power import power_note
+from planner.fleet.offers.power import power_note, server_power
 from planner.fleet.periods import calendar_of
 from planner.fleet.program.problem import NodeOffer
 from planner.scenario.schema import Scenario
@@ -126,7 +126,7 @@ def test_carbon_counts_power_pue_and_the_grid() -> None:
     [
         ({"max_power_kw": 50.0}, H100, 10.2),  # the DGX around them, not 8 x 0.7
         ({"carbon": {"max_kg_per_hour": 3.0}}, H100, 10.2),
-        ({"max_power_kw": 50.0}, L4, 8 * 0.072),  # no server of it is known
+        ({"max_power_kw": 50.0}, "a100-sxm-80gb", 6.5),  # no price of one is known, its power is
     ],
 )
 def test_limits_on_power_count_whole_servers_where_they_are_known(
@@ -138,6 +138,15 @@ def test_limits_on_power_count_whole_servers_where_they_are_known(
 
 def test_a_plan_says_whose_power_its_limits_count() -> None:
     assert power_note([H100, L4, L4], CATALOG) == (
-        "limits on power and emissions count the full power of whole servers of h100-sxm-80gb and the "
-        "GPUs alone of l4, whose servers' power is not known"
+        "limits on power and emissions count the full power of whole servers of h100-sxm-80gb and 1.8 times "
+        "the GPU's limit of l4, whose servers' power is not known (assumed: the median of the servers that "
+        "are)"
     )
+
+
+def test_a_gpu_is_not_preferred_for_what_is_not_known_of_its_server() -> None:
+    power = server_power(CATALOG)
+    known = [power.full_kw(CATALOG.gpu(name)) / CATALOG.gpu(name).tdp_w for name in power.stated]
+    assert min(known) <= power.full_kw(CATALOG.gpu(L4)) / CATALOG.gpu(L4).tdp_w <= max(known)
+    priced = {CATALOG.gpu(row.gpu).name for row in CATALOG.servers()}
+    assert not priced & {CATALOG.gpu(row.gpu).name for row in CATALOG.server_power()}

@@ -89,6 +89,8 @@ typedef struct {
     const int64_t *prompts, *outputs;
     double *arrivals;
     const int64_t *calls; /* the first request of each one's call; NULL where each comes alone */
+    const int64_t *levels; /* where each one's priority ranks, 0 first; NULL where all wait alike */
+    int64_t levels_count;
     double *start_s, *first_s, *end_s, *longest_gap_s;
     int64_t *preemptions, *replica, *cached;
     uint8_t *shed;
@@ -117,7 +119,7 @@ EXPORTED const char *planner_core_source(void);
 
 typedef struct {
     int64_t request, prompt, output, generated, pending, cached, blocks, kept, base, end_tick, order;
-    int64_t preemptions, joined, serial;
+    int64_t preemptions, joined, serial, level;
     double fixed;
 } Sequence;
 
@@ -144,6 +146,12 @@ typedef struct {
     int64_t chunks_count, chunks_room;
 } Step;
 
+/* A ring. */
+typedef struct {
+    int32_t *slots;
+    int64_t first, count, room;
+} Queue;
+
 typedef struct Simulation Simulation;
 
 typedef struct {
@@ -152,9 +160,8 @@ typedef struct {
     Table *table;
     Member *member;
     int64_t number, scheduler;
-    /* waiting: a ring */
-    int32_t *waiting;
-    int64_t waiting_first, waiting_count, waiting_room;
+    Queue *queues; /* of each level */
+    int64_t waiting_count;
     int32_t *prefilling;
     int64_t prefilling_count, prefilling_room;
     End *ends;
@@ -213,6 +220,13 @@ void free_sequence(Simulation *sim, int32_t slot);
 double decode_s(Simulation *sim, Table *table, int64_t batch, double context);
 double step_seconds(Simulation *sim, Table *table, const Step *step);
 
+/* queue.c */
+int32_t queue_head(const Queue *queue);
+int32_t waiting_head(const Replica *replica);
+int32_t take_waiting(Replica *replica);
+void submit_waiting(Replica *replica, int32_t slot);
+void requeue_first(Replica *replica, int32_t slot);
+
 /* replica.c */
 int64_t blocks_for(const Limits *limits, int64_t tokens);
 double sequence_bytes(const Limits *limits, int64_t tokens);
@@ -225,14 +239,10 @@ int64_t look_up_prefix(const Replica *replica, const Sequence *sequence);
 double admission_blocks(const Replica *replica, const Sequence *sequence, int64_t tokens);
 void admit(Replica *replica, int64_t cached, int64_t tokens);
 void hold(Replica *replica, Sequence *sequence, int64_t tokens);
-void preempt_latest(Replica *replica, int requeue_last);
-void submit_waiting(Replica *replica, int32_t slot);
+int preempt_latest(Replica *replica, int requeue_last);
 void commit(Replica *replica);
 static inline int64_t running(const Replica *r) { return r->decoding + r->prefilling_count; }
 static inline double free_blocks(const Replica *r) { return r->limits->pool_blocks - r->used_blocks; }
-static inline Sequence *waiting_head(const Replica *r) {
-    return r->owner->sequences + r->waiting[r->waiting_first];
-}
 
 /* schedulers.c: sets replica->step; step.active is zero when nothing can run */
 void compose(Replica *replica);

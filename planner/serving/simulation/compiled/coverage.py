@@ -20,6 +20,7 @@ from planner.serving.simulation.requests import Requests
 from planner.serving.simulation.schedulers.chunked_prefill import ChunkedPrefill
 from planner.serving.simulation.schedulers.no_evict import NoEvict
 from planner.serving.simulation.schedulers.prefill_first import PrefillFirst
+from planner.serving.simulation.schedulers.priority_queue import PriorityReplica
 from planner.serving.simulation.timed_replica import TimedReplica
 
 SCHEDULERS: dict[type[Composer], int] = {ChunkedPrefill: 0, PrefillFirst: 1, NoEvict: 2}
@@ -31,7 +32,17 @@ POLICIES = {
 }  # without block ids
 MOST_PROMPT_AND_OUTPUT = 2**31  # products of two lengths stay whole numbers
 
-REQUESTS = frozenset({"arrival_s", "prompt_tokens", "output_tokens", "block_tokens", "calls"})
+REQUESTS = frozenset(
+    {
+        "arrival_s",
+        "prompt_tokens",
+        "output_tokens",
+        "block_tokens",
+        "calls",
+        "classes",
+        "levels",
+    }
+)
 GROUP = frozenset({"steps", "limits", "replicas", "weight", "ready_s", "retire_s", "decode"})
 DECODE_POOL = frozenset({"group", "link_gb_s", "link_latency_s", "units"})
 ROUTING = frozenset({"policy", "max_queue", "start_up"})
@@ -76,7 +87,7 @@ def covers(
         and int((requests.prompt_tokens + requests.output_tokens).max()) < MOST_PROMPT_AND_OUTPUT
         and all(
             type(r) is TimedReplica
-            and type(r.core) is Replica
+            and type(r.core) in (Replica, PriorityReplica)
             and r.core.cache is None
             and type(r.core.composer) in SCHEDULERS
             for r in replicas

@@ -91,7 +91,9 @@ class CoreService(ctypes.Structure):
     _fields_ = [
         *_whole("requests concurrency max_backlog max_queue scales"),
         *_real("cached_share admission_s sample_every_s"),
-        *_addresses("prompts outputs arrivals calls start_s first_s end_s longest_gap_s"),
+        *_addresses("prompts outputs arrivals calls levels"),
+        *_whole("levels_count"),
+        *_addresses("start_s first_s end_s longest_gap_s"),
         *_addresses("preemptions replica cached shed"),
         *_whole("tables_count limits_count links_count members_count groups_count pools_count"),
         *_addresses("tables limits links members groups pools"),

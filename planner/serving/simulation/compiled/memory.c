@@ -50,6 +50,7 @@ int32_t new_sequence(Simulation *sim, int64_t request, int64_t output, int64_t c
     sequence->end_tick = -1;
     sequence->joined = -1;
     sequence->serial = ++sim->serials;
+    sequence->level = sim->service->levels ? sim->service->levels[request] : 0;
     return slot;
 }
 

@@ -159,37 +159,20 @@ double admission_blocks(const Replica *replica, const Sequence *sequence, int64_
     return fixed_blocks(replica->limits, sequence) + (double)blocks_for(replica->limits, tokens);
 }
 
-/* ---- the queue: a ring */
-
-static void widen_queue(Replica *replica) {
-    int64_t old = replica->waiting_room, room = old;
-    if (replica->waiting_count < old)
-        return;
-    replica->waiting = grown(replica->owner, replica->waiting, &room, old + 1, sizeof *replica->waiting);
-    memcpy(replica->waiting + old, replica->waiting, (size_t)replica->waiting_first * sizeof *replica->waiting);
-    replica->waiting_room = room; /* twice the old one: what wrapped around fits behind */
-}
-
-void submit_waiting(Replica *replica, int32_t slot) {
-    widen_queue(replica);
-    replica->waiting[(replica->waiting_first + replica->waiting_count++) % replica->waiting_room] = slot;
-}
-
-static void requeue_first(Replica *replica, int32_t slot) {
-    widen_queue(replica);
-    replica->waiting_first = modulo(replica->waiting_first - 1, replica->waiting_room);
-    replica->waiting[replica->waiting_first] = slot;
-    replica->waiting_count++;
-}
-
 static void evict_kept(Replica *replica) {
     if (!replica->waiting_count)
         return;
-    Sequence *head = waiting_head(replica);
     double free = free_blocks(replica);
-    if (head->kept && (double)head->kept > free) {
-        int64_t left = (int64_t)free;
-        head->kept = left > 0 ? left : 0;
+    int64_t levels = replica->owner->service->levels_count;
+    for (int64_t i = 0; i < levels; i++) {
+        if (!replica->queues[i].count)
+            continue;
+        Sequence *head = replica->owner->sequences + queue_head(replica->queues + i);
+        if (head->kept && (double)head->kept > free) {
+            int64_t left = (int64_t)free;
+            head->kept = left > 0 ? left : 0;
+        }
+        free -= (double)head->kept;
     }
 }
 
@@ -202,10 +185,8 @@ void hold(Replica *replica, Sequence *sequence, int64_t tokens) {
 
 void admit(Replica *replica, int64_t cached, int64_t tokens) {
     Simulation *sim = replica->owner;
-    int32_t slot = replica->waiting[replica->waiting_first];
+    int32_t slot = take_waiting(replica);
     Sequence *sequence = sim->sequences + slot;
-    replica->waiting_first = (replica->waiting_first + 1) % replica->waiting_room;
-    replica->waiting_count--;
     sequence->cached = cached;
     sequence->pending = sequence->prompt + sequence->generated - cached;
     sequence->fixed = fixed_blocks(replica->limits, sequence);
@@ -267,7 +248,30 @@ static int alive(const Replica *replica, const Admitted *entry) {
     return sequence->serial == entry->serial && sequence->order >= 0;
 }
 
-void preempt_latest(Replica *replica, int requeue_last) {
+/* Puts the lowest level's latest arrival behind all others that run. */
+static void lowest_last(Replica *replica) {
+    Admitted *admitted = replica->admitted;
+    const Sequence *sequences = replica->owner->sequences;
+    int64_t lowest = -1;
+    for (int64_t i = 0; i < replica->admitted_count; i++) {
+        if (!alive(replica, admitted + i))
+            continue;
+        const Sequence *one = sequences + admitted[i].slot;
+        const Sequence *found = lowest < 0 ? 0 : sequences + admitted[lowest].slot;
+        if (!found || one->level > found->level ||
+            (one->level == found->level && one->request > found->request))
+            lowest = i;
+    }
+    Admitted victim = admitted[lowest];
+    memmove(admitted + lowest, admitted + lowest + 1,
+            (size_t)(replica->admitted_count - lowest - 1) * sizeof *admitted);
+    admitted[replica->admitted_count - 1] = victim;
+}
+
+int preempt_latest(Replica *replica, int requeue_last) {
+    int by_level = replica->owner->service->levels != 0;
+    if (by_level && !requeue_last)
+        lowest_last(replica);
     while (!alive(replica, replica->admitted + replica->admitted_count - 1))
         replica->admitted_count--;
     int32_t slot = replica->admitted[--replica->admitted_count].slot;
@@ -288,6 +292,7 @@ void preempt_latest(Replica *replica, int requeue_last) {
         submit_waiting(replica, slot);
     else
         requeue_first(replica, slot);
+    return by_level;
 }
 
 static void finish(Replica *replica, int32_t slot) {

@@ -38,7 +38,8 @@ static void add_chunk(Replica *replica, int32_t slot, int64_t tokens) {
 
 /* ---- chunked prefill */
 
-static void fill_chunked(Replica *replica, int admits) {
+/* Whether the step has to be composed again, as one of its sequences gave way. */
+static int fill_chunked(Replica *replica, int admits) {
     const Limits *limits = replica->limits;
     Sequence *sequences = replica->owner->sequences;
     int64_t budget = limits->max_num_batched_tokens - replica->step.decode * (1 + limits->draft_tokens);
@@ -47,31 +48,30 @@ static void fill_chunked(Replica *replica, int admits) {
         Sequence *sequence = sequences + replica->prefilling[i];
         int64_t tokens = smaller(smaller(sequence->pending, budget), limits->chunk_tokens);
         if (tokens <= 0)
-            return;
+            return 0;
         int64_t done = sequence->prompt + sequence->generated - sequence->pending;
         double need = (double)(blocks_for(limits, done + tokens) - sequence->blocks);
-        if (need > free) {
-            preempt_latest(replica, 0);
-            return;
-        }
+        if (need > free)
+            return preempt_latest(replica, 0);
         free -= need;
         hold(replica, sequence, done + tokens);
         add_chunk(replica, replica->prefilling[i], tokens);
         budget -= tokens;
     }
     while (admits && replica->waiting_count && budget > 0 && running(replica) < limits->max_num_seqs) {
-        int32_t slot = replica->waiting[replica->waiting_first];
+        int32_t slot = waiting_head(replica);
         const Sequence *sequence = sequences + slot;
         int64_t cached = look_up_prefix(replica, sequence);
         int64_t left = sequence->prompt + sequence->generated - cached;
         int64_t tokens = smaller(smaller(left, budget), limits->chunk_tokens);
         if (admission_blocks(replica, sequence, cached + left) > free)
-            return;
+            break;
         free -= admission_blocks(replica, sequence, cached + tokens);
         admit(replica, cached, cached + tokens);
         add_chunk(replica, slot, tokens);
         budget -= tokens;
     }
+    return 0;
 }
 
 static int lacks_room(const Replica *replica) {
@@ -87,7 +87,10 @@ static void compose_chunked(Replica *replica) {
     }
     begin(step, replica->decoding, replica->context);
     if (replica->prefilling_count || (replica->waiting_count && !preempted))
-        fill_chunked(replica, !preempted);
+        while (fill_chunked(replica, !preempted)) {
+            preempted = 1;
+            begin(step, replica->decoding, replica->context);
+        }
     if (step->chunks_count)
         return;
     if (!replica->decoding)
@@ -117,7 +120,7 @@ static void fill_prompts(Replica *replica) {
         budget -= tokens;
     }
     while (replica->waiting_count && budget > 0 && running(replica) < limits->max_num_seqs) {
-        int32_t slot = replica->waiting[replica->waiting_first];
+        int32_t slot = waiting_head(replica);
         const Sequence *sequence = sequences + slot;
         int64_t cached = look_up_prefix(replica, sequence);
         int64_t held = sequence->prompt + sequence->generated;
@@ -188,7 +191,7 @@ static void fill_reserved(Replica *replica) {
         budget -= tokens;
     }
     while (replica->waiting_count && running(replica) < limits->max_num_seqs) {
-        int32_t slot = replica->waiting[replica->waiting_first];
+        int32_t slot = waiting_head(replica);
         const Sequence *sequence = sequences + slot;
         int64_t total = sequence->prompt + sequence->output - 1;
         int64_t cached = look_up_prefix(replica, sequence);

@@ -290,13 +290,16 @@ static void build(Simulation *sim) {
         replica->step_end_s = INFINITY;
         replica->last_decode_s = -1.0;
         replica->phases = zeroed(sim, replica->limits->block_tokens, sizeof *replica->phases);
+        replica->queues = zeroed(sim, service->levels_count, sizeof *replica->queues);
     }
 }
 
 static void dismantle(Simulation *sim) {
     for (int64_t i = 0; sim->replicas && i < sim->service->members_count; i++) {
         Replica *replica = sim->replicas + i;
-        free(replica->waiting);
+        for (int64_t level = 0; replica->queues && level < sim->service->levels_count; level++)
+            free(replica->queues[level].slots);
+        free(replica->queues);
         free(replica->prefilling);
         free(replica->ends);
         free(replica->admitted);

@@ -46,6 +46,7 @@ class CoreRun:
     outputs: array[int]
     arrivals: array[float]
     calls: array[int] | None
+    levels: array[int] | None
     cached_share: float
     concurrency: int | None
     max_backlog: int
@@ -138,6 +139,8 @@ class _Call:
             outputs=_address(plan.outputs),
             arrivals=_address(self.arrivals),
             calls=None if plan.calls is None else _address(plan.calls),
+            levels=None if plan.levels is None else _address(plan.levels),
+            levels_count=1 if plan.levels is None else max(plan.levels) + 1,
             start_s=_address(journal.start_s),
             first_s=_address(journal.first_s),
             end_s=_address(journal.end_s),

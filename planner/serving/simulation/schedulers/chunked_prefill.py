@@ -25,7 +25,9 @@ class ChunkedPrefill:
             preempted = True
         step = replica.decode_step(1)
         if replica.prefilling or (replica.waiting and not preempted):
-            self._fill(replica, step, admit=not preempted)
+            while self._fill(replica, step, admit=not preempted):
+                preempted = True
+                step = replica.decode_step(1)
         if step.chunks:
             return step
         if not replica.decoding:
@@ -34,19 +36,19 @@ class ChunkedPrefill:
             step.steps = max(1, replica.steps_within_pool(replica.steps_to_next_end()))
         return step
 
-    def _fill(self, replica: Replica, step: ScheduledStep, admit: bool) -> None:
+    def _fill(self, replica: Replica, step: ScheduledStep, admit: bool) -> bool:
+        """Add prompts to the step; whether it has to be composed again, as one of its sequences gave way."""
         limits = replica.limits
         budget = limits.max_num_batched_tokens - step.decode * (1 + limits.draft_tokens)
         free = replica.free_blocks - replica.growth(1)
         for sequence in tuple(replica.prefilling):
             tokens = min(sequence.pending, budget, limits.chunk_tokens)
             if tokens <= 0:
-                return
+                return False
             done = sequence.prompt + sequence.generated - sequence.pending
             need = replica.blocks_beyond(sequence, done + tokens)
             if need > free:
-                replica.preempt_latest()
-                return
+                return replica.preempt_latest()
             free -= need
             replica.hold(sequence, done + tokens)
             step.add_chunk(sequence, tokens)
@@ -59,8 +61,9 @@ class ChunkedPrefill:
             tokens = min(left, budget, chunk)
             whole = replica.admission_blocks(sequence, cached + left)
             if whole > free:
-                return
+                break
             free -= whole if tokens == left else replica.admission_blocks(sequence, cached + tokens)
             replica.admit(sequence, cached, cached + tokens)
             step.add_chunk(sequence, tokens)
             budget -= tokens
+        return False

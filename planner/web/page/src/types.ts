@@ -66,7 +66,7 @@ export interface LatencyChart {
   operating_qps: number;
   capacity_qps: number;
   targets_s: Record<string, number>;
-  band: Record<string, [number, number]>;
+  band: Record<string, { low: (number | null)[]; high: (number | null)[] }>;
   band_level: number | null;
   method: string;
 }

@@ -28,16 +28,15 @@ export function CostChart({ sweep, here }: { sweep: SweepAnswer; here: number | 
 /** TTFT and TPOT p99 of one replica over its rate, with operating point, capacity, targets and error band. */
 export function LatencyView({ chart }: { chart: LatencyChart }) {
   const bands = (["ttft_p99_s", "tpot_p99_s"] as const).flatMap((key, i) => {
-    const factors = chart.band[key];
-    if (!factors) return [];
-    return [{ low: chart[key].map((v) => v * factors[0]), high: chart[key].map((v) => v * factors[1]), colour: SERIES[i] ?? "series-1" }];
+    const band = chart.band[key];
+    return band ? [{ ...band, colour: SERIES[i] ?? "series-1" }] : [];
   });
   const levels: Level[] = Object.entries(chart.targets_s).map(([key, y]) => ({
     y,
     label: `${key.slice(0, 4).toUpperCase()} target`,
     colour: key.startsWith("ttft") ? "series-1" : "series-2",
   }));
-  const level = chart.band_level === null || !bands.length ? "" : ` Band: ${share(chart.band_level)} error interval of the model.`;
+  const level = chart.band_level === null || !bands.length ? "" : ` Band: ${share(chart.band_level)} error interval of the model, queue included; no band where a slow replica may not keep up.`;
   return (
     <Chart
       title={`Latency against load: ${chart.layout}`}

@@ -1,11 +1,9 @@
-"""A derivation printed in the terminal or in Markdown: the textbook beside what the targets need."""
+"""A derivation in the terminal: the textbook beside what the targets need, a part of a step a line."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -54,36 +52,11 @@ def render_derivations(
     return Group(*parts)
 
 
-def derivations_as(
-    style: str, derivations: Sequence[Derivation], beside: Sequence[Beside] = ()
-) -> str:
-    """The same as text: "table" (of a wide page), "md", or "json" with every row's parts."""
-    if style == "md":
-        return markdown_derivations(derivations, beside)
-    if style == "json":
-        stated = {
-            "derivations": [asdict(d) for d in derivations],
-            "beside": [asdict(b) for b in beside],
-        }
-        return json.dumps(stated, indent=2, ensure_ascii=False) + "\n"
+def page_of_derivations(derivations: Iterable[Derivation], beside: Iterable[Beside]) -> str:
+    """The same as the text of a wide page."""
     page = io.StringIO()
     Console(file=page, width=_PAGE).print(render_derivations(derivations, beside))
     return page.getvalue()
-
-
-def markdown_derivations(derivations: Iterable[Derivation], beside: Iterable[Beside] = ()) -> str:
-    """The same as Markdown."""
-    lines: list[str] = []
-    for d in derivations:
-        lines += [f"## {d.service}: {d.model}", "", f"| | {TEXTBOOK} | {HONEST} |", "|---|---|---|"]
-        lines += [
-            f"| {row.topic} | {_line(row.textbook)} | {_line(row.honest)} |" for row in d.rows
-        ]
-        lines += ["", f"In a sentence: {d.verdict}", ""]
-    for b in beside:
-        cost = rounding.usd_per_hour(b.usd_per_hour)
-        lines.append(f"- {b.scenario}: {b.answer}, {rounding.count(b.gpus)} GPUs, {cost}")
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def _cell(step: DerivationStep | None) -> Text:
@@ -96,10 +69,3 @@ def _cell(step: DerivationStep | None) -> Text:
     if step.note:
         text.append(f"\n{step.note}", style="italic")
     return text
-
-
-def _line(step: DerivationStep | None) -> str:
-    if step is None:
-        return "-"
-    parts = [step.formula, step.numbers, f"= **{step.result}**", step.note]
-    return "; ".join(p.replace("|", "\\|") for p in parts if p)
