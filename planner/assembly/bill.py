@@ -11,6 +11,7 @@ from planner.fleet.offers.node_offers import offer_key
 from planner.money.ledger import charged
 from planner.money.rates import token_cost, usd_per_month, usd_per_year
 from planner.plan.money import Rental
+from planner.plan.rented_nodes import rented_of
 from planner.plan.schema import NodeCount, ServicePlan, Totals
 from planner.solving.schedule import rented
 from planner.solving.stages import Decided
@@ -34,14 +35,7 @@ def nodes_of(decided: Decided, rentals: Iterable[Rental]) -> Iterator[NodeCount]
                 0, billed_gpus[key] - n * offer.gpu_count
             )  # other levels: other hours
             yield NodeCount(
-                provider=offer.provider,
-                region=offer.region,
-                instance_type=offer.instance_type,
-                term=offer.term.value,
-                gpu=offer.gpu,
-                gpus_per_node=offer.gpu_count,
-                count=n,
-                usd_per_hour_each=offer.usd_per_hour,
+                **dict(rented_of(offer, n)),
                 usd_per_hour=n * offer.usd_per_hour * share * factors[key],
                 idle_gpus=unused,
                 price_as_of=offer.as_of,

@@ -23,20 +23,11 @@ EQUAL = 0.005  # prices per GPU that differ by less are reported as the same
 
 def alternative_of(rival: Rival, decided: Decided, totals: Totals | None) -> Alternative:
     """What the narrower choice costs, and the plainest reason it lost."""
-    problem, solution = rival.problem, rival.solution
-    gpus = {o.key: o.gpus_per_node for o in problem.offers}
-    billed = max(
-        sum(n * gpus[key] for (key, q), n in solution.billed.items() if q == t)
-        for t in problem.periods
-    )
+    solution = rival.solution
+    billed = solution.most_gpus(rival.problem)
     cost = solution.objective_usd_per_hour or 0.0
-    groups = [
-        f"{n}x ({decided.by_key[kind].label})"
-        for kind, n in sorted(solution.most_replicas().items())
-        if n
-    ]
     return Alternative(
-        label="; ".join(groups) or "no fleet",
+        label=decided.label_of(solution) or "no fleet",
         gpus=billed,
         usd_per_hour=cost,
         reason=_why_it_lost(rival, decided, billed, cost, totals),

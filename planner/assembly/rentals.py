@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from planner.catalog.offer import Offer
 from planner.fleet.offers.node_offers import offer_key
 from planner.plan.money import Cash, Rental
+from planner.plan.rented_nodes import rented_of
 from planner.scenario.fleet import Horizon
 from planner.solving.schedule import NEGLIGIBLE_H
 from planner.solving.stages import Decided
@@ -80,14 +81,7 @@ def _overlapping(decided: Decided) -> Iterator[Rental]:
 
 def _rental(offer: Offer, count: int, from_month: int, months: int, share: float) -> Rental:
     return Rental(
-        provider=offer.provider,
-        region=offer.region,
-        instance_type=offer.instance_type,
-        term=offer.term.value,
-        gpu=offer.gpu,
-        gpus_per_node=offer.gpu_count,
-        count=count,
-        usd_per_hour_each=offer.usd_per_hour,
+        **dict(rented_of(offer, count)),
         from_month=from_month,
         months=months,
         hours_per_month=share * HOURS_PER_MONTH,

@@ -12,11 +12,12 @@ from planner.assembly.acceptance import acceptance_of
 from planner.assembly.bill import nodes_of, totals_of
 from planner.assembly.commitments import liabilities
 from planner.assembly.conversations import caches_at_risk, offloads, talks_as
-from planner.assembly.decision import as_predicted_of, cheapest_of, losses_of, with_margins
+from planner.assembly.decision import as_predicted_of, cheapest_of, with_margins
 from planner.assembly.divided_contexts import divided_contexts
 from planner.assembly.drafting import drafting
 from planner.assembly.engine_basis import engine_basis
 from planner.assembly.gpu_parts import gpu_parts
+from planner.assembly.losses import losses_of
 from planner.assembly.networks import distance_warnings, network_warnings
 from planner.assembly.prices import judged_from, price_warnings
 from planner.assembly.reasons import (
@@ -72,10 +73,10 @@ def assemble(
     beside = found.beside if found else FleetsBeside()
     rentals = rentals_of(decided) if found else ()
     nodes = tuple(nodes_of(decided, rentals)) if found else ()
-    services = (
-        tuple(service_plan(s, found, nodes, catalog) for s in scenario.services) if found else ()
+    services = with_margins(
+        tuple(service_plan(s, found, nodes, catalog) for s in scenario.services) if found else (),
+        decided,
     )
-    services = with_margins(services, decided)
     totals = totals_of(decided, services, nodes) if found else None
     as_of = judged_from(effort.as_of, catalog.offers())
     return Plan(
@@ -106,8 +107,7 @@ def assemble(
         assumptions=tuple(_assumptions(decided, beside, catalog, effort)),
         warnings=(
             *scenario.notes,
-            *_unconfirmed(found),
-            *(caches_at_risk(found) if found else ()),
+            *(_of_fleet(found) if found else ()),
             *solution.restrictions,
             *(without_price(decided) if found else ()),
             *liabilities(rentals, scenario.horizon),
@@ -124,11 +124,11 @@ def assemble(
     )
 
 
-def _unconfirmed(found: SolvedFleet | None) -> tuple[str, ...]:
-    """The warning on a fleet that misses a target in the simulator."""
-    if found is None or found.simulation is None or found.simulation.holds:
-        return ()
-    return (found.simulation.note,)
+def _of_fleet(found: SolvedFleet) -> Iterator[str]:
+    """Warnings on a fleet that misses a target in the simulator, or whose prefix caches may not hold."""
+    if found.simulation is not None and not found.simulation.holds:
+        yield found.simulation.note
+    yield from caches_at_risk(found)
 
 
 def _verification(found: SolvedFleet | None) -> Verification:

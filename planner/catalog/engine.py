@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from planner.catalog.gpu import GpuSpec
+
+AS_WRITTEN = ConfigDict(extra="forbid", allow_inf_nan=False)  # of values that are rows of the file
+
+
+def _as_text(day: object) -> object:
+    """A date as YAML reads it, as it was written."""
+    return day.isoformat() if isinstance(day, date) else day
 
 
 class Scheduler(StrEnum):
@@ -41,18 +51,20 @@ class EngineLimits:
     ``reserve_base_mib``, ``reserve_mib_per_gpu``: as the memory coefficients of these names [MiB].
     """
 
-    min_visible_gib: float = 0.0
+    __pydantic_config__ = AS_WRITTEN
+
+    min_visible_gib: Annotated[float, Field(ge=0)] = 0.0
     name_prefixes: tuple[str, ...] = ()
     except_prefixes: tuple[str, ...] = ()
     compute_capabilities: tuple[str, ...] = ()
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-    memory_fraction: float | None = None
-    graphs_max_batch: int | None = None
-    graphs_max_batch_tp4: int | None = None
-    sampler_bytes_per_logit: float | None = None
-    reserve_base_mib: float | None = None
-    reserve_mib_per_gpu: float | None = None
+    max_num_seqs: Annotated[int, Field(gt=0)] | None = None
+    max_num_batched_tokens: Annotated[int, Field(gt=0)] | None = None
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    graphs_max_batch: Annotated[int, Field(gt=0)] | None = None
+    graphs_max_batch_tp4: Annotated[int, Field(gt=0)] | None = None
+    sampler_bytes_per_logit: Annotated[float, Field(gt=0)] | None = None
+    reserve_base_mib: Annotated[float, Field(gt=0)] | None = None
+    reserve_mib_per_gpu: Annotated[float, Field(ge=0)] | None = None
 
     def covers(self, gpu: GpuSpec) -> bool:
         """Whether ``gpu`` belongs to this class."""
@@ -76,12 +88,14 @@ class KvOffloadSupport:
     as_of: of the row.
     """
 
-    tiers: tuple[Literal["host", "disk"], ...]
+    __pydantic_config__ = AS_WRITTEN
+
+    tiers: Annotated[tuple[Literal["host", "disk"], ...], Field(min_length=1)]
     writes_through: bool
     per_rank: bool
-    option_bytes: float
-    source: str
-    as_of: str
+    option_bytes: Annotated[float, Field(gt=0)]
+    source: Annotated[str, Field(min_length=1)]
+    as_of: Annotated[str, BeforeValidator(_as_text)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,38 +24,6 @@ class _EngineDocument(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class LimitsRow(_EngineDocument):
-    """Defaults of one class of GPUs; the first class that matches wins."""
-
-    min_visible_gib: float = Field(default=0.0, ge=0)
-    name_prefixes: tuple[str, ...] = ()
-    except_prefixes: tuple[str, ...] = ()
-    compute_capabilities: tuple[str, ...] = ()
-    max_num_seqs: int | None = Field(default=None, gt=0)
-    max_num_batched_tokens: int | None = Field(default=None, gt=0)
-    memory_fraction: float | None = Field(default=None, gt=0, le=1)
-    graphs_max_batch: int | None = Field(default=None, gt=0)
-    graphs_max_batch_tp4: int | None = Field(default=None, gt=0)
-    sampler_bytes_per_logit: float | None = Field(default=None, gt=0)
-    reserve_base_mib: float | None = Field(default=None, gt=0)
-    reserve_mib_per_gpu: float | None = Field(default=None, ge=0)
-
-
-class KvOffloadRow(_EngineDocument):
-    """How a version keeps KV blocks outside the GPU; see ``KvOffloadSupport``."""
-
-    tiers: tuple[Literal["host", "disk"], ...] = Field(min_length=1)
-    writes_through: bool
-    per_rank: bool
-    option_bytes: float = Field(gt=0)
-    source: str = Field(min_length=1)
-    as_of: date
-
-    def support(self) -> KvOffloadSupport:
-        """As the planner's value."""
-        return KvOffloadSupport(**{**self.model_dump(), "as_of": self.as_of.isoformat()})
-
-
 class VersionRow(_EngineDocument):
     """One version of an engine, with what it inherits already filled in."""
 
@@ -66,7 +34,7 @@ class VersionRow(_EngineDocument):
     graphs_inside_budget: bool
     max_num_seqs: int = Field(gt=0)
     max_num_batched_tokens: int = Field(gt=0)
-    gpu_limits: tuple[LimitsRow, ...]
+    gpu_limits: tuple[EngineLimits, ...]
     kv_block_tokens: int = Field(gt=0)
     prefix_caching: bool
     start_up_s: float = Field(ge=0)
@@ -82,7 +50,7 @@ class VersionRow(_EngineDocument):
     graphs_within_sequences: bool = False
     state_pool_ratio: float = Field(default=0.0, ge=0)
     state_slots_per_sequence: int = Field(default=1, gt=0)
-    kv_offload: KvOffloadRow | None = None
+    kv_offload: KvOffloadSupport | None = None
     decode_context: tuple[Literal["softmax", "latent"], ...] = ()
     memory: dict[str, float]
     source: str = Field(min_length=1)
@@ -93,10 +61,8 @@ class VersionRow(_EngineDocument):
         """Return the engine version as the planner's value."""
         as_values = {
             "memory": tuple(sorted(self.memory.items())),
-            "gpu_limits": tuple(EngineLimits(**limits.model_dump()) for limits in self.gpu_limits),
             "max_num_seqs_of": tuple(sorted(self.max_num_seqs_of.items())),
             "graphs_max_batch_of": tuple(sorted(self.graphs_max_batch_of.items())),
-            "kv_offload": None if self.kv_offload is None else self.kv_offload.support(),
             "as_of": self.as_of.isoformat(),
         }
         return EngineSpec(name=name, **{**self.__dict__, **as_values})

@@ -6,12 +6,12 @@ raises ``CatalogError`` (exit 4), a user's own file ``InputError`` (exit 2): the
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, TypeVar
@@ -20,7 +20,6 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from planner.catalog.parsed import parsed_once
-from planner.catalog.quick_yaml import NotPlain, plain_document
 from planner.errors import CatalogError, PlannerError, header_found, nearest
 from planner.packed_files import not_text
 from planner.units import CONTROL
@@ -53,6 +52,7 @@ _COMPARISONS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def _iso_date(text: str) -> str:
     """Return ``text`` when it is a day as YYYY-MM-DD; raises ValueError otherwise."""
     try:
@@ -96,11 +96,9 @@ def read_rows(
     return list(zip(lines, rows, strict=True))
 
 
-def read_table(
-    path: Path, row_type: type[RowType], error: type[PlannerError] = CatalogError
-) -> tuple[RowType, ...]:
-    """Return the rows of a CSV file with a header; raises ``error`` as ``read_rows`` does."""
-    return tuple(row for _, row in read_rows(path, row_type, error))
+def read_table(path: Path, row_type: type[RowType]) -> tuple[RowType, ...]:
+    """Return the rows of a CSV file with a header; raises CatalogError as ``read_rows`` does."""
+    return tuple(row for _, row in read_rows(path, row_type))
 
 
 def _records(
@@ -226,19 +224,19 @@ class _UniqueKeys(yaml.constructor.SafeConstructor):
     """Safe construction that refuses a key given twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
+        values: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key must be plain text", key_node.start_mark
                 )
-            if key in seen:
+            if key in values:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", key_node.start_mark
                 )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+            values[key] = value_node
+        return {key: self.construct_object(value, deep=deep) for key, value in values.items()}
 
 
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -259,8 +257,6 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    with contextlib.suppress(NotPlain, yaml.YAMLError, ValueError, RecursionError):
-        return plain_document(text)
     _refuse_aliases(text)
     return yaml.load(text, Loader=_LOADER)
 

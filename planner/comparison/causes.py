@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from planner.plan.labels import matched, offer_name, rented
+from planner.plan.labels import matched, rented
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario
 
@@ -17,6 +17,7 @@ _KIND: Mapping[str, str] = {
     "output_tokens": "lengths",
     "length_correlation": "lengths",
     "buckets": "lengths",
+    "classes": "lengths",
     "slo": "SLO",
     "search": "search",
     "allow_lower_precision": "search",
@@ -91,9 +92,7 @@ def _question_causes(old: Scenario, new: Scenario) -> Iterator[Cause]:
 
 
 def _price_causes(old: Plan, new: Plan) -> Iterator[Cause]:
-    before, after = (
-        {offer_name(n): n.usd_per_hour_each for n in rented(plan)} for plan in (old, new)
-    )
+    before, after = ({n.name: n.usd_per_hour_each for n in rented(plan)} for plan in (old, new))
     for name, a, b in matched(before, after):
         if a is not None and b is not None and a != b:
             yield Cause("price", f"{name}: {a:g} -> {b:g} USD per node-hour")

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Literal
 
 from planner.comparison.causes import Cause, causes
-from planner.plan.labels import headroom_qps, matched, offer_name, rented
+from planner.plan.labels import headroom_qps, matched, rented
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 
@@ -181,7 +181,7 @@ def _groups(
 
 
 def _nodes(old: Plan, new: Plan) -> Iterator[Change]:
-    before, after = ({offer_name(n): n for n in rented(plan)} for plan in (old, new))
+    before, after = ({n.name: n for n in rented(plan)} for plan in (old, new))
     for name, a, b in matched(before, after):
         counts = [{"nodes": n.count} if n else {} for n in (a, b)]
         yield from _values(name, counts[0], counts[1], "count")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from planner.catalog.model import LatentAttention, RecurrentMixer, SoftmaxAttention
 from planner.derivation.question import DerivationInputs
 from planner.derivation.rows import DerivationRow, DerivationStep
-from planner.derivation.textbook import rounded_up
+from planner.derivation.textbook import up_to_tens
 from planner.plan.replica_group import ReplicaGroup
 from planner.sizing.precision import weight_bytes, weights_for
 from planner.units import GB
@@ -142,8 +142,7 @@ def total(q: DerivationInputs) -> DerivationRow:
     given = q.service.assumptions
     each = given.textbook_overhead_gb_per_gpu
     results = (
-        f"{n.upper()} about {rounded_up(q.textbook.total_bytes(n) / GB, 10):.0f} GB"
-        for n in q.formats
+        f"{n.upper()} about {up_to_tens(q.textbook.total_bytes(n) / GB):.0f} GB" for n in q.formats
     )
     other = f"other = {given.textbook_overhead_gb:g} GB" + (f" + {each:g} GB a GPU" if each else "")
     return DerivationRow(

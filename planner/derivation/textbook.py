@@ -81,6 +81,6 @@ def cut(value: float, digits: int) -> float:
     return math.floor(value / unit) * unit
 
 
-def rounded_up(value: float, step: float) -> float:
-    """The next multiple of ``step``: 218.5 to tens is 220."""
-    return math.ceil(value / step - 1e-9) * step
+def up_to_tens(value: float) -> float:
+    """The next multiple of ten: 218.5 is 220."""
+    return math.ceil(value / 10 - 1e-9) * 10

@@ -40,17 +40,6 @@ def gather(
     A plan written under other catalogs keeps its own numbers; the notes say that the ways to pay
     come from newer prices. Raises what ``solve`` raises, other than InputError.
     """
-    notes = []
-    if plan.provenance.catalog_digest != catalog.digest():
-        notes.append(
-            "The plan was made with other catalog data than that used here for payment options, "
-            "sensitivity and derivation."
-        )
-    if not plan.rentals and any(Term(n.term).months for n in plan.nodes):
-        notes.append(
-            "The plan does not say when its commitments begin nor what of them is paid upfront; "
-            "solve its scenario again for its cash."
-        )
     terms = terms_of(plan.scenario, catalog)
     rate = terms.value("discount_rate")
     if solve is not None and plan.totals is not None:
@@ -69,13 +58,13 @@ def gather(
         energy=energy_of(plan, catalog),
         curves=latency_curves(plan, catalog, calibration),
         derivations=derive(plan, catalog) if plan.totals is not None else (),
-        notes=tuple(notes),
+        notes=tuple(_notes(plan, catalog)),
     )
     if solve is None or plan.totals is None:
         return findings
     faster = frontier(plan, solve, progress)
     baseline, what_ifs = sensitivity(plan, solve, progress)
-    served = sum(s.served_qps for s in plan.services)
+    served = plan.served_qps
     rates = [w.usd_per_hour for w in what_ifs if w.input == RATE]
     costs = {served * factor: cost for factor, cost in zip(RATE_FACTORS, rates, strict=True)}
     resized = resized_against_api(plan, ways, costs)
@@ -90,6 +79,20 @@ def gather(
         frontier=faster,
         distributions=distributions(plan, catalog, calibration),
     )
+
+
+def _notes(plan: Plan, catalog: Catalog) -> Iterator[str]:
+    """What an old plan, or one of other data, cannot say."""
+    if plan.provenance.catalog_digest != catalog.digest():
+        yield (
+            "The plan was made with other catalog data than that used here for payment options, "
+            "sensitivity and derivation."
+        )
+    if not plan.rentals and any(Term(n.term).months for n in plan.nodes):
+        yield (
+            "The plan does not say when its commitments begin nor what of them is paid upfront; "
+            "solve its scenario again for its cash."
+        )
 
 
 def break_even_points(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[BreakEven]:
@@ -136,10 +139,10 @@ def _against_api(plan: Plan, api: Purchase) -> BreakEven:
     """The rate from which the planned fleet costs no more than the API, were it filled that far."""
     assert plan.totals is not None
     assert api.usd_per_month is not None
-    rate = sum(s.served_qps for s in plan.services)
+    rate = plan.served_qps
     per_request = api.usd_per_month / (HOURS_PER_MONTH * 3600 * rate)
     even = break_even_rate_of_fixed_fleet_qps(plan.totals.usd_per_hour, per_request)
-    capacity = sum(g.capacity_qps * g.replicas for s in plan.services for g in s.replica_groups)
+    capacity = sum(g.capacity_qps * g.replicas for g in plan.groups)
     if even <= rate:
         note = "the planned demand is above it: the fleet is cheaper"
     elif even <= capacity:

@@ -25,6 +25,7 @@ from planner.fleet.offers.admitted import offers_of, offers_of_file
 from planner.money.ways_to_pay import Traffic, WayToPay, called, held, side_by_side
 from planner.plan.labels import rented as rented_offers
 from planner.plan.money import Rental
+from planner.plan.rented_nodes import RentedNodes
 from planner.plan.schema import NodeCount, Plan
 from planner.scenario.schema import Scenario
 from planner.solving.lookahead import Solve
@@ -162,14 +163,7 @@ def _rental(node: NodeCount, horizon_months: int) -> Rental:
     months = math.ceil(horizon_months * node.hours_share - 1e-9) if committed else horizon_months
     share = 1.0 if committed else node.hours_share
     return Rental(
-        provider=node.provider,
-        region=node.region,
-        instance_type=node.instance_type,
-        term=node.term,
-        gpu=node.gpu,
-        gpus_per_node=node.gpus_per_node,
-        count=node.count,
-        usd_per_hour_each=node.usd_per_hour_each,
+        **{field: getattr(node, field) for field in RentedNodes.model_fields},
         from_month=horizon_months - months + 1,
         months=months,
         hours_per_month=share * HOURS_PER_MONTH,
@@ -227,7 +221,7 @@ def _own(
     options: list[_Way] = []
     gpus = _buyable(plan, catalog)
     for done, gpu in enumerate(gpus):
-        groups = [g for s in plan.services for g in s.replica_groups]
+        groups = plan.groups
         fleet = plan if {name for g in groups for name in g.gpus_by_type} == {gpu} else None
         if fleet is None and solve is not None:
             if progress is not None:

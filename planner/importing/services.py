@@ -70,7 +70,7 @@ class _Models:
 
     def __init__(self, catalog: Catalog, models: Mapping[str, str], fleet: Fleet) -> None:
         self.known = {n.lower(): entry.name for entry in catalog.model_index() for n in entry.names}
-        self.given = {given: self._catalog_name(name, "--model") for given, name in models.items()}
+        self.given = {given: self._catalog_name(name) for given, name in models.items()}
         self.served = {
             one.command.served_name: one for one in fleet.running if one.command.served_name
         }
@@ -99,9 +99,9 @@ class _Models:
             return running[0]
         raise self._unknown(name, f"metrics of {metrics.exporter}")
 
-    def _catalog_name(self, name: str, where: str) -> str:
+    def _catalog_name(self, name: str) -> str:
         if name.lower() not in self.known:
-            raise self._unknown(name, where)
+            raise self._unknown(name, "--model")
         return self.known[name.lower()]
 
     def _unknown(self, name: str, where: str) -> InputError:

@@ -21,7 +21,7 @@ def rented(plan: Plan) -> tuple[NodeCount, ...]:
     """
     by_offer: dict[str, list[NodeCount]] = {}
     for node in plan.nodes:
-        by_offer.setdefault(offer_name(node), []).append(node)
+        by_offer.setdefault(node.name, []).append(node)
     return tuple(
         levels[0].model_copy(
             update={
@@ -49,22 +49,12 @@ def busiest_qps(service: ServicePlan) -> float:
     return sum(g.routed_qps for g in service.replica_groups) or service.rate_qps
 
 
-def offer_name(node: NodeCount) -> str:
-    """A rented offer: ``aws us-east-1 p5.48xlarge on-demand``."""
-    return f"{node.provider} {node.region} {node.instance_type} {node.term}"
-
-
-def offer_path(node: NodeCount) -> str:
-    """A rented offer as periods name it: ``aws/us-east-1/p5.48xlarge/on-demand``."""
-    return f"{node.provider}/{node.region}/{node.instance_type}/{node.term}"
-
-
 def leaves(node: NodeCount, plan: Plan) -> bool:
     """Whether nodes that run today stay only until what replaces them runs: paid for, and in no period."""
     if node.term != Term.OWNED or plan.scenario.migration.overlap_hours <= 0:
         return False
     standing = {offer for period in plan.periods for offer in period.nodes}
-    return bool(standing) and offer_path(node) not in standing
+    return bool(standing) and node.path not in standing
 
 
 def choice_of(plan: Plan) -> tuple[str, ...]:

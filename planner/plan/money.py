@@ -8,33 +8,21 @@ from planner.catalog.offer import Term
 from planner.money.ledger import Holding
 from planner.money.ledger import ledger as ledger_of
 from planner.plan.part import PlanPart
+from planner.plan.rented_nodes import RentedNodes
 from planner.units import HOURS_PER_MONTH
 
 
-class Rental(PlanPart):
+class Rental(RentedNodes):
     """Nodes of one offer held for ``months`` from ``from_month`` on (1 = the first of the horizon).
 
     ``count``: the most held at once; ``hours_per_month``: what one of them is paid for on average [h];
     ``upfront_share``: of each term's total, due when the term starts.
     """
 
-    provider: str
-    region: str
-    instance_type: str
-    term: str
-    gpu: str
-    gpus_per_node: int
-    count: int
-    usd_per_hour_each: float
     from_month: int
     months: int
     hours_per_month: float = HOURS_PER_MONTH
     upfront_share: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """The offer: ``aws us-east-1 p5.48xlarge 3-year``."""
-        return f"{self.provider} {self.region} {self.instance_type} {self.term}"
 
     @property
     def holding(self) -> Holding:

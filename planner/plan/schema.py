@@ -25,6 +25,7 @@ from planner.plan.part import PlanPart
 from planner.plan.periods import Period
 from planner.plan.prefix_hits import PrefixHits
 from planner.plan.provenance import Provenance, SolverReport, Verification
+from planner.plan.rented_nodes import RentedNodes
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.upgrade import OLDEST, upgraded
 from planner.scenario.fields import omit_defaults
@@ -78,7 +79,7 @@ class ServicePlan(PlanPart):
     _written = omit_defaults("job", "prefix_hits")
 
 
-class NodeCount(PlanPart):
+class NodeCount(RentedNodes):
     """Instances to rent of one offer, what fills them, and what they cost.
 
     ``hours_share``: how much of the time they are paid, start-ups included; ``usd_per_hour`` is the
@@ -87,14 +88,6 @@ class NodeCount(PlanPart):
     most of their type stand.
     """
 
-    provider: str
-    region: str
-    instance_type: str
-    term: str
-    gpu: str
-    gpus_per_node: int
-    count: int
-    usd_per_hour_each: float
     usd_per_hour: float
     idle_gpus: int
     price_as_of: str
@@ -163,6 +156,22 @@ class Plan(PlanPart):
     def to_json(self) -> str:
         """The plan as JSON text, keys in a fixed order."""
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def groups(self) -> tuple[ReplicaGroup, ...]:
+        """The replica groups of every service."""
+        return tuple(g for s in self.services for g in s.replica_groups)
+
+    @property
+    def served_qps(self) -> float:
+        """What is served of all services [requests/s]."""
+        return sum(s.served_qps for s in self.services)
+
+    @property
+    def not_chosen(self) -> tuple[Alternative, ...]:
+        """The fleets that were priced beside it: at native precision first, where it is not."""
+        native = () if self.native_precision is None else (self.native_precision,)
+        return (*native, *self.alternatives)
 
     @property
     def varies(self) -> bool:

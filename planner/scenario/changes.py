@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from planner.errors import InputError
+from planner.errors import InputError, nearest
 from planner.scenario.path_fields import from_working_directory
 from planner.scenario.text.yaml_source import Loc, Source, parse_value
 from planner.units import control_in
@@ -26,24 +26,24 @@ class FieldChange:
     numbers: Mapping[Loc, str]
 
 
-def read_change(text: str, option: str = "--set") -> FieldChange:
+def read_change(text: str) -> FieldChange:
     """Read ``FIELD=VALUE``; the value as YAML, so ``[1, 2]`` is a list and ``2s`` a text."""
     field, equals, written = text.partition("=")
     field = field.strip()
     try:
         if not field or not equals or len(text) > MAX_CHANGE_CHARACTERS:
             raise ValueError(text)
-        value, numbers = parse_value(written, f"{option} {text}")
+        value, numbers = parse_value(written, f"--set {text}")
         if control_in(value) is not None:
             raise ValueError(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
         raise InputError(
             "not a field and its value",
-            where=option,
+            where="--set",
             found=text,
             allowed="FIELD=VALUE, such as rate=80, slo.ttft_p99=1s or search.gpus=[h100, l40s]",
         ) from None
-    return FieldChange(field, value, f"{option} {text}", numbers)
+    return FieldChange(field, value, f"--set {text}", numbers)
 
 
 def with_changes(source: Source, changes: Sequence[FieldChange]) -> Source:
@@ -69,6 +69,12 @@ def _path(source: Source, change: FieldChange) -> Loc:
     parts: list[str | int] = list(change.field.split("."))
     services = source.data.get("services")
     if not isinstance(services, list):
+        if parts[0] == "services" and len(parts) > 1:
+            raise InputError(
+                "this file has one service, whose fields are not under services",
+                where=change.option,
+                action=f"set {'.'.join(map(str, parts[2:]))}=..." if len(parts) > 2 else None,
+            )
         return tuple(parts)
     if parts[0] != "services":
         own = [s for s in services if isinstance(s, dict) and parts[0] in s]
@@ -85,7 +91,16 @@ def _path(source: Source, change: FieldChange) -> Loc:
         named = [
             i for i, s in enumerate(services) if isinstance(s, dict) and s.get("name") == parts[1]
         ]
-        parts[1:2] = named[:1] or parts[1:2]
+        if not named:
+            names = [str(s.get("name", i)) for i, s in enumerate(services) if isinstance(s, dict)]
+            raise InputError(
+                "no such service",
+                where=change.option,
+                found=parts[1],
+                allowed=", ".join(names[:12]),
+                action=nearest(str(parts[1]), names),
+            )
+        parts[1:2] = named[:1]
     elif len(parts) > 1:
         parts[1] = int(parts[1])
     return tuple(parts)
@@ -124,7 +139,7 @@ def _whole(names: list[str], depth: int) -> str:
     """How to set a field that is a value to one with fields: ``prompt_tokens={mean: 800, cv: 1}``."""
     inner = "VALUE"
     for name in reversed(names[depth:]):
-        inner = f"{{{name}: {inner}}}"
+        inner = f"[{inner}]" if name.isdigit() else f"{{{name}: {inner}}}"
     return f"set the whole of it: {'.'.join(names[:depth])}='{inner}'"
 
 

@@ -15,8 +15,6 @@ BUFFER = 1.2  # 20 % on top, for framework and fragmentation
 BYTES_PER_PARAMETER = {"fp32": 4.0, "bf16": 2.0, "int8": 1.0, "int4": 0.5}
 FULL_FINE_TUNING_FACTOR = 6.0
 LORA_FACTORS = (1.2, 1.5)
-KV_SHARE_OF_SERVING = (0.2, 0.5)
-ACTIVATION_SHARE_OF_SERVING = (0.1, 0.2)
 SYSTEM_OVERHEAD_GB = 3.0  # of ``estimate_vram_gib``
 VLLM_UTILISATION = 0.9
 VLLM_RESERVE_GB = 2.0  # of ``vllm_pool_gb``
@@ -66,26 +64,6 @@ def lora_gb(serving_gb: float) -> tuple[float, float]:
     """
     low, high = LORA_FACTORS
     return serving_gb * low, serving_gb * high
-
-
-@dataclass(frozen=True, slots=True)
-class ServingShares:
-    """What KV cache and activations are said to take of a serving total: (low, high) [GB]."""
-
-    kv_gb: tuple[float, float]
-    activations_gb: tuple[float, float]
-
-
-def serving_shares(total_gb: float) -> ServingShares:
-    """KV cache as 20 to 50 %, activations as 10 to 20 % of the serving total [GB].
-
-    total_gb: memory that serving takes [GB].
-    """
-    kv, activations = KV_SHARE_OF_SERVING, ACTIVATION_SHARE_OF_SERVING
-    return ServingShares(
-        kv_gb=(total_gb * kv[0], total_gb * kv[1]),
-        activations_gb=(total_gb * activations[0], total_gb * activations[1]),
-    )
 
 
 def kv_bytes_per_token(
@@ -177,47 +155,6 @@ def decision_tree(
         advice = "this layout works" if holds else "add replicas (data parallelism)"
         steps.append(Advice("does the throughput meet the request rate?", holds, advice))
     return tuple(steps)
-
-
-@dataclass(frozen=True, slots=True)
-class Concurrency:
-    """A concurrency-based memory sum, and what the latency targets themselves imply.
-
-    ``assumed`` and ``implied``: requests in flight by Little's law, ``rate x time in system``, for
-    the assumed response time and for ``TTFT + output x TPOT``; their totals in GB.
-    """
-
-    assumed: float
-    implied: float
-    assumed_total_gb: float
-    implied_total_gb: float
-    assumed_gpus: int
-    implied_gpus: int
-
-
-def memory_alone(
-    *,
-    model_gb: float,
-    kv_request_gb: float,
-    rate_qps: float,
-    response_s: float,
-    ttft_s: float,
-    tpot_s: float,
-    output_tokens: float,
-    gpu_gb: float,
-    other_gb: float = 5.0,
-) -> Concurrency:
-    """Size by memory alone: ``weights + KV per request x rate x response time + other``.
-
-    model_gb, kv_request_gb, other_gb, gpu_gb: of weights, one request's KV cache, the rest and one GPU [GB];
-    rate_qps: [requests/s]; response_s, ttft_s, tpot_s: the assumed response time and the targets [s];
-    output_tokens: [tokens].
-    """
-    assumed = rate_qps * response_s
-    implied = rate_qps * (ttft_s + output_tokens * tpot_s)
-    totals = [model_gb + n * kv_request_gb + other_gb for n in (assumed, implied)]
-    gpus = [max(1, -int(-total // gpu_gb)) for total in totals]
-    return Concurrency(assumed, implied, totals[0], totals[1], gpus[0], gpus[1])
 
 
 def mib_to_gib(mib: float) -> float:

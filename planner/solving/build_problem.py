@@ -45,27 +45,13 @@ def problem_of(
     """
     calendar = calendar or calendar_for(scenario, catalog)
     ties = _ties(c for candidates in sets.values() for c in candidates.candidates)
-    kinds = tuple(
-        ReplicaKind(
-            key=c.key,
-            gpu=c.deployment.gpu.name,
-            gpus=c.gpus - sum(c.prefill_groups),
-            capacity_qps=dict(c.bucket_qps),
-            group_sizes=c.group_sizes,
-            tpot_s=ties[c.key],
-            gpu_share=c.gpu_share,
-            beside=_beside(c),
-            network_gb_s=c.network_gb_s,
-        )
-        for candidates in sets.values()
-        for c in candidates.candidates
-    )
+    kinds = tuple(_kind(c, ties[c.key]) for s in sets.values() for c in s.candidates)
     used = {gpu for k in kinds for gpu in k.types}
     wide = frozenset(gpu for k in kinds if k.is_wide for gpu in k.types)
     useful = [o for o in offers if o.gpu in used]
     nodes = node_offers(scenario, useful, catalog, calendar, wide)
-    limits, failures = scenario.limits, scenario.failures
-    spot = any(n.spot for n in nodes)
+    failures, spot = scenario.failures, any(n.spot for n in nodes)
+    limits = _limits(scenario, catalog, spot=spot)
     return Problem(
         demands=tuple(
             d
@@ -74,17 +60,7 @@ def problem_of(
         ),
         kinds=kinds,
         offers=nodes,
-        limits=FleetLimits(
-            max_gpus=limits.max_gpus,
-            max_usd_per_hour=limits.max_cost_usd_per_hour,
-            max_power_kw=limits.max_power_kw,
-            max_spot_share=scenario.spot.max_share
-            if spot and scenario.spot.max_share < 1
-            else None,
-            stock={catalog.gpu(g).name: n for g, n in limits.stock.items()},
-            caps=caps(scenario, nodes, {o.key: o for o in useful}, catalog),
-            max_vendors=scenario.prices.max_vendors,
-        ),
+        limits=replace(limits, caps=caps(scenario, nodes, {o.key: o for o in useful}, catalog)),
         period_hours=calendar.billed_hours,
         resilience=Resilience(
             replicas=failures.replicas,
@@ -97,6 +73,33 @@ def problem_of(
         overlap_hours=scenario.migration.overlap_hours
         * sum(calendar.hours)
         / (scenario.horizon.months * HOURS_PER_MONTH),
+    )
+
+
+def _kind(candidate: Candidate, tie_s: float) -> ReplicaKind:
+    return ReplicaKind(
+        key=candidate.key,
+        gpu=candidate.deployment.gpu.name,
+        gpus=candidate.gpus - sum(candidate.prefill_groups),
+        capacity_qps=dict(candidate.bucket_qps),
+        group_sizes=candidate.group_sizes,
+        tpot_s=tie_s,
+        gpu_share=candidate.gpu_share,
+        beside=_beside(candidate),
+        network_gb_s=candidate.network_gb_s,
+    )
+
+
+def _limits(scenario: Scenario, catalog: Catalog, *, spot: bool) -> FleetLimits:
+    """What the scenario limits of the whole fleet; ``spot``: whether any offer is."""
+    limits, share = scenario.limits, scenario.spot.max_share
+    return FleetLimits(
+        max_gpus=limits.max_gpus,
+        max_usd_per_hour=limits.max_cost_usd_per_hour,
+        max_power_kw=limits.max_power_kw,
+        max_spot_share=share if spot and share < 1 else None,
+        stock={catalog.gpu(g).name: n for g, n in limits.stock.items()},
+        max_vendors=scenario.prices.max_vendors,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.fleet.offers.node_offers import offer_key
-from planner.plan.labels import leaves, offer_path
+from planner.plan.labels import leaves
 from planner.plan.schema import NodeCount, Plan
 
 
@@ -36,7 +36,7 @@ def billed_nodes(plan: Plan) -> tuple[BilledNodes, ...]:
     if not plan.varies:
         standing = (n for n in plan.nodes if not leaves(n, plan))
         return (BilledNodes("always", tuple((n, n.count) for n in standing)),)
-    priced = {offer_path(n): n for n in plan.nodes}
+    priced = {n.path: n for n in plan.nodes}
     periods = []
     for entry in plan.periods:
         offers = {offer: offer_key(offer) for offer in entry.nodes}

@@ -88,8 +88,7 @@ def _same_bill(plan: Plan) -> Iterator[Check]:
     months = plan.scenario.horizon.months
     billed: dict[str, float] = defaultdict(float)
     for node in plan.nodes:
-        name = f"{node.provider} {node.region} {node.instance_type} {node.term}"
-        billed[name] += node.count * node.hours_share * months
+        billed[node.name] += node.count * node.hours_share * months
     held: dict[str, float] = defaultdict(float)
     for rental in plan.rentals:
         held[rental.name] += _node_months(rental)

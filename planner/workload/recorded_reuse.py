@@ -67,7 +67,6 @@ def lru_hits(
     prompts: Sequence[Iterable[int]],
     room_blocks: int,
     caches: int = 1,
-    seed: int = 0,
     left: Sequence[Iterable[int]] | None = None,
 ) -> Ints:
     """Leading blocks of each prompt that a cache of ``room_blocks`` holds when it comes.
@@ -76,7 +75,7 @@ def lru_hits(
     there, where its answer belongs to that.
     """
     kept: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(caches)]
-    chosen = np.random.default_rng(seed).integers(0, caches, len(prompts)).tolist()
+    chosen = np.random.default_rng(0).integers(0, caches, len(prompts)).tolist()
     found = []
     for prompt, whole, at in zip(prompts, left or prompts, chosen, strict=True):
         cache = kept[at]

@@ -92,24 +92,6 @@ def test_decision_tree_of_the_70b_walk_through() -> None:
     ]
 
 
-def test_memory_alone_makes_four_gpus_look_enough() -> None:
-    result = rules_of_thumb.memory_alone(
-        model_gb=140,
-        kv_request_gb=0.49,
-        rate_qps=50,
-        response_s=3,
-        ttft_s=2,
-        tpot_s=0.1,
-        output_tokens=500,
-        gpu_gb=80,
-    )
-    assert result.assumed == 150
-    assert result.assumed_total_gb == pytest.approx(218.5)  # printed as "about 220"
-    assert result.assumed_gpus == 3  # the guide rounds up to a tensor-parallel degree of 4
-    assert result.implied == 50 * (2 + 500 * 0.1)
-    assert result.implied_gpus == 18
-
-
 @pytest.mark.parametrize("row", rows("quick_calculator"))
 def test_quick_calculator(row: dict[str, Any], catalog: Catalog) -> None:
     estimate = rules_of_thumb.quick_estimate(
@@ -152,14 +134,6 @@ def test_lora_by_a_factor_of_serving(row: dict[str, Any]) -> None:
     low, high = rules_of_thumb.lora_gb(row["serving_gb"])
     assert low == pytest.approx(row["gb"], rel=0.05)
     assert high > row["gb"]
-
-
-def test_shares_of_serving_memory_contradict_the_redundancy_factor() -> None:
-    weights, total = rules_of_thumb.weights_gb(70e9, 2), rules_of_thumb.weights_gb(70e9, 2, 1.2)
-    shares = rules_of_thumb.serving_shares(total)
-    assert shares.kv_gb == pytest.approx((33.6, 84.0))
-    assert shares.activations_gb == pytest.approx((16.8, 33.6))
-    assert total - weights < shares.kv_gb[0]  # x 1.2 leaves 28 GB, less than the least KV share
 
 
 @pytest.mark.parametrize("row", rows("nanochat"))

@@ -3,7 +3,7 @@
 import pytest
 
 from planner.api import solve
-from planner.assembly.decision import _nodes_for, _spare_on
+from planner.assembly.losses import _nodes_for, _spare_on
 from planner.catalog.offer import Offer, Term
 from planner.catalog.store import load_catalog
 from planner.errors import InputError

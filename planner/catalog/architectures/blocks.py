@@ -130,18 +130,17 @@ def latent_attention(
     v_head_dim: int,
     qkv_bias: bool = False,
     out_bias: bool = False,
-    name: str = "self_attn",
 ) -> Tensors:
     """Projections of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1)."""
     q_dim = qk_nope_head_dim + qk_rope_head_dim
     latent = kv_lora_rank + qk_rope_head_dim
-    down = f"{name}.qkv_a"
+    down = "self_attn.qkv_a"
     if q_lora_rank is None:
-        tensors = linear(f"{name}.q_proj", "attention", heads * q_dim, hidden, parts=heads)
+        tensors = linear("self_attn.q_proj", "attention", heads * q_dim, hidden, parts=heads)
     else:
         tensors = (
             linear(
-                f"{name}.q_a_proj",
+                "self_attn.q_a_proj",
                 "attention",
                 q_lora_rank,
                 hidden,
@@ -149,13 +148,13 @@ def latent_attention(
                 bias=qkv_bias,
                 fused=down,
             )
-            + norm(f"{name}.q_a_layernorm", q_lora_rank)
-            + linear(f"{name}.q_b_proj", "attention", heads * q_dim, q_lora_rank, parts=heads)
+            + norm("self_attn.q_a_layernorm", q_lora_rank)
+            + linear("self_attn.q_b_proj", "attention", heads * q_dim, q_lora_rank, parts=heads)
         )
     return (
         tensors
         + linear(
-            f"{name}.kv_a_proj_with_mqa",
+            "self_attn.kv_a_proj_with_mqa",
             "attention",
             latent,
             hidden,
@@ -163,16 +162,16 @@ def latent_attention(
             bias=qkv_bias,
             fused=down,
         )
-        + norm(f"{name}.kv_a_layernorm", kv_lora_rank)
+        + norm("self_attn.kv_a_layernorm", kv_lora_rank)
         + linear(
-            f"{name}.kv_b_proj",
+            "self_attn.kv_b_proj",
             "attention",
             heads * (qk_nope_head_dim + v_head_dim),
             kv_lora_rank,
             parts=heads,
         )
         + linear(
-            f"{name}.o_proj",
+            "self_attn.o_proj",
             "attention",
             hidden,
             heads * v_head_dim,
@@ -228,13 +227,11 @@ def _expert(name: str, moe: MoeMlp, rows: int, cols: int, bias: bool, fused: str
     return (matrix, Tensor(f"{name}.bias", "bias", rows, 1, moe.experts, "expert"))
 
 
-def shared_expert(
-    hidden: int, width: int, *, gate: bool = False, gated: bool = True, name: str = "mlp.shared"
-) -> Tensors:
+def shared_expert(hidden: int, width: int, *, gate: bool = False, gated: bool = True) -> Tensors:
     """The expert every token visits, with its scalar gate where there is one."""
     if width == 0:
         return ()
-    tensors = mlp(hidden, width, klass="shared_expert", gated=gated, name=name)
+    tensors = mlp(hidden, width, klass="shared_expert", gated=gated, name="mlp.shared")
     if gate:
-        tensors += linear(f"{name}_gate", "router", 1, hidden, shard="replicated")
+        tensors += linear("mlp.shared_gate", "router", 1, hidden, shard="replicated")
     return tensors

@@ -26,8 +26,7 @@ class _Shape:
     width: int
     vocab: int
     norms: int = 2
-    qkv_bias: bool = True
-    out_bias: bool = True
+    attention_bias: bool = True
     mlp_bias: bool = True
     outer_norms: int = 1
     positions: int = 0
@@ -44,8 +43,8 @@ def _body(fields: ConfigFields, shape: _Shape) -> Body:
         shape.heads,
         shape.kv_heads,
         head_dim,
-        qkv_bias=shape.qkv_bias,
-        out_bias=shape.out_bias,
+        qkv_bias=shape.attention_bias,
+        out_bias=shape.attention_bias,
     )
     tensors += mlp(shape.hidden, shape.width, gated=False, bias=shape.mlp_bias)
     for index in range(shape.norms):
@@ -112,8 +111,7 @@ def _mpt(fields: ConfigFields) -> _Shape:
         kv_heads=kv_heads,
         width=fields.count("expansion_ratio", default=4) * hidden,
         vocab=fields.count("vocab_size"),
-        qkv_bias=not fields.flag("no_bias", True),
-        out_bias=not fields.flag("no_bias", True),
+        attention_bias=not fields.flag("no_bias", True),
         mlp_bias=not fields.flag("no_bias", True),
         norm_bias=False,
     )
@@ -129,8 +127,7 @@ def _gptj(fields: ConfigFields) -> _Shape:
         width=fields.count("n_inner", default=4 * hidden),
         vocab=fields.count("vocab_size"),
         norms=1,
-        qkv_bias=False,
-        out_bias=False,
+        attention_bias=False,
         tied=fields.flag("tie_word_embeddings"),
         head_bias=True,
     )
@@ -188,14 +185,14 @@ def _falcon(fields: ConfigFields) -> _Shape:
         width=fields.count("ffn_hidden_size", default=4 * hidden),
         vocab=fields.count("vocab_size"),
         norms=2 if grouped or not fields.flag("parallel_attn", True) else 1,
-        qkv_bias=bias,
-        out_bias=bias,
+        attention_bias=bias,
         mlp_bias=bias,
         tied=fields.flag("tie_word_embeddings", True),
     )
 
 
-def _phi(fields: ConfigFields) -> _Shape:
+def _usual(fields: ConfigFields, *, tied: bool = False) -> _Shape:
+    """Under the names that most configs use; ``tied``: the embeddings, where the config does not say."""
     heads = fields.count("num_attention_heads")
     return _Shape(
         hidden=fields.count("hidden_size"),
@@ -204,23 +201,17 @@ def _phi(fields: ConfigFields) -> _Shape:
         kv_heads=fields.count("num_key_value_heads", default=heads),
         width=fields.count("intermediate_size"),
         vocab=fields.count("vocab_size"),
-        norms=1,
-        tied=fields.flag("tie_word_embeddings"),
-        head_bias=True,
+        tied=fields.flag("tie_word_embeddings", tied),
     )
+
+
+def _phi(fields: ConfigFields) -> _Shape:
+    return replace(_usual(fields), norms=1, head_bias=True)
 
 
 def _gpt_neox(fields: ConfigFields) -> _Shape:
-    heads = fields.count("num_attention_heads")
-    return _Shape(
-        hidden=fields.count("hidden_size"),
-        layers=fields.layer_count(),
-        heads=heads,
-        kv_heads=heads,
-        width=fields.count("intermediate_size"),
-        vocab=fields.count("vocab_size"),
-        tied=fields.flag("tie_word_embeddings"),
-    )
+    shape = _usual(fields)
+    return replace(shape, kv_heads=shape.heads)
 
 
 def _nanochat(fields: ConfigFields) -> _Shape:
@@ -235,28 +226,15 @@ def _nanochat(fields: ConfigFields) -> _Shape:
         vocab=fields.count("vocab_size"),
         norms=0,
         outer_norms=0,
-        qkv_bias=False,
-        out_bias=False,
+        attention_bias=False,
         mlp_bias=False,
         tied=fields.flag("tie_word_embeddings"),
     )
 
 
 def _starcoder2(fields: ConfigFields) -> _Shape:
-    heads = fields.count("num_attention_heads")
     bias = fields.flag("use_bias", True)
-    return _Shape(
-        hidden=fields.count("hidden_size"),
-        layers=fields.layer_count(),
-        heads=heads,
-        kv_heads=fields.count("num_key_value_heads", default=heads),
-        width=fields.count("intermediate_size"),
-        vocab=fields.count("vocab_size"),
-        qkv_bias=bias,
-        out_bias=bias,
-        mlp_bias=bias,
-        tied=fields.flag("tie_word_embeddings", True),
-    )
+    return replace(_usual(fields, tied=True), attention_bias=bias, mlp_bias=bias)
 
 
 def _parser(shape: Callable[[ConfigFields], _Shape]) -> Parser:

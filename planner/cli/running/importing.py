@@ -115,7 +115,7 @@ def command(
     if plan is not None:
         changes = fleet_changes(fleet, services, read_plan(plan), catalog)
         write_document(
-            fleet_change_document("fleet", changes),
+            fleet_change_document(changes),
             style,
             None,
             table=table,

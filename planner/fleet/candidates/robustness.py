@@ -40,14 +40,6 @@ class ReplicaUncertainty:
         return replace(self, capacity_qps=lambda factor: correction * self.capacity_qps(factor))
 
 
-def in_proportion(capacity_qps: float, model_sigma: float) -> ReplicaUncertainty:
-    """A replica whose capacity falls in proportion as its steps slow down: ``c / factor``.
-
-    True where throughput limits it; a replica limited by a latency target loses more.
-    """
-    return ReplicaUncertainty(lambda factor: capacity_qps / factor, model_sigma)
-
-
 @dataclass(frozen=True, slots=True)
 class SizeChance:
     """The probability that a number of replicas (and their GPUs) holds the targets."""

@@ -31,14 +31,12 @@ def offers_of(scenario: Scenario, catalog: Catalog, base: Path | None = None) ->
     )
 
 
-def offers_of_file(
-    scenario: Scenario, catalog: Catalog, base: Path | None = None
-) -> tuple[Offer, ...]:
+def offers_of_file(scenario: Scenario, catalog: Catalog) -> tuple[Offer, ...]:
     """Every row of the scenario's own price file, whatever its term; empty where it has none."""
     file = scenario.prices.file
     if file is None:
         return ()
-    return catalog.read_prices(Path(file) if base is None else base / file)
+    return catalog.read_prices(Path(file))
 
 
 def widened(scenario: Scenario) -> Scenario:

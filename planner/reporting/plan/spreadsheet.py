@@ -80,7 +80,7 @@ def _texts(sheet: Sheet, plan: Plan) -> None:
         ("Warnings", plan.warnings),
         (
             "Evidence",
-            tuple(f"{g.label}: {g.evidence}" for s in plan.services for g in s.replica_groups),
+            tuple(f"{g.label}: {g.evidence}" for g in plan.groups),
         ),
     ):
         if lines:
@@ -97,7 +97,7 @@ def _sources(sheet: Sheet, plan: Plan, findings: Findings) -> None:
     sheet.heads(2, ("Price of", "USD per node-hour", "Date", "Confidence", "Source"), numbers=(1,))
     row = 3
     for n in rented(plan):
-        sheet.text(row, 0, f"{n.provider} {n.region} {n.instance_type} {n.term}")
+        sheet.text(row, 0, n.name)
         sheet.number(row, 1, n.usd_per_hour_each, Quantity.USD)
         for column, text in enumerate((n.price_as_of, n.price_confidence, n.price_source), 2):
             sheet.text(row, column, text)

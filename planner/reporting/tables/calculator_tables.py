@@ -151,31 +151,6 @@ def training_document(
     model: str, job: TrainingJob, memory: TrainingMemory, gpu: str | None, notes: Sequence[str]
 ) -> Document:
     """``planner memory training``: each GPU's parts, and the rules of thumb beside them."""
-    rows = [(part, size / GIB) for part, size in memory.parts_bytes().items()]
-    rows.append(("total", memory.total_bytes / GIB))
-    low, high = memory.rule_of_thumb_gb
-    rule = (
-        rounding.fixed(low, 0)
-        if low == high
-        else f"{rounding.fixed(low, 0)} to {rounding.fixed(high, 0)}"
-    )
-    whole = memory.total_bytes * memory.gpus / GB
-    compare = Table(
-        "rules",
-        "Beside the rules",
-        (Column("what", "what"), Column("gb", "GB", Quantity.NUMBER)),
-        (
-            (
-                f"exact, over {counted(memory.gpus, 'GPU')}",
-                rounding.fixed(whole, 0),
-            ),
-            (f"rule of thumb for {job.method.value} fine-tuning", rule),
-            (
-                "activations by the published GPT formula, one rank",
-                rounding.fixed(memory.published_activations_bytes / GB, 1),
-            ),
-        ),
-    )
     fit = ""
     if gpu is not None:
         verdict = "fits" if memory.fits else "does not fit"
@@ -190,23 +165,41 @@ def training_document(
         headline=f"{rounding.fixed(memory.total_bytes / GIB)} GiB on each of "
         f"{counted(memory.gpus, 'GPU')}{fit}",
         sections=(
-            Section(
-                "parts",
-                "Each GPU",
-                (
-                    Table(
-                        "parts",
-                        f"TP{job.tensor_parallel} PP{job.pipeline_parallel} DP{job.data_parallel}, "
-                        f"ZeRO {job.zero}, {job.batch} x {job.seq_tokens:,} tokens, recompute "
-                        f"{job.recompute.value}",
-                        (Column("part", "part"), Column("gib", "GiB", Quantity.HUNDREDTHS)),
-                        tuple(rows),
-                        f"{memory.trainable_parameters / 1e6:,.1f} M trainable parameters.",
-                    ),
-                ),
-            ),
-            Section("rules", "Rules", (compare,)),
+            Section("parts", "Each GPU", (_training_parts(job, memory),)),
+            Section("rules", "Rules", (_training_rules(job, memory),)),
             _notes(notes),
+        ),
+    )
+
+
+def _training_parts(job: TrainingJob, memory: TrainingMemory) -> Table:
+    rows = [(part, size / GIB) for part, size in memory.parts_bytes().items()]
+    return Table(
+        "parts",
+        f"TP{job.tensor_parallel} PP{job.pipeline_parallel} DP{job.data_parallel}, "
+        f"ZeRO {job.zero}, {job.batch} x {job.seq_tokens:,} tokens, recompute "
+        f"{job.recompute.value}",
+        (Column("part", "part"), Column("gib", "GiB", Quantity.HUNDREDTHS)),
+        (*rows, ("total", memory.total_bytes / GIB)),
+        f"{memory.trainable_parameters / 1e6:,.1f} M trainable parameters.",
+    )
+
+
+def _training_rules(job: TrainingJob, memory: TrainingMemory) -> Table:
+    low, high = (rounding.fixed(gb, 0) for gb in memory.rule_of_thumb_gb)
+    rule = low if low == high else f"{low} to {high}"
+    published = rounding.fixed(memory.published_activations_bytes / GB, 1)
+    return Table(
+        "rules",
+        "Beside the rules",
+        (Column("what", "what"), Column("gb", "GB", Quantity.NUMBER)),
+        (
+            (
+                f"exact, over {counted(memory.gpus, 'GPU')}",
+                rounding.fixed(memory.total_bytes * memory.gpus / GB, 0),
+            ),
+            (f"rule of thumb for {job.method.value} fine-tuning", rule),
+            ("activations by the published GPT formula, one rank", published),
         ),
     )
 

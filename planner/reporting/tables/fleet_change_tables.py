@@ -9,7 +9,7 @@ from planner.reporting.document import Column, Document, Section, Table, rows_of
 from planner.units import counted
 
 
-def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document:
+def fleet_change_document(changes: Sequence[FleetChange]) -> Document:
     """``planner import --plan``: what to start, stop and change."""
     differing = sum(1 for change in changes if change.mark != "=")
     headline = (
@@ -26,4 +26,4 @@ def fleet_change_document(name: str, changes: Sequence[FleetChange]) -> Document
     )
     note = "+ start, - stop, ~ change, = stays."
     table = Table("changes", "What to change", columns, rows_of(changes, columns), note)
-    return Document(name, headline, (Section("changes", "What to change", (table,)),))
+    return Document("fleet", headline, (Section("changes", "What to change", (table,)),))

@@ -102,6 +102,32 @@ class Replay:
         return self.missed / self.requests if self.requests else 0.0
 
 
+class _Replicas:
+    """Those that serve, and those that are starting: ``starting`` holds when each is ready, in order."""
+
+    def __init__(self, first: int, start_up_s: float) -> None:
+        self.ready = max(first, 0)
+        self.starting: deque[float] = deque()
+        self._start_up_s = start_up_s
+
+    def until(self, time: float) -> None:
+        """What has started by then serves."""
+        while self.starting and self.starting[0] <= time + ROUNDING:
+            self.starting.popleft()
+            self.ready += 1
+
+    def change(self, time: float, more: int) -> None:
+        """Start or stop so many; those that are starting are cancelled first."""
+        for _ in range(more):
+            self.starting.append(time + self._start_up_s)
+        for _ in range(-more):
+            if self.starting:
+                self.starting.pop()
+            else:
+                self.ready -= 1
+        self.until(time)
+
+
 def replay(
     trace: RateTrace, signals: ReplicaSignals, scaled: Scaled, first: int, start_up_s: float
 ) -> Replay:
@@ -110,17 +136,15 @@ def replay(
     start_up_s: from asking for a replica until it serves [s].
     """
     times, rates = trace.steps()
-    starting: deque[float] = deque()  # when each of them is ready, in order
+    fleet, backlog = _Replicas(first, start_up_s), 0.0
     peaks: deque[tuple[float, float, float]] = deque()
-    ready, backlog = max(first, 0), 0.0
     paid, serving = np.zeros(len(times), dtype=np.int64), np.zeros(len(times), dtype=np.int64)
     missed, overloaded, most_backlog = 0.0, np.zeros(len(times), dtype=bool), 0.0
     ups = downs = 0
     next_look = float(times[0])
     for i, (time, rate) in enumerate(zip(times.tolist(), rates.tolist(), strict=True)):
-        while starting and starting[0] <= time + ROUNDING:
-            starting.popleft()
-            ready += 1
+        fleet.until(time)
+        ready = fleet.ready
         each = min(rate / ready, signals.ceiling_qps) if ready else 0.0
         waiting = ready * signals.waiting_at(each) + backlog
         kv_share = 1.0 if backlog and ready else signals.kv_share_at(each)
@@ -130,28 +154,20 @@ def replay(
         if time >= next_look - ROUNDING:
             next_look = time + scaled.interval_s
             seen = Observation(
-                time, ready, len(starting), max(p[1] for p in peaks), max(p[2] for p in peaks)
+                time, ready, len(fleet.starting), max(p[1] for p in peaks), max(p[2] for p in peaks)
             )
             now = seen.replicas
             requested = scaled.pacing.requested(time, now, scaled.policy.wish(seen))
             ups, downs = ups + (requested > now), downs + (requested < now)
-            for _ in range(requested - now):
-                starting.append(time + start_up_s)
-            for _ in range(now - requested):  # those that are starting are cancelled first
-                if starting:
-                    starting.pop()
-                else:
-                    ready -= 1
-            while starting and starting[0] <= time + ROUNDING:
-                starting.popleft()
-                ready += 1
+            fleet.change(time, requested - now)
+            ready = fleet.ready
         arriving = rate * STEP_S
         holds = ready * signals.capacity_qps * STEP_S
         overloaded[i] = arriving > 0 and (backlog > 0 or arriving > holds * (1 + ROUNDING))
         missed += arriving if overloaded[i] else 0.0
         backlog = max(0.0, backlog + arriving - ready * signals.ceiling_qps * STEP_S)
         most_backlog = max(most_backlog, backlog)
-        paid[i], serving[i] = ready + len(starting), ready
+        paid[i], serving[i] = ready + len(fleet.starting), ready
     return Replay(
         requests=float(rates.sum()) * STEP_S,
         missed=missed,

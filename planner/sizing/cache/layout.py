@@ -58,18 +58,6 @@ class KvLayout:
             total += blocks * block * per_token
         return total + self.state_bytes_per_sequence * self.state_copies
 
-    def bytes_shared(
-        self, context_tokens: Number, shared_tokens: float, sequences: Number
-    ) -> Number:
-        """Bytes [B] of ``sequences`` that have their first ``shared_tokens`` in common.
-
-        Whole blocks of the shared prefix are held once by the layers that keep every token;
-        windows and states are each sequence's own.
-        """
-        common = math.floor(shared_tokens / self.block_tokens) * self.block_tokens
-        saved = (sequences - 1) * (common * self.growing_bytes_per_token)
-        return sequences * self.bytes_for(context_tokens) - saved
-
     def tokens_in(self, pool_bytes: float) -> float:
         """How many tokens of one long request fit in ``pool_bytes`` [tokens]; inf when none grow."""
         if self.growing_bytes_per_token:

@@ -11,12 +11,16 @@ from planner.fleet.candidates.derating import lognormal_sigma, sigma_of_cv
 from planner.fleet.candidates.robustness import (
     ReplicaUncertainty,
     chance_to_hold,
-    in_proportion,
     replicas_for,
     size_chances,
 )
 
 CDF = NormalDist().cdf
+
+
+def in_proportion(capacity_qps, model_sigma):
+    """A replica whose capacity falls in proportion as its steps slow down."""
+    return ReplicaUncertainty(lambda factor: capacity_qps / factor, model_sigma)
 
 
 @given(sigma=st.floats(0.01, 1.0), level=st.floats(0.5, 0.99), middle=st.floats(0.01, 100))

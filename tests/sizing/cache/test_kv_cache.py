@@ -134,13 +134,6 @@ def test_whole_blocks_and_arrays():
     assert many.tolist() == [layout.bytes_for(1), layout.bytes_for(65)]
 
 
-def test_a_shared_prefix_is_held_once():
-    layout = KvLayout(100.0, ((64, 10.0),), 5.0, 16)
-    alone, together = 8 * layout.bytes_for(160), layout.bytes_shared(160, 100, 8)
-    assert alone - together == 7 * 96 * 100
-    assert layout.bytes_shared(160, 15, 8) == alone
-
-
 def test_tokens_in_inverts_bytes_for():
     layout = KvLayout(100.0, ((64, 10.0),), 5.0, 16)
     for context in (16, 64, 160, 1600):

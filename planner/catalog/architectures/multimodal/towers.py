@@ -57,23 +57,20 @@ def vit(
     *,
     classed: bool = False,
     patch_bias: bool = True,
-    positions: bool = True,
     norm_before: bool = False,
     norm_after: bool = True,
     layer_scales: bool = False,
-    bias: bool = True,
 ) -> Tensors:
     """A vision transformer: patches, positions, blocks and norms."""
     hidden, depth = config.count(*HIDDEN), config.layer_count(*DEPTH)
     patch = _side(config, "patch_size", "image_patch_size", default=14)
     image = _side(config, "image_size", "image_default_input_size", default=336)
     tensors = matrix("patch_embed", hidden, 3 * patch**2, bias=patch_bias)
-    if positions:
-        count = config.count("num_position_embeddings", default=max(1, (image // patch) ** 2))
-        tensors += matrix("pos_embed", count + (1 if classed else 0), hidden, bias=False)
+    count = config.count("num_position_embeddings", default=max(1, (image // patch) ** 2))
+    tensors += matrix("pos_embed", count + (1 if classed else 0), hidden, bias=False)
     if classed:
         tensors += matrix("class_embedding", 1, hidden, bias=False)
-    tensors += vit_blocks(hidden, _width(config, hidden), depth, bias=bias)
+    tensors += vit_blocks(hidden, _width(config, hidden), depth)
     if layer_scales:
         tensors += scale("layer_scales", hidden, copies=2 * depth, bias=False)
     if norm_before:
