@@ -6,7 +6,8 @@ python -m benchmarks.bench_commands --record     # also write it as the release'
 Processor time of user code (children included) is steadier than the clock on a busy machine. "first" starts
 with an empty cache folder each time, "again" with what earlier runs of the same command kept there. The
 package is compiled beforehand, as an installation is. The infeasible scenario is measured against its twin
-without a budget. Ratios of the last release are in ``benchmarks/released/commands.csv``.
+without a budget. ``benchmarks/released/commands.csv`` holds ratios to compare with, and in its column
+``state`` which version they are of; "after 0.2.0" is a state between two releases.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from planner.version import package_version
 
 IMPORTS = "import numpy, pulp, pydantic, click, rich"
 RELEASED = Path(__file__).parent / "released" / "commands.csv"
@@ -152,12 +155,14 @@ def scenarios_in(folder: Path) -> None:
     (folder / "twin.yaml").write_text("\n".join(k for k in kept if k != "limits:") + "\n")
 
 
-def released() -> dict[str, str]:
-    """The last release's ratios by command, the first run's."""
+def released() -> tuple[dict[str, str], str]:
+    """The ratios to compare with by command, the first run's, and the state they are of."""
     if not RELEASED.exists():
-        return {}
+        return {}, "none"
     with RELEASED.open(newline="") as file:
-        return {row["command"]: row["ratio"] for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    states = dict.fromkeys(row["state"] for row in rows)
+    return {row["command"]: row["ratio"] for row in rows}, ", ".join(states)
 
 
 def ratios_of(
@@ -175,14 +180,14 @@ def main(arguments: tuple[str, ...] = ()) -> None:
     parser.add_argument("--only", default="", help="commands whose name holds this")
     parser.add_argument("--runs", type=int, default=RUNS, help="of each command")
     requested = parser.parse_args(arguments)
-    last, ratios = released(), {}
+    (last, state), ratios = released(), {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scenarios_in(folder)
         user_s(f"import compileall; compileall.compile_dir({PACKAGE!r}, quiet=2)")
         imports = statistics.median(user_s(IMPORTS)[0] for _ in range(2 * requested.runs + 1))
         twin = (imports, imports)
-        print(f"bare imports: {imports:.3f} s of user time")
+        print(f"bare imports: {imports:.3f} s of user time; released: {state}")
         print(
             f"{'command':40s} {'first':>7s} {'again':>7s} {'released':>9s} {'aim':>9s} {'seconds':>8s}"
         )
@@ -201,8 +206,8 @@ def main(arguments: tuple[str, ...] = ()) -> None:
     if requested.record:
         with RELEASED.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("command", "ratio", "again"))
-            writer.writerows((name, *both) for name, both in ratios.items())
+            writer.writerow(("command", "ratio", "again", "state"))
+            writer.writerows((name, *both, package_version()) for name, both in ratios.items())
 
 
 if __name__ == "__main__":

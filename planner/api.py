@@ -175,6 +175,7 @@ def report(
     from planner.findings.gather import gather
     from planner.reporting.files import send
     from planner.reporting.plan.deliver_plan import write_findings
+    from planner.solving.side_questions import SideQuestions
 
     session = Session.open(catalogs, calibration, SolveOptions(**options))
     plan = session.plan_of(source)
@@ -182,9 +183,10 @@ def report(
     if style == "json":
         send(plan.to_json(), str(path))
         return plan
-    brief = replace(session.options, verify="none", explain=False, ranges=False)
+    brief = replace(session.options, verify="none", explain=False, ranges=False).beside()
     solve_variant = None if quick else session.solver_of_variants(brief, for_cost=True)
-    findings = gather(plan, session.catalog, session.factors, solve_variant)
+    questions = SideQuestions(brief)
+    findings = gather(plan, session.catalog, session.factors, solve_variant, questions)
     write_findings(findings, style, str(path), table=table)
     return plan
 

@@ -28,6 +28,7 @@ from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.errors import PlannerError
 from planner.evidence import Evidence, Interval, weakest
+from planner.one_by_one import Counted, one_by_one
 from planner.performance.factors import Calibration
 from planner.performance.guard import check, floors
 from planner.performance.model import CalibratedStepModel, step_model
@@ -95,13 +96,17 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Every row, the errors over all, and over each model x GPU x engine x weights."""
+    """Every row, the errors over all, and over each model x GPU x engine x weights.
+
+    stopped: not every row, after Ctrl-C.
+    """
 
     rows: tuple[ValidatedRow, ...]
     summary: Errors | None
     groups: tuple[tuple[tuple[str, str, str, str], Errors], ...]
     level: float
     warnings: tuple[str, ...]
+    stopped: bool = False
 
     def worst(self, count: int = 10) -> list[ValidatedRow]:
         """The rows whose TPOT is furthest off, worst first."""
@@ -114,11 +119,25 @@ class Validation:
 
 
 def validate(
-    table: PointTable, catalog: Catalog, calibration: Calibration, level: float = LEVEL
+    table: PointTable,
+    catalog: Catalog,
+    calibration: Calibration,
+    level: float = LEVEL,
+    progress: Counted | None = None,
+    *,
+    keeps: bool = False,
 ) -> Validation:
-    """Predict every point of a table and compare."""
+    """Predict every point of a table and compare; ``keeps``: Ctrl-C ends it with the rows that are there."""
     predictor = Predictor(catalog, calibration, level)
-    rows = tuple(_validated(row, predictor) for row in table.rows)
+    rows = tuple(
+        one_by_one(
+            table.rows,
+            lambda row: _validated(row, predictor),
+            lambda row: f"line {row.line}",
+            progress,
+            keeps=keeps,
+        )
+    )
     pairs = [(r.row.point, r.prediction) for r in rows if r.row.point and r.prediction]
     groups: dict[tuple[str, str, str, str], list[tuple[MeasuredPoint, PointPrediction]]] = {}
     for point, prediction in pairs:
@@ -129,6 +148,7 @@ def validate(
         groups=tuple((key, errors_of(members)) for key, members in sorted(groups.items())),
         level=level,
         warnings=table.warnings,
+        stopped=len(rows) < len(table.rows),
     )
 
 

@@ -25,8 +25,7 @@ def network_warnings(
 
     Instances of one GPU are sold one by one: nothing states that they stand together.
     """
-    nodes = tuple(nodes)
-    by_key = {o.key: o for o in offers}
+    nodes, offers = tuple(nodes), tuple(offers)
     for service in services:
         for group in service.replica_groups:
             spanned, each = spanned_nodes(group, nodes)
@@ -43,6 +42,7 @@ def network_warnings(
                     "hand over between nodes (as a rule less than 1 % of a step) is left out"
                 )
             elif _crosses_network(group, spanned, catalog):
+                by_key = {o.key: o for o in offers}
                 rented = [n for n in nodes if n.gpu in group.gpus_by_type]
                 for text in dict.fromkeys(_between(n, by_key, catalog) for n in rented):
                     if text:

@@ -32,6 +32,7 @@ from planner.assembly.searched import searched
 from planner.assembly.service_notes import service_notes
 from planner.assembly.services import service_plan
 from planner.catalog.store import Catalog
+from planner.fleet.alternatives.narrower_choices import Restriction
 from planner.fleet.candidates.feasibility import lower_precision
 from planner.fleet.offers.node_offers import offer_key
 from planner.fleet.offers.power import power_note
@@ -118,7 +119,7 @@ def assemble(
         solver=_solver(decided, effort),
         verification=_verification(found),
         periods=periods_of(decided) if found else (),
-        provenance=_provenance(decided, catalog, calibration, effort, seconds).model_copy(
+        provenance=_provenance(solved, catalog, calibration, effort, seconds).model_copy(
             update={"as_of": as_of}
         ),
     )
@@ -195,7 +196,7 @@ def _precision(
 ) -> Iterator[str]:
     """What is given up where a chosen deployment is below the checkpoint's own precision."""
     yield "output quality at lower precision is not modelled"
-    if effort.rivals and beside.native is None:
+    if effort.rivals and beside.native is None and Restriction.NATIVE not in beside.not_priced:
         chosen = (decided.by_key[kind].deployment for kind in decided.replicas())
         own = {d.model.native_weights for d in chosen if any(lower_precision(d, catalog))}
         if own:
@@ -240,12 +241,15 @@ def _solver(decided: Decided, effort: SolveOptions) -> SolverReport:
 
 
 def _provenance(
-    decided: Decided,
+    solved: Solved,
     catalog: Catalog,
     calibration: Calibration,
     effort: SolveOptions,
     seconds: float,
 ) -> Provenance:
+    decided = solved.decided
+    beside = solved.beside if isinstance(solved, SolvedFleet) else FleetsBeside()
+    halted = isinstance(solved, InfeasibleScenario) and solved.explanation.stopped
     billed = {offer_key(key) for key, _ in decided.solution.billed}
     used = [o for key, o in decided.offers_by_key.items() if key in billed]
     dates = sorted(filter(None, (o.as_of for o in (used or decided.offers))))
@@ -262,6 +266,8 @@ def _provenance(
             duration_s=round(seconds, 3),
             host=platform.node(),
             solve_s=round(decided.solution.seconds, 3),
+            not_priced=beside.not_priced,
+            stopped=beside.stopped or halted,
         ),
     )
 

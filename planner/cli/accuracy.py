@@ -11,6 +11,7 @@ from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import format_option
 from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
+from planner.cli.shared.progress import counting, progress, say_stopped
 
 NOTHING_USABLE = 2
 
@@ -85,11 +86,14 @@ def command(
     table = read_measured(Path(points), setting_of(given))
     catalog = load_catalog(catalogs)
     factors = load_calibration(catalog, calibration)
-    result = validate(table, catalog, factors, level)
+    with progress() as report:
+        result = validate(table, catalog, factors, level, counting(report), keeps=True)
     for row in result.failures:
         click.echo(f"{points}:{row.row.line}: {in_one_line(row.error or '')}", err=True)
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
     document = validation_document(result)
     write_document(document, style, output, table="groups", data=lambda: validation_json(result))
+    if result.stopped:
+        return say_stopped()
     return 0 if result.summary else NOTHING_USABLE

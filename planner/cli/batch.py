@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import click
 
 from planner.cli.shared.notes import note, shows_progress
 from planner.cli.shared.options import catalog_options, solve_options
+from planner.cli.shared.progress import EVERY_S, ProgressLines, rest_text
 from planner.solving.options import SolveOptions
 
 MOST_PROBLEMS = 5  # shown on stderr; rows.csv holds all
@@ -134,9 +136,19 @@ def _one_value(text: str) -> str:
 
 @contextlib.contextmanager
 def _bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on stderr; silent when stderr is not a terminal."""
+    """A progress bar on stderr; where that is no terminal, a line every ten seconds as rows finish."""
     if not shows_progress():
-        yield lambda _done, _total, _label: None
+        # without a thread of its own either
+        lines = ProgressLines("", EVERY_S)
+        started = time.monotonic()
+
+        def line(done: int, total: int, label: str) -> None:
+            spent = time.monotonic() - started
+            left = f", about {rest_text(spent / done * (total - done))} left" if done else ""
+            lines.show(f"{done}/{total} done{left}: {label}")
+            lines.say()
+
+        yield line
         return
     from rich.console import Console
     from rich.progress import (

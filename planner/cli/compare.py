@@ -7,7 +7,7 @@ import click
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
 from planner.cli.shared.output_options import document_options
-from planner.cli.shared.progress import counting, progress
+from planner.cli.shared.progress import counting, progress, say_stopped
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
@@ -62,7 +62,9 @@ def command(
     session = Session.open(catalogs, calibration, options, changes)
     question = session.read(scenario)
     with progress() as report, solving_ahead(session, jobs or cores()) as solve:
-        comparison = compare(question, axes, solve, counting(report), check=session.check)
+        comparison = compare(
+            question, axes, solve, counting(report), check=session.check, keeps=True
+        )
     document, winner = comparison_document(comparison), comparison.winner
     write_document(
         document,
@@ -77,4 +79,6 @@ def command(
             "verdict": verdict(comparison),
         },
     )
+    if comparison.stopped:
+        return say_stopped()
     return 0 if winner else 3

@@ -9,12 +9,13 @@ from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import (
     catalog_options,
     seed_option,
+    side_limit_option,
     solver_option,
     time_limit_option,
     verify_option,
 )
 from planner.cli.shared.output_options import document_options
-from planner.cli.shared.progress import progress
+from planner.cli.shared.progress import progress, say_stopped
 from planner.fleet.program.problem import Solver
 from planner.scenario.changes import FieldChange
 from planner.solving.options import Verify
@@ -71,6 +72,7 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 @verify_option("simulate")
 @solver_option
 @time_limit_option
+@side_limit_option
 @seed_option
 @catalog_options
 @document_options()
@@ -89,6 +91,7 @@ def command(
     seed: int,
     solver: Solver,
     time_limit: float,
+    side_limit: float | None,
     catalogs: str | None,
     calibration: str | None,
     style: str,
@@ -113,7 +116,9 @@ def command(
     from planner.session import Session
     from planner.solving.options import SolveOptions
 
-    options = SolveOptions(verify, solver, time_limit, seed=seed)
+    options = SolveOptions(
+        verify, solver, time_limit, seed=seed, side_limit_s=side_limit, keeps=True
+    )
     session = Session.open(catalogs, calibration, options, changes)
     question = session.read(scenario)
     decider = Decider(
@@ -143,7 +148,10 @@ def command(
         data=lambda: {
             "scenario": question.name,
             **{key: each.records() for key, each in document.tables().items()},
+            **({"left": list(found.left)} if found.left else {}),
         },
     )
+    if found.stopped:
+        return say_stopped(", ".join(found.left))
     status = found.decided.solution.status
     return {"optimal": 0, "infeasible": 3}.get(status, 5)

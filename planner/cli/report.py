@@ -10,7 +10,7 @@ from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
 from planner.cli.shared.output_options import format_option, table_option
 from planner.cli.shared.paths import OUTPUT_FILE
-from planner.cli.shared.progress import counting, progress
+from planner.cli.shared.progress import progress, say_stopped
 from planner.errors import InputError
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
@@ -64,6 +64,7 @@ def command(
     from planner.reporting.files import send
     from planner.reporting.plan.deliver_plan import SOLVED_TABLES, write_findings
     from planner.session import Session
+    from planner.solving.side_questions import SideQuestions
 
     if memo and style not in MEMO_FORMATS:
         raise InputError(
@@ -73,18 +74,24 @@ def command(
             allowed=", ".join(MEMO_FORMATS),
         )
     prepare(style, output)
-    session = Session.open(catalogs, calibration, options, changes)
+    kept = replace(options, keeps=True)
+    session = Session.open(catalogs, calibration, kept, changes)
     with progress() as report:
         report(f"reading {source}")
-        plan = session.plan_of(source)
+        plan = session.plan_of(source, progress=report)
         if style == "json":
             send(plan.to_json(), output)
             return plan.exit_code
         if quick or (style == "csv" and table not in (ALL_TABLES, *SOLVED_TABLES)):
             findings = gather(plan, session.catalog, session.factors)
         else:
-            brief = replace(options, verify="none", explain=False, ranges=False)
+            brief = replace(kept, verify="none", explain=False, ranges=False).beside()
+            questions = SideQuestions(brief, report)
+            questions.stopped = plan.provenance.run.stopped
             with solving_ahead(session, jobs or cores(), brief) as solve:
-                findings = gather(plan, session.catalog, session.factors, solve, counting(report))
-    write_findings(findings, style, output, table=table, memo=memo)
+                findings = gather(plan, session.catalog, session.factors, solve, questions)
+        report("writing the report")
+        write_findings(findings, style, output, table=table, memo=memo)
+    if findings.stopped or plan.provenance.run.stopped:
+        return say_stopped()
     return plan.exit_code

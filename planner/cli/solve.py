@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from planner.cli.shared.names import SCENARIO, set_option
@@ -12,7 +14,7 @@ from planner.cli.shared.output_options import (
     output_option,
     table_option,
 )
-from planner.cli.shared.progress import progress
+from planner.cli.shared.progress import progress, say_stopped
 from planner.errors import OutputError
 from planner.plan.schema import Plan
 from planner.scenario.changes import FieldChange
@@ -57,13 +59,15 @@ def command(
     from planner.session import Session
 
     with progress() as report:
-        plan = Session.open(catalogs, calibration, options, changes).solve(
+        plan = Session.open(catalogs, calibration, replace(options, keeps=True), changes).solve(
             scenario, progress=report
         )
     if brief:
         _deliver_brief(plan, style, output)
     else:
         _deliver(plan, style, output, table)
+    if plan.provenance.run.stopped:
+        return say_stopped()
     return plan.exit_code
 
 

@@ -11,7 +11,7 @@ from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
 from planner.cli.shared.output_options import document_options
 from planner.cli.shared.paths import OUTPUT_FILE
-from planner.cli.shared.progress import counting, progress
+from planner.cli.shared.progress import counting, progress, say_stopped
 from planner.errors import InputError
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
@@ -105,7 +105,10 @@ def command(
     )
     question = session.read(scenario)
     with progress() as report, solving_ahead(session, jobs or cores()) as solve:
-        swept = sweep(question, axis, values, solve, refinements=refine, progress=counting(report))
+        counted = counting(report)
+        swept = sweep(
+            question, axis, values, solve, refinements=refine, progress=counted, keeps=True
+        )
     document = sweep_document(swept)
     write_document(
         document,
@@ -123,4 +126,6 @@ def command(
         from planner.reporting.charts.canvas import standalone
 
         write_file(chart, standalone(cost_figure(swept).draw()))
+    if swept.stopped:
+        return say_stopped()
     return 0 if any(p.plan.totals for p in swept.points) else 3

@@ -6,8 +6,9 @@ Everything here solves the same program again, with one bound, limit or choice c
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from planner.comparison.deciding import Decider
 from planner.errors import InputError, nearest
@@ -24,14 +25,16 @@ from planner.fleet.candidates.assurance import uncertainty
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import sigma_of_cv
 from planner.fleet.candidates.robustness import SizeChance, size_chances
-from planner.fleet.program.problem import Resilience
+from planner.fleet.program.problem import Problem, Resilience, Solution
 from planner.scenario.fleet import Assurance, Failures
 from planner.scenario.schema import Scenario, Service
 from planner.scenario.slo import Target
 from planner.solving.options import Progress
+from planner.solving.side_questions import SideQuestions
 from planner.solving.stages import Decided, SolvedFleet
 
 MOST_TIMES_PLANNED = 5
+UNASKED = Solution("unknown", None, None, None)
 PROBABILITIES = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -58,7 +61,8 @@ class SizedFor:
 class Frontiers:
     """The analyses requested around one decision; what was not requested stays empty.
 
-    ``simulated``: whether the fleet was checked in the simulator, as ``planner solve`` does.
+    ``simulated``: whether the fleet was checked in the simulator, as ``planner solve`` does; ``left``: what
+    there was no time for; ``stopped``: it was ended by Ctrl-C.
     """
 
     decided: Decided
@@ -71,6 +75,8 @@ class Frontiers:
     limits: tuple[ShadowValue, ...] = ()
     assurance: tuple[ServiceAssurance, ...] = ()
     sized_for: tuple[SizedFor, ...] = ()
+    left: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 def explore(
@@ -91,7 +97,7 @@ def explore(
 
     The fleet of the scenario as stated is the one ``planner solve`` finds, simulated where the decider's
     effort requires it; the capacities found by simulation hold for the other questions, except at
-    another latency.
+    another latency. Everything beside it has the time of ``SolveOptions.side_s`` together.
 
     ``factors``: tightest and loosest bound to try, as factors on the target; where the scenario has no
     fleet, only the latency frontier is computed. ``demand_cv``: uncertainty of every forecast; each
@@ -108,6 +114,12 @@ def explore(
         and bool(solved.simulation.rounds)
     )
     found = Frontiers(decided, simulated, bound, requested)
+    decider = replace(decider, effort=decider.effort.beside())
+    asked = SideQuestions(decider.effort, progress)
+
+    def solve_for(name: str) -> Callable[[Problem], Solution]:
+        return lambda problem: asked.ask(name, lambda: decider.solve(problem), UNASKED)
+
     if "latency" in questions:
         points = latency_frontier(
             decider,
@@ -117,36 +129,33 @@ def explore(
             loosest_s=bound.seconds * factors[1],
             tightest_s=bound.seconds * factors[0],
             step_share=step_share,
-            progress=progress,
+            asked=asked,
         )
         found = replace(found, latency=points)
-    if decided.solution.objective_usd_per_hour is None:
-        return found
-    if "resilience" in questions:
-        progress("the price of resilience")
-        found = replace(found, resilience=price_of_resilience(decider, scenario, known))
-    if "assurance" in questions:
-        progress("the price of assurance")
-        found = replace(
-            found,
-            assurance=assurance_of(decided, demand_cv),
-            sized_for=sized_for_probabilities(decider, scenario, demand_cv, known),
-        )
-    if "alternatives" in questions:
-        progress("other fleets")
-        others = best_structures(
-            decided.problem,
-            decider.solve,
-            count=count,
-            tolerance=tolerance,
-            base=decided.solution,
-        )
-        found = replace(found, alternatives=others)
-    if "limits" in questions:
-        progress("the value of limits")
-        values = shadow_values(decided.problem, decided.solution, decider.solve)
-        found = replace(found, limits=values)
-    return found
+    if decided.solution.objective_usd_per_hour is not None:
+        if "resilience" in questions:
+            found = replace(found, resilience=price_of_resilience(decider, scenario, known, asked))
+        if "assurance" in questions:
+            found = replace(
+                found,
+                assurance=assurance_of(decided, demand_cv),
+                sized_for=sized_for_probabilities(decider, scenario, demand_cv, known, asked),
+            )
+        if "alternatives" in questions:
+            others = best_structures(
+                decided.problem,
+                solve_for("other fleets"),
+                count=count,
+                tolerance=tolerance,
+                base=decided.solution,
+            )
+            found = replace(found, alternatives=others)
+        if "limits" in questions:
+            values = shadow_values(
+                decided.problem, decided.solution, solve_for("the value of limits")
+            )
+            found = replace(found, limits=values)
+    return replace(found, left=tuple(dict.fromkeys(asked.left)), stopped=asked.stopped)
 
 
 def read_factors(text: str) -> tuple[float, float]:
@@ -197,7 +206,7 @@ def latency_frontier(
     loosest_s: float,
     tightest_s: float,
     step_share: float,
-    progress: Progress = lambda _message: None,
+    asked: SideQuestions,
 ) -> tuple[FrontierSolution[Decided], ...]:
     """Cost [USD/h] against the bound on one target [s], all else as stated.
 
@@ -205,8 +214,11 @@ def latency_frontier(
     """
 
     def cheapest_under(bound_s: float) -> tuple[float, float, Decided] | None:
-        progress(f"{target.key} {bound_s:.3g} s")
-        decided = decider.decide(with_bound(scenario, service, target, bound_s))
+        tighter = with_bound(scenario, service, target, bound_s)
+        name = f"{target.key} {bound_s:.3g} s"
+        decided = asked.ask(name, lambda: decider.decide(tighter), None)
+        if decided is None:
+            return None
         cost, used = decided.solution.objective_usd_per_hour, decided.replicas()
         if cost is None or not decided.has_fleet:
             return None
@@ -237,20 +249,23 @@ def with_bound(scenario: Scenario, service: Service, target: Target, bound_s: fl
 
 
 def price_of_resilience(
-    decider: Decider, scenario: Scenario, factors: Mapping[str, float]
+    decider: Decider, scenario: Scenario, factors: Mapping[str, float], asked: SideQuestions
 ) -> tuple[ResilienceStep[Decided], ...]:
     """What it costs to survive a replica, a node, a zone or a spot pool, whatever is required now."""
 
-    def cheapest_surviving(resilience: Resilience) -> tuple[float | None, Decided]:
+    levels = levels_of(zones=True, spot="spot" in scenario.prices.terms)
+    names = {resilience: name for name, resilience in levels.items()}
+
+    def cheapest_surviving(resilience: Resilience) -> tuple[float | None, Decided] | None:
         failures = Failures(
             replicas=resilience.replicas, nodes=resilience.nodes, zones=resilience.zones
         )
         spot = scenario.spot.model_copy(update={"pools_lost": resilience.spot_pools})
         requested = scenario.model_copy(update={"failures": failures, "spot": spot})
-        decided = decider.decide(requested, factors)
-        return decided.solution.objective_usd_per_hour, decided
+        label = f"the price of surviving the loss of {names[resilience]}"
+        decided = asked.ask(label, lambda: decider.decide(requested, factors), None)
+        return None if decided is None else (decided.solution.objective_usd_per_hour, decided)
 
-    levels = levels_of(zones=True, spot="spot" in scenario.prices.terms)
     return resilience_steps(levels, cheapest_surviving)
 
 
@@ -291,6 +306,7 @@ def sized_for_probabilities(
     scenario: Scenario,
     demand_cv: float | None,
     factors: Mapping[str, float],
+    asked: SideQuestions,
 ) -> tuple[SizedFor, ...]:
     """The cheapest fleet at each probability to hold every target."""
     sized = []
@@ -305,6 +321,9 @@ def sized_for_probabilities(
             )
             for s in scenario.services
         )
-        decided = decider.decide(scenario.model_copy(update={"services": services}), factors)
-        sized.append(SizedFor(probability, decided))
+        surer = scenario.model_copy(update={"services": services})
+        label = f"sized for a probability of {probability:g}"
+        decided = asked.ask(label, partial(decider.decide, surer, factors), None)
+        if decided is not None:
+            sized.append(SizedFor(probability, decided))
     return tuple(sized)

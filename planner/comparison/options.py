@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from planner.comparison.restriction import grid, restrict
 from planner.errors import InputError
+from planner.one_by_one import one_by_one
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, Totals
 from planner.scenario.schema import Scenario
@@ -62,11 +63,15 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All options of one scenario in the order requested, and the cheapest of them."""
+    """All options of one scenario in the order requested, and the cheapest of them.
+
+    ``stopped``: not all, after Ctrl-C.
+    """
 
     scenario: Scenario
     axes: tuple[str, ...]
     options: tuple[Option, ...]
+    stopped: bool = False
 
     @property
     def ranked(self) -> tuple[Option, ...]:
@@ -92,13 +97,15 @@ def compare(
     solve: Solve,
     progress: Progress | None = None,
     check: Callable[[Scenario], None] | None = None,
+    *,
+    keeps: bool = False,
 ) -> Comparison:
     """Solve the scenario once under each combination of the axes' values.
 
     ``check`` raises InputError for a name that does not exist, before anything is solved;
     ``progress(done, total, label)`` is called before each solve. An option that cannot be stated
     (a provider without such an offer) carries its refusal; when none can, the first InputError is
-    raised. Raises what else ``solve`` raises.
+    raised. ``keeps``: Ctrl-C ends it with the options that are there. Raises what else ``solve`` raises.
     """
     choices = grid(axes)
     if check is not None:
@@ -106,19 +113,22 @@ def compare(
             with _blamed_on(choice):
                 check(restrict(scenario, choice))
     expect(solve, _questions(scenario, choices))
-    options: list[Option] = []
     refusals: list[InputError] = []
-    for done, choice in enumerate(choices):
-        if progress is not None:
-            progress(done, len(choices), " ".join(f"{k}={v}" for k, v in choice.items()))
+
+    def answer(choice: Mapping[str, str]) -> Option:
         try:
-            options.append(Option(choice, solve(restrict(scenario, choice))))
+            return Option(choice, solve(restrict(scenario, choice)))
         except InputError as error:
             refusals.append(error)
-            options.append(Option(choice, None, error.what))
+            return Option(choice, None, error.what)
+
+    def label(choice: Mapping[str, str]) -> str:
+        return " ".join(f"{k}={v}" for k, v in choice.items())
+
+    options = one_by_one(choices, answer, label, progress, keeps=keeps)
     if len(refusals) == len(options):
         raise refusals[0]
-    return Comparison(scenario, tuple(axes), tuple(options))
+    return Comparison(scenario, tuple(axes), tuple(options), len(options) < len(choices))
 
 
 @contextmanager

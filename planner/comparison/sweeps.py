@@ -11,6 +11,7 @@ from itertools import pairwise
 from planner.comparison import restriction
 from planner.comparison.options import Progress
 from planner.errors import AmbiguousNumber, InputError, nearest
+from planner.one_by_one import one_by_one
 from planner.plan.labels import choice_of
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario
@@ -90,11 +91,12 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The answers along one axis, in rising order of its values."""
+    """The answers along one axis, in rising order of its values; ``stopped``: not all, after Ctrl-C."""
 
     scenario: Scenario
     axis: Axis
     points: tuple[SweepPoint, ...]
+    stopped: bool = False
 
     @property
     def flips(self) -> tuple[Flip, ...]:
@@ -164,23 +166,36 @@ def sweep(
     *,
     refinements: int = 0,
     progress: Progress | None = None,
+    keeps: bool = False,
 ) -> Sweep:
     """Solve the scenario at each value; halve each interval with a flip ``refinements`` times.
 
-    A flip is then known to a ``2**refinements``-th of the step. Raises what ``solve`` raises.
+    A flip is then known to a ``2**refinements``-th of the step. ``keeps``: Ctrl-C ends it with the points
+    that are there. Raises what ``solve`` raises.
     """
 
-    def answer(value: float, done: int, total: int) -> SweepPoint:
-        if progress is not None:
-            progress(done, total, f"{axis.name} {value:.6g}")
+    def answer(value: float) -> SweepPoint:
         return SweepPoint(value, solve(axis.move(scenario, value)))
 
-    expect(solve, (axis.move(scenario, value) for value in sorted(set(values))))
-    points = [answer(v, i, len(values)) for i, v in enumerate(sorted(set(values)))]
+    def label(value: float) -> str:
+        return f"{axis.name} {value:.6g}"
+
+    distinct = sorted(set(values))
+    expect(solve, (axis.move(scenario, value) for value in distinct))
+    points = one_by_one(distinct, answer, label, progress, keeps=keeps)
+    stopped = len(points) < len(distinct)
     for _ in range(refinements):
         flips = [(a, b) for a, b in pairwise(points) if a.choice != b.choice]
         between = [(a.value + b.value) / 2 for a, b in flips]
+        if stopped or not between:
+            break
         expect(solve, (axis.move(scenario, value) for value in between))
-        middles = [answer(value, i, len(between)) for i, value in enumerate(between)]
+        try:
+            middles = one_by_one(between, answer, label, progress, keeps=keeps)
+        except KeyboardInterrupt:
+            if not keeps:
+                raise
+            middles = []
+        stopped = len(middles) < len(between)
         points = sorted([*points, *middles], key=lambda p: p.value)
-    return Sweep(scenario, axis, tuple(points))
+    return Sweep(scenario, axis, tuple(points), stopped)

@@ -27,6 +27,7 @@ from planner.deploy.pieces import Piece, pieces
 from planner.deploy.resolve import resolve
 from planner.errors import InputError
 from planner.fleet.periods import hourly_of
+from planner.one_by_one import Counted, one_by_one
 from planner.performance.factors import Calibration
 from planner.plan.rebuild import placed
 from planner.plan.replica_group import ReplicaGroup
@@ -111,31 +112,46 @@ class GroupStudy:
 
 
 def replayed(
-    plan: Plan, catalog: Catalog, calibration: Calibration, choices: Choices, given: Given
+    plan: Plan,
+    catalog: Catalog,
+    calibration: Calibration,
+    choices: Choices,
+    given: Given,
+    progress: Counted | None = None,
+    *,
+    keeps: bool = False,
 ) -> tuple[GroupStudy, ...]:
     """Replay every replica group of the plan that serves by rate.
 
-    Raises InputError where there is none, for an unknown policy and for a trace that cannot be read.
+    ``keeps``: Ctrl-C ends it with the groups that are there. Raises InputError where there is none, for
+    an unknown policy and for a trace that cannot be read.
     """
     unknown = [p for p in given.policies if p not in POLICIES]
     if unknown:
         raise InputError("no such policy", found=unknown[0], allowed=", ".join(POLICIES))
     requested = {s.name: s for s in plan.scenario.services}
     launches = {launch.name: launch for launch in resolve(plan, catalog, choices).launches}
-    studies = tuple(
-        _study(
+    scaled = scaled_pieces(plan)
+
+    def study(piece: Piece) -> GroupStudy:
+        return _study(
             plan, piece, requested[piece.service.name], launches[piece.name], catalog, calibration,
             choices, given,
-        )
-        for piece in pieces(plan)
-        if piece.pool is PoolRole.BOTH and requested[piece.service.name].job is None
-    )  # fmt: skip
+        )  # fmt: skip
+
+    studies = one_by_one(scaled, study, lambda piece: piece.name, progress, keeps=keeps)
     if not studies:
         raise InputError(
             "nothing to replay: units of two pools and batch jobs are not scaled by load",
             allowed="a plan with replicas that prefill and decode, for a service with a rate",
         )
-    return studies
+    return tuple(studies)
+
+
+def scaled_pieces(plan: Plan) -> tuple[Piece, ...]:
+    """The replica groups that serve by rate."""
+    jobs = {s.name for s in plan.scenario.services if s.job is not None}
+    return tuple(p for p in pieces(plan) if p.pool is PoolRole.BOTH and p.service.name not in jobs)
 
 
 def policy_files(

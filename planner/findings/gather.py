@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from planner.catalog.offer import Term
 from planner.catalog.store import Catalog
-from planner.comparison.options import Progress
 from planner.derivation.derive import derive
 from planner.findings.api_break_even import resized_against_api
+from planner.findings.asked import ReportQuestions
 from planner.findings.energy import energy_of
 from planner.findings.latency_curves import distributions, frontier, latency_curves
 from planner.findings.owned_servers import RESALE_AT_MONTHS
@@ -17,7 +17,8 @@ from planner.findings.ownership_terms import terms_of
 from planner.findings.price_ladder import ladder
 from planner.findings.regret import regrets
 from planner.findings.schema import BreakEven, Findings, Purchase
-from planner.findings.sensitivity import RATE, RATE_FACTORS, questions, sensitivity
+from planner.findings.sensitivity import RATE, RATE_FACTORS, sensitivity
+from planner.findings.sensitivity import questions as what_is_moved
 from planner.findings.tornado import swings
 from planner.findings.ways_to_pay import purchases
 from planner.fleet.offers.admitted import offers_of_file
@@ -25,6 +26,8 @@ from planner.money.rates import break_even_rate_of_fixed_fleet_qps
 from planner.performance.factors import Calibration
 from planner.plan.schema import Plan
 from planner.solving.lookahead import Solve, expect
+from planner.solving.options import SolveOptions
+from planner.solving.side_questions import SideQuestions
 from planner.units import HOURS_PER_MONTH, counted, dollars
 
 
@@ -33,18 +36,25 @@ def gather(
     catalog: Catalog,
     calibration: Calibration,
     solve: Solve | None = None,
-    progress: Progress | None = None,
+    questions: SideQuestions | None = None,
 ) -> Findings:
     """Everything a report needs besides the plan; what solves or simulates only with ``solve``.
+
+    ``questions``: how long that may take, and who is told of it; as long as it takes without them. The notes
+    name what was left.
 
     A plan written under other catalogs keeps its own numbers; the notes say that the ways to pay
     come from newer prices. Raises what ``solve`` raises, other than InputError.
     """
     terms = terms_of(plan.scenario, catalog)
     rate = terms.value("discount_rate")
-    if solve is not None and plan.totals is not None:
-        expect(solve, questions(plan))
-    ways = purchases(plan, catalog, rate, solve, progress)
+    asked = None
+    if solve is not None:
+        asked = ReportQuestions(solve, questions or SideQuestions(SolveOptions()))
+        if plan.totals is not None:
+            expect(asked, what_is_moved(plan))
+    progress = asked.step if asked else None
+    ways = purchases(plan, catalog, rate, asked, progress)
     rented_from = {n.provider for n in plan.nodes if n.term != Term.OWNED}
     findings = Findings(
         plan=plan,
@@ -60,24 +70,32 @@ def gather(
         derivations=derive(plan, catalog) if plan.totals is not None else (),
         notes=tuple(_notes(plan, catalog)),
     )
-    if solve is None or plan.totals is None:
+    if asked is None or plan.totals is None:
         return findings
-    faster = frontier(plan, solve, progress)
-    baseline, what_ifs = sensitivity(plan, solve, progress)
+    faster = frontier(plan, asked, progress)
+    baseline, what_ifs = sensitivity(plan, asked, progress)
     served = plan.served_qps
     rates = [w.usd_per_hour for w in what_ifs if w.input == RATE]
-    costs = {served * factor: cost for factor, cost in zip(RATE_FACTORS, rates, strict=True)}
-    resized = resized_against_api(plan, ways, costs)
-    return replace(
+    resized = None
+    if len(rates) == len(RATE_FACTORS):  # else there was no time for all of them
+        costs = {served * factor: cost for factor, cost in zip(RATE_FACTORS, rates, strict=True)}
+        resized = resized_against_api(plan, ways, costs)
+    findings = replace(
         findings,
         break_even=(*findings.break_even, *((resized,) if resized else ())),
         baseline=baseline,
         what_ifs=what_ifs,
-        swings=swings(plan, ways, terms, solve, progress),
-        ladder=ladder(plan, catalog, solve, progress),
-        regrets=regrets(plan, what_ifs, solve, progress),
+        swings=swings(plan, ways, terms, asked, progress),
+        ladder=ladder(plan, catalog, asked, progress),
+        regrets=regrets(plan, what_ifs, asked, progress),
         frontier=faster,
+    )
+    asked.questions.progress("drawing how the latencies spread")
+    return replace(
+        findings,
         distributions=distributions(plan, catalog, calibration),
+        notes=(*findings.notes, *asked.notes()),
+        stopped=asked.questions.stopped,
     )
 
 

@@ -20,6 +20,7 @@ from planner.plan.schema import Plan
 from planner.scenario.fleet import Existing
 from planner.scenario.schema import Scenario
 from planner.solving.lookahead import Solve
+from planner.solving.side_questions import NotAsked
 from planner.units import HOURS_PER_MONTH
 
 SIGNED = "signed"  # the region of nodes that are paid for already
@@ -39,12 +40,16 @@ def regrets(
     hours = plan.scenario.horizon.months * HOURS_PER_MONTH
     sunk = sum(r.holding.cost_usd(ends=plan.scenario.horizon.ends) for r in signed)
     best = [w.usd_per_hour for w in what_ifs if w.input == RATE]
+    if len(best) < len(RATE_FACTORS):  # there was no time for all of them
+        return ()
     rows = []
     for done, (factor, hindsight) in enumerate(zip(RATE_FACTORS, best, strict=True)):
         if progress is not None:
             progress(done, len(best), f"signed as planned at {factor:g} of the demand")
         try:
             rest = solve(_after_signing(plan.scenario, signed, factor)).totals
+        except NotAsked:
+            break
         except InputError:
             rest = None
         signed_usd = sunk + rest.usd_per_hour * hours if rest else None

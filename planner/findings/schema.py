@@ -224,7 +224,8 @@ class Findings:
     """A plan with everything found out around it; what was not looked for stays empty.
 
     ``discount_rate``: per year, behind every present value and break-even month; ``quotes``: the rows of
-    the scenario's own price file; ``service_levels``: of the plan's providers, where published.
+    the scenario's own price file; ``service_levels``: of the plan's providers, where published; ``stopped``:
+    Ctrl-C ended what is solved beside the plan.
     """
 
     plan: Plan
@@ -244,3 +245,4 @@ class Findings:
     energy: Energy | None = None
     derivations: tuple[Derivation, ...] = ()
     notes: tuple[str, ...] = ()
+    stopped: bool = False

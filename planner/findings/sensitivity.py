@@ -15,6 +15,7 @@ from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario
 from planner.scenario.task import GENERATE
 from planner.solving.lookahead import Solve, expect
+from planner.solving.side_questions import NotAsked
 
 RATE = "Request rate"
 RATE_FACTORS = (0.5, 0.8, 1.2, 1.5, 2.0)
@@ -27,20 +28,22 @@ Move = tuple[str, str, Callable[[Scenario], Scenario]]
 
 def sensitivity(
     plan: Plan, solve: Solve, progress: Progress | None = None
-) -> tuple[WhatIf, tuple[WhatIf, ...]]:
+) -> tuple[WhatIf | None, tuple[WhatIf, ...]]:
     """The answer as stated, and one per moved input: rate, output length, targets, prices.
 
     Lengths and targets are moved where the plan has one service. Raises what ``solve`` raises, other
-    than InputError: a question that can no longer be stated has no cost.
+    than InputError: a question that can no longer be stated has no cost. What was left is left out.
     """
     moves = (("As stated", "", _unmoved), *_moves(plan))
     expect(solve, questions(plan))
     answers = []
     for done, move in enumerate(moves):
         if progress is not None:
-            progress(done, len(moves), f"{move[0]} {move[1]}")
-        answers.append(_what_if(move, plan.scenario, solve))
-    return answers[0], tuple(answers[1:])
+            progress(done, len(moves), f"{move[0]} {move[1]}".strip())
+        with suppress(NotAsked):
+            answers.append(_what_if(move, plan.scenario, solve))
+    baseline = next((a for a in answers if not a.change), None)
+    return baseline, tuple(a for a in answers if a is not baseline)
 
 
 def questions(plan: Plan) -> Iterator[Scenario]:
@@ -55,6 +58,8 @@ def _what_if(move: Move, question: Scenario, solve: Solve) -> WhatIf:
     name, change, moved = move
     try:
         answer = solve(moved(question))
+    except NotAsked:
+        raise
     except InputError:
         return WhatIf(name, change, None, None, ())
     totals = answer.totals

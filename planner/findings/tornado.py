@@ -10,6 +10,7 @@ A step that takes ``f`` times as long is answered exactly by the same fleet in a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,6 +27,7 @@ from planner.scenario.schema import Scenario, Service
 from planner.scenario.slo import Slo
 from planner.scenario.task import GENERATE
 from planner.solving.lookahead import Solve, expect
+from planner.solving.side_questions import NotAsked
 from planner.units import dollars
 
 SPREAD = 0.2  # of demand and lengths, where nothing better is known
@@ -56,8 +58,9 @@ def swings(
     for done, (name, low, high) in enumerate(pairs):
         if progress is not None:
             progress(done, len(pairs), f"{name} {low.text} to {high.text}")
-        costs = [_usd_per_month(end.moved, solve) for end in (low, high)]
-        found.append(Swing(name, PLAN, low.text, high.text, *costs))
+        with suppress(NotAsked):
+            costs = [_usd_per_month(end.moved, solve) for end in (low, high)]
+            found.append(Swing(name, PLAN, low.text, high.text, *costs))
     found.sort(key=lambda s: -s.width_usd)
     return (*found, *sorted(_of_servers(plan, ways, terms), key=lambda s: -s.width_usd))
 
@@ -65,6 +68,8 @@ def swings(
 def _usd_per_month(question: Scenario, solve: Solve) -> float | None:
     try:
         totals = solve(question).totals
+    except NotAsked:
+        raise
     except InputError:
         return None
     return totals.usd_per_month if totals else None

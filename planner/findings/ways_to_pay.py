@@ -29,6 +29,7 @@ from planner.plan.rented_nodes import RentedNodes
 from planner.plan.schema import NodeCount, Plan
 from planner.scenario.schema import Scenario
 from planner.solving.lookahead import Solve
+from planner.solving.side_questions import NotAsked
 from planner.units import HOURS_PER_MONTH
 from planner.workload.lengths import lengths_of
 
@@ -219,6 +220,7 @@ def _own(
         return meanwhile
     horizon = plan.scenario.horizon
     options: list[_Way] = []
+    none = "no price of a server that could serve it"
     gpus = _buyable(plan, catalog)
     for done, gpu in enumerate(gpus):
         groups = plan.groups
@@ -228,13 +230,16 @@ def _own(
                 progress(done, len(gpus), f"buying {gpu}")
             try:
                 fleet = solve(restrict(plan.scenario, {"gpu": gpu}))
+            except NotAsked as left:
+                none = left.what
+                continue
             except InputError:
                 continue
         if fleet is not None and fleet.totals is not None and not serves_less(fleet, plan):
             found = buy(fleet, gpu, meanwhile, catalog, horizon.months, ends=horizon.ends)
             options += (_Way(text, paid) for text, paid in found)
     if not options:
-        return Purchase("owned", "no price of a server that could serve it")
+        return Purchase("owned", none)
     return min(options, key=lambda way: way.paid.ledger.cost_usd)
 
 

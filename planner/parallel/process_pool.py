@@ -40,7 +40,8 @@ def solving_ahead(
     """``session.solver_of_variants(options)`` that solves expected scenarios in ``jobs`` processes.
 
     This process is one of them, and the only one while little is left. When the block is left early, by an
-    error or Ctrl-C, the others are ended at once. Of the plans only the fleet and its cost may be read.
+    error or Ctrl-C, or nothing more is to be asked, the others are ended at once. Of the plans only the fleet
+    and its cost may be read.
     """
     solve = session.solver_of_variants(options, for_cost=True)
     if jobs <= 1:
@@ -59,8 +60,9 @@ def solving_ahead(
     )
     finished = False
     try:
-        yield SolveAhead(solve, workers, _answer, jobs - 1, WORTH_S)
-        finished = True
+        ahead = SolveAhead(solve, workers, _answer, jobs - 1, WORTH_S)
+        yield ahead
+        finished = not ahead.stopped
     finally:
         workers.shutdown(wait=finished)
         if not finished:

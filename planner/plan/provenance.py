@@ -6,6 +6,7 @@ from typing import Literal
 
 from planner.fleet.program.problem import Status
 from planner.plan.part import PlanPart
+from planner.scenario.fields import omit_defaults
 
 
 class SolverReport(PlanPart):
@@ -48,12 +49,19 @@ class Verification(PlanPart):
 
 
 class Run(PlanPart):
-    """What differs between two runs of the same question."""
+    """What differs between two runs of the same question.
+
+    not_priced: what was left beside the plan, for lack of time or as the run was stopped.
+    """
 
     created_at: str
     duration_s: float
     host: str
     solve_s: float = 0.0
+    not_priced: tuple[str, ...] = ()
+    stopped: bool = False
+
+    _written = omit_defaults("not_priced", "stopped")
 
 
 class Provenance(PlanPart):

@@ -186,7 +186,7 @@ def decide(
     def now() -> Solution:
         return solve_program(
             problem,
-            time_limit_s=effort.time_limit_s,
+            time_limit_s=effort.seconds_left,
             gap=effort.gap,
             solver=effort.solver,
             seed=effort.seed,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from planner.catalog.store import Catalog
 from planner.fleet.alternatives.narrower_choices import Rival
@@ -29,6 +30,7 @@ from planner.solving.cheapest import cheapest_alone
 from planner.solving.options import SolveOptions
 from planner.solving.scenario_program import frame
 from planner.solving.schedule import served_beside
+from planner.solving.side_questions import SideQuestions
 from planner.solving.stages import Decided
 
 MAX_SERVICES = 3
@@ -36,6 +38,7 @@ GPU_TYPES = 3
 BY_BANDWIDTH = 2
 SAME = 0.005  # costs that differ by less, as a share, are compared with the plan's
 SECONDS = 6.0  # for each: most are proved in a tenth of it, so that a busy machine prints the same
+UNASKED = Solution("unknown", None, None, None)
 
 
 def left_out(
@@ -43,15 +46,17 @@ def left_out(
     rivals: Iterable[Rival],
     catalog: Catalog,
     calibration: Calibration,
-    effort: SolveOptions,
+    questions: SideQuestions,
     known: Known,
     proved: ProvedSolutions | None = None,
 ) -> tuple[LeftOut, ...]:
     """Price what the scenario's search leaves out; nothing where it has many services or pools alone.
 
-    rivals: the narrower choices priced beside the plan, cheapest GPU types first.
+    rivals: the narrower choices priced beside the plan, cheapest GPU types first. What ``questions`` leave
+    is named with no cost, as what was not found in its time.
     """
-    scenario, brief = decided.scenario, dataclasses.replace(effort, time_limit_s=SECONDS)
+    scenario = decided.scenario
+    brief = dataclasses.replace(questions.effort, time_limit_s=SECONDS)
     if len(scenario.services) > MAX_SERVICES or any(_pools_alone(s) for s in scenario.services):
         return ()
 
@@ -69,13 +74,25 @@ def left_out(
         problem = frame(variant, offers, size, catalog, proved=proved).problem
         return decide(problem, brief, cost_alone=True, proved=proved)
 
-    against = _by_closed_form(decided, brief, proved)
-    priced_apart = ((name, price(variant)) for name, variant in _variants(decided, rivals, catalog))
-    found = [
-        priced(name, solution, against, served_beside(solution, decided))
-        for name, solution in priced_apart
+    against = questions.ask(
+        "what was searched, by the closed form",
+        lambda: _by_closed_form(decided, brief, proved),
+        None,
+    )
+
+    def found(name: str, variant: Scenario) -> LeftOut:
+        solution = price(variant)
+        return priced(name, solution, against, served_beside(solution, decided))
+
+    others = [
+        questions.ask(
+            name,
+            partial(found, name, variant),
+            LeftOut(name=name, usd_per_hour=None, status="unknown"),
+        )
+        for name, variant in _variants(decided, rivals, catalog)
     ]
-    return (*found, *_mixes(decided, catalog, brief, proved))
+    return (*others, *_mixes(decided, catalog, questions, brief, proved))
 
 
 def priced(
@@ -195,7 +212,11 @@ def _is_below(service: Service, name: str, catalog: Catalog) -> bool:
 
 
 def _mixes(
-    decided: Decided, catalog: Catalog, brief: SolveOptions, proved: ProvedSolutions | None
+    decided: Decided,
+    catalog: Catalog,
+    questions: SideQuestions,
+    brief: SolveOptions,
+    proved: ProvedSolutions | None,
 ) -> Iterator[LeftOut]:
     """One kind of replica more than a service may mix, where its scenario leaves that to the default."""
     scenario, problem = decided.scenario, decided.problem
@@ -203,14 +224,17 @@ def _mixes(
         most = most_kinds(scenario, service, lambda name: catalog.gpu(name).name)
         if service.max_deployments is not None:
             continue
+        label = f"{service.name}: " if len(scenario.services) > 1 else ""
+        name = f"{label}max_deployments {most + 1}"
         wider = _with_kinds(problem, service.name, most + 1)
-        solution = decide(wider, brief, cost_alone=True, proved=proved)
+        solution = questions.ask(
+            name, partial(decide, wider, brief, cost_alone=True, proved=proved), UNASKED
+        )
         cost, own = solution.objective_usd_per_hour, decided.solution.objective_usd_per_hour
         cheaper = cost is not None and own is not None and cost < own * (1 - 1e-6)
         if cheaper or _is_open(solution):
-            label = f"{service.name}: " if len(scenario.services) > 1 else ""
             served = served_beside(solution, decided)
-            yield priced(f"{label}max_deployments {most + 1}", solution, served_qps=served)
+            yield priced(name, solution, served_qps=served)
 
 
 def _with_kinds(problem: Problem, service: str, most: int) -> Problem:

@@ -8,6 +8,7 @@ Answers are the same as one after another, in whatever order they come.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
@@ -20,7 +21,23 @@ from planner.scenario.schema import Scenario
 Solve = Callable[[Scenario], Plan]
 
 
-class SolveAhead:
+class Ahead(ABC):
+    """Solves scenarios, and begins with those that it is told will be asked."""
+
+    @abstractmethod
+    def expect(self, scenarios: Iterable[Scenario]) -> None:
+        """Begin with ``scenarios``."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Begin with nothing more: nothing will be asked."""
+
+    @abstractmethod
+    def __call__(self, scenario: Scenario) -> Plan:
+        """The plan; raises what solving it raises."""
+
+
+class SolveAhead(Ahead):
     """Solve scenarios here, and expected ones by ``answer`` in ``workers``, ``at_once`` at a time.
 
     Where the workers are lost, everything is solved here; so it is until what is expected would take longer
@@ -41,6 +58,7 @@ class SolveAhead:
         self._worth_s = worth_s
         self._times_s: list[float] = []  # of scenarios solved here
         self._begun = worth_s <= 0
+        self.stopped = False
 
     def expect(self, scenarios: Iterable[Scenario]) -> None:
         """Begin with ``scenarios``, in their order; one alone is left to the caller."""
@@ -51,6 +69,12 @@ class SolveAhead:
             self._answers |= {key: Future() for key in new}
             self._waiting.extend(new.values())
             self._feed()
+
+    def stop(self) -> None:
+        """Begin with nothing more."""
+        with self._news:
+            self.stopped = True
+            self._waiting.clear()
 
     def __call__(self, scenario: Scenario) -> Plan:
         """The plan; raises what solving it raises."""
@@ -111,7 +135,7 @@ class SolveAhead:
 
 def expect(solve: Solve, scenarios: Iterable[Scenario]) -> None:
     """Say what ``solve`` will be called with, where it can work ahead."""
-    if isinstance(solve, SolveAhead):
+    if isinstance(solve, Ahead):
         solve.expect(scenarios)
 
 

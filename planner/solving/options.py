@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal, TypedDict, get_args
 
@@ -12,6 +14,11 @@ from planner.fleet.program.problem import Solver
 
 Verify = Literal["simulate", "none"]
 Progress = Callable[[str], None]  # called with what is being worked on
+
+SIDE_TIMES = 2.0  # the time limit: what is asked beside the plan may take, together
+SIDE_QUESTIONS = 10  # of them one takes this part of their time at most, or
+LEAST_SIDE_S = 5.0  # as long as most take on a busy machine
+LEAST_SECONDS = 0.01  # for a program that is solved when the time is up
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +31,11 @@ class SolveOptions:
     ``rivals``: how many other GPU types to price beside the plan. ``explain``: whether to look for the
     conflict and its relaxations when no fleet exists. ``ranges``: whether predicted latencies are wanted with
     the interval of the model around them. ``as_of``: the day prices are judged from, as
-    2026-11-30; the newest price's in the catalog where it is None. Raises InputError for another
-    ``verify`` and for what is no date.
+    2026-11-30; the newest price's in the catalog where it is None. ``side_limit_s``: what everything
+    that is asked beside the plan may take together [s], twice ``time_limit_s`` where it is None. ``until``:
+    when all of it ends, by ``time.monotonic`` [s]. ``keeps``: Ctrl-C while something is asked beside the plan
+    ends that alone, and the plan is returned. Raises InputError for another ``verify`` and for what is
+    no date.
     """
 
     verify: Verify = "simulate"
@@ -37,6 +47,31 @@ class SolveOptions:
     explain: bool = True
     as_of: str | None = None
     ranges: bool = True
+    side_limit_s: float | None = None
+    until: float = math.inf
+    keeps: bool = False
+
+    @property
+    def seconds_left(self) -> float:
+        """What the next program may take [s]."""
+        return max(LEAST_SECONDS, min(self.time_limit_s, self.until - time.monotonic()))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time for everything is used up."""
+        return time.monotonic() >= self.until
+
+    @property
+    def side_s(self) -> float:
+        """What everything that is asked beside the plan may take together [s]."""
+        stated = self.side_limit_s
+        return SIDE_TIMES * self.time_limit_s if stated is None else stated
+
+    def beside(self) -> SolveOptions:
+        """For what is asked beside the plan, from now on: its time together, a tenth of it for each."""
+        until = min(self.until, time.monotonic() + self.side_s)
+        each = min(self.time_limit_s, max(self.side_s / SIDE_QUESTIONS, LEAST_SIDE_S))
+        return replace(self, until=until, time_limit_s=each)
 
     def __post_init__(self) -> None:
         if self.as_of is not None and not _is_date(self.as_of):
@@ -76,3 +111,4 @@ class SolveKeywords(TypedDict, total=False):
     explain: bool
     as_of: str | None
     ranges: bool
+    side_limit_s: float | None

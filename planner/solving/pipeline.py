@@ -8,36 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.catalog.store import Catalog
-from planner.fleet.alternatives.narrower_choices import (
-    Restriction,
-    Rival,
-    rival,
-    rival_gpus,
-    unprotected,
-)
 from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
-from planner.fleet.candidates.feasibility import lower_precision
 from planner.fleet.candidates.known import Known
 from planner.fleet.offers.admitted import offers_of
-from planner.fleet.program.problem import Problem, ReplicaKind, Solution
 from planner.fleet.program.solutions import ProvedSolutions
 from planner.performance.factors import Calibration
 from planner.plan.prefix_hits import PrefixHits
 from planner.scenario.schema import Scenario, Service
+from planner.solving.beside import fleets_beside
 from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
-from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
 from planner.solving.latency_ends import with_ends
-from planner.solving.left_out import left_out
 from planner.solving.operating import operating
 from planner.solving.options import Progress, SolveOptions
 from planner.solving.scenario_program import frame
 from planner.solving.stages import (
     Decided,
     FleetAtLoad,
-    FleetsBeside,
     InfeasibleScenario,
     Solved,
     SolvedFleet,
@@ -46,8 +35,6 @@ from planner.solving.stages import (
 
 if TYPE_CHECKING:
     from planner.solving.near_winners import NearWinners
-
-RIVAL_SECONDS = 5.0  # for each alternative: most are proved in far less
 
 
 def solve_scenario(
@@ -99,7 +86,16 @@ def solve_scenario(
             return InfeasibleScenario(decided, UNEXPLAINED)
         progress("explaining why no fleet exists")
         decided = past_floors(decided, catalog, calibration, known)
-        why = explained(decided.framed, catalog, calibration, effort, base, known, proved)
+        why = explained(
+            decided.framed,
+            catalog,
+            calibration,
+            replace(effort.beside(), time_limit_s=effort.time_limit_s),
+            base,
+            known,
+            proved,
+            progress,
+        )
         return InfeasibleScenario(decided, why)
     if not decided.has_fleet:
         return UnsolvedScenario(decided)
@@ -118,8 +114,9 @@ def solve_scenario(
         hits = prefix_hits_of(fleet, effort.seed, KeptSimulations(known))
     if not effort.rivals:
         return SolvedFleet(fleet, simulation, hits)
-    progress("pricing the alternatives")
-    beside = fleets_beside(fleet.decided, catalog, calibration, effort, base, known, proved)
+    beside = fleets_beside(
+        fleet.decided, catalog, calibration, effort, base, known, proved, progress
+    )
     return SolvedFleet(fleet, simulation, hits, beside)
 
 
@@ -131,66 +128,3 @@ def _near_winners(
     from planner.solving.near_winners import NearWinners
 
     return NearWinners(effort, KeptSimulations(known), proved)
-
-
-def fleets_beside(
-    decided: Decided,
-    catalog: Catalog,
-    calibration: Calibration,
-    effort: SolveOptions,
-    base: Path | None = None,
-    known: Known | None = None,
-    proved: ProvedSolutions | None = None,
-) -> FleetsBeside:
-    """Price the fleets beside the plan.
-
-    base: folder of a relative price file. known: of deployments, from earlier solves of the session.
-    proved: programs of the same question that were solved before. Raises InputError for a price file
-    that does not exist.
-    """
-    known = known or Known()
-    rivals, native = rivals_of(decided, catalog, effort, proved)
-    equal = effort_of_rows(decided, effort)
-    return FleetsBeside(
-        rivals=rivals,
-        native=native,
-        without_margin=without_margin(decided, catalog, calibration, equal, known, proved),
-        all_offers=of_all_offers(decided, catalog, calibration, equal, base, known, proved),
-        left_out=left_out(decided, rivals, catalog, calibration, effort, known, proved),
-    )
-
-
-def rivals_of(
-    decided: Decided, catalog: Catalog, effort: SolveOptions, proved: ProvedSolutions | None = None
-) -> tuple[tuple[Rival, ...], Rival | None]:
-    """Price what was not chosen: every other GPU type, native precision, prompts and answers the other way.
-
-    A rival that is not proved in a few seconds is shown at the best cost found.
-    """
-    brief = replace(effort, time_limit_s=min(effort.time_limit_s, RIVAL_SECONDS))
-
-    def again(problem: Problem) -> Solution:
-        return decide(problem, brief, proved=proved)
-
-    def is_native(kind: ReplicaKind) -> bool:
-        return not lower_precision(decided.by_key[kind.key].deployment, catalog)
-
-    chosen = decided.replicas()
-    gpus = {k.gpu for k in decided.problem.kinds if k.key in chosen}
-    only = gpus if len(gpus) == 1 else set()
-    if all(is_native(k) for k in decided.problem.kinds if k.key in chosen):
-        native = None
-    else:
-        native = rival(decided.problem, Restriction.NATIVE, is_native, again)
-    bare = unprotected(decided.problem, again)
-    in_units = {k.key for k in decided.problem.kinds if decided.by_key[k.key].prefill}
-    pools = None
-    if any(key in in_units for key in chosen):
-        pools = rival(decided.problem, Restriction.TOGETHER, lambda k: k.key not in in_units, again)
-    elif in_units:
-        pools = rival(decided.problem, Restriction.APART, lambda k: k.key in in_units, again)
-    others = rival_gpus(decided.problem, again, count=effort.rivals, without=only)
-    first = tuple(r for r in (bare, pools) if r)
-    apart = pools.solution.most_replicas() if pools and pools.name is Restriction.APART else None
-    news = tuple(r for r in others if r.solution.most_replicas() != apart)
-    return (*first, *news), native

@@ -15,6 +15,7 @@ Rounds are bounded and all recorded; the cheapest fleet that held is the answer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,7 @@ from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import Decided, FleetAtLoad, SimulatedLoad, Simulation
 
 MAX_ROUNDS = 8
+LEAST_SHARE = 0.1  # of the time limit, for each program after those that used it up once more
 MARGIN = (
     0.98  # capacities are corrected to a little under what held, so that a round makes progress
 )
@@ -84,6 +86,7 @@ def simulated(
     near = near or NearWinners(effort)
     held: tuple[FleetAtLoad, dict[str, float]] | None = None
     errors: dict[str, float] = {}
+    deadline = time.monotonic() + effort.time_limit_s
     for number in range(1, MAX_ROUNDS + 1):
         progress(f"simulating the chosen fleet, round {number}")
         decided = fleet.decided
@@ -98,7 +101,10 @@ def simulated(
             problem = _raised(decided, found, near)
         else:
             problem = _corrected(decided, found)
-        solution = decide(problem, effort, proved=near.proved)
+        progress(f"solving the program again after round {number}")
+        left_s = max(deadline - time.monotonic(), LEAST_SHARE * effort.time_limit_s)
+        again = replace(effort, time_limit_s=min(effort.time_limit_s, left_s))
+        solution = decide(problem, again, proved=near.proved)
         confirmed = held[0].decided if held else None
         cheaper: Decided | None = None
         if _is_news(solution, confirmed):

@@ -256,7 +256,8 @@ class FleetsBeside:
 
     ``rivals``: narrower choices; ``native``: at the checkpoint's own precision, None where the plan is or
     nothing holds; ``without_margin``: None where nothing has a margin; ``all_offers``: of all tiers and
-    price confidences, None where the plan costs no more; ``left_out``: what the search leaves out.
+    price confidences, None where the plan costs no more; ``left_out``: what the search leaves out;
+    ``not_priced``: what there was no time for; ``stopped``: the run was stopped by Ctrl-C.
     """
 
     rivals: tuple[Rival, ...] = ()
@@ -264,6 +265,8 @@ class FleetsBeside:
     without_margin: WithoutMargin | None = None
     all_offers: Decided | None = None
     left_out: tuple[LeftOut, ...] = ()
+    not_priced: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 @dataclass(frozen=True)

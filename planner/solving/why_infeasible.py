@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.store import Catalog
@@ -19,11 +20,16 @@ from planner.fleet.rejection_reason import RejectionReason
 from planner.performance.factors import Calibration
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
-from planner.solving.options import SolveOptions
+from planner.solving.options import Progress, SolveOptions
 from planner.solving.scenario_program import frame
+from planner.solving.side_questions import SideQuestions, silent
 from planner.solving.stages import Framed
 
 SHOWN = 3  # rejected deployments of a service
+OUT_OF_TIME = (
+    "The time for explaining it ran out: fewer may conflict, and nearer ways out may exist."
+)
+STOPPED = "Explaining it was stopped: fewer may conflict, and nearer ways out may exist."
 UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
 
 
@@ -35,11 +41,21 @@ def explained(
     base: Path | None,
     known: Known,
     proved: ProvedSolutions | None,
+    progress: Progress = silent,
 ) -> Explanation:
-    """The smallest conflict of an infeasible scenario, and the nearest way out of each requirement."""
+    """The smallest conflict of an infeasible scenario, and the nearest way out of each requirement.
+
+    Where the time of ``effort`` ends before all questions are asked, or Ctrl-C ends it, what is explained is
+    still proved, but a smaller conflict and nearer ways out may exist; the summary says so.
+    """
     before = SizedBefore(catalog, calibration, known)
+    questions = SideQuestions(effort, progress, "explaining why no fleet exists: ")
 
     def attempt(scenario: Scenario) -> FeasibilityOutcome:
+        name = f"question {questions.asked + 1}"
+        return questions.ask(name, lambda: solved(scenario), FeasibilityOutcome("unknown"))
+
+    def solved(scenario: Scenario) -> FeasibilityOutcome:
         offers = offers_of(scenario, catalog, base)
         shares = scenario.sharing.gpu
         problem = frame(
@@ -51,7 +67,13 @@ def explained(
     requirements = scenario_requirements(
         framed.scenario, unserved, _other_terms(framed, catalog), lambda n: catalog.gpu(n).name
     )
-    return explain(framed.scenario, requirements, attempt, _misses(framed))
+    found = explain(
+        framed.scenario, requirements, attempt, _misses(framed), lambda: questions.is_over
+    )
+    if not questions.left:
+        return found
+    summary = f"{found.summary} {STOPPED if questions.stopped else OUT_OF_TIME}"
+    return replace(found, summary=summary, stopped=questions.stopped)
 
 
 def _other_terms(framed: Framed, catalog: Catalog) -> set[str]:

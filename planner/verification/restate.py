@@ -27,11 +27,11 @@ from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Plan
 from planner.scenario.schema import Service
 from planner.serving.simulation.service_simulation import check_service
+from planner.solving.beside import fleets_beside
 from planner.solving.build_problem import decide
 from planner.solving.latency_ends import with_ends
 from planner.solving.operating import operating
 from planner.solving.options import SolveOptions
-from planner.solving.pipeline import fleets_beside
 from planner.solving.prefix_hits import prefix_hits_of
 from planner.solving.request_streams import streams_of
 from planner.solving.scenario_program import frame

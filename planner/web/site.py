@@ -16,6 +16,7 @@ from planner.scenario.text.changes import scenario_text
 from planner.session import Session
 from planner.solving.lookahead import Solve
 from planner.solving.options import BRIEF
+from planner.solving.side_questions import SideQuestions
 from planner.web.answers import explanation_answer, plan_answer, sweep_answer
 from planner.web.limits import ServerLimits
 from planner.web.names import about
@@ -49,13 +50,8 @@ def write_site(
 def _exported(scenario: str, text: str, session: Session, progress: Callable[[str], None]) -> Json:
     plan = session.solve(session.read(scenario), progress=progress)
     variants = session.solver_of_variants(BRIEF)
-    findings = gather(
-        plan,
-        session.catalog,
-        session.factors,
-        variants,
-        lambda done, total, label: progress(f"{done + 1}/{total} {label}"),
-    )
+    questions = SideQuestions(BRIEF, progress)
+    findings = gather(plan, session.catalog, session.factors, variants, questions)
     explained = explain_in(session.with_options(replace(BRIEF, explain=True)), scenario, progress)
     return {
         "about": {**about(session, ServerLimits()), "scenario": None},

@@ -7,6 +7,7 @@ import click
 from planner.cli.shared.numbers import FiniteRange, duration
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import document_options
+from planner.cli.shared.progress import counting, progress, say_stopped
 
 POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 
@@ -87,7 +88,7 @@ def command(
 
     from planner.deploy.choices import Choices
     from planner.deploy.folder import write_folder
-    from planner.deploy.replayed import Given, replayed
+    from planner.deploy.replayed import Given, replayed, scaled_pieces
     from planner.deploy.replayed import policy_files as files_of
     from planner.plan.schema import read_plan
     from planner.reporting.deliver import prepare, write_document
@@ -99,7 +100,11 @@ def command(
     session = Session.open(catalogs, calibration, SolveOptions(verify="none"), ())
     answer, choices = read_plan(plan), Choices(burst=burst)
     given = Given(rates, workload, as_is, policies or POLICIES, start_up, queue_threshold)
-    studies = replayed(answer, session.catalog, session.factors, choices, given)
+    with progress() as report:
+        counted = counting(report)
+        studies = replayed(
+            answer, session.catalog, session.factors, choices, given, counted, keeps=True
+        )
     if policy_files is not None:
         files = files_of(studies, session.catalog, choices)
         write_folder(Path(policy_files), files, overwrite=force)
@@ -117,4 +122,4 @@ def command(
             "series": document.tables()["series"].records(),
         },
     )
-    return 0
+    return say_stopped() if len(studies) < len(scaled_pieces(answer)) else 0

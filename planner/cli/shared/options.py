@@ -45,6 +45,12 @@ time_limit_option = click.option(
 seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
 )
+side_limit_option = click.option(
+    "--side-limit",
+    type=FiniteRange(min=0),
+    help="Seconds for everything that is asked beside the plan, together: alternatives, why no fleet "
+    "exists, what a report or a frontier solves again.  [default: twice --time-limit]",
+)
 
 
 def solve_options(verify: str) -> Callable[[Command], Command]:
@@ -56,6 +62,7 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
         verify_option(verify),
         solver_option,
         time_limit_option,
+        side_limit_option,
         click.option(
             "--gap",
             type=FiniteRange(min=0, max=1, max_open=True),
@@ -78,12 +85,15 @@ def solve_options(verify: str) -> Callable[[Command], Command]:
             verify: Verify,
             solver: Solver,
             time_limit: float,
+            side_limit: float | None,
             gap: float,
             seed: int,
             as_of: str | None,
             **rest: object,
         ) -> object:
-            stated = SolveOptions(verify, solver, time_limit, gap, seed, as_of=as_of)
+            stated = SolveOptions(
+                verify, solver, time_limit, gap, seed, as_of=as_of, side_limit_s=side_limit
+            )
             return command(*args, options=stated, **rest)
 
         return options(cast(Command, with_options))

@@ -1,26 +1,83 @@
-"""What is being done, on stderr while it is; nothing where stderr is no terminal."""
+"""What is being done, on stderr while it is: live on a terminal, else a line every ten seconds."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
-from planner.cli.shared.notes import shows_progress
+from planner.cli.shared.notes import is_quiet, note, shows_progress
 
 SECONDS_SHOWN, FINE_SECONDS = 100, 15
+EVERY_S = 10.0  # a line where stderr is no terminal
+STOPPED = 130  # exit code after Ctrl-C
 
 
 @contextlib.contextmanager
 def progress(first: str = "reading catalogs") -> Iterator[Callable[[str], None]]:
-    """A function that shows what is being done; ``first`` until it is called."""
-    if not shows_progress():
-        yield lambda _message: None
-        return
-    from rich.console import Console
+    """A function that shows what is being done; ``first`` until it is called.
 
-    with Console(stderr=True).status(first) as status:
-        yield status.update
+    On a terminal it stands there with the time that has passed, and goes when the block ends. Elsewhere it
+    is a line every ten seconds, so that what is quick says nothing.
+    """
+    if is_quiet():
+        yield lambda _message: None
+    elif shows_progress():
+        with _live(first) as show:
+            yield show
+    else:
+        lines = ProgressLines(first, EVERY_S)
+        stop = threading.Event()
+        ticking = threading.Thread(target=_tick, args=(lines, stop), daemon=True)
+        ticking.start()
+        try:
+            yield lines.show
+        finally:
+            stop.set()
+            ticking.join()
+
+
+@contextlib.contextmanager
+def _live(first: str) -> Iterator[Callable[[str], None]]:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(first, total=None)
+        yield lambda message: bar.update(task, description=message)
+
+
+@dataclass
+class ProgressLines:
+    """Progress in lines of their own, ``every_s`` apart [s]."""
+
+    message: str
+    every_s: float = EVERY_S
+    started: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
+
+    def show(self, message: str) -> None:
+        """What is being done from here on."""
+        self.message = message
+
+    def say(self) -> None:
+        """A line where the last one is long enough ago."""
+        now = time.monotonic()
+        if now - self.said >= self.every_s:
+            self.said = now
+            note(f"after {rest_text(now - self.started)}: {self.message}")
+
+
+def _tick(lines: ProgressLines, stop: threading.Event) -> None:
+    while not stop.wait(lines.every_s):
+        lines.say()
 
 
 def counting(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
@@ -33,6 +90,12 @@ def counting(report: Callable[[str], None]) -> Callable[[int, int, str], None]:
         report(f"{done + 1}/{total} {label}{left}")
 
     return step
+
+
+def say_stopped(left: str = "") -> int:
+    """Say that the result holds what was finished before Ctrl-C; the exit code of that."""
+    note("interrupted: this is what was finished" + (f"; left: {left}" if left else ""))
+    return STOPPED
 
 
 def rest_text(seconds: float) -> str:

@@ -81,15 +81,19 @@ def undominated(points: Iterable[FrontierSolution[Fleet]]) -> tuple[FrontierSolu
 
 def resilience_steps(
     levels: Mapping[str, Resilience],
-    cheapest_surviving: Callable[[Resilience], tuple[float | None, Fleet]],
+    cheapest_surviving: Callable[[Resilience], tuple[float | None, Fleet] | None],
 ) -> tuple[ResilienceStep[Fleet], ...]:
     """The price of resilience: each level solved on its own, the first being the one without.
 
-    ``cheapest_surviving(resilience)`` returns the cost [USD/h], None where there is none, and the fleet.
+    ``cheapest_surviving(resilience)`` returns the cost [USD/h], None where there is none, and the fleet;
+    None for a level that is left, as all after it are.
     """
     steps: list[ResilienceStep[Fleet]] = []
     for name, resilience in levels.items():
-        cost, fleet = cheapest_surviving(resilience)
+        answer = cheapest_surviving(resilience)
+        if answer is None:
+            continue
+        cost, fleet = answer
         none = steps[0].usd_per_hour if steps else cost
         price = None if cost is None or none is None else cost - none
         steps.append(ResilienceStep(name, resilience, fleet, cost, price))

@@ -11,8 +11,11 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from planner.fleet.program.problem import Problem, ReplicaKind, Resilience, Solution
+
+Solve = Callable[[Problem], Solution]
 
 
 class Restriction(StrEnum):
@@ -65,7 +68,7 @@ def unprotected(problem: Problem, solve: Callable[[Problem], Solution]) -> Rival
 
 def rival_gpus(
     problem: Problem,
-    solve: Callable[[Problem], Solution],
+    asked: Callable[[str, Callable[[Solve], Rival | None]], Rival | None],
     *,
     count: int,
     without: Iterable[str] = (),
@@ -73,18 +76,23 @@ def rival_gpus(
     """The cheapest fleets of one GPU type each, cheapest first, leaving out the types in ``without``.
 
     Only the ``count + 2`` types with the lowest fluid bound (rate over capacity times the cheapest
-    GPU-hour, summed over demands) are solved.
+    GPU-hour, summed over demands) are solved. ``asked(name, find)``: what ``find`` finds with a solver, or
+    None where that is not to be looked for.
     """
     left_out = set(without)
     types = sorted(
         {k.gpu for k in problem.kinds} - left_out, key=lambda g: _fluid_bound(problem, g)
     )
-    found = (rival(problem, g, _only(g), solve) for g in types[: count + 2])
+    found = (asked(g, partial(_alone, problem, g)) for g in types[: count + 2])
     ranked = sorted(
         (r for r in found if r is not None),
         key=lambda r: (r.solution.objective_usd_per_hour or math.inf, r.name),
     )
     return tuple(ranked[:count])
+
+
+def _alone(problem: Problem, gpu: str, solve: Solve) -> Rival | None:
+    return rival(problem, gpu, _only(gpu), solve)
 
 
 def _only(gpu: str) -> Callable[[ReplicaKind], bool]:

@@ -16,23 +16,26 @@ def smallest_conflict(
     everything: frozenset[int],
     may_hold: Callable[[frozenset[int]], bool],
     first: frozenset[int] = frozenset(),
+    at_the_end: Callable[[], frozenset[int] | None] = lambda: None,
 ) -> frozenset[int]:
     """Return the fewest members that cannot hold together; empty when none holds even alone.
 
     ``may_hold(kept)`` must be monotone: what holds together still holds after dropping some.
     ``first``: members that are kept before others as removals are looked for. Of conflicts of one
     size the first in order is returned, whatever removals are found.
+    ``at_the_end()``: a conflict to return, larger than need be, once there is no time for more.
     Raises ValueError when everything holds together.
     """
     order = [*sorted(first), *sorted(everything - first)]
     removals: list[frozenset[int]] = []
-    while True:
+    while (hurried := at_the_end()) is None:
         candidate = next(_hitting_sets(everything, removals))
         if not may_hold(candidate):
             return candidate
         removals.append(everything - grown(candidate, order, may_hold))
         if not removals[-1]:
             raise ValueError("everything holds together: there is no conflict")
+    return hurried
 
 
 def grown(

@@ -27,13 +27,14 @@ from planner.fleet.infeasibility.relaxation import RelaxedRequirement, relaxatio
 class Explanation:
     """Why no fleet exists. ``conflict`` is empty when no requirement listed could help.
 
-    ``on_latency``: whether a latency target is among those in conflict.
+    ``on_latency``: whether a latency target is among those in conflict; ``stopped``: Ctrl-C ended it.
     """
 
     summary: str
     conflict: tuple[str, ...]
     relaxations: tuple[RelaxedRequirement, ...]
     on_latency: bool = False
+    stopped: bool = False
 
 
 def explain(
@@ -41,17 +42,26 @@ def explain(
     requirements: Sequence[Requirement[Question]],
     solve: Callable[[Question], FeasibilityOutcome],
     nearest_misses: Iterable[str] = (),
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Explanation:
     """Explain an infeasible ``question`` in the words of its ``requirements``.
 
-    ``nearest_misses``: why single deployments were rejected, printed when no requirement helps.
+    ``nearest_misses``: why single deployments were rejected, printed when no requirement helps;
+    ``is_over``: whether the time for it has ended: then the smallest conflict that is proved is it.
     Raises ValueError when the question is not proved infeasible.
     """
     oracle = Oracle(question, requirements, solve)
     everything = frozenset(range(len(requirements)))
     if oracle.may_hold(everything):
+        if is_over():
+            return Explanation("No fleet meets the scenario.", (), ())
         raise ValueError("only an infeasible question can be explained")
-    conflict = smallest_conflict(everything, oracle.may_hold, oracle.widening)
+    conflict = smallest_conflict(
+        everything,
+        oracle.may_hold,
+        oracle.widening,
+        lambda: oracle.least_without() if is_over() else None,
+    )
     if not conflict:
         reasons = "; ".join(nearest_misses) or "no deployment and no offer can serve it"
         return Explanation(f"No limit or target is at fault: {reasons}.", (), ())

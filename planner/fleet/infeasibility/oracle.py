@@ -117,6 +117,10 @@ class Oracle(Generic[Question]):
         known = self._known_of(kept)
         return self.keeping(kept).has_fleet if known is None else known
 
+    def least_without(self) -> frozenset[int]:
+        """The fewest requirements that were found to have no fleet together."""
+        return min(self._without, key=lambda kept: (len(kept), sorted(kept)))
+
     def _known_of(self, kept: frozenset[int]) -> bool | None:
         """Whether ``kept`` has a fleet, as far as larger and smaller sets tell."""
         if any(kept <= larger for larger in self._with_fleet):

@@ -73,7 +73,8 @@ class OfferedNetworks:
     def of(cls, offers: Iterable[Offer], catalog: Catalog) -> OfferedNetworks:
         """Of offers that are admitted."""
         by_type: dict[str, set[NetworkRate]] = {}
-        for offer in offers:
+        alike = {(o.gpu, o.gpu_count, o.tier, o.network_gbps): o for o in offers}
+        for offer in alike.values():
             if offer.shares_network:
                 rate = offered_gb_s(offer, catalog.gpu(offer.gpu))
                 by_type.setdefault(offer.gpu, set()).add(rate)

@@ -14,6 +14,7 @@ import math
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -201,6 +202,7 @@ def _run_highs(problem: Any, effort: SolverLimits) -> tuple[str, bool, float | N
         random_seed=effort.seed,
     )
     solver.buildSolverModel = _hand_over
+    solver.callSolver = _run_interruptible
     try:
         with native_stdout_silenced():
             problem.solve(solver)
@@ -255,6 +257,24 @@ def _hand_over(problem: Any) -> None:
     if len(columns) <= SMALL_COLUMNS:
         highs.setOptionValue("mip_heuristic_run_feasibility_jump", False)
     highs.passModel(model)
+
+
+def _run_interruptible(problem: Any) -> None:
+    """Run HiGHS so that Ctrl-C ends it: its own loop would not hear it before the time limit."""
+    highs = problem.solverModel
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or problem.numVariables() <= SMALL_COLUMNS:
+        highs.run()
+        return
+    highs.HandleUserInterrupt = True
+    running = threading.Thread(target=highs.run, daemon=True)
+    running.start()
+    try:
+        running.join()
+    except KeyboardInterrupt:
+        highs.cancelSolve()
+        running.join()
+        raise
 
 
 def _rows(problem: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from planner.reporting.optional_packages import need
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#010101"
 MUTED = "#010102"
@@ -108,9 +109,18 @@ def draw(
         figure = Figure(figsize=(4.8, height_in), layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure.add_subplot())
+        _laid_out(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return _clean(buffer.getvalue(), key, title, description)
+
+
+def _laid_out(figure: Figure) -> None:
+    """Lay the chart out now: saving one that has a layout draws it twice, once for the layout alone."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def standalone(svg: str) -> str:

@@ -266,6 +266,14 @@ def searched_line(plan: Plan) -> str:
 def _searched(plan: Plan) -> Iterator[str]:
     if plan.searched:
         yield f"Searched: {plan.searched}."
+    yield from _not_searched(plan)
+    run = plan.provenance.run
+    if run.not_priced:
+        why = "as it was stopped" if run.stopped else "for lack of time"
+        yield f"Not priced {why}: {'; '.join(run.not_priced)}."
+
+
+def _not_searched(plan: Plan) -> Iterator[str]:
     if plan.totals is None or not plan.left_out:
         return
     own = plan.totals.usd_per_hour

@@ -47,7 +47,17 @@ def headline(found: Frontiers) -> str:
     if cost is None:
         return "No fleet meets the scenario as stated; see planner solve for the reasons."
     how = "simulated" if found.simulated else "not simulated"
-    return f"As stated: {found.decided.label} at {rounding.usd_per_hour(cost)}, {how}."
+    return (
+        f"As stated: {found.decided.label} at {rounding.usd_per_hour(cost)}, {how}.{_left(found)}"
+    )
+
+
+def _left(found: Frontiers) -> str:
+    """What is missing, and why; empty where nothing is."""
+    if not found.left:
+        return ""
+    why = "as it was stopped" if found.stopped else "for lack of time"
+    return f" Left {why}: {'; '.join(found.left)}."
 
 
 def _latency(found: Frontiers) -> tuple[Block, ...]:
