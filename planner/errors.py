@@ -147,6 +147,11 @@ def raise_problems(problems: Sequence[InputError]) -> None:
         raise ScenarioErrors(problems)
 
 
+def in_one_line(message: str) -> str:
+    """A message of several lines for a list or a table: ``unknown GPU; found: h1000; next: ...``."""
+    return "; ".join(" ".join(line.split()) for line in message.splitlines())
+
+
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.5) -> str | None:
     """Return "did you mean X?" for the closest of ``names``, or None when nothing is close."""
     match = closest(name, names, cutoff)

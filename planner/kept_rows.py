@@ -7,12 +7,14 @@ that write the same document at once each keep whole documents; what one of them
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 
 from planner import cache_folder
 
 MOST_DOCUMENTS = 64  # held at once in a session
 MOST_ROWS = 1024  # of one document, the latest
+ALL = sys.maxsize  # of documents or rows: as many as there are
 
 Row = list[object]
 
@@ -23,8 +25,17 @@ class RowStore:
     ``lasts``: documents are kept between runs too.
     """
 
-    def __init__(self, kind: str, namespace: str, *, lasts: bool) -> None:
+    def __init__(
+        self,
+        kind: str,
+        namespace: str,
+        *,
+        lasts: bool,
+        most_documents: int = MOST_DOCUMENTS,
+        most_rows: int = MOST_ROWS,
+    ) -> None:
         self._kind, self._namespace, self._lasts = kind, namespace, lasts
+        self._most_documents, self._most_rows = most_documents, most_rows
         self._documents: OrderedDict[str, KeptRows] = OrderedDict()
 
     def of(self, *question: str | bytes) -> KeptRows:
@@ -33,8 +44,10 @@ class RowStore:
         if key in self._documents:
             self._documents.move_to_end(key)
             return self._documents[key]
-        rows = self._documents[key] = KeptRows(self._kind, key, lasts=self._lasts)
-        if len(self._documents) > MOST_DOCUMENTS:
+        rows = self._documents[key] = KeptRows(
+            self._kind, key, lasts=self._lasts, most=self._most_rows
+        )
+        if len(self._documents) > self._most_documents:
             self._documents.popitem(last=False)[1].save()
         return rows
 
@@ -47,8 +60,8 @@ class RowStore:
 class KeptRows:
     """Rows by name."""
 
-    def __init__(self, kind: str, key: str, *, lasts: bool) -> None:
-        self._kind, self._key, self._lasts = kind, key, lasts
+    def __init__(self, kind: str, key: str, *, lasts: bool, most: int = MOST_ROWS) -> None:
+        self._kind, self._key, self._lasts, self._most = kind, key, lasts, most
         self._rows = self._read()
         self._new: dict[str, Row] = {}
 
@@ -60,14 +73,14 @@ class KeptRows:
         """Take a row that was worked out now."""
         self._rows.pop(name, None)
         self._rows[name] = self._new[name] = row
-        while len(self._rows) > MOST_ROWS:
+        while len(self._rows) > self._most:
             del self._rows[next(iter(self._rows))]
 
     def save(self) -> None:
         """Write new rows beside those that another process wrote meanwhile."""
         if self._new and self._lasts:
             rows = {**self._read(), **self._new}
-            cache_folder.save(self._kind, self._key, dict(list(rows.items())[-MOST_ROWS:]))
+            cache_folder.save(self._kind, self._key, dict(list(rows.items())[-self._most :]))
         self._new = {}
 
     def _read(self) -> dict[str, Row]:

@@ -14,7 +14,6 @@ from planner.catalog.store import Catalog, load_catalog
 from planner.errors import InputError
 from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.known import MOST_STATES, Known
-from planner.fleet.candidates.outcomes import OutcomeStore
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.program.solver import solver_version
 from planner.performance.factors import Calibration, load_calibration
@@ -79,9 +78,7 @@ class Session:
         solutions = SolutionStore(cache_folder.program() + solver_version(self.options.solver))
         if cache_folder.cache_folder() is None:
             return Known(self.most_states, solutions=solutions)
-        namespace = self._namespace()
-        outcomes = OutcomeStore(namespace)
-        return Known(self.most_states, outcomes, solutions, namespace)
+        return Known(self.most_states, solutions, self._namespace())
 
     def _namespace(self) -> str:
         """Whatever decides how a deployment fares besides the question: data, factors, program."""
@@ -99,12 +96,7 @@ class Session:
         if isinstance(question, Scenario):
             return question
         scenario = read_scenario(question, self.catalog, self.changes)
-        file = scenario.prices.file
-        if file is None or Path(file).is_absolute():
-            return scenario
-        absolute = str((find_scenario(question).parent / file).resolve())
-        prices = scenario.prices.model_copy(update={"file": absolute})
-        return scenario.model_copy(update={"prices": prices})
+        return _with_whole_path(scenario, find_scenario(question).parent)
 
     def check(self, scenario: Scenario) -> None:
         """Raise InputError when the scenario names what the catalogs do not have."""
@@ -167,7 +159,8 @@ class Session:
     def plan_of(self, source: Plan | Scenario | str | Path, progress: Progress = _silent) -> Plan:
         """The plan itself, the plan in a JSON file, or the plan of a scenario, solved now.
 
-        ``-``: whichever of the two is piped in. A .json file may hold either.
+        ``-``: whichever of the two is piped in. A .json file may hold either. The scenario's own price file
+        is looked for beside the plan, as it is beside a scenario.
         """
         if isinstance(source, Plan):
             return source
@@ -178,8 +171,21 @@ class Session:
                     where=self.changes[0].option,
                     action="give the scenario instead of the plan",
                 )
-            return read_plan(source)
+            plan, folder = read_plan(source), Path(source).parent
+            file = plan.scenario.prices.file
+            if is_stdin(source) or file is None or not (folder / file).is_file():
+                return plan
+            return plan.model_copy(update={"scenario": _with_whole_path(plan.scenario, folder)})
         return self.solve(self.read(source), progress=progress)
+
+
+def _with_whole_path(scenario: Scenario, folder: Path) -> Scenario:
+    """The scenario with its price file made absolute, from ``folder`` on."""
+    file = scenario.prices.file
+    if file is None or Path(file).is_absolute():
+        return scenario
+    prices = scenario.prices.model_copy(update={"file": str((folder / file).resolve())})
+    return scenario.model_copy(update={"prices": prices})
 
 
 def _names_a_plan(source: str | Path) -> bool:

@@ -32,6 +32,22 @@ FEATURES = {
         "horizon": {"months": 24, "stages": 2, "growth_per_month": 0.02},
     },
     "failures": {"failures": {"replicas": 1}},
+    "classes": {
+        "services": [
+            {
+                "name": "mixed",
+                "classes": [
+                    {"name": "chat", "rate": 0.6, "priority": 1, "slo": {"ttft_p99": "4s"}},
+                    {
+                        "name": "digest",
+                        "rate": 0.3,
+                        "prompt_tokens": 1500,
+                        "slo": {"e2e_p95": "5m"},
+                    },
+                ],
+            }
+        ]
+    },
 }
 INPUT_REFUSED, INFEASIBLE = 2, 3
 

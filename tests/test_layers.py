@@ -33,7 +33,7 @@ LATE = {  # what a plain solve does not need, imported where it is
     },
     "planner.workload.lengths": {"planner.workload.turns"},
     "planner.scenario.examination": {"planner.scenario.validation_messages"},
-    "planner.fleet.periods": {"planner.workload.length_tables"},
+    "planner.fleet.periods": {"planner.workload.rate_series"},
     "planner.fleet.candidates.speculation": {"planner.accuracy.draft_acceptance"},
     "planner.fleet.program.objective": {
         "planner.fleet.program.decomposition.column_generation",

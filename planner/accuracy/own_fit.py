@@ -18,7 +18,7 @@ from planner.accuracy.point import LoadKind, MeasuredPoint
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.accuracy.shipped import carrier_rows
 from planner.catalog.store import Catalog
-from planner.errors import InputError
+from planner.errors import InputError, in_one_line
 from planner.performance.calibration_files import (
     FactorProvenance,
     FittedFile,
@@ -83,9 +83,7 @@ def fit_own(
             "none of the points can be used",
             found=f"{len(failures)} of {len(points)} rejected" if points else "no points",
             allowed="models, GPUs, engines and formats of the catalog",
-            action=f"the first: {'; '.join(' '.join(line.split()) for line in failures[0][1].splitlines())}"
-            if failures
-            else None,
+            action=f"the first: {in_one_line(failures[0][1])}" if failures else None,
         )
     candidates, _ = samples_of(_candidates(points), catalog, calibration)
     everything = [*samples, *candidates]

@@ -7,7 +7,7 @@ from planner.evidence import Evidence
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.fleet.offers.node_offers import offer_key
-from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.problem import Solution
 from planner.plan.decision import AsPredicted, Cheapest, GroupMargin
 from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
@@ -47,11 +47,11 @@ def as_predicted_of(found: WithoutMargin, decided: Decided) -> AsPredicted | Non
     d = fleet.by_key[largest].deployment
     unproved = [s for s in (same.solution.status, fleet.solution.status) if s != "optimal"]
     return AsPredicted(
-        gpus=standing_gpus(same.problem, same.solution),
+        gpus=same.solution.most_gpus(same.problem),
         usd_per_hour=_usd(same.solution),
         settled_by=f"{d.model.name} on {d.gpu.name} with {d.engine.name} {d.engine.version}",
-        cheapest_label=fleet_label(fleet.solution, fleet),
-        cheapest_gpus=standing_gpus(fleet.problem, fleet.solution),
+        cheapest_label=fleet.label,
+        cheapest_gpus=fleet.solution.most_gpus(fleet.problem),
         cheapest_usd_per_hour=_usd(fleet.solution),
         status=unproved[0] if unproved else "optimal",
         served_qps=served_beside(same.solution, same),
@@ -64,21 +64,6 @@ def _usd(solution: Solution) -> float:
     return solution.objective_usd_per_hour or 0.0
 
 
-def fleet_label(solution: Solution, decided: Decided) -> str:
-    """The replicas of a fleet, kind by kind, all of which ``decided`` has sized."""
-    counted = sorted(solution.most_replicas().items())
-    return "; ".join(f"{n}x ({decided.by_key[kind].label})" for kind, n in counted if n)
-
-
-def standing_gpus(problem: Problem, solution: Solution) -> int:
-    """GPUs billed in the period with the most."""
-    each = {o.key: o.gpus_per_node for o in problem.offers}
-    return max(
-        sum(n * each[key] for (key, q), n in solution.billed.items() if q == t)
-        for t in problem.periods
-    )
-
-
 def cheapest_of(wider: Decided, as_of: str | None) -> Cheapest:
     """The cheapest fleet of all offers, which is not the plan's."""
     offers = wider.offers_by_key
@@ -88,8 +73,8 @@ def cheapest_of(wider: Decided, as_of: str | None) -> Cheapest:
             most[key] = max(most.get(key, 0), n)
     rented = [(offers[offer_key(key)], n) for key, n in most.items()]
     return Cheapest(
-        label=fleet_label(wider.solution, wider),
-        gpus=standing_gpus(wider.problem, wider.solution),
+        label=wider.label,
+        gpus=wider.solution.most_gpus(wider.problem),
         usd_per_hour=_usd(wider.solution),
         status=wider.solution.status,
         served_qps=served_beside(wider.solution, wider),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from planner.assembly.decision import fleet_label, standing_gpus
 from planner.fleet.alternatives.narrower_choices import Restriction, Rival
 from planner.fleet.candidates.candidate import Rejection
 from planner.fleet.program.problem import Solution
@@ -25,10 +24,10 @@ EQUAL = 0.005  # prices per GPU that differ by less are reported as the same
 def alternative_of(rival: Rival, decided: Decided, totals: Totals | None) -> Alternative:
     """What the narrower choice costs, and the plainest reason it lost."""
     solution = rival.solution
-    billed = standing_gpus(rival.problem, solution)
+    billed = solution.most_gpus(rival.problem)
     cost = solution.objective_usd_per_hour or 0.0
     return Alternative(
-        label=fleet_label(solution, decided) or "no fleet",
+        label=decided.label_of(solution) or "no fleet",
         gpus=billed,
         usd_per_hour=cost,
         reason=_why_it_lost(rival, decided, billed, cost, totals),

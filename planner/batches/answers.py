@@ -81,7 +81,7 @@ def _solve(task: Task, options: BatchOptions) -> Plan:
 
 def row_of(task: Task, plan: Plan) -> ResultRow:
     """The plan in one line; unknown is None, never 0."""
-    groups = [g for s in plan.services for g in s.replica_groups]
+    groups = plan.groups
     totals = plan.totals
     why = None
     if plan.infeasibility:  # which requirements conflict is not worked out for a row

@@ -51,11 +51,12 @@ def read_offers(
     error: type[PlannerError] = CatalogError,
     resolve_gpu: Callable[[str], str | None] | None = None,
     gpu_names: Iterable[str] = (),
+    network_gbps: Callable[[OfferRow], float | None] = lambda row: row.network_gbps,
 ) -> tuple[Offer, ...]:
     """Return every offer of a price file, in file order.
 
     ``resolve_gpu`` turns a written GPU name into its canonical one; ``None`` from it is an error that
-    names the nearest of ``gpu_names``.
+    names the nearest of ``gpu_names``. ``network_gbps``: what joins instances of an offer [Gb/s].
     Raises ``error`` with file, line and column when a cell is wrong or an offer is listed twice.
     """
     offers: dict[str, Offer] = {}
@@ -69,13 +70,14 @@ def read_offers(
                 allowed="a name listed by: planner catalog gpus",
                 action=nearest(row.gpu, gpu_names),
             )
-        offer = Offer(**{**row.__dict__, "gpu": gpu})
-        if offer.key in offers:
+        offer = Offer(**{**row.__dict__, "gpu": gpu, "network_gbps": network_gbps(row)})
+        key = offer.key
+        if key in offers:
             raise error(
                 "the offer is listed twice",
                 where=f"{path}:{line}",
-                found=offer.key,
+                found=key,
                 allowed="one price for each provider, region, instance type and term",
             )
-        offers[offer.key] = offer
+        offers[key] = offer
     return tuple(offers.values())

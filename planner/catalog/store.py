@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +31,7 @@ from planner.catalog.money_rows import (
     ServiceLevelRow,
 )
 from planner.catalog.offer import Offer
-from planner.catalog.offer_rows import read_offers
+from planner.catalog.offer_rows import OfferRow, read_offers
 from planner.catalog.support import SupportRule, read_support, rules_on
 from planner.catalog.tables import TableRow, read_table
 from planner.errors import CatalogError, InputError, PlannerError, nearest
@@ -183,25 +182,24 @@ class Catalog:
 
     def read_prices(self, path: Path, error: type[PlannerError] = InputError) -> tuple[Offer, ...]:
         """Return the offers of a price file, with its GPU names resolved to catalog names."""
-        found = read_offers(path, error, self._canonical_gpu, self._gpu_by_name)
-        return tuple(self._on_its_network(offer) for offer in found)
+        gpus = self._gpu_by_name
+        return read_offers(path, error, self._canonical_gpu, gpus, self._network_gbps)
 
     def networks(self) -> tuple[NetworkRow, ...]:
         """Return what joins instances of a type; none without that table."""
         file = "networks.csv"
         return self._priced(file, NetworkRow) if (self.root / "prices" / file).exists() else ()
 
-    def _on_its_network(self, offer: Offer) -> Offer:
-        """The offer with what its own row states of the network, else with what the table does."""
+    def _network_gbps(self, offer: OfferRow) -> float | None:
+        """What an offer's own row states of the network, else what the table of networks does [Gb/s]."""
         if offer.network_gbps is not None:
-            return offer
+            return offer.network_gbps
         key = offer.provider, offer.instance_type
         if key not in self._network_of:
             rows = self._networks.get(offer.provider, ())
             found = (r.gbps for r in rows if _is_named(offer.instance_type, r.instance_type))
             self._network_of[key] = next(found, None)
-        gbps = self._network_of[key]
-        return offer if gbps is None else replace(offer, network_gbps=gbps)
+        return self._network_of[key]
 
     def api_prices(self) -> tuple[ApiPriceRow, ...]:
         """Return what hosted APIs charge per million tokens."""

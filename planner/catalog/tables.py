@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, TypeVar
@@ -51,6 +52,7 @@ _COMPARISONS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def _iso_date(text: str) -> str:
     """Return ``text`` when it is a day as YYYY-MM-DD; raises ValueError otherwise."""
     try:
@@ -222,19 +224,19 @@ class _UniqueKeys(yaml.constructor.SafeConstructor):
     """Safe construction that refuses a key given twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
+        values: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key must be plain text", key_node.start_mark
                 )
-            if key in seen:
+            if key in values:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", key_node.start_mark
                 )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+            values[key] = value_node
+        return {key: self.construct_object(value, deep=deep) for key, value in values.items()}
 
 
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

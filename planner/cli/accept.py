@@ -137,6 +137,14 @@ def _tests(plan: Plan, service: str | None, replica: str | None) -> list[Accepta
     ]
     if plan.totals is None:
         raise InputError("the plan has no fleet: there is nothing to test", found=plan.status)
+    shared = [s.name for s in plan.scenario.services if s.classes and service in (None, s.name)]
+    if not tests and shared:
+        raise InputError(
+            "no load test is made of a service whose requests are of several classes",
+            where=f"service {shared[0]!r}",
+            found="benchmark clients send one kind of request",
+            action="run one client per class at once, each at its own rate, lengths and priority",
+        )
     if not tests:
         raise InputError(
             "the plan has no such acceptance test",

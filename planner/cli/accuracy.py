@@ -78,6 +78,7 @@ def command(
     """
     from planner.accuracy.validation import validate
     from planner.catalog.store import load_catalog
+    from planner.errors import in_one_line
     from planner.performance.factors import load_calibration
     from planner.reporting.accuracy.accuracy_tables import validation_document, validation_json
     from planner.reporting.deliver import write_document
@@ -88,8 +89,7 @@ def command(
     with progress() as report:
         result = validate(table, catalog, factors, level, counting(report), keeps=True)
     for row in result.failures:
-        lines = "; ".join((row.error or "").splitlines())
-        click.echo(f"{points}:{row.row.line}: {lines}", err=True)
+        click.echo(f"{points}:{row.row.line}: {in_one_line(row.error or '')}", err=True)
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
     document = validation_document(result)

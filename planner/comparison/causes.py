@@ -17,6 +17,7 @@ _KIND: Mapping[str, str] = {
     "output_tokens": "lengths",
     "length_correlation": "lengths",
     "buckets": "lengths",
+    "classes": "lengths",
     "slo": "SLO",
     "search": "search",
     "allow_lower_precision": "search",

@@ -220,7 +220,7 @@ def latency_frontier(
         if decided is None:
             return None
         cost, used = decided.solution.objective_usd_per_hour, decided.replicas()
-        if cost is None or decided.solution.status not in ("optimal", "feasible"):
+        if cost is None or not decided.has_fleet:
             return None
         at_capacity = [
             decided.by_key[k].capacity.latency_s.get(target.key, bound_s)

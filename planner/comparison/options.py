@@ -15,6 +15,7 @@ from planner.scenario.schema import Scenario
 from planner.solving.lookahead import Solve, expect
 
 Progress = Callable[[int, int, str], None]
+DECIMALS = 6  # of rates [requests/s]: what differs by less is served alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,18 @@ class Option:
 
     @property
     def groups(self) -> tuple[ReplicaGroup, ...]:
-        services = self.plan.services if self.plan is not None else ()
-        return tuple(g for s in services for g in s.replica_groups)
+        return self.plan.groups if self.plan is not None else ()
 
     @property
     def totals(self) -> Totals | None:
         return self.plan.totals if self.plan is not None else None
+
+    @property
+    def served_qps(self) -> float | None:
+        """What it serves of all services [requests/s]; None where all must be served."""
+        if self.plan is None or self.totals is None or self.plan.scenario.serve == "all":
+            return None
+        return self.plan.served_qps
 
     @property
     def why_not(self) -> str:
@@ -68,7 +75,11 @@ class Comparison:
 
     @property
     def ranked(self) -> tuple[Option, ...]:
-        """The feasible options, cheapest first; ties by fewer GPUs, then lower TPOT p99."""
+        """The feasible options, cheapest first; ties by fewer GPUs, then lower TPOT p99.
+
+        Where stock is short (``serve: by-priority``), what serves more comes first, the highest priority
+        before all others: an option that costs less for serving less does not win.
+        """
         return tuple(sorted((o for o in self.options if o.totals is not None), key=_rank))
 
     @property
@@ -136,8 +147,19 @@ def _questions(scenario: Scenario, choices: Sequence[Mapping[str, str]]) -> Iter
             yield restrict(scenario, choice)
 
 
-def _rank(option: Option) -> tuple[float, int, float]:
+def _rank(option: Option) -> tuple[tuple[float, ...], float, int, float]:
     totals = option.totals
     assert totals is not None
     tpot = max((g.predicted.tpot_p99_s or 0.0 for g in option.groups), default=0.0)
-    return totals.usd_per_hour, totals.gpus_rented, tpot
+    return _unserved(option), totals.usd_per_hour, totals.gpus_rented, tpot
+
+
+def _unserved(option: Option) -> tuple[float, ...]:
+    """What is left of each priority, the highest first [requests/s]; nothing where all must be served."""
+    if option.plan is None or option.plan.scenario.serve == "all":
+        return ()
+    left: dict[int, float] = {}
+    for service, planned in zip(option.plan.scenario.services, option.plan.services, strict=True):
+        short = max(0.0, planned.rate_qps - planned.served_qps)
+        left[service.priority] = left.get(service.priority, 0.0) + short
+    return tuple(round(left[priority], DECIMALS) for priority in sorted(left, reverse=True))

@@ -58,7 +58,7 @@ def must_be_known(plan: Plan, choices: Choices) -> None:
                     action=nearest(name, services),
                 )
     _must_be_places(choices)
-    gpus = sorted({gpu for s in plan.services for g in s.replica_groups for gpu in g.gpus_by_type})
+    gpus = sorted({gpu for g in plan.groups for gpu in g.gpus_by_type})
     for gpu in choices.node_labels:
         if gpu not in gpus:
             raise InputError("the plan has no such GPU", found=gpu, allowed=", ".join(gpus))

@@ -51,8 +51,8 @@ from planner.serving.autoscaling.replay import (
     replay,
 )
 from planner.serving.autoscaling.signals import ReplicaSignals, replica_signals
-from planner.workload.length_tables import read_rates
 from planner.workload.lengths import lengths_of
+from planner.workload.rate_series import read_rates
 
 HOUR_S = 3600.0
 HOURS = 24

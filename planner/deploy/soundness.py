@@ -35,7 +35,7 @@ def must_be_deployable(plan: Plan) -> None:
 
 
 def _must_have_fleet(plan: Plan) -> None:
-    if any(g.replicas for s in plan.services for g in s.replica_groups):
+    if any(g.replicas for g in plan.groups):
         return
     reason = plan.infeasibility.summary if plan.infeasibility else f"its status is {plan.status}"
     raise InputError(
@@ -72,7 +72,7 @@ def _must_agree(plan: Plan) -> None:
 
 def _must_fit(plan: Plan) -> None:
     """Parts of GPUs add up to what is rented; a part that is not stated is a whole GPU."""
-    groups = [g for s in plan.services for g in s.replica_groups]
+    groups = plan.groups
     for gpu in dict.fromkeys(gpu for g in groups for gpu in g.gpus_by_type):
         used = sum(g.replicas * g.gpus_by_type.get(gpu, 0) * g.gpu_share for g in groups)
         rented = sum(n.count * n.gpus_per_node for n in plan.nodes if n.gpu == gpu)

@@ -6,7 +6,7 @@ Nothing is solved again: the honest side reads the plan and the rooms it came fr
 from __future__ import annotations
 
 from planner.catalog.store import Catalog
-from planner.derivation import load_rows, memory_rows
+from planner.derivation import class_rows, load_rows, memory_rows
 from planner.derivation.question import DerivationInputs, question
 from planner.derivation.rows import Beside, Derivation
 from planner.plan.schema import Plan
@@ -20,7 +20,7 @@ def derive(plan: Plan, catalog: Catalog) -> tuple[Derivation, ...]:
 
 def beside(plan: Plan) -> Beside:
     """One line about another scenario's plan."""
-    groups = [g for s in plan.services for g in s.replica_groups]
+    groups = plan.groups
     why = plan.infeasibility.summary if plan.infeasibility else plan.status
     return Beside(
         scenario=plan.scenario.name,
@@ -42,6 +42,7 @@ def _derive(q: DerivationInputs) -> Derivation:
         *memory_rows.gpus(q),
         load_rows.arithmetic(q),
         *load_rows.speeds(q),
+        *class_rows.classes(q),
         load_rows.chosen(q),
     )
     requested = q.service.model

@@ -21,7 +21,7 @@ def resized_against_api(
     api = next((w for w in ways if w.way == "API" and w.usd_per_month is not None), None)
     if api is None or api.usd_per_month is None or plan.totals is None:
         return None
-    planned = sum(s.served_qps for s in plan.services)
+    planned = plan.served_qps
     per_request = api.usd_per_month / (HOURS_PER_MONTH * 3600 * planned)
     costs = {**usd_per_hour_at, planned: plan.totals.usd_per_hour}
     rates = sorted(costs)

@@ -74,7 +74,7 @@ def gather(
         return findings
     faster = frontier(plan, asked, progress)
     baseline, what_ifs = sensitivity(plan, asked, progress)
-    served = sum(s.served_qps for s in plan.services)
+    served = plan.served_qps
     rates = [w.usd_per_hour for w in what_ifs if w.input == RATE]
     resized = None
     if len(rates) == len(RATE_FACTORS):  # else there was no time for all of them
@@ -157,10 +157,10 @@ def _against_api(plan: Plan, api: Purchase) -> BreakEven:
     """The rate from which the planned fleet costs no more than the API, were it filled that far."""
     assert plan.totals is not None
     assert api.usd_per_month is not None
-    rate = sum(s.served_qps for s in plan.services)
+    rate = plan.served_qps
     per_request = api.usd_per_month / (HOURS_PER_MONTH * 3600 * rate)
     even = break_even_rate_of_fixed_fleet_qps(plan.totals.usd_per_hour, per_request)
-    capacity = sum(g.capacity_qps * g.replicas for s in plan.services for g in s.replica_groups)
+    capacity = sum(g.capacity_qps * g.replicas for g in plan.groups)
     if even <= rate:
         note = "the planned demand is above it: the fleet is cheaper"
     elif even <= capacity:

@@ -118,7 +118,7 @@ def frontier(
             answer = solve(with_target(plan.scenario, "tpot", bound_s))
         except InputError:
             return None
-        known = [g.predicted.tpot_p99_s for s in answer.services for g in s.replica_groups]
+        known = [g.predicted.tpot_p99_s for g in answer.groups]
         if answer.totals is None or not known or None in known:
             return None
         achieved = max(t for t in known if t is not None)
@@ -137,7 +137,7 @@ def frontier(
             p.achieved,
             p.usd_per_hour,
             p.fleet.totals.gpus_rented if p.fleet.totals else 0,
-            "; ".join(g.name for s in p.fleet.services for g in s.replica_groups),
+            "; ".join(g.name for g in p.fleet.groups),
         )
         for p in points
     )

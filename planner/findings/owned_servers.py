@@ -38,7 +38,7 @@ def buy(
 
     Prices and running costs are the scenario's own, else the catalog's.
     """
-    groups = [g for s in fleet.services for g in s.replica_groups]
+    groups = fleet.groups
     horizon = fleet.scenario.horizon
     load = sum(g.utilisation * g.gpus for g in groups) / sum(g.gpus for g in groups)
     terms = terms_of(fleet.scenario, catalog)

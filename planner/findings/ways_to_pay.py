@@ -223,7 +223,7 @@ def _own(
     none = "no price of a server that could serve it"
     gpus = _buyable(plan, catalog)
     for done, gpu in enumerate(gpus):
-        groups = [g for s in plan.services for g in s.replica_groups]
+        groups = plan.groups
         fleet = plan if {name for g in groups for name in g.gpus_by_type} == {gpu} else None
         if fleet is None and solve is not None:
             if progress is not None:

@@ -90,25 +90,21 @@ def hourly_of(service: Service) -> Hourly:
 
 def _from_series(service: Service, load: Load, name: str) -> Hourly:
     """Hours of a rate series, scaled to the service's mean rate; gaps take their hour's mean of day."""
-    from planner.workload.length_tables import read_rates
+    from planner.workload.rate_series import by_hour, read_rates, recorded_hours
 
     series = read_rates(name, load.workload)
-    hour = np.floor((series.start_s - series.start_s[0]) / SECONDS_PER_HOUR).astype(int)
-    days = int(hour[-1] + 1) // DAY
-    if days < 1:
+    hours = recorded_hours(series)
+    if hours < DAY:
         raise InputError(
-            "the rate series spans less than a day", where=name, found=f"{hour[-1] + 1} hours"
+            "the rate series spans less than a day", where=name, found=f"{hours} hours"
         )
-    mean, busiest = np.full(days * DAY, np.nan), np.full(days * DAY, np.nan)
-    for h in range(days * DAY):
-        rates = series.rate_qps[hour == h]
-        if len(rates):
-            mean[h], busiest[h] = rates.mean(), rates.max()
+    mean, busiest = by_hour(series)
     for rates in (mean, busiest):
-        by_hour = rates.reshape(days, DAY)
-        usual = np.nanmean(by_hour, axis=0) if days > 1 else by_hour[0]
-        gaps = np.isnan(by_hour)
-        by_hour[gaps] = np.broadcast_to(np.nan_to_num(usual), by_hour.shape)[gaps]
+        of_day = rates.reshape(-1, DAY)
+        recorded = np.maximum(1, np.count_nonzero(~np.isnan(of_day), axis=0))
+        usual = np.nansum(of_day, axis=0) / recorded
+        gaps = np.isnan(of_day)
+        of_day[gaps] = np.broadcast_to(usual, of_day.shape)[gaps]
     scale = service.rate / mean.mean()
     ratio = load.peak_ratio if series.window_s >= SECONDS_PER_HOUR else 1.0
     return Hourly(mean * scale, busiest * scale * ratio)

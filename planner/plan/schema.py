@@ -158,6 +158,22 @@ class Plan(PlanPart):
         return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
 
     @property
+    def groups(self) -> tuple[ReplicaGroup, ...]:
+        """The replica groups of every service."""
+        return tuple(g for s in self.services for g in s.replica_groups)
+
+    @property
+    def served_qps(self) -> float:
+        """What is served of all services [requests/s]."""
+        return sum(s.served_qps for s in self.services)
+
+    @property
+    def not_chosen(self) -> tuple[Alternative, ...]:
+        """The fleets that were priced beside it: at native precision first, where it is not."""
+        native = () if self.native_precision is None else (self.native_precision,)
+        return (*native, *self.alternatives)
+
+    @property
     def varies(self) -> bool:
         """Whether the fleet changes from one period to another."""
         return len(self.periods) > 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from planner.errors import InputError
+from planner.errors import InputError, nearest
 from planner.scenario.path_fields import from_working_directory
 from planner.scenario.text.yaml_source import Loc, Source, parse_value
 from planner.units import control_in
@@ -69,6 +69,12 @@ def _path(source: Source, change: FieldChange) -> Loc:
     parts: list[str | int] = list(change.field.split("."))
     services = source.data.get("services")
     if not isinstance(services, list):
+        if parts[0] == "services" and len(parts) > 1:
+            raise InputError(
+                "this file has one service, whose fields are not under services",
+                where=change.option,
+                action=f"set {'.'.join(map(str, parts[2:]))}=..." if len(parts) > 2 else None,
+            )
         return tuple(parts)
     if parts[0] != "services":
         own = [s for s in services if isinstance(s, dict) and parts[0] in s]
@@ -85,7 +91,16 @@ def _path(source: Source, change: FieldChange) -> Loc:
         named = [
             i for i, s in enumerate(services) if isinstance(s, dict) and s.get("name") == parts[1]
         ]
-        parts[1:2] = named[:1] or parts[1:2]
+        if not named:
+            names = [str(s.get("name", i)) for i, s in enumerate(services) if isinstance(s, dict)]
+            raise InputError(
+                "no such service",
+                where=change.option,
+                found=parts[1],
+                allowed=", ".join(names[:12]),
+                action=nearest(str(parts[1]), names),
+            )
+        parts[1:2] = named[:1]
     elif len(parts) > 1:
         parts[1] = int(parts[1])
     return tuple(parts)
@@ -124,7 +139,7 @@ def _whole(names: list[str], depth: int) -> str:
     """How to set a field that is a value to one with fields: ``prompt_tokens={mean: 800, cv: 1}``."""
     inner = "VALUE"
     for name in reversed(names[depth:]):
-        inner = f"{{{name}: {inner}}}"
+        inner = f"[{inner}]" if name.isdigit() else f"{{{name}: {inner}}}"
     return f"set the whole of it: {'.'.join(names[:depth])}='{inner}'"
 
 

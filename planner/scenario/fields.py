@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -74,9 +75,15 @@ def as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def field_error(field: str, found: object, message: str) -> PydanticCustomError:
-    """A complaint about one ``field`` of the document that is being checked as a whole."""
-    return PydanticCustomError("field", "{said}", {"said": message, "field": field, "found": found})
+def field_error(
+    field: str, found: object, message: str, action: str | None = None
+) -> PydanticCustomError:
+    """A complaint about one ``field`` of the document that is being checked as a whole.
+
+    ``action``: what to do about it, where the message does not say it.
+    """
+    said = {"said": message, "field": field, "found": found, "action": action}
+    return PydanticCustomError("field", "{said}", said)
 
 
 def number_as_mean(value: object) -> object:
@@ -86,12 +93,28 @@ def number_as_mean(value: object) -> object:
     return value
 
 
-def probability(key: str | float, of: str) -> float:
-    """A key of ``quantiles`` as a probability; ``of``: what it maps to, for the message."""
+def with_probabilities(value: object, of: str) -> object:
+    """A distribution with the keys of its ``quantiles`` as numbers; ``of``: what they map to, in words."""
+    if not isinstance(value, dict) or not isinstance(value.get("quantiles"), dict):
+        return value
+    quantiles = {_probability(key, of): x for key, x in value["quantiles"].items()}
+    return {**value, "quantiles": quantiles}
+
+
+def _probability(key: str | float, of: str) -> float:
     try:
         return float(key)
     except (TypeError, ValueError):
         raise ValueError(f"quantiles map a probability to {of}, found {key!r}") from None
+
+
+def check_quantiles(quantiles: Mapping[float, float]) -> None:
+    """Raise ValueError for fewer than two keys, keys that are no probabilities, or values that fall."""
+    points = sorted(quantiles.items())
+    if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
+        raise ValueError("quantiles need at least two probabilities between 0 and 1")
+    if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
+        raise ValueError("quantiles must not decrease")
 
 
 def some(value: tuple[object, ...] | str) -> tuple[object, ...] | str:

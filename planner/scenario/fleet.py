@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -24,6 +25,7 @@ from planner.scenario.fields import (
 
 HOURS_A_DAY = 24
 HOURS_A_WEEK = 168
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 Counts = Annotated[tuple[NotNegative, ...], BeforeValidator(as_tuple)]
 Tokens = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_tuple)]
@@ -76,9 +78,16 @@ DEFAULT_ASSURANCE = Assurance(probability=0.8)
 
 
 def assured(value: object) -> object:
-    """``0.8`` is a probability, ``none`` no assurance; anything else as it is, for the type to judge."""
+    """``0.8`` and ``80%`` are a probability, ``none`` no assurance; what is no mapping is refused."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value > 1:
+            raise ValueError(f"assurance is a probability: 0.8 is 80 %, {value:g} is more than 1")
         return {"probability": float(value)}
+    if isinstance(value, str) and value != "none":
+        share = _PERCENT.fullmatch(value.strip())
+        if share is None:
+            raise ValueError("assurance is a probability, such as 0.8 or 80%, or none")
+        return {"probability": float(share[1]) / 100}
     return None if value == "none" else value
 
 

@@ -26,9 +26,10 @@ _DURATION = {"type": ["number", "string"], "description": "2s, 100ms, 30m, or se
 _TOKENS = {"type": "string", "pattern": r"^\s*[0-9.]+\s*[kKmM](\s*tokens)?\s*$"}
 _RATE = {
     "type": "string",
-    "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*"
+    "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*[kKM]?\s*"
     r"(((req|requests?|conversations?|sessions?|calls?)\s*)?(/|per)\s*[a-z]+|qps|rps)\s*$",
 }
+_PERCENT = {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)? ?%\s*$"}
 _SIZE = {"type": "string", "pattern": r"^\s*[0-9.]+([eE][+-]?[0-9]+)?\s*[kKmMgGtT]?i?[bB]\s*$"}
 _DURATIONS = (
     ("Routing", "start_up"),
@@ -50,6 +51,9 @@ def scenario_schema() -> Schema:
         properties[field] = {**_described(properties[field]), **_DURATION}
     defs["Lengths"] = _lengths(defs["Lengths"])
     defs["Slo"] = _slo()
+    probability = defs["Assurance"]["properties"]["probability"]
+    defs["Assurance"] = {"anyOf": [probability, _PERCENT, {"const": "none"}, defs["Assurance"]]}
+    defs["Ranged"] = {"anyOf": [defs["Ranged"]["properties"]["mid"], defs["Ranged"]]}
     _conversations(defs)
     _classes(defs["RequestClass"])
     service = defs["Service"]

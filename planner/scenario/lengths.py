@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from planner.scenario.fields import StrictDocument, number_as_mean, probability
+from planner.scenario.fields import (
+    StrictDocument,
+    check_quantiles,
+    number_as_mean,
+    with_probabilities,
+)
 from planner.units import parse_tokens
 
 MAX_TOKENS = 1e8  # of a request; a thousand times the longest context
@@ -41,12 +45,7 @@ class Lengths(StrictDocument):
     @model_validator(mode="before")
     @classmethod
     def _keys_as_numbers(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
-            return {
-                **value,
-                "quantiles": {probability(k, "tokens"): v for k, v in value["quantiles"].items()},
-            }
-        return value
+        return with_probabilities(value, "tokens")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Lengths:
@@ -60,11 +59,7 @@ class Lengths(StrictDocument):
         if self.max is not None and self.mean is not None and self.max < self.mean:
             raise ValueError(f"max ({self.max:g}) must not be below mean ({self.mean:g})")
         if self.quantiles is not None:
-            points = sorted(self.quantiles.items())
-            if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
-                raise ValueError("quantiles need at least two probabilities between 0 and 1")
-            if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
-                raise ValueError("quantiles must not decrease")
+            check_quantiles(self.quantiles)
         return self
 
 

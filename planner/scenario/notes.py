@@ -23,6 +23,12 @@ _DURATIONS = {
     ("job", "within"),
     ("kv_link", "latency"),
 }
+_SIZES = {
+    ("search", "reserved_memory"),
+    ("kv_offload", "host_memory"),
+    ("kv_offload", "disk"),
+}
+UNLIKELY_BYTES = 1e6  # less than any memory that is reserved or offloaded to
 _HOLD_RENAMED = ("", *FIELDS, *FIELDS.values())  # documents whose fields had other names
 _OCTAL = re.compile(r"^[-+]?0[0-7_]+$")
 _REFUSED = "the next release refuses it"
@@ -57,6 +63,11 @@ def _ambiguous(source: Source) -> Iterator[Note]:
                 f"{where}: {text} is read as {value}, since YAML takes colons for base 60; "
                 f"{_REFUSED}: write the number, or a duration such as 90s",
                 AmbiguousNumber,
+            )
+        elif loc[-2:] in _SIZES and isinstance(value, (int, float)) and 0 < value < UNLIKELY_BYTES:
+            yield Note(
+                f"{where}: {text} without a unit is read as {text} bytes: write {text}GiB for gibibytes",
+                UnlikelyNumber,
             )
         elif _is_duration(loc) and value:
             yield Note(

@@ -20,7 +20,12 @@ from planner.scenario.slo import CLASS_NAME, Slo, class_target
 from planner.units import parse_rate_qps
 
 MOST_CLASSES = 8
+LEAST_JUDGED = (
+    0.02  # of the requests: percentiles of what is rarer take longer simulations than are made
+)
 SUM_OF_SHARES = 1e-6  # how far from 1 the shares may add up
+LEAVE_ONE_OUT = "leave one out"
+PERCENTILES = "classes have percentiles of their own"
 _JUDGED_ALONE = ("ttft", "tpot", "e2e")
 
 
@@ -29,8 +34,9 @@ class RequestClass(StrictDocument):
 
     ``share``: of the service's requests; or ``rate`` in every class, which then add up to the service's.
     ``priority``: the higher is served first, within the engine's queue; equal ones, as by default, wait
-    alike. ``slo``: targets on ttft, tpot and e2e of these requests alone; left out, they only have to be
-    answered as fast as they come. ``prompt_tokens``, ``output_tokens``: the service's where left out.
+    alike. ``slo``: targets on ttft, tpot and e2e of these requests alone, at least 2 % of all; left out, they
+    only have to be answered as fast as they come. ``prompt_tokens``, ``output_tokens``: the service's
+    where left out.
     """
 
     name: Annotated[str, Field(pattern=rf"^{CLASS_NAME}$")]
@@ -78,7 +84,7 @@ def with_classes(value: object) -> object:
     if not isinstance(classes, list | tuple) or not all(isinstance(c, Mapping) for c in classes):
         return value
     if value.get("job") is not None:
-        raise field_error("classes", None, "job does not go with classes: leave one out")
+        raise field_error("classes", None, "job does not go with classes", LEAVE_ONE_OUT)
     shared = {k: value[k] for k in ("prompt_tokens", "output_tokens") if k in value}
     stated = [{**shared, **c} for c in classes]
     rates = [c.get("rate") for c in stated]
@@ -101,16 +107,17 @@ def _by_rate(
 ) -> tuple[list[dict[str, object]], object]:
     """Classes that state rates with their shares, and the sum of the rates [requests/s]."""
     if whole is not None:
-        message = "rate adds up from the classes, each of which states its own: leave one out"
-        raise field_error("rate", whole, message)
+        message = "rate adds up from the classes, each of which states its own"
+        raise field_error("rate", whole, message, LEAVE_ONE_OUT)
     rates = []
     for c in classes:
         rate = parse_rate_qps(c.get("rate"))
         if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < math.inf:
-            message = "give each class a rate above 0 such as 20/s, or each a share"
-            raise field_error("classes", c.get("rate"), message)
+            message = "a class has no rate above 0, where others state theirs"
+            action = "give each class a rate such as 20/s, or each a share"
+            raise field_error("classes", c.get("rate"), message, action)
         if "share" in c:
-            raise field_error("classes", c["share"], "a class has a rate or a share: leave one out")
+            raise field_error("classes", c["share"], "a class has a rate or a share", LEAVE_ONE_OUT)
         rates.append(float(rate))
     total = sum(rates)
     named = [
@@ -127,11 +134,11 @@ def _own_targets(stated: object) -> dict[str, object]:
     if isinstance(stated, Slo):
         return dict(stated.model_dump())
     if not isinstance(stated, Mapping):
-        raise field_error("slo", stated, "slo belongs to each class: move it there")
+        raise field_error("slo", stated, "slo belongs to each class", "move it there")
     for key in stated:
         if "/" not in str(key):
-            message = f"{key} belongs to a class: give each class an slo of its own"
-            raise field_error("slo", key, message)
+            action = "give each class an slo of its own"
+            raise field_error("slo", key, f"{key} belongs to a class", action)
     return {str(k): v for k, v in stated.items()}
 
 
@@ -147,8 +154,7 @@ def _targets_of(stated: Mapping[str, object]) -> dict[str, object] | None:
     except ValidationError:
         return None
     if found.goodput is not None:
-        message = "classes have percentiles of their own: leave goodput out"
-        raise field_error("classes", found.goodput, message)
+        raise field_error("classes", found.goodput, PERCENTILES, "leave goodput out")
     return {class_target(name, t.key): t.seconds for t in found.targets}
 
 
@@ -165,42 +171,47 @@ def check_classes(classes: Sequence[RequestClass], slo: Slo, others: Mapping[str
     """Raise where classes contradict each other, or go with what ``others`` names."""
     for field, given in others.items():
         if given:
-            raise field_error("classes", None, f"{field} does not go with classes: leave one out")
+            message = f"{field} does not go with classes"
+            raise field_error("classes", None, message, LEAVE_ONE_OUT)
     names = [c.name for c in classes]
     double = sorted({n for n in names if names.count(n) > 1})
     if double:
-        raise field_error("classes", None, f"two classes share the name {double[0]!r}")
+        message = f"two classes share the name {double[0]!r}"
+        raise field_error("classes", None, message, "give each class a name of its own")
     if not 2 <= len(classes) <= MOST_CLASSES:
-        message = f"give 2 to {MOST_CLASSES} classes; a single one is the service itself"
-        raise field_error("classes", len(classes), message)
+        message = f"a service has 2 to {MOST_CLASSES} classes"
+        action = "write a single class as the service itself"
+        raise field_error("classes", len(classes), message, action)
     total = sum(c.share for c in classes)
     if abs(total - 1) > SUM_OF_SHARES:
         message = "the shares of the classes must add up to 1"
-        raise field_error("classes", round(total, 6), message)
+        action = "change a share, or give each class a rate instead"
+        raise field_error("classes", round(total, 6), message, action)
     for c in classes:
         for field in ("prompt_tokens", "output_tokens"):
             if getattr(c, field).trace is not None:
-                message = (
-                    f"{field} of class {c.name!r} cannot be a trace: give mean and cv, or the quantiles that "
-                    "planner trace describe prints"
-                )
-                raise field_error("classes", getattr(c, field).trace, message)
+                message = f"{field} of class {c.name!r} cannot be a trace"
+                action = "give mean and cv, or the quantiles that planner trace describe prints"
+                raise field_error("classes", getattr(c, field).trace, message, action)
     if slo.goodput is not None:
-        raise field_error(
-            "slo", slo.goodput, "classes have percentiles of their own: leave goodput out"
-        )
+        raise field_error("slo", slo.goodput, PERCENTILES, "leave goodput out")
     if not slo.targets and all(c.slo is None for c in classes):
-        message = "no class has a target: give at least one an slo, or make the service a job"
-        raise field_error("classes", None, message)
+        action = "give at least one an slo, or make the service a job"
+        raise field_error("classes", None, "no class has a target", action)
+    judged = {t.request_class for t in slo.targets}
+    for c in classes:
+        if c.name in judged and c.share < LEAST_JUDGED:
+            message = (
+                f"class {c.name!r} is too rare for targets: percentiles need {100 * LEAST_JUDGED:g} % of "
+                "the requests"
+            )
+            action = "leave its slo out, or make it a service with replicas of its own"
+            raise field_error("classes", c.share, message, action)
     for target in slo.targets:
         if target.request_class not in names:
-            message = (
-                f"no class is called {target.request_class!r}: the classes are {', '.join(names)}"
-            )
-            raise field_error("slo", target.key, message)
+            message = f"no class is called {target.request_class!r}"
+            raise field_error("slo", target.key, message, f"name one of {', '.join(names)}")
         if target.metric not in _JUDGED_ALONE:
-            message = (
-                f"gaps between tokens are not known by class: leave {target.key} out, or give a "
-                "target on tpot"
-            )
-            raise field_error("classes", target.key, message)
+            action = f"leave {target.key} out, or give a target on tpot"
+            message = "gaps between tokens are not known by class"
+            raise field_error("classes", target.key, message, action)

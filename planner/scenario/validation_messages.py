@@ -86,7 +86,7 @@ def _complaint(loc: Loc, detail: ErrorDetails, source: Source) -> InputError:
     message, allowed, action = _wording(detail, loc)
     found: object = None if detail["type"] == "missing" else _written(detail)
     if detail["type"] == "field":
-        found = detail["ctx"]["found"]
+        found, action = detail["ctx"]["found"], detail["ctx"].get("action")
     if isinstance(found, tuple):
         found = list(found)
     if isinstance(found, str):

@@ -232,6 +232,11 @@ def _occupied(deployment: Deployment, fraction: float) -> str:
     free, budget = gpu.free_bytes / GIB, fraction * gpu.cuda_visible_gib
     others = "other processes" if gpu.reserved_gib else "the system"
     most = int(100 * free / gpu.cuda_visible_gib) / 100
+    if most <= 0:
+        return (
+            f"{others} hold {gpu.reserved_gib:.1f} GiB, and {gpu.name} has {gpu.cuda_visible_gib:.1f} GiB: "
+            "nothing is free"
+        )
     return (
         f"memory fraction {fraction:g} asks for {budget:.1f} GiB and about {free:.1f} GiB of the "
         f"{gpu.cuda_visible_gib:.1f} GiB that {gpu.name} shares with {others} are free at start: "

@@ -57,7 +57,7 @@ def framed_problem(
     if not jobs or not problem.kinds:
         return problem, calendar
     solution = decide(_movable(problem, jobs), EFFORT, proved=proved)
-    if solution.status not in ("optimal", "feasible"):
+    if not solution.has_fleet:
         return problem, calendar
     start_up_hours = start_up_of(scenario, catalog)
     options = [{name: tuple(calendar.sizing_qps[name]) for name in jobs}]

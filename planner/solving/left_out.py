@@ -102,7 +102,7 @@ def priced(
     served_qps: Mapping[str, float] | None = None,
 ) -> LeftOut:
     """A solution under the name of what was left out: its cost, None where there is no fleet."""
-    found = solution.status in ("optimal", "feasible")
+    found = solution.has_fleet
     cost = solution.objective_usd_per_hour if found else None
     status = solution.status if _is_open(solution) else "optimal"
     return LeftOut(

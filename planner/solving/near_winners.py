@@ -21,7 +21,7 @@ from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.program.too_dear import without_too_dear
 from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
 from planner.serving.simulation.window import window_for
-from planner.solving.assured_simulation import simulate_assured
+from planner.solving.assured_simulation import keeps_up, simulate_assured
 from planner.solving.build_problem import decide
 from planner.solving.options import SolveOptions
 from planner.solving.request_streams import Stream, streams_of
@@ -164,8 +164,10 @@ class NearWinners:
         """
         self.left -= 1
         self.screened |= stream.placed.keys()
-        if looks_well(stream, self.effort, self.simulate, worst) and self._is_confirmed(
-            stream, worst
+        if (
+            _lasts(stream, worst)
+            and looks_well(stream, self.effort, self.simulate, worst)
+            and self._is_confirmed(stream, worst)
         ):
             return True
         for kind in (k for k in problem.kinds if k.key in stream.placed and k.key in raised):
@@ -188,6 +190,16 @@ class NearWinners:
             lengths=stream.lengths,
             simulate=self.simulate,
         ).holds
+
+
+def _lasts(stream: Stream, worst: float) -> bool:
+    """Whether replicas keep up with ``worst`` times the planned rate, where a class may hide a growing queue.
+
+    The classes served first see nothing of it, and the last may have minutes to spare within a simulation.
+    """
+    if not stream.service.classes:
+        return True
+    return keeps_up(stream.service, tuple(stream.placed.values()), worst, stream.lengths)
 
 
 def looks_well(

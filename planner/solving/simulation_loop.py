@@ -124,7 +124,7 @@ def simulated(
 
 def _is_news(solution: Solution, held: Decided | None) -> bool:
     """Whether a solution is worth playing: nothing has held yet, or it is cheaper than what has."""
-    if solution.status not in ("optimal", "feasible"):
+    if not solution.has_fleet:
         return False
     return held is None or is_cheaper(
         solution.objective_usd_per_hour, held.solution.objective_usd_per_hour

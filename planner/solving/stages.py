@@ -98,7 +98,17 @@ class Decided:
     @property
     def has_fleet(self) -> bool:
         """Whether the solver found anything to rent."""
-        return self.solution.status in ("optimal", "feasible")
+        return self.solution.has_fleet
+
+    @property
+    def label(self) -> str:
+        """The replicas of the fleet, kind by kind: ``7x (1x b200-sxm-180gb vllm TP1 fp8/fp8)``."""
+        return self.label_of(self.solution)
+
+    def label_of(self, solution: Solution) -> str:
+        """The same of another fleet of these candidates."""
+        counted = sorted(solution.most_replicas().items())
+        return "; ".join(f"{n}x ({self.by_key[kind].label})" for kind, n in counted if n)
 
     def replicas(self) -> dict[str, int]:
         """Replicas of each chosen kind in the period with the most, in the order of their keys."""

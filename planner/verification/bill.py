@@ -104,7 +104,7 @@ def _quoted(count: int, offer: Offer, name: str) -> Iterator[Check]:
 def _counts(plan: Plan) -> Iterator[Check]:
     totals = plan.totals
     assert totals is not None
-    groups = [g for s in plan.services for g in s.replica_groups]
+    groups = plan.groups
     yield equal("sums", "GPUs used", totals.gpus, sum(g.gpus for g in groups))
     yield equal(
         "sums",

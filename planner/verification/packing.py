@@ -20,7 +20,7 @@ def packing_checks(plan: Plan) -> Iterator[Check]:
     """Every GPU type of a fleet that never changes; ``timetable`` packs each period of one that does."""
     if plan.varies:
         return
-    running = [(g, g.replicas) for s in plan.services for g in s.replica_groups]
+    running = [(g, g.replicas) for g in plan.groups]
     (always,) = billed_nodes(plan)
     yield from packing_of(running, always)
 

@@ -59,7 +59,7 @@ def effort_of(plan: Plan) -> SolveOptions:
         seed=plan.provenance.seed,
         rivals=min(max(plan.solver.rivals, 0), 100),
         as_of=plan.provenance.as_of,
-        ranges=any(g.predicted.intervals for s in plan.services for g in s.replica_groups),
+        ranges=any(g.predicted.intervals for g in plan.groups),
     )
 
 

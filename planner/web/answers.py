@@ -48,7 +48,7 @@ def decision(plan: Plan) -> Json:
     """
     margins = dict(_margins(plan))
     closest = min(margins, key=lambda key: margins[key], default=None)
-    groups = [g for s in plan.services for g in s.replica_groups]
+    groups = plan.groups
     grades = [g.evidence for g in groups]
     assumed = [g.margin.slowdown for g in groups if g.margin is not None and not g.margin.passed]
     return {
@@ -86,7 +86,7 @@ def _margins(plan: Plan) -> Iterator[tuple[str, float]]:
 
 def _gpus(plan: Plan) -> list[str]:
     """GPU types of the plan, then of its alternatives, cheapest first: what a preview searches among."""
-    chosen = [n for s in plan.services for g in s.replica_groups for n in g.gpus_by_type]
+    chosen = [n for g in plan.groups for n in g.gpus_by_type]
     ranked = sorted(plan.alternatives, key=lambda a: a.usd_per_hour)
     others = [a.gpu for a in ranked if a.gpu is not None]
     return list(dict.fromkeys((*chosen, *others)))

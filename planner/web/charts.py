@@ -21,7 +21,7 @@ def charts_of(findings: Findings) -> Json:
     """Every chart of a plan."""
     return {
         "latency": [_latency(findings.plan, c) for c in findings.curves],
-        "memory": [_memory(g) for s in findings.plan.services for g in s.replica_groups],
+        "memory": [_memory(g) for g in findings.plan.groups],
         "cash": _cash(findings.purchases),
     }
 

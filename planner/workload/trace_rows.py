@@ -146,7 +146,7 @@ def _table(
             first, lines = line, itertools.chain([line], lines)
             break
         remarks += 1
-    separator = max((",", ";", "\t", "|"), key=first.count)
+    separator = separator_of(first)
     reader = csv.reader(lines, delimiter=separator)
     header = [name.strip() for name in next(reader, [])]
     if twice := [name for n, name in enumerate(header) if name and name in header[:n]]:
@@ -162,11 +162,17 @@ def _table(
         if (
             separator == ";" and layout.time is not None
         ):  # where it separates cells, a comma is a point
-            row[layout.time] = _point(row[layout.time])
+            row[layout.time] = decimal_point(row[layout.time])
         yield where, row
 
 
-def _point(cell: str) -> str:
+def separator_of(header: str) -> str:
+    """What separates the cells of a table, from its first line."""
+    return max((",", ";", "\t", "|"), key=header.count)
+
+
+def decimal_point(cell: str) -> str:
+    """A number of a table whose cells semicolons separate, its decimal comma as a point."""
     return cell.replace(",", ".") if re.fullmatch(r"\s*\d+,\d+\s*", cell) else cell
 
 

@@ -3,7 +3,11 @@
 import pytest
 
 from planner.api import solve
+from planner.comparison.deciding import Decider
+from planner.comparison.frontiers import explore
+from planner.comparison.sweeps import AXES, sweep
 from planner.findings.schema import Findings
+from planner.fleet.candidates.cache import SizedBefore
 from planner.plan.alternatives import Alternative
 from planner.plan.decision import Cheapest
 from planner.plan.schema import Plan
@@ -12,8 +16,12 @@ from planner.reporting.plan.decision_text import as_predicted_line, cheapest_lin
 from planner.reporting.plan.plan_document import plan_document
 from planner.reporting.plan.terminal import render_plan
 from planner.reporting.rounding import usd_per_hour
+from planner.reporting.studies.frontier_document import frontier_document
+from planner.reporting.studies.sweep_document import sweep_document
 from planner.scenario.reader import validate
 from planner.scenario.text.yaml_source import parse_source
+from planner.session import Session
+from planner.solving.options import SolveOptions
 
 TWO = """\
 serve: by-priority
@@ -77,7 +85,8 @@ def test_an_alternative_of_a_plan_by_priority_says_what_it_serves(short):
     plan = short.model_copy(update={"alternatives": (other,)})
     for page in (stated(plan), html.render(plan_document(Findings(plan)))):
         text = " ".join(page.split())
-        assert "serves 20 req/s" in text
+        assert "What it serves" in text
+        assert "20 req/s" in text
         assert "big 15 req/s" in text
     cheapest = Cheapest(
         label="2x (1x h100)", gpus=2, usd_per_hour=9.0, status="optimal", offers=(), doubts=(),
@@ -85,6 +94,21 @@ def test_an_alternative_of_a_plan_by_priority_says_what_it_serves(short):
     )  # fmt: skip
     line = cheapest_line(short.model_copy(update={"cheapest": cheapest}))
     assert "serves 20 req/s (big 15 req/s, small 5 req/s)" in line
+
+
+def test_each_point_of_a_sweep_and_of_a_frontier_says_what_it_serves():
+    scenario = validate(parse_source(TWO, "test.yaml"))
+    session = Session.open(options=SolveOptions("none", rivals=0))
+    swept = sweep(scenario, AXES["rate"], (30.0, 60.0), session.solver_of_variants())
+    table = sweep_document(swept).tables()["points"]
+    assert [column.key for column in table.columns][-1] == "serves"
+    assert all("req/s (big " in row[-1] for row in table.rows)
+    decider = Decider(
+        session.catalog, SizedBefore(session.catalog, session.factors), session.options
+    )
+    found = explore(decider, scenario, ("alternatives",))
+    table = frontier_document(found).tables()["alternatives"]
+    assert all("req/s (big " in row[-1] for row in table.rows)
 
 
 def test_a_plan_that_serves_all_says_nothing_of_it():

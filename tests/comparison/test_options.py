@@ -3,6 +3,7 @@ import pytest
 
 from planner.comparison.options import compare
 from planner.errors import InputError
+from planner.reporting.studies.comparison_document import verdict
 
 
 def solve(scenario):
@@ -56,3 +57,24 @@ def test_ties_go_to_fewer_gpus_then_lower_tpot():
 def test_when_no_option_can_even_be_requested_the_first_reason_is_raised():
     with pytest.raises(InputError, match="no offer is left"):
         compare(plan_builder.scenario(), {"tensor_parallel": ("1",)}, solve)
+
+
+def test_what_serves_less_does_not_win_for_costing_less():
+    def short(scenario):
+        (gpu,) = scenario.services[0].search.gpus
+        fleet = plan_builder.plan(scenario, nodes=(plan_builder.node(count=1 + (gpu == "h100")),))
+        (service,) = fleet.services
+        served = service.rate_qps if gpu == "h100" else service.rate_qps / 2
+        return fleet.model_copy(
+            update={"services": (service.model_copy(update={"served_qps": served}),)}
+        )
+
+    gpus = {"gpu": ("h100", "l4")}
+    compared = compare(plan_builder.scenario(serve="by-priority"), gpus, short)
+    assert [o.choice["gpu"] for o in compared.ranked] == ["h100", "l4"]
+    best, second = compared.ranked
+    assert best.served_qps == 2 * second.served_qps
+    assert "wins: it serves 50 req/s at" in verdict(compared)
+    everything = compare(plan_builder.scenario(), gpus, short)
+    assert everything.winner.choice == {"gpu": "l4"}
+    assert everything.winner.served_qps is None

@@ -50,3 +50,17 @@ def test_a_quote_with_an_upfront_share_is_reported_with_its_upfront(quoted):
     assert planned.due_at_signature_usd == planned.upfront_usd == pytest.approx(signed)
     assert planned.cost_usd == pytest.approx(signed)  # three years of need, three years signed
     assert signed == pytest.approx(1_087_734.46)  # two nodes at 20.6951 USD/h, as of 2026-06
+
+
+def test_a_plan_finds_its_prices_beside_it_from_any_directory(quoted, tmp_path, monkeypatch):
+    folder, _ = quoted
+    monkeypatch.chdir(folder)
+    session = Session.open(options=SolveOptions("none", rivals=0))
+    plan = session.solve("scenario.yaml")
+    assert plan.scenario.prices.file == "quotes.csv"
+    (folder / "plan.json").write_text(plan.to_json())
+    monkeypatch.chdir(tmp_path)
+    found = gather(session.plan_of(folder / "plan.json"), session.catalog, session.factors)
+    assert {o.provider for o in found.quotes} == {"acme"}
+    (tmp_path / "plan.json").write_text(plan.to_json())  # away from its prices, it stays as it is
+    assert session.plan_of(tmp_path / "plan.json") == plan

@@ -88,10 +88,45 @@ def test_a_series_shorter_than_a_day_is_refused(tmp_path: Path) -> None:
 
 def test_hours_that_are_missing_take_the_usual_rate_of_their_hour(tmp_path: Path) -> None:
     days = np.tile(np.array(PROFILE, float), 2)
-    days[DAY + 4] = 0.0  # no data in that hour
+    days[DAY + 4] = np.nan
     name = write_series(tmp_path / "rates.csv", days)
     hourly = hourly_of(service(load={"series": name}))
     assert hourly.mean_qps[DAY + 4] == pytest.approx(hourly.mean_qps[4])
+
+
+def test_a_rate_of_zero_is_no_gap(tmp_path: Path) -> None:
+    week = np.concatenate([np.tile(np.array(PROFILE, float), 5), np.zeros(2 * DAY)])
+    name = write_series(tmp_path / "rates.csv", week)
+    hourly = hourly_of(service(load={"series": name}))
+    stated = hourly_of(service(load={"hourly": week.tolist()}))
+    assert hourly.mean_qps == pytest.approx(stated.mean_qps)
+    assert hourly.mean_qps[5 * DAY :].max() == 0
+    assert hourly.mean_qps[: 5 * DAY].mean() == pytest.approx(12.0 * 7 / 5)
+
+
+def test_the_peak_of_a_day_that_was_cut_short_counts(tmp_path: Path) -> None:
+    hours = np.where(np.arange(41) >= 36, 90.0, 10.0)
+    hourly = hourly_of(service(load={"series": write_series(tmp_path / "rates.csv", hours, 3600)}))
+    assert len(hourly.mean_qps) == 2 * DAY
+    assert hourly.mean_qps.max() / hourly.mean_qps.min() == pytest.approx(9)
+    assert hourly.mean_qps.mean() == pytest.approx(12.0)
+
+
+def test_a_day_that_begins_at_noon_keeps_its_clock(tmp_path: Path) -> None:
+    path = tmp_path / "rates.csv"
+    rows = [f"{(12 + h) * 3600},{50 if h >= 12 else 10}" for h in range(24)]
+    path.write_text("window_start_s,rate_rps\n" + "\n".join(rows))
+    hourly = hourly_of(service(load={"series": str(path)}))
+    assert list(hourly.mean_qps) == pytest.approx([20.0] * 12 + [4.0] * 12)
+
+
+def test_windows_longer_than_an_hour_fill_their_hours(tmp_path: Path) -> None:
+    path = tmp_path / "rates.csv"
+    path.write_text(
+        "window_start_s,rate_rps\n" + "\n".join(f"{h * 3600},6" for h in range(0, 24, 4))
+    )
+    hourly = hourly_of(service(load={"series": str(path)}))
+    assert list(hourly.mean_qps) == pytest.approx([12.0] * 24)
 
 
 @given(

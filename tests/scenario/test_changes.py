@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 
+from planner.cli.main import main
 from planner.errors import AmbiguousNumber, InputError
 from planner.scenario.changes import read_change, with_changes
 from planner.scenario.reader import validate
@@ -93,3 +94,25 @@ def test_a_number_that_a_change_replaces_is_not_warned_of():
 def test_a_key_given_twice_is_refused():
     with pytest.raises(InputError, match="'ttft_p99' is given twice"):
         read_change("slo={ttft_p99: 1s, ttft_p99: 2s}")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "change", "said"),
+    [
+        ("llama70b_qps50", "services.chat.rate=5", "this file has one service"),
+        ("llama70b_qps50", "services.chat.rate=5", "set rate=..."),
+        ("llama70b_qps50", "search.gpus.0=l4", "set the whole of it: search.gpus='[VALUE]'"),
+        ("fleet_day_and_night", "services.chta.rate=5", "allowed: chat, summaries"),
+        ("fleet_day_and_night", "services.chta.rate=5", "did you mean 'chat'?"),
+        ("llama70b_qps50", "assurance=high", "a probability, such as 0.8 or 80%, or none"),
+        ("llama70b_qps50", "assurance=80", "0.8 is 80 %, 80 is more than 1"),
+    ],
+)
+def test_a_change_that_leads_nowhere_says_where_to_go(scenario, change, said, capsys):
+    assert main(["validate", scenario, "--set", change]) == 2
+    shown = capsys.readouterr()
+    assert said in shown.out + shown.err
+
+
+def test_a_probability_in_percent_is_one(capsys):
+    assert main(["validate", "llama70b_qps50", "--set", "assurance=80%"]) == 0

@@ -72,6 +72,12 @@ def test_the_shipped_schema_is_today_s():
         GOOD + "limits: {stock: {h100: 3}, quotas: [{max_gpus: 3, gpu: h100}]}\n",
         GOOD + "existing: [{gpu: h100, nodes: 2}]\nfailures: {replicas: 1}\n",
         GOOD + "assurance: null\n",
+        GOOD + "assurance: 0.8\n",
+        GOOD + "assurance: 80%\n",
+        GOOD + "assurance: none\n",
+        GOOD + "assurance: {probability: 0.9, demand_cv: 0.1}\n",
+        GOOD + "ownership: {pue: 1.2, tariff: {mid: 0.1, low: 0.06, high: 0.3}}\n",
+        GOOD.replace("rate: 5", "rate: 100k/day"),
         "slo: {ttft_p99: 1s}\nservices: [{model: m, rate: 1, prompt_tokens: 5, output_tokens: 6}]\n",
     ],
 )
@@ -94,6 +100,9 @@ def test_what_is_read_fits(text):
         GOOD + "search: {gpu: h100}\n",
         GOOD + "limits: {max_gpus: 1.5}\n",
         GOOD + "allow_lower_precision: maybe\n",
+        GOOD + "assurance: 80\n",
+        GOOD + "assurance: high\n",
+        GOOD + "ownership: {pue: cheap}\n",
         GOOD + "routing: {policy: randm}\n",
     ],
 )

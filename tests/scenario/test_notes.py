@@ -99,3 +99,23 @@ def test_seconds_that_a_plan_stores_are_read_without_a_warning(catalog: Catalog)
         warnings.simplefilter("error", AmbiguousNumber)
         plan = solve(Scenario.model_validate(requested), catalogs=catalog, verify="none", rivals=0)
     assert plan.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "note"),
+    [
+        ("search: {reserved_memory: 4}", "4 without a unit is read as 4 bytes: write 4GiB"),
+        (
+            "search: {settings: {kv_offload: {host_memory: 200}}}",
+            "200 without a unit is read as 200",
+        ),
+        ("search: {reserved_memory: 4294967296}", None),
+        ("search: {reserved_memory: 4GiB}", None),
+        ("search: {reserved_memory: 0}", None),
+    ],
+)
+def test_a_size_of_a_few_bytes_is_questioned(field: str, note: str | None) -> None:
+    text = QUESTION.format(rate=1, tpot="200ms")
+    text = text[: text.index("search:")] + field
+    found = [n.text for n in notes_on(parse_source(text, "question.yaml"))]
+    assert found == [] if note is None else note in found[0]

@@ -134,15 +134,20 @@ WRONG = [
     (
         lambda d: (by_rates(d), d["classes"][1].pop("rate")),
         "classes",
-        "give each class a rate above 0 such as 20/s, or each a share",
+        "a class has no rate above 0, where others state theirs",
     ),
     (at_top(slo={"ttft_p99": "1s"}), "slo", "ttft_p99 belongs to a class"),
     (at_top(slo={"nobody/ttft_p99": "1s"}), "slo", "no class is called 'nobody'"),
-    (in_class(0, slo={"ttft_p99": "1s", "goodput": 0.9}), "classes", "leave goodput out"),
-    (in_class(0, slo={"itl_p99": "50ms"}), "classes", "leave chat/itl_p99 out"),
+    (in_class(0, slo={"ttft_p99": "1s", "goodput": 0.9}), "classes", "percentiles of their own"),
+    (in_class(0, slo={"itl_p99": "50ms"}), "classes", "gaps between tokens are not known by class"),
     (in_class(0, slo={"ttft_p99": "soon"}), "classes.0.slo.ttft_p99", "expected"),
     (in_class(0, slo={"tftt_p99": "1s"}), "classes.0.slo.tftt_p99", "unknown field"),
-    (lambda d: d["classes"].pop(), "classes", "give 2 to 8 classes"),
+    (
+        lambda d: (d["classes"][0].update(share=0.01), d["classes"][1].update(share=0.99)),
+        "classes",
+        "class 'chat' is too rare for targets",
+    ),
+    (lambda d: d["classes"].pop(), "classes", "a service has 2 to 8 classes"),
     (in_class(1, name="chat"), "classes", "two classes share the name 'chat'"),
     (in_class(1, name="ch at"), "classes.1.name", "should match pattern"),
     (in_class(1, prio=1), "classes.1.prio", "unknown field 'prio'"),
@@ -174,3 +179,5 @@ def test_what_is_wrong_is_said_where_it_is(tmp_path, change, where, message):
     problems = raised.problems if isinstance(raised, ScenarioErrors) else (raised,)
     places = {str(p.where).rpartition(", ")[2]: p.what for p in problems}
     assert message in places.get(where, ""), places
+    if where in ("classes", "slo", "rate"):
+        assert all(p.action for p in problems if message in p.what), raised

@@ -306,11 +306,8 @@ def test_processes_side_by_side_agree(folder: Path) -> None:
     assert len(list(folder.glob("played-*"))) == 1
 
 
-def test_a_document_holds_the_latest_rows_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("planner.kept_rows.MOST_ROWS", 3)
-    rows = KeptRows("played", cache_folder.key_of("q"), lasts=True)
+def test_a_document_holds_the_latest_rows_alone(folder: Path) -> None:
+    rows = KeptRows("played", cache_folder.key_of("q"), lasts=True, most=3)
     for name in "abcde":
         rows.keep(name, [name])
     rows.save()
@@ -319,11 +316,8 @@ def test_a_document_holds_the_latest_rows_alone(
     assert folder.exists()
 
 
-def test_a_session_holds_the_latest_documents_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("planner.kept_rows.MOST_DOCUMENTS", 2)
-    store = RowStore("played", "n", lasts=True)
+def test_a_session_holds_the_latest_documents_alone(folder: Path) -> None:
+    store = RowStore("played", "n", lasts=True, most_documents=2)
     for question in "abc":
         store.of(question).keep("row", [question])
     assert len(list(folder.glob("played-*"))) == 1  # the first was written as it went

@@ -8,7 +8,11 @@ import pytest
 
 from planner.catalog.store import load_catalog
 from planner.findings.schema import Findings
+from planner.fleet.candidates.assurance import uncertainty
 from planner.fleet.candidates.derating import at_score, ends
+from planner.fleet.candidates.enumerate import enumerate_candidates
+from planner.fleet.candidates.robustness import chance_to_hold
+from planner.fleet.offers.admitted import admitted_offers
 from planner.performance.factors import load_calibration
 from planner.performance.slowed import SlowedSteps
 from planner.plan.rebuild import placed
@@ -89,6 +93,21 @@ def test_a_plan_assured_at_90_percent_meets_its_targets_at_the_upper_end(assuran
     plan, group = solved(assurance=assurance, rate=200)
     high = group.predicted.intervals["tpot_p99_s"][1]
     assert (high is not None and high <= plan.services[0].targets["tpot_p99"]) is within
+
+
+@pytest.mark.parametrize("assurance", [0.6, 0.8, 0.95])
+def test_the_upper_end_and_the_chance_to_hold_agree(assurance):
+    """A target lies above the 80 % interval where the fleet holds it with 90 % or more, and only there."""
+    plan, group = solved(assurance=assurance, rate=200)
+    service = plan.scenario.services[0]
+    offers = admitted_offers(plan.scenario.prices, CATALOG)
+    sized = enumerate_candidates(service, CATALOG, offers, CALIBRATION).candidates
+    own = next(c for c in sized if c.key == group.key(service.name))
+    fleet = [(uncertainty(own, service), group.replicas)]
+    chance = chance_to_hold(fleet, service.rate)
+    assert chance >= assurance - 0.02
+    target, high = service.slo.target("tpot").seconds, group.predicted.intervals["tpot_p99_s"][1]
+    assert (high is not None and high <= target) is (chance >= 0.9)
 
 
 def test_near_saturation_the_upper_end_rises_more_than_the_steps():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from planner.errors import InputError
-from planner.workload.length_tables import is_quantile_table, read_quantiles, read_rates
+from planner.workload.length_tables import is_quantile_table, read_quantiles
+from planner.workload.rate_series import read_rates
 from planner.workload.trace import read_trace
 
 AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
@@ -107,13 +108,13 @@ def test_quantile_tables(tmp_path):
 
 def test_rates_drop_gaps_and_ask_which_workload(tmp_path):
     text = "workload,window_start_s,rate_rps\n" + "".join(
-        f"{w},{600 * i},{r}\n" for w in ("a", "b") for i, r in enumerate((5, 0, 7))
+        f"{w},{600 * i},{r}\n" for w in ("a", "b") for i, r in enumerate((5, 0, "", 7, "NaN"))
     )
     name = write(tmp_path, text)
     rates = read_rates(name, "a")
     assert rates.window_s == 600
-    assert np.array_equal(rates.rate_qps, [5, 7])
-    assert rates.dropped == 1
+    assert np.array_equal(rates.rate_qps, [5, 0, 7])
+    assert rates.dropped == 2
     with pytest.raises(InputError, match="several workloads"):
         read_rates(name)
     with pytest.raises(InputError, match="no such workload"):

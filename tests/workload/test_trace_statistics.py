@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.workload.length_tables import is_quantile_table, read_quantiles, read_rates
+from planner.workload.length_tables import is_quantile_table, read_quantiles
+from planner.workload.rate_series import read_rates
 from planner.workload.trace import Trace, read_trace, shipped_traces
 from planner.workload.trace_statistics import describe
 

@@ -58,7 +58,7 @@ def best_structures(
         smaller = _leaving_out(problem, without)
         solution = known or solve(smaller)
         cost = solution.objective_usd_per_hour
-        if cost is not None and solution.status in ("optimal", "feasible"):
+        if cost is not None and solution.has_fleet:
             heapq.heappush(queue, (cost, next(order), without, smaller, solution))
 
     push(frozenset(), base)

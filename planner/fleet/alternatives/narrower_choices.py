@@ -51,7 +51,7 @@ def rival(
         return None
     smaller = dataclasses.replace(problem, kinds=kinds)
     solution = solve(smaller)
-    return Rival(name, smaller, solution) if solution.status in ("optimal", "feasible") else None
+    return Rival(name, smaller, solution) if solution.has_fleet else None
 
 
 def unprotected(problem: Problem, solve: Callable[[Problem], Solution]) -> Rival | None:
@@ -63,8 +63,7 @@ def unprotected(problem: Problem, solve: Callable[[Problem], Solution]) -> Rival
         return None
     smaller = dataclasses.replace(problem, resilience=Resilience())
     solution = solve(smaller)
-    found = solution.status in ("optimal", "feasible")
-    return Rival(Restriction.UNPROTECTED, smaller, solution) if found else None
+    return Rival(Restriction.UNPROTECTED, smaller, solution) if solution.has_fleet else None
 
 
 def rival_gpus(

@@ -17,9 +17,9 @@ from planner.fleet.candidates.deployments import (
     name_on_part,
 )
 from planner.fleet.candidates.known import Known
-from planner.fleet.candidates.outcomes import Outcomes
 from planner.fleet.offers.networks import OfferedNetworks, network_needed_gb_s, on_usual_network
 from planner.fleet.rejection_reason import RejectionReason
+from planner.kept_rows import KeptRows
 from planner.performance.factors import Calibration
 from planner.performance.steps import StepModel
 from planner.scenario.schema import Service
@@ -174,5 +174,5 @@ class Context:
     required: str
     load: bytes
     model_text: str
-    outcomes: Outcomes | None = None
+    outcomes: KeptRows | None = None
     past_floors: bool = False

@@ -18,7 +18,7 @@ from planner.catalog.model import ModelSpec
 from planner.deployment import Deployment
 from planner.fleet.candidates.cuts import GpuCut
 from planner.fleet.candidates.deployments import name_on_part
-from planner.fleet.candidates.outcomes import OutcomeStore, layout_text
+from planner.fleet.candidates.outcomes import layout_text, outcome_store
 from planner.fleet.offers.networks import on_usual_network
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.rejection_reason import RejectionReason
@@ -113,13 +113,12 @@ class Known:
     def __init__(
         self,
         most_states: int = MOST_STATES,
-        outcomes: OutcomeStore | None = None,
         solutions: SolutionStore | None = None,
         namespace: str | None = None,
     ) -> None:
         self.simulations = RowStore("played", namespace or "", lasts=namespace is not None)
         self.ceilings = RowStore("ceilings", namespace or "", lasts=namespace is not None)
-        self.outcomes = outcomes
+        self.outcomes = None if namespace is None else outcome_store(namespace)
         self.solutions = solutions
         self.refusals: Kept[tuple[Hashable, ...], Refusal | None] = Kept(MOST_DEPLOYMENTS)
         self.replicas: Kept[tuple[Hashable, ...], FittingReplica | Refusal] = Kept(MOST_DEPLOYMENTS)

@@ -14,60 +14,15 @@ from planner import cache_folder
 from planner.catalog.formats import WeightFormat
 from planner.deployment import Deployment, Draft, EngineSettings
 from planner.fleet.candidates.cuts import GpuCut
-
-KIND = "sized"
-
-Row = list[object]
+from planner.kept_rows import ALL, RowStore
 
 
-class OutcomeStore:
-    """The outcomes of every question of one session. ``namespace``: catalog, factors and program."""
+def outcome_store(namespace: str) -> RowStore:
+    """The outcomes of every question; ``namespace``: catalog, factors and program.
 
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
-        self._questions: dict[str, Outcomes] = {}
-
-    def of(self, required: str, load: bytes, model: str) -> Outcomes:
-        """The outcomes of one question, those of earlier runs among them; ``model``: all of it, hashed."""
-        key = cache_folder.key_of((self._namespace, required, load, model))
-        if key not in self._questions:
-            self._questions[key] = Outcomes(key)
-        return self._questions[key]
-
-    def save(self) -> None:
-        """Keep what is new for later runs."""
-        for outcomes in self._questions.values():
-            outcomes.save()
-
-
-class Outcomes:
-    """Rows by deployment under one question, those of earlier runs among them."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._rows = _read(key)
-        self._new: dict[str, Row] = {}
-
-    def find(self, name: str) -> Row | None:
-        """The row of a layout by ``outcome_name``; None where it was not tried."""
-        return self._rows.get(name)
-
-    def keep(self, name: str, row: Row) -> None:
-        """Take the row of a deployment that was tried now."""
-        self._rows[name] = self._new[name] = row
-
-    def save(self) -> None:
-        """Write new rows beside those that another process wrote meanwhile."""
-        if self._new:
-            cache_folder.save(KIND, self._key, {**_read(self._key), **self._new})
-            self._new = {}
-
-
-def _read(key: str) -> dict[str, Row]:
-    document = cache_folder.load(KIND, key)
-    if not isinstance(document, dict):
-        return {}
-    return {str(name): row for name, row in document.items() if isinstance(row, list)}
+    A question is what a service requires, its load and its model, hashed; its rows are by ``outcome_name``.
+    """
+    return RowStore("sized", namespace, lasts=True, most_documents=ALL, most_rows=ALL)
 
 
 def outcome_name(layout: str, room: tuple[int, int, bool]) -> str:

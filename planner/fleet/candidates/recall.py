@@ -9,9 +9,10 @@ from planner.deployment import replica_key
 from planner.evidence import Evidence
 from planner.fleet.candidates.candidate import Candidate, Context, Parts, Rejection
 from planner.fleet.candidates.known import SpannedLayout
-from planner.fleet.candidates.outcomes import Later, Row
+from planner.fleet.candidates.outcomes import Later
 from planner.fleet.candidates.replica import on_part
 from planner.fleet.rejection_reason import RejectionReason
+from planner.kept_rows import Row
 from planner.scenario.slo import TargetKey
 from planner.serving.capacity_limit import CapacityLimit, LimitedBy
 from planner.serving.closed_form.capacity import Capacity

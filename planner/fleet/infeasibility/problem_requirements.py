@@ -22,7 +22,7 @@ CENT_USD = 0.01
 
 def outcome_of(problem: Problem, solution: Solution) -> FeasibilityOutcome:
     """The cost of a solution, the GPUs billed in the period with the most, and nodes by offer."""
-    if solution.status not in ("optimal", "feasible"):
+    if not solution.has_fleet:
         return FeasibilityOutcome(solution.status)
     offers = {offer.key: offer for offer in problem.offers}
     billed = [Counter[str]() for _ in problem.periods]

@@ -49,7 +49,8 @@ def between_nodes_gb_s(offer: Offer, gpu: GpuSpec) -> float:
     """
     if not offer.shares_network:
         return 0.0
-    return on_network(gpu, offered_gb_s(offer, gpu)).network_gb_s or math.inf
+    offered = offered_gb_s(offer, gpu)
+    return (gpu.nic_gb_s if offered is None else offered) or math.inf
 
 
 def network_needed_gb_s(deployment: Deployment, prefill: Prefill | None) -> float:

@@ -218,8 +218,9 @@ def _undercuts(problem: Problem, rival: NodeOffer, o: NodeOffer, groups: set[int
     if rival.key == o.key or o.gpus_per_node % rival.gpus_per_node:
         return False
     times = o.gpus_per_node // rival.gpus_per_node
-    fits = rival.gpus_per_node >= max(groups) and nested(groups, (Shape.of(rival), Shape.of(o)))
-    if times > 1 and not fits:
+    if times > 1 and not (
+        rival.gpus_per_node >= max(groups) and nested(groups, (Shape.of(rival), Shape.of(o)))
+    ):
         return False
     counted = [
         (c.per_node.get(rival.key, 0.0), c.per_node.get(o.key, 0.0)) for c in problem.limits.caps

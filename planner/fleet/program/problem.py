@@ -350,6 +350,19 @@ class Solution:
     overlap_node_hours: Mapping[str, float] = field(default_factory=dict)
     restrictions: tuple[str, ...] = ()
 
+    @property
+    def has_fleet(self) -> bool:
+        """Whether a fleet was found, proved cheapest or not."""
+        return self.status in ("optimal", "feasible")
+
+    def most_gpus(self, problem: Problem) -> int:
+        """GPUs billed in the period with the most, of nodes as ``problem`` has them."""
+        each = {o.key: o.gpus_per_node for o in problem.offers}
+        billed: dict[int, int] = {}
+        for (offer, period), nodes in self.billed.items():
+            billed[period] = billed.get(period, 0) + nodes * each[offer]
+        return max(billed.values(), default=0)
+
     def most_replicas(self) -> dict[str, int]:
         """Replicas of each kind in the period with the most."""
         most: dict[str, int] = {}

@@ -7,7 +7,6 @@ kept: it does not depend on how long the solver had.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from operator import attrgetter
@@ -15,10 +14,9 @@ from typing import Any
 
 from planner import cache_folder
 from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind, Solution
+from planner.kept_rows import ALL, KeptRows, RowStore
 
-KIND = "solved"
 PROVED = ("optimal", "infeasible")
-MOST_QUESTIONS = 64
 _DEMAND, _KIND, _OFFER = (
     attrgetter(*(f.name for f in fields(part))) for part in (Demand, ReplicaKind, NodeOffer)
 )
@@ -31,51 +29,34 @@ class SolutionStore:
     """The proved programs of the questions of one session; ``namespace``: the program and its solver."""
 
     def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
-        self._questions: OrderedDict[str, ProvedSolutions] = OrderedDict()
+        self._questions = RowStore("solved", namespace, lasts=True, most_rows=ALL)
 
     def of(self, question: str) -> ProvedSolutions:
         """The programs of one question, those of earlier runs among them."""
-        key = cache_folder.key_of((self._namespace, question))
-        if key not in self._questions:
-            self._questions[key] = ProvedSolutions(key)
-            if len(self._questions) > MOST_QUESTIONS:
-                self._questions.popitem(last=False)[1].save()
-        return self._questions[key]
+        return ProvedSolutions(self._questions.of(question))
 
     def save(self) -> None:
         """Keep what is new for later runs."""
-        for solutions in self._questions.values():
-            solutions.save()
+        self._questions.save()
 
 
 class ProvedSolutions:
     """Solutions of one question by program."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key
-        document = cache_folder.load(KIND, key)
-        self._rows: dict[str, object] = document if isinstance(document, dict) else {}
-        self._new = False
+    def __init__(self, rows: KeptRows) -> None:
+        self._rows = rows
 
     def of(self, problem: Problem, how: str, solve: Callable[[], Solution]) -> Solution:
         """The solution kept of this program, solved as ``how`` says, or a new one."""
         name = cache_folder.key_of((how, problem_text(problem)))
-        row = self._rows.get(name)
+        row = self._rows.find(name)
         known = restored(row) if row is not None else None
         if known is not None:
             return known
         solution = solve()
         if solution.status in PROVED:
-            self._rows[name] = plain(solution)
-            self._new = True
+            self._rows.keep(name, plain(solution))
         return solution
-
-    def save(self) -> None:
-        """Write what is new."""
-        if self._new:
-            cache_folder.save(KIND, self._key, self._rows)
-            self._new = False
 
 
 def problem_text(problem: Problem) -> str:

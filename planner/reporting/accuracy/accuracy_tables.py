@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from planner.accuracy.point import LoadKind
 from planner.accuracy.validation import Errors, ValidatedRow, Validation
+from planner.errors import in_one_line
 from planner.reporting import rounding
 from planner.reporting.document import (
     Block,
@@ -238,7 +239,7 @@ def _failures(rows: Sequence[ValidatedRow]) -> Items:
 
 
 def _one_line(text: str | None) -> str:
-    return "; ".join(part.strip() for part in (text or "").splitlines())
+    return in_one_line(text or "")
 
 
 def _row_json(row: ValidatedRow, level: float) -> dict[str, object]:

@@ -131,7 +131,7 @@ def _signed_usd(value: float | None) -> str:
 
 def pareto(plan: Plan, points: Sequence[FrontierPoint]) -> Figure:
     """Cost against TPOT p99 of fleets that no other beats in both, and where the plan stands."""
-    own = [g.predicted.tpot_p99_s for s in plan.services for g in s.replica_groups]
+    own = [g.predicted.tpot_p99_s for g in plan.groups]
     known = [t for t in own if t is not None]
     description = "; ".join(
         f"TPOT p99 {rounding.seconds(p.tpot_p99_s)} for {rounding.usd_per_hour(p.usd_per_hour)}"

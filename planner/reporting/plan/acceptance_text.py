@@ -62,7 +62,7 @@ def solved_again_line(plan: Plan, again: Plan) -> str:
     """What the scenario takes with what was measured, against the plan."""
     if again.totals is None or plan.totals is None:
         return f"Solved again with what was measured: {again.status}."
-    groups = "; ".join(g.label for s in again.services for g in s.replica_groups)
+    groups = "; ".join(g.label for g in again.groups)
     cost = rounding.change(
         plan.totals.usd_per_hour, again.totals.usd_per_hour, rounding.usd_per_hour
     )

@@ -15,6 +15,7 @@ from planner.plan.spanning import spanned_nodes
 from planner.plan.speculation import SpeculationPlan
 from planner.reporting import rounding
 from planner.reporting.names import metric_title
+from planner.reporting.served import serves
 from planner.serving.pools import gpus_named
 from planner.units import counted
 
@@ -48,7 +49,7 @@ def decision_lines(plan: Plan) -> Iterator[str]:
 def unserved(plan: Plan) -> Iterator[str]:
     """What a plan that serves by priority leaves out: in all, then by service."""
     requested = sum(s.rate_qps for s in plan.services)
-    served = sum(s.served_qps for s in plan.services)
+    served = plan.served_qps
     if plan.totals is not None and served < requested * (1 - 1e-6):
         yield f"Only {rounding.qps(served)} of {rounding.qps(requested)} are served."
     for service in plan.services if len(plan.services) > 1 else ():
@@ -295,15 +296,6 @@ def _against(other: LeftOut, base: float) -> str:
     return f"{rounding.usd_per_hour(usd_per_hour)}{against}{serving}"
 
 
-def serves(served_qps: Mapping[str, float]) -> str:
-    """What a fleet serves in all and of each service, in words; "" where all must be served."""
-    if not served_qps:
-        return ""
-    total = f"serves {rounding.qps(sum(served_qps.values()))}"
-    each = ", ".join(f"{name} {rounding.qps(rate)}" for name, rate in served_qps.items())
-    return f"{total} ({each})" if len(served_qps) > 1 else total
-
-
 def _serving(served_qps: Mapping[str, float]) -> str:
-    """The same as the end of a sentence."""
+    """What a fleet serves, as the end of a sentence."""
     return f", {serves(served_qps)}" if served_qps else ""

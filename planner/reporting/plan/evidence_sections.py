@@ -17,7 +17,7 @@ from planner.reporting.document import (
     Table,
     rows_of,
 )
-from planner.reporting.plan.decision_text import serves
+from planner.reporting.served import with_served
 from planner.reporting.tables.derivation_tables import side_by_side
 
 ALTERNATIVES_NOTE = "Alternatives are sized by the closed form; only the chosen plan was simulated."
@@ -35,24 +35,21 @@ def alternatives(findings: Findings) -> Section:
     plan = findings.plan
     blocks: list[Block] = []
     base = plan.totals.usd_per_hour if plan.totals else None
-    others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
+    others = plan.not_chosen
     if others:
         columns = (
             Column("label", "Alternative"),
             Column("gpus", "GPUs", Quantity.COUNT),
             Column("usd_per_hour", "Cost", Quantity.USD_PER_HOUR),
             Column("relative", "Against the plan", Quantity.CHANGE),
-            *((Column("serves", "What it serves"),) if any(a.served_qps for a in others) else ()),
             Column("reason", "Why not"),
         )
         rows = rows_of(
-            others,
-            columns,
-            relative=lambda a: a.usd_per_hour / base - 1 if base else None,
-            serves=lambda a: serves(a.served_qps),
+            others, columns, relative=lambda a: a.usd_per_hour / base - 1 if base else None
         )
         note = ALTERNATIVES_NOTE if plan.verification.rounds else ""
-        blocks.append(Table("alternatives", "Alternatives considered", columns, rows, note))
+        table = Table("alternatives", "Alternatives considered", columns, rows, note)
+        blocks.append(with_served(table, (a.served_qps for a in others)))
         blocks.append(money_charts.cost_by_option(plan, others))
     blocks += _frontier(findings)
     if plan.rejections:

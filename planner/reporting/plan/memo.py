@@ -73,7 +73,7 @@ def _decision(plan: Plan) -> Iterator[Block]:
         facts.append(Fact("Signed for in all", Cell(plan.cash.committed_usd, Quantity.USD)))
     yield Facts(tuple(facts))
     proof = "proven cheapest of what was searched" if plan.status == "optimal" else plan.status
-    served = sum(s.served_qps for s in plan.services)
+    served = plan.served_qps
     yield Paragraph(
         f"Serves {rounding.qps(served)} on {rounding.count(totals.gpus_rented)} GPUs in "
         f"{counted(totals.nodes, 'node')}; {proof}."

@@ -177,7 +177,7 @@ def _in_use(plan: Plan, totals: Totals) -> str:
     """
     if plan.varies:
         return "at most"
-    parts = sum(g.replicas for s in plan.services for g in s.replica_groups if g.gpu_share < 1)
+    parts = sum(g.replicas for g in plan.groups if g.gpu_share < 1)
     whole = totals.gpus - parts
     cut = f"{counted(parts, 'part')} in use" if parts else ""
     return f"{rounding.count(whole)} in use" + (f", {cut}" if cut else "") if whole else cut

@@ -80,7 +80,7 @@ def _texts(sheet: Sheet, plan: Plan) -> None:
         ("Warnings", plan.warnings),
         (
             "Evidence",
-            tuple(f"{g.label}: {g.evidence}" for s in plan.services for g in s.replica_groups),
+            tuple(f"{g.label}: {g.evidence}" for g in plan.groups),
         ),
     ):
         if lines:

@@ -38,7 +38,7 @@ def write_inputs(sheet: Sheet, findings: Findings) -> None:
 def _inputs(findings: Findings) -> Iterator[Input]:
     plan, traffic = findings.plan, traffic_of(findings.plan)
     horizon = plan.scenario.horizon
-    rate = sum(s.served_qps for s in plan.services)
+    rate = plan.served_qps
     yield "Hours per month", "Hours_per_month", HOURS_PER_MONTH, "h", Quantity.COUNT
     yield "Hours per year", "Hours_per_year", HOURS_PER_YEAR, "h", Quantity.COUNT
     yield "Horizon", "Horizon_months", horizon.months, "months", Quantity.COUNT

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from planner.findings.ways_to_pay import rentals_of
-from planner.plan.schema import Plan
+from planner.plan.schema import Plan, Totals
 from planner.reporting.document import Quantity
 from planner.reporting.formats.workbook import Sheet
-from planner.reporting.plan.decision_text import serves
 from planner.reporting.plan.spreadsheet_holdings import WIDTHS, Rows, write_holdings
+from planner.reporting.served import serves
 from planner.units import HOURS_PER_MONTH, HOURS_PER_YEAR
 
 _ORDER_TOP = 5
@@ -51,47 +51,8 @@ def write_totals(sheet: Sheet, plan: Plan, rows: Rows) -> None:
     """What follows from the order, each under a name of its own."""
     totals = plan.totals
     assert totals is not None
-    months = plan.scenario.horizon.months
     top = rows.last + 1
-    lines = (
-        (
-            "Cost per hour",
-            "Cost_per_hour",
-            f"={rows.cost()}/(Horizon_months*Hours_per_month)",
-            totals.usd_per_hour,
-        ),
-        (
-            "Cost per month",
-            "Cost_per_month",
-            "=Cost_per_hour*Hours_per_month",
-            totals.usd_per_month,
-        ),
-        ("Cost per year", "Cost_per_year", "=Cost_per_hour*Hours_per_year", totals.usd_per_year),
-        (
-            "Cost over the horizon",
-            "Cost_over_horizon",
-            "=Cost_per_month*Horizon_months",
-            months * totals.usd_per_month,
-        ),
-        (
-            "Per million input tokens",
-            "Cost_per_million_input_tokens",
-            "=Cost_per_hour/(Rate*3600*Input_tokens)*1000000",
-            totals.usd_per_million_input_tokens,
-        ),
-        (
-            "Per million output tokens",
-            "Cost_per_million_output_tokens",
-            "=Cost_per_hour/(Rate*3600*Output_tokens)*1000000",
-            totals.usd_per_million_output_tokens,
-        ),
-        (
-            "Per million tokens",
-            "Cost_per_million_tokens",
-            "=Cost_per_hour/(Rate*3600*(Input_tokens+Output_tokens))*1000000",
-            totals.usd_per_million_tokens,
-        ),
-    )
+    lines = _costs(totals, plan.scenario.horizon.months, rows)
     for i, (label, name, formula, value) in enumerate(lines):
         if value is None or (not totals.usd_per_hour and "million" in name):
             continue  # a free fleet does not tell how many tokens it serves
@@ -114,6 +75,39 @@ def write_totals(sheet: Sheet, plan: Plan, rows: Rows) -> None:
     sheet.number(after + 2, 1, totals.gpus, Quantity.COUNT)
 
 
+def _costs(
+    totals: Totals, months: int, rows: Rows
+) -> tuple[tuple[str, str, str, float | None], ...]:
+    """(label, name, formula, value) of each cost; None where the plan does not tell it."""
+    hourly = f"={rows.cost()}/(Horizon_months*Hours_per_month)"
+    horizon = months * totals.usd_per_month
+    per_million = (
+        ("input tokens", "Input_tokens", totals.usd_per_million_input_tokens),
+        ("output tokens", "Output_tokens", totals.usd_per_million_output_tokens),
+        ("tokens", "(Input_tokens+Output_tokens)", totals.usd_per_million_tokens),
+    )
+    return (
+        ("Cost per hour", "Cost_per_hour", hourly, totals.usd_per_hour),
+        (
+            "Cost per month",
+            "Cost_per_month",
+            "=Cost_per_hour*Hours_per_month",
+            totals.usd_per_month,
+        ),
+        ("Cost per year", "Cost_per_year", "=Cost_per_hour*Hours_per_year", totals.usd_per_year),
+        ("Cost over the horizon", "Cost_over_horizon", "=Cost_per_month*Horizon_months", horizon),
+        *(
+            (
+                f"Per million {what}",
+                f"Cost_per_million_{what.replace(' ', '_')}",
+                f"=Cost_per_hour/(Rate*3600*{tokens})*1000000",
+                value,
+            )
+            for what, tokens, value in per_million
+        ),
+    )
+
+
 def write_options(sheet: Sheet, plan: Plan) -> None:
     """The plan and what lost, by hour, month and year, against the plan."""
     assert plan.totals is not None
@@ -125,7 +119,7 @@ def write_options(sheet: Sheet, plan: Plan) -> None:
         numbers=range(1, 7),
     )  # fmt: skip
     own = plan.totals.usd_per_hour
-    others = [*([plan.native_precision] if plan.native_precision else []), *plan.alternatives]
+    others = plan.not_chosen
     entries = [("This plan", plan.totals.gpus_rented, own, ""), *(
         (a.label, a.gpus, a.usd_per_hour, "; ".join(filter(None, (serves(a.served_qps), a.reason))))
         for a in others

@@ -47,6 +47,7 @@ _COLUMNS = (
     ),
     Column("collectives_s", "Collectives per step", Quantity.SECONDS),
     Column("collectives_share", "Lost to collectives", Quantity.SHARE),
+    Column("served_qps", "Served", Quantity.QPS),
     Column("headroom_qps", "Headroom", Quantity.QPS),
     Column("spare_after_failure_qps", "Spare with one failed", Quantity.QPS),
     Column("evidence", "Evidence"),
@@ -80,6 +81,14 @@ def verdict(comparison: Comparison) -> str:
     if second is None or second.totals is None:
         return f"{best.label} wins at {cost}: it is the only feasible option."
     saving = second.totals.usd_per_hour - best.totals.usd_per_hour
+    if (
+        best.served_qps is not None
+        and second.served_qps is not None
+        and best.served_qps > second.served_qps
+    ):
+        served = [rounding.qps(qps) for qps in (best.served_qps, second.served_qps)]
+        other = f"{second.label} serves {served[1]} at {rounding.usd_per_hour(second.totals.usd_per_hour)}"
+        return f"{best.label} wins: it serves {served[0]} at {cost}, {other}."
     if saving <= 1e-9:
         return f"{best.label} wins at {cost}: {second.label} costs the same, {_tie(best, second)}."
     return (
@@ -212,6 +221,7 @@ def _figures(option: Option) -> tuple[Value, ...]:
         *(value for name in _LATENCIES for value in _worst(groups, name)),
         max((g.step.collectives_s for g in groups if g.step), default=None),
         max((g.step.collectives_s / g.step.total_s for g in groups if g.step), default=None),
+        option.served_qps,
         min((headroom_qps(s) for s in plan.services), default=None),
         _spare_after_failure_qps(plan),
         "; ".join(dict.fromkeys(g.evidence for g in groups)),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 
 from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
 from planner.fleet.alternatives.shadow_prices import ShadowValue
-from planner.fleet.program.problem import Problem, Solution
 from planner.reporting import rounding
 from planner.reporting.charts import money as money_charts
 from planner.reporting.document import (
@@ -19,6 +18,8 @@ from planner.reporting.document import (
     Section,
     Table,
 )
+from planner.reporting.served import with_served
+from planner.solving.schedule import served_beside
 from planner.solving.stages import Decided
 
 COUNTED = ("GPU", "unit")
@@ -47,7 +48,7 @@ def headline(found: Frontiers) -> str:
         return "No fleet meets the scenario as stated; see planner solve for the reasons."
     how = "simulated" if found.simulated else "not simulated"
     return (
-        f"As stated: {_fleet(found.decided)} at {rounding.usd_per_hour(cost)}, {how}.{_left(found)}"
+        f"As stated: {found.decided.label} at {rounding.usd_per_hour(cost)}, {how}.{_left(found)}"
     )
 
 
@@ -75,8 +76,8 @@ def _latency(found: Frontiers) -> tuple[Block, ...]:
             p.bound,
             p.achieved,
             p.usd_per_hour,
-            _billed(p.fleet.problem, p.fleet.solution),
-            _fleet(p.fleet),
+            p.fleet.solution.most_gpus(p.fleet.problem),
+            p.fleet.label,
         )
         for p in found.latency
     )
@@ -90,7 +91,8 @@ def _latency(found: Frontiers) -> tuple[Block, ...]:
         [(p.bound, p.usd_per_hour) for p in found.latency],
         [],
     )
-    return Table("latency", "Cost against latency", columns, rows, note), figure
+    table = Table("latency", "Cost against latency", columns, rows, note)
+    return with_served(table, (_served(p.fleet) for p in found.latency)), figure
 
 
 def _resilience(found: Frontiers) -> tuple[Block, ...]:
@@ -108,13 +110,16 @@ def _resilience(found: Frontiers) -> tuple[Block, ...]:
             step.name,
             step.usd_per_hour,
             step.price_usd_per_hour,
-            None if step.usd_per_hour is None else _billed(step.fleet.problem, step.fleet.solution),
+            None
+            if step.usd_per_hour is None
+            else step.fleet.solution.most_gpus(step.fleet.problem),
             step.fleet.solution.status,
         )
         for step in found.resilience
     )
     note = _by_the_same_capacities(found)
-    return (Table("resilience", "The price of resilience", columns, rows, note),)
+    table = Table("resilience", "The price of resilience", columns, rows, note)
+    return (with_served(table, (_served(step.fleet) for step in found.resilience)),)
 
 
 def _assurance(found: Frontiers) -> tuple[Block, ...]:
@@ -154,7 +159,7 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
                 f.probability,
                 cost,
                 None if cost is None or costs[0] is None else cost - costs[0],
-                None if cost is None else _billed(f.decided.problem, f.decided.solution),
+                None if cost is None else f.decided.solution.most_gpus(f.decided.problem),
             )
             for f, cost in zip(found.sized_for, costs, strict=True)
         )
@@ -163,7 +168,8 @@ def _assurance(found: Frontiers) -> tuple[Block, ...]:
             "candidates."
         )
         note = f"{both} {_by_the_same_capacities(found)}"
-        blocks.append(Table("sized_for", "Solved again for a probability", columns, rows, note))
+        again = Table("sized_for", "Solved again for a probability", columns, rows, note)
+        blocks.append(with_served(again, (_served(f.decided) for f in found.sized_for)))
     return tuple(blocks)
 
 
@@ -195,13 +201,20 @@ def _alternatives(found: Frontiers) -> tuple[Block, ...]:
             ", ".join(sorted(a.without)),
             a.solution.objective_usd_per_hour,
             a.extra_share,
-            _billed(a.problem, a.solution),
+            a.solution.most_gpus(a.problem),
         )
         for a in found.alternatives
     )
     note = "Each fleet lacks at least one GPU type of every cheaper one; each is solved to proof. "
     note += _by_the_same_capacities(found)
-    return (Table("alternatives", "Structurally different fleets", columns, rows, note),)
+    table = Table("alternatives", "Structurally different fleets", columns, rows, note)
+    served = (served_beside(a.solution, found.decided) for a in found.alternatives)
+    return (with_served(table, served),)
+
+
+def _served(decided: Decided) -> Mapping[str, float]:
+    """What a fleet serves, by service [requests/s]; nothing where it is none, or all must be served."""
+    return served_beside(decided.solution, decided) if decided.has_fleet else {}
 
 
 def _limits(found: Frontiers) -> tuple[Block, ...]:
@@ -249,18 +262,3 @@ def _by_the_same_capacities(found: Frontiers) -> str:
     return (
         "Sized with the capacities found by simulating the scenario as stated; not simulated again."
     )
-
-
-def _fleet(decided: Decided) -> str:
-    return "; ".join(
-        f"{n}x ({decided.by_key[kind].label})" for kind, n in decided.replicas().items()
-    )
-
-
-def _billed(problem: Problem, solution: Solution) -> int:
-    """GPUs billed in the period with the most."""
-    size = {o.key: o.gpus_per_node for o in problem.offers}
-    billed: Counter[int] = Counter()
-    for (offer, period), nodes in solution.billed.items():
-        billed[period] += nodes * size[offer]
-    return max(billed.values(), default=0)

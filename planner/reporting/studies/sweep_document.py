@@ -21,6 +21,7 @@ from planner.reporting.document import (
     letter,
     written,
 )
+from planner.reporting.served import with_served
 
 _FLIPS = {0: "never changes", 1: "changes once"}
 _SUFFIX = {"qps": "_qps", "seconds": "_s", "share": "_share"}
@@ -40,8 +41,10 @@ def sweep_document(sweep: Sweep) -> Document:
     if not sweep.flips:
         blocks.append(Paragraph("The choice is the same over the whole range."))
     exact = points_table(sweep)
+    at = next(i for i, column in enumerate(exact.columns) if column.key == "choice")
     short = tuple(
-        (*row[:-1], letters.get(p.choice)) for row, p in zip(exact.rows, sweep.points, strict=True)
+        (*row[:at], letters.get(p.choice), *row[at + 1 :])
+        for row, p in zip(exact.rows, sweep.points, strict=True)
     )
     return Document(
         title=f"Sweep of {sweep.axis.title.lower()}: {sweep.scenario.name}",
@@ -94,7 +97,12 @@ def points_table(sweep: Sweep) -> Table:
         Column("simulated", "Simulated"),
         Column("choice", "Choice"),
     )
-    return Table("points", "Points", columns, tuple(_row(p) for p in sweep.points))
+    table = Table("points", "Points", columns, tuple(_row(p) for p in sweep.points))
+    if sweep.scenario.serve == "all":
+        return table
+    return with_served(
+        table, ({s.name: s.served_qps for s in p.plan.services} for p in sweep.points)
+    )
 
 
 def flips_records(sweep: Sweep) -> list[dict[str, object]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from planner.reporting.document import (
     Table,
     Value,
 )
+from planner.scenario.slo import class_target
 from planner.serving.simulation.service_simulation import StudiedService
 from planner.serving.simulation.simulation_result import SimulationResult, Study, TargetOutcome
 from planner.units import counted
@@ -83,7 +84,7 @@ def _blocks(check: StudiedService, suffix: str) -> list[Block]:
                 warning=True,
             )
         )
-    blocks += [_targets(check, suffix), _percentiles(study, suffix), _time(study, suffix)]
+    blocks += [_targets(check, suffix), _percentiles(check, suffix), _time(study, suffix)]
     blocks.append(_series_figure(run, suffix))
     return blocks
 
@@ -117,7 +118,9 @@ def _verdict(outcome: TargetOutcome) -> str:
     return "no" if outcome.missed else "not sure"
 
 
-def _percentiles(study: Study, suffix: str) -> Table:
+def _percentiles(check: StudiedService, suffix: str) -> Table:
+    """Of all requests, and of each class alone."""
+    study = check.study
     columns = [Column("latency", "Latency")]
     for p in PERCENTILES:
         columns.append(Column(f"p{p:g}_s", f"p{p:g}", Quantity.SECONDS))
@@ -125,17 +128,24 @@ def _percentiles(study: Study, suffix: str) -> Table:
         Column("p99_low_s", "p99 range", Quantity.SECONDS, low_end=True),
         Column("p99_high_s", "to", Quantity.SECONDS),
     ]
-    rows: list[tuple[str | float | None, ...]] = []
+    rows: list[tuple[str | float | None, ...]] = list(_latency_rows(study, ""))
+    for name, own in check.by_class.items():
+        rows.extend(_latency_rows(own, f"{name}: "))
+    gaps = [finite(study.runs[0].gap_percentile_s(p)) for p in PERCENTILES]
+    if any(g is not None for g in gaps):
+        rows.append(("Gap between tokens", *gaps, None, None))
+    return Table(f"percentiles{suffix}", "Latency", tuple(columns), tuple(rows))
+
+
+def _latency_rows(study: Study, of: str) -> Iterator[tuple[str | float | None, ...]]:
+    """A row for each latency; ``of``: goes before its name."""
     for metric, name in _METRICS:
         found = [study.percentile(metric, p) for p in PERCENTILES]
         last = found[-1]
         if last.requests:
             values = [finite(e.value_s) for e in found]
-            rows.append((name, *values, finite(last.low_s), finite(last.high_s)))
-    gaps = [finite(study.runs[0].gap_percentile_s(p)) for p in PERCENTILES]
-    if any(g is not None for g in gaps):
-        rows.append(("Gap between tokens", *gaps, None, None))
-    return Table(f"percentiles{suffix}", "Latency", tuple(columns), tuple(rows))
+            titled = f"{of}{name[0].lower()}{name[1:]}" if of else name
+            yield (titled, *values, finite(last.low_s), finite(last.high_s))
 
 
 def _time(study: Study, suffix: str) -> Table:
@@ -180,6 +190,7 @@ def _series_figure(run: SimulationResult, suffix: str) -> Figure:
 
 def requests_table(checks: dict[str, StudiedService]) -> Table:
     """Every request of every run, for machines."""
+    named = any(check.request_classes for check in checks.values())
     columns = (
         Column("service", "service"),
         Column("run", "run", Quantity.COUNT),
@@ -195,6 +206,7 @@ def requests_table(checks: dict[str, StudiedService]) -> Table:
         Column("preemptions", "preemptions", Quantity.COUNT),
         Column("shed", "shed"),
         Column("measured", "measured"),
+        *((Column("request_class", "class"),) if named else ()),
     )
     rows: list[tuple[Value, ...]] = []
     for name, check in checks.items():
@@ -212,10 +224,16 @@ def requests_table(checks: dict[str, StudiedService]) -> Table:
                     int(run.preemptions[i]),
                     "yes" if run.shed[i] else "no",
                     "yes" if inside else "no",
+                    *((_class_of(check, run, i),) if named else ()),
                 )
                 for i, inside in enumerate(run.measured)
             )
     return Table("requests", "Requests", columns, tuple(rows))
+
+
+def _class_of(check: StudiedService, run: SimulationResult, request: int) -> str:
+    """The class of a request; "" where its service has none."""
+    return "" if run.classes is None else check.request_classes[int(run.classes[request])]
 
 
 def series_table(checks: dict[str, StudiedService]) -> Table:
@@ -268,7 +286,8 @@ def simulation_data(checks: dict[str, StudiedService]) -> dict[str, object]:
                     for o in c.outcomes
                 ],
                 "percentiles": {
-                    f"{m}_p{p:g}_s": _estimate(c.study, m, p)
+                    class_target(own, f"{m}_p{p:g}_s"): _estimate(study, m, p)
+                    for own, study in {"": c.study, **c.by_class}.items()
                     for m, _ in _METRICS
                     for p in PERCENTILES
                 },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,9 +9,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from planner.scenario.fields import (
     Seconds,
     StrictDocument,
+    check_quantiles,
     field_error,
     number_as_mean,
-    probability,
+    with_probabilities,
 )
 from planner.scenario.lengths import MAX_TOKENS, LengthSpec, Tokens
 from planner.units import parse_duration_s, parse_tokens
@@ -53,10 +53,7 @@ class ThinkTime(StrictDocument):
     @model_validator(mode="before")
     @classmethod
     def _keys_as_numbers(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(value.get("quantiles"), dict):
-            points = {probability(k, "a duration"): v for k, v in value["quantiles"].items()}
-            return {**value, "quantiles": points}
-        return value
+        return with_probabilities(value, "a duration")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ThinkTime:
@@ -65,11 +62,7 @@ class ThinkTime(StrictDocument):
         if self.cv and self.mean is None:
             raise ValueError("cv needs mean")
         if self.quantiles is not None:
-            points = sorted(self.quantiles.items())
-            if len(points) < 2 or not all(0 <= q <= 1 for q, _ in points):
-                raise ValueError("quantiles need at least two probabilities between 0 and 1")
-            if any(a[1] > b[1] for a, b in itertools.pairwise(points)):
-                raise ValueError("quantiles must not decrease")
+            check_quantiles(self.quantiles)
         return self
 
     def times(self, factor: float) -> ThinkTime:

@@ -27,7 +27,9 @@ from planner.serving.closed_form.percentiles_at_rate import latencies_at
 from planner.serving.closed_form.rate_states import (
     LADDER,
     WHOLE,
+    RatePlace,
     RateStates,
+    solve_rates_together,
     solve_together,
 )
 from planner.serving.closed_form.replica_curves import ReplicaCurves, replica_curves
@@ -144,6 +146,10 @@ def solve_ahead(wanted: Sequence[tuple[RateStates, Slo]]) -> None:
     solve_together(
         [(s, at - 1, _single(slo)) for s, at, slo in inside if at is not None and at > 0]
     )
+    places = [(states, _place_of(states, slo)) for states, slo in wanted]
+    solve_rates_together(
+        [(states, at.qps) for states, at in places if at is not None and at.around is None]
+    )
 
 
 def _single(slo: Slo) -> Sequence[Target]:
@@ -160,16 +166,31 @@ def first_failing(states: RateStates, slo: Slo) -> int | None:
 
 def capacity_from(states: RateStates, slo: Slo) -> Capacity:
     """The highest rate at which every target holds, read from states that are known already."""
+    place = _place_of(states, slo)
+    if place is None:
+        return _under_the_floor(states.curves, slo, ladder_margins(states, slo))
+    around = place.around or states.at_rate(place.qps)
+    return _at(around, slo, place.qps, place.limited_by, states.ceiling)
+
+
+def _place_of(states: RateStates, slo: Slo) -> RatePlace | None:
+    """``_found_place``, found once where it is read twice under the same targets."""
+    if states.placed is None or states.placed[0] is not slo:
+        states.placed = slo, _found_place(states, slo)
+    return states.placed[1]
+
+
+def _found_place(states: RateStates, slo: Slo) -> RatePlace | None:
+    """Where the highest rate lies at which every target holds; None where none does."""
     curves, ceiling, bound = states.curves, states.ceiling, states.bound
     rates = states.rates
     margins = ladder_margins(states, slo)
     worst = worst_margin(margins)
     if worst[0] > 0:
-        return _under_the_floor(curves, slo, margins)
+        return None
     fails = np.flatnonzero(worst > 0)
     if not len(fails):
-        rate = _kept_up(float(rates[-1]), states, slo)
-        return _at(states.at(np.array([rate])), slo, rate, bound, ceiling)
+        return RatePlace(_kept_up(float(rates[-1]), states, slo), bound, None)
     interval = int(fails[0]) - 1
     around = states.between(interval)
     fine = around.rate_qps
@@ -184,9 +205,8 @@ def capacity_from(states: RateStates, slo: Slo) -> Capacity:
         key = bound
     kept_up = _kept_up(qps, states, slo)
     if kept_up < qps or not around.stable[i] or around.waiting[i] > FEW_WAIT * curves.slots:
-        qps = kept_up
-        around = states.at(np.array([qps]))  # too steep to read between
-    return _at(around, slo, qps, key, ceiling)
+        return RatePlace(kept_up, key, None)  # too steep to read between
+    return RatePlace(qps, key, around)
 
 
 def _kept_up(qps: float, states: RateStates, slo: Slo) -> float:

@@ -68,12 +68,22 @@ class _Shared:
     place: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RatePlace:
+    """A rate [requests/s] and what limits it; ``around``: states it lies between, None where too steep."""
+
+    qps: float
+    limited_by: LimitedBy
+    around: SteadyState | None
+
+
 class RateStates:
     """One replica under one load, at a ladder of rates and at finer ones where requested.
 
     ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which. ``seconds``: of
     the replica's grid, where they are known (``grid_seconds``). ``judged``: the ladder's margins under the
-    targets asked last. ``again_s``: prefill that a request causes a second time where the pool is full [s].
+    targets asked last; ``placed``: where their highest rate lies, None where none holds. ``again_s``: prefill
+    that a request causes a second time where the pool is full [s].
     """
 
     def __init__(
@@ -95,7 +105,9 @@ class RateStates:
         self._states: dict[int, SteadyState] = {}
         self._late: dict[tuple[int, Metric, str, float], Floats] = {}
         self._shared: dict[int, _Shared] = {}
+        self._alone: dict[float, SteadyState] = {}
         self.judged: tuple[Slo, dict[LimitedBy, Floats]] | None = None
+        self.placed: tuple[Slo, RatePlace | None] | None = None
 
     def ladder(self) -> SteadyState:
         """The states at ``rates``."""
@@ -108,6 +120,14 @@ class RateStates:
     def at(self, rates: Floats) -> SteadyState:
         """The states at any rates [requests/s], not kept."""
         return steady_state(self.curves, rates, self.arrival_cv)
+
+    def at_rate(self, qps: float) -> SteadyState:
+        """The states at one rate [requests/s], those solved together with others if there are any."""
+        return self._alone.pop(qps, None) or self.at(np.array([qps]))
+
+    def keep_rate(self, qps: float, states: SteadyState) -> None:
+        """Take the states at one rate [requests/s], solved together with others, until they are read."""
+        self._alone = {qps: states}
 
     def late_share(self, target: Target, interval: int = WHOLE) -> Floats:
         """Share of requests later than the target, at the ladder's rates or at those of an interval."""
@@ -182,6 +202,25 @@ def solve_together(wanted: Sequence[Wanted]) -> None:
             again.setdefault((id(shared.states), metrics), []).append((one, shared))
     for known in again.values():
         _judge_group(known)
+
+
+def solve_rates_together(wanted: Sequence[tuple[RateStates, float]]) -> None:
+    """Solve replicas at one rate each; the numbers are those of each alone.
+
+    wanted: replicas, and their rates [requests/s].
+    """
+    groups: dict[Hashable, list[tuple[RateStates, float]]] = {}
+    for one in wanted:
+        groups.setdefault((equal(one[0].curves), one[0].arrival_cv), []).append(one)
+    for group in groups.values():
+        group.sort(key=lambda one: len(one[0].curves.state))
+        for k in range(0, len(group), TOGETHER * len(LADDER)):
+            some = group[k : k + TOGETHER * len(LADDER)]
+            curves = [states.curves for states, _ in some]
+            rates = [np.array([qps]) for _, qps in some]
+            together = solved_together(curves, rates, some[0][0].arrival_cv)
+            for (states, qps), alone in zip(some, apart(together, curves), strict=True):
+                states.keep_rate(qps, alone)
 
 
 def _solve_group(group: Sequence[Wanted]) -> None:

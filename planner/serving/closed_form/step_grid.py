@@ -34,9 +34,10 @@ class StepGrid:
 
     batch: all of them, one entry a step, as one call of the step model takes them; shapes: of the tables that
     they are, one after another: decode, decode with fuller contexts, a whole chunk of each prompt node and
-    its last one, then one, two, four and as many prompts as fit. slots: the largest batch; in_step:
-    requests that decode beside prompts; count: chunks of each prompt; together: prompts of the last four
-    tables.
+    its last one, then one, two, four and as many prompts as fit. Steps that are equal are priced once: no
+    table of whole chunks where ``one_chunk`` holds every prompt, and where prompts are the same at every
+    output (``any_output``) one half of their columns. slots: the largest batch; in_step: requests that decode
+    beside prompts; count: chunks of each prompt; together: prompts of the last four tables.
     """
 
     batch: StepBatch
@@ -50,15 +51,20 @@ class StepGrid:
     together: tuple[Floats, ...]
     mean_prompt: float
     fits_whole: bool
+    one_chunk: bool
+    any_output: bool
 
     def tables(self, seconds: Floats) -> list[Floats]:
-        """Seconds of ``batch`` as the tables they belong to."""
+        """Seconds of ``batch`` as the eight tables they belong to."""
         tables, start = [], 0
         for shape in self.shapes:
             end = start + math.prod(shape)
             tables.append(seconds[start:end].reshape(shape))
             start = end
-        return tables
+        decode, fuller, *chunks, one, pair, four, full = tables
+        if self.any_output:
+            chunks = [np.concatenate([each, each], axis=1) for each in chunks]
+        return [decode, fuller, chunks[0], chunks[-1], one, pair, four, full]
 
 
 def step_grid(
@@ -80,6 +86,7 @@ def step_grid(
     return grid, kv_bytes, bound
 
 
+@lru_cache(maxsize=MOST_GRIDS)
 def slots_of(limits: ReplicaLimits, lengths: JointLengths) -> tuple[float, float, CapacityLimit]:
     """The largest batch, KV bytes of a request in flight [B], and what bounds the batch."""
     shared = limits.sharing(lengths.shared_tokens)
@@ -113,7 +120,9 @@ def _grid(
     chunk = np.minimum(prompt, whole_step) if chunked else prompt + 0 * budget
     count = np.ceil(prompt / chunk)
     last = prompt - (count - 1) * chunk
-    n, prompts = batch[:, None], len(prompt)
+    n, half = batch[:, None], len(nodes.prompt)
+    any_output = _same_halves(prompt, half) and _same_halves(done, half)
+    prompts = half if any_output else len(prompt)
     one, pair, four = (np.minimum(k * mean_prompt, full) for k in (1, 2, 4))
     states = state[:, None]
     chunk_pairs = ranks * chunk * (done + count * chunk / 2 + 0.5)
@@ -121,11 +130,15 @@ def _grid(
     pieces = pieces_of(mean_prompt, chunk_tokens, chunked)
     busy = [np.minimum(np.maximum(t, ranks * mean_prompt), full) for t in (one, pair, four)]
     together = tuple(np.maximum(t / mean_prompt, 1.0) for t in (one, pair, four, full))
+    one_chunk = np.array_equal(chunk, last) and np.array_equal(chunk_pairs, last_pairs)
+    chunks = [(last, last_pairs)] if one_chunk else [(chunk, chunk_pairs), (last, last_pairs)]
     parts = [
         (1, (states, context, 0.0, 0.0, 0.0)),
         (1, (states, FULLER * context, 0.0, 0.0, 0.0)),
-        (prompts, (n, context, ranks * chunk, chunk_pairs, 1.0)),
-        (prompts, (n, context, ranks * last, last_pairs, 1.0)),
+        *(
+            (prompts, (n, context, ranks * tokens[:, :prompts], pairs[:, :prompts], 1.0))
+            for tokens, pairs in chunks
+        ),
         *(
             (1, (n, context, t, t * (behind + mean_prompt / 2), p * pieces if ranks > 1 else 1.0))
             for t, p in zip((*busy, full), together, strict=True)
@@ -145,7 +158,14 @@ def _grid(
         together=together,
         mean_prompt=mean_prompt,
         fits_whole=bool((own_count == 1).all()),
+        one_chunk=one_chunk,
+        any_output=any_output,
     )
+
+
+def _same_halves(values: Floats, half: int) -> bool:
+    """Whether what is known of prompts is the same of those by output."""
+    return np.array_equal(values[:half], values[half:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -80,9 +80,15 @@ class SimulatedService:
 
 @dataclass(frozen=True, slots=True)
 class StudiedService(SimulatedService):
-    """The same with every request of the simulation."""
+    """The same with every request of the simulation, and the names of their classes."""
 
     study: Study
+    request_classes: tuple[str, ...] = ()
+
+    @property
+    def by_class(self) -> dict[str, Study]:
+        """The requests of each class alone."""
+        return {name: self.study.of_class(k) for k, name in enumerate(self.request_classes)}
 
 
 class Simulate(Protocol):
@@ -309,6 +315,7 @@ def judge(
         study=study,
         prompts_per_call=service.prompts_per_call,
         by_kind=(),
+        request_classes=tuple(of_class),
     )
 
 

@@ -104,12 +104,15 @@ def excess_rate(
     """Why no simulation is needed: the rate is clearly more than the replicas can ever finish.
 
     Without a target on TTFT or E2E nothing in a simulation sees the queue grow: any rate over the
-    closed form's ceiling is then too much.
+    closed form's ceiling is then too much. Nor do request classes: those served first do not wait for the
+    others.
     """
     lengths = lengths or lengths_of(service)
     share = service.assumptions.prefix_hit_share
     most = sum(p.replicas * p.ceiling_qps(lengths, share) for p in placed)
-    sees_queue = any(t.metric in ("ttft", "e2e") for t in service.slo.targets)
+    sees_queue = not service.classes and any(
+        t.metric in ("ttft", "e2e") for t in service.slo.targets
+    )
     if rate_qps <= (CLEARLY_TOO_MUCH if sees_queue else 1.0) * most:
         return None
     return (

@@ -8,6 +8,8 @@ import pytest
 from cli_files import LLAMA_1B as CONFIG
 from cli_files import SCENARIO, write
 
+from planner.cli.main import main
+
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 PRICES = "provider,region,instance_type,gpu,gpu_count,term,usd_per_hour,as_of,source\n"
@@ -254,3 +256,14 @@ def test_catalogs_that_cannot_be_exit_4(refused, repository, file, content, word
     message = refused("solve", write("mine.yaml", SCENARIO), "--catalogs", folder, code=4)
     assert words in message
     assert str(Path("cat") / file) in message
+
+
+def test_a_row_that_cannot_be_predicted_is_said_in_one_line(tmp_path, capsys):
+    path = tmp_path / "points.csv"
+    path.write_text(
+        "model,gpu,engine,weights,tensor_parallel,prompt_tokens,output_tokens,concurrency,tpot_ms\n"
+        "Qwen/Qwen3-8B,h1000,vllm,bf16,1,1000,200,8,7\n"
+    )
+    assert main(["accuracy", str(path)]) == 2
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.endswith("unknown GPU; found: h1000; allowed: 67 names; next: did you mean 'h100'?")

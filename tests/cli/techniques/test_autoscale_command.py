@@ -145,3 +145,27 @@ def test_a_plan_of_batch_jobs_alone_has_nothing_to_scale(tmp_path, capsys):
     assert main([*solving, "-o", path]) == 0
     assert main(["autoscale", path]) == 2
     assert "nothing to replay" in capsys.readouterr().err
+
+
+def test_a_night_without_requests_is_replayed_as_one(plan, tmp_path, capsys):
+    path = tmp_path / "rates.csv"
+    rows = "".join(f"{3600 * h},{30 if h >= 12 else 0}\n" for h in range(24))
+    path.write_text("window_start_s,rate_rps\n" + rows)
+    words = [
+        "autoscale",
+        plan,
+        "--rates",
+        path,
+        "--as-is",
+        "--policy",
+        "static",
+        "--format",
+        "json",
+    ]
+    assert main([str(word) for word in words]) == 0
+    series = json.loads(capsys.readouterr().out)["series"]
+    assert series[0]["rate_qps"] == 0
+    assert [s["rate_qps"] for s in series if s["time_s"] >= 12 * 3600] == [30.0]
+    path.write_text("window_start_s,rate_rps\n0,0\n3600,0\n")
+    assert main([str(word) for word in words]) == 2
+    assert "no window has a rate above 0" in capsys.readouterr().err

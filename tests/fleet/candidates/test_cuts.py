@@ -118,3 +118,6 @@ def test_a_search_says_what_others_hold() -> None:
     (found,) = tried(reserved_memory="20GiB").candidates
     assert found.notes == ("20 GiB of each GPU are held by others",)
     assert not tried(reserved_memory="75GiB").candidates
+    full = tried(reserved_memory="500GiB").rejections[0]
+    assert "other processes hold 500.0 GiB" in str(full)
+    assert "nothing is free" in str(full)

@@ -7,7 +7,6 @@ import pytest
 from planner.catalog.store import Catalog, load_catalog
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.known import Known
-from planner.fleet.candidates.outcomes import OutcomeStore
 from planner.fleet.cheapest.ceilings import CeilingSet, ceilings_of
 from planner.fleet.offers.admitted import offers_of
 from planner.performance.factors import load_calibration
@@ -121,8 +120,8 @@ def test_a_later_run_begins_with_the_same_ceilings(
         known.save()
         return found
 
-    first = begun_with(Known(outcomes=OutcomeStore("run")))
-    later = begun_with(Known(outcomes=OutcomeStore("run")))
+    first = begun_with(Known(namespace="run"))
+    later = begun_with(Known(namespace="run"))
     assert [(c.key, c.bucket_qps) for c in first.at_ceilings.candidates] == [
         (c.key, c.bucket_qps) for c in later.at_ceilings.candidates
     ]

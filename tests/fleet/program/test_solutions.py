@@ -14,6 +14,7 @@ from planner.fleet.program.solutions import (
     problem_text,
     restored,
 )
+from planner.kept_rows import KeptRows
 
 PROBLEM = Problem(
     demands=(Demand(key="chat", service="chat", rates_qps=(7.0, 3.0)),),
@@ -60,7 +61,7 @@ def test_a_program_is_solved_once_for_later_runs_too() -> None:
 
 
 def test_what_was_not_proved_is_not_kept() -> None:
-    kept = ProvedSolutions("key")
+    kept = ProvedSolutions(KeptRows("solved", "key", lasts=False))
     stopped = Solution("feasible", 10.0, 9.0, 0.1)
     assert kept.of(PROBLEM, "in a second", lambda: stopped) is stopped
     again = Solution("feasible", 9.5, 9.0, 0.05)

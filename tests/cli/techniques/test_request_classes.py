@@ -1,0 +1,213 @@
+"""Request classes from the scenario to launch files, through the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+
+from planner.cli.main import main
+from planner.plan.schema import read_plan
+
+SCENARIO = """\
+name: shared
+model: meta-llama/Llama-3.1-8B-Instruct
+arrivals: {process: gamma, cv: 2}
+classes:
+  - name: chat
+    rate: 20
+    priority: 1
+    prompt_tokens: {mean: 600, cv: 1.0, max: 4000}
+    output_tokens: {mean: 200, cv: 0.8, max: 1200}
+    slo: {ttft_p99: 1s, tpot_p99: 100ms}
+  - name: digest
+    rate: 6
+    prompt_tokens: {mean: 6000, cv: 0.5, max: 20000}
+    output_tokens: {mean: 500, cv: 0.5, max: 2000}
+    slo: {e2e_p95: 5m}
+search:
+  gpus: [h100-sxm-80gb]
+  engines: [ENGINE]
+  tensor_parallel: [1]
+  weights: [native]
+  kv_cache: [bf16]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The scenario and its plan for each engine, in a folder of their own."""
+    path = tmp_path_factory.mktemp("classes")
+    for engine in ("vllm", "sglang"):
+        (path / f"{engine}.yaml").write_text(SCENARIO.replace("ENGINE", engine), encoding="utf-8")
+        plan = str(path / f"{engine}.json")
+        assert main(["solve", str(path / f"{engine}.yaml"), "--format", "json", "-o", plan]) == 0
+    return path
+
+
+@pytest.fixture
+def run(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    def call(*words, expected=0):
+        assert main(list(words)) == expected
+        out, err = capsys.readouterr()
+        return out + err
+
+    return call
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_every_target_of_every_class_holds_and_verifies(folder, run, engine):
+    plan = read_plan(folder / f"{engine}.json")
+    assert plan.status == "optimal"
+    assert any(r.holds for r in plan.verification.rounds)
+    (service,) = plan.services
+    assert set(service.targets) == {"chat/ttft_p99", "chat/tpot_p99", "digest/e2e_p95"}
+    for group in service.replica_groups:
+        assert group.settings["priority_scheduling"] is True
+        for key, seconds in service.targets.items():
+            found = group.predicted.seconds(key)
+            assert found is not None, key
+            assert found <= seconds, key
+    assert not plan.acceptance
+    text = run("verify", f"{engine}.json")
+    assert "fails" not in text.replace("failures", "")
+
+
+def test_a_promise_to_one_class_that_does_not_hold_is_found(folder, run, tmp_path):
+    data = json.loads((folder / "vllm.json").read_text(encoding="utf-8"))
+    (group,) = data["services"][0]["replica_groups"]
+    group["predicted"]["others_s"]["chat/ttft_p99_s"] = 2.5
+    path = tmp_path / "tampered.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert "chat/ttft_p99" in run("verify", str(path), expected=2)
+
+
+def test_priorities_take_no_more_and_here_fewer(run):
+    text = run("compare", "vllm.yaml", "--vary", "queue=priority,first-come", "--format", "json")
+    options = json.loads(text[text.index("{") :])["options"]
+    cost = {o["queue"]: o["usd_per_hour"] for o in options}
+    assert cost["priority"] < cost["first-come"]
+
+
+def test_a_queue_is_varied_only_where_there_are_priorities(run):
+    text = run("compare", "llama70b_qps50", "--vary", "queue=priority,first-come", expected=2)
+    assert "no service has request classes with priorities" in text.replace("\n", " ")
+    assert "unknown value" in run("compare", "vllm.yaml", "--vary", "queue=random", expected=2)
+
+
+def test_the_report_has_each_class(run, folder):
+    for end in ("html", "md", "xlsx"):
+        run("report", "vllm.json", "-o", f"report.{end}")
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert "Requests that share the replicas" in text
+    assert re.search(r"\| chat \| first \| 0 \| 20 req/s \|", text)
+    assert re.search(r"\| digest \| second \| 1 \| 6 req/s \|", text)
+    assert "| chat: TTFT p99 | 1 s |" in text
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Requests that share the replicas" in page
+    assert "digest: E2E p95" in page
+    assert (folder / "report.xlsx").stat().st_size > 10_000
+
+
+def test_explain_sets_the_waits_beside_each_other(run):
+    text = run("explain", "vllm.yaml", "--format", "md")
+    assert re.search(r"\| Wait by class \|.*chat waits 0\.\d+ times as long", text)
+
+
+def test_simulate_knows_the_class_of_every_request(run, folder):
+    text = run("simulate", "vllm.yaml", "--plan", "vllm.json", "--requests", "requests.csv")
+    assert "Every target holds" in text
+    assert "chat: time to first" in text
+    with (folder / "requests.csv").open(encoding="utf-8") as file:
+        classes = [row["request_class"] for row in csv.DictReader(file)]
+    assert classes.count("chat") / len(classes) == pytest.approx(20 / 26, abs=0.03)
+
+
+def test_a_trace_does_not_say_which_class_a_request_is_of(run):
+    words = ("simulate", "vllm.yaml", "--plan", "vllm.json", "--trace", "azure_code_2023")
+    assert "do not say which class they are of" in run(*words, expected=2)
+
+
+def test_there_is_no_load_test_of_several_kinds(run):
+    assert "no load test is made" in run("accept", "--plan", "vllm.json", expected=2)
+
+
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [
+        ("vllm", ["--scheduling-policy priority"]),
+        ("sglang", ["--enable-priority-scheduling", "--schedule-low-priority-values-first"]),
+    ],
+)
+def test_launch_files_order_the_queue(run, folder, engine, options):
+    text = run("deploy", f"{engine}.json", "--target", engine, "-o", f"launch-{engine}")
+    assert "chat 0, digest 1" in text.replace("\n", " ")
+    (script,) = (folder / f"launch-{engine}").glob("*.sh")
+    for option in options:
+        assert option in script.read_text(encoding="utf-8")
+    assert "chat 0, digest 1" in (folder / f"launch-{engine}" / "README.md").read_text("utf-8")
+
+
+def test_without_priorities_no_option_is_written(run, folder):
+    alike = SCENARIO.replace("ENGINE", "vllm").replace("    priority: 1\n", "")
+    (folder / "alike.yaml").write_text(alike, encoding="utf-8")
+    run("solve", "alike.yaml", "--format", "json", "-o", "alike.json")
+    run("deploy", "alike.json", "--target", "vllm", "-o", "launch-alike")
+    (script,) = (folder / "launch-alike").glob("*.sh")
+    assert "--scheduling-policy" not in script.read_text(encoding="utf-8")
+
+
+def test_tensorrt_llm_serves_classes_alike_and_refuses_an_order(run, folder):
+    ordered = SCENARIO.replace("ENGINE", "tensorrt-llm")
+    (folder / "trt.yaml").write_text(ordered, encoding="utf-8")
+    assert "give the classes equal priorities" in " ".join(
+        run("solve", "trt.yaml", expected=3).split()
+    )
+    alike = ordered.replace("    priority: 1\n", "")
+    (folder / "trt-alike.yaml").write_text(alike, encoding="utf-8")
+    run("solve", "trt-alike.yaml", "--brief")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "failures.replicas=1",
+        "assurance=none",
+        "load.hourly=[1,1,1,1,1,1,2,3,4,5,5,5,5,5,5,5,4,3,2,2,1,1,1,1]",
+        "search.speculative=[none,ngram]",
+        "lora={adapters: 8}",
+        "slo.chat/ttft_p99=3s",
+        "routing.policy=round-robin",
+    ],
+)
+def test_what_goes_with_classes(run, change):
+    run("solve", "vllm.yaml", "--set", change, "--brief")
+
+
+def test_a_class_without_targets_is_kept_up_with(run, folder):
+    """The class served first never sees the queue of the other grow."""
+    free = SCENARIO.replace("ENGINE", "vllm").replace("    slo: {e2e_p95: 5m}\n", "")
+    (folder / "free.yaml").write_text(free, encoding="utf-8")
+    run("solve", "free.yaml", "--format", "json", "-o", "free.json")
+    (group,) = read_plan(folder / "free.json").services[0].replica_groups
+    assert group.utilisation < 1
+    text = run("simulate", "free.yaml", "--plan", "free.json", "--rate-scale", "1.6", expected=3)
+    assert "would grow without end" in text.replace("\n", " ")
+
+
+def test_an_impossible_target_of_one_class_is_named(run):
+    text = " ".join(run("solve", "vllm.yaml", "--set", "slo.chat/ttft_p99=2ms", expected=3).split())
+    assert "chat/ttft_p99: 2 ms" in text
+
+
+def test_lengths_of_classes_are_not_swept(run):
+    words = ("sweep", "vllm.yaml", "--prompt-tokens", "500..1000", "--steps", "2")
+    assert "cannot be swept together" in " ".join(run(*words, expected=2).split())
+
+
+def test_an_autoscaler_is_replayed(run):
+    assert "within the targets" in " ".join(run("autoscale", "vllm.json").split())
