@@ -26,7 +26,7 @@ from planner.other_package import packages_mixed
 from planner.reporting.files import announcing
 
 COLLECT_AFTER = 1_000_000  # new objects, not 700: a solve makes fewer, and few of them in circles
-OLDER_AFTER = 50  # collections of younger objects, not 10
+LONG_RUNNING = ("serve", "mcp")
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
     "init": "write a first scenario, commented",
@@ -197,8 +197,8 @@ def run() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # matrices are small: a second thread would only wait for work, and burn processor time doing so
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # a run is short, and little of what it makes is circular
-    gc.set_threshold(COLLECT_AFTER, OLDER_AFTER, OLDER_AFTER)
+    if not set(LONG_RUNNING) & set(sys.argv[1:2]):
+        gc.set_threshold(COLLECT_AFTER)  # a run is short, and little of what it makes is circular
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # characters it cannot write become "?"
             stream.reconfigure(errors="replace")
