@@ -23,6 +23,7 @@ from planner.performance.loads import kernel_formats, link_of
 from planner.sizing.precision import format_family
 
 FAMILIES = ("quantised", "plain", "expert")
+TIMED_RECURRENCES = ("gated-delta",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,9 @@ class Traits:
     where a device widens them to 16 bits before it multiplies; "none" without experts). experts:
     "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see ``collectives.Link.kind``.
     release: the year of the engine's release, as kernels mature; quarter: its quarter ("2026Q2");
-    indexer: "sparse" where attention picks its tokens first. Neither tells measured combinations apart,
-    though kernels do (``kernels``).
+    indexer: "sparse" where attention picks its tokens first; recurrence: "unmeasured" where a model has
+    one of a kind that was never timed (Mamba, Kimi's delta attention). None of these tells measured
+    combinations apart, though kernels do (``kernels``).
     """
 
     engine: str
@@ -49,6 +51,7 @@ class Traits:
     release: str = ""
     quarter: str = field(default="", compare=False)
     indexer: str = field(default="none", compare=False)
+    recurrence: str = field(default="measured", compare=False)
 
     def levels(self) -> dict[str, str]:
         """The levels common to every factor; ``format`` is added by kernel family."""
@@ -83,10 +86,13 @@ class Traits:
     def kernels(self) -> tuple[str, str, str]:
         """The kernel families: the bits of the format that carries most weights, experts, mixer.
 
-        Attention that picks its tokens first is a mixer of its own: no run without it speaks for it.
+        Attention that picks its tokens first, and a recurrence that was never timed, are mixers of their
+        own: no run without them speaks for them.
         """
         heavy = self.expert_format if self.experts == "moe" else self.dense_format
         mixer = self.mixer if self.indexer == "none" else f"{self.mixer}, {self.indexer}"
+        if self.recurrence == "unmeasured":
+            mixer = f"{mixer}, {self.recurrence}"
         return _bits(heavy), self.experts, mixer
 
 
@@ -111,6 +117,7 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
         release=deployment.engine.as_of[:4],
         quarter=_quarter(deployment.engine.as_of),
         indexer="sparse" if _has_indexer(deployment.model) else "none",
+        recurrence="unmeasured" if _is_untimed(deployment.model) else "measured",
     )
 
 
@@ -122,6 +129,12 @@ def _has_indexer(model: ModelSpec) -> bool:
         for mixer in attentions
         if isinstance(mixer, (LatentAttention, SoftmaxAttention))
     )
+
+
+@lru_cache(maxsize=256)
+def _is_untimed(model: ModelSpec) -> bool:
+    mixers = (layer.mixer for layer in distinct_layers(model))
+    return any(isinstance(m, RecurrentMixer) and m.kind not in TIMED_RECURRENCES for m in mixers)
 
 
 def _quarter(day: str) -> str:

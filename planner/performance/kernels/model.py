@@ -24,7 +24,8 @@ class KernelSteps:
 
     kernels: corrected components. host: seconds per unit of HOST_TERMS. admission_s: from a request's
     arrival until it may be scheduled [s]; delivery_steps: decode steps until a first token is delivered.
-    measured: on this GPU, and not carried over from another of its compute capability.
+    measured: all of them on this GPU: none carried over from another of its compute capability, no
+    recurrence that was never timed.
     """
 
     kernels: Components
@@ -96,5 +97,5 @@ def kernel_steps(
         host=terms[count : count + len(HOST_TERMS)],
         admission_s=float(terms[-2]),
         delivery_steps=float(terms[-1]),
-        measured=own is not None,
+        measured=own is not None and traits.recurrence == "measured",
     )

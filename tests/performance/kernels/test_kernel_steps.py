@@ -60,6 +60,27 @@ def test_one_step_costs_what_it_costs_among_many(dp: int) -> None:
     assert apart == pytest.approx(steps.step_times(many).total_s)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "ai21labs/Jamba-v0.1",
+        "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
+        "moonshotai/Kimi-Linear-48B-A3B-Instruct",
+    ],
+)
+def test_a_recurrence_that_was_never_timed_is_not_called_measured(model: str) -> None:
+    """Though the other kernels are, and runs of models with a gated delta rule do not speak for it."""
+    steps = step_model(built(model, "h100-sxm-80gb", "vllm", 2), CALIBRATION)
+    assert steps.kernels is not None
+    assert steps.evidence is Evidence.MODELLED
+    assert steps.distance in ("relative", "distant")
+
+
+def test_gated_delta_rules_were_timed() -> None:
+    steps = step_model(built("Qwen/Qwen3.5-27B", "h100-sxm-80gb", "vllm", 2), CALIBRATION)
+    assert steps.evidence is Evidence.KERNELS
+
+
 def test_what_nobody_fitted_is_priced_by_its_measured_kernels() -> None:
     steps = step_model(
         built("mistralai/Mixtral-8x7B-v0.1", "h100-sxm-80gb", "vllm", 2), CALIBRATION
