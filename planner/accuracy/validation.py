@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ from planner.one_by_one import Counted, one_by_one
 from planner.performance.factors import Calibration
 from planner.performance.guard import check, floors
 from planner.performance.model import CalibratedStepModel, step_model
+from planner.sizing.legality import legal_reasons
 
 LEVEL = 0.8
 
@@ -147,9 +148,33 @@ def validate(
         summary=errors_of(pairs) if pairs else None,
         groups=tuple((key, errors_of(members)) for key, members in sorted(groups.items())),
         level=level,
-        warnings=table.warnings,
+        warnings=(*table.warnings, *_doubts(rows, catalog, calibration)),
         stopped=len(rows) < len(table.rows),
     )
+
+
+def _doubts(
+    rows: Iterable[ValidatedRow], catalog: Catalog, calibration: Calibration
+) -> Iterator[str]:
+    """What makes one doubt that runs were as their rows say: too long for the model, a layout out of rule."""
+    lines: dict[str, list[int]] = {}
+    for found in rows:
+        point = found.row.point
+        if point is None or found.prediction is None:
+            continue
+        deployment = setup_of(point, catalog, calibration).deployment
+        longest, most = (
+            point.prompt_tokens + point.output_tokens,
+            deployment.model.max_context_tokens,
+        )
+        for reason in legal_reasons(deployment):
+            lines.setdefault(reason, []).append(found.row.line)
+        if most and longest > most:
+            reason = f"{longest:,} tokens of a request, the model takes {most:,}"
+            lines.setdefault(reason, []).append(found.row.line)
+    for reason, where in lines.items():
+        first = "line" if len(where) == 1 else f"{len(where)} rows, first line"
+        yield f"{first} {where[0]}: predicted, though no plan would launch it: {reason}"
 
 
 class Predictor:

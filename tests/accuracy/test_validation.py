@@ -69,3 +69,17 @@ def test_every_engine_and_gpu_gets_a_prediction_with_borrowed_factors(
     assert prediction.tpot_ms > 0
     assert prediction.tpot_interval is not None
     assert prediction.tpot_interval.low < prediction.tpot_ms < prediction.tpot_interval.high
+
+
+def test_rows_that_no_plan_would_launch_are_predicted_with_a_warning(tmp_path: Path) -> None:
+    odd = "Qwen/Qwen3-8B,h100-sxm-80gb,vllm,bf16,3,1000,200,8,100,9"
+    long = "Qwen/Qwen3-8B,h100-sxm-80gb,vllm,bf16,1,100000,200,8,9000,90"
+    points = write(tmp_path, odd, long, odd.replace("bf16,3", "bf16,2"), odd)
+    result = CliRunner().invoke(command, [points, "--format", "json"], standalone_mode=False)
+    said = " ".join(result.stderr.split())
+    assert (
+        "2 rows, first line 2: predicted, though no plan would launch it: 32 attention heads"
+        in said
+    )
+    assert "line 3: predicted, though no plan would launch it: 100,200 tokens of a request" in said
+    assert "line 4" not in said
