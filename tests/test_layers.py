@@ -131,6 +131,19 @@ OURS = [
 ]
 
 
+def test_tests_import_what_is_installed_alone():
+    """``pytest``, unlike ``python -m pytest``, does not look for modules where it is started."""
+    tests = [path for path in OURS if path.is_relative_to(REPOSITORY / "tests")]
+    benchmarks = [
+        str(path.relative_to(REPOSITORY))
+        for path in tests
+        for node in ast.walk(_tree(path))
+        for name in _imported(node)
+        if name.split(".")[0] == "benchmarks"
+    ]
+    assert not benchmarks
+
+
 def test_no_folder_is_too_full():
     folders = Counter(path.parent.relative_to(REPOSITORY) for path in OURS)
     assert not {str(folder): n for folder, n in folders.items() if n > MOST_FILES}

@@ -60,7 +60,7 @@ def _rows(tasks: Sequence[Task], work: Work, jobs: int) -> Iterator[ResultRow]:
     left = iter(tasks)
     waiting: set[Future[ResultRow]] = set()
     try:
-        with interrupts_ignored(), warnings.catch_warnings():
+        with interrupts_ignored(), _terminations_held(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python counts the idle threads of numpy's library
             waiting |= {copies.submit(work, task) for task in islice(left, AHEAD * jobs)}
         while waiting:
@@ -71,15 +71,27 @@ def _rows(tasks: Sequence[Task], work: Work, jobs: int) -> Iterator[ResultRow]:
                 if not isinstance(future.exception(), BrokenProcessPool):
                     future.result()  # raises what the work itself raised
             if broken:
+                copies.shutdown()  # which ends the other copies; ending them here too loses count
                 raise BrokenProcessPool(str(broken[0]))
             waiting |= {copies.submit(work, task) for task in islice(left, len(done))}
     finally:
-        copies.shutdown(wait=False, cancel_futures=True)
+        copies.shutdown(wait=not waiting, cancel_futures=True)
+
+
+@contextmanager
+def _terminations_held() -> Iterator[None]:
+    """Requests to stop wait, in copies that begin meanwhile until they answer them by themselves."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(parent: int) -> None:
     """In a copy: it ends at once when it is told to, whatever its parent does on that signal."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     watch_parent(parent)
 
 

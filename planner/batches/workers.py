@@ -2,7 +2,7 @@
 
 ``local`` are processes of this machine, copies of this one or joblib's loky; ``dask`` and ``ray`` start a
 cluster here or use the one at ``address``. A worker that dies takes its pool with it: what was unfinished
-is tried again in small groups, then alone, and a task that dies alone is reported as crashed.
+is tried again in small groups, then alone, and a task that dies alone twice is reported as crashed.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ Parallel = Callable[[Sequence[Task], Work], Iterator[ResultRow]]
 def _surviving(
     tasks: Sequence[Task], work: Work, parallel: Parallel, jobs: int
 ) -> Iterator[ResultRow]:
-    """Everything at once; after a crash in groups; after another alone; then give the task up."""
+    """Everything at once; after a crash in groups; after another alone, twice; then give the task up."""
     left = {t.id: t for t in tasks}
-    for size in (len(tasks), 2 * jobs, 1):
+    sizes = (len(tasks), 2 * jobs, 1, 1)
+    for round_, size in enumerate(sizes, start=1):
         if not left:
             return
         waiting = list(left.values())
@@ -65,9 +66,13 @@ def _surviving(
                     left.pop(row["id"], None)
                     yield row
             except _crashes() as error:
-                if size == 1:
+                if round_ == len(sizes):
                     task = left.pop(group[0].id)
-                    yield failed(task, "crashed", f"the worker died twice: {type(error).__name__}")
+                    yield failed(
+                        task,
+                        "crashed",
+                        f"the worker died twice, with nothing beside it: {type(error).__name__}",
+                    )
 
 
 def _crashes() -> tuple[type[BaseException], ...]:

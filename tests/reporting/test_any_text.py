@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import openpyxl
 import xlsxwriter
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from planner.reporting.document import Column, Document, Paragraph, Quantity, Section, Table
@@ -49,10 +49,11 @@ def test_html_gives_back_the_text(text):
 
 
 @given(TEXT | TRICKY)
+@example(" ")
 def test_csv_gives_back_the_text_but_no_formula(text):
     (table,) = a_document(text).tables().values()
     rows = list(csv.reader(io.StringIO(csv_table.render(table), newline="")))
-    assert rows[1][0] in (text, f"'{text}")
+    assert rows[1][0] in ((text, f"'{text}") if text.strip() else ("",))
     assert not rows[1][0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 

@@ -1,4 +1,4 @@
-"""A table as CSV (RFC 4180): exact values, unknown left empty, text that no spreadsheet executes."""
+"""A table as CSV (RFC 4180): exact values, unknown and blank left empty, text that is never executed."""
 
 from __future__ import annotations
 
