@@ -207,7 +207,8 @@ def _die_on(task):
 
 
 @pytest.mark.slow
-def test_a_dead_worker_is_retried_then_reported(tmp_path):
+def test_a_dead_worker_is_retried_then_reported(tmp_path, repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository))  # where new workers find this very file
     names = ["a", "b", "once", "c", "always", "d"]
     tasks = [Task(n, str(tmp_path), "", n) for n in names]
     rows = list(run(tasks, _die_on, engine="local", jobs=2, address=None))
