@@ -80,7 +80,7 @@ def _rows(tasks: Sequence[Task], work: Work, jobs: int) -> Iterator[ResultRow]:
 
 @contextmanager
 def _terminations_held() -> Iterator[None]:
-    """Requests to stop wait, in copies that begin meanwhile until they answer them by themselves."""
+    """SIGTERM is held back; copies that start meanwhile get it once they have a handler of their own."""
     assert sys.platform == "linux"  # as can_fork says
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
@@ -90,7 +90,7 @@ def _terminations_held() -> Iterator[None]:
 
 
 def _begin(parent: int) -> None:
-    """In a copy: it ends at once when it is told to, whatever its parent does on that signal."""
+    """In a copy: SIGTERM ends it at once, whatever handler its parent has."""
     assert sys.platform == "linux"  # as can_fork says
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -40,8 +40,8 @@ def gather(
 ) -> Findings:
     """Everything a report needs besides the plan; what solves or simulates only with ``solve``.
 
-    ``questions``: how long that may take, and who is told of it; as long as it takes without them. The notes
-    name what was left.
+    ``questions``: the time that may take and where progress is reported; without them there is no limit. The
+    notes name what was left.
 
     A plan written under other catalogs keeps its own numbers; the notes say that the ways to pay
     come from newer prices. Raises what ``solve`` raises, other than InputError.

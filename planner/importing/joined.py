@@ -30,7 +30,7 @@ def joined(series: Iterable[Series]) -> list[Series]:
 
 
 def unnamed_servers(series: Iterable[Series]) -> int:
-    """How many servers are told apart only by the order of their dumps; 0 where labels name them."""
+    """How many servers only the order of their dumps distinguishes; 0 where labels name them."""
     most = max((one.server for one in series), default=0)
     return most + 1 if most else 0
 

@@ -22,7 +22,7 @@ Solve = Callable[[Scenario], Plan]
 
 
 class Ahead(ABC):
-    """Solves scenarios, and begins with those that it is told will be asked."""
+    """Solves scenarios, and starts early on those announced to it."""
 
     @abstractmethod
     def expect(self, scenarios: Iterable[Scenario]) -> None:

@@ -196,6 +196,7 @@ def _as_json(message: Message) -> Response:
 
 def _fields(request: HttpRequest) -> tuple[str, ...]:
     """The fields that the body of a request's route takes."""
+    # FastAPI does not publish the type of a route's body: no fields where a version names it otherwise
     body = getattr(request.scope.get("route"), "body_field", None)
     model = getattr(getattr(body, "field_info", None), "annotation", None)
     return tuple(getattr(model, "model_fields", ()))
