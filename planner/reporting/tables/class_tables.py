@@ -22,7 +22,7 @@ COLUMNS = (
 )
 ORDERED = (
     "Requests wait in this order within the engine, and in the order of arrival within a class; of running "
-    "ones those served last give way where the KV pool is short."
+    "ones those served last are preempted where the KV pool is short."
 )
 ALIKE = "All classes wait alike, first come, first served: give them priorities to serve one before another."
 
