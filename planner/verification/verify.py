@@ -18,6 +18,7 @@ from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.fleet.offers.node_offers import existing_offers
+from planner.fleet.sources import Sources
 from planner.performance.factors import Calibration
 from planner.plan.schema import Plan
 from planner.solving.pipeline import solve_scenario
@@ -171,7 +172,7 @@ def _without_a_fleet(
     explain = text is not None and text.summary != UNEXPLAINED.summary
     effort = replace(effort_of(plan), explain=explain, ranges=False)
     try:
-        solved = solve_scenario(plan.scenario, catalog, calibration, effort, base=base)
+        solved = solve_scenario(plan.scenario, Sources(catalog, calibration, base), effort)
         again = assemble(solved, catalog, calibration, effort, 0.0)
     except PlannerError as error:
         yield Check("recomputed", "the scenario, solved again", Verdict.FAILS, error.what)
