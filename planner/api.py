@@ -140,14 +140,15 @@ def sweep(
     """Solve a scenario at each value of one input: rate, growth, ttft, price_factor, ...
 
     ``refinements``: how often to halve each interval in which the choice changes. ``price_of``: the GPU,
-    provider or term that ``price_factor`` moves. ``options`` are those of ``solve``; ``verify`` is
-    "none" unless given. Latency targets are in seconds.
+    provider or term that ``price_factor`` moves. ``options`` are those of ``solve``; unless
+    given, ``verify`` is "none" and ``ranges`` is False: predicted latencies come without their intervals.
+    Latency targets are in seconds.
     """
     from planner.comparison.sweeps import axis_named
     from planner.comparison.sweeps import sweep as swept
 
     moved = axis_named(axis, price_of)
-    stated: SolveKeywords = {"verify": "none", "explain": False}
+    stated: SolveKeywords = {"verify": "none", "explain": False, "ranges": False}
     stated.update(options)
     session = Session.open(catalogs, calibration, SolveOptions(**stated))
     points = tuple(float(value) for value in values)
