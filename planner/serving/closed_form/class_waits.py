@@ -14,9 +14,9 @@ behind earlier classes and half of the own one,
     b_k = 2 e_k + l_k                                                                        (6)
 
 with e_k and l_k the shares of the work that earlier classes and the own level bring (1 for one level). Both
-scale the wait for a batch slot and the wait behind full steps, in which prompts are too that the own step has no
-room for. What is left of the running step, and the prompts that do share the own one, are not reordered. That
-the first class may take the KV of the last (preemption) is left out.
+scale the wait for a batch slot and the wait behind full steps, in which prompts are too that the own step has
+no room for. What is left of the running step, and the prompts that do share the own one, are not reordered.
+That the first class may take the KV of the last (preemption) is left out.
 
 While all slots are taken, what waits is not prefilled, and does not slow the batch that it waits for. Classes
 before the last are served as by c servers with the variability of gaps and answers (Allen and Cunneen, in
