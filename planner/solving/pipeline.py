@@ -22,7 +22,7 @@ from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
 from planner.solving.latency_ends import with_ends
 from planner.solving.operating import operating
-from planner.solving.options import Progress, SolveOptions
+from planner.solving.options import Progress, SolveOptions, must_have_prices
 from planner.solving.scenario_program import frame
 from planner.solving.stages import (
     Decided,
@@ -54,11 +54,12 @@ def solve_scenario(
     ``base``: folder that relative paths in the scenario are resolved against. ``sized``: candidates
     remembered between solves; ``known``: of deployments, likewise. ``for_cost``: only what the fleet is and
     costs is read, so that deployments that cost more need not be sized. Raises InputError for names and
-    files that do not exist, SolverError when the solver fails.
+    files that do not exist and for a day before every price, SolverError when the solver fails.
     """
     progress("sizing candidates")
     known = known or Known()
     offers = offers_of(scenario, catalog, base)
+    must_have_prices(effort.as_of, (*catalog.offers(), *offers))
     shares = scenario.sharing.gpu
 
     def size(service: Service) -> CandidateSet:

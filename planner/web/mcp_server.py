@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from planner.errors import OutputError, PlannerError
+from planner.errors import InputError, OutputError, PlannerError, nearest
 from planner.session import Session
 from planner.version import package_version
 from planner.web import requests as requested
@@ -15,7 +15,8 @@ from planner.web.problems import Json, as_text, problems_of
 from planner.web.worker import WorkerState
 
 if TYPE_CHECKING:
-    from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver import Context, MCPServer
+    from mcp_types import CallToolResult, InputRequiredResult
 
 INSTRUCTIONS = (
     "Plans LLM-serving capacity: from a scenario (YAML: model, rate in requests/s, prompt_tokens, "
@@ -54,8 +55,19 @@ def create_server(session: Session) -> MCPServer:
             "the tools need an optional package", action="pip install 'llm-fleet-planner[mcp]'"
         ) from None
 
+    class StrictServer(MCPServer):
+        """Refuses arguments that a tool does not have: left alone, they would count for nothing."""
+
+        async def call_tool(
+            self, name: str, arguments: dict[str, object], context: Context | None = None
+        ) -> CallToolResult | InputRequiredResult:
+            known = {t.name: t.input_schema["properties"] for t in await self.list_tools()}
+            if (problem := unknown_argument(name, arguments, known.get(name))) is not None:
+                raise ToolError(problem)
+            return await super().call_tool(name, arguments, context)
+
     state = WorkerState(session, ServerLimits())
-    server = MCPServer("planner", version=package_version(), instructions=INSTRUCTIONS)
+    server = StrictServer("planner", version=package_version(), instructions=INSTRUCTIONS)
 
     def answer(request: requested.Request) -> Json:
         try:
@@ -119,6 +131,25 @@ def create_server(session: Session) -> MCPServer:
         return answer(requested.CheckRequest(scenario=scenario))
 
     return server
+
+
+def unknown_argument(
+    tool: str, arguments: Iterable[str], known: Collection[str] | None
+) -> str | None:
+    """What is wrong with the first argument that a tool does not have; None where there is none.
+
+    known: the arguments of the tool; None where there is no such tool.
+    """
+    unknown = [a for a in arguments if known is not None and a not in known]
+    if known is None or not unknown:
+        return None
+    error = InputError(
+        f"the tool {tool} has no argument {unknown[0]!r}",
+        found=", ".join(unknown),
+        allowed=", ".join(known),
+        action=nearest(unknown[0], known),
+    )
+    return str(error)
 
 
 def _parts(plan: object) -> Json:
