@@ -24,11 +24,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.kernel_operations import (
+    FUSED,
     OPERATIONS,
     Arrays,
+    Bools,
     Floats,
     MeasuredColumns,
     TabledOperation,
+    convolves,
 )
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.kernels.modules import MODULE_KEYS, module_key
@@ -181,17 +184,23 @@ def _cell(rows: MeasuredColumns, name: str) -> str | int:
 def _summed(
     columns: MeasuredColumns, point: NDArray[np.int64]
 ) -> tuple[MeasuredColumns, NDArray[np.int64]]:
-    """Add a module's kernels: the convolution, and the fastest recurrence."""
+    """Add a module's kernels: the convolution and the fastest recurrence, or one that does both."""
     names = columns.words["kernel_source"]
-    is_convolution = np.array([name.startswith("causal_conv") for name in names])
-    convolution = is_convolution[columns.values["kernel_source"]]
+    fused = np.array([name in FUSED for name in names])[columns.values["kernel_source"]]
+    convolution = convolves(columns)
     total = np.zeros(point.max() + 1)
-    for part in (convolution, ~convolution):
-        best = np.full(point.max() + 1, np.inf)
-        np.minimum.at(best, point[part], columns.ns[part])
-        total += best
+    for part in (convolution, ~convolution & ~fused):
+        total += _fastest(part, columns, point)
+    total = np.minimum(total, _fastest(fused, columns, point))
     good = np.isfinite(total[point])
     return MeasuredColumns(columns.values, columns.words, total[point]).take(good), point[good]
+
+
+def _fastest(part: Bools, columns: MeasuredColumns, point: NDArray[np.int64]) -> Floats:
+    """The least latency of the kernels of ``part`` by point, infinite where none was measured [ns]."""
+    best = np.full(point.max() + 1, np.inf)
+    np.minimum.at(best, point[part], columns.ns[part])
+    return best
 
 
 def _version_rank(columns: MeasuredColumns) -> NDArray[np.int64]:
