@@ -60,6 +60,23 @@ def test_an_error_says_what_is_allowed(server):
         call(server, "solve", scenario=SCENARIO.replace("l40s", "l40x"))
 
 
+def test_an_unknown_argument_is_refused_by_name(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError, match="takes no argument 'simulat'") as raised:
+        call(server, "solve", scenario=SCENARIO, simulat=False)
+    assert "allowed: scenario, simulate\n  next: did you mean 'simulate'?" in str(raised.value)
+    tools = asyncio.run(server.list_tools())
+    assert all(t.input_schema["additionalProperties"] is False for t in tools)
+
+
+def test_an_unknown_tool_is_refused(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError, match="size"):
+        call(server, "size", scenario=SCENARIO)
+
+
 def test_a_file_of_the_server_is_refused(server):
     from mcp.server.mcpserver.exceptions import ToolError
 
