@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from planner.comparison.options import Comparison
     from planner.comparison.sweeps import Sweep
     from planner.derivation.rows import Beside, Derivation
-    from planner.fleet.candidates.cache import SizedBefore
+    from planner.fleet.sized_before import SizedBefore
     from planner.plan.schema import Plan
 
 

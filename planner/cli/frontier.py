@@ -110,7 +110,7 @@ def command(
     from planner.comparison.deciding import Decider
     from planner.comparison.frontiers import FrontierQuestions, explore
     from planner.comparison.latency_bounds import read_factors
-    from planner.fleet.candidates.cache import SizedBefore
+    from planner.fleet.sized_before import SizedBefore
     from planner.reporting.deliver import write_document
     from planner.reporting.studies.frontier_document import frontier_document
     from planner.session import Session

@@ -7,7 +7,7 @@ from planner.comparison.deciding import Decider
 from planner.comparison.frontiers import FrontierQuestions, explore
 from planner.comparison.sweeps import AXES, sweep
 from planner.findings.schema import Findings
-from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.sized_before import SizedBefore
 from planner.plan.alternatives import Alternative
 from planner.plan.decision import Cheapest
 from planner.plan.schema import Plan
