@@ -81,7 +81,8 @@ def create_server(session: Session) -> MCPServer:
     def compare(scenario: str, vary: dict[str, list[str | int | float]]) -> Json:
         """Solve a scenario under each combination of restrictions, and say which wins and why.
 
-        vary: axis to values, numbers or text; axes are tensor_parallel, gpu, engine, weights, kv_cache, term, provider.
+        vary: axis to values, numbers or text; axes are tensor_parallel, gpu, engine, weights, kv_cache,
+        term, provider.
         """
         axes = {axis: tuple(map(str, values)) for axis, values in vary.items()}
         return answer(requested.CompareRequest(scenario=scenario, vary=axes))
