@@ -17,7 +17,13 @@ from planner.accuracy.points import read_points
 from planner.accuracy.samples import Sample, Stack, samples_of
 from planner.accuracy.shipped import undoubted
 from planner.catalog.store import Catalog, load_catalog
-from planner.performance.calibration_files import PriorsFile, dump_fitted, read_fitted, read_priors
+from planner.performance.calibration_files import (
+    PriorsFile,
+    dump_fitted,
+    dump_shipped,
+    read_fitted,
+    read_priors,
+)
 from planner.performance.factors import Calibration, Scale, assemble
 from planner.performance.model import step_model
 
@@ -128,10 +134,12 @@ def test_a_factor_never_leaves_its_bounds() -> None:
 
 
 def test_the_shipped_file_round_trips(catalog: Catalog, tmp_path: Path) -> None:
-    file = read_fitted(catalog.root / "calibration" / "fitted.yaml")
-    target = tmp_path / "fitted.yaml"
-    target.write_text(dump_fitted(file))
-    assert read_fitted(target) == file
+    shipped = catalog.root / "calibration" / "fitted.json"
+    file = read_fitted(shipped)
+    assert dump_shipped(file) == shipped.read_text()
+    own = tmp_path / "own.yaml"
+    own.write_text(dump_fitted(file))
+    assert read_fitted(own) == file
 
 
 def test_runs_that_contradict_their_record_are_not_fitted() -> None:
@@ -142,3 +150,20 @@ def test_runs_that_contradict_their_record_are_not_fitted() -> None:
     assert {p.weight for p in left_out} == {0.05}
     lone, sweep = balance([0] + [1] * 50)[[0, 1]]
     assert lone == pytest.approx(50 * sweep)
+
+
+def test_runs_with_drafts_are_told_from_those_without() -> None:
+    """Runs with MTP once stood as runs without: two of one day and layout, one a third faster."""
+    points = read_points(load_catalog().root / "calibration" / "serving_points.csv").points
+    drafted = [p for p in points if p.speculative]
+    assert {(p.model, p.speculative) for p in drafted} == {("deepseek-ai/DeepSeek-R1", "mtp")}
+    plain = {_run(p): p.tpot_ms for p in points if not p.speculative}
+    pairs = [(p.tpot_ms, plain[_run(p)]) for p in drafted if _run(p) in plain]
+    assert len(pairs) == 11
+    assert all(with_drafts < without for with_drafts, without in pairs)
+
+
+def _run(point: MeasuredPoint) -> tuple[object, ...]:
+    degrees = (point.tensor_parallel, point.data_parallel, point.expert_parallel)
+    load = (point.prompt_tokens, point.output_tokens, point.concurrency)
+    return (point.group, *degrees, *load, point.measured_on, point.engine_version)
