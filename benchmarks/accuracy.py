@@ -17,8 +17,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
-
 from benchmarks.vendor_fit import print_margins, write_layer
 from planner.accuracy.batch_points import gpu_ratios
 from planner.accuracy.kernels.coverage import coverage
@@ -43,7 +41,7 @@ from planner.accuracy.shipped import ShippedFit, fit_shipped, fitted_file
 from planner.accuracy.validation import Predictor
 from planner.accuracy.vendor_fit import LAYERS, VendorFit, fit_vendor
 from planner.catalog.store import Catalog, load_catalog
-from planner.performance.calibration_files import dump_fitted
+from planner.performance.calibration_files import dump_shipped
 from planner.performance.factors import load_calibration
 from planner.performance.kernels.correction import FITTED
 from planner.reporting.accuracy.accuracy_document import accuracy_document
@@ -79,9 +77,8 @@ def main() -> int:
     fit = fit_shipped(catalog)
     fitted_on = datetime.now(UTC).date().isoformat()
     document = fitted_file(fit, catalog, fitted_on)
-    header = "# Fitted by `make accuracy`; see priors.yaml for what each factor means.\n"
-    target = catalog.root / "calibration" / "fitted.yaml"
-    target.write_text(header + dump_fitted(document), encoding="utf-8")
+    target = catalog.root / "calibration" / "fitted.json"
+    target.write_text(dump_shipped(document), encoding="utf-8")
     errors = left_out_errors(fit)
     write_left_out_errors(errors, catalog.root / "calibration" / LEFT_OUT)
     print_margins(errors)
@@ -97,11 +94,7 @@ def write_kernels(kernels: KernelsDone, catalog: Catalog) -> None:
     """Write the correction over measured kernels; print its errors."""
     document = fitted_kernels(kernels, datetime.now(UTC).date().isoformat())
     target = catalog.root / "calibration" / FITTED
-    header = "# Fitted by `make accuracy`; see kernel_priors.yaml for what each term means.\n"
-    text = yaml.safe_dump(
-        document.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
-    )
-    target.write_text(header + text, encoding="utf-8")
+    target.write_text(dump_shipped(document), encoding="utf-8")
     for name, value in document.provenance.errors.items():
         print(f"kernels {name:44} {100 * value:5.1f} %")
 

@@ -26,7 +26,7 @@ from planner.accuracy.vendor_fit import (
     layer_path,
 )
 from planner.catalog.store import Catalog, load_catalog
-from planner.performance.calibration_files import dump_fitted
+from planner.performance.calibration_files import dump_shipped
 
 
 def main(vendors: tuple[str, ...]) -> int:
@@ -42,8 +42,7 @@ def write_layer(catalog: Catalog, layer: FactorLayer) -> VendorFit:
     done = fit_vendor(catalog, layer)
     document = layer_file(done, catalog, datetime.now(UTC).date().isoformat())
     vendor = layer.vendor
-    header = f"# Fitted by `python -m benchmarks.vendor_fit {vendor}`, to lie over fitted.yaml.\n"
-    layer_path(catalog, vendor).write_text(header + dump_fitted(document), encoding="utf-8")
+    layer_path(catalog, vendor).write_text(dump_shipped(document), encoding="utf-8")
     for name, value in layer_errors(done).items():
         print(f"{vendor} {name:40} {100 * value:5.1f} %")
     errors = left_out_errors(done)

@@ -1,6 +1,6 @@
 """The shipped calibration: fitted from the project's own tables, with its errors beside it.
 
-``planner calibrate --shipped`` runs this and writes ``catalogs/calibration/fitted.yaml``; the same
+``planner calibrate --shipped`` runs this and writes ``catalogs/calibration/fitted.json``; the same
 tables give the same file.
 """
 

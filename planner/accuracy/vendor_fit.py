@@ -1,6 +1,6 @@
 """Layers of shifts for one vendor's devices, fitted over the shipped factors.
 
-Devices of another vendor share little with the measurements behind ``fitted.yaml``: their kernels are
+Devices of another vendor share little with the measurements behind ``fitted.json``: their kernels are
 others'. Every shift of a layer names the vendor, a generation or a device, so that predictions
 for all other devices stay as they are; what no run of the vendor speaks of keeps the stated prior of
 its ``relatives``. A layer may also be of a few factors of one engine alone: how long SGLang's first tokens
@@ -135,7 +135,7 @@ def layer_problem(
     """Every run on the vendor's devices that needs no simulation; raises CatalogError."""
     folder = catalog.root / "calibration"
     priors = read_priors(folder / "priors.yaml")
-    calibration = assemble(priors, [read_fitted(folder / "fitted.yaml")])
+    calibration = assemble(priors, [read_fitted(folder / "fitted.json")])
     samples, _ = samples_of(vendor_points(catalog, layer), catalog, calibration)
     if not samples:
         raise CatalogError("no run on this vendor's devices", where=str(folder), found=layer.vendor)
@@ -210,7 +210,7 @@ def hierarchy(priors: PriorsFile, layer: FactorLayer) -> Mapping[str, Sequence[t
 def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
     """Return the document to ship."""
     folder = catalog.root / "calibration"
-    others = read_fitted(folder / "fitted.yaml").residuals
+    others = read_fitted(folder / "fitted.json").residuals
     if others is None:
         raise CatalogError("a layer lies over a fit with residuals", where=str(folder))
     digest = hashlib.sha256(b"".join((folder / table).read_bytes() for table in TABLES))
@@ -218,7 +218,7 @@ def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
         schema_version=1,
         provenance=FactorProvenance.model_validate(
             {
-                "source": f"least squares on runs on {done.vendor} devices, over fitted.yaml",
+                "source": f"least squares on runs on {done.vendor} devices, over fitted.json",
                 "fitted_on": fitted_on,
                 "points": len(done.samples),
                 "data_sha256": digest.hexdigest(),
@@ -324,4 +324,4 @@ def _quantiles(
 
 def layer_path(catalog: Catalog, vendor: str) -> Path:
     """Where the layer of a vendor lies."""
-    return catalog.root / "calibration" / f"fitted_{vendor}.yaml"
+    return catalog.root / "calibration" / f"fitted_{vendor}.json"

@@ -15,6 +15,7 @@ from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE
 from planner.serving.placed import Placed
+from planner.serving.split_arrivals import SplitArrivals, replica_cv
 from planner.solving.operating import served_by
 from planner.solving.stages import Decided
 from planner.workload.lengths import JointLengths, constant
@@ -67,7 +68,7 @@ def _test(
             requests=max(FEWEST, math.ceil(rate * SECONDS)) * service.prompts_per_call,
             prompt=prompt,
             output=output,
-            arrival_cv=service.arrivals.cv,
+            arrival_cv=SplitArrivals.of(service).calls_cv(rate),
             result=f"rung-{number}.json",
             percentiles=tuple(sorted({99.0, *(t.percentile for t in service.slo.targets)})),
             seed=number,
@@ -114,7 +115,7 @@ def _mean_tpot(
     c = candidate
     worse = derating(c.steps, service.assurance, c.prefill.steps if c.prefill else None)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate_qps, c.prefill)
-    cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
+    cv, share = replica_cv(service, rate_qps), service.assumptions.prefix_hit_share
     slower = worse.slowed_replicas(placed)
     if not slower.keeps_up(lengths, rate_qps, cv, share):
         return {}

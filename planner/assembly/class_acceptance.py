@@ -10,6 +10,7 @@ from planner.assembly.load_client import ClientRun
 from planner.plan.acceptance import Rung
 from planner.scenario.request_classes import RequestClass, levels_of
 from planner.scenario.schema import Service
+from planner.serving.split_arrivals import SplitArrivals
 from planner.workload.class_mix import mixed
 from planner.workload.lengths import JointLengths, constant, joint_lengths
 
@@ -69,7 +70,7 @@ def class_rungs(
     sends_priorities: whether the engine's queue is in the order of the number in each request.
     """
     means, levels = class_means(service), levels_of(service.classes)
-    cv = service.arrivals.cv
+    cv = SplitArrivals.of(service).calls_cv(rate_qps)
     lasts = max(seconds, *(_fewest(service, c) / (c.share * rate_qps) for c in service.classes))
     for place, c in enumerate(service.classes):
         targets = _targets(service, c)

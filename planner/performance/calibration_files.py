@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -127,7 +128,7 @@ class FactorProvenance(_FactorDocument):
 
 
 class FittedFile(_FactorDocument):
-    """``fitted.yaml``, or a user's own calibration."""
+    """``fitted.json``, or a user's own calibration."""
 
     schema_version: int
     provenance: FactorProvenance
@@ -144,6 +145,22 @@ def read_priors(path: Path) -> PriorsFile:
 def read_fitted(path: Path, error: type[PlannerError] = CatalogError) -> FittedFile:
     """Return a fitted file; raises ``error`` when it is not one."""
     return validate_document(path, read_yaml(path, error), FittedFile, error)
+
+
+def dump_shipped(file: BaseModel) -> str:
+    """Return a fitted document as JSON, which is read in a fiftieth of YAML's time; a line for each shift."""
+    content = file.model_dump(mode="json", exclude_none=True)
+    lines = [f" {json.dumps(key)}: {_by_line(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _by_line(value: object) -> str:
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n ]"
+    if isinstance(value, dict):
+        rows = (f"  {json.dumps(key)}: {json.dumps(item)}" for key, item in value.items())
+        return "{\n" + ",\n".join(rows) + "\n }"
+    return json.dumps(value)
 
 
 def dump_fitted(file: FittedFile) -> str:

@@ -274,7 +274,7 @@ def load_calibration(catalog: Catalog, user_file: str | Path | None = None) -> C
     """
     folder = catalog.root / "calibration"
     priors = read_priors(folder / "priors.yaml")
-    layers = [read_fitted(path) for path in sorted(folder.glob("fitted*.yaml"))]
+    layers = [read_fitted(path) for path in sorted(folder.glob("fitted*.json"))]
     shipped = len(layers)
     if user_file:
         layers.append(read_fitted(Path(user_file), InputError))

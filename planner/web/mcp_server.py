@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from planner.errors import InputError, OutputError, PlannerError, nearest
 from planner.session import Session
@@ -15,8 +17,7 @@ from planner.web.problems import Json, as_text, problems_of
 from planner.web.worker import WorkerState
 
 if TYPE_CHECKING:
-    from mcp.server.mcpserver import Context, MCPServer
-    from mcp_types import CallToolResult, InputRequiredResult
+    from mcp.server.mcpserver import MCPServer
 
 INSTRUCTIONS = (
     "Plans LLM-serving capacity: from a scenario (YAML: model, rate in requests/s, prompt_tokens, "
@@ -48,22 +49,31 @@ def create_server(session: Session) -> MCPServer:
     Raises OutputError when the package ``mcp`` is missing.
     """
     try:
-        from mcp.server.mcpserver import MCPServer
+        from mcp.server.mcpserver import Context, MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
+        from mcp_types import CallToolResult, InputRequiredResult, Tool
     except ImportError:
         raise OutputError(
             "the tools need an optional package", action="pip install 'llm-fleet-planner[mcp]'"
         ) from None
 
     class StrictServer(MCPServer):
-        """Refuses arguments that a tool does not have: left alone, they would count for nothing."""
+        """Tools that take the arguments of their schemas and no others."""
+
+        async def list_tools(self) -> list[Tool]:
+            tools = await super().list_tools()
+            closed = {"additionalProperties": False}
+            return [t.model_copy(update={"input_schema": t.input_schema | closed}) for t in tools]
 
         async def call_tool(
-            self, name: str, arguments: dict[str, object], context: Context | None = None
+            self, name: str, arguments: dict[str, JsonValue], context: Context | None = None
         ) -> CallToolResult | InputRequiredResult:
-            known = {t.name: t.input_schema["properties"] for t in await self.list_tools()}
-            if (problem := unknown_argument(name, arguments, known.get(name))) is not None:
-                raise ToolError(problem)
+            taken = {
+                t.name: tuple(t.input_schema["properties"]) for t in await super().list_tools()
+            }
+            unknown = [a for a in arguments if a not in taken.get(name, arguments)]
+            if unknown:
+                raise ToolError("\n".join(_not_taken(name, a, taken[name]) for a in unknown))
             return await super().call_tool(name, arguments, context)
 
     state = WorkerState(session, ServerLimits())
@@ -133,23 +143,17 @@ def create_server(session: Session) -> MCPServer:
     return server
 
 
-def unknown_argument(
-    tool: str, arguments: Iterable[str], known: Collection[str] | None
-) -> str | None:
-    """What is wrong with the first argument that a tool does not have; None where there is none.
-
-    known: the arguments of the tool; None where there is no such tool.
-    """
-    unknown = [a for a in arguments if known is not None and a not in known]
-    if known is None or not unknown:
-        return None
-    error = InputError(
-        f"the tool {tool} has no argument {unknown[0]!r}",
-        found=", ".join(unknown),
-        allowed=", ".join(known),
-        action=nearest(unknown[0], known),
+def _not_taken(tool: str, argument: str, taken: Sequence[str]) -> str:
+    """What is wrong with an argument that a tool does not take, and those that it takes."""
+    return as_text(
+        *problems_of(
+            InputError(
+                f"{tool} takes no argument {argument!r}",
+                allowed=", ".join(taken),
+                action=nearest(argument, taken),
+            )
+        )
     )
-    return str(error)
 
 
 def _parts(plan: object) -> Json:

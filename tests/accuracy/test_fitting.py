@@ -17,7 +17,13 @@ from planner.accuracy.points import read_points
 from planner.accuracy.samples import Sample, Stack, samples_of
 from planner.accuracy.shipped import undoubted
 from planner.catalog.store import Catalog, load_catalog
-from planner.performance.calibration_files import PriorsFile, dump_fitted, read_fitted, read_priors
+from planner.performance.calibration_files import (
+    PriorsFile,
+    dump_fitted,
+    dump_shipped,
+    read_fitted,
+    read_priors,
+)
 from planner.performance.factors import Calibration, Scale, assemble
 from planner.performance.model import step_model
 
@@ -128,10 +134,12 @@ def test_a_factor_never_leaves_its_bounds() -> None:
 
 
 def test_the_shipped_file_round_trips(catalog: Catalog, tmp_path: Path) -> None:
-    file = read_fitted(catalog.root / "calibration" / "fitted.yaml")
-    target = tmp_path / "fitted.yaml"
-    target.write_text(dump_fitted(file))
-    assert read_fitted(target) == file
+    shipped = catalog.root / "calibration" / "fitted.json"
+    file = read_fitted(shipped)
+    assert dump_shipped(file) == shipped.read_text()
+    own = tmp_path / "own.yaml"
+    own.write_text(dump_fitted(file))
+    assert read_fitted(own) == file
 
 
 def test_runs_that_contradict_their_record_are_not_fitted() -> None:

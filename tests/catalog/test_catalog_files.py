@@ -44,8 +44,10 @@ def test_odd_bytes_are_refused_without_a_crash(tmp_path: Path, content: bytes) -
         ("? [1, 2]\n: 3\n", "must be plain text"),
         ("a: \x00\n", "NUL"),
         ("#" * (MAX_YAML_BYTES + 1), "too large"),
+        ('{"a": 1, "a": 2}', "given twice"),
+        ('{"a": [1, 2', "not valid YAML"),
     ],
-    ids=["duplicate", "cut", "python", "alias", "unhashable", "nul", "huge"],
+    ids=["duplicate", "cut", "python", "alias", "unhashable", "nul", "huge", "twice", "half"],
 )
 def test_yaml_is_plain(tmp_path: Path, text: str, what: str) -> None:
     path = tmp_path / "f.yaml"
@@ -53,6 +55,16 @@ def test_yaml_is_plain(tmp_path: Path, text: str, what: str) -> None:
     with pytest.raises(CatalogError, match=what) as caught:
         read_yaml(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": [1, 2.5e3], "b": {"c": "2026-01-02"}}', "{a: [1, 2500.0], b: {c: '2026-01-02'}}"],
+)
+def test_json_and_flow_mappings_read_alike(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "f.json"
+    path.write_text(text)
+    assert read_yaml(path) == {"a": [1, 2500.0], "b": {"c": "2026-01-02"}}
 
 
 def test_stars_in_text_are_no_aliases(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
 A term's value is ``value * exp(sum of the shifts whose levels the deployment has)``: scales start at 1,
 host terms at stated times, and every shift is held to its spread, so that a fit moves little that the
 measurements do not speak about. ``catalogs/calibration/kernel_priors.yaml`` states the terms,
-``kernel_fitted.yaml`` what a fit found.
+``kernel_fitted.json`` what a fit found.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ HOST_TERMS = (
 REQUEST_TERMS = ("admission_s", "delivery_steps")
 TERMS = (*COMPONENTS, *HOST_TERMS, *REQUEST_TERMS)
 FAMILY = {"quantised": "quantised", "plain": "plain", "experts": "expert"}
-PRIORS, FITTED = "kernel_priors.yaml", "kernel_fitted.yaml"
+PRIORS, FITTED = "kernel_priors.yaml", "kernel_fitted.json"
 
 
 class _CorrectionDocument(BaseModel):
@@ -74,7 +74,7 @@ class KernelPriors(_CorrectionDocument):
 
 
 class KernelFitted(_CorrectionDocument):
-    """``kernel_fitted.yaml``: shifts, and quantiles of log(measured / predicted) on left-out models."""
+    """``kernel_fitted.json``: shifts, and quantiles of log(measured / predicted) on left-out models."""
 
     schema_version: int
     provenance: FactorProvenance

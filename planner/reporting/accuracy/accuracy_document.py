@@ -94,7 +94,7 @@ _METHOD = (
     "so mean TTFT and TPOT are weighted sums of step times, and the fit works on them exactly.",
     "Factors are bounded by physics and shared along a hierarchy (all, engine, GPU generation, "
     "weight format, pairs of these); priors.yaml states each factor's bounds, prior and source, "
-    "fitted.yaml what the measurements moved. No factor knows a model by name.",
+    "fitted.json what the measurements moved. No factor knows a model by name.",
     "Prior values and unrecorded conditions (KV precision, spread of lengths) were set with these "
     "measurements in sight, so left-out errors are a little kinder than a blind test would be.",
     "Rows whose table entry doubts how they were measured (Qwen3-235B on vLLM, whose TPOT hardly depends "
