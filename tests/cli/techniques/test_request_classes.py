@@ -128,9 +128,38 @@ def test_simulate_knows_the_class_of_every_request(run, folder):
     assert classes.count("chat") / len(classes) == pytest.approx(20 / 26, abs=0.03)
 
 
-def test_a_trace_does_not_say_which_class_a_request_is_of(run):
-    words = ("simulate", "vllm.yaml", "--plan", "vllm.json", "--trace", "azure_code_2023")
-    assert "do not say which class they are of" in run(*words, expected=2)
+def trace_of(folder, rows, name="recorded.csv"):
+    path = folder / name
+    lines = ["arrival_s,prompt_tokens,output_tokens,request_class", *rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_a_trace_that_says_no_class_or_another_is_refused(run, tmp_path):
+    words = ("simulate", "vllm.yaml", "--plan", "vllm.json", "--trace")
+    assert "does not say which class" in run(*words, "azure_code_2023", expected=2)
+    wrong = trace_of(tmp_path, ["0,100,10,chat", "1,100,10,digset"])
+    said = run(*words, wrong, expected=2)
+    assert "recorded.csv, request 2" in said
+    assert "did you mean 'digest'?" in said
+    empty = trace_of(tmp_path, ["0,100,10,chat", "1,100,10,"], "empty.csv")
+    assert "a request is of no class" in run(*words, empty, expected=2)
+    alone = trace_of(tmp_path, ["0,100,10,chat", "1,100,10,chat"], "alone.csv")
+    assert "no request of class 'digest'" in run(*words, alone, expected=2)
+
+
+def test_a_trace_with_a_column_of_classes_is_simulated_by_priority(run, tmp_path):
+    rows = [
+        f"{k / 40:.4f},{600 if k % 4 else 6000},{200 if k % 4 else 400},{'chat' if k % 4 else 'digest'}"
+        for k in range(2000)
+    ]
+    words = ("simulate", "vllm.yaml", "--plan", "vllm.json", "--trace", trace_of(tmp_path, rows))
+    requests = tmp_path / "requests.csv"
+    run(*words, "--requests", str(requests))
+    with open(requests, encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    named = [row["request_class"] for row in found]
+    assert named.count("chat") == 3 * named.count("digest") == 1500
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
@@ -156,9 +185,10 @@ def test_the_load_test_has_a_client_for_each_class_at_once(run, folder, engine):
     assert rates[0] / rates[1] == pytest.approx(20 / 6, rel=2e-3)
     lasts = [int(value(c, "--num-prompts")) / r for c, r in zip((chat, digest), rates, strict=True)]
     assert lasts[0] == pytest.approx(lasts[1], rel=0.01)
-    # bursts of CV 2, of which a class has a random part: CV^2 - 1 shrinks by its share
-    cv2 = 1 + 20 / 26 * 3
-    assert float(value(chat, "--burstiness")) == pytest.approx(1 / cv2, rel=1e-3)
+    # bursts of CV 2, of which a replica and a class each have a random part: CV^2 - 1 shrinks by their share
+    more = [1 / float(value(c, "--burstiness")) - 1 for c in (chat, digest)]
+    assert more[0] / more[1] == pytest.approx(20 / 6, rel=5e-3)
+    assert 0 < more[0] < 20 / 26 * 3
     assert "ttft_p99 at most 1 s" in text
     assert "e2e_p95 at most 300 s" in text.replace("5 min", "300 s")
 
