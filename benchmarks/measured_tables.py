@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from benchmarks.drafted_runs import mark_drafted
+
 TABLES = Path(__file__).parents[1] / "catalogs" / "calibration"
 INFERENCEX = "InferenceX (Apache-2.0)"
 SERVING = "public closed-loop serving runs, InferenceX style (Apache-2.0)"
@@ -204,15 +206,17 @@ def _add_serving(path: Path) -> None:
     with target.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         columns, rows = list(reader.fieldnames or ()), list(reader)
-    names = [
-        name
-        for name in columns
-        if name not in ("repeats", "weight", "source", "note", "ttft_ms", "tpot_ms")
-    ]
+    if "speculative" not in columns:
+        columns.insert(columns.index("weights") + 1, "speculative")
+    told = ("repeats", "weight", "source", "note", "speculative", "ttft_ms", "tpot_ms")
+    names = [name for name in columns if name not in told]
     known = {tuple(row[name] for name in names) for row in rows}
     for row in _read(path):
         if tuple(row.get(name, "") for name in names) not in known:
             rows.append(row | {"repeats": "1", "weight": "1", "source": SERVING, "note": ""})
+    for row in rows:
+        row.setdefault("speculative", "")
+    mark_drafted(rows, list(_read(TABLES / "percentile_points.csv")), ENGINES)
     rows.sort(key=lambda row: (row["model"], row["gpu"], row["engine"]))
     _write("serving_points.csv", columns, rows)
 

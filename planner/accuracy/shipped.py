@@ -65,6 +65,7 @@ def fit_shipped(catalog: Catalog, settings: FitSettings | None = None) -> Shippe
     """Fit the shipped table and cross-validate; takes minutes.
 
     Runs of ``DOUBTED`` weight are left out: groups weigh alike, so that a lone one would count as a sweep.
+    So are runs with speculative decoding, whose tokens a step nobody recorded.
     Raises CatalogError when a row of the table cannot be used.
     """
     folder = catalog.root / "calibration"
@@ -184,7 +185,8 @@ def _samples(path: Path, catalog: Catalog, calibration: Calibration) -> list[Sam
     bad = next((row for row in table.rows if row.error), None)
     if bad is not None:
         raise CatalogError(bad.error or "bad row", where=f"{path}:{bad.line}")
-    samples, failures = samples_of(undoubted(table.points), catalog, calibration)
+    points = [point for point in undoubted(table.points) if not point.speculative]
+    samples, failures = samples_of(points, catalog, calibration)
     if failures:
         raise CatalogError(
             "a measured row cannot be simulated", where=str(path), found=failures[0][1]

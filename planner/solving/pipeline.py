@@ -15,7 +15,7 @@ from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
 from planner.solving.latency_ends import with_ends
 from planner.solving.operating import operating
-from planner.solving.options import Progress, SolveOptions
+from planner.solving.options import Progress, SolveOptions, must_have_prices
 from planner.solving.scenario_program import frame
 from planner.solving.stages import (
     Decided,
@@ -44,12 +44,13 @@ def solve_scenario(
 
     ``sized``: candidates remembered between solves. ``for_cost``: only what the fleet is and costs is read,
     so that deployments that cost more need not be sized. Raises InputError for names and files that do not
-    exist, SolverError when the solver fails.
+    exist and for a day before every price, SolverError when the solver fails.
     """
     progress("sizing candidates")
     store = sources.known.solutions
     proved = store.of(scenario.model_dump_json()) if store else None
     sources, offers = replace(sources, proved=proved), sources.offers(scenario)
+    must_have_prices(effort.as_of, (*sources.catalog.offers(), *offers))
     decided = None
     if for_cost and effort.verify == "none" and not effort.rivals:
         decided = cheapest_alone(scenario, offers, sources, effort)

@@ -93,3 +93,18 @@ def test_errors_name_lines_and_no_file_of_the_server(server):
     assert "line 1, rate: the field 'rate' is required" in said
     assert "line 1, slo: the field 'slo' is required" in said
     assert "scenario.yaml" not in said
+
+
+def test_an_argument_that_a_tool_does_not_have_is_refused(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError) as raised:
+        call(server, "memory", model="Qwen/Qwen3-8B", tensor_paralel=2)
+    said = str(raised.value)
+    assert "memory takes no argument 'tensor_paralel'" in said
+    assert "concurrency" in said
+    assert "did you mean 'tensor_parallel'?" in said
+    with pytest.raises(ToolError, match="takes no argument 'budget'"):
+        call(server, "check", scenario=SCENARIO, budget=3)
+    with pytest.raises(ToolError, match="nknown tool"):
+        call(server, "plan", scenario=SCENARIO)
