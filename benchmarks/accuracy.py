@@ -37,6 +37,7 @@ from planner.accuracy.memory_facts import memory_accuracy, memory_accuracy_markd
 from planner.accuracy.points import read_points
 from planner.accuracy.pools.errors import pool_runs
 from planner.accuracy.published.records import promises
+from planner.accuracy.published.runs import published_runs
 from planner.accuracy.shipped import ShippedFit, fit_shipped, fitted_file
 from planner.accuracy.validation import Predictor
 from planner.accuracy.vendor_fit import LAYERS, VendorFit, fit_vendor
@@ -47,7 +48,11 @@ from planner.performance.kernels.correction import FITTED
 from planner.reporting.accuracy.accuracy_document import accuracy_document
 from planner.reporting.accuracy.accuracy_kernels import kernels_section
 from planner.reporting.accuracy.accuracy_pools import pools_section
-from planner.reporting.accuracy.accuracy_published import margins_section, published_section
+from planner.reporting.accuracy.accuracy_published import (
+    margins_section,
+    published_section,
+    runs_section,
+)
 from planner.reporting.charts import canvas
 from planner.reporting.document import Document, Figure, Section
 from planner.reporting.formats import markdown
@@ -128,6 +133,7 @@ def shipped_sections(catalog: Catalog) -> tuple[Section, ...]:
     return (
         margins_section(errors),
         published_section(promises(catalog, calibration)),
+        runs_section(published_runs(catalog, calibration)),
         pools_section(runs, left_out_pools()),
     )
 

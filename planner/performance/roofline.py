@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from planner.performance.steps import Number, StepBatch, StepTimes
 
 
@@ -232,15 +235,23 @@ def expert_hits(loads: Loads, factors: Factors, tokens: Number) -> tuple[Number,
     """Return the share of a rank's experts hit by ``tokens``, and the slowest rank's excess.
 
     Balanced routing hits ``1 - (1 - k/E)**n``; skewed routing behaves like ``n**skew`` tokens, and
-    one token always hits k. The excess over the mean rank shrinks with the routed rows per rank,
-    as the maximum of random counts does: ``1 + imbalance * sqrt((r - 1) / (r + rows))``.
+    one token always hits k: fewer than one a pipeline stage are one that passes stage by stage. The
+    excess over the mean rank shrinks with the routed rows per rank, as the maximum of random counts
+    does: ``1 + imbalance * sqrt((r - 1) / (r + rows))``.
     """
     share = loads.experts_per_token / loads.experts
-    hit = 1.0 - (1.0 - share) ** (tokens**factors.expert_skew)
+    hit = 1.0 - (1.0 - share) ** (_at_least_one(tokens) ** factors.expert_skew)
     rows = tokens * loads.experts_per_token
     others = loads.expert_ranks - 1.0
     excess = factors.rank_imbalance * (others / (loads.expert_ranks + rows)) ** 0.5
     return hit, 1.0 + excess
+
+
+def _at_least_one(tokens: Number) -> Number:
+    if isinstance(tokens, np.ndarray):
+        many: NDArray[np.float64] = np.maximum(tokens, 1.0)
+        return many
+    return max(tokens, 1.0)
 
 
 def _ranks_with_prompts(w: Loads, batch: StepBatch) -> Number:

@@ -89,6 +89,14 @@ def test_no_decode_step_beats_reading_the_active_weights_and_kv(
     assert float(steps_of(deployment).step_seconds(decode(float(n), float(context)))) >= floor
 
 
+def test_one_token_in_two_pipeline_stages_reads_as_many_experts_as_in_one() -> None:
+    """Half a token a stage was priced as half of its experts, 4 % below the floor."""
+    deployment = built("deepseek-ai/DeepSeek-V3", "rtx-4090", "tensorrt-llm", "bf16", pp=2)
+    assert float(steps_of(deployment).step_seconds(decode(1.0, 1.0))) >= floors(deployment).tpot_s(
+        0.0
+    )
+
+
 @PROPERTY
 @given(deployments, st.integers(1, 32_000))
 def test_no_prompt_beats_its_flops_at_peak(deployment: Deployment, tokens: int) -> None:

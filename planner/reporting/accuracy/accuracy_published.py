@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from planner.accuracy.margin_fit import GradeErrors
 from planner.accuracy.published.records import FLAGGED_ABOVE, Promise
+from planner.accuracy.published.runs import MISSED_BEYOND, PublishedRun
 from planner.reporting import rounding
 from planner.reporting.document import Column, Paragraph, Quantity, Section, Table, Value
 
@@ -98,4 +99,67 @@ def published_section(promised: Sequence[Promise]) -> Section:
                 note="; ".join(dict.fromkeys(p.record.source for p in promised)),
             ),
         ),
+    )
+
+
+def runs_section(runs: Sequence[PublishedRun]) -> Section:
+    """Runs that others published beside what is predicted of them, the misses too."""
+    missed = sum(run.missed for run in runs)
+    by_grade = [
+        f"{sum(not run.missed for run in own)} of {len(own)} {grade}"
+        for grade in dict.fromkeys(run.evidence.value for run in runs)
+        for own in [[run for run in runs if run.evidence.value == grade]]
+    ]
+    return Section(
+        "published-runs",
+        "Runs that others published",
+        (
+            Paragraph(
+                f"{len(runs)} runs of engine makers, clouds and users whose conditions are published; "
+                f"nothing is fitted to them. {len(runs) - missed} lie within {MISSED_BEYOND:g} times either "
+                f"way ({', '.join(by_grade)}). Above 1 the planner promises more than was measured."
+            ),
+            Table(
+                "published-runs",
+                "Predictions beside published runs",
+                (
+                    Column("model", "Model"),
+                    Column("gpu", "GPU"),
+                    Column("engine", "Engine"),
+                    Column("weights", "Weights"),
+                    Column("gpus", "GPUs", Quantity.COUNT),
+                    Column("lengths", "Prompt + output"),
+                    Column("load", "Load"),
+                    Column("figure", "Figure"),
+                    Column("published", "Published", Quantity.NUMBER),
+                    Column("predicted", "Predicted", Quantity.NUMBER),
+                    Column("speed", "Predicted / published speed", Quantity.NUMBER),
+                    Column("grade", "Grade"),
+                    Column("note", "Note"),
+                ),
+                tuple(_run_row(run) for run in runs),
+                note="; ".join(dict.fromkeys(run.point.source for run in runs)),
+            ),
+        ),
+    )
+
+
+def _run_row(run: PublishedRun) -> tuple[Value, ...]:
+    point = run.point
+    scale = 1e3 if run.measure.name.endswith("_ms") else 1.0
+    closed = point.load.value == "closed"
+    return (
+        point.model,
+        point.gpu,
+        point.engine,
+        point.weights,
+        point.gpus,
+        f"{point.prompt_tokens} + {point.output_tokens}",
+        f"{point.concurrency} in flight" if closed else f"{point.requests} at once",
+        run.measure.name,
+        run.published * scale,
+        run.predicted * scale,
+        run.speed,
+        run.evidence.value,
+        ("missed: " if run.missed else "") + run.note if run.note or run.missed else None,
     )
