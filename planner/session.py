@@ -11,6 +11,7 @@ from pathlib import Path
 from planner import cache_folder
 from planner.assembly.write import assemble
 from planner.catalog.store import Catalog, load_catalog
+from planner.collection import collecting_seldom
 from planner.errors import InputError
 from planner.fleet.candidates.known import MOST_STATES, Known
 from planner.fleet.program.solutions import SolutionStore
@@ -103,6 +104,7 @@ class Session:
         """Raise InputError when the scenario names what the catalogs do not have."""
         check_names(scenario, self.catalog)
 
+    @collecting_seldom()
     def solve(
         self,
         question: Scenario | str | Path,

@@ -21,11 +21,11 @@ import click
 
 from planner import cache_folder
 from planner.cli.shared.notes import loud, note, quiet_option, with_quiet
+from planner.collection import COLLECT_AFTER
 from planner.errors import PlannerError, ScenarioErrors, ScenarioWarning, nearest
 from planner.other_package import packages_mixed
 from planner.reporting.files import announcing
 
-COLLECT_AFTER = 1_000_000  # new objects, not 700: a solve makes fewer, and few of them in circles
 LONG_RUNNING = ("serve", "mcp")
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {

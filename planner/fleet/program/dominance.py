@@ -218,6 +218,8 @@ def _undercuts(problem: Problem, rival: NodeOffer, o: NodeOffer, groups: set[int
     if rival.key == o.key or o.gpus_per_node % rival.gpus_per_node:
         return False
     times = o.gpus_per_node // rival.gpus_per_node
+    if times * rival.usd_per_hour > o.usd_per_hour + EQUAL * o.usd_per_hour:
+        return False
     if times > 1 and not (
         rival.gpus_per_node >= max(groups) and nested(groups, (Shape.of(rival), Shape.of(o)))
     ):
@@ -226,7 +228,7 @@ def _undercuts(problem: Problem, rival: NodeOffer, o: NodeOffer, groups: set[int
         (c.per_node.get(rival.key, 0.0), c.per_node.get(o.key, 0.0)) for c in problem.limits.caps
     ]
     pairs = [(rival.usd_per_hour, o.usd_per_hour), (rival.power_kw, o.power_kw), *counted]
-    if any(times * mine > theirs + EQUAL * theirs for mine, theirs in pairs):
+    if any(times * mine > theirs + EQUAL * theirs for mine, theirs in pairs[1:]):
         return False
     same = times == 1 and all(mine == theirs for mine, theirs in pairs) and o.max_nodes is None
     return not same or rival.key < o.key
