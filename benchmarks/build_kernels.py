@@ -24,11 +24,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.kernel_operations import (
+    FUSED,
     OPERATIONS,
     Arrays,
+    Bools,
     Floats,
     MeasuredColumns,
     TabledOperation,
+    convolves,
 )
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.kernels.modules import MODULE_KEYS, module_key
@@ -181,17 +184,23 @@ def _cell(rows: MeasuredColumns, name: str) -> str | int:
 def _summed(
     columns: MeasuredColumns, point: NDArray[np.int64]
 ) -> tuple[MeasuredColumns, NDArray[np.int64]]:
-    """Add a module's kernels: the convolution, and the fastest recurrence."""
+    """Add a module's kernels: the convolution and the fastest recurrence, or one that does both."""
     names = columns.words["kernel_source"]
-    is_convolution = np.array([name.startswith("causal_conv") for name in names])
-    convolution = is_convolution[columns.values["kernel_source"]]
+    fused = np.array([name in FUSED for name in names])[columns.values["kernel_source"]]
+    convolution = convolves(columns)
     total = np.zeros(point.max() + 1)
-    for part in (convolution, ~convolution):
-        best = np.full(point.max() + 1, np.inf)
-        np.minimum.at(best, point[part], columns.ns[part])
-        total += best
+    for part in (convolution, ~convolution & ~fused):
+        total += _fastest(part, columns, point)
+    total = np.minimum(total, _fastest(fused, columns, point))
     good = np.isfinite(total[point])
     return MeasuredColumns(columns.values, columns.words, total[point]).take(good), point[good]
+
+
+def _fastest(part: Bools, columns: MeasuredColumns, point: NDArray[np.int64]) -> Floats:
+    """The least latency of the kernels of ``part`` by point, infinite where none was measured [ns]."""
+    best = np.full(point.max() + 1, np.inf)
+    np.minimum.at(best, point[part], columns.ns[part])
+    return best
 
 
 def _version_rank(columns: MeasuredColumns) -> NDArray[np.int64]:
@@ -207,17 +216,41 @@ def _grid(operation: TabledOperation, at: list[NDArray[np.int64]], ns: Floats) -
             return None
         return _along(at[0], ns, operation.axes[0][1], operation.rise[0])
     (_, outer), (_, inner) = operation.axes
-    lines = {}
+    lines, ends = {}, {}
     for value in np.unique(at[0]):
         own = at[0] == value
         if own.sum() >= 3:
             lines[int(value)] = np.exp(_along(at[1][own], ns[own], inner, operation.rise[1]))
+            ends[int(value)] = int(at[1][own].max())
     if not lines:
         return None
     known = np.array(sorted(lines))
     stack = np.array([lines[value] for value in known])
+    lasts = [ends[int(value)] for value in known]
+    stack = _beyond(stack, known, np.array(inner), lasts, operation.rise[0])
     each = [_along(known, stack[:, j], outer, operation.rise[0]) for j in range(len(inner))]
     return np.array(each).T
+
+
+def _beyond(
+    stack: Floats,
+    known: NDArray[np.int64],
+    inner: NDArray[np.int64],
+    lasts: Sequence[int],
+    rise: float,
+) -> Floats:
+    """Lines that end early, no slower beyond their end than the line before at as much work.
+
+    Large batches were measured on short contexts alone, where latency hardly depends on the context:
+    that it then grows in proportion is an upper bound, and so is ``rise`` with the sequences.
+    """
+    result = stack.copy()
+    for i in range(1, len(known)):
+        beyond = inner > lasts[i]
+        grown = result[i - 1] * (known[i] / known[i - 1]) ** rise
+        least = np.exp(np.interp(np.log(lasts[i]), np.log(inner), np.log(result[i])))
+        result[i, beyond] = np.maximum(np.minimum(result[i], grown), least)[beyond]
+    return result
 
 
 def _along(at: NDArray[np.int64], ns: Floats, ladder: Iterable[int], rise: float) -> Floats:

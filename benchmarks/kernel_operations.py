@@ -27,6 +27,7 @@ PROMPT_BATCHES = (1, 4, 16)
 MESSAGES = tuple(2**i for i in range(8, 28))
 ROUTING = "power_law_1.01"  # beyond a node's ranks, engines move experts until ranks are level
 WIDEST_SPREAD = 64
+FUSED = ("fused_kda_decode", "kda_fused_decode", "fused_kda_decode_mtp_dspark")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class TabledOperation:
     rise: exponent with which latency continues beyond the last measured value of each axis.
     shared: engines run the same kernels, the fastest table holds for all. peers: on GPUs
     joined by PCIe alone the fastest of all engines and versions holds: of the machines that measured
-    them, some let GPUs reach their peers.
+    them, some let GPUs reach their peers. total: kernels of a module are added up (``FUSED`` names
+    those that do the work of all).
     """
 
     table: str
@@ -70,6 +72,14 @@ class TabledOperation:
     peers: bool = False
     keep: Callable[[MeasuredColumns], Bools] | None = None
     total: bool = False
+
+
+def convolves(c: MeasuredColumns) -> Bools:
+    """Rows of a convolution that is a kernel of its own."""
+    names = c.words["kernel_source"]
+    known = np.array([name.startswith("causal_conv") for name in names])
+    found: Bools = known[c.values["kernel_source"]]
+    return found
 
 
 def _decode(c: MeasuredColumns) -> Bools:
@@ -88,6 +98,18 @@ def _routing(c: MeasuredColumns) -> Bools:
     )
     chosen: Bools = np.logical_and(narrow, likely)
     return chosen
+
+
+def _not_context(c: MeasuredColumns) -> Bools:
+    return ~_context(c)
+
+
+def _prompt_recurrence(c: MeasuredColumns) -> Bools:
+    return _context(c) & ~convolves(c)
+
+
+def _prompt_convolution(c: MeasuredColumns) -> Bools:
+    return _context(c) & convolves(c)
 
 
 def _half(c: MeasuredColumns) -> Bools:
@@ -112,6 +134,7 @@ _MOE = (
     "moe_ep_size",
 )
 _RECURRENT = ("num_k_heads", "num_v_heads", "d_model")
+_PROMPTS = (("batch_size", PROMPT_BATCHES), ("seq_len", PROMPTS))
 _BY_TOKENS = (("num_tokens", FEW_TOKENS),)
 
 
@@ -164,6 +187,27 @@ OPERATIONS: tuple[TabledOperation, ...] = (
     ),
     TabledOperation(
         "gdn", "prompt_gdn", _RECURRENT, _BY_TOKENS, (1.0,), shared=True, keep=_context, total=True
+    ),
+    TabledOperation(
+        "kda",
+        "decode_kda",
+        ("num_v_heads", "seq_len"),
+        (("batch_size", BATCHES),),
+        (1.0,),
+        keep=_not_context,
+        total=True,
+    ),
+    TabledOperation(
+        "kda", "prompt_kda", ("num_v_heads",), _PROMPTS, (1.0, 1.0), keep=_prompt_recurrence
+    ),
+    TabledOperation(
+        "kda",
+        "prompt_kda_convolution",
+        ("num_v_heads",),
+        _PROMPTS,
+        (1.0, 1.0),
+        shared=True,
+        keep=_prompt_convolution,
     ),
     TabledOperation(
         "custom_allreduce",

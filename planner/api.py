@@ -174,6 +174,7 @@ def report(
     """
     from planner.findings.gather import gather
     from planner.reporting.files import send
+    from planner.reporting.output import Output
     from planner.reporting.plan.deliver_plan import write_findings
     from planner.solving.side_questions import SideQuestions
 
@@ -187,7 +188,7 @@ def report(
     solve_variant = None if quick else session.solver_of_variants(brief, for_cost=True)
     questions = SideQuestions(brief)
     findings = gather(plan, session.catalog, session.factors, solve_variant, questions)
-    write_findings(findings, style, str(path), table=table)
+    write_findings(findings, Output(style, str(path), table))
     return plan
 
 

@@ -16,6 +16,7 @@ from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.known import MOST_STATES, Known
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.program.solver import solver_version
+from planner.fleet.sources import Sources
 from planner.performance.factors import Calibration, load_calibration
 from planner.plan.schema import Plan, holds_plan, read_plan
 from planner.scenario.changes import FieldChange
@@ -128,12 +129,9 @@ class Session:
         try:
             solved = solve_scenario(
                 question,
-                self.catalog,
-                self.factors,
+                Sources(self.catalog, self.factors, base, self.known),
                 self.options,
-                base=base,
                 sized=sized,
-                known=self.known,
                 progress=progress,
                 for_cost=for_cost,
             )

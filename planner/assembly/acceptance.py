@@ -16,6 +16,7 @@ from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE, Task
 from planner.serving.placed import Placed
+from planner.serving.split_arrivals import SplitArrivals, replica_cv
 from planner.solving.operating import served_by
 from planner.solving.stages import Decided
 from planner.workload.lengths import JointLengths
@@ -105,7 +106,7 @@ def _limits(
     worse = derating(c.steps, service.assurance, c.prefill.steps if c.prefill else None)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate_qps, c.prefill)
     lengths = JointLengths(np.array([prompt]), np.array([output]))
-    cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
+    cv, share = replica_cv(service, rate_qps), service.assumptions.prefix_hit_share
     slower = worse.slowed_replicas(placed)
     if slower.keeps_up(lengths, rate_qps, cv, share):
         point = slower.point(lengths, service.slo, rate_qps, cv, share)
@@ -126,7 +127,7 @@ def _command(
     """``vllm bench serve`` against the endpoint that every engine has for the task."""
     cached = round(service.assumptions.prefix_hit_share * prompt)
     percentiles = sorted({99.0, *(t.percentile for t in service.slo.targets)})
-    cv = service.arrivals.cv
+    cv = SplitArrivals.of(service).calls_cv(rate_qps)
     words = [
         *("vllm", "bench", "serve", *CLIENTS[service.task]),
         *("--base-url", "http://REPLICA:8000", "--model", model),

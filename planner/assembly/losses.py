@@ -12,6 +12,7 @@ from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import NodeCount, ServicePlan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
+from planner.serving.split_arrivals import replica_cv
 from planner.solving.operating import served_by
 from planner.solving.stages import Decided
 
@@ -81,7 +82,7 @@ def _at_rate(
     if rate <= group.capacity_qps:
         return "holds", {}
     c, share = decided.by_key[group.key(service.name)], service.assumptions.prefix_hit_share
-    cv, slo = service.prompts_cv, service.slo
+    cv, slo = replica_cv(service, rate), service.slo
     lengths = served_by(decided, service, c.key)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate, c.prefill)
     if not placed.keeps_up(lengths, rate, cv, share):

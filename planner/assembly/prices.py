@@ -70,6 +70,8 @@ def offer_doubts(offer: Offer, count: int, as_of: str | None) -> Iterator[str]:
         days = (date.fromisoformat(as_of) - date.fromisoformat(offer.as_of)).days
         if days > OLD_DAYS:
             yield f"its price is of {offer.as_of}, {counted(days, 'day')} before {as_of}"
+        elif days < 0:
+            yield f"its price is of {offer.as_of}, after {as_of}, so it may not have been known then"
     if offer.gpu_count == 1 and count > 1 and offer.tier != HYPERSCALER:
         yield f"quote needed: the price of a single GPU is used for {count}"
     if offer.obtainability:

@@ -17,6 +17,7 @@ from planner.batches.workers import run
 from planner.catalog.store import load_catalog
 from planner.reporting.deliver import write_document
 from planner.reporting.formats.parquet import write_parquet
+from planner.reporting.output import Output
 from planner.reporting.studies.batch_document import batch_document
 from planner.version import package_version
 
@@ -113,7 +114,7 @@ def fingerprint(options: BatchOptions) -> str:
 
 def _summarise(result: BatchResult, parquet: bool) -> None:
     document = batch_document(result.rows, result.counts, COLUMNS)
-    write_document(document, "csv", str(result.folder / "rows.csv"), table="rows")
-    write_document(document, "html", str(result.folder / "summary.html"), table="rows")
+    write_document(document, Output("csv", str(result.folder / "rows.csv"), "rows"))
+    write_document(document, Output("html", str(result.folder / "summary.html")))
     if parquet:
         write_parquet(result.folder / "rows.parquet", document.tables()["rows"])

@@ -9,17 +9,17 @@ import click
 from planner.cli.shared.measured import read_measured, setting_of, setting_options
 from planner.cli.shared.numbers import FiniteRange
 from planner.cli.shared.options import catalog_options
-from planner.cli.shared.output_options import format_option
-from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
+from planner.cli.shared.output_options import result_options
+from planner.cli.shared.paths import PIPED_FILE
 from planner.cli.shared.progress import counting, progress, say_stopped
+from planner.reporting.output import Output
 
 NOTHING_USABLE = 2
 
 
 @click.command(name="accuracy")
 @click.argument("points", type=PIPED_FILE)
-@format_option("table", "json", "md", text="Output format.")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to this file.")
+@result_options("table", "json", "md")
 @click.option(
     "--level",
     type=FiniteRange(0.1, 0.99),
@@ -31,8 +31,7 @@ NOTHING_USABLE = 2
 @catalog_options
 def command(
     points: str,
-    style: str,
-    output: str | None,
+    output: Output,
     level: float,
     catalogs: str | None,
     calibration: str | None,
@@ -93,7 +92,7 @@ def command(
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
     document = validation_document(result)
-    write_document(document, style, output, table="groups", data=lambda: validation_json(result))
+    write_document(document, output, data=lambda: validation_json(result))
     if result.stopped:
         return say_stopped()
     return 0 if result.summary else NOTHING_USABLE

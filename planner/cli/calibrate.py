@@ -52,6 +52,7 @@ def command(
     from planner.reporting.accuracy.accuracy_calibration import calibration_document
     from planner.reporting.deliver import write_document
     from planner.reporting.files import write_file
+    from planner.reporting.output import Output
 
     setting = setting_of(given)
     measured = [point for path in points for point in _read(Path(path), setting)]
@@ -62,7 +63,7 @@ def command(
         what = f"{point.model} on {point.gpu} at {point.concurrency}"
         click.echo(f"left out: {what}: {'; '.join(reason.splitlines())}", err=True)
     write_file(output, dump_fitted(fit.file))
-    write_document(calibration_document(fit, output), "table", None, table="learned")
+    write_document(calibration_document(fit, output), Output("table"))
     return 0
 
 

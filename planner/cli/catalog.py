@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from planner.cli.shared.output_options import output_options
+from planner.cli.shared.output_options import listing_options
 from planner.cli.subcommands.catalog_prices import prices
 from planner.errors import InputError, nearest
+from planner.reporting.output import Output
 
 if TYPE_CHECKING:
     from planner.catalog.store import Catalog
@@ -36,9 +37,6 @@ def command() -> None:
     """
 
 
-_options = output_options("table", "json", "csv", "md")
-
-
 def _listing(
     name: str,
     summary: str,
@@ -61,12 +59,11 @@ def _listing(
         default=None,
         help=f"Show at most this many, 0 for all [default: {limit or 'all'} as a table, else all].",
     )
-    @_options
+    @listing_options
     def list_entries(
         words: tuple[str, ...],
         limit: int | None,
-        style: str,
-        output: str | None,
+        output: Output,
         catalogs: str | None,
     ) -> None:
         from planner.catalog.store import load_catalog
@@ -75,11 +72,11 @@ def _listing(
 
         catalog = load_catalog(catalogs)
         found = _matching(entries(catalog), text, words)
-        if limit is None and style == "table":
+        if limit is None and output.format == "table":
             limit = default_limit
         shown = [resolve(catalog, entry) for entry in found]
         table = getattr(catalog_tables, f"{name}_table")(shown)
-        write_listing(_cut(table, limit), style, output)
+        write_listing(_cut(table, limit), output)
 
     default_limit = limit
     help_text = f"{summary}\n\n\b\nExamples:\n  planner catalog {name} {example}"
@@ -169,8 +166,8 @@ command.add_command(prices)
 
 @command.command()
 @click.argument("name")
-@_options
-def show(name: str, style: str, output: str | None, catalogs: str | None) -> None:
+@listing_options
+def show(name: str, output: Output, catalogs: str | None) -> None:
     """Show everything known about one GPU, model or engine ("vllm", "vllm 0.12").
 
     NAME may also be a config.json, or the folder that holds one.
@@ -185,10 +182,10 @@ def show(name: str, style: str, output: str | None, catalogs: str | None) -> Non
     from planner.reporting.listing import write_listing
 
     details = _details(load_catalog(catalogs), name)
-    if style == "json":
-        send(as_json({"name": details.name, **details.facts}), output)
+    if output.format == "json":
+        send(as_json({"name": details.name, **details.facts}), output.file)
     else:
-        write_listing(details.table(), style, output)
+        write_listing(details.table(), output)
 
 
 def _details(catalog: Catalog, name: str) -> Details:

@@ -8,6 +8,7 @@ from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
 from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import counting, progress, say_stopped
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
@@ -35,9 +36,7 @@ def command(
     vary: tuple[str, ...],
     jobs: int | None,
     catalogs: str | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     calibration: str | None,
     options: SolveOptions,
 ) -> int:
@@ -58,7 +57,7 @@ def command(
     from planner.session import Session
 
     axes = axes_of(vary)
-    prepare(style, output)
+    prepare(output)
     session = Session.open(catalogs, calibration, options, changes)
     question = session.read(scenario)
     with progress() as report, solving_ahead(session, jobs or cores()) as solve:
@@ -68,9 +67,7 @@ def command(
     document, winner = comparison_document(comparison), comparison.winner
     write_document(
         document,
-        style,
         output,
-        table=table,
         data=lambda: {
             "scenario": question.name,
             "axes": list(comparison.axes),

@@ -12,6 +12,7 @@ from planner.cli.shared.options import catalog_options, jobs_option, solve_optio
 from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import counting, progress
 from planner.errors import InputError
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
@@ -46,9 +47,7 @@ def command(
     wants_parts: bool,
     jobs: int | None,
     catalogs: str | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     calibration: str | None,
     options: SolveOptions,
 ) -> int:
@@ -73,7 +72,7 @@ def command(
     from planner.session import Session
 
     allowed = None if limit is None else _share(limit)
-    prepare(style, output)
+    prepare(output)
     session = Session.open(catalogs, calibration, options)
     with progress() as report:
         report(f"reading {old}")
@@ -88,9 +87,7 @@ def command(
     document = difference_document(difference, parts)
     write_document(
         document,
-        style,
         output,
-        table=table,
         data=lambda: {
             "headline": headline(difference),
             "increase": difference.increase,

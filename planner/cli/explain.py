@@ -10,6 +10,7 @@ from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, solve_options
 from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import progress
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
@@ -23,9 +24,7 @@ from planner.solving.options import SolveOptions
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     catalogs: str | None,
     calibration: str | None,
     options: SolveOptions,
@@ -52,18 +51,16 @@ def command(
     from planner.reporting.tables.derivation_text import page_of_derivations, render_derivations
 
     found = (explained.derivations, explained.beside)
-    if style == "table" and output is None:
+    if output.on_screen:
         from planner.reporting.formats.rich_document import console
 
         console().print(render_derivations(*found))
-    elif style == "table":
-        send(page_of_derivations(*found), output)
+    elif output.format == "table":
+        send(page_of_derivations(*found), output.file)
     else:
         write_document(
             derivation_document(f"How {scenario} is sized", *found),
-            style,
             output,
-            table=table,
             data=lambda: {
                 "derivations": [asdict(d) for d in explained.derivations],
                 "beside": [asdict(b) for b in explained.beside],

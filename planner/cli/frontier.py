@@ -17,6 +17,7 @@ from planner.cli.shared.options import (
 from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import progress, say_stopped
 from planner.fleet.program.problem import Solver
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import Verify
 
@@ -94,9 +95,7 @@ def command(
     side_limit: float | None,
     catalogs: str | None,
     calibration: str | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
 ) -> int:
     """Price the trade-offs around the cheapest fleet for SCENARIO, by solving it again and again.
 
@@ -142,9 +141,7 @@ def command(
     document = frontier_document(found)
     write_document(
         document,
-        style,
         output,
-        table=table,
         data=lambda: {
             "scenario": question.name,
             **{key: each.records() for key, each in document.tables().items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -142,9 +143,7 @@ def _size(options: dict[str, Any]) -> int:
         lines, notes = started.lines, started.notes
     write_document(
         model_document(result, lines, notes),
-        options["style"],
         options["output"],
-        table=options["table"],
         data=lambda: model_mapping(result, lines, notes),
     )
     return 3 if result.serves is False else 0
@@ -170,12 +169,10 @@ def _check(options: dict[str, Any]) -> int:
         engine=options["engine"],
         engine_version=options["engine_version"],
     )
-    check = check_boot_log(catalog, log, given)
+    check, output = check_boot_log(catalog, log, given), options["output"]
     write_document(
         check_document(check),
-        options["style"],
-        options["output"],
-        table=options["table"] or "parts",
+        replace(output, table=output.table or "parts"),
         data=lambda: check_mapping(check),
     )
     return 0

@@ -8,10 +8,10 @@ import click
 
 from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, jobs_option, solve_options
-from planner.cli.shared.output_options import format_option, table_option
-from planner.cli.shared.paths import OUTPUT_FILE
+from planner.cli.shared.output_options import result_options
 from planner.cli.shared.progress import progress, say_stopped
 from planner.errors import InputError
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
@@ -22,9 +22,11 @@ FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 @click.command(name="report")
 @click.argument("source", metavar="SCENARIO|PLAN.json", type=SCENARIO)
 @set_option
-@format_option(*FORMATS, default="html")
-@table_option("order", "order, totals, ways_to_pay, tornado, sensitivity, replicas, latency, ...")
-@click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file; stdout otherwise.")
+@result_options(
+    *FORMATS,
+    table="order",
+    tables="order, totals, ways_to_pay, tornado, sensitivity, replicas, latency, ...",
+)
 @click.option("--memo", is_flag=True, help="One page for approval instead: html, md or table.")
 @click.option(
     "--quick",
@@ -37,9 +39,7 @@ FORMATS = ("html", "md", "csv", "xlsx", "json", "table")
 def command(
     source: str,
     changes: tuple[FieldChange, ...],
-    style: str,
-    output: str | None,
-    table: str,
+    output: Output,
     memo: bool,
     quick: bool,
     jobs: int | None,
@@ -66,23 +66,23 @@ def command(
     from planner.session import Session
     from planner.solving.side_questions import SideQuestions
 
-    if memo and style not in MEMO_FORMATS:
+    if memo and output.format not in MEMO_FORMATS:
         raise InputError(
             "a memo is no such format",
             where="--memo",
-            found=style,
+            found=output.format,
             allowed=", ".join(MEMO_FORMATS),
         )
-    prepare(style, output)
+    prepare(output)
     kept = replace(options, keeps=True)
     session = Session.open(catalogs, calibration, kept, changes)
     with progress() as report:
         report(f"reading {source}")
         plan = session.plan_of(source, progress=report)
-        if style == "json":
-            send(plan.to_json(), output)
+        if output.format == "json":
+            send(plan.to_json(), output.file)
             return plan.exit_code
-        if quick or (style == "csv" and table not in (ALL_TABLES, *SOLVED_TABLES)):
+        if quick or (output.format == "csv" and output.table not in (ALL_TABLES, *SOLVED_TABLES)):
             findings = gather(plan, session.catalog, session.factors)
         else:
             brief = replace(kept, verify="none", explain=False, ranges=False).beside()
@@ -91,7 +91,7 @@ def command(
             with solving_ahead(session, jobs or cores(), brief) as solve:
                 findings = gather(plan, session.catalog, session.factors, solve, questions)
         report("writing the report")
-        write_findings(findings, style, output, table=table, memo=memo)
+        write_findings(findings, output, memo=memo)
     if findings.stopped or plan.provenance.run.stopped:
         return say_stopped()
     return plan.exit_code

@@ -10,6 +10,7 @@ from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import document_options
 from planner.cli.shared.paths import OUTPUT_FILE, PIPED_FILE
 from planner.cli.shared.progress import progress
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.units import parse_duration_s
 
@@ -109,9 +110,7 @@ def command(
     series_file: str | None,
     catalogs: str | None,
     calibration: str | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
 ) -> int:
     """Simulate the plan of SCENARIO request by request and compare its percentiles with the targets.
 
@@ -171,9 +170,7 @@ def command(
             write_table(make(checks), file)
     write_document(
         simulation_document(checks),
-        style,
         output,
-        table=table,
         data=lambda: simulation_data(checks),
     )
     return 0 if all(c.holds for c in checks.values()) else MISSED

@@ -10,13 +10,12 @@ from planner.cli.shared.names import SCENARIO, set_option
 from planner.cli.shared.options import catalog_options, solve_options
 from planner.cli.shared.output_options import (
     DOCUMENT_FORMATS,
-    format_option,
-    output_option,
-    table_option,
+    result_options,
 )
 from planner.cli.shared.progress import progress, say_stopped
 from planner.errors import OutputError
 from planner.plan.schema import Plan
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
@@ -28,17 +27,18 @@ BRIEF_WIDTH = 100  # columns of a file
 @set_option
 @solve_options(verify="simulate")
 @catalog_options
-@format_option(*DOCUMENT_FORMATS, "xlsx", text="Output format.")
-@table_option("order", "order, totals, cash_by_month, replicas, rejections, ...")
-@output_option
+@result_options(
+    *DOCUMENT_FORMATS,
+    "xlsx",
+    table="order",
+    tables="order, totals, cash_by_month, replicas, rejections, ...",
+)
 @click.option("--brief", is_flag=True, help="Only the decision, in at most 24 lines.")
 def command(
     scenario: str,
     changes: tuple[FieldChange, ...],
     brief: bool,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     catalogs: str | None,
     calibration: str | None,
     options: SolveOptions,
@@ -63,37 +63,37 @@ def command(
             scenario, progress=report
         )
     if brief:
-        _deliver_brief(plan, style, output)
+        _deliver_brief(plan, output)
     else:
-        _deliver(plan, style, output, table)
+        _deliver(plan, output)
     if plan.provenance.run.stopped:
         return say_stopped()
     return plan.exit_code
 
 
-def _deliver(plan: Plan, style: str, output: str | None, table: str) -> None:
-    """Print the plan, or write it to ``output``; ``table``: what CSV carries."""
+def _deliver(plan: Plan, output: Output) -> None:
+    """Print the plan, or write it to a file."""
     from planner.reporting.files import send
 
-    if style == "table" and output is None:
+    if output.on_screen:
         from planner.reporting.formats.rich_document import console
         from planner.reporting.plan.terminal import print_plan
 
         print_plan(plan, console())
-    elif style == "json":
-        send(plan.to_json(), output)
+    elif output.format == "json":
+        send(plan.to_json(), output.file)
     else:
         from planner.findings.schema import Findings
         from planner.reporting.plan.deliver_plan import write_findings
 
-        write_findings(Findings(plan), style, output, table=table)
+        write_findings(Findings(plan), output)
 
 
-def _deliver_brief(plan: Plan, style: str, output: str | None) -> None:
-    """Print the decision alone, or write it to ``output``; OutputError in another style."""
-    if style != "table":
+def _deliver_brief(plan: Plan, output: Output) -> None:
+    """Print the decision alone, or write it to a file; OutputError in another format."""
+    if output.format != "table":
         raise OutputError(
-            "--brief is text", found=f"--format {style}", action="leave out one of them"
+            "--brief is text", found=f"--format {output.format}", action="leave out one of them"
         )
     from rich.console import Console
 
@@ -101,7 +101,7 @@ def _deliver_brief(plan: Plan, style: str, output: str | None) -> None:
     from planner.reporting.plan.brief import brief
     from planner.reporting.plan.terminal import print_brief
 
-    if output is None:
+    if output.file is None:
         print_brief(plan, Console())
     else:
-        write_file(output, "\n".join(brief(plan, BRIEF_WIDTH)) + "\n")
+        write_file(output.file, "\n".join(brief(plan, BRIEF_WIDTH)) + "\n")

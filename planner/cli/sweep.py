@@ -13,6 +13,7 @@ from planner.cli.shared.output_options import document_options
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.cli.shared.progress import counting, progress, say_stopped
 from planner.errors import InputError
+from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import SolveOptions
 
@@ -61,9 +62,7 @@ def command(
     refine: int,
     jobs: int | None,
     catalogs: str | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     chart: str | None,
     calibration: str | None,
     options: SolveOptions,
@@ -97,7 +96,7 @@ def command(
     name, text = next(iter(given.items()))
     axis = axis_named(name, price_of)
     values = read_values(axis, text, steps)
-    prepare(style, output, chart)
+    prepare(output, chart)
     if chart is not None:
         need("matplotlib", "the chart")
     session = Session.open(
@@ -112,9 +111,7 @@ def command(
     document = sweep_document(swept)
     write_document(
         document,
-        style,
         output,
-        table=table,
         data=lambda: {
             "scenario": question.name,
             "axis": axis.name,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from planner.cli.shared.output_options import format_option, output_option, table_option
+from planner.cli.shared.output_options import result_options
 from planner.cli.shared.paths import PIPED_FILE
+from planner.reporting.output import Output
 
 
 @click.group(name="trace")
@@ -22,10 +23,8 @@ def command() -> None:
 
 @command.command(name="describe", short_help="rates, burstiness, lengths, prefix reuse")
 @click.argument("file", type=PIPED_FILE)
-@format_option("table", "json", "md", "csv")
-@table_option("lengths")
-@output_option
-def describe(file: str, style: str, table: str, output: str | None) -> int:
+@result_options("table", "json", "md", "csv", table="lengths")
+def describe(file: str, output: Output) -> int:
     """Describe FILE: a path, or the name of a shipped excerpt.
 
     Prints the peak rates in windows of 1, 10 and 60 s, the burstiness, the quantiles of prompt and
@@ -45,9 +44,7 @@ def describe(file: str, style: str, table: str, output: str | None) -> int:
     statistics = statistics_of(read_trace(file))
     write_document(
         trace_document(statistics),
-        style,
         output,
-        table=table,
         data=lambda: trace_data(statistics),
     )
     return 0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.cache import SizedBefore
-from planner.fleet.offers.admitted import offers_of
 from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.sources import Sources
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
 from planner.solving.cheapest import cheapest_alone
@@ -34,10 +34,8 @@ class Decider:
         effort = replace(self.effort, rivals=0, explain=False, ranges=False)
         return solve_scenario(
             scenario,
-            self.catalog,
-            self.sized.calibration,
+            Sources(self.catalog, self.sized.calibration, self.base),
             effort,
-            base=self.base,
             sized=self.sized,
             progress=progress,
         )
@@ -47,22 +45,13 @@ class Decider:
 
         ``factors``: on the predicted capacity of each kind, known from a simulation.
         """
-        offers = offers_of(scenario, self.catalog, self.base)
-        found = cheapest_alone(
-            scenario,
-            offers,
-            self.catalog,
-            self.sized.calibration,
-            self.effort,
-            self.sized.known,
-            factors=factors,
-        )
+        sized = self.sized
+        sources = Sources(self.catalog, sized.calibration, self.base, sized.known)
+        offers = sources.offers(scenario)
+        found = cheapest_alone(scenario, offers, sources, self.effort, factors)
         if found is not None:
             return found
-        shares = scenario.sharing.gpu
-        framed = frame(
-            scenario, offers, lambda s: self.sized.candidates(s, offers, shares), self.catalog
-        )
+        framed = frame(scenario, offers, sized.sizing(scenario, offers), self.catalog)
         problem = scaled(framed.problem, factors or {})
         return Decided(framed, problem, self.solve(problem))
 

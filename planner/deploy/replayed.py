@@ -51,6 +51,7 @@ from planner.serving.autoscaling.replay import (
     replay,
 )
 from planner.serving.autoscaling.signals import ReplicaSignals, replica_signals
+from planner.serving.split_arrivals import replica_cv
 from planner.workload.lengths import lengths_of
 from planner.workload.rate_series import read_rates
 
@@ -192,7 +193,7 @@ def _study(
         placed(service, group, catalog, calibration),
         lengths_of(service),
         group.capacity_qps,
-        service.prompts_cv,
+        replica_cv(service, group.capacity_qps),
         service.assumptions.prefix_hit_share,
     )
     trace = _trace(service, _share(piece), given)

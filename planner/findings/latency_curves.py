@@ -20,6 +20,7 @@ from planner.scenario.schema import Service
 from planner.scenario.task import GENERATE
 from planner.serving.simulation.service_simulation import check_service
 from planner.serving.simulation.window import window_for
+from planner.serving.split_arrivals import replica_cv
 from planner.solving.lookahead import Solve
 from planner.workload.lengths import lengths_of
 
@@ -52,18 +53,20 @@ def _curve(
     service: Service, group: ReplicaGroup, catalog: Catalog, calibration: Calibration
 ) -> LatencyCurve:
     replica, lengths = placed(service, group, catalog, calibration), lengths_of(service)
-    cv, hits = service.prompts_cv, service.assumptions.prefix_hit_share
+    hits = service.assumptions.prefix_hit_share
+
+    def rate_and_cv(share: float) -> tuple[float, float]:
+        rate = share * group.capacity_qps
+        return rate, replica_cv(service, rate)
 
     def at_share(share: float) -> LatencyPoint:
-        rate = share * group.capacity_qps
+        rate, cv = rate_and_cv(share)
         latency_s = replica.point(lengths, service.slo, rate, cv, hits).latency_s
         return LatencyPoint(rate, latency_s["ttft_p99"], latency_s["tpot_p99"])
 
     slowest = group.predicted.step_factors[1] if group.predicted.step_factors else 1.0
     higher = (1 + (slowest - 1) * i / _BEYOND for i in range(1, _BEYOND + 1) if slowest > 1)
-    kept = takewhile(
-        lambda share: replica.keeps_up(lengths, share * group.capacity_qps, cv, hits), higher
-    )
+    kept = takewhile(lambda share: replica.keeps_up(lengths, *rate_and_cv(share), hits), higher)
     return LatencyCurve(
         service=service.name,
         layout=group.name,

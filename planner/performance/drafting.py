@@ -34,15 +34,7 @@ class DraftSteps:
 
     def added_to(self, times: StepTimes, batch: StepBatch) -> StepTimes:
         """The step with the draft's passes, part by part [s]."""
-        own = self._passes(batch)
-        return StepTimes(
-            weights_s=times.weights_s + own.weights_s,
-            kv_s=times.kv_s + own.kv_s,
-            compute_s=times.compute_s + own.compute_s,
-            collectives_s=times.collectives_s + own.collectives_s,
-            overhead_s=times.overhead_s + own.overhead_s,
-            total_s=times.total_s + own.total_s,
-        )
+        return times.plus(self._passes(batch))
 
     def _passes(self, batch: StepBatch) -> StepTimes:
         """One pass over all new tokens and ``tokens - 1`` over the sequences that decode."""
@@ -54,15 +46,7 @@ class DraftSteps:
         )
         more = roofline.step_times(self.loads, self.factors, decoding)
         deciding = batch.decode_sequences / (batch.decode_sequences + 1e-9)
-        times = deciding * (self.tokens - 1)
-        return StepTimes(
-            weights_s=first.weights_s + times * more.weights_s,
-            kv_s=first.kv_s + times * more.kv_s,
-            compute_s=first.compute_s + times * more.compute_s,
-            collectives_s=first.collectives_s + times * more.collectives_s,
-            overhead_s=first.overhead_s + times * more.overhead_s,
-            total_s=first.total_s + times * more.total_s,
-        )
+        return first.plus(more.times(deciding * (self.tokens - 1)))
 
 
 def draft_steps(deployment: Deployment, calibration: Calibration) -> DraftSteps | None:

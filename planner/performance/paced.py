@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from planner.evidence import Evidence, Interval, StepLatency
-from planner.performance.margins import Margin
-from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
+from planner.evidence import Evidence
+from planner.performance.derived import DerivedSteps
+from planner.performance.steps import Number, StepBatch, StepTimes
 
 
 @dataclass(frozen=True, slots=True)
-class PacedSteps:
-    """``steps``, each ``pace`` times as long; evidence: the grade behind both."""
+class PacedSteps(DerivedSteps):
+    """Every step takes ``pace`` times as long; ``grade``: the evidence behind both."""
 
-    steps: StepModel
     pace: float
-    evidence: Evidence
+    grade: Evidence
 
     @property
-    def admission_s(self) -> float:
-        """Time from a request's arrival until the engine may schedule it [s], part of TTFT."""
-        return self.steps.admission_s
-
-    @property
-    def margin(self) -> Margin:
-        """How much slower than predicted its steps may turn out."""
-        return self.steps.margin
+    def evidence(self) -> Evidence:
+        """The grade of the steps at that pace."""
+        return self.grade
 
     def step_times(self, batch: StepBatch) -> StepTimes:
         """Named parts of the step's time [s]."""
-        times = self.steps.step_times(batch)
-        return StepTimes(*(getattr(times, f.name) * self.pace for f in fields(StepTimes)))
+        return self.steps.step_times(batch).times(self.pace)
 
     def step_seconds(self, batch: StepBatch) -> Number:
         """Total time of the step [s]."""
         return self.steps.step_seconds(batch) * self.pace
-
-    def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
-        """The prediction interval around a predicted ``kind`` of ``seconds`` [s]."""
-        return self.steps.interval(seconds, kind, level)

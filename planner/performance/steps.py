@@ -52,6 +52,28 @@ class StepTimes:
     overhead_s: Number
     total_s: Number
 
+    def times(self, factor: Number) -> StepTimes:
+        """The step ``factor`` times as long, in every part."""
+        return StepTimes(
+            self.weights_s * factor,
+            self.kv_s * factor,
+            self.compute_s * factor,
+            self.collectives_s * factor,
+            self.overhead_s * factor,
+            self.total_s * factor,
+        )
+
+    def plus(self, other: StepTimes) -> StepTimes:
+        """This step and then the other, part by part."""
+        return StepTimes(
+            self.weights_s + other.weights_s,
+            self.kv_s + other.kv_s,
+            self.compute_s + other.compute_s,
+            self.collectives_s + other.collectives_s,
+            self.overhead_s + other.overhead_s,
+            self.total_s + other.total_s,
+        )
+
 
 class StepModel(Protocol):
     """How fast one replica is. ``performance.model.step_model(deployment, calibration)`` builds one."""

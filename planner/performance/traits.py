@@ -23,7 +23,7 @@ from planner.performance.loads import kernel_formats, link_of
 from planner.sizing.precision import format_family
 
 FAMILIES = ("quantised", "plain", "expert")
-TIMED_RECURRENCES = ("gated-delta",)
+RUN_RECURRENCES = ("gated-delta",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Traits:
     "moe" or "dense". mixer: "latent", "recurrent" or "grouped". link: see ``collectives.Link.kind``.
     release: the year of the engine's release, as kernels mature; quarter: its quarter ("2026Q2");
     indexer: "sparse" where attention picks its tokens first; recurrence: "unmeasured" where a model has
-    one of a kind that was never timed (Mamba, Kimi's delta attention). None of these tells measured
-    combinations apart, though kernels do (``kernels``).
+    one of a kind that no measured run has (Mamba, Kimi's delta attention), though its kernels may have
+    been timed. None of these tells measured combinations apart, though kernels do (``kernels``).
     """
 
     engine: str
@@ -86,8 +86,8 @@ class Traits:
     def kernels(self) -> tuple[str, str, str]:
         """The kernel families: the bits of the format that carries most weights, experts, mixer.
 
-        Attention that picks its tokens first, and a recurrence that was never timed, are mixers of their
-        own: no run without them speaks for them.
+        Attention that picks its tokens first, and a recurrence that no measured run has, are mixers of
+        their own: no run without them speaks for them.
         """
         heavy = self.expert_format if self.experts == "moe" else self.dense_format
         mixer = self.mixer if self.indexer == "none" else f"{self.mixer}, {self.indexer}"
@@ -117,7 +117,7 @@ def traits_of(deployment: Deployment, generations: Mapping[str, str]) -> Traits:
         release=deployment.engine.as_of[:4],
         quarter=_quarter(deployment.engine.as_of),
         indexer="sparse" if _has_indexer(deployment.model) else "none",
-        recurrence="unmeasured" if _is_untimed(deployment.model) else "measured",
+        recurrence="unmeasured" if _is_unrun(deployment.model) else "measured",
     )
 
 
@@ -132,9 +132,9 @@ def _has_indexer(model: ModelSpec) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _is_untimed(model: ModelSpec) -> bool:
+def _is_unrun(model: ModelSpec) -> bool:
     mixers = (layer.mixer for layer in distinct_layers(model))
-    return any(isinstance(m, RecurrentMixer) and m.kind not in TIMED_RECURRENCES for m in mixers)
+    return any(isinstance(m, RecurrentMixer) and m.kind not in RUN_RECURRENCES for m in mixers)
 
 
 def _quarter(day: str) -> str:

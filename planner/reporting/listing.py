@@ -14,17 +14,18 @@ from planner.reporting.files import as_json, send, write_file
 from planner.reporting.formats import csv_table, markdown, rich_document
 from planner.reporting.formats.parquet import write_parquet
 from planner.reporting.formats.rich_table import FittedTable
+from planner.reporting.output import Output
 
 
-def write_listing(table: Table, style: str, output: str | None) -> None:
-    """Write the table as ``style`` ("table", "json", "csv" or "md"), to ``output`` or stdout.
+def write_listing(table: Table, output: Output) -> None:
+    """Write the table as text, JSON, CSV or Markdown.
 
     JSON and CSV carry exact values. Raises OutputError when the file cannot be written.
     """
-    if style == "table" and output is None:
+    if output.on_screen:
         _print(table, rich_document.console(piped=rich_document.WIDE))
     else:
-        send(_text(table, style), output)
+        send(_text(table, output.format), output.file)
 
 
 def table_format(path: str | Path) -> str:

@@ -15,6 +15,7 @@ from planner.serving.simulation.service_simulation import (
     held_share,
 )
 from planner.serving.simulation.window import Window
+from planner.serving.split_arrivals import replica_cv
 from planner.workload.lengths import JointLengths
 
 
@@ -31,7 +32,7 @@ def keeps_up(
         rate = p.rate_qps * rate_scale * worse.demand / p.replicas
         share = service.assumptions.prefix_hit_share
         slower = worse.slowed_replicas(p)
-        if not slower.keeps_up(lengths, rate, service.prompts_cv, share):
+        if not slower.keeps_up(lengths, rate, replica_cv(service, rate), share):
             return False
     return True
 

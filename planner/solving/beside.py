@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from planner.catalog.store import Catalog
 from planner.fleet.alternatives.narrower_choices import (
     Restriction,
     Rival,
@@ -19,10 +17,8 @@ from planner.fleet.alternatives.narrower_choices import (
     unprotected,
 )
 from planner.fleet.candidates.feasibility import lower_precision
-from planner.fleet.candidates.known import Known
 from planner.fleet.program.problem import Problem, ReplicaKind, Solution
-from planner.fleet.program.solutions import ProvedSolutions
-from planner.performance.factors import Calibration
+from planner.fleet.sources import Sources
 from planner.solving.build_problem import decide
 from planner.solving.decision_rows import effort_of_rows, of_all_offers, without_margin
 from planner.solving.left_out import left_out
@@ -39,49 +35,39 @@ Solve = Callable[[Problem], Solution]
 
 def fleets_beside(
     decided: Decided,
-    catalog: Catalog,
-    calibration: Calibration,
+    sources: Sources,
     effort: SolveOptions,
-    base: Path | None = None,
-    known: Known | None = None,
-    proved: ProvedSolutions | None = None,
     progress: Progress = silent,
 ) -> FleetsBeside:
     """Price the fleets beside the plan, in the time that the effort has for all of them.
 
-    base: folder of a relative price file. known: of deployments, from earlier solves of the session.
-    proved: programs of the same question that were solved before. Raises InputError for a price file
-    that does not exist.
+    Raises InputError for a price file that does not exist.
     """
-    known = known or Known()
     brief = effort.beside()
     questions = SideQuestions(brief, progress, "pricing the alternatives: ")
-    rivals, native = rivals_of(decided, catalog, questions, proved)
+    rivals, native = rivals_of(decided, sources, questions)
     equal = effort_of_rows(decided, brief)
     return FleetsBeside(
         rivals=rivals,
         native=native,
         without_margin=questions.ask(
             WITHOUT_MARGIN,
-            lambda: without_margin(decided, catalog, calibration, equal, known, proved),
+            lambda: without_margin(decided, sources, equal),
             None,
         ),
         all_offers=questions.ask(
             ALL_OFFERS,
-            lambda: of_all_offers(decided, catalog, calibration, equal, base, known, proved),
+            lambda: of_all_offers(decided, sources, equal),
             None,
         ),
-        left_out=left_out(decided, rivals, catalog, calibration, questions, known, proved),
+        left_out=left_out(decided, rivals, sources, questions),
         not_priced=tuple(questions.left),
         stopped=questions.stopped,
     )
 
 
 def rivals_of(
-    decided: Decided,
-    catalog: Catalog,
-    questions: SideQuestions,
-    proved: ProvedSolutions | None = None,
+    decided: Decided, sources: Sources, questions: SideQuestions
 ) -> tuple[tuple[Rival, ...], Rival | None]:
     """Price what was not chosen: every other GPU type, native precision, prompts and answers the other way.
 
@@ -100,7 +86,7 @@ def rivals_of(
     unknown: list[Solution] = []
 
     def again(problem: Problem) -> Solution:
-        solution = decide(problem, brief, proved=proved)
+        solution = decide(problem, brief, proved=sources.proved)
         if solution.status == "unknown":
             unknown.append(solution)
         return solution
@@ -109,7 +95,7 @@ def rivals_of(
         return asked(name, lambda solve: rival(decided.problem, name, keep, solve))
 
     def is_native(kind: ReplicaKind) -> bool:
-        return not lower_precision(decided.by_key[kind.key].deployment, catalog)
+        return not lower_precision(decided.by_key[kind.key].deployment, sources.catalog)
 
     chosen = decided.replicas()
     gpus = {k.gpu for k in decided.problem.kinds if k.key in chosen}

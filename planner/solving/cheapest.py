@@ -11,16 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from planner.catalog.offer import Offer
-from planner.catalog.store import Catalog
 from planner.fleet.candidates.candidate import CandidateSet
-from planner.fleet.candidates.known import Known
 from planner.fleet.cheapest.ceilings import CeilingSet, ceilings_of
 from planner.fleet.cheapest.ranking import cheapest_of, ranked_by_cost
 from planner.fleet.periods import Calendar
 from planner.fleet.program.capacity_factors import scaled
-from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.program.too_dear import without_too_dear
-from planner.performance.factors import Calibration
+from planner.fleet.sources import Sources
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import calendar_for, decide, problem_of
 from planner.solving.options import SolveOptions
@@ -32,30 +29,27 @@ FIRST = 4  # deployments of a service that are sized at first, the cheapest at t
 def cheapest_alone(
     scenario: Scenario,
     offers: tuple[Offer, ...],
-    catalog: Catalog,
-    calibration: Calibration,
+    sources: Sources,
     effort: SolveOptions,
-    known: Known,
-    proved: ProvedSolutions | None = None,
     factors: Mapping[str, float] | None = None,
     *,
     cost_alone: bool = False,
 ) -> Decided | None:
     """The cheapest fleet, decided among the deployments that could be part of it.
 
-    ``known``: of deployments, shared with other questions; ``proved``: programs of the same question that
-    were solved before; ``factors``: on the predicted capacity of each kind, known from a simulation;
-    ``cost_alone``: the fleet may be any of the equally cheap ones. None where that is not proved so, and
-    where there is none: all deployments are then to be sized.
+    ``factors``: on the predicted capacity of each kind, known from a simulation; ``cost_alone``: the
+    fleet may be any of the equally cheap ones. None where that is not proved so, and where there is none:
+    all deployments are then to be sized.
     """
     if not _is_plain(scenario):
         return None
+    catalog, known = sources.catalog, sources.known
     calendar = calendar_for(scenario, catalog)
     if len(calendar.hours) > 1:
         return None
     shares = scenario.sharing.gpu
     found = {
-        s.name: ceilings_of(s, catalog, offers, calibration, shares, known)
+        s.name: ceilings_of(s, catalog, offers, sources.calibration, shares, known)
         for s in scenario.services
     }
     at_ceilings = {name: c.at_ceilings for name, c in found.items()}
@@ -66,9 +60,9 @@ def cheapest_alone(
         return None
     count, chosen = FIRST, cheapest_of(ranked, FIRST)
     while True:
-        framed = _framed(scenario, offers, catalog, calendar, found, chosen)
+        framed = _framed(scenario, offers, sources, calendar, found, chosen)
         problem = scaled(framed.problem, factors or {})
-        solution = decide(problem, effort, cost_alone=cost_alone, proved=proved)
+        solution = decide(problem, effort, cost_alone=cost_alone, proved=sources.proved)
         cost = solution.objective_usd_per_hour
         if cost is None:
             if count >= max(map(len, ranked.values())):
@@ -95,11 +89,11 @@ def _is_plain(scenario: Scenario) -> bool:
 def _framed(
     scenario: Scenario,
     offers: tuple[Offer, ...],
-    catalog: Catalog,
+    sources: Sources,
     calendar: Calendar,
     found: Mapping[str, CeilingSet],
     chosen: set[str],
 ) -> Framed:
     sets: dict[str, CandidateSet] = {name: c.sized(chosen) for name, c in found.items()}
-    problem = problem_of(scenario, sets, offers, catalog, calendar)
+    problem = problem_of(scenario, sets, offers, sources.catalog, calendar)
     return Framed(scenario, offers, sets, problem, calendar)

@@ -10,17 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from planner.catalog.offer import Offer
-from planner.catalog.store import Catalog
 from planner.fleet.candidates.candidate import Candidate, CandidateSet
-from planner.fleet.candidates.enumerate import enumerate_candidates
-from planner.fleet.candidates.known import Known
-from planner.fleet.offers.admitted import offers_of, widened
+from planner.fleet.offers.admitted import widened
 from planner.fleet.program.problem import Problem, Solution
-from planner.fleet.program.solutions import ProvedSolutions
-from planner.performance.factors import Calibration
+from planner.fleet.sources import Sources
 from planner.scenario.schema import Service
 from planner.solving.build_problem import decide
 from planner.solving.operating import operating
@@ -42,31 +37,18 @@ def effort_of_rows(decided: Decided, effort: SolveOptions) -> SolveOptions:
 
 
 def without_margin(
-    decided: Decided,
-    catalog: Catalog,
-    calibration: Calibration,
-    effort: SolveOptions,
-    known: Known,
-    proved: ProvedSolutions | None,
+    decided: Decided, sources: Sources, effort: SolveOptions
 ) -> WithoutMargin | None:
-    """The fleet sized for the prediction itself; None where nothing has a margin.
-
-    known: of deployments, from earlier solves of the session. proved: programs of the same question
-    that were solved before.
-    """
+    """The fleet sized for the prediction itself; None where nothing has a margin."""
     if all(s.assurance is None for s in decided.scenario.services):
         return None
     services = tuple(s.model_copy(update={"assurance": None}) for s in decided.scenario.services)
     scenario = decided.scenario.model_copy(update={"services": services})
-    shares = scenario.sharing.gpu
-
-    def size(service: Service) -> CandidateSet:
-        return enumerate_candidates(service, catalog, decided.offers, calibration, shares, known)
-
-    framed = frame(scenario, decided.offers, size, catalog, decided.calendar)
+    size = sources.sizing(scenario, decided.offers)
+    framed = frame(scenario, decided.offers, size, sources.catalog, decided.calendar)
     chosen = decided.replicas()
     own = replace(framed.problem, kinds=tuple(k for k in framed.problem.kinds if k.key in chosen))
-    same, fleet = (_confirmed(framed, p, effort, known, proved) for p in (own, framed.problem))
+    same, fleet = (_confirmed(framed, p, sources, effort) for p in (own, framed.problem))
     if same is None or fleet is None:
         return None
     if not _no_dearer(fleet.solution, decided) or not _no_dearer(same.solution, decided):
@@ -75,21 +57,17 @@ def without_margin(
 
 
 def _confirmed(
-    framed: Framed,
-    problem: Problem,
-    effort: SolveOptions,
-    known: Known,
-    proved: ProvedSolutions | None,
+    framed: Framed, problem: Problem, sources: Sources, effort: SolveOptions
 ) -> Decided | None:
     """The cheapest fleet, in the simulator too where the plan was simulated; None where none holds."""
-    decided = Decided(framed, problem, decide(problem, effort, proved=proved))
+    decided = Decided(framed, problem, decide(problem, effort, proved=sources.proved))
     if effort.verify != "simulate" or not decided.has_fleet:
         return decided
     from planner.solving.kept_simulations import KeptSimulations
     from planner.solving.near_winners import NearWinners
     from planner.solving.simulation_loop import simulated
 
-    near = NearWinners(effort, KeptSimulations(known), proved)
+    near = NearWinners(effort, KeptSimulations(sources.known), sources.proved)
     fleet, simulation = simulated(FleetAtLoad(decided, operating(decided)), effort, near=near)
     return fleet.decided if simulation.holds else None
 
@@ -100,42 +78,30 @@ def _no_dearer(found: Solution, decided: Decided) -> bool:
     return cost is not None and own is not None and cost <= own * (1 + LESS)
 
 
-def of_all_offers(
-    decided: Decided,
-    catalog: Catalog,
-    calibration: Calibration,
-    effort: SolveOptions,
-    base: Path | None,
-    known: Known,
-    proved: ProvedSolutions | None,
-) -> Decided | None:
+def of_all_offers(decided: Decided, sources: Sources, effort: SolveOptions) -> Decided | None:
     """The cheapest fleet of all offers; None where it is not cheaper than the plan's.
 
-    base: folder of a relative price file. Raises what ``offers_of`` raises.
+    Raises what ``offers_of`` raises.
     """
     scenario = widened(decided.scenario)
     if scenario.prices == decided.scenario.prices:
         return None
-    offers = offers_of(scenario, catalog, base)
+    offers = sources.offers(scenario)
     if len(offers) == len(decided.offers):
         return None
     more = _larger(offers, decided.offers)
     again = {o.gpu for o in more}
-    shares = scenario.sharing.gpu
+    size_more = sources.sizing(scenario, more)
 
     def size(service: Service) -> CandidateSet:
-        sized = (
-            enumerate_candidates(service, catalog, more, calibration, shares, known).candidates
-            if more
-            else ()
-        )
+        sized = size_more(service).candidates if more else ()
         kept = decided.candidates[service.name].candidates
         own = tuple(c for c in kept if c.deployment.gpu.name not in again)
         return CandidateSet(service.name, (*own, *sized), ())
 
-    framed = frame(scenario, offers, size, catalog, decided.calendar)
+    framed = frame(scenario, offers, size, sources.catalog, decided.calendar)
     problem = _as_corrected(framed.problem, decided.problem, decided.by_key)
-    solution = decide(problem, effort, proved=proved)
+    solution = decide(problem, effort, proved=sources.proved)
     cost, own = solution.objective_usd_per_hour, decided.solution.objective_usd_per_hour
     if cost is None or own is None or cost >= own * (1 - LESS):
         return None

@@ -21,6 +21,7 @@ from planner.scenario.schema import Service
 from planner.scenario.slo import class_of, class_target, metric_of
 from planner.serving.closed_form.percentiles_at_rate import WIDEST_S
 from planner.serving.placed import Placed
+from planner.serving.split_arrivals import replica_cv
 from planner.solving.operating import at_load
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import FleetAtLoad, LatencyEnds
@@ -94,7 +95,7 @@ def _played(
 
 def _keeps_up(placed: Placed, service: Service, lengths: JointLengths) -> bool:
     rate, share = placed.rate_qps / placed.replicas, service.assumptions.prefix_hit_share
-    return placed.keeps_up(lengths, rate, service.prompts_cv, share)
+    return placed.keeps_up(lengths, rate, replica_cv(service, rate), share)
 
 
 def _with_ttft(

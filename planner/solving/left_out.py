@@ -13,14 +13,11 @@ from functools import partial
 
 from planner.catalog.store import Catalog
 from planner.fleet.alternatives.narrower_choices import Rival
-from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.deployments import service_model
-from planner.fleet.candidates.enumerate import enumerate_candidates
-from planner.fleet.candidates.known import Known
 from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
-from planner.performance.factors import Calibration
+from planner.fleet.sources import Sources
 from planner.plan.alternatives import LeftOut
 from planner.scenario.name_checks import NATIVE
 from planner.scenario.schema import Scenario, Service
@@ -44,34 +41,25 @@ UNASKED = Solution("unknown", None, None, None)
 def left_out(
     decided: Decided,
     rivals: Iterable[Rival],
-    catalog: Catalog,
-    calibration: Calibration,
+    sources: Sources,
     questions: SideQuestions,
-    known: Known,
-    proved: ProvedSolutions | None = None,
 ) -> tuple[LeftOut, ...]:
     """Price what the scenario's search leaves out; nothing where it has many services or pools alone.
 
     rivals: the narrower choices priced beside the plan, cheapest GPU types first. What ``questions`` leave
     is named with no cost, as what was not found in its time.
     """
-    scenario = decided.scenario
+    scenario, catalog, proved = decided.scenario, sources.catalog, sources.proved
     brief = dataclasses.replace(questions.effort, time_limit_s=SECONDS)
     if len(scenario.services) > MAX_SERVICES or any(_pools_alone(s) for s in scenario.services):
         return ()
 
     def price(variant: Scenario) -> Solution:
-        offers, shares = decided.offers, scenario.sharing.gpu
-        few = cheapest_alone(
-            variant, offers, catalog, calibration, brief, known, proved, cost_alone=True
-        )
+        few = cheapest_alone(variant, decided.offers, sources, brief, cost_alone=True)
         if few is not None:
             return few.solution
-
-        def size(service: Service) -> CandidateSet:
-            return enumerate_candidates(service, catalog, offers, calibration, shares, known)
-
-        problem = frame(variant, offers, size, catalog, proved=proved).problem
+        size = sources.sizing(variant, decided.offers)
+        problem = frame(variant, decided.offers, size, catalog, proved=proved).problem
         return decide(problem, brief, cost_alone=True, proved=proved)
 
     against = questions.ask(

@@ -10,6 +10,7 @@ from planner.performance.steps import StepBatch
 from planner.scenario.schema import Service
 from planner.serving.closed_form.capacity import Capacity
 from planner.serving.placed import Placed
+from planner.serving.split_arrivals import replica_cv
 from planner.solving.stages import Decided, Operating
 from planner.workload.lengths import JointLengths, lengths_of
 
@@ -55,10 +56,5 @@ def served_by(decided: Decided, service: Service, kind: str) -> JointLengths:
 
 def at_load(placed: Placed, service: Service, lengths: JointLengths) -> Capacity:
     """One of the replicas at its share of their rate, by the closed form."""
-    return placed.point(
-        lengths,
-        service.slo,
-        placed.rate_qps / placed.replicas,
-        service.prompts_cv,
-        service.assumptions.prefix_hit_share,
-    )
+    rate, share = placed.rate_qps / placed.replicas, service.assumptions.prefix_hit_share
+    return placed.point(lengths, service.slo, rate, replica_cv(service, rate), share)

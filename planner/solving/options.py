@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal, TypedDict, get_args
+from typing import Literal, Protocol, TypedDict, get_args
 
 from planner.errors import InputError
 from planner.fleet.program.problem import Solver
@@ -85,6 +85,28 @@ class SolveOptions:
                 found=self.verify,
                 allowed=", ".join(get_args(Verify)),
             )
+
+
+class Priced(Protocol):
+    """What has a price of a day."""
+
+    @property
+    def as_of(self) -> str: ...
+
+
+def must_have_prices(as_of: str | None, offers: Iterable[Priced]) -> None:
+    """Raise InputError where no price was known on the day that prices are judged from."""
+    first = min((o.as_of for o in offers if o.as_of), default=None)
+    if as_of is None or first is None:
+        return
+    if date.fromisoformat(as_of) < date.fromisoformat(first):
+        raise InputError(
+            f"no price is known on {as_of}: the first is of {first}",
+            where="as_of",
+            found=as_of,
+            allowed=f"a day from {first} on",
+            action="leave it out, and prices are judged from the newest one's day",
+        )
 
 
 def _is_date(text: str) -> bool:

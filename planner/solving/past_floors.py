@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.catalog.store import Catalog
 from planner.fleet.candidates.candidate import CandidateSet
 from planner.fleet.candidates.enumerate import enumerate_candidates
-from planner.fleet.candidates.known import Known
 from planner.fleet.rejection_reason import RejectionReason
-from planner.performance.factors import Calibration
+from planner.fleet.sources import Sources
 from planner.scenario.schema import Service
 from planner.solving.stages import Decided
 
 
-def past_floors(
-    decided: Decided, catalog: Catalog, calibration: Calibration, known: Known
-) -> Decided:
+def past_floors(decided: Decided, sources: Sources) -> Decided:
     """The same decision, floors among the rejections of unserved services replaced by predictions.
 
     Those of pools for prefill and decode stay: a pool by itself has no latency to predict.
@@ -33,7 +29,13 @@ def past_floors(
         alone = service.search.model_copy(update={"disaggregation": None})
         of_one_stage = service.model_copy(update={"search": alone})
         after = enumerate_candidates(
-            of_one_stage, catalog, framed.offers, calibration, shares, known, past_floors=True
+            of_one_stage,
+            sources.catalog,
+            framed.offers,
+            sources.calibration,
+            shares,
+            sources.known,
+            past_floors=True,
         )
         slow = {r.label: r for r in after.rejections if r.reason == RejectionReason.TOO_SLOW}
         rejections = (slow.get(r.label, r) if r.is_floor else r for r in before.rejections)

@@ -10,6 +10,7 @@ from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.service_simulation import Simulate, check_service
 from planner.serving.simulation.window import window_for
+from planner.serving.split_arrivals import replica_cv
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import FleetAtLoad
 from planner.workload.lengths import lengths_of
@@ -84,10 +85,13 @@ def _without_offload(placed: Placed) -> Placed:
 
 def _closed_form(service: Service, placed: Sequence[Placed]) -> float:
     """The hits of the whole fleet by the closed form, by rate."""
-    lengths, cv = lengths_of(service), service.prompts_cv
-    shares = [
-        p.point(lengths, service.slo, p.rate_qps / p.replicas, cv, 0.0).prefix_hits for p in placed
-    ]
+    lengths = lengths_of(service)
+
+    def hits(p: Placed) -> float:
+        rate = p.rate_qps / p.replicas
+        return p.point(lengths, service.slo, rate, replica_cv(service, rate), 0.0).prefix_hits
+
+    shares = [hits(p) for p in placed]
     rate = sum(p.rate_qps for p in placed)
     return sum(s * p.rate_qps for s, p in zip(shares, placed, strict=True)) / rate
 

@@ -16,7 +16,7 @@ Rounds are bounded and all recorded; the cheapest fleet that held is the answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from planner.errors import PhysicsBreach
@@ -100,7 +100,7 @@ def simulated(
             held = fleet, errors
             problem = _raised(decided, found, near)
         else:
-            problem = _corrected(decided, found)
+            problem = _corrected(decided, found, held[0].decided.replicas() if held else {})
         progress(f"solving the program again after round {number}")
         left_s = max(deadline - time.monotonic(), LEAST_SHARE * effort.time_limit_s)
         again = replace(effort, time_limit_s=min(effort.time_limit_s, left_s))
@@ -217,17 +217,25 @@ def _raised(decided: Decided, found: Iterable[SimulatedStream], near: NearWinner
     return scaled(problem, factors)
 
 
-def _corrected(decided: Decided, found: Iterable[SimulatedStream]) -> Problem:
-    """Lower the capacity of every kind whose stream missed a target; drop it if no rate held."""
-    return scaled(
-        decided.problem,
-        {
-            k: MARGIN * replayed.share * load / replayed.stream.placed[k].replicas
-            for replayed in found
-            if not replayed.holds
-            for k, load in replayed.stream.load.items()
-        },
-    )
+def _corrected(
+    decided: Decided, found: Iterable[SimulatedStream], held: Mapping[str, int]
+) -> Problem:
+    """Lower the capacity of every kind whose stream missed a target; drop it if no rate held.
+
+    ``held``: replicas by kind of a fleet in which all held. Where the share that would have held leads back
+    to those, half as many more as lie between are tried.
+    """
+    factors: dict[str, float] = {}
+    for stream, share in ((p.stream, p.share) for p in found if not p.holds):
+        for key, load in stream.load.items():
+            few = stream.placed[key].replicas
+            each = MARGIN * share * load / few
+            enough = held.get(key, 0)
+            between = (few + enough) // 2
+            if len(stream.placed) == 1 and between > few and each * (enough - 1) < load:
+                each = load / between * (1 + 1e-9)
+            factors[key] = each
+    return scaled(decided.problem, factors)
 
 
 def round_of(number: int, decided: Decided, replayed: SimulatedStream) -> VerificationRound:

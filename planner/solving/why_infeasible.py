@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from planner.catalog.store import Catalog
 from planner.fleet.candidates.cache import SizedBefore
-from planner.fleet.candidates.known import Known
 from planner.fleet.infeasibility.explain import Explanation, explain
 from planner.fleet.infeasibility.oracle import FeasibilityOutcome
 from planner.fleet.infeasibility.problem_requirements import outcome_of
 from planner.fleet.infeasibility.scenario_requirements import scenario_requirements
-from planner.fleet.offers.admitted import offers_of
-from planner.fleet.program.solutions import ProvedSolutions
 from planner.fleet.rejection_reason import RejectionReason
-from planner.performance.factors import Calibration
+from planner.fleet.sources import Sources
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide
 from planner.solving.options import Progress, SolveOptions
@@ -35,12 +31,8 @@ UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
 
 def explained(
     framed: Framed,
-    catalog: Catalog,
-    calibration: Calibration,
+    sources: Sources,
     effort: SolveOptions,
-    base: Path | None,
-    known: Known,
-    proved: ProvedSolutions | None,
     progress: Progress = silent,
 ) -> Explanation:
     """The smallest conflict of an infeasible scenario, and the nearest way out of each requirement.
@@ -48,7 +40,8 @@ def explained(
     Where the time of ``effort`` ends before all questions are asked, or Ctrl-C ends it, what is explained is
     still proved, but a smaller conflict and nearer ways out may exist; the summary says so.
     """
-    before = SizedBefore(catalog, calibration, known)
+    catalog = sources.catalog
+    before = SizedBefore(sources.catalog, sources.calibration, sources.known)
     questions = SideQuestions(effort, progress, "explaining why no fleet exists: ")
 
     def attempt(scenario: Scenario) -> FeasibilityOutcome:
@@ -56,12 +49,9 @@ def explained(
         return questions.ask(name, lambda: solved(scenario), FeasibilityOutcome("unknown"))
 
     def solved(scenario: Scenario) -> FeasibilityOutcome:
-        offers = offers_of(scenario, catalog, base)
-        shares = scenario.sharing.gpu
-        problem = frame(
-            scenario, offers, lambda s: before.candidates(s, offers, shares), catalog
-        ).problem
-        return outcome_of(problem, decide(problem, effort, proved=proved))
+        offers = sources.offers(scenario)
+        problem = frame(scenario, offers, before.sizing(scenario, offers), catalog).problem
+        return outcome_of(problem, decide(problem, effort, proved=sources.proved))
 
     unserved = [name for name, s in framed.candidates.items() if not s.candidates]
     requirements = scenario_requirements(

@@ -18,6 +18,7 @@ from planner.plan.schema import Plan
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.pools import Prefill
+from planner.serving.split_arrivals import replica_cv
 from planner.sizing.legality import legal_reasons
 from planner.sizing.memory import memory_layout
 from planner.sizing.model_memory import support_reasons
@@ -185,12 +186,9 @@ def _capacity(
 ) -> Iterator[Check]:
     """The capacity is the closed form's or lower, or holds when it is simulated again."""
     worse = derating(one.steps, service.assurance)
-    closed_form = one.with_steps(worse.slowed).capacity(
-        lengths,
-        worse.tightened(service.slo),
-        service.prompts_cv,
-        service.assumptions.prefix_hit_share,
-    )
+    slower, share = one.with_steps(worse.slowed), service.assumptions.prefix_hit_share
+    cv = replica_cv(service, group.capacity_qps)
+    closed_form = slower.capacity(lengths, worse.tightened(service.slo), cv, share)
     others = [g for s in plan.services if s.name == service.name for g in s.replica_groups]
     yield from capacity_checks(
         label,

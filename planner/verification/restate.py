@@ -22,6 +22,7 @@ from planner.fleet.offers.admitted import is_admitted
 from planner.fleet.offers.node_offers import existing_offers
 from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.sources import Sources
 from planner.performance.factors import Calibration
 from planner.plan.provenance import VerificationRound
 from planner.plan.schema import Plan
@@ -108,7 +109,7 @@ def restated(
     hits = prefix_hits_of(fleet, effort.seed)
     solved = SolvedFleet(fleet, simulation, hits)
     if effort.rivals:
-        beside = fleets_beside(decided, catalog, calibration, effort, base)
+        beside = fleets_beside(decided, Sources(catalog, calibration, base), effort)
         solved = replace(solved, beside=beside)
     return Restated(assemble(solved, catalog, calibration, effort, 0.0), decided, again)
 

@@ -18,6 +18,7 @@ from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.errors import PlannerError
 from planner.fleet.offers.node_offers import existing_offers
+from planner.fleet.sources import Sources
 from planner.performance.factors import Calibration
 from planner.plan.schema import Plan
 from planner.solving.pipeline import solve_scenario
@@ -38,6 +39,9 @@ from planner.verification.proof import proof_checks
 from planner.verification.restate import effort_of, framed_again, restated
 from planner.verification.routes import route_checks
 from planner.verification.timetable import timetable_checks
+from planner.version import package_version
+
+OTHER_VERSION = "another version of planner wrote it, whose predictions may differ"
 
 
 def verify(
@@ -77,6 +81,7 @@ def checks(
     if failures(counts):
         return
     yield from certificate_checks(plan)
+    yield written_by_this_version(plan)
     yield same(
         "certificate",
         "the catalog is the one the plan was made from",
@@ -85,6 +90,7 @@ def checks(
     )
     digest = digest_of(plan.scenario)
     answered = plan.provenance.scenario_digest == digest
+    is_ours = plan.provenance.planner_version == package_version()
     yield same(
         "certificate",
         "the scenario is the one that was solved",
@@ -94,6 +100,8 @@ def checks(
     if plan.totals is None:
         if offers is None:
             yield skipped("prices", "what the scenario admits", "the price list is not at hand")
+        elif not is_ours:
+            yield skipped("recomputed", "the scenario, solved again", OTHER_VERSION)
         elif answered:
             yield from _without_a_fleet(plan, catalog, calibration, base)
         return
@@ -115,6 +123,9 @@ def checks(
     yield from price_checks(plan, (*offers, *owned))
     if not answered:
         yield skipped("recomputed", "the plan, from its decision", "its scenario is another one")
+        return
+    if not is_ours:
+        yield skipped("recomputed", "the plan, from its decision", OTHER_VERSION)
         return
     yield from _recomputed(plan, catalog, calibration, offers, base)
 
@@ -161,7 +172,7 @@ def _without_a_fleet(
     explain = text is not None and text.summary != UNEXPLAINED.summary
     effort = replace(effort_of(plan), explain=explain, ranges=False)
     try:
-        solved = solve_scenario(plan.scenario, catalog, calibration, effort, base=base)
+        solved = solve_scenario(plan.scenario, Sources(catalog, calibration, base), effort)
         again = assemble(solved, catalog, calibration, effort, 0.0)
     except PlannerError as error:
         yield Check("recomputed", "the scenario, solved again", Verdict.FAILS, error.what)
@@ -170,6 +181,15 @@ def _without_a_fleet(
         yield same("certificate", "no fleet exists, solved again", plan.status, again.status)
     if plan.status == again.status:
         yield from restated_checks(plan, again)
+
+
+def written_by_this_version(plan: Plan) -> Check:
+    """Versions of planner predict otherwise: a plan is recomputed by the one that wrote it alone."""
+    written, own = plan.provenance.planner_version, package_version()
+    verdict = Verdict.HOLDS if written == own else Verdict.FAILS
+    again = "" if written == own else "; solve the scenario again with: planner solve"
+    statement = "the plan was written by this version of planner"
+    return Check("certificate", statement, verdict, f"version {written}", f"= {own}{again}")
 
 
 def certificate_checks(plan: Plan) -> Iterator[Check]:

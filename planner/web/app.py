@@ -17,13 +17,14 @@ from starlette.requests import Request as HttpRequest
 from planner.session import Session
 from planner.version import package_version
 from planner.web import requests as requested
-from planner.web.bodies import body_problems
+from planner.web.bodies import NEED_A_BODY, body_problems
 from planner.web.described import EVENTS, FILES, PLAIN
 from planner.web.events import MEDIA, event_stream, reported, too_long
 from planner.web.exports import MEDIA as FILE_MEDIA
 from planner.web.guards import Guards
 from planner.web.handlers import handle
 from planner.web.limits import ServerLimits
+from planner.web.listeners import NobodyListens, while_listening
 from planner.web.names import about, names, presets
 from planner.web.pool import TooBusy, TooLong, WorkerPool
 from planner.web.problems import Json, problem
@@ -33,6 +34,10 @@ STATIC = Path(__file__).parent / "static"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "testserver")
 _STATUS = {2: 400, 4: 500, 5: 503, 70: 500, 130: 503}
 _REFUSED = {
+    400: (
+        "the body cannot be read: it is not UTF-8, nested too deeply or has a number of too many digits",
+        NEED_A_BODY,
+    ),
     404: ("there is no such address here", "GET /openapi.json lists the routes"),
     405: ("the address does not answer this method", "see /openapi.json for the method it takes"),
 }
@@ -108,52 +113,64 @@ def _add_facts(app: FastAPI, session: Session, limits: ServerLimits, scenario: s
 def _add_questions(app: FastAPI, pool: Callable[[], WorkerPool], limits: ServerLimits) -> None:
     """The routes that a worker answers; with ``Accept: text/event-stream`` as events with progress."""
 
-    async def answer(request: requested.Request, accept: str, *, short: bool = False) -> Response:
+    async def answer(
+        http: HttpRequest, request: requested.Request, accept: str = "", *, short: bool = False
+    ) -> Response:
         if MEDIA in accept:
-            return await _as_events(pool(), request, limits, short)
-        return _as_json(await pool().answer(request, short=short))
+            return await _as_events(http, pool(), request, limits, short)
+        return _as_json(await while_listening(http, pool().answer(request, short=short)))
 
     @app.post("/api/check", summary="Every problem of a scenario at once", responses=PLAIN)
-    async def check(request: requested.CheckRequest) -> Response:
-        return await answer(request, "", short=True)
+    async def check(http: HttpRequest, request: requested.CheckRequest) -> Response:
+        return await answer(http, request, short=True)
 
     @app.post("/api/solve", summary="The cheapest fleet that meets the targets", responses=EVENTS)
-    async def solve(request: requested.SolveRequest, accept: str = Header("")) -> Response:
-        return await answer(request, accept, short=request.detail == "quick")
+    async def solve(
+        http: HttpRequest, request: requested.SolveRequest, accept: str = Header("")
+    ) -> Response:
+        return await answer(http, request, accept, short=request.detail == "quick")
 
     @app.post("/api/compare", summary="The scenario under several restrictions", responses=EVENTS)
-    async def compare(request: requested.CompareRequest, accept: str = Header("")) -> Response:
-        return await answer(request, accept)
+    async def compare(
+        http: HttpRequest, request: requested.CompareRequest, accept: str = Header("")
+    ) -> Response:
+        return await answer(http, request, accept)
 
     @app.post("/api/diff", summary="What changed between two plans, and why", responses=PLAIN)
-    async def diff(request: requested.DifferenceRequest) -> Response:
-        return await answer(request, "", short=True)
+    async def diff(http: HttpRequest, request: requested.DifferenceRequest) -> Response:
+        return await answer(http, request, short=True)
 
     @app.post("/api/sweep", summary="One input over a range", responses=EVENTS)
-    async def sweep(request: requested.SweepRequest, accept: str = Header("")) -> Response:
-        return await answer(request, accept)
+    async def sweep(
+        http: HttpRequest, request: requested.SweepRequest, accept: str = Header("")
+    ) -> Response:
+        return await answer(http, request, accept)
 
     @app.post(
         "/api/explain", summary="The derivation, compared with textbook sizing", responses=EVENTS
     )
-    async def explain(request: requested.ExplainRequest, accept: str = Header("")) -> Response:
-        return await answer(request, accept)
+    async def explain(
+        http: HttpRequest, request: requested.ExplainRequest, accept: str = Header("")
+    ) -> Response:
+        return await answer(http, request, accept)
 
     @app.post(
         "/api/memory",
         summary="Parameters, weights and KV cache of a model on a GPU",
         responses=PLAIN,
     )
-    async def memory(request: requested.MemoryRequest) -> Response:
-        return await answer(request, "", short=True)
+    async def memory(http: HttpRequest, request: requested.MemoryRequest) -> Response:
+        return await answer(http, request, short=True)
 
     @app.post("/api/accuracy", summary="Predictions against measured points", responses=EVENTS)
-    async def accuracy(request: requested.AccuracyRequest, accept: str = Header("")) -> Response:
-        return await answer(request, accept)
+    async def accuracy(
+        http: HttpRequest, request: requested.AccuracyRequest, accept: str = Header("")
+    ) -> Response:
+        return await answer(http, request, accept)
 
     @app.post("/api/export", summary="A plan as a report, a table or launch files", responses=FILES)
-    async def export(request: requested.ExportRequest) -> Response:
-        message = await pool().answer(request)
+    async def export(http: HttpRequest, request: requested.ExportRequest) -> Response:
+        message = await while_listening(http, pool().answer(request))
         content = message.body.get("content")
         if not isinstance(content, bytes):
             return _as_json(message)
@@ -163,10 +180,18 @@ def _add_questions(app: FastAPI, pool: Callable[[], WorkerPool], limits: ServerL
 
 
 async def _as_events(
-    pool: WorkerPool, request: requested.Request, limits: ServerLimits, short: bool
+    http: HttpRequest,
+    pool: WorkerPool,
+    request: requested.Request,
+    limits: ServerLimits,
+    short: bool,
 ) -> Response:
     messages = pool.ask(request, short=short)
-    first = await anext(messages)  # a full queue is an HTTP status, not an event
+
+    async def said() -> Message:
+        return await anext(messages)
+
+    first = await while_listening(http, said())  # a full queue is an HTTP status, not an event
 
     async def all_messages() -> AsyncIterator[Message]:
         try:
@@ -224,6 +249,10 @@ def _add_errors(app: FastAPI, limits: ServerLimits) -> None:
             exit_code=5,
         )
         return JSONResponse({"problems": [text]}, 429, {"Retry-After": "5"})
+
+    @app.exception_handler(NobodyListens)
+    async def gone(_request: HttpRequest, _error: NobodyListens) -> Response:
+        return _as_json(Message("stopped", {}))
 
     @app.exception_handler(TooLong)
     async def slow(_request: HttpRequest, _error: TooLong) -> Response:

@@ -23,6 +23,7 @@ CONTENT_POLICY = (
     "connect-src 'self'; font-src 'self'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
+DROPPED_BYTES = 100_000_000  # read of a refused body before the connection is cut
 _HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -66,6 +67,8 @@ class Guards:
             return
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.body_bytes:
+            if "expect" not in headers:  # else the client sends nothing before it is told to
+                await _dropped(receive)
             await _answer(send, 413, self._too_large())
             return
         await self._counted(scope, receive, send)
@@ -76,13 +79,14 @@ class Guards:
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the body as it comes; of one that is too large no answer but the refusal goes out."""
-        taken = 0
+        taken, more = 0, True
 
         async def counting() -> Event:
-            nonlocal taken
+            nonlocal taken, more
             event = await receive()
             body = event.get("body", b"")
             taken += len(body) if isinstance(body, bytes) else 0
+            more = bool(event.get("more_body"))
             if taken > self._limits.body_bytes:
                 return {"type": "http.request", "body": b"", "more_body": False}
             return event
@@ -96,12 +100,25 @@ class Guards:
 
         await self._app(scope, counting, sending)
         if taken > self._limits.body_bytes:
+            if more:
+                await _dropped(receive)
             await _answer(send, 413, self._too_large())
 
     def _too_large(self) -> Json:
         return problem(
             "the request is too large", allowed=f"at most {self._limits.body_bytes:,} bytes"
         )
+
+
+async def _dropped(receive: Receive) -> None:
+    """Read the rest of a refused body: a client that still sends would see a reset, not the refusal."""
+    dropped = 0
+    while dropped < DROPPED_BYTES:
+        event = await receive()
+        body = event.get("body", b"")
+        dropped += len(body) if isinstance(body, bytes) else 0
+        if not event.get("more_body"):  # also where the client has gone
+            return
 
 
 def _is_foreign(headers: Headers) -> bool:

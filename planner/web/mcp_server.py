@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from planner.errors import OutputError, PlannerError
+from pydantic import JsonValue
+
+from planner.errors import InputError, OutputError, PlannerError, nearest
 from planner.session import Session
 from planner.version import package_version
 from planner.web import requests as requested
@@ -47,15 +49,35 @@ def create_server(session: Session) -> MCPServer:
     Raises OutputError when the package ``mcp`` is missing.
     """
     try:
-        from mcp.server.mcpserver import MCPServer
+        from mcp.server.mcpserver import Context, MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
+        from mcp_types import CallToolResult, InputRequiredResult, Tool
     except ImportError:
         raise OutputError(
             "the tools need an optional package", action="pip install 'llm-fleet-planner[mcp]'"
         ) from None
 
+    class StrictServer(MCPServer):
+        """Tools that take the arguments of their schemas and no others."""
+
+        async def list_tools(self) -> list[Tool]:
+            tools = await super().list_tools()
+            closed = {"additionalProperties": False}
+            return [t.model_copy(update={"input_schema": t.input_schema | closed}) for t in tools]
+
+        async def call_tool(
+            self, name: str, arguments: dict[str, JsonValue], context: Context | None = None
+        ) -> CallToolResult | InputRequiredResult:
+            taken = {
+                t.name: tuple(t.input_schema["properties"]) for t in await super().list_tools()
+            }
+            unknown = [a for a in arguments if a not in taken.get(name, arguments)]
+            if unknown:
+                raise ToolError("\n".join(_not_taken(name, a, taken[name]) for a in unknown))
+            return await super().call_tool(name, arguments, context)
+
     state = WorkerState(session, ServerLimits())
-    server = MCPServer("planner", version=package_version(), instructions=INSTRUCTIONS)
+    server = StrictServer("planner", version=package_version(), instructions=INSTRUCTIONS)
 
     def answer(request: requested.Request) -> Json:
         try:
@@ -119,6 +141,19 @@ def create_server(session: Session) -> MCPServer:
         return answer(requested.CheckRequest(scenario=scenario))
 
     return server
+
+
+def _not_taken(tool: str, argument: str, taken: Sequence[str]) -> str:
+    """What is wrong with an argument that a tool does not take, and those that it takes."""
+    return as_text(
+        *problems_of(
+            InputError(
+                f"{tool} takes no argument {argument!r}",
+                allowed=", ".join(taken),
+                action=nearest(argument, taken),
+            )
+        )
+    )
 
 
 def _parts(plan: object) -> Json:

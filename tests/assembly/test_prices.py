@@ -61,6 +61,11 @@ def test_a_price_is_old_more_than_90_days_before_the_day_it_is_judged_from():
     assert "its price is of 2026-07-11, 91 days before 2026-10-10" in warning
 
 
+def test_a_price_of_a_later_day_may_not_have_been_known():
+    (warning,) = text(NEW, as_of="2026-10-09")
+    assert "its price is of 2026-10-10, after 2026-10-09" in warning
+
+
 def test_prices_are_judged_from_the_newest_of_the_catalog_unless_a_day_is_given():
     listed = (offer("2026-07-01"), NEW, offer(""))
     assert judged_from(None, listed) == "2026-10-10"

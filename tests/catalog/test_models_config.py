@@ -13,6 +13,7 @@ from planner.catalog.model_config import parse_config
 from planner.catalog.store import load_catalog
 from planner.errors import InputError
 from planner.sizing.parameters import count_parameters
+from planner.sizing.precision import stored_format, weights_for
 
 CATALOG = load_catalog()
 LLAMA = {
@@ -161,6 +162,7 @@ def test_layers_that_read_another_layers_cache():
         ("deepseek-ai/DeepSeek-V3", "fp8_block", {"head": "bf16"}, ""),
         ("openai/gpt-oss-120b", "mxfp4", {"attention": "bf16", "head": "bf16"}, ""),
         ("moonshotai/Kimi-K2-Thinking", "int4_experts", {"attention": "bf16"}, ""),
+        ("moonshotai/Kimi-K3", "mxfp4", {"attention": "bf16", "recurrent": "bf16"}, ""),
         ("nvidia/Kimi-K2.5-NVFP4", "nvfp4", {"attention": "bf16"}, "fp8"),
         ("deepseek-ai/DeepSeek-V4-Pro", "mxfp4", {"attention": "fp8_block"}, ""),
         ("nvidia/DeepSeek-V4-Pro-NVFP4", "nvfp4", {"attention": "fp8_block"}, ""),
@@ -175,6 +177,19 @@ def test_the_checkpoints_own_precision(name, weights, classes, kv):
     assert model.native_weights == weights
     assert classes.items() <= dict(model.native_classes).items()
     assert model.native_kv == kv
+
+
+def test_kimi_k3_is_as_large_as_its_checkpoint():
+    """1,560.86 GB by its index file, 0.9 GB of it the image tower, which is not counted."""
+    model = CATALOG.model("moonshotai/Kimi-K3")
+    native = weights_for(model, "native", CATALOG.weight_format)
+    tensors = [t for layer in model.layers for t in layer.tensors] + list(model.outer)
+    total = 0.0
+    for tensor in tensors:
+        stored = stored_format(tensor, native)
+        scales = stored.scale_bits / stored.group if stored and stored.group else 0.0
+        total += tensor.values * ((stored.bits if stored else 16.0) + scales) / 8
+    assert total == pytest.approx(1559.94e9, rel=1e-4)
 
 
 def test_an_ignore_list_of_a_few_layers_leaves_those_matrices_alone():

@@ -14,6 +14,7 @@ from findings_builder import findings_for
 from planner.plan.schema import Plan
 from planner.reporting.document import Quantity, written
 from planner.reporting.formats import csv_table, html, markdown
+from planner.reporting.output import Output
 from planner.reporting.plan import deliver_plan
 from planner.reporting.plan import spreadsheet as xlsx
 from planner.reporting.plan.decision_text import decision_lines
@@ -121,7 +122,7 @@ def test_csv_carries_every_table_exactly(document):
 
 
 def test_json_is_the_plan(findings, tmp_path):
-    deliver_plan.write_findings(findings, "json", str(tmp_path / "plan.json"))
+    deliver_plan.write_findings(findings, Output("json", str(tmp_path / "plan.json")))
     assert Plan.model_validate_json((tmp_path / "plan.json").read_text()) == findings.plan
 
 

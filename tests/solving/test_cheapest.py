@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planner.comparison import restriction
+from planner.fleet.sources import Sources
 from planner.plan.schema import Plan
 from planner.scenario.fleet import Failures
 from planner.scenario.schema import Scenario
@@ -77,5 +78,5 @@ def test_where_it_is_not_proved_everything_is_sized(
     session = Session.open(options=BRIEF)
     scenario = session.read(name)
     monkeypatch.setattr("planner.solving.cheapest.ceilings_of", None)  # would raise
-    given = (scenario, (), session.catalog, session.factors, BRIEF, session.known, None)
-    assert cheapest_alone(*given) is None
+    sources = Sources(session.catalog, session.factors, known=session.known)
+    assert cheapest_alone(scenario, (), sources, BRIEF) is None

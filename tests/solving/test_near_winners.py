@@ -26,7 +26,7 @@ HELD_QPS = {"l40s": 5.1, "h100-sxm-80gb": 20.6}  # more than the closed form pro
 MODEST_QPS = {"l40s": 3.2, "h100-sxm-80gb": 15.0}  # less than that
 
 
-def scenario(rate: float, gpus: Sequence[str] = GPUS) -> Scenario:
+def scenario(rate: float, gpus: Sequence[str] = GPUS, **others: object) -> Scenario:
     return Scenario.model_validate(
         {
             "model": "meta-llama/Llama-3.1-8B-Instruct",
@@ -42,6 +42,7 @@ def scenario(rate: float, gpus: Sequence[str] = GPUS) -> Scenario:
                 "kv_cache": ["bf16"],
             },
             "prices": {"providers": ["verda", "nebius", "runpod"]},
+            **others,
         }
     )
 
@@ -221,3 +222,20 @@ def test_fewer_choices_are_never_cheaper_in_a_large_fleet(
 
     wide = usd(solved(requested([1, 2, 4]), catalog, sized))
     assert wide <= min(usd(solved(requested([n]), catalog, sized)) for n in (1, 2, 4)) + 1e-9
+
+
+@pytest.mark.parametrize("rate", [15, 40])
+@pytest.mark.parametrize("assurance", [None, 0.8])
+def test_with_hours_to_spare_every_confirmed_fleet_keeps_up(
+    rate: float, assurance: float | None, catalog: Catalog, sized: SizedBefore
+) -> None:
+    """A queue that grew all through the simulation missed no target of three hours, and cost less."""
+    prompts = {"mean": 3000, "cv": 1, "max": 16000}
+    slo = {"ttft_p99": "3h"}
+    loose = scenario(rate, prompt_tokens=prompts, slo=slo, assurance=assurance, prices={})
+    plan = solved(loose, catalog, sized)
+    held = [r for r in plan.verification.rounds if r.holds]
+    assert held
+    assert all(r.simulated_qps <= r.closed_form_qps * 1.01 for r in held)
+    (group,) = plan.services[0].replica_groups
+    assert group.utilisation < 1

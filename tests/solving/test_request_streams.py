@@ -10,6 +10,7 @@ from planner import api
 from planner.catalog.store import Catalog
 from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
+from planner.fleet.sources import Sources
 from planner.performance.factors import load_calibration
 from planner.scenario.reader import read_scenario
 from planner.solving import assured_simulation
@@ -46,8 +47,7 @@ def test_every_kind_is_simulated_with_what_is_routed_to_it(
 ) -> None:
     decided = solve_scenario(
         read_scenario(requested, catalog),
-        catalog,
-        load_calibration(catalog),
+        Sources(catalog, load_calibration(catalog)),
         SolveOptions(verify="none", rivals=0, explain=False),
     ).decided
     streams = streams_of(decided)
@@ -87,8 +87,7 @@ def test_a_mix_that_misses_lowers_every_bucket_of_its_kind(
     monkeypatch.setattr(checking, "decide", seen)
     before = solve_scenario(
         read_scenario(requested, catalog),
-        catalog,
-        load_calibration(catalog),
+        Sources(catalog, load_calibration(catalog)),
         SolveOptions(verify="none", rivals=0, explain=False),
     ).decided
     api.solve(requested, catalogs=catalog, rivals=0, explain=False)

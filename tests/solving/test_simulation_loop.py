@@ -101,3 +101,45 @@ def test_a_latency_that_is_never_reached_is_not_taken_for_the_shortest(catalog):
     assert point.latency_s["ttft_p50"] > 10
     assert point.latency_s["ttft_p99"] >= point.latency_s["ttft_p50"]
     assert point.latency_s["tpot_p99"] > 0  # of a replica that is full all the time
+
+
+BURSTS = """
+name: bursts
+model: meta-llama/Llama-3.3-70B-Instruct
+rate: 12
+prompt_tokens: {mean: 4500, cv: 1.0, max: 30000}
+output_tokens: {mean: 625, cv: 0.9, max: 4000}
+slo: {ttft_p99: 3s, tpot_p99: 120ms}
+arrivals: {process: gamma, cv: 2}
+allow_lower_precision: true
+search: {gpus: [h100-sxm-80gb], engines: [vllm], tensor_parallel: [4], weights: [fp8], kv_cache: [bf16]}
+"""
+
+
+def test_bursts_are_split_over_the_replicas_in_the_closed_form_too(catalog):
+    """As bursty at each replica as the whole service, this fleet took 132 GPUs where 32 hold."""
+    scenario = Scenario.model_validate(yaml.safe_load(BURSTS))
+    plan = api.solve(scenario, catalogs=catalog, rivals=0)
+    sized = api.solve(scenario, catalogs=catalog, rivals=0, verify="none")
+    assert plan.totals.gpus <= sized.totals.gpus <= 1.25 * plan.totals.gpus
+    (group,) = plan.services[0].replica_groups
+    key = f"bursts: {group.name}: ttft_p99"
+    assert abs(plan.verification.closed_form_error[key]) < 0.3
+    replicas = {r.deployment.split("x (")[0]: r.holds for r in plan.verification.rounds}
+    held = min(int(n) for n, holds in replicas.items() if holds)
+    missed = max(int(n) for n, holds in replicas.items() if not holds)
+    assert held == group.replicas == missed + 1  # none between the two was left untried
+
+
+def test_more_load_in_bursts_never_takes_fewer_gpus(catalog):
+    scenario = yaml.safe_load(BURSTS)
+    gpus = [
+        api.solve(
+            Scenario.model_validate({**scenario, "rate": rate}),
+            catalogs=catalog,
+            rivals=0,
+            verify="none",
+        ).totals.gpus
+        for rate in (0.4, 0.8, 1.6, 2.0, 2.4, 3.0, 4.0, 6.0, 12.0)
+    ]
+    assert gpus == sorted(gpus)

@@ -115,6 +115,7 @@ TAMPERINGS = {
     "cash that is paid later": (("cash", "due_at_signature_usd"), lambda v: v + 1, "cash"),
     "less owed": (("cash", "by_month", 1), lambda v: v * 0.5, "cash"),
     "another catalog": (("provenance", "catalog_digest"), lambda v: "0" * 64, "certificate"),
+    "another version": (("provenance", "planner_version"), lambda v: "0.0.1", "certificate"),
     "a budget it exceeds": (
         ("scenario", "limits", "max_cost_usd_per_hour"), lambda v: 0.5, "limits"),
     "a stock it exceeds": (("scenario", "limits", "max_gpus"), lambda v: 1, "limits"),
@@ -127,6 +128,16 @@ def test_a_tampered_plan_fails(plan, catalog, name):
     changed = tampered(plan, _set(path, value))
     assert changed != plan, "the tampering changed nothing"
     assert family in {c.family for c in failures(checks_of(changed, catalog))}
+
+
+def test_a_plan_of_another_version_is_not_called_wrong_but_of_that_version(plan, catalog):
+    """Its intervals may differ from those of this version: nothing is recomputed, and the reason is said."""
+    changed = tampered(plan, _set(("provenance", "planner_version"), lambda v: "0.0.1"))
+    (failed,) = failures(checks_of(changed, catalog))
+    assert (failed.found, "planner solve" in failed.required) == ("version 0.0.1", True)
+    made = [c for c in checks_of(changed, catalog) if c.family == "recomputed"]
+    assert made[-1].verdict == "not checked"
+    assert "another version" in made[-1].found
 
 
 def test_the_command_lists_numbers_and_exits_by_the_verdict(plan, tmp_path):

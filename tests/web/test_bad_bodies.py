@@ -94,3 +94,18 @@ def test_every_problem_of_a_scenario_is_listed(client):
     found = problems(client.post("/api/solve", json={"scenario": SHORT}))
     assert [p["field"] for p in found] == ["rate", "prompt_tokens", "output_tokens", "slo"]
     assert all(p["line"] == 1 for p in found)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"scenario": "x", "seed": ' + b"9" * 6_000 + b"}",
+        b'{"scenario": "\xff\xfe"}',
+    ],
+)
+def test_a_body_that_no_reader_takes_says_why_and_what_to_send(client, body):
+    answer = client.post("/api/solve", content=body, headers={"Content-Type": "application/json"})
+    (found,) = problems(answer)
+    assert found["what"].startswith("the body cannot be read")
+    assert "send a JSON object" in found["next"]

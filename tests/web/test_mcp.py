@@ -60,6 +60,23 @@ def test_an_error_says_what_is_allowed(server):
         call(server, "solve", scenario=SCENARIO.replace("l40s", "l40x"))
 
 
+def test_an_unknown_argument_is_refused_by_name(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError, match="takes no argument 'simulat'") as raised:
+        call(server, "solve", scenario=SCENARIO, simulat=False)
+    assert "allowed: scenario, simulate\n  next: did you mean 'simulate'?" in str(raised.value)
+    tools = asyncio.run(server.list_tools())
+    assert all(t.input_schema["additionalProperties"] is False for t in tools)
+
+
+def test_an_unknown_tool_is_refused(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError, match="size"):
+        call(server, "size", scenario=SCENARIO)
+
+
 def test_a_file_of_the_server_is_refused(server):
     from mcp.server.mcpserver.exceptions import ToolError
 
@@ -76,3 +93,18 @@ def test_errors_name_lines_and_no_file_of_the_server(server):
     assert "line 1, rate: the field 'rate' is required" in said
     assert "line 1, slo: the field 'slo' is required" in said
     assert "scenario.yaml" not in said
+
+
+def test_an_argument_that_a_tool_does_not_have_is_refused(server):
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    with pytest.raises(ToolError) as raised:
+        call(server, "memory", model="Qwen/Qwen3-8B", tensor_paralel=2)
+    said = str(raised.value)
+    assert "memory takes no argument 'tensor_paralel'" in said
+    assert "concurrency" in said
+    assert "did you mean 'tensor_parallel'?" in said
+    with pytest.raises(ToolError, match="takes no argument 'budget'"):
+        call(server, "check", scenario=SCENARIO, budget=3)
+    with pytest.raises(ToolError, match="nknown tool"):
+        call(server, "plan", scenario=SCENARIO)

@@ -239,16 +239,23 @@ def _formats(scheme: _Scheme, layers: tuple[Layer, ...], experts: str) -> list[t
     def one(tensor: Tensor, index: int) -> str:
         if tensor.klass not in LINEAR or tensor.name.endswith(".bias"):
             return ""
-        leaf = _leaf(tensor)
-        for rule, stored in rules.get(tensor.klass, ()):
+        leaf, klass = _leaf(tensor), _named_class(tensor)
+        for rule, stored in rules.get(klass, ()):
             named = rule if rule.leaves is None or rule.leaves & leaves else _any_leaf(rule)
-            if named.covers(tensor.klass, index, leaf):
+            if named.covers(klass, index, leaf):
                 return stored
         return (experts or others) if tensor.klass == "expert" else others
 
     return [
         tuple(one(tensor, index) for tensor in layer.tensors) for index, layer in enumerate(layers)
     ]
+
+
+def _named_class(tensor: Tensor) -> str:
+    """The class that rules call a tensor by: recurrences that checkpoints name like attention are that."""
+    if tensor.klass == "recurrent" and tensor.name.startswith("self_attn."):
+        return "attention"
+    return tensor.klass
 
 
 def _any_leaf(rule: ModuleRule) -> ModuleRule:

@@ -8,6 +8,7 @@ from planner.cli.shared.numbers import FiniteRange, duration
 from planner.cli.shared.options import catalog_options
 from planner.cli.shared.output_options import document_options
 from planner.cli.shared.progress import counting, progress, say_stopped
+from planner.reporting.output import Output
 
 POLICIES = ("static", "schedule", "keda", "hpa", "llm-d")
 
@@ -69,9 +70,7 @@ def command(
     force: bool,
     catalogs: str | None,
     calibration: str | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
 ) -> int:
     """Replay the fleet of PLAN.json under autoscalers: requests missed, GPU-hours, cost.
 
@@ -96,7 +95,7 @@ def command(
     from planner.session import Session
     from planner.solving.options import SolveOptions
 
-    prepare(style, output)
+    prepare(output)
     session = Session.open(catalogs, calibration, SolveOptions(verify="none"), ())
     answer, choices = read_plan(plan), Choices(burst=burst)
     given = Given(rates, workload, as_is, policies or POLICIES, start_up, queue_threshold)
@@ -113,9 +112,7 @@ def command(
     document = autoscaling_document(answer.scenario.name, studies)
     write_document(
         document,
-        style,
         output,
-        table=table,
         data=lambda: {
             "scenario": answer.scenario.name,
             "policies": document.tables()["policies"].records(),

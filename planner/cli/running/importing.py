@@ -97,6 +97,7 @@ def command(
     from planner.plan.schema import read_plan
     from planner.reporting.deliver import write_document
     from planner.reporting.files import must_be_new, send
+    from planner.reporting.output import Output
     from planner.reporting.tables.fleet_change_tables import fleet_change_document
 
     if output is not None and not force:
@@ -116,9 +117,7 @@ def command(
         changes = fleet_changes(fleet, services, read_plan(plan), catalog)
         write_document(
             fleet_change_document(changes),
-            style,
-            None,
-            table=table,
+            Output(style, table=table),
             data=lambda: {"changes": [asdict(change) for change in changes]},
         )
     if plan is None or output is not None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 
 from planner.cli.shared.paths import OUTPUT_FILE
 from planner.errors import OutputError
+from planner.reporting.output import Output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 DOCUMENT_FORMATS = ("table", "json", "md", "html", "csv")
@@ -105,11 +107,32 @@ def table_option(default: str = "", tables: str = "") -> Callable[[Command], Com
     )
 
 
+def result_options(
+    *formats: str, table: str | None = None, tables: str = ""
+) -> Callable[[Command], Command]:
+    """How a result is written, given to the command as ``output``; the first format is the default.
+
+    ``table``: what CSV carries by default, empty for the result's first; no --table where None.
+    ``tables``: the names of some, for the help.
+    """
+    carried = () if table is None else (table_option(table, tables),)
+    options = stacked(format_option(*formats, default=formats[0]), *carried, output_option)
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_output(
+            *args: object, style: str, output: str | None, table: str = "", **rest: object
+        ) -> object:
+            return command(*args, output=Output(style, output, table), **rest)
+
+        return options(cast(Command, with_output))
+
+    return decorate
+
+
 def document_options(table: str = "") -> Callable[[Command], Command]:
-    """The formats of a document, which of its tables CSV carries (by default ``table``), where to."""
-    return stacked(format_option(*DOCUMENT_FORMATS), table_option(table), output_option)
+    """``result_options`` of a document; ``table``: what CSV carries by default."""
+    return result_options(*DOCUMENT_FORMATS, table=table)
 
 
-def output_options(*styles: str) -> Callable[[Command], Command]:
-    """Output format (``styles``, the first by default), where to, and from which catalogs."""
-    return stacked(format_option(*styles, default=styles[0]), output_option, catalogs_option)
+listing_options = stacked(result_options("table", "json", "csv", "md"), catalogs_option)

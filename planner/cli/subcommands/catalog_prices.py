@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from planner.cli.shared.output_options import output_options
+from planner.cli.shared.output_options import listing_options
+from planner.reporting.output import Output
 
 
 @click.command(name="prices", short_help="how old prices are; --refresh writes a new price file")
@@ -18,10 +19,8 @@ from planner.cli.shared.output_options import output_options
     type=click.Path(exists=True, dir_okay=False),
     help="Refresh from items saved as a JSON list instead, without gpuhunt.",
 )
-@output_options("table", "json", "csv", "md")
-def prices(
-    refresh: bool, saved: str | None, style: str, output: str | None, catalogs: str | None
-) -> None:
+@listing_options
+def prices(refresh: bool, saved: str | None, output: Output, catalogs: str | None) -> None:
     """List each provider's offers and their dates, or write a price file with --refresh.
 
     A refreshed file has the columns of a scenario's prices.file. It needs the gpuhunt package, or
@@ -43,7 +42,7 @@ def prices(
     if not refresh:
         from planner.reporting.tables.catalog_tables import prices_table
 
-        write_listing(prices_table(catalog.offers()), style, output)
+        write_listing(prices_table(catalog.offers()), output)
         return
     if saved is not None:
         items = read_items(Path(saved))
@@ -60,7 +59,7 @@ def prices(
         day = datetime.datetime.now(datetime.UTC).date().isoformat()
         source = f"gpuhunt {version('gpuhunt')}"
     found = refreshed(items, catalog, day, source)
-    send(price_file(found.offers), output)
+    send(price_file(found.offers), output.file)
     click.echo(f"{len(found.offers)} offers", err=True)
     for reason, count in sorted(found.left_out.items(), key=lambda pair: -pair[1]):
         click.echo(f"left out: {count} items, {reason}", err=True)

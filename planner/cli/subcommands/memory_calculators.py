@@ -11,6 +11,7 @@ from planner.cli.shared.notes import note
 from planner.cli.shared.numbers import POSITIVE, FiniteRange
 from planner.cli.shared.output_options import catalogs_option, document_options, stacked
 from planner.errors import InputError
+from planner.reporting.output import Output
 
 _NUMBER = FiniteRange(min=0, min_open=True)
 
@@ -42,9 +43,7 @@ def rule_of_thumb(
     model: str | None,
     gpu_gb: float | None,
     former_gpu_gb: float | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     catalogs: str | None,
 ) -> None:
     """(P D + B S L 2 H D) x 1.2: weights, KV cache and 20 % on top, and the GPUs that hold it.
@@ -76,9 +75,7 @@ def rule_of_thumb(
         model=spec,
         gpu_gb=former_gpu_gb if gpu_gb is None else gpu_gb,
     )
-    write_document(
-        quick_document(answer), style, output, table=table, data=lambda: quick_mapping(answer)
-    )
+    write_document(quick_document(answer), output, data=lambda: quick_mapping(answer))
 
 
 @click.command(name="training", short_help="weights, gradients, optimizer states, activations")
@@ -125,9 +122,7 @@ def training(
     dp: int,
     lora_rank: int,
     gpu: str,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     catalogs: str | None,
 ) -> None:
     """Training memory of each GPU, and how many GPUs it takes.
@@ -167,9 +162,7 @@ def training(
     stated = (spec.name, job, memory, device.name, notes)
     write_document(
         training_document(*stated),
-        style,
         output,
-        table=table,
         data=lambda: training_mapping(*stated),
     )
 
@@ -185,9 +178,7 @@ def nanochat(
     batch_size: int,
     max_seq_len: int,
     dtype: str,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     catalogs: str | None,
 ) -> None:
     """Serving memory of a nanochat model, by its own guide's arithmetic.
@@ -207,9 +198,7 @@ def nanochat(
     notes = nanochat_notes(load_catalog(catalogs), memory, max_seq_len)
     write_document(
         nanochat_document(memory, notes),
-        style,
         output,
-        table=table,
         data=lambda: nanochat_mapping(memory, notes),
     )
 
@@ -240,9 +229,7 @@ def measured_vs_theory(
     stated_gib: float | None,
     overheads: tuple[str, ...],
     driver_mib: float | None,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     catalogs: str | None,
 ) -> None:
     """Set measured memory beside the exact size of the weights.
@@ -271,9 +258,7 @@ def measured_vs_theory(
     stated = (spec.name, result, result.notes)
     write_document(
         measured_document(*stated),
-        style,
         output,
-        table=table,
         data=lambda: measured_mapping(*stated),
     )
 

@@ -7,6 +7,7 @@ import click
 from planner.cli.shared.names import GPU, PIPED_MODEL
 from planner.cli.shared.numbers import POSITIVE
 from planner.cli.shared.output_options import catalogs_option, document_options, stacked
+from planner.reporting.output import Output
 
 _options = stacked(document_options("fits"), catalogs_option)
 
@@ -42,9 +43,7 @@ def fits(
     engine: str,
     context: int,
     concurrency: int,
-    style: str,
-    table: str,
-    output: str | None,
+    output: Output,
     catalogs: str | None,
 ) -> None:
     """Try a model on every GPU, one to eight of it, in every precision; or every model on a GPU.
@@ -93,8 +92,6 @@ def fits(
         )
     write_document(
         fits_document(found, ask, by_model=model is None),
-        style,
         output,
-        table=table,
         data=lambda: fits_mapping(found, ask),
     )

@@ -15,6 +15,7 @@ from planner.fleet.candidates.derating import at_score, margin_sigma
 from planner.fleet.candidates.robustness import ReplicaUncertainty
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
+from planner.serving.split_arrivals import replica_cv
 from planner.workload.lengths import lengths_of
 
 DEVIATIONS = tuple(i / 2 for i in range(-6, 7))
@@ -34,7 +35,8 @@ def uncertainty(candidate: Candidate, service: Service) -> ReplicaUncertainty:
     def capacity_qps(score: float) -> float:
         worse = at_score(c.steps, score, c.prefill.steps if c.prefill else None)
         slower = worse.slowed_replicas(placed)
-        cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
+        share = service.assumptions.prefix_hit_share
+        cv = replica_cv(service, c.capacity.qps)
         return slower.capacity(lengths, worse.tightened(service.slo), cv, share).qps
 
     points = [(math.exp(sigma * d), capacity_qps(d)) for d in DEVIATIONS]

@@ -7,7 +7,7 @@ deployments have been sized under the very same service before.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
@@ -18,7 +18,7 @@ from planner.fleet.candidates.known import Known
 from planner.fleet.offers.networks import between_nodes_gb_s
 from planner.performance.factors import Calibration
 from planner.scenario.fleet import GpuPart
-from planner.scenario.schema import Service
+from planner.scenario.schema import Scenario, Service
 from planner.sizing.precision import weights_for
 
 Nodes = dict[str, dict[float, Offer]]  # by GPU type and network [GB/s]
@@ -39,6 +39,13 @@ class SizedBefore:
         self.calibration = calibration
         self.known = known or Known()
         self._parts: dict[tuple[object, ...], CandidateSet] = {}
+
+    def sizing(
+        self, scenario: Scenario, offers: Iterable[Offer]
+    ) -> Callable[[Service], CandidateSet]:
+        """A function from each of the scenario's services to its candidates on these offers."""
+        shares, listed = scenario.sharing.gpu, tuple(offers)
+        return lambda service: self.candidates(service, listed, shares)
 
     def candidates(
         self, service: Service, offers: Iterable[Offer], gpu_shares: tuple[GpuPart, ...] = ()

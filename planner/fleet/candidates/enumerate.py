@@ -7,13 +7,14 @@ deployment stops at the first that rules it out, and keeps the reason in words a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from planner.catalog.offer import Offer
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.fleet.candidates.buckets import buckets_of
+from planner.fleet.candidates.bursts import calmer
 from planner.fleet.candidates.candidate import Candidate, CandidateSet, Context, Rejection
 from planner.fleet.candidates.cuts import WHOLE, GpuCut, cuts_of
 from planner.fleet.candidates.deployments import deployments, service_model, without_draft
@@ -143,7 +144,8 @@ def context_of(
     for offer in offers:
         largest[offer.gpu] = max(largest.get(offer.gpu, 0), offer.gpu_count)
     arriving = lengths_of(service)
-    required, load = service.model_dump_json(exclude=BROUGHT), digest(arriving)
+    bursts = {"rate", "load"} if service.arrivals.cv > 1 else set()  # split over more replicas
+    required, load = service.model_dump_json(exclude=BROUGHT - bursts), digest(arriving)
     lengths = known.lengths.of(load, lambda: arriving)
     kept, model = known.outcomes, known.model_text(service_model(service, catalog))
     return Context(
@@ -320,8 +322,10 @@ def _tried_before(
     """As it was sized in an earlier run where its outcome is kept, else sized now."""
 
     def now() -> Candidate | Rejection:
-        found = prepared.get(layout.text) or loaded(layout, context)
-        return sized(found, layout, context)
+        prepared_now = (
+            prepared if layout.text in prepared else _settled({layout.text: layout}, context)
+        )
+        return sized(prepared_now[layout.text], layout, context)
 
     outcomes = context.outcomes
     if outcomes is None:
@@ -366,14 +370,23 @@ def _tried_as(layout: SpannedLayout, context: Context) -> tuple[Hashable, ...]:
 
 def _prepared(layouts: Iterable[SpannedLayout], context: Context) -> Prepared:
     """Replicas that are new, by layout, their steady states solved together."""
-    new = {x.text: loaded(x, context) for x in layouts if not is_known(x, context)}
-    solve_ahead(
-        [
-            (states, found.slo)
-            for found in new.values()
-            if isinstance(found, LoadedReplica)
-            for states in found.states.values()
-            if isinstance(states, RateStates)
-        ]
-    )
-    return new
+    return _settled({x.text: x for x in layouts if not is_known(x, context)}, context)
+
+
+def _settled(layouts: Mapping[str, SpannedLayout], context: Context) -> Prepared:
+    """Each replica with the steady states that its capacity is read from, bursts split among replicas."""
+    found: Prepared = {text: loaded(x, context) for text, x in layouts.items()}
+    new = {text: one for text, one in found.items() if isinstance(one, LoadedReplica)}
+    while new:
+        solve_ahead(
+            [
+                (states, one.slo)
+                for one in new.values()
+                for states in one.states.values()
+                if isinstance(states, RateStates)
+            ]
+        )
+        again = {text: calmer(one, layouts[text], context) for text, one in new.items()}
+        new = {text: one for text, one in again.items() if one is not None}
+        found |= new
+    return found

@@ -7,7 +7,7 @@ the layout alone are made once for each deployment; floors and capacity are read
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from planner.catalog.store import Catalog
@@ -28,12 +28,14 @@ from planner.serving.closed_form.capacity import (
     Capacity,
     capacity_from,
     capacity_within,
+    ceiling_qps,
     too_long,
 )
 from planner.serving.closed_form.rate_states import RateStates
 from planner.serving.closed_form.replica_curves import grid_seconds
 from planner.serving.closed_form.whole_calls import calls_too_slow
 from planner.serving.limits import replica_limits
+from planner.serving.split_arrivals import SplitArrivals, replica_cv
 from planner.sizing.memory import memory_layout
 from planner.units import exact
 
@@ -44,13 +46,15 @@ class LoadedReplica:
 
     ``states``: its steady states by length bucket, which its capacity is read from; no capacity at all
     where one request of the bucket does not fit. Of prompts that repeat others the capacity itself, since
-    their hits depend on the rate.
+    their hits depend on the rate. ``most_qps``: the rate that such states hold up to where bursts are split
+    among replicas, by bucket [requests/s].
     """
 
     replica: FittingReplica
     worse: Derating
     slo: Slo
     states: Mapping[str, RateStates | Capacity]
+    most_qps: Mapping[str, float] = field(default_factory=dict)
 
 
 def on_part(whole: Deployment, cut: GpuCut, catalog: Catalog) -> Deployment:
@@ -79,7 +83,7 @@ def loaded(layout: SpannedLayout, context: Context) -> LoadedReplica | Rejection
     states = {
         b.key: too_long(replica.limits, b.lengths)
         or _agreed(b, replica, worse, service)
-        or _states(b, layout, replica, worse, context)
+        or states_of(b, layout, replica, worse, context)
         for b in context.buckets
     }
     return LoadedReplica(replica, worse, slo, states)
@@ -94,7 +98,7 @@ def sized(
     replica, service = found.replica, context.service
     deployment, memory, steps = replica.deployment, replica.memory, replica.steps
     label, cut = layout.label, layout.cut
-    by_bucket = {key: _held(states, found) for key, states in found.states.items()}
+    by_bucket = {key: _held(key, found) for key in found.states}
     capacity = max(by_bucket.values(), key=lambda c: c.qps)
     if capacity.qps <= 0:
         detail = capacity.reason or f"limited by {capacity.limited_by}"
@@ -149,22 +153,26 @@ def _agreed(
     """The capacity of prompts that repeat others, as slow as it may turn out; None for other prompts."""
     if bucket.lengths.reuse is None:
         return None
-    cv, slo = service.prompts_cv, worse.tightened(service.slo)
-    steps = worse.slowed(replica.steps)
+    slo, steps = worse.tightened(service.slo), worse.slowed(replica.steps)
+    cv = replica_cv(service, ceiling_qps(steps, replica.limits, bucket.lengths))
     capacity = capacity_within(steps, replica.limits, bucket.lengths, slo, cv)
     return replace(capacity, qps=capacity.qps / worse.demand)
 
 
-def _states(
+def states_of(
     bucket: Bucket,
     layout: SpannedLayout,
     replica: FittingReplica,
     worse: Derating,
     context: Context,
+    most_qps: float | None = None,
 ) -> RateStates:
-    """One replica under the load of a bucket, as slow as it may turn out."""
+    """One replica under the load of a bucket, as slow as it may turn out.
+
+    most_qps: what it takes at most, and so sees of the bursts [requests/s]; None: its ceiling.
+    """
     service, limits, lengths = context.service, replica.limits, bucket.lengths
-    cv, share = service.prompts_cv, service.assumptions.prefix_hit_share
+    share, arrivals = service.assumptions.prefix_hit_share, SplitArrivals.of(service)
     load = context.load if service.buckets is None else digest(lengths)
     key = (layout.text, context.model_text, load, share)
 
@@ -173,17 +181,20 @@ def _states(
             key, lambda: grid_seconds(replica.steps, limits, lengths, share)
         )
         steps = worse.slowed(replica.steps)
+        cv = arrivals.prompts_cv if most_qps is None else arrivals.prompts_cv(most_qps)
         return RateStates(steps, limits, lengths, cv, share, worse.steps * seconds)
 
-    return context.known.states.of((*key, cv, worse.steps), made)
+    return context.known.states.of((*key, arrivals, most_qps, worse.steps), made)
 
 
-def _held(states: RateStates | Capacity, found: LoadedReplica) -> Capacity:
+def _held(key: str, found: LoadedReplica) -> Capacity:
     """What capacity per replica of a bucket, with what an assurance asks it to be sized for."""
+    states = found.states[key]
     if isinstance(states, Capacity):
         return states
     capacity = capacity_from(states, found.slo)
-    return replace(capacity, qps=capacity.qps / found.worse.demand)
+    qps = min(capacity.qps, found.most_qps.get(key, capacity.qps))
+    return replace(capacity, qps=qps / found.worse.demand)
 
 
 def _margin_text(capacity: Capacity, stated: Slo, tightened: Slo) -> str:

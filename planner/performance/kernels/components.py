@@ -48,7 +48,8 @@ class Components:
     sequences x context and prompts x length. exchange: over all tokens, of dispatch and combine across
     nodes, which engines hide behind the kernels of another half of the batch. All rise with their
     arguments. least: the same at peak bandwidth and arithmetic, None where it is that already. norms,
-    recurrent: layers that normalise queries and keys apart, and layers with a recurrent state.
+    recurrent: layers that normalise queries and keys apart, and layers with a recurrent state. timed:
+    whether every recurrence was measured.
     """
 
     loads: Loads
@@ -60,6 +61,7 @@ class Components:
     exchange: Floats
     norms: float
     recurrent: float
+    timed: bool = True
     least: Components | None = None
 
     def scaled(self, by: Floats) -> Components:
@@ -74,6 +76,7 @@ class Components:
             exchange=self.exchange * by[6],
             norms=self.norms,
             recurrent=self.recurrent,
+            timed=self.timed,
         )
         if self.least is None:
             return found
@@ -87,6 +90,7 @@ class Components:
             exchange=found.exchange,
             norms=self.norms,
             recurrent=self.recurrent,
+            timed=self.timed,
         )
 
     @cached_property

@@ -97,5 +97,5 @@ def kernel_steps(
         host=terms[count : count + len(HOST_TERMS)],
         admission_s=float(terms[-2]),
         delivery_steps=float(terms[-1]),
-        measured=own is not None and traits.recurrence == "measured",
+        measured=own is not None and own.timed,
     )

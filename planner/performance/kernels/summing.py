@@ -35,12 +35,12 @@ from planner.performance.kernels.product_sums import (
     UnknownKernel,
     product_sums,
 )
+from planner.performance.kernels.recurrences import recurrence
 from planner.performance.kernels.shapes import Product, kernel_names, products
 from planner.performance.kernels.table import KernelTable, kernel_table
 from planner.performance.loads import kernel_formats, loads_of
 from planner.sizing.precision import stored_format
 
-RECURRENT_SHARE, RECURRENT_LAUNCH_S, RECURRENT_PASSES = 0.7, 8e-6, 40.0
 TINY_S = 1e-12
 
 
@@ -65,6 +65,7 @@ class KernelSum:
         self._prompt = np.zeros((len(PROMPT_SEQUENCES), len(PROMPTS)))
         self._least_decode = np.zeros_like(self._decode)
         self._least_prompt = np.zeros_like(self._prompt)
+        self._timed = True
         self._kv = "bfloat16" if deployment.kv_cache.bits >= 16 else "fp8"
         self._bandwidth = deployment.gpu.bandwidth_bytes_s
 
@@ -100,6 +101,7 @@ class KernelSum:
             exchange=exchange,
             norms=_count(self._d.model, _normalises) / stages,
             recurrent=_count(self._d.model, _recurs) / stages,
+            timed=self._timed,
             least=least,
         )
 
@@ -172,10 +174,11 @@ class KernelSum:
             self._heads(mixer, count)
         elif isinstance(mixer, LatentAttention) and mixer.indexer is None:
             self._latent(mixer, count)
-        elif isinstance(mixer, RecurrentMixer) and mixer.kind == "gated-delta":
-            self._gated_delta(layer, mixer, count)
         elif isinstance(mixer, RecurrentMixer):
-            self._recurrent(mixer, count)
+            found = recurrence(self._d, self._table, layer, mixer)
+            self._decode += count * found.decode
+            self._prompt += count * found.prompt
+            self._timed = self._timed and found.measured
         else:
             raise UnknownKernel
 
@@ -222,30 +225,6 @@ class KernelSum:
         self._decode += count * np.maximum(NS * np.exp(decode[1]) + both[:, None], least)
         self._least_decode += count * least
         self._prompt += count * NS * np.exp(prompt[1])
-
-    def _gated_delta(self, layer: Layer, mixer: RecurrentMixer, count: int) -> None:
-        tp = self._d.tensor_parallel
-        parts = next(
-            (t.parts for t in layer.tensors if t.klass == "recurrent" and t.parts), mixer.heads
-        )
-        key = (max(1, parts // tp), max(1, mixer.heads // tp), self._d.model.hidden_size)
-        decode = lookup.ladder(self._table, "decode_gdn", *key)
-        prompt = lookup.ladder(self._table, "prompt_gdn", *key)
-        if decode is None or prompt is None:
-            raise UnknownKernel
-        self._decode += count * NS * np.exp(decode[1])[:, None]
-        tokens = np.log(PROMPT_SEQUENCES[:, None] * PROMPTS[None, :])
-        self._prompt += count * NS * np.exp(np.interp(tokens, np.log(prompt[0]), prompt[1]))
-
-    def _recurrent(self, mixer: RecurrentMixer, count: int) -> None:
-        """A recurrence nobody measured: its state read and written, or a scan over the prompt's tokens."""
-        ranks = min(self._d.tensor_parallel, max(mixer.heads, 1))
-        state = mixer.state_values * mixer.state_bytes_per_value + 2.0 * mixer.conv_values
-        moved = 2.0 * state / ranks / (RECURRENT_SHARE * self._bandwidth)
-        self._decode += count * (SEQUENCES[:, None] * moved + RECURRENT_LAUNCH_S)
-        each = 2.0 * self._d.model.hidden_size * RECURRENT_PASSES / ranks / self._bandwidth
-        tokens = PROMPT_SEQUENCES[:, None] * PROMPTS[None, :]
-        self._prompt += count * (tokens * each + 3 * RECURRENT_LAUNCH_S)
 
 
 @lru_cache(maxsize=128)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from planner.findings.schema import Findings
 from planner.reporting.deliver import write_document
 from planner.reporting.files import send
+from planner.reporting.output import Output
 from planner.reporting.plan import spreadsheet
 from planner.reporting.plan.memo import memo as memo_of
 from planner.reporting.plan.plan_document import plan_document
 
-DEFAULT_TABLE = "order"
 SOLVED_TABLES = frozenset(
     {
         "ways_to_pay",
@@ -24,24 +24,16 @@ SOLVED_TABLES = frozenset(
 )
 
 
-def write_findings(
-    findings: Findings,
-    style: str,
-    output: str | None,
-    *,
-    table: str = DEFAULT_TABLE,
-    memo: bool = False,
-) -> None:
-    """Write a plan with what was found out around it as ``style``, or the one-page ``memo`` of it.
+def write_findings(findings: Findings, output: Output, *, memo: bool = False) -> None:
+    """Write a plan with what was found out around it, or the one-page ``memo`` of it.
 
-    ``style``: table, json, md, html, csv or xlsx; ``table``: the one CSV carries. Raises OutputError
-    when the file cannot be written or a package is missing.
+    Raises OutputError when the file cannot be written or a package is missing.
     """
     if memo:
-        write_document(memo_of(findings), style, output, table=table)
-    elif style == "json":
-        send(findings.plan.to_json(), output)
-    elif style == "xlsx":
-        send(spreadsheet.render(findings), output)
+        write_document(memo_of(findings), output)
+    elif output.format == "json":
+        send(findings.plan.to_json(), output.file)
+    elif output.format == "xlsx":
+        send(spreadsheet.render(findings), output.file)
     else:
-        write_document(plan_document(findings), style, output, table=table)
+        write_document(plan_document(findings), output)

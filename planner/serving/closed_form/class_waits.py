@@ -14,9 +14,18 @@ behind earlier classes and half of the own one,
     b_k = 2 e_k + l_k                                                                        (6)
 
 with e_k and l_k the shares of the work that earlier classes and the own level bring (1 for one level). Both
-scale the wait for a batch slot and the wait behind full steps. What is left of the running step, and the
-prompts that share the own one, are not reordered. That the first class may take the KV of the last
-(preemption) is left out.
+scale the wait for a batch slot and the wait behind full steps, in which prompts are too that the own step has
+no room for. What is left of the running step, and the prompts that do share the own one, are not reordered.
+That the first class may take the KV of the last (preemption) is left out.
+
+While all slots are taken, what waits is not prefilled, and does not slow the batch that it waits for. Classes
+before the last are served as by c servers with the variability of gaps and answers (Allen and Cunneen, in
+Whitt 1993, Approximations for the GI/G/m queue): the tail of their wait falls at
+
+    (mu - lambda) 2 / (CV^2 + CV_o^2)                                                       (7)
+
+with mu what leaves a full batch [requests/s] and CV_o that of the answers, 1 / overlap - 1 squared: exact for
+equal and for exponential ones. The last class's falls as first come first served, (3) included.
 """
 
 from __future__ import annotations
@@ -54,19 +63,31 @@ def of_class(s: SteadyState, name: str) -> SteadyState:
     slower = wait_factor(sharing.load, classes, classes.prefill_share, number, burst)
     left = np.minimum(sharing.overflow / np.maximum(1 - sharing.in_pause, TINY), 1.0)
     behind = left * sharing.overflow_s
-    rest = sharing.busy_variance_s2 - _variance(left, behind)
+    spilled = sharing.spilled_variance_s2
+    rest = sharing.busy_variance_s2 - _variance(left, behind) - spilled
     service = s.rows.slots[:, 0] / np.maximum(s.rows.steps_per_request * s.step_s[:, -1], TINY)
     burst = np.array(bursts / max(bursts + EXPONENTIAL, TINY))
     slots = wait_factor(s.rate_qps / service, classes, classes.decode_share, number, burst)
+    drain = s.drain_qps
+    if classes.levels[number] < max(classes.levels):
+        drain = np.maximum(drain, (service - s.rate_qps) * _drain_power(s))
     return replace(
         seen,
-        drain_qps=s.drain_qps / slots,
+        drain_qps=drain / slots,
         sharing=replace(
             sharing,
             busy_wait_s=sharing.busy_wait_s + (slower - 1) * behind,
-            busy_variance_s2=np.maximum(rest + _variance(left, slower * behind), 0.0),
+            busy_variance_s2=np.maximum(rest, 0.0)
+            + slower**2 * spilled
+            + _variance(left, slower * behind),
         ),
     )
+
+
+def _drain_power(s: SteadyState) -> float:
+    """(7), over mu - lambda: 1 for exponential gaps and answers."""
+    stay = 1 / max(s.rows.overlap, TINY) - 1
+    return 2 / (s.arrival_cv**2 + stay)
 
 
 def _variance(left: Floats, behind_s: Floats) -> Floats:

@@ -24,8 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.evidence import Evidence, Interval, StepLatency
-from planner.performance.margins import Margin
+from planner.performance.derived import DerivedSteps
 from planner.performance.steps import Number, StepBatch, StepModel, StepTimes
 from planner.scenario.slo import Slo, Target
 from planner.serving.capacity_limit import CapacityLimit, LimitedBy
@@ -166,34 +165,19 @@ def in_decode(state: SteadyState) -> tuple[Floats, Floats, Floats]:
 
 
 @dataclass(frozen=True, slots=True)
-class JoiningSteps:
+class JoiningSteps(DerivedSteps):
     """A step model for sequences that arrive with their KV cache: a new token is a decoded one.
 
     The decode engine admits each as a request of its own, as the prefill engine did before.
     """
 
-    steps: StepModel
-
-    @property
-    def evidence(self) -> Evidence:
-        return self.steps.evidence
-
-    @property
-    def margin(self) -> Margin:
-        return self.steps.margin
-
-    @property
-    def admission_s(self) -> float:
-        return self.steps.admission_s
-
     def step_times(self, batch: StepBatch) -> StepTimes:
+        """Named parts of the step's time [s]."""
         return self.steps.step_times(_decoded(batch))
 
     def step_seconds(self, batch: StepBatch) -> Number:
+        """Total time of the step [s]."""
         return self.steps.step_seconds(_decoded(batch))
-
-    def interval(self, seconds: float, kind: StepLatency, level: float = 0.8) -> Interval:
-        return self.steps.interval(seconds, kind, level)
 
 
 def _decoded(batch: StepBatch) -> StepBatch:

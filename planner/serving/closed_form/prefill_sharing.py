@@ -44,7 +44,8 @@ class PrefillSharing:
 
     prefill_s: delta, what a prompt adds among those that share its step; marginal_s: what one request
     more adds; in_pause: chance to arrive in a step without prompts, beside_s: what others then add to the
-    own step; busy_wait_s, busy_variance_s2: wait of those that arrive in a step with prompts; joined: mean
+    own step; busy_wait_s, busy_variance_s2: wait of those that arrive in a step with prompts;
+    spilled_variance_s2: its part of prompts that the own step has no room for; joined: mean
     arrivals after a prompt that still share its step, later: those that come before that step ends and do
     not; load: of full steps; overflow: chance to be left behind by them, overflow_s: mean wait of those.
     """
@@ -55,6 +56,7 @@ class PrefillSharing:
     beside_s: Floats
     busy_wait_s: Floats
     busy_variance_s2: Floats
+    spilled_variance_s2: Floats
     joined: Floats
     later: Floats
     load: Floats
@@ -145,7 +147,9 @@ def prefill_sharing(c: CurveRows, lam: Floats, arrival_cv: float) -> PrefillShar
     own = c.over_nodes(c.own_s, c.nodes.prompt_weight) + cost.of(shared)
     calm = steps.pause + 2 * companions(arrival_cv, steps.pause / 2)
     seen = np.minimum(overflow / np.maximum(1 - paused, TINY), 1.0)
-    busy_wait, busy_variance = _busy_wait(c, cost, lam, room, steps, seen, overflow_s, arrival_cv)
+    busy_wait, busy_variance, spilled = _busy_wait(
+        c, cost, lam, room, steps, seen, overflow_s, arrival_cv
+    )
     return PrefillSharing(
         prefill_s=prefill,
         marginal_s=marginal,
@@ -153,6 +157,7 @@ def prefill_sharing(c: CurveRows, lam: Floats, arrival_cv: float) -> PrefillShar
         beside_s=cost.of(np.minimum(calm, room - 1)),
         busy_wait_s=busy_wait,
         busy_variance_s2=busy_variance,
+        spilled_variance_s2=spilled,
         joined=window / 2 * shared / others,
         later=lam * (own + overflow * overflow_s) + (others - shared) / 2,
         load=load,
@@ -192,11 +197,13 @@ def _busy_wait(
     left: Floats,
     left_s: Floats,
     arrival_cv: float,
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     """Mean and variance of the wait of a prompt that comes in a step with prompts [s, s^2].
 
     The rest of that step, longer when more or longer prompts are in it; full steps, with the chance
     ``left`` and the mean ``left_s``; and what those add that came in the same step and share the next.
+    The third is the part of the variance of prompts that the own step has no room for: what is between 0 and
+    m, and c in the mean, has a variance of c (m - c) at most (Bhatia and Davis 2000).
     """
     together = steps.together
     prompts_s = together * cost.each(together)
@@ -213,13 +220,17 @@ def _busy_wait(
     company = cost.of(mates)
     each = company / np.maximum(mates, TINY)
     full = left * left_s
+    company_variance = each**2 * mates * (arrival_cv**2 + mates * biased)
+    together_s2 = 2 * company * rest * biased
+    within = np.minimum(company_variance, company * np.maximum(cost.of(room - 1) - company, 0.0))
+    bound = within + np.minimum(together_s2, 2 * np.sqrt(within * rest_variance))
     variance = (
         rest_variance
-        + each**2 * mates * (arrival_cv**2 + mates * biased)
-        + 2 * company * rest * biased
+        + company_variance
+        + together_s2
         + full**2 * (2 / np.maximum(left, bounds.LEAST_CHANCE) - 1)
     )
-    return rest + company + full, variance
+    return rest + company + full, variance, company_variance + together_s2 - bound
 
 
 def _gamma_rest(uneven: Floats | float) -> Floats:

@@ -7,7 +7,7 @@ Replicas that are alike are solved together (``solve_together``), which takes a 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,6 +80,7 @@ class RatePlace:
 class RateStates:
     """One replica under one load, at a ladder of rates and at finer ones where requested.
 
+    ``arrival_cv``: of the gaps between requests, or what it is at a replica that takes at most a rate.
     ``ceiling``: the rate at which some resource is used up [requests/s]; ``bound``: which. ``seconds``: of
     the replica's grid, where they are known (``grid_seconds``). ``judged``: the ladder's margins under the
     targets asked last; ``placed``: where their highest rate lies, None where none holds. ``again_s``: prefill
@@ -91,15 +92,15 @@ class RateStates:
         steps: StepModel,
         limits: ReplicaLimits,
         lengths: JointLengths,
-        arrival_cv: float = 1.0,
+        arrival_cv: float | Callable[[float], float] = 1.0,
         prefix_hit_share: float = 0.0,
         seconds: Floats | None = None,
     ) -> None:
         if seconds is None:
             seconds = grid_seconds(steps, limits, lengths, prefix_hit_share)
         self.curves = curves_from(seconds, steps.admission_s, limits, lengths, prefix_hit_share)
-        self.arrival_cv = arrival_cv
         self.ceiling, self.bound = ceiling_of(self.curves)
+        self.arrival_cv = arrival_cv(self.ceiling) if callable(arrival_cv) else arrival_cv
         self.again_s = recomputation_s(self.curves, limits, lengths)
         self.rates = self.ceiling * LADDER
         self._states: dict[int, SteadyState] = {}

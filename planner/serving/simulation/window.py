@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from planner.scenario.schema import Service
 from planner.serving.placed import Placed
 from planner.serving.simulation.conversation_requests import pauses_s
+from planner.serving.split_arrivals import replica_cv
 from planner.workload.lengths import JointLengths, lengths_of
 
 REQUESTS = 12_000  # measured in one check, when the targets' percentiles need no more
@@ -88,10 +89,10 @@ def _mean_stay_s(service: Service, placed: Placed, lengths: JointLengths) -> flo
     rate = min(placed.rate_qps / placed.replicas, most)
     if service.conversations is not None:
         for _ in range(MOST_CUTS):
-            if placed.keeps_up(lengths, rate, service.prompts_cv, share):
+            if placed.keeps_up(lengths, rate, replica_cv(service, rate), share):
                 break
             rate *= STEADY_SHARE
-    point = placed.point(lengths, service.slo, rate, service.prompts_cv, share)
+    point = placed.point(lengths, service.slo, rate, replica_cv(service, rate), share)
     return max(point.concurrency / max(point.qps, 1e-9), 0.1)
 
 

@@ -97,10 +97,10 @@ def run(tmp_path_factory, monkeypatch, capsys, catalog, solved):
     """Run a command in a folder with the files; return its exit code, output and messages."""
     load = store.load_catalog
 
-    def once(scenario, its_catalog, calibration, effort, **more):
+    def once(scenario, sources, effort, **more):
         key = (scenario.model_dump_json(), effort)
         if key not in solved:
-            solved[key] = solve_scenario(scenario, its_catalog, calibration, effort, **more)
+            solved[key] = solve_scenario(scenario, sources, effort, **more)
         return solved[key]
 
     monkeypatch.setattr(session, "solve_scenario", once)

@@ -267,3 +267,12 @@ def test_a_row_that_cannot_be_predicted_is_said_in_one_line(tmp_path, capsys):
     assert main(["accuracy", str(path)]) == 2
     line = capsys.readouterr().err.splitlines()[0]
     assert line.endswith("unknown GPU; found: h1000; allowed: 67 names; next: did you mean 'h100'?")
+
+
+@pytest.mark.parametrize("command", ["solve", "explain", "report"])
+def test_a_day_before_every_price_is_refused_with_the_first_one(command, capsys):
+    write("s.yaml", SCENARIO)
+    assert main([command, "s.yaml", "--verify", "none", "--as-of", "2020-01-01"]) == 2
+    said = capsys.readouterr().err
+    assert "no price is known on 2020-01-01: the first is of 2026-01-01" in said
+    assert "a day from 2026-01-01 on" in said

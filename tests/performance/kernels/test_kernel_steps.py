@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from planner.catalog.model import RecurrentMixer
 from planner.catalog.store import load_catalog
 from planner.deployment import Deployment
 from planner.evidence import Evidence
 from planner.performance.factors import load_calibration
 from planner.performance.kernels import lookup
-from planner.performance.kernels.components import COMPONENTS
+from planner.performance.kernels.components import COMPONENTS, PROMPTS, SEQUENCES
+from planner.performance.kernels.recurrences import Recurrence, recurrence
 from planner.performance.kernels.summing import components
 from planner.performance.kernels.table import kernel_table
 from planner.performance.model import step_model
@@ -65,7 +67,6 @@ def test_one_step_costs_what_it_costs_among_many(dp: int) -> None:
     [
         "ai21labs/Jamba-v0.1",
         "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
-        "moonshotai/Kimi-Linear-48B-A3B-Instruct",
     ],
 )
 def test_a_recurrence_that_was_never_timed_is_not_called_measured(model: str) -> None:
@@ -74,6 +75,65 @@ def test_a_recurrence_that_was_never_timed_is_not_called_measured(model: str) ->
     assert steps.kernels is not None
     assert steps.evidence is Evidence.MODELLED
     assert steps.distance in ("relative", "distant")
+
+
+DELTA = "moonshotai/Kimi-Linear-48B-A3B-Instruct"
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "engine", "evidence"),
+    [
+        (DELTA, "h100-sxm-80gb", "vllm", Evidence.KERNELS),
+        (DELTA, "h100-sxm-80gb", "sglang", Evidence.KERNELS),
+        ("moonshotai/Kimi-K3", "gb300", "vllm", Evidence.KERNELS),
+        (DELTA, "h100-sxm-80gb", "tensorrt-llm", Evidence.MODELLED),
+        (DELTA, "a100-sxm-80gb", "vllm", Evidence.MODELLED),
+        (DELTA, "mi300x", "vllm", Evidence.MODELLED),
+    ],
+)
+def test_kimis_delta_attention_is_measured_where_its_kernels_were(
+    model: str, gpu: str, engine: str, evidence: Evidence
+) -> None:
+    assert step_model(built(model, gpu, engine, 8), CALIBRATION).evidence is evidence
+
+
+def delta_of(model: str, tp: int, drafts: int = 0) -> Recurrence:
+    """The recurrence of a model on H100 under vLLM."""
+    deployment = built(model, "h100-sxm-80gb", "vllm", tp)
+    settings = replace(deployment.settings, draft_tokens=drafts)
+    deployment = replace(deployment, settings=settings) if drafts else deployment
+    table = kernel_table(CATALOG.root, "h100-sxm-80gb", "vllm")
+    assert table is not None
+    for layer in deployment.model.layers:
+        if isinstance(layer.mixer, RecurrentMixer):
+            return recurrence(deployment, table, layer, layer.mixer)
+    raise AssertionError
+
+
+def test_delta_attention_takes_what_its_kernels_took() -> None:
+    """12 heads a GPU, 64 sequences: one kernel for all 41.9 us (convolution and recurrence 4.8 + 39.1).
+
+    96 heads, a prompt of 8,192: 996.2 us, and 526.7 us for the convolution, SGLang's: vLLM's 684.4 us
+    hold the host's launch. Three drafts to verify, which no kernel does whole: 6.4 + 94.5 us.
+    """
+    at, length = list(SEQUENCES).index(64), list(PROMPTS).index(8192)
+    assert delta_of("moonshotai/Kimi-K3", 8).decode[at] == pytest.approx(41.9e-6, rel=5e-3)
+    prompt = delta_of("moonshotai/Kimi-K3", 1).prompt[0, length]
+    assert prompt == pytest.approx((996.2 + 526.7) * 1e-6, rel=5e-3)
+    verified = delta_of("moonshotai/Kimi-K3", 8, drafts=3).decode[at]
+    assert verified == pytest.approx((6.4 + 94.5) * 1e-6, rel=5e-3)
+
+
+def test_delta_attention_of_other_head_counts_follows_from_the_measured_ones() -> None:
+    """32 heads lie between 24 and 48; 4 heads of 256 sequences are as many as 12 of 85."""
+    least, most = (delta_of("moonshotai/Kimi-K3", tp) for tp in (4, 2))
+    found = delta_of(DELTA, 1)
+    for name in ("decode", "prompt"):
+        low, own, high = (getattr(each, name) for each in (least, found, most))
+        assert (np.minimum(low, high) <= own).all()
+        assert (own <= np.maximum(low, high)).all()
+    few = delta_of(DELTA, 8).decode[list(SEQUENCES).index(256)]
+    assert few == pytest.approx(54.9e-6, rel=0.01)  # 12 heads: 41.9 us for 64, 80.4 us for 128
 
 
 def test_gated_delta_rules_were_timed() -> None:
