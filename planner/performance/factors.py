@@ -102,16 +102,28 @@ class Residuals:
 
     def ends(self, kind: StepLatency, distance: str, level: float) -> tuple[float, float]:
         """log(measured / predicted) at both ends of an interval; 0 lies between them."""
-        table = self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
+        table = self._table(kind, distance)
         low = _interpolate((1 - level) / 2, self.levels, table)
         high = _interpolate((1 + level) / 2, self.levels, table)
         return min(low, 0.0), max(high, 0.0)
 
     def margin(self, distance: str) -> Margin:
-        """The upper half of the TPOT residuals at a distance, as a margin that is assumed."""
+        """The upper half of the residuals at a distance, as a margin that is assumed."""
         table = self.quantiles.get(distance, self.quantiles["unmeasured"])["tpot"]
         upper = [(level, q) for level, q in zip(self.levels, table, strict=True) if level >= 0.5]
-        return Margin(distance, tuple(at for at, _ in upper), tuple(q for _, q in upper))
+        margin = Margin(distance, tuple(at for at, _ in upper), tuple(q for _, q in upper))
+        return self.with_ttft(margin, distance)
+
+    def with_ttft(self, margin: Margin, distance: str) -> Margin:
+        """The margin with quantiles of TTFT: its own, or those of the residuals at the distance."""
+        if margin.ttft:
+            return margin
+        table = self._table("ttft", distance)
+        ttft = tuple(_interpolate(level, self.levels, table) for level in margin.levels)
+        return replace(margin, ttft=ttft)
+
+    def _table(self, kind: StepLatency, distance: str) -> tuple[float, ...]:
+        return self.quantiles.get(distance, {}).get(kind) or self.quantiles["unmeasured"][kind]
 
 
 @dataclass(frozen=True)
@@ -228,13 +240,15 @@ class Calibration:
 
         That of a model measured on its engine and GPU is the row of measurements, though its grade says
         that other loads are predicted. A vendor's own row comes first; a grade without a row takes the
-        prior width.
+        prior width. A row without quantiles of TTFT has those of the residuals at the distance.
         """
         if distance == "own":
             return self.residuals.margin(distance)
         row = Evidence.MEASURED if distance.partition("-")[0] == "fitted" else evidence
-        own = self.margins.get(named(row.value, vendor))
-        return own or self.margins.get(row.value) or self.residuals.margin("unmeasured")
+        own = self.margins.get(named(row.value, vendor)) or self.margins.get(row.value)
+        if own is None:
+            return self.residuals.margin("unmeasured")
+        return self.residuals.with_ttft(own, distance)
 
     def distance(self, model: str, traits: Traits) -> str:
         """Return how far a deployment lies from the measurements (see ``Residuals``).

@@ -1,7 +1,8 @@
-"""How much slower than predicted steps may turn out: one-sided quantiles by evidence grade and vendor.
+"""How much slower than predicted steps and first tokens may turn out: quantiles by grade and vendor.
 
-``catalogs/calibration/margins.yaml`` holds them. A grade whose quantiles covered left-out measurements
-as often as they say carries a probability; any other carries a stated width, a margin that is assumed.
+``catalogs/calibration/margins.yaml`` holds them, one-sided. A grade whose quantiles covered left-out
+measurements as often as they say carries a probability; any other carries a stated width, a margin that is
+assumed.
 """
 
 from __future__ import annotations
@@ -29,14 +30,18 @@ class _MarginDocument(BaseModel):
 class MarginRow(_MarginDocument):
     """One grade. ``quantiles``: of log(measured / predicted) step time, one for each of ``levels``.
 
-    passed: whether left-out measurements lay below the quantile of 0.8 as often as it says; coverage:
-    the share that did; groups: left-out groups behind it.
+    ttft: those of TTFT, empty where the residuals by distance hold. passed: whether left-out measurements
+    of the steps lay below the quantile of 0.8 as often as it says; coverage, ttft_coverage: the share that
+    did; groups: left-out groups behind it.
     """
 
     quantiles: tuple[float, ...]
+    ttft: tuple[float, ...] = ()
     passed: bool
     source: str
+    ttft_source: str = ""
     as_of: date
+    ttft_coverage: Annotated[float, Field(ge=0, le=1)] | None = None
     coverage: Annotated[float, Field(ge=0, le=1)] | None = None
     groups: Annotated[int, Field(ge=0)] = 0
 
@@ -69,10 +74,11 @@ class MarginsFile(_MarginDocument):
         if any(a >= b for a, b in itertools.pairwise(self.levels)):
             raise ValueError("levels rise")
         for grade, row in self.rows.items():
-            if len(row.quantiles) != len(self.levels):
-                raise ValueError(f"{grade}: one quantile for each level")
-            if list(row.quantiles) != sorted(row.quantiles):
-                raise ValueError(f"{grade}: quantiles do not fall")
+            for quantiles in (row.quantiles, row.ttft or row.quantiles):
+                if len(quantiles) != len(self.levels):
+                    raise ValueError(f"{grade}: one quantile for each level")
+                if list(quantiles) != sorted(quantiles):
+                    raise ValueError(f"{grade}: quantiles do not fall")
         return self
 
 
@@ -80,20 +86,29 @@ class MarginsFile(_MarginDocument):
 class Margin:
     """One-sided quantiles of log(measured / predicted) step time behind one prediction.
 
-    name: the grade, or what else they belong to; passed: whether they may be called a probability.
+    name: the grade, or what else they belong to; passed: whether they may be called a probability. ttft:
+    quantiles of TTFT at the same levels; those of the steps where it is empty.
     """
 
     name: str
     levels: tuple[float, ...]
     quantiles: tuple[float, ...]
     passed: bool = False
+    ttft: tuple[float, ...] = ()
 
     def log_slowdown(self, z: float) -> float:
-        """The quantile at the normal score ``z``: linear between levels, and on beyond them."""
+        """The steps' quantile at the normal score ``z``: linear between levels, and on beyond them."""
+        return self._at(z, self.quantiles)
+
+    def log_ttft(self, z: float) -> float:
+        """The quantile of TTFT at the normal score ``z``."""
+        return self._at(z, self.ttft or self.quantiles)
+
+    def _at(self, z: float, quantiles: tuple[float, ...]) -> float:
         scores = [NORMAL.inv_cdf(level) for level in self.levels]
         i = next((i for i in range(1, len(scores) - 1) if z <= scores[i]), len(scores) - 1)
         share = (z - scores[i - 1]) / (scores[i] - scores[i - 1])
-        return self.quantiles[i - 1] + share * (self.quantiles[i] - self.quantiles[i - 1])
+        return quantiles[i - 1] + share * (quantiles[i] - quantiles[i - 1])
 
 
 def read_margins(folder: Path) -> Mapping[str, Margin]:
@@ -106,7 +121,7 @@ def read_margins(folder: Path) -> Mapping[str, Margin]:
         return {}
     file = validate_document(path, read_yaml(path), MarginsFile)
     return {
-        grade: Margin(grade, file.levels, row.quantiles, row.passed)
+        grade: Margin(grade, file.levels, row.quantiles, row.passed, row.ttft)
         for grade, row in file.rows.items()
     }
 

@@ -28,7 +28,7 @@ from planner.solving.stages import FleetAtLoad, LatencyEnds
 from planner.workload.lengths import JointLengths
 
 if TYPE_CHECKING:
-    from planner.serving.simulation.service_simulation import Simulate
+    from planner.serving.simulation.service_simulation import Simulate, SimulatedService
 
 LEVEL = 0.8
 Percentiles = Mapping[str, float]
@@ -84,13 +84,25 @@ def _played(
         if side and not all(_keeps_up(p, stream.service, stream.lengths) for p in replicas):
             return None
         check = simulate(stream.service, replicas, lengths=stream.lengths, seed=seed)
-        if check.overloaded:
+        if check.overloaded or (side and still_growing(check)):
             return None
         return {name: estimate.value_s for name, estimate in check.percentiles.items()}
 
     quick, slow = played(0) or {}, played(1)
     for key in stream.placed:
         yield key, _with_ttft(stream, (quick, slow), off[key])
+
+
+def still_growing(check: SimulatedService) -> bool:
+    """Whether requests wait longer for their first token than a whole stay was to last.
+
+    The window is some stays long, as the closed form predicts them. A median wait beyond one says that the
+    queue grew all along (caches that lose their histories do that), and how long it got is the window's.
+    """
+    median = check.percentiles.get("ttft_p50")
+    if median is None or check.prompts_per_call > 1:
+        return False
+    return median.value_s > check.window.tail_s
 
 
 def _keeps_up(placed: Placed, service: Service, lengths: JointLengths) -> bool:

@@ -22,6 +22,7 @@ from planner.reporting.plan.plan_document import plan_document
 from planner.scenario.schema import Scenario
 from planner.serving.simulation.service_simulation import check_service
 from planner.session import Session
+from planner.solving.latency_ends import still_growing
 from planner.solving.options import SolveOptions
 from planner.workload.lengths import lengths_of
 
@@ -129,6 +130,17 @@ def test_simulated_latencies_are_simulated_at_both_ends():
         check = check_service(service, [slow], seed=plan.provenance.seed)
         found = check.percentiles["tpot_p99"].value_s
         assert predicted.intervals["tpot_p99_s"][side] == pytest.approx(found)
+
+
+@pytest.mark.parametrize(("share", "growing"), [(0.5, False), (0.9, False), (1.05, True)])
+def test_a_queue_that_grew_all_along_is_told_from_a_long_one(share, growing):
+    """A twentieth too much is no overload yet in the window; how late it is says how long the window was."""
+    service, replica = rebuilt(*solved())
+    most = replica.ceiling_qps(lengths_of(service), service.assumptions.prefix_hit_share)
+    loaded = replace(replica, replicas=1, rate_qps=share * most)
+    check = check_service(service, [loaded])
+    assert not check.overloaded
+    assert still_growing(check) is growing
 
 
 @pytest.mark.parametrize("verify", ["none", "simulate"])

@@ -2,7 +2,7 @@
 
 One error is common to all replicas: every step takes ``factor`` times as long, with the one-sided
 quantiles of the prediction's evidence grade. Two pools have one each, that of its own GPU and evidence.
-TTFT is known less well; what its interval is wider by tightens the TTFT targets in the same direction.
+TTFT is known less well; what its own quantile lies beyond that of the steps tightens the TTFT targets.
 Demand exceeds its forecast by a lognormal factor.
 
 For a probability with normal quantile ``z`` and an exact forecast the steps are slowed by the grade's
@@ -18,7 +18,6 @@ import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from planner.evidence import Interval, StepLatency
 from planner.performance.margins import Margin
 from planner.performance.slowed import SlowedSteps
 from planner.performance.steps import StepModel
@@ -26,7 +25,6 @@ from planner.scenario.fleet import Assurance
 from planner.scenario.slo import Slo
 from planner.serving.placed import Placed
 
-LEVEL = 0.8
 LEAST_SIGMA = 1e-6
 LEAST_SCORE = 0.1
 NORMAL = NormalDist()
@@ -99,11 +97,12 @@ def _of_unit(decode: Derating, prefill: Derating) -> Derating:
 def at_score(steps: StepModel, z: float, prefill: StepModel | None = None) -> Derating:
     """Steps and TTFT as far off as the margin's quantile at the normal score ``z``.
 
-    TTFT spreads more than the steps by the ratio of their intervals; its median is off as theirs is.
-    prefill: the steps of a unit's prefill pool, off by their own quantile at the same score.
+    What a queue makes of slower steps comes on top of TTFT's own quantile: the steps are slowed by theirs,
+    the rest of TTFT's tightens its targets. prefill: the steps of a unit's prefill pool, off by their own
+    quantiles at the same score.
     """
-    off, median = steps.margin.log_slowdown(z), steps.margin.log_slowdown(0.0)
-    found = Derating(math.exp(off), math.exp(ttft_excess(steps) * (off - median)))
+    off = steps.margin.log_slowdown(z)
+    found = Derating(math.exp(off), math.exp(steps.margin.log_ttft(z) - off))
     return found if prefill is None else _of_unit(found, at_score(prefill, z))
 
 
@@ -133,27 +132,6 @@ def margin_sigma(margin: Margin, z: float) -> float:
     """Standard deviation of the log of a lognormal that has the margin's quantile at ``z``."""
     at = max(z, LEAST_SCORE)
     return max(margin.log_slowdown(at) / at, LEAST_SIGMA)
-
-
-def model_sigma(steps: StepModel, metric: StepLatency = "tpot") -> float:
-    """Standard deviation of the log of a latency, from its prediction interval."""
-    return max(lognormal_sigma(steps.interval(1.0, metric, LEVEL)), LEAST_SIGMA)
-
-
-def ttft_excess(steps: StepModel) -> float:
-    """By how much more (as a power) TTFT may be off than the step times."""
-    return max(0.0, model_sigma(steps, "ttft") / model_sigma(steps) - 1)
-
-
-def lognormal_sigma(interval: Interval) -> float:
-    """Standard deviation of the log of a lognormal whose central interval this is.
-
-    ``ln(high / low) / (2 z)``, with ``z`` the normal quantile at ``(1 + level) / 2``. Raises
-    ValueError when the interval reaches zero.
-    """
-    if interval.low <= 0:
-        raise ValueError(f"a lognormal interval lies above zero: {interval!r}")
-    return math.log(interval.high / interval.low) / (2 * NORMAL.inv_cdf((1 + interval.level) / 2))
 
 
 def sigma_of_cv(cv: float) -> float:

@@ -91,10 +91,11 @@ def test_the_shipped_correction_belongs_to_its_tables() -> None:
 def test_margins_of_measured_kernels_rise_with_what_they_promise() -> None:
     margin = load_calibration(CATALOG).margins["measured kernels"]
     shipped = validate_document(FOLDER / FITTED, read_yaml(FOLDER / FITTED), KernelFitted).residuals
-    errors = shipped.quantiles["kernels"]["tpot"]
-    left_out = np.interp(margin.levels, shipped.levels, errors)
-    assert margin.quantiles == pytest.approx(left_out, abs=2e-3)
-    assert list(margin.quantiles) == sorted(margin.quantiles)
+    errors = shipped.quantiles["kernels"]
+    for quantiles, kind in ((margin.quantiles, "tpot"), (margin.ttft, "ttft")):
+        left_out = np.interp(margin.levels, shipped.levels, errors[kind])
+        assert quantiles == pytest.approx(left_out, abs=2e-3)
+        assert list(quantiles) == sorted(quantiles)
 
 
 def test_products_know_the_format_of_their_weights(samples: list[KernelSample]) -> None:

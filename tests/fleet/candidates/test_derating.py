@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from planner.catalog.store import load_catalog
 from planner.evidence import Evidence, Interval
 from planner.fleet.candidates.assurance import uncertainty
-from planner.fleet.candidates.derating import NORMAL, Derating, derating, model_sigma, ttft_excess
+from planner.fleet.candidates.derating import NORMAL, Derating, derating
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.candidates.robustness import chance_to_hold
 from planner.fleet.offers.admitted import admitted_offers
@@ -39,8 +39,11 @@ class Unsure:
         if self.own is not None:
             return self.own
         levels = (0.5, 0.8, 0.95)
-        quantiles = tuple(NORMAL.inv_cdf(level) * self.sigma["tpot"] for level in levels)
-        return Margin("modelled", levels, quantiles)
+        steps, ttft = (
+            tuple(NORMAL.inv_cdf(level) * self.sigma[kind] for level in levels)
+            for kind in ("tpot", "ttft")
+        )
+        return Margin("modelled", levels, steps, ttft=ttft)
 
     def interval(self, seconds, kind, level=0.8):
         reach = NORMAL.inv_cdf((1 + level) / 2) * self.sigma[kind]
@@ -65,8 +68,6 @@ def test_a_proportional_capacity_is_derated_to_the_exact_quantile(tpot, cv, prob
 
 def test_ttft_is_tightened_by_what_it_is_known_less_well():
     steps = Unsure({"tpot": 0.2, "ttft": 0.5})
-    assert model_sigma(steps) == pytest.approx(0.2)
-    assert ttft_excess(steps) == pytest.approx(1.5)
     worse = derating(steps, Assurance(probability=0.9))
     z = NORMAL.inv_cdf(0.9)
     assert worse.steps * worse.ttft == pytest.approx(math.exp(0.5 * z))
@@ -93,6 +94,17 @@ def test_a_margin_is_the_quantile_of_its_grade_and_grows_with_the_probability():
     assert math.log(slow[2]) == pytest.approx(0.1)
     assert math.log(slow[3]) == pytest.approx(0.3)
     assert slow[-1] > math.exp(0.35)
+
+
+def test_ttft_has_quantiles_of_its_own_whose_median_counts():
+    """Steps and TTFT together are TTFT's quantile, at even odds too; none is the steps'."""
+    margin = Margin("modelled", (0.5, 0.8, 0.9), (0.01, 0.1, 0.2), ttft=(0.06, 0.3, 0.5))
+    steps = dataclasses.replace(Unsure({"tpot": 0.2, "ttft": 0.2}), own=margin)
+    for probability, log in ((0.5, 0.06), (0.8, 0.3), (0.9, 0.5)):
+        worse = derating(steps, Assurance(probability=probability))
+        assert math.log(worse.steps * worse.ttft) == pytest.approx(log)
+    alike = dataclasses.replace(steps, own=dataclasses.replace(margin, ttft=()))
+    assert derating(alike, Assurance(probability=0.9)).ttft == 1
 
 
 def test_a_prediction_that_is_too_slow_is_no_margin():
@@ -223,7 +235,7 @@ def test_assurance_keeps_the_admission_delay_in_a_tight_ttft_target():
                    "kv_cache": ("bf16",)},
     }  # fmt: skip
     catalog = load_catalog()
-    even = Margin("measured kernels", (0.5, 0.8), (0.0, 0.05))
+    even = Margin("measured kernels", (0.5, 0.8), (0.0, 0.05), ttft=(0.0, 0.05))
     calibration = dataclasses.replace(load_calibration(catalog), margins={"measured kernels": even})
     replicas = []
     for extra in ({"assurance": "none"}, {"assurance": {"probability": 0.51, "demand_cv": 0}}):

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.evidence import Interval
-from planner.fleet.candidates.derating import lognormal_sigma, sigma_of_cv
+from planner.fleet.candidates.derating import sigma_of_cv
 from planner.fleet.candidates.robustness import (
     ReplicaUncertainty,
     chance_to_hold,
@@ -21,18 +20,6 @@ CDF = NormalDist().cdf
 def in_proportion(capacity_qps, model_sigma):
     """A replica whose capacity falls in proportion as its steps slow down."""
     return ReplicaUncertainty(lambda factor: capacity_qps / factor, model_sigma)
-
-
-@given(sigma=st.floats(0.01, 1.0), level=st.floats(0.5, 0.99), middle=st.floats(0.01, 100))
-def test_sigma_is_read_back_from_its_own_interval(sigma, level, middle):
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    interval = Interval(level, middle * math.exp(-z * sigma), middle * math.exp(z * sigma))
-    assert lognormal_sigma(interval) == pytest.approx(sigma)
-
-
-def test_an_interval_that_reaches_zero_is_not_lognormal():
-    with pytest.raises(ValueError, match="above zero"):
-        lognormal_sigma(Interval(0.8, 0.0, 1.0))
 
 
 def test_sigma_of_cv_matches_the_moments_of_a_lognormal():
