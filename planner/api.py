@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from planner.comparison.options import Comparison
     from planner.comparison.sweeps import Sweep
     from planner.derivation.rows import Beside, Derivation
-    from planner.fleet.candidates.cache import SizedBefore
+    from planner.fleet.sized_before import SizedBefore
     from planner.plan.schema import Plan
 
 
@@ -140,14 +140,15 @@ def sweep(
     """Solve a scenario at each value of one input: rate, growth, ttft, price_factor, ...
 
     ``refinements``: how often to halve each interval in which the choice changes. ``price_of``: the GPU,
-    provider or term that ``price_factor`` moves. ``options`` are those of ``solve``; ``verify`` is
-    "none" unless given. Latency targets are in seconds.
+    provider or term that ``price_factor`` moves. ``options`` are those of ``solve``; unless
+    given, ``verify`` is "none" and ``ranges`` is False: predicted latencies come without their intervals.
+    Latency targets are in seconds.
     """
     from planner.comparison.sweeps import axis_named
     from planner.comparison.sweeps import sweep as swept
 
     moved = axis_named(axis, price_of)
-    stated: SolveKeywords = {"verify": "none", "explain": False}
+    stated: SolveKeywords = {"verify": "none", "explain": False, "ranges": False}
     stated.update(options)
     session = Session.open(catalogs, calibration, SolveOptions(**stated))
     points = tuple(float(value) for value in values)

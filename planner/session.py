@@ -12,10 +12,10 @@ from planner import cache_folder
 from planner.assembly.write import assemble
 from planner.catalog.store import Catalog, load_catalog
 from planner.errors import InputError
-from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.known import MOST_STATES, Known
 from planner.fleet.program.solutions import SolutionStore
 from planner.fleet.program.solver import solver_version
+from planner.fleet.sized_before import SizedBefore
 from planner.fleet.sources import Sources
 from planner.performance.factors import Calibration, load_calibration
 from planner.plan.schema import Plan, holds_plan, read_plan

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from planner.accuracy.bench.result import BenchResult, Setting
+from planner.accuracy.measures import TPOT, TTFT
 from planner.accuracy.point import LoadKind, MeasuredPoint
 from planner.errors import InputError
+from planner.scenario.slo import class_target
 
 FEWEST_SENT = 0.9  # of the requested rate; less is no chance over the hundreds of requests of a run
 NEAR = 0.05  # relative: a rate that differs by less is the one requested
@@ -15,18 +17,33 @@ LENGTHS_NEAR = 0.15  # relative: of prompt and output means
 MS = 1e3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RequestedRun:
-    """One run that a plan asks for. ``limits_s``: the most of each statistic [s]; see ``Rung``."""
+    """One run that a plan asks for. ``limits_s``: the most of each statistic [s]; see ``Rung``.
+
+    prompt_tokens, output_tokens: means; 0 where any will do.
+    """
 
     share: float
     rate_qps: float
     limits_s: Mapping[str, float]
+    request_class: str = ""
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def name(self) -> str:
+        """The rate, and the class where there are several [requests/s]."""
+        rate = f"{self.rate_qps:.4g}"
+        return f"{self.request_class} at {rate}" if self.request_class else rate
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One statistic of one run against its limit [s]; ``measured_s`` is None where the file lacks it."""
+    """One statistic of one run against its limit [s]; ``measured_s`` is None where the file lacks it.
+
+    statistic: ``ttft_p99``, of a request class ``chat/ttft_p99``.
+    """
 
     share: float
     statistic: str
@@ -42,24 +59,31 @@ class Judged:
 def judged(requested: Sequence[RequestedRun], runs: Iterable[BenchResult]) -> tuple[Judged, ...]:
     """Every limit of every run that was made, in the order of the ladder.
 
-    Raises InputError for a run at a rate that is not in the acceptance test, and where the run at the full
-    planned rate is missing.
+    Raises InputError for a run that is not in the acceptance test, and where a run at the full planned rate,
+    or another class's at the same time, is missing.
     """
-    by_share: dict[float, BenchResult] = {}
-    for run in runs:
-        by_share[_rung(requested, run).share] = run
-    full = max(requested, key=lambda a: a.share)
-    if full.share not in by_share:
+    made = {rung: run for run in runs for rung in [_rung(requested, run)]}
+    shares = {max(a.share for a in requested), *(rung.share for rung in made)}
+    missing = [a for a in requested if a.share in shares and a not in made]
+    if missing:
+        full = any(a.share == max(shares) for a in missing)
         raise InputError(
-            "the run at the planned rate is missing",
-            found=", ".join(f"{run.rate_qps:g} requests/s" for run in by_share.values()),
-            allowed=f"{full.rate_qps:.4g} requests/s",
-            action="run the last command of the plan's acceptance test",
+            "the run at the planned rate is missing" if full else "a class's run is missing",
+            found=", ".join(f"{rung.name} requests/s" for rung in made),
+            allowed=", ".join(f"{a.name} requests/s" for a in missing),
+            action="run the last command of the plan's acceptance test"
+            if full
+            else "run the commands of all classes at once",
         )
     return tuple(
-        Judged(rung.share, statistic, _measured(by_share[rung.share], statistic), limit)
+        Judged(
+            rung.share,
+            class_target(rung.request_class, statistic),
+            _measured(run, statistic),
+            limit,
+        )
         for rung in requested
-        if rung.share in by_share
+        if (run := made.get(rung)) is not None
         for statistic, limit in rung.limits_s.items()
     )
 
@@ -71,7 +95,9 @@ def faults(requested: Sequence[RequestedRun], runs: Iterable[BenchResult]) -> tu
     """
     found = []
     for run in runs:
-        share = f"{_rung(requested, run).share:.0%} of the planned rate"
+        rung = _rung(requested, run)
+        of = f" of {rung.request_class}" if rung.request_class else ""
+        share = f"{rung.share:.0%} of the planned rate{of}"
         if run.failed:
             found.append(f"{share}: {run.failed} of {run.requests + run.failed} requests failed")
         sent = run.sent_qps
@@ -100,12 +126,24 @@ def _last(model: str) -> str:
 
 
 def _rung(requested: Sequence[RequestedRun], run: BenchResult) -> RequestedRun:
-    nearest = min(requested, key=lambda a: abs(run.rate_qps / a.rate_qps - 1))
+    """The requested run that a run is; InputError where it is none."""
+    own = [a for a in requested if a.request_class == run.request_class]
+    nearest = min(own, key=lambda a: abs(run.rate_qps / a.rate_qps - 1), default=None)
+    if nearest is None:
+        named = sorted({a.request_class for a in requested} - {""})
+        raise InputError(
+            f"a run of class {run.request_class!r}, which is not in the acceptance test"
+            if run.request_class
+            else "a run that does not say which class its requests are of",
+            found=run.request_class or "no request_class in the file",
+            allowed=", ".join(named) or "a run without a class",
+            action="use the commands of the plan's acceptance test",
+        )
     if abs(run.rate_qps / nearest.rate_qps - 1) > NEAR:
         raise InputError(
             "a run at a rate that is not in the acceptance test",
             found=f"{run.rate_qps:g} requests/s" if run.rate_qps else "no rate is recorded",
-            allowed=", ".join(f"{a.rate_qps:.4g}" for a in requested),
+            allowed=", ".join(f"{a.rate_qps:.4g}" for a in own),
             action="use the commands of the plan's acceptance test",
         )
     return nearest
@@ -117,20 +155,57 @@ def _measured(run: BenchResult, statistic: str) -> float | None:
     return run.percentiles_s.get(statistic)
 
 
-def must_have_lengths(runs: Iterable[BenchResult], prompt: int, output: int) -> None:
+def must_have_lengths(requested: Sequence[RequestedRun], runs: Iterable[BenchResult]) -> None:
     """Raise InputError where a run's requests were not as long as the plan's test asks for [tokens]."""
     for run in runs:
-        for name, found, requested in (
-            ("prompt", run.prompt_tokens, prompt),
-            ("output", run.output_tokens, output),
+        rung = _rung(requested, run)
+        for name, found, asked in (
+            ("prompt", run.prompt_tokens, rung.prompt_tokens),
+            ("output", run.output_tokens, rung.output_tokens),
         ):
-            if abs(found / requested - 1) > LENGTHS_NEAR:
+            if asked and abs(found / asked - 1) > LENGTHS_NEAR:
+                of = f" of class {rung.request_class!r}" if rung.request_class else ""
                 raise InputError(
-                    f"the run's {name}s have another length than the plan's test",
+                    f"the run's {name}s{of} have another length than the plan's test",
                     found=f"{found:.0f} tokens in the mean",
-                    allowed=f"{requested} tokens",
+                    allowed=f"{asked} tokens",
                     action="use the commands of the plan's acceptance test",
                 )
+
+
+def together(
+    requested: Sequence[RequestedRun], runs: Iterable[BenchResult]
+) -> tuple[BenchResult, ...]:
+    """The runs of all classes at one share as one run of the mix, as a replica served them."""
+    by_share: dict[float, list[BenchResult]] = {}
+    for run in runs:
+        by_share.setdefault(_rung(requested, run).share, []).append(run)
+    return tuple(_mixed(some) if len(some) > 1 else some[0] for some in by_share.values())
+
+
+def _mixed(runs: Sequence[BenchResult]) -> BenchResult:
+    """Means over the requests of all runs; of TPOT over their tokens after the first."""
+    rates = [run.rate_qps for run in runs]
+    tokens = [r * max(run.output_tokens - 1, 0.0) for r, run in zip(rates, runs, strict=True)]
+
+    def mean(values: Iterable[float], weights: Sequence[float]) -> float:
+        pairs = zip(values, weights, strict=True)
+        return sum(v * w for v, w in pairs) / max(sum(weights), 1e-12)
+
+    return replace(
+        runs[0],
+        prompt_tokens=mean((run.prompt_tokens for run in runs), rates),
+        output_tokens=mean((run.output_tokens for run in runs), rates),
+        rate_qps=sum(rates),
+        requests=sum(run.requests for run in runs),
+        failed=sum(run.failed for run in runs),
+        measures={
+            TTFT: mean((run.ttft_ms / MS for run in runs), rates),
+            TPOT: mean((run.tpot_ms / MS for run in runs), tokens),
+        },
+        lengths=None,
+        request_class="",
+    )
 
 
 def points_of(runs: Iterable[BenchResult], setting: Setting, source: str) -> list[MeasuredPoint]:

@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator
 
-import numpy as np
-
+from planner.assembly.class_acceptance import class_rungs, mix_of_means
+from planner.assembly.load_client import ClientRun
 from planner.fleet.candidates.candidate import Candidate
 from planner.fleet.candidates.derating import derating
 from planner.plan.acceptance import AcceptanceTest, Rung
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import ServicePlan
 from planner.scenario.schema import Service
-from planner.scenario.task import GENERATE, Task
+from planner.scenario.task import GENERATE
 from planner.serving.placed import Placed
 from planner.serving.split_arrivals import SplitArrivals, replica_cv
 from planner.solving.operating import served_by
 from planner.solving.stages import Decided
-from planner.workload.lengths import JointLengths
+from planner.workload.lengths import JointLengths, constant
 
 LADDER = (0.5, 0.8, 1.0)  # of the planned rate of one replica
 SECONDS = 300  # of arrivals in each run
 FEWEST = 500  # requests of a run: a 99th percentile rests on five
 IN_FLIGHT = 4  # times the expected requests in flight: a limit that does not shape the load
 LEAST_IN_FLIGHT = 32
-# docs.vllm.ai cli/bench/serve, 0.11.2 and later
-CLIENTS: dict[Task, tuple[str, ...]] = {
-    "generate": ("--backend", "openai"),
-    "embed": ("--backend", "openai-embeddings", "--endpoint", "/v1/embeddings"),
-    "rerank": ("--backend", "vllm-rerank", "--endpoint", "/v1/rerank"),
-    "classify": ("--backend", "vllm-pooling", "--endpoint", "/pooling"),
-}
-PAIRS = "random-rerank"  # its data set of queries with documents
 
 
 def acceptance_of(decided: Decided, services: tuple[ServicePlan, ...]) -> Iterator[AcceptanceTest]:
-    """One test for each replica group that gets requests, in the order of the plan.
-
-    None of a service with request classes: benchmark clients send one kind of request.
-    """
+    """One test for each replica group that gets requests, in the order of the plan."""
     requested = {s.name: s for s in decided.scenario.services}
     for planned in services:
-        if requested[planned.name].classes:
-            continue
         for group in planned.replica_groups:
             if group.routed_qps > 0:
                 candidate = decided.by_key[group.key(planned.name)]
@@ -55,37 +41,62 @@ def _test(
     service: Service, model: str, group: ReplicaGroup, candidate: Candidate, decided: Decided
 ) -> AcceptanceTest:
     mixed = served_by(decided, service, candidate.key)
-    pools, each = service.task != GENERATE, service.prompts_per_call
     prompt = round(mixed.mean_prompt)
-    output = 1 if pools else max(2, round(mixed.mean_output))
+    output = max(2, round(mixed.mean_output)) if service.task == GENERATE else 1
     served = group.checkpoint or model
-    rungs = []
+    rungs: list[Rung] = []
     for number, share in enumerate(LADDER, start=1):
-        rate = share * group.routed_qps / group.replicas / each
-        expected = max(share * group.concurrency / each, 1.0)
-        requests = max(FEWEST, math.ceil(rate * SECONDS))
-        in_flight = max(LEAST_IN_FLIGHT, math.ceil(IN_FLIGHT * expected))
-        rungs.append(
-            Rung(
+        rate = share * group.routed_qps / group.replicas / service.prompts_per_call
+        expected = max(share * group.concurrency / service.prompts_per_call, 1.0)
+        if service.classes:
+            rungs += class_rungs(
+                service,
+                served,
                 share=share,
                 rate_qps=rate,
-                concurrency=in_flight,
-                requests=requests,
-                limits_s=_targets(service)
-                if pools
-                else _limits(service, candidate, rate, prompt, output),
-                command=_command(
-                    service, served, rate, in_flight, requests * each, prompt, output, number
-                ),
+                in_flight=expected,
+                seconds=SECONDS,
+                limits_s=_mean_tpot(service, candidate, rate, mix_of_means(service)),
+                number=number,
+                sends_priorities=candidate.deployment.settings.priority_scheduling,
             )
+            continue
+        run = ClientRun(
+            model=served,
+            rate_qps=rate,
+            in_flight=max(LEAST_IN_FLIGHT, math.ceil(IN_FLIGHT * expected)),
+            requests=max(FEWEST, math.ceil(rate * SECONDS)) * service.prompts_per_call,
+            prompt=prompt,
+            output=output,
+            arrival_cv=SplitArrivals.of(service).calls_cv(rate),
+            result=f"rung-{number}.json",
+            percentiles=tuple(sorted({99.0, *(t.percentile for t in service.slo.targets)})),
+            seed=number,
         )
+        rungs.append(_one_kind(service, candidate, share, run))
     return AcceptanceTest(
         service=service.name,
         replica=group.name,
         model=served,
-        prompt_tokens=prompt * each,
+        prompt_tokens=prompt * service.prompts_per_call,
         output_tokens=output,
         rungs=tuple(rungs),
+    )
+
+
+def _one_kind(service: Service, candidate: Candidate, share: float, run: ClientRun) -> Rung:
+    """A run of requests that are all of one kind."""
+    limits = _targets(service)
+    if service.task == GENERATE:
+        lengths = constant(run.prompt, run.output)
+        limits |= _mean_tpot(service, candidate, run.rate_qps, lengths)
+    return Rung(
+        share=share,
+        rate_qps=run.rate_qps,
+        concurrency=run.in_flight,
+        requests=run.requests // service.prompts_per_call,
+        limits_s=limits,
+        command=run.command(service),
     )
 
 
@@ -97,53 +108,15 @@ def _targets(service: Service) -> dict[str, float]:
     return {} if service.slo.goodput else {t.key: t.seconds for t in service.slo.targets}
 
 
-def _limits(
-    service: Service, candidate: Candidate, rate_qps: float, prompt: int, output: int
+def _mean_tpot(
+    service: Service, candidate: Candidate, rate_qps: float, lengths: JointLengths
 ) -> dict[str, float]:
-    """The scenario's targets, and the mean TPOT of steps as slow as the plan allows for [s]."""
-    limits = _targets(service)
+    """The mean TPOT of steps as slow as the plan allows for [s]; none where they do not keep up."""
     c = candidate
     worse = derating(c.steps, service.assurance, c.prefill.steps if c.prefill else None)
     placed = Placed(c.deployment, c.memory, c.steps, 1, rate_qps, c.prefill)
-    lengths = JointLengths(np.array([prompt]), np.array([output]))
     cv, share = replica_cv(service, rate_qps), service.assumptions.prefix_hit_share
     slower = worse.slowed_replicas(placed)
-    if slower.keeps_up(lengths, rate_qps, cv, share):
-        point = slower.point(lengths, service.slo, rate_qps, cv, share)
-        limits["tpot_mean"] = point.tpot_mean_s
-    return limits
-
-
-def _command(
-    service: Service,
-    model: str,
-    rate_qps: float,
-    in_flight: int,
-    requests: int,
-    prompt: int,
-    output: int,
-    number: int,
-) -> str:
-    """``vllm bench serve`` against the endpoint that every engine has for the task."""
-    cached = round(service.assumptions.prefix_hit_share * prompt)
-    percentiles = sorted({99.0, *(t.percentile for t in service.slo.targets)})
-    cv = SplitArrivals.of(service).calls_cv(rate_qps)
-    words = [
-        *("vllm", "bench", "serve", *CLIENTS[service.task]),
-        *("--base-url", "http://REPLICA:8000", "--model", model),
-        *("--dataset-name", PAIRS if service.task == "rerank" else "random"),
-        *("--random-input-len", str(prompt - cached)),
-        *(("--random-prefix-len", str(cached)) if cached else ()),
-        *(
-            ("--random-output-len", str(output), "--ignore-eos")
-            if service.task == GENERATE
-            else ("--random-batch-size", str(service.prompts_per_call))
-        ),
-        *("--num-prompts", str(requests), "--request-rate", f"{rate_qps:.4g}"),
-        *(("--burstiness", f"{1 / cv**2:.4g}") if cv not in (0.0, 1.0) else ()),
-        *("--max-concurrency", str(in_flight), "--percentile-metrics"),
-        "ttft,tpot,itl,e2el" if service.task == GENERATE else "e2el",
-        *("--metric-percentiles", ",".join(f"{p:g}" for p in percentiles)),
-        *("--save-result", "--result-filename", f"rung-{number}.json"),
-    ]
-    return shlex.join(words)
+    if not slower.keeps_up(lengths, rate_qps, cv, share):
+        return {}
+    return {"tpot_mean": slower.point(lengths, service.slo, rate_qps, cv, share).tpot_mean_s}

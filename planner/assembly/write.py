@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from planner.assembly.acceptance import acceptance_of
 from planner.assembly.bill import nodes_of, totals_of
@@ -38,7 +38,7 @@ from planner.fleet.offers.node_offers import offer_key
 from planner.fleet.offers.power import power_note
 from planner.performance.factors import Calibration
 from planner.plan.provenance import Provenance, Run, SolverReport, Verification
-from planner.plan.schema import Plan
+from planner.plan.schema import NodeCount, Plan, ServicePlan
 from planner.scenario.fleet import Assurance
 from planner.scenario.schema import Arrivals, Scenario
 from planner.solving.options import SolveOptions
@@ -72,6 +72,7 @@ def assemble(
     found = solved if isinstance(solved, SolvedFleet) else None
     in_full = found is not None and not for_cost
     beside = found.beside if found else FleetsBeside()
+    native, bare, elsewhere = beside.native, beside.without_margin, beside.all_offers
     rentals = rentals_of(decided) if found else ()
     nodes = tuple(nodes_of(decided, rentals)) if found else ()
     services = with_margins(
@@ -94,11 +95,9 @@ def assemble(
         alternatives=tuple(
             alternative_of(r, decided, totals) for r in beside.rivals if serves_as_much(r, decided)
         ),
-        native_precision=alternative_of(beside.native, decided, totals) if beside.native else None,
-        as_predicted=as_predicted_of(beside.without_margin, decided)
-        if beside.without_margin
-        else None,
-        cheapest=cheapest_of(beside.all_offers, as_of) if beside.all_offers else None,
+        native_precision=alternative_of(native, decided, totals) if native else None,
+        as_predicted=as_predicted_of(bare, decided) if bare else None,
+        cheapest=cheapest_of(elsewhere, as_of) if elsewhere else None,
         losses=tuple(losses_of(decided, services, nodes)) if in_full else (),
         acceptance=tuple(acceptance_of(decided, services)) if in_full else (),
         searched=searched(decided, catalog),
@@ -112,16 +111,12 @@ def assemble(
             *solution.restrictions,
             *(without_price(decided) if found else ()),
             *liabilities(rentals, scenario.horizon),
-            *price_warnings(nodes, decided.offers, as_of),
-            *network_warnings(services, nodes, decided.offers, catalog),
-            *distance_warnings(scenario.services, nodes, decided.offers, catalog.continents()),
+            *_of_nodes(decided, services, nodes, catalog, as_of),
         ),
         solver=_solver(decided, effort),
         verification=_verification(found),
         periods=periods_of(decided) if found else (),
-        provenance=_provenance(solved, catalog, calibration, effort, seconds).model_copy(
-            update={"as_of": as_of}
-        ),
+        provenance=_provenance(solved, catalog, calibration, effort, as_of, seconds),
     )
 
 
@@ -130,6 +125,20 @@ def _of_fleet(found: SolvedFleet) -> Iterator[str]:
     if found.simulation is not None and not found.simulation.holds:
         yield found.simulation.note
     yield from caches_at_risk(found)
+
+
+def _of_nodes(
+    decided: Decided,
+    services: Sequence[ServicePlan],
+    nodes: Sequence[NodeCount],
+    catalog: Catalog,
+    as_of: str | None,
+) -> Iterator[str]:
+    """Warnings on what is rented: its prices, the network between nodes, how far from users it is."""
+    offers = decided.offers
+    yield from price_warnings(nodes, offers, as_of)
+    yield from network_warnings(services, nodes, offers, catalog)
+    yield from distance_warnings(decided.scenario.services, nodes, offers, catalog.continents())
 
 
 def _verification(found: SolvedFleet | None) -> Verification:
@@ -245,6 +254,7 @@ def _provenance(
     catalog: Catalog,
     calibration: Calibration,
     effort: SolveOptions,
+    as_of: str | None,
     seconds: float,
 ) -> Provenance:
     decided = solved.decided
@@ -260,6 +270,7 @@ def _provenance(
         calibration="; ".join(calibration.sources),
         calibration_digest=calibration.fingerprint,
         price_dates=(dates[0], dates[-1]) if dates else None,
+        as_of=as_of,
         seed=effort.seed,
         run=Run(
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_config import parse_config
 from planner.catalog.tables import IsoDate, TableRow, read_rows, read_text
-from planner.errors import CatalogError, InputError, PlannerError
+from planner.errors import CatalogError, InputError, PlannerError, ScenarioWarning
 
 MAX_CONFIG_BYTES = 5_000_000
 MAX_DEPTH = 100
 CONFIG_NAMES = ("config.json", "params.json")
 QUANTIZATION_NAME = "hf_quant_config.json"  # ModelOpt writes it beside the config
+UNQUANTIZED = ("bf16", "fp16", "fp32")
+FORMAT_IN_NAME = re.compile(
+    r"(?<![a-z])(nvfp4|mxfp4|fp8|int8|int4|awq|gptq|w4a16|w8a8)(?![a-z0-9])", re.IGNORECASE
+)
 
 
 class ModelEntry(TableRow):
@@ -98,7 +104,9 @@ def load_model_file(
         config = {**config, "quantization_config": _read_object(beside, error)}
     try:
         if entry is None:
-            return parse_config(config, name=_name(path), where=str(path))
+            model = parse_config(config, name=_name(path), where=str(path))
+            _warn_of_missing_section(model, path)
+            return model
         model = parse_config(config, name=entry.name, where=str(path))
     except InputError as problem:
         if error is InputError:
@@ -106,6 +114,19 @@ def load_model_file(
         parts = {key: getattr(problem, key) for key in ("where", "found", "allowed", "action")}
         raise error(problem.what, **parts) from None
     return replace(model, source=entry.source, aliases=entry.names[1:])
+
+
+def _warn_of_missing_section(model: ModelSpec, path: Path) -> None:
+    """Warn where the name promises fewer bits than the config states: they may be stated beside it."""
+    named = FORMAT_IN_NAME.search(model.name)
+    if named is None or model.native_weights not in UNQUANTIZED:
+        return
+    text = (
+        f"{path}: sized with weights in {model.native_weights}, although its name says {named[0]}: the "
+        f"config states no quantization; put the checkpoint's {QUANTIZATION_NAME} beside its config.json "
+        "in one folder and name that, or choose the weights"
+    )
+    warnings.warn(text, ScenarioWarning, stacklevel=3)
 
 
 def _name(path: Path) -> str:

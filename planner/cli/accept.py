@@ -67,7 +67,8 @@ def command(
 ) -> int:
     """Compare RESULTS, files of the plan's acceptance test, with its limits.
 
-    Without RESULTS the commands of every test are printed: run them against one replica. With them every
+    Without RESULTS the commands of every test are printed: run them against one replica, those of request
+    classes at the same time. With them every
     statistic is compared with its limit, requests that failed or were not sent at the planned rate fail
     the test, and the scenario is solved again with the step times that were measured. Exit codes: 0
     passed or printed, 2 invalid input, 3 a limit is exceeded, a statistic is missing or a run is not what
@@ -85,6 +86,7 @@ def command(
         judged,
         must_be_model,
         must_have_lengths,
+        together,
     )
     from planner.accuracy.bench.files import read_bench_file
     from planner.plan.schema import read_plan
@@ -105,8 +107,18 @@ def command(
         return 0
     runs = [run for path in results for run in read_bench_file(Path(path))]
     must_be_model(runs, test.model)
-    must_have_lengths(runs, test.prompt_tokens, test.output_tokens)
-    requested = [RequestedRun(r.share, r.rate_qps, r.limits_s) for r in test.rungs]
+    requested = [
+        RequestedRun(
+            r.share,
+            r.rate_qps,
+            r.limits_s,
+            r.request_class,
+            r.prompt_tokens or test.prompt_tokens,
+            r.output_tokens or test.output_tokens,
+        )
+        for r in test.rungs
+    ]
+    must_have_lengths(requested, runs)
     verdicts, wrong = judged(requested, runs), faults(requested, runs)
     passes = not wrong and all(v.passes for v in verdicts)
     resolved = None
@@ -116,8 +128,9 @@ def command(
             "note: not solved again: no factor is fitted to prompts that are pooled", err=True
         )
     elif again:
+        whole = together(requested, runs)
         resolved = _solved_again(
-            answer, test, runs, Path(plan).parent, catalogs, calibration, save_calibration
+            answer, test, whole, Path(plan).parent, catalogs, calibration, save_calibration
         )
     if style == "json":
         send(as_json(_verdict(verdicts, wrong, passes, resolved)), None)
@@ -137,14 +150,6 @@ def _tests(plan: Plan, service: str | None, replica: str | None) -> list[Accepta
     ]
     if plan.totals is None:
         raise InputError("the plan has no fleet: there is nothing to test", found=plan.status)
-    shared = [s.name for s in plan.scenario.services if s.classes and service in (None, s.name)]
-    if not tests and shared:
-        raise InputError(
-            "no load test is made of a service whose requests are of several classes",
-            where=f"service {shared[0]!r}",
-            found="benchmark clients send one kind of request",
-            action="run one client per class at once, each at its own rate, lengths and priority",
-        )
     if not tests:
         raise InputError(
             "the plan has no such acceptance test",

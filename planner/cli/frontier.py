@@ -21,7 +21,7 @@ from planner.reporting.output import Output
 from planner.scenario.changes import FieldChange
 from planner.solving.options import Verify
 
-QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
+ANALYSES = ("latency", "resilience", "assurance", "alternatives", "limits")
 
 
 @click.command(name="frontier")
@@ -29,7 +29,7 @@ QUESTIONS = ("latency", "resilience", "assurance", "alternatives", "limits")
 @set_option
 @click.option(
     "--show",
-    type=click.Choice(QUESTIONS),
+    type=click.Choice(ANALYSES),
     multiple=True,
     help="Analyses to run; may be repeated.  [default: all]",
 )
@@ -108,8 +108,9 @@ def command(
       planner frontier llama70b_qps50 --show assurance --demand-cv 0.1
     """
     from planner.comparison.deciding import Decider
-    from planner.comparison.frontiers import explore, read_factors
-    from planner.fleet.candidates.cache import SizedBefore
+    from planner.comparison.frontiers import FrontierQuestions, explore
+    from planner.comparison.latency_bounds import read_factors
+    from planner.fleet.sized_before import SizedBefore
     from planner.reporting.deliver import write_document
     from planner.reporting.studies.frontier_document import frontier_document
     from planner.session import Session
@@ -127,15 +128,17 @@ def command(
         found = explore(
             decider,
             question,
-            show or QUESTIONS,
-            service=service,
-            target=target,
-            factors=read_factors(factors),
-            step_share=step,
-            demand_cv=demand_cv,
-            tolerance=tolerance,
-            count=count,
-            progress=report,
+            FrontierQuestions(
+                show or ANALYSES,
+                service=service,
+                target=target,
+                factors=read_factors(factors),
+                step_share=step,
+                demand_cv=demand_cv,
+                tolerance=tolerance,
+                count=count,
+            ),
+            report,
         )
     session.known.save()
     document = frontier_document(found)

@@ -9,7 +9,21 @@ from planner.cli.shared.paths import PIPED_FILE
 from planner.reporting.output import Output
 
 
-@click.group(name="trace")
+class TraceGroup(click.Group):
+    """Says how a file is described where one stands in place of a command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse what is no command."""
+        if self.get_command(ctx, args[0]) is None:
+            ctx.fail(
+                f"no such command {args[0]!r}; a file is described by: planner trace describe FILE"
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(name="trace", cls=TraceGroup)
 def command() -> None:
     """Look at request traces: Azure, BurstGPT, Mooncake, Bailian, records of AIPerf and inference-perf,
     OpenTelemetry's GenAI spans, engine request logs, or arrival_s,prompt_tokens,output_tokens (and

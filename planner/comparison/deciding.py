@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from planner.catalog.store import Catalog
-from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.sized_before import SizedBefore
 from planner.fleet.sources import Sources
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.sized_before import SizedBefore
 from planner.fleet.sources import Sources
 from planner.plan.prefix_hits import PrefixHits
 from planner.scenario.schema import Scenario

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from planner.catalog.store import Catalog
-from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.infeasibility.explain import Explanation, explain
 from planner.fleet.infeasibility.oracle import FeasibilityOutcome
 from planner.fleet.infeasibility.problem_requirements import outcome_of
 from planner.fleet.infeasibility.scenario_requirements import scenario_requirements
 from planner.fleet.rejection_reason import RejectionReason
+from planner.fleet.sized_before import SizedBefore
 from planner.fleet.sources import Sources
 from planner.scenario.schema import Scenario
 from planner.solving.build_problem import decide

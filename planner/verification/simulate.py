@@ -176,7 +176,7 @@ def _simulated_stream(
         return replay_service(
             service,
             placed,
-            from_trace(recorded, how.rate_scale, how.duration_s),
+            from_trace(recorded, how.rate_scale, how.duration_s, lengths_of(service).mix),
             seed=how.seed,
             kv_pool_tokens=how.kv_pool_tokens,
             progress=progress,

@@ -100,12 +100,13 @@ def create_server(session: Session) -> MCPServer:
         return {"decision": found["decision"], "plan": _parts(found["plan"])}
 
     @server.tool()
-    def compare(scenario: str, vary: dict[str, list[str]]) -> Json:
+    def compare(scenario: str, vary: dict[str, list[str | int | float]]) -> Json:
         """Solve a scenario under each combination of restrictions, and say which wins and why.
 
-        vary: axis to values; axes are tensor_parallel, gpu, engine, weights, kv_cache, term, provider.
+        vary: axis to values, numbers or text; axes are tensor_parallel, gpu, engine, weights, kv_cache,
+        term, provider.
         """
-        axes = {axis: tuple(values) for axis, values in vary.items()}
+        axes = {axis: tuple(map(str, values)) for axis, values in vary.items()}
         return answer(requested.CompareRequest(scenario=scenario, vary=axes))
 
     @server.tool()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from planner.errors import PlannerError
-from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.sized_before import SizedBefore
 from planner.parallel.interrupts import interrupts_ignored
 from planner.session import Session
 from planner.web.limits import ServerLimits

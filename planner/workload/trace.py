@@ -3,7 +3,7 @@
 Azure 2023 and 2024 and BurstGPT (CSV), Mooncake and Bailian (JSONL with block ids of 512 and of 16
 tokens), AIPerf's and inference-perf's records, OpenTelemetry's GenAI spans, engine request logs, or plain
 columns arrival_s, prompt_tokens, output_tokens (arrival_s may be absent; conversation_id says whose turn
-a request is); CSV with commas or semicolons, JSON lines, a JSON list, or
+a request is, request_class of which class); CSV with commas or semicolons, JSON lines, a JSON list, or
 Parquet (``planner.workload.trace_columns`` distinguishes them). Nothing is executed, sizes are bounded,
 and every complaint names file and line.
 """
@@ -43,7 +43,8 @@ class Trace:
     """Requests in order of arrival. ``arrival_s`` starts at 0 and is None for lengths alone [s];
     ``prefix``: block ids of each prompt, ``block_tokens`` each, or None. time_unit: what the file's
     times were read as; failed: requests without an answer that were left out. ``conversation``: which
-    one each request is a turn of, where the file says so.
+    one each request is a turn of, where the file says so; ``request_class``: the class of each, "" where its
+    row says none; None where no row does.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Trace:
     time_unit: str = ""
     failed: int = 0
     conversation: Ints | None = None
+    request_class: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_tokens)
@@ -142,6 +144,7 @@ def _finish(path: Path, rows: TraceRows) -> Trace:
         time_unit=unit,
         failed=rows.failed,
         conversation=_conversations(rows.conversations, order),
+        request_class=tuple(rows.classes[i] for i in order) if any(rows.classes) else None,
     )
 
 

@@ -95,6 +95,7 @@ ALLOWED = (
     "for workloads without arrivals"
 )
 _CONVERSATIONS = ("conversation_id", "conversation", "session_id", "chat_session", "thread_id")
+_REQUEST_CLASSES = ("request_class", "class")
 _TEXTS = ("conversations", "messages", "prompt", "text", "instruction", "content")
 
 
@@ -105,7 +106,8 @@ class TraceLayout:
     per_second: units of its time in a second; None where the numbers decide. block_tokens: tokens of
     one of its prompt block ids. failed: whether requests without an answer are listed (and left out).
     sorts: whether rows are in the order of their ends, to be put in that of arrivals. conversation: the
-    field that says which conversation a request is a turn of, None where none does.
+    field that says which conversation a request is a turn of, None where none does; request_class: likewise
+    the class.
     """
 
     publisher: str
@@ -117,6 +119,7 @@ class TraceLayout:
     failed: bool = False
     sorts: bool = False
     conversation: str | None = None
+    request_class: str | None = None
 
 
 def layout_of(names: Iterable[str], where: str) -> TraceLayout:
@@ -127,6 +130,7 @@ def layout_of(names: Iterable[str], where: str) -> TraceLayout:
     known = {plain(name): name for name in names}
     prompt, output = _first(_PROMPTS, known), _first(_OUTPUTS, known)
     time, talk = _first(_TIMES, known) or _likely_time(known), _first(_CONVERSATIONS, known)
+    kind = _first(_REQUEST_CLASSES, known)
     if prompt is None or output is None:
         raise _missing(known, prompt, output, where)
     if "chat_id" in known and "hash_ids" in known:
@@ -136,10 +140,20 @@ def layout_of(names: Iterable[str], where: str) -> TraceLayout:
     if "contexttokens" in known:
         return TraceLayout("Azure", time, prompt, output)
     if "queued_ts" in known or "input_toks" in known:
-        return TraceLayout("engine log", time, prompt, output, 1.0, sorts=True, conversation=talk)
+        return TraceLayout(
+            "engine log",
+            time,
+            prompt,
+            output,
+            1.0,
+            sorts=True,
+            conversation=talk,
+            request_class=kind,
+        )
     if plain(prompt) == "input_length" and plain(time or "") == "timestamp":
         return TraceLayout("Mooncake", time, prompt, output)
-    return TraceLayout("", time, prompt, output, _named_unit(time), conversation=talk)
+    unit = _named_unit(time)
+    return TraceLayout("", time, prompt, output, unit, conversation=talk, request_class=kind)
 
 
 def plain(name: str) -> str:

@@ -39,7 +39,7 @@ class TraceRows:
     """Requests as found, in the file's units; ``times`` is None for lengths alone.
 
     dates: whether times were written as dates, and are seconds since 1970; conversations: which one each
-    is a turn of, "" where the file does not say.
+    is a turn of, "" where the file does not say; classes: likewise of which class it is.
     """
 
     layout: TraceLayout
@@ -48,6 +48,7 @@ class TraceRows:
     outputs: list[int] = field(default_factory=list)
     prefixes: list[tuple[int, ...]] = field(default_factory=list)
     conversations: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
     dates: bool = False
     failed: int = 0
 
@@ -68,6 +69,8 @@ class TraceRows:
         self.prefixes.append(_prefix(row.get("hash_ids", []), where))
         talk = None if layout.conversation is None else row.get(layout.conversation)
         self.conversations.append("" if talk is None else str(talk))
+        kind = None if layout.request_class is None else row.get(layout.request_class)
+        self.classes.append("" if kind is None else str(kind).strip())
         if len(self.prompts) > MAX_REQUESTS:
             raise InputError(f"more than {MAX_REQUESTS:,} requests", where=where)
 

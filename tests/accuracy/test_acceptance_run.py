@@ -11,6 +11,7 @@ from planner.accuracy.acceptance_run import (
     must_be_model,
     must_have_lengths,
     points_of,
+    together,
 )
 from planner.accuracy.bench.files import Setting, read_bench_file
 from planner.errors import InputError
@@ -102,11 +103,15 @@ def test_a_run_of_another_model_is_refused(tmp_path):
         must_be_model(runs, "org/other")
 
 
+def expects(prompt, output):
+    return [RequestedRun(1.0, 3.0, {}, prompt_tokens=prompt, output_tokens=output)]
+
+
 def test_requests_of_other_lengths_are_refused(tmp_path):
     runs = [result(tmp_path, 3.0)]
-    must_have_lengths(runs, 1000, 500)
+    must_have_lengths(expects(1000, 500), runs)
     with pytest.raises(InputError, match="outputs have another length"):
-        must_have_lengths(runs, 1000, 250)
+        must_have_lengths(expects(1000, 250), runs)
 
 
 def test_a_run_at_a_rate_is_the_closed_loop_with_as_many_in_flight(tmp_path):
@@ -114,3 +119,53 @@ def test_a_run_at_a_rate_is_the_closed_loop_with_as_many_in_flight(tmp_path):
     setting = Setting("h100-sxm-80gb", "vllm", "fp8", model="m")
     (point,) = points_of([result(tmp_path, 3.0)], setting, "test")
     assert point.concurrency == 69
+
+
+CLASSES = (
+    RequestedRun(1.0, 3.0, {"ttft_p99": 2.0, "tpot_mean": 0.06}, "chat", 1000, 500),
+    RequestedRun(1.0, 1.0, {"tpot_mean": 0.06}, "digest", 8000, 1000),
+)
+
+
+def of_classes(tmp_path, **chat):
+    (tmp_path / "chat").mkdir()
+    long = {"total_input_tokens": 8_000_000, "total_output_tokens": 1_000_000, "mean_tpot_ms": 55.0}
+    return [
+        result(tmp_path / "chat", 3.0, request_class="chat", **chat),
+        result(tmp_path, 1.0, request_class="digest", **long),
+    ]
+
+
+def test_every_class_has_limits_and_lengths_of_its_own(tmp_path):
+    runs = of_classes(tmp_path, p99_ttft_ms=2500.0)
+    must_have_lengths(CLASSES, runs)
+    found = {v.statistic: v.passes for v in judged(CLASSES, runs)}
+    assert found == {
+        "chat/ttft_p99": False,
+        "chat/tpot_mean": True,
+        "digest/tpot_mean": True,
+    }
+    with pytest.raises(InputError, match="outputs of class 'digest' have another length"):
+        must_have_lengths((CLASSES[0], RequestedRun(1.0, 1.0, {}, "digest", 8000, 500)), runs)
+
+
+def test_a_class_that_was_not_sent_or_not_named_is_asked_for(tmp_path):
+    chat, digest = of_classes(tmp_path)
+    with pytest.raises(InputError, match="is missing") as raised:
+        judged(CLASSES, [chat])
+    assert raised.value.allowed == "digest at 1 requests/s"
+    with pytest.raises(InputError, match="does not say which class") as raised:
+        judged(CLASSES, [digest, result(tmp_path, 3.0)])
+    assert raised.value.allowed == "chat, digest"
+    half = RequestedRun(0.5, 1.5, {}, "chat"), RequestedRun(0.5, 0.5, {}, "digest")
+    alone = result(tmp_path, 1.5, request_class="chat")
+    with pytest.raises(InputError, match="a class's run is missing"):
+        judged((*half, *CLASSES), [chat, digest, alone])
+
+
+def test_classes_at_once_are_one_run_of_the_mix(tmp_path):
+    (whole,) = together(CLASSES, of_classes(tmp_path))
+    assert whole.rate_qps == 4.0
+    assert (whole.prompt_tokens, whole.output_tokens) == (2750, 625)
+    tokens = 3 * 499, 1 * 999
+    assert whole.tpot_ms == pytest.approx((45 * tokens[0] + 55 * tokens[1]) / sum(tokens))

@@ -4,10 +4,10 @@ import pytest
 
 from planner.api import solve
 from planner.comparison.deciding import Decider
-from planner.comparison.frontiers import explore
+from planner.comparison.frontiers import FrontierQuestions, explore
 from planner.comparison.sweeps import AXES, sweep
 from planner.findings.schema import Findings
-from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.sized_before import SizedBefore
 from planner.plan.alternatives import Alternative
 from planner.plan.decision import Cheapest
 from planner.plan.schema import Plan
@@ -106,7 +106,7 @@ def test_each_point_of_a_sweep_and_of_a_frontier_says_what_it_serves():
     decider = Decider(
         session.catalog, SizedBefore(session.catalog, session.factors), session.options
     )
-    found = explore(decider, scenario, ("alternatives",))
+    found = explore(decider, scenario, FrontierQuestions(("alternatives",)))
     table = frontier_document(found).tables()["alternatives"]
     assert all("req/s (big " in row[-1] for row in table.rows)
 

@@ -14,7 +14,7 @@ from planner.catalog.model_files import load_model_file
 from planner.catalog.quantization.methods import METHODS
 from planner.catalog.quantization.module_rules import module_rule
 from planner.catalog.store import load_catalog
-from planner.errors import InputError
+from planner.errors import InputError, ScenarioWarning
 from planner.sizing.precision import tensor_bytes, weight_bytes, weights_for
 from planner.units import GIB
 
@@ -180,6 +180,17 @@ def test_the_section_may_lie_beside_the_config(tmp_path: Path) -> None:
     (tmp_path / "hf_quant_config.json").write_text(json.dumps(nested))
     assert load_model_file(tmp_path).native_weights == "fp8_tensor"
     assert load_model_file(tmp_path / "config.json").native_weights == "fp8_tensor"
+
+
+def test_a_name_of_fewer_bits_than_the_config_states_is_warned_of(tmp_path: Path) -> None:
+    folder = tmp_path / "Llama-3.1-8B-Instruct-FP8"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(LLAMA))
+    with pytest.warns(ScenarioWarning, match="name says FP8.*hf_quant_config"):
+        assert load_model_file(folder).native_weights == "bf16"
+    nested = {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}
+    (folder / "hf_quant_config.json").write_text(json.dumps(nested))
+    assert load_model_file(folder).native_weights == "fp8_tensor"  # and no warning
 
 
 def test_groups_of_several_formats_keep_their_targets() -> None:

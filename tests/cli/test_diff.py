@@ -13,6 +13,7 @@ def files(tmp_path):
     plans = {
         "old": build.plan(),
         "new": build.plan(build.scenario(rate=60), nodes=(build.node(count=4),)),
+        "busier": build.plan(build.scenario(rate=60)),
         "lost": build.infeasible_plan(),
     }
     paths = {}
@@ -59,6 +60,11 @@ def test_markdown_json_and_csv(capsys, files):
 )
 def test_an_increase_can_fail_a_build(capsys, files, new, limit, code):
     assert run(capsys, files["old"], files[new], "--fail-on-increase", limit)[0] == code
+
+
+def test_a_cost_that_stays_has_no_cause(capsys, files):
+    out = run(capsys, files["old"], files["busier"])[1]
+    assert "Cost stays $60.00/h; what differs in the inputs: rate." in " ".join(out.split())
 
 
 def test_the_same_plan_says_so(capsys, files):

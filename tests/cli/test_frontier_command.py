@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from planner.cli.frontier import command
-from planner.comparison.frontiers import read_factors
+from planner.comparison.latency_bounds import read_factors
 from planner.errors import InputError
 
 SCENARIO = """

@@ -10,7 +10,7 @@ import pytest
 
 from planner import api
 from planner.catalog.store import Catalog
-from planner.fleet.candidates.cache import SizedBefore
+from planner.fleet.sized_before import SizedBefore
 from planner.performance.factors import load_calibration
 from planner.plan.schema import Plan
 from planner.scenario.schema import Scenario, Service

@@ -53,6 +53,13 @@ def test_memory_and_problems(server):
     assert problem["field"] == "search.gpus"
 
 
+@pytest.mark.parametrize("values", [[1, 2], ["1", "2"]])
+def test_degrees_to_compare_are_numbers_or_text(server, values):
+    two = SCENARIO.replace(", tensor_parallel: [1]", "")
+    found = call(server, "compare", scenario=two, vary={"tensor_parallel": values})
+    assert "tensor_parallel 1" in found["verdict"]
+
+
 def test_an_error_says_what_is_allowed(server):
     from mcp.server.mcpserver.exceptions import ToolError
 

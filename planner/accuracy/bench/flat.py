@@ -78,6 +78,7 @@ def flat_result(document: Document, where: str) -> BenchResult:
         spread=spread,
         lengths=lengths,
         found=found,
+        request_class=text(document, "request_class"),
     )
 
 

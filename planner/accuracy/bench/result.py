@@ -36,7 +36,7 @@ class BenchResult:
 
     measures: in seconds and tokens/s. spread: lengths are uniform between this share of nominal and
     nominal; None where the file does not say. found: what the file says of the deployment. failed:
-    requests that came to nothing.
+    requests that came to nothing. request_class: that all of them are of, where the run says so.
     """
 
     tool: str
@@ -52,6 +52,7 @@ class BenchResult:
     spread: float | None = None
     lengths: Trace | None = None
     found: Mapping[str, str] = field(default_factory=dict)
+    request_class: str = ""
 
     @property
     def ttft_ms(self) -> float:

@@ -26,6 +26,7 @@ SUFFIXES = {
     ".xlsx": "xlsx",
     ".txt": "table",
 }
+NOT_WRITTEN = (".pdf", ".docx", ".doc", ".xls", ".ods", ".pptx")  # by any command
 
 
 output_option = click.option("-o", "--output", type=OUTPUT_FILE, help="Write to a file.")
@@ -64,7 +65,7 @@ class FormatOption(click.Option):
             return value, source
         suffix = Path(opts["output"]).suffix.lower()
         style = SUFFIXES.get(suffix)
-        if style is None:
+        if style is None and suffix not in NOT_WRITTEN:
             return value, source
         allowed = self.type.choices if isinstance(self.type, click.Choice) else ()
         if style not in allowed:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from planner.accuracy.acceptance_run import Judged
-from planner.plan.acceptance import AcceptanceTest
+from planner.plan.acceptance import AcceptanceTest, Rung
 from planner.plan.schema import Plan
 from planner.reporting import rounding
 from planner.units import counted
@@ -19,17 +20,28 @@ def test_lines(test: AcceptanceTest, *, several: bool) -> Iterator[str]:
     """
     yield f"Acceptance test of one replica: {test.replica} ({test.service})"
     yield "Start one replica (planner deploy), put its address in place of REPLICA, and run:"
-    for rung in test.rungs:
+    for _, rungs in groupby(test.rungs, key=lambda rung: rung.share):
         yield ""
-        load = f"{rounding.share(rung.share)} of the planned rate, {rounding.qps(rung.rate_qps)}"
-        yield f"# {load}: {_limits(rung.limits_s)}"
-        yield rung.command
+        yield from _runs(tuple(rungs))
     yield ""
     place, named = "", ""
     if several:
         place = ", in a folder of its own"
         named = f" --service {shlex.quote(test.service)} --replica {shlex.quote(test.replica)}"
     yield f"Then{place}: planner accept rung-*.json --plan PLAN.json{named}"
+
+
+def _runs(rungs: Sequence[Rung]) -> Iterator[str]:
+    """The runs at one share of the planned rate, which are made at the same time."""
+    for rung in rungs:
+        of = f" of {rung.request_class}" if rung.request_class else ""
+        load = (
+            f"{rounding.share(rung.share)} of the planned rate{of}, {rounding.qps(rung.rate_qps)}"
+        )
+        yield f"# {load}: {_limits(rung.limits_s)}"
+        yield f"{rung.command} &" if len(rungs) > 1 else rung.command
+    if len(rungs) > 1:
+        yield "wait"
 
 
 def _limits(limits_s: dict[str, float]) -> str:
@@ -49,11 +61,12 @@ def verdict_lines(verdicts: Sequence[Judged], faults: Sequence[str]) -> Iterator
     else:
         yield "Passed."
     yield from (f"  {fault}" for fault in faults)
+    width = max([9, *(len(v.statistic) for v in verdicts)])
     for v in verdicts:
         found = "not in the file" if v.measured_s is None else rounding.seconds(v.measured_s)
         verdict = "holds" if v.passes else "FAILS"
         yield (
-            f"  {rounding.share(v.share):>5}  {v.statistic:<9}  {verdict}: {found}, "
+            f"  {rounding.share(v.share):>5}  {v.statistic:<{width}}  {verdict}: {found}, "
             f"limit {rounding.seconds(v.limit_s)}"
         )
 

@@ -81,9 +81,9 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     part = f" ({group.profile or share})" if group.profile or share else ""
     drafts = f", drafting {_drafts(group.speculation)}" if group.speculation else ""
     return (
-        f"Run: {name}{group.replicas} x {group.gpus_each} {gpus}{part}, {group.engine} "
-        f"{group.engine_version}, {group.parallel}, {checkpoint} with {group.weights} weights{own} "
-        f"and {group.kv_cache} KV cache{drafts}{spans}."
+        f"Run: {name}{counted(group.replicas, 'replica')} of {group.gpus_each} {gpus}{part}, "
+        f"{group.engine} {group.engine_version}, {group.parallel}, "
+        f"{checkpoint} with {group.weights} weights{own} and {group.kv_cache} KV cache{drafts}{spans}."
     )
 
 

@@ -122,6 +122,9 @@ def headline(difference: Difference) -> str:
         return f"The plan went from {difference.old.status} to {difference.new.status}{because}."
     if not difference.changes:
         return "The plans say the same."
+    if old.usd_per_hour == new.usd_per_hour and kinds:
+        stays = rounding.usd_per_hour(old.usd_per_hour)
+        return f"Cost stays {stays}; what differs in the inputs: {kinds}."
     cost = rounding.change(old.usd_per_hour, new.usd_per_hour, rounding.usd_per_hour)
     return f"Cost {cost}{because}."
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from planner.comparison.frontiers import PROBABILITIES, Frontiers, ServiceAssurance
+from planner.comparison.assured_sizes import PROBABILITIES, ServiceAssurance
+from planner.comparison.frontiers import Frontiers
 from planner.fleet.alternatives.shadow_prices import ShadowValue
 from planner.reporting import rounding
 from planner.reporting.charts import money as money_charts

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.errors import InputError
+from planner.errors import InputError, nearest
 from planner.scenario.schema import Arrivals
 from planner.serving.simulation.dialogue import Dialogue
+from planner.workload.class_mix import ClassMix
 from planner.workload.lengths import JointLengths
 from planner.workload.recorded_reuse import CHAIN_BLOCK_TOKENS, answered_chains
 from planner.workload.trace import Trace
@@ -145,8 +146,16 @@ def open_loop_calls(
     return Requests(np.repeat(found.arrival_s, each), prompt, output, calls=firsts)
 
 
-def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = None) -> Requests:
-    """A trace's own requests, arriving ``rate_scale`` times as fast, cut at ``seconds``."""
+def from_trace(
+    trace: Trace,
+    rate_scale: float = 1.0,
+    seconds: float | None = None,
+    mix: ClassMix | None = None,
+) -> Requests:
+    """A trace's own requests, arriving ``rate_scale`` times as fast, cut at ``seconds``.
+
+    mix: the classes that its requests are of; InputError where the trace does not say so of each.
+    """
     if trace.arrival_s is None:
         raise InputError(
             "the trace has lengths but no arrival times",
@@ -161,7 +170,7 @@ def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = No
     answered = trace.conversation is not None and prompts is None
     if answered:
         prompts, block = answered_chains(trace), CHAIN_BLOCK_TOKENS
-    return Requests(
+    found = Requests(
         times[:kept],
         trace.prompt_tokens[:kept],
         trace.output_tokens[:kept],
@@ -170,3 +179,39 @@ def from_trace(trace: Trace, rate_scale: float = 1.0, seconds: float | None = No
         recorded=prompts is not None,
         answered=answered,
     )
+    if mix is None:
+        return found
+    number = _recorded_classes(trace, mix.names, kept)
+    levels = np.array(mix.levels, dtype=np.int64)[number] if mix.by_priority else None
+    return replace(found, classes=number, levels=levels)
+
+
+def _recorded_classes(trace: Trace, names: tuple[str, ...], kept: int) -> Ints:
+    """The number of the class of each of a trace's first ``kept`` requests."""
+    allowed = ", ".join(names)
+    if trace.request_class is None:
+        raise InputError(
+            "the trace does not say which class its requests are of",
+            where=trace.name,
+            allowed=f"a column request_class with {allowed}",
+            action="add the column, or leave classes out of a copy of the scenario",
+        )
+    stated = trace.request_class[:kept]
+    for row, name in enumerate(stated, start=1):
+        if name not in names:
+            raise InputError(
+                "a request is of no class of the service" if name else "a request is of no class",
+                where=f"{trace.name}, request {row}",
+                found=name or None,
+                allowed=allowed,
+                action=nearest(name, names),
+            )
+    absent = [name for name in names if name not in stated]
+    if absent:
+        raise InputError(
+            f"the trace has no request of class {absent[0]!r}",
+            where=trace.name,
+            found=", ".join(sorted(set(stated))),
+            action="leave the class out of a copy of the scenario",
+        )
+    return np.array([names.index(name) for name in stated], dtype=np.int64)

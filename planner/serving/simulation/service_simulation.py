@@ -219,7 +219,7 @@ def replay_service(
 
     ``kv_pool_tokens``: a replica's pool as its engine printed it, instead of the memory model's.
     """
-    if service.classes:
+    if service.classes and requests.classes is None:
         raise InputError(
             "given requests do not say which class they are of",
             where=service.name,

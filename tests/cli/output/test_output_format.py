@@ -57,3 +57,12 @@ def test_a_suffix_of_a_format_that_the_command_lacks_is_refused(
     assert "this command does not write that format" in text
     assert "allowed: .json, .md, .markdown, .html, .htm, .csv, .txt" in text
     assert not target.exists()
+
+
+def test_a_document_that_no_command_writes_is_refused(
+    requested: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Path(requested).parent / "plan.pdf"
+    assert main(["report", requested, "--quick", "--verify", "none", "-o", str(target)]) == 2
+    assert "found:   .pdf" in capsys.readouterr().err
+    assert not target.exists()

@@ -96,6 +96,7 @@ def test_options_that_cannot_be(refused, options, words):
     ("args", "words"),
     [
         (("memory",), "say what to size"),
+        (("trace", "requests.csv"), "planner trace describe FILE"),
         (("memory", "--model", "Qwen/Qwen3-8B", "--gpu", "h1000"), "did you mean 'h100'"),
         (("memory", "--model", "Qwen/Qwen3-8B", "--weights", "fp7"), "did you mean 'fp8'"),
         (("memory", "--model", "Qwen/Qwen3-8B", "--gpu", "h100", "--tp", "3"), "do not divide"),

@@ -81,5 +81,5 @@ sharing: {gpu: [0.5]}
     assert main(["solve", str(scenario), "--verify", "none"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "GPUs: 1 (2 parts in use, 1 node)" in text
-    assert "Run: a: 1 x 1 l40s (50 % of one), vllm" in text
+    assert "Run: a: 1 replica of 1 l40s (50 % of one), vllm" in text
     assert "tensorrt-llm: $0.929/h (0 %)" in text  # sized on parts too

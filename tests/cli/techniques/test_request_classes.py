@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_every_target_of_every_class_holds_and_verifies(folder, run, engine):
             found = group.predicted.seconds(key)
             assert found is not None, key
             assert found <= seconds, key
-    assert not plan.acceptance
+    assert len(plan.acceptance) == 1
     text = run("verify", f"{engine}.json")
     assert "fails" not in text.replace("failures", "")
 
@@ -127,13 +128,114 @@ def test_simulate_knows_the_class_of_every_request(run, folder):
     assert classes.count("chat") / len(classes) == pytest.approx(20 / 26, abs=0.03)
 
 
-def test_a_trace_does_not_say_which_class_a_request_is_of(run):
-    words = ("simulate", "vllm.yaml", "--plan", "vllm.json", "--trace", "azure_code_2023")
-    assert "do not say which class they are of" in run(*words, expected=2)
+def trace_of(folder, rows, name="recorded.csv"):
+    path = folder / name
+    lines = ["arrival_s,prompt_tokens,output_tokens,request_class", *rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
 
 
-def test_there_is_no_load_test_of_several_kinds(run):
-    assert "no load test is made" in run("accept", "--plan", "vllm.json", expected=2)
+def test_a_trace_that_says_no_class_or_another_is_refused(run, tmp_path):
+    words = ("simulate", "vllm.yaml", "--plan", "vllm.json", "--trace")
+    assert "does not say which class" in run(*words, "azure_code_2023", expected=2)
+    wrong = trace_of(tmp_path, ["0,100,10,chat", "1,100,10,digset"])
+    said = run(*words, wrong, expected=2)
+    assert "recorded.csv, request 2" in said
+    assert "did you mean 'digest'?" in said
+    empty = trace_of(tmp_path, ["0,100,10,chat", "1,100,10,"], "empty.csv")
+    assert "a request is of no class" in run(*words, empty, expected=2)
+    alone = trace_of(tmp_path, ["0,100,10,chat", "1,100,10,chat"], "alone.csv")
+    assert "no request of class 'digest'" in run(*words, alone, expected=2)
+
+
+def test_a_trace_with_a_column_of_classes_is_simulated_by_priority(run, tmp_path):
+    rows = [
+        f"{k / 40:.4f},{600 if k % 4 else 6000},{200 if k % 4 else 400},{'chat' if k % 4 else 'digest'}"
+        for k in range(2000)
+    ]
+    words = ("simulate", "vllm.yaml", "--plan", "vllm.json", "--trace", trace_of(tmp_path, rows))
+    requests = tmp_path / "requests.csv"
+    run(*words, "--requests", str(requests))
+    with open(requests, encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    named = [row["request_class"] for row in found]
+    assert named.count("chat") == 3 * named.count("digest") == 1500
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_the_load_test_has_a_client_for_each_class_at_once(run, folder, engine):
+    text = run("accept", "--plan", f"{engine}.json")
+    assert text.count("\nwait\n") == 3
+    clients = [line for line in text.splitlines() if line.startswith("vllm bench serve")]
+    assert len(clients) == 6
+    assert all(line.endswith(" &") for line in clients)
+    chat, digest = (shlex.split(line) for line in clients[-2:])
+
+    def value(client, option):
+        return client[client.index(option) + 1]
+
+    assert value(chat, "--extra-body") == '{"priority": 0}'
+    assert value(digest, "--extra-body") == '{"priority": 1}'
+    assert value(chat, "--metadata") == "request_class=chat"
+    tokens = [int(value(c, "--random-input-len")) for c in (chat, digest)]
+    assert tokens == pytest.approx([600, 6000], rel=0.02)
+    seeds = {value(shlex.split(line), "--seed") for line in clients}
+    assert len(seeds) == len(clients)
+    rates = [float(value(c, "--request-rate")) for c in (chat, digest)]
+    assert rates[0] / rates[1] == pytest.approx(20 / 6, rel=2e-3)
+    lasts = [int(value(c, "--num-prompts")) / r for c, r in zip((chat, digest), rates, strict=True)]
+    assert lasts[0] == pytest.approx(lasts[1], rel=0.01)
+    # bursts of CV 2, of which a replica and a class each have a random part: CV^2 - 1 shrinks by their share
+    more = [1 / float(value(c, "--burstiness")) - 1 for c in (chat, digest)]
+    assert more[0] / more[1] == pytest.approx(20 / 6, rel=5e-3)
+    assert 0 < more[0] < 20 / 26 * 3
+    assert "ttft_p99 at most 1 s" in text
+    assert "e2e_p95 at most 300 s" in text.replace("5 min", "300 s")
+
+
+def results_of(folder, engine, slower):
+    """Files of every client at the whole planned rate, their mean TPOT ``slower`` times the limit."""
+    (test,) = json.loads((folder / f"{engine}.json").read_text(encoding="utf-8"))["acceptance"]
+    for rung in test["rungs"][-2:]:
+        tpot_ms = 1e3 * slower * rung["limits_s"]["tpot_mean"]
+        file = folder / f"{engine}-{slower}-{rung['request_class']}.json"
+        file.write_text(
+            json.dumps(
+                {
+                    "model_id": test["model"],
+                    "request_class": rung["request_class"],
+                    "completed": 1000,
+                    "total_input_tokens": 1000 * rung["prompt_tokens"],
+                    "total_output_tokens": 1000 * rung["output_tokens"],
+                    "request_rate": rung["rate_qps"],
+                    "max_concurrency": rung["concurrency"],
+                    "mean_ttft_ms": 90.0,
+                    "mean_tpot_ms": tpot_ms,
+                    "p99_ttft_ms": 400.0,
+                    "p99_tpot_ms": 60.0,
+                    "p95_e2el_ms": 60_000.0,
+                }
+            ),
+            encoding="utf-8",
+        )
+        yield str(file)
+
+
+def test_each_class_is_judged_and_the_mix_solved_again(run, folder):
+    good, slow = (list(results_of(folder, "vllm", s)) for s in (0.9, 1.3))
+    text = run("accept", *good, "--plan", "vllm.json")
+    assert text.startswith("Passed.")
+    assert "chat/ttft_p99" in text
+    assert "digest/e2e_p95" in text
+    assert "Solved again with what was measured" in text
+    verdict = json.loads(
+        run("accept", *slow, "--plan", "vllm.json", "--no-solve", "--format", "json", expected=3)
+    )
+    failed = [limit["statistic"] for limit in verdict["limits"] if not limit["passes"]]
+    assert failed == ["chat/tpot_mean", "digest/tpot_mean"]
+    said = run("accept", good[0], "--plan", "vllm.json", "--no-solve", expected=2)
+    assert "the run at the planned rate is missing" in said
+    assert "digest at " in said
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 import pytest
 
 from planner.catalog.store import load_catalog
-from planner.fleet.candidates.cache import SizedBefore
 from planner.fleet.candidates.enumerate import enumerate_candidates
 from planner.fleet.infeasibility.problem_requirements import MAX_SEPARATE_SERVICES
 from planner.fleet.infeasibility.scenario_requirements import scenario_requirements
 from planner.fleet.offers.admitted import admitted_offers
+from planner.fleet.sized_before import SizedBefore
 from planner.performance.factors import load_calibration
 from planner.scenario.schema import Scenario
 
@@ -151,7 +151,7 @@ def test_sized_before_finds_what_is_enumerated_and_sizes_nothing_twice(monkeypat
     def never(*_):
         raise AssertionError("sized again")
 
-    monkeypatch.setattr("planner.fleet.candidates.cache.enumerate_parts", never)
+    monkeypatch.setattr("planner.fleet.sized_before.enumerate_parts", never)
     busier = service.model_copy(update={"rate": 99.0})
     assert before.candidates(busier, offers) == sized
     slo = service.slo.model_copy(update={"targets": service.slo.targets[:1]})
