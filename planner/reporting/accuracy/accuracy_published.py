@@ -115,9 +115,11 @@ def runs_section(runs: Sequence[PublishedRun]) -> Section:
         "Runs that others published",
         (
             Paragraph(
-                f"{len(runs)} runs of engine makers, clouds and users whose conditions are published; "
-                f"nothing is fitted to them. {len(runs) - missed} lie within {MISSED_BEYOND:g} times either "
-                f"way ({', '.join(by_grade)}). Above 1 the planner promises more than was measured."
+                f"{len(runs)} runs of engine makers, clouds and users; nothing is fitted to them. "
+                f"{len(runs) - missed} lie within {MISSED_BEYOND:g} times either way "
+                f"({', '.join(by_grade)}). Above 1 the planner promises more than was measured. Conditions "
+                "that a source leaves open are those of its guide (graphs, padding and memory fraction of "
+                "TensorRT-LLM's) or assumed, some of them after a first look: no blind test."
             ),
             Table(
                 "published-runs",
