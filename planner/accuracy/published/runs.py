@@ -1,6 +1,6 @@
 """Serving runs that others published with their conditions, and what is predicted for the same.
 
-``catalogs/calibration/published_points.csv``: runs of engine makers, clouds and users, in the columns of
+``catalogs/calibration/published_runs.csv``: runs of engine makers, clouds and users, in the columns of
 ``planner accuracy``. Nothing is fitted to them; they judge. A run is compared by one figure, the first of
 ``FIGURES`` that it was published with.
 """
@@ -18,7 +18,7 @@ from planner.errors import CatalogError
 from planner.evidence import Evidence
 from planner.performance.factors import Calibration
 
-FILE = "published_points.csv"
+FILE = "published_runs.csv"
 OUTPUT, MAKESPAN = Measure("output_tokens_per_s"), Measure("makespan_s")
 FIGURES = (OUTPUT, MAKESPAN, TPOT, Measure("tpot", 50.0))
 MISSED_BEYOND = 1.4
