@@ -265,7 +265,7 @@ def read_yaml(path: Path, error: type[PlannerError] = CatalogError) -> Any:
         raise error(f"not valid YAML: {problem}", where=str(path)) from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object of JSON whose keys differ; raises ValueError for others."""
     values = dict(pairs)
     if len(values) < len(pairs):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from planner.scenario.calls import prompts_cv
 from planner.scenario.schema import Service
 
-LEAST_STEPS = -16  # halves of an octave: the smallest share that is told apart is 1/256
+LEAST_STEPS = -16  # powers of sqrt(2): smaller shares than 1/256 count as 1/256
 ROUNDING = 1e-6  # in steps: what two ways to the same rate may differ by
 
 

@@ -67,7 +67,9 @@ class Guards:
             return
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.body_bytes:
-            if "expect" not in headers:  # else the client sends nothing before it is told to
+            if (
+                "expect" not in headers
+            ):  # with it the client waits for an answer before it sends the body
                 await _dropped(receive)
             await _answer(send, 413, self._too_large())
             return

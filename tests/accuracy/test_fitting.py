@@ -152,7 +152,7 @@ def test_runs_that_contradict_their_record_are_not_fitted() -> None:
     assert lone == pytest.approx(50 * sweep)
 
 
-def test_runs_with_drafts_are_told_from_those_without() -> None:
+def test_runs_with_drafts_are_marked() -> None:
     """Runs with MTP once stood as runs without: two of one day and layout, one a third faster."""
     points = read_points(load_catalog().root / "calibration" / "serving_points.csv").points
     drafted = [p for p in points if p.speculative]
