@@ -67,9 +67,8 @@ class Guards:
             return
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.body_bytes:
-            if (
-                "expect" not in headers
-            ):  # with it the client waits for an answer before it sends the body
+            # with Expect the client waits for an answer before it sends the body
+            if "expect" not in headers:
                 await _dropped(receive)
             await _answer(send, 413, self._too_large())
             return
