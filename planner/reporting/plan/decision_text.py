@@ -8,7 +8,7 @@ from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
 from planner.plan.alternatives import LeftOut
 from planner.plan.decision import GroupMargin, LossOfOne
-from planner.plan.labels import MISSES, leaves, rented, simulated
+from planner.plan.labels import MISSES, comes_and_goes, leaves, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
@@ -79,9 +79,10 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
     share = "" if group.gpu_share == 1 else f"{rounding.share(group.gpu_share)} of one"
     part = f" ({group.profile or share})" if group.profile or share else ""
+    often = "up to " if comes_and_goes(plan, service, group) else ""
     drafts = f", drafting {_drafts(group.speculation)}" if group.speculation else ""
     return (
-        f"Run: {name}{counted(group.replicas, 'replica')} of {group.gpus_each} {gpus}{part}, "
+        f"Run: {name}{often}{counted(group.replicas, 'replica')} of {group.gpus_each} {gpus}{part}, "
         f"{group.engine} {group.engine_version}, {group.parallel}, "
         f"{checkpoint} with {group.weights} weights{own} and {group.kv_cache} KV cache{drafts}{spans}."
     )

@@ -182,7 +182,8 @@ def _risks(findings: Findings) -> Iterator[Block]:
             for usd in (swing.low_usd_per_month, swing.high_usd_per_month)
         ]
         risks.append(
-            f"{swing.input} {swing.low} to {swing.high}: {ends[0]} to {ends[1]} per month."
+            f"{swing.input} {swing.low} to {swing.high}, the fleet chosen again: {ends[0]} to {ends[1]} "
+            "per month."
         )
     risks += [*findings.plan.warnings, *findings.notes]
     shown = [_short(r, LONGEST) for r in risks[:MOST_RISKS]]
