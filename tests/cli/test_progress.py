@@ -85,7 +85,7 @@ def test_ctrl_c_is_heard_while_the_solver_runs():
 
 def test_lines_of_progress_differ_and_the_same_one_is_rare(capsys, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(shown.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("planner.cli.shared.progress.time.monotonic", lambda: clock[0])
     lines = shown.ProgressLines("solving", started=0.0, said=0.0)
     for second in range(1, 181):
         clock[0] = float(second)
