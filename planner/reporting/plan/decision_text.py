@@ -187,7 +187,7 @@ def as_predicted_line(plan: Plan) -> str:
 def _for_the_margin(gpus: int, usd_per_hour: float, of_gpus: int) -> str:
     """What the margin takes with the plan's own kinds of replica."""
     if gpus > 0:
-        return f"{gpus} of {of_gpus} GPUs {'is' if gpus == 1 else 'are'} for what is not measured"
+        return f"{gpus} of {of_gpus} GPUs cover{'s' if gpus == 1 else ''} prediction error"
     if usd_per_hour > SAME:
         return f"The margin costs {rounding.usd_per_hour(usd_per_hour)}"
     return "The margin takes no more GPUs of this kind"
@@ -281,8 +281,8 @@ def _not_searched(plan: Plan) -> Iterator[str]:
     bases = (o.against_usd_per_hour for o in plan.left_out)
     base = next((usd for usd in bases if usd is not None), None)
     text = (f"{o.name}: {_against(o, o.against_usd_per_hour or own)}" for o in plan.left_out)
-    itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
-    yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
+    itself = f" ({rounding.usd_per_hour(base)} for what was searched)" if base is not None else ""
+    yield f"Not searched, priced by the closed form{itself}: {'; '.join(text)}."
 
 
 def _against(other: LeftOut, base: float) -> str:

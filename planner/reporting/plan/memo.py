@@ -70,7 +70,7 @@ def _decision(plan: Plan) -> Iterator[Block]:
     ]
     if plan.cash is not None:
         facts.append(Fact("Due at signature", Cell(plan.cash.due_at_signature_usd, Quantity.USD)))
-        facts.append(Fact("Signed for in all", Cell(plan.cash.committed_usd, Quantity.USD)))
+        facts.append(Fact("Committed in total", Cell(plan.cash.committed_usd, Quantity.USD)))
     yield Facts(tuple(facts))
     proof = "proven cheapest of what was searched" if plan.status == "optimal" else plan.status
     served = plan.served_qps

@@ -186,7 +186,7 @@ def batches_table(batches: Iterable[ApiBatchRow]) -> Table:
     """What hosts take off their prices for requests in a batch."""
     columns = (
         Column("provider", "provider"),
-        Column("discount", "less", Quantity.SHARE),
+        Column("discount", "discount", Quantity.SHARE),
         Column("within_hours", "within, h", NUMBER),
         Column("as_of", "as of"),
         Column("confidence", "confidence"),
