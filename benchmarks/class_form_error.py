@@ -3,7 +3,7 @@
 python -m benchmarks.class_form_error [REQUESTS]
 
 One replica of a 70B model with 24 to 512 batch slots, two and three classes, chunked prefill and prefill
-first, Poisson and bursty arrivals, loads as shares of the replica's ceiling. Prints, for the first and for the
+first, Poisson and bursty arrivals, loads as shares of the replica's ceiling. Prints, for the first and the
 last class, the mean over both schedulers of the median error, and the range.
 """
 

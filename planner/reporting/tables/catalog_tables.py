@@ -53,8 +53,8 @@ def models_table(models: Iterable[ModelSpec]) -> Table:
     """Models with their counted parameters and shape."""
     columns = (
         Column("name", "name"),
-        Column("total_parameters_billion", "parameters, billion", NUMBER),
-        Column("active_parameters_billion", "active, billion", NUMBER),
+        Column("total_parameters_billion", "params, 1e9", NUMBER),
+        Column("active_parameters_billion", "active, 1e9", NUMBER),
         Column("layers", "layers", NUMBER),
         Column("max_context_tokens", "context", Quantity.COUNT),
         Column("native_weights", "native"),

@@ -20,6 +20,7 @@ from planner.units import CONTROL
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 INVISIBLE = re.compile("[\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]")
+_END = "'<stream end>'"  # as PyYAML puts it
 _NO_SPACE = re.compile(r"^[a-z_]+:\S")
 MAX_NODES = 100_000
 MAX_DEPTH = 40
@@ -169,7 +170,7 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, where: str) -> InputError:
         if INVISIBLE.search(row.partition("#")[0]):
             return _invisible(f"{where}:{number}", row.strip("\n"))
     return InputError(
-        f"not valid YAML: {error.problem or error.context}",
+        f"not valid YAML: {error.problem or error.context}".replace(_END, "the end of the file"),
         where=f"{where}:{mark.line + 1}" if mark else where,
         action=advice(error),
     )
