@@ -154,3 +154,33 @@ def test_nodes_that_only_overlap_are_paid_and_stand_in_no_count(catalog):
     assert "Leave: 2 x 4x l40s (own, 48 h beside what replaces it)." in line
     checks = verify(plan, catalog, load_calibration(catalog), catalog.offers())
     assert not failures(checks)
+
+
+def test_kinds_that_are_busiest_in_different_hours_are_not_added_up(catalog):
+    """Owned L40S carry the night alone and help at the peak; the fewest rented H100 do the rest."""
+    scenario = Scenario.model_validate(
+        {
+            **SERVICE,
+            "load": {"hourly": (3, 2, 2, 2, 2, 3, 5, 8, 10, 12, 13, 13) * 2},
+            "prices": {"providers": ("aws",), "regions": ("us-east-1",)},
+            "existing": (
+                {
+                    "gpu": "l40s",
+                    "nodes": 2,
+                    "gpus_per_node": 4,
+                    "usd_per_hour": 6.0,
+                    "region": "us-east-1",
+                },
+            ),
+            "max_deployments": 2,
+        }
+    )
+    plan = solve(scenario, verify="none", catalogs=catalog)
+    (service,) = plan.services
+    assert len(service.replica_groups) == 2
+    busiest = max(period.busiest_qps["chat"] for period in plan.periods)
+    assert service.busiest_qps == pytest.approx(busiest)
+    assert sum(g.routed_qps for g in service.replica_groups) > 1.05 * busiest
+    assert service.headroom_qps < max(g.capacity_qps for g in service.replica_groups)
+    assert failed(plan, catalog)[0] == set()
+    assert any("up to " in line for line in decision_lines(plan))
