@@ -38,7 +38,7 @@ def usd_per_hour(value: Number) -> str:
 
 
 def seconds(value: Number) -> str:
-    """A time [s] in the unit a person would choose: ``340 µs``, ``34.2 ms``, ``1.85 s``, ``12 min``, ``24 h``."""
+    """A time [s] in the unit a person would choose: ``34.2 ms``, ``1.85 s``, ``12 min``, ``24 h``."""
     if not _known(value):
         return UNKNOWN
     size = abs(value)
