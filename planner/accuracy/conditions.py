@@ -121,7 +121,7 @@ class Setup:
 
 @lru_cache(maxsize=8)
 def read_conditions(path: Path) -> RunConditions:
-    """Return the assumptions; raises CatalogError."""
+    """How measured runs were made where their tables do not say. Raises CatalogError for a wrong file."""
     return validate_document(path, read_yaml(path), RunConditions)
 
 

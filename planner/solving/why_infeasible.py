@@ -30,6 +30,7 @@ TOO_LONG = (
     "State shorter prompt_tokens or output_tokens (max bounds a distribution), plan a model with a longer "
     "context, or, where its model card describes YaRN, a config.json with that rope_scaling."
 )
+MODEL_LEN = "Raise search.settings.max_model_len_tokens, or state shorter prompts and outputs."
 UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
 
 
@@ -102,16 +103,14 @@ def _misses(framed: Framed) -> Iterator[str]:
 
 
 def _advice(framed: Framed) -> Iterator[str]:
-    """What to change where no deployment of a service is left for one reason that no requirement is about."""
+    """What to change where a service has no deployment left, for reasons that no requirement is about."""
     for service in framed.scenario.services:
         found = framed.candidates[service.name]
-        reasons = {r.reason for r in found.rejections}
-        if found.candidates or len(reasons) != 1:
-            continue
-        (reason,) = reasons
-        if reason == RejectionReason.TOO_LONG and service.search.settings.max_model_len_tokens:
-            yield "Raise search.settings.max_model_len_tokens, or state shorter prompts and outputs."
-        elif reason == RejectionReason.TOO_LONG:
-            yield TOO_LONG
-        elif reason == RejectionReason.NO_DRAFT:
+        reasons = set() if found.candidates else {r.reason for r in found.rejections}
+        pinned = service.search.settings.max_model_len_tokens is not None
+        if reasons == {RejectionReason.TOO_LONG}:
+            yield MODEL_LEN if pinned else TOO_LONG
+        elif reasons == {RejectionReason.NO_DRAFT}:
             yield "Add none to search.speculative, or name a draft model of your own."
+        elif RejectionReason.UNSUPPORTED in reasons:
+            yield "search.engines, search.weights and search.kv_cache say what may be launched."

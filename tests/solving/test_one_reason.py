@@ -38,6 +38,7 @@ def test_a_prompt_beyond_the_context_is_one_sentence(tmp_path: Path) -> None:
     [
         ("settings: {max_model_len_tokens: 500}", "Raise search.settings.max_model_len_tokens"),
         ("speculative: [mtp]", "Add none to search.speculative"),
+        ("engines: [atom]", "search.engines, search.weights and search.kv_cache say"),
     ],
 )
 def test_what_rules_everything_out_says_what_to_change(

@@ -47,10 +47,9 @@ def explain(
 ) -> Explanation:
     """Explain an infeasible ``question`` in the words of its ``requirements``.
 
-    ``nearest_misses``: why single deployments were rejected, ``advice``: sentences on what to change, both
-    printed when no requirement helps;
-    ``is_over``: whether the time for it has ended: then the smallest conflict that is proved is it.
-    Raises ValueError when the question is not proved infeasible.
+    ``nearest_misses``: why single deployments were rejected, and ``advice``: sentences on what to change,
+    both printed when no requirement helps; ``is_over``: whether the time for it has ended, so that the
+    smallest conflict proved by then is it. Raises ValueError when the question is not proved infeasible.
     """
     oracle = Oracle(question, requirements, solve)
     everything = frozenset(range(len(requirements)))
