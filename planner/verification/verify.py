@@ -79,7 +79,9 @@ def checks(
     yield from not_verified_checks(plan)
     notes = tuple(text for text in plan.warnings if is_note(text))
     if notes:
-        yield skipped("not verified", "notes on the scenario's file, not read again", "; ".join(notes))
+        yield skipped(
+            "not verified", "notes on the scenario's file, not read again", "; ".join(notes)
+        )
     plan = plan.model_copy(update={"scenario": plan.scenario.noting(notes)})
     counts = tuple(count_checks(plan))
     yield from counts
