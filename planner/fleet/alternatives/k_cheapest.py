@@ -91,5 +91,4 @@ def _structure(problem: Problem, solution: Solution) -> frozenset[str]:
 
 
 def _leaving_out(problem: Problem, without: frozenset[str]) -> Problem:
-    kinds = tuple(k for k in problem.kinds if k.gpu not in without)
-    return dataclasses.replace(problem, kinds=kinds)
+    return problem.of_kinds(k for k in problem.kinds if k.gpu not in without)
