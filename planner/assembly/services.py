@@ -67,6 +67,7 @@ def service_plan(
     if varies:
         busiest, capacity = decided.busiest_qps(service.name)
     served = mean_served_qps(service.name, decided)
+    varies = len(decided.problem.period_hours) > 1 or not math.isclose(busiest, served)
     cost = sum(g.usd_per_hour for g in groups)
     return ServicePlan(
         name=service.name,

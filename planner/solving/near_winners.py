@@ -124,8 +124,7 @@ class NearWinners:
         raised = self._raised(known, problem, settled, LEVELS[-1])
         few = without_too_dear(scaled(problem, raised), below_usd_per_hour)
         kept = {k.key for k in few.kinds}
-        kinds = tuple(k for k in problem.kinds if k.key in kept)
-        return replace(problem, kinds=kinds, offers=few.offers)
+        return problem.of_kinds(k for k in problem.kinds if k.key in kept)
 
     def _is_cheaper(
         self,

@@ -53,6 +53,23 @@ def changed(plan, change):
     return Plan.model_validate_json(json.dumps(document))
 
 
+@pytest.mark.parametrize(
+    "varies",
+    [
+        {"horizon": {"months": 12, "growth_per_month": 0.03}},
+        {"load": {"hourly": (1,) * 24, "peak_ratio": 1.5}},
+    ],
+    ids=["growth", "peaks"],
+)
+def test_one_period_that_is_sized_above_its_mean_holds(catalog, varies):
+    """Growth in a single stage: sized for the last month, which the plan now says."""
+    plan = solve(Scenario.model_validate({**SERVICE, **varies}), verify="none", catalogs=catalog)
+    service = plan.services[0]
+    assert service.busiest_qps == pytest.approx(60 * (1.03**11 if "horizon" in varies else 1.5))
+    assert service.busiest_qps > service.served_qps
+    assert failed(plan, catalog)[0] == set()
+
+
 def test_a_daily_plan_holds_in_every_period(daily, catalog):
     families, checks = failed(daily, catalog)
     assert families == set()

@@ -49,7 +49,7 @@ def rival(
     kinds = tuple(k for k in problem.kinds if keep(k))
     if not kinds:
         return None
-    smaller = dataclasses.replace(problem, kinds=kinds)
+    smaller = problem.of_kinds(kinds)
     solution = solve(smaller)
     return Rival(name, smaller, solution) if solution.has_fleet else None
 

@@ -7,7 +7,7 @@ demand. That keeps the program testable by brute force and re-checkable without 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -301,6 +301,13 @@ class Problem:
     def periods(self) -> range:
         """Indexes of the periods."""
         return range(len(self.period_hours))
+
+    def of_kinds(self, kinds: Iterable[ReplicaKind]) -> Problem:
+        """The same with these kinds alone: offers of other GPU types are left out, but for existing nodes."""
+        kept = tuple(kinds)
+        used = {gpu for kind in kept for gpu in kind.types}
+        offers = tuple(o for o in self.offers if o.gpu in used or o.existing)
+        return replace(self, kinds=kept, offers=offers)
 
 
 def _check_keys(name: str, things: Sequence[Demand | ReplicaKind | NodeOffer]) -> None:
