@@ -9,7 +9,6 @@ hitting-set tree).
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
 import itertools
 from collections.abc import Callable
