@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from planner.api import solve
-from planner.catalog.store import Catalog
+from planner.catalog import store
 from planner.plan.schema import Plan, read_plan
 
 MAIN = "llama70b_qps50"
@@ -34,12 +34,10 @@ def simulated_main_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shipped_plan(
-    tmp_path_factory: pytest.TempPathFactory, catalog: Catalog
-) -> Callable[[str], Plan]:
+def shipped_plan(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Plan]:
     """Gives the plan of a shipped scenario by the closed form, by name; each is solved once in a run."""
     folder = _shared_folder(tmp_path_factory.getbasetemp())
-    return lambda name: _shipped_plan(folder, name, catalog)
+    return lambda name: _shipped_plan(folder, name, store.load_catalog())
 
 
 def _shared_folder(basetemp: Path) -> Path:
@@ -58,7 +56,7 @@ def _plan_file(folder: Path, name: str, *options: str) -> Path:
     return path
 
 
-def _shipped_plan(folder: Path, name: str, catalog: Catalog) -> Plan:
+def _shipped_plan(folder: Path, name: str, catalog: store.Catalog) -> Plan:
     """A shipped scenario's plan by the closed form; the first worker that wants it solves it."""
     with _alone(folder, f"shipped-{name}") as path:
         if not path.exists():
