@@ -72,7 +72,7 @@ class _Mixed:
         known = problem.serve_all and len(problem.period_hours) == 1
         if not demands or not known or any(d.windows for d in demands):
             return cls(0.0, {})
-        prices = _least_prices(problem)
+        prices = least_prices(problem)
         costs = {
             k.key: k.own_gpus * prices.get(k.gpu, math.inf)
             for k in problem.kinds
@@ -104,7 +104,7 @@ def least_usd_per_hour(
 
     The mean over the periods [USD/h]; infinite where the kind cannot carry the service.
     """
-    prices, hours = _least_prices(problem), problem.period_hours
+    prices, hours = least_prices(problem), problem.period_hours
     for kind in services.kinds_of[service]:
         gpus = services.gpus_alone(service, kind)
         price = prices.get(kind.gpu, math.inf)
@@ -115,7 +115,7 @@ def least_usd_per_hour(
         yield kind, running * kind.gpu_share * price
 
 
-def _least_prices(problem: Problem) -> dict[str, float]:
+def least_prices(problem: Problem) -> dict[str, float]:
     """The lowest price of one GPU of each type [USD/h]."""
     prices: dict[str, float] = {}
     for o in problem.offers:
