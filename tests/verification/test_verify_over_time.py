@@ -70,6 +70,16 @@ def test_one_period_that_is_sized_above_its_mean_holds(catalog, varies):
     assert failed(plan, catalog)[0] == set()
 
 
+def test_a_request_a_month_still_needs_a_replica(catalog):
+    """A load of a billionth of a replica was rounded to none: a plan of 0 GPUs, proven cheapest."""
+    seldom = {**SERVICE, "name": "seldom", "rate": 4e-8, "load": {"hourly": DAY}}
+    plan = solve(
+        Scenario.model_validate({"services": [seldom, SERVICE]}), verify="none", catalogs=catalog
+    )
+    assert all(service.replica_groups for service in plan.services)
+    assert failed(plan, catalog)[0] == set()
+
+
 def test_a_daily_plan_holds_in_every_period(daily, catalog):
     families, checks = failed(daily, catalog)
     assert families == set()

@@ -39,7 +39,7 @@ def read_solution(columns: Columns, values: list[float], text: Solution) -> Solu
         for s in problem.demands
         for t in problem.periods
         for key, rate in _routed(columns, values, s, t, replicas, unserved.get((s.key, t), 0.0))
-        if rate > 1e-12
+        if rate > 1e-12 * s.rates_qps[t]
     }
     found = replace(
         text,
