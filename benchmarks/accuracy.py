@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks import measure_errors
 from benchmarks.vendor_fit import print_margins, write_layer
 from planner.accuracy.batch_points import gpu_ratios
 from planner.accuracy.kernels.coverage import coverage
@@ -90,6 +91,7 @@ def main() -> int:
     for name, value in document.provenance.errors.items():
         print(f"{name:44} {100 * value:5.1f} %")
     layers = [write_layer(catalog, layer) for layer in LAYERS]
+    measure_errors.main()
     write_page(fit, kernels, layers, load_catalog())
     print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
     return 0

@@ -3,6 +3,10 @@
 Some runs of ``serving_points.csv`` also stand, by percentiles, in ``percentile_points.csv``, which tells
 runs with drafts and without apart. A run whose time per output token is that of the run with drafts at its
 layout and load, and not that of the one without, had them; so had the rest of its series.
+
+Where no run with drafts was recorded, twice the GPUs tell. Of 328 pairs of runs without drafts at up to 16 in
+flight, equal but for tensor parallelism and at most 50 days apart, none takes less than 0.99 of the time per
+token on half the GPUs. A run that does had drafts.
 """
 
 from __future__ import annotations
@@ -17,6 +21,10 @@ ALIKE = (
     0.1  # of the time per output token: runs of one image differ by 1 to 8 % (mean against median)
 )
 DAYS = 50  # between the two runs: images change within months
+ON_HALF = (
+    0.95  # of the time per token on twice as many GPUs, where 0.99 is the least without drafts
+)
+FEW = 16  # requests in flight: beyond, the smaller replica may run out of cache and serve fewer at a time
 _LENGTHS = ("prompt_tokens", "output_tokens")
 _DEGREES = ("tensor_parallel", "data_parallel", "expert_parallel")
 _SERIES = ("model", "gpu", "engine", "engine_version", "weights", *_DEGREES, *_LENGTHS)
@@ -49,6 +57,13 @@ def mark_drafted(rows: Sequence[Row], percentiles: Sequence[Row], engines: dict[
             row["note"] = f"as the MTP run of this layout and load ({_told(drafted)})"
             if without is not None:
                 row["note"] += f", not as the one without drafts ({_told(without)})"
+    for row, larger in _faster_on_half(rows):
+        series[_of(row)].append(row)
+        row["speculative"] = "mtp"
+        row["note"] = (
+            f"{float(row['tpot_ms']):.3g} ms a token, {float(larger['tpot_ms']):.3g} on twice the GPUs "
+            f"on {larger['measured_on']}: no run without drafts is faster on half"
+        )
     for row in rows:
         if row["speculative"] or id(row) in plain or _of(row) not in series:
             continue
@@ -63,6 +78,32 @@ def mark_drafted(rows: Sequence[Row], percentiles: Sequence[Row], engines: dict[
             row["note"] = "of a series whose other runs had MTP"
 
 
+def _faster_on_half(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Runs not marked yet that take less time per token than one on twice as many GPUs, with that run."""
+    known: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        if not row["speculative"] and row["measured_on"] and int(row["concurrency"]) <= FEW:
+            known[_on(row, int(row["tensor_parallel"]))].append(row)
+    found = []
+    for same in list(known.values()):
+        for row in same:
+            for larger in known.get(_on(row, 2 * int(row["tensor_parallel"])), []):
+                apart = abs((_day(larger) - _day(row)).days)
+                if apart <= DAYS and float(row["tpot_ms"]) < ON_HALF * float(larger["tpot_ms"]):
+                    found.append((row, larger))
+                    break
+    return found
+
+
+def _on(row: Row, tensor_parallel: int) -> tuple[str, ...]:
+    names = ("model", "gpu", "engine", "weights", "data_parallel", *_LENGTHS, "concurrency")
+    return (*(row[name] for name in names), str(tensor_parallel))
+
+
+def _day(row: Row) -> date:
+    return date.fromisoformat(row["measured_on"]) if row["measured_on"] else date.min
+
+
 def _of(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in _SERIES)
 
@@ -74,8 +115,7 @@ def _key(row: Row, gpus: str, ranks: str) -> tuple[str, ...]:
 
 def _nearest(row: Row, others: Sequence[Row]) -> Row | None:
     """The run of these days whose time per output token is nearest."""
-    day = date.fromisoformat(row["measured_on"]) if row["measured_on"] else date.min
-    near = [r for r in others if abs((date.fromisoformat(r["measured_on"]) - day).days) <= DAYS]
+    near = [r for r in others if abs((_day(r) - _day(row)).days) <= DAYS]
     return min(near, key=lambda other: _off(row, other), default=None)
 
 

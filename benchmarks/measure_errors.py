@@ -4,7 +4,8 @@ Every run with percentiles is predicted by a correction over measured kernels th
 model's family (AMD's devices: by the shipped layer) and played with its steps off. Written is, by pools,
 drafts, metric and tail, what has to be added in squares to the played interval so that a tenth of the runs
 lies beyond either end, groups of runs weighing alike (conformal quantiles); printed is how often it then
-holds for a group that the others speak for. Takes a minute or two.
+holds for a group that the others speak for. Takes a minute or two; ``make accuracy`` runs it after the fits,
+of which the table keeps a digest.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from planner.accuracy.kernels.shipped import TABLES, families
 from planner.accuracy.measures import Measure
 from planner.accuracy.point import MeasuredPoint
 from planner.accuracy.points import read_points
-from planner.accuracy.step_error import FILE, MeasureErrorRow, is_tail
+from planner.accuracy.step_error import FILE, MeasureErrorRow, digest_of_inputs, is_tail
 from planner.accuracy.validation import Predictor
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.calibration_files import read_priors
@@ -78,11 +79,14 @@ def main() -> None:
                 )
             )
     rows = [row for key in sorted(misses) for row in _row(key, misses[key])]
-    target = catalog.root / "calibration" / FILE
+    folder = catalog.root / "calibration"
+    made_from = digest_of_inputs(folder)
+    target = folder / FILE
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(WRITTEN)
-        writer.writerows([getattr(row, name) for name in WRITTEN] for row in rows)
+        made = (row.model_copy(update={"made_from": made_from}) for row in rows)
+        writer.writerows([getattr(row, name) for name in WRITTEN] for row in made)
 
 
 def _counts(measure: Measure) -> bool:

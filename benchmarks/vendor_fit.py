@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from planner.accuracy.kernels.relatives_fit import relatives_file
 from planner.accuracy.margin_fit import (
     LeftOutError,
     errors_by_grade,
@@ -18,6 +19,7 @@ from planner.accuracy.margin_fit import (
 )
 from planner.accuracy.vendor_fit import (
     LAYERS,
+    TABLES,
     FactorLayer,
     VendorFit,
     fit_vendor,
@@ -27,6 +29,7 @@ from planner.accuracy.vendor_fit import (
 )
 from planner.catalog.store import Catalog, load_catalog
 from planner.performance.calibration_files import dump_shipped
+from planner.performance.kernels.correction import FITTED, named
 
 
 def main(vendors: tuple[str, ...]) -> int:
@@ -40,9 +43,14 @@ def main(vendors: tuple[str, ...]) -> int:
 def write_layer(catalog: Catalog, layer: FactorLayer) -> VendorFit:
     """Fit one layer, write it beside the shipped fit and print its errors."""
     done = fit_vendor(catalog, layer)
-    document = layer_file(done, catalog, datetime.now(UTC).date().isoformat())
+    fitted_on = datetime.now(UTC).date().isoformat()
+    document = layer_file(done, catalog, fitted_on)
     vendor = layer.vendor
     layer_path(catalog, vendor).write_text(dump_shipped(document), encoding="utf-8")
+    if done.relatives is not None:
+        correction = relatives_file(done.relatives, vendor, TABLES, catalog, fitted_on)
+        target = catalog.root / "calibration" / named(FITTED, vendor)
+        target.write_text(dump_shipped(correction), encoding="utf-8")
     for name, value in layer_errors(done).items():
         print(f"{vendor} {name:40} {100 * value:5.1f} %")
     errors = left_out_errors(done)

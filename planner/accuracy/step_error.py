@@ -15,6 +15,7 @@ holds what was seen of that beyond the steps, and adds up likewise.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from planner.evidence import Interval
 from planner.performance.model import CalibratedStepModel
 
 FILE = "measure_errors.csv"
+INPUTS = ("percentile_points.csv", "kernel_fitted.json", "fitted_amd.json", "prefill_pace.csv")
 TAIL = 60.0  # percentile from which on a latency is the tail's
 Values = Mapping[Measure, float]
 NORMAL = NormalDist()
@@ -56,7 +58,8 @@ class MeasureErrorRow(TableRow):
     """How much further than its steps one kind of measure was off, at 80 %: logarithms, up and down.
 
     pools: "one" or "two"; drafts: "some" or "none"; metric: of a latency, or "rate"; tail: "yes" for
-    percentiles above ``TAIL``; runs, groups: behind the row.
+    percentiles above ``TAIL``; runs, groups: behind the row. made_from: of the fits and runs it was made
+    from, see ``digest_of_inputs``.
     """
 
     pools: str
@@ -67,7 +70,16 @@ class MeasureErrorRow(TableRow):
     down: float = Field(ge=0)
     runs: int = Field(ge=0)
     groups: int = Field(ge=0)
+    made_from: str = ""
     source: str
+
+
+def digest_of_inputs(folder: Path) -> str:
+    """A digest of the runs and fits that decide the table; another one says that it is stale."""
+    digest = hashlib.sha256()
+    for name in INPUTS:
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,6 @@ take to arrive shows in medians of TTFT, which the shipped table does not have.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,8 @@ from planner.accuracy.cross_validation import (
     model_and_gpu,
 )
 from planner.accuracy.fitting import Fit, FitResult, FitSettings, balance
+from planner.accuracy.kernels.relatives_fit import RelativesFit, fit_relatives
+from planner.accuracy.kernels.shipped import digest_of
 from planner.accuracy.metrics import equal_groups, weighted_quantiles
 from planner.accuracy.playback import composable
 from planner.accuracy.point import MeasuredPoint
@@ -41,7 +42,7 @@ from planner.performance.calibration_files import (
     read_fitted,
     read_priors,
 )
-from planner.performance.factors import Residuals, assemble
+from planner.performance.factors import Calibration, Residuals, assemble
 
 TABLES = ("serving_points.csv", "percentile_points.csv", "median_points.csv", "offline_points.csv")
 SETTINGS = FitSettings(sigma=0.2, level_spread=0.8, pair_spread=1.0, iterations=100)
@@ -97,7 +98,10 @@ LAYERS = (
 
 @dataclass(frozen=True, slots=True)
 class VendorFit:
-    """The layer's fit, what it predicts in sample, and of groups it had not seen [s]."""
+    """The layer's fit, what it predicts in sample, and of groups it had not seen [s].
+
+    relatives: the correction that prices what the layer was not fitted to; left_out and far are its errors.
+    """
 
     layer: FactorLayer
     samples: tuple[Sample, ...]
@@ -107,6 +111,7 @@ class VendorFit:
     before: tuple[Floats, Floats]
     left_out: LeftOutErrors | None
     far: LeftOutErrors | None = None
+    relatives: RelativesFit | None = None
 
     @property
     def vendor(self) -> str:
@@ -122,11 +127,15 @@ class VendorFit:
 
 @dataclass(frozen=True, slots=True)
 class LayerProblem:
-    """The fit of one layer, set up: samples, their weights, and the parameters over the shipped fit."""
+    """The fit of one layer, set up: samples, their weights, and the parameters over the shipped fit.
+
+    base: the calibration that the layer lies over.
+    """
 
     fit: Fit
     samples: tuple[Sample, ...]
     balance: Floats
+    base: Calibration
 
 
 def layer_problem(
@@ -146,7 +155,7 @@ def layer_problem(
     stack = Stack(samples, calibration)
     fit = Fit(stack, calibration, hierarchy(priors, layer), spreads, settings)
     weights = balance([sample.point.group for sample in samples])
-    return LayerProblem(fit, tuple(samples), weights)
+    return LayerProblem(fit, tuple(samples), weights, calibration)
 
 
 def fit_vendor(catalog: Catalog, layer: FactorLayer, settings: FitSettings = SETTINGS) -> VendorFit:
@@ -159,11 +168,13 @@ def fit_vendor(catalog: Catalog, layer: FactorLayer, settings: FitSettings = SET
     whole = VendorFit(layer, samples, result, ttft, tpot, before, None)
     if layer.factors:
         return whole
-    return replace(
-        whole,
-        left_out=cross_validate(fit, samples, model_and_gpu, weights),
-        far=cross_validate(fit, samples, engine_and_generation, weights),
-    )
+    left_out = cross_validate(fit, samples, model_and_gpu, weights)
+    far = cross_validate(fit, samples, engine_and_generation, weights)
+    relatives = fit_relatives(samples, layer.vendor, catalog, problem.base)
+    if relatives is not None:
+        left_out = relatives.left_out(left_out, samples, model_and_gpu)
+        far = relatives.left_out(far, samples, engine_and_generation)
+    return replace(whole, left_out=left_out, far=far, relatives=relatives)
 
 
 def vendor_points(catalog: Catalog, layer: FactorLayer) -> list[MeasuredPoint]:
@@ -213,7 +224,6 @@ def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
     others = read_fitted(folder / "fitted.json").residuals
     if others is None:
         raise CatalogError("a layer lies over a fit with residuals", where=str(folder))
-    digest = hashlib.sha256(b"".join((folder / table).read_bytes() for table in TABLES))
     return FittedFile(
         schema_version=1,
         provenance=FactorProvenance.model_validate(
@@ -221,7 +231,7 @@ def layer_file(done: VendorFit, catalog: Catalog, fitted_on: str) -> FittedFile:
                 "source": f"least squares on runs on {done.vendor} devices, over fitted.json",
                 "fitted_on": fitted_on,
                 "points": len(done.samples),
-                "data_sha256": digest.hexdigest(),
+                "data_sha256": digest_of(folder, TABLES),
                 "errors": {name: round(value, 4) for name, value in layer_errors(done).items()},
             }
         ),

@@ -27,7 +27,11 @@ from planner.performance.calibration_files import (
     read_priors,
 )
 from planner.performance.host_time import GraphRow, HostTimeRow, read_host_time
-from planner.performance.kernels.correction import Corrections, load_corrections
+from planner.performance.kernels.correction import (
+    Corrections,
+    load_corrections,
+    vendor_corrections,
+)
 from planner.performance.kernels.model import KernelSteps, kernel_steps
 from planner.performance.margins import Margin, named, read_margins
 from planner.performance.roofline import Factors, GemmFactors
@@ -129,14 +133,18 @@ class Residuals:
 
 @dataclass(frozen=True)
 class KernelPrices:
-    """Measured kernels under a catalog's root, with the correction fitted over them."""
+    """Measured kernels under a catalog's root, with the correction fitted over them.
+
+    vendors: corrections over kernels of another vendor's GPUs, see ``kernels.stated_relatives``.
+    """
 
     root: Path
     corrections: Corrections
+    vendors: Mapping[str, Corrections] = field(default_factory=dict)
 
     def steps(self, deployment: Deployment, traits: Traits) -> KernelSteps | None:
         """Step times of a deployment, None where its kernels were not measured."""
-        return kernel_steps(deployment, traits, self.root, self.corrections)
+        return kernel_steps(deployment, traits, self.root, self.corrections, self.vendors)
 
 
 @dataclass(frozen=True)
@@ -321,7 +329,7 @@ def load_calibration(catalog: Catalog, user_file: str | Path | None = None) -> C
         quantiles |= known.residuals.quantiles
     return replace(
         found,
-        kernels=KernelPrices(catalog.root, known),
+        kernels=KernelPrices(catalog.root, known, vendor_corrections(folder)),
         residuals=replace(found.residuals, quantiles=quantiles),
     )
 

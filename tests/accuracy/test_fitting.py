@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -156,11 +158,37 @@ def test_runs_with_drafts_are_marked() -> None:
     """Runs with MTP once stood as runs without: two of one day and layout, one a third faster."""
     points = read_points(load_catalog().root / "calibration" / "serving_points.csv").points
     drafted = [p for p in points if p.speculative]
-    assert {(p.model, p.speculative) for p in drafted} == {("deepseek-ai/DeepSeek-R1", "mtp")}
+    assert Counter((p.model, p.speculative) for p in drafted) == {
+        ("deepseek-ai/DeepSeek-R1", "mtp"): 47,
+        ("Qwen/Qwen3.5-397B-A17B", "mtp"): 21,
+    }
     plain = {_run(p): p.tpot_ms for p in points if not p.speculative}
     pairs = [(p.tpot_ms, plain[_run(p)]) for p in drafted if _run(p) in plain]
     assert len(pairs) == 11
     assert all(with_drafts < without for with_drafts, without in pairs)
+
+
+def test_without_drafts_half_the_gpus_are_never_faster() -> None:
+    """21 runs of Qwen3.5 on four B200 took 0.65 to 0.97 of the time per token on eight, four days later."""
+    points = read_points(load_catalog().root / "calibration" / "serving_points.csv").points
+    few = [p for p in points if not p.speculative and p.measured_on and p.concurrency <= 16]
+    known = {_on(p, 2 * p.tensor_parallel): p for p in few}
+    pairs = [
+        (p, known[_on(p, p.tensor_parallel)]) for p in few if _on(p, p.tensor_parallel) in known
+    ]
+    near = [
+        smaller.tpot_ms / larger.tpot_ms
+        for larger, smaller in pairs
+        if abs(date.fromisoformat(larger.measured_on) - date.fromisoformat(smaller.measured_on))
+        <= timedelta(50)
+    ]
+    assert len(near) > 150
+    assert min(near) > 0.95
+
+
+def _on(point: MeasuredPoint, tensor_parallel: int) -> tuple[object, ...]:
+    load = (point.prompt_tokens, point.output_tokens, point.concurrency)
+    return (point.group, point.data_parallel, tensor_parallel, *load)
 
 
 def _run(point: MeasuredPoint) -> tuple[object, ...]:

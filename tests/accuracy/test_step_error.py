@@ -18,6 +18,7 @@ from planner.accuracy.step_error import (
     Beyond,
     Off,
     beyond_steps,
+    digest_of_inputs,
     errors,
     intervals,
     read_measure_errors,
@@ -171,15 +172,24 @@ def test_tokens_of_a_step_that_nobody_recorded_widen_the_interval() -> None:
     assert wide[0] < narrow[0]
 
 
-ERRORS = read_measure_errors(CATALOG.root / "calibration")
+FOLDER = CATALOG.root / "calibration"
+ERRORS = read_measure_errors(FOLDER)
+
+
+def test_what_lies_beyond_steps_was_measured_with_the_shipped_fits() -> None:
+    """The table was once two refits old: `python -m benchmarks.measure_errors` writes it."""
+    assert {row.made_from for row in ERRORS} == {digest_of_inputs(FOLDER)}
 
 
 def test_medians_of_one_pool_are_known_as_well_as_their_steps_and_tails_are_not() -> None:
-    """Beyond the steps: how cold a server was, for the slowest requests of a closed loop."""
+    """Beyond the steps: how cold a server was, for the slowest requests of a closed loop.
+
+    Tails of TPOT and of whole requests lie within the interval of their steps (88 and 85 % of runs at 80 %).
+    """
     found = beyond_steps(ERRORS, CLOSED, LEVEL)
     for measure in (TPOT, TTFT, Measure("ttft", 50.0), RATE, Measure("e2e", 50.0)):
         assert found.ends(measure) == (0.0, 0.0)
-    for metric in ("ttft", "tpot", "itl", "e2e"):
+    for metric in ("ttft", "itl"):
         assert max(found.ends(Measure(metric, 99.0))) > 0.1
 
 

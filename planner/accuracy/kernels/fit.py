@@ -170,9 +170,14 @@ def leave_models_out(fit: KernelFit, relatives: dict[str, str]) -> LeftOutKernel
 
     relatives: model name to the name its family goes by; others are families of their own.
     """
-    families = np.array([relatives.get(s.model_name, s.model_name) for s in fit.samples])
-    tpot, ttft = np.zeros(len(families)), np.zeros(len(families))
-    for family in sorted(set(families.tolist())):
-        out = families == family
+    return leave_groups_out(fit, [relatives.get(s.model_name, s.model_name) for s in fit.samples])
+
+
+def leave_groups_out(fit: KernelFit, groups: Sequence[str]) -> LeftOutKernels:
+    """Leave each group of samples out once and predict it. groups: that of each sample."""
+    names = np.array(groups)
+    tpot, ttft = np.zeros(len(names)), np.zeros(len(names))
+    for name in sorted(set(groups)):
+        out = names == name
         tpot[out], ttft[out] = fit.predict(fit.run(~out), np.flatnonzero(out))
     return LeftOutKernels(tpot, ttft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,9 +147,9 @@ def _errors(done: KernelsDone, tpot: Floats, ttft: Floats) -> dict[str, Floats]:
     }
 
 
-def digest_of(folder: Path) -> str:
-    """The hash of the tables the correction is fitted to."""
+def digest_of(folder: Path, tables: Sequence[str] = TABLES) -> str:
+    """The hash of the tables a correction is fitted to."""
     digest = hashlib.sha256()
-    for name in TABLES:
+    for name in tables:
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()

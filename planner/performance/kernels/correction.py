@@ -5,7 +5,8 @@
 A term's value is ``value * exp(sum of the shifts whose levels the deployment has)``: scales start at 1,
 host terms at stated times, and every shift is held to its spread, so that a fit moves little that the
 measurements do not speak about. ``catalogs/calibration/kernel_priors.yaml`` states the terms,
-``kernel_fitted.json`` what a fit found.
+``kernel_fitted.json`` what a fit found; ``kernel_priors_VENDOR.yaml`` and ``kernel_fitted_VENDOR.json`` do so
+for devices whose kernels are taken from another vendor's.
 """
 
 from __future__ import annotations
@@ -75,12 +76,15 @@ class KernelPriors(_CorrectionDocument):
 
 
 class KernelFitted(_CorrectionDocument):
-    """``kernel_fitted.json``: shifts, and quantiles of log(measured / predicted) on left-out models."""
+    """``kernel_fitted.json``: shifts, and quantiles of log(measured / predicted) on left-out models.
+
+    Those of a vendor's devices stand in its own layer (``fitted_amd.json``).
+    """
 
     schema_version: int
     provenance: FactorProvenance
     shifts: tuple[ShiftRow, ...]
-    residuals: ResidualTable
+    residuals: ResidualTable | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,20 +147,37 @@ def host_features(components: Components, batch: StepBatch) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def load_corrections(folder: Path) -> Corrections | None:
-    """The corrections of a calibration folder; None where it has none."""
-    if not (folder / PRIORS).exists():
+def load_corrections(folder: Path, vendor: str = "") -> Corrections | None:
+    """The corrections of a calibration folder, or of one vendor's devices; None where it has none."""
+    if not (folder / named(PRIORS, vendor)).exists():
         return None
-    priors = read_kernel_priors(folder)
-    if not (folder / FITTED).exists():
+    priors = read_kernel_priors(folder, vendor)
+    path = folder / named(FITTED, vendor)
+    if not path.exists():
         return Corrections(priors.terms, {})
-    fitted = validate_document(folder / FITTED, read_yaml(folder / FITTED), KernelFitted)
+    fitted = validate_document(path, read_yaml(path), KernelFitted)
     return corrections(priors, fitted.shifts, fitted.residuals)
 
 
-def read_kernel_priors(folder: Path) -> KernelPriors:
+def vendor_corrections(folder: Path) -> dict[str, Corrections]:
+    """The corrections of vendors whose devices have some of their own, by vendor."""
+    stem, _, suffix = PRIORS.partition(".")
+    names = (path.stem for path in sorted(folder.glob(f"{stem}_*.{suffix}")))
+    vendors = [name.removeprefix(f"{stem}_") for name in names]
+    found = ((vendor, load_corrections(folder, vendor)) for vendor in vendors)
+    return {vendor: known for vendor, known in found if known is not None}
+
+
+def read_kernel_priors(folder: Path, vendor: str = "") -> KernelPriors:
     """The stated terms; raises CatalogError."""
-    return validate_document(folder / PRIORS, read_yaml(folder / PRIORS), KernelPriors)
+    path = folder / named(PRIORS, vendor)
+    return validate_document(path, read_yaml(path), KernelPriors)
+
+
+def named(file: str, vendor: str) -> str:
+    """The file of one vendor: ``kernel_fitted_amd.json`` for ``kernel_fitted.json`` and ``amd``."""
+    stem, _, suffix = file.partition(".")
+    return f"{stem}_{vendor}.{suffix}" if vendor else file
 
 
 def corrections(

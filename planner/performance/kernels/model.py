@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from planner.performance.kernels.correction import HOST_TERMS, Corrections, host
 from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.quick import QuickSteps
 from planner.performance.kernels.relatives import borrowed
+from planner.performance.kernels.stated_relatives import from_relative
 from planner.performance.kernels.summing import components
 from planner.performance.steps import Number, StepBatch, StepTimes
 from planner.performance.traits import Traits
@@ -25,8 +27,7 @@ class KernelSteps:
 
     kernels: corrected components. host: seconds per unit of HOST_TERMS. admission_s: from a request's
     arrival until it may be scheduled [s]; delivery_steps: decode steps until a first token is delivered.
-    measured: all of them on this GPU: none carried over from another of its compute capability, no
-    recurrence that was never timed.
+    measured: all of them on this GPU: none carried over from another, no recurrence that was never timed.
     """
 
     kernels: Components
@@ -84,11 +85,21 @@ class KernelSteps:
 
 
 def kernel_steps(
-    deployment: Deployment, traits: Traits, root: Path, known: Corrections
+    deployment: Deployment,
+    traits: Traits,
+    root: Path,
+    known: Corrections,
+    vendors: Mapping[str, Corrections],
 ) -> KernelSteps | None:
-    """Return the step times of a deployment; None where its kernels were not measured."""
+    """Return the step times of a deployment; None where its kernels were not measured.
+
+    known: the correction over kernels of this GPU or of one of its compute capability. vendors: those
+    over kernels of another vendor's GPU, by the vendor of the deployment's own.
+    """
     own = components(deployment, root)
     found = borrowed(deployment, root) if own is None else own
+    if found is None and traits.vendor in vendors:
+        known, found = vendors[traits.vendor], from_relative(deployment, root)
     if found is None:
         return None
     terms = known.terms_of(traits, deployment.engine.version)

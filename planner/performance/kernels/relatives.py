@@ -25,30 +25,44 @@ LIKE_BALANCE = 0.5
 def borrowed(deployment: Deployment, root: Path) -> Components | None:
     """Components of a GPU without tables, from the GPU of its compute capability that has them.
 
-    Each curve is multiplied by how much longer its bytes and arithmetic take at peak, collectives by
-    the ratio of the links' rates. None where no such GPU has tables.
+    None where no such GPU has tables.
     """
     like = _relative(deployment.gpu, deployment.engine.name, root)
-    table = None if like is None else kernel_table(root, like.name, deployment.engine.name)
-    if like is None or table is None:
+    return None if like is None else carried(deployment, replace(deployment, gpu=like), root)
+
+
+def carried(
+    deployment: Deployment, near: Deployment, root: Path, reached: GpuSpec | None = None
+) -> Components | None:
+    """Components of a deployment from the kernels of ``near``, the same one on a GPU with tables.
+
+    Each curve is multiplied by how much longer its bytes and arithmetic take at peak, collectives by
+    the ratio of the links' rates. None where a kernel of ``near`` was not measured. reached: what the
+    deployment's GPU reaches where kernels on that of ``near`` reach its peak; its own peak when None.
+    """
+    like, gpu = near.gpu, reached or deployment.gpu
+    table = kernel_table(root, like.name, near.engine.name)
+    if table is None:
         return None
-    near = replace(deployment, gpu=like)
     own, known = KernelSum(deployment, table).components(), components(near, root)
     if own is None or known is None or own.least is None or known.least is None:
         return None
-    bandwidth = like.bandwidth_bytes_s / deployment.gpu.bandwidth_bytes_s
-    wide = (gpu.peak_flops(sixteen_bit(gpu)) for gpu in (like, deployment.gpu))
-    peak = next(wide) / next(wide)
+    at_best = own
+    if reached is not None:
+        at_best = KernelSum(replace(deployment, gpu=reached), table).components() or own
+    least = at_best.least or own.least
+    bandwidth = like.bandwidth_bytes_s / gpu.bandwidth_bytes_s
+    peak = like.peak_flops(sixteen_bit(like)) / gpu.peak_flops(sixteen_bit(gpu))
     sent = link_of(near).bytes_s / link_of(deployment).bytes_s
-    local = known.local * _ratio(own.least.local, known.least.local)
-    shared = known.shared * _ratio(own.least.shared, known.least.shared)
+    local = known.local * _ratio(least.local, known.least.local)
+    shared = known.shared * _ratio(least.shared, known.least.shared)
     local[5], shared[5] = own.local[5], own.shared[5]
     local[6], shared[6] = known.local[6] * sent, known.shared[6] * sent
     return replace(
         own,
         local=local,
         shared=shared,
-        head=known.head * _ratio(own.least.head, known.least.head),
+        head=known.head * _ratio(least.head, known.least.head),
         decode=known.decode * bandwidth,
         prompt=known.prompt.times(peak),
     )
@@ -62,12 +76,12 @@ def _relative(gpu: GpuSpec, engine: str, root: Path) -> GpuSpec | None:
     their peaks and are no relatives. A part of a GPU is nearest to the whole one.
     """
     if gpu.is_part:
-        whole = next((other for other in _gpus(root) if other.name == gpu.name), None)
+        whole = next((other for other in gpus_of(root) if other.name == gpu.name), None)
         held = whole and (root / FOLDER / f"{whole.name}.{engine}.npz").exists()
         return whole if held else None
     known = [
         other
-        for other in _gpus(root)
+        for other in gpus_of(root)
         if other.compute_capability == gpu.compute_capability
         and (root / FOLDER / f"{other.name}.{engine}.npz").exists()
         and abs(np.subtract(*_apart(other, gpu))) < LIKE_BALANCE
@@ -76,7 +90,8 @@ def _relative(gpu: GpuSpec, engine: str, root: Path) -> GpuSpec | None:
 
 
 @lru_cache(maxsize=4)
-def _gpus(root: Path) -> tuple[GpuSpec, ...]:
+def gpus_of(root: Path) -> tuple[GpuSpec, ...]:
+    """The GPUs of the catalog under ``root``."""
     return Catalog(root).gpus()
 
 

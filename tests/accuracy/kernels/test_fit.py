@@ -91,6 +91,7 @@ def test_the_shipped_correction_belongs_to_its_tables() -> None:
 def test_margins_of_measured_kernels_rise_with_what_they_promise() -> None:
     margin = load_calibration(CATALOG).margins["measured kernels"]
     shipped = validate_document(FOLDER / FITTED, read_yaml(FOLDER / FITTED), KernelFitted).residuals
+    assert shipped is not None
     errors = shipped.quantiles["kernels"]
     for quantiles, kind in ((margin.quantiles, "tpot"), (margin.ttft, "ttft")):
         left_out = np.interp(margin.levels, shipped.levels, errors[kind])

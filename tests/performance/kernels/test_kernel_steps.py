@@ -157,7 +157,7 @@ def test_a_model_measured_on_its_engine_and_gpu_keeps_its_fitted_factors() -> No
 
 
 def test_a_gpu_without_tables_is_priced_by_its_roofline() -> None:
-    deployment = built("meta-llama/Llama-3.1-8B-Instruct", "mi300x", "vllm", 1)
+    deployment = built("meta-llama/Llama-3.1-8B-Instruct", "mi210", "vllm", 1)
     assert CALIBRATION.kernel_steps(deployment) is None
     assert step_model(deployment, CALIBRATION).evidence is not Evidence.KERNELS
 
