@@ -27,11 +27,8 @@ from planner.performance.calibration_files import (
     read_priors,
 )
 from planner.performance.host_time import GraphRow, HostTimeRow, read_host_time
-from planner.performance.kernels.correction import (
-    Corrections,
-    load_corrections,
-    vendor_corrections,
-)
+from planner.performance.kernels import correction
+from planner.performance.kernels.correction import Corrections
 from planner.performance.kernels.model import KernelSteps, kernel_steps
 from planner.performance.margins import Margin, named, read_margins
 from planner.performance.roofline import Factors, GemmFactors
@@ -133,10 +130,7 @@ class Residuals:
 
 @dataclass(frozen=True)
 class KernelPrices:
-    """Measured kernels under a catalog's root, with the correction fitted over them.
-
-    vendors: corrections over kernels of another vendor's GPUs, see ``kernels.stated_relatives``.
-    """
+    """Measured kernels under a root, their correction, and those of ``stated_relatives`` by vendor."""
 
     root: Path
     corrections: Corrections
@@ -321,7 +315,7 @@ def load_calibration(catalog: Catalog, user_file: str | Path | None = None) -> C
         host=host.rows,
         graphs=host.graphs,
     )
-    known = load_corrections(folder)
+    known = correction.load_corrections(folder)
     if known is None:
         return found
     quantiles = {d: dict(kinds) for d, kinds in found.residuals.quantiles.items()}
@@ -329,7 +323,7 @@ def load_calibration(catalog: Catalog, user_file: str | Path | None = None) -> C
         quantiles |= known.residuals.quantiles
     return replace(
         found,
-        kernels=KernelPrices(catalog.root, known, vendor_corrections(folder)),
+        kernels=KernelPrices(catalog.root, known, correction.vendor_corrections(folder)),
         residuals=replace(found.residuals, quantiles=quantiles),
     )
 
