@@ -7,7 +7,8 @@ per GPU, engine, version, kernel and shape) and writes one ``.npz`` per GPU and 
   contexts or message sizes, interpolated in the logarithms; ends are continued (see ``_along``);
 - latencies as ``round(STEPS * ln(ns))`` in 16 bits, differences along the ladder, deflated;
 - products that every engine takes from the same libraries hold one table per GPU, the fastest engine's:
-  tables taken without CUDA graphs include the host's launch.
+  tables taken without CUDA graphs include the host's launch;
+- of attention modules also what chunks of prompts take more for the tokens before them (``_beyond_first``).
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ from planner.catalog.store import Catalog, load_catalog
 from planner.performance.kernels.modules import MODULE_KEYS, module_key
 from planner.performance.kernels.table import STEPS
 
+UNRUN = (
+    "intel",
+)  # no run of an engine on their GPUs was measured: host time and errors are not known
 ROOT = Path(__file__).resolve().parents[1] / "catalogs" / "kernels"
+LEAST_MORE_NS = 1e3  # less is noise between two kernels
 ENGINES = {"vllm": "vllm", "sglang": "sglang", "trtllm": "tensorrt-llm", "nccl": "nccl"}
 
 
@@ -48,7 +53,7 @@ def main(folder: Path) -> int:
         for place, arrays in reduced(operation, folder).items():
             found.setdefault(place, {}).update(arrays)
     _share(found)
-    gpus = {gpu.name for gpu in load_catalog().gpus()}
+    gpus = {gpu.name for gpu in load_catalog().gpus() if gpu.vendor not in UNRUN}
     ROOT.mkdir(parents=True, exist_ok=True)
     total = 0
     for (gpu, engine), arrays in sorted(found.items()):
@@ -86,7 +91,7 @@ def _read(operation: TabledOperation, folder: Path) -> MeasuredColumns:
     path = folder / f"{operation.table}_perf.parquet"
     wanted = {"gpu", "engine", "engine_version", "kernel_source", "step", "distribution"}
     wanted |= {"moe_tp_size", "moe_ep_size", "phase", "nccl_dtype", "model", "compress_ratio"}
-    wanted |= {*operation.keys, *(name for name, _ in operation.axes)}
+    wanted |= {*operation.keys, *(name for name, _ in operation.axes), "batch_size"}
     schema = pq.ParquetFile(path).schema_arrow
     values, words = {}, {}
     table = pq.read_table(path, columns=[n for n in schema.names if n in wanted or n == "latency"])
@@ -156,11 +161,13 @@ def _ladders(operation: TabledOperation, columns: MeasuredColumns, shared: bool)
     np.maximum.at(newest, source, version)
     if not (operation.peers and shared):
         columns = columns.take(version == newest[source])
-    point = _codes([columns.values[name] for name in (*operation.keys, *axes)])
+    columns, point = _points(operation, columns)
     if operation.total:
         columns, point = _summed(columns, point)
-        if not len(columns.ns):
-            return {}
+    if operation.more:
+        columns, point = _beyond_first(operation, columns)
+    if not len(columns.ns):
+        return {}
     order = np.lexsort((columns.ns, point))
     columns = columns.take(order[np.concatenate([[True], np.diff(point[order]) > 0])])
     shape = _codes([columns.values[name] for name in operation.keys])
@@ -170,10 +177,33 @@ def _ladders(operation: TabledOperation, columns: MeasuredColumns, shared: bool)
     for start, end in itertools.pairwise(bounds):
         rows = columns.take(order[start:end])
         grid = _grid(operation, [rows.values[name] for name in axes], rows.ns)
+        if grid is not None and operation.more:
+            grid = _without_launch(grid)
         if grid is not None:
             keys.append([_cell(rows, name) for name in operation.keys])
             grids.append(grid)
     return _packed(operation, keys, grids) if keys else {}
+
+
+def _points(
+    operation: TabledOperation, columns: MeasuredColumns
+) -> tuple[MeasuredColumns, NDArray[np.int64]]:
+    """The columns, and which point of which shape each row measures."""
+    axes = [name for name, _ in operation.axes]
+    at = [columns.values[name] for name in (*operation.keys, *axes)]
+    return columns, _codes(at) if len(columns.ns) else np.zeros(0, dtype=np.int64)
+
+
+def _without_launch(grid: Floats) -> Floats:
+    """What chunks take more without the launch of more kernels by the host [ln ns].
+
+    The fewest tokens after few earlier ones are hardly any work: what they take more is the launch, which
+    shows until a chunk keeps the device busy meanwhile, as the longest does.
+    """
+    spent = np.exp(grid)
+    spent[:-1] -= spent[0, 1]
+    found: Floats = np.log(np.maximum(spent, LEAST_MORE_NS))
+    return found
 
 
 def _cell(rows: MeasuredColumns, name: str) -> str | int:
@@ -194,6 +224,30 @@ def _summed(
     total = np.minimum(total, _fastest(fused, columns, point))
     good = np.isfinite(total[point])
     return MeasuredColumns(columns.values, columns.words, total[point]).take(good), point[good]
+
+
+def _beyond_first(
+    operation: TabledOperation, columns: MeasuredColumns
+) -> tuple[MeasuredColumns, NDArray[np.int64]]:
+    """What a chunk takes beyond the same one without earlier tokens, in its own engine's table.
+
+    Of the engine that measured a shape at most points: another's few points would make a coarse ladder.
+    Layers that follow an earlier layer's choice attend to few tokens as the others do.
+    """
+    shape = _codes([columns.values[name] for name in operation.keys])
+    of_engine = _codes([shape, columns.values["engine"]])
+    points = np.bincount(of_engine)
+    most = np.zeros(shape.max() + 1, dtype=np.int64)
+    np.maximum.at(most, shape, points[of_engine])
+    columns = columns.take(points[of_engine] == most[shape])
+    alike = [columns.values[name] for name in operation.keys if name != "shared"]
+    chunk = _codes([*alike, columns.values["engine"], columns.values["isl"]])
+    later = columns.values["step"] > 0
+    first = _fastest(~later, columns, chunk)[chunk]
+    more = MeasuredColumns(
+        columns.values, columns.words, np.maximum(columns.ns - first, LEAST_MORE_NS)
+    )
+    return _points(operation, more.take(later & np.isfinite(first)))
 
 
 def _fastest(part: Bools, columns: MeasuredColumns, point: NDArray[np.int64]) -> Floats:

@@ -24,6 +24,8 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 CONTEXTS = (16, 128, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 PROMPTS = (16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 PROMPT_BATCHES = (1, 4, 16)
+CHUNKS = (16, 128, 512, 2048, 8192)
+EARLIER = (512, 2048, 8192, 32768, 131072)
 MESSAGES = tuple(2**i for i in range(8, 28))
 ROUTING = "power_law_1.01"  # beyond a node's ranks, engines move experts until ranks are level
 WIDEST_SPREAD = 64
@@ -60,7 +62,8 @@ class TabledOperation:
     shared: engines run the same kernels, the fastest table holds for all. peers: on GPUs
     joined by PCIe alone the fastest of all engines and versions holds: of the machines that measured
     them, some let GPUs reach their peers. total: kernels of a module are added up (``FUSED`` names
-    those that do the work of all).
+    those that do the work of all). more: beyond what the same takes without earlier tokens, in the table
+    of the engine that measured most.
     """
 
     table: str
@@ -72,6 +75,7 @@ class TabledOperation:
     peers: bool = False
     keep: Callable[[MeasuredColumns], Bools] | None = None
     total: bool = False
+    more: bool = False
 
 
 def convolves(c: MeasuredColumns) -> Bools:
@@ -120,6 +124,10 @@ def _fresh(c: MeasuredColumns) -> Bools:
     return np.equal(c.values["step"], 0)
 
 
+def _one_prompt(c: MeasuredColumns) -> Bools:
+    return np.equal(c.values["batch_size"], 1)
+
+
 _GEN = (("batch_size", BATCHES), ("step", CONTEXTS))
 _CTX = (("batch_size", PROMPT_BATCHES), ("isl", PROMPTS))
 _ATTENTION = ("kv_cache_dtype", "num_heads", "num_key_value_heads", "head_dim", "window_size")
@@ -150,6 +158,14 @@ def _prompt_of(
     return TabledOperation(table, name, keys, _CTX, (1.0, rise), shared=True, keep=_fresh)
 
 
+def _later_of(table: str, name: str) -> TabledOperation:
+    """What a chunk of one prompt takes more for the tokens before it."""
+    axes = (("isl", CHUNKS), ("step", EARLIER))
+    return TabledOperation(
+        table, name, _MODULE, axes, (1.0, 1.0), shared=True, keep=_one_prompt, more=True
+    )
+
+
 _LATENT = ("kv_cache_dtype", "num_heads")
 OPERATIONS: tuple[TabledOperation, ...] = (
     TabledOperation(
@@ -169,12 +185,16 @@ OPERATIONS: tuple[TabledOperation, ...] = (
     _prompt_of("mla_context_module", "prompt_mla_module", rise=2.0),
     _decode_of("dsa_generation_module", "decode_sparse_module"),
     _prompt_of("dsa_context_module", "prompt_sparse_module"),
+    _later_of("dsa_context_module", "later_sparse_module"),
     _decode_of("msa_generation_module", "decode_msa_module"),
     _prompt_of("msa_context_module", "prompt_msa_module"),
+    _later_of("msa_context_module", "later_msa_module"),
     _decode_of("dsv4_csa_generation_module", "decode_csa_module"),
     _prompt_of("dsv4_csa_context_module", "prompt_csa_module"),
+    _later_of("dsv4_csa_context_module", "later_csa_module"),
     _decode_of("dsv4_hca_generation_module", "decode_hca_module"),
     _prompt_of("dsv4_hca_context_module", "prompt_hca_module"),
+    _later_of("dsv4_hca_context_module", "later_hca_module"),
     TabledOperation(
         "gdn",
         "decode_gdn",

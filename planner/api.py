@@ -76,7 +76,7 @@ def explain(
 ) -> Explained:
     """Derive a scenario's plan step by step; ``options`` are those of ``solve``.
 
-    Scenarios named in its ``beside`` are solved too, for comparison.
+    Scenarios named in its ``compare_with`` are solved too. Raises InputError for a wrong scenario.
     """
     session = Session.open(catalogs, calibration, SolveOptions(**options))
     return explain_in(session, scenario, progress)

@@ -40,7 +40,7 @@ def turn_off() -> None:
 
 @contextlib.contextmanager
 def unchanged() -> Iterator[None]:
-    """Whether anything is kept is after the block as it was before it."""
+    """Put the environment variable back after the block as it was before."""
     before = os.environ.get(VARIABLE)
     try:
         yield

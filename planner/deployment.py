@@ -143,7 +143,7 @@ class Deployment(ParallelDegrees):
 
     @property
     def drafts_from_states(self) -> bool:
-        """Whether it drafts, and from the model's own hidden states; so it does where nobody says how."""
+        """Whether it drafts from the model's own hidden states, as it does where no draft is named."""
         own = self.draft is None or self.draft.reads_states
         return self.settings.draft_tokens > 0 and own
 

@@ -139,6 +139,17 @@ def header_found(header: Sequence[str], known: Iterable[str]) -> str:
     return f"{len(header)} column{'' if len(header) == 1 else 's'}, none of them known"
 
 
+def in_words(value: object) -> str:
+    """What stands where a mapping is expected, for a message: ``a list of 2``, ``the text 'abc'``, ``42``."""
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return f"the text {_short(value, 60)!r}"
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else _short(value)
+
+
 def raise_problems(problems: Sequence[InputError]) -> None:
     """Raise what is wrong: one problem as itself, several as ``ScenarioErrors``, none not at all."""
     if len(problems) == 1:

@@ -14,6 +14,8 @@ KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV UTF-8"),
     (b"PAR1", "a Parquet file", "write it as CSV"),
     (b"%PDF", "a PDF document", "give the table or text in it as a text file"),
+    (b"\xff\xfe\x00\x00", "text in UTF-32", "save the file as UTF-8"),
+    (b"\x00\x00\xfe\xff", "text in UTF-32", "save the file as UTF-8"),
     (b"\xff\xfe", "text in UTF-16", "save the file as UTF-8"),
     (b"\xfe\xff", "text in UTF-16", "save the file as UTF-8"),
 )

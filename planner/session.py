@@ -160,7 +160,7 @@ class Session:
         """The plan itself, the plan in a JSON file, or the plan of a scenario, solved now.
 
         ``-``: whichever of the two is piped in. A .json file may hold either. The scenario's own price file
-        is looked for beside the plan, as it is beside a scenario.
+        is looked for beside the plan, as it is beside a scenario. Raises InputError for what is neither.
         """
         if isinstance(source, Plan):
             return source

@@ -1,22 +1,16 @@
-"""Shared fixtures: the shipped catalog, and the flag that regenerates golden files."""
+"""What every test has: the shared catalog and plans, and the flag that regenerates golden files."""
 
 import gc
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import shared_data
 
-shared_data.share()
-
-import solved_once  # noqa: E402  # what it imports reads the shared catalog
-
-from planner.catalog.store import Catalog, load_catalog  # noqa: E402  # the shared one
-from planner.plan.schema import Plan  # noqa: E402
+# in this order: the second, like every test, reads what the first shares
+pytest_plugins = ("shared_data", "solved_once")
 
 REPOSITORY = Path(__file__).parents[1]
 COLLECT_AFTER = (
@@ -56,34 +50,8 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def catalog() -> Catalog:
-    return load_catalog()
-
-
-@pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY
-
-
-@pytest.fixture(scope="session")
-def main_plan(tmp_path_factory) -> Path:
-    """The plan of the main scenario by the closed form, as the command line writes it."""
-    folder = solved_once.shared_folder(tmp_path_factory.getbasetemp())
-    return solved_once.plan_file(folder, "main-plan", "--verify", "none")
-
-
-@pytest.fixture(scope="session")
-def simulated_main_plan(tmp_path_factory) -> Path:
-    """The plan of the main scenario, simulated, as the command line writes it."""
-    folder = solved_once.shared_folder(tmp_path_factory.getbasetemp())
-    return solved_once.plan_file(folder, "simulated-main-plan")
-
-
-@pytest.fixture(scope="session")
-def shipped_plan(tmp_path_factory) -> Callable[[str], Plan]:
-    """Gives the plan of a shipped scenario by the closed form, by name; each is solved once in a run."""
-    folder = solved_once.shared_folder(tmp_path_factory.getbasetemp())
-    return lambda name: solved_once.shipped_plan(folder, name, load_catalog())
 
 
 @pytest.fixture

@@ -46,6 +46,18 @@ def test_what_is_no_text_is_named_with_what_to_do(reader, kind, tmp_path, capsys
     assert action in said
 
 
+@pytest.mark.parametrize("order", ["utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("reader", ["solve", "trace", "accuracy", "import"])
+def test_utf_32_is_not_called_utf_16(reader, order, tmp_path, capsys):
+    path = tmp_path / "given.csv"
+    path.write_bytes(f"\ufeff{TEXT}".encode(order))
+    assert main([*READERS[reader], str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "is not UTF-8 text" in said
+    assert "text in UTF-32" in said
+    assert "save the file as UTF-8" in said
+
+
 def test_a_column_named_twice_is_refused(tmp_path, capsys):
     path = tmp_path / "t.csv"
     path.write_text("arrival_s,prompt_tokens,prompt_tokens,output_tokens\n0,1,2,3\n1,1,2,3\n")

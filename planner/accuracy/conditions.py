@@ -19,6 +19,7 @@ from planner.accuracy.draft_acceptance import (
     read_acceptance,
 )
 from planner.accuracy.launches import LaunchRow, intake_of, launched_tokens
+from planner.accuracy.measures import MS
 from planner.accuracy.point import MeasuredPoint, PoolLayout
 from planner.accuracy.pools.recipes import PoolRecipe, pool_recipe, read_pool_recipes
 from planner.catalog.engine import EngineSpec, version_key
@@ -27,6 +28,7 @@ from planner.catalog.store import Catalog
 from planner.catalog.tables import read_yaml, validate_document
 from planner.deployment import Deployment, EngineSettings
 from planner.performance.factors import Calibration
+from planner.performance.guard import floors
 from planner.performance.prefill_pace import prefill_pace
 from planner.serving.simulation.inbox import EVERY_STEP, Intake
 from planner.sizing.precision import format_family, weights_for
@@ -121,7 +123,7 @@ class Setup:
 
 @lru_cache(maxsize=8)
 def read_conditions(path: Path) -> RunConditions:
-    """Return the assumptions; raises CatalogError."""
+    """How measured runs were made where their tables do not say. Raises CatalogError for a wrong file."""
     return validate_document(path, read_yaml(path), RunConditions)
 
 
@@ -309,3 +311,15 @@ def _assumed(rows: tuple[Assumption, ...], facts: dict[str, str]) -> str | None:
         if all(facts.get(key) == value for key, value in row.when.items()):
             return row.use
     return None
+
+
+def faster_than_possible(point: MeasuredPoint, deployment: Deployment) -> str:
+    """Why a run was not as its row says: tokens came sooner than the GPUs read the weights; "" if not."""
+    typical = point.typical("tpot")
+    floor_s = floors(deployment).tpot_s(0.0)
+    if typical is None or point.measures[typical] >= floor_s:
+        return ""
+    return (
+        f"TPOT below {floor_s * MS:.3g} ms, in which the GPUs read the weights that a token needs: "
+        "were tokens drafted, were there more GPUs, or is the unit another one?"
+    )

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from planner.accuracy.conditions import faster_than_possible, setup_of
 from planner.accuracy.fitting import Fit, FitSettings, Parameter
 from planner.accuracy.point import LoadKind, MeasuredPoint
 from planner.accuracy.samples import Floats, Sample, Stack, samples_of
 from planner.accuracy.shipped import carrier_rows
 from planner.catalog.store import Catalog
-from planner.errors import InputError, in_one_line
+from planner.errors import InputError, PlannerError, in_one_line
 from planner.performance.calibration_files import (
     FactorProvenance,
     FittedFile,
@@ -73,11 +75,14 @@ class OwnFit:
 def fit_own(
     points: Sequence[MeasuredPoint], catalog: Catalog, calibration: Calibration, fitted_on: str
 ) -> OwnFit:
-    """Fit a person's points over ``calibration``.
+    """Fit a person's points over ``calibration``; those faster than physically possible are left out.
 
     Raises InputError when no point can be simulated.
     """
-    samples, failures = samples_of(points, catalog, calibration)
+    impossible = _impossible(points, catalog, calibration)
+    possible = [point for point in points if all(point is not one for one, _ in impossible)]
+    samples, unusable = samples_of(possible, catalog, calibration)
+    failures = [*impossible, *unusable]
     if not samples:
         raise InputError(
             "none of the points can be used",
@@ -102,6 +107,19 @@ def fit_own(
         error_after=_tpot_error(fit, result.shifts, samples),
         next_measurements=_next(fit, result.shifts, measured, everything),
     )
+
+
+def _impossible(
+    points: Sequence[MeasuredPoint], catalog: Catalog, calibration: Calibration
+) -> list[tuple[MeasuredPoint, str]]:
+    """Points faster than their GPUs could be; what else is wrong with one is found as it is simulated."""
+    found = []
+    for point in points:
+        with suppress(PlannerError):
+            deployment = setup_of(point, catalog, calibration).deployment
+            if reason := faster_than_possible(point, deployment):
+                found.append((point, reason))
+    return found
 
 
 def _fit(samples: Sequence[Sample], calibration: Calibration) -> Fit:

@@ -20,12 +20,14 @@ from planner.accuracy.point_cells import point_of
 from planner.accuracy.point_columns import canonical, ignored
 from planner.catalog.tables import MAX_TABLE_BYTES, read_text
 from planner.errors import InputError, PlannerError, header_found, nearest
+from planner.units import counted
 
 REQUIRED = ("model", "gpu", "engine", "weights")
 LAYOUTS = ("tensor_parallel", "decode_tensor_parallel")
 MEASURES = ("ttft_ms", "tpot_ms")
 FASTEST_TPOT_MS = 0.2
 FASTEST_TTFT_MS = 1.0
+MORE = "more"  # key of the cells beyond the header's
 _DECIMAL = re.compile(r"^(\d+),(\d+)$")
 
 
@@ -71,28 +73,40 @@ def read_points(
     Raises ``error`` when the file cannot be read or lacks a required column.
     """
     text = read_text(path, MAX_TABLE_BYTES, error).removeprefix("\ufeff")
-    first = text.partition("\n")[0]
-    separator = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.DictReader(text.splitlines(), restkey="", restval="", delimiter=separator)
+    lines = text.splitlines()
+    blank = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    first = lines[blank] if lines else ""
+    separator = max(",;\t", key=first.count)
+    reader = csv.DictReader(lines[blank:], restkey=MORE, restval="", delimiter=separator)
     header = canonical(reader.fieldnames or ())
     added = {name: cell for name, cell in (filling or {}).items() if name not in header}
     _check_header(path, [*header, *added], error)
     reader.fieldnames = header
     rows = []
     for cells in reader:
+        more = [cell for cell in cells.pop(MORE, None) or () if cell.strip()]
         clean = added | {key: (value or "").strip() for key, value in cells.items() if key}
-        if separator == ";":  # where it separates cells, a comma is a decimal point
+        if separator != ",":  # where it separates no cells, a comma is a decimal point
             clean = {key: _DECIMAL.sub(r"\1.\2", cell) for key, cell in clean.items()}
+        line = blank + reader.line_num
         try:
-            rows.append(PointRow(reader.line_num, clean, point_of(clean, path.parent)))
+            if more:
+                raise ValueError(_too_many(more, separator))
+            rows.append(PointRow(line, clean, point_of(clean, path.parent)))
         except ValueError as problem:
-            rows.append(PointRow(reader.line_num, clean, None, str(problem)))
+            rows.append(PointRow(line, clean, None, str(problem)))
     if not rows:
         raise error("the table has no rows", where=str(path), allowed="one measured run per row")
     unread = ignored(header)
     warnings = [f"not read: column{'s'[: len(unread) > 1]} {', '.join(unread)}"] if unread else []
     warnings += suspicions(row.point for row in rows if row.point)
     return PointTable(tuple(rows), tuple(warnings))
+
+
+def _too_many(more: list[str], separator: str) -> str:
+    """Why a row with cells beyond the header's is not read: which of them is which is not known."""
+    hint = "; write decimal points, no commas" if separator == "," else ""
+    return f"the row has {counted(len(more), 'cell')} more than the header has columns{hint}"
 
 
 def table_of(points: Iterable[MeasuredPoint]) -> PointTable:

@@ -117,18 +117,18 @@ def fitted_file(done: ShippedFit, catalog: Catalog, fitted_on: str) -> FittedFil
 
 
 def carrier_rows(samples: Sequence[Sample]) -> tuple[CarrierRow, ...]:
-    """Return the distinct models and traits behind the samples."""
-    found = {
-        (
-            sample.model_name,
-            tuple(sorted(sample.traits.as_dict().items())),
-            sample.traits.indexer,
-        )
-        for sample in samples
-    }
+    """Return the distinct models and traits behind the samples, with the most requests in flight of each."""
+    most: dict[tuple[str, tuple[tuple[str, str], ...], str], int] = {}
+    for sample in samples:
+        levels = tuple(sorted(sample.traits.as_dict().items()))
+        carrier = (sample.model_name, levels, sample.traits.indexer)
+        running = round(float(np.max(sample.run.batch.decode_sequences)))
+        most[carrier] = max(most.get(carrier, 1), running)
     return tuple(
-        CarrierRow(model=model, traits=TraitsRow(**dict(traits), indexer=indexer))
-        for model, traits, indexer in sorted(found)
+        CarrierRow(
+            model=model, traits=TraitsRow(**dict(levels), indexer=indexer), in_flight=running
+        )
+        for (model, levels, indexer), running in sorted(most.items())
     )
 
 

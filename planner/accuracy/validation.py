@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from planner.accuracy.conditions import Setup, setup_of
+from planner.accuracy.conditions import Setup, faster_than_possible, setup_of
 from planner.accuracy.measures import MS, TPOT, TTFT, Measure
 from planner.accuracy.metrics import Floats, errors_if_any, mean_rank_correlation
 from planner.accuracy.playback import Playback, measured_times, needs_requests
@@ -33,6 +33,8 @@ from planner.performance.factors import Calibration
 from planner.performance.guard import check, floors
 from planner.performance.model import CalibratedStepModel, step_model
 from planner.sizing.legality import legal_reasons
+from planner.sizing.sharding import rank_weight_bytes
+from planner.units import GB
 
 LEVEL = 0.8
 
@@ -156,7 +158,7 @@ def validate(
 def _doubts(
     rows: Iterable[ValidatedRow], catalog: Catalog, calibration: Calibration
 ) -> Iterator[str]:
-    """What makes one doubt that runs were as their rows say: too long for the model, a layout out of rule."""
+    """What makes one doubt that runs were as their rows say, of each reason the first line."""
     lines: dict[str, list[int]] = {}
     for found in rows:
         point = found.row.point
@@ -167,14 +169,29 @@ def _doubts(
             point.prompt_tokens + point.output_tokens,
             deployment.model.max_context_tokens,
         )
-        for reason in legal_reasons(deployment):
-            lines.setdefault(reason, []).append(found.row.line)
+        reasons = [f"{_NO_LAUNCH}: {reason}" for reason in legal_reasons(deployment)]
         if most and longest > most:
-            reason = f"{longest:,} tokens of a request, the model takes {most:,}"
+            text = f"{longest:,} tokens of a request, the model takes {most:,}"
+            reasons.append(f"{_NO_LAUNCH}: {text}")
+        reasons += _beyond_the_gpu(point, deployment)
+        for reason in reasons:
             lines.setdefault(reason, []).append(found.row.line)
     for reason, where in lines.items():
         first = "line" if len(where) == 1 else f"{len(where)} rows, first line"
-        yield f"{first} {where[0]}: predicted, though no plan would launch it: {reason}"
+        yield f"{first} {where[0]}: {reason}"
+
+
+def _beyond_the_gpu(point: MeasuredPoint, deployment: Deployment) -> Iterator[str]:
+    """Weights that its memory does not hold, and tokens that came sooner than it reads them."""
+    held, has = rank_weight_bytes(deployment), deployment.gpu.visible_bytes
+    if held > has:
+        text = f"{held / GB:,.1f} GB of weights on each GPU, which has {has / GB:,.1f} GB"
+        yield f"{_NO_LAUNCH}: {text}"
+    if impossible := faster_than_possible(point, deployment):
+        yield impossible
+
+
+_NO_LAUNCH = "predicted, though no plan would launch it"
 
 
 class Predictor:

@@ -26,7 +26,7 @@ def liabilities(rentals: Iterable[Rental], horizon: Horizon) -> Iterator[str]:
         charged = "all of it charged to this plan" if horizon.ends else "not charged to this plan"
         yield (
             f"{rental.count}x {rental.instance_type} of {rental.provider} is committed for "
-            f"{held.term_months} months from month {rental.from_month}: {held.months_beyond} of them "
-            f"are after the horizon of {horizon.months} months, with {' and '.join(amounts)} then, "
+            f"{held.term_months} months from month {rental.from_month}: {held.months_beyond} of those months "
+            f"lie beyond the horizon of {horizon.months}, with {' and '.join(amounts)} when it ends, "
             f"{charged}"
         )

@@ -50,6 +50,6 @@ def load_basis(candidate: Candidate, catalog: Catalog) -> Iterator[str]:
         return
     where = f" on {deployment.gpu.name}" if found.on_gpu else ""
     yield (
-        f"at capacity {candidate.label} runs {running:.0f} requests concurrently; {deployment.engine.name}"
+        f"at capacity {candidate.label} runs {running:,.0f} requests concurrently; {deployment.engine.name}"
         f"{where} was measured at {found.least:g} to {found.most:g}"
     )

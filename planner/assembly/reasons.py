@@ -58,7 +58,7 @@ def _why_it_lost(
     if rival.name is Restriction.UNPROTECTED:
         price = totals.usd_per_hour - cost
         more = f"${price:,.2f}/h" if price >= CENT / 2 else "nothing more"
-        return f"survives no failure; surviving what the scenario names costs {more}"
+        return f"survives no failure; surviving the losses the scenario names costs {more}"
     if rival.name is Restriction.NATIVE:
         return "the checkpoint's own precision; quality is not modelled"
     if cost <= totals.usd_per_hour * (1 + ROUNDING):

@@ -63,7 +63,11 @@ def service_plan(
     )
     capacity = sum(g.capacity_qps * g.replicas for g in groups)
     busiest = sum(routed.values())
+    varies = len(decided.problem.period_hours) > 1
+    if varies:
+        busiest, capacity = decided.busiest_qps(service.name)
     served = mean_served_qps(service.name, decided)
+    varies = len(decided.problem.period_hours) > 1 or not math.isclose(busiest, served)
     cost = sum(g.usd_per_hour for g in groups)
     return ServicePlan(
         name=service.name,
@@ -74,7 +78,7 @@ def service_plan(
         replica_groups=groups,
         usd_per_hour=cost,
         headroom_qps=max(0.0, capacity - busiest),
-        busiest_qps=busiest if len(decided.problem.period_hours) > 1 else None,
+        busiest_qps=busiest if varies else None,
         floors=_floors(chosen[0][0], lengths, service.rate) if chosen else {},
         job=job_plan(service, decided, cost, served) if chosen else None,
         prefix_hits=found.prefix_hits.get(service.name),

@@ -58,7 +58,9 @@ def collect(
     path = Path(source)
     if path.is_dir():
         if grid:
-            raise InputError("a grid needs one scenario file", where=str(path))
+            raise InputError(
+                "--grid and --set change one scenario file, not a folder", where=str(path)
+            )
         files = list(_scenario_files(path, pattern, left_out))
         if not files:
             raise InputError(

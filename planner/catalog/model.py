@@ -175,6 +175,23 @@ class ModelSpec:
     def __hash__(self) -> int:
         return hash((self.name, self.architecture, self.native_weights))
 
+    @property
+    def token_embedding(self) -> Tensor | None:
+        """The table a token's row is looked up in, the head of tied models; None where there is none.
+
+        Positions, token types and per-layer embeddings are tables of their own, which follow it.
+        """
+        return next((tensor for tensor in self.outer if tensor.klass == "embedding"), None)
+
+    @property
+    def head_tensors(self) -> tuple[Tensor, ...]:
+        """What turns a hidden state into logits or scores, read by every step that does so."""
+        if self.head == "none":
+            return ()
+        own = tuple(tensor for tensor in self.outer if tensor.klass == "head")
+        shared = self.token_embedding if self.tied_embeddings and self.head == "lm" else None
+        return own if shared is None else (shared, *own)
+
     def requested_as(self, name: str) -> str:
         """The checkpoint meant by ``name``: that repository where it is an alias, else the model's own.
 

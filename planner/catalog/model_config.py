@@ -12,7 +12,7 @@ from planner.catalog.architectures.mistral_params import from_params, is_params
 from planner.catalog.architectures.other_files import no_config
 from planner.catalog.model import ModelSpec
 from planner.catalog.quantization.config import read_quantization
-from planner.errors import InputError, nearest
+from planner.errors import InputError, in_words, nearest
 
 INLINE = (
     "describe it inline in a scenario: model: {layers: 32, hidden: 4096, heads: 32, kv_heads: 8, "
@@ -36,9 +36,7 @@ def parse_config(config: Mapping[str, object], name: str, where: str) -> ModelSp
     InputError when the architecture is unknown or a field is missing or absurd.
     """
     if not isinstance(config, Mapping):
-        raise InputError(
-            "a model configuration is a mapping", where=where, found=type(config).__name__
-        )
+        raise InputError("a model configuration is a mapping", where=where, found=in_words(config))
     if is_params(config):
         config = from_params(config, where)
     fields = ConfigFields(config, where)

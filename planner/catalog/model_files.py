@@ -11,7 +11,7 @@ from pathlib import Path
 from planner.catalog.model import ModelSpec
 from planner.catalog.model_config import parse_config
 from planner.catalog.tables import IsoDate, TableRow, read_rows, read_text
-from planner.errors import CatalogError, InputError, PlannerError, ScenarioWarning
+from planner.errors import CatalogError, InputError, PlannerError, ScenarioWarning, in_words
 
 MAX_CONFIG_BYTES = 5_000_000
 MAX_DEPTH = 100
@@ -66,7 +66,12 @@ def _read_object(path: Path, error: type[PlannerError]) -> dict[str, object]:
     except RecursionError:
         raise error("the JSON is nested too deeply", where=str(path)) from None
     if not isinstance(content, dict):
-        raise error("not a model config", where=str(path), allowed="a JSON object")
+        raise error(
+            "not a model config",
+            where=str(path),
+            found=in_words(content),
+            allowed="a JSON object, such as a checkpoint's config.json",
+        )
     if _deeper_than(content, MAX_DEPTH):  # some versions of Python read any depth
         raise error("the JSON is nested too deeply", where=str(path))
     return content

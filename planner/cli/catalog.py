@@ -52,12 +52,14 @@ def _listing(
     shows; ``limit`` bounds the printed table.
     """
 
+    shown = f"{limit} as a table, else all" if limit else "all"
+
     @click.argument("words", metavar="[FILTER]", nargs=-1)
     @click.option(
         "--limit",
         type=click.IntRange(min=0),
         default=None,
-        help=f"Show at most this many, 0 for all [default: {limit or 'all'} as a table, else all].",
+        help=f"Show at most this many, 0 for all [default: {shown}].",
     )
     @listing_options
     def list_entries(
@@ -147,7 +149,7 @@ _listing(
 )
 _listing(
     "batches",
-    "List what hosts of APIs take off for requests that may wait.",
+    "List the discounts of API hosts on batch requests, which may wait.",
     "together",
     lambda catalog: catalog.api_batches(),
     lambda batch: batch.provider,

@@ -5,6 +5,7 @@ Every failure a user can cause ends in one message on stderr and the exit code o
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import importlib
@@ -12,10 +13,11 @@ import io
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from types import FrameType
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import click
 
@@ -202,7 +204,19 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # characters it cannot write become "?"
             stream.reconfigure(errors="replace")
-    code = main()
+    _leave(main())
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: freeing what a solve leaves, value by value, takes 20 ms.
+
+    As usual where there may be workers or threads to wait for, and where the output does not reach its end.
+    """
+    if "multiprocessing" not in sys.modules and threading.active_count() == 1:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     gc.freeze()  # what is left ends with the process, and need not be searched for circles
     sys.exit(code)
 

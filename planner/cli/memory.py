@@ -51,7 +51,7 @@ _options = stacked(document_options(), catalogs_option)
 @click.option("--lora-rank", type=POSITIVE, default=16, show_default=True, help="Their rank.")
 @click.option("--launch", is_flag=True, help="Print the command line that the sizing assumes.")
 @click.option(
-    "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
+    "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens per sequence."
 )
 @click.option("--concurrency", type=POSITIVE, default=1, show_default=True, help="Sequences.")
 @_options

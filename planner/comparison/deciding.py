@@ -34,7 +34,7 @@ class Decider:
         effort = replace(self.effort, rivals=0, explain=False, ranges=False)
         return solve_scenario(
             scenario,
-            Sources(self.catalog, self.sized.calibration, self.base),
+            Sources(self.catalog, self.sized.calibration, self.base, self.sized.known),
             effort,
             sized=self.sized,
             progress=progress,

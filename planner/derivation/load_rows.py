@@ -86,7 +86,7 @@ def arithmetic(q: DerivationInputs) -> DerivationRow:
         for f in (replace(least, pair_s=0.0), least)
     )
     attention = f", {_short(whole)} with attention" if whole > NOTED * products else ""
-    active = f"{q.parameters.active / 1e9:.2f} B"
+    active = f"{q.parameters.active / 1e9:.2f} billion"
     honest = DerivationStep(
         "rate x tokens x 2 x active parameters",
         f"{q.service.rate:g}/s x {q.tokens:,.0f} x 2 x {active}",

@@ -26,10 +26,10 @@ def weights(q: DerivationInputs) -> DerivationRow:
     )
     note = f"the checkpoint is natively {weights_for(q.model, 'native', look_up).name}"
     if q.parameters.mtp:
-        note += f"; {q.parameters.mtp / 1e9:.1f} B more in MTP modules"
+        note += f"; {q.parameters.mtp / 1e9:.1f} billion more in MTP modules"
     return DerivationRow(
         "Weights",
-        DerivationStep("P x bytes", f"P = {q.textbook.parameters / 1e9:g} B", book),
+        DerivationStep("P x bytes", f"P = {q.textbook.parameters / 1e9:g} billion", book),
         DerivationStep(
             "sum over tensors of values x stored bytes",
             f"P = {q.parameters.total:,}, active {q.parameters.active:,}",

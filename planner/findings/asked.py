@@ -29,11 +29,11 @@ class ReportQuestions(Ahead):
         self.questions.doing = f"{done + 1}/{total} "
 
     def expect(self, scenarios: Iterable[Scenario]) -> None:
-        """Begin with ``scenarios`` where that can be."""
+        """Solve ``scenarios`` ahead where other processes can; else they are solved as they are asked."""
         expect(self.solve, scenarios)
 
     def stop(self) -> None:
-        """Begin with nothing more."""
+        """Solve nothing more ahead."""
         if isinstance(self.solve, Ahead):
             self.solve.stop()
 

@@ -12,6 +12,8 @@ from planner.money.ways_to_pay import ApiPrice
 from planner.plan.money import Rental
 from planner.plan.schema import Plan
 
+PLAN = "the plan"  # what a swing moves the cost of, where that is no other way to pay
+
 
 @dataclass(frozen=True, slots=True)
 class OwnedFleet:

@@ -19,7 +19,7 @@ from planner.comparison.options import Progress
 from planner.errors import InputError
 from planner.findings.owned_servers import paid
 from planner.findings.ownership_terms import OwnershipTerms
-from planner.findings.schema import OwnedFleet, Purchase, Swing
+from planner.findings.schema import PLAN, OwnedFleet, Purchase, Swing
 from planner.money.ledger import ledger
 from planner.money.ownership import OwnedServer
 from planner.plan.schema import Plan
@@ -33,7 +33,7 @@ from planner.units import dollars
 SPREAD = 0.2  # of demand and lengths, where nothing better is known
 HITS = 0.3  # prefix hits more than assumed, at the high end
 
-PLAN, OWNED = "the plan", "owned"
+OWNED = "owned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ def _pairs(plan: Plan, ways: tuple[Purchase, ...]) -> Iterator[tuple[str, _End, 
         ends = [usd / planned.cost_usd for usd in (planned.low_usd, planned.high_usd)]
         gpus = () if ends[0] == ends[1] else tuple(dict.fromkeys(n.gpu for n in plan.nodes))
         if gpus:
-            yield _pair("Price", ends, lambda q, f: _with_prices(q, gpus, f), question)
+            yield _pair(
+                "Price of the planned GPUs", ends, lambda q, f: _with_prices(q, gpus, f), question
+            )
     rate = sum(s.rate for s in question.services)
     yield _pair(
         "Demand", _spread(question), lambda q, f: restriction.with_rate(q, rate * f), question

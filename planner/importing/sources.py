@@ -31,6 +31,7 @@ from planner.importing.series import (
     unnamed,
 )
 from planner.importing.tables import metric_rows
+from planner.units import counted
 
 MAX_METRICS_BYTES = 64 * 1024 * 1024
 MAX_MANIFEST_BYTES = 10 * 1024 * 1024
@@ -205,5 +206,10 @@ def _gpus_of(started: Iterable[Running]) -> dict[str, int]:
 
 
 def _held(read: _Read) -> str:
-    held = [f"{n} {kind}" for kind, n in sorted(kinds(read.objects).items())]
-    return ", ".join(held[:5]) or f"{read.metric_files} metric files without a known metric"
+    held = [
+        f"{n} {kind}" if kind != "values" or n != 1 else "1 value"
+        for kind, n in sorted(kinds(read.objects).items())
+    ]
+    return (
+        ", ".join(held[:5]) or f"{counted(read.metric_files, 'metric file')} without a known metric"
+    )

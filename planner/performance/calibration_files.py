@@ -111,10 +111,14 @@ class TraitsRow(_FactorDocument):
 
 
 class CarrierRow(_FactorDocument):
-    """One measured combination: the model and the traits of its deployment."""
+    """One measured combination: the model and the traits of its deployment.
+
+    in_flight: the most requests that a replica of it ran at once in a measured run; None where not known.
+    """
 
     model: str
     traits: TraitsRow
+    in_flight: Annotated[int, Field(ge=1)] | None = None
 
 
 class FactorProvenance(_FactorDocument):

@@ -19,6 +19,7 @@ from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.errors import InputError
 from planner.evidence import Evidence, Interval, StepLatency
+from planner.performance.beyond_measured import KernelGrowth
 from planner.performance.calibration_files import (
     FittedFile,
     PriorsFile,
@@ -144,6 +145,7 @@ class Calibration:
 
     ``carriers``: model name and traits of the measurements behind the shifts, which decide the
     evidence grade and the width of intervals; "fitted", or "own" where a person's residuals apply.
+    measured_to: requests in flight up to which each of them was measured, where known.
     own: engines and GPUs that a person measured. kernels: prices what the measurements do not carry.
     ``margins``: one-sided quantiles of the step-time error by evidence grade, or grade and vendor;
     ``host``: what engines take on the host; ``graphs``: which batches they have captured.
@@ -156,6 +158,7 @@ class Calibration:
     carriers: Mapping[tuple[str, Traits], str]
     residuals: Residuals
     sources: tuple[str, ...]
+    measured_to: Mapping[tuple[str, Traits], int] = field(default_factory=dict)
     own: frozenset[tuple[str, str]] = frozenset()
     kernels: KernelPrices | None = None
     margins: Mapping[str, Margin] = field(default_factory=dict)
@@ -229,6 +232,17 @@ class Calibration:
         if self.kernels is None or fitted or (traits.engine, traits.gpu) in self.own:
             return None
         return self.kernels.steps(deployment, traits)
+
+    def growth(self, deployment: Deployment, traits: Traits) -> KernelGrowth | None:
+        """How steps grow beyond the requests in flight that this very deployment was measured at.
+
+        None where it was not measured, to an unknown number, or its kernels were not.
+        """
+        most = self.measured_to.get((deployment.model.name, traits))
+        kernels = (
+            None if most is None or self.kernels is None else self.kernels.steps(deployment, traits)
+        )
+        return None if most is None or kernels is None else KernelGrowth(kernels, float(most))
 
     def evidence(self, model: str, traits: Traits) -> Evidence:
         """Return ``calibrated`` when this engine, GPU and kernel families were measured."""
@@ -325,6 +339,7 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile], own_from: int = 1
         moved = scale.position(min(scale.value(x0) * known.times, scale.high)) - x0
         _add(shifts[known.factor], known.when, moved)
     carriers: dict[tuple[str, Traits], str] = {}
+    measured_to: dict[tuple[str, Traits], int] = {}
     residuals = Residuals(priors.residuals.levels, priors.residuals.quantiles)
     sources = [priors.source]
     measured: set[tuple[str, str]] = set()
@@ -339,7 +354,10 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile], own_from: int = 1
             _add(shifts[shift.factor], shift.when, shift.shift)
         own = layer.residuals is not None and "own" in layer.residuals.quantiles
         for row in layer.carriers:
-            carriers[row.model, Traits(**row.traits.model_dump())] = "own" if own else "fitted"
+            carrier = (row.model, Traits(**row.traits.model_dump()))
+            carriers[carrier] = "own" if own else "fitted"
+            if row.in_flight is not None:
+                measured_to[carrier] = row.in_flight
         if layer.residuals is not None:
             quantiles = {d: dict(kinds) for d, kinds in residuals.quantiles.items()}
             for distance, kinds in layer.residuals.quantiles.items():
@@ -353,6 +371,7 @@ def assemble(priors: PriorsFile, layers: Iterable[FittedFile], own_from: int = 1
         generations=priors.generations,
         shifts=shifts,
         carriers=carriers,
+        measured_to=measured_to,
         residuals=residuals,
         sources=tuple(sources),
         own=frozenset(measured),

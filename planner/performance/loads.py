@@ -24,9 +24,9 @@ from planner.performance.collectives import Interconnect, expert_exchange, link,
 from planner.performance.roofline import Gemm, Loads
 from planner.sizing.cache.entries import indexer_key_bytes
 from planner.sizing.precision import stored_format, tensor_bytes
-from planner.sizing.sharding import Cut, stage_tensors
+from planner.sizing.sharding import Cut, local_values, stage_tensors
 
-_UNTOUCHED = frozenset({"embedding", "vision", "mtp", "norm", "bias"})
+_UNTOUCHED = frozenset({"embedding", "head", "vision", "mtp", "norm", "bias"})
 _ACTIVATION_BYTES = 2.0
 BF16 = WeightFormat("bf16", 16.0, "bf16", weight_only=False)
 
@@ -186,16 +186,15 @@ class _Weights:
 @lru_cache(maxsize=2048)
 def _sum_weights(model: ModelSpec, cut: Cut, fmt: WeightFormat) -> _Weights:
     sums = _Weights()
-    head_class = "embedding" if model.tied_embeddings else "head"
+    for tensor in model.head_tensors:
+        sums.head_values += local_values(tensor, cut)
+        sums.head_bytes += tensor_bytes(tensor, fmt) * local_values(tensor, cut) / tensor.values
     stages = range(cut.pipeline)
     for tensor, local in (entry for stage in stages for entry in stage_tensors(model, cut, stage)):
         share = tensor_bytes(tensor, fmt) * local / tensor.values
-        if tensor.klass == head_class:
-            sums.head_bytes += share
-            sums.head_values += local
-        elif tensor.klass in _UNTOUCHED:
+        if tensor.klass in _UNTOUCHED:
             continue
-        elif tensor.klass == "expert":
+        if tensor.klass == "expert":
             sums.expert_bytes += share
             sums.expert_values += local
         elif _stays_wide(stored_format(tensor, fmt)):

@@ -9,6 +9,7 @@ import numpy as np
 from planner.deployment import Deployment
 from planner.evidence import Evidence, Interval, StepLatency
 from planner.performance import roofline
+from planner.performance.beyond_measured import KernelGrowth
 from planner.performance.drafting import DraftSteps, draft_steps
 from planner.performance.factors import Calibration, Residuals
 from planner.performance.graphs import CapturedBatches, captured_batches
@@ -28,6 +29,8 @@ class CalibratedStepModel:
     kernels: prices the steps where set, and the factors of a roofline do where it is None. drafting: the
     passes of a draft model, beside the step that verifies; None where none of its own drafts. host: the
     engine's own loop. graphs: the batches that run as captured graphs, None where all do or none does.
+    growth: how steps grow beyond what fitted factors were measured at; None where kernels price them all,
+    or none were measured.
     """
 
     loads: Loads
@@ -40,6 +43,7 @@ class CalibratedStepModel:
     drafting: DraftSteps | None = None
     host: HostTime = NONE
     graphs: CapturedBatches | None = None
+    growth: KernelGrowth | None = None
 
     @property
     def admission_s(self) -> float:
@@ -64,7 +68,7 @@ class CalibratedStepModel:
             times = self.kernels.step_times(batch)
             times = replace(times, total_s=self._whole(batch, times.total_s))
         else:
-            times = roofline.step_times(self.loads, self.factors, batch)
+            times = self._by_factors(batch)
         times = self._waited(times, self._launched(batch, times.total_s))
         return times if self.drafting is None else self.drafting.added_to(times, batch)
 
@@ -73,9 +77,17 @@ class CalibratedStepModel:
         if self.kernels is not None:
             seconds = self._whole(batch, self.kernels.step_seconds(batch))
         else:
-            seconds = roofline.step_times(self.loads, self.factors, batch).total_s
+            seconds = self._by_factors(batch).total_s
         seconds = self.host.at_least(self._launched(batch, seconds))
         return seconds if self.drafting is None else seconds + self.drafting.seconds(batch)
+
+    def _by_factors(self, batch: StepBatch) -> StepTimes:
+        """A step by the fitted factors, and by its kernels' growth beyond what those were measured at."""
+        if self.growth is None or not self.growth.starts_in(batch):
+            return roofline.step_times(self.loads, self.factors, batch)
+        cut = self.growth.cut(batch)
+        times = roofline.step_times(self.loads, self.factors, cut)
+        return times.times(self.growth.factor(batch, cut))
 
     def _launched(self, batch: StepBatch, seconds: Number) -> Number:
         """A step of ``seconds``, with the launch of its layers beside it where it is not captured [s]."""
@@ -127,4 +139,5 @@ def step_model(deployment: Deployment, calibration: Calibration) -> CalibratedSt
         drafting=draft_steps(deployment, calibration),
         host=host_time(calibration.host, deployment.engine),
         graphs=captured_batches(calibration.graphs, deployment),
+        growth=calibration.growth(deployment, traits),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from planner.catalog.offer import Term
+from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import NodeCount, Plan, ServicePlan
 
 T = TypeVar("T")
@@ -45,8 +46,23 @@ def costliest(services: Iterable[ServicePlan], most: int) -> tuple[ServicePlan, 
 
 
 def busiest_qps(service: ServicePlan) -> float:
-    """The rate the service's replicas are sized for [requests/s]."""
+    """The rate the service's replicas are sized for [requests/s], that of the busiest period."""
+    if service.busiest_qps is not None:
+        return service.busiest_qps or service.rate_qps
     return sum(g.routed_qps for g in service.replica_groups) or service.rate_qps
+
+
+def held_qps(service: ServicePlan) -> float:
+    """What the service's replicas hold at their busiest [requests/s]: those that run then."""
+    if service.busiest_qps is not None:
+        return service.busiest_qps + service.headroom_qps
+    return sum(g.capacity_qps * g.replicas for g in service.replica_groups)
+
+
+def comes_and_goes(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> bool:
+    """Whether fewer than ``group.replicas`` run in some period."""
+    key = group.key(service.name)
+    return any(period.replicas.get(key, 0) < group.replicas for period in plan.periods)
 
 
 def leaves(node: NodeCount, plan: Plan) -> bool:

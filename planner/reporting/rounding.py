@@ -12,6 +12,7 @@ from typing import TypeGuard
 
 from planner.units import GIB
 
+_LEAST_HOURS = 36_000.0  # [s] below that, minutes
 UNKNOWN = "-"
 Number = float | int | None
 _DIGITS = 3
@@ -37,7 +38,7 @@ def usd_per_hour(value: Number) -> str:
 
 
 def seconds(value: Number) -> str:
-    """A time [s] in the unit a person would choose: ``340 µs``, ``34.2 ms``, ``1.85 s``, ``12 min``."""
+    """A time [s] in the unit a person would choose: ``34.2 ms``, ``1.85 s``, ``12 min``, ``24 h``."""
     if not _known(value):
         return UNKNOWN
     size = abs(value)
@@ -46,7 +47,10 @@ def seconds(value: Number) -> str:
     for limit, factor, unit in ((1e-3, 1e-6, "µs"), (1.0, 1e-3, "ms"), (600.0, 1.0, "s")):
         if size < limit and float(f"{size / factor:.{_DIGITS}g}") * factor < limit:
             return f"{significant(value / factor)} {unit}"
-    return f"{value / 60:,.0f} min"
+    if size < _LEAST_HOURS:
+        return f"{value / 60:,.0f} min"
+    hours = round(value / 3600, 1)
+    return f"{hours:,.0f} h" if hours == int(hours) else f"{hours:,.1f} h"
 
 
 def qps(value: Number) -> str:

@@ -144,8 +144,15 @@ def _whole(names: list[str], depth: int) -> str:
 
 
 def _index(part: str, items: list[object], dotted: str, where: str) -> int:
+    """The entry of a list by its number, or by its name where entries have names."""
+    names = [item.get("name") for item in items if isinstance(item, dict)]
+    if len(names) == len(items) and names.count(part) == 1:
+        return names.index(part)
     if not (part.isascii() and part.isdigit()) or int(part) >= len(items):
         raise InputError(
-            "no such list entry", where=where, found=dotted, allowed=f"0 to {len(items) - 1}"
+            "no such list entry",
+            where=where,
+            found=dotted,
+            allowed=", ".join([f"0 to {len(items) - 1}", *(str(n) for n in names if n)]),
         )
     return int(part)

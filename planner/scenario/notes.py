@@ -34,6 +34,8 @@ _OCTAL = re.compile(r"^[-+]?0[0-7_]+$")
 _REFUSED = "the next release refuses it"
 UNLIKELY_PERCENTILE = 50.0  # a target below it leaves most requests without one
 UNLIKELY_RATE_QPS = 1e5  # 8.6e9 requests a day, more than any public service reports
+_PLACED = re.compile(r".+, [\w.-]+: ")  # file and line, or the option, and the field
+_NOTICED = ("is read as", "is now called", "a rate is in", "concerns only the fastest")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Note:
 def notes_on(source: Source) -> tuple[Note, ...]:
     """A note for each ambiguous or unlikely number and each field under its old name."""
     return (*_ambiguous(source), *_unlikely(source), *_renamed(source))
+
+
+def is_note(text: str) -> bool:
+    """Whether a plan's warning is a note on how its scenario's file was read, told by its wording."""
+    return bool(_PLACED.match(text)) and any(words in text for words in _NOTICED)
 
 
 def _ambiguous(source: Source) -> Iterator[Note]:

@@ -173,6 +173,17 @@ def check_classes(classes: Sequence[RequestClass], slo: Slo, others: Mapping[str
         if given:
             message = f"{field} does not go with classes"
             raise field_error("classes", None, message, LEAVE_ONE_OUT)
+    _check_names_and_shares(classes)
+    for c in classes:
+        for field in ("prompt_tokens", "output_tokens"):
+            if getattr(c, field).trace is not None:
+                message = f"{field} of class {c.name!r} cannot be a trace"
+                action = "give mean and cv, or the quantiles that planner trace describe prints"
+                raise field_error("classes", getattr(c, field).trace, message, action)
+    _check_targets(classes, slo)
+
+
+def _check_names_and_shares(classes: Sequence[RequestClass]) -> None:
     names = [c.name for c in classes]
     double = sorted({n for n in names if names.count(n) > 1})
     if double:
@@ -187,30 +198,25 @@ def check_classes(classes: Sequence[RequestClass], slo: Slo, others: Mapping[str
         message = "the shares of the classes must add up to 1"
         action = "change a share, or give each class a rate instead"
         raise field_error("classes", round(total, 6), message, action)
-    for c in classes:
-        for field in ("prompt_tokens", "output_tokens"):
-            if getattr(c, field).trace is not None:
-                message = f"{field} of class {c.name!r} cannot be a trace"
-                action = "give mean and cv, or the quantiles that planner trace describe prints"
-                raise field_error("classes", getattr(c, field).trace, message, action)
+
+
+def _check_targets(classes: Sequence[RequestClass], slo: Slo) -> None:
     if slo.goodput is not None:
         raise field_error("slo", slo.goodput, PERCENTILES, "leave goodput out")
     if not slo.targets and all(c.slo is None for c in classes):
         action = "give at least one an slo, or make the service a job"
         raise field_error("classes", None, "no class has a target", action)
-    judged = {t.request_class for t in slo.targets}
-    for c in classes:
-        if c.name in judged and c.share < LEAST_JUDGED:
-            message = (
-                f"class {c.name!r} is too rare for targets: percentiles need {100 * LEAST_JUDGED:g} % of "
-                "the requests"
-            )
-            action = "leave its slo out, or make it a service with replicas of its own"
-            raise field_error("classes", c.share, message, action)
+    by_name = {c.name: c for c in classes}
     for target in slo.targets:
-        if target.request_class not in names:
+        if target.request_class not in by_name:
             message = f"no class is called {target.request_class!r}"
-            raise field_error("slo", target.key, message, f"name one of {', '.join(names)}")
+            raise field_error("slo", target.key, message, f"name one of {', '.join(by_name)}")
+        own = by_name[target.request_class]
+        if own.share < LEAST_JUDGED:
+            least = f"{100 * LEAST_JUDGED:g} %"
+            message = f"class {own.name!r} is too rare for targets: percentiles need {least} of the requests"
+            action = "leave its slo out, or make it a service with replicas of its own"
+            raise field_error("classes", own.share, message, action)
         if target.metric not in _JUDGED_ALONE:
             action = f"leave {target.key} out, or give a target on tpot"
             message = "gaps between tokens are not known by class"

@@ -35,7 +35,7 @@ class GpuFit:
     """How a model fits on ``gpus`` GPUs of one kind in one weight format, requested as ``precision``.
 
     ``tokens`` and ``sequences``: what the KV pool holds, in tokens and in sequences of the requested
-    context; ``reason``: why it does not fit. ``layout``: "TP4", "TP2 PP3", or "-".
+    context; ``reason``: why it does not fit. ``layout``: "TP4", "TP2 PP3"; empty where it does not fit.
     """
 
     model: str
@@ -132,7 +132,7 @@ def _fit(
     if limit and ask.context_tokens > limit:
         reason = f"the model takes {limit:,} tokens, not {ask.context_tokens:,}"
         return GpuFit(
-            model.name, gpu.name, count, precision, fmt.name, FitVerdict.NOT, 0.0, 0, "-", reason
+            model.name, gpu.name, count, precision, fmt.name, FitVerdict.NOT, 0.0, 0, "", reason
         )
     tight: GpuFit | None = None
     for named in _layouts(model, gpu, count, fmt, ask):
@@ -161,7 +161,7 @@ def _fit(
             return fit
         tight = tight or fit
     return tight or GpuFit(
-        model.name, gpu.name, count, precision, fmt.name, FitVerdict.NOT, 0.0, 0, "-", reason
+        model.name, gpu.name, count, precision, fmt.name, FitVerdict.NOT, 0.0, 0, "", reason
     )
 
 

@@ -117,7 +117,7 @@ def _notes(
         implied = stated * GIB * 8 / weights.bits / 1e9
         notes.append(
             f"the stated theory is {100 * (stated / exact - 1):+.1f} % from the exact weights: in GiB it "
-            f"stands for {implied:.2f} B parameters"
+            f"stands for {implied:.2f} billion parameters"
         )
     if measured is not None and measured < exact * 0.999:
         notes.append(

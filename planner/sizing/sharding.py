@@ -87,8 +87,9 @@ def _stage_groups(model: ModelSpec, cut: Cut, stage: int) -> Iterator[tuple[Tens
     last = stage == len(stages) - 1
     outer = []
     for tensor in model.outer:
-        first_copy = stage == 0 or (last and model.tied_embeddings)
-        if first_copy if tensor.klass == "embedding" else last:
+        is_tied = model.tied_embeddings and tensor == model.token_embedding
+        on_first = tensor.klass == "embedding"
+        if (stage == 0 and on_first) or (last and (is_tied or not on_first)):
             outer.append(tensor)
     yield tuple(outer), 1
     layers = {id(model.layers[index]): model.layers[index] for index in stages[stage]}

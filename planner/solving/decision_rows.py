@@ -15,6 +15,7 @@ from planner.catalog.offer import Offer
 from planner.fleet.candidates.candidate import Candidate, CandidateSet
 from planner.fleet.offers.admitted import widened
 from planner.fleet.program.problem import Problem, Solution
+from planner.fleet.program.too_dear import without_too_dear
 from planner.fleet.sources import Sources
 from planner.scenario.schema import Service
 from planner.solving.build_problem import decide
@@ -47,7 +48,7 @@ def without_margin(
     size = sources.sizing(scenario, decided.offers)
     framed = frame(scenario, decided.offers, size, sources.catalog, decided.calendar)
     chosen = decided.replicas()
-    own = replace(framed.problem, kinds=tuple(k for k in framed.problem.kinds if k.key in chosen))
+    own = framed.problem.of_kinds(k for k in framed.problem.kinds if k.key in chosen)
     same, fleet = (_confirmed(framed, p, sources, effort) for p in (own, framed.problem))
     if same is None or fleet is None:
         return None
@@ -101,9 +102,13 @@ def of_all_offers(decided: Decided, sources: Sources, effort: SolveOptions) -> D
 
     framed = frame(scenario, offers, size, sources.catalog, decided.calendar)
     problem = _as_corrected(framed.problem, decided.problem, decided.by_key)
+    own = decided.solution.objective_usd_per_hour
+    if own is None:
+        return None
+    problem = without_too_dear(problem, own)
     solution = decide(problem, effort, proved=sources.proved)
-    cost, own = solution.objective_usd_per_hour, decided.solution.objective_usd_per_hour
-    if cost is None or own is None or cost >= own * (1 - LESS):
+    cost = solution.objective_usd_per_hour
+    if cost is None or cost >= own * (1 - LESS):
         return None
     return Decided(framed, problem, solution)
 

@@ -17,6 +17,7 @@ from planner.fleet.candidates.deployments import service_model
 from planner.fleet.candidates.mixing import most_kinds
 from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
+from planner.fleet.program.too_dear import no_dearer
 from planner.fleet.sources import Sources
 from planner.plan.alternatives import LeftOut
 from planner.scenario.name_checks import NATIVE
@@ -214,11 +215,14 @@ def _mixes(
             continue
         label = f"{service.name}: " if len(scenario.services) > 1 else ""
         name = f"{label}max_deployments {most + 1}"
+        own = decided.solution.objective_usd_per_hour
         wider = _with_kinds(problem, service.name, most + 1)
+        if own is not None:
+            wider = no_dearer(wider, own)
         solution = questions.ask(
             name, partial(decide, wider, brief, cost_alone=True, proved=proved), UNASKED
         )
-        cost, own = solution.objective_usd_per_hour, decided.solution.objective_usd_per_hour
+        cost = solution.objective_usd_per_hour
         cheaper = cost is not None and own is not None and cost < own * (1 - 1e-6)
         if cheaper or _is_open(solution):
             served = served_beside(solution, decided)

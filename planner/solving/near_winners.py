@@ -2,8 +2,9 @@
 
 The closed form takes arrivals as split at random; a router that looks does better, by more on some GPUs
 than on others. So a fleet that is confirmed is compared with those that need more than the closed form
-promises, the least of it first: each is simulated briefly, and in full where that looks well. What fails
-is not tried again with as much, for the service on that GPU type and as many GPUs a replica.
+promises, the least of it first: each is simulated briefly, and in full where that looks well. Others may
+carry more beyond what the confirmed fleet does of its own promise. What fails is not tried again with as
+much, for the service on that GPU type and as many GPUs a replica.
 Where the closed form finds no fleet at all within the limits, the first fleet is found the same way.
 """
 
@@ -27,7 +28,13 @@ from planner.solving.options import SolveOptions
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import Decided
 
-LEVELS = (1.1, 1.2, 1.3, 1.4, 1.5)  # times the predicted capacity, tried in turn
+LEVELS = (
+    1.1,
+    1.2,
+    1.3,
+    1.4,
+    1.5,
+)  # times the predicted capacity, or what held of it, tried in turn
 HALVINGS = 3  # of the step between two levels, to find the least capacity that would do
 MOST_SCREENED = 8  # streams simulated briefly in one solve
 BRIEF_REQUESTS = 1_500  # measured in a brief simulation
@@ -83,11 +90,12 @@ class NearWinners:
         if len(problem.period_hours) > 1:
             return None
         few = _without_dominated(problem, settled)
-        cheap = self._cheap(known, few, settled, below_usd_per_hour)
-        if not self._is_cheaper(known, cheap, settled, LEVELS[-1], below_usd_per_hour):
+        levels = levels_beyond(known, problem)
+        cheap = self._cheap(known, few, settled, levels[-1], below_usd_per_hour)
+        if not self._is_cheaper(known, cheap, settled, levels[-1], below_usd_per_hour):
             return None
         low = 1.0
-        for level in LEVELS:
+        for level in levels:
             while self.left > 0:
                 if not self._is_cheaper(known, cheap, settled, level, below_usd_per_hour):
                     break
@@ -116,16 +124,16 @@ class NearWinners:
         known: Decided,
         problem: Problem,
         settled: AbstractSet[str],
+        most: float,
         below_usd_per_hour: float | None,
     ) -> Problem:
         """The problem without kinds that are in no fleet that costs less, whatever is tried."""
         if below_usd_per_hour is None or below_usd_per_hour == math.inf:
             return problem
-        raised = self._raised(known, problem, settled, LEVELS[-1])
+        raised = self._raised(known, problem, settled, most)
         few = without_too_dear(scaled(problem, raised), below_usd_per_hour)
         kept = {k.key for k in few.kinds}
-        kinds = tuple(k for k in problem.kinds if k.key in kept)
-        return replace(problem, kinds=kinds, offers=few.offers)
+        return problem.of_kinds(k for k in problem.kinds if k.key in kept)
 
     def _is_cheaper(
         self,
@@ -190,6 +198,25 @@ class NearWinners:
             lengths=stream.lengths,
             simulate=self.simulate,
         ).holds
+
+
+def levels_beyond(known: Decided, problem: Problem) -> tuple[float, ...]:
+    """Times their predicted capacity that other kinds are tried with, rising.
+
+    Where the kinds of the confirmed fleet carry more than predicted, as ``problem`` has it, ``LEVELS`` of
+    that are tried too: what the closed form knows too little of (a router that looks) helps others as well.
+    """
+    predicted = {k.key: k.capacity_qps for k in known.framed.problem.kinds}
+    running = known.replicas()
+    carried = (
+        found / predicted[kind.key][demand]
+        for kind in problem.kinds
+        if kind.key in running
+        for demand, found in kind.capacity_qps.items()
+        if predicted[kind.key].get(demand)
+    )
+    beyond = max(carried, default=1.0)
+    return (*LEVELS, *(beyond * level for level in LEVELS if beyond * level > LEVELS[-1]))
 
 
 def _lasts(stream: Stream, worst: float) -> bool:

@@ -76,7 +76,7 @@ class SolveOptions:
     def __post_init__(self) -> None:
         if self.as_of is not None and not _is_date(self.as_of):
             raise InputError(
-                "not a date", where="as_of", found=self.as_of, allowed="a day such as 2026-11-30"
+                "not a date", where="--as-of", found=self.as_of, allowed="a day such as 2026-11-30"
             )
         if self.verify not in get_args(Verify):
             raise InputError(

@@ -24,6 +24,7 @@ from planner.fleet.candidates.floors import guard_latency
 from planner.fleet.program.capacity_factors import scaled
 from planner.fleet.program.problem import Problem, Solution
 from planner.fleet.program.solutions import ProvedSolutions
+from planner.fleet.program.too_dear import without_too_dear
 from planner.plan.provenance import VerificationRound
 from planner.serving.simulation.service_simulation import Simulate, SimulatedService, check_service
 from planner.solving.assured_simulation import share_held, simulate_assured
@@ -344,6 +345,7 @@ def _near_winners(
             for k in decided.problem.kinds
         ),
     )
+    problem = without_too_dear(problem, cost)
     brief = replace(effort, time_limit_s=min(effort.time_limit_s, NEAR_WINNER_SECONDS))
     for _ in range(MAX_NEAR_WINNERS):
         solution = decide(problem, brief, proved=proved)

@@ -25,6 +25,8 @@ from planner.plan.replica_group import Method
 from planner.scenario.schema import Scenario
 from planner.serving.closed_form.capacity import Capacity
 
+_SAME_RATE = 1e-9  # relative: periods that are equally busy
+
 if TYPE_CHECKING:
     from planner.fleet.infeasibility.explain import Explanation
 
@@ -125,6 +127,27 @@ class Decided:
         for (kind, _period), rate in by_period.items():
             busiest[kind] = max(busiest.get(kind, 0.0), rate)
         return busiest
+
+    def busiest_qps(self, service: str) -> tuple[float, float]:
+        """Rate [requests/s] all replicas of a service get together in its busiest period, and hold there.
+
+        Kinds may be busiest in different periods, so that neither is a sum over ``routed_qps``.
+        """
+        demands = {d.key for d in self.problem.demands if d.service == service}
+        routed: dict[int, float] = {}
+        for (demand, _kind, period), rate in sorted(self.solution.routed_qps.items()):
+            if demand in demands:
+                routed[period] = routed.get(period, 0.0) + rate
+        held = dict.fromkeys(routed, 0.0)
+        for (kind, period), count in sorted(self.solution.replicas.items()):
+            if period in held and self.by_key[kind].service == service:
+                held[period] += count * self.capacity_qps(kind)
+        busiest = max(routed.values(), default=0.0)
+        least = min(
+            (held[t] for t, rate in routed.items() if rate >= busiest * (1 - _SAME_RATE)),
+            default=0.0,
+        )
+        return busiest, least
 
     def demand_qps(self, kind: str) -> dict[str, float]:
         """Rate [requests/s] each demand sends to a kind in the kind's busiest period."""

@@ -26,6 +26,11 @@ OUT_OF_TIME = (
     "The time for explaining it ran out: fewer may conflict, and nearer ways out may exist."
 )
 STOPPED = "Explaining it was stopped: fewer may conflict, and nearer ways out may exist."
+TOO_LONG = (
+    "State shorter prompt_tokens or output_tokens (max bounds a distribution), plan a model with a longer "
+    "context, or, where its model card describes YaRN, a config.json with that rope_scaling."
+)
+MODEL_LEN = "Raise search.settings.max_model_len_tokens, or state shorter prompts and outputs."
 UNEXPLAINED = Explanation("No fleet meets the scenario.", (), ())
 
 
@@ -58,7 +63,12 @@ def explained(
         framed.scenario, unserved, _other_terms(framed, catalog), lambda n: catalog.gpu(n).name
     )
     found = explain(
-        framed.scenario, requirements, attempt, _misses(framed), lambda: questions.is_over
+        framed.scenario,
+        requirements,
+        attempt,
+        _misses(framed),
+        _advice(framed),
+        lambda: questions.is_over,
     )
     if not questions.left:
         return found
@@ -90,3 +100,17 @@ def _misses(framed: Framed) -> Iterator[str]:
             yield f"{service}{first.reason}, in every deployment; nearest is {first.label} ({first.detail})"
         else:
             yield from (f"{r.label}: {r.reason} ({r.detail})" for r in nearest[:SHOWN])
+
+
+def _advice(framed: Framed) -> Iterator[str]:
+    """What to change where a service has no deployment left, for reasons that no requirement is about."""
+    for service in framed.scenario.services:
+        found = framed.candidates[service.name]
+        reasons = set() if found.candidates else {r.reason for r in found.rejections}
+        pinned = service.search.settings.max_model_len_tokens is not None
+        if reasons == {RejectionReason.TOO_LONG}:
+            yield MODEL_LEN if pinned else TOO_LONG
+        elif reasons == {RejectionReason.NO_DRAFT}:
+            yield "Add none to search.speculative, or name a draft model of your own."
+        elif RejectionReason.UNSUPPORTED in reasons:
+            yield "search.engines, search.weights and search.kv_cache say what may be launched."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from planner.catalog.offer import Term
@@ -15,6 +16,7 @@ from planner.verification.billed_nodes import billed_nodes
 from planner.verification.check import Check, Verdict, at_least, at_most, equal, one_of, same
 from planner.verification.spot_share import spot_share_checks
 
+SAME_RATE = 1e-9  # relative: periods that are equally busy
 INTERPOLATED = 2e-3  # relative: capacities are interpolated between rates
 
 
@@ -34,18 +36,18 @@ def promise_checks(plan: Plan, canonical_gpu: Callable[[str], str]) -> Iterator[
         if planned.name in requested:
             most = most_kinds(plan.scenario, requested[planned.name], canonical_gpu)
             all_served = plan.scenario.serve == "all"
-            yield from _demand(planned, requested[planned.name], most, all_served)
+            yield from _demand(plan, planned, requested[planned.name], most, all_served)
             yield from _latency(planned, requested[planned.name])
             yield from _search(planned, requested[planned.name], canonical_gpu)
     yield from _limits(plan, canonical_gpu)
 
 
 def _demand(
-    planned: ServicePlan, requested: Service, most: int, all_served: bool
+    plan: Plan, planned: ServicePlan, requested: Service, most: int, all_served: bool
 ) -> Iterator[Check]:
     name, groups = planned.name, planned.replica_groups
     yield equal("demand", f"{name}: rate requested [requests/s]", planned.rate_qps, requested.rate)
-    routed = sum(g.routed_qps for g in groups)
+    routed, capacity = _busiest_and_held(plan, planned)
     busiest = planned.served_qps if planned.busiest_qps is None else planned.busiest_qps
     yield equal("demand", f"{name}: what is served is routed", busiest, routed)
     if all_served:
@@ -61,13 +63,33 @@ def _demand(
         yield at_most("demand", f"{name}: {group.label} KV pool used", group.kv_used_share, 1.0)
     kinds = len({_kind(g) for g in groups})
     yield at_most("demand", f"{name}: kinds of replicas", kinds, most)
-    capacity = sum(g.replicas * g.capacity_qps for g in groups)
     yield equal(
         "demand",
         f"{name}: headroom [requests/s]",
         planned.headroom_qps,
         max(0.0, capacity - busiest),
     )
+
+
+def _busiest_and_held(plan: Plan, planned: ServicePlan) -> tuple[float, float]:
+    """Rate routed to a service's replicas in its busiest period, and what they hold then [requests/s]."""
+    groups = planned.replica_groups
+    if planned.busiest_qps is None:
+        return (
+            sum(g.routed_qps for g in groups),
+            sum(g.replicas * g.capacity_qps for g in groups),
+        )
+    by_key = {g.key(planned.name): g for g in groups}
+    at = [
+        (
+            math.fsum(rate for k in by_key for rate in period.routed_qps.get(k, {}).values()),
+            math.fsum(period.replicas.get(k, 0) * g.capacity_qps for k, g in by_key.items()),
+        )
+        for period in plan.periods
+    ]
+    busiest = max((routed for routed, _ in at), default=0.0)
+    near = busiest * (1 - SAME_RATE)
+    return busiest, min((held for routed, held in at if routed >= near), default=0.0)
 
 
 def _kind(group: ReplicaGroup) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from planner.fleet.offers.node_offers import existing_offers
 from planner.fleet.sources import Sources
 from planner.performance.factors import Calibration
 from planner.plan.schema import Plan
+from planner.scenario.notes import is_note
 from planner.solving.pipeline import solve_scenario
 from planner.solving.why_infeasible import UNEXPLAINED
 from planner.verification.bill import bill_checks, price_checks
@@ -76,6 +77,12 @@ def checks(
     Without a fleet in the plan its scenario is solved again.
     """
     yield from not_verified_checks(plan)
+    notes = tuple(text for text in plan.warnings if is_note(text))
+    if notes:
+        yield skipped(
+            "not verified", "notes on the scenario's file, not read again", "; ".join(notes)
+        )
+    plan = plan.model_copy(update={"scenario": plan.scenario.noting(notes)})
     counts = tuple(count_checks(plan))
     yield from counts
     if failures(counts):

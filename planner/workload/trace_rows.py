@@ -31,6 +31,7 @@ _DATE = re.compile(
 )
 _THOUSANDS = re.compile(r"\d{1,3}([ ,_]\d{3})+")
 _WRAPPERS = ("requests", "records", "trace", "rows", "data", "items", "entries")
+_UTF_32_LE = b"\xff\xfe\x00\x00"  # begins like UTF-16
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -82,7 +83,8 @@ def read_rows(path: Path) -> TraceRows:
         begins = binary.read(len(PARQUET_MAGIC))
     if begins == PARQUET_MAGIC:
         return _collect(path, _parquet(path))
-    encoding = "utf-16" if begins[:2] in _UTF_16 else "utf-8-sig"  # spreadsheets write both
+    is_utf_16 = begins[:2] in _UTF_16 and begins[2:] != _UTF_32_LE[2:]
+    encoding = "utf-16" if is_utf_16 else "utf-8-sig"  # spreadsheets write both
     try:
         with path.open(encoding=encoding, newline="") as file:
             first = file.readline()

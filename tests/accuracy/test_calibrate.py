@@ -109,3 +109,14 @@ def test_result_files_need_to_be_reported_where_they_were_measured(tmp_path: Pat
             standalone_mode=False,
             catch_exceptions=False,
         )
+
+
+def test_a_point_faster_than_its_gpu_could_be_is_left_out_with_the_reason(
+    catalog: Catalog, measured: list[MeasuredPoint]
+) -> None:
+    seconds = replace(measured[0], tpot_ms=measured[0].tpot_ms / 1e3)
+    fit = fit_own([*measured, seconds], catalog, load_calibration(catalog), "2026-07-22")
+    ((left_out, reason),) = fit.failures
+    assert left_out is seconds
+    assert "in which the GPUs read the weights that a token needs" in reason
+    assert len(fit.samples) == len(measured)

@@ -77,3 +77,22 @@ def test_ranks_of_attention_data_parallelism_may_be_counted_in_tensor_parallel(
     row = "m,h200-sxm-141gb,sglang,fp8,8,1024,1024,8,105.9,9.06,8,8"
     (point,) = read_points(table(tmp_path, row, header=header)).points
     assert (point.tensor_parallel, point.data_parallel, point.gpus) == (1, 8, 8)
+
+
+def test_a_row_with_more_cells_than_columns_is_not_read_under_shifted_columns(
+    tmp_path: Path,
+) -> None:
+    """``6,2`` without quotes is two cells: TPOT was read as 6 and what follows left out."""
+    read = read_points(table(tmp_path, GOOD.replace("9.06", "9,06"), GOOD + ",,"))
+    assert read.rows[0].error is not None
+    assert "1 cell more than the header has columns" in read.rows[0].error
+    assert read.rows[1].point is not None  # a spreadsheet's empty cells
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_blank_lines_before_the_header_and_any_separator(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("\n\n" + "\n".join((HEADER, GOOD)).replace(",", separator) + "\n")
+    (row,) = read_points(path).rows
+    assert row.point is not None
+    assert (row.line, row.point.tpot_ms) == (4, 9.06)

@@ -29,7 +29,7 @@ def test_what_lies_beyond_the_horizon_is_owed(term, horizon, from_month, beyond)
         assert text == []
         return
     (warning,) = text
-    assert f"{beyond} of them" in warning
+    assert f"{beyond} of those months lie beyond the horizon of {horizon}, " in warning
     assert f"${beyond * 730 * 20:,.0f} still owed" in warning
     assert "not charged" in warning
 

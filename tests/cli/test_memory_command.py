@@ -298,7 +298,9 @@ def test_the_headline_counts_an_encoder_with_its_language_model(tmp_path: Path) 
     path = tmp_path / "config.json"
     path.write_text(json.dumps(next(c["config"] for c in cases if c["name"] == "voxtral")))
     headline = run("--model", str(path)).output.splitlines()[0]
-    assert headline.startswith("4.68 B parameters (0.66 B of them an encoder); 9.35 GB (8.71 GiB)")
+    assert headline.startswith(
+        "4.68 billion parameters (0.66 billion of them an encoder); 9.35 GB (8.71 GiB)"
+    )
     assert "vision or audio encoder" in run("--model", str(path)).output
 
 

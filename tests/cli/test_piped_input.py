@@ -109,10 +109,10 @@ def test_logs_traces_and_points_are_piped(folder, command, text, expected):
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("memory --model -", "8.19 B parameters"),
+        ("memory --model -", "8.19 billion parameters"),
         ("memory --model - --gpu h100", "1x h100-sxm-80gb holds"),
         ("memory fits --model -", "GPUs that hold a model"),
-        ("memory rule-of-thumb --model -", "8.19 B parameters"),
+        ("memory rule-of-thumb --model -", "8.19 billion parameters"),
     ],
 )
 def test_a_config_is_piped_where_a_model_is_named(folder, catalog, command, expected):

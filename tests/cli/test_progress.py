@@ -81,3 +81,20 @@ def test_ctrl_c_is_heard_while_the_solver_runs():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert time.monotonic() - started < 30
+
+
+def test_lines_of_progress_differ_and_the_same_one_is_rare(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("planner.cli.shared.progress.time.monotonic", lambda: clock[0])
+    lines = shown.ProgressLines("solving", started=0.0, said=0.0)
+    for second in range(1, 181):
+        clock[0] = float(second)
+        if second == 155:
+            lines.show("simulating")
+        lines.say()
+    assert capsys.readouterr().err.splitlines() == [
+        "after 10 s: solving",
+        "after 70 s: solving",
+        "after 2 min 10 s: solving",
+        "after 2 min 35 s: simulating",
+    ]

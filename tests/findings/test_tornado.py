@@ -33,7 +33,7 @@ def test_each_pair_moves_its_own_input_and_the_widest_comes_first(catalog):
     by_name = {s.input: s for s in found}
     month = 730 * 50
     ends = {
-        "Price": (0.8, 1.5),
+        "Price of the planned GPUs": (0.8, 1.5),
         "Demand": (0.8, 1.2),
         "Lengths": (0.8, 1.2),
         "Step time": (0.9, 1.1),
@@ -44,7 +44,7 @@ def test_each_pair_moves_its_own_input_and_the_widest_comes_first(catalog):
         swing = by_name[name]
         assert swing.low_usd_per_month == pytest.approx(month * low), name
         assert swing.high_usd_per_month == pytest.approx(month * high), name
-    assert next(s.input for s in found) == "Price"
+    assert next(s.input for s in found) == "Price of the planned GPUs"
     assert [s.width_usd for s in found] == sorted((s.width_usd for s in found), reverse=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -129,15 +130,16 @@ def test_spot_is_capped_by_share() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"kinds": (on("a", 1.0, gpus=2, gpu_share=0.5),)},
-        {"kinds": (on("a", float("inf")),)},
-        {"period_hours": (0.0,)},
-        {"period_hours": (1.0, 1.0)},
-        {"offers": (NodeOffer("a", "a", 0, 1.0),)},
-        {"demands": (demand(1.0), demand(1.0))},
+        lambda: on("a", 1.0, gpus=2, gpu_share=0.5),
+        lambda: on("a", float("inf")),
+        lambda: NodeOffer("a", "a", 0, 1.0),
+        lambda: NodeOffer("a", "a", 1, -1.0),
+        lambda: demand(-1.0),
+        lambda: Problem((demand(1.0),), (), (), period_hours=(0.0,)),
+        lambda: Problem((demand(1.0),), (), (), period_hours=(1.0, 1.0)),
+        lambda: Problem((demand(1.0), demand(1.0)), (), ()),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    given: dict[str, Any] = {"demands": (demand(1.0),), "kinds": (), "offers": ()}
+def test_numbers_that_make_no_sense_are_refused(wrong: Callable[[], object]) -> None:
     with pytest.raises(InputError):
-        Problem(**{**given, **wrong})
+        wrong()

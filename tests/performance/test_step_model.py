@@ -8,6 +8,7 @@ import pytest
 from planner.catalog.store import Catalog, load_catalog
 from planner.deployment import Deployment
 from planner.performance.factors import Calibration, load_calibration
+from planner.performance.loads import loads_of
 from planner.performance.model import step_model
 from planner.performance.steps import StepBatch, StepModel
 from planner.sizing.precision import weights_for
@@ -49,3 +50,29 @@ def test_parts_are_all_within_the_total(catalog: Catalog, calibration: Calibrati
     times = steps.step_times(StepBatch(64.0, 64000.0, 2048.0, 2.0, 2048.0 * 512, 66.0))
     for part in ("weights_s", "kv_s", "compute_s", "collectives_s", "overhead_s"):
         assert 0 < getattr(times, part) < times.total_s
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        ("google/gemma-3n-E4B-it", 262_400 * 2_048),  # beside a table of 262,144 x 8,960 per layer
+        ("google/gemma-4-E4B-it", 262_144 * 2_560),
+        ("openai-community/gpt2", (50_257 + 47) * 768),  # rows padded to 64; positions are no head
+        ("meta-llama/Llama-3.1-8B-Instruct", 128_256 * 4_096),
+        ("BAAI/bge-m3", 0),
+        ("BAAI/bge-reranker-v2-m3", 2 * 1_024),
+    ],
+)
+def test_a_step_reads_of_embeddings_what_makes_logits_alone(
+    catalog: Catalog, model: str, values: int
+) -> None:
+    head = loads_of(deployment(catalog, model, "l40s", 1)).head
+    assert (head.flops_per_token, head.weight_bytes) == (2 * values, 2 * values)
+
+
+def test_a_tied_head_is_read_in_the_last_pipeline_stage_alone(catalog: Catalog) -> None:
+    one, two = (
+        loads_of(deployment(catalog, "Qwen/Qwen3-4B", "l40s", 1, pipeline_parallel=stages)).head
+        for stages in (1, 2)
+    )
+    assert two.weight_bytes * 2 == one.weight_bytes == 151_936 * 2_560 * 2

@@ -31,11 +31,11 @@ def rows(table):
 def test_what_is_due_when_and_what_it_accrues_to(tables):
     sums = dict(rows(tables["cash"]))
     assert sums["Due at signature"] == 0
-    assert sums["Signed for in all"] == pytest.approx(12 * A_MONTH)
-    assert sums["All payments ahead"] == pytest.approx(3 * A_MONTH)
+    assert sums["Committed in total"] == pytest.approx(12 * A_MONTH)
+    assert sums["All upfront payments"] == pytest.approx(3 * A_MONTH)
     assert sums["Paid by month 12"] == pytest.approx(3 * A_MONTH + 9 * 0.75 * A_MONTH)
-    assert sums["Paid ahead for months beyond it"] == pytest.approx(3 * 0.25 * A_MONTH)
-    assert sums["Still owed after it"] == pytest.approx(3 * 0.75 * A_MONTH)
+    assert sums["Paid ahead for months beyond the horizon"] == pytest.approx(3 * 0.25 * A_MONTH)
+    assert sums["Still owed after the horizon"] == pytest.approx(3 * 0.75 * A_MONTH)
     assert sums["Accrued cost of the 12 months"] == pytest.approx(9 * A_MONTH)
 
 

@@ -98,9 +98,13 @@ def test_cash_by_month_and_by_quarter(report):
     assert sum(r["usd"] for r in rows_of(tables["cash_by_quarter"])) == pytest.approx(sum(paid))
     sums = {r["what"]: r["usd"] for r in rows_of(tables["cash"])}
     assert sums["Due at signature"] == pytest.approx(paid[0])
-    assert sums[f"Paid by month {months}, the horizon"] == pytest.approx(sum(paid[: months + 1]))
-    assert sums["Still owed after it"] == pytest.approx(sum(paid[months + 1 :]))
-    assert sums["Paid ahead for months beyond it"] == pytest.approx(ahead(plan["rentals"], months))
+    assert sums[f"Paid by month {months}, the end of the horizon"] == pytest.approx(
+        sum(paid[: months + 1])
+    )
+    assert sums["Still owed after the horizon"] == pytest.approx(sum(paid[months + 1 :]))
+    assert sums["Paid ahead for months beyond the horizon"] == pytest.approx(
+        ahead(plan["rentals"], months)
+    )
     expected = accrued(plan["rentals"], months, ends)
     assert sums[f"Accrued cost of the {months} months"] == pytest.approx(expected)
     signed = sum(
@@ -108,7 +112,7 @@ def test_cash_by_month_and_by_quarter(report):
         for r in plan["rentals"]
         if (t := TERMS[r["term"]])
     )
-    assert sums["Signed for in all"] == pytest.approx(signed)
+    assert sums["Committed in total"] == pytest.approx(signed)
 
 
 def test_every_way_to_pay(report):

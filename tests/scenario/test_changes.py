@@ -6,7 +6,7 @@ import pytest
 
 from planner.cli.main import main
 from planner.errors import AmbiguousNumber, InputError
-from planner.scenario.changes import read_change, with_changes
+from planner.scenario.changes import changed, read_change, with_changes
 from planner.scenario.reader import validate
 from planner.scenario.text.yaml_source import parse_source
 
@@ -116,3 +116,13 @@ def test_a_change_that_leads_nowhere_says_where_to_go(scenario, change, said, ca
 
 def test_a_probability_in_percent_is_one(capsys):
     assert main(["validate", "llama70b_qps50", "--set", "assurance=80%"]) == 0
+
+
+def test_an_entry_of_a_list_is_named_or_numbered():
+    data = {"classes": [{"name": "chat", "priority": 1}, {"name": "batch"}]}
+    for entry in ("chat", "0"):
+        found = changed(data, {f"classes.{entry}.priority": 0})
+        assert found["classes"] == [{"name": "chat", "priority": 0}, {"name": "batch"}]
+    with pytest.raises(InputError) as caught:
+        changed(data, {"classes.chart.priority": 0})
+    assert caught.value.allowed == "0 to 1, chat, batch"

@@ -168,3 +168,20 @@ def test_a_trace_beside_the_scenario_is_found_from_anywhere(tmp_path, monkeypatc
     )
     monkeypatch.chdir("/")
     assert read_scenario(file).services[0].prompt_tokens.trace == str(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "action"),
+    [
+        ("- model: x\n- rate: 5\n", "a list of 2", "services go under services"),
+        ("model:x\nrate:50\n", "the text 'model:x rate:50'", "put a space after each colon"),
+        ("42\n", "42", "planner init"),
+        ("true\n", "true", "planner init"),
+        ("", "an empty file", "planner init"),
+    ],
+)
+def test_a_file_without_fields_says_what_it_holds(text, found, action):
+    with pytest.raises(InputError) as caught:
+        parse_source(text, "s.yaml")
+    assert caught.value.found == found
+    assert action in caught.value.action

@@ -27,7 +27,7 @@ from planner.scenario.text.yaml_source import parse_source
         ('model: "C:\\models"\n', "single quotes"),
         ("model: a\0b\n", "UTF-8"),
         ("", "planner init"),
-        ("- a\n", "planner init"),
+        ("- a\n", "without the leading dashes"),
         ("a: " + "[" * 5000 + "]" * 5000, "brackets"),
     ],
 )

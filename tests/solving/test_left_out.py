@@ -120,8 +120,9 @@ def test_what_the_closed_form_sized_is_compared_with_what_it_sized(catalog: Cata
     assert cost(plan) < cost(closed)
     (fp8,) = [o for o in plan.left_out if o.name.startswith("fp8")]
     assert fp8.against_usd_per_hour == pytest.approx(cost(closed))
-    assert f"by the closed form, ${cost(closed):.2f}/h for what was searched: " in searched_line(
-        plan
+    assert (
+        f"priced by the closed form (${cost(closed):.2f}/h for what was searched): "
+        in searched_line(plan)
     )
     assert fp8.usd_per_hour is not None
     assert cost(plan) < fp8.usd_per_hour < cost(closed)

@@ -239,3 +239,14 @@ def test_with_hours_to_spare_every_confirmed_fleet_keeps_up(
     assert all(r.simulated_qps <= r.closed_form_qps * 1.01 for r in held)
     (group,) = plan.services[0].replica_groups
     assert group.utilisation < 1
+
+
+def test_where_the_fleet_found_carries_far_more_than_predicted_others_may_too(
+    catalog: Catalog, sized: SizedBefore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H100s hold 1.3 times what the closed form promises; L40S, dearer by it, 1.75 times, and cost less."""
+    answers_at_once(monkeypatch, {"l40s": 0.29, "h100-sxm-80gb": 1.03})
+    slow = {"prompt_tokens": 24_000, "output_tokens": 100, "slo": {"ttft_p99": 10, "tpot_p99": 0.3}}
+    plan = solved(scenario(10, **slow), catalog, sized)
+    assert plan.services[0].replica_groups[0].gpu == "l40s"
+    assert usd(plan) < usd(solved(scenario(10, ["h100-sxm-80gb"], **slow), catalog, sized))

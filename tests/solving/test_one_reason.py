@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from planner.cli.main import main
+from planner.package_data import shipped_folder
 
 
 def summary(tmp_path: Path, text: str) -> str:
@@ -25,9 +26,43 @@ def test_a_prompt_beyond_the_context_is_one_sentence(tmp_path: Path) -> None:
         "slo: {ttft_p99: 60s}\nsearch: {gpus: [a10, h100]}\n",
     )
     assert said == (
-        "No limit or target is at fault: requests exceed the context "
-        "(prompt and output: 200,010 tokens, the model takes 131,072)."
+        "No limit or target that could be relaxed is the cause: requests exceed the context "
+        "(prompt and output: 200,010 tokens, the model takes 131,072). State shorter prompt_tokens or "
+        "output_tokens (max bounds a distribution), plan a model with a longer context, or, where its "
+        "model card describes YaRN, a config.json with that rope_scaling."
     )
+
+
+@pytest.mark.parametrize(
+    ("search", "way_out"),
+    [
+        ("settings: {max_model_len_tokens: 500}", "Raise search.settings.max_model_len_tokens"),
+        ("speculative: [mtp]", "Add none to search.speculative"),
+        ("engines: [atom]", "search.engines, search.weights and search.kv_cache say"),
+    ],
+)
+def test_what_rules_everything_out_says_what_to_change(
+    tmp_path: Path, search: str, way_out: str
+) -> None:
+    said = summary(
+        tmp_path,
+        "model: Qwen/Qwen3-8B\nrate: 1\nprompt_tokens: 1000\noutput_tokens: 10\n"
+        f"slo: {{ttft_p99: 60s}}\nsearch: {{gpus: [h100], {search}}}\n",
+    )
+    assert way_out in said
+
+
+def test_a_context_stretched_by_yarn_is_the_models(tmp_path: Path) -> None:
+    """Qwen3's card: rope_scaling of factor 4 over 32,768; max_position_embeddings stays 40,960."""
+    config = json.loads((shipped_folder("catalogs") / "models" / "Qwen--Qwen3-8B.json").read_text())
+    scaling = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "rope_scaling": scaling}))
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "model: config.json\nrate: 1\nprompt_tokens: 100k\noutput_tokens: 200\n"
+        "slo: {ttft_p99: 60s}\nsearch: {gpus: [h100]}\n"
+    )
+    assert main(["solve", str(scenario), "--verify", "none", "--no-cache", "-o", "/dev/null"]) == 0
 
 
 @pytest.mark.parametrize("gpus", ["a100-pcie-40gb, b200", "b200, a100-pcie-40gb"])

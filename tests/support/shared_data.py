@@ -1,13 +1,15 @@
 """The shipped catalog and calibration, read once in a test process; other folders are read as ever.
 
 Both are frozen once read. Tests of reading itself give folders of their own, and commands in processes of
-their own read everything.
+their own read everything. This is a plugin: whatever is imported after it reads the shared ones.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from planner.catalog import store
 from planner.performance import factors
@@ -37,6 +39,10 @@ def _load_calibration(
     return _read_calibration(catalog, user_file)
 
 
-def share() -> None:
-    """Let every module that is imported from now on read the shipped data once."""
-    store.load_catalog, factors.load_calibration = _load_catalog, _load_calibration
+store.load_catalog, factors.load_calibration = _load_catalog, _load_calibration
+
+
+@pytest.fixture(scope="session")
+def catalog() -> store.Catalog:
+    """The shipped catalog."""
+    return _shipped_catalog()

@@ -6,23 +6,46 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from planner.api import solve
-from planner.catalog.store import Catalog
+from planner.catalog import store
 from planner.plan.schema import Plan, read_plan
 
 MAIN = "llama70b_qps50"
 
 
-def shared_folder(basetemp: Path) -> Path:
+@pytest.fixture(scope="session")
+def main_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plan of the main scenario by the closed form, as the command line writes it."""
+    folder = _shared_folder(tmp_path_factory.getbasetemp())
+    return _plan_file(folder, "main-plan", "--verify", "none")
+
+
+@pytest.fixture(scope="session")
+def simulated_main_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plan of the main scenario, simulated, as the command line writes it."""
+    folder = _shared_folder(tmp_path_factory.getbasetemp())
+    return _plan_file(folder, "simulated-main-plan")
+
+
+@pytest.fixture(scope="session")
+def shipped_plan(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Plan]:
+    """Gives the plan of a shipped scenario by the closed form, by name; each is solved once in a run."""
+    folder = _shared_folder(tmp_path_factory.getbasetemp())
+    return lambda name: _shipped_plan(folder, name, store.load_catalog())
+
+
+def _shared_folder(basetemp: Path) -> Path:
     """The folder that every worker of this run sees, from a worker's own ``basetemp``."""
     return basetemp.parent if "PYTEST_XDIST_WORKER" in os.environ else basetemp
 
 
-def plan_file(folder: Path, name: str, *options: str) -> Path:
+def _plan_file(folder: Path, name: str, *options: str) -> Path:
     """What ``planner solve`` writes of the main scenario; the first worker that wants it solves it."""
     with _alone(folder, name) as path:
         if not path.exists():
@@ -33,7 +56,7 @@ def plan_file(folder: Path, name: str, *options: str) -> Path:
     return path
 
 
-def shipped_plan(folder: Path, name: str, catalog: Catalog) -> Plan:
+def _shipped_plan(folder: Path, name: str, catalog: store.Catalog) -> Plan:
     """A shipped scenario's plan by the closed form; the first worker that wants it solves it."""
     with _alone(folder, f"shipped-{name}") as path:
         if not path.exists():

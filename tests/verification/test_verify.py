@@ -6,6 +6,7 @@ from click.testing import CliRunner
 from planner.api import solve
 from planner.catalog.store import load_catalog
 from planner.cli.verify import command
+from planner.errors import AmbiguousNumber
 from planner.performance.factors import load_calibration
 from planner.plan.schema import Plan
 from planner.verification.check import Verdict
@@ -55,6 +56,18 @@ def test_a_solved_plan_holds_in_every_check(plan, catalog):
         "certificate", "money", "prices", "sums", "demand", "latency", "search", "limits",
         "packing", "physics", "capacity", "cash",
     }  # fmt: skip
+
+
+def test_notes_on_a_scenarios_file_are_not_read_again(tmp_path, catalog):
+    """A duration without a unit is noted in the plan; recomputing it does not read the file."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SCENARIO.replace("2s", "2"))
+    with pytest.warns(AmbiguousNumber):
+        noted = solve(path, verify="none")
+    assert "without a unit is read as" in noted.warnings[0]
+    checks = checks_of(Plan.model_validate_json(noted.to_json()), catalog)
+    assert failures(checks) == ()
+    assert any("notes on the scenario's file" in c.statement for c in checks)
 
 
 def _group(document):

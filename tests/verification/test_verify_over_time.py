@@ -53,6 +53,33 @@ def changed(plan, change):
     return Plan.model_validate_json(json.dumps(document))
 
 
+@pytest.mark.parametrize(
+    "varies",
+    [
+        {"horizon": {"months": 12, "growth_per_month": 0.03}},
+        {"load": {"hourly": (1,) * 24, "peak_ratio": 1.5}},
+    ],
+    ids=["growth", "peaks"],
+)
+def test_one_period_that_is_sized_above_its_mean_holds(catalog, varies):
+    """Growth in a single stage: sized for the last month, which the plan now says."""
+    plan = solve(Scenario.model_validate({**SERVICE, **varies}), verify="none", catalogs=catalog)
+    service = plan.services[0]
+    assert service.busiest_qps == pytest.approx(60 * (1.03**11 if "horizon" in varies else 1.5))
+    assert service.busiest_qps > service.served_qps
+    assert failed(plan, catalog)[0] == set()
+
+
+def test_a_request_a_month_still_needs_a_replica(catalog):
+    """A load of a billionth of a replica was rounded to none: a plan of 0 GPUs, proven cheapest."""
+    seldom = {**SERVICE, "name": "seldom", "rate": 4e-8, "load": {"hourly": DAY}}
+    plan = solve(
+        Scenario.model_validate({"services": [seldom, SERVICE]}), verify="none", catalogs=catalog
+    )
+    assert all(service.replica_groups for service in plan.services)
+    assert failed(plan, catalog)[0] == set()
+
+
 def test_a_daily_plan_holds_in_every_period(daily, catalog):
     families, checks = failed(daily, catalog)
     assert families == set()
@@ -154,3 +181,33 @@ def test_nodes_that_only_overlap_are_paid_and_stand_in_no_count(catalog):
     assert "Leave: 2 x 4x l40s (own, 48 h beside what replaces it)." in line
     checks = verify(plan, catalog, load_calibration(catalog), catalog.offers())
     assert not failures(checks)
+
+
+def test_kinds_that_are_busiest_in_different_hours_are_not_added_up(catalog):
+    """Owned L40S carry the night alone and help at the peak; the fewest rented H100 do the rest."""
+    scenario = Scenario.model_validate(
+        {
+            **SERVICE,
+            "load": {"hourly": (3, 2, 2, 2, 2, 3, 5, 8, 10, 12, 13, 13) * 2},
+            "prices": {"providers": ("aws",), "regions": ("us-east-1",)},
+            "existing": (
+                {
+                    "gpu": "l40s",
+                    "nodes": 2,
+                    "gpus_per_node": 4,
+                    "usd_per_hour": 6.0,
+                    "region": "us-east-1",
+                },
+            ),
+            "max_deployments": 2,
+        }
+    )
+    plan = solve(scenario, verify="none", catalogs=catalog)
+    (service,) = plan.services
+    assert len(service.replica_groups) == 2
+    busiest = max(period.busiest_qps["chat"] for period in plan.periods)
+    assert service.busiest_qps == pytest.approx(busiest)
+    assert sum(g.routed_qps for g in service.replica_groups) > 1.05 * busiest
+    assert service.headroom_qps < max(g.capacity_qps for g in service.replica_groups)
+    assert failed(plan, catalog)[0] == set()
+    assert any("up to " in line for line in decision_lines(plan))

@@ -16,6 +16,11 @@ _TABLE = (
 _SAME_FOLDER = "give the JSON file in the same folder"
 _OBJECTS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
+        ("model", "rate", "prompt_tokens"),
+        "a scenario: what is asked, not what was measured",
+        "give the results of a load generator; planner solve reads scenarios",
+    ),
+    (
         ("conversations",),
         "conversations (ShareGPT): texts, neither measurements nor token counts",
         "give a load generator's result on them; it prints lengths and latencies",

@@ -59,10 +59,28 @@ def outer_tensors(
 
 
 def context_length(fields: ConfigFields) -> int:
-    """The longest context the checkpoint is made for [tokens]; 0 when the file does not say."""
+    """The longest context the checkpoint is made for [tokens]; 0 when the file does not say.
+
+    Where the file scales positions by YaRN, at least ``factor`` times the original ones: model cards add
+    ``rope_scaling`` and leave ``max_position_embeddings`` as it is (vLLM ``_get_and_verify_max_len``).
+    """
+    stated = _positions(fields)
+    return max(stated, _yarn_positions(fields, stated)) if stated else 0
+
+
+def _positions(fields: ConfigFields) -> int:
     return fields.count(
         "max_position_embeddings", "model_max_length", "n_positions", "max_seq_len", default=0
     )
+
+
+def _yarn_positions(fields: ConfigFields, stated: int) -> int:
+    """``factor`` times the original positions where the file scales them by YaRN, else 0."""
+    scaling = fields.section("rope_scaling") or fields.section("rope_parameters")
+    if scaling is None or scaling.values.get("type", scaling.values.get("rope_type")) != "yarn":
+        return 0
+    original = scaling.count("original_max_position_embeddings", default=stated or 1)
+    return int(original * scaling.number("factor", 1.0))
 
 
 def rope_table_values(fields: ConfigFields, rotary_dim: int) -> int:
@@ -70,14 +88,8 @@ def rope_table_values(fields: ConfigFields, rotary_dim: int) -> int:
 
     YaRN tables cover ``factor`` times the original positions (vLLM ``rotary_embedding``).
     """
-    positions = context_length(fields)
-    scaling = fields.section("rope_scaling") or fields.section("rope_parameters")
-    if (
-        scaling is not None
-        and scaling.values.get("type", scaling.values.get("rope_type")) == "yarn"
-    ):
-        original = scaling.count("original_max_position_embeddings", default=positions or 1)
-        positions = int(original * scaling.number("factor", 1.0))
+    stated = _positions(fields)
+    positions = _yarn_positions(fields, stated) or stated
     share = fields.number("partial_rotary_factor", 1.0)
     return int(positions * rotary_dim * share)
 

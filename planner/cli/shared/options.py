@@ -48,8 +48,8 @@ seed_option = click.option(
 side_limit_option = click.option(
     "--side-limit",
     type=FiniteRange(min=0),
-    help="Seconds for everything that is asked beside the plan, together: alternatives, why no fleet "
-    "exists, what a report or a frontier solves again.  [default: twice --time-limit]",
+    help="Seconds for everything solved besides the plan, in total: alternatives, why no fleet exists, what "
+    "a report or a frontier solves again.  [default: twice --time-limit]",
 )
 
 

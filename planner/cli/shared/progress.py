@@ -1,4 +1,4 @@
-"""What is being done, on stderr while it is: live on a terminal, else a line every ten seconds."""
+"""What is being done, on stderr while it is: live on a terminal, else in lines of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from planner.cli.shared.notes import is_quiet, note, shows_progress
 
 SECONDS_SHOWN, FINE_SECONDS = 100, 15
-EVERY_S = 10.0  # a line where stderr is no terminal
+EVERY_S = 10.0  # between two lines where stderr is no terminal
+SAME_S = 60.0  # between two lines that say the same
 STOPPED = 130  # exit code after Ctrl-C
 
 
@@ -20,7 +21,7 @@ def progress(first: str = "reading catalogs") -> Iterator[Callable[[str], None]]
     """A function that shows what is being done; ``first`` until it is called.
 
     On a terminal it stands there with the time that has passed, and goes when the block ends. Elsewhere it
-    is a line every ten seconds, so that what is quick says nothing.
+    is a line every ten seconds, so that what is quick says nothing, and one a minute while nothing changes.
     """
     if is_quiet():
         yield lambda _message: None
@@ -56,12 +57,14 @@ def _live(first: str) -> Iterator[Callable[[str], None]]:
 
 @dataclass
 class ProgressLines:
-    """Progress in lines of their own, ``every_s`` apart [s]."""
+    """Progress in lines of their own, ``every_s`` apart [s], ``same_s`` [s] where nothing has changed."""
 
     message: str
     every_s: float = EVERY_S
+    same_s: float = SAME_S
     started: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
+    last: str = ""
 
     def show(self, message: str) -> None:
         """What is being done from here on."""
@@ -70,9 +73,9 @@ class ProgressLines:
     def say(self) -> None:
         """A line where the last one is long enough ago."""
         now = time.monotonic()
-        if now - self.said >= self.every_s:
-            self.said = now
-            note(f"after {rest_text(now - self.started)}: {self.message}")
+        if now - self.said >= (self.same_s if self.message == self.last else self.every_s):
+            self.said, self.last = now, self.message
+            note(f"after {elapsed_text(now - self.started)}: {self.message}")
 
 
 def _tick(lines: ProgressLines, stop: threading.Event) -> None:
@@ -103,3 +106,9 @@ def rest_text(seconds: float) -> str:
     if seconds >= SECONDS_SHOWN:
         return f"{seconds / 60:.0f} min"
     return f"{seconds:.0f} s" if seconds < FINE_SECONDS else f"{round(seconds, -1):.0f} s"
+
+
+def elapsed_text(seconds: float) -> str:
+    """A time that has passed [s], so that later ones read differently: ``40 s``, ``2 min 10 s``."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < SECONDS_SHOWN else f"{whole // 60} min {whole % 60} s"

@@ -11,7 +11,9 @@ from planner.cli.shared.output_options import listing_options
 from planner.reporting.output import Output
 
 
-@click.command(name="prices", short_help="how old prices are; --refresh writes a new price file")
+@click.command(
+    name="prices", short_help="List how old prices are, or write a price file with --refresh."
+)
 @click.option("--refresh", is_flag=True, help="Write a price file of what gpuhunt lists now.")
 @click.option(
     "--from",

@@ -21,11 +21,11 @@ _options = stacked(document_options(), catalogs_option)
 @click.command(name="rule-of-thumb", short_help="the simple formula and the exact answer")
 @click.option("--params", type=_NUMBER, help="Parameters, such as 7e9.")
 @click.option(
-    "--bytes", "size", type=_NUMBER, default=2.0, show_default=True, help="Bytes a value."
+    "--bytes", "size", type=_NUMBER, default=2.0, show_default=True, help="Bytes per value."
 )
 @click.option("--layers", type=POSITIVE, help="Layers.")
 @click.option("--hidden", type=POSITIVE, help="Hidden size.")
-@click.option("--seq", type=POSITIVE, default=2048, show_default=True, help="Tokens a sequence.")
+@click.option("--seq", type=POSITIVE, default=2048, show_default=True, help="Tokens per sequence.")
 @click.option("--batch", type=POSITIVE, default=1, show_default=True, help="Sequences.")
 @click.option(
     "--model", type=PIPED_MODEL, help="A model whose exact size is printed for comparison."
@@ -90,9 +90,9 @@ def rule_of_thumb(
 )
 @click.option("--optimizer", default="adam", show_default=True, help="adam, adamw8bit or sgd.")
 @click.option("--zero", type=click.IntRange(0, 3), default=0, show_default=True, help="ZeRO stage.")
-@click.option("--seq", type=POSITIVE, default=2048, show_default=True, help="Tokens a sequence.")
+@click.option("--seq", type=POSITIVE, default=2048, show_default=True, help="Tokens per sequence.")
 @click.option(
-    "--batch", type=POSITIVE, default=1, show_default=True, help="Sequences a microbatch."
+    "--batch", type=POSITIVE, default=1, show_default=True, help="Sequences per microbatch."
 )
 @click.option(
     "--recompute",

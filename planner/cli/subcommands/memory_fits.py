@@ -29,7 +29,7 @@ _options = stacked(document_options("fits"), catalogs_option)
 @click.option("--kv-cache", default="bf16", show_default=True, help="KV cache format.")
 @click.option("--engine", default="vllm", show_default=True, help="vllm, sglang or tensorrt-llm.")
 @click.option(
-    "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens a sequence."
+    "--context", type=POSITIVE, default=4096, show_default=True, help="Tokens per sequence."
 )
 @click.option("--concurrency", type=POSITIVE, default=8, show_default=True, help="Sequences.")
 @_options

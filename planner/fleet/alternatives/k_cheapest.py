@@ -9,7 +9,6 @@ hitting-set tree).
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
 import itertools
 from collections.abc import Callable
@@ -91,5 +90,4 @@ def _structure(problem: Problem, solution: Solution) -> frozenset[str]:
 
 
 def _leaving_out(problem: Problem, without: frozenset[str]) -> Problem:
-    kinds = tuple(k for k in problem.kinds if k.gpu not in without)
-    return dataclasses.replace(problem, kinds=kinds)
+    return problem.of_kinds(k for k in problem.kinds if k.gpu not in without)

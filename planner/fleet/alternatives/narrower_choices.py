@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import partial
 
 from planner.fleet.program.problem import Problem, ReplicaKind, Resilience, Solution
+from planner.fleet.program.too_dear import least_prices
 
 Solve = Callable[[Problem], Solution]
 
@@ -49,7 +50,7 @@ def rival(
     kinds = tuple(k for k in problem.kinds if keep(k))
     if not kinds:
         return None
-    smaller = dataclasses.replace(problem, kinds=kinds)
+    smaller = problem.of_kinds(kinds)
     solution = solve(smaller)
     return Rival(name, smaller, solution) if solution.has_fleet else None
 
@@ -80,9 +81,8 @@ def rival_gpus(
     None where that is not to be looked for.
     """
     left_out = set(without)
-    types = sorted(
-        {k.gpu for k in problem.kinds} - left_out, key=lambda g: _fluid_bound(problem, g)
-    )
+    bounds = _fluid_bounds(problem)
+    types = sorted(bounds.keys() - left_out, key=lambda g: (bounds[g], g))
     found = (asked(g, partial(_alone, problem, g)) for g in types[: count + 2])
     ranked = sorted(
         (r for r in found if r is not None),
@@ -99,20 +99,19 @@ def _only(gpu: str) -> Callable[[ReplicaKind], bool]:
     return lambda kind: kind.gpu == gpu
 
 
-def _fluid_bound(problem: Problem, gpu: str) -> tuple[float, str]:
-    """Cost [USD/h] if replicas and nodes could be split at will; infinite where a demand is left."""
-    price = min(
-        (o.usd_per_hour / o.gpus_per_node for o in problem.offers if o.gpu == gpu), default=math.inf
-    )
-    cost = 0.0
-    for demand in problem.demands:
-        best = min(
-            (
-                k.gpus / k.capacity_qps[demand.key]
-                for k in problem.kinds
-                if k.gpu == gpu and k.capacity_qps.get(demand.key, 0) > 0
-            ),
-            default=math.inf,
+def _fluid_bounds(problem: Problem) -> dict[str, float]:
+    """Cost by GPU type [USD/h] if replicas and nodes could be split; infinite where a demand is left."""
+    prices = least_prices(problem)
+    best: dict[tuple[str, str], float] = {}
+    for k in problem.kinds:
+        for demand, qps in k.capacity_qps.items():
+            if qps > 0:
+                each = best.get((k.gpu, demand), math.inf)
+                best[k.gpu, demand] = min(each, k.gpus / qps)
+    return {
+        gpu: sum(
+            max(d.rates_qps) * best.get((gpu, d.key), math.inf) * prices.get(gpu, math.inf)
+            for d in problem.demands
         )
-        cost += max(demand.rates_qps) * best * price
-    return (cost, gpu)
+        for gpu in {k.gpu for k in problem.kinds}
+    }

@@ -40,7 +40,7 @@ def ruled_out(
         yield RejectionReason.TOO_LONG, detail, longest / model.max_context_tokens
     pinned = deployment.settings.max_model_len_tokens
     if pinned is not None and longest > pinned:
-        detail = f"{longest} tokens, search.settings.max_model_len_tokens allows {pinned}"
+        detail = f"{longest:,} tokens, search.settings.max_model_len_tokens allows {pinned:,}"
         yield RejectionReason.TOO_LONG, detail, longest / pinned
     if not context.service.allow_lower_precision:
         yield from (

@@ -42,13 +42,14 @@ def explain(
     requirements: Sequence[Requirement[Question]],
     solve: Callable[[Question], FeasibilityOutcome],
     nearest_misses: Iterable[str] = (),
+    advice: Iterable[str] = (),
     is_over: Callable[[], bool] = lambda: False,
 ) -> Explanation:
     """Explain an infeasible ``question`` in the words of its ``requirements``.
 
-    ``nearest_misses``: why single deployments were rejected, printed when no requirement helps;
-    ``is_over``: whether the time for it has ended: then the smallest conflict that is proved is it.
-    Raises ValueError when the question is not proved infeasible.
+    ``nearest_misses``: why single deployments were rejected, and ``advice``: sentences on what to change,
+    both printed when no requirement helps; ``is_over``: whether the time for it has ended, so that the
+    smallest conflict proved by then is it. Raises ValueError when the question is not proved infeasible.
     """
     oracle = Oracle(question, requirements, solve)
     everything = frozenset(range(len(requirements)))
@@ -64,7 +65,8 @@ def explain(
     )
     if not conflict:
         reasons = "; ".join(nearest_misses) or "no deployment and no offer can serve it"
-        return Explanation(f"No limit or target is at fault: {reasons}.", (), ())
+        summary = f"No limit or target that could be relaxed is the cause: {reasons}."
+        return Explanation(" ".join((summary, *advice)), (), ())
     members = [requirements[i] for i in sorted(conflict)]
     stated = tuple(f"{m.name}: {m.write(m.current)}" for m in members)
     if len(members) == 1:

@@ -52,9 +52,12 @@ class Services:
         return cls(demands, service_of, kinds_of, users, one_kind, problem.resilience.replicas)
 
     def needed(self, service: str, kind: ReplicaKind, t: int) -> int | None:
-        """N[d,t]: replicas of ``kind`` that carry the service in period ``t``; None = it cannot."""
+        """N[d,t]: replicas of ``kind`` that carry the service in period ``t``; None = it cannot.
+
+        The seldomest request needs one.
+        """
         load = load_on(self.demands[service], kind, t)
-        return None if load is None else math.ceil(load - ROUNDING)
+        return None if load is None else max(math.ceil(load - ROUNDING), math.ceil(min(load, 1.0)))
 
     def running(self, service: str, kind: ReplicaKind, t: int) -> int | None:
         """Replicas that still are ``needed`` ones after any loss of single replicas."""

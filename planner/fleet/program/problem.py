@@ -7,7 +7,7 @@ demand. That keeps the program testable by brute force and re-checkable without 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -22,7 +22,8 @@ class Demand:
     ``whole``: the bucket goes to one GPU type entirely; ``weight``: value of serving one request
     when stock is short (every request of a higher weight comes first). ``windows``: periods within
     each of which the work may be moved: ``rates_qps`` is then its even spread over them; ``deferrable``: what
-    a failure stops is done later, so that no failure need be survived.
+    a failure stops is done later, so that no failure need be survived. Raises InputError for a rate that is
+    negative or not finite.
     """
 
     key: str
@@ -33,6 +34,11 @@ class Demand:
     weight: float = 1.0
     windows: tuple[tuple[int, ...], ...] = ()
     deferrable: bool = False
+
+    def __post_init__(self) -> None:
+        if any(not _at_least_zero(rate) for rate in self.rates_qps):
+            message = "rates must be finite and not negative"
+            raise InputError(message, where=self.key, found=self.rates_qps)
 
     @property
     def most_share(self) -> float:
@@ -67,6 +73,8 @@ class ReplicaKind:
     replicas share it. ``tpot_s`` breaks ties. ``beside``: the other pool, where it is on another GPU
     type: a replica is then a unit of both, in one place, and is lost with either. ``network_gb_s``: the
     share of a GPU in what joins nodes that its capacity counts on; on nodes with less it lies whole on one.
+    Raises InputError without GPUs, for a capacity that is negative or not finite, and for a share of several
+    GPUs.
     """
 
     key: str
@@ -79,6 +87,15 @@ class ReplicaKind:
     gpu_share: float = 1.0
     beside: PoolBeside | None = None
     network_gb_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.gpus < 1 or any(not _at_least_zero(c) for c in self.capacity_qps.values()):
+            message = "a replica needs GPUs and finite capacities"
+            raise InputError(message, where=self.key, found=self.gpus)
+        if not 0 < self.gpu_share <= 1 or (self.gpu_share < 1 and self.gpus != 1):
+            message = "only a replica on one GPU can take a share of it"
+            found = f"{self.gpu_share} of {self.gpus} GPUs"
+            raise InputError(message, where=self.key, found=found)
 
     @property
     def all_gpus(self) -> float:
@@ -149,6 +166,7 @@ class NodeOffer:
     any are billed, no fewer than these; ``vendor``: whom ``max_vendors`` counts, "" = nobody. ``place``:
     provider and region, within which the GPU groups of one replica lie. ``network_gb_s``: a GPU's
     share of what joins its nodes, 0 where they do not reach each other and a replica lies whole on one.
+    Raises InputError without GPUs and for a price that is negative or not finite.
     """
 
     key: str
@@ -169,6 +187,12 @@ class NodeOffer:
     vendor: str = ""
     place: str = ""
     network_gb_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not _at_least_zero(self.usd_per_hour) or self.gpus_per_node < 1:
+            message = "an offer needs a price of at least 0 and at least one GPU"
+            found = f"{self.usd_per_hour} USD/h for {self.gpus_per_node} GPUs"
+            raise InputError(message, where=self.key, found=found)
 
     @property
     def is_free(self) -> bool:
@@ -237,7 +261,8 @@ class Problem:
     existing nodes run beside what replaces them in the first period [h]. ``one_place``: GPU types whose
     nodes are distinguished by place, so that replicas wider than a node lie in one (``one_place``).
 
-    Raises InputError when a number makes no sense (a negative price, a rate that is not finite).
+    Raises InputError for two things of one key, for periods without length and for demands that do not
+    have a rate in each.
     """
 
     demands: tuple[Demand, ...]
@@ -252,15 +277,9 @@ class Problem:
     one_place: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        for name, things in (
-            ("demand", self.demands),
-            ("kind", self.kinds),
-            ("offer", self.offers),
-        ):
-            keys = [t.key for t in things]
-            if len(set(keys)) != len(keys):
-                double = next(k for k in keys if keys.count(k) > 1)
-                raise InputError(f"two {name}s share a key", found=double)
+        _check_keys("demand", self.demands)
+        _check_keys("kind", self.kinds)
+        _check_keys("offer", self.offers)
         if not self.period_hours or any(not _positive(h) for h in self.period_hours):
             raise InputError("periods must last more than 0 hours", found=self.period_hours)
         for demand in self.demands:
@@ -270,30 +289,6 @@ class Problem:
                     where=demand.key,
                     found=f"{len(demand.rates_qps)} rates",
                     allowed=f"{len(self.period_hours)} rates",
-                )
-            if any(not _at_least_zero(r) for r in demand.rates_qps):
-                raise InputError(
-                    "rates must be finite and not negative",
-                    where=demand.key,
-                    found=demand.rates_qps,
-                )
-        for kind in self.kinds:
-            if kind.gpus < 1 or any(not _at_least_zero(c) for c in kind.capacity_qps.values()):
-                raise InputError(
-                    "a replica needs GPUs and finite capacities", where=kind.key, found=kind.gpus
-                )
-            if not 0 < kind.gpu_share <= 1 or (kind.gpu_share < 1 and kind.gpus != 1):
-                raise InputError(
-                    "only a replica on one GPU can take a share of it",
-                    where=kind.key,
-                    found=f"{kind.gpu_share} of {kind.gpus} GPUs",
-                )
-        for offer in self.offers:
-            if not _at_least_zero(offer.usd_per_hour) or offer.gpus_per_node < 1:
-                raise InputError(
-                    "an offer needs a price of at least 0 and at least one GPU",
-                    where=offer.key,
-                    found=f"{offer.usd_per_hour} USD/h for {offer.gpus_per_node} GPUs",
                 )
 
     @property
@@ -306,6 +301,20 @@ class Problem:
     def periods(self) -> range:
         """Indexes of the periods."""
         return range(len(self.period_hours))
+
+    def of_kinds(self, kinds: Iterable[ReplicaKind]) -> Problem:
+        """The same with these kinds alone: offers of other GPU types are left out, but for existing nodes."""
+        kept = tuple(kinds)
+        used = {gpu for kind in kept for gpu in kind.types}
+        offers = tuple(o for o in self.offers if o.gpu in used or o.existing)
+        return replace(self, kinds=kept, offers=offers)
+
+
+def _check_keys(name: str, things: Sequence[Demand | ReplicaKind | NodeOffer]) -> None:
+    keys = [thing.key for thing in things]
+    if len(set(keys)) != len(keys):
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise InputError(f"two {name}s share a key", found=double)
 
 
 def _positive(number: float) -> bool:

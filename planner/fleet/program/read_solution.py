@@ -14,9 +14,11 @@ from planner.fleet.program.variables import Columns
 def read_solution(columns: Columns, values: list[float], text: Solution) -> Solution:
     """``text`` with the fleet that ``values`` describe; zero counts are left out."""
     problem = columns.problem
+    unused = _not_picked(columns, values)
     replicas = {
         (k.key, t): count
         for k in problem.kinds
+        if k.key not in unused
         for t in problem.periods
         if (count := round(value(columns.running(k, t), values)))
     }
@@ -37,7 +39,7 @@ def read_solution(columns: Columns, values: list[float], text: Solution) -> Solu
         for s in problem.demands
         for t in problem.periods
         for key, rate in _routed(columns, values, s, t, replicas, unserved.get((s.key, t), 0.0))
-        if rate > 1e-12
+        if rate > 1e-12 * s.rates_qps[t]
     }
     found = replace(
         text,
@@ -49,6 +51,18 @@ def read_solution(columns: Columns, values: list[float], text: Solution) -> Solu
         overlap_node_hours=overlap_node_hours(columns, values),
     )
     return with_none_idle(problem, found)
+
+
+def _not_picked(columns: Columns, values: list[float]) -> frozenset[str]:
+    """Kinds that their service did not pick, where it picks one for itself.
+
+    A search that is stopped early may leave replicas of them on nodes that are paid anyway.
+    """
+    return frozenset(
+        key
+        for (service, key), chosen in columns.choices.items()
+        if service in columns.services.one_kind and values[chosen] < 0.5
+    )
 
 
 def _routed(

@@ -100,17 +100,7 @@ def declare(problem: Problem) -> Columns:
     services = Services.of(problem)
     sites = _sites(problem, services)
     pools = {k.key: pool for k in problem.kinds if (pool := k.other_pool()) is not None}
-    hosts: dict[str, list[Site]] = {}
-    for kind in problem.kinds:
-        tenant = _tenant(services, kind)
-        able = _able(sites, kind, tenant)
-        if kind.key in pools:
-            others = _able(sites, pools[kind.key], tenant)
-            able = [e for e in able if kind.spans_over(e.network_gb_s)]
-            others = [o for o in others if pools[kind.key].spans_over(o.network_gb_s)]
-            able = [e for e in able if any(_together(e, o) for o in others)]
-            hosts[pools[kind.key].key] = [o for o in others if any(_together(e, o) for e in able)]
-        hosts[kind.key] = able
+    hosts = _hosts(problem, services, sites, pools)
     tenants: dict[Site, list[ReplicaKind]] = {e: [] for e in sites}
     for kind in (*problem.kinds, *pools.values()):
         for e in hosts[kind.key]:
@@ -131,6 +121,27 @@ def declare(problem: Problem) -> Columns:
         if kind.key in pools:
             _other_pool(columns, kind, pools[kind.key])
     return columns
+
+
+def _hosts(
+    problem: Problem,
+    services: Services,
+    sites: dict[Site, list[NodeOffer]],
+    pools: Mapping[str, ReplicaKind],
+) -> dict[str, list[Site]]:
+    """Sites that can hold each kind, and the other pool of a kind that has one, beside which it must lie."""
+    hosts: dict[str, list[Site]] = {}
+    for kind in problem.kinds:
+        tenant = _tenant(services, kind)
+        able = _able(sites, kind, tenant)
+        pool = pools.get(kind.key)
+        if pool is not None:
+            others = [o for o in _able(sites, pool, tenant) if pool.spans_over(o.network_gb_s)]
+            able = [e for e in able if kind.spans_over(e.network_gb_s)]
+            able = [e for e in able if any(_together(e, o) for o in others)]
+            hosts[pool.key] = [o for o in others if any(_together(e, o) for e in able)]
+        hosts[kind.key] = able
+    return hosts
 
 
 def _able(sites: dict[Site, list[NodeOffer]], kind: ReplicaKind, tenant: str) -> list[Site]:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from planner.performance.kernels.grids import Floats, LogGrid
+from planner.performance.kernels.prompts import PromptSeconds
 from planner.performance.roofline import Loads
 from planner.performance.steps import StepBatch
 
-Floats = NDArray[np.float64]
 COMPONENTS = (
     "quantised",
     "plain",
@@ -34,8 +34,6 @@ OCTAVES = 17
 TOKENS: Floats = 2.0 ** (np.arange(PER_OCTAVE * OCTAVES + 1) / PER_OCTAVE)
 SEQUENCES: Floats = 2.0 ** np.arange(11.0)
 CONTEXTS: Floats = np.array([16, 128, 512, *(2.0 ** np.arange(10, 18))])
-PROMPTS: Floats = np.array([16, *(2.0 ** np.arange(6, 15))])
-PROMPT_SEQUENCES: Floats = np.array([1.0, 4.0, 16.0])
 HIDING, EXPOSED = 0.9, 0.1
 
 
@@ -44,12 +42,12 @@ class Components:
     """Seconds of one pipeline stage's step on one GPU.
 
     local: curves over the tokens of a rank, one row per entry of COMPONENTS. shared: likewise over the
-    tokens of all attention-DP ranks. head: over sampled tokens. decode, prompt: seconds over
-    sequences x context and prompts x length. exchange: over all tokens, of dispatch and combine across
-    nodes, which engines hide behind the kernels of another half of the batch. All rise with their
-    arguments. least: the same at peak bandwidth and arithmetic, None where it is that already. norms,
-    recurrent: layers that normalise queries and keys apart, and layers with a recurrent state. timed:
-    whether every recurrence was measured.
+    tokens of all attention-DP ranks. head: over sampled tokens. decode: over sequences x context. prompt:
+    of attention and recurrences. exchange: over all tokens, of dispatch and combine across nodes, which
+    engines hide behind the kernels of another half of the batch. All rise with their arguments. least:
+    the same at peak bandwidth and arithmetic, None where it is that already. norms, recurrent: layers that
+    normalise queries and keys apart, and layers with a recurrent state. timed: whether every recurrence
+    was measured.
     """
 
     loads: Loads
@@ -57,7 +55,7 @@ class Components:
     shared: Floats
     head: Floats
     decode: Floats
-    prompt: Floats
+    prompt: PromptSeconds
     exchange: Floats
     norms: float
     recurrent: float
@@ -72,7 +70,7 @@ class Components:
             shared=self.shared * by[:, None],
             head=self.head * by[1],
             decode=self.decode * by[3],
-            prompt=self.prompt * by[4],
+            prompt=self.prompt.times(float(by[4])),
             exchange=self.exchange * by[6],
             norms=self.norms,
             recurrent=self.recurrent,
@@ -86,7 +84,7 @@ class Components:
             shared=np.maximum(found.shared, self.least.shared),
             head=np.maximum(found.head, self.least.head),
             decode=np.maximum(found.decode, self.least.decode),
-            prompt=np.maximum(found.prompt, self.least.prompt),
+            prompt=found.prompt.at_least(self.least.prompt),
             exchange=found.exchange,
             norms=self.norms,
             recurrent=self.recurrent,
@@ -94,9 +92,9 @@ class Components:
         )
 
     @cached_property
-    def _logs(self) -> tuple[Floats, Floats]:
-        """Logarithms of ``decode`` and ``prompt``."""
-        return np.log(self.decode), np.log(self.prompt)
+    def _logs(self) -> Floats:
+        """Logarithms of ``decode``."""
+        return np.log(self.decode)
 
     @cached_property
     def _adds(self) -> tuple[bool, bool]:
@@ -123,7 +121,7 @@ class Components:
         found[1] += along(TOKENS, self.head, np.asarray(batch.sampled_tokens) / ranks)[0]
         context = np.asarray(batch.decode_context_tokens, dtype=float) / ranks
         mean = context / np.maximum(sequences, 1e-9)
-        decode = DECODE_GRID.at(self._logs[0], sequences, mean)
+        decode = DECODE_GRID.at(self._logs, sequences, mean)
         found[3] += np.where(sequences > 0, decode, 0.0)
         found[4] += self._prompts(batch, prompt_tokens, float(ranks))
         if self._adds[1]:
@@ -132,13 +130,11 @@ class Components:
         return found
 
     def _prompts(self, batch: StepBatch, prompt_tokens: Floats, ranks: float) -> Floats:
-        """A chunk that attends to earlier tokens costs what a prompt with as many pairs does."""
         tokens = np.asarray(batch.prefill_tokens, dtype=float)
         prompts = np.maximum(np.asarray(batch.prefill_sequences, dtype=float) / ranks, 1.0)
         prompts = np.minimum(prompts, np.maximum(prompt_tokens, 1.0))
         pairs = np.asarray(batch.prefill_context_tokens, dtype=float) / ranks
-        length = np.sqrt(2.0 * pairs / prompts)
-        seconds = PROMPT_GRID.at(self._logs[1], prompts, length)
+        seconds = self.prompt.seconds(prompts, prompt_tokens, pairs)
         found: Floats = np.where(tokens > 0, seconds, 0.0)
         return found
 
@@ -157,38 +153,4 @@ def along(ladder: Floats, curves: Floats, at: Floats) -> Floats:
     return beyond
 
 
-class LogGrid:
-    """Two increasing ladders; between their values bilinear in all logarithms, extrapolated beyond."""
-
-    def __init__(self, rows: Floats, columns: Floats) -> None:
-        self._rows, self._columns = _LogLadder(rows), _LogLadder(columns)
-        self._width = len(columns)
-
-    def at(self, logs: Floats, row: Floats, column: Floats) -> Floats:
-        """Values at (row, column). logs: logarithms of those on the grid, by row and column."""
-        i, a = self._rows.cell(row)
-        j, b = self._columns.cell(column)
-        rest = 1 - b
-        at, across = i * self._width + j, logs.ravel()
-        low = across[at] * rest + across[at + 1] * b
-        at += self._width
-        high = across[at] * rest + across[at + 1] * b
-        found: Floats = np.exp(low * (1 - a) + high * a)
-        return found
-
-
-class _LogLadder:
-    def __init__(self, values: Floats) -> None:
-        self._least, self._logs = values[0], np.log(values)
-        self._gaps = np.diff(self._logs)
-
-    def cell(self, values: Floats) -> tuple[NDArray[np.int64], Floats]:
-        """The interval that each value lies in, and how far into it its logarithm is."""
-        at = np.log(np.maximum(values, self._least))
-        above = self._logs.searchsorted(at, side="right") - 1
-        i = np.minimum(np.maximum(above, 0), len(self._gaps) - 1)
-        return i, (at - self._logs[i]) / self._gaps[i]
-
-
 DECODE_GRID = LogGrid(SEQUENCES, CONTEXTS)
-PROMPT_GRID = LogGrid(PROMPT_SEQUENCES, PROMPTS)

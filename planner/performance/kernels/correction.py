@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner.catalog.tables import read_yaml, validate_document
 from planner.performance.calibration_files import FactorProvenance, ResidualTable, ShiftRow
-from planner.performance.kernels.components import COMPONENTS, Components, Floats
+from planner.performance.kernels.components import COMPONENTS, Components
+from planner.performance.kernels.grids import Floats
 from planner.performance.steps import StepBatch
 from planner.performance.traits import Traits
 

@@ -8,7 +8,8 @@ from planner.catalog.model import MoeMlp
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision
 from planner.performance.collectives import NODE_GPUS
-from planner.performance.kernels.components import TOKENS, Floats
+from planner.performance.kernels.components import TOKENS
+from planner.performance.kernels.grids import Floats
 from planner.performance.loads import kernel_formats
 
 DIRECT_TOKENS, NETWORK_SHARE, EXCHANGE_LATENCY_S = 512.0, 0.9, 30e-6

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.performance.kernels.components import (
-    TOKENS,
-    Floats,
-)
+from planner.performance.kernels.components import TOKENS
+from planner.performance.kernels.grids import Floats
 
 NS = 1e-9
 

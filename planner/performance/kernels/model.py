@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from planner.deployment import Deployment
-from planner.performance.kernels.components import COMPONENTS, Components, Floats
+from planner.performance.kernels.components import COMPONENTS, Components
 from planner.performance.kernels.correction import HOST_TERMS, Corrections, host_features
+from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.quick import QuickSteps
 from planner.performance.kernels.relatives import borrowed
 from planner.performance.kernels.summing import components

@@ -11,8 +11,9 @@ from planner.catalog.model import MoeMlp, layer_counts
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
 from planner.performance.kernels import lookup
-from planner.performance.kernels.components import COMPONENTS, TOKENS, Floats
+from planner.performance.kernels.components import COMPONENTS, TOKENS
 from planner.performance.kernels.exchange import across_nodes, inside_domain
+from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.ladders import on_log, on_tokens, rising
 from planner.performance.kernels.shapes import Product, head, kernel_names, products
 from planner.performance.kernels.table import KernelTable

@@ -16,12 +16,17 @@ from planner.performance.kernels.components import (
     EXPOSED,
     HIDING,
     PER_OCTAVE,
-    PROMPT_SEQUENCES,
-    PROMPTS,
     SEQUENCES,
     TOKENS,
     Components,
-    Floats,
+)
+from planner.performance.kernels.grids import Floats
+from planner.performance.kernels.prompts import (
+    CHUNKS,
+    EARLIER,
+    PROMPT_SEQUENCES,
+    PROMPTS,
+    PromptSeconds,
 )
 
 
@@ -39,7 +44,7 @@ class QuickSteps:
         self._exchanges = bool(kernels.exchange.any())
         self._head: list[float] = kernels.head[0].tolist()
         self._decode = _Grid(SEQUENCES, CONTEXTS, kernels.decode)
-        self._prompt = _Grid(PROMPT_SEQUENCES, PROMPTS, kernels.prompt)
+        self._prompt = _QuickPrompts(kernels.prompt)
         step, each, layer, expert, norm, recurrent, more, launch, token = (float(h) for h in host)
         layers = float(w.layers)
         self._always = (
@@ -75,7 +80,7 @@ class QuickSteps:
         if prefill > 0:
             host += min(tokens, 1.0) * self._prompted + self._token * tokens
             count = min(max(prompts / ranks, 1.0), max(tokens, 1.0))
-            device += self._prompt.at(count, math.sqrt(2.0 * pairs / ranks / count))
+            device += self._prompt.seconds(count, tokens, pairs / ranks)
         if self._exchanges:
             sent = _along(self._exchange, everyone)
             device += max(sent - HIDING * device, EXPOSED * sent)
@@ -95,6 +100,29 @@ def _along(curve: list[float], at: float) -> float:
 
 
 TOP = float(TOKENS[-1])
+
+
+class _QuickPrompts:
+    """Seconds of the prompts of single steps; see ``PromptSeconds``."""
+
+    def __init__(self, prompts: PromptSeconds) -> None:
+        self._by_pairs = _Grid(PROMPT_SEQUENCES, PROMPTS, prompts.by_pairs)
+        self._by_tokens = _Grid(PROMPT_SEQUENCES, PROMPTS, prompts.by_tokens)
+        self._earlier = _Grid(CHUNKS, EARLIER, prompts.earlier)
+        self._goes_by_tokens = prompts.goes_by_tokens
+        self._least = float(EARLIER[0])
+
+    def seconds(self, prompts: float, tokens: float, pairs: float) -> float:
+        found = self._by_pairs.at(prompts, math.sqrt(2.0 * pairs / prompts))
+        if not self._goes_by_tokens:
+            return found
+        new = max(tokens / prompts, 1.0)
+        found += self._by_tokens.at(prompts, new)
+        before = pairs / prompts / new - (new + 1.0) / 2.0
+        if before > 0.0:
+            share = min(before / self._least, 1.0)
+            found += prompts * share * self._earlier.at(new, before)
+        return found
 
 
 class _Grid:

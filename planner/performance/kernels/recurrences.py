@@ -11,13 +11,12 @@ from planner.deployment import Deployment
 from planner.performance.kernels import lookup
 from planner.performance.kernels.components import (
     CONTEXTS,
-    PROMPT_SEQUENCES,
-    PROMPTS,
     SEQUENCES,
-    Floats,
 )
+from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.ladders import NS, on_log
 from planner.performance.kernels.product_sums import UnknownKernel
+from planner.performance.kernels.prompts import PROMPT_SEQUENCES, PROMPTS
 from planner.performance.kernels.table import KernelTable, Operation
 
 RECURRENT_SHARE, RECURRENT_LAUNCH_S, RECURRENT_PASSES = 0.7, 8e-6, 40.0

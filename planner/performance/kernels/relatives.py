@@ -12,7 +12,8 @@ from planner.catalog.gpu import GpuSpec
 from planner.catalog.store import Catalog
 from planner.deployment import Deployment
 from planner.performance.arithmetic import sixteen_bit
-from planner.performance.kernels.components import Components, Floats
+from planner.performance.kernels.components import Components
+from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.summing import KernelSum, components
 from planner.performance.kernels.table import FOLDER, kernel_table
 from planner.performance.loads import link_of
@@ -49,7 +50,7 @@ def borrowed(deployment: Deployment, root: Path) -> Components | None:
         shared=shared,
         head=known.head * _ratio(own.least.head, known.least.head),
         decode=known.decode * bandwidth,
-        prompt=known.prompt * peak,
+        prompt=known.prompt.times(peak),
     )
 
 

@@ -71,10 +71,9 @@ def head(deployment: Deployment) -> Product | None:
     if deployment.model.head != "lm":
         return None
     model, cut = deployment.model, Cut.of(deployment)
-    klass = "embedding" if model.tied_embeddings else "head"
-    tensor = next(t for t in model.outer if t.klass == klass)
+    tensor = model.head_tensors[0]
     rows = round(local_values(tensor, cut) / tensor.cols)
-    return Product(rows, tensor.cols, stored_format(tensor, deployment.weights), klass)
+    return Product(rows, tensor.cols, stored_format(tensor, deployment.weights), tensor.klass)
 
 
 def kernel_names(

@@ -19,15 +19,9 @@ from planner.catalog.model import (
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
-from planner.performance.kernels import lookup
-from planner.performance.kernels.components import (
-    CONTEXTS,
-    PROMPT_SEQUENCES,
-    PROMPTS,
-    SEQUENCES,
-    Components,
-    Floats,
-)
+from planner.performance.kernels import earlier_tokens, lookup
+from planner.performance.kernels.components import CONTEXTS, SEQUENCES, Components
+from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.ladders import NS, on_log, rising
 from planner.performance.kernels.modules import module_key
 from planner.performance.kernels.product_sums import (
@@ -35,13 +29,19 @@ from planner.performance.kernels.product_sums import (
     UnknownKernel,
     product_sums,
 )
+from planner.performance.kernels.prompts import (
+    CHUNKS,
+    EARLIER,
+    PROMPT_SEQUENCES,
+    PROMPTS,
+    TINY_S,
+    PromptSeconds,
+)
 from planner.performance.kernels.recurrences import recurrence
 from planner.performance.kernels.shapes import Product, kernel_names, products
 from planner.performance.kernels.table import KernelTable, kernel_table
 from planner.performance.loads import kernel_formats, loads_of
 from planner.sizing.precision import stored_format
-
-TINY_S = 1e-12
 
 
 @lru_cache(maxsize=2048)
@@ -62,9 +62,11 @@ class KernelSum:
     def __init__(self, deployment: Deployment, table: KernelTable) -> None:
         self._d, self._table = deployment, table
         self._decode = np.zeros((len(SEQUENCES), len(CONTEXTS)))
-        self._prompt = np.zeros((len(PROMPT_SEQUENCES), len(PROMPTS)))
+        self._by_pairs = np.zeros((len(PROMPT_SEQUENCES), len(PROMPTS)))
+        self._by_tokens = np.zeros_like(self._by_pairs)
+        self._earlier = np.zeros((len(CHUNKS), len(EARLIER)))
         self._least_decode = np.zeros_like(self._decode)
-        self._least_prompt = np.zeros_like(self._prompt)
+        self._least_prompt = np.zeros_like(self._by_tokens)
         self._timed = True
         self._kv = "bfloat16" if deployment.kv_cache.bits >= 16 else "fp8"
         self._bandwidth = deployment.gpu.bandwidth_bytes_s
@@ -77,9 +79,18 @@ class KernelSum:
         except UnknownKernel:
             return None
         of_least = (found.least_local, found.least_shared, found.least_head)
-        least = self._gathered(*of_least, found.exchange, self._least_decode, self._least_prompt)
+        prompt = self._prompts(np.zeros_like(self._by_pairs), self._least_prompt)
+        least = self._gathered(*of_least, found.exchange, self._least_decode, prompt)
         whole = (found.local, found.shared, found.head)
-        return self._gathered(*whole, found.exchange, self._decode, self._prompt, least)
+        prompt = self._prompts(self._by_pairs, self._by_tokens)
+        return self._gathered(*whole, found.exchange, self._decode, prompt, least)
+
+    def _prompts(self, by_pairs: Floats, by_tokens: Floats) -> PromptSeconds:
+        return PromptSeconds(*map(self._of_stage, (by_pairs, by_tokens, self._earlier)))
+
+    def _of_stage(self, grid: Floats) -> Floats:
+        """A grid over all layers, made to rise along both ladders, for one pipeline stage."""
+        return rising(rising(grid / self._d.pipeline_parallel + TINY_S).T).T
 
     def _gathered(
         self,
@@ -88,7 +99,7 @@ class KernelSum:
         logits: Floats,
         exchange: Floats,
         decode: Floats,
-        prompt: Floats,
+        prompt: PromptSeconds,
         least: Components | None = None,
     ) -> Components:
         stages = float(self._d.pipeline_parallel)
@@ -97,8 +108,8 @@ class KernelSum:
             local=local,
             shared=shared,
             head=logits,
-            decode=rising(rising(decode / stages + TINY_S).T).T,
-            prompt=rising(rising(prompt / stages + TINY_S).T).T,
+            decode=self._of_stage(decode),
+            prompt=prompt,
             exchange=exchange,
             norms=_count(self._d.model, _normalises) / stages,
             recurrent=_count(self._d.model, _recurs) / stages,
@@ -139,9 +150,25 @@ class KernelSum:
         self._decode += count * np.maximum(seconds, floor)
         self._least_decode += count * floor
         least = self._module_arithmetic(dense_products)
-        self._prompt += count * np.maximum(NS * np.exp(prompt[1]), least)
+        whole = np.maximum(NS * np.exp(prompt[1]), least)
+        self._by_tokens += count * whole
         self._least_prompt += count * least
+        later = lookup.module(self._table, "later", self._kv, names[0], key, heads)
+        if later is not None:
+            self._earlier += count * NS * np.exp(later[1])
+        else:
+            self._earlier += count * earlier_tokens.of_pairs(self._latent_alone(mixer, whole[0]))
         return True
+
+    def _latent_alone(self, mixer: SoftmaxAttention | LatentAttention, whole: Floats) -> Floats:
+        """Seconds of a module's attention without its projections over PROMPTS; all where not measured."""
+        heads = max(1, mixer.heads // self._d.tensor_parallel)
+        found = lookup.by_heads(self._table, "prompt_mla", self._kv, heads)
+        dense = isinstance(mixer, LatentAttention) and mixer.indexer is None
+        if found is None or not dense:
+            return whole
+        alone: Floats = np.minimum(NS * np.exp(found[1][0]), whole)
+        return alone
 
     def _module_arithmetic(self, dense_products: Sequence[Product]) -> Floats:
         """Arithmetic of the module's projections at peak [s]."""
@@ -202,7 +229,7 @@ class KernelSum:
         elif isinstance(mixer, RecurrentMixer):
             found = recurrence(self._d, self._table, layer, mixer)
             self._decode += count * found.decode
-            self._prompt += count * found.prompt
+            self._by_tokens += count * found.prompt
             self._timed = self._timed and found.measured
         else:
             raise UnknownKernel
@@ -225,7 +252,11 @@ class KernelSum:
         floor = SEQUENCES[:, None] * length[None, :] * read
         self._decode += count * np.maximum(NS * decode, floor)
         self._least_decode += count * floor
-        self._prompt += count * NS * prompt
+        if mixer.window is None:
+            self._by_pairs += count * NS * prompt
+            return
+        self._by_tokens += count * NS * prompt
+        self._earlier += count * earlier_tokens.of_window(NS * prompt[0], mixer.window)
 
     def _attention_ns(self, name: str, shape: lookup.Heads) -> Floats | None:
         """Nanoseconds of an attention kernel over its grid, found once for each table."""
@@ -250,7 +281,7 @@ class KernelSum:
         seconds = NS * np.exp(decode[1]) + self._verified(heads) + both[:, None]
         self._decode += count * np.maximum(seconds, least)
         self._least_decode += count * least
-        self._prompt += count * NS * np.exp(prompt[1])
+        self._by_pairs += count * NS * np.exp(prompt[1])
 
 
 @lru_cache(maxsize=128)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from planner.findings.schema import Swing
+from planner.findings.schema import PLAN, Swing
 from planner.plan.money import Cash
 from planner.reporting import rounding
 from planner.reporting.charts import canvas, figures
@@ -50,6 +50,8 @@ def tornado(swings: Sequence[Swing], usd_per_month: float, of: str) -> Figure | 
         f"{s.input} {s.low} to {s.high}: {rounding.usd(low)} to {rounding.usd(high)}"
         for s, (low, high) in rows
     )
+    if of == PLAN:
+        description += "; the fleet is chosen again at each end"
 
     def paint(axes: Axes) -> None:
         for row, (swing, (low, high)) in enumerate(rows):

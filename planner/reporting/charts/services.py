@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from planner.findings.schema import Distribution, LatencyCurve
-from planner.plan.labels import busiest_qps
+from planner.plan.labels import busiest_qps, held_qps
 from planner.plan.schema import ServicePlan
 from planner.reporting import rounding
 from planner.reporting.charts import canvas, figures
@@ -22,7 +22,7 @@ _FULL = 0.98  # of its capacity: a replica that gets more runs at it
 
 def demand_and_capacity(services: Sequence[ServicePlan]) -> Figure:
     """Each service's demand against what its replicas hold, and hold with one of them failed."""
-    held = [sum(g.capacity_qps * g.replicas for g in s.replica_groups) for s in services]
+    held = [held_qps(s) for s in services]
     left = [
         whole - max(g.capacity_qps for g in s.replica_groups)
         for whole, s in zip(held, services, strict=True)

@@ -8,7 +8,7 @@ from planner.catalog.offer import Term
 from planner.fleet.program.problem import Status
 from planner.plan.alternatives import LeftOut
 from planner.plan.decision import GroupMargin, LossOfOne
-from planner.plan.labels import MISSES, leaves, rented, simulated
+from planner.plan.labels import MISSES, comes_and_goes, leaves, rented, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan, ServicePlan
 from planner.plan.spanning import spanned_nodes
@@ -79,9 +79,10 @@ def _run(plan: Plan, service: ServicePlan, group: ReplicaGroup) -> str:
     gpus = gpus_named(group.prefill.gpu if group.prefill else "", group.gpu)
     share = "" if group.gpu_share == 1 else f"{rounding.share(group.gpu_share)} of one"
     part = f" ({group.profile or share})" if group.profile or share else ""
+    often = "up to " if comes_and_goes(plan, service, group) else ""
     drafts = f", drafting {_drafts(group.speculation)}" if group.speculation else ""
     return (
-        f"Run: {name}{counted(group.replicas, 'replica')} of {group.gpus_each} {gpus}{part}, "
+        f"Run: {name}{often}{counted(group.replicas, 'replica')} of {group.gpus_each} {gpus}{part}, "
         f"{group.engine} {group.engine_version}, {group.parallel}, "
         f"{checkpoint} with {group.weights} weights{own} and {group.kv_cache} KV cache{drafts}{spans}."
     )
@@ -186,7 +187,7 @@ def as_predicted_line(plan: Plan) -> str:
 def _for_the_margin(gpus: int, usd_per_hour: float, of_gpus: int) -> str:
     """What the margin takes with the plan's own kinds of replica."""
     if gpus > 0:
-        return f"{gpus} of {of_gpus} GPUs {'is' if gpus == 1 else 'are'} for what is not measured"
+        return f"{gpus} of {of_gpus} GPUs cover{'s' if gpus == 1 else ''} prediction error"
     if usd_per_hour > SAME:
         return f"The margin costs {rounding.usd_per_hour(usd_per_hour)}"
     return "The margin takes no more GPUs of this kind"
@@ -280,8 +281,8 @@ def _not_searched(plan: Plan) -> Iterator[str]:
     bases = (o.against_usd_per_hour for o in plan.left_out)
     base = next((usd for usd in bases if usd is not None), None)
     text = (f"{o.name}: {_against(o, o.against_usd_per_hour or own)}" for o in plan.left_out)
-    itself = f", {rounding.usd_per_hour(base)} for what was searched" if base is not None else ""
-    yield f"Not searched, by the closed form{itself}: {'; '.join(text)}."
+    itself = f" ({rounding.usd_per_hour(base)} for what was searched)" if base is not None else ""
+    yield f"Not searched, priced by the closed form{itself}: {'; '.join(text)}."
 
 
 def _against(other: LeftOut, base: float) -> str:

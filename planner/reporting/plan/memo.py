@@ -70,7 +70,7 @@ def _decision(plan: Plan) -> Iterator[Block]:
     ]
     if plan.cash is not None:
         facts.append(Fact("Due at signature", Cell(plan.cash.due_at_signature_usd, Quantity.USD)))
-        facts.append(Fact("Signed for in all", Cell(plan.cash.committed_usd, Quantity.USD)))
+        facts.append(Fact("Committed in total", Cell(plan.cash.committed_usd, Quantity.USD)))
     yield Facts(tuple(facts))
     proof = "proven cheapest of what was searched" if plan.status == "optimal" else plan.status
     served = plan.served_qps
@@ -182,7 +182,8 @@ def _risks(findings: Findings) -> Iterator[Block]:
             for usd in (swing.low_usd_per_month, swing.high_usd_per_month)
         ]
         risks.append(
-            f"{swing.input} {swing.low} to {swing.high}: {ends[0]} to {ends[1]} per month."
+            f"{swing.input} {swing.low} to {swing.high}, the fleet chosen again: {ends[0]} to {ends[1]} "
+            "per month."
         )
     risks += [*findings.plan.warnings, *findings.notes]
     shown = [_short(r, LONGEST) for r in risks[:MOST_RISKS]]

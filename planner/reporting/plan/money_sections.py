@@ -64,12 +64,12 @@ def _cash(plan: Plan) -> Iterator[Block]:
     cash, months = plan.cash, plan.scenario.horizon.months
     sums = (
         ("Due at signature", cash.due_at_signature_usd),
-        ("Signed for in all", cash.committed_usd),
-        ("All payments ahead", cash.upfront_usd),
+        ("Committed in total", cash.committed_usd),
+        ("All upfront payments", cash.upfront_usd),
         (f"Paid by month {min(12, months)}", cash.until(min(12, months))),
-        (f"Paid by month {months}, the horizon", cash.horizon_usd),
-        ("Paid ahead for months beyond it", cash.paid_ahead_usd),
-        ("Still owed after it", cash.owed_after_usd),
+        (f"Paid by month {months}, the end of the horizon", cash.horizon_usd),
+        ("Paid ahead for months beyond the horizon", cash.paid_ahead_usd),
+        ("Still owed after the horizon", cash.owed_after_usd),
         (f"Accrued cost of the {months} months", cash.accrued_usd),
     )
     columns = (Column("what", "What"), Column("usd", "Amount", Quantity.USD))
@@ -83,6 +83,11 @@ def _cash(plan: Plan) -> Iterator[Block]:
     yield cash_charts.cash_by_month(cash)
     if cash.committed_usd:
         yield money_charts.exposure(cash)
+
+
+_CANCELLED = (
+    " If cancelled, terms that have begun are paid to their end, none begin, and nothing is resold."
+)
 
 
 def _by_quarter(cash: Cash) -> Table:
@@ -108,9 +113,8 @@ def _by_quarter(cash: Cash) -> Table:
         Column("exit_owed_usd", "Still owed if cancelled then", Quantity.USD, optional=True),
         Column("exit_unused_usd", "Paid and unused then", Quantity.USD, optional=True),
     )
-    note = (
-        "Payments fall at month ends; an upfront payment falls due when its term starts. Cancelled: "
-        "every term begun by then is paid to its end, none begins after; nothing is resold."
+    note = "Payments fall at month ends; an upfront payment falls due when its term starts." + (
+        _CANCELLED if cash.exit_owed_usd else ""
     )
     return Table("cash_by_quarter", "Cash and exposure by quarter", columns, rows, note)
 
@@ -165,7 +169,7 @@ def _ranges(findings: Findings) -> Table:
     columns = (
         Column("way", "Payment option"),
         Column("low_usd", "At the lowest prices", Quantity.USD),
-        Column("cost_usd", "Counted with", Quantity.USD),
+        Column("cost_usd", "At the prices of this report", Quantity.USD),
         Column("high_usd", "At the highest prices", Quantity.USD),
     )
     rows = rows_of([p for p in findings.purchases if p.cost_usd is not None], columns)
@@ -182,8 +186,8 @@ def break_even(findings: Findings) -> Section:
     )
     rows = rows_of(findings.break_even, columns)
     note = (
-        "The month from which an option has cost no more than the plan, at present value, until the horizon "
-        "ends; from the start: at the end of no month has it cost more. Cash alone is what was paid by then."
+        "The first month from which an option costs no more than the plan until the horizon ends, at present "
+        "value; from the start: at no month's end has it cost more. Cash alone counts what was paid by then."
     )
     points = (Table("break_even", "Break-even points", columns, rows, note),) if rows else ()
     regret = (_regret(findings),) if findings.regrets else ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from planner.catalog.offer import Term
 from planner.findings.schema import Findings
 from planner.plan.alternatives import Infeasibility
-from planner.plan.labels import leaves, rented
+from planner.plan.labels import comes_and_goes, leaves, rented
 from planner.plan.replica_group import QUANTISE_YOURSELF, ReplicaGroup
 from planner.plan.schema import NodeCount, Plan, Totals
 from planner.reporting import rounding
@@ -90,7 +90,9 @@ def headline(plan: Plan) -> str:
     hired = [_text(n) for n in rented(plan) if n.term != Term.OWNED]
     run = _listed(
         [
-            f"{g.replicas} x [{_layout(g)}]" + (f" for {s.name}" if len(plan.services) > 1 else "")
+            ("up to " if comes_and_goes(plan, s, g) else "")
+            + f"{g.replicas} x [{_layout(g)}]"
+            + (f" for {s.name}" if len(plan.services) > 1 else "")
             for s in plan.services
             for g in s.replica_groups
         ]

@@ -9,7 +9,7 @@ from planner.plan.schema import ServicePlan
 from planner.reporting import rounding
 from planner.reporting.document import Block, Column, Paragraph, Quantity, Section, Table
 
-KEPT = {True: "held", False: "missed", None: "-"}
+KEPT = {True: "held", False: "missed", None: ""}
 
 
 def prefix_section(services: tuple[ServicePlan, ...]) -> Section:
@@ -34,7 +34,7 @@ def prefix_section(services: tuple[ServicePlan, ...]) -> Section:
 def _rows(service: ServicePlan) -> Iterator[tuple[str, str, float, str]]:
     hits = service.prefix_hits
     assert hits is not None
-    yield service.name, "as planned", hits.share, "-"
+    yield service.name, "as planned", hits.share, ""
     for case in hits.cases:
         yield service.name, case.changed, case.share, KEPT[case.holds]
 

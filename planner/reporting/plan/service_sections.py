@@ -70,7 +70,7 @@ def _each(services: tuple[ServicePlan, ...]) -> Iterator[tuple[ServicePlan, Repl
 def _running(services: tuple[ServicePlan, ...], findings: Findings) -> tuple[Block, ...]:
     charted = costliest(services, MOST_BARS)
     return (
-        _replicas(services),
+        _replicas(services, len(findings.plan.periods) > 1),
         *classes_table(findings.plan, services),
         service_charts.demand_and_capacity(charted),
         *_steps(services),
@@ -82,13 +82,17 @@ _SHARES = (
     "Capacity is the rate at which a replica still meets its targets; utilization is the load over the rate "
     "at which it would fall behind, whatever the targets."
 )
+_BUSIEST = (
+    "Each row is those replicas at their busiest. Rows may be busiest in different periods and do not add "
+    "up: the timetable has what runs at the same time. Headroom is that of the service's busiest period."
+)
 _WITH_HITS = (
     "That rate is with the cache hits of the planned load: where a higher load loses histories, a replica "
     "falls behind sooner."
 )
 
 
-def _replicas(services: tuple[ServicePlan, ...]) -> Table:
+def _replicas(services: tuple[ServicePlan, ...], varies: bool) -> Table:
     columns = (
         Column("service", "Service", optional=True),
         Column("layout", "Replica"),
@@ -126,7 +130,9 @@ def _replicas(services: tuple[ServicePlan, ...]) -> Table:
     )
     links = [f"{g.name}: KV cache over {link_text(g)}." for _, g in _each(services) if g.prefill]
     hits = (_WITH_HITS,) if any(s.prefix_hits for s in services) else ()
-    return Table("replicas", "Replicas", columns, rows, " ".join((*links, _SHARES, *hits)))
+    busiest = (_BUSIEST,) if varies else ()
+    notes = " ".join((*links, _SHARES, *hits, *busiest))
+    return Table("replicas", "Replicas", columns, rows, notes)
 
 
 def _steps(services: tuple[ServicePlan, ...]) -> tuple[Table, ...]:

@@ -135,7 +135,7 @@ def write_exposure(sheet: Sheet, plan: Plan, rows: Rows) -> None:
             formula = f"={rows.exit_cost(cell, unused=unused)}"
             sheet.formula(row, column, formula, value, Quantity.USD)
     end = TOP + last + SPARE_MONTHS
-    sheet.text(1, 0, "Signed for in all", strong=True)
+    sheet.text(1, 0, "Committed in total", strong=True)
     sheet.formula(1, 1, f"={rows.signed()}", cash.committed_usd, Quantity.USD, name="Signed_for")
     most = max(
         (a + b for a, b in zip(cash.exit_owed_usd, cash.exit_unused_usd, strict=True)), default=0

@@ -85,7 +85,7 @@ def policies_table(studies: Sequence[GroupStudy]) -> Table:
         Column("against_schedule", "Against the schedule", Quantity.SHARE),
         Column("usd", "Cost", Quantity.USD),
         Column("most_replicas", "Most replicas", Quantity.COUNT),
-        Column("scalings", "Scalings", Quantity.COUNT),
+        Column("scalings", "Scale events", Quantity.COUNT),
     )
     several = len({(s.service, s.layout) for s in studies}) > 1
     rows = tuple(_row(s, r, several=several) for s in studies for r in s.runs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.comparison.options import Comparison, Option
-from planner.plan.labels import busiest_qps, headroom_qps, simulated
+from planner.plan.labels import busiest_qps, headroom_qps, held_qps, simulated
 from planner.plan.replica_group import ReplicaGroup
 from planner.plan.schema import Plan
 from planner.reporting import rounding
@@ -247,9 +247,7 @@ def _worst(
 def _spare_after_failure_qps(plan: Plan) -> float | None:
     """Capacity left over demand once the largest replica of the tightest service is lost [req/s]."""
     spare = [
-        sum(g.capacity_qps * g.replicas for g in s.replica_groups)
-        - max(g.capacity_qps for g in s.replica_groups)
-        - busiest_qps(s)
+        held_qps(s) - max(g.capacity_qps for g in s.replica_groups) - busiest_qps(s)
         for s in plan.services
         if s.replica_groups
     ]

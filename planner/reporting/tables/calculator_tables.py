@@ -30,7 +30,10 @@ def quick_document(answer: QuickAnswer) -> Document:
     pool = (_pool_table(answer.pool),) if answer.pool else ()
     return Document(
         title="Rule of thumb",
-        headline=f"{rounding.fixed(answer.estimate.total_gb)} GB for {answer.params / 1e9:.2f} B parameters",
+        headline=(
+            f"{rounding.fixed(answer.estimate.total_gb)} GB for {answer.params / 1e9:.2f} billion "
+            "parameters"
+        ),
         sections=(
             Section("rule", "Rule", (_estimate_table(answer),)),
             Section("precision", "By precision", (_precision_table(answer.params),)),

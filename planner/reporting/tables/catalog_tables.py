@@ -53,8 +53,8 @@ def models_table(models: Iterable[ModelSpec]) -> Table:
     """Models with their counted parameters and shape."""
     columns = (
         Column("name", "name"),
-        Column("total_parameters_billion", "parameters, B", NUMBER),
-        Column("active_parameters_billion", "active, B", NUMBER),
+        Column("total_parameters_billion", "params, 1e9", NUMBER),
+        Column("active_parameters_billion", "active, 1e9", NUMBER),
         Column("layers", "layers", NUMBER),
         Column("max_context_tokens", "context", Quantity.COUNT),
         Column("native_weights", "native"),
@@ -186,7 +186,7 @@ def batches_table(batches: Iterable[ApiBatchRow]) -> Table:
     """What hosts take off their prices for requests in a batch."""
     columns = (
         Column("provider", "provider"),
-        Column("discount", "less", Quantity.SHARE),
+        Column("discount", "discount", Quantity.SHARE),
         Column("within_hours", "within, h", NUMBER),
         Column("as_of", "as of"),
         Column("confidence", "confidence"),

@@ -281,7 +281,7 @@ def _notes(lines: tuple[str, ...]) -> Section:
 
 
 def _billions(parameters: int) -> str:
-    return f"{parameters / 1e9:.2f} B"
+    return f"{parameters / 1e9:.2f} billion"
 
 
 def _both(size_bytes: float) -> str:

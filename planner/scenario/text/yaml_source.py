@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 import yaml
 from yaml.composer import ComposerError
 
-from planner.errors import InputError, raise_problems
+from planner.errors import InputError, in_words, raise_problems
 from planner.scenario.text.yaml_advice import advice
 from planner.units import CONTROL
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 INVISIBLE = re.compile("[\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]")
+_END = "'<stream end>'"  # as PyYAML puts it
+_NO_SPACE = re.compile(r"^[a-z_]+:\S")
 MAX_NODES = 100_000
 MAX_DEPTH = 40
 
@@ -104,14 +106,23 @@ def parse_source(text: str, where: str) -> Source:
             f"not valid YAML: {reason}", where=where, action="save the file as plain UTF-8 text"
         ) from None
     if not isinstance(data, dict):
-        raise InputError(
-            "a scenario is a mapping of fields",
-            where=where,
-            found=type(data).__name__ if data is not None else "an empty file",
-            allowed="model, rate, prompt_tokens, output_tokens, slo, ...",
-            action="`planner init` writes a scenario to start from",
-        )
+        raise _no_mapping(data, where)
     return Source(where, data, walk.lines, walk.numbers, tuple(walk.problems))
+
+
+def _no_mapping(data: object, where: str) -> InputError:
+    action = "`planner init` writes a scenario to start from"
+    if isinstance(data, str) and _NO_SPACE.search(data):
+        action = "put a space after each colon, as in rate: 50"
+    elif isinstance(data, list):
+        action = "write fields without the leading dashes; several services go under services"
+    return InputError(
+        "a scenario is a mapping of fields",
+        where=where,
+        found="an empty file" if data is None else in_words(data),
+        allowed="model, rate, prompt_tokens, output_tokens, slo, ...",
+        action=action,
+    )
 
 
 def parse_value(text: str, where: str) -> tuple[object, Mapping[Loc, str]]:
@@ -159,7 +170,7 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, where: str) -> InputError:
         if INVISIBLE.search(row.partition("#")[0]):
             return _invisible(f"{where}:{number}", row.strip("\n"))
     return InputError(
-        f"not valid YAML: {error.problem or error.context}",
+        f"not valid YAML: {error.problem or error.context}".replace(_END, "the end of the file"),
         where=f"{where}:{mark.line + 1}" if mark else where,
         action=advice(error),
     )

@@ -41,6 +41,19 @@ def gap_beyond(arrival_cv: float, expected: Floats) -> Floats:
     return np.asarray(np.interp(expected, grid, beyond))
 
 
+def gap_beyond_since(arrival_cv: float, elapsed: Floats, further: Floats) -> Floats:
+    """P(gap > elapsed + further), given that it is longer than ``elapsed``; both in mean gaps.
+
+    Beyond what is tabled the gap's end is taken as equally likely at any moment, at the rate that gamma
+    gaps come to: 1 / CV^2.
+    """
+    gone = gap_beyond(arrival_cv, elapsed)
+    both = gap_beyond(arrival_cv, elapsed + further)
+    known = gone > 0
+    at_last = np.exp(-further / max(arrival_cv, 1.0) ** 2)
+    return np.where(known, both / np.where(known, gone, 1.0), at_last)
+
+
 @lru_cache(maxsize=64)
 def _renewals(arrival_cv: float) -> tuple[Floats, Floats, Floats, Floats]:
     """Of gamma gaps of mean 1, from one fixed sample, by time: the renewal function less its argument,

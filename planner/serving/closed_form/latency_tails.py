@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.serving.closed_form import bounds
-from planner.serving.closed_form.arrival_gaps import gap_beyond
+from planner.serving.closed_form.arrival_gaps import gap_beyond_since
 from planner.serving.closed_form.bounds import TINY
 from planner.serving.closed_form.prefill_sharing import echo, prefills_met
 from planner.serving.closed_form.steady_state import SteadyState
@@ -189,8 +189,8 @@ def _answer_times(s: SteadyState, answer: Floats) -> tuple[Floats, ...]:
     steps = np.maximum((answer - 1) / c.tokens_per_step - 1, 0.0)
     hits = (s.rate_qps[:, None] * c.decode_s)[:, :, None] * steps
     joined = s.sharing.joined[:, :, None]
-    none = gap_beyond(s.arrival_cv, joined + s.sharing.later[:, :, None] + hits)
-    return free, met, variance, none / gap_beyond(s.arrival_cv, joined), _skewness(s)
+    none = gap_beyond_since(s.arrival_cv, joined, s.sharing.later[:, :, None] + hits)
+    return free, met, variance, none, _skewness(s)
 
 
 def long_gaps(s: SteadyState, target_s: Floats | float) -> Floats:

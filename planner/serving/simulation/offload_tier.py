@@ -60,10 +60,10 @@ class OffloadTier:
                 self._disk.put(oldest, held)
 
     def fetch(self, conversation: int, have: int, now_s: float) -> tuple[int, float] | None:
-        """Blocks of a history that a fetch makes there, and when; None where it is not worth it.
+        """Blocks of a history in the pool after a fetch, and when [s]; None where it is not worth it.
 
-        ``have``: blocks in the pool already. A fetch is worth it when it ends sooner than the same
-        tokens are computed.
+        ``have``: blocks in the pool already; ``now_s``: when it would begin [s]. A fetch is worth it
+        when it ends sooner than the same tokens are computed.
         """
         blocks, each_s = self._host.found(conversation), self._offload.host_s_per_token
         deeper = self._disk.found(conversation)

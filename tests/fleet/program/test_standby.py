@@ -9,7 +9,9 @@ import yaml
 
 from planner import api
 from planner.catalog.store import Catalog
-from planner.fleet.program.problem import Demand, Problem, ReplicaKind, Solution
+from planner.fleet.program.problem import Demand, NodeOffer, Problem, ReplicaKind, Solution
+from planner.fleet.program.program import build
+from planner.fleet.program.read_solution import read_solution
 from planner.fleet.program.standby import with_none_idle
 
 LARGE = ReplicaKind("large", "h100", 1, {"short": 20.0, "long": 8.0})
@@ -53,6 +55,19 @@ def test_what_goes_to_one_kind_whole_stays_there() -> None:
 def test_a_fleet_without_idle_kinds_is_left_alone() -> None:
     busy = with_none_idle(problem(), FLEET)
     assert with_none_idle(problem(), busy).routed_qps == busy.routed_qps
+
+
+def test_replicas_of_a_kind_that_was_not_picked_are_no_part_of_the_fleet() -> None:
+    """A search stopped early left one on a node that was paid anyway; requests were split over both."""
+    chat = Demand("short", "chat", (10.0,), max_kinds=1)
+    nodes = (NodeOffer("x", "h100", 1, 2.0), NodeOffer("y", "l4", 1, 1.0))
+    columns = build(Problem((chat,), (LARGE, SMALL), nodes))
+    values = [2.0 if column.integer else 0.0 for column in columns.model.columns]
+    values[columns.choices["chat", "large"]] = 1.0
+    values[columns.choices["chat", "small"]] = 0.0
+    found = read_solution(columns, values, FLEET)
+    assert {kind for kind, _ in found.replicas} == {"large"}
+    assert found.routed_qps == {("short", "large", 0): 10.0}
 
 
 def test_length_buckets_on_spot_pools_that_may_be_lost_have_a_plan(

@@ -13,7 +13,8 @@ from planner.deployment import Deployment
 from planner.evidence import Evidence
 from planner.performance.factors import load_calibration
 from planner.performance.kernels import lookup
-from planner.performance.kernels.components import COMPONENTS, CONTEXTS, PROMPTS, SEQUENCES
+from planner.performance.kernels.components import COMPONENTS, CONTEXTS, SEQUENCES
+from planner.performance.kernels.prompts import PROMPTS
 from planner.performance.kernels.recurrences import Recurrence, recurrence
 from planner.performance.kernels.summing import components
 from planner.performance.kernels.table import kernel_table

@@ -62,10 +62,10 @@ def test_the_point_estimate_is_beside_the_plan():
         cheapest_usd_per_hour=0.9 * cost,
     )
     text = as_predicted_line(plan.model_copy(update={"as_predicted": base}))
-    assert text.startswith(f"3 of {rented} GPUs are for what is not measured")
+    assert text.startswith(f"3 of {rented} GPUs cover prediction error")
     one = base.model_copy(update={"gpus": rented - 1})
     text_of_one = as_predicted_line(plan.model_copy(update={"as_predicted": one}))
-    assert text_of_one.startswith(f"1 of {rented} GPUs is for what is not measured")
+    assert text_of_one.startswith(f"1 of {rented} GPUs covers prediction error")
     assert text.endswith("one benchmark of m on g with vllm 1 would decide it.")
     assert "would be" not in text
     other = base.model_copy(update={"gpus": rented, "cheapest_usd_per_hour": 0.8 * cost})

@@ -55,7 +55,7 @@ def test_a_memo_has_what_a_signature_needs(crowded):
     ]  # fmt: skip
     text = markdown.render(document)
     assert "Demand -50 %: $50,000 more than the best in hindsight." in text
-    assert "Price -5 % to +80 %: $40,000 to no fleet per month." in text
+    assert "Price -5 % to +80 %, the fleet chosen again: $40,000 to no fleet per month." in text
     assert "excludes taxes" in text
     assert "Procurement" in text
 

@@ -10,7 +10,12 @@ from planner.performance.steps import StepBatch
 from planner.scenario.lengths import Lengths
 from planner.scenario.schema import Arrivals
 from planner.scenario.slo import Slo
-from planner.serving.closed_form.arrival_gaps import companions, gap_beyond, gap_within
+from planner.serving.closed_form.arrival_gaps import (
+    companions,
+    gap_beyond,
+    gap_beyond_since,
+    gap_within,
+)
 from planner.serving.closed_form.capacity import capacity_within
 from planner.serving.closed_form.prefill_sharing import prefill_sharing, prefills_met
 from planner.serving.closed_form.replica_curves import replica_curves
@@ -61,6 +66,16 @@ def test_bursts_have_the_company_that_renewal_theory_says(cv):
     assert gap_within(cv, np.array([30 * cv**2])) == pytest.approx(1.0, abs=0.02)
     assert np.all(np.diff(gap_beyond(cv, POINTS)) < 0)
     assert np.all(companions(cv, POINTS) > 0)
+
+
+@pytest.mark.parametrize("cv", [1.0, 1.46, 3.0])
+def test_a_gap_longer_than_any_that_is_tabled_still_ends(cv):
+    """Memoryless beyond the table: a thousand times the mean gap, and rates that underflow."""
+    elapsed, further = np.array([[0.0], [1e3], [1e6]]), np.array([0.0, 1.0, 4.0])
+    chance = gap_beyond_since(cv, elapsed, further)
+    assert np.all(chance[:, 0] == 1)
+    assert np.all(np.diff(chance, axis=1) < 0)
+    assert chance[1:] == pytest.approx(np.exp(-further / cv**2) * np.ones((2, 1)))
 
 
 @pytest.mark.parametrize("scheduler", list(Scheduler))
