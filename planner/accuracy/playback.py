@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from planner.accuracy.outcome import (
     simulated_outcome,
 )
 from planner.accuracy.point import LoadKind, MeasuredPoint
+from planner.accuracy.pools.recipes import PoolRecipe
 from planner.accuracy.step_error import AS_PREDICTED, Off
 from planner.deployment import Deployment
 from planner.errors import InputError
@@ -235,7 +237,7 @@ def _simulated(
     requests = _requests(setup, point)
     endless = len(requests) + 1
     closed = point.load is not LoadKind.OPEN
-    routing = None if setup.prefill is None else Routing(policy="round-robin")
+    routing = None if setup.prefill is None else Routing(policy=_router(recipe))
     result = simulate(
         [group],
         requests,
@@ -255,6 +257,11 @@ def _simulated(
             max_backlog=endless,
         )
     return result
+
+
+def _router(recipe: PoolRecipe | None) -> Literal["round-robin", "random"]:
+    """How the router of two pools spreads requests over the workers of each."""
+    return "random" if recipe is not None and recipe.router == "random" else "round-robin"
 
 
 def _requests(setup: Setup, point: MeasuredPoint) -> Requests:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -24,7 +25,8 @@ class PoolRecipe(TableRow):
     prefill_pool, decode_pool: workers x GPUs of each (``5x4``); ``*_ranks``: "one" or "several"
     attention-DP ranks; measured_from: the first day of the recipe. Limits are options of the engine, for a
     worker or for each of its ranks as the engine takes them; an empty one leaves the engine's default.
-    stream_interval: decode steps between two sends of a server.
+    stream_interval: decode steps between two sends of a server. router: how requests are spread over the
+    workers of each pool, round-robin where it is empty.
     """
 
     engine: str
@@ -47,6 +49,7 @@ class PoolRecipe(TableRow):
     decode_max_num_seqs: int | None = Field(default=None, gt=0)
     draft_tokens: int | None = Field(default=None, gt=0)
     stream_interval: int | None = Field(default=None, gt=0)
+    router: Literal["", "random"] = ""
     source: str
 
     def covers(self, point: MeasuredPoint, facts: dict[str, str]) -> bool:

@@ -11,6 +11,7 @@ from planner.performance.kernels.table import Floats, KernelTable, Operation
 NEIGHBOURS = 3
 LAUNCH_NS = 4e3
 TYPICAL_BYTES_S, TYPICAL_FLOPS_S = 4e12, 1e15
+READS_WITH_ARITHMETIC = 2.0  # of attention over a latent beyond the tabulated heads
 MODULES = ("mla", "sparse", "msa", "csa", "hca")
 
 
@@ -220,6 +221,30 @@ def ladder(table: KernelTable, name: str, *shape: int) -> tuple[Floats, Floats] 
         return None
     gaps = np.abs(np.log(operation.rows / np.array(shape, dtype=float))).sum(axis=1)
     return operation.axes[0], operation.log_ns[int(gaps.argmin())]
+
+
+def latent_reads(table: KernelTable, kv_cache: str, heads: int) -> Floats | None:
+    """Nanoseconds over (sequences, context) of decode attention over a latent, ``heads`` a GPU.
+
+    Heads share what they read, so that more never take less: the least of the tabulated counts that hold
+    as many. Beyond the largest count ``(read**p + (heads / largest * arithmetic)**p) ** (1/p)``, where the
+    fewest heads are all ``read`` and the largest count says the rest. None where nothing was measured.
+    """
+    operation = table.get("decode_mla")
+    if operation is None:
+        return None
+    code = operation.word(kv_cache)
+    own = operation.rows[:, 0] == (code if code >= 0 else operation.rows[0, 0])
+    known, grids = operation.rows[own, 1].astype(float), np.exp(operation.log_ns[own])
+    largest = float(known.max())
+    whole: Floats = grids[known >= min(heads, largest)].min(axis=0)
+    if heads <= largest:
+        return whole
+    read = grids.min(axis=0) ** READS_WITH_ARITHMETIC
+    arithmetic = np.maximum(whole**READS_WITH_ARITHMETIC - read, 0.0)
+    times = (heads / largest) ** READS_WITH_ARITHMETIC
+    found: Floats = (read + times * arithmetic) ** (1 / READS_WITH_ARITHMETIC)
+    return found
 
 
 def by_heads(

@@ -70,6 +70,7 @@ class KernelSum:
         self._timed = True
         self._kv = "bfloat16" if deployment.kv_cache.bits >= 16 else "fp8"
         self._bandwidth = deployment.gpu.bandwidth_bytes_s
+        self._width = 1.0 + deployment.settings.draft_tokens
 
     def components(self) -> Components | None:
         try:
@@ -143,7 +144,10 @@ class KernelSum:
         if decode is None or prompt is None:
             return False
         floor = self._module_least(dense_products, mixer)
-        self._decode += count * np.maximum(NS * np.exp(decode[1]), floor)
+        seconds = NS * np.exp(decode[1])
+        verified = self._verified(heads) if mixer.indexer is None else 0.0
+        seconds += verified + self._more_tokens(seconds[:, 0])[:, None]
+        self._decode += count * np.maximum(seconds, floor)
         self._least_decode += count * floor
         least = self._module_arithmetic(dense_products)
         whole = np.maximum(NS * np.exp(prompt[1]), least)
@@ -191,6 +195,27 @@ class KernelSum:
         read = weights + SEQUENCES[:, None] * CONTEXTS[None, :] * cached
         least: Floats = read / self._bandwidth
         return least
+
+    def _verified(self, heads: int) -> Floats:
+        """What attention over a latent takes longer where a step checks several tokens a sequence [s].
+
+        The heads of all of them read the same cache: ``width`` tokens cost what as many times the heads do.
+        """
+        if self._width == 1:
+            return np.zeros_like(self._decode)
+        one = lookup.latent_reads(self._table, self._kv, heads)
+        all_heads = lookup.latent_reads(self._table, self._kv, round(heads * self._width))
+        if one is None or all_heads is None:
+            return np.zeros_like(self._decode)
+        more: Floats = NS * np.maximum(all_heads - one, 0.0)
+        return more
+
+    def _more_tokens(self, seconds: Floats) -> Floats:
+        """What ``width`` tokens a sequence take longer than one, of times over sequences [s]."""
+        if self._width == 1:
+            return np.zeros_like(seconds)
+        found: Floats = on_log(SEQUENCES, np.log(seconds / NS), SEQUENCES * self._width) - seconds
+        return np.maximum(found, 0.0)
 
     def _attention(self, layer: Layer, mixer: Mixer, count: int) -> None:
         if (
@@ -249,11 +274,12 @@ class KernelSum:
         merge = lookup.by_heads(self._table, "mla_bmm", "bfloat16", heads)
         if decode is None or prompt is None or merge is None:
             raise UnknownKernel
-        both = 2 * on_log(merge[0][0], merge[1], SEQUENCES)
+        both = 2 * on_log(merge[0][0], merge[1], SEQUENCES * self._width)
         values = mixer.kv_lora_rank + mixer.qk_rope_head_dim
         cached = values * self._d.kv_cache.bytes_per_value / self._bandwidth
         least = SEQUENCES[:, None] * CONTEXTS[None, :] * cached
-        self._decode += count * np.maximum(NS * np.exp(decode[1]) + both[:, None], least)
+        seconds = NS * np.exp(decode[1]) + self._verified(heads) + both[:, None]
+        self._decode += count * np.maximum(seconds, least)
         self._least_decode += count * least
         self._by_pairs += count * NS * np.exp(prompt[1])
 

@@ -39,11 +39,13 @@ def pools_section(runs: Sequence[PoolRun], left_out: Mapping[str, float]) -> Sec
             Paragraph(
                 "DeepSeek-R1 on two pools, simulated as public recipes launch them. Prompts run at the "
                 "pace that prefill_pace.csv gives their layout, in plans of two pools as well; left out: "
-                "the pace fitted without the layout (pools, lengths, drafts, in flight), six folds, before "
-                "AMD's layer was refitted. Where decode or prefill is full, TTFT is what is left of the "
-                "requests in flight: one percent of a pool's rate is ten of it. Other models with experts "
-                "were not measured, their pace is modelled; layouts wider than eight GPUs keep that of "
-                "their kernels."
+                "the pace fitted without the layout (pools, lengths, drafts, in flight), six folds, on 1 "
+                "December. Where decode or prefill is full, TTFT is what is left of the requests in flight: "
+                "one percent of a pool's rate is ten of it. A fifth of the runs wait longer than a queue "
+                "explains, with prefill 10 to 75 % busy and slots free, most of them on SGLang; a layout "
+                "run again on another day differs by more than 15 % in a quarter of the runs. Other models "
+                "with experts were not measured, their pace is modelled; layouts wider than eight GPUs keep "
+                "that of their kernels."
             ),
             Table(
                 "pool_errors",

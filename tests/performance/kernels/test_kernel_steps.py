@@ -13,7 +13,7 @@ from planner.deployment import Deployment
 from planner.evidence import Evidence
 from planner.performance.factors import load_calibration
 from planner.performance.kernels import lookup
-from planner.performance.kernels.components import COMPONENTS, SEQUENCES
+from planner.performance.kernels.components import COMPONENTS, CONTEXTS, SEQUENCES
 from planner.performance.kernels.prompts import PROMPTS
 from planner.performance.kernels.recurrences import Recurrence, recurrence
 from planner.performance.kernels.summing import components
@@ -182,6 +182,36 @@ def test_experts_nobody_measured_take_their_neighbours_times_their_work() -> Non
     assert second is not None
     grown = np.exp(second[1] - first[1])[4:]
     assert ((grown > 0.8) & (grown < 1.8)).all()
+
+
+@pytest.mark.parametrize(("gpu", "least"), [("h200-sxm-141gb", 1.8), ("b200-sxm-180gb", 1.4)])
+def test_heads_beyond_the_tabulated_cost_arithmetic(gpu: str, least: float) -> None:
+    """128 heads keep H200's arithmetic busy; twice as many take nearly twice as long."""
+    table = kernel_table(CATALOG.root, gpu, "tensorrt-llm")
+    assert table is not None
+    at = (list(SEQUENCES).index(128), list(CONTEXTS).index(8192))
+    found = [lookup.latent_reads(table, "fp8", heads) for heads in (16, 64, 128, 256, 512)]
+    times = [each[at] for each in found if each is not None]
+    assert times == sorted(times)
+    assert least < times[3] / times[2] <= 2.0
+    assert times[4] / times[3] <= 2.0
+
+
+def drafting(ranks: int, tokens: int) -> float:
+    """Decode attention [s] of 128 sequences a rank with 8,192 tokens each, ``tokens`` drafted."""
+    model = "deepseek-ai/DeepSeek-V3"
+    plain = built(model, "h200-sxm-141gb", "tensorrt-llm", 8 // ranks, dp=ranks)
+    settings = replace(plain.settings, draft_tokens=tokens, draft_acceptance=0.7)
+    found = components(replace(plain, settings=settings), CATALOG.root)
+    assert found is not None
+    at = (list(SEQUENCES).index(128), list(CONTEXTS).index(8192))
+    return float(found.decode[at])
+
+
+def test_drafts_are_verified_against_the_whole_cache() -> None:
+    """All heads of all checked tokens read a latent once: 128 heads a rank have no arithmetic to spare."""
+    assert drafting(8, 2) > 2.3 * drafting(8, 0)
+    assert drafting(1, 2) < 1.3 * drafting(1, 0)
 
 
 def test_every_component_grows_with_the_layers_that_need_it() -> None:
