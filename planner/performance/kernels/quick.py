@@ -22,8 +22,8 @@ from planner.performance.kernels.components import (
 )
 from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.prompts import (
-    CHUNKS,
-    EARLIER,
+    ATTENDED,
+    NEW,
     PROMPT_SEQUENCES,
     PROMPTS,
     PromptSeconds,
@@ -107,21 +107,13 @@ class _QuickPrompts:
 
     def __init__(self, prompts: PromptSeconds) -> None:
         self._by_pairs = _Grid(PROMPT_SEQUENCES, PROMPTS, prompts.by_pairs)
-        self._by_tokens = _Grid(PROMPT_SEQUENCES, PROMPTS, prompts.by_tokens)
-        self._earlier = _Grid(CHUNKS, EARLIER, prompts.earlier)
+        self._by_tokens = _Grid(NEW, ATTENDED, prompts.by_tokens)
         self._goes_by_tokens = prompts.goes_by_tokens
-        self._least = float(EARLIER[0])
 
     def seconds(self, prompts: float, tokens: float, pairs: float) -> float:
         found = self._by_pairs.at(prompts, math.sqrt(2.0 * pairs / prompts))
-        if not self._goes_by_tokens:
-            return found
-        new = max(tokens / prompts, 1.0)
-        found += self._by_tokens.at(prompts, new)
-        before = pairs / prompts / new - (new + 1.0) / 2.0
-        if before > 0.0:
-            share = min(before / self._least, 1.0)
-            found += prompts * share * self._earlier.at(new, before)
+        if self._goes_by_tokens:
+            found += self._by_tokens.at(tokens, pairs / max(tokens, 1.0))
         return found
 
 

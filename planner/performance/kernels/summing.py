@@ -19,7 +19,14 @@ from planner.catalog.model import (
 )
 from planner.deployment import Deployment
 from planner.performance.arithmetic import compute_precision, sixteen_bit
-from planner.performance.kernels import earlier_tokens, lookup
+from planner.performance.kernels import lookup
+from planner.performance.kernels.attended import (
+    NO_MORE,
+    measured_more,
+    over_attended,
+    pairs_more,
+    window_more,
+)
 from planner.performance.kernels.components import CONTEXTS, SEQUENCES, Components
 from planner.performance.kernels.grids import Floats
 from planner.performance.kernels.ladders import NS, on_log, rising
@@ -30,8 +37,8 @@ from planner.performance.kernels.product_sums import (
     product_sums,
 )
 from planner.performance.kernels.prompts import (
-    CHUNKS,
-    EARLIER,
+    ATTENDED,
+    NEW,
     PROMPT_SEQUENCES,
     PROMPTS,
     TINY_S,
@@ -63,8 +70,7 @@ class KernelSum:
         self._d, self._table = deployment, table
         self._decode = np.zeros((len(SEQUENCES), len(CONTEXTS)))
         self._by_pairs = np.zeros((len(PROMPT_SEQUENCES), len(PROMPTS)))
-        self._by_tokens = np.zeros_like(self._by_pairs)
-        self._earlier = np.zeros((len(CHUNKS), len(EARLIER)))
+        self._by_tokens = np.zeros((len(NEW), len(ATTENDED)))
         self._least_decode = np.zeros_like(self._decode)
         self._least_prompt = np.zeros_like(self._by_tokens)
         self._timed = True
@@ -86,7 +92,7 @@ class KernelSum:
         return self._gathered(*whole, found.exchange, self._decode, prompt, least)
 
     def _prompts(self, by_pairs: Floats, by_tokens: Floats) -> PromptSeconds:
-        return PromptSeconds(*map(self._of_stage, (by_pairs, by_tokens, self._earlier)))
+        return PromptSeconds(self._of_stage(by_pairs), self._of_stage(by_tokens))
 
     def _of_stage(self, grid: Floats) -> Floats:
         """A grid over all layers, made to rise along both ladders, for one pipeline stage."""
@@ -151,13 +157,13 @@ class KernelSum:
         self._least_decode += count * floor
         least = self._module_arithmetic(dense_products)
         whole = np.maximum(NS * np.exp(prompt[1]), least)
-        self._by_tokens += count * whole
-        self._least_prompt += count * least
+        self._least_prompt += count * over_attended(least, NO_MORE)
         later = lookup.module(self._table, "later", self._kv, names[0], key, heads)
         if later is not None:
-            self._earlier += count * NS * np.exp(later[1])
+            more = measured_more(later[0][0], NS * np.exp(later[1]))
         else:
-            self._earlier += count * earlier_tokens.of_pairs(self._latent_alone(mixer, whole[0]))
+            more = pairs_more(self._latent_alone(mixer, whole[0]))
+        self._by_tokens += count * over_attended(whole, more)
         return True
 
     def _latent_alone(self, mixer: SoftmaxAttention | LatentAttention, whole: Floats) -> Floats:
@@ -229,7 +235,7 @@ class KernelSum:
         elif isinstance(mixer, RecurrentMixer):
             found = recurrence(self._d, self._table, layer, mixer)
             self._decode += count * found.decode
-            self._by_tokens += count * found.prompt
+            self._by_tokens += count * over_attended(found.prompt, NO_MORE)
             self._timed = self._timed and found.measured
         else:
             raise UnknownKernel
@@ -255,8 +261,8 @@ class KernelSum:
         if mixer.window is None:
             self._by_pairs += count * NS * prompt
             return
-        self._by_tokens += count * NS * prompt
-        self._earlier += count * earlier_tokens.of_window(NS * prompt[0], mixer.window)
+        more = window_more(NS * prompt[0], mixer.window)
+        self._by_tokens += count * over_attended(NS * prompt, more)
 
     def _attention_ns(self, name: str, shape: lookup.Heads) -> Floats | None:
         """Nanoseconds of an attention kernel over its grid, found once for each table."""
