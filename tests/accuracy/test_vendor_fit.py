@@ -200,6 +200,6 @@ def test_atom_is_predicted_and_not_planned(catalog: Catalog, calibration: Calibr
     )
     assert Predictor(catalog, calibration).predict(point).tpot_ms > 0
     rules = [r for r in catalog.support_rules() if "atom" in r.when.engines]
-    assert any("does not plan" in rule.reason for rule in rules)
+    assert any("plans do not use it" in rule.reason for rule in rules)
     with pytest.raises(InputError):
         catalog.engine("atomic")
