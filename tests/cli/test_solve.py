@@ -92,7 +92,7 @@ def test_same_question_same_plan(solved, tmp_path):
 def test_the_terminal_report_starts_with_the_decision(capsys):
     assert main(["solve", "llama70b_qps50", "--verify", "none"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("Rent 8 x NVIDIA B200 ")
+    assert text.startswith("Rent 17 x MI300X ")
     for words in (
         "What to rent",
         "Predicted latency",

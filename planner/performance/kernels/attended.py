@@ -56,7 +56,10 @@ def window_more(seconds: Floats, window: int) -> Floats:
 
 
 def measured_more(chunks: Floats, seconds: Floats) -> Floats:
-    """What was measured over ``chunks`` and EARLIER, over NEW: in proportion beyond the longest."""
+    """What was measured over ``chunks`` and EARLIER, over NEW: in proportion beyond the longest.
+
+    chunks: new tokens, rising. seconds: what each takes more, a row per chunk [s].
+    """
     at = np.log(np.clip(NEW, chunks[0], chunks[-1]))
     lines = [np.interp(at, np.log(chunks), np.log(column)) for column in seconds.T]
     more: Floats = np.exp(np.array(lines).T) * np.maximum(NEW / chunks[-1], 1.0)[:, None]
