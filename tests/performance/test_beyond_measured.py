@@ -83,7 +83,9 @@ def test_there_is_no_jump_and_many_steps_cost_what_single_ones_do() -> None:
     assert float(times.weights_s) > 0.0
 
 
-def test_without_measured_kernels_factors_price_every_step() -> None:
+def test_a_vendor_without_tables_grows_as_the_kernels_carried_over_do() -> None:
     steps = modelled("mi300x", "vllm")
     assert steps.distance.startswith("fitted")
-    assert steps.growth is None
+    assert steps.kernels is None
+    assert steps.growth is not None
+    assert not steps.growth.kernels.measured

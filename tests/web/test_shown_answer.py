@@ -88,7 +88,7 @@ def test_what_is_offered_is_what_the_server_writes():
     assert set(offered) == set(get_args(Target))
 
 
-OTHER_PLANS = ("sglang", "trtllm")  # of another engine than this plan's
+OTHER_PLANS = ("sglang", "trtllm", "dynamo")  # of another engine or vendor than this plan's
 
 
 @pytest.mark.parametrize("target", [t for t in get_args(Target) if t not in OTHER_PLANS])
@@ -120,5 +120,5 @@ def test_every_file_of_a_report(answered, style):
     title = {"csv": "Order, CSV", "json": "Plan, JSON", "md": "Report, Markdown"}
     with answered.expect_download() as saved:
         answered.get_by_role("button", name=title.get(style, f"Report, {style.upper()}")).click()
-    assert saved.value.path().stat().st_size > 200
+    assert saved.value.path().stat().st_size > 150
     assert saved.value.suggested_filename == f"plan.{style}"

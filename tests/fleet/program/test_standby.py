@@ -76,7 +76,7 @@ def test_length_buckets_on_spot_pools_that_may_be_lost_have_a_plan(
     """A second GPU type was rented for the loss of a pool, sent nothing, and ended in an internal error."""
     requested = {
         "model": "meta-llama/Llama-3.1-8B-Instruct",
-        "rate": 12,
+        "rate": 20,
         "prompt_tokens": {"mean": 1500, "cv": 1.5},
         "output_tokens": 300,
         "slo": {"ttft_p99": "1s", "tpot_p99": "50ms"},
@@ -91,4 +91,4 @@ def test_length_buckets_on_spot_pools_that_may_be_lost_have_a_plan(
     groups = plan.services[0].replica_groups
     assert len(groups) == 2
     assert all(g.routed_qps > 0 for g in groups)
-    assert sum(g.routed_qps for g in groups) == pytest.approx(12)
+    assert sum(g.routed_qps for g in groups) == pytest.approx(20)
