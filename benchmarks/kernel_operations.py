@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.performance.collectives import NODE_GPUS
+from planner.performance.kernels import attended
 from planner.performance.kernels.modules import MODULE_KEYS
 
 Floats = NDArray[np.float64]
@@ -25,7 +26,7 @@ CONTEXTS = (16, 128, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 PROMPTS = (16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 PROMPT_BATCHES = (1, 4, 16)
 CHUNKS = (16, 128, 512, 2048, 8192)
-EARLIER = (512, 2048, 8192, 32768, 131072)
+EARLIER = tuple(int(tokens) for tokens in attended.EARLIER)
 MESSAGES = tuple(2**i for i in range(8, 28))
 ROUTING = "power_law_1.01"  # beyond a node's ranks, engines move experts until ranks are level
 WIDEST_SPREAD = 64

@@ -261,7 +261,7 @@ def _simulated(
 
 def _router(recipe: PoolRecipe | None) -> Literal["round-robin", "random"]:
     """How the router of two pools spreads requests over the workers of each."""
-    return "random" if recipe is not None and recipe.router == "random" else "round-robin"
+    return "round-robin" if recipe is None else recipe.router or "round-robin"
 
 
 def _requests(setup: Setup, point: MeasuredPoint) -> Requests:

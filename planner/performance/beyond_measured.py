@@ -17,7 +17,7 @@ from planner.performance.steps import Number, StepBatch
 
 @dataclass(frozen=True, slots=True)
 class KernelGrowth:
-    """How a step grows beyond ``in_flight`` requests of one replica, by the kernels measured on its GPU."""
+    """How a step grows beyond ``in_flight`` requests of one replica, by measured or carried-over kernels."""
 
     kernels: KernelSteps
     in_flight: float

@@ -241,10 +241,10 @@ class Calibration:
         None where it was not measured, to an unknown number, or its kernels were not.
         """
         most = self.measured_to.get((deployment.model.name, traits))
-        kernels = (
-            None if most is None or self.kernels is None else self.kernels.steps(deployment, traits)
-        )
-        return None if most is None or kernels is None else KernelGrowth(kernels, float(most))
+        if most is None or self.kernels is None:
+            return None
+        kernels = self.kernels.steps(deployment, traits)
+        return None if kernels is None else KernelGrowth(kernels, float(most))
 
     def evidence(self, model: str, traits: Traits) -> Evidence:
         """Return ``calibrated`` when this engine, GPU and kernel families were measured."""

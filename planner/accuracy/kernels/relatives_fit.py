@@ -20,7 +20,7 @@ from planner.accuracy.kernels.fit import (
     KernelFitSettings,
     leave_groups_out,
 )
-from planner.accuracy.kernels.samples import KernelSample
+from planner.accuracy.kernels.samples import KernelSample, kernel_sample
 from planner.accuracy.kernels.shipped import digest_of
 from planner.accuracy.samples import Floats, Sample
 from planner.catalog.store import Catalog
@@ -29,7 +29,6 @@ from planner.performance.factors import Calibration
 from planner.performance.kernels.correction import (
     PRIORS,
     KernelFitted,
-    features,
     named,
     read_kernel_priors,
 )
@@ -83,20 +82,7 @@ def fit_relatives(
 def _priced(sample: Sample, catalog: Catalog, calibration: Calibration) -> KernelSample | None:
     deployment = setup_of(sample.point, catalog, calibration).deployment
     kernels = from_relative(deployment, catalog.root)
-    if kernels is None:
-        return None
-    each = features(kernels, sample.run.batch) * deployment.pipeline_parallel
-    return KernelSample(
-        point=sample.point,
-        model_name=sample.model_name,
-        traits=sample.traits,
-        release=deployment.engine.version,
-        tpot_parts=each @ sample.weights,
-        ttft_parts=each @ sample.ttft_weight,
-        tpot_s=sample.tpot_s,
-        ttft_s=sample.ttft_s,
-        burst_s=sample.burst_s,
-    )
+    return None if kernels is None else kernel_sample(sample, deployment, kernels)
 
 
 def relatives_file(

@@ -67,21 +67,24 @@ def kernel_samples(
             continue
         name, traits = deployment.model.name, calibration.traits(deployment)
         sample = Sample(point, name, traits, priced.loads, run, setup.first_burst_s)
-        each = features(priced, run.batch) * deployment.pipeline_parallel
-        samples.append(
-            KernelSample(
-                point=point,
-                model_name=name,
-                traits=traits,
-                release=deployment.engine.version,
-                tpot_parts=each @ run.tpot_weight,
-                ttft_parts=each @ sample.ttft_weight,
-                tpot_s=sample.tpot_s,
-                ttft_s=sample.ttft_s,
-                burst_s=sample.burst_s,
-            )
-        )
+        samples.append(kernel_sample(sample, deployment, priced))
     return samples
+
+
+def kernel_sample(sample: Sample, deployment: Deployment, kernels: Components) -> KernelSample:
+    """A measured run whose steps consist of these kernels."""
+    each = features(kernels, sample.run.batch) * deployment.pipeline_parallel
+    return KernelSample(
+        point=sample.point,
+        model_name=sample.model_name,
+        traits=sample.traits,
+        release=deployment.engine.version,
+        tpot_parts=each @ sample.weights,
+        ttft_parts=each @ sample.ttft_weight,
+        tpot_s=sample.tpot_s,
+        ttft_s=sample.ttft_s,
+        burst_s=sample.burst_s,
+    )
 
 
 def measured(samples: Sequence[KernelSample]) -> tuple[Floats, Floats]:

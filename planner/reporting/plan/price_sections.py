@@ -154,8 +154,8 @@ def tornado(findings: Findings) -> Iterator[Block]:
     note = (
         "Each input by itself, the widest first. Prices and step time move by the ranges of the data, what "
         "servers cost by those of its rows; demand by the forecast's spread where one is stated, else a "
-        "fifth, lengths by a fifth. The plan's question is solved again at each end, and may choose another "
-        "fleet there: dearer GPUs give way to other types."
+        "fifth, lengths by a fifth. The plan's question is solved again at each end, so the fleet may "
+        "differ: where the planned GPUs cost more, another type may be cheaper."
     )
     yield Table("tornado", "Low and high end of every input", columns, rows, note)
 
