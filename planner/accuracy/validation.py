@@ -37,6 +37,7 @@ from planner.sizing.sharding import rank_weight_bytes
 from planner.units import GB
 
 LEVEL = 0.8
+_NO_LAUNCH = "predicted, though no plan would launch it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +190,6 @@ def _beyond_the_gpu(point: MeasuredPoint, deployment: Deployment) -> Iterator[st
         yield f"{_NO_LAUNCH}: {text}"
     if impossible := faster_than_possible(point, deployment):
         yield impossible
-
-
-_NO_LAUNCH = "predicted, though no plan would launch it"
 
 
 class Predictor:

@@ -52,7 +52,7 @@ def notes_on(source: Source) -> tuple[Note, ...]:
 
 
 def is_note(text: str) -> bool:
-    """Whether a plan's warning is a note on how its scenario's file was read, told by its wording."""
+    """Whether a plan's warning is a note on how its scenario's file was read, by its wording."""
     return bool(_PLACED.match(text)) and any(words in text for words in _NOTICED)
 
 

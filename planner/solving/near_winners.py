@@ -28,13 +28,8 @@ from planner.solving.options import SolveOptions
 from planner.solving.request_streams import Stream, streams_of
 from planner.solving.stages import Decided
 
-LEVELS = (
-    1.1,
-    1.2,
-    1.3,
-    1.4,
-    1.5,
-)  # times the predicted capacity, or what held of it, tried in turn
+# times the predicted capacity, or what held of it, tried in turn
+LEVELS = (1.1, 1.2, 1.3, 1.4, 1.5)
 HALVINGS = 3  # of the step between two levels, to find the least capacity that would do
 MOST_SCREENED = 8  # streams simulated briefly in one solve
 BRIEF_REQUESTS = 1_500  # measured in a brief simulation
